@@ -1,0 +1,1 @@
+"""The training engine: knows PyTorch and files, and no terminal."""

@@ -1,0 +1,259 @@
+"""What to train, on what, and how: typed, complete, and checked before anything starts.
+
+A config is a TOML file of four tables, `[data]`, `[model]`, `[optimizer]`, `[train]`. Presets
+are such files, shipped with the package. Every key has a default but `data.source`, and an
+unknown key is an error, so a spelling mistake cannot silently train something else.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cnn_engine.errors import ConfigError
+
+MAX_CONFIG_BYTES = 1_000_000
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Table(BaseModel):
+    """One TOML table: unknown keys refused, values fixed once read."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+class DataConfig(Table):
+    """The images, how they are cut to size, and how they are split."""
+
+    source: Literal["cifar10", "mnist", "fashion-mnist", "folder", "digits"]
+    """Which images: a known set, a folder of one's own, or the bundled handwritten digits."""
+
+    path: str | None = None
+    """Directory that holds them. For `folder`, the folder of class folders itself."""
+
+    image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    """Side in pixels that every image is brought to; without it, the size the set has."""
+
+    channels: Literal[1, 3] | None = None
+    """1 for grey, 3 for colour; without it, what the set has (folders: 3)."""
+
+    mean: tuple[FiniteFloat, ...] = (0.5,)
+    """Subtracted from pixels in [0, 1]: one value, or one per channel."""
+
+    std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...] = (0.5,)
+    """Divides what remains: one value, or one per channel."""
+
+    validation_fraction: Fraction = 0.2
+    """Share of the training images held back to choose the best epoch."""
+
+    test_fraction: Fraction = 0.2
+    """Share held back as test set where the source has none of its own; the same every run."""
+
+    unreadable: Literal["stop", "skip"] = "stop"
+    """What to do about image files that cannot be read: stop with a list, or leave them out."""
+
+    @model_validator(mode="after")
+    def _folder_needs_path(self) -> "DataConfig":
+        if self.source == "folder" and self.path is None:
+            raise ValueError("path: which folder of images? Give it with --data-dir FOLDER")
+        return self
+
+
+class ModelConfig(Table):
+    """The network."""
+
+    name: Literal["cnn"] = "cnn"
+    """`cnn`: blocks of convolution 3×3, batch norm, ReLU, max-pool 2; then dense layers."""
+
+    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=7)] = (32, 64, 128)
+    """Filters of each block. Each block halves the image's side."""
+
+    hidden: tuple[PositiveInt, ...] = (256, 128)
+    """Units of each dense layer before the last."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the dense units dropped in training."""
+
+
+class OptimizerConfig(Table):
+    """How weights follow gradients."""
+
+    name: Literal["adam"] = "adam"
+    """`adam`: Kingma and Ba, 2015, with PyTorch's defaults."""
+
+    lr: Annotated[FiniteFloat, Field(gt=0)] = 0.001
+    """Learning rate: the step size."""
+
+
+class TrainConfig(Table):
+    """The run itself."""
+
+    epochs: PositiveInt = 20
+    """Passes over the training images."""
+
+    batch_size: PositiveInt = 64
+    """Images per step."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Fixes the split, the initial weights, the order of images and the dropout."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train; `auto` takes a GPU when there is one."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the network; `auto` takes bf16 where the hardware has it."""
+
+
+class Config(Table):
+    """All that a run is made from."""
+
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def _image_survives_pooling(self) -> "Config":
+        size, blocks = self.data.image_size, len(self.model.filters)
+        if size is not None and size < 2**blocks:
+            raise ValueError(
+                f"data.image_size: {size} is too small for {blocks} blocks that each halve it; "
+                f"use {2**blocks} or more, or fewer model.filters"
+            )
+        return self
+
+
+def presets() -> dict[str, Path]:
+    """The shipped configs by name, sorted."""
+    return {path.stem: path for path in sorted(_preset_dir().glob("*.toml"))}
+
+
+def _preset_dir() -> Path:
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def load(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
+    """Read a preset or a TOML file, apply `KEY=VALUE` overrides in order, and check it whole.
+
+    Raises:
+        ConfigError: naming every problem with its key.
+    """
+    tables = _read_toml(_find(name_or_path))
+    for override in overrides:
+        _apply_override(tables, override)
+    return from_dict(tables)
+
+
+def from_dict(tables: dict[str, Any]) -> Config:
+    """Check a config that is already in memory, such as the one in a run's log.
+
+    Raises:
+        ConfigError: naming every problem with its key.
+    """
+    try:
+        return Config.model_validate_json(_json(tables))
+    except ValidationError as error:
+        raise ConfigError(*map(_problem, error.errors())) from None
+
+
+def _json(tables: dict[str, Any]) -> str:
+    # Through JSON because pydantic's strict mode takes an array for a tuple only there. TOML's
+    # dates, which JSON lacks, become text and are then refused as any other text would be.
+    return json.dumps(tables, default=str)
+
+
+def _find(name_or_path: str) -> Path:
+    known = presets()
+    if name_or_path in known:
+        return known[name_or_path]
+    path = Path(name_or_path)
+    if path.exists():
+        return path
+    raise ConfigError(
+        f"config: no preset and no file is named {name_or_path!r}{_suggest(name_or_path, known)} "
+        f"(presets: {', '.join(known)})"
+    )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.is_dir():
+            raise ConfigError(f"{path}: is a directory; give a TOML file")
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ConfigError(f"{path}: is over {MAX_CONFIG_BYTES:,} bytes; not a config")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _apply_override(tables: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise ConfigError(f"--set {override}: write it as KEY=VALUE, such as train.epochs=5")
+    table = tables
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override}: {part} is a value, not a table")
+    table[path[-1]] = _toml_value(text.strip())
+
+
+def _toml_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+    """`0.1`, `true` and `[1, 2]` as TOML reads them; anything else is the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a dict like it
+    """One of pydantic's errors as one line in our words."""
+    path = ".".join(map(str, error["loc"]))
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{path}: unknown key{_suggest(path, keys())}"
+        case "missing":
+            return f"{path}: is missing"
+        case "value_error":
+            return f"{path}.{error['ctx']['error']}".lstrip(".")
+        case "literal_error":
+            given, expected = str(error["input"]), error["ctx"]["expected"]
+            suggestion = _suggest(given, re.findall(r"'([^']*)'", expected))
+            return f"{path}: {given!r} is not one of {expected}{suggestion}"
+        case _:
+            message = error["msg"].replace("Input should be", "must be")
+            return f"{path}: {message} (got {error['input']!r})"
+
+
+def keys() -> list[str]:
+    """Every key a config may have, dotted: `data.source`, `train.epochs`, …."""
+    return [
+        f"{table}.{key}"
+        for table, field in Config.model_fields.items()
+        for key in field.annotation.model_fields  # type: ignore[union-attr]  # all are Tables
+    ]
+
+
+def _suggest(given: str, known: Sequence[str] | dict[str, Path]) -> str:
+    """`; did you mean …?`, by the whole key or by its last part (`lr`, `epoch`)."""
+    leaves = {key.rpartition(".")[2]: key for key in known}
+    close = get_close_matches(given, known, n=1, cutoff=0.7)
+    near = get_close_matches(given.rpartition(".")[2], leaves, n=1, cutoff=0.6)
+    match = close or [leaves[leaf] for leaf in near]
+    return f"; did you mean {match[0]!r}?" if match else ""

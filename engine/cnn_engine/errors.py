@@ -1,0 +1,37 @@
+"""What can go wrong for a user: one line that says what to do, and an exit code."""
+
+from typing import ClassVar
+
+
+class UserError(Exception):
+    """A failure the user can act on. `str(error)` names the file, key or value and the cure."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(UserError):
+    """A config, an option or a run's name that cannot be used; lists every problem found."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class DataError(UserError):
+    """Images or labels that are missing, damaged or unusable."""
+
+    exit_code = 3
+
+
+class TrainingError(UserError):
+    """Training that cannot go on: a non-finite loss, or no memory left."""
+
+    exit_code = 4
+
+
+class StorageError(UserError):
+    """A run directory that cannot be read or written, or that another process holds."""
+
+    exit_code = 5
