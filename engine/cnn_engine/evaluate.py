@@ -1,0 +1,62 @@
+"""How well a model does on images it does not learn from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from cnn_engine.batches import Batches
+
+EVALUATION_BATCH = 500
+"""Images at a time: enough to keep the arithmetic busy, few enough to stay in the cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Counts rather than rates, so that figures can be made from them exactly."""
+
+    loss: float
+    """Mean cross-entropy over the images."""
+
+    correct: tuple[int, ...]
+    """Images classified right, per class."""
+
+    total: tuple[int, ...]
+    """Images, per class."""
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    batches: Batches,
+    indices: Tensor,
+    class_count: int,
+    progress: Callable[[int], None],
+) -> Evaluation:
+    """Run the model over the images at `indices`, in evaluation mode, which it stays in.
+
+    Args:
+        model: Gives scores [N, classes].
+        batches: Where the images are.
+        indices: int64 [M] on the device.
+        class_count: Number of classes.
+        progress: Told the number of images done so far after each batch; may raise to stop.
+    """
+    model.eval()
+    losses, predictions, labels, done = [], [], [], 0
+    for images, truth in batches.cut(indices, EVALUATION_BATCH):
+        scores = model(images)
+        losses.append(cross_entropy(scores, truth, reduction="sum"))
+        predictions.append(scores.argmax(dim=1))
+        labels.append(truth)
+        done += len(truth)
+        progress(done)
+    truth = torch.cat(labels)
+    right = truth[torch.cat(predictions) == truth]
+    return Evaluation(
+        loss=torch.stack(losses).double().sum().item() / len(indices),
+        correct=tuple(torch.bincount(right, minlength=class_count).tolist()),
+        total=tuple(torch.bincount(truth, minlength=class_count).tolist()),
+    )

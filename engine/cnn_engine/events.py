@@ -1,0 +1,400 @@
+"""What happens in a run, as typed facts in the past tense.
+
+The engine records events; everything a person sees is made from them by `RunState.apply`. One
+event is one line of strict JSON in the run's `events.jsonl`.
+
+The legal order, where `*` is any number of times and `?` at most once::
+
+    run
+        RunStarted
+        ConfigReplaced ?              CIFAR-10 was not to be had, digits serve instead
+        StageStarted                  loading PyTorch, then data, then building the model
+            StageProgressed *
+        RunPrepared                   all is loaded and checked
+        epoch *
+            EpochStarted
+            StepsFinished *           about twice a second
+            ValidationProgressed *
+            EpochFinished
+            CheckpointSaved best ?
+            CheckpointSaved last
+        StageStarted                  testing
+        TestFinished
+        RunFinished
+
+`Notice` and `CommandApplied` may stand anywhere between `RunStarted` and `RunFinished`. A run
+can end at any point after `RunStarted`; how, stands in `RunFinished`:
+
+=================  ==========================================================================
+how it ended       what is recorded
+=================  ==========================================================================
+completion         all of the above; `RunFinished` with status `done`
+stop               `CommandApplied`, `CheckpointSaved last` once the first epoch has started,
+                   `RunFinished` with status `stopped`
+failure            `RunFinished` with status `failed` and the error
+killed             nothing: the log just ends, and no process holds it
+=================  ==========================================================================
+"""
+
+import json
+import math
+import time
+import types
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+FORMAT = 1
+"""Version of the log's format, written in its first event."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What all events have."""
+
+    time: float = field(default_factory=time.time)
+    """When, in seconds since 1970 by the wall clock; for show, never to compute durations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """The run's directory exists and its engine is alive."""
+
+    run_id: str
+    """Name of the run's directory."""
+
+    name: str
+    """What its user calls it; may be empty."""
+
+    preset: str
+    """Name of the preset or config file."""
+
+    config: dict[str, Any]
+    """The whole config, checked."""
+
+    pid: int
+    """Process that trains."""
+
+    host: str
+    """Machine that trains."""
+
+    version: str
+    """Version of cnn-tui."""
+
+    format: int = FORMAT
+    """Version of the log's format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigReplaced(Event):
+    """The run goes on with another config than it was started with."""
+
+    preset: str
+    """Name of the preset now used."""
+
+    config: dict[str, Any]
+    """The whole config now used."""
+
+    reason: str
+    """Why, in a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted(Event):
+    """Something that takes a while began."""
+
+    stage: Literal["torch", "data", "model", "test"]
+    """Loading PyTorch, loading the images, building the model, or the final test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageProgressed(Event):
+    """The stage got further; recorded about twice a second."""
+
+    what: str
+    """What is being done, such as `decoding images`."""
+
+    done: int
+    """Units done."""
+
+    total: int
+    """Units in all; 0 when not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """Something the user should know, which is not an error."""
+
+    text: str
+    """A sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPrepared(Event):
+    """Images and model are loaded and checked; training can start."""
+
+    classes: tuple[str, ...]
+    """Class names, in the order of all per-class counts."""
+
+    source: str
+    """Where the images came from."""
+
+    image_shape: tuple[int, ...]
+    """Channels, height and width of one image."""
+
+    train_images: int
+    """Images trained on in each epoch."""
+
+    val_images: int
+    """Images validated on after each epoch."""
+
+    test_images: int
+    """Images of the final test."""
+
+    steps_per_epoch: int
+    """Batches in an epoch."""
+
+    parameters: int
+    """Trainable parameters of the model."""
+
+    device: str
+    """`cpu`, `cuda` or `mps`."""
+
+    device_name: str
+    """What the device calls itself."""
+
+    threads: int
+    """CPU threads that PyTorch uses."""
+
+    precision: str
+    """Arithmetic of the network: `fp32` or `bf16`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochStarted(Event):
+    """An epoch began."""
+
+    epoch: int
+    """Counted from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepsFinished(Event):
+    """Some steps were trained since the last such event; the only frequent event."""
+
+    epoch: int
+    """Counted from 1."""
+
+    step: int
+    """Steps done in this epoch so far."""
+
+    steps: int
+    """Steps that this event covers."""
+
+    loss: float
+    """Mean training loss over those steps."""
+
+    loss_min: float
+    """Least loss of one of them."""
+
+    loss_max: float
+    """Greatest loss of one of them."""
+
+    lr: float
+    """Learning rate of the last of them."""
+
+    seconds: float
+    """Time those steps took."""
+
+    images: int
+    """Images those steps trained on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationProgressed(Event):
+    """Validation got further; recorded about twice a second."""
+
+    epoch: int
+    """Counted from 1."""
+
+    images: int
+    """Images validated so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochFinished(Event):
+    """An epoch was trained and validated."""
+
+    epoch: int
+    """Counted from 1."""
+
+    train_loss: float
+    """Mean loss over the images trained on, as it was when each was seen."""
+
+    train_accuracy: float
+    """Share of those images classified right when seen, 0 to 1."""
+
+    val_loss: float
+    """Mean loss over the validation images, after the epoch."""
+
+    correct: tuple[int, ...]
+    """Validation images classified right, per class."""
+
+    total: tuple[int, ...]
+    """Validation images, per class."""
+
+    train_seconds: float
+    """Time of the training part."""
+
+    val_seconds: float
+    """Time of the validation part."""
+
+    @property
+    def val_accuracy(self) -> float:
+        """Share of the validation images classified right, 0 to 1."""
+        return sum(self.correct) / sum(self.total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSaved(Event):
+    """The model is safely on disk."""
+
+    reason: Literal["best", "last"]
+    """The best validation loss so far, or simply the latest state."""
+
+    epoch: int
+    """Epoch that it holds."""
+
+    file: str
+    """File name in the run's directory."""
+
+    old_loss: float | None = None
+    """Best validation loss before; infinite for the first. Only with `best`."""
+
+    new_loss: float | None = None
+    """Best validation loss now. Only with `best`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandApplied(Event):
+    """The engine did what it was asked."""
+
+    command: str
+    """What was asked, such as `stop`."""
+
+    by: str
+    """Who asked: `key`, `cli`, or a signal's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestFinished(Event):
+    """The best checkpoint was run over the test images."""
+
+    epoch: int
+    """Epoch of the checkpoint."""
+
+    loss: float
+    """Mean loss over the test images."""
+
+    correct: tuple[int, ...]
+    """Test images classified right, per class."""
+
+    total: tuple[int, ...]
+    """Test images, per class."""
+
+    seconds: float
+    """Time the test took."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the test images classified right, 0 to 1."""
+        return sum(self.correct) / sum(self.total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """The engine is done; the last event of a log."""
+
+    status: Literal["done", "stopped", "failed"]
+    """How it ended."""
+
+    exit_code: int
+    """Exit code of a process that ran it for its user."""
+
+    seconds: float
+    """Time since `RunStarted`, by a clock that is never set."""
+
+    error: str = ""
+    """What failed, in a line, and what to do."""
+
+
+KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}
+
+
+def to_line(event: Event) -> str:
+    """The event as one line of strict JSON, without the newline.
+
+    JSON has no NaN and no infinity: such a number is written as null, and `nonfinite` tells which
+    field it was in.
+    """
+    values = {"kind": type(event).__name__, **asdict(event)}
+    nonfinite = {
+        key: str(value)
+        for key, value in values.items()
+        if isinstance(value, float) and not math.isfinite(value)
+    }
+    if nonfinite:
+        values |= dict.fromkeys(nonfinite) | {"nonfinite": nonfinite}
+    return json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def from_line(line: str | bytes) -> Event | None:
+    """The event in a line, or None when its kind is of a newer version.
+
+    Unknown fields are ignored for the same reason.
+
+    Raises:
+        ValueError: the line is not an event.
+    """
+    values = json.loads(line)
+    if not isinstance(values, dict) or not isinstance(values.get("kind"), str):
+        raise ValueError("not an event")
+    kind = KINDS.get(values["kind"])
+    if kind is None:
+        return None
+    nonfinite = _fit(values.get("nonfinite", {}), dict[str, str])
+    values |= {key: float(str(text)) for key, text in nonfinite.items()}
+    hints = _HINTS[kind]
+    present = {key: _fit(values[key], hints[key]) for key in hints if key in values}
+    missing = _REQUIRED[kind] - present.keys()
+    if missing:
+        raise ValueError(f"{kind.__name__} lacks {', '.join(sorted(missing))}")
+    return kind(**present)
+
+
+_HINTS = {kind: get_type_hints(kind) for kind in KINDS.values()}
+_REQUIRED = {
+    kind: {field.name for field in fields(kind) if field.default is MISSING}
+    for kind in KINDS.values()
+}
+
+
+def _fit(value: Any, hint: Any) -> Any:  # noqa: ANN401 - JSON values and type hints
+    """The JSON value as the hinted type: lists become tuples, whole numbers floats.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return None if value is None else _fit(value, arguments[0])
+    if origin is tuple and isinstance(value, list):
+        return tuple(_fit(item, arguments[0]) for item in value)
+    if origin is Literal and value in arguments:
+        return value
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if origin is dict and isinstance(value, dict):
+        return value
+    if hint in (int, str) and type(value) is hint:
+        return value
+    raise ValueError(f"{value!r} is not {hint}")

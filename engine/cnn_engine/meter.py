@@ -1,0 +1,63 @@
+"""What is told of the steps while they go on."""
+
+import math
+import time
+
+from torch import Tensor
+
+from cnn_engine.control import Throttle
+from cnn_engine.errors import TrainingError
+from cnn_engine.events import StepsFinished
+from cnn_engine.recorder import Recorder
+
+EVENT_SECONDS = 0.5
+"""How often progress is recorded."""
+
+
+class StepMeter:
+    """Records an epoch's steps, reading their losses from the device only when that is due."""
+
+    def __init__(self, recorder: Recorder, epoch: int, sizes: list[int], losses: Tensor) -> None:
+        """Watch one epoch.
+
+        Args:
+            recorder: Where events go.
+            epoch: Counted from 1.
+            sizes: Images in each batch.
+            losses: float [steps] on the device, filled in step by step.
+        """
+        self._recorder, self._epoch, self._sizes, self._losses = recorder, epoch, sizes, losses
+        self._throttle = Throttle(EVENT_SECONDS)
+        self._recorded = 0
+        self._recorded_at = time.perf_counter()
+
+    def step_done(self, step: int, lr: float) -> None:
+        """Take note that `step` steps of the epoch are done.
+
+        Raises:
+            TrainingError: a loss is not a number, or infinite.
+        """
+        if not self._throttle.due() and step < len(self._sizes):
+            return
+        losses = self._losses[self._recorded : step].tolist()
+        now = time.perf_counter()
+        self._recorder.record(
+            StepsFinished(
+                epoch=self._epoch,
+                step=step,
+                steps=len(losses),
+                loss=sum(losses) / len(losses),
+                loss_min=min(losses),
+                loss_max=max(losses),
+                lr=lr,
+                seconds=now - self._recorded_at,
+                images=sum(self._sizes[self._recorded : step]),
+            )
+        )
+        for number, loss in enumerate(losses, start=self._recorded + 1):
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"training loss became {loss} at step {number} of epoch {self._epoch}; "
+                    "try a lower optimizer.lr"
+                )
+        self._recorded, self._recorded_at = step, now

@@ -1,0 +1,55 @@
+"""The networks."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from cnn_engine.config import ModelConfig
+
+
+class CNN(nn.Module):
+    """The published network, for any number of blocks, channels, classes and any square size.
+
+    Each block is convolution 3×3 (padding 1), batch norm, max-pool 2, ReLU; the dense layers that
+    follow have ReLU and dropout but for the last. Pooling before ReLU gives the same values and
+    gradients as the published order, as ReLU is monotonic, on a quarter of the elements.
+    """
+
+    def __init__(
+        self, config: ModelConfig, channels: int, image_size: int, class_count: int
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(_block(before, after) for before, after in pairwise((channels, *config.filters)))
+        )
+        side = image_size >> len(config.filters)
+        flat = config.filters[-1] * side * side
+        dense = [
+            nn.Sequential(nn.Linear(before, after), nn.ReLU(), nn.Dropout(config.dropout))
+            for before, after in pairwise((flat, *config.hidden))
+        ]
+        self.dense = nn.Sequential(*dense, nn.Linear((flat, *config.hidden)[-1], class_count))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores [N, classes] of normalised images [N, C, H, W]."""
+        scores: Tensor = self.dense(self.blocks(images).flatten(1))
+        return scores
+
+
+def _block(channels: int, filters: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, filters, kernel_size=3, padding=1),
+        nn.BatchNorm2d(filters),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+    )
+
+
+def build_model(config: ModelConfig, channels: int, image_size: int, class_count: int) -> nn.Module:
+    """The network that the config names, with PyTorch's initial weights."""
+    return CNN(config, channels, image_size, class_count)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -1,0 +1,119 @@
+"""A config is checked whole, and every problem is told at once."""
+
+import re
+
+import pytest
+
+from cnn_engine.config import keys, load, presets
+from cnn_engine.errors import ConfigError
+
+
+def problems(name_or_path, *overrides):
+    with pytest.raises(ConfigError) as caught:
+        load(str(name_or_path), overrides)
+    assert caught.value.exit_code == 2
+    return caught.value.problems
+
+
+def test_the_published_procedure_stands_in_its_preset():
+    config = load("cifar10")
+    assert config.data.source == "cifar10"
+    assert (config.data.mean, config.data.std) == ((0.5,), (0.5,))
+    assert config.data.validation_fraction == 0.2
+    assert config.model.filters == (32, 64, 128)
+    assert (config.model.hidden, config.model.dropout) == ((256, 128), 0.5)
+    assert (config.optimizer.name, config.optimizer.lr) == ("adam", 0.001)
+    assert (config.train.epochs, config.train.batch_size) == (20, 64)
+
+
+def test_every_preset_is_complete_and_valid():
+    for name, path in presets().items():
+        overrides = ["data.path=somewhere"] if name == "folder" else []
+        load(name, overrides)
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("# "), f"{name} does not say what it is"
+        assert "lr = " in text
+
+
+def test_overrides_apply_in_order_and_as_toml():
+    config = load("digits", ["train.epochs=3", "train.epochs=4", "model.filters=[8, 16]"])
+    assert config.train.epochs == 4
+    assert config.model.filters == (8, 16)
+
+
+def test_all_problems_are_listed_with_their_keys_and_a_suggestion():
+    found = problems(
+        "cifar10",
+        "train.epoch=3",
+        "train.epochs=0",
+        "train.device=cdua",
+        "lr=3",
+        "data.image_size=4.5",
+        'data.mean="x"',
+    )
+    text = "\n".join(found)
+    assert len(found) == 6
+    assert "train.epoch: unknown key; did you mean 'train.epochs'?" in found
+    assert "lr: unknown key; did you mean 'optimizer.lr'?" in found
+    assert re.search(r"train\.epochs: .*greater than 0.*got 0", text)
+    assert re.search(r"train\.device: 'cdua' is not one of .*did you mean 'cuda'", text)
+    assert re.search(r"data\.image_size: .*integer", text)
+    assert re.search(r"data\.mean: .*array", text)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("train.epochs", "KEY=VALUE"),
+        ("=3", "KEY=VALUE"),
+        ("train.epochs.x=3", "train.epochs.x=3"),
+        ("train.epochs=1979-05-27", "train.epochs"),
+        ("train.epochs=true", "train.epochs"),
+        ("optimizer.lr=nan", "optimizer.lr"),
+        ("optimizer.lr=-1", "optimizer.lr"),
+        ("train=3", "train"),
+    ],
+)
+def test_a_bad_override_is_named(override, told):
+    assert told in "\n".join(problems("cifar10", override))
+
+
+def test_images_too_small_for_the_blocks_are_refused():
+    (problem,) = problems("digits", "data.image_size=8", "model.filters=[4, 4, 4, 4]")
+    assert problem.startswith("data.image_size: 8 is too small")
+
+
+def test_a_folder_run_needs_a_folder():
+    (problem,) = problems("folder")
+    assert problem.startswith("data.path: ")
+    assert "--data-dir" in problem
+
+
+def test_a_misspelt_preset_is_suggested():
+    (problem,) = problems("cifra10")
+    assert "did you mean 'cifar10'" in problem
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"[train\nepochs = 3", "is not valid TOML"),
+        (b"\xff\xfe[train]", "is not UTF-8 text"),
+        (b"#" * 10_000_000, "not a config"),
+        (b"", "data: is missing"),
+        (b"[train]\nepochs = 3", "data: is missing"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path, content, told):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    assert told in "\n".join(problems(path))
+
+
+def test_a_directory_is_not_a_config(tmp_path):
+    assert "is a directory" in "\n".join(problems(tmp_path))
+
+
+def test_keys_are_all_keys():
+    assert "data.source" in keys()
+    assert "train.batch_size" in keys()

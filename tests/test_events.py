@@ -1,0 +1,84 @@
+"""One event is one line of strict JSON, and comes back as it was."""
+
+import json
+import math
+from typing import get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnn_engine import events
+
+JSON_VALUES = st.dictionaries(st.text(), st.integers() | st.text(), max_size=3)
+
+
+def fields_of(kind):
+    special = {dict[str, object]: JSON_VALUES}
+    hints = get_type_hints(kind)
+    return {
+        name: JSON_VALUES if "dict" in str(hint) else special.get(hint, st.from_type(hint))
+        for name, hint in hints.items()
+    }
+
+
+def any_event():
+    return st.one_of(*(st.builds(kind, **fields_of(kind)) for kind in events.KINDS.values()))
+
+
+def same(left, right):
+    """Equal, where NaN counts as equal to NaN."""
+    return type(left) is type(right) and all(
+        mine == yours or (mine != mine and yours != yours)  # noqa: PLR0124
+        for mine, yours in zip(vars(left).values(), vars(right).values(), strict=True)
+    )
+
+
+@given(any_event())
+def test_an_event_comes_back_from_its_line(event):
+    line = events.to_line(event)
+    assert "\n" not in line
+    assert line.isascii()
+    assert same(events.from_line(line), event)
+
+
+def test_numbers_that_json_lacks_are_null_with_a_mark():
+    event = events.CheckpointSaved(
+        reason="best", epoch=1, file="best.pt", old_loss=math.inf, new_loss=math.nan
+    )
+    values = json.loads(events.to_line(event), parse_constant=pytest.fail)
+    assert values["old_loss"] is None
+    assert values["nonfinite"] == {"old_loss": "inf", "new_loss": "nan"}
+    back = events.from_line(events.to_line(event))
+    assert back.old_loss == math.inf
+    assert math.isnan(back.new_loss)
+
+
+def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
+    assert events.from_line('{"kind":"ModelPruned","time":1.0}') is None
+    event = events.from_line('{"kind":"EpochStarted","time":1.0,"epoch":3,"colour":"red"}')
+    assert event == events.EpochStarted(time=1.0, epoch=3)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "null",
+        "[]",
+        '"EpochStarted"',
+        '{"time":1.0}',
+        '{"kind":["EpochStarted"],"time":1.0,"epoch":3}',
+        '{"kind":"EpochStarted","time":1.0}',
+        '{"kind":"EpochStarted","time":1.0,"epoch":"3"}',
+        '{"kind":"EpochStarted","time":1.0,"epoch":3.5}',
+        '{"kind":"EpochStarted","time":null,"epoch":3}',
+        '{"kind":"EpochStarted","time":1.0,"epoch":3,"nonfinite":7}',
+        '{"kind":"StageStarted","time":1.0,"stage":"lunch"}',
+        '{"kind":"EpochStarted","time":1.0,"epoch":3',
+        b"\xff\x00\x80",
+    ],
+)
+def test_what_is_no_event_is_a_value_error(line):
+    with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
+        events.from_line(line)

@@ -1,0 +1,53 @@
+"""What a command must not import, seen in a fresh interpreter: a static graph cannot tell."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+TORCH_SIDE = {"torch", "torchvision", "numpy", "cnn_engine.train", "cnn_engine.data"}
+SCREEN_SIDE = {"textual", "plotext", "rich"}
+
+
+def modules_after(code, tmp_path):
+    """Names of the modules loaded after the code has run."""
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules, file=sys.stderr)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return set(result.stderr.split())
+
+
+def command(*arguments):
+    return (
+        f"import sys; sys.argv = ['cnn-tui', *{arguments!r}]\n"
+        "from cnn_tui.cli import main\n"
+        "try:\n    main()\nexcept SystemExit: pass"
+    )
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["events", "runlog", "state", "runs", "config", "commands", "control", "recorder", "launch"],
+)
+def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
+    loaded = modules_after(f"import cnn_engine.{module}", tmp_path)
+    assert not loaded & (TORCH_SIDE | SCREEN_SIDE)
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("runs",), ("configs",), ("run", "nope"), ()])
+def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
+    loaded = modules_after(command(*arguments), tmp_path)
+    assert "cnn_tui.cli" in loaded
+    assert not loaded & (TORCH_SIDE | {"textual", "plotext"})
+
+
+def test_the_dashboard_imports_no_torch(tmp_path):
+    loaded = modules_after("import cnn_tui.app, cnn_tui.headless", tmp_path)
+    assert not loaded & TORCH_SIDE

@@ -1,0 +1,122 @@
+"""A log is written by one and read by many, also while it is torn, damaged or not there yet."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from cnn_engine.errors import StorageError
+from cnn_engine.events import EpochStarted, to_line
+from cnn_engine.runlog import LogReader, LogWriter, is_held
+
+FIRST, SECOND, THIRD = (EpochStarted(time=float(number), epoch=number) for number in (1, 2, 3))
+
+
+def test_a_reader_follows_a_writer(tmp_path):
+    path = tmp_path / "events.jsonl"
+    reader = LogReader(path)
+    assert list(reader.poll()) == []
+    with LogWriter(path) as writer:
+        writer.append(FIRST)
+        assert list(reader.poll()) == [FIRST]
+        assert list(reader.poll()) == []
+        writer.append(SECOND)
+        writer.append(THIRD)
+        assert list(reader.poll()) == [SECOND, THIRD]
+    assert list(LogReader(path).poll()) == [FIRST, SECOND, THIRD]
+
+
+def test_a_torn_last_line_means_not_yet(tmp_path):
+    path = tmp_path / "events.jsonl"
+    whole = (to_line(FIRST) + "\n").encode()
+    reader = LogReader(path)
+    seen = []
+    with path.open("ab", buffering=0) as log:
+        for position in range(len(whole)):
+            log.write(whole[position : position + 1])
+            seen.append(list(reader.poll()))
+    assert seen == [[]] * (len(whole) - 1) + [[FIRST]]
+    assert reader.damaged_lines == 0
+
+
+def test_damaged_lines_are_counted_and_the_rest_is_read(tmp_path):
+    path = tmp_path / "events.jsonl"
+    lines = [to_line(FIRST).encode(), os.urandom(64).replace(b"\n", b" "), b"{}", b""]
+    path.write_bytes(b"\n".join([*lines, to_line(SECOND).encode(), b""]))
+    reader = LogReader(path)
+    assert list(reader.poll()) == [FIRST, SECOND]
+    assert reader.damaged_lines == 3
+
+
+def test_a_line_longer_than_a_chunk_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("cnn_engine.runlog.CHUNK_BYTES", 7)
+    path = tmp_path / "events.jsonl"
+    path.write_text(to_line(FIRST) + "\n" + to_line(SECOND) + "\n")
+    assert list(LogReader(path).poll()) == [FIRST, SECOND]
+
+
+def test_one_writer_at_a_time(tmp_path):
+    path = tmp_path / "events.jsonl"
+    assert not is_held(path)
+    with LogWriter(path):
+        assert is_held(path)
+        with pytest.raises(StorageError, match="another process is writing this run"):
+            LogWriter(path)
+    assert not is_held(path)
+    LogWriter(path).close()
+
+
+def test_a_killed_writer_holds_nothing(tmp_path):
+    path = tmp_path / "events.jsonl"
+    code = (
+        "import sys, pathlib; from cnn_engine.runlog import LogWriter\n"
+        "writer = LogWriter(pathlib.Path(sys.argv[1])); print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as writer:
+        assert writer.stdout.readline() == b"held\n"
+        assert is_held(path)
+        writer.kill()
+        writer.wait()
+    assert not is_held(path)
+
+
+def test_what_a_full_disk_refuses_is_written_when_there_is_room(tmp_path):
+    path = tmp_path / "events.jsonl"
+    writer = LogWriter(path)
+    writer.append(FIRST)
+    size = path.stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))  # room for ten bytes more
+    try:
+        writer.append(SECOND)
+        assert path.stat().st_size == size + 10
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    writer.append(THIRD)
+    writer.close()
+    assert list(LogReader(path).poll()) == [FIRST, SECOND, THIRD]
+
+
+def test_events_that_never_could_be_written_are_an_error_at_the_end(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    writer = LogWriter(tmp_path / "events.jsonl")
+    monkeypatch.setattr(os, "write", refuse)
+    writer.append(FIRST)
+    writer.append(SECOND)
+    with pytest.raises(StorageError, match="last 2 events could not be written: No space left"):
+        writer.close()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(StorageError, match="nowhere"):
+        LogWriter(tmp_path / "nowhere" / "events.jsonl")

@@ -1,0 +1,87 @@
+"""Curves, drawn by plotext. The only module that uses it, as it has one global figure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import plotext
+
+from cnn_engine.state import RunState
+
+Color: TypeAlias = str | tuple[int, int, int]
+"""A name that plotext knows, or red, green and blue in 0..255."""
+
+
+LEAST_WIDTH, LEAST_HEIGHT = 16, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartColors:
+    """Colours of the parts of a chart."""
+
+    train: Color = "blue+"
+    val: Color = "orange+"
+    axis: Color = "gray+"
+
+
+def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) -> str:
+    """Train and validation loss over epochs as text of `width` × `height` cells with ANSI colours.
+
+    Empty until there is a finite loss to draw, and where there is no room.
+    """
+    steps = state.steps_per_epoch
+    train = [(point.step / steps, point.loss) for point in state.curve] if steps else []
+    val = [(float(epoch.epoch), epoch.val_loss) for epoch in state.epochs]
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        return ""
+    if not any(math.isfinite(loss) for _, loss in train + val):
+        return ""
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(width, height)
+    plotext.frame(False)
+    plotext.xaxes(True, False)
+    plotext.yaxes(True, False)
+    plotext.ticks_color(colors.axis)
+    last = max(state.epochs_asked, 1)
+    plotext.xlim(0, last)
+    plotext.xticks(_ticks(last, max(2, width // 10)))
+    for points, color in ((train, colors.train), (val, colors.val)):
+        for segment in _segments(thin(points, 4 * width)):
+            x, y = zip(*segment, strict=True)
+            plotext.plot(x, y, marker="braille", color=color)
+    return str(plotext.build()).rstrip("\n")
+
+
+def thin(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
+    """At most about `limit` points that keep the least and the greatest of every stretch."""
+    if len(points) <= limit:
+        return list(points)
+    size = math.ceil(2 * len(points) / limit)
+    kept = []
+    for first in range(0, len(points), size):
+        stretch = points[first : first + size]
+        finite = [point for point in stretch if math.isfinite(point[1])] or stretch[:1]
+        extremes = {min(finite, key=lambda p: p[1]), max(finite, key=lambda p: p[1])}
+        kept += sorted(extremes)
+    return kept
+
+
+def _segments(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """The stretches between non-finite values, so that a gap is drawn as a gap."""
+    segments: list[list[tuple[float, float]]] = [[]]
+    for point in points:
+        if math.isfinite(point[1]):
+            segments[-1].append(point)
+        elif segments[-1]:
+            segments.append([])
+    return [segment for segment in segments if segment]
+
+
+def _ticks(last: int, count: int) -> list[int]:
+    """Whole epochs from 0 to `last` in round steps, at most about `count`."""
+    rough = max(1.0, last / count)
+    magnitude = 10 ** math.floor(math.log10(rough))
+    step = next(unit * magnitude for unit in (1, 2, 5, 10) if unit * magnitude >= rough)
+    return list(range(0, last + 1, int(step)))

@@ -1,0 +1,200 @@
+"""The command line. The only module that starts the engine, and only when a run is asked for."""
+
+import dataclasses
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnn_engine import runs
+from cnn_engine.errors import ConfigError, UserError
+from cnn_engine.runs import RunDirectory
+
+cli = typer.Typer(
+    help="Train a convolutional network on images and watch it learn, in a terminal.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RunsDir = Annotated[
+    Path | None,
+    typer.Option(help="Where runs are kept. Default: ./runs, or the user's data directory."),
+]
+RunReference = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NoUi = Annotated[bool, typer.Option("--no-ui", help="Print lines instead of the dashboard.")]
+
+
+def main() -> None:
+    """Run the command line: a user's mistake is one line each on stderr, and an exit code."""
+    try:
+        cli()
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"cnn-tui: {line}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"cnn-tui {version('cnn-tui')}")
+        raise typer.Exit
+
+
+@cli.callback(invoke_without_command=True)
+def home(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Without a command: browse the runs."""
+    if context.invoked_subcommand is not None:
+        return
+    directory = runs.default_runs_dir()
+    if not _has_terminal():
+        list_runs()
+        return
+    from cnn_tui.app import show_runs
+
+    show_runs(directory)
+
+
+@cli.command()
+def run(  # noqa: PLR0913 - one parameter per option
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CONFIG]",
+            help="A preset's name or a TOML file. Default: cifar10, or digits where CIFAR-10 is "
+            "not to be had.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the config."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Same as --set train.epochs=N.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the images are. Same as --set data.path=DIR.")
+    ] = None,
+    runs_dir: RunsDir = None,
+    name: Annotated[str, typer.Option(help="A name of your own for the run.")] = "",
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Same as --set train.device=….")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same as --set train.seed=N.")] = None,
+    no_ui: NoUi = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one event per line as JSON; implies --no-ui.")
+    ] = False,
+) -> None:
+    """Train, and watch: the dashboard, or lines with --no-ui or without a terminal."""
+    from cnn_engine.launch import Engine, Request
+    from cnn_engine.recorder import Recorder
+
+    options = {
+        "train.epochs": epochs,
+        "data.path": data_dir and str(data_dir.absolute()),
+        "train.device": device,
+        "train.seed": seed,
+    }
+    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
+    settings = [*(overrides or []), *given]
+    fallback = None if config else Request.of("digits", settings, name)
+    request = Request.of(config or "cifar10", settings, name, fallback)
+    directory = runs.create(runs_dir or runs.default_runs_dir())
+    engine = Engine(request, Recorder(directory))
+    if no_ui or as_json or not _has_terminal():
+        from cnn_tui.headless import run_headless
+
+        sys.exit(run_headless(engine, directory, as_json))
+    from cnn_tui.app import run_dashboard
+
+    sys.exit(run_dashboard(engine, directory))
+
+
+@cli.command()
+def watch(
+    reference: RunReference = "latest", runs_dir: RunsDir = None, no_ui: NoUi = False
+) -> None:
+    """Open a live or finished run of any process; the latest when RUN is omitted."""
+    directory = _find(reference, runs_dir)
+    if no_ui or not _has_terminal():
+        from cnn_tui.headless import watch_headless
+
+        watch_headless(directory)
+        return
+    from cnn_tui.app import watch_run
+
+    watch_run(directory)
+
+
+@cli.command("runs")
+def list_runs(runs_dir: RunsDir = None, as_json: AsJson = False) -> None:
+    """List the runs, newest first."""
+    from cnn_engine.summary import read_summary
+
+    directory = runs_dir or runs.default_runs_dir()
+    summaries = [read_summary(run) for run in runs.all_runs(directory)]
+    if as_json:
+        print(json.dumps([dataclasses.asdict(summary) for summary in summaries], indent=2))
+    elif summaries:
+        from rich.console import Console
+
+        from cnn_tui.report import print_runs
+
+        print_runs(Console(), summaries)
+    else:
+        print(f"No runs in {directory} yet. Start one: cnn-tui run", file=sys.stderr)
+
+
+@cli.command()
+def show(
+    reference: RunReference = "latest", runs_dir: RunsDir = None, as_json: AsJson = False
+) -> None:
+    """Print one run's summary: figures, curve, per-class accuracy."""
+    directory = _find(reference, runs_dir)
+    if as_json:
+        from cnn_tui.report import run_as_dict
+
+        print(json.dumps(run_as_dict(directory), indent=2))
+        return
+    from cnn_tui.report import show_run
+
+    show_run(directory)
+
+
+@cli.command()
+def configs(
+    name: Annotated[str | None, typer.Argument(help="Print this preset, to make your own.")] = None,
+) -> None:
+    """List the presets, or print one."""
+    from cnn_engine.config import presets
+
+    known = presets()
+    if name is None:
+        for preset, path in known.items():
+            first_line = path.read_text(encoding="utf-8").partition("\n")[0]
+            print(f"{preset:<12} {first_line.lstrip('# ')}")
+    elif name in known:
+        print(known[name].read_text(encoding="utf-8"), end="")
+    else:
+        raise ConfigError(f"configs: no preset is named {name!r}; there are {', '.join(known)}")
+
+
+def _find(reference: str, runs_dir: Path | None) -> RunDirectory:
+    return runs.find(runs_dir or runs.default_runs_dir(), reference)
+
+
+def _has_terminal() -> bool:
+    """Whether a dashboard can be shown: it reads stdin, and draws on stderr."""
+    # A stream can be None, where it was closed before Python started.
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)

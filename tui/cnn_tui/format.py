@@ -1,0 +1,73 @@
+"""Figures and names as people read them."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def duration(seconds: float) -> str:
+    """`0:08`, `2:41`, `1:02:03`."""
+    minutes, second = divmod(round(max(0.0, seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """`74.6%`."""
+    return f"{100 * share:.{digits}f}%"
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A loss or the like; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def ratio(part: int, whole: int) -> float:
+    """`part / whole`, and 0 for none of nothing."""
+    return part / whole if whole else 0.0
+
+
+def clock(time: float) -> str:
+    """Local time of day."""
+    return datetime.fromtimestamp(time).astimezone().strftime("%H:%M:%S")
+
+
+def date(time: float) -> str:
+    """Local date and time to the minute."""
+    return datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def safe_text(text: str, limit: int = 80) -> str:
+    """Text from outside, harmless on a terminal and of bearable length.
+
+    Control, format and unassigned characters, lone surrogates among them, are shown as escapes.
+    """
+    shown = "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char).startswith("C")
+        else char
+        for char in text[: limit + 1]
+    )
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def bar(share: float, width: int) -> tuple[str, str]:
+    """A thin bar of `width` cells, in steps of half a cell: what is done, and what remains."""
+    full, half = divmod(round(min(max(share, 0.0), 1.0) * width * 2), 2)
+    done = "━" * full + "╸" * half
+    return done, "─" * (width - len(done))
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last `width` values as blocks scaled between their extremes; a gap where not finite."""
+    shown = values[-width:]
+    finite = [value for value in shown if math.isfinite(value)]
+    if not finite:
+        return " " * len(shown)
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
+    return "".join(
+        SPARKS[round((value - low) / span * 7)] if math.isfinite(value) else " " for value in shown
+    )

@@ -1,0 +1,182 @@
+"""A run as lines of text: what a headless run prints, in the published procedure's words."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from typing import Protocol, TextIO
+
+from cnn_engine import events
+from cnn_engine.events import Event
+from cnn_engine.runlog import LogReader
+from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
+from cnn_tui.format import duration, percent, ratio, safe_text
+
+POLL_SECONDS = 0.1
+
+STAGES = {
+    "torch": "Loading PyTorch",
+    "data": "Loading images",
+    "model": "Building the model",
+    "test": "Testing the best checkpoint",
+}
+
+
+class Printer(Protocol):
+    """Shows events as they come."""
+
+    def show(self, event: Event, state: RunState) -> None:
+        """Show an event that has just been applied to the state."""
+
+
+class LinePrinter:
+    """Results to `out`; stages, notices and a progress line to `err`."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out, self._err = out, err
+        self._progress = err.isatty()
+        self._progress_width = 0
+
+    def show(self, event: Event, state: RunState) -> None:
+        """Print the event's lines, if it has any."""
+        match event:
+            case events.RunStarted():
+                self._tell(f"Run {event.run_id} ({safe_text(event.preset)})")
+            case events.ConfigReplaced():
+                self._tell(safe_text(event.reason, 1000))
+            case events.StageStarted():
+                self._tell(STAGES[event.stage])
+            case events.Notice():
+                self._tell(safe_text(event.text, 1000))
+            case events.RunPrepared():
+                self._tell(_prepared_line(event))
+            case events.StepsFinished() | events.ValidationProgressed() | events.StageProgressed():
+                self._show_progress(state)
+            case events.RunFinished(status="stopped"):
+                self._tell(f"Stopped after {duration(event.seconds)}")
+            case events.RunFinished(status="failed"):
+                self._tell(f"Error: {safe_text(event.error, 4000)}")
+            case _:
+                for line in _result_lines(event, state):
+                    self._print(line)
+
+    def _print(self, line: str) -> None:
+        self._clear_progress()
+        print(line, file=self._out, flush=True)
+
+    def _tell(self, line: str) -> None:
+        self._clear_progress()
+        print(line, file=self._err, flush=True)
+
+    def _show_progress(self, state: RunState) -> None:
+        if not self._progress:
+            return
+        line = progress_line(state)[: shutil.get_terminal_size().columns - 1]
+        padding = " " * (self._progress_width - len(line))
+        print(f"\r{line}{padding}", end="", file=self._err, flush=True)
+        self._progress_width = len(line)
+
+    def _clear_progress(self) -> None:
+        # Spaces rather than an escape sequence, so that a dumb terminal shows no litter.
+        if self._progress_width:
+            print("\r" + " " * self._progress_width, end="\r", file=self._err, flush=True)
+            self._progress_width = 0
+
+
+class JsonPrinter:
+    """One event a line, as in the run's log."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - the lines are complete
+        """Print the event."""
+        print(events.to_line(event), file=self._out, flush=True)
+
+
+def follow(run: RunDirectory, printer: Printer, ended: Callable[[], bool]) -> RunState:
+    """Show a run's events from its first until no more can come; its state at the end."""
+    state, reader = RunState(), LogReader(run.events)
+    while True:
+        is_last_look = ended()  # asked before reading, so that nothing is missed
+        for event in reader.poll():
+            state.apply(event)
+            try:
+                printer.show(event, state)
+            except BrokenPipeError:
+                printer = _Silence()  # whoever read our lines has gone; the run goes on
+        if is_last_look:
+            return state
+        time.sleep(POLL_SECONDS)
+
+
+class _Silence:
+    def __init__(self) -> None:
+        # The interpreter flushes stdout at exit, which would fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+    def show(self, event: Event, state: RunState) -> None:
+        pass
+
+
+def progress_line(state: RunState) -> str:
+    """Where the run is, in one line."""
+    if state.progress is not None:
+        done, total = state.progress.done, state.progress.total
+        return f"{state.progress.what} {done:,}/{total:,}" if total else state.progress.what
+    parts = [f"Epoch {state.epoch}/{state.epochs_asked}"]
+    if state.status == "validating" and state.prepared:
+        parts.append(f"validation {state.validated_images:,}/{state.prepared.val_images:,}")
+    else:
+        parts.append(f"batch {state.step}/{state.steps_per_epoch}")
+    if state.curve:
+        parts.append(f"loss {state.curve[-1].loss:.4f}")
+    if state.images_per_second is not None:
+        parts.append(f"{state.images_per_second:,.0f} img/s")
+    if state.seconds_left is not None:
+        parts.append(f"left {duration(state.seconds_left)}")
+    return "  ".join(parts)
+
+
+def _prepared_line(event: events.RunPrepared) -> str:
+    counts = f"{event.train_images:,} train, {event.val_images:,} validation, "
+    counts += f"{event.test_images:,} test images in {len(event.classes)} classes"
+    device = f"{safe_text(event.device_name)} ×{event.threads}, {event.precision}"
+    return f"{safe_text(event.source, 200)}: {counts}\n{event.parameters:,} parameters on {device}"
+
+
+def _result_lines(event: Event, state: RunState) -> list[str]:
+    """The published lines; what is ours is appended to them."""
+    match event:
+        case events.EpochFinished():
+            seconds = event.train_seconds + event.val_seconds
+            return [
+                f"Epoch: {event.epoch}/{state.epochs_asked} | Time: {seconds:.3f}s"
+                f" | Training Loss: {event.train_loss:.4f}"
+                f" | Validation Loss: {event.val_loss:.4f}"
+                f" | Validation Accuracy: {percent(event.val_accuracy, 2)}"
+            ]
+        case events.CheckpointSaved(reason="best"):
+            change = f"({event.old_loss:.4f} --> {event.new_loss:.4f})"
+            return [f"Validation loss decreased {change}. Saving model as {event.file}"]
+        case events.TestFinished():
+            return _test_lines(event, state)
+        case _:
+            return []
+
+
+def _test_lines(event: events.TestFinished, state: RunState) -> list[str]:
+    names = [safe_text(name, 40) for name in state.prepared.classes] if state.prepared else []
+    width = max(map(len, names), default=0)
+    per_class = [
+        f"Test Accuracy of {name:>{width}}: {percent(ratio(right, total), 2):>7} ({right}/{total})"
+        for name, right, total in zip(names, event.correct, event.total, strict=True)
+    ]
+    overall = f"({sum(event.correct)}/{sum(event.total)})"
+    return [
+        "Finished Training",
+        f"Test Loss: {event.loss:.6f}",
+        *per_class,
+        f"Test Accuracy (Overall): {percent(event.accuracy, 2)} {overall}",
+    ]

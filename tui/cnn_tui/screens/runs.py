@@ -1,0 +1,128 @@
+"""The runs there are, to choose one from."""
+
+from pathlib import Path
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.coordinate import Coordinate
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from cnn_engine import runs
+from cnn_engine.runs import RunDirectory
+from cnn_engine.summary import RunSummary, read_summary
+from cnn_tui.format import date, duration, figure, percent, safe_text
+from cnn_tui.screens.run import RunScreen
+from cnn_tui.widgets.run_header import BADGES
+
+REFRESH_SECONDS = 2.0
+COLUMNS = (
+    "run",
+    "status",
+    "config",
+    "name",
+    "epochs",
+    "val loss",
+    "val acc",
+    "test",
+    "time",
+    "started",
+)
+
+
+class RunTable(DataTable[Text]):
+    """The table, with its one key in the footer."""
+
+    BINDINGS = [Binding("enter", "select_cursor", "Open")]
+
+
+class RunsScreen(Screen[None]):
+    """A table of runs, newest first; Enter opens one."""
+
+    BINDINGS = [
+        Binding("q,escape", "app.quit", "Quit"),
+    ]
+
+    DEFAULT_CSS = """
+    RunsScreen {
+        #title {
+            height: 1;
+            padding: 0 1;
+            background: $panel;
+        }
+        DataTable {
+            margin: 1 1 0 1;
+            height: 1fr;
+            background: $background;
+        }
+        #empty {
+            margin: 2 4;
+            color: $muted;
+            display: none;
+        }
+        &.-empty {
+            DataTable { display: none; }
+            #empty { display: block; }
+        }
+    }
+    """
+
+    def __init__(self, runs_dir: Path) -> None:
+        super().__init__()
+        self._runs_dir = runs_dir
+
+    def compose(self) -> ComposeResult:
+        """A title, the table, the keys."""
+        title = Text.assemble(
+            ("cnn-tui", "bold"), f"  runs in {safe_text(str(self._runs_dir), 500)}"
+        )
+        yield Static(title, id="title")
+        yield RunTable(cursor_type="row")
+        yield Static("No runs yet. Leave with q, then start one:\n\n  cnn-tui run", id="empty")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Fill the table, and keep it fresh."""
+        self.query_one(RunTable).add_columns(*COLUMNS)
+        self._refresh_table()
+        self.set_interval(REFRESH_SECONDS, self._refresh_table)
+
+    def _refresh_table(self) -> None:
+        table = self.query_one(RunTable)
+        summaries = [read_summary(run) for run in runs.all_runs(self._runs_dir)]
+        self.set_class(not summaries, "-empty")
+        shown = [key.value for key in table.rows]
+        if shown != [summary.run_id for summary in summaries]:
+            table.clear()
+            for summary in summaries:
+                table.add_row(*_cells(summary), key=summary.run_id)
+            return
+        for row, summary in enumerate(summaries):
+            for column, cell in enumerate(_cells(summary)):
+                if table.get_cell_at(Coordinate(row, column)) != cell:
+                    table.update_cell_at(Coordinate(row, column), cell)
+
+    @on(DataTable.RowSelected)
+    def _row_selected(self, event: DataTable.RowSelected) -> None:
+        if event.row_key.value is not None:
+            run = RunDirectory(self._runs_dir / event.row_key.value)
+            self.app.push_screen(RunScreen(run))
+
+
+def _cells(run: RunSummary) -> list[Text]:
+    glyph, _ = BADGES[run.status]
+    values = [
+        run.run_id,
+        f"{glyph} {run.status}",
+        safe_text(run.preset, 16),
+        safe_text(run.name, 20),
+        f"{run.epochs_done}/{run.epochs}",
+        figure(run.best_val_loss),
+        "–" if run.best_val_accuracy is None else percent(run.best_val_accuracy),
+        "–" if run.test_accuracy is None else percent(run.test_accuracy),
+        duration(run.seconds),
+        date(run.started),
+    ]
+    return [Text(value) for value in values]

@@ -1,0 +1,38 @@
+"""The epochs so far, the newest first."""
+
+from textual.content import Content
+
+from cnn_engine.events import EpochFinished
+from cnn_engine.state import RunState
+from cnn_tui.format import figure, percent
+from cnn_tui.widgets.panel import Panel
+
+HEADING = f"{'#':>3}  {'time':>6} {'train':>7} {'val':>7}    {'acc':>5}"
+
+
+class EpochTable(Panel, can_focus=True):
+    """Time, losses and validation accuracy of each epoch; ★ where it was the best so far."""
+
+    def on_mount(self) -> None:
+        """Name the panel."""
+        self.border_title = "Epochs"
+
+    def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
+        """A heading, then a line an epoch."""
+        best, latest_best = state.best_epochs, state.best
+        rows = [
+            _row(epoch, epoch.epoch in best, epoch is latest_best)
+            for epoch in reversed(state.epochs)
+        ]
+        return [Content.styled(HEADING, "$muted"), *rows]
+
+
+def _row(epoch: EpochFinished, was_best: bool, is_best: bool) -> Content:
+    seconds = epoch.train_seconds + epoch.val_seconds
+    return Content.assemble(
+        (f"{epoch.epoch:>3}  {seconds:>5.1f}s ", "$muted"),
+        f"{figure(epoch.train_loss):>7}",
+        (f" {figure(epoch.val_loss):>7}", "bold" if is_best else ""),
+        (" ★" if was_best else "  ", "$secondary"),
+        (f" {percent(epoch.val_accuracy):>6}", "bold" if is_best else ""),
+    )

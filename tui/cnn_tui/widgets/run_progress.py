@@ -1,0 +1,100 @@
+"""How far the run is, and how long it will take."""
+
+import time
+
+from textual.content import Content
+
+from cnn_engine.state import RunState
+from cnn_tui.format import duration, figure, percent
+from cnn_tui.widgets.panel import Panel, colored_bar
+
+STAGES = {
+    "torch": "Loading PyTorch",
+    "data": "Loading images",
+    "model": "Building the model",
+    "test": "Testing the best checkpoint",
+}
+LEAST_BAR = 12
+
+
+class RunProgress(Panel):
+    """One line: what is being done, a bar, speeds and times; at the end, the result."""
+
+    DEFAULT_CSS = """
+    RunProgress {
+        height: 1;
+        margin: 1 0 0 0;
+        padding: 0 1;
+    }
+    """
+
+    def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
+        """The one line."""
+        if state.ended:
+            return [_result(state)]
+        if state.status in ("starting", "testing"):
+            return [_stage_line(state, width)]
+        return [_epoch_line(state, width)]
+
+
+def _epoch_line(state: RunState, width: int) -> Content:
+    epochs = str(state.epochs_asked)
+    head = f"Epoch {state.epoch:>{len(epochs)}}/{epochs}"
+    if state.status == "validating" and state.prepared:
+        done, total, what = state.validated_images, state.prepared.val_images, "validating"
+    else:
+        done, total, what = state.step, state.steps_per_epoch, "batch"
+    # The most important first: the line is cut from its end where it is too narrow.
+    parts = [f"{what} {done:>{len(f'{total:,}')},}/{total:,}"]
+    if state.seconds_left is not None:
+        parts.append(f"left {duration(state.seconds_left)}")
+    if state.images_per_second is not None:
+        parts.append(f"{state.images_per_second:,.0f} img/s")
+    if (epoch_time := _epoch_time(state)) is not None:
+        parts.append(epoch_time)
+    while len(parts) > 1 and len("  ".join([head, *parts])) + LEAST_BAR > width:
+        parts.pop()
+    bar = colored_bar(done / total if total else 0.0, width - len("  ".join([head, "", *parts])))
+    return Content.assemble(
+        (head, "bold"),
+        "  ",
+        bar,
+        "  ",
+        parts[0],
+        *((f"  {part}", "$muted") for part in parts[1:]),
+    )
+
+
+def _epoch_time(state: RunState) -> str | None:
+    """`0:08 of ~0:12` for this epoch."""
+    left = state.epoch_seconds_left
+    if left is None:
+        return None
+    last = state.epochs[-1]
+    whole = last.train_seconds + last.val_seconds
+    return f"{duration(max(0.0, whole - left))} of ~{duration(whole)}"
+
+
+def _stage_line(state: RunState, width: int) -> Content:
+    stage = state.stages[-1] if state.stages else None
+    what = STAGES[stage.stage] if stage else "Starting"
+    seconds = f"  {max(0.0, time.time() - stage.time):.1f} s" if stage else ""
+    progress = state.progress
+    if progress is None or not progress.total:
+        return Content.assemble((what, "bold"), (seconds, "$muted"))
+    count = f"{progress.what}  {progress.done:,}/{progress.total:,}"
+    room = max(LEAST_BAR, width - len(what) - len(count) - len(seconds) - 4)
+    bar = colored_bar(progress.done / progress.total, room)
+    return Content.assemble((what, "bold"), "  ", bar, f"  {count}", (seconds, "$muted"))
+
+
+def _result(state: RunState) -> Content:
+    status = state.status.capitalize()
+    parts = [(f"{status} after {duration(state.elapsed_seconds)}", "bold")]
+    if state.test:
+        parts.append((f"   test accuracy {percent(state.test.accuracy, 2)}", "bold $text-success"))
+        parts.append((f"   test loss {figure(state.test.loss)}", ""))
+    if best := state.best:
+        parts.append((f"   best epoch {best.epoch} of {len(state.epochs)}", "$muted"))
+        parts.append((f"   val loss {figure(best.val_loss)}", "$muted"))
+    return Content.assemble(*parts)
