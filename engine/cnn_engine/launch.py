@@ -55,20 +55,31 @@ class Request:
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
 
-class Engine(Thread):
+class Engine:
     """Trains in a thread of its own, which outlives any screen."""
 
     def __init__(self, request: Request, recorder: Recorder) -> None:
-        super().__init__(name="engine")
         self._request = request
         self._recorder = recorder
         self._control = Control(recorder)
-        self._start = time.monotonic()
+        self._began = time.monotonic()
+        self._thread = Thread(target=self._run, name="engine")
 
-    def run(self) -> None:
-        """Train, and record how it ended."""
+    def start(self) -> None:
+        """Begin to train, and return at once."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether it still trains."""
+        return self._thread.is_alive()
+
+    def join(self) -> None:
+        """Wait until it is done."""
+        self._thread.join()
+
+    def _run(self) -> None:
         with self._recorder:
-            self._start = time.monotonic()
+            self._began = time.monotonic()
             self._recorder.record(self._started())
             self._recorder.record(self._outcome())
 
@@ -109,7 +120,7 @@ class Engine(Thread):
     def _finished(
         self, status: Literal["done", "stopped", "failed"], exit_code: int, error: str = ""
     ) -> RunFinished:
-        seconds = time.monotonic() - self._start
+        seconds = time.monotonic() - self._began
         return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=error)
 
     def _train(self) -> None:

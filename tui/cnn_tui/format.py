@@ -36,7 +36,9 @@ def clock(time: float) -> str:
 
 
 def date(time: float) -> str:
-    """Local date and time to the minute."""
+    """Local date and time to the minute; a dash for no time at all."""
+    if not time:
+        return "–"
     return datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M")
 
 

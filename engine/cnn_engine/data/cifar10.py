@@ -1,0 +1,165 @@
+"""CIFAR-10 (A. Krizhevsky, 2009), in the python or the binary layout, verified by checksum."""
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cnn_engine.data.raw import Pixels, Progress, Raw, download_dir, places
+from cnn_engine.errors import DataError
+
+CLASSES = (
+    "plane",
+    "vehicle",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+"""In the order of the labels, as the published procedure shows them."""
+
+PYTHON_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+"""As in torchvision.datasets.CIFAR10."""
+
+BINARY_SHA1 = {
+    "data_batch_1.bin": "da09f891072747be90e69e4f00ba7cba870dc87e",
+    "data_batch_2.bin": "7e958840b7a55df3353574298ebc9ca0e4bba48e",
+    "data_batch_3.bin": "5259a3e9674ffdf2d5c33a1067f7192ff06c9e2f",
+    "data_batch_4.bin": "301e7d16d78428f13262e87a5bc78ed45b8224aa",
+    "data_batch_5.bin": "51fe428dfbdd065852912743ae8b7b63bb1e9d8d",
+    "test_batch.bin": "e3f3b4653f18f27ada1558cabc3352a3ed1b25cc",
+}
+"""SHA-1 of git's header and the content: the ids under which public git repositories hold these
+files, such as JanHalozan/ConvolutionalNeuralNetwork."""
+
+RECORD_BYTES = 1 + 3 * 32 * 32
+"""A label, then the planes of red, green and blue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """One of the two forms in which CIFAR-10 is distributed."""
+
+    name: str
+    directory: str
+    checksums: dict[str, str]
+    checksum: Callable[[bytes], str]
+    parse: Callable[[bytes], tuple[Pixels, list[int]]]
+
+
+def read(path: str | None, progress: Progress) -> Raw:
+    """Read CIFAR-10 from disk, or download it where it is not there, or not whole.
+
+    Raises:
+        DataError: it is neither whole on disk nor to be downloaded; the damaged files are named.
+    """
+    problems: list[str] = []
+    for place in places(path):
+        for layout in (PYTHON, BINARY):
+            directory = _directory(place, layout)
+            if directory is None:
+                continue
+            raw = _read_layout(directory, layout, progress, problems)
+            if raw is not None:
+                return raw
+    target = Path(path) if path else download_dir()
+    # Only here, as a run that finds its images on disk needs no torchvision.
+    from cnn_engine.data.download import download_cifar10  # noqa: PLC0415
+
+    try:
+        download_cifar10(target, progress)
+    except DataError as error:
+        raise DataError("; ".join([*problems, str(error)])) from None
+    raw = _read_layout(target / PYTHON.directory, PYTHON, progress, problems)
+    if raw is None:
+        raise DataError("; ".join(problems))
+    return raw
+
+
+def _directory(place: Path, layout: Layout) -> Path | None:
+    """Where the layout's files are, if there are any: in its own directory, or right here."""
+    for directory in (place / layout.directory, place):
+        if any((directory / name).is_file() for name in layout.checksums):
+            return directory
+    return None
+
+
+def _read_layout(
+    directory: Path, layout: Layout, progress: Progress, problems: list[str]
+) -> Raw | None:
+    """Read all files, or add to `problems` what is wrong with each."""
+    found_problems, images, labels = [], [], []
+    for done, (name, checksum) in enumerate(layout.checksums.items()):
+        progress("reading CIFAR-10", done, len(layout.checksums))
+        try:
+            content = (directory / name).read_bytes()
+        except OSError as error:
+            found_problems.append(f"{directory / name}: {error.strerror}")
+            continue
+        if layout.checksum(content) != checksum:
+            size = f"{len(content):,} bytes"
+            found_problems.append(f"{directory / name}: is damaged or cut short ({size})")
+            continue
+        batch_images, batch_labels = layout.parse(content)
+        images.append(batch_images)
+        labels += batch_labels
+    problems += found_problems
+    if found_problems:
+        return None
+    return Raw(
+        images=np.ascontiguousarray(np.concatenate(images).transpose(0, 2, 3, 1)),
+        labels=np.array(labels, dtype=np.int64),
+        classes=CLASSES,
+        train_count=sum(len(batch) for batch in images[:-1]),
+        source=f"CIFAR-10 in {directory} ({layout.name} files)",
+    )
+
+
+def _parse_python(content: bytes) -> tuple[Pixels, list[int]]:
+    # Unpickling can run any code, but the checksum has shown that this is the published file.
+    batch = pickle.loads(content, encoding="bytes")  # noqa: S301
+    return batch[b"data"].reshape(-1, 3, 32, 32), batch[b"labels"]
+
+
+def _parse_binary(content: bytes) -> tuple[Pixels, list[int]]:
+    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)
+    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].tolist()
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _git_sha1(content: bytes) -> str:
+    header = f"blob {len(content)}\0".encode()
+    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+
+
+PYTHON = Layout(
+    name="python",
+    directory="cifar-10-batches-py",
+    checksums=PYTHON_MD5,
+    checksum=_md5,
+    parse=_parse_python,
+)
+BINARY = Layout(
+    name="binary",
+    directory="cifar-10-batches-bin",
+    checksums=BINARY_SHA1,
+    checksum=_git_sha1,
+    parse=_parse_binary,
+)

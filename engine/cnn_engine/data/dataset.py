@@ -1,0 +1,174 @@
+"""From a config to one tensor of images and the split of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from cnn_engine.config import DataConfig
+from cnn_engine.data import cifar10, idx
+from cnn_engine.data.raw import Progress, Raw
+from cnn_engine.errors import ConfigError, DataError
+
+TEST_SEED = 0
+"""Fixes which images are split off for the test, whatever the run's seed: results compare."""
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
+
+CHUNK = 4096
+"""Images resized at a time, so that the float copies stay small."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """All images in one tensor, and which of them are for what."""
+
+    images: Tensor
+    """uint8 [N, S, S, C], with C = 1 or 3."""
+
+    labels: Tensor
+    """int64 [N]."""
+
+    classes: tuple[str, ...]
+    """Class names, in the order of the labels."""
+
+    train: Tensor
+    """int64 indices of the images to train on."""
+
+    val: Tensor
+    """int64 indices of the images that choose the best epoch."""
+
+    test: Tensor
+    """int64 indices of the images for the final test."""
+
+    source: str
+    """What they are and where they were found, in a line."""
+
+    skipped: tuple[str, ...]
+    """Files that could not be read and were left out, each with the reason."""
+
+
+def load(config: DataConfig, seed: int, progress: Progress) -> DataSet:
+    """Read, size, split and check the images that the config names.
+
+    Args:
+        config: Which images, and how to cut and split them.
+        seed: Fixes which training images are held back for validation.
+        progress: Told how far it is; what it raises ends the loading.
+
+    Raises:
+        DataError: images or labels are missing, damaged, or too few.
+        ConfigError: the config does not suit the images.
+    """
+    raw = _read(config, progress)
+    images = torch.from_numpy(raw.images)
+    images = _in_channels(images, config.channels or images.shape[3])
+    images = _in_size(images, config.image_size or images.shape[1])
+    _check_normalisation(config, images.shape[3])
+    train, test = _split_test(raw, config.test_fraction)
+    train, val = _shuffled_split(train, config.validation_fraction, seed)
+    data = DataSet(
+        images=images,
+        labels=torch.from_numpy(raw.labels),
+        classes=raw.classes,
+        train=train,
+        val=val,
+        test=test,
+        source=raw.source,
+        skipped=raw.skipped,
+    )
+    _check(data)
+    return data
+
+
+def _read(config: DataConfig, progress: Progress) -> Raw:
+    match config.source:
+        case "cifar10":
+            return cifar10.read(config.path, progress)
+        case "mnist" | "fashion-mnist":
+            return idx.read_set(config.source, config.path)
+        case "digits":
+            return idx.read_digits()
+        case "folder":
+            # Only here, as it needs Pillow, which takes a while to import.
+            from cnn_engine.data import folder  # noqa: PLC0415
+
+            return folder.read(config, progress)
+
+
+def _in_channels(images: Tensor, channels: int) -> Tensor:
+    if images.shape[3] == channels:
+        return images
+    if channels == 3:
+        return images.expand(-1, -1, -1, 3).contiguous()
+    weights = torch.tensor(LUMA)
+    return _in_chunks(images, lambda chunk: (chunk.float() @ weights).round().byte().unsqueeze(3))
+
+
+def _in_size(images: Tensor, size: int) -> Tensor:
+    """Square images brought to `size` pixels a side, smoothly."""
+    if images.shape[1] == size:
+        return images
+
+    def resize(chunk: Tensor) -> Tensor:
+        planes = chunk.permute(0, 3, 1, 2).float()
+        sized = interpolate(planes, (size, size), mode="bilinear", antialias=True)
+        return sized.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+
+    return _in_chunks(images, resize)
+
+
+def _in_chunks(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    return torch.cat([change(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)])
+
+
+def _check_normalisation(config: DataConfig, channels: int) -> None:
+    for key in ("mean", "std"):
+        count = len(getattr(config, key))
+        if count not in (1, channels):
+            raise ConfigError(
+                f"data.{key}: has {count} values; give one, or {channels} for {channels} channels"
+            )
+
+
+def _split_test(raw: Raw, fraction: float) -> tuple[Tensor, Tensor]:
+    count = len(raw.images)
+    if raw.train_count < count:
+        return torch.arange(raw.train_count), torch.arange(raw.train_count, count)
+    return _shuffled_split(torch.arange(count), fraction, TEST_SEED)
+
+
+def _shuffled_split(indices: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """The indices in random order, cut so that the second part is `fraction` of them."""
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = indices[torch.randperm(len(indices), generator=generator)]
+    cut = len(indices) - int(len(indices) * fraction)
+    return shuffled[:cut], shuffled[cut:]
+
+
+def _check(data: DataSet) -> None:
+    """Refuse what could only fail, or mean nothing, later.
+
+    Raises:
+        DataError: there are too few classes or images.
+    """
+    if len(data.classes) < 2:
+        raise DataError(
+            f"{data.source}: has only {len(data.classes)} class; to learn a difference takes two"
+        )
+    for part in ("train", "val", "test"):
+        if not len(getattr(data, part)):
+            raise DataError(
+                f"{data.source}: {len(data.images)} images leave none for {part}; add images, or "
+                "change data.validation_fraction and data.test_fraction"
+            )
+    counts = torch.bincount(data.labels[data.train], minlength=len(data.classes))
+    if missing := [name for name, count in zip(data.classes, counts, strict=True) if not count]:
+        names = ", ".join(repr(name) for name in missing[:5])
+        raise DataError(
+            f"{data.source}: {len(missing)} of {len(data.classes)} classes have no image left to "
+            f"train on once validation and test images are split off ({names}); add images"
+        )

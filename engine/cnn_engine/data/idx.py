@@ -1,0 +1,149 @@
+"""IDX files, the format of MNIST and its kin, compressed or not.
+
+Two zero bytes, the type (8: unsigned byte), the number of dimensions, each dimension as a
+big-endian 32-bit integer, then the values (Y. LeCun, C. Cortes, C. Burges, "The MNIST database").
+"""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_engine.data.raw import Pixels, Raw, places
+from cnn_engine.errors import DataError
+
+UNSIGNED_BYTE = 8
+
+DIGITS = tuple("0123456789")
+
+FASHION = (
+    "T-shirt",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+"""As published with Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017), the first shortened."""
+
+SETS = {
+    # source: (name, class names, torchvision's folder, other places)
+    "mnist": ("MNIST", DIGITS, "MNIST/raw", ()),
+    "fashion-mnist": (
+        "Fashion-MNIST",
+        FASHION,
+        "FashionMNIST/raw",
+        (Path("/usr/share/datasets/fashion-mnist"),),  # Debian's dataset-fashion-mnist
+    ),
+}
+
+
+def read_set(source: str, path: str | None) -> Raw:
+    """Read MNIST or Fashion-MNIST from the directory named, or from where it usually is.
+
+    Raises:
+        DataError: it is not there, or a file is damaged.
+    """
+    name, classes, folder, elsewhere = SETS[source]
+    candidates = [place / inner for place in places(path) for inner in ("", folder)]
+    candidates += [] if path else elsewhere
+    directory = next((place for place in candidates if _find(place, "train-images", 3)), None)
+    if directory is None:
+        looked = ", ".join(str(place) for place in candidates)
+        raise DataError(
+            f"{name}: no train-images-idx3-ubyte[.gz] in {looked}; put the four IDX files of "
+            f"{name} into a directory and name it with --data-dir"
+        )
+    train, train_labels = _read_pair(directory, "train", len(classes))
+    test, test_labels = _read_pair(directory, "t10k", len(classes))
+    return Raw(
+        images=np.concatenate([train, test]),
+        labels=np.concatenate([train_labels, test_labels]),
+        classes=classes,
+        train_count=len(train),
+        source=f"{name} in {directory}",
+    )
+
+
+def read_digits() -> Raw:
+    """The 1,797 handwritten digits that come with this package, 8×8 pixels, grey."""
+    directory = Path(__file__).parent / "digits"
+    images, labels = _read_pair(directory, "digits", len(DIGITS))
+    return Raw(
+        images=images,
+        labels=labels,
+        classes=DIGITS,
+        train_count=len(images),
+        source="handwritten digits (UCI), bundled",
+    )
+
+
+def _read_pair(directory: Path, stem: str, class_count: int) -> tuple[Pixels, NDArray[np.int64]]:
+    """Images [N, S, S, 1] and labels [N] that belong together."""
+    image_file, label_file = (
+        _find(directory, f"{stem}-{kind}", dimensions) or _missing(directory, stem, kind)
+        for kind, dimensions in (("images", 3), ("labels", 1))
+    )
+    images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
+    if len(images) != len(labels):
+        raise DataError(
+            f"{label_file}: has {len(labels):,} labels for the {len(images):,} images of "
+            f"{image_file.name}"
+        )
+    if images.shape[1] != images.shape[2]:
+        raise DataError(f"{image_file}: images of {images.shape[1:]} pixels; only squares serve")
+    if len(labels) and labels.max() >= class_count:
+        raise DataError(
+            f"{label_file}: has label {labels.max()}; the {class_count} classes are labelled "
+            f"0 to {class_count - 1}"
+        )
+    return images[..., np.newaxis], labels.astype(np.int64)
+
+
+def _find(directory: Path, stem: str, dimensions: int) -> Path | None:
+    """The file under any of the names in use: `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not."""
+    names = (f"{stem}{dash}idx{dimensions}-ubyte{gz}" for dash in "-." for gz in ("", ".gz"))
+    return next((directory / name for name in names if (directory / name).is_file()), None)
+
+
+def _missing(directory: Path, stem: str, kind: str) -> Path:
+    raise DataError(f"{directory}: has no file of {stem}-{kind}")
+
+
+def read_idx(path: Path, dimensions: int) -> Pixels:
+    """The values of an IDX file of unsigned bytes, in its own shape.
+
+    Raises:
+        DataError: it is damaged, or has another type or number of dimensions.
+    """
+    content = _content(path)
+    header = 4 + 4 * dimensions
+    if len(content) < header:
+        raise DataError(f"{path}: is cut short: {len(content)} bytes, less than its header")
+    if content[:4] != bytes([0, 0, UNSIGNED_BYTE, dimensions]):
+        raise DataError(
+            f"{path}: starts with {content[:4].hex()}; an IDX file of bytes in {dimensions} "
+            f"dimensions starts with 0000{UNSIGNED_BYTE:02x}{dimensions:02x}"
+        )
+    shape = tuple(np.frombuffer(content, ">u4", dimensions, offset=4).tolist())
+    expected = int(np.prod(shape, dtype=object))
+    if len(content) - header != expected:
+        raise DataError(
+            f"{path}: holds {len(content) - header:,} values where its header says {expected:,}"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: is damaged: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None

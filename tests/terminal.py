@@ -1,0 +1,105 @@
+"""A real pseudo-terminal with a program in it, read by a terminal emulator."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyte
+
+CLI = [sys.executable, "-c", "from cnn_tui.cli import main; main()"]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment, for a program that imports what the tests import."""
+    paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
+    values = {**os.environ, "PYTHONPATH": paths, "TERM": "xterm-256color", **changes}
+    return {key: value for key, value in values.items() if key not in ("LINES", "COLUMNS")}
+
+
+class Terminal:
+    """Runs a command on a terminal of its own, and sees what its user would see."""
+
+    def __init__(self, *arguments: str, cwd: Path, size: tuple[int, int] = (120, 36)) -> None:
+        columns, rows = size
+        self.screen = pyte.Screen(columns, rows)
+        self.raw = b""
+        self._stream = pyte.ByteStream(self.screen)
+        self._status: int | None = None
+        command = [*CLI, *arguments]
+        self.pid, self._descriptor = pty.fork()
+        if self.pid == 0:
+            os.chdir(cwd)
+            os.execvpe(command[0], command, environment())
+        self.resize(columns, rows)
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is None:
+            os.kill(self.pid, 9)
+            os.waitpid(self.pid, 0)
+        os.close(self._descriptor)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the terminal's size, as a window does."""
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, size)
+        self.screen.resize(rows, columns)
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self._descriptor, keys.encode())
+
+    def kill(self, number: int) -> None:
+        """Send the program a signal."""
+        os.kill(self.pid, number)
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
+    @property
+    def settings(self) -> list[object]:
+        """The terminal's own settings: echo, line mode and the like."""
+        return termios.tcgetattr(self._descriptor)
+
+    def wait_for(self, seen: str | Callable[[str], bool], seconds: float = 90.0) -> str:
+        """Read until the text is on the screen; the screen then."""
+        test = seen if callable(seen) else lambda text: seen in text
+        deadline = time.monotonic() + seconds
+        while not test(self.text):
+            if time.monotonic() > deadline or not self._read():
+                raise AssertionError(f"never saw {seen!r}; the screen was:\n{self.text}")
+        return self.text
+
+    def wait(self, seconds: float = 90.0) -> int:
+        """Read until the program has ended; its exit code, negative for a signal."""
+        deadline = time.monotonic() + seconds
+        while self._read():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"did not end; the screen was:\n{self.text}")
+        _, status = os.waitpid(self.pid, 0)
+        self._status = status
+        return os.waitstatus_to_exitcode(status)
+
+    def _read(self) -> bool:
+        """Take in what the program wrote within a moment; false once it has gone."""
+        ready, _, _ = select.select([self._descriptor], [], [], 0.1)
+        if not ready:
+            return True
+        try:
+            content = os.read(self._descriptor, 65536)
+        except OSError:
+            return False
+        self.raw += content
+        self._stream.feed(content)
+        return bool(content)
