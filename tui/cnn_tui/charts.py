@@ -39,12 +39,13 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
         return ""
     plotext.clear_figure()
     plotext.theme("clear")
+    plotext.limitsize(False, False)  # not to what plotext takes for the terminal's size
     plotext.plotsize(width, height)
     plotext.frame(False)
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
     plotext.ticks_color(colors.axis)
-    last = max(state.epochs_asked, 1)
+    last = _epochs_across(max(x for x, _ in train + val), state.epochs_asked)
     plotext.xlim(0, last)
     plotext.xticks(_ticks(last, max(2, width // 10)))
     for points, color in ((train, colors.train), (val, colors.val)):
@@ -77,6 +78,11 @@ def _segments(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, f
         elif segments[-1]:
             segments.append([])
     return [segment for segment in segments if segment]
+
+
+def _epochs_across(reached: float, asked: int) -> int:
+    """Epochs that the axis spans: doubled as they are reached, so the curve fills half or more."""
+    return max(1, min(asked, 2 ** math.ceil(math.log2(max(reached, 0.5)) + 1)))
 
 
 def _ticks(last: int, count: int) -> list[int]:

@@ -12,6 +12,7 @@ import typer
 from cnn_engine import runs
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
+from cnn_tui.format import safe_text
 
 cli = typer.Typer(
     help="Train a convolutional network on images and watch it learn, in a terminal.",
@@ -37,7 +38,7 @@ def main() -> None:
         cli()
     except UserError as error:
         for line in str(error).splitlines():
-            print(f"cnn-tui: {line}", file=sys.stderr)
+            print(f"cnn-tui: {safe_text(line, 4000)}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 
@@ -146,11 +147,9 @@ def list_runs(runs_dir: RunsDir = None, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([dataclasses.asdict(summary) for summary in summaries], indent=2))
     elif summaries:
-        from rich.console import Console
-
         from cnn_tui.report import print_runs
 
-        print_runs(Console(), summaries)
+        print_runs(summaries)
     else:
         print(f"No runs in {directory} yet. Start one: cnn-tui run", file=sys.stderr)
 

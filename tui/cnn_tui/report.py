@@ -1,8 +1,9 @@
 """A run's summary as text in the shell: what `show` prints, and what a dashboard leaves behind."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +15,18 @@ from cnn_tui.charts import ChartColors, loss_chart
 from cnn_tui.format import bar, date, duration, figure, percent, ratio, safe_text
 
 CHART_HEIGHT = 14
+RUN_COLUMNS: dict[str, Literal["left", "right"]] = {
+    "run": "left",
+    "status": "left",
+    "config": "left",
+    "epochs": "right",
+    "val": "right",
+    "acc": "right",
+    "test": "right",
+    "time": "right",
+    "started": "left",
+    "name": "left",
+}
 STATUS_STYLES = {
     "done": "green",
     "failed": "bold red",
@@ -53,31 +66,37 @@ def show_run(run: RunDirectory) -> None:
     console.print(Text.assemble(("Open it ", "dim"), f"cnn-tui watch {run.id}"))
 
 
-def print_runs(console: Console, summaries: list[RunSummary]) -> None:
-    """Print a table of runs, as given."""
+def print_runs(summaries: list[RunSummary]) -> None:
+    """Print a table of runs, as given; on a terminal, as many columns as fit whole."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    rows = [run_cells(run) for run in summaries]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("run", "status", "config", "name"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("epochs", "val loss", "val acc", "test acc", "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("started", no_wrap=True)
-    for run in summaries:
-        table.add_row(*map(Text, _row(run)))
+    room = console.width
+    for column, (heading, justify) in enumerate(RUN_COLUMNS.items()):
+        room -= max(cell_len(row[column]) for row in [list(RUN_COLUMNS), *rows]) + 1
+        if room < 0:
+            break
+        table.add_column(heading, justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row[: len(table.columns)]))
     console.print(table)
 
 
-def _row(run: RunSummary) -> list[str]:
+def run_cells(run: RunSummary) -> list[str]:
+    """What a list shows of a run, in the order of `RUN_COLUMNS`."""
     return [
         run.run_id,
         run.status,
-        safe_text(run.preset, 20),
-        safe_text(run.name, 20),
+        safe_text(run.preset, 16),
         f"{run.epochs_done}/{run.epochs}",
         figure(run.best_val_loss),
         "–" if run.best_val_accuracy is None else percent(run.best_val_accuracy),
         "–" if run.test_accuracy is None else percent(run.test_accuracy),
         duration(run.seconds),
         date(run.started),
+        safe_text(run.name, 30),
     ]
 
 

@@ -28,6 +28,9 @@ class Confirm(ModalScreen[bool]):
             border: round $primary;
             background: $surface;
         }
+        Label {
+            width: 100%;
+        }
         .question {
             text-style: bold;
         }

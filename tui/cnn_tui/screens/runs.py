@@ -13,23 +13,12 @@ from textual.widgets import DataTable, Footer, Static
 from cnn_engine import runs
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import RunSummary, read_summary
-from cnn_tui.format import date, duration, figure, percent, safe_text
+from cnn_tui.format import safe_text
+from cnn_tui.report import RUN_COLUMNS, run_cells
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.widgets.run_header import BADGES
 
 REFRESH_SECONDS = 2.0
-COLUMNS = (
-    "run",
-    "status",
-    "config",
-    "name",
-    "epochs",
-    "val loss",
-    "val acc",
-    "test",
-    "time",
-    "started",
-)
 
 
 class RunTable(DataTable[Text]):
@@ -85,7 +74,9 @@ class RunsScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fill the table, and keep it fresh."""
-        self.query_one(RunTable).add_columns(*COLUMNS)
+        self.query_one(RunTable).add_columns(
+            *(Text(heading, justify=justify) for heading, justify in RUN_COLUMNS.items())
+        )
         self._refresh_table()
         self.set_interval(REFRESH_SECONDS, self._refresh_table)
 
@@ -112,17 +103,10 @@ class RunsScreen(Screen[None]):
 
 
 def _cells(run: RunSummary) -> list[Text]:
+    cells = run_cells(run)
     glyph, _ = BADGES[run.status]
-    values = [
-        run.run_id,
-        f"{glyph} {run.status}",
-        safe_text(run.preset, 16),
-        safe_text(run.name, 20),
-        f"{run.epochs_done}/{run.epochs}",
-        figure(run.best_val_loss),
-        "–" if run.best_val_accuracy is None else percent(run.best_val_accuracy),
-        "–" if run.test_accuracy is None else percent(run.test_accuracy),
-        duration(run.seconds),
-        date(run.started),
+    cells[1] = f"{glyph} {run.status}"
+    return [
+        Text(cell, justify=justify)
+        for cell, justify in zip(cells, RUN_COLUMNS.values(), strict=True)
     ]
-    return [Text(value) for value in values]
