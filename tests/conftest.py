@@ -1,6 +1,20 @@
 """What tests share."""
 
 import os
+import socket
+
+import pytest
 
 # Small tensors on many threads are slower than on one, and tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Every connection is refused, as on a machine without a network."""
+
+    def refuse(*_args, **_kwargs):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)

@@ -131,8 +131,8 @@ def _read_layout(
 
 def _parse_python(content: bytes) -> tuple[Pixels, list[int]]:
     # Unpickling can run any code, but the checksum has shown that this is the published file.
-    batch = pickle.loads(content, encoding="bytes")  # noqa: S301
-    return batch[b"data"].reshape(-1, 3, 32, 32), batch[b"labels"]
+    batch = pickle.loads(content, encoding="latin1")  # noqa: S301
+    return batch["data"].reshape(-1, 3, 32, 32), batch["labels"]
 
 
 def _parse_binary(content: bytes) -> tuple[Pixels, list[int]]:

@@ -1,0 +1,42 @@
+"""Real runs, small enough for tests: an engine in this process, on images that are really there."""
+
+from pathlib import Path
+
+from cnn_engine import commands, runs
+from cnn_engine.events import Event
+from cnn_engine.launch import Engine, Request
+from cnn_engine.recorder import Recorder
+from cnn_engine.runlog import LogReader
+from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
+
+SMALL = ("data.image_size=8", "model.filters=[8]", "model.hidden=[16]", "train.device=cpu")
+
+
+class RunForTests:
+    """A run of the bundled digits with a small network."""
+
+    def __init__(self, runs_dir: Path, *overrides: str, preset: str = "digits") -> None:
+        self.directory: RunDirectory = runs.create(runs_dir)
+        self.recorder = Recorder(self.directory)
+        request = Request.of(preset, [*SMALL, *overrides])
+        self.engine = Engine(request, self.recorder)
+
+    def train(self) -> "RunForTests":
+        """Train to the end."""
+        self.engine.start()
+        self.engine.join()
+        return self
+
+    def stop(self, by: str = "key") -> None:
+        """Ask it to stop."""
+        commands.send(self.directory.commands, commands.Stop(by=by))
+
+    @property
+    def live_state(self) -> RunState:
+        """The state that the engine itself has made."""
+        return self.recorder.state
+
+    def events(self) -> list[Event]:
+        """What its log holds."""
+        return list(LogReader(self.directory.events).poll())

@@ -1,0 +1,294 @@
+"""A folder of one's own images, as real folders are: mixed, damaged, oddly named."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cnn_engine.config import DataConfig
+from cnn_engine.data import load
+from cnn_engine.data.decode import Unreadable, decode
+from cnn_engine.errors import ConfigError, DataError
+
+
+def load_folder(path, progress=lambda *_: None, **changes):
+    config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
+    return load(config, 0, progress)
+
+
+def fill(folder, count=10, shade=0, size=(16, 16), suffix=".png"):
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Image.new("RGB", size, (shade, number, 0)).save(folder / f"{number:03}{suffix}")
+
+
+@pytest.fixture
+def pets(tmp_path):
+    fill(tmp_path / "cat", shade=10)
+    fill(tmp_path / "dog", shade=200)
+    return tmp_path
+
+
+def test_class_folders_are_read_and_split(pets):
+    data = load_folder(pets)
+    assert data.classes == ("cat", "dog")
+    assert data.images.shape == (20, 16, 16, 3)
+    assert (len(data.train), len(data.val), len(data.test)) == (13, 3, 4)
+    assert data.images[data.labels == 0][:, 0, 0, 0].unique().tolist() == [10]
+    assert data.images[data.labels == 1][:, 0, 0, 0].unique().tolist() == [200]
+
+
+def test_a_test_folder_is_the_test_set(tmp_path):
+    for part, count in (("train", 10), ("test", 3)):
+        fill(tmp_path / part / "cat", count, shade=1)
+        fill(tmp_path / part / "dog", count, shade=2)
+    data = load_folder(tmp_path)
+    assert torch.equal(data.test, torch.arange(20, 26))
+    fill(tmp_path / "test" / "cow")
+    with pytest.raises(DataError, match=r"test/cow: is a class that the training images do not"):
+        load_folder(tmp_path)
+
+
+def test_a_train_folder_without_a_test_folder_is_split(tmp_path):
+    fill(tmp_path / "train" / "cat")
+    fill(tmp_path / "train" / "dog")
+    assert len(load_folder(tmp_path).test) == 4
+
+
+def test_images_of_any_size_and_shape_are_brought_to_one(tmp_path):
+    fill(tmp_path / "cat", size=(40, 25), suffix=".jpg")
+    fill(tmp_path / "dog", size=(9, 300))
+    assert load_folder(tmp_path, image_size=24, channels=1).images.shape == (20, 24, 24, 1)
+
+
+def test_without_a_size_all_images_must_agree(pets):
+    assert load_folder(pets, image_size=None).images.shape[1] == 16
+    Image.new("RGB", (17, 17)).save(pets / "dog" / "other.png")
+    with pytest.raises(ConfigError, match=r"data\.image_size: say how large.*other\.png"):
+        load_folder(pets, image_size=None)
+
+
+def test_progress_is_told_and_can_stop_the_loading(pets):
+    told = []
+    load_folder(pets, progress=lambda *now: told.append(now))
+    assert told[-1] == ("decoding images", 20, 20)
+
+    def stop(*_):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        load_folder(pets, progress=stop)
+
+
+def test_hidden_and_foreign_files_are_passed_over(pets):
+    (pets / ".cache").mkdir()
+    (pets / "notes.txt").write_text("not a class")
+    (pets / "cat" / "Thumbs.db").write_bytes(b"x")
+    (pets / "cat" / "._000.png").write_bytes(b"x")
+    assert len(load_folder(pets).images) == 20
+
+
+def test_a_loop_of_links_ends_and_a_linked_class_counts(pets, tmp_path_factory):
+    (pets / "cat" / "again").symlink_to(pets / "cat")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    fill(elsewhere / "cows")
+    (pets / "cow").symlink_to(elsewhere / "cows")
+    data = load_folder(pets)
+    assert data.classes == ("cat", "cow", "dog")
+    assert len(data.images) == 30
+
+
+# What is refused, and how.
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_what_is_no_folder_is_named(tmp_path, name):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match=f"{name}: is no folder"):
+        load_folder(tmp_path / name)
+
+
+def test_a_folder_without_classes_is_told_what_to_do(tmp_path):
+    with pytest.raises(DataError, match="holds no class folders; put the images of each class"):
+        load_folder(tmp_path)
+
+
+def test_an_empty_class_is_named(pets):
+    (pets / "cow").mkdir()
+    with pytest.raises(DataError, match="cow: holds no images"):
+        load_folder(pets)
+
+
+def test_one_class_is_refused(tmp_path):
+    fill(tmp_path / "cat")
+    with pytest.raises(DataError, match="has only 1 class"):
+        load_folder(tmp_path)
+
+
+def test_one_image_a_class_is_refused_by_name(tmp_path):
+    for name in ("cat", "cow", "dog", "emu", "fox", "gnu"):
+        fill(tmp_path / name, count=1)
+    with pytest.raises(DataError, match="classes have no image left to train on"):
+        load_folder(tmp_path)
+
+
+def test_a_thousand_classes_serve(tmp_path):
+    for number in range(1000):
+        folder = tmp_path / f"c{number:04}"
+        folder.mkdir()
+        for copy in range(12):
+            (folder / f"{copy}.pgm").write_bytes(b"P5 8 8 255\n" + bytes(64))
+    data = load_folder(tmp_path, image_size=8, channels=1, validation_fraction=0.1)
+    assert len(data.classes) == 1000
+
+
+def bomb():
+    """A PNG that says it has 50,000 × 50,000 pixels."""
+
+    def chunk(kind, content):
+        crc = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + crc
+
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
+    rest = chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rest
+
+
+def truncated_jpeg(folder):
+    path = folder / "whole.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    content = path.read_bytes()
+    path.unlink()
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (lambda _: b"", "no image"),
+        (lambda _: b"GIF89a", "."),
+        (lambda _: b"this is a text", "no image"),
+        (truncated_jpeg, "truncated"),
+        (lambda _: bomb(), "too large|exceeds limit"),
+    ],
+    ids=["empty", "header", "text", "truncated", "bomb"],
+)
+def test_an_unreadable_file_stops_the_run_or_is_left_out(pets, content, reason):
+    bad = pets / "dog" / "bad.jpg"
+    bad.write_bytes(content(pets))
+    with pytest.raises(DataError, match=rf"1 of 21 image files .*bad\.jpg: .*({reason})") as caught:
+        load_folder(pets)
+    assert "data.unreadable=skip" in str(caught.value)
+    data = load_folder(pets, unreadable="skip")
+    assert len(data.images) == len(data.labels) == 20
+    assert len(data.skipped) == 1
+    assert str(bad) in data.skipped[0]
+
+
+def test_of_many_unreadable_files_ten_are_listed(pets):
+    for number in range(25):
+        (pets / "dog" / f"bad{number:02}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"25 of 45 .*bad09\.png.*; and 15 more") as caught:
+        load_folder(pets)
+    assert "bad10" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read any file")
+def test_a_file_that_may_not_be_read_is_named(pets):
+    (pets / "dog" / "000.png").chmod(0)
+    with pytest.raises(DataError, match=r"000\.png: Permission denied"):
+        load_folder(pets)
+
+
+NAMES = [
+    "\x1b]0;x\x07",
+    "\x1b[2J",
+    "a\nb",
+    "[red]",
+    "[nope]",
+    "[@click=app.exit]",
+    "🐈",
+    "é" * 120,
+]
+
+
+def test_oddly_named_classes_and_files_are_read(tmp_path):
+    for name in [*NAMES, "\udcff"]:
+        fill(tmp_path / name)
+        (tmp_path / name / "000.png").rename(tmp_path / name / f"{name}.png")
+    data = load_folder(tmp_path)
+    assert set(data.classes) == {*NAMES, "\udcff"}
+
+
+# Kinds of images.
+
+
+def decoded(tmp_path, image, name="image.png", channels=3, **how):
+    path = tmp_path / name
+    image.save(path, **how)
+    return decode(path, 16, channels)
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    wide = np.full((16, 16), 257 * 100, dtype=np.uint16)
+    assert decoded(tmp_path, Image.fromarray(wide), channels=1)[0, 0] == 100
+    assert decoded(tmp_path, Image.fromarray(wide))[0, 0].tolist() == [100, 100, 100]
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    pixel = decoded(tmp_path, Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "c.jpg")[8, 8]
+    assert pixel[0] > 200
+    assert max(pixel[1:]) < 60
+
+
+def test_what_is_transparent_becomes_white(tmp_path):
+    image = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
+    assert decoded(tmp_path, image)[0, 0].tolist() == [255, 255, 255]
+    palette = Image.new("P", (16, 16), 0)
+    palette.putpalette([255, 0, 0])
+    assert decoded(tmp_path, palette, "p.gif", transparency=0)[0, 0].tolist() == [255, 255, 255]
+
+
+def test_of_an_animation_the_first_frame_is_taken(tmp_path):
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    path = tmp_path / "a.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert decode(path, 16, 3)[0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_cameras_rotation_is_applied(tmp_path):
+    image = Image.new("L", (16, 16), 0)
+    image.paste(255, (0, 0, 16, 4))  # white on top
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise: the white is then on the right
+    turned = decoded(tmp_path, image, channels=1, exif=exif)[..., 0]
+    assert turned[:, -1].min() == 255
+    assert turned[:, 0].max() == 0
+
+
+def test_the_middle_square_is_kept(tmp_path):
+    image = Image.new("L", (48, 16), 0)
+    image.paste(255, (16, 0, 32, 16))
+    assert decoded(tmp_path, image, channels=1).min() == 255
+
+
+def test_pixels_are_exact_where_nothing_is_to_be_changed(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    assert np.array_equal(decoded(tmp_path, Image.fromarray(pixels)), pixels)
+
+
+def test_a_wrongly_named_image_is_an_image(tmp_path):
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "x.png")
+    (tmp_path / "x.png").rename(tmp_path / "x.jpg")
+    assert decode(tmp_path / "x.jpg", 16, 3)[0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_directory_named_like_an_image_is_unreadable(tmp_path):
+    (tmp_path / "x.jpg").mkdir()
+    with pytest.raises(Unreadable):
+        decode(tmp_path / "x.jpg", 16, 3)

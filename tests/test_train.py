@@ -1,0 +1,373 @@
+"""Real training, in small: what is recorded, kept, and left out, however a run ends."""
+
+import math
+import re
+import time
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, max_pool2d, relu
+
+from cnn_engine import checkpoint, events
+from cnn_engine.batches import batches_on, epoch_order
+from cnn_engine.config import load
+from cnn_engine.data import load as load_data
+from cnn_engine.errors import StorageError
+from cnn_engine.models import build_model
+from cnn_engine.runlog import LogReader
+from cnn_engine.state import RunState
+from cnn_engine.summary import read_state
+from runs_for_tests import RunForTests
+
+LETTERS = {
+    events.RunStarted: "R",
+    events.ConfigReplaced: "C",
+    events.StageStarted: "S",
+    events.StageProgressed: "p",
+    events.RunPrepared: "P",
+    events.EpochStarted: "E",
+    events.StepsFinished: "s",
+    events.ValidationProgressed: "v",
+    events.EpochFinished: "F",
+    events.TestFinished: "T",
+    events.RunFinished: ".",
+}
+EPOCH = "Es*v*Fb?l"
+PREPARATION = "R(Sp*)+(C(Sp*)+)?P"
+COMPLETION = re.compile(rf"{PREPARATION}({EPOCH})*ST\.")
+PREFIX_OF_EPOCH = r"(E(s*(v*(F(b)?)?)?)?)?"
+STOP = re.compile(rf"R(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}l|S)?)?\.")
+FAILURE = re.compile(rf"R(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}|S))?\.")
+
+
+def spelled(happened):
+    """The run's events as letters; what may stand anywhere is left out."""
+
+    def letter(event):
+        if isinstance(event, events.CheckpointSaved):
+            return event.reason[0]
+        return LETTERS.get(type(event), "")
+
+    return "".join(map(letter, happened))
+
+
+@pytest.fixture(scope="module")
+def completed(tmp_path_factory):
+    return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=4").train()
+
+
+def test_a_completed_run_follows_the_grammar(completed):
+    assert COMPLETION.fullmatch(spelled(completed.events()))
+    assert completed.engine.exit_code == 0
+    assert completed.live_state.status == "done"
+
+
+def test_it_learns(completed):
+    epochs = completed.live_state.epochs
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
+    assert epochs[-1].train_loss < 0.8 * epochs[0].train_loss
+    assert epochs[-1].val_accuracy > 0.5  # ten classes
+    assert all(epoch.train_seconds > 0 < epoch.val_seconds for epoch in epochs)
+
+
+def test_every_image_is_counted_once(completed):
+    state = completed.live_state
+    assert sum(state.epochs[0].total) == state.prepared.val_images == 287
+    assert sum(state.test.total) == state.prepared.test_images == 359
+    steps = [event for event in completed.events() if isinstance(event, events.StepsFinished)]
+    per_epoch = sum(event.images for event in steps if event.epoch == 2)
+    assert per_epoch == state.prepared.train_images == 1151
+    assert sum(event.steps for event in steps if event.epoch == 2) == state.steps_per_epoch == 18
+
+
+def test_live_read_and_followed_states_are_one(completed):
+    read, damaged = read_state(completed.directory)
+    assert damaged == 0
+    assert read == completed.live_state
+
+
+def test_a_follower_sees_what_the_engine_knows(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=3")
+    followed, reader = RunState(), LogReader(run.directory.events)
+    run.engine.start()
+    while run.engine.is_alive():
+        for event in reader.poll():
+            followed.apply(event)
+        time.sleep(0.01)
+    for event in reader.poll():
+        followed.apply(event)
+    assert followed == run.live_state
+    assert followed.status == "done"
+
+
+def test_the_best_epoch_is_kept_and_tested(completed):
+    state = completed.live_state
+    best = checkpoint.load(completed.directory.path / "best.pt", torch.device("cpu"))
+    last = checkpoint.load(completed.directory.path / "last.pt", torch.device("cpu"))
+    assert best["epoch"] == state.best.epoch == state.test.epoch
+    assert best["best_loss"] == state.best.val_loss
+    assert (last["epoch"], last["step"]) == (4, 18)
+    assert last["optimizer"]["state"]
+    config = load("digits", ["data.image_size=8", "model.filters=[8]", "model.hidden=[16]"])
+    data = load_data(config.data, config.train.seed, lambda *_: None)
+    model = build_model(config.model, 1, 8, 10)
+    model.load_state_dict(best["model"])
+    model.eval()
+    batches = batches_on(torch.device("cpu"), data, config.data.mean, config.data.std)
+    right = sum(
+        int((model(images).argmax(1) == labels).sum())
+        for images, labels in batches.cut(data.test, 99)
+    )
+    assert right == pytest.approx(sum(state.test.correct), abs=3)  # bf16 there, fp32 here
+
+
+def test_the_best_so_far_is_kept_when_losses_are_equal(tmp_path):
+    # With nothing to learn from, every epoch has the very same loss, and each is "≤ the best".
+    run = RunForTests(tmp_path, "train.epochs=3", "optimizer.lr=1e-30").train()
+    losses = {epoch.val_loss for epoch in run.live_state.epochs}
+    best = [saved.epoch for saved in run.live_state.checkpoints if saved.reason == "best"]
+    if len(losses) == 1:
+        assert best == [1, 2, 3]
+    assert best[0] == 1
+
+
+def test_a_stopped_run_keeps_its_last_weights_and_skips_the_test(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=100000")
+    run.engine.start()
+    wait_until(lambda: len(run.live_state.epochs) >= 2)
+    run.stop()
+    run.engine.join()
+    state = run.live_state
+    assert (state.status, run.engine.exit_code) == ("stopped", 0)
+    assert [command.command for command in state.commands] == ["stop"]
+    assert state.test is None
+    assert STOP.fullmatch(spelled(run.events()))
+    last = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
+    assert (last["epoch"], last["step"]) == (run.live_state.epoch, last["step"])
+    assert read_state(run.directory)[0] == state
+
+
+@pytest.mark.parametrize(("by", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("cli", 0)])
+def test_a_run_stopped_before_it_trains_ends_at_once(tmp_path, by, code):
+    run = RunForTests(tmp_path)
+    run.stop(by)
+    run.train()
+    assert (run.live_state.status, run.engine.exit_code) == ("stopped", code)
+    assert STOP.fullmatch(spelled(run.events()))
+
+
+def test_a_loss_that_is_no_number_fails_the_run_and_spoils_nothing(tmp_path, monkeypatch):
+    real = nn.Module.__call__
+    calls = 0
+
+    def poisoned(module, *arguments):
+        nonlocal calls
+        result = real(module, *arguments)
+        if type(module).__name__ == "CNN":
+            calls += 1
+            if calls > 25 and module.training:
+                return result * math.nan
+        return result
+
+    monkeypatch.setattr(nn.Module, "__call__", poisoned)
+    run = RunForTests(tmp_path, "train.epochs=5").train()
+    state = run.live_state
+    assert (state.status, run.engine.exit_code) == ("failed", 4)
+    assert re.match(r"training loss became nan at step \d+ of epoch 2", state.finished.error)
+    assert FAILURE.fullmatch(spelled(run.events()))
+    best = checkpoint.load(run.directory.path / "best.pt", torch.device("cpu"))
+    assert best["epoch"] == 1
+    assert all(torch.isfinite(tensor.float()).all() for tensor in best["model"].values())
+    assert read_state(run.directory)[0].status == "failed"
+
+
+def test_missing_images_fail_the_run_with_a_reason(tmp_path):
+    run = RunForTests(
+        tmp_path, "data.source=folder", f"data.path='{tmp_path / 'nowhere'}'", preset="folder"
+    ).train()
+    assert (run.live_state.status, run.engine.exit_code) == ("failed", 3)
+    assert "nowhere: is no folder" in run.live_state.finished.error
+    assert FAILURE.fullmatch(spelled(run.events()))
+
+
+def test_an_internal_error_leaves_a_traceback_in_the_console_log(tmp_path, monkeypatch):
+    def explode(*_arguments, **_options):
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr("cnn_engine.train.build_model", explode)
+    run = RunForTests(tmp_path).train()
+    assert (run.live_state.status, run.engine.exit_code) == ("failed", 1)
+    assert "internal error: ZeroDivisionError: on purpose" in run.live_state.finished.error
+    assert "Traceback" in run.directory.console.read_text()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_running_out_of_memory_is_told_as_such(tmp_path, monkeypatch, error):
+    def explode(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr("cnn_engine.train.cross_entropy", explode)
+    run = RunForTests(tmp_path).train()
+    assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
+    assert "out of memory" in run.live_state.finished.error
+
+
+def test_a_checkpoint_that_cannot_be_saved_costs_a_notice(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_atomically", refuse)
+    run = RunForTests(tmp_path, "train.epochs=2").train()
+    texts = [notice.text for notice in run.live_state.notices]
+    assert "best.pt could not be saved: No space left on device; an earlier one stands" in texts
+    assert run.live_state.checkpoints == []
+    assert run.live_state.status == "done"
+    assert any("the test uses the weights of the last epoch" in text for text in texts)
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path):
+    one, again, other = (
+        RunForTests(tmp_path, "train.epochs=2", f"train.seed={seed}").train().live_state
+        for seed in (5, 5, 6)
+    )
+    figures = [
+        [(epoch.train_loss, epoch.val_loss, epoch.correct) for epoch in state.epochs]
+        for state in (one, again, other)
+    ]
+    assert figures[0] == figures[1]
+    assert figures[0] != figures[2]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1151, 5000])
+def test_any_batch_size_serves(tmp_path, size):
+    run = RunForTests(tmp_path, "train.epochs=1", f"train.batch_size={size}").train()
+    assert run.live_state.status == "done"
+    assert run.live_state.steps_per_epoch == math.ceil(1151 / size)
+
+
+# The published procedure, written out once more as plainly as it can be.
+
+
+class Published(nn.Module):
+    def __init__(self, dropout):
+        super().__init__()
+        self.conv = nn.ModuleList(
+            nn.Conv2d(a, b, 3, padding=1) for a, b in [(1, 32), (32, 64), (64, 128)]
+        )
+        self.norm = nn.ModuleList(nn.BatchNorm2d(size) for size in (32, 64, 128))
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in [(2048, 256), (256, 128)])
+        self.last = nn.Linear(128, 10)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):
+        for conv, norm in zip(self.conv, self.norm, strict=True):
+            x = max_pool2d(relu(norm(conv(x))), 2)
+        x = x.flatten(1)
+        for dense in self.dense:
+            x = self.dropout(relu(dense(x)))
+        return self.last(x)
+
+    def in_order(self):
+        """Parameters in the order in which images meet them."""
+        blocks = [module for pair in zip(self.conv, self.norm, strict=True) for module in pair]
+        modules = [*blocks, *self.dense, self.last]
+        return [parameter for module in modules for parameter in module.parameters()]
+
+
+@pytest.mark.parametrize(("dropout", "tolerance"), [(0.0, 2e-3), (0.5, 2e-2)])
+def test_our_fast_loop_is_the_published_one(tmp_path, dropout, tolerance):
+    """Same initial weights, order and dropout: the same losses, until rounding has grown.
+
+    The first steps agree to the last digits. Adam then magnifies what is left of rounding, with
+    dropout the more, so the mean of an epoch agrees to the tolerances above.
+    """
+    overrides = ["train.epochs=1", "train.precision=fp32", "data.image_size=32"]
+    overrides += [f"model.dropout={dropout}"]
+    run = RunForTests(
+        tmp_path, *overrides, "model.filters=[32, 64, 128]", "model.hidden=[256, 128]"
+    ).train()
+    config = load("digits", overrides)
+    data = load_data(config.data, 0, lambda *_: None)
+    torch.manual_seed(0)
+    ours = build_model(config.model, 1, 32, 10)
+    state = torch.get_rng_state()  # what the engine goes on with when it has built its model
+    model = Published(dropout)
+    with torch.no_grad():
+        for mine, yours in zip(model.in_order(), ours.parameters(), strict=True):
+            mine.copy_(yours)
+    torch.set_rng_state(state)
+    expected = one_published_epoch(model, data)
+    assert run.live_state.epochs[0].train_loss == pytest.approx(expected, rel=tolerance)
+
+
+def normalised(data, indices):
+    return (data.images[indices].permute(0, 3, 1, 2) / 255 - 0.5) / 0.5
+
+
+def one_published_epoch(model, data):
+    model.train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    total = 0.0
+    for indices in epoch_order(data.train, seed=0, epoch=1).split(64):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(normalised(data, indices)), data.labels[indices])
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(indices)
+    return total / len(data.train)
+
+
+# Checkpoints.
+
+
+@pytest.mark.parametrize("content", [b"", b"text", bytes(1000)])
+def test_a_damaged_checkpoint_is_refused(tmp_path, content):
+    path = tmp_path / "best.pt"
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match=r"best\.pt: is damaged"):
+        checkpoint.load(path, torch.device("cpu"))
+
+
+def test_a_cut_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "best.pt"
+    checkpoint.save(path, {"model": {"weight": torch.ones(1000)}})
+    whole = path.read_bytes()
+    for length in range(0, len(whole), len(whole) // 20):
+        path.write_bytes(whole[:length])
+        with pytest.raises(StorageError):
+            checkpoint.load(path, torch.device("cpu"))
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (tmp_path / "exploded").touch, ()
+
+    torch.save({"format": 1, "model": Bomb()}, tmp_path / "best.pt")
+    with pytest.raises(StorageError):
+        checkpoint.load(tmp_path / "best.pt", torch.device("cpu"))
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "best.pt"
+    checkpoint.save(path, {"model": {}, "epoch": 1})
+
+    def refuse(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        checkpoint.save(path, {"model": {}, "epoch": 2})
+    assert checkpoint.load(path, torch.device("cpu"))["epoch"] == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best.pt"]
+
+
+def wait_until(true, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
