@@ -2,11 +2,15 @@
 
 import os
 import socket
+import time
 
 import pytest
 
 # Small tensors on many threads are slower than on one, and tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Screens show the time of day.
+os.environ["TZ"] = "UTC"
+time.tzset()
 
 
 @pytest.fixture

@@ -68,11 +68,11 @@ class RunDirectory:
         return self.path / "console.log"
 
     def is_live(self, host: str) -> bool:
-        """Whether a process still writes the run, which was started on `host`.
+        """Whether a process still writes the run, which was started on `host` (empty: not known).
 
         On another machine, as over a shared disk, only the log's age can tell.
         """
-        if host == socket.gethostname():
+        if host in ("", socket.gethostname()):
             return is_held(self.events)
         return time.time() - self.events.stat().st_mtime < REMOTE_SILENCE_SECONDS
 

@@ -102,7 +102,7 @@ def _cached(run: RunDirectory) -> RunSummary | None:
         if record.pop("log_bytes") != run.events.stat().st_size:
             return None
         return RunSummary(**record) if record.keys() == _FIELDS else None
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
 
 

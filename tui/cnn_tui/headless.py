@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from types import FrameType
 
 from cnn_engine import commands
@@ -10,6 +11,9 @@ from cnn_engine.launch import Engine
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_summary
 from cnn_tui.printer import JsonPrinter, LinePrinter, Printer, follow
+
+SAME_SIGNAL_SECONDS = 0.3
+"""Signals closer than this are one: `timeout` and some shells send to a process and its group."""
 
 
 def run_headless(engine: Engine, run: RunDirectory, as_json: bool) -> int:
@@ -28,15 +32,17 @@ def watch_headless(run: RunDirectory) -> None:
 
 
 def _stop_on_signals(run: RunDirectory) -> None:
-    """The first SIGINT or SIGTERM asks the run to stop; the second leaves at once."""
-    asked = False
+    """The first SIGINT or SIGTERM asks the run to stop; a second one leaves at once."""
+    asked_at: float | None = None
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal asked_at
+        now = time.monotonic()
+        if asked_at is None:
+            asked_at = now
+            commands.send(run.commands, commands.Stop(by=signal.Signals(number).name))
+        elif now - asked_at > SAME_SIGNAL_SECONDS:
             os._exit(128 + number)
-        asked = True
-        commands.send(run.commands, commands.Stop(by=signal.Signals(number).name))
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

@@ -56,6 +56,7 @@ class RunScreen(Screen[None]):
         self._reader = LogReader(run.events)
         self._events = self._reader.poll()
         self._stop_asked = False
+        self._was_over = False
         self._leave_when_ended = False
 
     def compose(self) -> ComposeResult:
@@ -92,7 +93,11 @@ class RunScreen(Screen[None]):
             self._leave()
 
     def _show(self) -> None:
-        self.query_one(RunHeader).overridden_status = self._status_beside_the_log()
+        header = self.query_one(RunHeader)
+        header.overridden_status = self._status_beside_the_log()
+        if self._is_over != self._was_over:
+            self._was_over = self._is_over
+            self.refresh_bindings()
         for panel in self.query(Panel):
             panel.show(self.state)
 
@@ -107,6 +112,10 @@ class RunScreen(Screen[None]):
     @property
     def _is_over(self) -> bool:
         return self.state.ended or self._status_beside_the_log() == "interrupted"
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Offer to stop only what runs."""
+        return not (action == "stop" and self._is_over)
 
     def action_stop(self) -> None:
         """Ask whether to stop, and stay."""

@@ -17,7 +17,9 @@ class ClassGrid(Panel, can_focus=True):
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """As many columns as fit, filled row by row."""
-        self.border_title, correct, total = _counts(state)
+        title, correct, total = _counts(state)
+        if title != self.border_title:  # setting it repaints, even to what it is
+            self.border_title = title
         if state.prepared is None or not total:
             return []
         names = [safe_text(name, LONGEST_NAME) for name in state.prepared.classes]
@@ -40,13 +42,13 @@ class ClassGrid(Panel, can_focus=True):
 
 def _counts(state: RunState) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     if state.test:
-        title = f"Per-class accuracy ─ test {percent(state.test.accuracy, 2)}"
+        title = f"Accuracy by class ─ test {percent(state.test.accuracy, 2)}"
         return title, state.test.correct, state.test.total
     if state.epochs:
         last = state.epochs[-1]
-        title = f"Per-class accuracy ─ validation {percent(last.val_accuracy)}"
+        title = f"Accuracy by class ─ val {percent(last.val_accuracy)}"
         return title, last.correct, last.total
-    return "Per-class accuracy", (), ()
+    return "Accuracy by class", (), ()
 
 
 def _cell(name: str, bar_width: int, share: float) -> Content:

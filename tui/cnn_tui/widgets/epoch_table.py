@@ -7,7 +7,7 @@ from cnn_engine.state import RunState
 from cnn_tui.format import figure, percent
 from cnn_tui.widgets.panel import Panel
 
-HEADING = f"{'#':>3}  {'time':>6} {'train':>7} {'val':>7}    {'acc':>5}"
+HEADING = f"{'#':>3} {'time':>6} {'train':>7} {'val':>7}    {'acc':>5}"
 
 
 class EpochTable(Panel, can_focus=True):
@@ -30,7 +30,7 @@ class EpochTable(Panel, can_focus=True):
 def _row(epoch: EpochFinished, was_best: bool, is_best: bool) -> Content:
     seconds = epoch.train_seconds + epoch.val_seconds
     return Content.assemble(
-        (f"{epoch.epoch:>3}  {seconds:>5.1f}s ", "$muted"),
+        (f"{epoch.epoch:>3} {seconds:>5.1f}s ", "$muted"),
         f"{figure(epoch.train_loss):>7}",
         (f" {figure(epoch.val_loss):>7}", "bold" if is_best else ""),
         (" ★" if was_best else "  ", "$secondary"),

@@ -1,0 +1,154 @@
+"""Run directories: made, found, listed; their figures cached and never believed when stale."""
+
+import json
+import os
+import re
+
+import pytest
+
+from cnn_engine import runs
+from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.recorder import Recorder
+from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
+from cnn_engine.summary import read_state, read_summary, store_summary
+from golden import golden_lines, golden_run, running_run
+
+
+def test_every_run_has_a_directory_of_its_own(tmp_path):
+    made = [runs.create(tmp_path / "runs") for _ in range(20)]
+    assert len({run.id for run in made}) == 20
+    assert all(re.fullmatch(r"\d{4}-\d{4}-[a-z]+", run.id) for run in made)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match="cannot keep runs here: Permission denied"):
+        runs.create(tmp_path / "runs")
+
+
+def test_a_file_in_the_place_of_runs_is_named(tmp_path):
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(StorageError, match="cannot keep runs here"):
+        runs.create(tmp_path / "runs")
+
+
+def test_runs_go_to_the_working_directory_or_else_to_the_users(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(runs.default_runs_dir()) == "runs"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert runs.default_runs_dir().is_absolute()
+    assert "cnn-tui" in runs.default_runs_dir().parts
+
+
+@pytest.fixture
+def three(tmp_path):
+    for position, run_id in enumerate(("1124-0412-amber", "1124-0412-aspen", "1124-0500-teal")):
+        run = golden_run(tmp_path, "completed", run_id)
+        first, *rest = golden_lines("completed")
+        values = json.loads(first) | {"time": 1000.0 + position}
+        run.events.write_text("\n".join([json.dumps(values), *rest]) + "\n")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes.txt").write_text("not a run")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("latest", "1124-0500-teal"),
+        ("1124-0412-amber", "1124-0412-amber"),
+        ("1124-0412-as", "1124-0412-aspen"),
+        ("1124-05", "1124-0500-teal"),
+    ],
+)
+def test_a_run_is_found_by_the_start_of_its_id(three, reference, found):
+    assert runs.find(three, reference).id == found
+
+
+@pytest.mark.parametrize("reference", ["1124-0412", "zzz", "", "../x", "/etc", "notes", "\0"])
+def test_what_names_no_single_run_is_refused(three, reference):
+    with pytest.raises(ConfigError):
+        runs.find(three, reference)
+
+
+def test_no_runs_at_all_says_how_to_start_one(tmp_path):
+    with pytest.raises(ConfigError, match="start one with: cnn-tui run"):
+        runs.find(tmp_path / "runs", "latest")
+
+
+def test_runs_are_listed_newest_first(three):
+    ids = [run.id for run in runs.all_runs(three)]
+    assert ids == ["1124-0500-teal", "1124-0412-aspen", "1124-0412-amber"]
+
+
+def test_a_summary_holds_the_figures(tmp_path):
+    summary = read_summary(golden_run(tmp_path, "completed"))
+    assert (summary.status, summary.epochs_done, summary.epochs) == ("done", 20, 20)
+    assert summary.test_accuracy > 0.97
+    assert summary.best_val_loss < 0.1
+    assert (summary.name, summary.preset, summary.host) == ("baseline", "digits", "box")
+
+
+@pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
+def test_cached_and_recomputed_figures_are_one(tmp_path, name):
+    run = golden_run(tmp_path, name)
+    recomputed = read_summary(run)
+    store_summary(read_state(run)[0], run)
+    assert run.summary.exists()
+    assert read_summary(run) == recomputed
+
+
+def test_a_stale_or_damaged_cache_is_not_believed(tmp_path):
+    run = running_run(tmp_path, lines=30)
+    store_summary(read_state(run)[0], run)
+    golden = golden_lines("completed")
+    run.events.write_text("\n".join(golden) + "\n")
+    assert read_summary(run).status == "done"
+    for content in (b"", b"{", b"[]", b"null", b'{"log_bytes": 1}', b"\xff"):
+        run.summary.write_bytes(content)
+        assert read_summary(run).status == "done"
+
+
+def test_a_log_that_ends_without_an_end_is_of_an_interrupted_run(tmp_path):
+    run = running_run(tmp_path, lines=30)
+    first, *rest = golden_lines("completed")[:30]
+    here = json.dumps(json.loads(first) | {"host": os.uname().nodename})
+    run.events.write_text("\n".join([here, *rest]) + "\n")
+    assert read_summary(run).status == "interrupted"
+    with Recorder(run):
+        assert read_summary(run).status == "training"
+    assert read_summary(run).status == "interrupted"
+
+
+def test_a_run_on_another_machine_is_alive_while_it_writes(tmp_path):
+    run = running_run(tmp_path, lines=30)
+    assert read_summary(run).status == "training"
+    long_ago = run.events.stat().st_mtime - 3600
+    os.utime(run.events, (long_ago, long_ago))
+    assert read_summary(run).status == "interrupted"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"garbage\nmore\n"])
+def test_a_damaged_run_is_listed_too(tmp_path, content):
+    run = RunDirectory(tmp_path / "1124-0412-amber")
+    run.path.mkdir()
+    run.events.write_bytes(content)
+    summary = read_summary(run)
+    assert summary.status == "interrupted"
+    assert summary.damaged_lines == content.count(b"\n")
+
+
+@pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
+def test_any_prefix_of_a_log_is_a_state(tmp_path, name):
+    run = golden_run(tmp_path, name)
+    whole = run.events.read_bytes()
+    before = RunState()
+    for end in range(0, len(whole), 97):
+        run.events.write_bytes(whole[:end])
+        state, damaged = read_state(run)
+        assert damaged == 0
+        assert len(state.epochs) >= len(before.epochs)
+        assert state.seconds_left is None or state.seconds_left >= 0
+        before = state
