@@ -26,13 +26,19 @@ def environment(**changes: str) -> dict[str, str]:
 class Terminal:
     """Runs a command on a terminal of its own, and sees what its user would see."""
 
-    def __init__(self, *arguments: str, cwd: Path, size: tuple[int, int] = (120, 36)) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        size: tuple[int, int] = (120, 36),
+        command: list[str] | None = None,
+    ) -> None:
         columns, rows = size
         self.screen = pyte.Screen(columns, rows)
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
         self._status: int | None = None
-        command = [*CLI, *arguments]
+        command = command or [*CLI, *arguments]
         self.pid, self._descriptor = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
@@ -72,7 +78,7 @@ class Terminal:
         """The terminal's own settings: echo, line mode and the like."""
         return termios.tcgetattr(self._descriptor)
 
-    def wait_for(self, seen: str | Callable[[str], bool], seconds: float = 90.0) -> str:
+    def wait_for(self, seen: str | Callable[[str], bool], seconds: float = 60.0) -> str:
         """Read until the text is on the screen; the screen then."""
         test = seen if callable(seen) else lambda text: seen in text
         deadline = time.monotonic() + seconds

@@ -19,7 +19,7 @@ from cnn_tui.screens.runs import RunsScreen
 from golden import golden_lines, golden_run, running_run
 
 SCREENS = Path(__file__).parent / "data" / "screens"
-SIZES = [(120, 36), (80, 24)]
+SIZES = [(120, 36), (80, 24), (40, 12)]
 
 
 def text_of(app):

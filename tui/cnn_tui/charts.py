@@ -82,7 +82,10 @@ def _segments(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, f
 
 def _epochs_across(reached: float, asked: int) -> int:
     """Epochs that the axis spans: doubled as they are reached, so the curve fills half or more."""
-    return max(1, min(asked, 2 ** math.ceil(math.log2(max(reached, 0.5)) + 1)))
+    across = 1
+    while across < min(2 * reached, asked):
+        across *= 2
+    return min(across, max(asked, 1))
 
 
 def _ticks(last: int, count: int) -> list[int]:

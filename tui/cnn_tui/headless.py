@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from cnn_engine import commands
 from cnn_engine.launch import Engine
@@ -19,16 +21,24 @@ SAME_SIGNAL_SECONDS = 0.3
 def run_headless(engine: Engine, run: RunDirectory, as_json: bool) -> int:
     """Train and print; the exit code."""
     _stop_on_signals(run)
-    printer: Printer = JsonPrinter(sys.stdout) if as_json else LinePrinter(sys.stdout, sys.stderr)
+    out, err = _streams()
+    printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
     engine.start()
-    follow(run, printer, ended=lambda: not engine.is_alive())
+    follow(run, printer, ended=lambda _: not engine.is_alive())
     return engine.exit_code
 
 
 def watch_headless(run: RunDirectory) -> None:
     """Print a run of any process, to its end."""
     host = read_summary(run).host
-    follow(run, LinePrinter(sys.stdout, sys.stderr), ended=lambda: not run.is_live(host))
+    printer = LinePrinter(*_streams())
+    follow(run, printer, ended=lambda state: state.ended or not run.is_live(host))
+
+
+def _streams() -> tuple[TextIO, TextIO]:
+    """Where to print; a stream that was closed before Python started is None, and is replaced."""
+    nowhere = Path(os.devnull)
+    return sys.stdout or nowhere.open("w"), sys.stderr or nowhere.open("w")
 
 
 def _stop_on_signals(run: RunDirectory) -> None:

@@ -95,11 +95,11 @@ class JsonPrinter:
         print(events.to_line(event), file=self._out, flush=True)
 
 
-def follow(run: RunDirectory, printer: Printer, ended: Callable[[], bool]) -> RunState:
+def follow(run: RunDirectory, printer: Printer, ended: Callable[[RunState], bool]) -> RunState:
     """Show a run's events from its first until no more can come; its state at the end."""
     state, reader = RunState(), LogReader(run.events)
     while True:
-        is_last_look = ended()  # asked before reading, so that nothing is missed
+        is_last_look = ended(state)  # asked before reading, so that nothing is missed
         for event in reader.poll():
             state.apply(event)
             try:

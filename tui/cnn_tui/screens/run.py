@@ -39,8 +39,8 @@ class RunScreen(Screen[None]):
         Binding("ctrl+c", "interrupt", "Interrupt", show=False, priority=True),
     ]
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (70, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-short"), (30, "-tall")]
 
     def __init__(self, run: RunDirectory, *, trains_here: bool = False) -> None:
         """Show a run.

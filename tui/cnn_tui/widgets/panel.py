@@ -22,8 +22,7 @@ class Panel(ScrollView, can_focus=False):
     Panel {
         text-wrap: nowrap;
         text-overflow: ellipsis;
-        scrollbar-size: 1 1;
-        overflow-x: hidden;
+        overflow: hidden hidden;
     }
     """
 

@@ -1,0 +1,204 @@
+"""The dashboard in a real terminal, with the real engine under it."""
+
+import re
+import signal
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from cnn_engine import runs
+from cnn_engine.summary import read_summary
+from golden import DATA, golden_run
+from runs_for_tests import SMALL, RunForTests
+from terminal import Terminal, environment
+
+SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
+FOREVER = ["run", "digits", "--epochs", "100000", *SET_SMALL]
+RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?2004l")
+
+
+def assert_restored(terminal, before):
+    """The screen, the cursor, the mouse and the line settings are as they were."""
+    for sequence in RESTORED:
+        assert terminal.raw.rindex(sequence) > terminal.raw.index(b"\x1b[?1049h")
+    assert terminal.settings[:4] == before[:4]
+    assert terminal.settings[3] & termios.ECHO
+
+
+def after_the_screen(terminal):
+    """What is left in the shell."""
+    text = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
+    return re.sub(r"\x1b\[[0-9;?]*[a-z]", "", text)
+
+
+def test_a_run_is_watched_to_its_end_and_its_summary_stays(tmp_path):
+    with Terminal("run", "digits", "--epochs", "4", *SET_SMALL, cwd=tmp_path) as terminal:
+        before = terminal.settings
+        terminal.wait_for("Loading PyTorch")
+        terminal.wait_for("Done after")
+        terminal.wait_for("Accuracy by class ─ test")
+        terminal.press("q")
+        assert terminal.wait() == 0
+        assert_restored(terminal, before)
+    left = after_the_screen(terminal)
+    (run,) = runs.all_runs(tmp_path / "runs")
+    assert "Test accuracy" in left
+    assert str(run.path) in left
+    assert f"cnn-tui watch {run.id}" in left
+
+
+def test_something_is_on_the_screen_before_torch_is_imported(tmp_path):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        text = terminal.wait_for("Epochs")
+        assert "starting" in text
+        terminal.wait_for("Loading PyTorch")
+        terminal.wait_for("● training")
+
+
+def test_quitting_asks_then_stops_and_keeps_the_run(tmp_path):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        before = terminal.settings
+        terminal.wait_for(lambda text: re.search(r"Epoch +[2-9]\d*/100000", text))
+        terminal.press("q")
+        terminal.wait_for("Stop training and leave?")
+        terminal.press("n")
+        terminal.wait_for(lambda text: "Stop training and leave?" not in text)
+        terminal.press("q")
+        terminal.wait_for("Stop training and leave?")
+        terminal.press("y")
+        assert terminal.wait() == 0
+        assert_restored(terminal, before)
+    (run,) = runs.all_runs(tmp_path / "runs")
+    assert read_summary(run).status == "stopped"
+    assert (run.path / "last.pt").exists()
+    assert "stopped after" in after_the_screen(terminal)
+
+
+def test_ctrl_c_asks_and_says_that_it_was_interrupted(tmp_path):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        terminal.press("\x03")
+        terminal.wait_for("Stop training and leave?")
+        terminal.press("y")
+        assert terminal.wait() == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_and_restores_the_terminal(tmp_path, number):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        before = terminal.settings
+        terminal.wait_for("● training")
+        terminal.kill(number)
+        assert terminal.wait() == 128 + number
+        assert_restored(terminal, before)
+    (run,) = runs.all_runs(tmp_path / "runs")
+    assert read_summary(run).status == "stopped"
+
+
+def test_a_failed_run_says_why_and_exits_so(tmp_path):
+    with Terminal("run", "digits", "--set", "optimizer.lr=1e30", cwd=tmp_path) as terminal:
+        terminal.wait_for("training loss became")
+        terminal.press("q")
+        assert terminal.wait() == 4
+    assert "failed after" in after_the_screen(terminal)
+    assert "training loss became" in after_the_screen(terminal)
+
+
+def test_a_run_of_another_process_is_watched_and_left_alone(tmp_path):
+    run = RunForTests(tmp_path / "runs", "train.epochs=100000")
+    run.engine.start()
+    try:
+        with Terminal("watch", cwd=tmp_path, size=(80, 24)) as terminal:
+            terminal.wait_for("● training")
+            terminal.press("q")
+            assert terminal.wait() == 0
+        assert run.engine.is_alive()
+        with Terminal("watch", run.directory.id, cwd=tmp_path, size=(80, 24)) as terminal:
+            terminal.wait_for("● training")
+            terminal.press("s")
+            terminal.wait_for("Stop training?")
+            terminal.press("y")
+            terminal.wait_for("■ stopped")
+            terminal.press("q")
+            assert terminal.wait() == 0
+    finally:
+        run.stop()
+        run.engine.join()
+    assert run.live_state.status == "stopped"
+
+
+def test_home_lists_the_runs_and_opens_one(tmp_path):
+    golden_run(tmp_path / "runs", "completed")
+    with Terminal(cwd=tmp_path) as terminal:
+        terminal.wait_for("1124-0412-amber")
+        terminal.press("\r")
+        terminal.wait_for("Accuracy by class ─ test")
+        terminal.press("\x1b")
+        terminal.wait_for("runs in")
+        terminal.press("q")
+        assert terminal.wait() == 0
+
+
+def test_real_resizes_leave_the_right_layout(tmp_path):
+    golden_run(tmp_path / "runs", "completed")
+    whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
+    with Terminal("watch", cwd=tmp_path) as terminal:
+        terminal.wait_for(lambda text: text == whole)
+        for columns, rows in ((80, 24), (40, 12), (200, 60)):
+            terminal.resize(columns, rows)
+            terminal.wait_for(
+                lambda text, columns=columns: len(text.splitlines()[0]) == columns - 1
+            )
+        terminal.resize(120, 36)
+        terminal.wait_for(lambda text: text == whole)
+        terminal.press("q")
+        assert terminal.wait() == 0
+
+
+def test_what_libraries_print_goes_to_the_console_log(tmp_path):
+    program = (
+        "import os, pathlib, sys, warnings\n"
+        "from cnn_tui.terminal import screen_to_ourselves\n"
+        "print('before')\n"
+        "with screen_to_ourselves(pathlib.Path('console.log')):\n"
+        "    print('a print'); warnings.warn('a warning')\n"
+        "    os.write(1, b'from C on 1\\n'); os.write(2, b'from C on 2\\n')\n"
+        "    sys.__stderr__.write('the screen\\n'); sys.__stderr__.flush()\n"
+        "print('after')\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    with Terminal(cwd=tmp_path, command=[sys.executable, "program.py"]) as terminal:
+        assert terminal.wait() == 0
+    assert terminal.text.split() == ["before", "the", "screen", "after"]
+    captured = (tmp_path / "console.log").read_text()
+    for text in ("a print", "a warning", "from C on 1", "from C on 2"):
+        assert text in captured
+
+
+def test_output_that_is_no_terminal_gets_lines(tmp_path):
+    golden_run(tmp_path / "runs", "completed")
+    command = f"{sys.executable} -c 'from cnn_tui.cli import main; main()' watch | cat"
+    with Terminal(cwd=tmp_path, command=["sh", "-c", command]) as terminal:
+        assert terminal.wait() == 0
+    assert b"Finished Training" in terminal.raw
+    assert b"\x1b" not in terminal.raw
+
+
+def test_a_killed_run_is_listed_as_interrupted(tmp_path):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        terminal.kill(signal.SIGKILL)
+        assert terminal.wait() == -signal.SIGKILL
+    (run,) = runs.all_runs(tmp_path / "runs")
+    assert read_summary(run).status == "interrupted"
+    listed = subprocess.run(
+        [sys.executable, "-c", "from cnn_tui.cli import main; main()", "runs"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(),
+        check=True,
+    )
+    assert "interrupted" in listed.stdout

@@ -1,0 +1,75 @@
+"""The wheel alone, from another directory, without a network: it trains on its bundled digits."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from runs_for_tests import SMALL
+
+ROOT = Path(__file__).parents[1]
+NO_NETWORK = Path(__file__).parent / "no_network"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    pytest.importorskip("hatchling")
+    where = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(where)]
+    subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
+    (built,) = where.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_what_it_needs_and_no_more(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in (
+        "cnn_engine/configs/cifar10.toml",
+        "cnn_engine/data/digits/digits-images-idx3-ubyte.gz",
+        "cnn_engine/data/digits/LICENSE.md",
+        "cnn_engine/py.typed",
+        "cnn_tui/app.tcss",
+        "cnn_tui/screens/run.py",
+    ):
+        assert name in names
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"cnn_engine", "cnn_tui"}
+
+
+def test_the_wheel_trains_on_digits_with_sockets_blocked(wheel, tmp_path):
+    installed, elsewhere, home = (tmp_path / name for name in ("installed", "elsewhere", "home"))
+    elsewhere.mkdir()
+    home.mkdir(mode=0o500)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--target", str(installed), str(wheel)], check=True)
+    attempts = tmp_path / "attempts"
+    small = [argument for key in SMALL for argument in ("--set", key)]
+    code = (
+        "import cnn_engine, cnn_tui, sys; from cnn_tui.cli import main\n"
+        "print(cnn_engine.__file__, cnn_tui.__file__, file=sys.stderr); main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "run", "digits", "--epochs", "2", *small],
+        cwd=elsewhere,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "OMP_NUM_THREADS": "1",
+            # Before the directories of an editable install, which come from a .pth file.
+            "PYTHONPATH": os.pathsep.join([str(NO_NETWORK), str(installed)]),
+            "NOTE_CONNECTIONS_IN": str(attempts),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == 0, result.stderr
+    first_line = result.stderr.splitlines()[0]
+    assert first_line.count(str(installed)) == 2, f"not the wheel's code ran, but {first_line}"
+    assert "Test Accuracy (Overall)" in result.stdout
+    assert not attempts.exists()
+    assert [path.name for path in elsewhere.iterdir()] == ["runs"]

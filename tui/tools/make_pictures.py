@@ -1,0 +1,51 @@
+"""Make the pictures of the documentation: a real run, trained now, seen at its middle and its end.
+
+    python tui/tools/make_pictures.py [--config digits] [--data-dir DIR] [--epoch 7] [--size 120x36]
+                                      [--output tui/pictures]
+
+Writes `live.svg` and `finished.svg`. They are what the dashboard draws, without a terminal.
+"""
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+from cnn_engine import runs
+from cnn_engine.launch import Engine, Request
+from cnn_engine.recorder import Recorder
+from cnn_tui.app import Dashboard
+from cnn_tui.screens.run import RunScreen
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    """Train under the dashboard, and keep two pictures of it."""
+    columns, rows = map(int, arguments.size.split("x"))
+    settings = [f"data.path={arguments.data_dir}"] if arguments.data_dir else []
+    with tempfile.TemporaryDirectory() as runs_dir:
+        directory = runs.create(Path(runs_dir))
+        request = Request.of(arguments.config, settings, name="baseline")
+        engine = Engine(request, Recorder(directory))
+        screen = RunScreen(directory, trains_here=True)
+        app = Dashboard(screen, engine)
+        async with app.run_test(size=(columns, rows)) as pilot:
+            while screen.state.epoch < arguments.epoch or not screen.state.step:
+                await pilot.pause(0.05)
+            while screen.state.step < 0.6 * screen.state.steps_per_epoch:
+                await pilot.pause(0.05)
+            app.save_screenshot("live.svg", path=str(arguments.output))
+            while not screen.state.ended:
+                await pilot.pause(0.2)
+            await pilot.pause(1)
+            app.save_screenshot("finished.svg", path=str(arguments.output))
+        engine.join()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", default="digits")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--epoch", type=int, default=7)
+    parser.add_argument("--size", default="120x36")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "pictures")
+    asyncio.run(main(parser.parse_args()))
