@@ -69,7 +69,7 @@ def server(tmp_path_factory, monkeypatch):
 
 
 def load_cifar10(path, progress=lambda *_: None):
-    return load(DataConfig(source="cifar10", path=str(path)), 0, progress)
+    return load(DataConfig(source="cifar10", path=path and str(path)), 0, progress)
 
 
 def test_what_is_not_on_disk_is_downloaded_with_progress(server, tmp_path, capfd):
@@ -116,6 +116,52 @@ def test_a_server_that_sends_something_else_is_told(server, tmp_path):
     with pytest.raises(DataError, match="cannot be downloaded"):
         load_cifar10(tmp_path)
     assert not list(tmp_path.glob("*.gz"))
+
+
+def test_an_archive_in_the_usual_place_is_unpacked(server, tmp_path, monkeypatch, no_network):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (server / "cifar-10-python.tar.gz").rename(tmp_path / "data" / "cifar-10-python.tar.gz")
+    assert len(load_cifar10(None).images) == 120
+
+
+def test_an_archive_that_cannot_be_unpacked_is_kept(server, tmp_path):
+    (server / "cifar-10-python.tar.gz").rename(tmp_path / "cifar-10-python.tar.gz")
+    (tmp_path / "cifar-10-batches-py").write_text("in the way")
+    with pytest.raises(DataError, match="Not a directory"):
+        load_cifar10(tmp_path)
+    assert (tmp_path / "cifar-10-python.tar.gz").exists()
+
+
+def test_a_part_of_an_archive_does_not_make_a_silent_server_slower(tmp_path, monkeypatch):
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"a part")
+    monkeypatch.setattr("cnn_engine.data.download.CONNECT_SECONDS", 0.1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz"
+        monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", address)
+        monkeypatch.setattr(torchvision.datasets.utils, "_urlretrieve", pytest.fail)
+        with pytest.raises(DataError, match="timed out"):
+            load_cifar10(tmp_path)
+
+
+def test_a_server_that_speaks_something_else_is_told(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x.tar.gz"
+        monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", address)
+        with pytest.raises(DataError, match=r"\(SSH-2\.0\); put"):
+            load_cifar10(tmp_path)
+        thread.join()
 
 
 def test_no_server_is_told_soon(monkeypatch, tmp_path):

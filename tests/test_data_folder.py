@@ -2,6 +2,7 @@
 
 import os
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from cnn_engine.config import DataConfig
-from cnn_engine.data import load
+from cnn_engine.data import folder, load
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.errors import ConfigError, DataError
 
@@ -72,16 +73,15 @@ def test_without_a_size_all_images_must_agree(pets):
         load_folder(pets, image_size=None)
 
 
-def test_progress_is_told_and_can_stop_the_loading(pets):
+def test_progress_is_told(pets, monkeypatch):
     told = []
+    monkeypatch.setattr(folder, "PROGRESS_SECONDS", 0.01)
+    real = folder.decode
+    monkeypatch.setattr(folder, "decode", lambda *how: time.sleep(0.01) or real(*how))
     load_folder(pets, progress=lambda *now: told.append(now))
-    assert told[-1] == ("decoding images", 20, 20)
-
-    def stop(*_):
-        raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        load_folder(pets, progress=stop)
+    counts = [done for what, done, total in told if (what, total) == ("decoding images", 20)]
+    assert counts == sorted(counts)
+    assert counts
 
 
 def test_hidden_and_foreign_files_are_passed_over(pets):
@@ -102,7 +102,70 @@ def test_a_loop_of_links_ends_and_a_linked_class_counts(pets, tmp_path_factory):
     assert len(data.images) == 30
 
 
+def test_a_link_back_up_is_no_class(pets):
+    (pets / "again").symlink_to(pets)
+    (pets / "up").symlink_to(pets.parent)
+    assert load_folder(pets).classes == ("cat", "dog")
+
+
+def test_a_class_may_be_named_train(tmp_path):
+    fill(tmp_path / "plane")
+    fill(tmp_path / "train")
+    assert load_folder(tmp_path).classes == ("plane", "train")
+
+
 # What is refused, and how.
+
+
+def test_a_test_folder_beside_classes_is_no_class(pets):
+    fill(pets / "test" / "cat")
+    with pytest.raises(DataError, match=r"has test/ with class folders, but no such train/"):
+        load_folder(pets)
+
+
+def test_a_stop_does_not_wait_for_the_remaining_files(pets, monkeypatch):
+    decoded = []
+
+    def slow(path, *_):
+        decoded.append(path)
+        time.sleep(0.2)
+        return np.zeros((16, 16, 3), np.uint8)
+
+    def stop(*_):
+        raise InterruptedError
+
+    monkeypatch.setattr(folder, "decode", slow)
+    with pytest.raises(InterruptedError):
+        load_folder(pets, progress=stop)
+    assert len(decoded) < 20
+
+
+def test_an_error_in_a_thread_is_raised(pets, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(folder, "decode", fail)
+    with pytest.raises(MemoryError):
+        load_folder(pets)
+
+
+@pytest.mark.parametrize("place", ["cat", "cat/more", "."])
+def test_a_folder_that_may_not_be_read_is_named(pets, place, monkeypatch):
+    (pets / "cat" / "more").mkdir()
+    refused, scandir, listdir = str((pets / place).resolve()), os.scandir, os.listdir
+
+    def refuse(real):
+        def look(path):
+            if str(path) == refused:
+                raise PermissionError(13, "Permission denied", refused)
+            return real(path)
+
+        return look
+
+    monkeypatch.setattr(os, "scandir", refuse(scandir))
+    monkeypatch.setattr(os, "listdir", refuse(listdir))
+    with pytest.raises(DataError, match=f"^{refused}: cannot be read: Permission denied"):
+        load_folder(pets)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file"])
@@ -286,6 +349,41 @@ def test_a_wrongly_named_image_is_an_image(tmp_path):
     Image.new("RGB", (16, 16), "red").save(tmp_path / "x.png")
     (tmp_path / "x.png").rename(tmp_path / "x.jpg")
     assert decode(tmp_path / "x.jpg", 16, 3)[0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.jpg")
+    with pytest.raises(Unreadable, match="no regular file"):
+        decode(tmp_path / "x.jpg", 16, 3)
+
+
+def test_no_program_is_started_for_a_wrongly_named_file(tmp_path, monkeypatch):
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    Image.new("RGB", (16, 16)).save(tmp_path / "x.eps")
+    (tmp_path / "x.eps").rename(tmp_path / "x.jpg")
+    with pytest.raises(Unreadable, match="format EPS, which is not supported"):
+        decode(tmp_path / "x.jpg", 16, 3)
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_values_without_a_known_range_are_not_guessed(tmp_path, kind):
+    Image.fromarray(np.full((16, 16), 70_000, kind)).save(tmp_path / "x.tif")
+    with pytest.raises(Unreadable, match="not of 8 or 16 bits"):
+        decode(tmp_path / "x.tif", 16, 3)
+
+
+def test_no_memory_left_is_not_the_files_fault(tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    Image.new("RGB", (16, 16)).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    with pytest.raises(MemoryError):
+        decode(tmp_path / "x.png", 16, 3)
 
 
 def test_a_directory_named_like_an_image_is_unreadable(tmp_path):

@@ -4,14 +4,18 @@ import gzip
 import hashlib
 import pickle
 import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from cnn_engine.config import DataConfig
-from cnn_engine.data import cifar10, idx, load
+from cnn_engine.data import cifar10, dataset, idx, load
 from cnn_engine.errors import ConfigError, DataError
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -35,6 +39,18 @@ def test_the_digits_are_scikit_learns():
     expected = np.round(original.images * (255 / 16)).astype(np.uint8)
     assert np.array_equal(raw.images[..., 0], expected)
     assert np.array_equal(raw.labels, original.target)
+
+
+@pytest.mark.skipif("ng" in zlib.ZLIB_RUNTIME_VERSION, reason="zlib-ng compresses otherwise")
+def test_the_bundled_files_are_what_their_tool_makes(tmp_path):
+    pytest.importorskip("sklearn.datasets")
+    tool = Path(__file__).parents[1] / "engine" / "tools" / "build_digits.py"
+    subprocess.run([sys.executable, tool, tmp_path], check=True)
+    built = sorted(tmp_path.iterdir())
+    assert len(built) == 2
+    bundled = Path(idx.__file__).parent / "digits"
+    for path in built:
+        assert path.read_bytes() == (bundled / path.name).read_bytes()
 
 
 def test_the_digits_are_enlarged_and_split():
@@ -63,6 +79,26 @@ def test_grey_becomes_colour_and_back():
     assert colour.images.shape == (1797, 8, 8, 3)
     assert torch.equal(colour.images[..., 0:1], grey.images)
     assert torch.equal(colour.images[..., 2:3], grey.images)
+
+
+def test_resizing_takes_little_more_memory_than_the_result_and_can_be_stopped(monkeypatch):
+    largest = 0
+
+    def watched(planes, *args, **kwargs):
+        nonlocal largest
+        largest = max(largest, len(planes))
+        return interpolate(planes, *args, **kwargs)
+
+    monkeypatch.setattr(dataset, "interpolate", watched)
+    load_from("digits", image_size=256)
+    assert largest * 256**2 * 4 <= 32 * 2**20
+
+    def stop(what, *_):
+        if what == "resizing images":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        load(DataConfig(source="digits", image_size=32), 0, stop)
 
 
 @pytest.mark.parametrize("key", ["mean", "std"])
@@ -141,6 +177,7 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
         (IMAGES, b"\xff" * 40, "starts with ffffffff"),
         (IMAGES, b"\0\0\x08\3" + b"\xff" * 12, "holds 0 values where its header says"),
         (IMAGES, idx_bytes(np.zeros((60, 12, 10))), "only squares serve"),
+        (IMAGES, idx_bytes(np.zeros((60, 0, 0))), "only squares serve"),
         (LABELS, idx_bytes([77] * 60), "has label 77; the 10 classes"),
         (LABELS, idx_bytes([1] * 59), "59 labels for the 60 images"),
     ],
@@ -225,6 +262,38 @@ def test_both_layouts_give_the_same_images(batches, tmp_path):
     assert one.classes[:2] == ("plane", "vehicle")
     first = pickle.loads(batches["cifar-10-batches-py"]["data_batch_1"])["data"][0]
     assert one.images[0, 5, 7].tolist() == [first[c * 1024 + 5 * 32 + 7] for c in range(3)]
+
+
+def test_a_pickle_of_python_2_is_read(batches, tmp_path, monkeypatch):
+    contents = batches["cifar-10-batches-py"]
+    expected = [pickle.loads(content)["data"] for content in contents.values()]
+    for name, pixels in zip(contents, expected, strict=True):
+        contents[name] = python_2_batch(pixels, list(range(10)) * 2)
+        md5 = hashlib.md5(contents[name]).hexdigest()
+        monkeypatch.setitem(cifar10.PYTHON_MD5, name, md5)
+    write_batches(tmp_path / "cifar-10-batches-py", contents)
+    images = load_from("cifar10", tmp_path).images
+    planes = np.concatenate(expected).reshape(-1, 3, 32, 32)
+    assert np.array_equal(images.numpy(), planes.transpose(0, 2, 3, 1))
+
+
+def python_2_batch(pixels, labels):
+    """The published files' form: what Python 2 and NumPy 1 wrote, byte strings and old names."""
+
+    def number(value):
+        return b"K%c" % value if 0 <= value < 256 else b"J" + struct.pack("<i", value)
+
+    def text(value):
+        return b"T" + struct.pack("<i", len(value)) + value
+
+    new_array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" + text(b"b")
+    new_dtype = b"cnumpy\ndtype\n" + text(b"u1") + number(0) + number(1) + b"\x87R"
+    dtype_state = b"(K\3" + text(b"|") + b"NNN" + number(-1) + number(-1) + b"K\0tb"
+    shape = number(len(pixels)) + number(pixels.shape[1]) + b"\x86"
+    array_state = b"(K\1" + shape + new_dtype + dtype_state + b"\x89" + text(pixels.tobytes())
+    numbers = b"](" + b"".join(map(number, labels)) + b"e"
+    array = new_array + b"\x87R" + array_state + b"tb"
+    return b"\x80\2}(" + text(b"labels") + numbers + text(b"data") + array + b"u."
 
 
 @pytest.mark.parametrize("layout", ["cifar-10-batches-py", "cifar-10-batches-bin"])

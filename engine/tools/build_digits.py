@@ -25,7 +25,12 @@ def main(directory: Path) -> None:
 def write_idx(path: Path, values: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> None:
     """Write unsigned bytes of any shape as a gzipped IDX file."""
     header = bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape)
-    path.write_bytes(gzip.compress(header + values.tobytes(), mtime=0))
+    # Not gzip.compress: what it notes of the operating system differs between Pythons.
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as zipped,
+    ):
+        zipped.write(header + values.tobytes())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_engine.data.raw import Pixels, Progress, Raw, download_dir, places
+from cnn_engine.data.raw import Pixels, Progress, Raw, places
 from cnn_engine.errors import DataError
 
 CLASSES = (
@@ -46,6 +46,9 @@ BINARY_SHA1 = {
 """SHA-1 of git's header and the content: the ids under which public git repositories hold these
 files, such as JanHalozan/ConvolutionalNeuralNetwork."""
 
+ARCHIVE = "cifar-10-python.tar.gz"
+"""What is downloaded, and holds the python files."""
+
 RECORD_BYTES = 1 + 3 * 32 * 32
 """A label, then the planes of red, green and blue."""
 
@@ -76,7 +79,7 @@ def read(path: str | None, progress: Progress) -> Raw:
             raw = _read_layout(directory, layout, progress, problems)
             if raw is not None:
                 return raw
-    target = Path(path) if path else download_dir()
+    target = _download_target(path)
     # Only here, as a run that finds its images on disk needs no torchvision.
     from cnn_engine.data.download import download_cifar10  # noqa: PLC0415
 
@@ -88,6 +91,12 @@ def read(path: str | None, progress: Progress) -> Raw:
     if raw is None:
         raise DataError("; ".join(problems))
     return raw
+
+
+def _download_target(path: str | None) -> Path:
+    """Where an archive waits to be unpacked, or else where a downloaded one goes."""
+    *_, last = candidates = places(path)
+    return next((place for place in candidates if (place / ARCHIVE).is_file()), last)
 
 
 def _directory(place: Path, layout: Layout) -> Path | None:

@@ -1,6 +1,5 @@
 """From a config to one tensor of images and the split of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +17,8 @@ TEST_SEED = 0
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601)."""
 
-CHUNK = 4096
-"""Images resized at a time, so that the float copies stay small."""
+CHUNK_VALUES = 2**23
+"""Values resized at a time, so that the float copies stay small whatever the image's size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +64,9 @@ def load(config: DataConfig, seed: int, progress: Progress) -> DataSet:
     """
     raw = _read(config, progress)
     images = torch.from_numpy(raw.images)
-    images = _in_channels(images, config.channels or images.shape[3])
-    images = _in_size(images, config.image_size or images.shape[1])
-    _check_normalisation(config, images.shape[3])
+    size, channels = config.image_size or images.shape[1], config.channels or images.shape[3]
+    _check_normalisation(config, channels)
+    images = _fitted(images, size, channels, progress)
     train, test = _split_test(raw, config.test_fraction)
     train, val = _shuffled_split(train, config.validation_fraction, seed)
     data = DataSet(
@@ -99,30 +98,30 @@ def _read(config: DataConfig, progress: Progress) -> Raw:
             return folder.read(config, progress)
 
 
-def _in_channels(images: Tensor, channels: int) -> Tensor:
-    if images.shape[3] == channels:
+def _fitted(images: Tensor, size: int, channels: int, progress: Progress) -> Tensor:
+    """Square images brought to `size` pixels a side, smoothly, and to grey or colour."""
+    count, side, _, present = images.shape
+    if (side, present) == (size, channels):
         return images
+    fitted = torch.empty(count, size, size, channels, dtype=torch.uint8)
+    step = max(1, CHUNK_VALUES // (3 * max(side, size) ** 2))
+    for first in range(0, count, step):
+        progress("resizing images", first, count)
+        planes = images[first : first + step].permute(0, 3, 1, 2).float()
+        planes = _in_channels(planes, channels)
+        if side != size:
+            planes = interpolate(planes, (size, size), mode="bilinear", antialias=True)
+        fitted[first : first + step] = planes.round().clamp(0, 255).permute(0, 2, 3, 1)
+    return fitted
+
+
+def _in_channels(planes: Tensor, channels: int) -> Tensor:
+    """Planes [n, C, H, W] with as many channels as asked for."""
+    if planes.shape[1] == channels:
+        return planes
     if channels == 3:
-        return images.expand(-1, -1, -1, 3).contiguous()
-    weights = torch.tensor(LUMA)
-    return _in_chunks(images, lambda chunk: (chunk.float() @ weights).round().byte().unsqueeze(3))
-
-
-def _in_size(images: Tensor, size: int) -> Tensor:
-    """Square images brought to `size` pixels a side, smoothly."""
-    if images.shape[1] == size:
-        return images
-
-    def resize(chunk: Tensor) -> Tensor:
-        planes = chunk.permute(0, 3, 1, 2).float()
-        sized = interpolate(planes, (size, size), mode="bilinear", antialias=True)
-        return sized.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
-
-    return _in_chunks(images, resize)
-
-
-def _in_chunks(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.cat([change(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)])
+        return planes.expand(-1, 3, -1, -1)
+    return (planes * torch.tensor(LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def _check_normalisation(config: DataConfig, channels: int) -> None:
@@ -153,12 +152,8 @@ def _check(data: DataSet) -> None:
     """Refuse what could only fail, or mean nothing, later.
 
     Raises:
-        DataError: there are too few classes or images.
+        DataError: there are too few images.
     """
-    if len(data.classes) < 2:
-        raise DataError(
-            f"{data.source}: has only {len(data.classes)} class; to learn a difference takes two"
-        )
     for part in ("train", "val", "test"):
         if not len(getattr(data, part)):
             raise DataError(

@@ -1,5 +1,6 @@
 """One image file as pixels of a given size, whatever its own size, format and colours."""
 
+import stat
 import warnings
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from cnn_engine.data.raw import Pixels
 
 MOST_PIXELS = 89_000_000
 """Larger images are taken for decompression bombs, as Pillow does."""
+
+FORMATS = frozenset("AVIF BMP GIF JPEG JPEG2000 MPO PNG PPM TIFF WEBP".split())
+"""Only these are decoded, whatever the file's name says: for some of the others Pillow starts a
+program, such as Ghostscript."""
 
 # Pillow warns of such images, on a terminal that may show a dashboard; they are refused below.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -26,8 +31,11 @@ def image_size(path: Path) -> tuple[int, int]:
         Unreadable: it is no image.
     """
     try:
+        _refuse_special(path)
         with Image.open(path) as image:
             return image.size
+    except (Unreadable, MemoryError):
+        raise
     except Exception as error:  # noqa: BLE001 - on damaged files decoders raise what they like
         raise Unreadable(_reason(error)) from None
 
@@ -43,9 +51,9 @@ def decode(path: Path, size: int, channels: int) -> Pixels:
     """
     mode = "RGB" if channels == 3 else "L"
     try:
+        _refuse_special(path)
         with Image.open(path) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise Unreadable(f"is too large ({image.width} × {image.height} pixels)")
+            _refuse_unsuitable(image)
             if min(image.size) >= 2 * size:
                 image.draft(mode, (2 * size, 2 * size))  # JPEG: decode at a fraction of the size
             upright = ImageOps.exif_transpose(image) if image.getexif() else image
@@ -53,10 +61,26 @@ def decode(path: Path, size: int, channels: int) -> Pixels:
             if colored.size != (size, size):
                 colored = ImageOps.fit(colored, (size, size), Image.Resampling.BILINEAR)
             return np.asarray(colored).reshape(size, size, channels)
-    except Unreadable:
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - on damaged files decoders raise what they like
         raise Unreadable(_reason(error)) from None
+
+
+def _refuse_special(path: Path) -> None:
+    """Opening a pipe would wait for its other end, perhaps for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise Unreadable("is no regular file")
+
+
+def _refuse_unsuitable(image: Image.Image) -> None:
+    """Judge by the header alone, before anything is decoded."""
+    if image.format not in FORMATS:
+        raise Unreadable(f"is of the format {image.format}, which is not supported")
+    if image.width * image.height > MOST_PIXELS:
+        raise Unreadable(f"is too large ({image.width} × {image.height} pixels)")
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        raise Unreadable("has pixels that are not of 8 or 16 bits; convert it")
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:

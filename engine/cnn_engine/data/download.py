@@ -4,6 +4,7 @@ import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,22 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
     archive = directory / CIFAR10.filename
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not archive.exists():
+        if not _is_whole(archive):
             _ask_server(CIFAR10.url)
         with _told_to(progress), _stall_timeout():
             CIFAR10(str(directory), train=True, download=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        archive.unlink(missing_ok=True)  # a part of it would only be in the way
-        reason = getattr(error, "reason", None) or error
+    except (OSError, RuntimeError, EOFError, HTTPException) as error:
+        if not _is_whole(archive):
+            archive.unlink(missing_ok=True)  # a part of it would only be in the way
+        reason = " ".join(str(getattr(error, "reason", None) or error).split())
         raise DataError(
             f"CIFAR-10 cannot be downloaded from {CIFAR10.url} ({reason}); put "
             f"{CIFAR10.base_folder}/ into {directory}, or name its directory with --data-dir"
         ) from None
+
+
+def _is_whole(archive: Path) -> bool:
+    return bool(torchvision_utils.check_integrity(str(archive), CIFAR10.tgz_md5))
 
 
 def _ask_server(url: str) -> None:

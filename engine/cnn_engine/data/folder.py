@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
@@ -17,8 +18,11 @@ EXTENSIONS = frozenset(
     ".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .jp2 .avif".split()
 )
 
-FILES_AT_ONCE = 200
-"""Files that a thread decodes before it reports."""
+CHUNK = 200
+"""Files handed to a thread at once: enough that handing over costs nothing."""
+
+PROGRESS_SECONDS = 0.1
+"""How often progress is told."""
 
 LISTED = 10
 """Unreadable files that a message names."""
@@ -41,15 +45,10 @@ def read(config: DataConfig, progress: Progress) -> Raw:
         ConfigError: the images differ in size and the config names none.
     """
     root = Path(config.path or "")
-    if not root.is_dir():
-        raise DataError(f"{root}: is no folder; name the one that holds your class folders")
-    train_root = root / "train" if (root / "train").is_dir() else root
-    classes = _class_names(train_root)
-    files = list(_files(train_root, classes))
-    train_count = len(files)
-    if train_root != root and (root / "test").is_dir():
-        _refuse_unknown_classes(root / "test", classes)
-        files += _files(root / "test", classes, may_be_empty=True)
+    try:
+        classes, files, train_count = _scan(root)
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
     size = config.image_size or _common_size(files)
     images, reasons = _decode_all(files, size, config.channels or 3, progress)
     if reasons and config.unreadable == "stop":
@@ -65,10 +64,43 @@ def read(config: DataConfig, progress: Progress) -> Raw:
     )
 
 
+def _scan(root: Path) -> tuple[list[str], list[ImageFile], int]:
+    """The classes, their files, and how many of these, which come first, are for training."""
+    if not root.is_dir():
+        raise DataError(f"{root}: is no folder; name the one that holds your class folders")
+    has_train, has_test = (_holds_folders(root / part) for part in ("train", "test"))
+    if has_test and not has_train:
+        raise DataError(
+            f"{root}: has test/ with class folders, but no such train/; put the other class "
+            "folders there"
+        )
+    train_root = root / "train" if has_train else root
+    classes = _class_names(train_root)
+    if len(classes) < 2:
+        raise DataError(f"{train_root}: has only 1 class; to learn a difference takes two")
+    files = list(_files(train_root, classes))
+    train_count = len(files)
+    if has_test:
+        _refuse_unknown_classes(root / "test", classes)
+        files += _files(root / "test", classes, may_be_empty=True)
+    return classes, files, train_count
+
+
+def _holds_folders(folder: Path) -> bool:
+    return folder.is_dir() and any(_class_folders(folder))
+
+
+def _class_folders(root: Path) -> Iterator[Path]:
+    for entry in root.iterdir():
+        if entry.name.startswith(".") or not entry.is_dir():
+            continue
+        # A link back up would make one class of all images.
+        if not (entry.is_symlink() and root.resolve().is_relative_to(entry.resolve())):
+            yield entry
+
+
 def _class_names(root: Path) -> list[str]:
-    names = sorted(
-        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
+    names = sorted(folder.name for folder in _class_folders(root))
     if not names:
         raise DataError(
             f"{root}: holds no class folders; put the images of each class in a folder of its own"
@@ -91,8 +123,11 @@ def _files(root: Path, classes: list[str], *, may_be_empty: bool = False) -> Ite
 
 
 def _image_paths(folder: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise error  # os.walk passes over what it may not read, unless told otherwise
+
     # os.walk does not follow links to folders, so a loop of them is no danger.
-    for directory, _, names in os.walk(folder):
+    for directory, _, names in os.walk(folder, onerror=refuse):
         for name in names:
             if Path(name).suffix.lower() in EXTENSIONS and not name.startswith("."):
                 yield Path(directory, name)
@@ -120,28 +155,38 @@ def _decode_all(
     """Images [N, size, size, channels], and for those that failed the reason by position."""
     images = np.zeros((len(files), size, size, channels), dtype=np.uint8)
     reasons: dict[int, str] = {}
+    chunks = [range(first, min(first + CHUNK, len(files))) for first in range(0, len(files), CHUNK)]
+    done = [0] * len(chunks)
+    stopping = Event()
 
-    def decode_some(first: int) -> int:
-        last = min(first + FILES_AT_ONCE, len(files))
-        for position in range(first, last):
+    def decode_chunk(number: int) -> None:
+        for position in chunks[number]:
+            if stopping.is_set():
+                return
             try:
                 images[position] = decode(files[position].path, size, channels)
             except Unreadable as error:
                 reasons[position] = str(error)
-        return last - first
+            done[number] += 1
 
-    done = 0
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        futures: list[Future[int]] = [
-            pool.submit(decode_some, first) for first in range(0, len(files), FILES_AT_ONCE)
-        ]
+        futures = [pool.submit(decode_chunk, number) for number in range(len(chunks))]
         try:
-            for future in as_completed(futures):
-                done += future.result()
-                progress("decoding images", done, len(files))
+            while wait(futures, PROGRESS_SECONDS, FIRST_EXCEPTION).not_done:
+                _raise_first(futures)
+                progress("decoding images", sum(done), len(files))
+            _raise_first(futures)
         finally:
+            stopping.set()
             pool.shutdown(cancel_futures=True)
     return images, dict(sorted(reasons.items()))
+
+
+def _raise_first(futures: list[Future[None]]) -> None:
+    """Raise what went wrong in one of the threads, if anything did."""
+    for future in futures:
+        if future.done():
+            future.result()
 
 
 def _unreadable_error(files: list[ImageFile], reasons: dict[int, str]) -> DataError:

@@ -96,7 +96,7 @@ def _read_pair(directory: Path, stem: str, class_count: int) -> tuple[Pixels, ND
             f"{label_file}: has {len(labels):,} labels for the {len(images):,} images of "
             f"{image_file.name}"
         )
-    if images.shape[1] != images.shape[2]:
+    if images.shape[1] != images.shape[2] or not images.shape[1]:
         raise DataError(f"{image_file}: images of {images.shape[1:]} pixels; only squares serve")
     if len(labels) and labels.max() >= class_count:
         raise DataError(
