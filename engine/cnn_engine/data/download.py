@@ -37,9 +37,10 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
         if not _is_whole(archive):
             archive.unlink(missing_ok=True)  # a part of it would only be in the way
-        reason = " ".join(str(getattr(error, "reason", None) or error).split())
+        reason = getattr(error, "reason", None) or error
+        text = " ".join(str(getattr(reason, "strerror", None) or reason).split())
         raise DataError(
-            f"CIFAR-10 cannot be downloaded from {CIFAR10.url} ({reason}); put "
+            f"CIFAR-10 cannot be downloaded from {CIFAR10.url} ({text}); put "
             f"{CIFAR10.base_folder}/ into {directory}, or name its directory with --data-dir"
         ) from None
 
