@@ -7,6 +7,14 @@ from datetime import datetime
 
 SPARKS = "▁▂▃▄▅▆▇█"
 
+STAGES = {
+    "torch": "Loading PyTorch",
+    "data": "Loading images",
+    "model": "Building the model",
+    "test": "Testing the best checkpoint",
+}
+"""What a stage of a run is called."""
+
 
 def duration(seconds: float) -> str:
     """`0:08`, `2:41`, `1:02:03`."""

@@ -11,16 +11,9 @@ from cnn_engine.events import Event
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
-from cnn_tui.format import duration, percent, ratio, safe_text
+from cnn_tui.format import STAGES, duration, percent, ratio, safe_text
 
 POLL_SECONDS = 0.1
-
-STAGES = {
-    "torch": "Loading PyTorch",
-    "data": "Loading images",
-    "model": "Building the model",
-    "test": "Testing the best checkpoint",
-}
 
 
 class Printer(Protocol):

@@ -5,15 +5,9 @@ import time
 from textual.content import Content
 
 from cnn_engine.state import RunState
-from cnn_tui.format import duration, figure, percent
+from cnn_tui.format import STAGES, duration, figure, percent
 from cnn_tui.widgets.panel import Panel, colored_bar
 
-STAGES = {
-    "torch": "Loading PyTorch",
-    "data": "Loading images",
-    "model": "Building the model",
-    "test": "Testing the best checkpoint",
-}
 LEAST_BAR = 12
 
 
