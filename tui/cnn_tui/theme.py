@@ -17,6 +17,7 @@ DARK = Theme(
     error="#e5706b",
     variables={
         "muted": "#8a94a6",
+        "button-focus-text-style": "bold",
         "faint": "#3a4556",
         "scrollbar": "#3a4556",
         "scrollbar-background": "#10141b",
@@ -41,6 +42,7 @@ LIGHT = Theme(
     error="#b3312c",
     variables={
         "muted": "#5b6675",
+        "button-focus-text-style": "bold",
         "faint": "#b9c1cc",
         "scrollbar": "#b9c1cc",
         "scrollbar-background": "#f7f8fa",
