@@ -208,6 +208,19 @@ class StepsFinished(Event):
     images: int
     """Images those steps trained on."""
 
+    data_seconds: float = 0.0
+    """Part of `seconds` spent making batches; like the next three measured on some of the steps
+    and scaled to all of them, and what the four leave of `seconds` is anything else."""
+
+    forward_seconds: float = 0.0
+    """Part spent in the network and the loss."""
+
+    backward_seconds: float = 0.0
+    """Part spent on gradients."""
+
+    optimizer_seconds: float = 0.0
+    """Part spent changing the weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationProgressed(Event):
