@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cnn_engine import commands, runs
+from cnn_engine import runs
+from cnn_engine.commands import Command, Name, send
 from cnn_engine.events import Event
 from cnn_engine.launch import Engine, Request
 from cnn_engine.recorder import Recorder
@@ -28,9 +29,9 @@ class RunForTests:
         self.engine.join()
         return self
 
-    def stop(self, by: str = "key") -> None:
-        """Ask it to stop."""
-        commands.send(self.directory.commands, commands.Stop(by=by))
+    def ask(self, name: Name, value: float | None = None, by: str = "key") -> None:
+        """Send it a command."""
+        send(self.directory.commands, Command(name=name, value=value, by=by))
 
     @property
     def live_state(self) -> RunState:

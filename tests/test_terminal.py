@@ -124,7 +124,7 @@ def test_a_run_of_another_process_is_watched_and_left_alone(tmp_path):
             terminal.press("q")
             assert terminal.wait() == 0
     finally:
-        run.stop()
+        run.ask("stop")
         run.engine.join()
     assert run.live_state.status == "stopped"
 

@@ -45,7 +45,7 @@ def spelled(happened):
     """The run's events as letters; what may stand anywhere is left out."""
 
     def letter(event):
-        if isinstance(event, events.CheckpointSaved):
+        if isinstance(event, events.CheckpointSaved) and event.reason != "asked":
             return event.reason[0]
         return LETTERS.get(type(event), "")
 
@@ -136,7 +136,7 @@ def test_a_stopped_run_keeps_its_last_weights_and_skips_the_test(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 2)
-    run.stop()
+    run.ask("stop")
     run.engine.join()
     state = run.live_state
     assert (state.status, run.engine.exit_code) == ("stopped", 0)
@@ -151,7 +151,7 @@ def test_a_stopped_run_keeps_its_last_weights_and_skips_the_test(tmp_path):
 @pytest.mark.parametrize(("by", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("cli", 0)])
 def test_a_run_stopped_before_it_trains_ends_at_once(tmp_path, by, code):
     run = RunForTests(tmp_path)
-    run.stop(by)
+    run.ask("stop", by=by)
     run.train()
     assert (run.live_state.status, run.engine.exit_code) == ("stopped", code)
     assert STOP.fullmatch(spelled(run.events()))

@@ -5,26 +5,37 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog import LineReader
 
+Name = Literal["pause", "unpause", "stop", "stop-epoch", "checkpoint", "lr", "epochs"]
+"""Halt, and go on; save a checkpoint and end, at once or after the epoch in hand; save a
+checkpoint and go on; change the learning rate; change the number of epochs."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Stop:
-    """Save a checkpoint after the step in hand, and end."""
+class Command:
+    """One thing asked of a run, to be done between two steps."""
+
+    name: Name
+    """What is to be done."""
 
     by: str
     """Who asks: `key`, `cli`, or a signal's name."""
 
+    value: float | None = None
+    """The learning rate or the number of epochs asked for. Only with `lr` and `epochs`."""
 
-def send(path: Path, command: Stop) -> None:
+
+def send(path: Path, command: Command) -> None:
     """Ask, by appending one line to a run's commands file.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    line = json.dumps({"command": "stop", **asdict(command)}) + "\n"
+    line = json.dumps(asdict(command)) + "\n"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -41,12 +52,21 @@ class CommandReader:
     def __init__(self, path: Path) -> None:
         self._lines = LineReader(path)
 
-    def poll(self) -> Iterator[Stop]:
+    def poll(self) -> Iterator[Command]:
         """The new commands. A line that is none is passed over."""
         for line in self._lines.poll():
-            try:
-                values = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(values, dict) and values.get("command") == "stop":
-                yield Stop(by=str(values.get("by", "")))
+            command = _from_line(line)
+            if command is not None:
+                yield command
+
+
+def _from_line(line: bytes) -> Command | None:
+    try:
+        values = json.loads(line)
+        name, value = values["name"], values.get("value")
+        if name not in get_args(Name) or isinstance(value, bool):
+            return None
+        by = str(values.get("by", ""))
+        return Command(name=name, by=by, value=None if value is None else float(value))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return None

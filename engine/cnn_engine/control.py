@@ -1,14 +1,19 @@
 """What the engine does between steps about what it has been asked."""
 
+import math
 import time
-from collections.abc import Callable
+from typing import Protocol
 
-from cnn_engine.commands import CommandReader
-from cnn_engine.events import CommandApplied
+from cnn_engine.commands import Command, CommandReader
+from cnn_engine.events import CommandApplied, Notice
+from cnn_engine.machine import Machine
 from cnn_engine.recorder import Recorder
 
 CHECK_SECONDS = 0.05
 """How often the commands file is looked at: seldom enough to cost nothing, even in fast steps."""
+
+MACHINE_SECONDS = 5.0
+"""How often the machine is measured, which takes it about a fifth of a millisecond."""
 
 
 class StopRequested(Exception):  # noqa: N818 - not an error: the way out of whatever is going on
@@ -35,22 +40,130 @@ class Throttle:
         return True
 
 
+class Trainable(Protocol):
+    """What some commands change: the training, once there is one."""
+
+    lr: float
+    """Learning rate of the next step."""
+
+    epochs: int
+    """Epochs to train in all."""
+
+    epoch: int
+    """Epoch in hand, counted from 1; 0 before the first."""
+
+    def save_asked(self) -> None:
+        """Save a checkpoint, and record so."""
+
+
 class Control:
-    """Carries out the commands that arrive while a run goes on."""
+    """Carries out the commands that arrive while a run goes on, and keeps an eye on the machine."""
 
     def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._commands = CommandReader(recorder.run.commands)
-        self._record: Callable[[CommandApplied], None] = recorder.record
         self._throttle = Throttle(CHECK_SECONDS)
+        self.machine = Machine(recorder.run.path)
+        self._machine_throttle = Throttle(MACHINE_SECONDS)
+        self._training: Trainable | None = None
+        self._training_is_over = False
+        self._waiting: list[Command] = []
+        self._stop_after_epoch: Command | None = None
+        self._paused_since: float | None = None
+        self._paused_seconds = 0.0
+
+    def clock(self) -> float:
+        """Seconds, by a clock that stands still while the run is paused."""
+        return time.perf_counter() - self._paused_seconds
 
     def check(self) -> None:
-        """Look for commands; to be called between any two pieces of work.
+        """Look for commands; to be called between any two pieces of work. Returns after a pause.
 
         Raises:
             StopRequested: the run is to end now.
         """
         if not self._throttle.due():
             return
+        self._look()
+        while self._paused_since is not None:
+            time.sleep(CHECK_SECONDS)
+            self._look()
+
+    def begin_training(self, training: Trainable) -> None:
+        """From now on there is something to change; what has been asked of it so far is done."""
+        self._training = training
+        waiting, self._waiting = self._waiting, []
+        for command in waiting:
+            self._change(training, command)
+
+    def end_epoch(self) -> None:
+        """To be called when an epoch is done and saved.
+
+        Raises:
+            StopRequested: the run was to end then.
+        """
+        if self._stop_after_epoch is not None:
+            raise StopRequested(self._stop_after_epoch.by)
+
+    def end_training(self) -> None:
+        """From now on there is nothing left to change."""
+        self._training, self._training_is_over = None, True
+
+    def _look(self) -> None:
+        if self._machine_throttle.due() and (measured := self.machine.measure()):
+            self._recorder.record(measured)
         for command in self._commands.poll():
-            self._record(CommandApplied(command="stop", by=command.by))
-            raise StopRequested(command.by)
+            self._apply(command)
+
+    def _apply(self, command: Command) -> None:
+        match command.name:
+            case "stop":
+                self._applied(command)
+                raise StopRequested(command.by)
+            case "stop-epoch" if self._stop_after_epoch is None and not self._training_is_over:
+                self._stop_after_epoch = command
+                self._applied(command)
+            case "pause" if self._paused_since is None:
+                self._paused_since = time.perf_counter()
+                self._applied(command)
+            case "unpause" if self._paused_since is not None:
+                self._paused_seconds += time.perf_counter() - self._paused_since
+                self._paused_since = None
+                self._applied(command)
+            case "checkpoint" | "lr" | "epochs":
+                self._change_when_possible(command)
+
+    def _change_when_possible(self, command: Command) -> None:
+        if self._training is not None:
+            self._change(self._training, command)
+        elif self._training_is_over:
+            self._recorder.record(Notice(text=f"{command.name} came too late: training is over"))
+        else:
+            self._waiting.append(command)
+
+    def _change(self, training: Trainable, command: Command) -> None:
+        """Do what needs the training; what would change nothing is passed over."""
+        value = math.nan if command.value is None else command.value
+        match command.name:
+            case "checkpoint":
+                self._applied(command)
+                training.save_asked()
+            case "lr" if not 0 < value < math.inf:
+                self._refuse(f"lr {value:g}: a learning rate must be a positive number")
+            case "lr" if value != training.lr:
+                training.lr = value
+                self._applied(command)
+            case "epochs" if not (value.is_integer() and value >= max(1, training.epoch)):
+                least = max(1, training.epoch)
+                self._refuse(f"epochs {value:g}: must be a whole number, {least} or more")
+            case "epochs" if value != training.epochs:
+                training.epochs = int(value)
+                self._applied(command)
+
+    def _applied(self, command: Command) -> None:
+        self._recorder.record(
+            CommandApplied(command=command.name, by=command.by, value=command.value)
+        )
+
+    def _refuse(self, text: str) -> None:
+        self._recorder.record(Notice(text=text))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine.batches import Batches
+from cnn_engine.events import Confusion
 
 EVALUATION_BATCH = 500
 """Images at a time: enough to keep the arithmetic busy, few enough to stay in the cache."""
@@ -25,6 +26,9 @@ class Evaluation:
 
     total: tuple[int, ...]
     """Images, per class."""
+
+    confusion: Confusion
+    """Images classified wrong, per pair of true and predicted class."""
 
 
 @torch.inference_mode()
@@ -53,10 +57,21 @@ def evaluate(
         labels.append(truth)
         done += len(truth)
         progress(done)
-    truth = torch.cat(labels)
-    right = truth[torch.cat(predictions) == truth]
+    truth, predicted = torch.cat(labels), torch.cat(predictions)
+    right = truth[predicted == truth]
     return Evaluation(
         loss=torch.stack(losses).double().sum().item() / len(indices),
         correct=tuple(torch.bincount(right, minlength=class_count).tolist()),
         total=tuple(torch.bincount(truth, minlength=class_count).tolist()),
+        confusion=_confusion(truth, predicted, class_count),
+    )
+
+
+def _confusion(truth: Tensor, predicted: Tensor, class_count: int) -> Confusion:
+    """The pairs of unlike classes, counted where the tensors are: int64 [N] both."""
+    wrong = predicted != truth
+    pairs, counts = torch.unique(truth[wrong] * class_count + predicted[wrong], return_counts=True)
+    return tuple(
+        (pair // class_count, pair % class_count, count)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
     )

@@ -22,8 +22,9 @@ The legal order, where `*` is any number of times and `?` at most once::
         TestFinished
         RunFinished
 
-`Notice` and `CommandApplied` may stand anywhere between `RunStarted` and `RunFinished`. A run
-can end at any point after `RunStarted`; how, stands in `RunFinished`:
+`Notice`, `CommandApplied` and `MachineMeasured` may stand anywhere between `RunStarted` and
+`RunFinished`, `CheckpointSaved asked` anywhere between `RunPrepared` and the test. A run can end
+at any point after `RunStarted`; how, stands in `RunFinished`:
 
 =================  ==========================================================================
 how it ended       what is recorded
@@ -31,6 +32,7 @@ how it ended       what is recorded
 completion         all of the above; `RunFinished` with status `done`
 stop               `CommandApplied`, `CheckpointSaved last` once the first epoch has started,
                    `RunFinished` with status `stopped`
+stop after epoch   `CommandApplied`, the rest of the epoch, `RunFinished` with status `stopped`
 failure            `RunFinished` with status `failed` and the error
 killed             nothing: the log just ends, and no process holds it
 =================  ==========================================================================
@@ -41,10 +43,15 @@ import math
 import time
 import types
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 FORMAT = 1
 """Version of the log's format, written in its first event."""
+
+Confusion: TypeAlias = tuple[tuple[int, int, int], ...]
+"""True class, predicted class, images: the pairs of unlike classes that occur, sorted. With the
+count of right images per class it is the whole confusion matrix, and small for a thousand
+classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +268,9 @@ class EpochFinished(Event):
     val_seconds: float
     """Time of the validation part."""
 
+    confusion: Confusion = ()
+    """Validation images classified wrong, per pair of classes."""
+
     @property
     def val_accuracy(self) -> float:
         """Share of the validation images classified right, 0 to 1."""
@@ -271,8 +281,9 @@ class EpochFinished(Event):
 class CheckpointSaved(Event):
     """The model is safely on disk."""
 
-    reason: Literal["best", "last"]
-    """The best validation loss so far, or simply the latest state."""
+    reason: Literal["best", "last", "asked"]
+    """The best validation loss so far, the latest state as a matter of course, or that because a
+    command asked for it."""
 
     epoch: int
     """Epoch that it holds."""
@@ -292,10 +303,43 @@ class CommandApplied(Event):
     """The engine did what it was asked."""
 
     command: str
-    """What was asked, such as `stop`."""
+    """What was asked: `pause`, `unpause`, `stop`, `stop-epoch` (stop after this epoch),
+    `checkpoint`, `lr` or `epochs`."""
 
     by: str
     """Who asked: `key`, `cli`, or a signal's name."""
+
+    value: float | None = None
+    """The learning rate or the number of epochs that now holds. Only with `lr` and `epochs`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineMeasured(Event):
+    """How busy and how full the machine that trains is; recorded about every five seconds."""
+
+    cpu: float
+    """Share of all its cores that was busy since the last such event, 0 to 1."""
+
+    memory_bytes: int
+    """Memory that the process that trains holds (resident)."""
+
+    memory_total_bytes: int
+    """Memory of the machine."""
+
+    memory_available_bytes: int
+    """Part of that which programs can still get."""
+
+    disk_free_bytes: int
+    """Room left where the run's directory is."""
+
+    gpu_busy: float | None = None
+    """Share of the last moment in which the GPU computed, 0 to 1; None where that is not told."""
+
+    gpu_memory_bytes: int | None = None
+    """GPU memory in use by all processes; None without a GPU."""
+
+    gpu_memory_total_bytes: int | None = None
+    """Memory of the GPU; None without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +360,9 @@ class TestFinished(Event):
 
     seconds: float
     """Time the test took."""
+
+    confusion: Confusion = ()
+    """Test images classified wrong, per pair of classes."""
 
     @property
     def accuracy(self) -> float:
@@ -400,6 +447,8 @@ def _fit(value: Any, hint: Any) -> Any:  # noqa: ANN401 - JSON values and type h
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return None if value is None else _fit(value, arguments[0])
+    if origin is tuple and isinstance(value, list) and arguments[-1] is not Ellipsis:
+        return tuple(_fit(item, hint) for item, hint in zip(value, arguments, strict=True))
     if origin is tuple and isinstance(value, list):
         return tuple(_fit(item, arguments[0]) for item in value)
     if origin is Literal and value in arguments:

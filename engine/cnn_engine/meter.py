@@ -1,7 +1,7 @@
 """What is told of the steps while they go on."""
 
 import math
-import time
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -17,19 +17,28 @@ EVENT_SECONDS = 0.5
 class StepMeter:
     """Records an epoch's steps, reading their losses from the device only when that is due."""
 
-    def __init__(self, recorder: Recorder, epoch: int, sizes: list[int], losses: Tensor) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        epoch: int,
+        sizes: list[int],
+        losses: Tensor,
+    ) -> None:
         """Watch one epoch.
 
         Args:
             recorder: Where events go.
+            clock: Tells the time in seconds, and stands still while the run is paused.
             epoch: Counted from 1.
             sizes: Images in each batch.
             losses: float [steps] on the device, filled in step by step.
         """
-        self._recorder, self._epoch, self._sizes, self._losses = recorder, epoch, sizes, losses
+        self._recorder, self._clock = recorder, clock
+        self._epoch, self._sizes, self._losses = epoch, sizes, losses
         self._throttle = Throttle(EVENT_SECONDS)
         self._recorded = 0
-        self._recorded_at = time.perf_counter()
+        self._recorded_at = self._clock()
 
     def step_done(self, step: int, lr: float) -> None:
         """Take note that `step` steps of the epoch are done.
@@ -40,7 +49,7 @@ class StepMeter:
         if not self._throttle.due() and step < len(self._sizes):
             return
         losses = self._losses[self._recorded : step].tolist()
-        now = time.perf_counter()
+        now = self._clock()
         self._recorder.record(
             StepsFinished(
                 epoch=self._epoch,

@@ -16,6 +16,7 @@ from cnn_engine.events import (
     EpochFinished,
     EpochStarted,
     Event,
+    MachineMeasured,
     Notice,
     RunFinished,
     RunPrepared,
@@ -27,7 +28,9 @@ from cnn_engine.events import (
     ValidationProgressed,
 )
 
-Status = Literal["starting", "training", "validating", "testing", "done", "stopped", "failed"]
+Phase = Literal["starting", "training", "validating", "testing", "done", "stopped", "failed"]
+
+Status = Literal[Phase, "paused"]
 
 ENDED: frozenset[Status] = frozenset({"done", "stopped", "failed"})
 
@@ -51,14 +54,31 @@ class CurvePoint(NamedTuple):
     """Greatest."""
 
 
+class Marker(NamedTuple):
+    """Something that happened at a point of the curve."""
+
+    step: int
+    """Steps since the start of the run."""
+
+    kind: Literal["pause", "lr", "checkpoint", "best"]
+    """A pause, another learning rate, a checkpoint asked for, or the best epoch so far."""
+
+    text: str
+    """What to say of it, in a few words."""
+
+
 @dataclass(kw_only=True)
 class RunState:
     """A run as far as its log tells."""
 
-    status: Status = "starting"
+    phase: Phase = "starting"
+    """What goes on, or goes on again after a pause."""
+    paused: bool = False
     started: RunStarted | None = None
     preset: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+    epochs_asked: int = 0
+    """Epochs that the config or a command asks for; 0 while that is not known."""
     stages: list[StageStarted] = field(default_factory=list)
     progress: StageProgressed | None = None
     prepared: RunPrepared | None = None
@@ -71,6 +91,8 @@ class RunState:
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     commands: list[CommandApplied] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
+    machine: MachineMeasured | None = None
     test: TestFinished | None = None
     finished: RunFinished | None = None
     last_time: float = 0.0
@@ -81,14 +103,15 @@ class RunState:
         self.last_time = max(self.last_time, event.time)
         match event:
             case RunStarted():
-                self.started, self.preset, self.config = event, event.preset, event.config
+                self.started = event
+                self._take_config(event)
             case ConfigReplaced():
-                self.preset, self.config = event.preset, event.config
+                self._take_config(event)
                 self.notices.append(Notice(time=event.time, text=event.reason))
             case StageStarted():
                 self.stages.append(event)
                 self.progress = None
-                self.status = "testing" if event.stage == "test" else "starting"
+                self.phase = "testing" if event.stage == "test" else "starting"
             case StageProgressed():
                 self.progress = event
             case Notice():
@@ -96,23 +119,29 @@ class RunState:
             case RunPrepared():
                 self.prepared = event
             case EpochStarted():
-                self.status = "training"
+                self.phase = "training"
                 self.epoch, self.step, self.validated_images = event.epoch, 0, 0
             case StepsFinished():
                 self._add_steps(event)
             case ValidationProgressed():
-                self.status, self.validated_images = "validating", event.images
+                self.phase, self.validated_images = "validating", event.images
             case EpochFinished():
                 self.epochs.append(event)
                 self.validated_images = sum(event.total)
             case CheckpointSaved():
-                self.checkpoints.append(event)
+                self._add_checkpoint(event)
             case CommandApplied():
-                self.commands.append(event)
+                self._add_command(event)
+            case MachineMeasured():
+                self.machine = event
             case TestFinished():
                 self.test = event
             case RunFinished():
-                self.status, self.finished = event.status, event
+                self.phase, self.paused, self.finished = event.status, False, event
+
+    def _take_config(self, event: RunStarted | ConfigReplaced) -> None:
+        self.preset, self.config = event.preset, event.config
+        self.epochs_asked = int(event.config.get("train", {}).get("epochs", 0))
 
     def _add_steps(self, event: StepsFinished) -> None:
         self.step, self.lr = event.step, event.lr
@@ -120,15 +149,44 @@ class RunState:
         self.curve.append(CurvePoint(step, event.loss, event.loss_min, event.loss_max))
         self.recent.append(event)
 
+    def _add_checkpoint(self, event: CheckpointSaved) -> None:
+        self.checkpoints.append(event)
+        if event.reason == "best":
+            self._mark("best", f"best, epoch {event.epoch}")
+        elif event.reason == "asked":
+            self._mark("checkpoint", "checkpoint")
+
+    def _add_command(self, event: CommandApplied) -> None:
+        self.commands.append(event)
+        match event.command:
+            case "pause":
+                self.paused = True
+                self._mark("pause", "pause")
+            case "unpause":
+                self.paused = False
+            case "lr" if event.value is not None:
+                self.lr = event.value
+                self._mark("lr", f"lr {event.value:g}")
+            case "epochs" if event.value is not None:
+                self.epochs_asked = int(event.value)
+
+    def _mark(self, kind: Literal["pause", "lr", "checkpoint", "best"], text: str) -> None:
+        self.markers.append(Marker(self.steps_done, kind, text))
+
+    @property
+    def status(self) -> Status:
+        """How the run goes, in a word: `paused`, or else its phase."""
+        return "paused" if self.paused else self.phase
+
     @property
     def ended(self) -> bool:
         """Whether the engine said that it is done."""
-        return self.status in ENDED
+        return self.phase in ENDED
 
     @property
-    def epochs_asked(self) -> int:
-        """Epochs the config asks for; 0 while that is not known."""
-        return int(self.config.get("train", {}).get("epochs", 0))
+    def steps_done(self) -> int:
+        """Steps since the start of the run."""
+        return max(0, self.epoch - 1) * self.steps_per_epoch + self.step
 
     @property
     def steps_per_epoch(self) -> int:

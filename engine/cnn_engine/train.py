@@ -1,9 +1,8 @@
 """The training loop, top to bottom."""
 
 import math
-import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -28,6 +27,7 @@ from cnn_engine.events import (
     TestFinished,
     ValidationProgressed,
 )
+from cnn_engine.gpu import gpu_meter
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.recorder import Recorder
@@ -68,6 +68,7 @@ class Training:
         recorder.record(StageStarted(stage="model"))
         torch.manual_seed(config.train.seed)
         self.device = choose_device(config.train)
+        control.machine.measure_gpu = gpu_meter(self.device)
         self.precision = choose_precision(config.train, self.device)
         size, channels = data.images.shape[2:]
         self.model = build_model(config.model, channels, size, len(data.classes)).to(self.device)
@@ -88,20 +89,47 @@ class Training:
             TrainingError: the loss is no longer a number.
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
-        try:
-            for epoch in range(1, self.config.train.epochs + 1):
-                self.epoch, self.step = epoch, 0
+        self.control.begin_training(self)
+        while self.epoch < self.epochs:
+            self.epoch, self.step = self.epoch + 1, 0
+            try:
                 self._run_epoch()
-        except StopRequested:
-            self._save_last()
-            raise
+            except StopRequested:
+                self._save_last()
+                raise
+            self.control.end_epoch()
+        self.control.end_training()
         self._test()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs to train in all; a command may change it."""
+        return self.config.train.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: int) -> None:
+        train = self.config.train.model_copy(update={"epochs": epochs})
+        self.config = self.config.model_copy(update={"train": train})
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the next step; a command may change it."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def save_asked(self) -> None:
+        """Save the latest state now, because a command asked for it."""
+        self._save_last("asked")
 
     def _run_epoch(self) -> None:
         self.recorder.record(EpochStarted(epoch=self.epoch))
-        start = time.perf_counter()
+        start = self.control.clock()
         train_loss, train_accuracy = self._train()
-        trained = time.perf_counter()
+        trained = self.control.clock()
         validation = self._validate()
         self.recorder.record(
             EpochFinished(
@@ -112,7 +140,8 @@ class Training:
                 correct=validation.correct,
                 total=validation.total,
                 train_seconds=trained - start,
-                val_seconds=time.perf_counter() - trained,
+                val_seconds=self.control.clock() - trained,
+                confusion=validation.confusion,
             )
         )
         if not math.isfinite(validation.loss):
@@ -137,14 +166,14 @@ class Training:
         ]
         losses = torch.zeros(len(sizes), device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        meter = StepMeter(self.recorder, self.epoch, sizes, losses)
+        meter = StepMeter(self.recorder, self.control.clock, self.epoch, sizes, losses)
         self.model.train()
         for images, labels in self.batches.cut(order, train.batch_size):
             scores, loss = self._step(images, labels)
             losses[self.step] = loss
             correct += (scores.argmax(dim=1) == labels).sum()
             self.step += 1
-            meter.step_done(self.step, self.optimizer.param_groups[0]["lr"])
+            meter.step_done(self.step, self.lr)
             self.control.check()
         weighted = losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
         return weighted.item() / len(order), correct.item() / len(order)
@@ -176,7 +205,7 @@ class Training:
     def _test(self) -> None:
         """Run the best checkpoint over the test images, the only time they are touched."""
         self.recorder.record(StageStarted(stage="test"))
-        start = time.perf_counter()
+        start = self.control.clock()
         epoch = self._load_best()
         result = self._evaluate(self.data.test, lambda _: self.control.check())
         self.recorder.record(
@@ -185,7 +214,8 @@ class Training:
                 loss=result.loss,
                 correct=result.correct,
                 total=result.total,
-                seconds=time.perf_counter() - start,
+                seconds=self.control.clock() - start,
+                confusion=result.confusion,
             )
         )
 
@@ -201,8 +231,8 @@ class Training:
         )
         self._save(event, {})
 
-    def _save_last(self) -> None:
-        event = CheckpointSaved(reason="last", epoch=self.epoch, file=checkpoint.LAST_FILE)
+    def _save_last(self, reason: Literal["last", "asked"] = "last") -> None:
+        event = CheckpointSaved(reason=reason, epoch=self.epoch, file=checkpoint.LAST_FILE)
         rest = {
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from cnn_engine import commands
+from cnn_engine.commands import Command, send
 from cnn_engine.launch import Engine
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_summary
@@ -50,7 +50,7 @@ def _stop_on_signals(run: RunDirectory) -> None:
         now = time.monotonic()
         if asked_at is None:
             asked_at = now
-            commands.send(run.commands, commands.Stop(by=signal.Signals(number).name))
+            send(run.commands, Command(name="stop", by=signal.Signals(number).name))
         elif now - asked_at > SAME_SIGNAL_SECONDS:
             os._exit(128 + number)
 

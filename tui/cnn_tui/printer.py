@@ -119,7 +119,7 @@ def progress_line(state: RunState) -> str:
         done, total = state.progress.done, state.progress.total
         return f"{state.progress.what} {done:,}/{total:,}" if total else state.progress.what
     parts = [f"Epoch {state.epoch}/{state.epochs_asked}"]
-    if state.status == "validating" and state.prepared:
+    if state.phase == "validating" and state.prepared:
         parts.append(f"validation {state.validated_images:,}/{state.prepared.val_images:,}")
     else:
         parts.append(f"batch {state.step}/{state.steps_per_epoch}")

@@ -8,7 +8,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from cnn_engine import commands
+from cnn_engine.commands import Command, send
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
@@ -153,7 +153,7 @@ class RunScreen(Screen[None]):
 
     def stop(self, by: str, leave: bool) -> None:
         """Ask the engine to stop, wherever it runs."""
-        commands.send(self._run_directory.commands, commands.Stop(by=by))
+        send(self._run_directory.commands, Command(name="stop", by=by))
         self._stop_asked = True
         self._leave_when_ended = leave
         self._show()

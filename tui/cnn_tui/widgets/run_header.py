@@ -11,6 +11,7 @@ BADGES = {
     "training": ("●", "$text-success"),
     "validating": ("●", "$text-success"),
     "testing": ("●", "$text-success"),
+    "paused": ("Ⅱ", "$text-warning"),
     "stopping": ("◍", "$text-warning"),
     "done": ("✓", "$text-success"),
     "stopped": ("■", "$text-warning"),

@@ -26,7 +26,7 @@ class RunProgress(Panel):
         """The one line."""
         if state.ended:
             return [_result(state)]
-        if state.status in ("starting", "testing"):
+        if state.phase in ("starting", "testing"):
             return [_stage_line(state, width)]
         return [_epoch_line(state, width)]
 
@@ -34,7 +34,7 @@ class RunProgress(Panel):
 def _epoch_line(state: RunState, width: int) -> Content:
     epochs = str(state.epochs_asked)
     head = f"Epoch {state.epoch:>{len(epochs)}}/{epochs}"
-    if state.status == "validating" and state.prepared:
+    if state.phase == "validating" and state.prepared:
         done, total, what = state.validated_images, state.prepared.val_images, "validating"
     else:
         done, total, what = state.step, state.steps_per_epoch, "batch"
