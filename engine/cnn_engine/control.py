@@ -13,7 +13,7 @@ CHECK_SECONDS = 0.05
 """How often the commands file is looked at: seldom enough to cost nothing, even in fast steps."""
 
 MACHINE_SECONDS = 5.0
-"""How often the machine is measured, which takes it about a fifth of a millisecond."""
+"""How often the machine is measured, which takes a tenth of a millisecond."""
 
 MOST_EPOCHS = 1_000_000_000
 """Epochs that may be asked for: beyond all use, and still exact in every figure made from it."""
