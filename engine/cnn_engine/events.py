@@ -177,7 +177,7 @@ class RunPrepared(Event):
     """CPU threads that PyTorch uses."""
 
     precision: str
-    """Arithmetic of the network: `fp32` or `bf16`."""
+    """Arithmetic of the network: `fp32`, `bf16` or `fp16`."""
 
 
 @dataclass(frozen=True, kw_only=True)

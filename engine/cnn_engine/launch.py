@@ -19,6 +19,7 @@ from cnn_engine.config import Config, load
 from cnn_engine.control import Control, StopRequested
 from cnn_engine.errors import DataError, TrainingError, UserError
 from cnn_engine.events import ConfigReplaced, RunFinished, RunStarted, StageStarted
+from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 
 SIGNAL_EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143}
@@ -67,6 +68,7 @@ class Engine:
 
     def start(self) -> None:
         """Begin to train, and return at once."""
+        keep_freed_memory()
         self._thread.start()
 
     def is_alive(self) -> bool:

@@ -9,6 +9,7 @@ from cnn_engine.control import Throttle
 from cnn_engine.errors import TrainingError
 from cnn_engine.events import StepsFinished
 from cnn_engine.recorder import Recorder
+from cnn_engine.step_parts import StepParts
 
 EVENT_SECONDS = 0.5
 """How often progress is recorded."""
@@ -17,10 +18,11 @@ EVENT_SECONDS = 0.5
 class StepMeter:
     """Records an epoch's steps, reading their losses from the device only when that is due."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what an epoch's steps are told from
         self,
         recorder: Recorder,
         clock: Callable[[], float],
+        parts: StepParts,
         epoch: int,
         sizes: list[int],
         losses: Tensor,
@@ -30,11 +32,12 @@ class StepMeter:
         Args:
             recorder: Where events go.
             clock: Tells the time in seconds, and stands still while the run is paused.
+            parts: Knows where the time of the steps goes.
             epoch: Counted from 1.
             sizes: Images in each batch.
             losses: float [steps] on the device, filled in step by step.
         """
-        self._recorder, self._clock = recorder, clock
+        self._recorder, self._clock, self._parts = recorder, clock, parts
         self._epoch, self._sizes, self._losses = epoch, sizes, losses
         self._throttle = Throttle(EVENT_SECONDS)
         self._recorded = 0
@@ -50,6 +53,7 @@ class StepMeter:
             return
         losses = self._losses[self._recorded : step].tolist()
         now = self._clock()
+        seconds, shares = now - self._recorded_at, self._parts.take_shares()
         self._recorder.record(
             StepsFinished(
                 epoch=self._epoch,
@@ -59,8 +63,12 @@ class StepMeter:
                 loss_min=min(losses),
                 loss_max=max(losses),
                 lr=lr,
-                seconds=now - self._recorded_at,
+                seconds=seconds,
                 images=sum(self._sizes[self._recorded : step]),
+                data_seconds=seconds * shares.get("data", 0.0),
+                forward_seconds=seconds * shares.get("forward", 0.0),
+                backward_seconds=seconds * shares.get("backward", 0.0),
+                optimizer_seconds=seconds * shares.get("optimizer", 0.0),
             )
         )
         for number, loss in enumerate(losses, start=self._recorded + 1):

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from cnn_engine.config import ModelConfig
@@ -25,7 +26,7 @@ class CNN(nn.Module):
         side = image_size >> len(config.filters)
         flat = config.filters[-1] * side * side
         dense = [
-            nn.Sequential(nn.Linear(before, after), nn.ReLU(), nn.Dropout(config.dropout))
+            nn.Sequential(nn.Linear(before, after), nn.ReLU(), Dropout(config.dropout))
             for before, after in pairwise((flat, *config.hidden))
         ]
         self.dense = nn.Sequential(*dense, nn.Linear((flat, *config.hidden)[-1], class_count))
@@ -43,6 +44,28 @@ def _block(channels: int, filters: int) -> nn.Sequential:
         nn.MaxPool2d(2),
         nn.ReLU(),
     )
+
+
+class Dropout(nn.Module):
+    """Zeroes a share of the values in training, and scales the others up so that the mean stays.
+
+    As `torch.nn.Dropout`, whose draws take a processor four times as long.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values of the same shape."""
+        if not self.training or not self.share:
+            return values
+        kept = torch.rand(values.shape, device=values.device) >= self.share
+        return values * (kept / (1 - self.share)).to(values.dtype)
+
+    def extra_repr(self) -> str:
+        """The share, for `print(model)`."""
+        return f"share={self.share}"
 
 
 def build_model(config: ModelConfig, channels: int, image_size: int, class_count: int) -> nn.Module:

@@ -85,6 +85,7 @@ class RunState:
     test: TestFinished | None = None
     finished: RunFinished | None = None
     last_time: float = 0.0
+    part_seconds: dict[str, float] = field(default_factory=dict)
     recent: deque[StepsFinished] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
 
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - one flat case per event
@@ -136,6 +137,20 @@ class RunState:
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.curve.add(step, event.loss, event.loss_min, event.loss_max)
         self.recent.append(event)
+        self._add_parts(event)
+
+    def _add_parts(self, event: StepsFinished) -> None:
+        parts = {
+            "data": event.data_seconds,
+            "forward": event.forward_seconds,
+            "backward": event.backward_seconds,
+            "optimizer": event.optimizer_seconds,
+        }
+        if not any(parts.values()):
+            return  # not measured
+        parts["other"] = event.seconds - sum(parts.values())
+        for part, seconds in parts.items():
+            self.part_seconds[part] = self.part_seconds.get(part, 0.0) + seconds
 
     def _add_epoch(self, event: EpochFinished) -> None:
         if self.epochs:
@@ -200,6 +215,15 @@ class RunState:
         """Training speed over the last few seconds."""
         seconds = sum(event.seconds for event in self.recent)
         return sum(event.images for event in self.recent) / seconds if seconds > 0 else None
+
+    @property
+    def part_shares(self) -> dict[str, float]:
+        """Share of the steps' time that each part took, 0 to 1; empty where it was not measured.
+
+        The parts are `data`, `forward`, `backward`, `optimizer` and `other`.
+        """
+        total = sum(self.part_seconds.values())
+        return {part: seconds / total for part, seconds in self.part_seconds.items()}
 
     @property
     def elapsed_seconds(self) -> float:

@@ -13,7 +13,13 @@ from cnn_engine.batches import batches_on, epoch_order
 from cnn_engine.config import Config
 from cnn_engine.control import Control, StopRequested, Throttle
 from cnn_engine.data import DataSet, load
-from cnn_engine.device import choose_device, choose_precision, device_name
+from cnn_engine.device import (
+    DTYPES,
+    choose_device,
+    choose_precision,
+    choose_threads,
+    device_name,
+)
 from cnn_engine.errors import StorageError, TrainingError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.events import (
@@ -31,6 +37,8 @@ from cnn_engine.gpu import gpu_meter
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.recorder import Recorder
+from cnn_engine.step_parts import StepParts
+from cnn_engine.weights import Weights
 
 
 def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
@@ -67,15 +75,17 @@ class Training:
         self.config, self.data, self.recorder, self.control = config, data, recorder, control
         recorder.record(StageStarted(stage="model"))
         torch.manual_seed(config.train.seed)
+        torch.set_num_threads(choose_threads())
         self.device = choose_device(config.train)
         control.machine.measure_gpu = gpu_meter(self.device)
         self.precision = choose_precision(config.train, self.device)
         size, channels = data.images.shape[2:]
         self.model = build_model(config.model, channels, size, len(data.classes)).to(self.device)
         self.model.to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=config.optimizer.lr, fused=True
-        )
+        self.weights = Weights(self.model, DTYPES[self.precision])
+        self.optimizer = torch.optim.Adam([self.weights.flat], lr=config.optimizer.lr, fused=True)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.parts = StepParts(self.device)
         self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
         self.epoch = 0
         self.step = 0
@@ -91,7 +101,7 @@ class Training:
         """
         self.control.begin_training(self)
         while self.epoch < self.epochs:
-            self.epoch, self.step = self.epoch + 1, 0
+            self.epoch += 1
             try:
                 self._run_epoch()
             except StopRequested:
@@ -128,7 +138,7 @@ class Training:
     def _run_epoch(self) -> None:
         self.recorder.record(EpochStarted(epoch=self.epoch))
         start = self.control.clock()
-        train_loss, train_accuracy = self._train()
+        train_loss, train_accuracy = self.train_epoch()
         trained = self.control.clock()
         validation = self._validate()
         self.recorder.record(
@@ -153,43 +163,59 @@ class Training:
             self._save_best(validation.loss)
         self._save_last()
 
-    def _train(self) -> tuple[float, float]:
+    def train_epoch(self) -> tuple[float, float]:
         """Train on every image once; the mean loss and the accuracy, as each image was seen.
 
         Both stay on the device until someone is to see them: nothing here waits for a GPU.
         """
         train = self.config.train
-        order = epoch_order(self.data.train, train.seed, self.epoch).to(self.device)
+        order = epoch_order(self.data.train, train.seed, self.epoch)
+        self.step = 0
         sizes = [
             min(train.batch_size, len(order) - first)
             for first in range(0, len(order), train.batch_size)
         ]
         losses = torch.zeros(len(sizes), device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        meter = StepMeter(self.recorder, self.control.clock, self.epoch, sizes, losses)
+        meter = StepMeter(self.recorder, self.control.clock, self.parts, self.epoch, sizes, losses)
         self.model.train()
+        self.parts.begin_step()
         for images, labels in self.batches.cut(order, train.batch_size):
-            scores, loss = self._step(images, labels)
+            self.parts.done("data")
+            scores, loss = self.train_step(images, labels)
             losses[self.step] = loss
             correct += (scores.argmax(dim=1) == labels).sum()
             self.step += 1
             meter.step_done(self.step, self.lr)
             self.control.check()
+            self.parts.begin_step()
         weighted = losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
         return weighted.item() / len(order), correct.item() / len(order)
 
-    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Change the weights once; scores [n, classes] and loss, both left on the device.
+
+        Args:
+            images: float [n, C, H, W], normalised.
+            labels: int64 [n].
+        """
         with self._autocast():
             scores = self.model(images)
             loss = cross_entropy(scores, labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        self.optimizer.step()
+        self.parts.done("forward")
+        self.weights.clear_gradients()
+        torch.autograd.backward(self.scaler.scale(loss))
+        self.weights.gather_gradients()
+        self.parts.done("backward")
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.weights.publish()
+        self.parts.done("optimizer")
         return scores.detach(), loss.detach()
 
     def _autocast(self) -> torch.autocast:
-        enabled = self.precision != "fp32"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+        dtype = DTYPES[self.precision]
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def _validate(self) -> Evaluation:
         throttle = Throttle(EVENT_SECONDS)
@@ -222,7 +248,7 @@ class Training:
     def _evaluate(self, indices: Tensor, progress: Callable[[int], None]) -> Evaluation:
         classes = len(self.data.classes)
         with self._autocast():
-            return evaluate(self.model, self.batches, indices.to(self.device), classes, progress)
+            return evaluate(self.model, self.batches, indices, classes, progress)
 
     def _save_best(self, loss: float) -> None:
         old, self.best_loss = self.best_loss, loss
@@ -243,7 +269,7 @@ class Training:
     def _save(self, event: CheckpointSaved, rest: dict[str, Any]) -> None:
         """Save and say so; a disk that refuses costs a notice, not the run."""
         content = {
-            "model": self.model.state_dict(),
+            "model": self.weights.state_dict(),
             "epoch": self.epoch,
             "best_loss": self.best_loss,
             "classes": list(self.data.classes),
@@ -267,7 +293,7 @@ class Training:
             text = f"{error}; the test uses the weights of the last epoch instead"
             self.recorder.record(Notice(text=text))
             return self.epoch
-        self.model.load_state_dict(content["model"])
+        self.weights.load_state_dict(content["model"])
         return int(content["epoch"])
 
     def _prepared(self, channels: int, size: int) -> RunPrepared:

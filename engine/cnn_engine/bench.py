@@ -1,0 +1,193 @@
+"""How fast this machine trains, against the published loop and against the machine's limit."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnn_engine import runs
+from cnn_engine.config import Config
+from cnn_engine.control import Control
+from cnn_engine.data import DataSet
+from cnn_engine.device import DTYPES
+from cnn_engine.recorder import Recorder
+from cnn_engine.reference import Reference
+from cnn_engine.train import Training
+
+MATRIX_SIDE = 2048
+"""Side of the matrices whose product tells the machine's rate."""
+
+MATRIX_PRODUCTS = 8
+"""Products a measurement, of which the median counts."""
+
+MOST_IMAGES = 6_400
+"""Images trained on, so that an epoch is short; what an image costs does not depend on it."""
+
+WARM_UP_SECONDS = 1.0
+"""Training before anything is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Images trained on in a second, over the rounds."""
+
+    name: str
+    """`reference`, or the precision ours was measured in."""
+
+    median: float
+    least: float
+    most: float
+    against_reference: float
+    """Median over the rounds of this rate divided by the reference's in the same round."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the benchmark found."""
+
+    source: str
+    image_shape: tuple[int, ...]
+    """Channels, height and width."""
+    batch_size: int
+    device: str
+    threads: int
+    rounds: int
+    rates: tuple[Rate, ...]
+    """The reference, ours in fp32, and ours in the automatic precision where that is another."""
+    precision: str
+    """The automatic precision, which all below is about."""
+    matrix_flops: float
+    """Floating-point operations a second in a plain matrix product; median over the rounds."""
+    flops_per_image: float
+    """Of convolutions and dense layers in a training step."""
+    share_of_matrix_rate: float
+    """Median over the rounds of what training reaches of it."""
+    step_seconds: float
+    parts: dict[str, float]
+    """Share of a step's time in each part, as `RunState.part_shares`."""
+
+
+def measure(
+    config: Config,
+    data: DataSet,
+    rounds: int,
+    seconds: float,
+    progress: Callable[[str, int, int], None],
+) -> Measured:
+    """Measure in turn, so that what disturbs the machine disturbs all alike.
+
+    Args:
+        config: What to train, on which device, at which batch size.
+        data: The images.
+        rounds: How often each is measured.
+        seconds: How long each is measured in a round, at least.
+        progress: Told which round of how many is going on.
+
+    Raises:
+        ConfigError: the device asked for is not there.
+    """
+    data = replace(data, train=data.train[:MOST_IMAGES])
+    with tempfile.TemporaryDirectory() as runs_dir:
+        ours = _ours(config, data, Path(runs_dir))
+        fastest = list(ours.values())[-1]
+        reference = Reference(config, data, fastest.device)
+        measurements: dict[str, Callable[[], float]] = {
+            "reference": lambda: reference.images_per_second(seconds),
+            **{name: _rate_of(training, seconds) for name, training in ours.items()},
+            "matrix": lambda: matrix_flops(fastest.precision, fastest.device),
+        }
+        reference.images_per_second(WARM_UP_SECONDS)
+        for training in ours.values():
+            _rate_of(training, WARM_UP_SECONDS)()
+        found: dict[str, list[float]] = {name: [] for name in measurements}
+        for done in range(rounds):
+            progress("measuring, round", done, rounds)
+            for name, measurement in measurements.items():
+                found[name].append(measurement())
+        return _measured(fastest, found)
+
+
+def _ours(config: Config, data: DataSet, runs_dir: Path) -> dict[str, Training]:
+    """Our loop in fp32 and in the automatic precision, by precision, the faster last."""
+    trainings: dict[str, Training] = {}
+    for precision in ("fp32", "auto"):
+        train = config.train.model_copy(update={"precision": precision})
+        recorder = Recorder(runs.create(runs_dir))
+        changed = config.model_copy(update={"train": train})
+        training = Training(changed, data, recorder, Control(recorder))
+        trainings[training.precision] = training
+    return trainings
+
+
+def _rate_of(training: Training, seconds: float) -> Callable[[], float]:
+    def measure() -> float:
+        epochs, start = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - start) < seconds or not epochs:
+            training.train_epoch()
+            epochs += 1
+        return epochs * len(training.data.train) / elapsed
+
+    return measure
+
+
+def matrix_flops(precision: str, device: torch.device) -> float:
+    """Operations a second of a plain matrix product in the arithmetic of `precision`."""
+    dtype = DTYPES[precision] or torch.float32
+    left, right = (torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=device).to(dtype) for _ in range(2))
+    product = torch.mm(left, right)
+    seconds = []
+    for _ in range(MATRIX_PRODUCTS):
+        start = time.perf_counter()
+        torch.mm(left, right, out=product)
+        product[0, 0].item()  # waits for a GPU
+        seconds.append(time.perf_counter() - start)
+    return 2 * MATRIX_SIDE**3 / statistics.median(seconds)
+
+
+def flops_per_image(training: Training) -> float:
+    """Operations of convolutions and dense layers in one training step, an image."""
+    size = training.config.train.batch_size
+    images, labels = next(training.batches.cut(training.data.train[:size], size))
+    with FlopCounterMode(display=False) as counter:
+        training.train_step(images, labels)
+    return float(counter.get_total_flops()) / len(labels)
+
+
+def _measured(training: Training, found: dict[str, list[float]]) -> Measured:
+    flops = flops_per_image(training)
+    reference, matrix, own = found["reference"], found["matrix"], found[training.precision]
+    shares = [flops * rate / most for rate, most in zip(own, matrix, strict=True)]
+    channels_last = training.data.images.shape[1:]
+    return Measured(
+        source=training.data.source,
+        image_shape=(channels_last[2], *channels_last[:2]),
+        batch_size=training.config.train.batch_size,
+        device=training.device.type,
+        threads=torch.get_num_threads(),
+        rounds=len(reference),
+        rates=tuple(
+            _rate(name, rates, reference) for name, rates in found.items() if name != "matrix"
+        ),
+        precision=training.precision,
+        matrix_flops=statistics.median(matrix),
+        flops_per_image=flops,
+        share_of_matrix_rate=statistics.median(shares),
+        step_seconds=training.config.train.batch_size / statistics.median(own),
+        parts=training.recorder.state.part_shares,
+    )
+
+
+def _rate(name: str, rates: list[float], reference: list[float]) -> Rate:
+    ratios = [rate / other for rate, other in zip(rates, reference, strict=True)]
+    return Rate(
+        name=name,
+        median=statistics.median(rates),
+        least=min(rates),
+        most=max(rates),
+        against_reference=statistics.median(ratios),
+    )

@@ -1,0 +1,91 @@
+"""A model's weights in one flat tensor, and the copy in low precision that the arithmetic uses."""
+
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+class Weights:
+    """All weights of a model as one fp32 tensor, which an optimizer updates in a single pass.
+
+    The model's own parameters become views: with `low`, those of convolutions and dense layers
+    into a copy in that type, all others into the flat tensor itself. The values are those of
+    autocast, which casts every weight in every step, and every gradient back.
+    """
+
+    def __init__(self, model: nn.Module, low: torch.dtype | None) -> None:
+        """Take over the model's parameters; the model must be on its device already.
+
+        Args:
+            model: Keeps its parameters' names, values, shapes and memory formats.
+            low: The type that convolutions and dense layers compute in; None for fp32.
+        """
+        self._model = model
+        arithmetic = {
+            parameter
+            for module in model.modules()
+            if low is not None and isinstance(module, nn.Conv2d | nn.Linear)
+            for parameter in module.parameters(recurse=False)
+        }
+        self._parameters = sorted(model.parameters(), key=lambda each: each not in arithmetic)
+        self.flat = nn.Parameter(torch.cat([_in_memory_order(each) for each in self._parameters]))
+        """fp32 [weights], what the optimizer changes."""
+        self._gradient = self.flat.grad = torch.zeros_like(self.flat)
+        self._values = self._views(self.flat.detach())
+        self._gradients = self._views(self._gradient)
+        low_count = sum(parameter.numel() for parameter in arithmetic)
+        self._high = self.flat.detach()[:low_count]
+        self._low = self._high.to(low)
+        for parameter, values in zip(self._parameters, self._values, strict=True):
+            parameter.data = values
+        for parameter, values in zip(self._parameters, self._views(self._low), strict=False):
+            parameter.data = values
+
+    def _views(self, flat: Tensor) -> list[Tensor]:
+        """Views of the flat values, in order, in the parameters' shapes and memory formats."""
+        ends = accumulate((parameter.numel() for parameter in self._parameters), initial=0)
+        return [
+            flat[start:end].as_strided(parameter.shape, parameter.stride())
+            for parameter, (start, end) in zip(self._parameters, pairwise(ends), strict=True)
+            if end <= len(flat)
+        ]
+
+    def clear_gradients(self) -> None:
+        """Forget the gradients, before a backward pass makes new ones."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def gather_gradients(self) -> None:
+        """Bring the gradients to the flat tensor, after the backward pass."""
+        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+            if parameter.grad is None:
+                gradient.zero_()
+            else:
+                gradient.copy_(parameter.grad)
+
+    def publish(self) -> None:
+        """Bring the changed weights to the model, after the optimizer's step."""
+        self._low.copy_(self._high)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The model's state with its weights in fp32, as the plain model would give it."""
+        return dict(self._model.state_dict()) | self._named_values()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take over a state that `state_dict` gave."""
+        self._model.load_state_dict(state)
+        for name, values in self._named_values().items():
+            values.copy_(state[name])
+
+    def _named_values(self) -> dict[str, Tensor]:
+        values = dict(zip(self._parameters, self._values, strict=True))
+        return {name: values[parameter] for name, parameter in self._model.named_parameters()}
+
+
+def _in_memory_order(parameter: nn.Parameter) -> Tensor:
+    """Its values as they lie in memory."""
+    values = parameter.detach()
+    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        values = values.permute(0, 2, 3, 1)
+    return values.reshape(-1).float()

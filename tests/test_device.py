@@ -1,0 +1,101 @@
+"""What is chosen by looking at the machine."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from cnn_engine import device
+from cnn_engine.config import TrainConfig
+from cnn_engine.device import choose_precision, choose_threads
+from cnn_engine.errors import ConfigError
+
+
+@pytest.fixture
+def eight_cores(monkeypatch, tmp_path):
+    """A machine of eight cores with sixteen threads, without a quota."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(device.psutil, "cpu_count", lambda logical: 16 if logical else 8)
+    monkeypatch.setattr(device.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(device, "CPU_QUOTA", quota)
+    return quota
+
+
+def test_a_thread_for_each_core(eight_cores):
+    assert choose_threads() == 8
+
+
+@pytest.mark.parametrize(
+    ("quota", "threads"),
+    [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 8), ("9999999 100000", 8)],
+)
+def test_no_more_than_a_containers_quota(eight_cores, quota, threads):
+    eight_cores.write_text(quota)
+    assert choose_threads() == threads
+
+
+def test_no_more_than_the_process_may_use(eight_cores, monkeypatch):
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 5, 6})
+    assert choose_threads() == 3
+
+
+def test_the_users_word_counts(eight_cores, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert choose_threads() == torch.get_num_threads()
+
+
+def test_fp16_is_refused_where_it_is_slow():
+    with pytest.raises(ConfigError, match="fp16 needs a GPU"):
+        choose_precision(TrainConfig(precision="fp16"), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("bf16", "capability", "precision"),
+    [(True, (9, 0), "bf16"), (False, (7, 5), "fp16"), (False, (6, 1), "fp32")],
+)
+def test_precision_of_gpus(monkeypatch, bf16, capability, precision):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert choose_precision(TrainConfig(), torch.device("cuda")) == precision
+
+
+@pytest.mark.parametrize(("has", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_precision_of_processors(monkeypatch, has, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has})
+    assert choose_precision(TrainConfig(), torch.device("cpu")) == precision
+
+
+FAULTS_IN_STEPS = """
+import resource, sys, threading
+from cnn_engine.memory import keep_freed_memory
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+import torch
+from cnn_engine.config import ModelConfig
+from cnn_engine.models import build_model
+model = build_model(ModelConfig(), 3, 32, 10).to(memory_format=torch.channels_last)
+images = torch.randn(128, 3, 32, 32).to(memory_format=torch.channels_last)
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def train():
+    for step in range(20):
+        if step == 10:
+            before = faults()
+        model(images).sum().backward()
+    print(faults() - before)
+thread = threading.Thread(target=train)  # as the engine does
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has such settings")
+def test_freed_memory_is_used_again_without_page_faults():
+    kept, usual = (
+        int(subprocess.check_output([sys.executable, "-c", FAULTS_IN_STEPS, how]))
+        for how in ("kept", "usual")
+    )
+    assert kept < 0.5 * usual

@@ -1,0 +1,85 @@
+"""Where the time of steps goes."""
+
+import time
+
+import pytest
+import torch
+
+from cnn_engine.events import StepsFinished
+from cnn_engine.state import RunState
+from cnn_engine.step_parts import SAMPLE_EVERY, StepParts
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test moves."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    return now
+
+
+def run_steps(parts, clock, count, **seconds):
+    parts.begin_step()
+    for _ in range(count):
+        for part, spent in seconds.items():
+            clock[0] += spent
+            if part != "other":
+                parts.done(part)
+        parts.begin_step()
+
+
+def test_shares_are_those_of_the_time_spent(clock):
+    parts = StepParts(torch.device("cpu"))
+    run_steps(
+        parts,
+        clock,
+        2 * SAMPLE_EVERY,
+        data=0.1,
+        forward=0.2,
+        backward=0.5,
+        optimizer=0.1,
+        other=0.1,
+    )
+    shares = parts.take_shares()
+    assert shares == pytest.approx(
+        {"data": 0.1, "forward": 0.2, "backward": 0.5, "optimizer": 0.1, "other": 0.1}
+    )
+
+
+def test_each_is_told_once(clock):
+    parts = StepParts(torch.device("cpu"))
+    run_steps(parts, clock, 2 * SAMPLE_EVERY, data=0.1, forward=0.1)
+    assert parts.take_shares()
+    assert parts.take_shares() == {}
+
+
+def test_not_every_step_is_measured(clock):
+    parts = StepParts(torch.device("cpu"))
+    run_steps(parts, clock, SAMPLE_EVERY - 1, data=0.1)
+    assert parts.take_shares() == {}
+
+
+def test_what_cannot_be_measured_is_not():
+    parts = StepParts(torch.device("mps"))
+    for _ in range(2 * SAMPLE_EVERY):
+        parts.begin_step()
+        parts.done("data")
+    assert parts.take_shares() == {}
+
+
+def steps(**seconds):
+    return StepsFinished(
+        epoch=1, step=1, steps=1, loss=1.0, loss_min=1.0, loss_max=1.0, lr=0.1, seconds=2.0,
+        images=64, **seconds,
+    )  # fmt: skip
+
+
+def test_the_state_sums_up_what_was_measured():
+    state = RunState()
+    state.apply(steps())  # nothing was measured
+    assert state.part_shares == {}
+    state.apply(steps(data_seconds=0.5, forward_seconds=0.5, backward_seconds=0.8))
+    state.apply(steps(data_seconds=0.1, forward_seconds=0.9, optimizer_seconds=0.2))
+    assert state.part_shares == pytest.approx(
+        {"data": 0.15, "forward": 0.35, "backward": 0.2, "optimizer": 0.05, "other": 0.25}
+    )

@@ -1,0 +1,135 @@
+"""Weights in one flat tensor: the same training as with the plain model and autocast."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from cnn_engine.config import ModelConfig
+from cnn_engine.models import Dropout, build_model
+from cnn_engine.weights import Weights
+
+STEPS = 5
+
+
+@pytest.fixture
+def plain():
+    torch.manual_seed(0)
+    config = ModelConfig(filters=(8, 16), hidden=(32,), dropout=0.0)
+    model = build_model(config, channels=3, image_size=16, class_count=5)
+    return model.to(memory_format=torch.channels_last).train()
+
+
+def batches():
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(STEPS):
+        images = torch.randn(32, 3, 16, 16, generator=generator)
+        labels = torch.randint(0, 5, (32,), generator=generator)
+        yield images.to(memory_format=torch.channels_last), labels
+
+
+def loss_of(model, images, labels, low):
+    with torch.autocast("cpu", dtype=low or torch.bfloat16, enabled=low is not None):
+        return cross_entropy(model(images), labels)
+
+
+def train_plainly(model, low):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+    losses = []
+    for images, labels in batches():
+        loss = loss_of(model, images, labels, low)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def train_flat(model, weights, low):
+    optimizer = torch.optim.Adam([weights.flat], lr=0.01, fused=True)
+    losses = []
+    for images, labels in batches():
+        loss = loss_of(model, images, labels, low)
+        weights.clear_gradients()
+        loss.backward()
+        weights.gather_gradients()
+        optimizer.step()
+        weights.publish()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("low", [None, torch.bfloat16])
+def test_training_is_the_plain_models(plain, low):
+    flat = copy.deepcopy(plain)
+    weights = Weights(flat, low)
+    assert train_flat(flat, weights, low) == train_plainly(plain, low)
+    ours, theirs = weights.state_dict(), plain.state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, values in theirs.items():
+        # Not to the bit: where a vector instruction ends in the flat tensor, another rounding does.
+        torch.testing.assert_close(ours[name], values, rtol=1e-6, atol=1e-8)
+
+
+def test_what_is_computed_in_low_precision_and_what_is_not(plain):
+    Weights(plain, torch.bfloat16)
+    types = {name: parameter.dtype for name, parameter in plain.named_parameters()}
+    norms = [n for n, m in plain.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    assert norms
+    for name, dtype in types.items():
+        is_norm = name.rpartition(".")[0] in norms
+        assert dtype == (torch.float32 if is_norm else torch.bfloat16), name
+
+
+def test_memory_formats_are_kept(plain):
+    before = [parameter.stride() for parameter in plain.parameters()]
+    Weights(plain, torch.bfloat16)
+    assert [parameter.stride() for parameter in plain.parameters()] == before
+
+
+def test_a_state_is_taken_over_whole(plain):
+    other = copy.deepcopy(plain)
+    weights = Weights(plain, torch.bfloat16)
+    train_flat(plain, weights, torch.bfloat16)
+    state = copy.deepcopy(weights.state_dict())
+    fresh = Weights(other, torch.bfloat16)
+    fresh.load_state_dict(state)
+    for name, values in fresh.state_dict().items():
+        assert torch.equal(values, state[name]), name
+    images, _ = next(batches())
+    assert torch.equal(other.eval()(images.bfloat16()), plain.eval()(images.bfloat16()))
+
+
+def test_weights_that_have_no_part_in_the_loss_stay(plain):
+    plain.unused = nn.Linear(3, 3)
+    weights = Weights(plain, None)
+    before = plain.unused.weight.detach().clone()
+    train_flat(plain, weights, None)
+    assert torch.equal(plain.unused.weight, before)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    torch.manual_seed(0)
+    values = torch.ones(200, 1000)
+    dropped = Dropout(0.3)(values)
+    assert (dropped == 0).double().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
+    assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
+
+
+def test_dropout_draws_anew_and_from_the_seed():
+    values, dropout = torch.ones(100), Dropout(0.5)
+    torch.manual_seed(3)
+    draws = [dropout(values) for _ in range(3)]
+    assert all(not torch.equal(one, other) for one, other in itertools.pairwise(draws))
+    torch.manual_seed(3)
+    assert torch.equal(dropout(values), draws[0])
+
+
+def test_dropout_does_nothing_when_it_should_not():
+    values = torch.randn(10)
+    assert torch.equal(Dropout(0.5).eval()(values), values)
+    assert torch.equal(Dropout(0.0)(values), values)
