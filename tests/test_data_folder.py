@@ -359,6 +359,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         decode(tmp_path / "x.jpg", 16, 3)
 
 
+def test_a_pipe_among_the_images_is_left_out(pets):
+    os.mkfifo(pets / "cat" / "x.jpg")
+    data = load_folder(pets, unreadable="skip")
+    assert len(data.images) == 20
+    assert "no regular file" in data.skipped[0]
+
+
 def test_no_program_is_started_for_a_wrongly_named_file(tmp_path, monkeypatch):
     program = tmp_path / "gs"
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
