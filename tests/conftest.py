@@ -13,6 +13,14 @@ os.environ["TZ"] = "UTC"
 time.tzset()
 
 
+@pytest.fixture(autouse=True)
+def cache_home(monkeypatch, tmp_path_factory):
+    """A cache of the test's own, for the programs that it starts too; never the user's."""
+    home = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    return home
+
+
 @pytest.fixture
 def no_network(monkeypatch):
     """Every connection is refused, as on a machine without a network."""

@@ -13,10 +13,12 @@ import warnings
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from cnn_engine.config import DataConfig
 from cnn_engine.data import cifar10, load
 from cnn_engine.errors import DataError
+from cnn_tui.cli import cli
 
 torchvision = pytest.importorskip("torchvision")
 
@@ -79,6 +81,15 @@ def test_what_is_not_on_disk_is_downloaded_with_progress(server, tmp_path, capfd
     size = (server / "cifar-10-python.tar.gz").stat().st_size
     assert ("downloading CIFAR-10, bytes", size, size) in told
     assert capfd.readouterr() == ("", ""), "a bar on the terminal would spoil the dashboard"
+
+
+def test_it_can_be_fetched_ahead_of_a_run(server, tmp_path):
+    for _ in range(2):  # the second time it is only verified
+        result = CliRunner().invoke(cli, ["data", "fetch", "--data-dir", str(tmp_path / "new")])
+        assert (result.exit_code, result.stderr) == (0, "")
+        where = tmp_path / "new" / "cifar-10-batches-py"
+        assert result.stdout == f"CIFAR-10 in {where} (python files)\n"
+        (server / "cifar-10-python.tar.gz").unlink(missing_ok=True)
 
 
 def test_a_damaged_file_is_downloaded_anew(server, tmp_path):

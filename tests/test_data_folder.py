@@ -77,7 +77,9 @@ def test_progress_is_told(pets, monkeypatch):
     told = []
     monkeypatch.setattr(folder, "PROGRESS_SECONDS", 0.01)
     real = folder.decode
-    monkeypatch.setattr(folder, "decode", lambda *how: time.sleep(0.01) or real(*how))
+    monkeypatch.setattr(
+        folder, "decode", lambda *how, **exact: time.sleep(0.01) or real(*how, **exact)
+    )
     load_folder(pets, progress=lambda *now: told.append(now))
     counts = [done for what, done, total in told if (what, total) == ("decoding images", 20)]
     assert counts == sorted(counts)
@@ -126,7 +128,7 @@ def test_a_test_folder_beside_classes_is_no_class(pets):
 def test_a_stop_does_not_wait_for_the_remaining_files(pets, monkeypatch):
     decoded = []
 
-    def slow(path, *_):
+    def slow(path, *_, **__):
         decoded.append(path)
         time.sleep(0.2)
         return np.zeros((16, 16, 3), np.uint8)
@@ -141,7 +143,7 @@ def test_a_stop_does_not_wait_for_the_remaining_files(pets, monkeypatch):
 
 
 def test_an_error_in_a_thread_is_raised(pets, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr(folder, "decode", fail)
@@ -355,6 +357,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.jpg")
     with pytest.raises(Unreadable, match="no regular file"):
         decode(tmp_path / "x.jpg", 16, 3)
+
+
+def test_a_pipe_among_the_images_is_left_out(pets):
+    os.mkfifo(pets / "cat" / "x.jpg")
+    data = load_folder(pets, unreadable="skip")
+    assert len(data.images) == 20
+    assert "no regular file" in data.skipped[0]
 
 
 def test_no_program_is_started_for_a_wrongly_named_file(tmp_path, monkeypatch):

@@ -45,6 +45,7 @@ def command(*arguments):
         "recorder",
         "launch",
         "alarms",
+        "image_cache",
     ],
 )
 def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
@@ -52,7 +53,10 @@ def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
     assert not loaded & (TORCH_SIDE | SCREEN_SIDE)
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("runs",), ("configs",), ("run", "nope"), ()])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("runs",), ("configs",), ("data",), ("data", "clear"), ("run", "nope"), ()],
+)
 def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
     loaded = modules_after(command(*arguments), tmp_path)
     assert "cnn_tui.cli" in loaded

@@ -60,6 +60,8 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
     if data.skipped:
         text = f"{len(data.skipped)} image files were left out: {'; '.join(data.skipped[:5])}"
         recorder.record(Notice(text=text))
+    for text in data.notices:
+        recorder.record(Notice(text=text))
     return data
 
 

@@ -12,6 +12,7 @@ import typer
 from cnn_engine import runs
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
+from cnn_tui.data_commands import data
 from cnn_tui.format import safe_text
 
 cli = typer.Typer(
@@ -20,6 +21,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+cli.add_typer(data, name="data")
 
 RunsDir = Annotated[
     Path | None,

@@ -28,6 +28,14 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}%"
 
 
+def byte_size(count: int) -> str:
+    """`184.3 MB`, in powers of 1000 as disks are sold."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
 def figure(value: float | None, digits: int = 4) -> str:
     """A loss or the like; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"

@@ -23,7 +23,7 @@ CHUNK_VALUES = 2**23
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """All images in one tensor, and which of them are for what."""
+    """All images in one tensor, which may be a mapped file, and which of them are for what."""
 
     images: Tensor
     """uint8 [N, S, S, C], with C = 1 or 3."""
@@ -48,6 +48,9 @@ class DataSet:
 
     skipped: tuple[str, ...]
     """Files that could not be read and were left out, each with the reason."""
+
+    notices: tuple[str, ...]
+    """What the user should know of how they were read."""
 
 
 def load(config: DataConfig, seed: int, progress: Progress) -> DataSet:
@@ -78,6 +81,7 @@ def load(config: DataConfig, seed: int, progress: Progress) -> DataSet:
         test=test,
         source=raw.source,
         skipped=raw.skipped,
+        notices=raw.notices,
     )
     _check(data)
     return data

@@ -1,7 +1,12 @@
 """One image file as pixels of a given size, whatever its own size, format and colours."""
 
+import errno
+import os
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,12 @@ FORMATS = frozenset("AVIF BMP GIF JPEG JPEG2000 MPO PNG PPM TIFF WEBP".split())
 """Only these are decoded, whatever the file's name says: for some of the others Pillow starts a
 program, such as Ghostscript."""
 
+AT_ONCE_BYTES = 1 << 20
+"""Files up to this size are read at once: of small ones, Pillow's many reads cost the most."""
+
+LASTING_ERRORS = (None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP)
+"""Errors that stay as long as the file does, or its folder."""
+
 # Pillow warns of such images, on a terminal that may show a dashboard; they are refused below.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -23,24 +34,27 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 class Unreadable(Exception):  # noqa: N818 - the reason is the message
     """The file is no image that can be used."""
 
+    def __init__(self, reason: str, *, is_lasting: bool = True) -> None:
+        """Say why, and whether it would be so the next time: a failing disk may recover."""
+        super().__init__(reason)
+        self.is_lasting = is_lasting
 
-def image_size(path: Path) -> tuple[int, int]:
+
+class OtherSize(Exception):  # noqa: N818 - what it is, rather than that it is an error
+    """The image does not have the size that it must have."""
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
     """Width and height in pixels, from the file's header.
 
     Raises:
         Unreadable: it is no image.
     """
-    try:
-        _refuse_special(path)
-        with Image.open(path) as image:
-            return image.size
-    except (Unreadable, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - on damaged files decoders raise what they like
-        raise Unreadable(_reason(error)) from None
+    with _opened(path) as image:
+        return image.size
 
 
-def decode(path: Path, size: int, channels: int) -> Pixels:
+def decode(path: str | Path, size: int, channels: int, *, exact: bool = False) -> Pixels:
     """The file's image as uint8 [size, size, channels].
 
     The shorter side is scaled to `size` and the middle square kept. Of an animation the first
@@ -48,29 +62,42 @@ def decode(path: Path, size: int, channels: int) -> Pixels:
 
     Raises:
         Unreadable: it is no image, damaged, or far too large.
+        OtherSize: `exact` is asked for, and it would have to be scaled or cut.
     """
     mode = "RGB" if channels == 3 else "L"
+    with _opened(path) as image:
+        _refuse_unsuitable(image)
+        if exact and image.size != (size, size):
+            raise OtherSize
+        if min(image.size) >= 2 * size:
+            image.draft(mode, (2 * size, 2 * size))  # JPEG: decode at a fraction of the size
+        upright = ImageOps.exif_transpose(image) if image.getexif() else image
+        colored = _in_mode(upright, mode)
+        if colored.size != (size, size):
+            colored = ImageOps.fit(colored, (size, size), Image.Resampling.BILINEAR)
+        return np.asarray(colored).reshape(size, size, channels)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """The file as an image; whatever goes wrong with it there is a reason to call it unreadable."""
     try:
-        _refuse_special(path)
-        with Image.open(path) as image:
-            _refuse_unsuitable(image)
-            if min(image.size) >= 2 * size:
-                image.draft(mode, (2 * size, 2 * size))  # JPEG: decode at a fraction of the size
-            upright = ImageOps.exif_transpose(image) if image.getexif() else image
-            colored = _in_mode(upright, mode)
-            if colored.size != (size, size):
-                colored = ImageOps.fit(colored, (size, size), Image.Resampling.BILINEAR)
-            return np.asarray(colored).reshape(size, size, channels)
-    except (Unreadable, MemoryError):
+        status = os.stat(path)  # noqa: PTH116 - as is, without a Path for each of a million files
+        if not stat.S_ISREG(status.st_mode):
+            # Opening a pipe would wait for its other end, perhaps for ever.
+            raise Unreadable("is no regular file")
+        if status.st_size > AT_ONCE_BYTES:
+            with Image.open(path) as image:
+                yield image
+        else:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+                content = file.read()
+            yield Image.open(BytesIO(content))
+    except (Unreadable, OtherSize, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - on damaged files decoders raise what they like
-        raise Unreadable(_reason(error)) from None
-
-
-def _refuse_special(path: Path) -> None:
-    """Opening a pipe would wait for its other end, perhaps for ever."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise Unreadable("is no regular file")
+        is_lasting = getattr(error, "errno", None) in LASTING_ERRORS
+        raise Unreadable(_reason(error), is_lasting=is_lasting) from None
 
 
 def _refuse_unsuitable(image: Image.Image) -> None:

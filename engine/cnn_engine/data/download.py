@@ -3,7 +3,7 @@
 import socket
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,10 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
         with _told_to(progress), _stall_timeout():
             CIFAR10(str(directory), train=True, download=True)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
-        if not _is_whole(archive):
-            archive.unlink(missing_ok=True)  # a part of it would only be in the way
+        # A part of it would only be in the way; if it cannot be removed, the reason is the same.
+        with suppress(OSError):
+            if not _is_whole(archive):
+                archive.unlink()
         reason = getattr(error, "reason", None) or error
         text = " ".join(str(getattr(reason, "strerror", None) or reason).split())
         raise DataError(

@@ -37,6 +37,9 @@ class Raw:
     skipped: tuple[str, ...] = ()
     """Files that could not be read and were left out, each with the reason."""
 
+    notices: tuple[str, ...] = ()
+    """What the user should know of how they were read."""
+
 
 def download_dir() -> Path:
     """Where data sets go that are downloaded without a directory being named."""

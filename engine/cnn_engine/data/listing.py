@@ -1,0 +1,162 @@
+"""Which image files a folder of class folders holds, and whether they are still the same."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from cnn_engine.data.raw import Progress
+from cnn_engine.errors import DataError
+
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .jp2 .avif".split()
+)
+
+PROGRESS_FILES = 1000
+"""How many files are found between two tellings."""
+
+
+class ImageFile(NamedTuple):
+    """A file and the class it belongs to. There may be millions, so it is small."""
+
+    path: str
+    label: int
+
+    stamp: tuple[int, int, int]
+    """Size in bytes, times in ns when the content and when anything about the file changed."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The classes and image files of a folder, those for training first."""
+
+    root: Path
+    classes: tuple[str, ...]
+    files: list[ImageFile]
+    train_count: int
+
+    def digest(self) -> str:
+        """Differs as soon as a file is added, removed, renamed or altered.
+
+        The time of change is the system's own, so that it tells of a new content under an old
+        date, and of a new permission to read.
+        """
+        start = len(str(self.root)) + 1
+        lines = "\0".join(f"{file.path[start:]}\0{file.stamp}" for file in self.files)
+        return hashlib.sha256(os.fsencode(lines)).hexdigest()
+
+
+def list_images(root: Path, progress: Progress) -> Listing:
+    """Look for `root/train/<class>/…` and `root/test/<class>/…`, or just `root/<class>/…`.
+
+    Raises:
+        DataError: there are no classes or no images, or a folder cannot be read.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: is no folder; name the one that holds your class folders")
+    try:
+        return _list(root, progress)
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _list(root: Path, progress: Progress) -> Listing:
+    has_train, has_test = (_holds_folders(root / part) for part in ("train", "test"))
+    if has_test and not has_train:
+        raise DataError(
+            f"{root}: has test/ with class folders, but no such train/; put the other class "
+            "folders there"
+        )
+    train_root = root / "train" if has_train else root
+    classes = _class_names(train_root)
+    if len(classes) < 2:
+        raise DataError(f"{train_root}: has only 1 class; to learn a difference takes two")
+    files: list[ImageFile] = []
+    _add_files(files, train_root, classes, progress)
+    train_count = len(files)
+    if has_test:
+        _refuse_unknown_classes(root / "test", classes)
+        _add_files(files, root / "test", classes, progress, may_be_empty=True)
+    return Listing(root, tuple(classes), files, train_count)
+
+
+def _holds_folders(folder: Path) -> bool:
+    return folder.is_dir() and any(_class_folders(folder))
+
+
+def _class_folders(root: Path) -> Iterator[Path]:
+    for entry in root.iterdir():
+        if entry.name.startswith(".") or not entry.is_dir():
+            continue
+        # A link back up would make one class of all images.
+        if not (entry.is_symlink() and root.resolve().is_relative_to(entry.resolve())):
+            yield entry
+
+
+def _class_names(root: Path) -> list[str]:
+    names = sorted(folder.name for folder in _class_folders(root))
+    if not names:
+        raise DataError(
+            f"{root}: holds no class folders; put the images of each class in a folder of its own"
+        )
+    return names
+
+
+def _refuse_unknown_classes(root: Path, classes: list[str]) -> None:
+    if unknown := [name for name in _class_names(root) if name not in classes]:
+        raise DataError(f"{root / unknown[0]}: is a class that the training images do not have")
+
+
+def _add_files(
+    files: list[ImageFile],
+    root: Path,
+    classes: list[str],
+    progress: Progress,
+    *,
+    may_be_empty: bool = False,
+) -> None:
+    """Add every image file, class by class, in the order of names."""
+    for label, name in enumerate(classes):
+        found = []
+        for file in _image_files(root / name, label):
+            found.append(file)
+            if (len(files) + len(found)) % PROGRESS_FILES == 0:
+                progress("looking for images", len(files) + len(found), 0)
+        if not found and not may_be_empty:
+            raise DataError(f"{root / name}: holds no images; add some, or remove the folder")
+        files += sorted(found, key=_in_order)
+
+
+def _in_order(file: ImageFile) -> str:
+    """Sorts like the parts of the path: NUL comes before all that names may hold."""
+    return file.path.replace(os.sep, "\0")
+
+
+def _image_files(folder: Path, label: int) -> Iterator[ImageFile]:
+    # Links to folders are not followed, so a loop of them is no danger.
+    pending = [str(folder)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif _is_image_name(entry.name) and (stamp := _stamp(entry)):
+                    yield ImageFile(entry.path, label, stamp)
+
+
+def _is_image_name(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")  # noqa: PTH122 - there may be millions
+
+
+def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int] | None:
+    """What changes with the file; nothing for a link to a folder."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return (-1, 0, 0)  # decoding it will tell why
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)

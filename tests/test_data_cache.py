@@ -1,0 +1,482 @@
+"""Decoded folders that are kept: opened instead of decoded, never stale, never in the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+
+import pytest
+import torch
+from PIL import Image
+
+from cnn_engine import image_cache
+from cnn_engine.config import DataConfig
+from cnn_engine.data import folder, load
+from cnn_engine.data.decode import Unreadable
+from cnn_engine.errors import DataError
+from cnn_engine.events import Notice
+from cnn_engine.launch import Engine, Request
+from cnn_engine.recorder import Recorder
+from cnn_engine.runs import create
+from runs_for_tests import SMALL
+from terminal import CLI, environment
+
+Usage = namedtuple("Usage", "free")
+
+
+def load_folder(path, progress=lambda *_: None, **changes):
+    config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
+    return load(config, 0, progress)
+
+
+def save(path, shade):
+    Image.new("RGB", (16, 16), (shade, 0, 0)).save(path)
+
+
+@pytest.fixture
+def pets(tmp_path):
+    for name, shade in (("cat", 10), ("dog", 200)):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(10):
+            save(tmp_path / "pets" / name / f"{number}.png", shade + number)
+    return tmp_path / "pets"
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Paths of the files decoded so far."""
+    paths, real = [], folder.decode
+
+    def decode(path, *how, **exact):
+        paths.append(path)
+        return real(path, *how, **exact)
+
+    monkeypatch.setattr(folder, "decode", decode)
+    return paths
+
+
+def kept():
+    return sorted(image_cache.directory().glob("*"))
+
+
+def test_the_second_time_nothing_is_decoded(pets, decoded):
+    first = load_folder(pets)
+    assert len(decoded) == 20
+    second = load_folder(pets)
+    assert len(decoded) == 20
+    assert torch.equal(first.images, second.images)
+    assert torch.equal(first.labels, second.labels)
+    assert (first.classes, first.notices) == (second.classes, ())
+    assert [path.suffix for path in kept()] == [".pixels"]
+
+
+def test_a_size_left_to_the_images_is_not_looked_for_again(pets, decoded, monkeypatch):
+    load_folder(pets, image_size=None)
+    monkeypatch.setattr(folder, "image_size", pytest.fail)
+    assert load_folder(pets, image_size=None).images.shape == (20, 16, 16, 3)
+    assert len(decoded) == 20
+
+
+def test_other_sizes_and_colours_are_other_entries(pets, decoded):
+    load_folder(pets)
+    assert load_folder(pets, image_size=8).images.shape == (20, 8, 8, 3)
+    assert load_folder(pets, channels=1).images.shape == (20, 16, 16, 1)
+    assert load_folder(pets).images.shape == (20, 16, 16, 3)
+    assert len(decoded) == 60
+
+
+def added(pets):
+    save(pets / "cat" / "new.png", 1)
+
+
+def removed(pets):
+    (pets / "cat" / "3.png").unlink()
+
+
+def altered(pets):
+    save(pets / "cat" / "3.png", 99)
+
+
+def altered_under_an_old_date(pets):
+    path = pets / "cat" / "3.png"
+    before = path.stat()
+    save(path, 13)
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def renamed_class(pets):
+    (pets / "cat").rename(pets / "lynx")
+
+
+def moved(pets):
+    (pets / "cat" / "3.png").rename(pets / "dog" / "cat.png")
+
+
+@pytest.mark.parametrize(
+    "change", [added, removed, altered, altered_under_an_old_date, renamed_class, moved]
+)
+def test_a_changed_folder_is_decoded_again(pets, decoded, change):
+    load_folder(pets)
+    before = len(decoded)
+    change(pets)
+    after = load_folder(pets)
+    assert len(decoded) - before == len(after.images)
+    image_cache.clear()
+    fresh = load_folder(pets)
+    assert (after.classes, after.images.tolist()) == (fresh.classes, fresh.images.tolist())
+
+
+def cut_short(content):
+    return content[:-1]
+
+
+def lengthened(content):
+    return content + b"\0"
+
+
+def emptied(_):
+    return b""
+
+
+def without_pixels(content):
+    return content[1000:]
+
+
+def index_overwritten(content):
+    return content.replace(b'"shape"', b'"shame"')
+
+
+def index_torn(content):
+    return content.replace(b'{"folder"', b'["folder"')
+
+
+def shape_changed(content):
+    return content.replace(b"[20, 16, 16, 3]", b"[21, 16, 16, 3]")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_short,
+        lengthened,
+        emptied,
+        without_pixels,
+        index_overwritten,
+        index_torn,
+        shape_changed,
+    ],
+)
+def test_a_damaged_entry_is_decoded_again(pets, decoded, damage):
+    first = load_folder(pets)
+    (entry,) = kept()
+    content = entry.read_bytes()
+    entry.unlink()  # rather than cutting the file that `first` has mapped
+    entry.write_bytes(damage(content))
+    assert entry.read_bytes() != content
+    assert torch.equal(load_folder(pets).images, first.images)
+    assert len(decoded) == 40
+    load_folder(pets)
+    assert len(decoded) == 40
+
+
+def test_writing_to_the_images_does_not_change_the_entry(pets):
+    for _ in range(2):  # as decoded, then as opened
+        images = load_folder(pets).images
+        assert images[0, 0, 0, 0] == 10
+        images.zero_()
+
+
+def test_unreadable_files_are_remembered(pets, decoded):
+    for where in ("cat/00.png", "cat/5a.png", "dog/99.png"):
+        (pets / where).write_bytes(b"x")
+    with pytest.raises(DataError, match="3 of 23"):
+        load_folder(pets)
+    first = load_folder(pets, unreadable="skip")
+    assert len(decoded) == 23
+    assert len(first.images) == len(first.labels) == 20
+    # Each image still has its own label, though others were left out before it.
+    reds = first.images[:, 0, 0, 0]
+    assert reds.tolist() == [*range(10, 20), *range(200, 210)]
+    assert torch.equal(first.labels, (reds >= 200).long())
+    assert [line.rpartition("/")[2].split(":")[0] for line in first.skipped] == [
+        "00.png",
+        "5a.png",
+        "99.png",
+    ]
+
+
+def test_what_may_be_readable_the_next_time_is_not_remembered(pets, monkeypatch):
+    real = folder.decode
+
+    def fail(path, *how, **exact):
+        if path.endswith("3.png"):
+            raise Unreadable("Input/output error", is_lasting=False)
+        return real(path, *how, **exact)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "decode", fail)
+        assert len(load_folder(pets, unreadable="skip").images) == 18
+    assert len(load_folder(pets, unreadable="skip").images) == 20
+
+
+def test_a_stop_leaves_nothing(pets, monkeypatch):
+    monkeypatch.setattr(folder, "PROGRESS_SECONDS", 0.001)
+    monkeypatch.setattr(folder, "decode", lambda *_, **__: time.sleep(0.02))
+
+    def stop(*_):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        load_folder(pets, stop)
+    assert kept() == []
+
+
+def test_names_that_are_no_unicode_are_kept_and_told_apart(tmp_path, decoded):
+    root = tmp_path / "\udcfe\x1b[2J"
+    for name in ("\udcff", "a\nb"):
+        (root / name).mkdir(parents=True)
+        for number in range(10):
+            save(root / name / f"{name}{number}.png", number)
+    first = load_folder(root)
+    assert load_folder(root).classes == first.classes
+    assert len(decoded) == 20
+    (root / "a\nb").rename(root / "a\udcf0b")
+    load_folder(root)
+    assert len(decoded) == 40
+    result = cnn_tui("data")
+    assert r"\udcfe\x1b[2J" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+# Several processes.
+
+
+LOAD = """
+import sys
+from cnn_engine.config import DataConfig
+from cnn_engine.data import load
+
+print("ready", flush=True)
+sys.stdin.readline()
+config = DataConfig(source="folder", path=sys.argv[1], image_size=16)
+print(load(config, 0, lambda *_: None).images[:, 0, 0, 0].tolist(), flush=True)
+"""
+
+
+def test_several_processes_may_decode_at_once(pets):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", LOAD, str(pets)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        assert process.communicate()[0] == f"{[*range(10, 20), *range(200, 210)]}\n"
+    assert [path.suffix for path in kept()] == [".pixels"]
+
+
+KILLED = """
+import sys
+from cnn_engine.config import DataConfig
+from cnn_engine.data import folder, load
+
+def hang(*_, **__):
+    print("decoding", flush=True)
+    sys.stdin.read()
+
+folder.decode = hang
+load(DataConfig(source="folder", path=sys.argv[1], image_size=16), 0, lambda *_: None)
+"""
+
+
+def test_a_killed_process_leaves_nothing_that_is_taken_for_an_entry(pets, decoded):
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(pets)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout.readline() == b"decoding\n"
+        (unfinished,) = kept()
+        assert image_cache.clear() == []
+        assert unfinished.exists(), "what a living process holds is not to be swept"
+        process.send_signal(signal.SIGKILL)
+    assert kept() == [unfinished]
+    assert image_cache.entries() == []
+    load_folder(pets)
+    assert len(decoded) == 20
+    assert unfinished not in kept()
+
+
+def test_an_entry_that_is_removed_stays_with_who_has_it(pets):
+    load_folder(pets)
+    mapped = load_folder(pets).images
+    assert len(image_cache.clear()) == 1
+    assert kept() == []
+    assert mapped[:, 0, 0, 0].tolist() == [*range(10, 20), *range(200, 210)]
+
+
+# Bounds.
+
+
+def used_at(seconds):
+    """Make every entry the last used at this time, if it has no other; the newest one's path."""
+    (newest,) = (entry for entry in image_cache.entries() if entry.last_used > 1e9)
+    os.utime(newest.path, (seconds, seconds))
+    return newest.path
+
+
+def test_the_least_recently_used_entries_make_room(pets, monkeypatch):
+    paths = []
+    for seconds, size in ((1, 8), (2, 9), (3, 10)):
+        load_folder(pets, image_size=size)
+        paths.append(used_at(seconds))
+    load_folder(pets, image_size=8)  # used again, and so no longer the first to go
+    total = sum(entry.bytes for entry in image_cache.entries())
+    monkeypatch.setattr(image_cache, "LIMIT_BYTES", total)
+    load_folder(pets, image_size=11)
+    shapes = {entry.index.shape[1] for entry in image_cache.entries()}
+    assert shapes == {8, 11}
+    assert not paths[1].exists()
+
+
+def test_an_entry_larger_than_the_limit_stands_alone(pets, monkeypatch):
+    load_folder(pets, image_size=8)
+    monkeypatch.setattr(image_cache, "LIMIT_BYTES", 10)
+    load_folder(pets)
+    assert [entry.index.shape[1] for entry in image_cache.entries()] == [16]
+
+
+def test_a_nearly_full_disk_is_not_filled(pets, monkeypatch, decoded):
+    load_folder(pets, image_size=8)
+    free = image_cache.FREE_BYTES + 100
+    monkeypatch.setattr(image_cache.shutil, "disk_usage", lambda _: Usage(free))
+    data = load_folder(pets)
+    assert len(data.images) == 20
+    assert "No space left on device" in data.notices[0]
+    assert [entry.index.shape[1] for entry in image_cache.entries()] == [8], "evicted for nothing"
+
+
+# Where nothing can be kept.
+
+
+def test_without_a_place_to_write_images_are_decoded_into_memory(pets, cache_home, decoded):
+    (cache_home / "cnn-tui").write_text("in the way")
+    (pets / "cat" / "0a.png").write_bytes(b"x")
+    for count in (21, 42):
+        data = load_folder(pets, unreadable="skip")
+        assert data.images[:, 0, 0, 0].tolist() == [*range(10, 20), *range(200, 210)]
+        (notice,) = data.notices
+        assert notice.startswith("decoded images cannot be kept in")
+        assert len(decoded) == count
+
+
+@pytest.mark.parametrize("call", ["posix_fallocate", "pwrite", "ftruncate", "fsync"])
+def test_a_disk_that_refuses_costs_a_notice(pets, monkeypatch, call):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, refuse)
+    data = load_folder(pets)
+    assert "No space left on device" in data.notices[0]
+    assert data.images[:, 0, 0, 0].tolist() == [*range(10, 20), *range(200, 210)]
+    assert kept() == []
+
+
+def test_the_run_says_that_nothing_could_be_kept(pets, cache_home, tmp_path):
+    (cache_home / "cnn-tui").write_text("in the way")
+    recorder = Recorder(create(tmp_path / "runs"))
+    size = ["data.image_size=16", f"data.path={json.dumps(str(pets))}", "train.epochs=1"]
+    engine = Engine(Request.of("folder", [*SMALL, *size]), recorder)
+    engine.start()
+    engine.join()
+    assert engine.exit_code == 0
+    assert any("cannot be kept" in notice.text for notice in recorder.state.notices)
+    assert all(isinstance(notice, Notice) for notice in recorder.state.notices)
+
+
+# The commands.
+
+
+def cnn_tui(*arguments):
+    return subprocess.run(
+        [*CLI, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=environment(),
+        timeout=60,
+    )
+
+
+def test_entries_are_shown(pets):
+    load_folder(pets)
+    load_folder(pets, channels=1)
+    lines = cnn_tui("data").stdout.splitlines()
+    assert len(lines) == 5
+    assert lines[1].split()[:2] == ["20", "16×16×1"]
+    assert lines[2].endswith(str(pets))
+    pets.rename(pets.with_name("elsewhere"))
+    assert cnn_tui("data").stdout.count("(no longer there)") == 2
+
+
+def test_entries_are_shown_as_json(pets):
+    load_folder(pets)
+    (path,) = kept()
+    shown = json.loads(cnn_tui("data", "--json").stdout)
+    (entry,) = shown["entries"]
+    assert (entry["folder"], entry["folder_exists"]) == (str(pets), True)
+    assert (entry["images"], entry["image_shape"]) == (20, [16, 16, 3])
+    assert entry["bytes"] == shown["bytes"] == path.stat().st_size
+    assert shown["limit_bytes"] == image_cache.LIMIT_BYTES
+
+
+def test_a_damaged_entry_is_shown_and_cleared(pets):
+    load_folder(pets)
+    (path,) = kept()
+    path.write_bytes(b"x")
+    assert "damaged" in cnn_tui("data").stdout
+    assert cnn_tui("data", "clear").stdout.startswith("1 bytes freed")
+    assert kept() == []
+
+
+def test_nothing_kept_is_said(cache_home):
+    result = cnn_tui("data")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "No decoded images" in result.stderr
+    assert cnn_tui("data", "clear").stdout == "0 bytes freed (0 folders)\n"
+
+
+def test_one_folder_is_cleared_or_all(pets, tmp_path):
+    other = tmp_path / "other"
+    pets.rename(other)
+    load_folder(other)
+    other.rename(pets)
+    load_folder(pets)
+    size = sum(e.bytes for e in image_cache.entries() if e.index.folder == str(pets))
+    assert cnn_tui("data", "clear", str(pets)).stdout == f"{size:,} bytes freed (1 folder)\n"
+    assert [entry.index.folder for entry in image_cache.entries()] == [str(other)]
+    assert cnn_tui("data", "clear").returncode == 0
+    assert kept() == []
+
+
+def test_a_set_that_cannot_be_fetched_is_one_line_and_exit_code_3(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = cnn_tui("data", "fetch", "--data-dir", str(tmp_path / "file"))
+    assert (result.returncode, result.stdout) == (3, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("cnn-tui: CIFAR-10 cannot be downloaded")
