@@ -68,6 +68,7 @@ class Measured:
     share_of_matrix_rate: float
     """Median over the rounds of what training reaches of it."""
     step_seconds: float
+    """Median time of a step."""
     parts: dict[str, float]
     """Share of a step's time in each part, as `RunState.part_shares`."""
 

@@ -12,6 +12,7 @@ import typer
 from cnn_engine import runs
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
+from cnn_tui.bench_command import bench
 from cnn_tui.data_commands import data
 from cnn_tui.format import safe_text
 
@@ -23,6 +24,7 @@ cli = typer.Typer(
 )
 
 cli.add_typer(data, name="data")
+cli.command()(bench)
 
 RunsDir = Annotated[
     Path | None,

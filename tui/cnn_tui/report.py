@@ -41,6 +41,7 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
     return {
         **asdict(read_summary(run)),
         "config": state.config,
+        "step_parts": state.part_shares,
         "classes": state.prepared.classes if state.prepared else [],
         "epochs_finished": [asdict(epoch) for epoch in state.epochs],
         "test": asdict(state.test) if state.test else None,
@@ -134,6 +135,9 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
                 f"{figure(best.val_loss)}, accuracy {percent(best.val_accuracy)}"
             )
         )
+    if parts := state.part_shares:
+        text = " · ".join(f"{part} {percent(share, 0)}" for part, share in parts.items())
+        lines.append(Text(f"Time of the steps: {text}", style="dim"))
     if test := state.test:
         text = f"Test accuracy {percent(test.accuracy, 2)}, loss {figure(test.loss)}"
         lines.append(Text(text, style="bold"))

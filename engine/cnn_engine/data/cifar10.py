@@ -93,6 +93,11 @@ def read(path: str | None, progress: Progress) -> Raw:
     return raw
 
 
+def is_on_disk(path: str | None) -> bool:
+    """Whether there are files of it, though perhaps not all, where `read` would look."""
+    return any(_directory(place, layout) for place in places(path) for layout in (PYTHON, BINARY))
+
+
 def _download_target(path: str | None) -> Path:
     """Where an archive waits to be unpacked, or else where a downloaded one goes."""
     *_, last = candidates = places(path)

@@ -1,0 +1,87 @@
+"""The benchmark, on the bundled digits and for moments only: that it runs, and counts rightly."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from cnn_engine.bench import MATRIX_SIDE, Measured, Rate
+from cnn_tui.bench_report import print_measured
+from runs_for_tests import SMALL
+
+RUN = [sys.executable, "-c", "from cnn_tui.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def measured():
+    settings = [argument for key in SMALL for argument in ("--set", key)]
+    command = [*RUN, "bench", "digits", *settings, "--rounds", "2", "--seconds", "0.1", "--json"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_all_are_measured_in_each_round(measured):
+    names = [rate["name"] for rate in measured["rates"]]
+    assert names[:2] == ["reference", "fp32"]
+    assert names[-1] == measured["precision"]
+    assert measured["rounds"] == 2
+    for rate in measured["rates"]:
+        assert 0 < rate["least"] <= rate["median"] <= rate["most"]
+    assert measured["rates"][0]["against_reference"] == 1.0
+
+
+def test_operations_are_counted(measured):
+    # A convolution of 3 by 3 from 1 to 8 channels on 8 by 8 pixels, whose input needs no gradient;
+    # dense layers from 8·4·4 to 16 to 10, which need both. Two operations a multiply-add.
+    convolution = 2 * 2 * (9 * 1 * 8 * 8 * 8)
+    dense = 3 * 2 * (128 * 16 + 16 * 10)
+    assert measured["flops_per_image"] == convolution + dense
+
+
+def test_the_share_is_of_the_matrix_rate(measured):
+    # The medians of three figures need not belong to one round, but are close.
+    ours = measured["rates"][-1]
+    least, most = (
+        ours[end] * measured["flops_per_image"] / measured["matrix_flops"]
+        for end in ("least", "most")
+    )
+    assert 0.2 * least < measured["share_of_matrix_rate"] < 5 * most
+    assert measured["matrix_flops"] > MATRIX_SIDE**3
+
+
+def test_the_parts_of_a_step_make_it_up(measured):
+    assert set(measured["parts"]) == {"data", "forward", "backward", "optimizer", "other"}
+    assert sum(measured["parts"].values()) == pytest.approx(1.0)
+
+
+def test_a_batch_size_that_cannot_be_is_named():
+    command = [*RUN, "bench", "digits", "--batch-size", "0"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "train.batch_size" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_report(capsys):
+    rates = (
+        Rate(name="reference", median=1_000, least=900, most=1_100, against_reference=1.0),
+        Rate(name="bf16", median=3_000, least=2_900, most=3_050, against_reference=3.0),
+    )
+    print_measured(
+        Measured(
+            source="images in [red]here", image_shape=(3, 32, 32), batch_size=64, device="cpu",
+            threads=2, rounds=5, rates=rates, precision="bf16", matrix_flops=400e9,
+            flops_per_image=64e6, share_of_matrix_rate=0.48, step_seconds=0.0213,
+            parts={"data": 0.02, "forward": 0.34, "backward": 0.6, "optimizer": 0.04},
+        )
+    )  # fmt: skip
+    text = capsys.readouterr().out
+    assert "images in [red]here" in text
+    assert "3,000  2,900–3,050                  3.00×" in text
+    assert "400 GFLOP/s" in text
+    assert "48%" in text
+    assert "backward 60%" in text

@@ -1,0 +1,79 @@
+"""`cnn-tui bench`: how fast this machine trains, against the published loop and its own limit."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROUNDS, SECONDS = 5, 3.0
+
+
+def bench(  # noqa: PLR0913, PLR0917 - one parameter per option
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CONFIG]",
+            help="A preset's name or a TOML file. Default: cifar10 where its images are on disk, "
+            "else digits.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the config."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the images are. Same as --set data.path=DIR.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Same as --set train.batch_size=N.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = ROUNDS,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="For how long each is measured in a round.")
+    ] = SECONDS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure how fast this machine trains, in turn with the published loop, for a minute or so."""
+    from cnn_engine import config as configs
+    from cnn_engine.memory import keep_freed_memory
+
+    options = {"data.path": data_dir and str(data_dir.absolute()), "train.batch_size": batch_size}
+    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
+    settings = [*(overrides or []), *given]
+    checked = configs.load(config or "cifar10", settings)
+    tell = _progress_line()
+    keep_freed_memory()
+    from cnn_engine.bench import measure
+    from cnn_engine.data import load
+    from cnn_engine.data.cifar10 import is_on_disk
+
+    if config is None and not is_on_disk(checked.data.path):
+        checked = configs.load("digits", settings)
+    data = load(checked.data, checked.train.seed, tell)
+    found = measure(checked, data, rounds, seconds, tell)
+    tell("", 0, 0)
+    if as_json:
+        print(json.dumps(asdict(found), indent=2))
+    else:
+        from cnn_tui.bench_report import print_measured
+
+        print_measured(found)
+
+
+def _progress_line() -> Callable[[str, int, int], None]:
+    """What tells how far it is: one line on stderr, where that is a terminal."""
+    shown = 0
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
+        line = f"{what} {done + 1:,} of {total:,}" if total else what
+        print(f"\r{line:<{shown}}", end="" if line else "\r", file=sys.stderr, flush=True)
+        shown = len(line)
+
+    return tell
