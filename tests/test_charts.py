@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from cnn_engine.state import CurvePoint, RunState
+from cnn_engine.curve import Curve, CurvePoint
+from cnn_engine.state import RunState
 from cnn_tui.charts import ChartColors, loss_chart, thin
 from test_state import epoch_finished, prepared, started, state_after
 
 
 def run_of(losses):
     state = state_after(started(epochs=10), prepared(steps_per_epoch=100))
-    state.curve = [CurvePoint(step, loss, loss, loss) for step, loss in enumerate(losses, 1)]
+    state.curve = Curve([CurvePoint(step, loss, loss, loss) for step, loss in enumerate(losses, 1)])
     return state
 
 

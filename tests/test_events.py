@@ -76,9 +76,51 @@ def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
         '{"kind":"EpochStarted","time":1.0,"epoch":3,"nonfinite":7}',
         '{"kind":"StageStarted","time":1.0,"stage":"lunch"}',
         '{"kind":"EpochStarted","time":1.0,"epoch":3',
+        '{"kind":"EpochStarted","time":1.0,"epoch":3} {}',
+        '{"kind":"EpochStarted","time":1.0,"epoch":true}',
+        '{"kind":"EpochStarted","time":1' + 400 * "0" + ',"epoch":3}',
+        '{"kind":"StageProgressed","time":1.0,"what":"x","done":[1],"total":2}',
+        200_000 * "[",
         b"\xff\x00\x80",
     ],
 )
 def test_what_is_no_event_is_a_value_error(line):
     with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
         events.from_line(line)
+
+
+EPOCH = events.EpochFinished(
+    time=1.0,
+    epoch=1,
+    train_loss=1.0,
+    train_accuracy=0.5,
+    val_loss=1.0,
+    correct=(3, 4),
+    total=(5, 6),
+    train_seconds=1.0,
+    val_seconds=1.0,
+    confusion=((0, 1, 2), (1, 0, 2)),
+)
+
+
+def test_an_older_log_has_no_confusion():
+    values = json.loads(events.to_line(EPOCH))
+    del values["confusion"]
+    assert events.from_line(json.dumps(values)).confusion == ()
+
+
+@pytest.mark.parametrize(
+    "confusion",
+    ["none", [1], [[0, 1]], [[0, 1, 2, 3]], [[0, 1, 2.0]], [[0, 1, None]], [[0, [1], 2]], {}],
+)
+def test_confusion_is_triples_of_whole_numbers_or_nothing(confusion):
+    values = json.loads(events.to_line(EPOCH)) | {"confusion": confusion}
+    with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
+        events.from_line(json.dumps(values))
+
+
+def test_whole_numbers_serve_where_fractions_are_due():
+    line = events.to_line(EPOCH).replace('"val_loss":1.0', '"val_loss":1')
+    assert line != events.to_line(EPOCH)
+    assert events.from_line(line) == EPOCH
+    assert type(events.from_line(line).val_loss) is float

@@ -5,7 +5,10 @@ import math
 import pytest
 
 from cnn_engine import events
-from cnn_engine.state import CurvePoint, RunState
+from cnn_engine.curve import Curve, CurvePoint
+from cnn_engine.runlog import LogReader
+from cnn_engine.state import RunState
+from golden import golden_lines
 
 CLASSES = ("cat", "dog")
 
@@ -55,7 +58,7 @@ def steps(epoch, step, loss=1.0, seconds=2.0, count=5):
     )
 
 
-def epoch_finished(epoch, val_loss=1.0):
+def epoch_finished(epoch, val_loss=1.0, **changes):
     return events.EpochFinished(
         epoch=epoch,
         train_loss=1.0,
@@ -65,7 +68,12 @@ def epoch_finished(epoch, val_loss=1.0):
         total=(10, 10),
         train_seconds=4.0,
         val_seconds=1.0,
+        **changes,
     )
+
+
+def applied(command, value=None):
+    return events.CommandApplied(command=command, by="key", value=value)
 
 
 def state_after(*happened):
@@ -145,7 +153,7 @@ def test_the_best_epoch_is_the_last_of_the_least_loss_and_never_nan():
 
 def test_the_curve_counts_steps_over_epochs():
     state = state_after(started(), prepared(), steps(1, 5, loss=2.0), steps(3, 10, loss=1.0))
-    assert state.curve == [CurvePoint(5, 2.0, 1.9, 2.1), CurvePoint(30, 1.0, 0.9, 1.1)]
+    assert list(state.curve) == [CurvePoint(5, 2.0, 1.9, 2.1), CurvePoint(30, 1.0, 0.9, 1.1)]
 
 
 def test_a_replaced_config_is_the_config_and_its_reason_a_notice():
@@ -160,3 +168,107 @@ def test_a_clock_set_back_makes_no_negative_durations():
     assert state.elapsed_seconds == 0.0
     state.apply(events.RunFinished(time=5.0, status="done", exit_code=0, seconds=7.5))
     assert state.elapsed_seconds == 7.5
+
+
+def test_a_pause_is_a_status_over_whatever_goes_on():
+    state = state_after(started(), prepared(), events.EpochStarted(epoch=1), steps(1, 5))
+    state.apply(applied("pause"))
+    assert (state.status, state.phase, state.paused) == ("paused", "training", True)
+    state.apply(applied("unpause"))
+    assert (state.status, state.paused) == ("training", False)
+    for event in (
+        applied("pause"),
+        applied("stop"),
+        events.RunFinished(status="stopped", exit_code=0, seconds=1.0),
+    ):
+        state.apply(event)
+    assert (state.status, state.paused, state.ended) == ("stopped", False, True)
+
+
+def test_the_epochs_asked_for_follow_a_command_and_so_does_the_time_left():
+    state = state_after(
+        started(epochs=3), prepared(), events.EpochStarted(epoch=1), steps(1, 10), epoch_finished(1)
+    )
+    before = state.seconds_left
+    state.apply(applied("epochs", 5.0))
+    assert state.epochs_asked == 5
+    assert state.seconds_left == pytest.approx(before + 2 * (10 * 0.4 + 20 * 0.05))
+
+
+def test_markers_stand_at_the_step_where_it_happened():
+    state = state_after(
+        started(),
+        prepared(),
+        applied("pause"),
+        applied("unpause"),
+        events.EpochStarted(epoch=1),
+        steps(1, 10),
+        epoch_finished(1),
+        events.CheckpointSaved(reason="best", epoch=1, file="best.pt", old_loss=2.0, new_loss=1.0),
+        events.CheckpointSaved(reason="last", epoch=1, file="last.pt"),
+        events.EpochStarted(epoch=2),
+        steps(2, 5),
+        applied("lr", 0.0003),
+        applied("checkpoint"),
+        events.CheckpointSaved(reason="asked", epoch=2, file="last.pt"),
+    )
+    assert [(marker.step, marker.kind) for marker in state.markers] == [
+        (0, "pause"),
+        (10, "best"),
+        (15, "lr"),
+        (15, "checkpoint"),
+    ]
+    assert state.markers[2].text == "lr 0.0003"
+    assert state.lr == 0.0003
+
+
+def test_only_the_latest_and_the_best_epoch_keep_their_confusion():
+    wrong = ((0, 1, 5), (1, 0, 1))
+    losses = [0.9, 0.5, 0.8, 0.7]
+    state = state_after(
+        *(epoch_finished(n, loss, confusion=wrong) for n, loss in enumerate(losses, start=1))
+    )
+    assert [epoch.confusion for epoch in state.epochs] == [(), (), (), wrong]
+    assert (state.best.epoch, state.best.confusion) == (2, wrong)
+
+
+def test_the_last_measurement_of_the_machine_is_kept():
+    first, second = (
+        events.MachineMeasured(
+            time=1000.0 + cpu,
+            cpu=cpu,
+            memory_bytes=1,
+            memory_total_bytes=4,
+            memory_available_bytes=2,
+            disk_free_bytes=3,
+        )
+        for cpu in (0.5, 0.75)
+    )
+    assert state_after(started(), first, second).machine == second
+
+
+@pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
+def test_followed_piece_by_piece_or_read_at_once_the_state_is_one(name, tmp_path):
+    log = tmp_path / "events.jsonl"
+    whole = "\n".join(golden_lines(name)).encode() + b"\n"
+    followed, reader = RunState(), LogReader(log)
+    with log.open("ab", buffering=0) as file:
+        for first in range(0, len(whole), 777):
+            file.write(whole[first : first + 777])
+            for event in reader.poll():
+                followed.apply(event)
+    read = RunState()
+    for event in LogReader(log).poll():
+        read.apply(event)
+    assert len(read.curve) > 0
+    assert repr(read) == repr(followed)  # by its text, as NaN is not equal to itself
+    assert reader.damaged_lines == 0
+
+
+def test_a_curve_is_a_sequence_of_points():
+    points = [CurvePoint(step, 1.0 / step, 0.0, math.nan) for step in (1, 2, 3)]
+    curve = Curve(points)
+    assert (len(curve), curve[-1].step, [point.step for point in curve[1:]]) == (3, 3, [2, 3])
+    assert curve == Curve(points)
+    assert curve != Curve(points[:2])
+    assert list(curve.losses) == [1.0, 0.5, 1.0 / 3]

@@ -5,10 +5,12 @@ one, a finished run and a test all call it, so they cannot disagree. It does no 
 clock, and takes any prefix of a legal log.
 """
 
+import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
+from cnn_engine.curve import Curve
 from cnn_engine.events import (
     CheckpointSaved,
     CommandApplied,
@@ -36,22 +38,6 @@ ENDED: frozenset[Status] = frozenset({"done", "stopped", "failed"})
 
 RATE_WINDOW = 10
 """Events that the current speed is averaged over: about five seconds."""
-
-
-class CurvePoint(NamedTuple):
-    """Training loss over a few steps, which keeps their extremes."""
-
-    step: int
-    """Steps since the start of the run, at the end of these."""
-
-    loss: float
-    """Mean."""
-
-    low: float
-    """Least."""
-
-    high: float
-    """Greatest."""
 
 
 class Marker(NamedTuple):
@@ -86,8 +72,11 @@ class RunState:
     step: int = 0
     validated_images: int = 0
     lr: float | None = None
-    curve: list[CurvePoint] = field(default_factory=list)
+    curve: Curve = field(default_factory=Curve)
     epochs: list[EpochFinished] = field(default_factory=list)
+    """Those done. Only the latest, and `best`, have their confusion: all would be megabytes."""
+    best: EpochFinished | None = None
+    """The epoch of least validation loss; of equals the latest, as the procedure keeps it."""
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     commands: list[CommandApplied] = field(default_factory=list)
@@ -102,6 +91,8 @@ class RunState:
         """Take in one event."""
         self.last_time = max(self.last_time, event.time)
         match event:
+            case StepsFinished():  # by far the most frequent, so looked for first
+                self._add_steps(event)
             case RunStarted():
                 self.started = event
                 self._take_config(event)
@@ -121,13 +112,10 @@ class RunState:
             case EpochStarted():
                 self.phase = "training"
                 self.epoch, self.step, self.validated_images = event.epoch, 0, 0
-            case StepsFinished():
-                self._add_steps(event)
             case ValidationProgressed():
                 self.phase, self.validated_images = "validating", event.images
             case EpochFinished():
-                self.epochs.append(event)
-                self.validated_images = sum(event.total)
+                self._add_epoch(event)
             case CheckpointSaved():
                 self._add_checkpoint(event)
             case CommandApplied():
@@ -146,8 +134,17 @@ class RunState:
     def _add_steps(self, event: StepsFinished) -> None:
         self.step, self.lr = event.step, event.lr
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
-        self.curve.append(CurvePoint(step, event.loss, event.loss_min, event.loss_max))
+        self.curve.add(step, event.loss, event.loss_min, event.loss_max)
         self.recent.append(event)
+
+    def _add_epoch(self, event: EpochFinished) -> None:
+        if self.epochs:
+            self.epochs[-1] = replace(self.epochs[-1], confusion=())
+        self.epochs.append(event)
+        self.validated_images = sum(event.total)
+        least = self.best.val_loss if self.best else math.inf
+        if event.val_loss <= least:  # never true of NaN
+            self.best = event
 
     def _add_checkpoint(self, event: CheckpointSaved) -> None:
         self.checkpoints.append(event)
@@ -192,12 +189,6 @@ class RunState:
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; 0 while that is not known."""
         return self.prepared.steps_per_epoch if self.prepared else 0
-
-    @property
-    def best(self) -> EpochFinished | None:
-        """The epoch of least validation loss; of equals the latest, as the procedure keeps it."""
-        finite = [epoch for epoch in self.epochs if epoch.val_loss == epoch.val_loss]  # not NaN
-        return min(reversed(finite), key=lambda epoch: epoch.val_loss, default=None)
 
     @property
     def best_epochs(self) -> frozenset[int]:

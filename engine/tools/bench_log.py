@@ -1,0 +1,132 @@
+"""How long it takes to read a log into a run's state, and what memory that needs.
+
+    python engine/tools/bench_log.py
+
+Writes logs of 60,000 and 1,000,000 step events, as a training of eight hours and one of six days
+record them, and reads each in a process of its own.
+"""
+
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnn_engine import events
+from cnn_engine.runs import RunDirectory
+from cnn_engine.summary import read_state
+
+EVENTS = (60_000, 1_000_000)
+EVENTS_AN_EPOCH = 100
+STEPS_AN_EVENT = 6
+
+
+def main() -> None:
+    """Print a line of figures for each log."""
+    if len(sys.argv) == 2:
+        print_figures(RunDirectory(Path(sys.argv[1])))
+        return
+    for count in EVENTS:
+        with tempfile.TemporaryDirectory() as directory:
+            run = RunDirectory(Path(directory))
+            with run.events.open("w") as log:
+                log.writelines(events.to_line(event) + "\n" for event in happened(count))
+            subprocess.run([sys.executable, __file__, directory], check=True)  # noqa: S603
+
+
+def print_figures(run: RunDirectory) -> None:
+    """Read the log, and say how that went."""
+    before = _peak_mb()
+    start = time.perf_counter()
+    state, damaged = read_state(run)
+    seconds = time.perf_counter() - start
+    peak = _peak_mb()
+    print(
+        f"{len(state.curve):>9,} step events, {run.events.stat().st_size / 1e6:4.0f} MB: "
+        f"read in {seconds:5.2f} s, {1e6 * seconds / len(state.curve):.1f} µs each; "
+        f"peak {peak:.0f} MB, {peak - before:.0f} MB of it for this; {damaged} damaged lines"
+    )
+
+
+def happened(count: int) -> Iterator[events.Event]:
+    """A run of that many step events."""
+    epochs = math.ceil(count / EVENTS_AN_EPOCH)
+    yield events.RunStarted(
+        run_id="1124-0412-amber",
+        name="",
+        preset="cifar10",
+        config={"train": {"epochs": epochs}},
+        pid=1,
+        host="here",
+        version="0",
+    )
+    yield events.RunPrepared(
+        classes=tuple("0123456789"),
+        source="a benchmark",
+        image_shape=(3, 32, 32),
+        train_images=384 * EVENTS_AN_EPOCH,
+        val_images=10_000,
+        test_images=10_000,
+        steps_per_epoch=STEPS_AN_EVENT * EVENTS_AN_EPOCH,
+        parameters=651_850,
+        device="cpu",
+        device_name="cpu",
+        threads=2,
+        precision="bf16",
+    )
+    for epoch in range(1, epochs + 1):
+        yield from _epoch(epoch)
+
+
+def _epoch(epoch: int) -> Iterator[events.Event]:
+    yield events.EpochStarted(epoch=epoch)
+    for number in range(1, EVENTS_AN_EPOCH + 1):
+        loss = 0.1 + 2 / (epoch + number / EVENTS_AN_EPOCH)
+        yield events.StepsFinished(
+            epoch=epoch,
+            step=STEPS_AN_EVENT * number,
+            steps=STEPS_AN_EVENT,
+            loss=loss,
+            loss_min=loss / 1.1,
+            loss_max=loss * 1.1,
+            lr=0.001,
+            seconds=0.5018372619,
+            images=384,
+            data_seconds=0.0328172619,
+            forward_seconds=0.1528372619,
+            backward_seconds=0.2518372619,
+            optimizer_seconds=0.0418372619,
+        )
+        if number % 10 == 0:
+            yield events.MachineMeasured(
+                cpu=0.97,
+                memory_bytes=1_200_000_000,
+                memory_total_bytes=16_000_000_000,
+                memory_available_bytes=9_000_000_000,
+                disk_free_bytes=80_000_000_000,
+            )
+    yield events.EpochFinished(
+        epoch=epoch,
+        train_loss=0.5,
+        train_accuracy=0.8,
+        val_loss=0.1 + 1 / epoch,
+        correct=(800,) * 10,
+        total=(1000,) * 10,
+        train_seconds=50.0,
+        val_seconds=2.0,
+        confusion=tuple((a, b, 22) for a in range(10) for b in range(10) if a != b),
+    )
+    yield events.CheckpointSaved(reason="last", epoch=epoch, file="last.pt")
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1 << 20 if sys.platform == "darwin" else 1 << 10
+    )
+
+
+if __name__ == "__main__":
+    main()
