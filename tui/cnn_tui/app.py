@@ -20,6 +20,9 @@ from cnn_tui.screens.runs import RunsScreen
 from cnn_tui.terminal import screen_to_ourselves, takes_output
 from cnn_tui.theme import THEMES
 
+MOVES = ("move", "scroll", "page", "app.")
+"""Actions that are of no use from the palette: it would have to be opened for every step."""
+
 
 class Dashboard(App[None]):
     """Shows one screen first; trains, if it is given an engine, in that engine's thread."""
@@ -84,6 +87,8 @@ class Dashboard(App[None]):
         """What the palette offers: what the keys do, and the themes."""
         if isinstance(screen, RunScreen):
             for key in keys_of("run", screen.place):
+                if key.action.startswith(MOVES):
+                    continue
                 yield SystemCommand(key.help, f"key {key.shown}", partial(screen.press, key))
         for name, theme in THEMES.items():
             yield SystemCommand(f"Theme: {name}", "", partial(setattr, self, "theme", theme.name))

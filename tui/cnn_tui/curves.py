@@ -2,10 +2,10 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cnn_engine.state import CurvePoint
+from cnn_engine.curve import Curve
 
 LARGEST = 1e100
 """A loss beyond this is drawn like one that is not a number: as a gap."""
@@ -48,14 +48,14 @@ class Smoothing:
         self.values: list[float] = []
         """One for each point so far."""
 
-    def take(self, curve: Sequence[CurvePoint]) -> None:
+    def take(self, curve: Curve) -> None:
         """Go on with what the curve has more than when it was last seen."""
         weight = self._weight
         last = self.values[-1] if self.values else math.nan
-        for point in curve[len(self.values) :]:
-            if is_drawn(point.loss):
-                smooth = weight * last + (1 - weight) * point.loss
-                last = smooth if math.isfinite(last) else point.loss
+        for loss in curve.losses[len(self.values) :]:
+            if is_drawn(loss):
+                smooth = weight * last + (1 - weight) * loss
+                last = smooth if math.isfinite(last) else loss
             self.values.append(last)
 
 
@@ -81,24 +81,25 @@ class Columns:
         self._smoothing = Smoothing(weight)
         self._taken = 0
 
-    def take(self, curve: Sequence[CurvePoint]) -> None:
+    def take(self, curve: Curve) -> None:
         """Go on with what the curve has more than when it was last seen."""
         self._smoothing.take(curve)
-        first = bisect_left(curve, self.window.first, lo=self._taken, key=lambda point: point.step)
+        first = bisect_left(curve.steps, self.window.first, lo=self._taken)
         for index in range(first, len(curve)):
-            column = self.window.column(curve[index].step)
+            column = self.window.column(curve.steps[index])
             if column >= self.window.columns:
                 break
-            self._add(column, curve[index], self._smoothing.values[index])
+            self._add(column, curve, index)
         self._taken = len(curve)
 
-    def _add(self, column: int, point: CurvePoint, smooth: float) -> None:
-        if is_drawn(point.low):
-            self.low[column] = min(self.low[column], point.low)
-        if is_drawn(point.high):
-            self.high[column] = max(self.high[column], point.high)
-        if is_drawn(point.loss):
-            self._sums[column] += smooth
+    def _add(self, column: int, curve: Curve, index: int) -> None:
+        low, high = curve.lows[index], curve.highs[index]
+        if low < self.low[column] and is_drawn(low):
+            self.low[column] = low
+        if high > self.high[column] and is_drawn(high):
+            self.high[column] = high
+        if is_drawn(curve.losses[index]):
+            self._sums[column] += self._smoothing.values[index]
             self._counts[column] += 1
         else:
             self.broken[column] = True

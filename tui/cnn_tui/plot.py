@@ -85,13 +85,12 @@ def val_points(state: RunState) -> list[tuple[float, float]]:
 
 def read(state: RunState, columns: Columns, cursor: float) -> Reading:
     """The figures at the cursor: of the point next to it, and of all points in its cell."""
-    curve, steps = state.curve, state.steps_per_epoch
-    index = min(bisect_left(curve, cursor, key=lambda point: point.step), len(curve) - 1)
-    step = curve[index].step
+    at, steps = state.curve.steps, state.steps_per_epoch
+    step = at[min(bisect_left(at, cursor), len(at) - 1)]
     cell = min(max(columns.window.column(step), 0), columns.window.columns - 1) // 2
     both = (2 * cell, 2 * cell + 1)
     means = [mean for column in both if (mean := columns.mean(column)) is not None]
-    done = [loss for at, loss in val_points(state) if at <= step]
+    done = [loss for end, loss in val_points(state) if end <= step]
     return Reading(
         step=step,
         epoch=math.ceil(step / steps),
@@ -187,17 +186,16 @@ def _mark_happenings(lines: list[Cells], state: RunState, window: Window) -> Non
     """A line down where training was changed from outside."""
     for marker in state.markers:
         if marker.kind in ("lr", "pause") and window.first <= marker.step <= window.last:
-            _draw_vertical(lines, window.column(marker.step) // 2, "┊", AXIS)
+            cell = window.column(marker.step) // 2
+            for line in lines:
+                if line[cell][0] == " ":
+                    line[cell] = ("┊", AXIS)
 
 
 def _draw_cursor(lines: list[Cells], cell: int) -> None:
-    _draw_vertical(lines, cell, "│", "$foreground")
-
-
-def _draw_vertical(lines: list[Cells], cell: int, glyph: str, style: str) -> None:
     for line in lines:
-        if 0 <= cell < len(line) and line[cell][0] == " ":
-            line[cell] = (glyph, style)
+        if 0 <= cell < len(line) and line[cell][1] in ("", BAND, AXIS):
+            line[cell] = ("│", "$foreground")
 
 
 def _with_labels(lines: list[Cells], scale: Scale) -> list[Cells]:

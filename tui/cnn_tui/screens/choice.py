@@ -22,6 +22,7 @@ class Answer(NamedTuple):
 class Choice(ModalScreen[str]):
     """Asks, explains the choice in a sentence, and returns the answer's value."""
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (66, "-wide")]
     BINDINGS = [
         Binding("escape,q", "dismiss('')", show=False),
         Binding("left,up", "app.focus_previous", show=False),
@@ -32,7 +33,7 @@ class Choice(ModalScreen[str]):
     Choice {
         align: center middle;
         & > Vertical {
-            width: 64;
+            width: 66;
             max-width: 100%;
             height: auto;
             padding: 1 2;
@@ -54,7 +55,20 @@ class Choice(ModalScreen[str]):
             align-horizontal: right;
         }
         Button {
+            min-width: 0;
             margin: 0 0 0 1;
+            color: $muted;
+            background: transparent;
+            text-style: none;
+            &:focus {
+                color: $primary;
+                background: $panel;
+                text-style: bold;
+            }
+        }
+        &.-slim Horizontal {
+            layout: vertical;
+            align-horizontal: left;
         }
     }
     """

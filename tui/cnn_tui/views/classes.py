@@ -42,11 +42,12 @@ class ClassesView(View):
 
     def _select(self) -> None:
         results = results_of(self._state) if self._state else None
-        order = order_of(results, ORDERS[self._order]) if results else []
+        name = ORDERS[self._order]
+        order = order_of(results, name) if results else []
         last = max(0, len(order) - 1)
         self._row, self._column = min(self._row, last), min(self._column, last)
         for panel in self.query(ClassPanel):
-            panel.select(order, self._row, self._column)
+            panel.select(order, name, self._row, self._column)
         # A small matrix leaves its place to the pairs.
         self.query_one(ConfusionMatrix).styles.max_height = len(order) + FRAME_AND_TEXTS
 

@@ -16,6 +16,8 @@ class ClassPanel(Panel):
         super().__init__()
         self.order: list[int] = []
         """Indices of the classes, as they are to be shown."""
+        self.order_name = ""
+        """What the order is called."""
         self.row = 0
         """Place of the selected class in the order."""
         self.column = 0
@@ -27,9 +29,9 @@ class ClassPanel(Panel):
         """Validations so far, and the test."""
         return len(state.epochs), state.test is None, state.prepared is None
 
-    def select(self, order: list[int], row: int, column: int) -> None:
+    def select(self, order: list[int], name: str, row: int, column: int) -> None:
         """Set the order and the selection; to be drawn with the next `show` or `redraw`."""
-        self.order, self.row, self.column = order, row, column
+        self.order, self.order_name, self.row, self.column = order, name, row, column
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """The results, once there are any."""

@@ -23,7 +23,10 @@ class ClassTable(ClassPanel):
 
     def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
         """A heading, and the classes around the selected one."""
-        self.retitle(f"Classes ─ {results.title}", f"{self.row + 1} of {len(self.order)}")
+        self.retitle(
+            f"Classes ─ {results.title}",
+            f"{self.row + 1} of {len(self.order):,} · {self.order_name}",
+        )
         rows = max(1, height - 1)
         self.top = first_in_view(self.top, self.row, rows, len(self.order))
         names, name_width = short_names(results.names, max(4, min(LONGEST_NAME, width - 12)))

@@ -31,9 +31,12 @@ class ConfusionMatrix(ClassPanel):
         self.top = first_in_view(self.top, self.row, down, len(names))
         self._left = first_in_view(self._left, self.column, across, len(names))
         places = range(self._left, min(self._left + across, len(names)))
+        labels = [names[self.order[place]][: cell - 1] for place in places]
+        if len(set(labels)) < len(labels):  # cut so short they say nothing: numbers are told apart
+            labels = [str(self.order[place] + 1) for place in places]
         heading = [
-            (f"{names[self.order[place]][: cell - 1]:>{cell}}", _emphasis(place == self.column))
-            for place in places
+            (f"{label:>{cell}}", _emphasis(place == self.column))
+            for label, place in zip(labels, places, strict=True)
         ]
         lines = [Content.assemble(" " * name_width, *heading)]
         for row in range(self.top, min(self.top + down, len(names))):

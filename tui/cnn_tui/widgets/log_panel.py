@@ -22,6 +22,7 @@ class LogPanel(Panel):
         self._sought = ""
         self._found: int | None = None
         """Place of the line found last."""
+        self._follows = True
 
     def on_mount(self) -> None:
         """Name the panel."""
@@ -41,9 +42,16 @@ class LogPanel(Panel):
 
     def show(self, state: RunState) -> None:
         """Show the lines; the newest, if it was in view."""
-        followed = self.is_vertical_scroll_end
+        if self.size:
+            self._follows = self.is_vertical_scroll_end
         super().show(state)
-        if followed:
+        if self._follows:
+            self.scroll_end(animate=False)
+
+    def on_resize(self) -> None:
+        """Draw for the new size, and stay at the newest."""
+        super().on_resize()
+        if self._follows:
             self.scroll_end(animate=False)
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002

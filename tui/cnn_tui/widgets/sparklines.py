@@ -29,7 +29,7 @@ class Sparklines(Panel):
         # Within the first epoch the curve's own points have to do.
         train = [epoch.train_loss for epoch in epochs]
         if room and not train:
-            train = [point.loss for point in state.curve[-room:]]
+            train = list(state.curve.losses[-room:])
         newest = state.curve[-1].loss if state.curve else None
         last = state.epochs[-1] if state.epochs else None
         lr = "" if state.lr is None or not notes else f"lr {state.lr:.3g}"
