@@ -5,20 +5,24 @@ import signal
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 
-from cnn_engine.launch import Engine
 from cnn_engine.runs import RunDirectory
+from cnn_tui.driver import ThriftyDriver
 from cnn_tui.glyphs import AsciiGlyphs, is_ascii_only
 from cnn_tui.keys import keys_of
 from cnn_tui.options import DEFAULTS, Options
 from cnn_tui.screens.run import RunScreen
-from cnn_tui.screens.runs import RunsScreen
 from cnn_tui.terminal import screen_to_ourselves, takes_output
 from cnn_tui.theme import THEMES
+
+if TYPE_CHECKING:
+    # Its config takes pydantic, which `watch` need not wait for.
+    from cnn_engine.launch import Engine
 
 MOVES = ("move", "scroll", "page", "app.")
 """Actions that are of no use from the palette: it would have to be opened for every step."""
@@ -32,9 +36,9 @@ class Dashboard(App[None]):
     ALLOW_SELECT = False  # panels repaint single cells, which a selection would be lost in
 
     def __init__(
-        self, first: Screen[None], engine: Engine | None = None, options: Options = DEFAULTS
+        self, first: Screen[None], engine: "Engine | None" = None, options: Options = DEFAULTS
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=ThriftyDriver)
         self._first = first
         self._engine = engine
         self._ascii = [AsciiGlyphs()] if options.ascii or is_ascii_only() else []
@@ -78,6 +82,12 @@ class Dashboard(App[None]):
         else:
             self.exit()
 
+    def action_redraw(self) -> None:
+        """Paint all again, over what something else may have left on the screen."""
+        if isinstance(self._driver, ThriftyDriver):
+            self._driver.forget()
+        self.screen.refresh(layout=True)
+
     def action_next_theme(self) -> None:
         """Change to the next theme."""
         names = [theme.name for theme in THEMES.values()]
@@ -94,7 +104,7 @@ class Dashboard(App[None]):
             yield SystemCommand(f"Theme: {name}", "", partial(setattr, self, "theme", theme.name))
 
 
-def run_dashboard(engine: Engine, run: RunDirectory, options: Options) -> int:
+def run_dashboard(engine: "Engine", run: RunDirectory, options: Options) -> int:
     """Train under the dashboard; the exit code. The run's summary stays in the shell."""
     app = Dashboard(RunScreen(run, trains_here=True, bell=options.bell), engine, options)
     with screen_to_ourselves(run.console):
@@ -112,6 +122,8 @@ def watch_run(run: RunDirectory, options: Options) -> None:
 
 def show_runs(runs_dir: Path, options: Options) -> None:
     """Browse the runs."""
+    from cnn_tui.screens.runs import RunsScreen  # noqa: PLC0415 - as above
+
     Dashboard(RunsScreen(runs_dir), options=options).run(mouse=options.mouse)
 
 

@@ -23,6 +23,10 @@ ASCII = {pair[0]: pair[1] for pair in PAIRS.split()}
 BRAILLE = range(0x2800, 0x2900)
 BRAILLE_ROWS = (0x09, 0x12, 0x24, 0xC0)
 """Dots of a braille cell in each of its four rows."""
+HALVES = (0x47, 0xB8)
+"""Dots of its left and its right column."""
+CHECKS = {0x05, 0x42, 0x28, 0x90}
+"""Columns of a shade: every other dot."""
 
 
 def is_ascii_only(environment: Mapping[str, str] = os.environ) -> bool:
@@ -61,6 +65,8 @@ def _dots_in_ascii(dots: int) -> str:
     rows = [row for row, bits in enumerate(BRAILLE_ROWS) if dots & bits]
     if not rows:
         return " "
+    if any(dots & half in CHECKS for half in HALVES):
+        return ":"
     if len(rows) >= 3:
         return "|" if len(rows) == dots.bit_count() else "#"
     return "'-.."[rows[0]] if len(rows) == 1 else '":.'[rows[0]]

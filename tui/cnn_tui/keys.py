@@ -111,6 +111,7 @@ KEYS = (
     Key("run", "b", "b", "bell", "bell", "Ring at an alarm, or be silent"),
     Key("run", "tab", "tab", "app.focus_next", "panel", "Next panel, to scroll it"),
     Key("run", "ctrl+p", "ctrl p", "app.command_palette", "commands", "Find any of these by name"),
+    Key("run", "ctrl+l", "ctrl l", "app.redraw", "redraw", "Paint the whole screen again"),
     Key("run", "question_mark", "?", "help", "help", "These keys", 1),
     Key("run", "escape", "esc", "back", "back", "Put the cursor away, else leave"),
     Key("run", "q", "q", "leave", "quit", "Leave; asks where that would end the run", 1),

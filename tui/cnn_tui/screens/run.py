@@ -29,6 +29,9 @@ POLL_SECONDS = 1.0
 SOON_SECONDS = (0.15, 0.4)
 """When to look for the answer to what was asked of the engine."""
 
+PIECE_SECONDS = 0.001
+"""Left between two pieces of a long log to whatever else there is to do, such as the first paint."""
+
 MESSAGE_SECONDS = 5.0
 
 
@@ -89,7 +92,7 @@ class RunScreen(Screen[None]):
     def on_mount(self) -> None:
         """Start to follow."""
         self.view.focus()
-        self.poll()
+        self.call_after_refresh(self.poll)
         self.set_interval(POLL_SECONDS, self.poll)
 
     def poll(self) -> None:
@@ -98,7 +101,7 @@ class RunScreen(Screen[None]):
         lines = [line for event in events if (line := line_of(event))]
         self.query_one(LogView).add([*lines, *map(output_line, output)])
         if self._follower.has_more:
-            self.call_later(self.poll)
+            self.set_timer(PIECE_SECONDS, self.poll)
         elif self.app.takes_output:  # type: ignore[attr-defined]
             self._show()
         if self.state.ended and self.controls.leave_when_ended:

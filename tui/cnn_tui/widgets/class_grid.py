@@ -52,13 +52,11 @@ class ClassGrid(Panel, can_focus=True):
 
 def _counts(state: RunState) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     if state.test:
-        title = f"Accuracy by class ─ test {percent(state.test.accuracy, 2)}"
-        return title, state.test.correct, state.test.total
+        return "Accuracy by class ─ test", state.test.correct, state.test.total
     if state.epochs:
         last = state.epochs[-1]
-        title = f"Accuracy by class ─ val {percent(last.val_accuracy)}"
-        return title, last.correct, last.total
-    return "Accuracy by class", (), ()
+        return "Accuracy by class ─ validation", last.correct, last.total
+    return "Accuracy by class ─ validation", (), ()
 
 
 def change_text(share: float, width: int) -> Content:

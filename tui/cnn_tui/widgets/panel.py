@@ -5,7 +5,7 @@ from typing import overload
 
 from rich.segment import Segment
 from textual.content import Content
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
@@ -35,9 +35,9 @@ class Rows(Sequence[Content]):
 
 
 class Panel(ScrollView, can_focus=False, inherit_bindings=False):
-    """Lines made from a run's state, repainted only in the cells that changed.
+    """Lines made from a run's state, repainted only where they changed.
 
-    Textual repaints a widget's whole region when it is updated; over SSH that is what costs.
+    Textual repaints a widget's whole region when it is updated, which takes it time.
     """
 
     BINDINGS = bindings_of("panel")
@@ -54,7 +54,7 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
         self._state: RunState | None = None
         self._seen: object = None
         self._lines: Sequence[Content] = []
-        self._painted: dict[int, tuple[Content, Strip]] = {}
+        self._painted: dict[int, Content] = {}
         self._styles: dict[str, Style] = {}
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
@@ -87,7 +87,7 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw again, and repaint the cells in view that changed."""
+        """Draw again, and repaint the lines in view that changed."""
         width, height = self.scrollable_content_region.size
         if self._state is None or not width:
             return
@@ -99,29 +99,21 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
             self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
             return
         top = self.scroll_offset.y
-        self._painted = {y: seen for y, seen in self._painted.items() if top <= y < top + height}
-        for y, (line, strip) in list(self._painted.items()):
+        self._painted = {y: line for y, line in self._painted.items() if top <= y < top + height}
+        for y, line in self._painted.items():
             if y < count and not self._lines[y].is_same(line):
-                first, last = _changed_cells(strip, self._paint(y, width))
-                if first < last:
-                    self.refresh(Region(first, y - top, last - first, 1))
+                self.refresh_line(y)
 
     def render_line(self, y: int) -> Strip:
         """One line of what is scrolled into view."""
         width, y = self.scrollable_content_region.width, y + self.scroll_offset.y
-        _, strip = self._painted.get(y, (None, None))
-        return strip if strip and strip.cell_length == width else self._paint(y, width)
-
-    def _paint(self, y: int, width: int) -> Strip:
-        """The line as the terminal shall show it, kept to be compared with the next."""
         base = self.visual_style
         line = self._lines[y] if y < len(self._lines) else Content("")
+        self._painted[y] = line
         shown = line.truncate(width, ellipsis=True) if line.cell_length > width else line
         parts = shown.render(base, end="", parse_style=self._parse_style)
         strip = Strip(Segment(text, style.rich_style) for text, style in parts)
-        strip = strip.adjust_cell_length(width, base.rich_style)
-        self._painted[y] = line, strip
-        return strip
+        return strip.adjust_cell_length(width, base.rich_style)
 
     def _parse_style(self, style: str | Style) -> Style:
         if isinstance(style, Style):
@@ -129,21 +121,6 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
         if style not in self._styles:
             self._styles[style] = Style.parse(style)
         return self._styles[style]
-
-
-def _changed_cells(old: Strip, new: Strip) -> tuple[int, int]:
-    """The first cell that differs, and the one after the last."""
-    before, after = _cells(old), _cells(new)
-    if before == after:
-        return 0, 0
-    if len(before) != len(after) or len(after) != new.cell_length:
-        return 0, new.cell_length  # wide characters: their cells cannot be told apart
-    changed = [x for x, (was, is_) in enumerate(zip(before, after, strict=True)) if was != is_]
-    return changed[0], changed[-1] + 1
-
-
-def _cells(strip: Strip) -> list[tuple[str, object]]:
-    return [(char, style) for text, style, _ in strip for char in text]
 
 
 def colored_bar(share: float, width: int) -> Content:

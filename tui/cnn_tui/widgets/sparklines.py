@@ -3,7 +3,7 @@
 from textual.content import Content
 
 from cnn_engine.state import RunState
-from cnn_tui.format import figure, sparkline
+from cnn_tui.format import figure, percent, sparkline
 from cnn_tui.widgets.panel import Panel
 
 LEAST_SPARK, SPARK_WIDTH = 12, 40
@@ -33,7 +33,9 @@ class Sparklines(Panel):
         newest = state.curve[-1].loss if state.curve else None
         last = state.epochs[-1] if state.epochs else None
         lr = "" if state.lr is None or not notes else f"lr {state.lr:.3g}"
-        gap = "" if last is None or not notes else f"gap {last.val_loss - last.train_loss:+.4f}"
+        gap = ""
+        if last is not None and notes:
+            gap = f"acc {percent(last.val_accuracy)}   gap {last.val_loss - last.train_loss:+.4f}"
         val = [epoch.val_loss for epoch in epochs]
         val_loss = last.val_loss if last else None
         return [
