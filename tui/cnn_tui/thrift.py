@@ -20,7 +20,8 @@ LEAST_SKIP = 5
 """Cells worth skipping: fewer are cheaper to paint again than the cursor is to move."""
 
 NARROW = re.compile(
-    "[ -~\u00a1-\u02ff\u2010-\u2027\u2030-\u205e\u2190-\u21ff\u2500-\u25ff\u2605\u2713\u2717\u2800-\u28ff]*"
+    "[ -~\u00a1-\u02ff\u2010-\u2027\u2030-\u205e\u2190-\u21ff\u2500-\u25ff\u2605\u2713\u2717"
+    "\u2800-\u28ff]*"
 )
 """Text of characters that surely take one cell each: our glyphs, and Latin letters."""
 

@@ -1,5 +1,6 @@
 """One run, live or finished: everything on it is made from its log."""
 
+import gc
 import time
 from typing import cast
 
@@ -9,6 +10,7 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from cnn_engine.alarms import Kind, alarms
+from cnn_engine.events import RunPrepared
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_tui.following import Follower
@@ -30,7 +32,7 @@ SOON_SECONDS = (0.15, 0.4)
 """When to look for the answer to what was asked of the engine."""
 
 PIECE_SECONDS = 0.001
-"""Left between two pieces of a long log to whatever else there is to do, such as the first paint."""
+"""Left between two pieces of a long log to whatever else there is to do: the first paint."""
 
 MESSAGE_SECONDS = 5.0
 
@@ -59,6 +61,7 @@ class RunScreen(Screen[None]):
         """
         super().__init__()
         self._follower = Follower(run, trains_here=trains_here)
+        self._trains_here = trains_here
         self._bell = bell
         self._rung: set[Kind] = set()
         self.controls = Controls(self, self._follower, trains_here=trains_here)
@@ -100,6 +103,8 @@ class RunScreen(Screen[None]):
         events, output = self._follower.take()
         lines = [line for event in events if (line := line_of(event))]
         self.query_one(LogView).add([*lines, *map(output_line, output)])
+        if self._trains_here and any(isinstance(event, RunPrepared) for event in events):
+            gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time
         if self._follower.has_more:
             self.set_timer(PIECE_SECONDS, self.poll)
         elif self.app.takes_output:  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """What the panels of the Classes view have in common: an order of the classes, a selected cell."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from textual.content import Content
 
@@ -11,6 +12,8 @@ from cnn_tui.widgets.panel import Panel
 
 class ClassPanel(Panel):
     """Shows the last results, in an order and around a selection that its view sets."""
+
+    TITLE: ClassVar[str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,6 +27,10 @@ class ClassPanel(Panel):
         """Place of the class that it is compared with."""
         self.top = 0
         """Place of the first class in view."""
+
+    def on_mount(self) -> None:
+        """Name the panel."""
+        self.retitle(self.TITLE)
 
     def sees(self, state: RunState) -> object:
         """Validations so far, and the test."""
