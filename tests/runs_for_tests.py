@@ -1,5 +1,7 @@
 """Real runs, small enough for tests: an engine in this process, on images that are really there."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from cnn_engine import runs
@@ -41,3 +43,11 @@ class RunForTests:
     def events(self) -> list[Event]:
         """What its log holds."""
         return list(LogReader(self.directory.events).poll())
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait for something to become true; fail if it does not."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

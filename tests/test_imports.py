@@ -34,7 +34,18 @@ def command(*arguments):
 
 @pytest.mark.parametrize(
     "module",
-    ["events", "runlog", "state", "runs", "config", "commands", "control", "recorder", "launch"],
+    [
+        "events",
+        "runlog",
+        "state",
+        "runs",
+        "config",
+        "commands",
+        "control",
+        "recorder",
+        "launch",
+        "alarms",
+    ],
 )
 def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
     loaded = modules_after(f"import cnn_engine.{module}", tmp_path)

@@ -18,7 +18,7 @@ from cnn_engine.models import build_model
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state
-from runs_for_tests import RunForTests
+from runs_for_tests import RunForTests, wait_until
 
 LETTERS = {
     events.RunStarted: "R",
@@ -146,6 +146,117 @@ def test_a_stopped_run_keeps_its_last_weights_and_skips_the_test(tmp_path):
     last = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
     assert (last["epoch"], last["step"]) == (run.live_state.epoch, last["step"])
     assert read_state(run.directory)[0] == state
+
+
+def test_a_pause_costs_no_time_that_is_told_of_the_steps(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=100000")
+    run.engine.start()
+    wait_until(lambda: len(run.live_state.epochs) >= 2)
+    run.ask("pause")
+    wait_until(lambda: run.live_state.paused)
+    known = len(run.events())
+    time.sleep(1.0)
+    assert len(run.events()) == known
+    done = len(run.live_state.epochs)
+    run.ask("unpause")
+    wait_until(lambda: len(run.live_state.epochs) >= done + 2)
+    run.ask("stop")
+    run.engine.join()
+    happened = run.events()
+    assert STOP.fullmatch(spelled(happened))
+    pause, unpause = (
+        next(event.time for event in happened if getattr(event, "command", "") == name)
+        for name in ("pause", "unpause")
+    )
+    assert unpause - pause >= 1.0
+    across = [event for event in happened if event.time >= unpause]
+    steps = next(event for event in across if isinstance(event, events.StepsFinished))
+    epoch = next(event for event in across if isinstance(event, events.EpochFinished))
+    # Each was in hand when the pause came, and began no longer before it than other epochs take.
+    whole = max(event.train_seconds + event.val_seconds for event in run.live_state.epochs[:2])
+    assert steps.seconds < whole + 0.5
+    assert 0 < epoch.train_seconds < whole + 0.5
+    assert 0 < epoch.val_seconds < whole + 0.5
+
+
+def test_commands_change_a_run_that_goes_on(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=100000")
+    run.ask("lr", 0.002)  # before there is an optimizer
+    run.engine.start()
+    wait_until(lambda: len(run.live_state.epochs) >= 1)
+    assert run.live_state.lr == 0.002
+    run.ask("lr", 0.0005)
+    run.ask("checkpoint")
+    wait_until(lambda: any(saved.reason == "asked" for saved in run.live_state.checkpoints))
+    run.ask("pause")
+    wait_until(lambda: run.live_state.paused)
+    asked = run.live_state.epoch + 1
+    run.ask("epochs", asked)
+    run.ask("unpause")
+    run.engine.join()
+    state = run.live_state
+    assert (state.status, state.epochs_asked, len(state.epochs)) == ("done", asked, asked)
+    assert COMPLETION.fullmatch(spelled(run.events()))
+    names = [command.command for command in state.commands]
+    assert names == ["lr", "lr", "checkpoint", "pause", "epochs", "unpause"]
+    assert state.recent[-1].lr == 0.0005
+    assert [marker.kind for marker in state.markers if marker.kind != "best"] == [
+        "lr",
+        "lr",
+        "checkpoint",
+        "pause",
+    ]
+    last = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
+    assert last["optimizer"]["param_groups"][0]["lr"] == 0.0005
+    assert last["config"]["train"]["epochs"] == asked
+    assert read_state(run.directory)[0] == state
+
+
+def test_a_checkpoint_asked_for_holds_the_weights_of_that_moment(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=1")
+    run.ask("checkpoint")  # done as soon as there is a model
+    run.engine.start()
+    run.engine.join()
+    happened = run.events()
+    saved = next(event for event in happened if isinstance(event, events.CheckpointSaved))
+    assert (saved.reason, saved.epoch, saved.file) == ("asked", 0, "last.pt")
+    before = happened[: happened.index(saved)]
+    assert any(isinstance(event, events.RunPrepared) for event in before)
+    assert not any(isinstance(event, events.EpochStarted) for event in before)
+
+
+def test_a_run_stopped_after_its_epoch_has_all_of_it(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=100000")
+    run.ask("stop-epoch", by="cli")
+    run.train()
+    state = run.live_state
+    assert (state.status, run.engine.exit_code) == ("stopped", 0)
+    assert [epoch.epoch for epoch in state.epochs] == [1]
+    assert STOP.fullmatch(spelled(run.events()))
+    assert spelled(run.events()).endswith("Fbl.")
+
+
+def test_a_run_paused_before_it_trains_can_be_stopped(tmp_path):
+    run = RunForTests(tmp_path)
+    run.ask("pause")
+    run.engine.start()
+    wait_until(lambda: run.live_state.paused)
+    assert run.live_state.status == "paused"
+    run.ask("stop", by="SIGTERM")
+    run.engine.join()
+    assert (run.live_state.status, run.engine.exit_code) == ("stopped", 143)
+
+
+def test_what_is_mistaken_for_what_is_counted(completed):
+    state = completed.live_state
+    for result in (state.epochs[-1], state.test):
+        wrong = sum(images for _, _, images in result.confusion)
+        assert wrong == sum(result.total) - sum(result.correct) > 0
+        per_class = [
+            sum(images for truth, _, images in result.confusion if truth == index)
+            for index in range(10)
+        ]
+        assert per_class == [a - b for a, b in zip(result.total, result.correct, strict=True)]
 
 
 @pytest.mark.parametrize(("by", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("cli", 0)])
@@ -364,10 +475,3 @@ def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         checkpoint.save(path, {"model": {}, "epoch": 2})
     assert checkpoint.load(path, torch.device("cpu"))["epoch"] == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["best.pt"]
-
-
-def wait_until(true, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -64,7 +64,7 @@ def _from_line(line: bytes) -> Command | None:
     try:
         values = json.loads(line)
         name, value = values["name"], values.get("value")
-        if name not in get_args(Name) or isinstance(value, bool):
+        if name not in get_args(Name) or type(value) not in (int, float, type(None)):
             return None
         by = str(values.get("by", ""))
         return Command(name=name, by=by, value=None if value is None else float(value))

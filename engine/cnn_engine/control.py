@@ -13,7 +13,10 @@ CHECK_SECONDS = 0.05
 """How often the commands file is looked at: seldom enough to cost nothing, even in fast steps."""
 
 MACHINE_SECONDS = 5.0
-"""How often the machine is measured, which takes it about a fifth of a millisecond."""
+"""How often the machine is measured, which takes a tenth of a millisecond."""
+
+MOST_EPOCHS = 1_000_000_000
+"""Epochs that may be asked for: beyond all use, and still exact in every figure made from it."""
 
 
 class StopRequested(Exception):  # noqa: N818 - not an error: the way out of whatever is going on
@@ -82,18 +85,18 @@ class Control:
         Raises:
             StopRequested: the run is to end now.
         """
-        if not self._throttle.due():
-            return
-        self._look()
-        while self._paused_since is not None:
-            time.sleep(CHECK_SECONDS)
-            self._look()
+        if self._throttle.due():
+            self._obey()
 
     def begin_training(self, training: Trainable) -> None:
-        """From now on there is something to change; what has been asked of it so far is done."""
+        """From now on there is something to change; what has been asked of it so far is done.
+
+        Raises:
+            StopRequested: the run is to end now.
+        """
+        self._obey()
         self._training = training
-        waiting, self._waiting = self._waiting, []
-        for command in waiting:
+        for command in self._waiting:
             self._change(training, command)
 
     def end_epoch(self) -> None:
@@ -108,6 +111,13 @@ class Control:
     def end_training(self) -> None:
         """From now on there is nothing left to change."""
         self._training, self._training_is_over = None, True
+
+    def _obey(self) -> None:
+        """Do what has been asked; return once the run is not, or no longer, paused."""
+        self._look()
+        while self._paused_since is not None:
+            time.sleep(CHECK_SECONDS)
+            self._look()
 
     def _look(self) -> None:
         if self._machine_throttle.due() and (measured := self.machine.measure()):
@@ -137,13 +147,14 @@ class Control:
         if self._training is not None:
             self._change(self._training, command)
         elif self._training_is_over:
-            self._recorder.record(Notice(text=f"{command.name} came too late: training is over"))
+            self._refuse(f"{command.name}: came too late, training is over")
         else:
             self._waiting.append(command)
 
     def _change(self, training: Trainable, command: Command) -> None:
         """Do what needs the training; what would change nothing is passed over."""
         value = math.nan if command.value is None else command.value
+        least = max(1, training.epoch)
         match command.name:
             case "checkpoint":
                 self._applied(command)
@@ -153,8 +164,7 @@ class Control:
             case "lr" if value != training.lr:
                 training.lr = value
                 self._applied(command)
-            case "epochs" if not (value.is_integer() and value >= max(1, training.epoch)):
-                least = max(1, training.epoch)
+            case "epochs" if not (value.is_integer() and least <= value <= MOST_EPOCHS):
                 self._refuse(f"epochs {value:g}: must be a whole number, {least} or more")
             case "epochs" if value != training.epochs:
                 training.epochs = int(value)

@@ -1,0 +1,257 @@
+"""Commands do what they say, once, wherever the engine is."""
+
+import math
+import random
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+from cnn_engine import runs
+from cnn_engine.commands import Command, CommandReader, send
+from cnn_engine.control import Control, StopRequested
+from cnn_engine.events import CommandApplied, MachineMeasured, Notice
+from cnn_engine.recorder import Recorder
+from cnn_engine.runlog import LogReader
+from runs_for_tests import wait_until
+
+
+class Training:
+    """What commands change."""
+
+    def __init__(self):
+        self.lr, self.epochs, self.epoch = 0.001, 20, 3
+        self.saved = 0
+
+    def save_asked(self):
+        self.saved += 1
+
+
+class Asked:
+    """A control of a run, and what it was told and did."""
+
+    def __init__(self, runs_dir):
+        self.directory = runs.create(runs_dir)
+        self.recorder = Recorder(self.directory)
+        self.control = Control(self.recorder)
+        self.training = Training()
+
+    def ask(self, *names, value=None):
+        for name in names:
+            send(self.directory.commands, Command(name=name, by="key", value=value))
+
+    def happened(self, kind):
+        return [event for event in LogReader(self.directory.events).poll() if type(event) is kind]
+
+    @property
+    def applied(self):
+        return [(event.command, event.value) for event in self.happened(CommandApplied)]
+
+    @property
+    def notices(self):
+        return [event.text for event in self.happened(Notice)]
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("cnn_engine.control.CHECK_SECONDS", 0.0)
+    asked = Asked(tmp_path)
+    with asked.recorder:
+        yield asked
+
+
+@pytest.fixture
+def working(asked):
+    """A thread that works and checks; ends with the test."""
+    ended, steps = threading.Event(), []
+
+    def work():
+        try:
+            while not ended.is_set():
+                steps.append(asked.control.clock())
+                asked.control.check()
+                time.sleep(0.001)
+        except StopRequested as stop:
+            steps.append(stop.by)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield steps
+    ended.set()
+    asked.ask("unpause")
+    thread.join()
+
+
+def test_stop_is_recorded_and_ends_the_work(asked):
+    asked.ask("stop")
+    with pytest.raises(StopRequested) as stop:
+        asked.control.check()
+    assert stop.value.by == "key"
+    assert asked.applied == [("stop", None)]
+
+
+def test_paused_work_stands_still_until_it_is_let_on(asked, working):
+    wait_until(lambda: working)
+    asked.ask("pause", "pause")
+    wait_until(lambda: asked.recorder.state.paused)
+    steps = len(working)
+    asked.ask("pause")
+    time.sleep(0.05)
+    assert len(working) == steps
+    asked.ask("unpause", "unpause")
+    wait_until(lambda: len(working) > steps)
+    assert asked.applied == [("pause", None), ("unpause", None)]
+
+
+def test_the_clock_stands_still_in_a_pause(asked, working):
+    wait_until(lambda: working)
+    asked.ask("pause")
+    wait_until(lambda: asked.recorder.state.paused)
+    before, began = working[-1], time.perf_counter()
+    time.sleep(0.2)
+    asked.ask("unpause")
+    wait_until(lambda: working[-1] > before)
+    pause, after = time.perf_counter() - began, working[-1]
+    assert 0 < after - before <= pause - 0.2 + 0.1
+
+
+def test_a_paused_run_can_be_stopped_and_does_what_else_it_is_asked(asked, working):
+    asked.control.begin_training(asked.training)
+    asked.ask("pause")
+    asked.ask("lr", value=0.5)
+    asked.ask("checkpoint", "stop")
+    wait_until(lambda: working and working[-1] == "key")
+    assert asked.applied == [("pause", None), ("lr", 0.5), ("checkpoint", None), ("stop", None)]
+    assert (asked.training.lr, asked.training.saved) == (0.5, 1)
+
+
+def test_of_a_hundred_quick_presses_each_change_is_recorded_once(asked, working):
+    generator = random.Random(7)
+    presses = [generator.choice(["pause", "unpause"]) for _ in range(100)]
+    asked.ask(*presses, "stop")
+    wait_until(lambda: working and working[-1] == "key")
+    changes = [now for before, now in pairwise(["unpause", *presses]) if now != before]
+    assert [name for name, _ in asked.applied] == [*changes, "stop"]
+    assert asked.recorder.state.paused == (presses[-1] == "pause")
+
+
+def test_what_needs_the_training_waits_for_it_and_is_done_in_order(asked):
+    asked.ask("lr", value=0.01)
+    asked.ask("checkpoint")
+    asked.ask("epochs", value=30)
+    asked.ask("lr", value=0.02)
+    asked.control.check()
+    assert asked.applied == []
+    asked.control.begin_training(asked.training)
+    assert asked.applied == [("lr", 0.01), ("checkpoint", None), ("epochs", 30.0), ("lr", 0.02)]
+    assert (asked.training.lr, asked.training.epochs, asked.training.saved) == (0.02, 30, 1)
+    assert type(asked.training.epochs) is int
+    asked.control.check()
+    assert len(asked.applied) == 4
+
+
+def test_what_would_change_nothing_is_not_recorded(asked):
+    asked.control.begin_training(asked.training)
+    asked.ask("lr", value=0.001)
+    asked.ask("epochs", value=20)
+    asked.ask("unpause", "stop-epoch", "stop-epoch")
+    asked.control.check()
+    assert asked.applied == [("stop-epoch", None)]
+    assert asked.notices == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("lr", 0.0, "a learning rate must be a positive number"),
+        ("lr", -1.0, "a learning rate must be a positive number"),
+        ("lr", math.nan, "a learning rate must be a positive number"),
+        ("lr", math.inf, "a learning rate must be a positive number"),
+        ("lr", None, "a learning rate must be a positive number"),
+        ("epochs", 2.0, "must be a whole number, 3 or more"),
+        ("epochs", 3.5, "must be a whole number, 3 or more"),
+        ("epochs", math.inf, "must be a whole number, 3 or more"),
+        ("epochs", 1e300, "must be a whole number, 3 or more"),
+        ("epochs", None, "must be a whole number, 3 or more"),
+    ],
+)
+def test_a_bad_value_is_a_notice_and_changes_nothing(asked, name, value, told):
+    asked.control.begin_training(asked.training)
+    asked.ask(name, value=value)
+    asked.control.check()
+    (notice,) = asked.notices
+    assert notice.endswith(told)
+    assert asked.applied == []
+    assert (asked.training.lr, asked.training.epochs) == (0.001, 20)
+
+
+def test_stopping_after_the_epoch_waits_for_its_end(asked):
+    asked.control.end_epoch()
+    asked.ask("stop-epoch")
+    asked.control.check()
+    with pytest.raises(StopRequested):
+        asked.control.end_epoch()
+
+
+def test_after_training_it_is_too_late_to_change_it(asked):
+    asked.control.begin_training(asked.training)
+    asked.control.end_training()
+    asked.ask("lr", value=0.5)
+    asked.ask("checkpoint", "stop-epoch")
+    asked.control.check()
+    assert asked.notices == [
+        "lr: came too late, training is over",
+        "checkpoint: came too late, training is over",
+    ]
+    assert (asked.applied, asked.training.saved) == ([], 0)
+
+
+def test_lines_that_are_no_commands_are_passed_over(asked):
+    lines = [
+        b"",
+        b"null",
+        b"[1]",
+        b"\xff\x00",
+        b"{}",
+        b'{"name":"dance","by":"key"}',
+        b'{"name":["lr"],"by":"key"}',
+        b'{"name":"lr","by":"key","value":true}',
+        b'{"name":"lr","by":"key","value":"0.1"}',
+        b'{"name":"lr","by":"key","value":[0.1]}',
+        b'{"name":"lr","by":"key","value":1' + 400 * b"0" + b"}",
+        200_000 * b"[",
+        b'{"name":"pause","by":7}',
+    ]
+    asked.directory.commands.write_bytes(b"\n".join(lines) + b'\n{"name":"st')
+    reader = CommandReader(asked.directory.commands)
+    assert list(reader.poll()) == [Command(name="pause", by="7")]
+    with asked.directory.commands.open("ab") as file:
+        file.write(b'op","by":"cli"}\n')
+    assert list(reader.poll()) == [Command(name="stop", by="cli")]
+
+
+def test_the_machine_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("cnn_engine.control.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.control.MACHINE_SECONDS", 0.0)
+    asked = Asked(tmp_path)
+    with asked.recorder:
+        asked.control.check()
+        asked.control.check()
+    machine = asked.happened(MachineMeasured)
+    assert len(machine) == 2
+    assert asked.recorder.state.machine == machine[-1]
+    assert 0 <= machine[-1].cpu <= 1
+    assert 1e6 < machine[-1].memory_bytes < machine[-1].memory_total_bytes
+    assert 0 < machine[-1].memory_available_bytes < machine[-1].memory_total_bytes
+    assert machine[-1].disk_free_bytes > 0
+
+
+def test_a_run_directory_that_is_gone_is_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("cnn_engine.control.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.control.MACHINE_SECONDS", 0.0)
+    asked = Asked(tmp_path)
+    with asked.recorder:
+        asked.directory.path.rename(tmp_path / "elsewhere")
+        asked.control.check()
+        assert asked.recorder.state.machine is None
