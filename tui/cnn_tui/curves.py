@@ -142,7 +142,8 @@ class Scale:
         """Where a value stands; on the edge for one that is outside."""
         value = min(max(value, self.low), self.high)
         if self.log:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
+            low = math.log(self.low)
+            share = (math.log(value) - low) / (math.log(self.high) - low)
         else:
             share = (value - self.low) / (self.high - self.low)
         return round((1 - share) * (self.rows - 1))

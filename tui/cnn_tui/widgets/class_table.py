@@ -21,10 +21,12 @@ percentage points; precision; images. The most important first."""
 class ClassTable(ClassPanel):
     """Accuracy of each class, its changes, precision and images; one class is selected."""
 
+    TITLE = "Classes"
+
     def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
         """A heading, and the classes around the selected one."""
         self.retitle(
-            f"Classes ─ {results.title}",
+            f"{self.TITLE} ─ {results.title}",
             f"{self.row + 1} of {len(self.order):,} · {self.order_name}",
         )
         rows = max(1, height - 1)

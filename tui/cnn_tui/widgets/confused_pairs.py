@@ -17,9 +17,10 @@ LEAST_BAR = 6
 class ConfusedPairs(ClassPanel):
     """The pairs of classes with the most images taken one for the other."""
 
+    TITLE = "Most confused"
+
     def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
         """A line a pair, as many as fit."""
-        self.retitle("Most confused")
         pairs = most_confused(results.confusion, height)
         if not pairs:
             return [Content.styled("nothing was mistaken", "$muted")]

@@ -15,13 +15,14 @@ LEAST_CELL = 5
 class ConfusionMatrix(ClassPanel):
     """Images by true class (down) and by what they were called (across); one cell is selected."""
 
+    TITLE = "Confusion ─ true class ↓ called →"
+
     def __init__(self) -> None:
         super().__init__()
         self._left = 0
 
     def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
         """The columns' names, the rows around the selected cell, and what that cell says."""
-        self.retitle("Confusion ─ true class ↓ called →")
         counts = {(truth, called): images for truth, called, images in results.confusion}
         counts |= {(index, index): images for index, images in enumerate(results.correct)}
         names, name_width = short_names(results.names, min(LONGEST_NAME, max(4, width // 4)))

@@ -87,7 +87,7 @@ class LogPanel(Panel):
             self.border_subtitle = f"nothing has “{self._sought}”"[:60]
         else:
             place = self._next(places, by)
-            self._found = places[place]
+            self._found, self._follows = places[place], False
             self.border_subtitle = f"{place + 1} of {len(places)}"
             self.scroll_to(y=max(0, self._found - self.size.height // 2), animate=False)
         self.redraw()
