@@ -173,21 +173,22 @@ def test_a_terminal_that_is_not_read_is_right_again_afterwards(tmp_path):
             time.sleep(8)
             assert run.live_state.epoch > before
             wanted = re.compile(f"Epoch +{run.live_state.epoch // 10}\\d+/100000")
-            terminal.wait_for(lambda text: wanted.search(text))
+            terminal.wait_for(wanted.search)
             terminal.press("3")
             terminal.wait_for("finished: train")
             terminal.press("q")
             assert terminal.wait() == 0
     finally:
-        run.stop()
+        run.ask("stop")
         run.engine.join()
 
 
 def test_random_resizes_leave_the_right_layout(tmp_path):
     golden_run(tmp_path / "runs", "completed")
+    whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
     random.seed(1)
     with Terminal("watch", cwd=tmp_path) as terminal:
-        whole = terminal.wait_for("Accuracy by class ─ test")
+        terminal.wait_for(lambda text: text == whole)
         for _ in range(200):
             terminal.resize(random.randint(1, 220), random.randint(1, 70))
             terminal.read(0.02)

@@ -114,6 +114,7 @@ class Thrift:
 
     def _break_lines(self) -> None:
         if self._new_lines:
+            self._move_to_target()
             self._write(self._new_lines)
             self._new_lines = ""
             self._cursor = self._target = None

@@ -73,6 +73,14 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
         self._state, self._seen = state, seen
         self.redraw()
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        """How many lines there are in that width, where the panel is as high as its lines."""
+        if self._state is None:
+            return 0
+        if self.styles.scrollbar_gutter == "stable":
+            width -= self.styles.scrollbar_size_vertical
+        return len(self.draw(self._state, width, 0))
+
     def on_resize(self) -> None:
         """Draw for the new size, in which old lines may have been painted already."""
         self._painted.clear()
