@@ -1,11 +1,16 @@
 """Run directories made from the golden logs."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+from cnn_engine.events import Event, from_line, to_line
 from cnn_engine.runs import RunDirectory
 
 DATA = Path(__file__).parent / "data"
+
+NOW = 1795510845.0
+"""A moment after the last event of the completed run."""
 
 
 def golden_lines(name: str) -> list[str]:
@@ -25,4 +30,18 @@ def running_run(runs_dir: Path, lines: int, run_id: str = "1124-0412-amber") -> 
     """A run directory with the beginning of the completed run's log."""
     run = golden_run(runs_dir, "completed", run_id)
     run.events.write_text("\n".join(golden_lines("completed")[:lines]) + "\n")
+    return run
+
+
+def rewritten(run: RunDirectory, change: Callable[[Event], Event]) -> RunDirectory:
+    """The run, with every event of its log passed through `change`."""
+    lines = [to_line(change(from_line(line))) for line in run.events.read_text().splitlines()]
+    run.events.write_text("\n".join(lines) + "\n")
+    return run
+
+
+def add_events(run: RunDirectory, *events: Event) -> RunDirectory:
+    """The run, with these at the end of its log."""
+    with run.events.open("a") as log:
+        log.writelines(to_line(event) + "\n" for event in events)
     return run

@@ -87,6 +87,13 @@ class Terminal:
                 raise AssertionError(f"never saw {seen!r}; the screen was:\n{self.text}")
         return self.text
 
+    def read(self, seconds: float) -> bytes:
+        """Read for that long; what came."""
+        known, deadline = len(self.raw), time.monotonic() + seconds
+        while time.monotonic() < deadline and self._read():
+            pass
+        return self.raw[known:]
+
     def wait(self, seconds: float = 90.0) -> int:
         """Read until the program has ended; its exit code, negative for a signal."""
         deadline = time.monotonic() + seconds

@@ -1,76 +1,166 @@
-"""The screens, from golden logs, at several sizes, as text."""
+"""The screens, from golden logs, at the sizes they are made for, as text."""
 
 import dataclasses
-import json
-import os
 import random
-from pathlib import Path
+import time
 
 import pytest
 
 from cnn_engine import events
-from cnn_engine.commands import CommandReader
 from cnn_engine.events import from_line, to_line
-from cnn_engine.recorder import Recorder
 from cnn_tui.app import Dashboard
-from cnn_tui.screens.confirm import Confirm
+from cnn_tui.options import Options
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
-from golden import golden_lines, golden_run, running_run
+from golden import NOW, add_events, golden_lines, golden_run, rewritten, running_run
+from pilot import assert_looks_like, settle, text_of
 
-SCREENS = Path(__file__).parent / "data" / "screens"
-SIZES = [(120, 36), (80, 24), (40, 12)]
-
-
-def text_of(app):
-    strips = app.screen._compositor.render_strips()
-    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
 
-def assert_looks_like(app, name):
-    path = SCREENS / f"{name}.txt"
-    seen = text_of(app)
-    if os.environ.get("UPDATE_SCREENS"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(seen, encoding="utf-8")
-    assert seen == path.read_text(encoding="utf-8"), f"see tests/data/README.md; now:\n{seen}"
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """The screens say how long ago things were."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
 
 
-def rewritten(run, change):
-    """Pass every event of the run's log through `change`."""
-    lines = [to_line(change(from_line(line))) for line in run.events.read_text().splitlines()]
-    run.events.write_text("\n".join(lines) + "\n")
+def waiting(runs_dir):
+    return running_run(runs_dir, lines=2)
+
+
+def mid_epoch(runs_dir):
+    return running_run(runs_dir, lines=60)
+
+
+def paused(runs_dir):
+    return add_events(
+        mid_epoch(runs_dir), events.CommandApplied(time=NOW - 1, command="pause", by="key")
+    )
+
+
+def completed(runs_dir):
+    return golden_run(runs_dir, "completed")
+
+
+def stopped(runs_dir):
+    return golden_run(runs_dir, "stopped")
+
+
+def failed(runs_dir):
+    return golden_run(runs_dir, "failed")
+
+
+def not_a_number(runs_dir):
+    def change(event):
+        if isinstance(event, events.EpochFinished) and event.epoch % 3 == 0:
+            return dataclasses.replace(event, val_loss=float("nan"), train_loss=float("inf"))
+        if isinstance(event, events.StepsFinished) and event.epoch == 3:
+            return dataclasses.replace(event, loss=float("nan"), loss_max=float("nan"))
+        return event
+
+    return rewritten(completed(runs_dir), change)
+
+
+def many_classes(runs_dir):
+    many = 1000
+
+    def change(event):
+        match event:
+            case events.RunPrepared():
+                names = tuple(f"class {number}" for number in range(many))
+                return dataclasses.replace(event, classes=names)
+            case events.EpochFinished() | events.TestFinished():
+                counts = tuple(number % 11 for number in range(many))
+                wrong = tuple(
+                    (number, (number + 7) % many, 10 - count)
+                    for number, count in enumerate(counts)
+                    if count < 10
+                )
+                return dataclasses.replace(
+                    event, correct=counts, total=(10,) * many, confusion=wrong
+                )
+        return event
+
+    return rewritten(completed(runs_dir), change)
+
+
+STATES = [waiting, mid_epoch, paused, completed, stopped, failed, not_a_number, many_classes]
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
-async def test_an_ended_run(tmp_path, name, size):
-    app = Dashboard(RunScreen(golden_run(tmp_path, name)))
+@pytest.mark.parametrize("state", STATES)
+async def test_a_run(tmp_path, state, size):
+    app = Dashboard(RunScreen(state(tmp_path)))
     async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        assert_looks_like(app, f"{name}-{size[0]}x{size[1]}")
+        await settle(pilot)
+        assert_looks_like(app, f"{state.__name__}-{size[0]}x{size[1]}")
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("name", "lines"), [("mid-epoch", 60), ("validating", 62), ("first", 6)])
-async def test_a_run_in_progress(tmp_path, name, lines, size):
-    app = Dashboard(RunScreen(running_run(tmp_path, lines)))
+async def test_in_ascii(tmp_path, size):
+    app = Dashboard(RunScreen(mid_epoch(tmp_path)), options=Options(ascii=True))
     async with app.run_test(size=size) as pilot:
-        await pilot.pause()
+        await settle(pilot)
+        assert text_of(app).isascii()
+        assert_looks_like(app, f"ascii-{size[0]}x{size[1]}")
+        for key in ("2", "3", "question_mark"):
+            await pilot.press(key)
+            await settle(pilot)
+            assert text_of(app).isascii()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_without_colours_all_is_there_and_nothing_is_coloured(tmp_path, monkeypatch, size):
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = Dashboard(RunScreen(mid_epoch(tmp_path)))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        assert_looks_like(app, f"mid_epoch-{size[0]}x{size[1]}")
+        colors = {
+            color.name
+            for strip in app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style
+            for color in (segment.style.color, segment.style.bgcolor)
+            if color
+        }
+        assert colors <= {"default"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("name", "state", "keys"),
+    [
+        ("classes", many_classes, "2 o"),
+        ("matrix", many_classes, "2 m down right"),
+        ("log", completed, "3"),
+        ("help", mid_epoch, "question_mark"),
+        ("stop", mid_epoch, "s"),
+        ("rate", mid_epoch, "r"),
+        ("cursor", completed, "left left l m"),
+    ],
+)
+async def test_what_keys_lead_to(tmp_path, name, state, keys, size):
+    app = Dashboard(RunScreen(state(tmp_path), trains_here=True))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press(*keys.split())
+        await settle(pilot)
         assert_looks_like(app, f"{name}-{size[0]}x{size[1]}")
 
 
 async def test_stages_are_named_before_there_is_anything_else(tmp_path):
-    app = Dashboard(RunScreen(running_run(tmp_path, lines=2)))
+    run = waiting(tmp_path)
+    app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settle(pilot)
         assert "Loading PyTorch" in text_of(app)
-        with app.screen._run_directory.events.open("a") as log:
+        with run.events.open("a") as log:
             log.write(to_line(events.StageStarted(stage="data")) + "\n")
             what = events.StageProgressed(what="decoding images", done=12_000, total=60_000)
             log.write(to_line(what) + "\n")
-        app.screen._poll()
-        await pilot.pause()
+        app.screen.poll()
+        await settle(pilot)
         text = text_of(app)
         assert "Loading images" in text
         assert "decoding images  12,000/60,000" in text
@@ -80,11 +170,11 @@ async def test_what_is_appended_appears(tmp_path):
     run = running_run(tmp_path, lines=60)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
+        await settle(pilot)
         assert "Done after" not in text_of(app)
         golden_run(tmp_path / "whole", "completed").events.rename(run.events)
-        app.screen._poll()
-        await pilot.pause()
+        app.screen.poll()
+        await settle(pilot)
         assert "Done after" in text_of(app)
         assert "Accuracy by class ─ test" in text_of(app)
 
@@ -105,7 +195,7 @@ async def test_hostile_names_are_text(tmp_path):
     rewritten(run, change)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
+        await settle(pilot)
         text = text_of(app)
     assert "[red]a" in text
     assert "[/nope]" in text
@@ -114,127 +204,29 @@ async def test_hostile_names_are_text(tmp_path):
     assert "[@click=app.exit]n" in text
 
 
-async def test_a_thousand_classes_can_be_scrolled(tmp_path):
-    run = golden_run(tmp_path, "completed")
-    many = 1000
-
-    def change(event):
-        match event:
-            case events.RunPrepared():
-                names = tuple(f"class {number}" for number in range(many))
-                return dataclasses.replace(event, classes=names)
-            case events.EpochFinished() | events.TestFinished():
-                counts = tuple(number % 11 for number in range(many))
-                return dataclasses.replace(event, correct=counts, total=(10,) * many)
-        return event
-
-    rewritten(run, change)
-    app = Dashboard(RunScreen(run))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        grid = app.screen.query_one("ClassGrid")
-        assert "class 0 " in text_of(app)
-        grid.focus()
-        await pilot.press("end")
-        await pilot.wait_for_scheduled_animations()
-        await pilot.pause()
-        assert "class 999" in text_of(app)
-
-
-async def test_losses_that_are_no_numbers_are_shown_as_such(tmp_path):
-    run = golden_run(tmp_path, "completed")
-
-    def change(event):
-        if isinstance(event, events.EpochFinished) and event.epoch % 3 == 0:
-            return dataclasses.replace(event, val_loss=float("nan"), train_loss=float("inf"))
-        return event
-
-    rewritten(run, change)
-    app = Dashboard(RunScreen(run))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        assert "nan" in text_of(app)
-        assert "inf" in text_of(app)
-
-
 async def test_no_size_breaks_it(tmp_path):
     random.seed(0)
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
-        for _ in range(60):
+        for _ in range(200):
             await pilot.resize_terminal(random.randint(1, 220), random.randint(1, 70))
         await pilot.resize_terminal(1, 1)
         await pilot.resize_terminal(120, 36)
-        await pilot.pause()
+        await settle(pilot)
         assert_looks_like(app, "completed-120x36")
 
 
 async def test_an_idle_screen_repaints_nothing(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
+        await settle(pilot)
         painted = []
         for panel in app.screen.query("Panel"):
             panel.refresh = lambda *regions, **_: painted.append(regions)
         for _ in range(3):
-            app.screen._poll()
-            await pilot.pause()
+            app.screen.poll()
+            await settle(pilot)
         assert painted == []
-
-
-# Keys.
-
-
-def asked_of(run):
-    return list(CommandReader(run.commands).poll())
-
-
-async def test_leaving_a_run_that_trains_here_asks_and_can_be_declined(tmp_path):
-    run = running_run(tmp_path, lines=60)
-    app = Dashboard(RunScreen(run, trains_here=True))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("q")
-        assert isinstance(app.screen, Confirm)
-        assert_looks_like(app, "confirm-80x24")
-        await pilot.press("n")
-        assert isinstance(app.screen, RunScreen)
-        assert asked_of(run) == []
-
-
-@pytest.mark.parametrize(
-    ("key", "by"), [("q", "key"), ("s", "key"), ("ctrl+c", "SIGINT"), ("escape", "key")]
-)
-async def test_stopping_is_asked_of_the_engine(tmp_path, key, by):
-    run = running_run(tmp_path, lines=60)
-    app = Dashboard(RunScreen(run, trains_here=True))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(key, "y")
-        assert [command.by for command in asked_of(run)] == [by]
-        assert "stopping" in text_of(app)
-
-
-async def test_a_watched_run_is_left_without_a_question(tmp_path):
-    run = running_run(tmp_path, lines=60)
-    with Recorder(run):
-        app = Dashboard(RunScreen(run))
-        async with app.run_test(size=(80, 24)) as pilot:
-            await pilot.press("q")
-            assert not isinstance(app.screen, Confirm)
-    assert asked_of(run) == []
-    assert app.return_code == 0
-
-
-async def test_a_run_that_nobody_writes_is_interrupted_and_cannot_be_stopped(tmp_path):
-    run = running_run(tmp_path, lines=60)
-    first, *rest = run.events.read_text().splitlines()
-    here = json.dumps(json.loads(first) | {"host": os.uname().nodename})
-    run.events.write_text("\n".join([here, *rest]) + "\n")
-    app = Dashboard(RunScreen(run))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        assert "◌ interrupted" in text_of(app)
-        await pilot.press("s")
-        assert not isinstance(app.screen, Confirm)
 
 
 # The list of runs.
@@ -245,26 +237,26 @@ async def test_runs_are_listed_and_opened(tmp_path):
     golden_run(tmp_path, "failed", "1124-0500-teal")
     app = Dashboard(RunsScreen(tmp_path))
     async with app.run_test(size=(120, 20)) as pilot:
-        await pilot.pause()
+        await settle(pilot)
         text = text_of(app)
         assert text.index("1124-0500-teal") < text.index("1124-0412-amber")
         assert "✗ failed" in text
         await pilot.press("down", "enter")
-        await pilot.pause()
+        await settle(pilot)
         assert isinstance(app.screen, RunScreen)
         assert "baseline" in text_of(app)
         await pilot.press("escape")
         assert isinstance(app.screen, RunsScreen)
         golden_run(tmp_path, "stopped", "1124-0600-jade")
         app.screen._refresh_table()
-        await pilot.pause()
+        await settle(pilot)
         assert "1124-0600-jade" in text_of(app)
 
 
 async def test_without_runs_it_says_how_to_start_one(tmp_path):
     app = Dashboard(RunsScreen(tmp_path / "runs"))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settle(pilot)
         assert "cnn-tui run" in text_of(app)
 
 

@@ -1,10 +1,12 @@
 """The dashboard in a real terminal, with the real engine under it."""
 
+import random
 import re
 import signal
 import subprocess
 import sys
 import termios
+import time
 
 import pytest
 
@@ -137,6 +139,66 @@ def test_home_lists_the_runs_and_opens_one(tmp_path):
         terminal.wait_for("Accuracy by class ─ test")
         terminal.press("\x1b")
         terminal.wait_for("runs in")
+        terminal.press("q")
+        assert terminal.wait() == 0
+
+
+def test_nothing_is_written_while_nothing_changes(tmp_path):
+    golden_run(tmp_path / "runs", "completed")
+    with Terminal("watch", cwd=tmp_path) as terminal:
+        terminal.wait_for("Accuracy by class ─ test")
+        terminal.read(3)
+        assert terminal.read(4) == b""
+        terminal.press("q")
+        assert terminal.wait() == 0
+
+
+def test_training_writes_little(tmp_path):
+    """Of a screen of 4,320 cells, a second's worth of training changes few."""
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        terminal.read(4)
+        assert 0 < len(terminal.read(6)) < 6 * 5000  # a hundred epochs pass in that time
+        terminal.kill(signal.SIGTERM)
+        assert terminal.wait() == 143
+
+
+def epoch_shown(text):
+    found = re.search(r"Epoch +(\d+)/", text)
+    return int(found[1]) if found else 0
+
+
+def test_a_terminal_that_is_not_read_is_right_again_afterwards(tmp_path):
+    run = RunForTests(tmp_path / "runs", "train.epochs=100000")
+    run.engine.start()
+    try:
+        with Terminal("watch", cwd=tmp_path, size=(80, 24)) as terminal:
+            terminal.wait_for("● training")
+            before = run.live_state.epoch
+            time.sleep(8)
+            reached = run.live_state.epoch
+            assert reached > before
+            terminal.wait_for(lambda text: epoch_shown(text) >= reached)
+            terminal.press("3")
+            terminal.wait_for("finished: train")
+            terminal.press("q")
+            assert terminal.wait() == 0
+    finally:
+        run.ask("stop")
+        run.engine.join()
+
+
+def test_random_resizes_leave_the_right_layout(tmp_path):
+    golden_run(tmp_path / "runs", "completed")
+    whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
+    random.seed(1)
+    with Terminal("watch", cwd=tmp_path) as terminal:
+        terminal.wait_for(lambda text: text == whole)
+        for _ in range(200):
+            terminal.resize(random.randint(1, 220), random.randint(1, 70))
+            terminal.read(0.02)
+        terminal.resize(120, 36)
+        terminal.wait_for(lambda text: text == whole)
         terminal.press("q")
         assert terminal.wait() == 0
 

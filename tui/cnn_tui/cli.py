@@ -15,6 +15,7 @@ from cnn_engine.runs import RunDirectory
 from cnn_tui.bench_command import bench
 from cnn_tui.data_commands import data
 from cnn_tui.format import safe_text
+from cnn_tui.options import Ascii, Bell, NoMouse, Options, Theme, ThemeName
 
 cli = typer.Typer(
     help="Train a convolutional network on images and watch it learn, in a terminal.",
@@ -56,12 +57,19 @@ def _print_version(asked: bool) -> None:
 @cli.callback(invoke_without_command=True)
 def home(
     context: typer.Context,
+    theme: Theme = ThemeName.DARK,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+    bell: Bell = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Without a command: browse the runs."""
     if context.invoked_subcommand is not None:
+        # Given before a command, they are that command's defaults.
+        given = {"theme": theme, "ascii_only": ascii_only, "no_mouse": no_mouse, "bell": bell}
+        context.default_map = {"run": given, "watch": given}
         return
     directory = runs.default_runs_dir()
     if not _has_terminal():
@@ -69,7 +77,7 @@ def home(
         return
     from cnn_tui.app import show_runs
 
-    show_runs(directory)
+    show_runs(directory, Options(theme, ascii_only, not no_mouse, bell))
 
 
 @cli.command()
@@ -100,6 +108,10 @@ def run(  # noqa: PLR0913 - one parameter per option
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one event per line as JSON; implies --no-ui.")
     ] = False,
+    theme: Theme = ThemeName.DARK,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+    bell: Bell = False,
 ) -> None:
     """Train, and watch: the dashboard, or lines with --no-ui or without a terminal."""
     from cnn_engine.launch import Engine, Request
@@ -123,12 +135,19 @@ def run(  # noqa: PLR0913 - one parameter per option
         sys.exit(run_headless(engine, directory, as_json))
     from cnn_tui.app import run_dashboard
 
-    sys.exit(run_dashboard(engine, directory))
+    look = Options(theme, ascii_only, not no_mouse, bell)
+    sys.exit(run_dashboard(engine, directory, look))
 
 
 @cli.command()
-def watch(
-    reference: RunReference = "latest", runs_dir: RunsDir = None, no_ui: NoUi = False
+def watch(  # noqa: PLR0913 - one parameter per option
+    reference: RunReference = "latest",
+    runs_dir: RunsDir = None,
+    no_ui: NoUi = False,
+    theme: Theme = ThemeName.DARK,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+    bell: Bell = False,
 ) -> None:
     """Open a live or finished run of any process; the latest when RUN is omitted."""
     directory = _find(reference, runs_dir)
@@ -139,7 +158,7 @@ def watch(
         return
     from cnn_tui.app import watch_run
 
-    watch_run(directory)
+    watch_run(directory, Options(theme, ascii_only, not no_mouse, bell))
 
 
 @cli.command("runs")

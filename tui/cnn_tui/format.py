@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
+from cnn_engine.events import CommandApplied
+
 SPARKS = "▁▂▃▄▅▆▇█"
 
 STAGES = {
@@ -41,9 +43,37 @@ def figure(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def ratio(part: int, whole: int) -> float:
+def ratio(part: float, whole: float) -> float:
     """`part / whole`, and 0 for none of nothing."""
     return part / whole if whole else 0.0
+
+
+def bytes_text(count: float) -> str:
+    """`1.2 GB`, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} TB"
+
+
+COMMANDS = {
+    "pause": "paused",
+    "unpause": "going on",
+    "stop": "stopping",
+    "stop-epoch": "stopping after this epoch",
+    "checkpoint": "checkpoint",
+    "lr": "learning rate",
+    "epochs": "epochs",
+}
+"""What it is called when a command was carried out."""
+
+
+def command_text(command: CommandApplied) -> str:
+    """`learning rate 0.0003 (key)`."""
+    value = "" if command.value is None else f" {command.value:g}"
+    what = COMMANDS.get(command.command, safe_text(command.command))
+    return f"{what}{value} ({safe_text(command.by, 20)})"
 
 
 def clock(time: float) -> str:

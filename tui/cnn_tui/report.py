@@ -11,7 +11,6 @@ from rich.text import Text
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
-from cnn_tui.charts import ChartColors, loss_chart
 from cnn_tui.format import bar, date, duration, figure, percent, ratio, safe_text
 
 CHART_HEIGHT = 14
@@ -50,6 +49,8 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
 
 def show_run(run: RunDirectory) -> None:
     """Print the whole summary: figures, curve, per-class grid, path, next commands."""
+    from cnn_tui.charts import ChartColors, loss_chart  # noqa: PLC0415 - no list needs plotext
+
     console = Console(highlight=False)
     state, _ = read_state(run)
     summary = read_summary(run)

@@ -1,6 +1,7 @@
 """Keeping the terminal for the dashboard alone while it is shown."""
 
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,3 +36,11 @@ def screen_to_ourselves(console: Path) -> Iterator[None]:
             for descriptor, copy in enumerate(saved, start=1):
                 os.dup2(copy, descriptor)
                 os.close(copy)
+
+
+def takes_output() -> bool:
+    """Whether the terminal would take more now; not if it is stopped, stalled or far behind."""
+    if sys.__stderr__ is None:
+        return False
+    _, writable, _ = select.select([], [sys.__stderr__.fileno()], [], 0)
+    return bool(writable)

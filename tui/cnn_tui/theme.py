@@ -1,5 +1,7 @@
 """Colours: calm, one accent for what is being learned, one for what is being checked."""
 
+from dataclasses import replace
+
 from textual.theme import Theme
 
 DARK = Theme(
@@ -17,6 +19,7 @@ DARK = Theme(
     error="#e5706b",
     variables={
         "muted": "#8a94a6",
+        "band": "#2f4a63",
         "button-focus-text-style": "bold",
         "faint": "#3a4556",
         "scrollbar": "#3a4556",
@@ -42,6 +45,7 @@ LIGHT = Theme(
     error="#b3312c",
     variables={
         "muted": "#5b6675",
+        "band": "#b7cfe4",
         "button-focus-text-style": "bold",
         "faint": "#b9c1cc",
         "scrollbar": "#b9c1cc",
@@ -52,3 +56,17 @@ LIGHT = Theme(
         "footer-description-foreground": "#5b6675",
     },
 )
+COLOR_BLIND = replace(
+    DARK,
+    name="cnn-tui-color-blind",
+    # The palette of Okabe and Ito, whose colours everyone tells apart.
+    primary="#56b4e9",
+    secondary="#e69f00",
+    accent="#56b4e9",
+    success="#009e73",
+    warning="#f0e442",
+    error="#d55e00",
+    variables=DARK.variables | {"footer-key-foreground": "#56b4e9"},
+)
+THEMES = {"dark": DARK, "light": LIGHT, "color-blind": COLOR_BLIND}
+"""By what a user calls them."""

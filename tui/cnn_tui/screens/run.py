@@ -1,164 +1,194 @@
 """One run, live or finished: everything on it is made from its log."""
 
-import itertools
+import gc
+import time
+from typing import cast
 
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import ContentSwitcher
 
-from cnn_engine.commands import Command, send
-from cnn_engine.runlog import LogReader
+from cnn_engine.alarms import Kind, alarms
+from cnn_engine.events import RunPrepared
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
-from cnn_tui.screens.confirm import Confirm
+from cnn_tui.following import Follower
+from cnn_tui.keys import Key, Place, bindings_of
+from cnn_tui.log_lines import line_of, output_line
+from cnn_tui.screens.controls import Controls
+from cnn_tui.screens.help import Help
+from cnn_tui.views.classes import ClassesView
+from cnn_tui.views.live import LiveView
+from cnn_tui.views.log import LogView
+from cnn_tui.views.view import View
 from cnn_tui.widgets.alert import Alert
-from cnn_tui.widgets.class_grid import ClassGrid
-from cnn_tui.widgets.epoch_table import EpochTable
-from cnn_tui.widgets.event_list import EventList
-from cnn_tui.widgets.loss_chart import LossChart
-from cnn_tui.widgets.panel import Panel
+from cnn_tui.widgets.key_bar import KeyBar
 from cnn_tui.widgets.run_header import RunHeader
 from cnn_tui.widgets.run_progress import RunProgress
-from cnn_tui.widgets.sparklines import Sparklines
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
+SOON_SECONDS = (0.15, 0.4)
+"""When to look for the answer to what was asked of the engine."""
 
-EVENTS_AT_ONCE = 5_000
-"""Applied between two looks at the keyboard, so that a long log opens without freezing."""
+PIECE_SECONDS = 0.001
+"""Left between two pieces of a long log to whatever else there is to do: the first paint."""
+
+MESSAGE_SECONDS = 5.0
 
 
 class RunScreen(Screen[None]):
-    """Follows a run's log and shows what it says."""
+    """Follows a run's log, and shows what it says in one of several views."""
 
-    BINDINGS = [
-        Binding("s", "stop", "Stop"),
-        Binding("q", "leave", "Quit"),
-        Binding("escape", "leave", "Back", show=False),
-        Binding("ctrl+c", "interrupt", "Interrupt", show=False, priority=True),
-    ]
+    BINDINGS = bindings_of("run")
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (70, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-short"), (30, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [
+        (0, "-tiny"),
+        (52, "-slim"),
+        (70, "-narrow"),
+        (100, ""),
+        (170, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-tall")]
 
-    def __init__(self, run: RunDirectory, *, trains_here: bool = False) -> None:
+    def __init__(self, run: RunDirectory, *, trains_here: bool = False, bell: bool = False) -> None:
         """Show a run.
 
         Args:
             run: Where its log is.
             trains_here: Whether this very process trains it, so that leaving would end it.
+            bell: Whether to ring at an alarm.
         """
         super().__init__()
-        self.state = RunState()
-        self._run_directory = run
+        self._follower = Follower(run, trains_here=trains_here)
         self._trains_here = trains_here
-        self._reader = LogReader(run.events)
-        self._events = self._reader.poll()
-        self._stop_asked = False
-        self._was_over = False
-        self._leave_when_ended = False
+        self._bell = bell
+        self._rung: set[Kind] = set()
+        self.controls = Controls(self, self._follower, trains_here=trains_here)
+
+    @property
+    def state(self) -> RunState:
+        """The run as far as its log has been read."""
+        return self._follower.state
+
+    @property
+    def place(self) -> Place:
+        """Name of the view that is shown."""
+        return cast("Place", self.query_one(ContentSwitcher).current)
+
+    @property
+    def view(self) -> View:
+        """The view that is shown."""
+        return self.query_one(f"#{self.place}", View)
 
     def compose(self) -> ComposeResult:
-        """Facts on top; curve and classes on the left, epochs and events on the right."""
+        """Facts on top, one of the views, the keys."""
         yield RunHeader()
         yield RunProgress()
         yield Alert()
-        with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield LossChart()
-                yield Sparklines()
-                yield ClassGrid()
-            with Vertical(id="right"):
-                yield EpochTable()
-                yield EventList()
-        yield Footer(show_command_palette=False)
+        with ContentSwitcher(initial="live", id="body"):
+            yield LiveView(id="live")
+            yield ClassesView(id="classes")
+            yield LogView(id="log")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Start to follow."""
-        self._poll()
-        self.set_interval(POLL_SECONDS, self._poll)
+        self.view.focus()
+        self.call_after_refresh(self.poll)
+        self.set_interval(POLL_SECONDS, self.poll)
 
-    def _poll(self) -> None:
-        """Take in what is new in the log, and show it."""
-        batch = list(itertools.islice(self._events, EVENTS_AT_ONCE))
-        for event in batch:
-            self.state.apply(event)
-        if len(batch) == EVENTS_AT_ONCE:
-            self.call_later(self._poll)
-            return
-        self._events = self._reader.poll()
-        self._show()
-        if self.state.ended and self._leave_when_ended:
-            self._leave()
+    def poll(self) -> None:
+        """Take in what is new, and show it; while the terminal takes nothing, only take in."""
+        events, output = self._follower.take()
+        lines = [line for event in events if (line := line_of(event))]
+        self.query_one(LogView).add([*lines, *map(output_line, output)])
+        if self._trains_here and any(isinstance(event, RunPrepared) for event in events):
+            gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time
+        if self._follower.has_more:
+            self.set_timer(PIECE_SECONDS, self.poll)
+        elif self.app.takes_output:  # type: ignore[attr-defined]
+            self._show()
+        if self.state.ended and self.controls.leave_when_ended:
+            self.go()
 
     def _show(self) -> None:
-        header = self.query_one(RunHeader)
-        header.overridden_status = self._status_beside_the_log()
-        if self._is_over != self._was_over:
-            self._was_over = self._is_over
-            self.refresh_bindings()
-        for panel in self.query(Panel):
+        live = self._follower.is_live
+        header, alert = self.query_one(RunHeader), self.query_one(Alert)
+        bar = self.query_one(KeyBar)
+        header.asked, header.is_dead = self.controls.unanswered, not live and not self.state.ended
+        alert.alarms = alarms(self.state, time.time(), live)
+        self._ring({alarm.kind for alarm in alert.alarms})
+        bar.can_control = live
+        for panel in (header, self.query_one(RunProgress), alert, bar):
             panel.show(self.state)
+        self.view.show(self.state)
 
-    def _status_beside_the_log(self) -> str:
-        started = self.state.started
-        if self._trains_here or started is None or self.state.ended:
-            return "stopping" if self._stop_asked else ""
-        if not self._run_directory.is_live(started.host):
-            return "interrupted"
-        return "stopping" if self._stop_asked else ""
+    def _ring(self, kinds: set[Kind]) -> None:
+        if self._bell and kinds - self._rung:
+            self.app.bell()
+        self._rung = kinds
 
-    @property
-    def _is_over(self) -> bool:
-        return self.state.ended or self._status_beside_the_log() == "interrupted"
+    # Views.
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Offer to stop only what runs."""
-        return not (action == "stop" and self._is_over)
+    def action_view(self, name: str) -> None:
+        """Show another view."""
+        self.query_one(ContentSwitcher).current = name
+        self.query_one(KeyBar).place = self.place
+        self.view.focus()
+        self._show()
 
-    def action_stop(self) -> None:
-        """Ask whether to stop, and stay."""
-        self._ask_to_stop(by="key", leave=False)
+    def action_help(self) -> None:
+        """Show what the keys do."""
+        self.app.push_screen(Help("run", self.place, "panel"))
+
+    def action_bell(self) -> None:
+        """Ring from now on, or no longer."""
+        self._bell = not self._bell
+        self.say("Rings at an alarm" if self._bell else "Silent at an alarm")
+
+    def say(self, message: str) -> None:
+        """Show a message for a while where the keys are."""
+        bar = self.query_one(KeyBar)
+        bar.say(message)
+        self.set_timer(MESSAGE_SECONDS, lambda: bar.say(""))
+
+    @on(KeyBar.Clicked)
+    async def _clicked(self, event: KeyBar.Clicked) -> None:
+        await self.press(event.key)
+
+    async def press(self, key: Key) -> None:
+        """Do what a key does."""
+        place = self if key.place == "run" else self.view
+        await self.app.run_action(key.action, default_namespace=place)
+
+    # What is asked of the engine.
+
+    def action_ask(self, what: str) -> None:
+        """Ask for something: a method of `Controls`."""
+        getattr(self.controls, what)()
 
     def action_leave(self) -> None:
         """Leave; where that would end the run, ask first."""
-        if self._trains_here and not self._is_over:
-            self._ask_to_stop(by="key", leave=True)
-        else:
-            self._leave()
+        self.controls.leave()
 
     def action_interrupt(self) -> None:
         """As `leave`, but the process will say that it was interrupted."""
-        if self._trains_here and not self._is_over:
-            self._ask_to_stop(by="SIGINT", leave=True)
-        else:
-            self._leave()
+        self.controls.leave(by="SIGINT")
 
-    def _ask_to_stop(self, by: str, leave: bool) -> None:
-        if self._is_over or isinstance(self.app.screen, Confirm):
-            return
+    def action_back(self) -> None:
+        """Leave what was entered in the view, or else the screen."""
+        if not self.view.back():
+            self.controls.leave()
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.stop(by, leave)
-
-        question = Confirm(
-            "Stop training and leave?" if leave else "Stop training?",
-            "The model is saved after the batch in hand. The test is skipped.",
-            yes="Stop",
-            no="Keep training",
-        )
-        self.app.push_screen(question, answered)
-
-    def stop(self, by: str, leave: bool) -> None:
-        """Ask the engine to stop, wherever it runs."""
-        send(self._run_directory.commands, Command(name="stop", by=by))
-        self._stop_asked = True
-        self._leave_when_ended = leave
+    def asked(self) -> None:
+        """Show what was asked for, and look soon for the answer."""
         self._show()
+        for seconds in SOON_SECONDS:
+            self.set_timer(seconds, self.poll)
 
-    def _leave(self) -> None:
+    def go(self) -> None:
+        """Leave without a question."""
         if len(self.app.screen_stack) > 2:
             self.app.pop_screen()
         else:

@@ -5,34 +5,29 @@ from pathlib import Path
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.coordinate import Coordinate
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from cnn_engine import runs
 from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_summary
 from cnn_tui.format import safe_text
+from cnn_tui.keys import bindings_of
 from cnn_tui.report import RUN_COLUMNS, run_cells
+from cnn_tui.screens.help import Help
 from cnn_tui.screens.run import RunScreen
+from cnn_tui.widgets.key_bar import KeyBar
 from cnn_tui.widgets.run_header import BADGES
 
 REFRESH_SECONDS = 2.0
 
 
-class RunTable(DataTable[Text]):
-    """The table, with its one key in the footer."""
-
-    BINDINGS = [Binding("enter", "select_cursor", "Open")]
-
-
 class RunsScreen(Screen[None]):
     """A table of runs, newest first; Enter opens one."""
 
-    BINDINGS = [
-        Binding("q,escape", "app.quit", "Quit"),
-    ]
+    BINDINGS = bindings_of("runs")
 
     DEFAULT_CSS = """
     RunsScreen {
@@ -68,20 +63,21 @@ class RunsScreen(Screen[None]):
             ("cnn-tui", "bold"), f"  runs in {safe_text(str(self._runs_dir), 500)}"
         )
         yield Static(title, id="title")
-        yield RunTable(cursor_type="row")
+        yield DataTable[Text](cursor_type="row")
         yield Static("No runs yet. Leave with q, then start one:\n\n  cnn-tui run", id="empty")
-        yield Footer(show_command_palette=False)
+        yield KeyBar("runs")
 
     def on_mount(self) -> None:
         """Fill the table, and keep it fresh."""
-        self.query_one(RunTable).add_columns(
+        self.query_one(DataTable).add_columns(
             *(Text(heading, justify=justify) for heading, justify in RUN_COLUMNS.items())
         )
+        self.query_one(KeyBar).show(RunState())
         self._refresh_table()
         self.set_interval(REFRESH_SECONDS, self._refresh_table)
 
     def _refresh_table(self) -> None:
-        table = self.query_one(RunTable)
+        table = self.query_one(DataTable)
         summaries = [read_summary(run) for run in runs.all_runs(self._runs_dir)]
         self.set_class(not summaries, "-empty")
         shown = [key.value for key in table.rows]
@@ -94,6 +90,18 @@ class RunsScreen(Screen[None]):
             for column, cell in enumerate(_cells(summary)):
                 if table.get_cell_at(Coordinate(row, column)) != cell:
                     table.update_cell_at(Coordinate(row, column), cell)
+
+    def action_open(self) -> None:
+        """Open the run under the cursor."""
+        self.query_one(DataTable).action_select_cursor()
+
+    def action_help(self) -> None:
+        """Show what the keys do."""
+        self.app.push_screen(Help("runs"))
+
+    @on(KeyBar.Clicked)
+    async def _clicked(self, event: KeyBar.Clicked) -> None:
+        await self.run_action(event.key.action)
 
     @on(DataTable.RowSelected)
     def _row_selected(self, event: DataTable.RowSelected) -> None:

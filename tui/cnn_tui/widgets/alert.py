@@ -1,16 +1,19 @@
-"""What went wrong, where nobody can overlook it."""
+"""What went wrong or is about to, why, and what to do, where nobody can overlook it."""
 
 from textwrap import wrap
 
 from textual.content import Content
 
+from cnn_engine.alarms import Alarm
 from cnn_engine.state import RunState
 from cnn_tui.format import safe_text
 from cnn_tui.widgets.panel import Panel
 
+MOST_LINES = 4
+
 
 class Alert(Panel):
-    """The error that ended the run, or else the last notice; hidden when there is neither."""
+    """The error that ended the run, or else its alarms, or the last notice; hidden without any."""
 
     DEFAULT_CSS = """
     Alert {
@@ -31,18 +34,30 @@ class Alert(Panel):
     }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.alarms: list[Alarm] = []
+        """What is amiss now, the worst first."""
+
     def show(self, state: RunState) -> None:
         """Appear if there is something to say."""
-        self.set_class(bool(_text(state)), "-shown")
-        self.set_class(state.status == "failed", "-failed")
+        grave = any(alarm.severity == "error" for alarm in self.alarms)
+        self.set_class(bool(_texts(state, self.alarms)), "-shown")
+        self.set_class(state.status == "failed" or grave, "-failed")
         super().show(state)
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
-        """The text, wrapped."""
-        return [Content(line) for line in wrap(_text(state), width)]
+        """The texts, wrapped; of each the first words stand out."""
+        lines = []
+        for head, text in _texts(state, self.alarms):
+            first, *rest = wrap(f"{head}  {text}" if head else text, width) or [""]
+            lines += [Content(first).stylize("bold", 0, len(head)), *map(Content, rest)]
+        return lines[:MOST_LINES]
 
 
-def _text(state: RunState) -> str:
+def _texts(state: RunState, alarms: list[Alarm]) -> list[tuple[str, str]]:
     if state.finished and state.finished.error:
-        return safe_text(state.finished.error, 1000)
-    return safe_text(state.notices[-1].text, 1000) if state.notices else ""
+        return [("", safe_text(state.finished.error, 1000))]
+    if alarms:
+        return [(safe_text(alarm.text, 300), safe_text(alarm.advice, 300)) for alarm in alarms]
+    return [("", safe_text(state.notices[-1].text, 1000))] if state.notices else []

@@ -1,10 +1,12 @@
 """Accuracy of each class."""
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from cnn_engine.state import RunState
 from cnn_tui.format import percent, ratio, safe_text
-from cnn_tui.widgets.panel import Panel, colored_bar
+from cnn_tui.widgets.panel import Panel, Rows, colored_bar
 
 LONGEST_NAME = 12
 LEAST_BAR, LONGEST_BAR = 4, 10
@@ -15,7 +17,11 @@ GAP = "  "
 class ClassGrid(Panel, can_focus=True):
     """A bar and a figure for each class: of the last validation, at the end of the test."""
 
-    def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
+    def sees(self, state: RunState) -> object:
+        """Validations so far, and the test."""
+        return len(state.epochs), state.test is None, state.prepared is None
+
+    def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """As many columns as fit, filled row by row."""
         title, correct, total = _counts(state)
         if title != self.border_title:  # setting it repaints, even to what it is
@@ -25,37 +31,35 @@ class ClassGrid(Panel, can_focus=True):
         names = [safe_text(name, LONGEST_NAME) for name in state.prepared.classes]
         name_width = max(map(len, names))
         before = state.epochs[-2].correct if len(state.epochs) > 1 and not state.test else correct
-        change_width = 4 if width >= LEAST_WIDTH_WITH_CHANGE else 0
+        is_wide = width >= LEAST_WIDTH_WITH_CHANGE
+        change_width, least_bar = (4, LEAST_BAR) if is_wide else (0, 0)
         fixed = name_width + len(" 100% ") + change_width
-        columns = max(1, (width + len(GAP)) // (fixed + LEAST_BAR + len(GAP)))
-        bar_width = min(LONGEST_BAR, (width + len(GAP)) // columns - len(GAP) - fixed)
-        cells = [
-            _cell(f"{name:<{name_width}}", bar_width, ratio(right, all_))
-            + _change(ratio(right, all_) - ratio(was_right, all_), change_width)
-            for name, right, was_right, all_ in zip(names, correct, before, total, strict=True)
-        ]
-        return [
-            Content(GAP).join(cells[first : first + columns])
-            for first in range(0, len(cells), columns)
-        ]
+        columns = max(1, (width + len(GAP)) // (fixed + least_bar + len(GAP)))
+        bar_width = max(0, min(LONGEST_BAR, (width + len(GAP)) // columns - len(GAP) - fixed))
+
+        def cell(index: int) -> Content:
+            share = ratio(correct[index], total[index])
+            change = share - ratio(before[index], total[index])
+            name = f"{names[index]:<{name_width}} {percent(share, 0):>4} "
+            return name + colored_bar(share, bar_width) + change_text(change, change_width)
+
+        def line(y: int) -> Content:
+            shown = range(y * columns, min((y + 1) * columns, len(names)))
+            return Content(GAP).join(map(cell, shown))
+
+        return Rows(-(-len(names) // columns), line)
 
 
 def _counts(state: RunState) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     if state.test:
-        title = f"Accuracy by class ─ test {percent(state.test.accuracy, 2)}"
-        return title, state.test.correct, state.test.total
+        return "Accuracy by class ─ test", state.test.correct, state.test.total
     if state.epochs:
         last = state.epochs[-1]
-        title = f"Accuracy by class ─ val {percent(last.val_accuracy)}"
-        return title, last.correct, last.total
-    return "Accuracy by class", (), ()
+        return "Accuracy by class ─ validation", last.correct, last.total
+    return "Accuracy by class ─ validation", (), ()
 
 
-def _cell(name: str, bar_width: int, share: float) -> Content:
-    return Content.assemble(f"{name} {percent(share, 0):>4} ", colored_bar(share, bar_width))
-
-
-def _change(share: float, width: int) -> Content:
+def change_text(share: float, width: int) -> Content:
     """Change against the epoch before in percentage points, where it is one."""
     points = round(100 * share)
     return Content.styled((f"{points:+d}" if points else "").rjust(width)[:width], "$muted")

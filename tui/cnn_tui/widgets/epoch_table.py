@@ -1,13 +1,15 @@
 """The epochs so far, the newest first."""
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from cnn_engine.events import EpochFinished
 from cnn_engine.state import RunState
 from cnn_tui.format import figure, percent
-from cnn_tui.widgets.panel import Panel
+from cnn_tui.widgets.panel import Panel, Rows
 
-HEADING = f"{'#':>3} {'time':>6} {'train':>7} {'val':>7}    {'acc':>5}"
+HEADING = f"{'#':>3} {'time':>7} {'train':>7} {'val':>7}   {'acc':>6}"
 
 
 class EpochTable(Panel, can_focus=True):
@@ -17,20 +19,27 @@ class EpochTable(Panel, can_focus=True):
         """Name the panel."""
         self.border_title = "Epochs"
 
-    def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
+    def sees(self, state: RunState) -> object:
+        """Finished epochs, and which of them were the best."""
+        return len(state.epochs), len(state.checkpoints)
+
+    def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """A heading, then a line an epoch."""
-        best, latest_best = state.best_epochs, state.best
-        rows = [
-            _row(epoch, epoch.epoch in best, epoch is latest_best)
-            for epoch in reversed(state.epochs)
-        ]
-        return [Content.styled(HEADING, "$muted"), *rows]
+        epochs, best, latest_best = state.epochs, state.best_epochs, state.best
+
+        def line(y: int) -> Content:
+            if y == 0:
+                return Content.styled(HEADING, "$muted")
+            epoch = epochs[len(epochs) - y]
+            return _row(epoch, epoch.epoch in best, epoch is latest_best)
+
+        return Rows(1 + len(epochs), line)
 
 
 def _row(epoch: EpochFinished, was_best: bool, is_best: bool) -> Content:
     seconds = epoch.train_seconds + epoch.val_seconds
     return Content.assemble(
-        (f"{epoch.epoch:>3} {seconds:>5.1f}s ", "$muted"),
+        (f"{epoch.epoch:>3} {seconds:>6.1f}s ", "$muted"),
         f"{figure(epoch.train_loss):>7}",
         (f" {figure(epoch.val_loss):>7}", "bold" if is_best else ""),
         (" ★" if was_best else "  ", "$secondary"),

@@ -1,33 +1,120 @@
 """Train and validation loss over the epochs."""
 
-from rich.text import Text
-from textual.color import Color
+from dataclasses import replace
+from itertools import groupby
+
 from textual.content import Content
 
 from cnn_engine.state import RunState
-from cnn_tui.charts import ChartColors, loss_chart
+from cnn_tui.curves import Columns, Window, epochs_across
+from cnn_tui.plot import (
+    LEAST_HEIGHT,
+    LEAST_WIDTH,
+    MARGIN,
+    SMOOTHINGS,
+    ZOOMS,
+    Cells,
+    ChartView,
+    draw_plot,
+    window_of,
+)
 from cnn_tui.widgets.panel import Panel
 
 
 class LossChart(Panel):
-    """Both curves in one chart; before there are any, what is being waited for."""
+    """Both curves in one chart, which keeps every spike; a cursor reads their values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view = ChartView()
+        """How it is looked at."""
+        self._columns: Columns | None = None
+        self._smoothing = 0
 
     def on_mount(self) -> None:
-        """Name the curves."""
+        """Name the panel."""
         self.border_title = "Loss by epoch"
-        self.border_subtitle = "[$primary]━[/] train  [$secondary]━[/] validation"
+
+    def sees(self, state: RunState) -> object:
+        """Points, epochs and marks."""
+        counts = (len(state.curve), len(state.epochs), len(state.markers), state.epochs_asked)
+        return (*counts, state.ended, state.steps_per_epoch)
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:
-        """The chart's lines."""
-        chart = loss_chart(state, width, height, self._colors())
-        if not chart:
-            text = "" if state.ended else "the curve starts with the first steps"
-            return [Content("")] * (height // 2) + [Content.styled(text.center(width), "$faint")]
-        return [Content.from_rich_text(line) for line in Text.from_ansi(chart).split("\n")]
+        """The chart's lines; before there are any, what is being waited for."""
+        if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+            return []
+        lines = None
+        if state.curve and state.steps_per_epoch:
+            columns = self._gathered(state, 2 * (width - MARGIN))
+            lines = draw_plot(state, columns, self.view, width, height)
+        if lines is None:
+            return _waiting(state, width, height)
+        return [_content(line) for line in lines]
 
-    def _colors(self) -> ChartColors:
-        variables = self.app.theme_variables
-        train, val, axis = (
-            Color.parse(variables[name]).rgb for name in ("primary", "secondary", "muted")
-        )
-        return ChartColors(train=train, val=val, axis=axis)
+    def _gathered(self, state: RunState, count: int) -> Columns:
+        """The curve's columns: those drawn last and what is new, where the window is the same."""
+        window = self._window(state, count)
+        kept = self._columns
+        if kept is None or kept.window != window or self._smoothing != self.view.smoothing:
+            self._smoothing = self.view.smoothing
+            kept = self._columns = Columns(window, SMOOTHINGS[self._smoothing][1])
+        kept.take(state.curve)
+        return kept
+
+    def _window(self, state: RunState, count: int) -> Window:
+        newest, steps = state.curve[-1].step, state.steps_per_epoch
+        whole = epochs_across(newest / steps, state.epochs_asked) * steps
+        return window_of(self.view, newest, max(whole, newest), count)
+
+    def zoom(self, by: int) -> None:
+        """Halve the stretch that is shown, or double it."""
+        self._look(zoom=min(max(self.view.zoom + by, 0), ZOOMS))
+
+    def show_all(self) -> None:
+        """Show the whole run."""
+        self._look(zoom=0)
+
+    def follow(self) -> None:
+        """Put the cursor away, and show the newest."""
+        self._look(cursor=None)
+
+    def move(self, cells: float) -> None:
+        """Move the cursor along the curve; the first time it starts from the newest step."""
+        if self._columns is None or self._state is None:
+            return
+        window, newest = self._columns.window, self._state.curve[-1].step
+        start = newest if self.view.cursor is None else self.view.cursor
+        step = start + cells * 2 * (window.last - window.first) / window.columns
+        self._look(cursor=min(max(step, 0.0), float(newest)))
+
+    def move_epochs(self, epochs: int) -> None:
+        """Move the cursor by whole epochs."""
+        if self._columns is not None and self._state is not None:
+            window = self._columns.window
+            cell = 2 * (window.last - window.first) / window.columns
+            self.move(epochs * self._state.steps_per_epoch / cell)
+
+    def toggle_log(self) -> None:
+        """Change between a linear and a logarithmic scale."""
+        self._look(log=not self.view.log)
+
+    def smooth(self) -> None:
+        """Smooth the training curve more, or at last not at all."""
+        self._look(smoothing=(self.view.smoothing + 1) % len(SMOOTHINGS))
+
+    def _look(self, **changes: float | None) -> None:
+        self.view = replace(self.view, **changes)  # type: ignore[arg-type]
+        self.redraw()
+
+
+def _waiting(state: RunState, width: int, height: int) -> list[Content]:
+    text = "" if state.ended else "the curve starts with the first steps"
+    above = [Content("")] * ((height - 1) // 2)
+    below = [Content("")] * (height - 1 - len(above))
+    return [*above, Content.styled(text.center(width), "$muted"), *below]
+
+
+def _content(line: Cells) -> Content:
+    runs = groupby(line, key=lambda cell: cell[1])
+    return Content.assemble(*(("".join(char for char, _ in run), style) for style, run in runs))

@@ -1,23 +1,46 @@
-"""What all parts of the run screen have in common."""
+"""What all parts of a screen have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import overload
 
+from rich.segment import Segment
 from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.visual import Visual
+from textual.style import Style
 
 from cnn_engine.state import RunState
 from cnn_tui.format import bar
+from cnn_tui.keys import bindings_of
 
 
-class Panel(ScrollView, can_focus=False):
+class Rows(Sequence[Content]):
+    """Lines that are made when they are looked at: of ten thousand, those in view."""
+
+    def __init__(self, count: int, make: Callable[[int], Content]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Content: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Content]: ...
+    def __getitem__(self, index: int | slice) -> Content | Sequence[Content]:
+        if isinstance(index, slice):
+            return [self._make(number) for number in range(*index.indices(self._count))]
+        return self._make(index)
+
+
+class Panel(ScrollView, can_focus=False, inherit_bindings=False):
     """Lines made from a run's state, repainted only where they changed.
 
-    Textual repaints a widget's whole region when it is updated; over SSH that is what costs.
+    Textual repaints a widget's whole region when it is updated, which takes it time.
     """
 
+    BINDINGS = bindings_of("panel")
     DEFAULT_CSS = """
     Panel {
         text-wrap: nowrap;
@@ -29,47 +52,83 @@ class Panel(ScrollView, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self._state: RunState | None = None
-        self._lines: list[Content] = []
+        self._seen: object = None
+        self._lines: Sequence[Content] = []
+        self._painted: dict[int, Content] = {}
+        self._styles: dict[str, Style] = {}
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """The lines to show, for this many cells across; `height` is what fits unscrolled."""
         raise NotImplementedError
 
+    def sees(self, state: RunState) -> object:  # noqa: ARG002
+        """What of the state is shown here, as a value that changes with it; None: draw always."""
+        return None
+
     def show(self, state: RunState) -> None:
         """Show the run's state."""
-        self._state = state
-        self._redraw()
+        seen = self.sees(state)
+        if state is self._state and seen is not None and seen == self._seen:
+            return
+        self._state, self._seen = state, seen
+        self.redraw()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        """How many lines there are in that width, where the panel is as high as its lines."""
+        if self._state is None:
+            return 0
+        if self.styles.scrollbar_gutter == "stable":
+            width -= self.styles.scrollbar_size_vertical
+        return len(self.draw(self._state, width, 0))
 
     def on_resize(self) -> None:
-        """Draw for the new size."""
-        self._redraw()
+        """Draw for the new size, in which old lines may have been painted already."""
+        self._painted.clear()
+        self.redraw()
+        self.refresh()
 
     def notify_style_update(self) -> None:
         """Draw in the new theme's colours."""
         super().notify_style_update()
-        self._lines = []
-        self._redraw()
+        self._painted.clear()
+        self._styles.clear()
+        self.redraw()
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
+        """Draw again, and repaint the lines in view that changed."""
         width, height = self.scrollable_content_region.size
         if self._state is None or not width:
             return
-        before, self._lines = self._lines, list(self.draw(self._state, width, height))
-        if len(before) != len(self._lines):
+        count = len(self._lines)
+        self._lines = self.draw(self._state, width, height)
+        if count != len(self._lines):
+            self._painted.clear()
             self.virtual_size = Size(width, len(self._lines))
             self.refresh(layout=self.styles.height is not None and self.styles.height.is_auto)
             return
-        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
-            if not old.is_same(new):
+        top = self.scroll_offset.y
+        self._painted = {y: line for y, line in self._painted.items() if top <= y < top + height}
+        for y, line in self._painted.items():
+            if y < count and not self._lines[y].is_same(line):
                 self.refresh_line(y)
 
     def render_line(self, y: int) -> Strip:
         """One line of what is scrolled into view."""
-        width, line = self.scrollable_content_region.width, y + self.scroll_offset.y
-        if line >= len(self._lines):
-            return Strip.blank(width, self.visual_style.rich_style)
-        strips = Visual.to_strips(self, self._lines[line], width, 1, self.visual_style, pad=True)
-        return strips[0] if strips else Strip.blank(width, self.visual_style.rich_style)
+        width, y = self.scrollable_content_region.width, y + self.scroll_offset.y
+        base = self.visual_style
+        line = self._lines[y] if y < len(self._lines) else Content("")
+        self._painted[y] = line
+        shown = line.truncate(width, ellipsis=True) if line.cell_length > width else line
+        parts = shown.render(base, end="", parse_style=self._parse_style)
+        strip = Strip(Segment(text, style.rich_style) for text, style in parts)
+        return strip.adjust_cell_length(width, base.rich_style)
+
+    def _parse_style(self, style: str | Style) -> Style:
+        if isinstance(style, Style):
+            return style
+        if style not in self._styles:
+            self._styles[style] = Style.parse(style)
+        return self._styles[style]
 
 
 def colored_bar(share: float, width: int) -> Content:

@@ -2,6 +2,7 @@
 
 from textual.content import Content
 
+from cnn_engine.commands import Name
 from cnn_engine.state import RunState
 from cnn_tui.format import safe_text
 from cnn_tui.widgets.panel import Panel, spread
@@ -11,13 +12,16 @@ BADGES = {
     "training": ("●", "$text-success"),
     "validating": ("●", "$text-success"),
     "testing": ("●", "$text-success"),
-    "paused": ("Ⅱ", "$text-warning"),
+    "paused": ("‖", "$text-warning"),
+    "pausing": ("◍", "$text-warning"),
+    "going on": ("◍", "$text-warning"),
     "stopping": ("◍", "$text-warning"),
     "done": ("✓", "$text-success"),
     "stopped": ("■", "$text-warning"),
     "interrupted": ("◌", "$text-warning"),
     "failed": ("✗", "$text-error"),
 }
+UNANSWERED: dict[Name, str] = {"pause": "pausing", "unpause": "going on", "stop": "stopping"}
 
 
 class RunHeader(Panel):
@@ -31,8 +35,11 @@ class RunHeader(Panel):
     }
     """
 
-    overridden_status: str = ""
-    """What the log cannot tell: `stopping`, or `interrupted` when no process holds the run."""
+    asked: Name | None = None
+    """What was asked of the engine and is not done yet."""
+
+    is_dead: bool = False
+    """Whether the run has not ended, but no process trains it."""
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """The one line."""
@@ -43,13 +50,24 @@ class RunHeader(Panel):
             "  ",
             " · ".join(safe_text(name) for name in names if name),
         )
-        status = self.overridden_status if not state.ended else ""
-        status = status or state.status
+        status = self._status(state)
         glyph, style = BADGES[status]
-        badge = Content.assemble((f"  {glyph} {status}", style))
+        last = ", last epoch" if _stops_after_epoch(state) else ""
+        badge = Content.assemble((f"  {glyph} {status}{last}", style))
         machine = Content.styled(_machine(state), "$muted")
         right = machine + badge if width >= 100 else badge
         return [spread(title, right, width)]
+
+    def _status(self, state: RunState) -> str:
+        if self.is_dead:
+            return "interrupted"
+        if self.asked and not state.ended:
+            return UNANSWERED.get(self.asked, state.status)
+        return state.status
+
+
+def _stops_after_epoch(state: RunState) -> bool:
+    return not state.ended and any(done.command == "stop-epoch" for done in state.commands)
 
 
 def _machine(state: RunState) -> str:

@@ -3,15 +3,15 @@
 from textual.content import Content
 
 from cnn_engine.state import RunState
-from cnn_tui.format import figure, sparkline
+from cnn_tui.format import figure, percent, sparkline
 from cnn_tui.widgets.panel import Panel
 
-SPARK_WIDTH = 30
-LEAST_WIDTH_WITH_NOTES = 50
+LEAST_SPARK, SPARK_WIDTH = 12, 40
+LEAST_WIDTH_WITH_NOTES = 48
 
 
 class Sparklines(Panel):
-    """Two lines: the recent course of each loss, its value, and what goes with it."""
+    """Two lines: the recent course of each loss by epoch, its value, and what goes with it."""
 
     DEFAULT_CSS = """
     Sparklines {
@@ -23,23 +23,31 @@ class Sparklines(Panel):
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Train above validation."""
         notes = width >= LEAST_WIDTH_WITH_NOTES
-        room = max(0, min(SPARK_WIDTH, width - (32 if notes else 14)))
-        train = [point.loss for point in state.curve]
-        val = [epoch.val_loss for epoch in state.epochs]
-        gap = state.epochs[-1].val_loss - state.epochs[-1].train_loss if state.epochs else None
-        lr = "" if state.lr is None or not notes else f"lr {state.lr:.1e}"
-        gap_note = "" if gap is None or not notes else f"gap {gap:+.4f}"
+        fits = width - (36 if notes else 14)
+        room = max(0, min(SPARK_WIDTH, max(LEAST_SPARK, state.epochs_asked), fits))
+        epochs = state.epochs[-room:] if room else []
+        # Within the first epoch the curve's own points have to do.
+        train = [epoch.train_loss for epoch in epochs]
+        if room and not train:
+            train = list(state.curve.losses[-room:])
+        newest = state.curve[-1].loss if state.curve else None
+        last = state.epochs[-1] if state.epochs else None
+        lr = "" if state.lr is None or not notes else f"lr {state.lr:.3g}"
+        gap = ""
+        if last is not None and notes:
+            gap = f"acc {percent(last.val_accuracy)}   gap {last.val_loss - last.train_loss:+.4f}"
+        val = [epoch.val_loss for epoch in epochs]
+        val_loss = last.val_loss if last else None
         return [
-            _line("train", "$primary", train, room, lr),
-            _line("val", "$secondary", val, room, gap_note),
+            _line("train", "$primary", sparkline(train, room).ljust(room), newest, lr),
+            _line("val", "$secondary", sparkline(val, room).ljust(room), val_loss, gap),
         ]
 
 
-def _line(name: str, style: str, values: list[float], room: int, note: str) -> Content:
-    latest = figure(values[-1]) if values else "–"
+def _line(name: str, style: str, spark: str, value: float | None, note: str) -> Content:
     return Content.assemble(
         (f"{name:<6}", "$muted"),
-        (f"{sparkline(values, room):<{room}}", style),
-        (f" {latest:>7}", "bold"),
+        (spark, style),
+        (f" {figure(value):>7}", "bold"),
         (f"   {note}" if note else "", "$muted"),
     )

@@ -1,0 +1,28 @@
+"""Looking at an app under test."""
+
+import os
+from pathlib import Path
+
+SCREENS = Path(__file__).parent / "data" / "screens"
+
+
+async def settle(pilot):
+    """Wait until all that is known has been read and drawn."""
+    await pilot.pause()
+    await pilot.pause()
+
+
+def text_of(app):
+    """What is on the screen."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+
+
+def assert_looks_like(app, name):
+    """Compare with the text that is kept under that name, or keep it where that is asked."""
+    path = SCREENS / f"{name}.txt"
+    seen = text_of(app)
+    if os.environ.get("UPDATE_SCREENS"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(seen, encoding="utf-8")
+    assert seen == path.read_text(encoding="utf-8"), f"see tests/data/README.md; now:\n{seen}"

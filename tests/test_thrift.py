@@ -1,0 +1,98 @@
+"""Shortened output makes the same screen."""
+
+import random
+
+import pyte
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnn_tui.thrift import SYNC_END, SYNC_START, Thrift, look_of
+
+ROWS, COLUMNS = 6, 24
+STYLES = ["", "1", "1;31", "38;2;1;2;3", "38;5;9;48;2;9;9;9", "7;48;5;3", "4;93;104", "0"]
+
+painted = st.builds(
+    lambda row, column, style, text, end: (
+        f"\x1b[{row};{column}H\x1b[{style}m{text[: COLUMNS + 1 - column]}\x1b[0m{end}"
+    ),
+    st.integers(1, ROWS - 1),
+    st.integers(1, COLUMNS),
+    st.sampled_from(STYLES),
+    st.text("ab ─⠅★é", min_size=1, max_size=COLUMNS),
+    st.sampled_from(["", "\n"]),  # never after the last row, where it would scroll
+)
+other = st.sampled_from(
+    ["\x1b[2J", "\x07", "\x1b]22;default\x07", "\x1b[?25l", SYNC_START, SYNC_END, "\x1b[2;3H"]
+)
+frames = st.lists(st.lists(painted | other, max_size=8).map("".join), min_size=1, max_size=8)
+
+
+def screen_after(writes):
+    screen = pyte.Screen(COLUMNS, ROWS)
+    stream = pyte.Stream(screen)
+    for text in writes:
+        stream.feed(text)
+    return [[screen.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
+
+
+@settings(max_examples=300)
+@given(frames)
+def test_the_screen_is_the_same(writes):
+    thrift = Thrift()
+    assert screen_after([thrift.shorten(text) for text in writes]) == screen_after(writes)
+
+
+def test_what_is_there_already_is_not_written():
+    thrift = Thrift()
+    frame = "\x1b[2;3H\x1b[1;38;2;1;2;3mabc\x1b[0m\n\x1b[3;1Hxyz\x1b[1;1H"
+    assert "abc" in thrift.shorten(frame)
+    assert thrift.shorten(frame) == ""
+    assert thrift.shorten(SYNC_START) + thrift.shorten(frame) + thrift.shorten(SYNC_END) == ""
+    changed = thrift.shorten(frame.replace("xyz", "xyZ"))
+    assert "Z" in changed
+    assert "abc" not in changed
+    assert "xy" not in changed
+
+
+def test_all_is_written_again_once_the_screen_is_not_trusted():
+    thrift = Thrift()
+    frame = "\x1b[2;3Habc\x1b[1;1H"
+    thrift.shorten(frame)
+    thrift.forget()
+    assert "abc" in thrift.shorten(frame)
+    thrift.shorten("\x1b[2J")
+    assert "abc" in thrift.shorten(frame)
+
+
+def test_wide_characters_are_written_as_they_come():
+    thrift, frame = Thrift(), "\x1b[1;1H日本語\x1b[2;1H"
+    for _ in range(2):
+        assert "日本語" in thrift.shorten(frame)
+
+
+@pytest.mark.parametrize(
+    ("style", "look"),
+    [
+        ("", (frozenset(), "", "")),
+        ("1;38;2;1;2;3;48;5;7", (frozenset("1"), "38;2;1;2;3", "48;5;7")),
+        ("4;93;104", (frozenset("4"), "93", "104")),
+    ],
+)
+def test_styles_are_understood(style, look):
+    assert tuple(look_of(style)) == look
+
+
+def test_a_frame_of_little_change_is_short():
+    """Of a screen repainted whole, as Textual does, what changed is written."""
+    random.seed(0)
+    rows = ["".join(random.choices("abc ", k=100)) for _ in range(30)]
+    style = "\x1b[38;2;213;219;229;48;2;16;20;27m"
+
+    def frame(rows):
+        return "\n".join(f"\x1b[{y};1H{style}{row}\x1b[0m" for y, row in enumerate(rows, 1))
+
+    thrift = Thrift()
+    assert len(thrift.shorten(frame(rows))) < len(frame(rows))
+    rows[7] = "z" + rows[7][1:]
+    assert len(thrift.shorten(frame(rows))) < 60

@@ -1,0 +1,64 @@
+"""Following a run: what is new in its files, and whether anyone still trains it."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Generic, TypeVar
+
+from cnn_engine.events import Event
+from cnn_engine.runlog import LineReader, LogReader
+from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
+
+Item = TypeVar("Item")
+
+AT_ONCE = 2_000
+"""Taken between two looks at the keyboard, so that a long log opens without freezing."""
+
+
+class Feed(Generic[Item]):
+    """What a reader gives, in pieces of bearable length."""
+
+    def __init__(self, poll: Callable[[], Iterator[Item]]) -> None:
+        self._poll = poll
+        self._items = poll()
+        self.has_more = True
+        """Whether there was more than was taken last."""
+
+    def take(self) -> list[Item]:
+        """The next piece of what there is by now."""
+        piece = list(islice(self._items, AT_ONCE))
+        self.has_more = len(piece) == AT_ONCE
+        if not self.has_more:
+            self._items = self._poll()
+        return piece
+
+
+class Follower:
+    """A run's state as far as its log has been read."""
+
+    def __init__(self, run: RunDirectory, *, trains_here: bool) -> None:
+        self.run = run
+        self.state = RunState()
+        self._trains_here = trains_here
+        self._events = Feed(LogReader(run.events).poll)
+        self._output = Feed(LineReader(run.console).poll)
+
+    def take(self) -> tuple[list[Event], list[bytes]]:
+        """New events, which the state then knows of, and new lines of captured output."""
+        events = self._events.take()
+        for event in events:
+            self.state.apply(event)
+        return events, self._output.take()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more was there than could be taken at once."""
+        return self._events.has_more or self._output.has_more
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process trains the run."""
+        if self.state.ended:
+            return False
+        started = self.state.started
+        return self._trains_here or started is None or self.run.is_live(started.host)

@@ -1,0 +1,72 @@
+"""What is drawn where a terminal has nothing but ASCII: one table, applied to all that is drawn."""
+
+import os
+from collections.abc import Mapping
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+PAIRS = (
+    # bars, rules and borders
+    "━= ╸- ─- │| ┊: ┤| ├+ ┬+ ┴+ ┼+ └+ ┘+ ┌+ ┐+ ╭+ ╮+ ╰+ ╯+ ▊| ▎| ▌| ▐| ▔- "
+    # sparks and scroll bars
+    "▁_ ▂. ▃- ▄: ▅= ▆+ ▇* █# "
+    # badges and marks
+    '★* ●@ ○o ◍% ◌~ ✓+ ✗x ■# ▶> ‖" ◆^ ▸> ▾v '
+    # text
+    '×x ·. …~ –- —- →> ←< ↑^ ↓v ±+ “" ”" ’\''
+)
+ASCII = {pair[0]: pair[1] for pair in PAIRS.split()}
+
+BRAILLE = range(0x2800, 0x2900)
+BRAILLE_ROWS = (0x09, 0x12, 0x24, 0xC0)
+"""Dots of a braille cell in each of its four rows."""
+HALVES = (0x47, 0xB8)
+"""Dots of its left and its right column."""
+CHECKS = {0x05, 0x42, 0x28, 0x90}
+"""Columns of a shade: every other dot."""
+
+
+def is_ascii_only(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the locale says that the terminal does not show UTF-8; unset says nothing.
+
+    Python itself has no say in it: in the C locale it writes UTF-8 all the same.
+    """
+    names = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next(filter(None, names), "UTF-8")
+    return "utf" not in locale.lower()
+
+
+class AsciiGlyphs(LineFilter):
+    """Replaces every character that is not ASCII by one that is, cell by cell."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
+        """The segments with other characters of the same width."""
+        return [
+            Segment("".join(map(_in_ascii, text)), style, control)
+            if not text.isascii()
+            else Segment(text, style, control)
+            for text, style, control in segments
+        ]
+
+
+def _in_ascii(char: str) -> str:
+    if char.isascii():
+        return char
+    if ord(char) in BRAILLE:
+        return _dots_in_ascii(ord(char) - BRAILLE.start)
+    return ASCII.get(char) or "?" * cell_len(char)
+
+
+def _dots_in_ascii(dots: int) -> str:
+    """A character about as high and as dense as the dots."""
+    rows = [row for row, bits in enumerate(BRAILLE_ROWS) if dots & bits]
+    if not rows:
+        return " "
+    if any(dots & half in CHECKS for half in HALVES):
+        return ":"
+    if len(rows) >= 3:
+        return "|" if len(rows) == dots.bit_count() else "#"
+    return "'-.."[rows[0]] if len(rows) == 1 else '":.'[rows[0]]

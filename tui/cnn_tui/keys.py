@@ -1,0 +1,136 @@
+"""Every key there is: the one table that bindings, the line of keys, the palette and help use."""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+from textual.binding import Binding, BindingType
+
+Place: TypeAlias = Literal["run", "live", "classes", "log", "panel", "runs"]
+"""Where a key works: on the whole screen of a run, in one of its views, in a panel that has the
+focus, in the list of runs."""
+
+PLACES: dict[Place, str] = {
+    "run": "Everywhere",
+    "live": "Live",
+    "classes": "Classes",
+    "log": "Log",
+    "panel": "In a panel chosen with tab",
+    "runs": "Runs",
+}
+
+
+class Key(NamedTuple):
+    """One key, or several that do the same."""
+
+    place: Place
+    keys: str
+    """Textual's names, with commas between."""
+
+    shown: str
+    """How it is written for people."""
+
+    action: str
+    """What it does: an action of the screen, or of the view that is its place."""
+
+    label: str
+    """A word for the line of keys."""
+
+    help: str
+    """What it does, in a phrase."""
+
+    rank: int = 0
+    """Which go first from a line of keys that is too short: the greatest; 0 is never in it."""
+
+    controls: bool = False
+    """Whether it asks something of the engine, so that the run must be going on."""
+
+
+KEYS = (
+    Key("run", "p", "p", "ask('pause')", "pause", "Pause training, or go on", 2, controls=True),
+    Key("run", "s", "s", "ask('stop')", "stop", "Stop, now or after this epoch", 2, controls=True),
+    Key(
+        "run",
+        "c",
+        "c",
+        "ask('checkpoint')",
+        "checkpoint",
+        "Save a checkpoint now",
+        4,
+        controls=True,
+    ),
+    Key("run", "r", "r", "ask('rate')", "rate", "Change the learning rate", 3, controls=True),
+    Key("live", "left", "←", "move(-1)", "cursor", "Read the curve: cursor to the left"),
+    Key("live", "right", "→", "move(1)", "cursor", "Cursor to the right"),
+    Key("live", "shift+left", "shift ←", "move_epochs(-1)", "epoch", "Cursor one epoch back"),
+    Key("live", "shift+right", "shift →", "move_epochs(1)", "epoch", "Cursor one epoch on"),
+    Key("live", "home", "home", "move(-10000)", "first", "Cursor to the first step"),
+    Key("live", "end", "end", "move(10000)", "newest", "Cursor to the newest step"),
+    Key(
+        "live",
+        "plus,equals_sign",
+        "+",
+        "zoom(1)",
+        "zoom",
+        "Zoom in, on cursor or newest",
+        6,
+    ),
+    Key("live", "minus", "-", "zoom(-1)", "out", "Zoom out"),
+    Key("live", "0", "0", "show_all", "all", "Show the whole run"),
+    Key("live", "f", "f", "follow", "follow", "Put the cursor away, follow the newest"),
+    Key("live", "l", "l", "log", "log", "Logarithmic scale, on or off", 7),
+    Key("live", "m", "m", "smooth", "smooth", "Smooth the training curve: not, more, most", 7),
+    Key("classes", "o", "o", "order", "order", "Order: as given, worst first, by name", 5),
+    Key("classes", "m", "m", "matrix", "matrix", "Confusion matrix alone, or not", 5),
+    Key("classes", "left", "←", "move(0,-1)", "cell", "Cell of the matrix to the left"),
+    Key("classes", "right", "→", "move(0,1)", "cell", "Cell to the right"),
+    Key("classes", "up", "↑", "move(-1,0)", "cell", "Cell above"),
+    Key("classes", "down", "↓", "move(1,0)", "cell", "Cell below"),
+    Key("classes", "pageup", "page ↑", "page(-1)", "page", "A page of classes up"),
+    Key("classes", "pagedown", "page ↓", "page(1)", "page", "A page of classes down"),
+    Key("classes", "home", "home", "move(-100000,-100000)", "first", "First class"),
+    Key("classes", "end", "end", "move(100000,100000)", "last", "Last class"),
+    Key("log", "slash", "/", "search", "search", "Search the log", 5),
+    Key("log", "n", "n", "find(1)", "next", "Next line that was searched for", 6),
+    Key("log", "N", "N", "find(-1)", "previous", "The one before"),
+    Key("log", "f", "f", "follow", "follow", "Follow the newest line", 6),
+    Key("log", "up", "↑", "scroll(-1)", "up", "A line up"),
+    Key("log", "down", "↓", "scroll(1)", "down", "A line down"),
+    Key("log", "pageup", "page ↑", "page(-1)", "page", "A page up"),
+    Key("log", "pagedown", "page ↓", "page(1)", "page", "A page down"),
+    Key("log", "home", "home", "scroll(-1000000)", "first", "The first line"),
+    Key("log", "end", "end", "follow", "newest", "The newest line"),
+    Key("panel", "up", "↑", "scroll_up", "up", "A line up"),
+    Key("panel", "down", "↓", "scroll_down", "down", "A line down"),
+    Key("panel", "pageup", "page ↑", "page_up", "page", "A page up"),
+    Key("panel", "pagedown", "page ↓", "page_down", "page", "A page down"),
+    Key("panel", "home", "home", "scroll_home", "first", "The first line"),
+    Key("panel", "end", "end", "scroll_end", "last", "The last line"),
+    Key("run", "1", "1", "view('live')", "live", "Live: curves, epochs, checkpoints", 3),
+    Key("run", "2", "2", "view('classes')", "classes", "Classes: accuracy, confusion", 3),
+    Key("run", "3", "3", "view('log')", "log", "Log: events and captured output", 3),
+    Key("run", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
+    Key("run", "b", "b", "bell", "bell", "Ring at an alarm, or be silent"),
+    Key("run", "tab", "tab", "app.focus_next", "panel", "Next panel, to scroll it"),
+    Key("run", "ctrl+p", "ctrl p", "app.command_palette", "commands", "Find any of these by name"),
+    Key("run", "ctrl+l", "ctrl l", "app.redraw", "redraw", "Paint the whole screen again"),
+    Key("run", "question_mark", "?", "help", "help", "These keys", 1),
+    Key("run", "escape", "esc", "back", "back", "Put the cursor away, else leave"),
+    Key("run", "q", "q", "leave", "quit", "Leave; asks where that would end the run", 1),
+    Key("run", "ctrl+c", "ctrl c", "interrupt", "interrupt", "The same, as an interruption"),
+    Key("runs", "enter", "enter", "open", "open", "Open the run", 1),
+    Key("runs", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind", 2),
+    Key("runs", "question_mark", "?", "help", "help", "These keys", 1),
+    Key("runs", "q,escape", "q", "app.quit", "quit", "Quit", 1),
+)
+
+
+def keys_of(*places: Place) -> list[Key]:
+    """The keys that work there, in the table's order."""
+    return [key for key in KEYS if key.place in places]
+
+
+def bindings_of(place: Place) -> list[BindingType]:
+    """The bindings of a screen or a view."""
+    return [
+        Binding(key.keys, key.action, key.label, show=False, priority=key.keys == "ctrl+c")
+        for key in keys_of(place)
+    ]

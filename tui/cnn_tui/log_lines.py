@@ -1,0 +1,93 @@
+"""A run's events as readable lines; the frequent ones, which the curve shows, are left out."""
+
+from typing import NamedTuple
+
+from cnn_engine import events
+from cnn_engine.events import Event
+from cnn_tui.format import STAGES, command_text, duration, figure, percent, safe_text
+
+LONGEST = 2000
+
+
+class LogLine(NamedTuple):
+    """One line."""
+
+    time: float
+    """Seconds since 1970; 0 for captured output, which bears none."""
+
+    glyph: str
+    style: str
+    text: str
+    """Safe to be shown."""
+
+
+def line_of(event: Event) -> LogLine | None:
+    """What to say of an event, if anything."""
+    described = _describe(event)
+    return LogLine(event.time, *described) if described else None
+
+
+def output_line(line: bytes) -> LogLine:
+    """A line of captured output."""
+    return LogLine(0.0, "▸", "$muted", safe_text(line.decode("utf-8", "replace"), LONGEST))
+
+
+def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911 - flat
+    match event:
+        case events.RunStarted():
+            text = f"run {event.run_id} started, process {event.pid} on {event.host}"
+            return "●", "$primary", safe_text(text, LONGEST)
+        case events.ConfigReplaced():
+            return "!", "$text-warning", safe_text(event.reason, LONGEST)
+        case events.StageStarted():
+            return "·", "$muted", STAGES[event.stage]
+        case events.RunPrepared():
+            return "●", "$primary", _prepared(event)
+        case events.EpochStarted():
+            return "·", "$muted", f"epoch {event.epoch} started"
+        case events.EpochFinished():
+            return "●", "$primary", _epoch(event)
+        case events.CheckpointSaved():
+            return _checkpoint(event)
+        case events.Notice():
+            return "!", "$text-warning", safe_text(event.text, LONGEST)
+        case events.CommandApplied():
+            return "›", "$primary", command_text(event)
+        case events.TestFinished():
+            text = f"test: loss {figure(event.loss)}, accuracy {percent(event.accuracy, 2)}"
+            return "●", "$primary", f"{text}, with the weights of epoch {event.epoch}"
+        case events.RunFinished():
+            return _finished(event)
+        case _:
+            return None
+
+
+def _prepared(event: events.RunPrepared) -> str:
+    sizes = f"{event.train_images:,} + {event.val_images:,} + {event.test_images:,}"
+    where = f"{event.device_name} ×{event.threads} in {event.precision}"
+    text = f"{event.source}: {sizes} images in {len(event.classes):,} classes; "
+    return safe_text(f"{text}{event.parameters:,} parameters on {where}", LONGEST)
+
+
+def _epoch(event: events.EpochFinished) -> str:
+    return (
+        f"epoch {event.epoch} finished: train {figure(event.train_loss)}, "
+        f"val {figure(event.val_loss)}, accuracy {percent(event.val_accuracy)}, "
+        f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s"
+    )
+
+
+def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
+    file = safe_text(event.file)
+    if event.reason == "best":
+        change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
+        return "★", "$secondary", f"best so far, {change}: saved as {file}"
+    asked = ", as asked" if event.reason == "asked" else ""
+    return "■", "$muted", f"epoch {event.epoch} saved as {file}{asked}"
+
+
+def _finished(event: events.RunFinished) -> tuple[str, str, str]:
+    text = f"{event.status} after {duration(event.seconds)}"
+    if event.status == "failed":
+        return "✗", "$text-error", f"{text}: {safe_text(event.error, LONGEST)}"
+    return ("✓", "$text-success", text) if event.status == "done" else ("■", "$text-warning", text)

@@ -1,0 +1,34 @@
+"""How a dashboard looks and behaves: what the commands that open one have in common."""
+
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+import typer
+
+
+class ThemeName(StrEnum):
+    """What a theme is called on the command line."""
+
+    DARK = "dark"
+    LIGHT = "light"
+    COLOR_BLIND = "color-blind"
+
+
+Theme = Annotated[ThemeName, typer.Option(help="Colours of the dashboard.", envvar="CNN_TUI_THEME")]
+Ascii = Annotated[
+    bool, typer.Option("--ascii", help="Draw with ASCII only, whatever the locale says.")
+]
+NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")]
+Bell = Annotated[bool, typer.Option("--bell", help="Ring the terminal's bell at an alarm.")]
+
+
+class Options(NamedTuple):
+    """What was asked of a dashboard."""
+
+    theme: ThemeName = ThemeName.DARK
+    ascii: bool = False
+    mouse: bool = True
+    bell: bool = False
+
+
+DEFAULTS = Options()

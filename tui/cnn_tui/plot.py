@@ -1,0 +1,283 @@
+"""The loss chart as lines of styled cells: curves, marks, a cursor, and axes."""
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from cnn_engine.state import RunState
+from cnn_tui.braille import Layer, merge
+from cnn_tui.curves import (
+    Columns,
+    Scale,
+    Window,
+    is_drawn,
+    linear_scale,
+    log_scale,
+    round_step,
+)
+from cnn_tui.format import figure
+
+Cells: TypeAlias = list[tuple[str, str]]
+"""A line: a character and its style for each cell."""
+
+LABEL_WIDTH = 5
+MARGIN = LABEL_WIDTH + 1
+"""Cells left of the curves."""
+
+LEAST_WIDTH, LEAST_HEIGHT = MARGIN + 10, 3
+LEAST_HEIGHT_WITH_LEGEND, LEAST_HEIGHT_WITH_LABELS, LEAST_HEIGHT_WITH_AXIS = 7, 5, 9
+CELLS_BETWEEN_RINGS = 4
+ZOOMS = 12
+SMOOTHINGS = (("", 0.0), ("smooth", 0.8), ("smoother", 0.95))
+MARKS = {"checkpoint": "■", "pause": "‖", "lr": "◆"}
+"""How what happened is marked on the axis; of several in one place the last one shows."""
+
+TRAIN, VAL, BAND, AXIS, NOTE = "$primary", "$secondary", "$band", "$faint", "$muted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartView:
+    """How the chart is looked at."""
+
+    zoom: int = 0
+    """How often the stretch that is shown is halved."""
+
+    cursor: float | None = None
+    """Step that is read; None to follow the newest."""
+
+    log: bool = False
+    """Whether the losses' scale is logarithmic."""
+
+    smoothing: int = 0
+    """Index into `SMOOTHINGS`."""
+
+
+class Reading(NamedTuple):
+    """What stands under the cursor."""
+
+    step: int
+    epoch: int
+    train: float | None
+    low: float
+    high: float
+    val: float | None
+
+
+def window_of(view: ChartView, newest: float, whole: float, columns: int) -> Window:
+    """What is shown of `whole` steps: the newest, or the cursor with a quarter on either side.
+
+    It moves in leaps of a half, so that a curve that grows does not crawl.
+    """
+    width = whole / 2**view.zoom
+    if view.cursor is None:
+        first = math.ceil(2 * newest / width) * width / 2 - width
+    else:
+        first = math.floor(2 * view.cursor / width) * width / 2 - width / 4
+    first = min(max(first, 0.0), whole - width)
+    return Window(first, first + width, columns)
+
+
+def val_points(state: RunState) -> list[tuple[float, float]]:
+    """Step and validation loss at the end of each epoch."""
+    return [(epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.epochs]
+
+
+def read(state: RunState, columns: Columns, cursor: float) -> Reading:
+    """The figures at the cursor: of the point next to it, and of all points in its cell."""
+    at, steps = state.curve.steps, state.steps_per_epoch
+    step = at[min(bisect_left(at, cursor), len(at) - 1)]
+    cell = min(max(columns.window.column(step), 0), columns.window.columns - 1) // 2
+    both = (2 * cell, 2 * cell + 1)
+    means = [mean for column in both if (mean := columns.mean(column)) is not None]
+    done = [loss for end, loss in val_points(state) if end <= step]
+    return Reading(
+        step=step,
+        epoch=math.ceil(step / steps),
+        train=sum(means) / len(means) if means else None,
+        low=min(columns.low[column] for column in both),
+        high=max(columns.high[column] for column in both),
+        val=done[-1] if done else None,
+    )
+
+
+def draw_plot(
+    state: RunState, columns: Columns, view: ChartView, width: int, height: int
+) -> list[Cells] | None:
+    """The whole chart; None while there is no loss to draw."""
+    window = columns.window
+    vals = [(at, loss) for at, loss in val_points(state) if window.first <= at <= window.last]
+    has_legend = height >= LEAST_HEIGHT_WITH_LEGEND or view.cursor is not None
+    has_labels, has_axis = height >= LEAST_HEIGHT_WITH_LABELS, height >= LEAST_HEIGHT_WITH_AXIS
+    rows = height - has_legend - has_labels - has_axis
+    scale = scale_of(columns, vals, rows, log=view.log)
+    if scale is None:
+        return None
+    lines = _curves(columns, vals, scale, width - MARGIN, rows)
+    _mark_happenings(lines, state, window)
+    if view.cursor is not None:
+        _draw_cursor(lines, window.column(view.cursor) // 2)
+    _ring_epochs(lines, state, vals, window, scale)
+    lines = _with_labels(lines, scale)
+    if has_axis:
+        lines.append(_axis(state, window))
+    if has_labels:
+        lines.append(_epoch_labels(state, window))
+    if has_legend:
+        lines.insert(0, _legend(state, columns, view, width))
+    return lines
+
+
+def scale_of(
+    columns: Columns, vals: list[tuple[float, float]], rows: int, *, log: bool
+) -> Scale | None:
+    """A scale that holds every loss of the window; None where there is none."""
+    values = [value for _, low, high in columns.extremes() for value in (low, high)]
+    values += [loss for _, loss in vals if is_drawn(loss)]
+    if log:
+        values = [value for value in values if value > 0]
+    if not values:
+        return None
+    make = log_scale if log else linear_scale
+    return make(min(values), max(values), 4 * rows, max(2, rows // 3))
+
+
+def _curves(
+    columns: Columns, vals: list[tuple[float, float]], scale: Scale, width: int, rows: int
+) -> list[Cells]:
+    band, train, val = (Layer(width, rows) for _ in range(3))
+    for column, low, high in columns.extremes():
+        band.shade(column, scale.row(high), scale.row(low))
+    before: tuple[int, int] | None = None
+    for column, mean, joined in columns.means():
+        there = column, scale.row(mean)
+        train.line(*(before if before and joined else there), *there)
+        before = there
+    before = None
+    for at, loss in vals:
+        here = (columns.window.column(at), scale.row(loss)) if is_drawn(loss) else None
+        if here:
+            val.line(*(before or here), *here)
+        before = here
+    return [
+        merge([(train.cells(row), TRAIN), (val.cells(row), VAL)], (band.cells(row), BAND))
+        for row in range(rows)
+    ]
+
+
+def _ring_epochs(
+    lines: list[Cells],
+    state: RunState,
+    vals: list[tuple[float, float]],
+    window: Window,
+    scale: Scale,
+) -> None:
+    """Rings on the validation curve, so that it is told apart without colours; ★ on the best."""
+    best = state.best.epoch * state.steps_per_epoch if state.best else None
+    free_from = 0
+    for at, loss in sorted(vals, key=lambda point: point[0] == best):
+        cell = window.column(at) // 2
+        if is_drawn(loss) and (at == best or cell >= free_from):
+            lines[scale.row(loss) // 4][cell] = ("★" if at == best else "○", VAL)
+            free_from = cell + CELLS_BETWEEN_RINGS
+
+
+def _mark_happenings(lines: list[Cells], state: RunState, window: Window) -> None:
+    """A line down where training was changed from outside."""
+    for marker in state.markers:
+        if marker.kind in ("lr", "pause") and window.first <= marker.step <= window.last:
+            cell = window.column(marker.step) // 2
+            for line in lines:
+                if line[cell][0] == " ":
+                    line[cell] = ("┊", AXIS)
+
+
+def _draw_cursor(lines: list[Cells], cell: int) -> None:
+    for line in lines:
+        if 0 <= cell < len(line) and line[cell][1] in ("", BAND, AXIS):
+            line[cell] = ("│", "$foreground")
+
+
+def _with_labels(lines: list[Cells], scale: Scale) -> list[Cells]:
+    labels = {scale.row(tick) // 4: _number(tick, scale) for tick in scale.ticks}
+    return [
+        [
+            *((char, NOTE) for char in labels.get(row, "").rjust(LABEL_WIDTH)[:LABEL_WIDTH]),
+            ("┤" if row in labels else "│", AXIS),
+            *line,
+        ]
+        for row, line in enumerate(lines)
+    ]
+
+
+def _number(tick: float, scale: Scale) -> str:
+    step = tick if scale.log else scale.ticks[1] - scale.ticks[0]
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    text = f"{tick:.{digits}f}"
+    return text if len(text) <= LABEL_WIDTH else f"{tick:.0e}"
+
+
+def _ticks(state: RunState, window: Window) -> dict[int, str]:
+    """Cells and epochs that are named on the axis."""
+    steps = state.steps_per_epoch
+    first, last = window.first / steps, window.last / steps
+    step = round_step((last - first) / max(1, window.columns // 2 // 9))
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    numbers = range(math.ceil(first / step - 1e-9), math.floor(last / step + 1e-9) + 1)
+    return {
+        window.column(min(number * step * steps, window.last)) // 2: f"{number * step:.{digits}f}"
+        for number in numbers
+    }
+
+
+def _axis(state: RunState, window: Window) -> Cells:
+    ticks = _ticks(state, window)
+    line = [("┴" if cell in ticks else "─", AXIS) for cell in range(window.columns // 2)]
+    for marker in state.markers:
+        # The best epoch is marked on its curve; all that once were it would crowd the axis.
+        if marker.kind != "best" and window.first <= marker.step <= window.last:
+            line[window.column(marker.step) // 2] = (MARKS[marker.kind], NOTE)
+    return [*((" ", "") for _ in range(LABEL_WIDTH)), ("└", AXIS), *line]
+
+
+def _epoch_labels(state: RunState, window: Window) -> Cells:
+    line = [" "] * (MARGIN + window.columns // 2)
+    for cell, label in _ticks(state, window).items():
+        start = min(MARGIN + cell - len(label) // 2, len(line) - len(label))
+        if all(char == " " for char in line[max(0, start - 1) : start + len(label) + 1]):
+            line[start : start + len(label)] = label
+    return [(char, NOTE) for char in line]
+
+
+def _legend(state: RunState, columns: Columns, view: ChartView, width: int) -> Cells:
+    if view.cursor is not None:
+        return _fitted(_reading_parts(read(state, columns, view.cursor)), [], width)
+    smoothing = SMOOTHINGS[view.smoothing][0]
+    zoom = f"{2**view.zoom}× zoom" if view.zoom else ""
+    modes = " · ".join(filter(None, [zoom, "log" if view.log else "", smoothing]))
+    curves = [("━", TRAIN), (" train  ", NOTE), ("○", VAL), (" val ", NOTE)]
+    return _fitted([(modes, NOTE)], curves, width)
+
+
+def _reading_parts(reading: Reading) -> list[tuple[str, str]]:
+    band = f"{figure(reading.low, 2)}–{figure(reading.high, 2)}"
+    return [
+        (f"epoch {reading.epoch}  ", "bold"),
+        (f"train {figure(reading.train)}  ", TRAIN),
+        (f"val {figure(reading.val)}  ", VAL),
+        (f"step {reading.step:,}  ", NOTE),
+        (band if reading.low <= reading.high else "", NOTE),
+    ]
+
+
+def _fitted(left: list[tuple[str, str]], right: list[tuple[str, str]], width: int) -> Cells:
+    """A line with something at either end; of the left as many whole parts as fit."""
+    tail = [(char, style) for text, style in right for char in text]
+    room = max(0, width - len(tail))
+    line: Cells = []
+    for text, style in left:
+        if len(line) + len(text.rstrip()) > room:
+            break
+        line += [(char, style) for char in text]
+    blank = [(" ", "")] * (room - len(line))
+    return [*line[:room], *blank, *tail][:width]

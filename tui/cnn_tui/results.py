@@ -1,0 +1,81 @@
+"""What the last validation or the test says of the classes."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from cnn_engine.events import Confusion
+from cnn_engine.state import RunState
+from cnn_tui.format import percent, ratio, safe_text
+
+Order: TypeAlias = Literal["as given", "worst first", "by name"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Counts per class, and what to compare them with."""
+
+    title: str
+    """Of what they are."""
+
+    names: tuple[str, ...]
+    """Class names as they are; to be made safe where they are shown."""
+
+    correct: tuple[int, ...]
+    total: tuple[int, ...]
+    confusion: Confusion
+    before: tuple[int, ...]
+    """Right in the epoch before; these same for the test, and for the first epoch."""
+
+    best: tuple[int, ...]
+    """Right in the best epoch before this one; these same where there is none."""
+
+    def accuracy(self, index: int) -> float:
+        """Share of a class's images that are classified right."""
+        return ratio(self.correct[index], self.total[index])
+
+
+def results_of(state: RunState) -> Results | None:
+    """The test's results, or before it those of the last validation."""
+    if state.prepared is None or not (state.test or state.epochs):
+        return None
+    names = state.prepared.classes
+    if test := state.test:
+        return Results(
+            title=f"test {percent(test.accuracy, 2)}",
+            names=names,
+            correct=test.correct,
+            total=test.total,
+            confusion=test.confusion,
+            before=test.correct,
+            best=test.correct,
+        )
+    last, earlier = state.epochs[-1], state.epochs[:-1]
+    best = min(
+        earlier, key=lambda epoch: (epoch.val_loss != epoch.val_loss, epoch.val_loss), default=last
+    )
+    return Results(
+        title=f"validation {percent(last.val_accuracy)}, epoch {last.epoch}",
+        names=names,
+        correct=last.correct,
+        total=last.total,
+        confusion=last.confusion,
+        before=earlier[-1].correct if earlier else last.correct,
+        best=best.correct,
+    )
+
+
+def order_of(results: Results, order: Order) -> list[int]:
+    """Indices of the classes in that order."""
+    indices = list(range(len(results.names)))
+    if order == "worst first":
+        indices.sort(key=results.accuracy)
+    elif order == "by name":
+        indices.sort(key=lambda index: results.names[index].casefold())
+    return indices
+
+
+def short_names(names: tuple[str, ...], longest: int) -> tuple[list[str], int]:
+    """The names made safe and no longer than that, and the length of the longest of them."""
+    shown = [safe_text(name, longest) for name in names]
+    return shown, max(map(len, shown), default=0)

@@ -1,0 +1,102 @@
+"""A question with a few answers."""
+
+from typing import NamedTuple
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Label
+
+
+class Answer(NamedTuple):
+    """One answer."""
+
+    key: str
+    label: str
+    value: str
+    """What the question returns for it; empty to leave things as they are."""
+
+
+class Choice(ModalScreen[str]):
+    """Asks, explains the choice in a sentence, and returns the answer's value."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (66, "-wide")]
+    BINDINGS = [
+        Binding("escape,q", "dismiss('')", show=False),
+        Binding("left,up", "app.focus_previous", show=False),
+        Binding("right,down", "app.focus_next", show=False),
+    ]
+
+    DEFAULT_CSS = """
+    Choice {
+        align: center middle;
+        & > Vertical {
+            width: 66;
+            max-width: 100%;
+            height: auto;
+            padding: 1 2;
+            border: round $primary;
+            background: $surface;
+        }
+        Label {
+            width: 100%;
+        }
+        .question {
+            text-style: bold;
+        }
+        .explanation {
+            color: $muted;
+            margin: 0 0 1 0;
+        }
+        Horizontal {
+            height: auto;
+            align-horizontal: right;
+        }
+        Button {
+            min-width: 0;
+            margin: 0 0 0 1;
+            color: $muted;
+            background: transparent;
+            text-style: none;
+            &:focus {
+                color: $primary;
+                background: $panel;
+                text-style: bold;
+            }
+        }
+        &.-slim Horizontal {
+            layout: vertical;
+            align-horizontal: left;
+        }
+    }
+    """
+
+    def __init__(self, question: str, explanation: str, *answers: Answer) -> None:
+        super().__init__()
+        self._question, self._explanation = question, explanation
+        self._answers = answers
+
+    def compose(self) -> ComposeResult:
+        """The question above its answers; the first has the focus."""
+        with Vertical():
+            yield Label(self._question, classes="question", markup=False)
+            yield Label(self._explanation, classes="explanation", markup=False)
+            with Horizontal():
+                for answer in self._answers:
+                    label = f"{answer.label} ({answer.key})"
+                    yield Button(label, id=f"key-{answer.key}", compact=True)
+
+    def on_key(self, event: events.Key) -> None:
+        """Answer by key."""
+        self._answer(event.key)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self._answer((event.button.id or "").removeprefix("key-"))
+
+    def _answer(self, key: str) -> None:
+        for answer in self._answers:
+            if answer.key == key:
+                self.dismiss(answer.value)

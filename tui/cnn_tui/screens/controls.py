@@ -1,0 +1,110 @@
+"""What can be asked of a run from its screen: questions first, where there is a choice."""
+
+from typing import TYPE_CHECKING
+
+from cnn_engine import commands
+from cnn_engine.commands import Command, Name
+from cnn_engine.errors import StorageError
+from cnn_tui.following import Follower
+from cnn_tui.screens.choice import Answer, Choice
+from cnn_tui.screens.rate import RateDialog
+
+if TYPE_CHECKING:
+    from cnn_tui.screens.run import RunScreen
+
+
+class Controls:
+    """Asks the engine, wherever it runs, by lines in the run's directory."""
+
+    def __init__(self, screen: "RunScreen", follower: Follower, *, trains_here: bool) -> None:
+        self._screen, self._follower = screen, follower
+        self._trains_here = trains_here
+        self._asked: Name | None = None
+        self._answers = 0
+        self.leave_when_ended = False
+        """Whether the user was told that leaving stops the run, and wants it."""
+
+    @property
+    def unanswered(self) -> Name | None:
+        """What was asked for last, until the engine has said that it is done."""
+        if len(self._follower.state.commands) != self._answers or not self._follower.is_live:
+            self._asked = None
+        return self._asked
+
+    def pause(self) -> None:
+        """Pause, or go on."""
+        self.ask("unpause" if self._follower.state.paused else "pause")
+
+    def checkpoint(self) -> None:
+        """Save a checkpoint."""
+        if self.ask("checkpoint"):
+            self._screen.say("A checkpoint is saved after the batch in hand")
+
+    def rate(self) -> None:
+        """Ask for a learning rate."""
+        if self._can_ask():
+            self._screen.app.push_screen(RateDialog(self._follower.state.lr), self._set_rate)
+
+    def _set_rate(self, rate: float | None) -> None:
+        if rate is not None and self.ask("lr", rate):
+            self._screen.say(f"Learning rate {rate:g} from the next step on")
+
+    def stop(self) -> None:
+        """Ask whether to stop at once or after the epoch."""
+        if self._can_ask():
+            question = Choice(
+                "Stop training?",
+                "Either way the model is saved and the test is skipped; after this epoch it is "
+                "also validated.",
+                Answer("y", "Stop now", "stop"),
+                Answer("e", "After this epoch", "stop-epoch"),
+                Answer("n", "Keep training", ""),
+            )
+            self._screen.app.push_screen(question, self._stop)
+
+    def _stop(self, how: str | None) -> None:
+        if how == "stop":
+            self.ask("stop")
+        elif how == "stop-epoch" and self.ask("stop-epoch"):
+            self._screen.say("Stops once this epoch is validated and saved")
+
+    def leave(self, by: str = "key") -> None:
+        """Leave the screen; where that would end the run, ask first."""
+        if not (self._trains_here and self._follower.is_live):
+            self._screen.go()
+        elif not isinstance(self._screen.app.screen, Choice):
+            question = Choice(
+                "Stop training and leave?",
+                "The run lives in this window: leaving stops it. The model is saved after the "
+                "batch in hand, and the test is skipped.",
+                Answer("y", "Stop", "stop"),
+                Answer("n", "Keep training", ""),
+            )
+            self._screen.app.push_screen(question, lambda how: self.stop_and_leave(by, how))
+
+    def stop_and_leave(self, by: str, how: str | None = "stop") -> None:
+        """Stop, and leave once that is done."""
+        if how and self.ask("stop", by=by):
+            self.leave_when_ended = True
+
+    def ask(self, name: Name, value: float | None = None, by: str = "key") -> bool:
+        """Ask, if there is anyone to ask, or say why not; whether it was asked."""
+        if not self._can_ask():
+            return False
+        try:
+            commands.send(self._follower.run.commands, Command(name=name, by=by, value=value))
+        except StorageError as error:
+            self._screen.say(str(error))
+            return False
+        self._asked, self._answers = name, len(self._follower.state.commands)
+        self._screen.asked()
+        return True
+
+    def _can_ask(self) -> bool:
+        if self._follower.is_live:
+            return True
+        ended = self._follower.state.ended
+        self._screen.say(
+            "This run has ended" if ended else "Nobody trains this run: no process holds it"
+        )
+        return False

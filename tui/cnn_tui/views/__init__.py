@@ -1,0 +1,1 @@
+"""What the screen of a run shows at a time: one of these."""

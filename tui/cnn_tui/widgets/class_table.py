@@ -1,0 +1,69 @@
+"""Every class with its figures, in an order of one's choice."""
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from cnn_engine.confusion import class_qualities
+from cnn_tui.format import percent, ratio
+from cnn_tui.results import Results, short_names
+from cnn_tui.widgets.class_grid import change_text
+from cnn_tui.widgets.class_panel import ClassPanel, first_in_view
+from cnn_tui.widgets.panel import colored_bar
+
+LONGEST_NAME = 24
+LEAST_BAR, LONGEST_BAR = 4, 20
+HEADINGS = ("  last", "  best", "  prec", "  images")
+"""Columns that stand where there is room: changes against the epoch before and the best one, in
+percentage points; precision; images. The most important first."""
+
+
+class ClassTable(ClassPanel):
+    """Accuracy of each class, its changes, precision and images; one class is selected."""
+
+    TITLE = "Classes"
+
+    def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
+        """A heading, and the classes around the selected one."""
+        self.retitle(
+            f"{self.TITLE} ─ {results.title}",
+            f"{self.row + 1} of {len(self.order):,} · {self.order_name}",
+        )
+        rows = max(1, height - 1)
+        self.top = first_in_view(self.top, self.row, rows, len(self.order))
+        names, name_width = short_names(results.names, max(4, min(LONGEST_NAME, width - 12)))
+        name_width = max(name_width, len("class"))
+        room = width - 2 - name_width - len(" 100% ")
+        headings = [
+            heading
+            for number, heading in enumerate(HEADINGS, start=1)
+            if room - LEAST_BAR >= sum(map(len, HEADINGS[:number]))
+        ]
+        bar_width = max(0, min(LONGEST_BAR, room - sum(map(len, headings))))
+        precisions = _precisions(results)
+
+        def line(place: int) -> Content:
+            index, is_selected = self.order[place], place == self.row
+            share, total = results.accuracy(index), results.total[index]
+            cells = (
+                change_text(share - ratio(results.before[index], total), 6),
+                change_text(share - ratio(results.best[index], total), 6),
+                Content(f"{precisions[index]:>6}"),
+                Content.styled(f"{total:>8,}", "$muted"),
+            )
+            return Content.assemble(
+                ("› " if is_selected else "  ", "bold $primary"),
+                (f"{names[index]:<{name_width}}", "bold" if is_selected else ""),
+                f" {percent(share, 0):>4} ",
+                colored_bar(share, bar_width),
+                *cells[: len(headings)],
+            )
+
+        heading = f"  {'class':<{name_width}}  acc {'':<{bar_width}}{''.join(headings)}"
+        last = min(self.top + rows, len(self.order))
+        return [Content.styled(heading, "$muted"), *map(line, range(self.top, last))]
+
+
+def _precisions(results: Results) -> list[str]:
+    qualities = class_qualities(results.correct, results.total, results.confusion)
+    return ["–" if of.precision is None else percent(of.precision, 0) for of in qualities]

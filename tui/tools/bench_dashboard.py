@@ -1,0 +1,323 @@
+"""What the dashboard costs, and how quickly it answers, in real terminals over real training.
+
+    python tui/tools/bench_dashboard.py [--config folder --data-dir DIR] [--epochs 4] [--pairs 5]
+                                        [--only overhead,bytes,keys,stall,paint,log]
+
+Prints a line a figure, with its budget. Terminals have 120×36 cells.
+"""
+
+import argparse
+import fcntl
+import os
+import pty
+import random
+import select
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from cnn_engine import events, runs
+from cnn_engine.events import EpochFinished, Event, StepsFinished
+from cnn_engine.runlog import LogReader
+from cnn_engine.runs import RunDirectory
+
+CLI = [sys.executable, "-c", "from cnn_tui.cli import main; main()"]
+COLUMNS, ROWS = 120, 36
+ENDLESS = "100000"
+
+
+class Pty:
+    """A program on a terminal of its own."""
+
+    def __init__(self, *arguments: str, cwd: Path) -> None:
+        self.raw = b""
+        self.began = time.monotonic()
+        self.pid, self._descriptor = pty.fork()
+        if self.pid == 0:
+            size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, size)
+            os.chdir(cwd)
+            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
+            os.execvp(CLI[0], [*CLI, *arguments])  # noqa: S606
+
+    def read(self, seconds: float) -> int:
+        """Read for a while; how many bytes came."""
+        count, end = len(self.raw), time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._read(left)
+        return len(self.raw) - count
+
+    def wait_for(self, text: str, *, seconds: float = 120.0) -> float:
+        """Read until a text comes that was not there yet; how long that took."""
+        start, known = time.monotonic(), len(self.raw)
+        while text.encode() not in self.raw[known:]:
+            if time.monotonic() - start > seconds or not self._read(0.2):
+                raise SystemExit(f"never saw {text!r}; last came {self.raw[-300:]!r}")
+        return time.monotonic() - start
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self._descriptor, keys.encode())
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal, and read until the program has gone."""
+        os.kill(self.pid, number)
+        self.join()
+
+    def join(self) -> None:
+        """Read until the program has gone."""
+        while self._read(0.5):
+            pass
+        os.waitpid(self.pid, 0)
+        os.close(self._descriptor)
+
+    def _read(self, seconds: float) -> bool:
+        ready, _, _ = select.select([self._descriptor], [], [], seconds)
+        if not ready:
+            return True
+        try:
+            content = os.read(self._descriptor, 65536)
+        except OSError:
+            return False
+        self.raw += content
+        return bool(content)
+
+
+class Bench:
+    """Where runs are kept, and what is trained in them."""
+
+    def __init__(self, arguments: argparse.Namespace, directory: Path) -> None:
+        self.pairs = int(arguments.pairs)
+        self.epochs = str(arguments.epochs)
+        self.directory = directory
+        self.command = ["run", arguments.config]
+        if arguments.data_dir:
+            self.command += ["--data-dir", str(Path(arguments.data_dir).absolute())]
+
+    def newest(self) -> list[Event]:
+        """What happened in the newest run."""
+        return list(LogReader(self.newest_run().events).poll())
+
+    def newest_run(self) -> RunDirectory:
+        """The newest run."""
+        return runs.find(self.directory / "runs", "latest")
+
+    def training(self) -> Pty:
+        """A dashboard over a run that does not end by itself, once it trains."""
+        terminal = Pty(*self.command, "--epochs", ENDLESS, cwd=self.directory)
+        terminal.wait_for("img/s")
+        terminal.read(5)
+        return terminal
+
+
+def report(what: str, figure: str, budget: str) -> None:
+    """Print one line."""
+    print(f"{what:<44} {figure:>24}   budget {budget}", flush=True)
+
+
+def images_per_second(happened: list[Event]) -> float:
+    """Training speed of all epochs but the first."""
+    epochs = [event for event in happened if isinstance(event, EpochFinished)][1:]
+    numbers = {event.epoch for event in epochs}
+    images = sum(
+        event.images
+        for event in happened
+        if isinstance(event, StepsFinished) and event.epoch in numbers
+    )
+    return images / sum(event.train_seconds for event in epochs)
+
+
+def overhead(bench: Bench) -> None:
+    """Alternating pairs of the same training, with and without the dashboard."""
+    ratios = []
+    command = [*bench.command, "--epochs", bench.epochs]
+    for number in range(bench.pairs):
+        speeds: dict[bool, float] = {}
+        for shown in (True, False) if number % 2 else (False, True):
+            if shown:
+                terminal = Pty(*command, cwd=bench.directory)
+                terminal.wait_for("Done after", seconds=600)
+                terminal.press("q")
+                terminal.join()
+            else:
+                quiet = [*CLI, *command, "--no-ui"]
+                subprocess.run(quiet, cwd=bench.directory, check=True, capture_output=True)  # noqa: S603
+            speeds[shown] = images_per_second(bench.newest())
+        ratios.append(speeds[True] / speeds[False])
+        print(f"    with {speeds[True]:,.0f}, without {speeds[False]:,.0f} img/s", flush=True)
+    slower = 100 * (1 - statistics.median(ratios))
+    report("training with the dashboard is slower by", f"{slower:.1f} %", "2 %")
+
+
+def bytes_written(bench: Bench) -> None:
+    """What goes to the terminal while training, and when nothing changes."""
+    terminal = bench.training()
+    count = terminal.read(30)
+    terminal.end()
+    report("bytes to the terminal while training", f"{count / 30:,.0f} B/s", "2,000 B/s")
+    terminal = Pty("watch", cwd=bench.directory)
+    terminal.wait_for("after")
+    terminal.read(3)
+    count = terminal.read(10)
+    terminal.press("q")
+    terminal.join()
+    report("bytes when nothing changes", f"{count / 10:,.0f} B/s", "0 B/s")
+
+
+def keys(bench: Bench) -> None:
+    """Time from a key to its answer, at random moments of training."""
+    terminal = bench.training()
+    times = []
+    for number in range(100):
+        terminal.read(random.uniform(0.05, 0.4))  # noqa: S311 - no secret
+        key, answer = ("2", "Classes") if number % 2 == 0 else ("1", "Epochs")
+        terminal.press(key)
+        times.append(1000 * terminal.wait_for(answer))
+    terminal.end()
+    median, late = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+    report("key to answer, p50 and p95", f"{median:.0f} and {late:.0f} ms", "p95 100 ms")
+
+
+def stall(bench: Bench) -> None:
+    """Step rate while nobody reads the terminal, against before and after."""
+    terminal = bench.training()
+    terminal.read(20)
+    start = time.time()
+    time.sleep(30)
+    end = time.time()
+    back = terminal.wait_for("img/s", seconds=10)
+    terminal.read(20)
+    terminal.end()
+
+    def rate(first: float, last: float) -> float:
+        within = [
+            event
+            for event in bench.newest()
+            if isinstance(event, StepsFinished) and first <= event.time <= last
+        ]
+        return sum(event.steps for event in within) / sum(event.seconds for event in within)
+
+    reading = statistics.mean([rate(start - 20, start), rate(end, end + 20)])
+    ratio = rate(start, end) / reading
+    report("steps/s with the terminal stalled for 30 s", f"{ratio:.3f} of before", "1.0")
+    report("and then the screen is fresh after", f"{back:.2f} s", "")
+
+
+def paint(bench: Bench) -> None:
+    """From the command to the first screen, five times."""
+    times = []
+    for _ in range(5):
+        terminal = Pty("run", "digits", "--epochs", ENDLESS, cwd=bench.directory)
+        times.append(terminal.wait_for("Loss by epoch"))
+        terminal.wait_for("img/s")
+        terminal.end()
+    report("first paint, median of 5", f"{statistics.median(times):.2f} s", "0.5 s")
+
+
+def long_log(bench: Bench) -> None:
+    """To open a run of 60,000 step events, and what the viewer then needs."""
+    run = runs.create(bench.directory / "runs")
+    with run.events.open("w") as log:
+        log.writelines(events.to_line(event) + "\n" for event in long_run(60_000))
+    bare = Pty("watch", run.id, cwd=bench.directory)
+    painted = bare.wait_for("Loss by epoch")
+    opened = bare.wait_for("Epoch 600/600")
+    bare.read(2)
+    memory = psutil.Process(bare.pid).memory_info().rss / 1e6
+    bare.press("q")
+    bare.join()
+    report("60,000 step events open after first paint in", f"{opened:.2f} s", "1 s")
+    report("(first paint of watch)", f"{painted:.2f} s", "0.5 s")
+    report("memory of the viewer of it", f"{memory:.0f} MB", "80 MB")
+
+
+def long_run(count: int) -> list[Event]:
+    """A run of 600 epochs and that many step events."""
+    per_epoch = count // 600
+    happened: list[Event] = [
+        events.RunStarted(
+            run_id="long",
+            name="",
+            preset="cifar10",
+            config={"train": {"epochs": 600, "batch_size": 64, "seed": 0}},
+            pid=1,
+            host="elsewhere",
+            version="0",
+        ),
+        events.RunPrepared(
+            classes=tuple("abcdefghij"),
+            source="a benchmark",
+            image_shape=(3, 32, 32),
+            train_images=64 * per_epoch,
+            val_images=1000,
+            test_images=1000,
+            steps_per_epoch=per_epoch,
+            parameters=1,
+            device="cpu",
+            device_name="cpu",
+            threads=2,
+            precision="fp32",
+        ),
+    ]
+    for epoch in range(1, 601):
+        happened.append(events.EpochStarted(epoch=epoch))
+        for step in range(1, per_epoch + 1):
+            loss = 0.5 + 2 / epoch + 0.1 * random.random()  # noqa: S311 - no secret
+            happened.append(
+                StepsFinished(
+                    epoch=epoch,
+                    step=step,
+                    steps=1,
+                    loss=loss,
+                    loss_min=loss - 0.1,
+                    loss_max=loss + 0.1,
+                    lr=0.001,
+                    seconds=0.5,
+                    images=64,
+                )
+            )
+        happened.append(
+            EpochFinished(
+                epoch=epoch,
+                train_loss=0.5 + 2 / epoch,
+                train_accuracy=0.7,
+                val_loss=0.6 + 2 / epoch,
+                correct=(70,) * 10,
+                total=(100,) * 10,
+                train_seconds=60.0,
+                val_seconds=5.0,
+            )
+        )
+    return happened
+
+
+BENCHES: dict[str, Callable[[Bench], None]] = {
+    "paint": paint,
+    "log": long_log,
+    "bytes": bytes_written,
+    "keys": keys,
+    "stall": stall,
+    "overhead": overhead,
+}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", default="digits")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--only", default=",".join(BENCHES))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        bench = Bench(options, Path(name))
+        for wanted in options.only.split(","):
+            BENCHES[wanted](bench)
