@@ -1,4 +1,4 @@
-"""Curves, drawn by plotext. The only module that uses it, as it has one global figure."""
+"""The curve of a report, drawn by plotext. The only module that uses its one global figure."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import TypeAlias
 import plotext
 
 from cnn_engine.state import RunState
+from cnn_tui.curves import epochs_across
 
 Color: TypeAlias = str | tuple[int, int, int]
 """A name that plotext knows, or red, green and blue in 0..255."""
@@ -45,7 +46,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
     plotext.ticks_color(colors.axis)
-    last = _epochs_across(max(x for x, _ in train + val), state.epochs_asked)
+    last = epochs_across(max(x for x, _ in train + val), state.epochs_asked)
     plotext.xlim(0, last)
     plotext.xticks(_ticks(last, max(2, width // 10)))
     for points, color in ((train, colors.train), (val, colors.val)):
@@ -78,14 +79,6 @@ def _segments(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, f
         elif segments[-1]:
             segments.append([])
     return [segment for segment in segments if segment]
-
-
-def _epochs_across(reached: float, asked: int) -> int:
-    """Epochs that the axis spans: doubled as they are reached, so the curve fills half or more."""
-    across = 1
-    while across < min(2 * reached, asked):
-        across *= 2
-    return min(across, max(asked, 1))
 
 
 def _ticks(last: int, count: int) -> list[int]:

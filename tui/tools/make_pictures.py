@@ -1,26 +1,59 @@
 """Make the pictures of the documentation: a real run, trained now, seen at its middle and its end.
 
-    python tui/tools/make_pictures.py [--config digits] [--data-dir DIR] [--epoch 7] [--size 120x36]
+    python tui/tools/make_pictures.py [--config digits] [--data-dir DIR] [--epoch 7]
                                       [--output tui/pictures]
 
-Writes `live.svg` and `finished.svg`. They are what the dashboard draws, without a terminal.
+Writes `live.svg`, `light.svg`, `narrow.svg`, `classes.svg` and `finished.svg`. They are what the
+dashboard draws, without a terminal.
 """
 
 import argparse
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
+
+from textual.pilot import Pilot
 
 from cnn_engine import runs
 from cnn_engine.launch import Engine, Request
 from cnn_engine.recorder import Recorder
 from cnn_tui.app import Dashboard
 from cnn_tui.screens.run import RunScreen
+from cnn_tui.theme import DARK, LIGHT
+
+
+class Picture(NamedTuple):
+    """One picture."""
+
+    name: str
+    size: tuple[int, int] = (120, 36)
+    view: str = "1"
+    """Key of the view."""
+
+    theme: str = DARK.name
+
+
+IN_THE_MIDDLE = (
+    Picture("live"),
+    Picture("light", theme=LIGHT.name),
+    Picture("narrow", size=(80, 24)),
+    Picture("classes", view="2"),
+)
+
+
+async def take(picture: Picture, pilot: Pilot[None], output: Path) -> None:
+    """Keep what the screen shows when it is looked at so."""
+    app = pilot.app
+    app.theme = picture.theme
+    await pilot.resize_terminal(*picture.size)
+    await pilot.press(picture.view)
+    await pilot.pause(0.2)
+    app.save_screenshot(f"{picture.name}.svg", path=str(output))
 
 
 async def main(arguments: argparse.Namespace) -> None:
-    """Train under the dashboard, and keep two pictures of it."""
-    columns, rows = map(int, arguments.size.split("x"))
+    """Train under the dashboard, and keep pictures of it."""
     settings = [f"data.path={arguments.data_dir}"] if arguments.data_dir else []
     with tempfile.TemporaryDirectory() as runs_dir:
         directory = runs.create(Path(runs_dir))
@@ -28,16 +61,17 @@ async def main(arguments: argparse.Namespace) -> None:
         engine = Engine(request, Recorder(directory))
         screen = RunScreen(directory, trains_here=True)
         app = Dashboard(screen, engine)
-        async with app.run_test(size=(columns, rows)) as pilot:
+        async with app.run_test(size=(120, 36)) as pilot:
             while screen.state.epoch < arguments.epoch or not screen.state.step:
                 await pilot.pause(0.05)
             while screen.state.step < 0.6 * screen.state.steps_per_epoch:
                 await pilot.pause(0.05)
-            app.save_screenshot("live.svg", path=str(arguments.output))
+            for picture in IN_THE_MIDDLE:
+                await take(picture, pilot, arguments.output)
             while not screen.state.ended:
                 await pilot.pause(0.2)
             await pilot.pause(1)
-            app.save_screenshot("finished.svg", path=str(arguments.output))
+            await take(Picture("finished"), pilot, arguments.output)
         engine.join()
 
 
@@ -46,6 +80,5 @@ if __name__ == "__main__":
     parser.add_argument("--config", default="digits")
     parser.add_argument("--data-dir")
     parser.add_argument("--epoch", type=int, default=7)
-    parser.add_argument("--size", default="120x36")
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "pictures")
     asyncio.run(main(parser.parse_args()))
