@@ -179,6 +179,25 @@ async def test_what_is_appended_appears(tmp_path):
         assert "Accuracy by class ─ test" in text_of(app)
 
 
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_a_followed_run_looks_like_one_opened_now(tmp_path, size):
+    lines, texts = golden_lines("completed")[:60], []
+    for known in (1, len(lines)):
+        run = running_run(tmp_path / str(known), known)
+        app = Dashboard(RunScreen(run))
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            for end in range(known, len(lines) + 1, 7):
+                run.events.write_text("\n".join(lines[:end]) + "\n")
+                app.screen.poll()
+                await pilot.pause()
+            run.events.write_text("\n".join(lines) + "\n")
+            app.screen.poll()
+            await pilot.pause()
+            texts.append(text_of(app))
+    assert texts[0] == texts[1]
+
+
 async def test_hostile_names_are_text(tmp_path):
     hostile = ["[red]a", "[/nope]", "[@click=app.exit]x", "\x1b[2Jb", "c\nd", "\u202ee", "é" * 500]
     run = golden_run(tmp_path, "completed")

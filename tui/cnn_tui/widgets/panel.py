@@ -93,6 +93,7 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
         self._painted.clear()
         self._styles.clear()
         self.redraw()
+        self.refresh()
 
     def redraw(self) -> None:
         """Draw again, and repaint the lines in view that changed."""
