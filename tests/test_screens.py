@@ -235,6 +235,36 @@ async def test_no_size_breaks_it(tmp_path):
         assert_looks_like(app, "completed-120x36")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_log_stays_at_the_newest_until_it_is_scrolled(tmp_path, size):
+    run = running_run(tmp_path, lines=100)
+    app = Dashboard(RunScreen(run))
+
+    async def add(text):
+        with run.console.open("a") as console:
+            console.write(f"{text}\n")
+        app.screen.poll()
+        await settle(pilot)
+
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        await add("first news")
+        assert "first news" in text_of(app)
+        await pilot.resize_terminal(size[0] - 1, size[1] - 1)
+        await settle(pilot)
+        await add("second news")
+        assert "second news" in text_of(app)
+        await pilot.press("up", "up", "up", "up")
+        await add("third news")
+        assert "third news" not in text_of(app)
+        await pilot.press("f")
+        await settle(pilot)
+        await add("fourth news")
+        assert "fourth news" in text_of(app)
+
+
 async def test_an_idle_screen_repaints_nothing(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:

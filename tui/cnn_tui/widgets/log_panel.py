@@ -42,11 +42,17 @@ class LogPanel(Panel):
 
     def show(self, state: RunState) -> None:
         """Show the lines; the newest, if it was in view."""
-        if self.size:
-            self._follows = self.is_vertical_scroll_end
         super().show(state)
         if self._follows:
             self.scroll_end(animate=False)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow from where the end is in view, and no longer from elsewhere.
+
+        Only a scroll decides: new lines and new sizes move the end, not what is looked at.
+        """
+        super().watch_scroll_y(old_value, new_value)
+        self._follows = round(new_value) >= self.max_scroll_y
 
     def on_resize(self) -> None:
         """Draw for the new size, and stay at the newest."""
