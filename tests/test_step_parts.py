@@ -23,8 +23,7 @@ def run_steps(parts, clock, count, **seconds):
     for _ in range(count):
         for part, spent in seconds.items():
             clock[0] += spent
-            if part != "other":
-                parts.done(part)
+            parts.done(part)
         parts.begin_step()
 
 
@@ -44,6 +43,16 @@ def test_shares_are_those_of_the_time_spent(clock):
     assert shares == pytest.approx(
         {"data": 0.1, "forward": 0.2, "backward": 0.5, "optimizer": 0.1, "other": 0.1}
     )
+
+
+def test_a_pause_between_steps_is_no_part_of_them(clock):
+    parts = StepParts(torch.device("cpu"))
+    for _ in range(2 * SAMPLE_EVERY):
+        parts.begin_step()
+        clock[0] += 0.1
+        parts.done("forward")
+        clock[0] += 3600.0
+    assert parts.take_shares() == {"forward": 1.0}
 
 
 def test_each_is_told_once(clock):

@@ -34,8 +34,7 @@ class StepParts:
         self._spans: list[Span] = []
 
     def begin_step(self) -> None:
-        """The last step is over and another begins."""
-        self.done("other")
+        """A step begins; what came since the last part was done, such as a pause, is no part."""
         self._step += 1
         is_sampled = self._stamp is not None and self._step % SAMPLE_EVERY == 0
         self._last = self._stamp() if is_sampled and self._stamp else None

@@ -189,6 +189,7 @@ class Training:
             correct += (scores.argmax(dim=1) == labels).sum()
             self.step += 1
             meter.step_done(self.step, self.lr)
+            self.parts.done("other")
             self.control.check()
             self.parts.begin_step()
         weighted = losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
