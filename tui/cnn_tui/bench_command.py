@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cnn_tui.progress_line import ProgressLine
 
 ROUNDS, SECONDS = 5, 3.0
 
@@ -45,7 +46,6 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter per option
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     settings = [*(overrides or []), *given]
     checked = configs.load(config or "cifar10", settings)
-    tell = _progress_line()
     keep_freed_memory()
     from cnn_engine.bench import measure
     from cnn_engine.data import load
@@ -53,27 +53,12 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     if config is None and not is_on_disk(checked.data.path):
         checked = configs.load("digits", settings)
-    data = load(checked.data, checked.train.seed, tell)
-    found = measure(checked, data, rounds, seconds, tell)
-    tell("", 0, 0)
+    with ProgressLine(sys.stderr) as progress:
+        data = load(checked.data, checked.train.seed, progress.tell)
+        found = measure(checked, data, rounds, seconds, progress.tell)
     if as_json:
         print(json.dumps(asdict(found), indent=2))
     else:
         from cnn_tui.bench_report import print_measured
 
         print_measured(found)
-
-
-def _progress_line() -> Callable[[str, int, int], None]:
-    """What tells how far it is: one line on stderr, where that is a terminal."""
-    shown = 0
-
-    def tell(what: str, done: int, total: int) -> None:
-        nonlocal shown
-        if sys.stderr is None or not sys.stderr.isatty():
-            return
-        line = f"{what} {done + 1:,} of {total:,}" if total else what
-        print(f"\r{line:<{shown}}", end="" if line else "\r", file=sys.stderr, flush=True)
-        shown = len(line)
-
-    return tell

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +11,13 @@ from cnn_engine import image_cache
 from cnn_engine.errors import StorageError
 from cnn_engine.image_cache import Entry
 from cnn_tui.format import byte_size, date, safe_text
+from cnn_tui.progress_line import ProgressLine
 
 data = typer.Typer(
     help="Show and clear the decoded image folders that are kept; download CIFAR-10."
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-PROGRESS_SECONDS = 0.2
 
 
 @data.callback(invoke_without_command=True)
@@ -66,31 +64,9 @@ def fetch(
     """Download CIFAR-10 unless it is there already, and verify it."""
     from cnn_engine.data import cifar10
 
-    progress = _Progress()
-    try:
-        source = cifar10.read(str(data_dir) if data_dir else None, progress.show).source
-    finally:
-        progress.clear()
+    with ProgressLine(sys.stderr) as progress:
+        source = cifar10.read(str(data_dir) if data_dir else None, progress.tell).source
     print(safe_text(source, 1000))
-
-
-class _Progress:
-    """One line on stderr, rewritten on a terminal; nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._shown, self._width = 0.0, 0
-
-    def show(self, what: str, done: int, total: int) -> None:
-        if not sys.stderr.isatty() or time.monotonic() - self._shown < PROGRESS_SECONDS:
-            return
-        self._shown = time.monotonic()
-        line = f"{what} {done:,}/{total:,}" if total else what
-        print(f"\r{line:<{self._width}}", end="", file=sys.stderr, flush=True)
-        self._width = len(line)
-
-    def clear(self) -> None:
-        if self._width:
-            print("\r" + " " * self._width, end="\r", file=sys.stderr, flush=True)
 
 
 def _as_dict(entries: list[Entry]) -> dict[str, object]:

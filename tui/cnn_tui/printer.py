@@ -1,7 +1,6 @@
 """A run as lines of text: what a headless run prints, in the published procedure's words."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
@@ -12,6 +11,7 @@ from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_tui.format import STAGES, duration, percent, ratio, safe_text
+from cnn_tui.progress_line import ProgressLine, amount
 
 POLL_SECONDS = 0.1
 
@@ -28,8 +28,7 @@ class LinePrinter:
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
-        self._progress = err.isatty()
-        self._progress_width = 0
+        self._progress = ProgressLine(err)
 
     def show(self, event: Event, state: RunState) -> None:
         """Print the event's lines, if it has any."""
@@ -45,7 +44,7 @@ class LinePrinter:
             case events.RunPrepared():
                 self._tell(_prepared_line(event))
             case events.StepsFinished() | events.ValidationProgressed() | events.StageProgressed():
-                self._show_progress(state)
+                self._progress.write(progress_line(state))
             case events.RunFinished(status="stopped"):
                 self._tell(f"Stopped after {duration(event.seconds)}")
             case events.RunFinished(status="failed"):
@@ -55,26 +54,12 @@ class LinePrinter:
                     self._print(line)
 
     def _print(self, line: str) -> None:
-        self._clear_progress()
+        self._progress.clear()
         print(line, file=self._out, flush=True)
 
     def _tell(self, line: str) -> None:
-        self._clear_progress()
+        self._progress.clear()
         print(line, file=self._err, flush=True)
-
-    def _show_progress(self, state: RunState) -> None:
-        if not self._progress:
-            return
-        line = progress_line(state)[: shutil.get_terminal_size().columns - 1]
-        padding = " " * (self._progress_width - len(line))
-        print(f"\r{line}{padding}", end="", file=self._err, flush=True)
-        self._progress_width = len(line)
-
-    def _clear_progress(self) -> None:
-        # Spaces rather than an escape sequence, so that a dumb terminal shows no litter.
-        if self._progress_width:
-            print("\r" + " " * self._progress_width, end="\r", file=self._err, flush=True)
-            self._progress_width = 0
 
 
 class JsonPrinter:
@@ -116,8 +101,7 @@ class _Silence:
 def progress_line(state: RunState) -> str:
     """Where the run is, in one line."""
     if state.progress is not None:
-        done, total = state.progress.done, state.progress.total
-        return f"{state.progress.what} {done:,}/{total:,}" if total else state.progress.what
+        return amount(state.progress.what, state.progress.done, state.progress.total)
     parts = [f"Epoch {state.epoch}/{state.epochs_asked}"]
     if state.phase == "validating" and state.prepared:
         parts.append(f"validation {state.validated_images:,}/{state.prepared.val_images:,}")
