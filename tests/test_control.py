@@ -14,7 +14,7 @@ from cnn_engine.control import Control, StopRequested
 from cnn_engine.events import CommandApplied, MachineMeasured, Notice
 from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import LogReader
-from runs_for_tests import wait_until
+from runs_for_tests import RunForTests, wait_until
 
 
 class Training:
@@ -245,6 +245,17 @@ def test_the_machine_is_measured(tmp_path, monkeypatch):
     assert 1e6 < machine[-1].memory_bytes < machine[-1].memory_total_bytes
     assert 0 < machine[-1].memory_available_bytes < machine[-1].memory_total_bytes
     assert machine[-1].disk_free_bytes > 0
+
+
+def test_a_busy_machine_is_busy_from_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("cnn_engine.control.MACHINE_SECONDS", 0.3)
+    run = RunForTests(tmp_path, "train.epochs=1000")
+    run.engine.start()
+    wait_until(lambda: run.live_state.machine)
+    run.ask("stop")
+    run.engine.join()
+    first = next(event for event in run.events() if isinstance(event, MachineMeasured))
+    assert first.cpu > 0.1
 
 
 def test_a_run_directory_that_is_gone_is_not_measured(tmp_path, monkeypatch):

@@ -62,7 +62,6 @@ class Engine:
     def __init__(self, request: Request, recorder: Recorder) -> None:
         self._request = request
         self._recorder = recorder
-        self._control = Control(recorder)
         self._began = time.monotonic()
         self._thread = Thread(target=self._run, name="engine")
 
@@ -126,12 +125,13 @@ class Engine:
         return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=error)
 
     def _train(self) -> None:
+        control = Control(self._recorder)
         self._recorder.record(StageStarted(stage="torch"))
         from cnn_engine.train import Training, load_data  # noqa: PLC0415 - see the module's text
 
         request = self._request
         try:
-            data = load_data(request.config, self._recorder, self._control)
+            data = load_data(request.config, self._recorder, control)
         except DataError as error:
             if request.fallback is None:
                 raise
@@ -143,8 +143,8 @@ class Engine:
                     reason=f"{error}. Training on the bundled {request.preset} instead",
                 )
             )
-            data = load_data(request.config, self._recorder, self._control)
-        Training(request.config, data, self._recorder, self._control).run()
+            data = load_data(request.config, self._recorder, control)
+        Training(request.config, data, self._recorder, control).run()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

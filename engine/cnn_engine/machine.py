@@ -23,7 +23,10 @@ class Gpu(NamedTuple):
 
 
 class Machine:
-    """Measures the machine, its GPU once there is one to measure, and the disk of a run."""
+    """Measures the machine, its GPU once there is one to measure, and the disk of a run.
+
+    To be made in the thread that measures: psutil keeps for each thread since when it counts.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
