@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from cnn_engine.bench import MATRIX_SIDE, Measured, Rate
+from cnn_engine.bench import MATRIX_SIDE, Measured, Rate, _ours
+from cnn_engine.config import load
+from cnn_engine.data import load as load_data
 from cnn_tui.bench_report import print_measured
 from runs_for_tests import SMALL
 
@@ -32,6 +34,13 @@ def test_all_are_measured_in_each_round(measured):
     for rate in measured["rates"]:
         assert 0 < rate["least"] <= rate["median"] <= rate["most"]
     assert measured["rates"][0]["against_reference"] == 1.0
+
+
+@pytest.mark.parametrize(("asked", "measured"), [("fp32", ["fp32"]), ("bf16", ["fp32", "bf16"])])
+def test_the_precision_asked_for_is_measured(tmp_path, asked, measured):
+    config = load("digits", [*SMALL, f"train.precision={asked}"])
+    data = load_data(config.data, 0, lambda *_: None)
+    assert list(_ours(config, data, tmp_path)) == measured
 
 
 def test_operations_are_counted(measured):
