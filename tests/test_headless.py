@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_engine import events
+from cnn_engine import event_lines
 from golden import golden_run
 from runs_for_tests import SMALL
 from terminal import CLI, Terminal, environment
@@ -100,7 +100,7 @@ def test_the_run_is_kept_listed_and_shown(digits):
 def test_json_is_one_event_a_line(tmp_path):
     result = cnn_tui("run", "digits", "--epochs", "1", "--json", *SET_SMALL, cwd=tmp_path)
     assert result.returncode == 0
-    kinds = [type(events.from_line(line)).__name__ for line in result.stdout.splitlines()]
+    kinds = [type(event_lines.from_line(line)).__name__ for line in result.stdout.splitlines()]
     assert kinds[0] == "RunStarted"
     assert kinds[-1] == "RunFinished"
     assert "EpochFinished" in kinds

@@ -45,6 +45,7 @@ def command(*arguments):
         "recorder",
         "launch",
         "alarms",
+        "event_lines",
         "image_cache",
     ],
 )

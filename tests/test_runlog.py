@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from cnn_engine.errors import StorageError
-from cnn_engine.events import EpochStarted, to_line
+from cnn_engine.event_lines import to_line
+from cnn_engine.events import EpochStarted
 from cnn_engine.runlog import LogReader, LogWriter, is_held
 
 FIRST, SECOND, THIRD = (EpochStarted(time=float(number), epoch=number) for number in (1, 2, 3))

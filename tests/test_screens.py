@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cnn_engine import events
-from cnn_engine.events import from_line, to_line
+from cnn_engine.event_lines import from_line, to_line
 from cnn_tui.app import Dashboard
 from cnn_tui.options import Options
 from cnn_tui.screens.run import RunScreen

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from cnn_engine import events
+from cnn_engine import event_lines
 from cnn_engine.errors import StorageError
 from cnn_engine.events import Event
 
@@ -40,7 +40,7 @@ class LogWriter:
 
     def append(self, event: Event) -> None:
         """Add one line with one write. What a full disk refuses is kept for the next call."""
-        self._unwritten += events.to_line(event).encode() + b"\n"
+        self._unwritten += event_lines.to_line(event).encode() + b"\n"
         try:
             written = os.write(self._descriptor, self._unwritten)
         except OSError:
@@ -123,7 +123,7 @@ class LogReader:
         """The events added since. Events of kinds that this version does not know are left out."""
         for line in self._lines.poll():
             try:
-                event = events.from_line(line)
+                event = event_lines.from_line(line)
             except ValueError:
                 self.damaged_lines += 1
                 continue

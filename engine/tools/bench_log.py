@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnn_engine import events
+from cnn_engine import event_lines, events
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 
@@ -33,7 +33,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             run = RunDirectory(Path(directory))
             with run.events.open("w") as log:
-                log.writelines(events.to_line(event) + "\n" for event in happened(count))
+                log.writelines(event_lines.to_line(event) + "\n" for event in happened(count))
             subprocess.run([sys.executable, __file__, directory], check=True)  # noqa: S603
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from cnn_engine import events
+from cnn_engine import event_lines, events
 from cnn_engine.events import Event
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
@@ -70,7 +70,7 @@ class JsonPrinter:
 
     def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - the lines are complete
         """Print the event."""
-        print(events.to_line(event), file=self._out, flush=True)
+        print(event_lines.to_line(event), file=self._out, flush=True)
 
 
 def follow(run: RunDirectory, printer: Printer, ended: Callable[[RunState], bool]) -> RunState:

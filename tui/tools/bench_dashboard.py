@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 
-from cnn_engine import events, runs
+from cnn_engine import event_lines, events, runs
 from cnn_engine.events import EpochFinished, Event, StepsFinished
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
@@ -246,7 +246,7 @@ def long_log(bench: Bench) -> None:
     """To open a run of 60,000 step events, and what the viewer then needs."""
     run = runs.create(bench.directory / "runs")
     with run.events.open("w") as log:
-        log.writelines(events.to_line(event) + "\n" for event in long_run(60_000))
+        log.writelines(event_lines.to_line(event) + "\n" for event in long_run(60_000))
     bare = Pty("watch", run.id, cwd=bench.directory)
     painted = bare.wait_for("Loss by epoch")
     opened = bare.wait_for("Epoch 600/600")

@@ -1,0 +1,139 @@
+"""Events as lines of strict JSON, and lines checked as they become events again."""
+
+import json
+import math
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from functools import partial
+from operator import itemgetter
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from cnn_engine.events import KINDS, Event
+
+
+def to_line(event: Event) -> str:
+    """The event as one line of strict JSON, without the newline.
+
+    JSON has no NaN and no infinity: such a number is written as null, and `nonfinite` tells which
+    field it was in.
+    """
+    values = {"kind": type(event).__name__, **vars(event)}
+    nonfinite = {
+        key: str(value)
+        for key, value in values.items()
+        if isinstance(value, float) and not math.isfinite(value)
+    }
+    if nonfinite:
+        values |= dict.fromkeys(nonfinite) | {"nonfinite": nonfinite}
+    return json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def from_line(line: str | bytes) -> Event | None:
+    """The event in a line, or None when its kind is of a newer version.
+
+    Unknown fields are ignored for the same reason.
+
+    Raises:
+        ValueError: the line is not an event.
+    """
+    text = (line if isinstance(line, str) else line.decode()).strip()
+    try:
+        values, end = _read_json(text)
+    except RecursionError:
+        raise ValueError("nested too deeply for an event") from None
+    if end != len(text) or not isinstance(values, dict) or not isinstance(values.get("kind"), str):
+        raise ValueError("not an event")
+    fields_of_kind = _FIELDS.get(values["kind"])
+    if fields_of_kind is None:
+        return None
+    if "nonfinite" in values:
+        nonfinite = _plain(dict, values["nonfinite"])
+        values |= {key: float(str(text)) for key, text in nonfinite.items()}
+    return fields_of_kind.event(values)
+
+
+_read_json = (
+    json.JSONDecoder().raw_decode
+)  # what json.loads does in the end, in two thirds the time
+
+
+class _Fields:
+    """What a kind's fields have to be, worked out once: reading a long log is mostly this check."""
+
+    def __init__(self, kind: type[Event]) -> None:
+        hints = get_type_hints(kind)
+        self._kind = kind
+        self._names, self._types = tuple(hints), tuple(hints.values())
+        self._pick = itemgetter(*hints)
+        self._fits = {name: _fit_of(hint) for name, hint in hints.items()}
+        self._required = {field.name for field in fields(kind) if field.default is MISSING}
+
+    def event(self, values: dict[str, Any]) -> Event:
+        """The event of these JSON values.
+
+        Raises:
+            ValueError: one is missing, or of another type.
+        """
+        try:
+            row = self._pick(values)
+        except KeyError:
+            row = ()
+        # The steps, which are most of a log, have nothing but plain numbers: one comparison checks
+        # them, and a frozen class's __init__, which sets field by field, is the slower way in.
+        if tuple(map(type, row)) == self._types:
+            event = object.__new__(self._kind)
+            vars(event).update(zip(self._names, row, strict=True))
+            return event
+        present = {name: fit(values[name]) for name, fit in self._fits.items() if name in values}
+        missing = self._required - present.keys()
+        if missing:
+            raise ValueError(f"{self._kind.__name__} lacks {', '.join(sorted(missing))}")
+        return self._kind(**present)
+
+
+def _fit_of(hint: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - a type hint
+    """What makes a JSON value into the hinted type, or raises ValueError where it is another."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return partial(_optional, _fit_of(arguments[0]))
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return partial(_sequence, _fit_of(arguments[0]))
+    if origin is tuple:
+        return partial(_row, arguments)
+    if origin is Literal:
+        return partial(_choice, arguments)
+    return partial(_plain, origin or hint)
+
+
+def _optional(fit: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401
+    return None if value is None else fit(value)
+
+
+def _sequence(fit: Callable[[Any], Any], value: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    return tuple(map(fit, _plain(list, value)))
+
+
+def _row(kinds: tuple[type, ...], value: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    row = tuple(_plain(list, value))
+    if tuple(map(type, row)) != kinds:
+        raise ValueError(f"{value!r} is not {kinds}")
+    return row
+
+
+def _choice(choices: tuple[Any, ...], value: Any) -> Any:  # noqa: ANN401
+    if value not in choices:
+        raise ValueError(f"{value!r} is not one of {choices}")
+    return value
+
+
+def _plain(kind: type, value: Any) -> Any:  # noqa: ANN401
+    if type(value) is kind:
+        return value
+    if kind is float and type(value) is int and abs(value) <= sys.float_info.max:
+        return float(value)
+    raise ValueError(f"{value!r} is not {kind.__name__}")
+
+
+_FIELDS = {name: _Fields(kind) for name, kind in KINDS.items()}
