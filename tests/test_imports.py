@@ -67,3 +67,10 @@ def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
 def test_the_dashboard_imports_no_torch(tmp_path):
     loaded = modules_after("import cnn_tui.app, cnn_tui.headless", tmp_path)
     assert not loaded & TORCH_SIDE
+
+
+def test_training_imports_neither_pytorchs_compiler_nor_torchvision(tmp_path):
+    settings = ("--epochs", "1", "--set", "model.filters=[8]", "--set", "model.hidden=[8]")
+    loaded = modules_after(command("run", "digits", "--no-ui", *settings), tmp_path)
+    assert "cnn_engine.train" in loaded
+    assert not loaded & {"torch._dynamo", "torch._inductor", "sympy", "torchvision"}

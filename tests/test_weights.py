@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from cnn_engine.adam import Adam
 from cnn_engine.config import ModelConfig
 from cnn_engine.models import Dropout, build_model
 from cnn_engine.weights import Weights
@@ -49,7 +50,7 @@ def train_plainly(model, low):
 
 
 def train_flat(model, weights, low):
-    optimizer = torch.optim.Adam([weights.flat], lr=0.01, fused=True)
+    optimizer = Adam(weights.flat, lr=0.01)
     losses = []
     for images, labels in batches():
         loss = loss_of(model, images, labels, low)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnn_engine import checkpoint
+from cnn_engine.adam import Adam
 from cnn_engine.batches import batches_on, epoch_order
 from cnn_engine.config import Config
 from cnn_engine.control import Control, StopRequested, Throttle
@@ -85,7 +86,7 @@ class Training:
         self.model = build_model(config.model, channels, size, len(data.classes)).to(self.device)
         self.model.to(memory_format=torch.channels_last)
         self.weights = Weights(self.model, DTYPES[self.precision])
-        self.optimizer = torch.optim.Adam([self.weights.flat], lr=config.optimizer.lr, fused=True)
+        self.optimizer = Adam(self.weights.flat, config.optimizer.lr)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.parts = StepParts(self.device)
         self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
@@ -126,12 +127,11 @@ class Training:
     @property
     def lr(self) -> float:
         """Learning rate of the next step; a command may change it."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return self.optimizer.lr
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        self.optimizer.lr = lr
 
     def save_asked(self) -> None:
         """Save the latest state now, because a command asked for it."""
@@ -210,7 +210,7 @@ class Training:
         torch.autograd.backward(self.scaler.scale(loss))
         self.weights.gather_gradients()
         self.parts.done("backward")
-        self.scaler.step(self.optimizer)
+        self.scaler.step(self.optimizer)  # type: ignore[arg-type]  # has all that it looks for
         self.scaler.update()
         self.weights.publish()
         self.parts.done("optimizer")
