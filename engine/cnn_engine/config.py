@@ -27,9 +27,8 @@ FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 class Table(BaseModel):
     """One TOML table: unknown keys refused, values fixed once read."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    # Validators are built when first used: once for all tables, not once for each as well.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class DataConfig(Table):

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from cnn_engine.commands import Command, CommandReader
 from cnn_engine.events import CommandApplied, Notice
-from cnn_engine.machine import Machine
 from cnn_engine.recorder import Recorder
 
 CHECK_SECONDS = 0.05
@@ -63,6 +62,9 @@ class Control:
     """Carries out the commands that arrive while a run goes on, and keeps an eye on the machine."""
 
     def __init__(self, recorder: Recorder) -> None:
+        # Only here, as it needs psutil, which the screen need not wait for.
+        from cnn_engine.machine import Machine  # noqa: PLC0415
+
         self._recorder = recorder
         self._commands = CommandReader(recorder.run.commands)
         self._throttle = Throttle(CHECK_SECONDS)

@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
 from typing import Literal, Self
@@ -91,6 +90,8 @@ class Engine:
         return finished.exit_code if finished else 1
 
     def _started(self) -> RunStarted:
+        from importlib.metadata import version  # noqa: PLC0415 - the screen need not wait for it
+
         return RunStarted(
             run_id=self._recorder.run.id,
             name=self._request.name,

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
+import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +40,8 @@ NoUi = Annotated[bool, typer.Option("--no-ui", help="Print lines instead of the 
 
 def main() -> None:
     """Run the command line: a user's mistake is one line each on stderr, and an exit code."""
+    # Else pydantic looks for plugins in every installed package before a config can be checked.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         cli()
     except UserError as error:
@@ -50,6 +52,8 @@ def main() -> None:
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         print(f"cnn-tui {version('cnn-tui')}")
         raise typer.Exit
 
