@@ -8,8 +8,10 @@ import pytest
 
 from cnn_engine import events
 from cnn_engine.event_lines import from_line, to_line
+from cnn_engine.summary import read_summary
 from cnn_tui.app import Dashboard
 from cnn_tui.options import Options
+from cnn_tui.report import print_runs, run_as_dict, show_run
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
 from golden import NOW, add_events, golden_lines, golden_run, rewritten, running_run
@@ -312,3 +314,27 @@ async def test_without_runs_it_says_how_to_start_one(tmp_path):
 def test_golden_logs_are_whole():
     for name in ("completed", "stopped", "failed"):
         assert all(from_line(line) is not None for line in golden_lines(name))
+
+
+KINDS_IN_A_RUN = sorted({type(from_line(line)).__name__ for line in golden_lines("completed")})
+
+
+@pytest.mark.parametrize("lost", [*KINDS_IN_A_RUN, "every second line"])
+async def test_a_damaged_run_opens_as_far_as_it_goes(tmp_path, capsys, lost):
+    run = golden_run(tmp_path, "completed")
+    left = [
+        line
+        for number, line in enumerate(golden_lines("completed"))
+        if f'"kind":"{lost}"' not in line and not (lost == "every second line" and number % 2)
+    ]
+    run.events.write_text("\n".join(left) + "\n")
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        for view in "123":
+            await pilot.press(view)
+            await settle(pilot)
+            assert "q quit" in text_of(app)
+    show_run(run)
+    print_runs([read_summary(run)])
+    assert run.id in capsys.readouterr().out
+    assert run_as_dict(run)["run_id"] == run.id

@@ -200,6 +200,11 @@ class RunState:
         """Steps since the start of the run."""
         return max(0, self.epoch - 1) * self.steps_per_epoch + self.step
 
+    def setting(self, key: str) -> object:
+        """A value of the config by its dotted key; None where the log, as damaged, lacks it."""
+        table, _, name = key.partition(".")
+        return self.config.get(table, {}).get(name)
+
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; 0 while that is not known."""

@@ -125,8 +125,8 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
         lines.append(
             Text(
                 f"{prepared.parameters:,} parameters on {where} ×{prepared.threads} in "
-                f"{prepared.precision}, batch {state.config['train']['batch_size']}, "
-                f"seed {state.config['train']['seed']}"
+                f"{prepared.precision}, batch {state.setting('train.batch_size')}, "
+                f"seed {state.setting('train.seed')}"
             )
         )
     if best := state.best:

@@ -73,6 +73,6 @@ def _stops_after_epoch(state: RunState) -> bool:
 def _machine(state: RunState) -> str:
     if state.prepared is None:
         return ""
-    prepared, seed = state.prepared, state.config["train"]["seed"]
+    prepared, seed = state.prepared, state.setting("train.seed")
     threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
     return f"{safe_text(prepared.device_name)}{threads} · {prepared.precision} · seed {seed}"
