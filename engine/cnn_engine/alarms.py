@@ -172,9 +172,17 @@ def _stall(state: RunState, now: float) -> Alarm | None:
     return Alarm(
         kind="stall",
         severity="error",
-        text=f"Nothing has been heard of the run for {silence:.0f} s, though its process lives",
+        text=f"Nothing has been heard of the run for {_about(silence)}, though its process lives",
         advice="Look whether the machine sleeps, swaps or waits for a disk; else stop and restart",
     )
+
+
+def _about(seconds: float) -> str:
+    """A duration that seldom changes, as what shows it is painted again whenever it does."""
+    if seconds < 60:
+        return f"{seconds // 10 * 10:.0f} s"
+    minutes = seconds // 60
+    return f"{minutes:.0f} min" if minutes < 60 else f"{minutes // 60:.0f} h"
 
 
 def _slow_data(state: RunState) -> Alarm | None:

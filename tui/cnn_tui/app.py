@@ -60,10 +60,15 @@ class Dashboard(App[None]):
             self._stop_on_signals()
             self.call_after_refresh(self._engine.start)
 
-    @property
-    def takes_output(self) -> bool:
-        """Whether it is of any use to draw now."""
-        return self.is_headless or takes_output()
+    def may_draw(self, *, at_once: bool = False) -> bool:
+        """Whether it is of any use to draw now, and no more than may be written to a terminal.
+
+        Args:
+            at_once: However much has been written, as it is the answer to a key.
+        """
+        if not isinstance(self._driver, ThriftyDriver):
+            return True
+        return takes_output() and (at_once or self._driver.allowance.is_left())
 
     def _stop_on_signals(self) -> None:
         """Textual has no handlers of its own for these, and would leave the terminal broken."""

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from functools import partial
 from typing import cast
 
 from textual import on
@@ -98,8 +99,12 @@ class RunScreen(Screen[None]):
         self.call_after_refresh(self.poll)
         self.set_interval(POLL_SECONDS, self.poll)
 
-    def poll(self) -> None:
-        """Take in what is new, and show it; while the terminal takes nothing, only take in."""
+    def poll(self, *, at_once: bool = False) -> None:
+        """Take in what is new, and show it; while the terminal takes nothing, only take in.
+
+        Args:
+            at_once: Show it however much has been written, as it is what was asked for.
+        """
         events, output = self._follower.take()
         lines = [line for event in events if (line := line_of(event))]
         self.query_one(LogView).add([*lines, *map(output_line, output)])
@@ -107,7 +112,7 @@ class RunScreen(Screen[None]):
             gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time
         if self._follower.has_more:
             self.set_timer(PIECE_SECONDS, self.poll)
-        elif self.app.takes_output:  # type: ignore[attr-defined]
+        elif self.app.may_draw(at_once=at_once):  # type: ignore[attr-defined]
             self._show()
         if self.state.ended and self.controls.leave_when_ended:
             self.go()
@@ -185,7 +190,7 @@ class RunScreen(Screen[None]):
         """Show what was asked for, and look soon for the answer."""
         self._show()
         for seconds in SOON_SECONDS:
-            self.set_timer(seconds, self.poll)
+            self.set_timer(seconds, partial(self.poll, at_once=True))
 
     def go(self) -> None:
         """Leave without a question."""

@@ -10,10 +10,12 @@ from cnn_tui.format import safe_text
 from cnn_tui.widgets.panel import Panel
 
 MOST_LINES = 4
+NOTICE_SECONDS = 60
+"""For so long a notice stays, by the clock of the run; after that it is in the log only."""
 
 
 class Alert(Panel):
-    """The error that ended the run, or else its alarms, or the last notice; hidden without any."""
+    """The error that ended the run, or else its alarms, or a new notice; hidden without any."""
 
     DEFAULT_CSS = """
     Alert {
@@ -60,4 +62,6 @@ def _texts(state: RunState, alarms: list[Alarm]) -> list[tuple[str, str]]:
         return [("", safe_text(state.finished.error, 1000))]
     if alarms:
         return [(safe_text(alarm.text, 300), safe_text(alarm.advice, 300)) for alarm in alarms]
-    return [("", safe_text(state.notices[-1].text, 1000))] if state.notices else []
+    if state.notices and state.last_time - state.notices[-1].time < NOTICE_SECONDS:
+        return [("", safe_text(state.notices[-1].text, 1000))]
+    return []

@@ -23,7 +23,7 @@ class Sparklines(Panel):
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Train above validation."""
         notes = width >= LEAST_WIDTH_WITH_NOTES
-        fits = width - (36 if notes else 14)
+        fits = width - (40 if notes else 14)
         room = max(0, min(SPARK_WIDTH, max(LEAST_SPARK, state.epochs_asked), fits))
         epochs = state.epochs[-room:] if room else []
         # Within the first epoch the curve's own points have to do.

@@ -1,0 +1,98 @@
+"""What an image costs in sets of 1,000 to 60,000, trained on in turn; and the memory of a run.
+
+python engine/tools/bench_images.py [--rounds 3]
+
+The sets are noise of CIFAR-10's size, so that no files are needed; each set's images are trained
+on and validated by a run's own loop. Memory is that of a process which does no more than such a
+run: the default, an epoch of it.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+SIZES = (1_000, 10_000, 60_000)
+MEASURED_IMAGES = 20_000
+"""Trained on in each measurement at the least, so that small sets are measured as long."""
+
+MEGABYTE = 1e6
+MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        seconds = pool.submit(train_in_turn, rounds).result()
+        peak, size = pool.submit(peak_memory, SIZES[-1]).result()
+    flat = median(seconds[SIZES[-1]])
+    for images, found in seconds.items():
+        cost = median(found)
+        print(f"{images:>6,} images: {cost * 1e6:6.0f} µs an image, {cost / flat:.2f}×")
+    print(f"peak {peak / MEGABYTE:,.0f} MB, of which images {size / MEGABYTE:,.0f} MB")
+
+
+def train_in_turn(rounds: int) -> dict[int, list[float]]:
+    """Seconds an image takes to train on, by the size of the set."""
+    with tempfile.TemporaryDirectory() as runs_dir:
+        trainings = {size: _training(size, Path(runs_dir)) for size in SIZES}
+        found: dict[int, list[float]] = {size: [] for size in SIZES}
+        for _ in range(rounds + 1):
+            for size, training in trainings.items():
+                epochs = -(-MEASURED_IMAGES // size)
+                start = time.perf_counter()
+                for _ in range(epochs):
+                    training.train_epoch()
+                found[size].append((time.perf_counter() - start) / (epochs * size))
+    return {size: seconds[1:] for size, seconds in found.items()}  # the first is to warm up
+
+
+def peak_memory(size: int) -> tuple[int, int]:
+    """Bytes of memory that a run's process takes at most, and its images."""
+    with tempfile.TemporaryDirectory() as runs_dir:
+        training = _training(size, Path(runs_dir))
+        training.run()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
+        return peak, training.data.images.nbytes
+
+
+def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - torch's
+    from cnn_engine.memory import keep_freed_memory  # noqa: PLC0415 - not in the waiting process
+
+    keep_freed_memory()
+    import torch  # noqa: PLC0415
+
+    from cnn_engine import runs  # noqa: PLC0415
+    from cnn_engine.config import load  # noqa: PLC0415
+    from cnn_engine.control import Control  # noqa: PLC0415
+    from cnn_engine.data import DataSet  # noqa: PLC0415
+    from cnn_engine.recorder import Recorder  # noqa: PLC0415
+    from cnn_engine.train import Training  # noqa: PLC0415
+
+    held_back = size // 6
+    indices = torch.arange(size + 2 * held_back)
+    data = DataSet(
+        images=torch.randint(256, (len(indices), 32, 32, 3), dtype=torch.uint8),
+        labels=indices % 10,
+        classes=tuple("0123456789"),
+        train=indices[:size],
+        val=indices[size : size + held_back],
+        test=indices[size + held_back :],
+        source="noise",
+        skipped=(),
+        notices=(),
+    )
+    recorder = Recorder(runs.create(runs_dir))
+    return Training(load("cifar10", ["train.epochs=1"]), data, recorder, Control(recorder))
+
+
+if __name__ == "__main__":
+    main()
