@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyte
 
-CLI = [sys.executable, "-c", "from cnn_tui.cli import main; main()"]
+CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 
 
 def environment(**changes: str) -> dict[str, str]:

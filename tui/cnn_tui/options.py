@@ -22,6 +22,21 @@ NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to th
 Bell = Annotated[bool, typer.Option("--bell", help="Ring the terminal's bell at an alarm.")]
 
 
+class OnHangup(StrEnum):
+    """What becomes of a run that loses its terminal."""
+
+    TRAIN = "train"
+    STOP = "stop"
+
+
+OnHangupOption = Annotated[
+    OnHangup,
+    typer.Option(
+        "--on-hangup", help="When the terminal is lost: train on, or stop with a checkpoint."
+    ),
+]
+
+
 class Options(NamedTuple):
     """What was asked of a dashboard."""
 

@@ -87,6 +87,12 @@ class Controls:
         if how and self.ask("stop", by=by):
             self.leave_when_ended = True
 
+    def stop_sent(self) -> None:
+        """Take note that a signal has asked for a stop, and leave once that is done."""
+        self.leave_when_ended = True
+        self._asked, self._answers = "stop", len(self._follower.state.commands)
+        self._screen.asked()
+
     def ask(self, name: Name, value: float | None = None, by: str = "key") -> bool:
         """Ask, if there is anyone to ask, or say why not; whether it was asked."""
         if not self._can_ask():
