@@ -13,6 +13,7 @@ from cnn_engine import runs
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
 from cnn_tui.bench_command import bench
+from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
 from cnn_tui.format import safe_text
 from cnn_tui.options import (
@@ -22,6 +23,8 @@ from cnn_tui.options import (
     OnHangup,
     OnHangupOption,
     Options,
+    RunReference,
+    RunsDir,
     Theme,
     ThemeName,
 )
@@ -35,14 +38,10 @@ cli = typer.Typer(
 
 cli.add_typer(data, name="data")
 cli.command()(bench)
+for control in (pause, unpause, stop, checkpoint):
+    cli.command()(control)
+cli.command("set")(set_values)
 
-RunsDir = Annotated[
-    Path | None,
-    typer.Option(help="Where runs are kept. Default: ./runs, or the user's data directory."),
-]
-RunReference = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="Print lines instead of the dashboard.")]
 

@@ -1,9 +1,18 @@
-"""How a dashboard looks and behaves: what the commands that open one have in common."""
+"""What commands have in common: which run is meant, how a dashboard looks and behaves."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
+
+RunsDir = Annotated[
+    Path | None,
+    typer.Option(help="Where runs are kept. Default: ./runs, or the user's data directory."),
+]
+RunReference = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
+]
 
 
 class ThemeName(StrEnum):
