@@ -49,6 +49,8 @@ class Dashboard(App[None]):
         self._code: int | None = None
         self.was_left = False
         """Whether it was left, rather than ended by a failure of its own."""
+        self.failure: Exception | None = None
+        """What ended it, if it was one of ours."""
         self.animation_level = "none"
         for theme in THEMES.values():
             self.register_theme(theme)
@@ -74,6 +76,12 @@ class Dashboard(App[None]):
         """Leave."""
         self.was_left = True
         super().exit(*arguments, **options)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Keep what failed; Textual would print it in colours, with the values of variables."""
+        self.failure = self.failure or error
+        super()._handle_exception(error)
+        self._exit_renderables.clear()
 
     def leave(self, code: int) -> None:
         """Leave with an exit code. To be called at any moment, by a signal too."""

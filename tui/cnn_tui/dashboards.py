@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def run_dashboard(
         if app.was_left:
             engine.start()  # if the terminal was lost before the first paint
             engine.join()
+        elif app.failure:
+            traceback.print_exception(app.failure)
     if not app.was_left:
         say(f"the dashboard failed, see {run.console}; training goes on without it")
         return run_headless(engine, run, on_hangup=on_hangup)
@@ -70,6 +73,8 @@ def _view(screen: Screen[None], options: Options) -> int:
     tell_supervisor(None)
     with screen_that_lasts():
         app.run(mouse=options.mouse)
+    if app.failure:
+        traceback.print_exception(app.failure)
     return app.return_code or 0
 
 
