@@ -6,10 +6,10 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from cnn_engine.launch import Engine
 from cnn_engine.runs import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.headless import ask_to_stop, last_words, run_headless
@@ -19,9 +19,13 @@ from cnn_tui.signals import LOST_CODE, StopSignals
 from cnn_tui.supervisor import tell_supervisor
 from cnn_tui.terminal import TerminalSettings, say, screen_that_lasts, screen_to_ourselves
 
+if TYPE_CHECKING:
+    # Its config takes pydantic, which `watch` need not wait for.
+    from cnn_engine.launch import Engine
+
 
 def run_dashboard(
-    engine: Engine, run: RunDirectory, options: Options, on_hangup: OnHangup = OnHangup.TRAIN
+    engine: "Engine", run: RunDirectory, options: Options, on_hangup: OnHangup = OnHangup.TRAIN
 ) -> int:
     """Train under the dashboard, or without one if that is lost or fails; the exit code."""
     screen = RunScreen(run, trains_here=True, bell=options.bell)

@@ -6,11 +6,10 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from cnn_engine.commands import Command, send
 from cnn_engine.errors import StorageError
-from cnn_engine.launch import Engine
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_summary
 from cnn_tui.format import command_for
@@ -19,9 +18,13 @@ from cnn_tui.printer import JsonPrinter, LinePrinter, Printer, follow
 from cnn_tui.signals import LOST_CODE, StopSignals
 from cnn_tui.terminal import NOWHERE, lasting_output, say
 
+if TYPE_CHECKING:
+    # Its config takes pydantic, which `watch` need not wait for.
+    from cnn_engine.launch import Engine
+
 
 def run_headless(
-    engine: Engine,
+    engine: "Engine",
     run: RunDirectory,
     as_json: bool = False,
     on_hangup: OnHangup = OnHangup.TRAIN,
