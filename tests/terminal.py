@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import sys
 import termios
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pyte
 
-CLI = [sys.executable, "-c", "from cnn_tui.cli import main; main()"]
+CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -32,6 +33,7 @@ class Terminal:
         cwd: Path,
         size: tuple[int, int] = (120, 36),
         command: list[str] | None = None,
+        blocked: tuple[signal.Signals, ...] = (),
     ) -> None:
         columns, rows = size
         self.screen = pyte.Screen(columns, rows)
@@ -42,6 +44,7 @@ class Terminal:
         self.pid, self._descriptor = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
+            signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
             os.execvpe(command[0], command, environment())
         self.resize(columns, rows)
 
@@ -52,7 +55,13 @@ class Terminal:
         if self._status is None:
             os.kill(self.pid, 9)
             os.waitpid(self.pid, 0)
-        os.close(self._descriptor)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Go away, as a closed window does."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the terminal's size, as a window does."""
@@ -67,6 +76,10 @@ class Terminal:
     def kill(self, number: int) -> None:
         """Send the program a signal."""
         os.kill(self.pid, number)
+
+    def show(self, text: str) -> None:
+        """Put something on the screen, as another program on the terminal would."""
+        self._stream.feed(text.encode())
 
     @property
     def text(self) -> str:
@@ -97,7 +110,7 @@ class Terminal:
     def wait(self, seconds: float = 90.0) -> int:
         """Read until the program has ended; its exit code, negative for a signal."""
         deadline = time.monotonic() + seconds
-        while self._read():
+        while self._descriptor >= 0 and self._read():
             if time.monotonic() > deadline:
                 raise AssertionError(f"did not end; the screen was:\n{self.text}")
         _, status = os.waitpid(self.pid, 0)

@@ -64,9 +64,20 @@ def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})
 
 
-def test_the_dashboard_imports_no_torch(tmp_path):
-    loaded = modules_after("import cnn_tui.app, cnn_tui.headless", tmp_path)
-    assert not loaded & TORCH_SIDE
+def test_the_dashboard_imports_no_torch_and_does_not_wait_for_pydantic(tmp_path):
+    loaded = modules_after("import cnn_tui.dashboards, cnn_tui.headless", tmp_path)
+    assert not loaded & (TORCH_SIDE | {"pydantic"})
+
+
+def test_the_supervisor_imports_next_to_nothing(tmp_path):
+    loaded = modules_after("import cnn_tui.main", tmp_path)
+    assert {name for name in loaded if name.startswith("cnn_")} == {
+        "cnn_tui",
+        "cnn_tui.main",
+        "cnn_tui.supervisor",
+        "cnn_tui.terminal",
+    }
+    assert not loaded & (TORCH_SIDE | SCREEN_SIDE | {"typer", "pydantic", "asyncio", "threading"})
 
 
 def test_training_imports_neither_pytorchs_compiler_nor_torchvision(tmp_path):

@@ -3,7 +3,6 @@
 import random
 import re
 import signal
-import subprocess
 import sys
 import termios
 import time
@@ -14,7 +13,7 @@ from cnn_engine import runs
 from cnn_engine.summary import read_summary
 from golden import DATA, golden_run
 from runs_for_tests import SMALL, RunForTests
-from terminal import Terminal, environment
+from terminal import CLI, Terminal
 
 SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
 FOREVER = ["run", "digits", "--epochs", "100000", *SET_SMALL]
@@ -241,26 +240,8 @@ def test_what_libraries_print_goes_to_the_console_log(tmp_path):
 
 def test_output_that_is_no_terminal_gets_lines(tmp_path):
     golden_run(tmp_path / "runs", "completed")
-    command = f"{sys.executable} -c 'from cnn_tui.cli import main; main()' watch | cat"
+    command = f"{CLI[0]} -c '{CLI[2]}' watch | cat"
     with Terminal(cwd=tmp_path, command=["sh", "-c", command]) as terminal:
         assert terminal.wait() == 0
     assert b"Finished Training" in terminal.raw
     assert b"\x1b" not in terminal.raw
-
-
-def test_a_killed_run_is_listed_as_interrupted(tmp_path):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
-        terminal.wait_for("● training")
-        terminal.kill(signal.SIGKILL)
-        assert terminal.wait() == -signal.SIGKILL
-    (run,) = runs.all_runs(tmp_path / "runs")
-    assert read_summary(run).status == "interrupted"
-    listed = subprocess.run(
-        [sys.executable, "-c", "from cnn_tui.cli import main; main()", "runs"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment(),
-        check=True,
-    )
-    assert "interrupted" in listed.stdout

@@ -21,7 +21,7 @@ from cnn_engine.events import ConfigReplaced, RunFinished, RunStarted, StageStar
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 
-SIGNAL_EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143}
+SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,10 @@ class Engine:
         self._thread = Thread(target=self._run, name="engine")
 
     def start(self) -> None:
-        """Begin to train, and return at once."""
-        keep_freed_memory()
-        self._thread.start()
+        """Begin to train, unless it has begun, and return at once."""
+        if self._thread.ident is None:
+            keep_freed_memory()
+            self._thread.start()
 
     def is_alive(self) -> bool:
         """Whether it still trains."""

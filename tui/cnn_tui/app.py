@@ -1,23 +1,22 @@
 """The dashboard: a Textual app over run directories."""
 
 import asyncio
-import signal
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 
-from cnn_engine.runs import RunDirectory
 from cnn_tui.driver import ThriftyDriver
 from cnn_tui.glyphs import AsciiGlyphs, is_ascii_only
 from cnn_tui.keys import keys_of
 from cnn_tui.options import DEFAULTS, Options
 from cnn_tui.screens.run import RunScreen
-from cnn_tui.terminal import screen_to_ourselves, takes_output
+from cnn_tui.signals import LOST_CODE
+from cnn_tui.terminal import is_lost, takes_output
 from cnn_tui.theme import THEMES
 
 if TYPE_CHECKING:
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
 MOVES = ("move", "scroll", "page", "app.")
 """Actions that are of no use from the palette: it would have to be opened for every step."""
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the terminal is still there."""
 
 
 class Dashboard(App[None]):
@@ -42,6 +44,13 @@ class Dashboard(App[None]):
         self._first = first
         self._engine = engine
         self._ascii = [AsciiGlyphs()] if options.ascii or is_ascii_only() else []
+        self._streams = sys.stdout, sys.stderr
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._code: int | None = None
+        self.was_left = False
+        """Whether it was left, rather than ended by a failure of its own."""
+        self.failure: Exception | None = None
+        """What ended it, if it was one of ours."""
         self.animation_level = "none"
         for theme in THEMES.values():
             self.register_theme(theme)
@@ -55,10 +64,41 @@ class Dashboard(App[None]):
 
     def on_mount(self) -> None:
         """Show the first screen; start the engine only once it is painted."""
+        self._event_loop = asyncio.get_running_loop()
         self.push_screen(self._first)
+        self.set_interval(LOOK_SECONDS, self._look)
         if self._engine is not None:
-            self._stop_on_signals()
+            # Textual takes these two, and drops what is printed.
+            sys.stdout, sys.stderr = self._streams
             self.call_after_refresh(self._engine.start)
+
+    def exit(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as they come
+        """Leave."""
+        self.was_left = True
+        super().exit(*arguments, **options)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Keep what failed; Textual would print it in colours, with the values of variables."""
+        self.failure = self.failure or error
+        super()._handle_exception(error)
+        self._exit_renderables.clear()
+
+    def leave(self, code: int) -> None:
+        """Leave with an exit code. To be called at any moment, by a signal too."""
+        self._code = code
+        self.soon(self._look)
+
+    def soon(self, callback: Callable[[], object]) -> None:
+        """Call back between two messages. To be called at any moment, by a signal too."""
+        if self._event_loop is not None and self.is_running:
+            self._event_loop.call_soon_threadsafe(self.call_later, callback)
+
+    def _look(self) -> None:
+        """See whether to leave: because a signal said so, or as nobody can see this any more."""
+        if not self.is_headless and is_lost(0):
+            self._code = LOST_CODE
+        if self._code is not None:
+            self.exit(return_code=self._code)
 
     def may_draw(self, *, at_once: bool = False) -> bool:
         """Whether it is of any use to draw now, and no more than may be written to a terminal.
@@ -69,16 +109,6 @@ class Dashboard(App[None]):
         if not isinstance(self._driver, ThriftyDriver):
             return True
         return takes_output() and (at_once or self._driver.allowance.is_left())
-
-    def _stop_on_signals(self) -> None:
-        """Textual has no handlers of its own for these, and would leave the terminal broken."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, number.name)
-
-    def _stop(self, by: str) -> None:
-        if isinstance(self._first, RunScreen):
-            self._first.controls.stop_and_leave(by)
 
     async def action_quit(self) -> None:
         """Leave as the screen would; Textual's own key for it would not ask."""
@@ -107,32 +137,3 @@ class Dashboard(App[None]):
                 yield SystemCommand(key.help, f"key {key.shown}", partial(screen.press, key))
         for name, theme in THEMES.items():
             yield SystemCommand(f"Theme: {name}", "", partial(setattr, self, "theme", theme.name))
-
-
-def run_dashboard(engine: "Engine", run: RunDirectory, options: Options) -> int:
-    """Train under the dashboard; the exit code. The run's summary stays in the shell."""
-    app = Dashboard(RunScreen(run, trains_here=True, bell=options.bell), engine, options)
-    with screen_to_ourselves(run.console):
-        app.run(mouse=options.mouse)
-        engine.join()
-    _leave_summary(run)
-    return app.return_code or engine.exit_code
-
-
-def watch_run(run: RunDirectory, options: Options) -> None:
-    """Show a run of any process; its summary stays in the shell."""
-    Dashboard(RunScreen(run, bell=options.bell), options=options).run(mouse=options.mouse)
-    _leave_summary(run)
-
-
-def show_runs(runs_dir: Path, options: Options) -> None:
-    """Browse the runs."""
-    from cnn_tui.screens.runs import RunsScreen  # noqa: PLC0415 - as above
-
-    Dashboard(RunsScreen(runs_dir), options=options).run(mouse=options.mouse)
-
-
-def _leave_summary(run: RunDirectory) -> None:
-    from cnn_tui.report import show_run  # noqa: PLC0415 - plotext would delay the first paint
-
-    show_run(run)

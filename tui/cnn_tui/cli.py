@@ -13,9 +13,21 @@ from cnn_engine import runs
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
 from cnn_tui.bench_command import bench
+from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
 from cnn_tui.format import safe_text
-from cnn_tui.options import Ascii, Bell, NoMouse, Options, Theme, ThemeName
+from cnn_tui.options import (
+    Ascii,
+    Bell,
+    NoMouse,
+    OnHangup,
+    OnHangupOption,
+    Options,
+    RunReference,
+    RunsDir,
+    Theme,
+    ThemeName,
+)
 
 cli = typer.Typer(
     help="Train a convolutional network on images and watch it learn, in a terminal.",
@@ -26,14 +38,10 @@ cli = typer.Typer(
 
 cli.add_typer(data, name="data")
 cli.command()(bench)
+for control in (pause, unpause, stop, checkpoint):
+    cli.command()(control)
+cli.command("set")(set_values)
 
-RunsDir = Annotated[
-    Path | None,
-    typer.Option(help="Where runs are kept. Default: ./runs, or the user's data directory."),
-]
-RunReference = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="Print lines instead of the dashboard.")]
 
@@ -79,9 +87,9 @@ def home(
     if not _has_terminal():
         list_runs()
         return
-    from cnn_tui.app import show_runs
+    from cnn_tui.dashboards import show_runs
 
-    show_runs(directory, Options(theme, ascii_only, not no_mouse, bell))
+    sys.exit(show_runs(directory, Options(theme, ascii_only, not no_mouse, bell)))
 
 
 @cli.command()
@@ -116,6 +124,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
     bell: Bell = False,
+    on_hangup: OnHangupOption = OnHangup.TRAIN,
 ) -> None:
     """Train, and watch: the dashboard, or lines with --no-ui or without a terminal."""
     from cnn_engine.launch import Engine, Request
@@ -136,11 +145,11 @@ def run(  # noqa: PLR0913 - one parameter per option
     if no_ui or as_json or not _has_terminal():
         from cnn_tui.headless import run_headless
 
-        sys.exit(run_headless(engine, directory, as_json))
-    from cnn_tui.app import run_dashboard
+        sys.exit(run_headless(engine, directory, as_json, on_hangup))
+    from cnn_tui.dashboards import run_dashboard
 
     look = Options(theme, ascii_only, not no_mouse, bell)
-    sys.exit(run_dashboard(engine, directory, look))
+    sys.exit(run_dashboard(engine, directory, look, on_hangup))
 
 
 @cli.command()
@@ -160,9 +169,9 @@ def watch(  # noqa: PLR0913 - one parameter per option
 
         watch_headless(directory)
         return
-    from cnn_tui.app import watch_run
+    from cnn_tui.dashboards import watch_run
 
-    watch_run(directory, Options(theme, ascii_only, not no_mouse, bell))
+    sys.exit(watch_run(directory, Options(theme, ascii_only, not no_mouse, bell)))
 
 
 @cli.command("runs")

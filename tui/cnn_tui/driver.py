@@ -1,5 +1,8 @@
 """Textual's driver, which writes no more than what changes the screen."""
 
+import asyncio
+import os
+import signal
 import time
 from typing import Any
 
@@ -50,6 +53,35 @@ class ThriftyDriver(LinuxDriver):
         self._thrift = Thrift()
         self._known_size = self._get_terminal_size()
         self._resized = time.monotonic()
+        self._suspended = False
+        # Textual's own handlers act in the middle of whatever is being done, and take every
+        # SIGCONT for the end of a suspension: its threads would be there twice.
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTSTP, self._suspend)
+        loop.add_signal_handler(signal.SIGCONT, self._go_on)
+
+    def _suspend(self) -> None:
+        """Give the terminal back, and stop until we are let on."""
+        self._suspended = True
+        self.suspend_application_mode()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _go_on(self) -> None:
+        """Take the terminal again, which someone else has had: after a stop of any kind."""
+        if not self._app.is_running:
+            return
+        if not self._suspended:
+            self.suspend_application_mode()
+        self._suspended = False
+        self.forget()
+        self.resume_application_mode()
+        self._app.screen.refresh(layout=True)
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back as it was."""
+        if self._mouse_pixels:
+            self.write("\x1b[?1016l")  # which Textual forgets
+        super().stop_application_mode()
 
     def write(self, data: str) -> None:
         """Write, in fewer bytes; nothing if nothing would change."""

@@ -1,11 +1,13 @@
 """Figures and names as people read them."""
 
 import math
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
 from cnn_engine.events import CommandApplied
+from cnn_engine.runs import RunDirectory, default_runs_dir
 
 SPARKS = "▁▂▃▄▅▆▇█"
 
@@ -74,6 +76,14 @@ def command_text(command: CommandApplied) -> str:
     value = "" if command.value is None else f" {command.value:g}"
     what = COMMANDS.get(command.command, safe_text(command.command))
     return f"{what}{value} ({safe_text(command.by, 20)})"
+
+
+def command_for(command: str, run: RunDirectory) -> str:
+    """`cnn-tui resume 1124-0412-amber`: what to type to do that with the run."""
+    words = ["cnn-tui", command, run.id]
+    if run.path.parent != default_runs_dir():
+        words += ["--runs-dir", str(run.path.parent)]
+    return safe_text(shlex.join(words), 1000)
 
 
 def clock(time: float) -> str:

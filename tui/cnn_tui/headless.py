@@ -1,58 +1,85 @@
 """Runs without a dashboard: the engine in its thread, a printer in the main one."""
 
+import faulthandler
 import os
 import signal
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from cnn_engine.commands import Command, send
-from cnn_engine.launch import Engine
+from cnn_engine.errors import StorageError
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_summary
+from cnn_tui.format import command_for
+from cnn_tui.options import OnHangup
 from cnn_tui.printer import JsonPrinter, LinePrinter, Printer, follow
+from cnn_tui.signals import LOST_CODE, StopSignals
+from cnn_tui.terminal import NOWHERE, lasting_output, say
 
-SAME_SIGNAL_SECONDS = 0.3
-"""Signals closer than this are one: `timeout` and some shells send to a process and its group."""
+if TYPE_CHECKING:
+    # Its config takes pydantic, which `watch` need not wait for.
+    from cnn_engine.launch import Engine
 
 
-def run_headless(engine: Engine, run: RunDirectory, as_json: bool) -> int:
+def run_headless(
+    engine: "Engine",
+    run: RunDirectory,
+    as_json: bool = False,
+    on_hangup: OnHangup = OnHangup.TRAIN,
+) -> int:
     """Train and print; the exit code."""
-    _stop_on_signals(run)
-    out, err = _streams()
+
+    def hang_up() -> Path:
+        if on_hangup == OnHangup.STOP:
+            ask_to_stop(run, signal.SIGHUP)
+        return run.console
+
+    def leave_at_once(number: signal.Signals) -> None:
+        say(f"left at once; {last_words(run)}")
+        os._exit(128 + number)
+
+    StopSignals(lambda number: ask_to_stop(run, number), leave_at_once)
+    signal.signal(signal.SIGHUP, lambda *_: hang_up())
+    out, err = _outlast_terminal(hang_up)
+    if sys.stderr is not None:
+        faulthandler.enable()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
     engine.start()
-    follow(run, printer, ended=lambda _: not engine.is_alive())
+    state = follow(run, printer, ended=lambda _: not engine.is_alive())
+    if state.phase == "stopped" and state.checkpoints:
+        say(last_words(run))
     return engine.exit_code
 
 
 def watch_headless(run: RunDirectory) -> None:
     """Print a run of any process, to its end."""
     host = read_summary(run).host
-    printer = LinePrinter(*_streams())
+    printer = LinePrinter(*_outlast_terminal(lambda: os._exit(LOST_CODE)))
     follow(run, printer, ended=lambda state: state.ended or not run.is_live(host))
 
 
-def _streams() -> tuple[TextIO, TextIO]:
-    """Where to print; a stream that was closed before Python started is None, and is replaced."""
-    nowhere = Path(os.devnull)
-    return sys.stdout or nowhere.open("w"), sys.stderr or nowhere.open("w")
+def last_words(run: RunDirectory) -> str:
+    """What to do about a run that was stopped."""
+    return f"what is saved can be trained on: {command_for('resume', run)}"
 
 
-def _stop_on_signals(run: RunDirectory) -> None:
-    """The first SIGINT or SIGTERM asks the run to stop; a second one leaves at once."""
-    asked_at: float | None = None
+def ask_to_stop(run: RunDirectory, number: signal.Signals) -> None:
+    """Ask a run to stop, because of a signal."""
+    try:
+        send(run.commands, Command(name="stop", by=number.name))
+    except StorageError as error:
+        say(f"{error}; another {number.name} leaves at once")
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked_at
-        now = time.monotonic()
-        if asked_at is None:
-            asked_at = now
-            send(run.commands, Command(name="stop", by=signal.Signals(number).name))
-        elif now - asked_at > SAME_SIGNAL_SECONDS:
-            os._exit(128 + number)
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+def _outlast_terminal(elsewhere: Callable[[], Path]) -> tuple[TextIO, TextIO]:
+    """Streams to print to, for libraries too, that go on elsewhere when the terminal is lost.
+
+    A stream that was closed before Python started is None, and is replaced.
+    """
+    if sys.stdout is not None:
+        sys.stdout = lasting_output(1, elsewhere)
+    if sys.stderr is not None:
+        sys.stderr = lasting_output(2, elsewhere)
+    return sys.stdout or NOWHERE.open("w"), sys.stderr or NOWHERE.open("w")

@@ -1,9 +1,18 @@
-"""How a dashboard looks and behaves: what the commands that open one have in common."""
+"""What commands have in common: which run is meant, how a dashboard looks and behaves."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
+
+RunsDir = Annotated[
+    Path | None,
+    typer.Option(help="Where runs are kept. Default: ./runs, or the user's data directory."),
+]
+RunReference = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
+]
 
 
 class ThemeName(StrEnum):
@@ -20,6 +29,21 @@ Ascii = Annotated[
 ]
 NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")]
 Bell = Annotated[bool, typer.Option("--bell", help="Ring the terminal's bell at an alarm.")]
+
+
+class OnHangup(StrEnum):
+    """What becomes of a run that loses its terminal."""
+
+    TRAIN = "train"
+    STOP = "stop"
+
+
+OnHangupOption = Annotated[
+    OnHangup,
+    typer.Option(
+        "--on-hangup", help="When the terminal is lost: train on, or stop with a checkpoint."
+    ),
+]
 
 
 class Options(NamedTuple):

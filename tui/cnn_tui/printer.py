@@ -1,6 +1,5 @@
 """A run as lines of text: what a headless run prints, in the published procedure's words."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
@@ -80,22 +79,10 @@ def follow(run: RunDirectory, printer: Printer, ended: Callable[[RunState], bool
         is_last_look = ended(state)  # asked before reading, so that nothing is missed
         for event in reader.poll():
             state.apply(event)
-            try:
-                printer.show(event, state)
-            except BrokenPipeError:
-                printer = _Silence()  # whoever read our lines has gone; the run goes on
+            printer.show(event, state)
         if is_last_look:
             return state
         time.sleep(POLL_SECONDS)
-
-
-class _Silence:
-    def __init__(self) -> None:
-        # The interpreter flushes stdout at exit, which would fail once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-    def show(self, event: Event, state: RunState) -> None:
-        pass
 
 
 def progress_line(state: RunState) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
-from cnn_tui.format import bar, date, duration, figure, percent, ratio, safe_text
+from cnn_tui.format import bar, command_for, date, duration, figure, percent, ratio, safe_text
 
 CHART_HEIGHT = 14
 RUN_COLUMNS: dict[str, Literal["left", "right"]] = {
@@ -65,7 +65,9 @@ def show_run(run: RunDirectory) -> None:
         console.print(grid)
     path = safe_text(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nKept in ", "dim"), path))
-    console.print(Text.assemble(("Open it ", "dim"), f"cnn-tui watch {run.id}"))
+    console.print(Text.assemble(("Open it ", "dim"), command_for("watch", run)))
+    if summary.status in ("stopped", "interrupted") and state.checkpoints:
+        console.print(Text.assemble(("Go on   ", "dim"), command_for("resume", run)))
 
 
 def print_runs(summaries: list[RunSummary]) -> None:

@@ -30,7 +30,7 @@ from cnn_engine.events import EpochFinished, Event, StepsFinished
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
 
-CLI = [sys.executable, "-c", "from cnn_tui.cli import main; main()"]
+CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 COLUMNS, ROWS = 120, 36
 ENDLESS = "100000"
 

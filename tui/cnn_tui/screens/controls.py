@@ -21,6 +21,8 @@ class Controls:
         self._trains_here = trains_here
         self._asked: Name | None = None
         self._answers = 0
+        self._to_be_paused: bool | None = None
+        """What was asked for, until it is so."""
         self.leave_when_ended = False
         """Whether the user was told that leaving stops the run, and wants it."""
 
@@ -29,11 +31,19 @@ class Controls:
         """What was asked for last, until the engine has said that it is done."""
         if len(self._follower.state.commands) != self._answers or not self._follower.is_live:
             self._asked = None
+        if self._follower.state.paused == self._to_be_paused:
+            self._to_be_paused = None
         return self._asked
 
     def pause(self) -> None:
-        """Pause, or go on."""
-        self.ask("unpause" if self._follower.state.paused else "pause")
+        """Pause, or go on: whatever was not asked for last, even if that is not done yet."""
+        if self._follower.state.paused == self._to_be_paused:
+            self._to_be_paused = None
+        is_paused = (
+            self._follower.state.paused if self._to_be_paused is None else self._to_be_paused
+        )
+        if self.ask("unpause" if is_paused else "pause"):
+            self._to_be_paused = not is_paused
 
     def checkpoint(self) -> None:
         """Save a checkpoint."""
@@ -86,6 +96,12 @@ class Controls:
         """Stop, and leave once that is done."""
         if how and self.ask("stop", by=by):
             self.leave_when_ended = True
+
+    def stop_sent(self) -> None:
+        """Take note that a signal has asked for a stop, and leave once that is done."""
+        self.leave_when_ended = True
+        self._asked, self._answers = "stop", len(self._follower.state.commands)
+        self._screen.asked()
 
     def ask(self, name: Name, value: float | None = None, by: str = "key") -> bool:
         """Ask, if there is anyone to ask, or say why not; whether it was asked."""

@@ -1,13 +1,13 @@
 """Another learning rate."""
 
-import math
-
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
+
+from cnn_tui.values import rate_from
 
 
 class RateDialog(ModalScreen[float | None]):
@@ -71,18 +71,3 @@ class RateDialog(ModalScreen[float | None]):
             self.dismiss(rate_from(event.value))
         except ValueError as error:
             self.query_one("#problem", Label).update(str(error))
-
-
-def rate_from(text: str) -> float:
-    """A learning rate as typed.
-
-    Raises:
-        ValueError: it is none; why, in a sentence.
-    """
-    try:
-        rate = float(text)
-    except ValueError:
-        raise ValueError("A number is needed, such as 3e-4 or 0.0003.") from None
-    if not 0 < rate < math.inf:
-        raise ValueError("It must be greater than 0 and finite.")
-    return rate

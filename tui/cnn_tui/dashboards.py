@@ -1,0 +1,103 @@
+"""What a command that opens a dashboard does around it: signals, a lost terminal, the end."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from cnn_engine.runs import RunDirectory
+from cnn_tui.app import Dashboard
+from cnn_tui.headless import ask_to_stop, last_words, run_headless
+from cnn_tui.options import OnHangup, Options
+from cnn_tui.screens.run import RunScreen
+from cnn_tui.signals import LOST_CODE, StopSignals
+from cnn_tui.supervisor import tell_supervisor
+from cnn_tui.terminal import TerminalSettings, say, screen_that_lasts, screen_to_ourselves
+
+if TYPE_CHECKING:
+    # Its config takes pydantic, which `watch` need not wait for.
+    from cnn_engine.launch import Engine
+
+
+def run_dashboard(
+    engine: "Engine", run: RunDirectory, options: Options, on_hangup: OnHangup = OnHangup.TRAIN
+) -> int:
+    """Train under the dashboard, or without one if that is lost or fails; the exit code."""
+    screen = RunScreen(run, trains_here=True, bell=options.bell)
+    app = Dashboard(screen, engine, options)
+
+    def ask(number: signal.Signals) -> None:
+        ask_to_stop(run, number)
+        app.soon(screen.controls.stop_sent)
+
+    _take_signals(app, ask, last_words(run))
+    tell_supervisor(run.path)
+    with screen_to_ourselves(run.console):
+        app.run(mouse=options.mouse)
+        is_lost = app.return_code == LOST_CODE
+        if is_lost and on_hangup == OnHangup.STOP:
+            ask_to_stop(run, signal.SIGHUP)
+        if app.was_left:
+            engine.start()  # if the terminal was lost before the first paint
+            engine.join()
+        elif app.failure:
+            traceback.print_exception(app.failure)
+    if not app.was_left:
+        say(f"the dashboard failed, see {run.console}; training goes on without it")
+        return run_headless(engine, run, on_hangup=on_hangup)
+    if not is_lost:
+        _leave_summary(run)
+    return engine.exit_code
+
+
+def watch_run(run: RunDirectory, options: Options) -> int:
+    """Show a run of any process; the exit code. Its summary stays in the shell."""
+    code = _view(RunScreen(run, bell=options.bell), options)
+    if code == 0:
+        _leave_summary(run)
+    return code
+
+
+def show_runs(runs_dir: Path, options: Options) -> int:
+    """Browse the runs; the exit code."""
+    from cnn_tui.screens.runs import RunsScreen  # noqa: PLC0415 - as below
+
+    return _view(RunsScreen(runs_dir), options)
+
+
+def _view(screen: Screen[None], options: Options) -> int:
+    """Show runs that others train, and leave them alone."""
+    app = Dashboard(screen, options=options)
+    _take_signals(app, lambda number: app.leave(128 + number), "the runs are as they were")
+    tell_supervisor(None)
+    with screen_that_lasts():
+        app.run(mouse=options.mouse)
+    if app.failure:
+        traceback.print_exception(app.failure)
+    return app.return_code or 0
+
+
+def _take_signals(app: Dashboard, ask: Callable[[signal.Signals], None], words: str) -> None:
+    """From now on, SIGINT and SIGTERM ask, and a second one leaves at once, with these words."""
+    settings = TerminalSettings()
+
+    def leave_at_once(number: signal.Signals) -> None:
+        screen = sys.__stderr__.fileno() if sys.__stderr__ else 2
+        if app.is_running:
+            settings.restore(screen)
+        say(f"left at once; {words}", screen)
+        os._exit(128 + number)
+
+    StopSignals(ask, leave_at_once)
+    signal.signal(signal.SIGHUP, lambda *_: app.leave(LOST_CODE))
+
+
+def _leave_summary(run: RunDirectory) -> None:
+    from cnn_tui.report import show_run  # noqa: PLC0415 - plotext would delay the first paint
+
+    show_run(run)
