@@ -5,7 +5,7 @@ import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from cnn_tui.bench_command import bench
 from cnn_tui.data_commands import data
 from cnn_tui.format import safe_text
 from cnn_tui.options import Ascii, Bell, NoMouse, Options, Theme, ThemeName
+
+if TYPE_CHECKING:
+    from cnn_engine.launch import Engine
 
 cli = typer.Typer(
     help="Train a convolutional network on images and watch it learn, in a terminal.",
@@ -35,6 +38,9 @@ RunReference = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+EventsAsJson = Annotated[
+    bool, typer.Option("--json", help="Print one event per line as JSON; implies --no-ui.")
+]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="Print lines instead of the dashboard.")]
 
 
@@ -69,7 +75,7 @@ def home(
     if context.invoked_subcommand is not None:
         # Given before a command, they are that command's defaults.
         given = {"theme": theme, "ascii_only": ascii_only, "no_mouse": no_mouse, "bell": bell}
-        context.default_map = {"run": given, "watch": given}
+        context.default_map = {"run": given, "resume": given, "watch": given}
         return
     directory = runs.default_runs_dir()
     if not _has_terminal():
@@ -105,9 +111,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same as --set train.seed=N.")] = None,
     no_ui: NoUi = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one event per line as JSON; implies --no-ui.")
-    ] = False,
+    as_json: EventsAsJson = False,
     theme: Theme = ThemeName.DARK,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
@@ -129,14 +133,31 @@ def run(  # noqa: PLR0913 - one parameter per option
     request = Request.of(config or "cifar10", settings, name, fallback)
     directory = runs.create(runs_dir or runs.default_runs_dir())
     engine = Engine(request, Recorder(directory))
-    if no_ui or as_json or not _has_terminal():
-        from cnn_tui.headless import run_headless
-
-        sys.exit(run_headless(engine, directory, as_json))
-    from cnn_tui.app import run_dashboard
-
     look = Options(theme, ascii_only, not no_mouse, bell)
-    sys.exit(run_dashboard(engine, directory, look))
+    sys.exit(_train(engine, directory, look, no_ui=no_ui, as_json=as_json))
+
+
+@cli.command()
+def resume(  # noqa: PLR0913 - one parameter per option
+    reference: RunReference = "latest",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs to train in all; more than are done.")
+    ] = None,
+    runs_dir: RunsDir = None,
+    no_ui: NoUi = False,
+    as_json: EventsAsJson = False,
+    theme: Theme = ThemeName.DARK,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+    bell: Bell = False,
+) -> None:
+    """Go on with a run that was stopped, killed or failed, exactly where its checkpoint is."""
+    from cnn_engine.launch import Engine
+
+    directory = _find(reference, runs_dir)
+    engine = Engine.resuming(directory, epochs)
+    look = Options(theme, ascii_only, not no_mouse, bell)
+    sys.exit(_train(engine, directory, look, no_ui=no_ui, as_json=as_json))
 
 
 @cli.command()
@@ -210,6 +231,19 @@ def configs(
         print(known[name].read_text(encoding="utf-8"), end="")
     else:
         raise ConfigError(f"configs: no preset is named {name!r}; there are {', '.join(known)}")
+
+
+def _train(
+    engine: "Engine", run: RunDirectory, look: Options, *, no_ui: bool, as_json: bool
+) -> int:
+    """Train under the dashboard, or printing lines; the exit code."""
+    if no_ui or as_json or not _has_terminal():
+        from cnn_tui.headless import run_headless
+
+        return run_headless(engine, run, as_json)
+    from cnn_tui.app import run_dashboard
+
+    return run_dashboard(engine, run, look)
 
 
 def _find(reference: str, runs_dir: Path | None) -> RunDirectory:

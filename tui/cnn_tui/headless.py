@@ -10,7 +10,9 @@ from typing import TextIO
 
 from cnn_engine.commands import Command, send
 from cnn_engine.launch import Engine
+from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
 from cnn_engine.summary import read_summary
 from cnn_tui.printer import JsonPrinter, LinePrinter, Printer, follow
 
@@ -19,12 +21,20 @@ SAME_SIGNAL_SECONDS = 0.3
 
 
 def run_headless(engine: Engine, run: RunDirectory, as_json: bool) -> int:
-    """Train and print; the exit code."""
+    """Train and print; the exit code.
+
+    Raises:
+        StorageError: the end of the log could not be written.
+    """
     _stop_on_signals(run)
     out, err = _streams()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
+    state, reader = RunState(), LogReader(run.events)
+    for event in reader.poll():
+        state.apply(event)  # of earlier sessions, which were printed then
     engine.start()
-    follow(run, printer, ended=lambda _: not engine.is_alive())
+    follow(state, reader, printer, ended=lambda _: not engine.is_alive())
+    engine.join()
     return engine.exit_code
 
 
@@ -32,7 +42,8 @@ def watch_headless(run: RunDirectory) -> None:
     """Print a run of any process, to its end."""
     host = read_summary(run).host
     printer = LinePrinter(*_streams())
-    follow(run, printer, ended=lambda state: state.ended or not run.is_live(host))
+    reader = LogReader(run.events)
+    follow(RunState(), reader, printer, lambda state: state.ended or not run.is_live(host))
 
 
 def _streams() -> tuple[TextIO, TextIO]:
