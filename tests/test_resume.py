@@ -16,6 +16,7 @@ from cnn_engine.launch import Engine
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary
+from grammar import SESSIONS, spelled
 from runs_for_tests import RunForTests
 
 CPU = torch.device("cpu")
@@ -195,6 +196,15 @@ def test_the_log_goes_on_and_every_epoch_stands_once(broken_off):
     assert read_summary(run.directory).status == "done"
     begun = [event for event in run.events() if isinstance(event, events.EpochStarted)]
     assert [(event.epoch, event.step) for event in begun] == [(1, 0), (2, 0), (2, 5)]
+
+
+def test_the_log_of_several_sessions_follows_the_grammar(broken_off, whole):
+    stopped, killed = broken_off(EPOCH_CHECKS + 5), broken_off(EPOCH_CHECKS + 5, error=Killed())
+    for run in (stopped, killed):
+        spelled_out = spelled(run.resume().events())
+        assert SESSIONS.fullmatch(spelled_out)
+        assert spelled_out.count("r") == 1
+        assert spelled_out.endswith("ST.")
 
 
 def state_steps(run):

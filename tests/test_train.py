@@ -17,38 +17,8 @@ from cnn_engine.models import Dropout, build_model
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state
+from grammar import COMPLETION, FAILURE, STOP, spelled
 from runs_for_tests import RunForTests, wait_until
-
-LETTERS = {
-    events.RunStarted: "R",
-    events.ConfigReplaced: "C",
-    events.StageStarted: "S",
-    events.StageProgressed: "p",
-    events.RunPrepared: "P",
-    events.EpochStarted: "E",
-    events.StepsFinished: "s",
-    events.ValidationProgressed: "v",
-    events.EpochFinished: "F",
-    events.TestFinished: "T",
-    events.RunFinished: ".",
-}
-EPOCH = "Es*v*Fb?l"
-PREPARATION = "R(Sp*)+(C(Sp*)+)?P"
-COMPLETION = re.compile(rf"{PREPARATION}({EPOCH})*ST\.")
-PREFIX_OF_EPOCH = r"(E(s*(v*(F(b)?)?)?)?)?"
-STOP = re.compile(rf"R(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}l|S)?)?\.")
-FAILURE = re.compile(rf"R(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}|S))?\.")
-
-
-def spelled(happened):
-    """The run's events as letters; what may stand anywhere is left out."""
-
-    def letter(event):
-        if isinstance(event, events.CheckpointSaved) and event.reason != "asked":
-            return event.reason[0]
-        return LETTERS.get(type(event), "")
-
-    return "".join(map(letter, happened))
 
 
 @pytest.fixture(scope="module")
