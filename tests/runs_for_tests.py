@@ -31,6 +31,16 @@ class RunForTests:
         self.engine.join()
         return self
 
+    def resume(self, epochs: int | None = None) -> "RunForTests":
+        """Go on with it to the end, as another process would."""
+        self.take_hold(epochs)
+        return self.train()
+
+    def take_hold(self, epochs: int | None = None) -> None:
+        """Have an engine that will go on with it."""
+        self.engine = Engine.resuming(self.directory, epochs)
+        self.recorder = self.engine._recorder
+
     def ask(self, name: Name, value: float | None = None, by: str = "key") -> None:
         """Send it a command."""
         send(self.directory.commands, Command(name=name, value=value, by=by))

@@ -277,3 +277,34 @@ def test_headless_needs_no_screen_library_at_all(tmp_path):
         check=True,
     )
     assert result.stdout.splitlines()[-1] == "False False"
+
+
+def test_a_stopped_run_is_resumed_and_prints_only_what_is_new(tmp_path):
+    run = ["run", "digits", "--epochs", "2", "--set", "train.checkpoint_seconds=1e-9", *SET_SMALL]
+    with subprocess.Popen(
+        [*CLI, *run, "--json"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        while '"CheckpointSaved"' not in process.stdout.readline():
+            pass
+        process.kill()
+    result = cnn_tui("resume", "--epochs", "3", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert re.match(
+        r"Resumed (in epoch \d after step \d+|before epoch \d), from last\.pt\n", result.stderr
+    )
+    assert [line for line in result.stdout.splitlines() if line.startswith("Epoch: 3/3")]
+    assert "Test Accuracy (Overall)" in result.stdout
+    again = cnn_tui("resume", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "is done, after 3 epochs; to train it longer: cnn-tui resume" in again.stderr
+    assert cnn_tui("resume", "--epochs", "2", cwd=tmp_path).returncode == 2
+    assert cnn_tui("resume", "nothing", cwd=tmp_path).returncode == 2
+
+
+def test_what_is_printed_of_a_run_of_several_sessions(tmp_path):
+    golden_run(tmp_path / "runs", "resumed")
+    result = cnn_tui("watch", cwd=tmp_path)
+    assert "Resumed in epoch 3 after step 7, from last.pt" in result.stderr
+    assert "Resumed in epoch 4 after step 3, from last.pt" in result.stderr
+    epochs = [line.split("|")[0] for line in result.stdout.splitlines() if line[:6] == "Epoch:"]
+    assert epochs == [f"Epoch: {number}/6 " for number in range(1, 7)]

@@ -46,6 +46,9 @@ def command(*arguments):
         "launch",
         "alarms",
         "event_lines",
+        "background",
+        "checkpoint_files",
+        "resume",
         "image_cache",
     ],
 )

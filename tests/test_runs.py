@@ -91,7 +91,7 @@ def test_a_summary_holds_the_figures(tmp_path):
     assert (summary.name, summary.preset, summary.host) == ("baseline", "digits", "box")
 
 
-@pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
+@pytest.mark.parametrize("name", ["completed", "stopped", "failed", "resumed"])
 def test_cached_and_recomputed_figures_are_one(tmp_path, name):
     run = golden_run(tmp_path, name)
     recomputed = read_summary(run)

@@ -52,6 +52,10 @@ def failed(runs_dir):
     return golden_run(runs_dir, "failed")
 
 
+def resumed(runs_dir):
+    return golden_run(runs_dir, "resumed")
+
+
 def not_a_number(runs_dir):
     def change(event):
         if isinstance(event, events.EpochFinished) and event.epoch % 3 == 0:
@@ -86,7 +90,17 @@ def many_classes(runs_dir):
     return rewritten(completed(runs_dir), change)
 
 
-STATES = [waiting, mid_epoch, paused, completed, stopped, failed, not_a_number, many_classes]
+STATES = [
+    waiting,
+    mid_epoch,
+    paused,
+    completed,
+    stopped,
+    resumed,
+    failed,
+    not_a_number,
+    many_classes,
+]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,6 +6,7 @@ import pytest
 
 from cnn_engine import events
 from cnn_engine.curve import Curve, CurvePoint
+from cnn_engine.event_lines import from_line
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from golden import golden_lines
@@ -247,7 +248,7 @@ def test_the_last_measurement_of_the_machine_is_kept():
     assert state_after(started(), first, second).machine == second
 
 
-@pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
+@pytest.mark.parametrize("name", ["completed", "stopped", "failed", "resumed"])
 def test_followed_piece_by_piece_or_read_at_once_the_state_is_one(name, tmp_path):
     log = tmp_path / "events.jsonl"
     whole = "\n".join(golden_lines(name)).encode() + b"\n"
@@ -272,3 +273,163 @@ def test_a_curve_is_a_sequence_of_points():
     assert curve == Curve(points)
     assert curve != Curve(points[:2])
     assert list(curve.losses) == [1.0, 0.5, 1.0 / 3]
+
+
+# Sessions after the first.
+
+
+def resumed(epoch, step=0, file="last.pt", seconds=50.0, time=2000.0):
+    return events.RunResumed(
+        time=time,
+        pid=2,
+        host="there",
+        version="0",
+        epoch=epoch,
+        step=step,
+        file=file,
+        seconds=seconds,
+    )
+
+
+def saved(reason, epoch, step):
+    return events.CheckpointSaved(reason=reason, epoch=epoch, step=step, file=f"{reason}.pt")
+
+
+def whole_epoch(epoch, val_loss):
+    return [
+        events.EpochStarted(epoch=epoch),
+        steps(epoch, 5),
+        steps(epoch, 10),
+        epoch_finished(epoch, val_loss, confusion=((0, 1, 5),)),
+        saved("best", epoch, 10),
+        saved("last", epoch, 10),
+    ]
+
+
+def broken_off():
+    """Three epochs, the last of them the best, and half of a fourth."""
+    return [
+        started(epochs=5),
+        prepared(),
+        *whole_epoch(1, 0.9),
+        *whole_epoch(2, 0.8),
+        applied("lr", 0.5),
+        *whole_epoch(3, 0.7),
+        events.EpochStarted(epoch=4),
+        steps(4, 5),
+        saved("last", 4, 5),
+        steps(4, 7),
+        applied("pause"),
+    ]
+
+
+def places(state):
+    return [(each.reason, each.epoch, each.step) for each in state.checkpoints]
+
+
+def test_resumed_in_mid_epoch_all_before_that_point_stands_and_nothing_beyond():
+    state = state_after(*broken_off(), resumed(4, 5))
+    assert (state.status, state.epoch, state.step, state.steps_done) == ("starting", 4, 5, 35)
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3]
+    assert state.best.epoch == 3
+    assert list(state.curve.steps) == [5, 10, 15, 20, 25, 30, 35]
+    assert [(mark.kind, mark.step) for mark in state.markers] == [
+        ("best", 10),
+        ("best", 20),
+        ("lr", 20),
+        ("best", 30),
+        ("resume", 35),
+    ]
+    assert places(state)[-1] == ("last", 4, 5)
+    assert [command.command for command in state.commands] == ["lr", "pause"]
+
+
+def test_resumed_between_epochs_the_best_is_that_of_those_that_stand():
+    state = state_after(*broken_off(), resumed(3))
+    assert (state.epoch, state.step, state.steps_done) == (2, 10, 20)
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2]
+    assert (state.best.epoch, state.best_epochs) == (2, {1, 2})
+    assert state.validated_images == 20
+    assert places(state)[-1] == ("last", 2, 10)
+    assert [mark.step for mark in state.markers] == [10, 20, 20, 20]
+
+
+def test_resumed_before_a_validation_that_had_been_done_the_epoch_is_not_the_best_yet():
+    state = state_after(*broken_off(), resumed(3, 10))
+    assert (state.epoch, state.step, state.best.epoch) == (3, 10, 2)
+    assert [(mark.kind, mark.step) for mark in state.markers if mark.step == 30] == [("resume", 30)]
+    assert places(state)[-1] == ("last", 3, 10)
+    assert state.best_epochs == {1, 2}
+
+
+def test_begun_anew_nothing_stands_and_no_mark_tells_of_it():
+    state = state_after(*broken_off(), resumed(1, file=""))
+    assert (state.epoch, state.step, state.epochs, state.best) == (0, 0, [], None)
+    assert (len(state.curve), state.markers, state.checkpoints) == (0, [], [])
+
+
+def test_of_equal_epochs_that_stand_the_latest_is_the_best_and_nan_never():
+    happened = [
+        event
+        for n, loss in enumerate((0.9, 0.8, 0.8, math.nan, 0.5), start=1)
+        for event in whole_epoch(n, loss)
+    ]
+    assert state_after(started(), prepared(), *happened, resumed(5)).best.epoch == 3
+
+
+def test_times_after_a_resume_count_all_sessions_and_speeds_only_the_new_one():
+    state = state_after(*broken_off(), resumed(4, 5, seconds=50.0, time=2000.0))
+    assert (state.elapsed_seconds, state.seconds_left) == (50.0, None)
+    state.apply(events.EpochStarted(time=2003.0, epoch=4, step=5))
+    assert (state.step, state.elapsed_seconds, state.seconds_left) == (5, 53.0, None)
+    state.apply(steps(4, 10, seconds=10.0))
+    # 2 s a step in this session; 1 s for 20 images of validation, as it took before.
+    assert state.seconds_left == pytest.approx(1.0 + (10 * 2.0 + 1.0) + 2.0)
+
+
+def test_a_clock_that_was_set_back_before_a_resume_makes_no_negative_time():
+    state = state_after(*broken_off(), resumed(4, 5, time=10.0))
+    assert state.elapsed_seconds == 50.0
+
+
+def test_a_finished_run_that_is_trained_longer_is_not_finished():
+    state = state_after(
+        *broken_off(),
+        events.TestFinished(epoch=3, loss=1.0, correct=(1, 1), total=(2, 2), seconds=1.0),
+        events.RunFinished(status="done", exit_code=0, seconds=60.0),
+        resumed(4),
+        applied("epochs", 9.0),
+    )
+    assert (state.test, state.finished, state.ended, state.epochs_asked) == (None, None, False, 9)
+    assert state.host == "there"
+
+
+def test_a_detached_run_has_not_ended_and_still_stops_after_its_epoch():
+    state = state_after(
+        *broken_off(),
+        applied("stop-epoch"),
+        events.RunFinished(status="detached", exit_code=0, seconds=60.0),
+    )
+    assert (state.status, state.ended, state.elapsed_seconds) == ("detached", False, 60.0)
+    state.apply(resumed(4, 5))
+    assert state.stops_after_epoch
+    assert not state_after(*broken_off(), applied("stop-epoch"), resumed(4, 5)).stops_after_epoch
+
+
+def test_rolled_back_the_state_is_where_training_goes_on_and_says_why():
+    back = events.RolledBack(
+        epoch=4, step=5, file="last.pt", lr=0.25, reason="training loss became nan"
+    )
+    state = state_after(*broken_off(), steps(4, 10, loss=math.nan), back)
+    assert (state.epoch, state.step, state.lr, state.phase) == (4, 5, 0.25, "training")
+    assert all(map(math.isfinite, state.curve.losses))
+    assert (state.markers[-1].kind, state.markers[-1].step) == ("rollback", 35)
+    assert "training was taken back to last.pt" in state.notices[-1].text
+
+
+def test_the_golden_run_has_every_epoch_once_though_it_was_broken_off_twice():
+    state = state_after(*map(from_line, golden_lines("resumed")))
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3, 4, 5, 6]
+    assert list(state.curve.steps) == sorted(set(state.curve.steps))
+    assert [mark.step for mark in state.markers if mark.kind == "resume"] == [43, 57]
+    assert (state.status, state.resumed.pid, state.host) == ("done", 4444, "box")

@@ -13,43 +13,12 @@ from cnn_engine import checkpoint, events
 from cnn_engine.batches import batches_on, epoch_order
 from cnn_engine.config import load
 from cnn_engine.data import load as load_data
-from cnn_engine.errors import StorageError
 from cnn_engine.models import Dropout, build_model
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state
+from grammar import COMPLETION, FAILURE, STOP, spelled
 from runs_for_tests import RunForTests, wait_until
-
-LETTERS = {
-    events.RunStarted: "R",
-    events.ConfigReplaced: "C",
-    events.StageStarted: "S",
-    events.StageProgressed: "p",
-    events.RunPrepared: "P",
-    events.EpochStarted: "E",
-    events.StepsFinished: "s",
-    events.ValidationProgressed: "v",
-    events.EpochFinished: "F",
-    events.TestFinished: "T",
-    events.RunFinished: ".",
-}
-EPOCH = "Es*v*Fb?l"
-PREPARATION = "R(Sp*)+(C(Sp*)+)?P"
-COMPLETION = re.compile(rf"{PREPARATION}({EPOCH})*ST\.")
-PREFIX_OF_EPOCH = r"(E(s*(v*(F(b)?)?)?)?)?"
-STOP = re.compile(rf"R(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}l|S)?)?\.")
-FAILURE = re.compile(rf"R(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}|S))?\.")
-
-
-def spelled(happened):
-    """The run's events as letters; what may stand anywhere is left out."""
-
-    def letter(event):
-        if isinstance(event, events.CheckpointSaved) and event.reason != "asked":
-            return event.reason[0]
-        return LETTERS.get(type(event), "")
-
-    return "".join(map(letter, happened))
 
 
 @pytest.fixture(scope="module")
@@ -327,7 +296,7 @@ def test_running_out_of_memory_is_told_as_such(tmp_path, monkeypatch, error):
 
 
 def test_a_checkpoint_that_cannot_be_saved_costs_a_notice(tmp_path, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "write_atomically", refuse)
@@ -429,49 +398,3 @@ def one_published_epoch(model, data):
         optimizer.step()
         total += loss.item() * len(indices)
     return total / len(data.train)
-
-
-# Checkpoints.
-
-
-@pytest.mark.parametrize("content", [b"", b"text", bytes(1000)])
-def test_a_damaged_checkpoint_is_refused(tmp_path, content):
-    path = tmp_path / "best.pt"
-    path.write_bytes(content)
-    with pytest.raises(StorageError, match=r"best\.pt: is damaged"):
-        checkpoint.load(path, torch.device("cpu"))
-
-
-def test_a_cut_checkpoint_is_refused(tmp_path):
-    path = tmp_path / "best.pt"
-    checkpoint.save(path, {"model": {"weight": torch.ones(1000)}})
-    whole = path.read_bytes()
-    for length in range(0, len(whole), len(whole) // 20):
-        path.write_bytes(whole[:length])
-        with pytest.raises(StorageError):
-            checkpoint.load(path, torch.device("cpu"))
-
-
-def test_a_checkpoint_cannot_run_code(tmp_path):
-    class Bomb:
-        def __reduce__(self):
-            return (tmp_path / "exploded").touch, ()
-
-    torch.save({"format": 1, "model": Bomb()}, tmp_path / "best.pt")
-    with pytest.raises(StorageError):
-        checkpoint.load(tmp_path / "best.pt", torch.device("cpu"))
-    assert not (tmp_path / "exploded").exists()
-
-
-def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
-    path = tmp_path / "best.pt"
-    checkpoint.save(path, {"model": {}, "epoch": 1})
-
-    def refuse(_):
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr("os.fsync", refuse)
-    with pytest.raises(OSError, match="Input/output"):
-        checkpoint.save(path, {"model": {}, "epoch": 2})
-    assert checkpoint.load(path, torch.device("cpu"))["epoch"] == 1
-    assert [entry.name for entry in tmp_path.iterdir()] == ["best.pt"]

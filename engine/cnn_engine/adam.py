@@ -1,5 +1,7 @@
 """Adam over one flat tensor."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
@@ -60,3 +62,10 @@ class Adam:
             "square": self._square,
             "steps": self._steps,
         }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state that `state_dict` gave."""
+        self.lr = float(state["lr"])
+        self._mean.copy_(state["mean"])
+        self._square.copy_(state["square"])
+        self._steps.copy_(state["steps"])

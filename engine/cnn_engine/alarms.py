@@ -49,9 +49,9 @@ under a tenth."""
 DISK_LEAST_BYTES = 1_000_000_000
 """Room below which other programs, too, begin to fail."""
 
-DISK_CHECKPOINTS, CHECKPOINT_BYTES = 3, 12
-"""And room for so many checkpoints: best, last, and the new one before it replaces the old; each
-has about three 4-byte numbers for every parameter of the model."""
+DISK_CHECKPOINTS, CHECKPOINT_BYTES = 4, 12
+"""And room for so many checkpoints: best, last, the one before, and a new one before it replaces
+another; each has about three 4-byte numbers for every parameter of the model."""
 
 MEMORY_LEAST_SHARE = 0.05
 """Share of the memory below which the system begins to swap, or to end programs."""

@@ -39,6 +39,8 @@ class Batches:
             size: images in each batch but the last, which has what remains.
         """
         height, width, channels = self.images.shape[1:]
+        if not len(indices):
+            return  # where torch.split would give one batch of nothing
         for chosen in torch.split(indices.to(self.images.device), size):
             pixels = self._to_device(self.images.index_select(0, chosen)).flatten(1)
             # By whole rows of pixels, as a row of three channels is too short to be fast.

@@ -129,6 +129,7 @@ def _rate_of(training: Training, seconds: float) -> Callable[[], float]:
     def measure() -> float:
         epochs, start = 0, time.perf_counter()
         while (elapsed := time.perf_counter() - start) < seconds or not epochs:
+            training.begin_epoch()
             training.train_epoch()
             epochs += 1
         return epochs * len(training.data.train) / elapsed

@@ -6,42 +6,41 @@ from typing import Any
 
 import torch
 
-from cnn_engine.errors import StorageError
+from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE, Place, seal, unseal
+from cnn_engine.errors import DataError
 from cnn_engine.files import write_atomically
 
-BEST_FILE = "best.pt"
-"""The weights of least validation loss, which the test and everything later use."""
 
-LAST_FILE = "last.pt"
-"""The latest weights with all that training on needs."""
-
-FORMAT = 1
-"""Version of a checkpoint's content."""
-
-
-def save(path: Path, content: dict[str, Any]) -> None:
+def save(path: Path, content: dict[str, Any], place: Place) -> None:
     """Write tensors and plain values, replacing the file in one step.
 
+    The `last.pt` that was there before stays as `previous.pt`.
+
     Raises:
-        OSError: nothing was replaced; the old checkpoint stands.
+        OSError: an older checkpoint stands, if there was one.
     """
     buffer = io.BytesIO()
-    torch.save({"format": FORMAT, **content}, buffer)
-    write_atomically(path, buffer.getvalue())
+    torch.save(content, buffer)
+    with buffer.getbuffer() as archive:
+        end = seal(archive, place)
+    buffer.write(end)
+    previous = path.with_name(PREVIOUS_FILE) if path.name == LAST_FILE else None
+    write_atomically(path, buffer.getbuffer(), keep_old_as=previous)
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:
     """Read a checkpoint. Only tensors and plain values are accepted, so no file can run code.
 
     Raises:
-        StorageError: it is missing, damaged, or not a checkpoint.
+        DataError: it is missing, damaged, or not a checkpoint.
+        ConfigError: a newer version of cnn-tui wrote it.
+        StorageError: it cannot be read.
     """
+    archive, _ = unseal(path)
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError:
-        raise StorageError(f"{path}: there is no such checkpoint") from None
-    except Exception:  # noqa: BLE001 - on damaged files torch raises what it likes
-        raise StorageError(f"{path}: is damaged, or not a checkpoint of cnn-tui") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise StorageError(f"{path}: is not a checkpoint that this version of cnn-tui reads")
+        content = torch.load(io.BytesIO(archive), map_location=device, weights_only=True)
+    except Exception:  # noqa: BLE001 - on what is no archive of its own, torch raises what it likes
+        raise DataError(f"{path}: holds something else than a checkpoint of cnn-tui") from None
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise DataError(f"{path}: holds something else than a checkpoint of cnn-tui")
     return content

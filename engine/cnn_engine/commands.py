@@ -10,9 +10,10 @@ from typing import Literal, get_args
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog import LineReader
 
-Name = Literal["pause", "unpause", "stop", "stop-epoch", "checkpoint", "lr", "epochs"]
+Name = Literal["pause", "unpause", "stop", "stop-epoch", "checkpoint", "lr", "epochs", "detach"]
 """Halt, and go on; save a checkpoint and end, at once or after the epoch in hand; save a
-checkpoint and go on; change the learning rate; change the number of epochs."""
+checkpoint and go on; change the learning rate; change the number of epochs; save a checkpoint and
+go on in a process in the background."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,9 @@ def send(path: Path, command: Command) -> None:
 class CommandReader:
     """Commands that have come since they were last looked for."""
 
-    def __init__(self, path: Path) -> None:
-        self._lines = LineReader(path)
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        """Look from an offset in bytes on: what lies before was for an earlier session."""
+        self._lines = LineReader(path, offset)
 
     def poll(self) -> Iterator[Command]:
         """The new commands. A line that is none is passed over."""

@@ -112,6 +112,13 @@ class TrainConfig(Table):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of the network; `auto`: bf16 where the hardware has it, else fp16 on a GPU."""
 
+    checkpoint_seconds: Annotated[FiniteFloat, Field(gt=0)] = 60.0
+    """Time after which the latest state is saved within an epoch too; pauses do not count."""
+
+    on_non_finite: Literal["stop", "rollback", "continue"] = "stop"
+    """What to do when the loss is no longer a number: stop as failed; go back to the last
+    checkpoint and on at half the learning rate, at most five times; or go on all the same."""
+
 
 class Config(Table):
     """All that a run is made from."""

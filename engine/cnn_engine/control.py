@@ -26,6 +26,10 @@ class StopRequested(Exception):  # noqa: N818 - not an error: the way out of wha
         self.by = by
 
 
+class DetachRequested(StopRequested):
+    """The user asked the run to go on in the background."""
+
+
 class Throttle:
     """Says yes at most once in a while."""
 
@@ -66,14 +70,16 @@ class Control:
         from cnn_engine.machine import Machine  # noqa: PLC0415
 
         self._recorder = recorder
-        self._commands = CommandReader(recorder.run.commands)
+        self._commands = CommandReader(recorder.run.commands, recorder.commands_before)
         self._throttle = Throttle(CHECK_SECONDS)
         self.machine = Machine(recorder.run.path)
         self._machine_throttle = Throttle(MACHINE_SECONDS)
         self._training: Trainable | None = None
         self._training_is_over = False
         self._waiting: list[Command] = []
-        self._stop_after_epoch: Command | None = None
+        # Asked for before the run went to the background, it holds there too.
+        asked = recorder.state.stops_after_epoch
+        self._stop_after_epoch = Command(name="stop-epoch", by="cli") if asked else None
         self._paused_since: float | None = None
         self._paused_seconds = 0.0
 
@@ -132,6 +138,9 @@ class Control:
             case "stop":
                 self._applied(command)
                 raise StopRequested(command.by)
+            case "detach":
+                self._applied(command)
+                raise DetachRequested(command.by)
             case "stop-epoch" if self._stop_after_epoch is None and not self._training_is_over:
                 self._stop_after_epoch = command
                 self._applied(command)

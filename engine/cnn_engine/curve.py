@@ -1,6 +1,7 @@
 """The training loss over a run, kept whole, as a long one has a million points."""
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, overload
 
@@ -38,6 +39,14 @@ class Curve(Sequence[CurvePoint]):
         self.losses.append(loss)
         self.lows.append(low)
         self.highs.append(high)
+
+    def until(self, step: int) -> "Curve":
+        """The points up to a step, as a curve of its own."""
+        end = bisect_right(self.steps, step)
+        curve = Curve()
+        curve.steps, curve.losses = self.steps[:end], self.losses[:end]
+        curve.lows, curve.highs = self.lows[:end], self.highs[:end]
+        return curve
 
     def __len__(self) -> int:
         return len(self.steps)

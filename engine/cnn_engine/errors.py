@@ -20,7 +20,7 @@ class ConfigError(UserError):
 
 
 class DataError(UserError):
-    """Images or labels that are missing, damaged or unusable."""
+    """Images, labels or checkpoints that are missing, damaged or unusable."""
 
     exit_code = 3
 
@@ -31,7 +31,15 @@ class TrainingError(UserError):
     exit_code = 4
 
 
+class NonFiniteLossError(TrainingError):
+    """A loss that is not a number, or infinite."""
+
+
 class StorageError(UserError):
     """A run directory that cannot be read or written, or that another process holds."""
 
     exit_code = 5
+
+
+class RunHeldError(StorageError):
+    """A run that another process writes."""

@@ -6,25 +6,29 @@ event is one line of strict JSON in the run's `events.jsonl`.
 The legal order, where `*` is any number of times and `?` at most once::
 
     run
-        RunStarted
-        ConfigReplaced ?              CIFAR-10 was not to be had, digits serve instead
-        StageStarted                  loading PyTorch, then data, then building the model
-            StageProgressed *
-        RunPrepared                   all is loaded and checked
-        epoch *
-            EpochStarted
-            StepsFinished *           about twice a second
-            ValidationProgressed *
-            EpochFinished
-            CheckpointSaved best ?
-            CheckpointSaved last
-        StageStarted                  testing
-        TestFinished
-        RunFinished
+        session +
+            RunStarted                    the first
+            or RunResumed                 each later one: what lies beyond its point is taken back
+            ConfigReplaced ?              CIFAR-10 was not to be had, digits serve instead
+            StageStarted                  loading PyTorch, then data, then building the model
+                StageProgressed *
+            RunPrepared                   all is loaded and checked
+            epoch *                       a later session's first may have been begun before
+                EpochStarted
+                StepsFinished *           about twice a second
+                ValidationProgressed *
+                EpochFinished
+                CheckpointSaved best ?
+                CheckpointSaved last
+            StageStarted                  testing
+            TestFinished
+            RunFinished
 
-`Notice`, `CommandApplied` and `MachineMeasured` may stand anywhere between `RunStarted` and
-`RunFinished`, `CheckpointSaved asked` anywhere between `RunPrepared` and the test. A run can end
-at any point after `RunStarted`; how, stands in `RunFinished`:
+`Notice`, `CommandApplied` and `MachineMeasured` may stand anywhere between a session's first and
+last event, `CheckpointSaved` `asked`, or `last` because it was time, anywhere between
+`RunPrepared` and the test. `RolledBack` may cut an epoch short, after `StepsFinished` or
+`EpochFinished`; what lies beyond its point is taken back, and an epoch begins, or begins again. A
+session can end at any point after its first event; how, stands in `RunFinished`:
 
 =================  ==========================================================================
 how it ended       what is recorded
@@ -33,9 +37,12 @@ completion         all of the above; `RunFinished` with status `done`
 stop               `CommandApplied`, `CheckpointSaved last` once the first epoch has started,
                    `RunFinished` with status `stopped`
 stop after epoch   `CommandApplied`, the rest of the epoch, `RunFinished` with status `stopped`
+detach             as for a stop, with status `detached`; another process goes on at once
 failure            `RunFinished` with status `failed` and the error
 killed             nothing: the log just ends, and no process holds it
 =================  ==========================================================================
+
+After any of them another session may follow.
 """
 
 import time
@@ -86,6 +93,41 @@ class RunStarted(Event):
 
     format: int = FORMAT
     """Version of the log's format."""
+
+    fallback_preset: str = ""
+    """Name of the preset to train instead where the images are not to be had; may be empty."""
+
+    fallback_config: dict[str, Any] | None = None
+    """The whole config of that; None where there is nothing to train instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResumed(Event):
+    """Another process took hold of the run; what lies beyond the point it goes on from is undone.
+
+    Whether it can go on exactly is known once all is loaded: see `RunPrepared.differences`.
+    """
+
+    pid: int
+    """Process that trains from now on."""
+
+    host: str
+    """Machine that trains from now on."""
+
+    version: str
+    """Version of cnn-tui."""
+
+    epoch: int
+    """Epoch it goes on in, counted from 1; one more than asked for where only the test is left."""
+
+    step: int
+    """Steps of that epoch which are done."""
+
+    file: str
+    """Checkpoint it goes on from; empty when it begins anew, because there was none yet."""
+
+    seconds: float
+    """Time that all sessions before took."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,13 +214,20 @@ class RunPrepared(Event):
     precision: str
     """Arithmetic of the network: `fp32`, `bf16` or `fp16`."""
 
+    differences: tuple[str, ...] = ()
+    """What is other than where the checkpoint was made, such as `threads: 2, before 4`; with any,
+    the run goes on only approximately as it would have. Empty for a first session."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpochStarted(Event):
-    """An epoch began."""
+    """An epoch began, or goes on."""
 
     epoch: int
     """Counted from 1."""
+
+    step: int = 0
+    """Steps of it that are done already, from before the run was resumed or rolled back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,10 +332,13 @@ class CheckpointSaved(Event):
     command asked for it."""
 
     epoch: int
-    """Epoch that it holds."""
+    """Epoch that it holds, or holds a part of."""
 
     file: str
     """File name in the run's directory."""
+
+    step: int = 0
+    """Steps of that epoch which it holds; 0 in logs of version 0.1 before runs could be resumed."""
 
     old_loss: float | None = None
     """Best validation loss before; infinite for the first. Only with `best`."""
@@ -301,13 +353,33 @@ class CommandApplied(Event):
 
     command: str
     """What was asked: `pause`, `unpause`, `stop`, `stop-epoch` (stop after this epoch),
-    `checkpoint`, `lr` or `epochs`."""
+    `checkpoint`, `lr`, `epochs` or `detach` (go on in the background)."""
 
     by: str
     """Who asked: `key`, `cli`, or a signal's name."""
 
     value: float | None = None
     """The learning rate or the number of epochs that now holds. Only with `lr` and `epochs`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolledBack(Event):
+    """The loss was no longer a number; training goes on from before, at half the rate."""
+
+    epoch: int
+    """Epoch it goes on in, counted from 1."""
+
+    step: int
+    """Steps of that epoch which are done."""
+
+    file: str
+    """Checkpoint it goes on from; empty when it begins again, because there was none yet."""
+
+    lr: float
+    """Learning rate from now on."""
+
+    reason: str
+    """Which loss it was, and where."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,16 +441,16 @@ class TestFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """The engine is done; the last event of a log."""
+    """The engine is done; the last event of a session."""
 
-    status: Literal["done", "stopped", "failed"]
-    """How it ended."""
+    status: Literal["done", "stopped", "failed", "detached"]
+    """How it ended; `detached`: another process goes on at once."""
 
     exit_code: int
     """Exit code of a process that ran it for its user."""
 
     seconds: float
-    """Time since `RunStarted`, by a clock that is never set."""
+    """Time that this and all sessions before took, by a clock that is never set."""
 
     error: str = ""
     """What failed, in a line, and what to do."""

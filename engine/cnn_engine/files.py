@@ -3,24 +3,52 @@
 import os
 from pathlib import Path
 
+TEMPORARY = "*.tmp"
+"""Names of files that are being written."""
 
-def write_atomically(path: Path, content: bytes) -> None:
+
+def write_atomically(
+    path: Path, content: bytes | memoryview, keep_old_as: Path | None = None
+) -> None:
     """Replace the file's content in one step, and return once it is on disk.
 
+    Args:
+        path: What to replace.
+        content: Its new content.
+        keep_old_as: What its old content is called from then on; without it, that is gone. A
+            process that is killed between the two steps leaves the old content under that name.
+
     Raises:
-        OSError: nothing was replaced; the old content stands.
+        OSError: the old content stands, there or where it is kept; only where the directory
+            could not be brought to disk, the new content is in its place.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        _write(temporary, content)
+        if keep_old_as is not None and path.exists():
+            os.replace(path, keep_old_as)  # noqa: PTH105 - one module of calls, for all that fail
+        os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what writers left that died while they wrote; there must be none alive."""
+    for path in directory.glob(TEMPORARY):
+        path.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
+    rest = memoryview(content)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -9,17 +9,29 @@ import socket
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import Literal, Self
 
-from cnn_engine.config import Config, load
-from cnn_engine.control import Control, StopRequested
-from cnn_engine.errors import DataError, TrainingError, UserError
-from cnn_engine.events import ConfigReplaced, RunFinished, RunStarted, StageStarted
+from cnn_engine.checkpoint_files import BEGINNING, Found
+from cnn_engine.config import Config, from_dict, load
+from cnn_engine.control import Control, DetachRequested, StopRequested
+from cnn_engine.errors import DataError, StorageError, TrainingError, UserError
+from cnn_engine.events import (
+    CommandApplied,
+    ConfigReplaced,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    StageStarted,
+)
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
+from cnn_engine.resume import find_checkpoint, set_damaged_aside
+from cnn_engine.runs import RunDirectory
+from cnn_engine.spawn import spawn
+from cnn_engine.state import RunState
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 
@@ -54,15 +66,100 @@ class Request:
         config = load(preset, overrides)
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
+    @classmethod
+    def of_state(cls, state: RunState) -> Self:
+        """What a run was asked to train, and is asked by now, as its log tells.
+
+        Raises:
+            ConfigError: a newer version of cnn-tui wrote the log.
+        """
+        begun = state.started
+        fallback = None
+        if begun and begun.fallback_config and state.config == begun.config:
+            config = from_dict(begun.fallback_config)
+            fallback = Request(preset=begun.fallback_preset, config=config)
+        return cls(preset=state.preset, config=from_dict(state.config), fallback=fallback)
+
+    def with_epochs(self, epochs: int) -> "Request":
+        """The same with another number of epochs."""
+        train = self.config.train.model_copy(update={"epochs": epochs})
+        return replace(self, config=self.config.model_copy(update={"train": train}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumption:
+    """Where an earlier session's work goes on."""
+
+    found: Found | None
+    """The checkpoint; None where there was none yet, and the run begins anew."""
+
+    epochs: int | None
+    """Epochs that are now asked for, if they are others than before."""
+
+    seconds: float
+    """Time that all sessions before took."""
+
+
+def started(request: Request, run: RunDirectory) -> RunStarted:
+    """The first event of a run by this process."""
+    fallback = request.fallback
+    return RunStarted(
+        run_id=run.id,
+        name=request.name,
+        preset=request.preset,
+        config=request.config.model_dump(mode="json"),
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        version=_version(),
+        fallback_preset=fallback.preset if fallback else "",
+        fallback_config=fallback.config.model_dump(mode="json") if fallback else None,
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - the screen need not wait for it
+
+    return version("cnn-tui")
+
 
 class Engine:
     """Trains in a thread of its own, which outlives any screen."""
 
-    def __init__(self, request: Request, recorder: Recorder) -> None:
+    def __init__(
+        self, request: Request, recorder: Recorder, resumption: Resumption | None = None
+    ) -> None:
         self._request = request
         self._recorder = recorder
+        self._resumption = resumption
         self._began = time.monotonic()
         self._thread = Thread(target=self._run, name="engine")
+        self._lost: StorageError | None = None
+
+    @classmethod
+    def resuming(cls, run: RunDirectory, epochs: int | None = None) -> Self:
+        """Take hold of a run that no process trains, to go on with it.
+
+        Args:
+            run: The run.
+            epochs: Epochs to train in all, where they are to be more than were done.
+
+        Raises:
+            ConfigError: there is nothing to go on with, or it needs a newer version of cnn-tui.
+            DataError: its checkpoints are damaged.
+            StorageError: another process holds it, or it cannot be read or written.
+        """
+        recorder = Recorder(run)
+        try:
+            state = recorder.state
+            found = find_checkpoint(state, run, epochs)
+            request = Request.of_state(state).with_epochs(epochs or state.epochs_asked)
+            if found is not None:
+                request = replace(request, fallback=None)
+        except UserError:
+            recorder.close()
+            raise
+        resumption = Resumption(found=found, epochs=epochs, seconds=state.elapsed_seconds)
+        return cls(request, recorder, resumption)
 
     def start(self) -> None:
         """Begin to train, unless it has begun, and return at once."""
@@ -75,37 +172,68 @@ class Engine:
         return self._thread.is_alive()
 
     def join(self) -> None:
-        """Wait until it is done."""
-        self._thread.join()
+        """Wait until it is done.
 
-    def _run(self) -> None:
-        with self._recorder:
-            self._began = time.monotonic()
-            self._recorder.record(self._started())
-            self._recorder.record(self._outcome())
+        Raises:
+            StorageError: the end of the log could not be written, or no process be started that
+                goes on in the background.
+        """
+        self._thread.join()
+        if self._lost is not None:
+            raise self._lost
+
+    @property
+    def blocked(self) -> str:
+        """Why the run's log cannot be written now, as on a full disk; empty when it can."""
+        return self._recorder.blocked
 
     @property
     def exit_code(self) -> int:
         """Exit code for the process, once the thread has ended."""
+        if self._lost is not None:
+            return self._lost.exit_code
         finished = self._recorder.state.finished
         return finished.exit_code if finished else 1
 
-    def _started(self) -> RunStarted:
-        from importlib.metadata import version  # noqa: PLC0415 - the screen need not wait for it
+    def _run(self) -> None:
+        try:
+            with self._recorder:
+                self._began = time.monotonic()
+                self._begin()
+                outcome = self._outcome()
+                self._recorder.record(outcome)
+            if outcome.status == "detached":
+                spawn(self._recorder.run)
+        except StorageError as error:
+            self._lost = error
 
-        return RunStarted(
-            run_id=self._recorder.run.id,
-            name=self._request.name,
-            preset=self._request.preset,
-            config=self._request.config.model_dump(mode="json"),
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            version=version("cnn-tui"),
+    def _begin(self) -> None:
+        run, resumption = self._recorder.run, self._resumption
+        if resumption is None:
+            self._recorder.record(started(self._request, run))
+            return
+        found = resumption.found
+        place = found.place if found else BEGINNING
+        self._recorder.record(
+            RunResumed(
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                version=_version(),
+                epoch=place.epoch,
+                step=place.step,
+                file=found.path.name if found else "",
+                seconds=resumption.seconds,
+            )
         )
+        if resumption.epochs is not None:
+            asked = CommandApplied(command="epochs", by="cli", value=float(resumption.epochs))
+            self._recorder.record(asked)
 
     def _outcome(self) -> RunFinished:
         try:
             self._train()
+        except DetachRequested:
+            return self._finished("detached", 0)
         except StopRequested as stop:
             return self._finished("stopped", SIGNAL_EXIT_CODES.get(stop.by, 0))
         except UserError as error:
@@ -121,9 +249,14 @@ class Engine:
         return self._finished("done", 0)
 
     def _finished(
-        self, status: Literal["done", "stopped", "failed"], exit_code: int, error: str = ""
+        self,
+        status: Literal["done", "stopped", "failed", "detached"],
+        exit_code: int,
+        error: str = "",
     ) -> RunFinished:
         seconds = time.monotonic() - self._began
+        if self._resumption is not None:
+            seconds += self._resumption.seconds
         return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=error)
 
     def _train(self) -> None:
@@ -131,7 +264,9 @@ class Engine:
         self._recorder.record(StageStarted(stage="torch"))
         from cnn_engine.train import Training, load_data  # noqa: PLC0415 - see the module's text
 
-        request = self._request
+        request, found = self._request, self._resumption.found if self._resumption else None
+        if found is not None:
+            set_damaged_aside(found, self._recorder)
         try:
             data = load_data(request.config, self._recorder, control)
         except DataError as error:
@@ -146,7 +281,8 @@ class Engine:
                 )
             )
             data = load_data(request.config, self._recorder, control)
-        Training(request.config, data, self._recorder, control).run()
+        file = found.path if found else None
+        Training(request.config, data, self._recorder, control, file).run()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from torch import Tensor
 
 from cnn_engine.control import Throttle
-from cnn_engine.errors import TrainingError
 from cnn_engine.events import StepsFinished
 from cnn_engine.recorder import Recorder
 from cnn_engine.step_parts import StepParts
@@ -26,6 +25,7 @@ class StepMeter:
         epoch: int,
         sizes: list[int],
         losses: Tensor,
+        step: int,
     ) -> None:
         """Watch one epoch.
 
@@ -36,20 +36,28 @@ class StepMeter:
             epoch: Counted from 1.
             sizes: Images in each batch.
             losses: float [steps] on the device, filled in step by step.
+            step: Steps that are done already, and were told of.
         """
         self._recorder, self._clock, self._parts = recorder, clock, parts
         self._epoch, self._sizes, self._losses = epoch, sizes, losses
         self._throttle = Throttle(EVENT_SECONDS)
-        self._recorded = 0
+        self._recorded = step
         self._recorded_at = self._clock()
+        self._trouble = ""
 
-    def step_done(self, step: int, lr: float) -> None:
+    def step_done(self, step: int, lr: float) -> str:
         """Take note that `step` steps of the epoch are done.
 
-        Raises:
-            TrainingError: a loss is not a number, or infinite.
+        Returns what is wrong where a loss is not a number, or infinite; else nothing.
         """
-        if not self._throttle.due() and step < len(self._sizes):
+        if self._throttle.due() or step == len(self._sizes):
+            self.tell(step, lr)
+        trouble, self._trouble = self._trouble, ""
+        return trouble
+
+    def tell(self, step: int, lr: float) -> None:
+        """Record the steps up to this one that have not been yet."""
+        if step == self._recorded:
             return
         losses = self._losses[self._recorded : step].tolist()
         now = self._clock()
@@ -72,9 +80,8 @@ class StepMeter:
             )
         )
         for number, loss in enumerate(losses, start=self._recorded + 1):
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"training loss became {loss} at step {number} of epoch {self._epoch}; "
-                    "try a lower optimizer.lr"
+            if not math.isfinite(loss) and not self._trouble:
+                self._trouble = (
+                    f"training loss became {loss} at step {number} of epoch {self._epoch}"
                 )
         self._recorded, self._recorded_at = step, now

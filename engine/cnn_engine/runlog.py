@@ -6,15 +6,19 @@ same code: `LogReader.poll` gives whatever complete lines have been added since 
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from cnn_engine import event_lines
-from cnn_engine.errors import StorageError
+from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.events import Event
 
 CHUNK_BYTES = 1 << 20
+
+HOLD_SECONDS = 0.5
+"""How long a log is tried to be had: whoever asks whether it is held holds it for a moment."""
 
 
 class LogWriter:
@@ -24,28 +28,36 @@ class LogWriter:
         """Open or create the log, and hold it until `close` or the end of the process.
 
         Raises:
-            StorageError: it cannot be opened, or another process holds it.
+            RunHeldError: another process holds it.
+            StorageError: it cannot be opened.
         """
         try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
             raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _hold(self._descriptor):
             os.close(self._descriptor)
-            raise StorageError(f"{path.parent}: another process is writing this run") from None
+            raise RunHeldError(f"{path.parent}: another process is writing this run")
         self._path = path
-        self._unwritten = b""
+        self.was_torn = _ends_torn(self._descriptor)
+        """Whether the last line lacked its newline, as where a writer died: it is a line of its own
+        now, and damaged."""
+        self._unwritten = b"\n" if self.was_torn else b""
+        self.refusal = ""
+        """Why the log cannot be written now; empty when it can."""
 
     def append(self, event: Event) -> None:
         """Add one line with one write. What a full disk refuses is kept for the next call."""
         self._unwritten += event_lines.to_line(event).encode() + b"\n"
         try:
             written = os.write(self._descriptor, self._unwritten)
-        except OSError:
-            return  # kept in _unwritten; close() raises if it never could be written
+        except OSError as error:
+            # Kept in _unwritten; close() raises if it never could be written.
+            self.refusal = error.strerror or str(error)
+            return
         self._unwritten = self._unwritten[written:]
+        if not self._unwritten:
+            self.refusal = ""
 
     def close(self) -> None:
         """Release the log.
@@ -71,6 +83,26 @@ class LogWriter:
         self.close()
 
 
+def _hold(descriptor: int) -> bool:
+    """Take the log for this process alone; whether no other has it."""
+    deadline = time.monotonic() + HOLD_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(HOLD_SECONDS / 50)
+        else:
+            return True
+
+
+def _ends_torn(descriptor: int) -> bool:
+    """Whether the last line lacks its newline."""
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+
+
 def is_held(path: Path) -> bool:
     """Whether a process on this machine has the log open for writing."""
     try:
@@ -89,9 +121,10 @@ def is_held(path: Path) -> bool:
 class LineReader:
     """Complete lines of a file that may be growing, each given once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        """Read from an offset in bytes, which is 0 or the end of a line."""
         self._path = path
-        self._offset = 0
+        self._offset = offset
         self._rest = b""
 
     def poll(self) -> Iterator[bytes]:

@@ -5,7 +5,9 @@
     runs/1124-0412-amber/
         events.jsonl      what happened; the source of truth, held by the process that trains
         commands.jsonl    what is asked of the run
-        best.pt last.pt   checkpoints
+        best.pt           checkpoint of least validation loss
+        last.pt           the latest checkpoint, which `resume` goes on from
+        previous.pt       the one before, should that be damaged
         console.log       what libraries print while a dashboard has the screen; tracebacks
         summary.json      a cache of the figures, so that many runs list quickly
 """

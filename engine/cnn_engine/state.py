@@ -20,8 +20,10 @@ from cnn_engine.events import (
     Event,
     MachineMeasured,
     Notice,
+    RolledBack,
     RunFinished,
     RunPrepared,
+    RunResumed,
     RunStarted,
     StageProgressed,
     StageStarted,
@@ -30,14 +32,22 @@ from cnn_engine.events import (
     ValidationProgressed,
 )
 
-Phase = Literal["starting", "training", "validating", "testing", "done", "stopped", "failed"]
+Phase = Literal[
+    "starting", "training", "validating", "testing", "done", "stopped", "failed", "detached"
+]
 
 Status = Literal[Phase, "paused"]
 
 ENDED: frozenset[Status] = frozenset({"done", "stopped", "failed"})
+"""All but `detached`, which is a moment's pause until another process goes on."""
 
 RATE_WINDOW = 10
 """Events that the current speed is averaged over: about five seconds."""
+
+
+MarkerKind = Literal["pause", "lr", "checkpoint", "best", "resume", "rollback"]
+"""A pause, another learning rate, a checkpoint asked for, the best epoch so far, where another
+process went on, or where training was taken back to."""
 
 
 class Marker(NamedTuple):
@@ -46,8 +56,7 @@ class Marker(NamedTuple):
     step: int
     """Steps since the start of the run."""
 
-    kind: Literal["pause", "lr", "checkpoint", "best"]
-    """A pause, another learning rate, a checkpoint asked for, or the best epoch so far."""
+    kind: MarkerKind
 
     text: str
     """What to say of it, in a few words."""
@@ -61,6 +70,10 @@ class RunState:
     """What goes on, or goes on again after a pause."""
     paused: bool = False
     started: RunStarted | None = None
+    resumed: RunResumed | None = None
+    """How the session in hand began, if it is not the first."""
+    stops_after_epoch: bool = False
+    """Whether a command asks for that."""
     preset: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     epochs_asked: int = 0
@@ -110,9 +123,11 @@ class RunState:
                 self.notices.append(event)
             case RunPrepared():
                 self.prepared = event
+            case RunResumed():
+                self._begin_session(event)
             case EpochStarted():
                 self.phase = "training"
-                self.epoch, self.step, self.validated_images = event.epoch, 0, 0
+                self.epoch, self.step, self.validated_images = event.epoch, event.step, 0
             case ValidationProgressed():
                 self.phase, self.validated_images = "validating", event.images
             case EpochFinished():
@@ -121,6 +136,8 @@ class RunState:
                 self._add_checkpoint(event)
             case CommandApplied():
                 self._add_command(event)
+            case RolledBack():
+                self._roll_back(event)
             case MachineMeasured():
                 self.machine = event
             case TestFinished():
@@ -131,6 +148,52 @@ class RunState:
     def _take_config(self, event: RunStarted | ConfigReplaced) -> None:
         self.preset, self.config = event.preset, event.config
         self.epochs_asked = int(event.config.get("train", {}).get("epochs", 0))
+
+    def _begin_session(self, event: RunResumed) -> None:
+        """Another process goes on from there: what was known of the one before ends with it."""
+        if self.phase != "detached":
+            self.stops_after_epoch = False
+        self.phase, self.paused, self.resumed = "starting", False, event
+        self.stages, self.progress = [], None
+        self.machine = None
+        self.recent.clear()
+        self.last_time = event.time
+        self._take_back(event)
+        if event.file:
+            self._mark("resume", "resumed")
+
+    def _roll_back(self, event: RolledBack) -> None:
+        self._take_back(event)
+        self.lr = event.lr
+        self._mark("rollback", f"rolled back, lr {event.lr:g}")
+        text = f"{event.reason}; training was taken back to {event.file or 'the beginning'}, and "
+        self.notices.append(Notice(time=event.time, text=f"{text}goes on at lr {event.lr:g}"))
+
+    def _take_back(self, event: RunResumed | RolledBack) -> None:
+        """Forget what lies beyond the point that training goes on from."""
+        place, whole_epochs = (event.epoch, event.step), (event.epoch - 1) * self.steps_per_epoch
+        self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.epoch]
+        if self.best is not None and self.best.epoch >= event.epoch:
+            known = [epoch for epoch in self.epochs if not math.isnan(epoch.val_loss)]
+            self.best = min(reversed(known), key=lambda epoch: epoch.val_loss, default=None)
+        self.curve = self.curve.until(whole_epochs + event.step)
+        self.checkpoints = [
+            saved
+            for saved in self.checkpoints
+            if (saved.epoch < event.epoch if saved.reason == "best" else _place(saved) <= place)
+        ]
+        self.markers = [
+            mark
+            for mark in self.markers
+            if mark.step <= whole_epochs + (0 if mark.kind == "best" else event.step)
+        ]
+        self.epoch, self.step, self.validated_images = event.epoch, event.step, 0
+        if not event.step and event.epoch > 1:  # an epoch ended there
+            self.epoch, self.step = event.epoch - 1, self.steps_per_epoch
+            self.validated_images = self.prepared.val_images if self.prepared else 0
+        elif not event.step:
+            self.epoch = 0
+        self.test = self.finished = None
 
     def _add_steps(self, event: StepsFinished) -> None:
         self.step, self.lr = event.step, event.lr
@@ -176,14 +239,22 @@ class RunState:
                 self._mark("pause", "pause")
             case "unpause":
                 self.paused = False
+            case "stop-epoch":
+                self.stops_after_epoch = True
             case "lr" if event.value is not None:
                 self.lr = event.value
                 self._mark("lr", f"lr {event.value:g}")
             case "epochs" if event.value is not None:
                 self.epochs_asked = int(event.value)
 
-    def _mark(self, kind: Literal["pause", "lr", "checkpoint", "best"], text: str) -> None:
+    def _mark(self, kind: MarkerKind, text: str) -> None:
         self.markers.append(Marker(self.steps_done, kind, text))
+
+    @property
+    def host(self) -> str:
+        """Machine of the latest session; empty while that is not known."""
+        session = self.resumed or self.started
+        return session.host if session else ""
 
     @property
     def status(self) -> Status:
@@ -192,7 +263,7 @@ class RunState:
 
     @property
     def ended(self) -> bool:
-        """Whether the engine said that it is done."""
+        """Whether the engine said that it is done, and no other is to go on."""
         return self.phase in ENDED
 
     @property
@@ -232,9 +303,11 @@ class RunState:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Time from the start to the last event; never negative, whatever clocks did."""
+        """Time that all sessions took, to the last event; never negative, whatever clocks did."""
         if self.finished:
             return self.finished.seconds
+        if self.resumed:
+            return self.resumed.seconds + self.last_time - self.resumed.time
         return max(0.0, self.last_time - self.started.time) if self.started else 0.0
 
     @property
@@ -268,3 +341,7 @@ class RunState:
     def _seconds_to_infer(self, images: int) -> float:
         last = self.epochs[-1]
         return images * last.val_seconds / sum(last.total)
+
+
+def _place(saved: CheckpointSaved) -> tuple[int, int]:
+    return saved.epoch, saved.step

@@ -23,7 +23,7 @@ class RunSummary:
     started: float
     """In seconds since 1970."""
     seconds: float
-    """From the start to the last event."""
+    """All sessions, to the last event."""
     host: str
     device: str
     precision: str
@@ -52,7 +52,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         status=state.status,
         started=started.time if started else 0.0,
         seconds=state.elapsed_seconds,
-        host=started.host if started else "",
+        host=state.host,
         device=prepared.device if prepared else "",
         precision=prepared.precision if prepared else "",
         source=prepared.source if prepared else "",
@@ -77,9 +77,10 @@ def read_state(run: RunDirectory) -> tuple[RunState, int]:
     return state, reader.damaged_lines
 
 
-def store_summary(state: RunState, run: RunDirectory) -> None:
+def store_summary(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> None:
     """Cache the figures of a state that holds all of the log as it is on disk now."""
-    record = asdict(summarize(state, run)) | {"log_bytes": run.events.stat().st_size}
+    figures = asdict(summarize(state, run, damaged_lines))
+    record = figures | {"log_bytes": run.events.stat().st_size}
     # Only a cache: whoever finds it missing or stale reads the log instead.
     with suppress(OSError):
         write_atomically(run.summary, json.dumps(record).encode())

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from cnn_engine import checkpoint
 from cnn_engine.adam import Adam
 from cnn_engine.batches import batches_on, epoch_order
+from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, Place, newest
 from cnn_engine.config import Config
 from cnn_engine.control import Control, StopRequested, Throttle
 from cnn_engine.data import DataSet, load
@@ -21,13 +23,14 @@ from cnn_engine.device import (
     choose_threads,
     device_name,
 )
-from cnn_engine.errors import StorageError, TrainingError
+from cnn_engine.errors import NonFiniteLossError, TrainingError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.events import (
     CheckpointSaved,
     EpochFinished,
     EpochStarted,
     Notice,
+    RolledBack,
     RunPrepared,
     StageProgressed,
     StageStarted,
@@ -38,8 +41,13 @@ from cnn_engine.gpu import gpu_meter
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.recorder import Recorder
+from cnn_engine.resume import set_damaged_aside
+from cnn_engine.snapshot import check_images, restore, snapshot, weights_of
 from cnn_engine.step_parts import StepParts
 from cnn_engine.weights import Weights
+
+MOST_ROLLBACKS = 5
+"""A loss that is not a number after as many halvings of the learning rate has another cause."""
 
 
 def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
@@ -69,31 +77,78 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
 class Training:
     """A model in training: the loop, and what it holds from step to step."""
 
-    def __init__(self, config: Config, data: DataSet, recorder: Recorder, control: Control) -> None:
+    def __init__(
+        self,
+        config: Config,
+        data: DataSet,
+        recorder: Recorder,
+        control: Control,
+        file: Path | None = None,
+    ) -> None:
         """Build the model, and move it and the images to the device.
 
+        Args:
+            config: What to train.
+            data: The images.
+            recorder: Where events go.
+            control: Looked at between steps.
+            file: Checkpoint to go on from; without one, training begins.
+
         Raises:
-            ConfigError: the device asked for is not there.
+            ConfigError: the device asked for is not there, or the checkpoint is of another model.
+            DataError: the images have changed, or the checkpoint is damaged.
         """
         self.config, self.data, self.recorder, self.control = config, data, recorder, control
+        if file is not None:
+            check_images(recorder.state.prepared, data)
         recorder.record(StageStarted(stage="model"))
-        torch.manual_seed(config.train.seed)
         torch.set_num_threads(choose_threads())
         self.device = choose_device(config.train)
         control.machine.measure_gpu = gpu_meter(self.device)
         self.precision = choose_precision(config.train, self.device)
-        size, channels = data.images.shape[2:]
-        self.model = build_model(config.model, channels, size, len(data.classes)).to(self.device)
-        self.model.to(memory_format=torch.channels_last)
+        self.parts = StepParts(self.device)
+        self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
+        self.fingerprint = data.fingerprint()
+        self._save_at = math.inf
+        self._build()
+        differences = self._restore(file) if file else ()
+        recorder.record(self._prepared(differences))
+        if differences:
+            text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
+            recorder.record(Notice(text=text))
+
+    def _build(self) -> None:
+        """Make the model with its initial weights, and stand before the first epoch."""
+        config = self.config
+        torch.manual_seed(config.train.seed)
+        size, channels = self.data.images.shape[2:]
+        self.model = build_model(config.model, channels, size, len(self.data.classes))
+        self.model.to(self.device).to(memory_format=torch.channels_last)
         self.weights = Weights(self.model, DTYPES[self.precision])
         self.optimizer = Adam(self.weights.flat, config.optimizer.lr)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
-        self.parts = StepParts(self.device)
-        self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
-        self.epoch = 0
-        self.step = 0
+        self.epoch = self.rollbacks = 0
         self.best_loss = math.inf
-        recorder.record(self._prepared(channels, size))
+        self._forget_epoch()
+        self.epoch_is_done = True
+
+    def _forget_epoch(self) -> None:
+        """No steps of the epoch are done."""
+        self.step, self.train_seconds = 0, 0.0
+        self.losses = torch.zeros(len(self._batch_sizes()), device=self.device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self._meter: StepMeter | None = None
+        self._said: set[str] = set()
+
+    def _restore(self, file: Path) -> tuple[str, ...]:
+        """Go on from a checkpoint; what is other here than where it was made."""
+        content = checkpoint.load(file, self.device)
+        return restore(self, content, file.name)
+
+    def _batch_sizes(self) -> list[int]:
+        """Images of each of an epoch's batches."""
+        size, count = self.config.train.batch_size, len(self.data.train)
+        return [min(size, count - first) for first in range(0, count, size)]
 
     def run(self) -> None:
         """Train every epoch, then test the best one.
@@ -103,16 +158,26 @@ class Training:
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
         self.control.begin_training(self)
-        while self.epoch < self.epochs:
-            self.epoch += 1
+        self._save_later()
+        while self.epoch < self.epochs or not self.epoch_is_done:
             try:
                 self._run_epoch()
             except StopRequested:
                 self._save_last()
                 raise
+            except NonFiniteLossError as error:
+                if self.config.train.on_non_finite != "rollback":
+                    raise TrainingError(f"{error}; try a lower optimizer.lr") from None
+                self._roll_back(str(error))
+                continue
             self.control.end_epoch()
         self.control.end_training()
         self._test()
+
+    @property
+    def place(self) -> Place:
+        """Where training goes on from what there is now."""
+        return Place(self.epoch + 1, 0) if self.epoch_is_done else Place(self.epoch, self.step)
 
     @property
     def epochs(self) -> int:
@@ -137,9 +202,17 @@ class Training:
         """Save the latest state now, because a command asked for it."""
         self._save_last("asked")
 
+    def begin_epoch(self) -> None:
+        """Go to the next epoch, of which no steps are done."""
+        self.epoch += 1
+        self._forget_epoch()
+        self.epoch_is_done = False
+
     def _run_epoch(self) -> None:
-        self.recorder.record(EpochStarted(epoch=self.epoch))
-        start = self.control.clock()
+        """Train and validate the next epoch, or the rest of the one in hand."""
+        if self.epoch_is_done:
+            self.begin_epoch()
+        self.recorder.record(EpochStarted(epoch=self.epoch, step=self.step))
         train_loss, train_accuracy = self.train_epoch()
         trained = self.control.clock()
         validation = self._validate()
@@ -151,49 +224,50 @@ class Training:
                 val_loss=validation.loss,
                 correct=validation.correct,
                 total=validation.total,
-                train_seconds=trained - start,
+                train_seconds=self.train_seconds,
                 val_seconds=self.control.clock() - trained,
                 confusion=validation.confusion,
             )
         )
+        self.epoch_is_done = True
         if not math.isfinite(validation.loss):
-            raise TrainingError(
-                f"validation loss became {validation.loss} in epoch {self.epoch}; "
-                "try a lower optimizer.lr"
-            )
-        if validation.loss <= self.best_loss:
+            self._not_finite(f"validation loss became {validation.loss} in epoch {self.epoch}")
+        elif validation.loss <= self.best_loss:
             self._save_best(validation.loss)
         self._save_last()
 
     def train_epoch(self) -> tuple[float, float]:
         """Train on every image once; the mean loss and the accuracy, as each image was seen.
 
-        Both stay on the device until someone is to see them: nothing here waits for a GPU.
+        Both stay on the device until someone is to see them: nothing here waits for a GPU. Steps
+        that are done already are passed over.
         """
-        train = self.config.train
+        train, clock, sizes = self.config.train, self.control.clock, self._batch_sizes()
         order = epoch_order(self.data.train, train.seed, self.epoch)
-        self.step = 0
-        sizes = [
-            min(train.batch_size, len(order) - first)
-            for first in range(0, len(order), train.batch_size)
-        ]
-        losses = torch.zeros(len(sizes), device=self.device)
-        correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        meter = StepMeter(self.recorder, self.control.clock, self.parts, self.epoch, sizes, losses)
+        meter = self._meter = StepMeter(
+            self.recorder, clock, self.parts, self.epoch, sizes, self.losses, self.step
+        )
+        began = clock() - self.train_seconds
         self.model.train()
         self.parts.begin_step()
-        for images, labels in self.batches.cut(order, train.batch_size):
+        for images, labels in self.batches.cut(
+            order[self.step * train.batch_size :], train.batch_size
+        ):
             self.parts.done("data")
             scores, loss = self.train_step(images, labels)
-            losses[self.step] = loss
-            correct += (scores.argmax(dim=1) == labels).sum()
+            self.losses[self.step] = loss
+            self.correct += (scores.argmax(dim=1) == labels).sum()
             self.step += 1
-            meter.step_done(self.step, self.lr)
+            self.train_seconds = clock() - began
+            if trouble := meter.step_done(self.step, self.lr):
+                self._not_finite(trouble)
             self.parts.done("other")
             self.control.check()
+            if clock() >= self._save_at:
+                self._save_last()
             self.parts.begin_step()
-        weighted = losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
-        return weighted.item() / len(order), correct.item() / len(order)
+        weighted = self.losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
+        return weighted.item() / len(order), self.correct.item() / len(order)
 
     def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Change the weights once; scores [n, classes] and loss, both left on the device.
@@ -253,34 +327,74 @@ class Training:
         with self._autocast():
             return evaluate(self.model, self.batches, indices, classes, progress)
 
+    def _not_finite(self, what: str) -> None:
+        """Do what the config says of a loss that is not a number.
+
+        Raises:
+            NonFiniteLossError: it does not say to go on all the same.
+        """
+        if self.config.train.on_non_finite != "continue":
+            raise NonFiniteLossError(what)
+        self._say_once(f"epoch {self.epoch}", f"{what}; training goes on all the same, as asked")
+
+    def _say_once(self, what: str, text: str) -> None:
+        """Say something that is true of the whole epoch."""
+        if what not in self._said:
+            self._said.add(what)
+            self.recorder.record(Notice(text=text))
+
+    def _roll_back(self, reason: str) -> None:
+        """Go back to the last checkpoint, or to the beginning, and on at half the learning rate.
+
+        Raises:
+            TrainingError: that has been done often enough.
+            DataError: there are checkpoints, and all are damaged.
+        """
+        lr, rollbacks = self.lr / 2, self.rollbacks + 1
+        if rollbacks > MOST_ROLLBACKS:
+            raise TrainingError(f"{reason}; gave up after {MOST_ROLLBACKS} rollbacks")
+        found = newest(self.recorder.run.path)
+        self._build()
+        if found is not None:
+            set_damaged_aside(found, self.recorder)
+            self._restore(found.path)
+        self.lr, self.rollbacks = lr, rollbacks
+        file = found.path.name if found else ""
+        place = self.place
+        self.recorder.record(
+            RolledBack(epoch=place.epoch, step=place.step, file=file, lr=lr, reason=reason)
+        )
+
     def _save_best(self, loss: float) -> None:
         old, self.best_loss = self.best_loss, loss
         event = CheckpointSaved(
-            reason="best", epoch=self.epoch, file=checkpoint.BEST_FILE, old_loss=old, new_loss=loss
+            reason="best",
+            epoch=self.epoch,
+            step=self.step,
+            file=BEST_FILE,
+            old_loss=old,
+            new_loss=loss,
         )
-        self._save(event, {})
+        self._save(event, weights_of(self))
 
     def _save_last(self, reason: Literal["last", "asked"] = "last") -> None:
-        event = CheckpointSaved(reason=reason, epoch=self.epoch, file=checkpoint.LAST_FILE)
-        rest = {
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "random_state": torch.get_rng_state(),
-        }
-        self._save(event, rest)
+        if self._meter is not None:
+            self._meter.tell(self.step, self.lr)  # so that the log knows of all that is saved
+        event = CheckpointSaved(reason=reason, epoch=self.epoch, step=self.step, file=LAST_FILE)
+        self._save(event, snapshot(self))
+        self._save_later()
 
-    def _save(self, event: CheckpointSaved, rest: dict[str, Any]) -> None:
+    def _save_later(self) -> None:
+        self._save_at = self.control.clock() + self.config.train.checkpoint_seconds
+
+    def _save(self, event: CheckpointSaved, content: dict[str, Any]) -> None:
         """Save and say so; a disk that refuses costs a notice, not the run."""
-        content = {
-            "model": self.weights.state_dict(),
-            "epoch": self.epoch,
-            "best_loss": self.best_loss,
-            "classes": list(self.data.classes),
-            "config": self.config.model_dump(mode="json"),
-            **rest,
-        }
+        if not self.weights.are_finite():
+            text = f"{event.file} is not saved, as weights are not numbers; an earlier one stands"
+            self._say_once(event.file, text)
+            return
         try:
-            checkpoint.save(self.recorder.run.path / event.file, content)
+            checkpoint.save(self.recorder.run.path / event.file, content, self.place)
         except OSError as error:
             text = f"{event.file} could not be saved: {error.strerror}; an earlier one stands"
             self.recorder.record(Notice(text=text))
@@ -289,17 +403,18 @@ class Training:
 
     def _load_best(self) -> int:
         """Put the best weights into the model; the epoch they are from."""
-        path = self.recorder.run.path / checkpoint.BEST_FILE
+        path = self.recorder.run.path / BEST_FILE
         try:
             content = checkpoint.load(path, self.device)
-        except StorageError as error:
+        except UserError as error:
             text = f"{error}; the test uses the weights of the last epoch instead"
             self.recorder.record(Notice(text=text))
             return self.epoch
         self.weights.load_state_dict(content["model"])
         return int(content["epoch"])
 
-    def _prepared(self, channels: int, size: int) -> RunPrepared:
+    def _prepared(self, differences: tuple[str, ...]) -> RunPrepared:
+        size, channels = self.data.images.shape[2:]
         return RunPrepared(
             classes=self.data.classes,
             source=self.data.source,
@@ -307,10 +422,11 @@ class Training:
             train_images=len(self.data.train),
             val_images=len(self.data.val),
             test_images=len(self.data.test),
-            steps_per_epoch=math.ceil(len(self.data.train) / self.config.train.batch_size),
+            steps_per_epoch=len(self._batch_sizes()),
             parameters=count_parameters(self.model),
             device=self.device.type,
             device_name=device_name(self.device),
             threads=torch.get_num_threads(),
             precision=self.precision,
+            differences=differences,
         )

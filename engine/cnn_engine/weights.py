@@ -79,8 +79,27 @@ class Weights:
             values.copy_(state[name])
 
     def _named_values(self) -> dict[str, Tensor]:
-        values = dict(zip(self._parameters, self._values, strict=True))
+        return self.by_name(self.flat.detach())
+
+    def by_name(self, flat: Tensor) -> dict[str, Tensor]:
+        """Views of flat values, such as an optimizer's, by the parameters' names.
+
+        Their order in the flat tensor is another one in another precision; names are not.
+        """
+        values = dict(zip(self._parameters, self._views(flat), strict=True))
         return {name: values[parameter] for name, parameter in self._model.named_parameters()}
+
+    def flattened(self, named: dict[str, Tensor]) -> Tensor:
+        """Values by name, as one flat tensor: what `by_name` took apart."""
+        flat = torch.zeros_like(self.flat)
+        for name, values in self.by_name(flat.detach()).items():
+            values.copy_(named[name])
+        return flat.detach()
+
+    def are_finite(self) -> bool:
+        """Whether every weight, and every figure that normalisation keeps, is a number."""
+        kept = [buffer for buffer in self._model.buffers() if buffer.is_floating_point()]
+        return all(bool(values.isfinite().all()) for values in (self.flat.detach(), *kept))
 
 
 def _in_memory_order(parameter: nn.Parameter) -> Tensor:

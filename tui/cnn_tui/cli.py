@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ from cnn_tui.options import (
     ThemeName,
 )
 
+if TYPE_CHECKING:
+    from cnn_engine.launch import Engine
+
 cli = typer.Typer(
     help="Train a convolutional network on images and watch it learn, in a terminal.",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,6 +46,9 @@ for control in (pause, unpause, stop, checkpoint):
 cli.command("set")(set_values)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+EventsAsJson = Annotated[
+    bool, typer.Option("--json", help="Print one event per line as JSON; implies --no-ui.")
+]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="Print lines instead of the dashboard.")]
 
 
@@ -81,7 +87,7 @@ def home(
     if context.invoked_subcommand is not None:
         # Given before a command, they are that command's defaults.
         given = {"theme": theme, "ascii_only": ascii_only, "no_mouse": no_mouse, "bell": bell}
-        context.default_map = {"run": given, "watch": given}
+        context.default_map = {"run": given, "resume": given, "watch": given}
         return
     directory = runs.default_runs_dir()
     if not _has_terminal():
@@ -117,9 +123,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same as --set train.seed=N.")] = None,
     no_ui: NoUi = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one event per line as JSON; implies --no-ui.")
-    ] = False,
+    as_json: EventsAsJson = False,
     theme: Theme = ThemeName.DARK,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
@@ -142,14 +146,32 @@ def run(  # noqa: PLR0913 - one parameter per option
     request = Request.of(config or "cifar10", settings, name, fallback)
     directory = runs.create(runs_dir or runs.default_runs_dir())
     engine = Engine(request, Recorder(directory))
-    if no_ui or as_json or not _has_terminal():
-        from cnn_tui.headless import run_headless
-
-        sys.exit(run_headless(engine, directory, as_json, on_hangup))
-    from cnn_tui.dashboards import run_dashboard
-
     look = Options(theme, ascii_only, not no_mouse, bell)
-    sys.exit(run_dashboard(engine, directory, look, on_hangup))
+    sys.exit(_train(engine, directory, look, on_hangup, no_ui=no_ui, as_json=as_json))
+
+
+@cli.command()
+def resume(  # noqa: PLR0913 - one parameter per option
+    reference: RunReference = "latest",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs to train in all; more than are done.")
+    ] = None,
+    runs_dir: RunsDir = None,
+    no_ui: NoUi = False,
+    as_json: EventsAsJson = False,
+    theme: Theme = ThemeName.DARK,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+    bell: Bell = False,
+    on_hangup: OnHangupOption = OnHangup.TRAIN,
+) -> None:
+    """Go on with a run that was stopped, killed or failed, exactly where its checkpoint is."""
+    from cnn_engine.launch import Engine
+
+    directory = _find(reference, runs_dir)
+    engine = Engine.resuming(directory, epochs)
+    look = Options(theme, ascii_only, not no_mouse, bell)
+    sys.exit(_train(engine, directory, look, on_hangup, no_ui=no_ui, as_json=as_json))
 
 
 @cli.command()
@@ -223,6 +245,25 @@ def configs(
         print(known[name].read_text(encoding="utf-8"), end="")
     else:
         raise ConfigError(f"configs: no preset is named {name!r}; there are {', '.join(known)}")
+
+
+def _train(  # noqa: PLR0913 - what the options come to
+    engine: "Engine",
+    run: RunDirectory,
+    look: Options,
+    on_hangup: OnHangup,
+    *,
+    no_ui: bool,
+    as_json: bool,
+) -> int:
+    """Train under the dashboard, or printing lines; the exit code."""
+    if no_ui or as_json or not _has_terminal():
+        from cnn_tui.headless import run_headless
+
+        return run_headless(engine, run, as_json, on_hangup)
+    from cnn_tui.dashboards import run_dashboard
+
+    return run_dashboard(engine, run, look, on_hangup)
 
 
 def _find(reference: str, runs_dir: Path | None) -> RunDirectory:

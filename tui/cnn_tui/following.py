@@ -60,5 +60,4 @@ class Follower:
         """Whether a process trains the run."""
         if self.state.ended:
             return False
-        started = self.state.started
-        return self._trains_here or started is None or self.run.is_live(started.host)
+        return self._trains_here or not self.state.host or self.run.is_live(self.state.host)

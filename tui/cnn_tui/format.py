@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
-from cnn_engine.events import CommandApplied
+from cnn_engine.events import CommandApplied, RolledBack, RunResumed
 from cnn_engine.runs import RunDirectory, default_runs_dir
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -67,6 +67,7 @@ COMMANDS = {
     "checkpoint": "checkpoint",
     "lr": "learning rate",
     "epochs": "epochs",
+    "detach": "going to the background",
 }
 """What it is called when a command was carried out."""
 
@@ -84,6 +85,23 @@ def command_for(command: str, run: RunDirectory) -> str:
     if run.path.parent != default_runs_dir():
         words += ["--runs-dir", str(run.path.parent)]
     return safe_text(shlex.join(words), 1000)
+
+
+def resumed_text(event: RunResumed) -> str:
+    """`in epoch 3 after step 120, from last.pt`."""
+    if not event.file:
+        return "from the beginning, as there was no checkpoint yet"
+    return f"{_place(event.epoch, event.step)}, from {safe_text(event.file)}"
+
+
+def rolled_back_text(event: RolledBack) -> str:
+    """`before epoch 3, learning rate 0.0005: training loss became nan …`."""
+    where = _place(event.epoch, event.step)
+    return f"{where}, learning rate {event.lr:g}: {safe_text(event.reason, 500)}"
+
+
+def _place(epoch: int, step: int) -> str:
+    return f"in epoch {epoch} after step {step}" if step else f"before epoch {epoch}"
 
 
 def clock(time: float) -> str:

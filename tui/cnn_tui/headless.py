@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from cnn_engine.commands import Command, send
 from cnn_engine.errors import StorageError
+from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
 from cnn_engine.summary import read_summary
 from cnn_tui.format import command_for
 from cnn_tui.options import OnHangup
@@ -29,7 +31,11 @@ def run_headless(
     as_json: bool = False,
     on_hangup: OnHangup = OnHangup.TRAIN,
 ) -> int:
-    """Train and print; the exit code."""
+    """Train and print; the exit code.
+
+    Raises:
+        StorageError: the end of the log could not be written.
+    """
 
     def hang_up() -> Path:
         if on_hangup == OnHangup.STOP:
@@ -46,8 +52,12 @@ def run_headless(
     if sys.stderr is not None:
         faulthandler.enable()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
+    state, reader = RunState(), LogReader(run.events)
+    for event in reader.poll():
+        state.apply(event)  # of earlier sessions, which were printed then
     engine.start()
-    state = follow(run, printer, ended=lambda _: not engine.is_alive())
+    follow(state, reader, printer, ended=lambda _: not engine.is_alive())
+    engine.join()
     if state.phase == "stopped" and state.checkpoints:
         say(last_words(run))
     return engine.exit_code
@@ -57,7 +67,8 @@ def watch_headless(run: RunDirectory) -> None:
     """Print a run of any process, to its end."""
     host = read_summary(run).host
     printer = LinePrinter(*_outlast_terminal(lambda: os._exit(LOST_CODE)))
-    follow(run, printer, ended=lambda state: state.ended or not run.is_live(host))
+    reader = LogReader(run.events)
+    follow(RunState(), reader, printer, lambda state: state.ended or not run.is_live(host))
 
 
 def last_words(run: RunDirectory) -> str:

@@ -4,7 +4,16 @@ from typing import NamedTuple
 
 from cnn_engine import events
 from cnn_engine.events import Event
-from cnn_tui.format import STAGES, command_text, duration, figure, percent, safe_text
+from cnn_tui.format import (
+    STAGES,
+    command_text,
+    duration,
+    figure,
+    percent,
+    resumed_text,
+    rolled_back_text,
+    safe_text,
+)
 
 LONGEST = 2000
 
@@ -32,11 +41,16 @@ def output_line(line: bytes) -> LogLine:
     return LogLine(0.0, "▸", "$muted", safe_text(line.decode("utf-8", "replace"), LONGEST))
 
 
-def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911 - flat
+def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - flat
     match event:
         case events.RunStarted():
             text = f"run {event.run_id} started, process {event.pid} on {event.host}"
             return "●", "$primary", safe_text(text, LONGEST)
+        case events.RunResumed():
+            text = f"resumed {resumed_text(event)}, process {event.pid} on {event.host}"
+            return "▶", "$primary", safe_text(text, LONGEST)
+        case events.RolledBack():
+            return "←", "$text-warning", f"rolled back {rolled_back_text(event)}"
         case events.ConfigReplaced():
             return "!", "$text-warning", safe_text(event.reason, LONGEST)
         case events.StageStarted():
@@ -44,7 +58,8 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
         case events.RunPrepared():
             return "●", "$primary", _prepared(event)
         case events.EpochStarted():
-            return "·", "$muted", f"epoch {event.epoch} started"
+            goes_on = f"goes on after step {event.step}" if event.step else "started"
+            return "·", "$muted", f"epoch {event.epoch} {goes_on}"
         case events.EpochFinished():
             return "●", "$primary", _epoch(event)
         case events.CheckpointSaved():
@@ -88,6 +103,8 @@ def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
 
 def _finished(event: events.RunFinished) -> tuple[str, str, str]:
     text = f"{event.status} after {duration(event.seconds)}"
+    if event.status == "detached":
+        return "■", "$muted", f"{text}: goes on in the background"
     if event.status == "failed":
         return "✗", "$text-error", f"{text}: {safe_text(event.error, LONGEST)}"
     return ("✓", "$text-success", text) if event.status == "done" else ("■", "$text-warning", text)

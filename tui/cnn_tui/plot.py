@@ -30,8 +30,11 @@ LEAST_HEIGHT_WITH_LEGEND, LEAST_HEIGHT_WITH_LABELS, LEAST_HEIGHT_WITH_AXIS = 7, 
 CELLS_BETWEEN_RINGS = 4
 ZOOMS = 12
 SMOOTHINGS = (("", 0.0), ("smooth", 0.8), ("smoother", 0.95))
-MARKS = {"checkpoint": "■", "pause": "‖", "lr": "◆"}
+MARKS = {"checkpoint": "■", "pause": "‖", "lr": "◆", "resume": "▶", "rollback": "←"}
 """How what happened is marked on the axis; of several in one place the last one shows."""
+
+BREAKS = frozenset({"lr", "pause", "resume", "rollback"})
+"""What a line is drawn down for."""
 
 TRAIN, VAL, BAND, AXIS, NOTE = "$primary", "$secondary", "$band", "$faint", "$muted"
 
@@ -183,9 +186,9 @@ def _ring_epochs(
 
 
 def _mark_happenings(lines: list[Cells], state: RunState, window: Window) -> None:
-    """A line down where training was changed from outside."""
+    """A line down where training was changed, or broken off."""
     for marker in state.markers:
-        if marker.kind in ("lr", "pause") and window.first <= marker.step <= window.last:
+        if marker.kind in BREAKS and window.first <= marker.step <= window.last:
             cell = window.column(marker.step) // 2
             for line in lines:
                 if line[cell][0] == " ":

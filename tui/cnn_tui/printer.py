@@ -7,9 +7,16 @@ from typing import Protocol, TextIO
 from cnn_engine import event_lines, events
 from cnn_engine.events import Event
 from cnn_engine.runlog import LogReader
-from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
-from cnn_tui.format import STAGES, duration, percent, ratio, safe_text
+from cnn_tui.format import (
+    STAGES,
+    duration,
+    percent,
+    ratio,
+    resumed_text,
+    rolled_back_text,
+    safe_text,
+)
 from cnn_tui.progress_line import ProgressLine, amount
 
 POLL_SECONDS = 0.1
@@ -29,11 +36,15 @@ class LinePrinter:
         self._out, self._err = out, err
         self._progress = ProgressLine(err)
 
-    def show(self, event: Event, state: RunState) -> None:
+    def show(self, event: Event, state: RunState) -> None:  # noqa: C901, PLR0912 - flat
         """Print the event's lines, if it has any."""
         match event:
             case events.RunStarted():
                 self._tell(f"Run {event.run_id} ({safe_text(event.preset)})")
+            case events.RunResumed():
+                self._tell(f"Resumed {resumed_text(event)}")
+            case events.RolledBack():
+                self._tell(f"Rolled back {rolled_back_text(event)}")
             case events.ConfigReplaced():
                 self._tell(safe_text(event.reason, 1000))
             case events.StageStarted():
@@ -46,6 +57,8 @@ class LinePrinter:
                 self._progress.write(progress_line(state))
             case events.RunFinished(status="stopped"):
                 self._tell(f"Stopped after {duration(event.seconds)}")
+            case events.RunFinished(status="detached"):
+                self._tell(f"Goes on in the background after {duration(event.seconds)}")
             case events.RunFinished(status="failed"):
                 self._tell(f"Error: {safe_text(event.error, 4000)}")
             case _:
@@ -72,9 +85,17 @@ class JsonPrinter:
         print(event_lines.to_line(event), file=self._out, flush=True)
 
 
-def follow(run: RunDirectory, printer: Printer, ended: Callable[[RunState], bool]) -> RunState:
-    """Show a run's events from its first until no more can come; its state at the end."""
-    state, reader = RunState(), LogReader(run.events)
+def follow(
+    state: RunState, reader: LogReader, printer: Printer, ended: Callable[[RunState], bool]
+) -> RunState:
+    """Show a run's events until no more can come; its state at the end.
+
+    Args:
+        state: The run as far as the reader has read.
+        reader: Reads its log.
+        printer: Shows the events.
+        ended: Whether no more can come.
+    """
     while True:
         is_last_look = ended(state)  # asked before reading, so that nothing is missed
         for event in reader.poll():

@@ -1,5 +1,6 @@
 """From a config to one tensor of images and the split of it."""
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,9 @@ TEST_SEED = 0
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601)."""
+
+FINGERPRINT_IMAGES = 1_000
+"""Images that a fingerprint is made from: all would take as long as to read them anew."""
 
 CHUNK_VALUES = 2**23
 """Values resized at a time, so that the float copies stay small whatever the image's size."""
@@ -51,6 +55,14 @@ class DataSet:
 
     notices: tuple[str, ...]
     """What the user should know of how they were read."""
+
+    def fingerprint(self) -> str:
+        """Tells this set from another: a digest of the labels, the split and some of the images."""
+        some = self.images[:: max(1, len(self.images) // FINGERPRINT_IMAGES)]
+        digest = hashlib.sha256()
+        for values in (self.labels, self.train, self.val, self.test, some):
+            digest.update(values.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
 
 def load(config: DataConfig, seed: int, progress: Progress) -> DataSet:

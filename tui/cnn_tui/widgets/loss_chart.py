@@ -5,6 +5,7 @@ from itertools import groupby
 
 from textual.content import Content
 
+from cnn_engine.curve import Curve
 from cnn_engine.state import RunState
 from cnn_tui.curves import Columns, Window, epochs_across
 from cnn_tui.plot import (
@@ -29,6 +30,7 @@ class LossChart(Panel):
         self.view = ChartView()
         """How it is looked at."""
         self._columns: Columns | None = None
+        self._curve: Curve | None = None
         self._smoothing = 0
 
     def on_mount(self) -> None:
@@ -56,8 +58,10 @@ class LossChart(Panel):
         """The curve's columns: those drawn last and what is new, where the window is the same."""
         window = self._window(state, count)
         kept = self._columns
-        if kept is None or kept.window != window or self._smoothing != self.view.smoothing:
-            self._smoothing = self.view.smoothing
+        # When training is taken back to an earlier point, the curve is another one.
+        is_same = state.curve is self._curve and self._smoothing == self.view.smoothing
+        if kept is None or kept.window != window or not is_same:
+            self._smoothing, self._curve = self.view.smoothing, state.curve
             kept = self._columns = Columns(window, SMOOTHINGS[self._smoothing][1])
         kept.take(state.curve)
         return kept

@@ -18,6 +18,7 @@ BADGES = {
     "stopping": ("◍", "$text-warning"),
     "done": ("✓", "$text-success"),
     "stopped": ("■", "$text-warning"),
+    "detached": ("◍", "$text-warning"),
     "interrupted": ("◌", "$text-warning"),
     "failed": ("✗", "$text-error"),
 }
@@ -67,7 +68,7 @@ class RunHeader(Panel):
 
 
 def _stops_after_epoch(state: RunState) -> bool:
-    return not state.ended and any(done.command == "stop-epoch" for done in state.commands)
+    return not state.ended and state.stops_after_epoch
 
 
 def _machine(state: RunState) -> str:

@@ -1,0 +1,65 @@
+"""A run in the background: a process with no terminal, which outlives the one that started it.
+
+    python -m cnn_engine.background RUN_DIR
+
+goes on with the run from its last checkpoint, or begins with one that is only prepared. What
+libraries print, and tracebacks, go to the run's `console.log`.
+"""
+
+import faulthandler
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from cnn_engine.commands import Command, send
+from cnn_engine.errors import UserError
+from cnn_engine.launch import Engine, Request, started
+from cnn_engine.recorder import Recorder
+from cnn_engine.runs import RunDirectory
+from cnn_engine.spawn import spawn
+
+
+def start_in_background(request: Request, run: RunDirectory) -> None:
+    """Train in a process of its own, and return at once; the run can be watched from now on.
+
+    Args:
+        request: What to train.
+        run: A new run directory.
+
+    Raises:
+        StorageError: its log cannot be written, or no process be started.
+    """
+    with Recorder(run) as recorder:
+        recorder.record(started(request, run))
+    spawn(run)
+
+
+def main() -> None:
+    """Go on with the run that the command line names, until it ends."""
+    faulthandler.enable()
+    run = RunDirectory(Path(sys.argv[1]))
+    try:
+        engine = Engine.resuming(run)
+        _stop_on_signals(run)
+        engine.start()
+        engine.join()
+    except UserError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - into the console.log
+        sys.exit(error.exit_code)
+    sys.exit(engine.exit_code)
+
+
+def _stop_on_signals(run: RunDirectory) -> None:
+    """SIGINT and SIGTERM ask the run to stop; that a terminal is gone is no matter here."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        send(run.commands, Command(name="stop", by=signal.Signals(number).name))
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""All that a training goes on from: taken of one, as a checkpoint holds it, and given to one."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from cnn_engine.data import DataSet
+from cnn_engine.environment import differences, environment
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.events import RunPrepared
+
+if TYPE_CHECKING:
+    from cnn_engine.train import Training
+
+
+def weights_of(training: "Training") -> dict[str, Any]:
+    """What is needed to use the model: the content of `best.pt`."""
+    return {
+        "model": training.weights.state_dict(),
+        "epoch": training.epoch,
+        "step": training.step,
+        "best_loss": training.best_loss,
+        "classes": list(training.data.classes),
+        "config": training.config.model_dump(mode="json"),
+    }
+
+
+def snapshot(training: "Training") -> dict[str, Any]:
+    """What is needed to go on as if nothing had been: the content of `last.pt`."""
+    return {
+        **weights_of(training),
+        "epoch_is_done": training.epoch_is_done,
+        "optimizer": _optimizer_state(training),
+        "scaler": training.scaler.state_dict(),
+        "random": _random_states(training.device),
+        "losses": training.losses[: training.step].cpu(),
+        "correct": int(training.correct.item()),
+        "train_seconds": training.train_seconds,
+        "rollbacks": training.rollbacks,
+        "fingerprint": training.fingerprint,
+        "environment": environment(training.device, training.precision),
+    }
+
+
+def restore(training: "Training", content: dict[str, Any], file: str) -> tuple[str, ...]:
+    """Go on from a snapshot; what is other here than where it was taken.
+
+    Raises:
+        ConfigError: it is of another model, or of weights alone.
+        DataError: it was taken of a training on other images.
+    """
+    _check(training, content, file)
+    training.weights.load_state_dict(content["model"])
+    _load_optimizer_state(training, content["optimizer"])
+    if training.scaler.is_enabled() and content["scaler"]:
+        training.scaler.load_state_dict(content["scaler"])
+    training.epoch, training.step = content["epoch"], content["step"]
+    training.epoch_is_done = content["epoch_is_done"]
+    training.best_loss, training.rollbacks = content["best_loss"], content["rollbacks"]
+    training.losses[: training.step] = content["losses"].to(training.device)
+    training.correct.fill_(content["correct"])
+    training.train_seconds = content["train_seconds"]
+    _set_random_states(training.device, content["random"])
+    return differences(environment(training.device, training.precision), content["environment"])
+
+
+def check_images(before: RunPrepared | None, data: DataSet) -> None:
+    """See that the images are those that the run was trained on, as far as its log tells.
+
+    Raises:
+        DataError: they are others.
+    """
+    if before is None:
+        return
+    counts = {
+        "classes": (len(data.classes), len(before.classes)),
+        "train images": (len(data.train), before.train_images),
+        "validation images": (len(data.val), before.val_images),
+        "test images": (len(data.test), before.test_images),
+    }
+    changes = [
+        f"{now:,} {what}, before {was:,}" for what, (now, was) in counts.items() if now != was
+    ]
+    if not changes and data.classes != before.classes:
+        changes = ["classes of other names"]
+    if changes:
+        raise DataError(
+            f"{data.source}: has changed since the run was trained on it: {'; '.join(changes)}; "
+            "bring the images back, or start anew with cnn-tui run"
+        )
+
+
+def _check(training: "Training", content: dict[str, Any], file: str) -> None:
+    if "optimizer" not in content:
+        raise ConfigError(f"{file}: holds weights only, not what training goes on from")
+    shapes, others = _shapes(training.weights.state_dict()), _shapes(content["model"])
+    for name in sorted(shapes.keys() | others.keys()):
+        mine, theirs = shapes.get(name), others.get(name)
+        if mine != theirs:
+            raise ConfigError(
+                f"{file}: is of another model than the run's config makes: {name} is "
+                f"{theirs or 'not in it'}, and should be {mine or 'absent'}"
+            )
+    if content["fingerprint"] != training.fingerprint:
+        raise DataError(
+            f"{training.data.source}: holds other images, or others to train on, than {file} was "
+            "trained on; bring the images back, or start anew with cnn-tui run"
+        )
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, str]:
+    return {name: "×".join(map(str, values.shape)) or "a number" for name, values in state.items()}
+
+
+def _optimizer_state(training: "Training") -> dict[str, Any]:
+    """The optimizer's state with values for each weight by the weights' names."""
+    weights = training.weights
+    return {
+        key: weights.by_name(value)
+        if isinstance(value, Tensor) and value.shape == weights.flat.shape
+        else value
+        for key, value in training.optimizer.state_dict().items()
+    }
+
+
+def _load_optimizer_state(training: "Training", state: dict[str, Any]) -> None:
+    flat = {
+        key: training.weights.flattened(value) if isinstance(value, dict) else value
+        for key, value in state.items()
+    }
+    training.optimizer.load_state_dict(flat)
+
+
+def _random_states(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _set_random_states(device: torch.device, states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"].cpu())
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
+    if device.type == "mps" and "mps" in states:
+        torch.mps.set_rng_state(states["mps"].cpu())

@@ -1,0 +1,208 @@
+"""Kills a real training again and again, goes on with it each time, and sees that nothing is lost.
+
+    python engine/tools/soak.py [--kills 200] [--seed 0]
+
+Every kill is SIGKILL at a random moment of a process that trains the bundled digits with a small
+network and saves about ten times a second; every other one waits until a file is being written.
+Once a run has come to its end, over all its kills, it must equal one that nothing disturbed. The
+exit code is 1 if any of that fails.
+"""
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # this process must start no thread, as it is forked
+
+import torch
+
+from cnn_engine import checkpoint, runs
+from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, PREVIOUS_FILE, Place, newest, unseal
+from cnn_engine.errors import UserError
+from cnn_engine.events import CheckpointSaved, EpochFinished
+from cnn_engine.files import TEMPORARY
+from cnn_engine.launch import Engine, Request
+from cnn_engine.recorder import Recorder
+from cnn_engine.runlog import LogReader
+from cnn_engine.runs import RunDirectory
+from cnn_engine.summary import read_state
+
+SETTINGS = (
+    "data.image_size=8",
+    "model.filters=[8]",
+    "model.hidden=[16]",
+    "train.device=cpu",
+    "train.epochs=12",
+    "train.checkpoint_seconds=0.1",
+)
+LONGEST_SECONDS = 1.0
+"""A session is killed within this time, or at the first file that is written after it."""
+
+
+@dataclass
+class Report:
+    """What has been seen so far."""
+
+    kills: int = 0
+    while_saving: int = 0
+    """Kills while a file was being written."""
+    runs: int = 0
+    corrupt: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    """Where a checkpoint that the log tells of was not there."""
+    unequal: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost or spoiled."""
+        return not (self.corrupt or self.lost or self.unequal)
+
+
+def main() -> None:
+    """Kill as often as asked, and print what came of it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    generator, report, start = random.Random(options.seed), Report(), time.monotonic()  # noqa: S311
+    with tempfile.TemporaryDirectory() as directory:
+        whole = runs.create(Path(directory))
+        _wait(_start(whole))
+        while report.kills < options.kills:
+            _survive(runs.create(Path(directory)), whole, report, generator, options.kills)
+    print(
+        f"{report.kills} kills, {report.while_saving} of them while a file was written, in "
+        f"{report.runs} runs and {time.monotonic() - start:.0f} s\n"
+        f"files corrupt: {len(report.corrupt)}\n"
+        f"epochs lost beyond the last checkpoint: {len(report.lost)}\n"
+        f"runs bit-equal to an unbroken one: {report.runs - len(report.unequal)} of {report.runs}"
+    )
+    for text in (*report.corrupt, *report.lost, *report.unequal):
+        print(text)
+    sys.exit(0 if report.is_good else 1)
+
+
+def _survive(
+    run: RunDirectory, whole: RunDirectory, report: Report, generator: random.Random, most: int
+) -> None:
+    """Train a run to its end, killed on its way as long as there are kills left."""
+    while not read_state(run)[0].ended:
+        child = _start(run)
+        if report.kills >= most:
+            _wait(child)
+            continue
+        is_saving = _wait_for_moment(run, child, generator, in_save=bool(report.kills % 2))
+        os.kill(child, signal.SIGKILL)
+        if os.WIFSIGNALED(_wait(child)):
+            report.kills += 1
+            report.while_saving += is_saving
+            _look(run, report)
+    report.runs += 1
+    if _results(run) != _results(whole):
+        report.unequal.append(f"{run.id}: ended otherwise than the unbroken run")
+
+
+def _start(run: RunDirectory) -> int:
+    """A process that trains the run, from its beginning or from where it is; its id.
+
+    Forked, as to import PyTorch takes longer than all the rest.
+    """
+    child = os.fork()
+    if child:
+        return child
+    try:
+        if read_state(run)[0].started is not None:
+            engine = Engine.resuming(run)
+        else:
+            engine = Engine(Request.of("digits", SETTINGS), Recorder(run))
+        engine.start()
+        engine.join()
+        os._exit(engine.exit_code)
+    except UserError as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(error.exit_code)
+
+
+def _wait(child: int) -> int:
+    return os.waitpid(child, 0)[1]
+
+
+def _wait_for_moment(
+    run: RunDirectory, child: int, generator: random.Random, *, in_save: bool
+) -> bool:
+    """Wait until it is time to kill; whether a file is being written then."""
+    deadline = time.monotonic() + generator.uniform(0, LONGEST_SECONDS)
+    while time.monotonic() < deadline:
+        time.sleep(0.001)
+    while in_save and _lives(child):
+        if any(run.path.glob(TEMPORARY)):
+            time.sleep(generator.uniform(0, 0.002))
+            return True
+    return False
+
+
+def _lives(child: int) -> bool:
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
+def _look(run: RunDirectory, report: Report) -> None:
+    """See what a kill has left."""
+    for file in (BEST_FILE, LAST_FILE, PREVIOUS_FILE):
+        path = run.path / file
+        try:
+            if path.exists():
+                unseal(path)
+                checkpoint.load(path, torch.device("cpu"))
+        except UserError as error:
+            report.corrupt.append(str(error))
+    reader = LogReader(run.events)
+    told = Place(0, 0)
+    for event in reader.poll():
+        if isinstance(event, CheckpointSaved) and event.file == LAST_FILE:
+            told = max(told, Place(event.epoch, event.step))
+    if reader.damaged_lines:
+        report.corrupt.append(f"{run.events}: {reader.damaged_lines} lines are damaged")
+    found = newest(run.path)
+    if told > (found.place if found else Place(0, 0)):
+        report.lost.append(f"{run.id}: {told} was told of, but there is {found}")
+
+
+def _results(run: RunDirectory) -> object:
+    """All of a run that must not depend on how it came to its end."""
+    state, _ = read_state(run)
+    weights = [
+        _plain(checkpoint.load(run.path / file, torch.device("cpu")))
+        for file in (BEST_FILE, LAST_FILE)
+    ]
+    test = state.test
+    return (
+        state.status,
+        [_figures(epoch) for epoch in state.epochs],
+        test and (test.epoch, test.loss, test.correct, test.confusion),
+        weights,
+    )
+
+
+def _figures(epoch: EpochFinished) -> object:
+    return epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.correct, epoch.total
+
+
+def _plain(content: Any) -> object:  # noqa: ANN401 - whatever a checkpoint holds
+    """Tensors as bytes, without what took how long."""
+    match content:
+        case dict():
+            return {key: _plain(each) for key, each in content.items() if key != "train_seconds"}
+        case torch.Tensor():
+            return content.dtype, content.shape, content.contiguous().numpy().tobytes()
+    return content
+
+
+if __name__ == "__main__":
+    main()

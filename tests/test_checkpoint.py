@@ -1,0 +1,227 @@
+"""Checkpoints: always one that is whole, nothing loaded that is not, and nothing run."""
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from cnn_engine import checkpoint
+from cnn_engine.checkpoint_files import (
+    FORMAT,
+    LAST_FILE,
+    MAGIC,
+    PREVIOUS_FILE,
+    SEAL_BYTES,
+    Place,
+    newest,
+    seal,
+    unseal,
+)
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.files import sweep
+from terminal import environment
+
+CPU = torch.device("cpu")
+
+
+def content_of(epoch):
+    return {"model": {"weight": torch.full((1000,), float(epoch))}, "epoch": epoch}
+
+
+def save(path, epoch):
+    checkpoint.save(path, content_of(epoch), Place(epoch, 0))
+
+
+@pytest.fixture
+def last(tmp_path):
+    """A `last.pt` of epoch 2, and a `previous.pt` of epoch 1."""
+    path = tmp_path / LAST_FILE
+    save(path, 1)
+    save(path, 2)
+    return path
+
+
+def epochs_in(directory):
+    return {path.name: checkpoint.load(path, CPU)["epoch"] for path in directory.glob("*.pt")}
+
+
+def test_the_last_one_and_the_one_before_are_kept(last):
+    assert epochs_in(last.parent) == {LAST_FILE: 2, PREVIOUS_FILE: 1}
+    save(last, 3)
+    assert epochs_in(last.parent) == {LAST_FILE: 3, PREVIOUS_FILE: 2}
+    assert newest(last.parent).place == Place(3, 0)
+    assert list(last.parent.glob("*.tmp")) == []
+
+
+def test_it_is_still_a_file_that_torch_loads_by_itself(last):
+    content = torch.load(last, weights_only=True)
+    assert content["epoch"] == 2
+    assert content["model"]["weight"].eq(2).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"text", bytes(1000), os.urandom(5000)])
+def test_what_is_no_checkpoint_is_refused(last, content):
+    last.write_bytes(content)
+    with pytest.raises(DataError, match=r"last\.pt: is damaged, or not a checkpoint"):
+        checkpoint.load(last, CPU)
+
+
+def test_a_checkpoint_cut_anywhere_is_refused(last):
+    whole = last.read_bytes()
+    for length in range(0, len(whole), len(whole) // 20):
+        last.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=r"last\.pt: is damaged"):
+            checkpoint.load(last, CPU)
+
+
+def test_a_single_flipped_bit_anywhere_is_found(last):
+    whole = last.read_bytes()
+    places = {*range(0, len(whole), 97), *range(len(whole) - SEAL_BYTES, len(whole))}
+    for place in places:
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        last.write_bytes(flipped)
+        with pytest.raises(DataError, match=r"last\.pt: is damaged"):
+            unseal(last)
+
+
+def test_when_the_newest_is_damaged_the_one_before_serves_and_that_is_told(last):
+    last.write_bytes(last.read_bytes()[:-1])
+    found = newest(last.parent)
+    assert (found.path.name, found.place) == (PREVIOUS_FILE, Place(1, 0))
+    assert [text.partition(": ")[0] for text in found.damaged] == [str(last)]
+
+
+def test_when_all_are_damaged_each_is_named_with_what_to_do(last):
+    for path in (last, last.with_name(PREVIOUS_FILE)):
+        path.write_bytes(b"text")
+    with pytest.raises(DataError, match=r"last\.pt: .*previous\.pt: .* cnn-tui run") as error:
+        newest(last.parent)
+    assert error.value.exit_code == 3
+    assert "\n" not in str(error.value)
+
+
+def test_none_at_all_is_no_error(tmp_path):
+    assert newest(tmp_path) is None
+
+
+class Canary:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, call, *arguments):
+        self._call, self._arguments = call, arguments
+
+    def __reduce__(self):
+        return self._call, self._arguments
+
+
+@pytest.mark.parametrize("call", [os.system, eval])
+def test_a_checkpoint_cannot_run_code_even_with_the_right_seal(last, call):
+    canary = last.with_name("canary")
+    text = f"touch {canary}" if call is os.system else f"open({str(canary)!r}, 'w')"
+    buffer = io.BytesIO()
+    torch.save({"model": Canary(call, text)}, buffer)
+    last.write_bytes(buffer.getvalue() + seal(buffer.getvalue(), Place(1, 0)))
+    with pytest.raises(DataError, match="holds something else") as error:
+        checkpoint.load(last, CPU)
+    assert not canary.exists()
+    assert "weights_only" not in str(error.value)
+
+
+def test_one_of_a_newer_version_is_told_as_such_and_left_alone(last, monkeypatch):
+    monkeypatch.setattr("cnn_engine.checkpoint_files.FORMAT", FORMAT + 1)
+    save(last, 3)
+    monkeypatch.undo()
+    whole = last.read_bytes()
+    with pytest.raises(ConfigError, match=r"last\.pt: was written by a newer version") as error:
+        newest(last.parent)
+    assert error.value.exit_code == 2
+    assert last.read_bytes() == whole
+
+
+def fail_call(monkeypatch, name, number, code):
+    """Let the `number`th call of a function of `os` from now on fail."""
+    real, calls = getattr(os, name), 0
+
+    def call(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise OSError(code, os.strerror(code))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, name, call)
+
+
+CALLS = [
+    ("open", 1),  # of the temporary file
+    ("write", 1),
+    ("fsync", 1),
+    ("replace", 1),  # of the last by its older name
+    ("replace", 2),  # of the new one by its name
+    ("open", 2),  # of the directory
+    ("fsync", 2),
+]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize(("name", "number"), CALLS)
+def test_whatever_fails_in_a_save_an_older_one_stands(last, monkeypatch, name, number, code):
+    fail_call(monkeypatch, name, number, code)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        save(last, 3)
+    monkeypatch.undo()
+    assert 2 in epochs_in(last.parent).values()
+    assert newest(last.parent).damaged == ()
+    assert list(last.parent.glob("*.tmp")) == []
+    save(last, 4)
+    assert epochs_in(last.parent)[LAST_FILE] == 4
+
+
+def test_a_write_that_takes_only_a_part_is_gone_on_with(last, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: real(descriptor, content[:100]))
+    save(last, 3)
+    monkeypatch.undo()
+    assert epochs_in(last.parent)[LAST_FILE] == 3
+
+
+SAVER = """
+import sys, pathlib, torch
+from cnn_engine import checkpoint
+from cnn_engine.checkpoint_files import Place
+path = pathlib.Path(sys.argv[1])
+content = {"model": {"weight": torch.ones(200_000)}}
+for epoch in range(1, 1_000_000):
+    checkpoint.save(path, content, Place(epoch, 0))
+    print(epoch, flush=True)
+"""
+
+
+def test_a_process_killed_while_it_saves_leaves_the_last_it_told_of_or_a_newer_one(tmp_path):
+    path = tmp_path / LAST_FILE
+    told = 0
+    for delay in (0.002, 0.011):
+        command = [sys.executable, "-c", SAVER, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as saver:
+            saver.stdout.readline()
+            time.sleep(delay)
+            saver.send_signal(signal.SIGKILL)
+            told = int((saver.stdout.read().split() or [b"1"])[-1])
+        found = newest(tmp_path)
+        assert found.damaged == ()
+        assert found.place.epoch >= told
+        assert checkpoint.load(found.path, CPU)["model"]["weight"].eq(1).all()
+        sweep(tmp_path)
+        assert list(tmp_path.glob("*.tmp")) == []
+
+
+def test_the_seal_has_a_size_that_never_changes():
+    assert len(seal(b"anything", Place(2**40, 2**40))) == SEAL_BYTES == 60
+    assert seal(b"", Place(1, 0)).startswith(MAGIC)

@@ -1,0 +1,115 @@
+"""A full disk costs a run nothing while it lasts, and is told of."""
+
+import errno
+import json
+import os
+import resource
+import subprocess
+
+import pytest
+
+from cnn_engine import events, runs
+from cnn_engine.errors import StorageError
+from cnn_engine.recorder import Recorder
+from cnn_engine.runlog import LogReader
+from cnn_engine.summary import read_state
+from runs_for_tests import SMALL, RunForTests
+from terminal import CLI, environment
+
+
+class Disk:
+    """Refuses what is written to logs while it is full."""
+
+    def __init__(self, patches):
+        self.is_full = False
+        self._write = os.write
+        patches.setattr(os, "write", self.write)
+
+    def write(self, descriptor, content):
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._write(descriptor, content)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    return Disk(monkeypatch)
+
+
+def test_while_the_disk_is_full_that_is_known_and_once_there_is_room_it_is_told(tmp_path, disk):
+    run = runs.create(tmp_path)
+    with Recorder(run) as recorder:
+        recorder.record(events.EpochStarted(epoch=1))
+        assert recorder.blocked == ""
+        disk.is_full = True
+        recorder.record(events.EpochStarted(epoch=2))
+        assert recorder.blocked == "No space left on device"
+        assert recorder.state.epoch == 2
+        disk.is_full = False
+        recorder.record(events.EpochStarted(epoch=3))
+        assert recorder.blocked == ""
+    read, damaged = read_state(run)
+    assert (damaged, read) == (0, recorder.state)
+    (notice,) = read.notices
+    assert notice.text == "The log could not be written for 0 s; nothing of it is lost"
+
+
+def test_a_run_trains_on_over_a_full_disk_and_its_log_is_whole(tmp_path, disk):
+    run = RunForTests(tmp_path, "train.epochs=3")
+    real = run.recorder.record
+
+    def record(event):
+        if isinstance(event, events.EpochFinished):
+            disk.is_full = event.epoch == 1
+        real(event)
+
+    run.recorder.record = record
+    run.train()
+    state, damaged = read_state(run.directory)
+    assert (damaged, state) == (0, run.live_state)
+    assert (state.status, len(state.epochs)) == ("done", 3)
+    texts = [notice.text for notice in state.notices]
+    assert "last.pt could not be saved: No space left on device; an earlier one stands" in texts
+    assert [saved.epoch for saved in state.checkpoints if saved.reason == "last"] == [2, 3]
+    assert sum("log could not be written" in text for text in texts) == 1
+
+
+def test_no_cached_figures_are_ahead_of_the_log(tmp_path, disk):
+    run = RunForTests(tmp_path, "train.epochs=2").train()
+    cached = json.loads(run.directory.summary.read_text())
+    run.take_hold(epochs=3)
+    disk.is_full = True
+    run.engine.start()
+    with pytest.raises(StorageError):
+        run.engine.join()
+    assert json.loads(run.directory.summary.read_text()) == cached
+
+
+def test_events_that_never_could_be_written_end_in_a_storage_error(tmp_path, disk):
+    run = RunForTests(tmp_path, "train.epochs=1")
+    disk.is_full = True
+    run.engine.start()
+    with pytest.raises(StorageError, match=r"the last \d+ events could not be written: No space"):
+        run.engine.join()
+    assert run.engine.exit_code == 5
+    assert list(LogReader(run.directory.events).poll()) == []
+
+
+def test_a_disk_that_stays_full_is_one_line_and_exit_code_5(tmp_path):
+    limit = 3000
+    small = [argument for key in SMALL for argument in ("--set", key)]
+    result = subprocess.run(
+        [*CLI, "run", "digits", "--epochs", "2", *small],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        env=environment(),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert result.returncode == 5
+    assert "Traceback" not in result.stderr
+    last_line = result.stderr.splitlines()[-1]
+    assert last_line.startswith("cnn-tui: runs/")
+    assert last_line.endswith("events could not be written: File too large")

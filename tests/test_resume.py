@@ -1,0 +1,560 @@
+"""A run that is broken off anywhere and resumed ends as if nothing had been."""
+
+import math
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from cnn_engine import checkpoint, events, snapshot
+from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE
+from cnn_engine.control import Control, StopRequested
+from cnn_engine.errors import ConfigError, DataError, RunHeldError
+from cnn_engine.launch import Engine
+from cnn_engine.runlog import LogReader
+from cnn_engine.state import RunState
+from cnn_engine.summary import read_state, read_summary
+from grammar import SESSIONS, spelled
+from runs_for_tests import RunForTests
+
+CPU = torch.device("cpu")
+EPOCHS = "train.epochs=2"
+STEPS, VALIDATION_BATCHES = 18, 3
+EPOCH_CHECKS = STEPS + VALIDATION_BATCHES
+
+
+@pytest.fixture(autouse=True)
+def small_validation_batches(monkeypatch):
+    monkeypatch.setattr("cnn_engine.evaluate.EVALUATION_BATCH", {"cpu": 100})
+
+
+class Killed(BaseException):
+    """Ends an engine as a kill does: nothing more is recorded, nothing saved."""
+
+
+def break_off(monkeypatch, check, error):
+    """Raise the error when control is asked for the so-manieth time, which is once a step."""
+    real, calls = Control.check, 0
+
+    def counted(control):
+        nonlocal calls
+        calls += 1
+        if calls == check:
+            raise error
+        real(control)
+
+    monkeypatch.setattr(Control, "check", counted)
+
+
+@pytest.fixture
+def broken_off(tmp_path, monkeypatch):
+    """Trains a run until a check, and then stops or kills it."""
+
+    def train(check, *overrides, error=None):
+        run = RunForTests(tmp_path, EPOCHS, *overrides)
+        with monkeypatch.context() as patches:
+            break_off(patches, check, error or StopRequested("test"))
+            patches.setattr("threading.excepthook", lambda _: None)
+            run.train()
+        return run
+
+    return train
+
+
+_WHOLE = {}
+
+
+@pytest.fixture
+def whole(tmp_path_factory, small_validation_batches):
+    """An unbroken run of each kind, made once."""
+
+    def train(*overrides):
+        if overrides not in _WHOLE:
+            directory = tmp_path_factory.mktemp("whole")
+            _WHOLE[overrides] = RunForTests(directory, EPOCHS, *overrides).train()
+        return _WHOLE[overrides]
+
+    return train
+
+
+def results(run):
+    """All that must be the same: what took how long is not."""
+    state, damaged = read_state(run.directory)
+    assert damaged == 0
+    epochs = [replace(epoch, time=0, train_seconds=0, val_seconds=0) for epoch in state.epochs]
+    return epochs, state.test and replace(state.test, time=0, seconds=0)
+
+
+def values_of(content):
+    """A checkpoint's tensors as bytes, and its other values."""
+    match content:
+        case dict():
+            return {key: values_of(value) for key, value in content.items()}
+        case torch.Tensor():
+            return content.dtype, content.shape, content.contiguous().numpy().tobytes()
+    return content
+
+
+def saved(run, file):
+    content = checkpoint.load(run.directory.path / file, CPU)
+    content.pop("train_seconds", None)
+    return values_of(content)
+
+
+def assert_same(run, other):
+    assert results(run) == results(other)
+    for file in ("best.pt", LAST_FILE):
+        assert saved(run, file) == saved(other, file)
+
+
+def resumed_events(run):
+    return [event for event in run.events() if isinstance(event, events.RunResumed)]
+
+
+POINTS = {
+    "after the first step": 1,
+    "in the first epoch": 7,
+    "after the last step": STEPS,
+    "in validation": STEPS + 2,
+    "in the second epoch": EPOCH_CHECKS + 5,
+    "in the last validation": 2 * EPOCH_CHECKS - 1,
+    "in the test": 2 * EPOCH_CHECKS + 2,
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("point", POINTS)
+def test_stopped_anywhere_and_resumed_it_ends_bit_equal(broken_off, whole, point, precision):
+    kind = f"train.precision={precision}"
+    run = broken_off(POINTS[point], kind)
+    assert (run.live_state.status, run.live_state.test) == ("stopped", None)
+    run.resume()
+    assert (run.live_state.status, run.engine.exit_code) == ("done", 0)
+    assert run.live_state.prepared.differences == ()
+    assert_same(run, whole(kind))
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_anywhere_and_resumed_it_ends_bit_equal(broken_off, whole, point):
+    run = broken_off(POINTS[point], error=Killed())
+    assert run.live_state.finished is None
+    known = len(run.events())
+    run.resume()
+    assert run.live_state.status == "done"
+    assert_same(run, whole())
+    resumed = run.events()[known]
+    done_before = (POINTS[point] - 1) // EPOCH_CHECKS
+    assert (resumed.epoch, resumed.step) == (done_before + 1, 0)
+    assert resumed.file == (LAST_FILE if done_before else "")
+
+
+def test_resumed_twice_it_ends_bit_equal_too(broken_off, whole, monkeypatch):
+    run = broken_off(4)
+    for check in (3, EPOCH_CHECKS):
+        with monkeypatch.context() as patches:
+            break_off(patches, check, StopRequested("test"))
+            run.resume()
+    run.resume()
+    assert_same(run, whole())
+    assert [(event.epoch, event.step) for event in resumed_events(run)] == [(1, 4), (1, 7), (2, 7)]
+
+
+def test_stopped_before_the_first_epoch_it_begins_anew(tmp_path, whole):
+    run = RunForTests(tmp_path, EPOCHS)
+    run.ask("stop")
+    run.train()
+    run.resume()
+    assert_same(run, whole())
+    (resumed,) = resumed_events(run)
+    assert (resumed.epoch, resumed.step, resumed.file) == (1, 0, "")
+
+
+def test_a_checkpoint_in_mid_epoch_is_made_when_it_is_time(broken_off, whole):
+    run = broken_off(10, "train.checkpoint_seconds=1e-9", error=Killed())
+    assert [(saved.epoch, saved.step) for saved in run.live_state.checkpoints] == [
+        (1, step) for step in range(1, 10)
+    ]
+    run.resume()
+    assert (resumed_events(run)[0].epoch, resumed_events(run)[0].step) == (1, 9)
+    assert results(run) == results(whole())
+
+
+def test_the_log_goes_on_and_every_epoch_stands_once(broken_off):
+    run = broken_off(EPOCH_CHECKS + 5)
+    before = run.live_state.elapsed_seconds
+    run.resume()
+    state = run.live_state
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2]
+    assert list(state.curve.steps) == sorted(set(state.curve.steps))
+    assert sum(event.images for event in state_steps(run) if event.epoch == 2) == 1151
+    assert ("resume", STEPS + 5) in [(mark.kind, mark.step) for mark in state.markers]
+    assert state.resumed.seconds == before
+    assert state.finished.seconds > before
+    assert read_state(run.directory)[0] == state
+    assert read_summary(run.directory).status == "done"
+    begun = [event for event in run.events() if isinstance(event, events.EpochStarted)]
+    assert [(event.epoch, event.step) for event in begun] == [(1, 0), (2, 0), (2, 5)]
+
+
+def test_the_log_of_several_sessions_follows_the_grammar(broken_off, whole):
+    stopped, killed = broken_off(EPOCH_CHECKS + 5), broken_off(EPOCH_CHECKS + 5, error=Killed())
+    for run in (stopped, killed):
+        spelled_out = spelled(run.resume().events())
+        assert SESSIONS.fullmatch(spelled_out)
+        assert spelled_out.count("r") == 1
+        assert spelled_out.endswith("ST.")
+
+
+def state_steps(run):
+    return [event for event in run.events() if isinstance(event, events.StepsFinished)]
+
+
+def test_a_follower_of_a_resumed_run_sees_what_the_engine_knows(broken_off):
+    run = broken_off(EPOCH_CHECKS + 5, error=Killed())
+    followed, reader = RunState(), LogReader(run.directory.events)
+    run.take_hold()
+    run.engine.start()
+    while run.engine.is_alive():
+        for event in reader.poll():
+            followed.apply(event)
+    for event in reader.poll():
+        followed.apply(event)
+    assert followed == run.live_state
+
+
+def test_a_torn_last_line_of_a_killed_run_harms_no_other(broken_off, whole):
+    run = broken_off(EPOCH_CHECKS + 5, error=Killed())
+    with run.directory.events.open("ab") as log:
+        log.write(b'{"kind":"StepsFin')
+    run.resume()
+    state, damaged = read_state(run.directory)
+    assert (damaged, state) == (1, run.live_state)
+    assert read_summary(run.directory).damaged_lines == 1
+    assert saved(run, LAST_FILE) == saved(whole(), LAST_FILE)
+
+
+def test_what_dead_writers_left_is_swept(broken_off):
+    run = broken_off(5)
+    stray = run.directory.path / "last.pt.999999.tmp"
+    stray.write_bytes(b"half a checkpo")
+    run.take_hold()
+    assert not stray.exists()
+    run.recorder.close()
+
+
+def test_commands_of_an_earlier_session_are_not_done_again(tmp_path, monkeypatch):
+    run = RunForTests(tmp_path, "train.epochs=1")
+    run.ask("lr", 0.002)
+    run.ask("stop")
+    run.train()
+    run.take_hold()
+    run.ask("lr", 0.003)  # as soon as the run is held, commands are for the new session
+    run.train()
+    assert run.live_state.status == "done"
+    assert [command.value for command in run.live_state.commands if command.command == "lr"] == [
+        0.003
+    ]
+
+
+def test_a_pause_ends_with_the_process(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=1")
+    run.ask("pause")
+    run.ask("stop")
+    run.train()
+    run.resume()
+    assert (run.live_state.status, run.live_state.paused) == ("done", False)
+
+
+# Which checkpoint.
+
+
+def test_from_a_damaged_checkpoint_it_falls_back_to_the_one_before(broken_off, whole):
+    run = broken_off(EPOCH_CHECKS + 5)
+    path = run.directory.path / LAST_FILE
+    path.write_bytes(path.read_bytes()[:-9])
+    run.resume()
+    assert_same(run, whole())
+    (resumed,) = resumed_events(run)
+    assert (resumed.file, resumed.epoch, resumed.step) == (PREVIOUS_FILE, 2, 0)
+    (notice,) = run.live_state.notices
+    assert notice.text == (
+        f"{path}: is damaged, or not a checkpoint of cnn-tui; going on from previous.pt instead"
+    )
+
+
+def test_with_damaged_checkpoints_only_it_is_refused_and_left_as_it_is(broken_off):
+    run = broken_off(EPOCH_CHECKS + 5)
+    for file in (LAST_FILE, PREVIOUS_FILE):
+        (run.directory.path / file).write_bytes(b"text")
+    before = run.directory.events.read_bytes()
+    with pytest.raises(DataError, match="there is no good one to go on from"):
+        Engine.resuming(run.directory)
+    assert run.directory.events.read_bytes() == before
+    run.recorder.__class__(run.directory).close()  # nobody holds it
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("model.filters=[4]", "is 4, and should be 8"),
+        ("model.hidden=[16, 16]", "is 16, and should be absent"),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_refused_and_kept(broken_off, key, told):
+    run, other = broken_off(5), broken_off(5, key)
+    path = run.directory.path / LAST_FILE
+    path.write_bytes((other.directory.path / LAST_FILE).read_bytes())
+    whole_file = path.read_bytes()
+    run.resume()
+    assert (run.live_state.status, run.engine.exit_code) == ("failed", 2)
+    error = run.live_state.finished.error
+    assert "last.pt: is of another model than the run's config makes" in error
+    assert told in error
+    assert path.read_bytes() == whole_file
+
+
+def test_weights_alone_are_nothing_to_go_on_from(broken_off):
+    run = broken_off(EPOCH_CHECKS + 5)
+    path = run.directory.path / LAST_FILE
+    path.write_bytes((run.directory.path / "best.pt").read_bytes())
+    run.resume()
+    assert run.engine.exit_code == 2
+    assert "holds weights only" in run.live_state.finished.error
+
+
+# Other circumstances.
+
+
+def test_with_another_number_of_threads_it_says_that_it_is_approximate(broken_off, monkeypatch):
+    run = broken_off(5)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("cnn_engine.train.choose_threads", lambda: threads + 1)
+    run.resume()
+    torch.set_num_threads(threads)
+    assert run.live_state.status == "done"
+    assert run.live_state.prepared.differences == (f"threads: {threads + 1}, before {threads}",)
+    (notice,) = run.live_state.notices
+    assert notice.text.startswith("Goes on approximately, not to the last digit: threads: ")
+
+
+def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monkeypatch):
+    run = broken_off(5, "train.precision=bf16")
+    kept = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["state"][0]["exp_avg"]
+    monkeypatch.setattr("cnn_engine.train.choose_precision", lambda *_: "fp32")
+    seen = {}
+
+    def look(training, content, file):
+        differences = snapshot.restore(training, content, file)
+        (state,) = training.optimizer.state.values()
+        seen.update(training.weights.by_name(state["exp_avg"].clone()))
+        return differences
+
+    monkeypatch.setattr("cnn_engine.train.restore", look)
+    run.resume()
+    assert run.live_state.prepared.differences == ("precision: fp32, before bf16",)
+    assert values_of(seen) == values_of(kept)
+
+
+def test_other_images_are_refused_with_what_has_changed(broken_off, monkeypatch):
+    run = broken_off(5)
+    monkeypatch.setattr("cnn_engine.data.dataset.TEST_SEED", 1)
+    run.resume()
+    assert run.engine.exit_code == 3
+    assert "holds other images, or others to train on" in run.live_state.finished.error
+
+
+def test_more_or_fewer_images_are_counted(broken_off, monkeypatch):
+    run = broken_off(5)
+    real = snapshot.check_images
+    monkeypatch.setattr(
+        "cnn_engine.train.check_images",
+        lambda before, data: real(before, replace(data, train=data.train[:-7])),
+    )
+    run.resume()
+    assert run.engine.exit_code == 3
+    assert "1,144 train images, before 1,151" in run.live_state.finished.error
+
+
+# More epochs, and what cannot be resumed.
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=1").train()
+
+
+def test_a_run_that_is_done_is_refused_with_what_to_do(done):
+    with pytest.raises(ConfigError, match=r"is done, after 1 epochs; .*--epochs 2 or more"):
+        Engine.resuming(done.directory)
+    with pytest.raises(ConfigError, match=r"--epochs 1: 1 are done already; ask for more"):
+        Engine.resuming(done.directory, 1)
+    assert read_summary(done.directory).status == "done"
+
+
+def test_a_run_that_is_done_can_be_trained_longer(tmp_path, whole):
+    run = RunForTests(tmp_path, "train.epochs=1").train()
+    assert run.live_state.status == "done"
+    run.resume(epochs=2)
+    state = run.live_state
+    assert (state.status, state.epochs_asked, len(state.epochs)) == ("done", 2, 2)
+    assert_same(run, whole())
+    assert [(command.command, command.value) for command in state.commands] == [("epochs", 2.0)]
+
+
+def test_a_log_without_a_beginning_is_nothing_to_go_on_with(tmp_path):
+    run = RunForTests(tmp_path)
+    run.recorder.close()
+    with pytest.raises(ConfigError, match="does not tell what it trained"):
+        Engine.resuming(run.directory)
+
+
+def test_a_run_that_is_held_is_refused_with_who_holds_it_and_what_to_do(broken_off):
+    run = broken_off(5)
+    run.take_hold()
+    with pytest.raises(RunHeldError, match=r"process \d+ on \S+ trains it.*cnn-tui watch") as error:
+        Engine.resuming(run.directory)
+    assert error.value.exit_code == 5
+    run.recorder.close()
+
+
+def killed(*_):
+    raise Killed
+
+
+def test_a_run_that_never_saved_still_falls_back(tmp_path, monkeypatch):
+    run = RunForTests(
+        tmp_path, "data.source=folder", f"data.path='{tmp_path / 'nowhere'}'", preset="folder"
+    )
+    fallback = RunForTests(tmp_path, "train.epochs=1").engine._request
+    run.engine._request = replace(run.engine._request, fallback=fallback)
+    with monkeypatch.context() as patches:
+        patches.setattr("cnn_engine.train.load_data", killed)
+        patches.setattr("threading.excepthook", lambda _: None)
+        run.train()
+    assert run.live_state.preset == "folder"
+    run.resume()
+    state = run.live_state
+    assert (state.status, state.preset) == ("done", "digits")
+
+
+# A loss that is not a number.
+
+
+def poison(patches, first, last=math.inf, when=lambda module: module.training):
+    """Spoil the model's scores in some calls; the loss is looked at after every step."""
+    real, calls = nn.Module.__call__, 0
+
+    def call(module, *arguments):
+        nonlocal calls
+        scores = real(module, *arguments)
+        if type(module).__name__ == "CNN" and when(module):
+            calls += 1
+            if first <= calls <= last:
+                return scores * math.nan
+        return scores
+
+    patches.setattr(nn.Module, "__call__", call)
+    patches.setattr("cnn_engine.meter.EVENT_SECONDS", 0.0)
+
+
+def rollbacks(run):
+    return [event for event in run.events() if isinstance(event, events.RolledBack)]
+
+
+def test_a_failed_run_can_be_resumed_from_its_last_good_checkpoint(tmp_path, monkeypatch, whole):
+    run = RunForTests(tmp_path, EPOCHS)
+    with monkeypatch.context() as patches:
+        poison(patches, 25)
+        run.train()
+    assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
+    run.resume()
+    assert_same(run, whole())
+
+
+def test_rollback_goes_back_to_the_last_checkpoint_at_half_the_rate(tmp_path, monkeypatch):
+    poison(monkeypatch, 25, 25)
+    run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
+    state = run.live_state
+    assert state.status == "done"
+    (back,) = rollbacks(run)
+    assert (back.epoch, back.step, back.file, back.lr) == (2, 0, LAST_FILE, 0.0005)
+    assert re.fullmatch(r"training loss became nan at step 7 of epoch 2", back.reason)
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2]
+    assert all(map(math.isfinite, state.curve.losses))
+    assert ("rollback", STEPS) in [(mark.kind, mark.step) for mark in state.markers]
+    assert state.recent[-1].lr == 0.0005
+    assert read_state(run.directory)[0] == state
+
+
+def test_rollback_without_a_checkpoint_begins_again(tmp_path, monkeypatch):
+    poison(monkeypatch, 5, 5)
+    run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
+    (back,) = rollbacks(run)
+    assert (back.epoch, back.step, back.file, back.lr) == (1, 0, "", 0.0005)
+    expected = RunForTests(tmp_path, EPOCHS, "optimizer.lr=0.0005").train()
+    assert results(run) == results(expected)
+
+
+def test_rollback_gives_up_in_the_end(tmp_path, monkeypatch):
+    poison(monkeypatch, 25)
+    run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
+    assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
+    assert "gave up after 5 rollbacks" in run.live_state.finished.error
+    assert [back.lr for back in rollbacks(run)] == [0.001 / 2**n for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("policy", ["stop", "rollback", "continue"])
+def test_a_validation_loss_that_is_no_number_is_treated_alike(tmp_path, monkeypatch, policy):
+    first = VALIDATION_BATCHES + 1
+    poison(monkeypatch, first, first, when=lambda module: not module.training)
+    run = RunForTests(tmp_path, EPOCHS, f"train.on_non_finite={policy}").train()
+    state = run.live_state
+    if policy == "stop":
+        assert (state.status, run.engine.exit_code) == ("failed", 4)
+        assert "validation loss became nan in epoch 2" in state.finished.error
+        assert checkpoint.load(run.directory.path / LAST_FILE, CPU)["epoch"] == 1
+    elif policy == "rollback":
+        assert [(back.epoch, back.step) for back in rollbacks(run)] == [(2, 0)]
+        assert (state.status, len(state.epochs)) == ("done", 2)
+    else:
+        assert (state.status, len(state.epochs)) == ("done", 2)
+        assert math.isnan(state.epochs[1].val_loss)
+        assert state.best.epoch == state.test.epoch == 1
+
+
+def test_to_continue_is_told_once_an_epoch_and_saves_nothing_that_is_spoiled(tmp_path, monkeypatch):
+    poison(monkeypatch, 25)
+    run = RunForTests(tmp_path, "train.epochs=3", "train.on_non_finite=continue").train()
+    state = run.live_state
+    assert (state.status, len(state.epochs)) == ("done", 3)
+    told = [notice.text for notice in state.notices if "loss became nan" in notice.text]
+    assert [re.search(r"epoch (\d)", text)[1] for text in told] == ["2", "3"]
+    for file in ("best.pt", LAST_FILE):
+        content = checkpoint.load(run.directory.path / file, CPU)
+        assert content["epoch"] == 1
+        assert all(values.isfinite().all() for values in content["model"].values())
+
+
+def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, monkeypatch):
+    real = torch.optim.Adam.step
+    calls = 0
+
+    def spoil(optimizer, *arguments):
+        nonlocal calls
+        result = real(optimizer, *arguments)
+        calls += 1
+        if calls == EPOCH_CHECKS + 5 - VALIDATION_BATCHES:
+            with torch.no_grad():
+                optimizer.param_groups[0]["params"][0][17] = math.nan
+        return result
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    run = broken_off(EPOCH_CHECKS + 5)  # stops right after that step
+    content = checkpoint.load(run.directory.path / LAST_FILE, CPU)
+    assert (content["epoch"], content["step"]) == (1, STEPS)
+    (notice,) = run.live_state.notices
+    assert notice.text == (
+        "last.pt is not saved, as weights are not numbers; an earlier one stands"
+    )
