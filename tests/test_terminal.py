@@ -63,11 +63,11 @@ def test_quitting_asks_then_stops_and_keeps_the_run(tmp_path):
         before = terminal.settings
         terminal.wait_for(lambda text: re.search(r"Epoch +[2-9]\d*/100000", text))
         terminal.press("q")
-        terminal.wait_for("Stop training and leave?")
+        terminal.wait_for("Leave the run?")
         terminal.press("n")
-        terminal.wait_for(lambda text: "Stop training and leave?" not in text)
+        terminal.wait_for(lambda text: "Leave the run?" not in text)
         terminal.press("q")
-        terminal.wait_for("Stop training and leave?")
+        terminal.wait_for("Leave the run?")
         terminal.press("y")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
@@ -81,7 +81,7 @@ def test_ctrl_c_asks_and_says_that_it_was_interrupted(tmp_path):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         terminal.press("\x03")
-        terminal.wait_for("Stop training and leave?")
+        terminal.wait_for("Leave the run?")
         terminal.press("y")
         assert terminal.wait() == 130
 

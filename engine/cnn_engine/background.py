@@ -14,6 +14,7 @@ from types import FrameType
 
 from cnn_engine.commands import Command, send
 from cnn_engine.errors import UserError
+from cnn_engine.events import RunFinished
 from cnn_engine.launch import Engine, Request, started
 from cnn_engine.recorder import Recorder
 from cnn_engine.runs import RunDirectory
@@ -32,6 +33,7 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
     """
     with Recorder(run) as recorder:
         recorder.record(started(request, run))
+        recorder.record(RunFinished(status="detached", exit_code=0, seconds=0.0))
     spawn(run)
 
 

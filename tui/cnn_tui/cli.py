@@ -15,7 +15,7 @@ from cnn_engine.runs import RunDirectory
 from cnn_tui.bench_command import bench
 from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
-from cnn_tui.format import safe_text
+from cnn_tui.format import command_for, safe_text
 from cnn_tui.options import (
     Ascii,
     Bell,
@@ -122,6 +122,12 @@ def run(  # noqa: PLR0913 - one parameter per option
         str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Same as --set train.device=….")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same as --set train.seed=N.")] = None,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach", help="Train in the background, beyond this terminal and its session."
+        ),
+    ] = False,
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
     theme: Theme = ThemeName.DARK,
@@ -145,8 +151,13 @@ def run(  # noqa: PLR0913 - one parameter per option
     fallback = None if config else Request.of("digits", settings, name)
     request = Request.of(config or "cifar10", settings, name, fallback)
     directory = runs.create(runs_dir or runs.default_runs_dir())
-    engine = Engine(request, Recorder(directory))
     look = Options(theme, ascii_only, not no_mouse, bell)
+    if detach:
+        from cnn_engine.background import start_in_background
+
+        start_in_background(request, directory)
+        sys.exit(_attach(directory, look, no_ui=no_ui or as_json))
+    engine = Engine(request, Recorder(directory))
     sys.exit(_train(engine, directory, look, on_hangup, no_ui=no_ui, as_json=as_json))
 
 
@@ -264,6 +275,17 @@ def _train(  # noqa: PLR0913 - what the options come to
     from cnn_tui.dashboards import run_dashboard
 
     return run_dashboard(engine, run, look, on_hangup)
+
+
+def _attach(run: RunDirectory, look: Options, *, no_ui: bool) -> int:
+    """Watch a run that begins in the background, or say how to; the exit code."""
+    if no_ui or not _has_terminal():
+        print(run.id)
+        print(f"Trains in the background; watch it: {command_for('watch', run)}", file=sys.stderr)
+        return 0
+    from cnn_tui.dashboards import watch_run
+
+    return watch_run(run, look)
 
 
 def _find(reference: str, runs_dir: Path | None) -> RunDirectory:

@@ -1,5 +1,6 @@
 """Following a run: what is new in its files, and whether anyone still trains it."""
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar
@@ -13,6 +14,10 @@ Item = TypeVar("Item")
 
 AT_ONCE = 2_000
 """Taken between two looks at the keyboard, so that a long log opens without freezing."""
+
+
+HANDOVER_SECONDS = 30
+"""A run on its way to the background for longer than this has not arrived there."""
 
 
 class Feed(Generic[Item]):
@@ -39,7 +44,8 @@ class Follower:
     def __init__(self, run: RunDirectory, *, trains_here: bool) -> None:
         self.run = run
         self.state = RunState()
-        self._trains_here = trains_here
+        self.trains_here = trains_here
+        """Whether this very process trains the run, so that its end would be the run's."""
         self._events = Feed(LogReader(run.events).poll)
         self._output = Feed(LineReader(run.console).poll)
 
@@ -48,6 +54,8 @@ class Follower:
         events = self._events.take()
         for event in events:
             self.state.apply(event)
+        if self.state.phase == "detached":
+            self.trains_here = False
         return events, self._output.take()
 
     @property
@@ -56,8 +64,15 @@ class Follower:
         return self._events.has_more or self._output.has_more
 
     @property
+    def is_handed_over(self) -> bool:
+        """Whether the run is on its way to a process in the background."""
+        silence = time.time() - self.state.last_time
+        return self.state.phase == "detached" and silence < HANDOVER_SECONDS
+
+    @property
     def is_live(self) -> bool:
-        """Whether a process trains the run."""
+        """Whether a process trains the run, or is about to."""
         if self.state.ended:
             return False
-        return self._trains_here or not self.state.host or self.run.is_live(self.state.host)
+        known = self.trains_here or self.is_handed_over or not self.state.host
+        return known or self.run.is_live(self.state.host)

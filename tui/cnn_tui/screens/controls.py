@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 class Controls:
     """Asks the engine, wherever it runs, by lines in the run's directory."""
 
-    def __init__(self, screen: "RunScreen", follower: Follower, *, trains_here: bool) -> None:
+    def __init__(self, screen: "RunScreen", follower: Follower) -> None:
         self._screen, self._follower = screen, follower
-        self._trains_here = trains_here
         self._asked: Name | None = None
         self._answers = 0
         self._to_be_paused: bool | None = None
         """What was asked for, until it is so."""
         self.leave_when_ended = False
-        """Whether the user was told that leaving stops the run, and wants it."""
+        """Whether to leave as soon as this process does not train the run any more."""
 
     @property
     def unanswered(self) -> Name | None:
@@ -78,23 +77,34 @@ class Controls:
         elif how == "stop-epoch" and self.ask("stop-epoch"):
             self._screen.say("Stops once this epoch is validated and saved")
 
+    def detach(self) -> None:
+        """Hand the run over to a process in the background."""
+        if not self._can_ask():
+            return
+        if not self._follower.trains_here:
+            self._screen.say("It is trained by another process already: you can just leave")
+        elif self._follower.state.paused:
+            self._screen.say("It is paused: let it go on first, as it will in the background")
+        elif self.ask("detach"):
+            self._screen.say("Goes on in the background; from then on you can leave")
+
     def leave(self, by: str = "key") -> None:
         """Leave the screen; where that would end the run, ask first."""
-        if not (self._trains_here and self._follower.is_live):
+        if not (self._follower.trains_here and self._follower.is_live):
             self._screen.go()
         elif not isinstance(self._screen.app.screen, Choice):
             question = Choice(
-                "Stop training and leave?",
-                "The run lives in this window: leaving stops it. The model is saved after the "
-                "batch in hand, and the test is skipped.",
-                Answer("y", "Stop", "stop"),
-                Answer("n", "Keep training", ""),
+                "Leave the run?",
+                "It is trained in this window. Stopped, it is saved after the batch in hand, and "
+                "can be resumed there; in the background it goes on, and you can watch it again.",
+                Answer("y", "Stop it", "stop"),
+                Answer("d", "Train on in the background", "detach"),
+                Answer("n", "Stay", ""),
             )
-            self._screen.app.push_screen(question, lambda how: self.stop_and_leave(by, how))
+            self._screen.app.push_screen(question, lambda how: self._leave(by, how))
 
-    def stop_and_leave(self, by: str, how: str | None = "stop") -> None:
-        """Stop, and leave once that is done."""
-        if how and self.ask("stop", by=by):
+    def _leave(self, by: str, how: str | None) -> None:
+        if (how == "stop" and self.ask("stop", by=by)) or (how == "detach" and self.ask("detach")):
             self.leave_when_ended = True
 
     def stop_sent(self) -> None:
@@ -117,6 +127,9 @@ class Controls:
         return True
 
     def _can_ask(self) -> bool:
+        if self._follower.is_handed_over:
+            self._screen.say("It is on its way to the background: in a moment")
+            return False
         if self._follower.is_live:
             return True
         ended = self._follower.state.ended

@@ -62,10 +62,9 @@ class RunScreen(Screen[None]):
         """
         super().__init__()
         self._follower = Follower(run, trains_here=trains_here)
-        self._trains_here = trains_here
         self._bell = bell
         self._rung: set[Kind] = set()
-        self.controls = Controls(self, self._follower, trains_here=trains_here)
+        self.controls = Controls(self, self._follower)
 
     @property
     def state(self) -> RunState:
@@ -108,13 +107,14 @@ class RunScreen(Screen[None]):
         events, output = self._follower.take()
         lines = [line for event in events if (line := line_of(event))]
         self.query_one(LogView).add([*lines, *map(output_line, output)])
-        if self._trains_here and any(isinstance(event, RunPrepared) for event in events):
+        if self._follower.trains_here and any(isinstance(event, RunPrepared) for event in events):
             gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time
         if self._follower.has_more:
             self.set_timer(PIECE_SECONDS, self.poll)
         elif self.app.may_draw(at_once=at_once):  # type: ignore[attr-defined]
             self._show()
-        if self.state.ended and self.controls.leave_when_ended:
+        is_over = self.state.ended or not self._follower.trains_here
+        if is_over and self.controls.leave_when_ended:
             self.go()
 
     def _show(self) -> None:

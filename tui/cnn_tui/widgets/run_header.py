@@ -18,11 +18,16 @@ BADGES = {
     "stopping": ("◍", "$text-warning"),
     "done": ("✓", "$text-success"),
     "stopped": ("■", "$text-warning"),
-    "detached": ("◍", "$text-warning"),
+    "handing over": ("◍", "$text-warning"),
     "interrupted": ("◌", "$text-warning"),
     "failed": ("✗", "$text-error"),
 }
-UNANSWERED: dict[Name, str] = {"pause": "pausing", "unpause": "going on", "stop": "stopping"}
+UNANSWERED: dict[Name, str] = {
+    "pause": "pausing",
+    "unpause": "going on",
+    "stop": "stopping",
+    "detach": "handing over",
+}
 
 
 class RunHeader(Panel):
@@ -64,7 +69,7 @@ class RunHeader(Panel):
             return "interrupted"
         if self.asked and not state.ended:
             return UNANSWERED.get(self.asked, state.status)
-        return state.status
+        return "handing over" if state.status == "detached" else state.status
 
 
 def _stops_after_epoch(state: RunState) -> bool:

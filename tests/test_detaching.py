@@ -1,0 +1,101 @@
+"""Runs handed to a process in the background, from the dashboard and at their start."""
+
+import signal
+import subprocess
+from contextlib import contextmanager
+
+from cnn_engine import runs
+from cnn_engine.commands import Command, send
+from cnn_engine.events import EpochFinished
+from cnn_engine.runlog import LogReader, is_held
+from cnn_engine.summary import read_state, read_summary
+from runs_for_tests import wait_until
+from terminal import CLI, Terminal, environment
+from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored
+
+
+@contextmanager
+def the_run(where):
+    """The only run there is; stopped at the end of the test, however that ends."""
+    (run,) = runs.all_runs(where / "runs")
+    try:
+        yield run
+    finally:
+        send(run.commands, Command(name="stop", by="cli"))
+        wait_until(lambda: not is_held(run.events))
+
+
+def epochs_of(run):
+    return [
+        event.epoch for event in LogReader(run.events).poll() if isinstance(event, EpochFinished)
+    ]
+
+
+def test_d_hands_the_run_over_and_the_screen_goes_on(tmp_path):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        before = terminal.settings
+        terminal.wait_for("● training")
+        with the_run(tmp_path) as run:
+            terminal.press("p")
+            terminal.wait_for("paused")
+            terminal.press("d")
+            terminal.wait_for("let it go on first")
+            terminal.press("p")
+            terminal.wait_for("● training")
+            terminal.press("d")
+            wait_until(lambda: read_state(run)[0].resumed)
+            wait_until(lambda: read_state(run)[0].phase == "training")
+            terminal.wait_for("● training")
+            state, _ = read_state(run)
+            assert state.resumed.pid != state.started.pid
+            assert state.resumed.file == "last.pt"
+            terminal.press("d")
+            terminal.wait_for("you can just leave")
+            terminal.press("q")
+            assert terminal.wait() == 0
+            assert_restored(terminal, before)
+            reached = len(epochs_of(run))
+            wait_until(lambda: len(epochs_of(run)) > reached)
+        assert epochs_of(run) == list(range(1, len(epochs_of(run)) + 1))
+        assert read_summary(run).status == "stopped"
+
+
+def test_leaving_can_hand_the_run_over(tmp_path):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        with the_run(tmp_path) as run:
+            terminal.press("q")
+            terminal.wait_for("Train on in the background")
+            terminal.press("d")
+            assert terminal.wait() == 0
+            assert f"cnn-tui watch {run.id}" in after_the_screen(terminal)
+            wait_until(lambda: read_state(run)[0].resumed)
+            reached = len(epochs_of(run))
+            wait_until(lambda: len(epochs_of(run)) > reached)
+
+
+def test_a_run_that_begins_in_the_background_outlives_the_terminal(tmp_path):
+    with Terminal(*FOREVER, "--detach", cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        with the_run(tmp_path) as run:
+            terminal.hang_up()
+            assert terminal.wait() == 128 + signal.SIGHUP
+            reached = len(epochs_of(run))
+            wait_until(lambda: len(epochs_of(run)) > reached)
+
+
+def test_without_a_terminal_it_says_how_to_watch(tmp_path):
+    result = subprocess.run(
+        [*CLI, "run", "digits", "--epochs", "2", *SET_SMALL, "--detach"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (run,) = runs.all_runs(tmp_path / "runs")
+    assert result.stdout == f"{run.id}\n"
+    assert f"cnn-tui watch {run.id}" in result.stderr
+    wait_until(lambda: read_summary(run).status == "done")
+    wait_until(lambda: not is_held(run.events))
