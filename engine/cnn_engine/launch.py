@@ -31,7 +31,6 @@ from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.runs import RunDirectory
-from cnn_engine.spawn import spawn
 from cnn_engine.state import RunState
 
 SIGNAL_EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143}
@@ -131,19 +130,22 @@ class Engine:
         self._lost: StorageError | None = None
 
     @classmethod
-    def resuming(cls, run: RunDirectory, epochs: int | None = None) -> Self:
+    def resuming(
+        cls, run: RunDirectory, epochs: int | None = None, descriptor: int | None = None
+    ) -> Self:
         """Take hold of a run that no process trains, to go on with it.
 
         Args:
             run: The run.
             epochs: Epochs to train in all, where they are to be more than were done.
+            descriptor: Of its log, where another process has handed that over.
 
         Raises:
             ConfigError: there is nothing to go on with, or it needs a newer version of cnn-tui.
             DataError: its checkpoints are damaged.
             StorageError: another process holds it, or it cannot be read or written.
         """
-        recorder = Recorder(run)
+        recorder = Recorder(run, descriptor)
         try:
             state = recorder.state
             found = find_checkpoint(state, run, epochs)
@@ -196,8 +198,8 @@ class Engine:
                 self._begin()
                 outcome = self._outcome()
                 self._recorder.record(outcome)
-            if outcome.status == "detached":
-                spawn(self._recorder.run)
+                if outcome.status == "detached":
+                    self._recorder.hand_over()
         except StorageError as error:
             self._lost = error
 
