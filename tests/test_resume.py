@@ -278,6 +278,7 @@ def test_from_a_damaged_checkpoint_it_falls_back_to_the_one_before(broken_off, w
     assert_same(run, whole())
     (resumed,) = resumed_events(run)
     assert (resumed.file, resumed.epoch, resumed.step) == (PREVIOUS_FILE, 2, 0)
+    assert run.directory.path.joinpath("damaged.pt").exists()  # not rotated over the good one
     (notice,) = run.live_state.notices
     assert notice.text == (
         f"{path}: is damaged, or not a checkpoint of cnn-tui; going on from previous.pt instead"

@@ -155,7 +155,8 @@ class Engine:
         except UserError:
             recorder.close()
             raise
-        resumption = Resumption(found=found, epochs=epochs, seconds=state.elapsed_seconds)
+        changed = epochs if epochs != state.epochs_asked else None
+        resumption = Resumption(found=found, epochs=changed, seconds=state.elapsed_seconds)
         return cls(request, recorder, resumption)
 
     def start(self) -> None:
@@ -238,9 +239,8 @@ class Engine:
             if _is_out_of_memory(error):
                 text = "out of memory; try a smaller train.batch_size or data.image_size"
                 return self._finished("failed", TrainingError.exit_code, text)
-            with self._recorder.run.console.open("a") as console:
-                traceback.print_exc(file=console)
-            text = f"internal error: {type(error).__name__}: {error}; see {console.name}"
+            where = _keep_traceback(self._recorder.run)
+            text = f"internal error: {type(error).__name__}: {error}; {where}"
             return self._finished("failed", 1, text)
         return self._finished("done", 0)
 
@@ -279,6 +279,16 @@ class Engine:
             data = load_data(request.config, self._recorder, control)
         file = found.path if found else None
         Training(request.config, data, self._recorder, control, file).run()
+
+
+def _keep_traceback(run: RunDirectory) -> str:
+    """Write the traceback of the error in hand to the console log; what to say of that."""
+    try:
+        with run.console.open("a") as console:
+            traceback.print_exc(file=console)
+    except OSError as error:  # the disk may be full, and that must not hide what failed
+        return f"its traceback could not be kept: {error.strerror}"
+    return f"see {run.console}"
 
 
 def _is_out_of_memory(error: Exception) -> bool:
