@@ -11,6 +11,7 @@ from cnn_engine import events, runs
 from cnn_engine.background import start_in_background
 from cnn_engine.commands import Command, send
 from cnn_engine.control import Control
+from cnn_engine.errors import RunHeldError
 from cnn_engine.launch import Engine, Request
 from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import LogReader, is_held
@@ -50,6 +51,7 @@ def events_of(run, kind):
 def test_a_run_started_in_the_background_trains_to_its_end(tmp_path):
     run = runs.create(tmp_path)
     start_in_background(Request.of("digits", [*SMALL, "train.epochs=2"], name="mine"), run)
+    assert is_held(run.events)  # from the very beginning, and at every moment
     assert read_state(run)[0].started.name == "mine"
     wait_until(lambda: read_summary(run).status == "done")
     wait_until(lambda: not is_held(run.events))
@@ -80,6 +82,9 @@ def test_detached_a_run_goes_on_exactly_in_another_process(tmp_path, monkeypatch
     ask_after(monkeypatch, run, 25, "detach")
     run.train()
     assert (run.live_state.phase, run.engine.exit_code) == ("detached", 0)
+    assert is_held(run.directory.events)
+    with pytest.raises(RunHeldError):
+        Engine.resuming(run.directory)
     assert not run.live_state.ended
     wait_until(lambda: read_state(run.directory)[0].status == "done")
     state, damaged = read_state(run.directory)
@@ -115,7 +120,7 @@ def test_to_stop_after_the_epoch_holds_in_the_background_too(tmp_path):
 
 
 def test_when_nobody_takes_a_detached_run_it_is_interrupted(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.launch.spawn", lambda _: None)
+    monkeypatch.setattr("cnn_engine.recorder.spawn", lambda *_: None)
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("detach")
     run.train()
@@ -184,7 +189,7 @@ def test_a_log_that_is_asked_about_can_still_be_taken(tmp_path):
 
 def test_an_earlier_detach_is_not_done_again(tmp_path, monkeypatch):
     spawned = []
-    monkeypatch.setattr("cnn_engine.launch.spawn", spawned.append)
+    monkeypatch.setattr("cnn_engine.recorder.spawn", lambda run, _: spawned.append(run))
     run = RunForTests(tmp_path, "train.epochs=1")
     send(run.directory.commands, Command(name="detach", by="key"))
     run.train()

@@ -2,13 +2,15 @@
 
 import errno
 import json
+import math
 import os
 import resource
 import subprocess
+from dataclasses import replace
 
 import pytest
 
-from cnn_engine import events, runs
+from cnn_engine import events, runs, train
 from cnn_engine.errors import StorageError
 from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import LogReader
@@ -113,3 +115,24 @@ def test_a_disk_that_stays_full_is_one_line_and_exit_code_5(tmp_path):
     last_line = result.stderr.splitlines()[-1]
     assert last_line.startswith("cnn-tui: runs/")
     assert last_line.endswith("events could not be written: File too large")
+
+
+def test_when_the_best_could_not_be_saved_the_next_best_is(tmp_path, disk, monkeypatch):
+    losses = iter([0.9, 0.5, 0.7, 0.1])
+    real = train.evaluate
+    monkeypatch.setattr(
+        train, "evaluate", lambda *arguments: replace(real(*arguments), loss=next(losses))
+    )
+    run = RunForTests(tmp_path, "train.epochs=3")
+    record = run.recorder.record
+
+    def full_after_the_second(event):
+        if isinstance(event, events.EpochFinished):
+            disk.is_full = event.epoch == 2
+        record(event)
+
+    run.recorder.record = full_after_the_second
+    run.train()
+    saved = [event for event in run.live_state.checkpoints if event.reason == "best"]
+    assert [(event.epoch, event.old_loss) for event in saved] == [(1, math.inf), (3, 0.9)]
+    assert run.live_state.test.epoch == 3

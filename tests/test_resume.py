@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cnn_engine import checkpoint, events, snapshot
+from cnn_engine.adam import Adam
 from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE
 from cnn_engine.control import Control, StopRequested
 from cnn_engine.errors import ConfigError, DataError, RunHeldError
@@ -278,6 +279,7 @@ def test_from_a_damaged_checkpoint_it_falls_back_to_the_one_before(broken_off, w
     assert_same(run, whole())
     (resumed,) = resumed_events(run)
     assert (resumed.file, resumed.epoch, resumed.step) == (PREVIOUS_FILE, 2, 0)
+    assert run.directory.path.joinpath("damaged.pt").exists()  # not rotated over the good one
     (notice,) = run.live_state.notices
     assert notice.text == (
         f"{path}: is damaged, or not a checkpoint of cnn-tui; going on from previous.pt instead"
@@ -341,14 +343,14 @@ def test_with_another_number_of_threads_it_says_that_it_is_approximate(broken_of
 
 def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monkeypatch):
     run = broken_off(5, "train.precision=bf16")
-    kept = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["state"][0]["exp_avg"]
+    kept = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["mean"]
     monkeypatch.setattr("cnn_engine.train.choose_precision", lambda *_: "fp32")
     seen = {}
 
     def look(training, content, file):
         differences = snapshot.restore(training, content, file)
-        (state,) = training.optimizer.state.values()
-        seen.update(training.weights.by_name(state["exp_avg"].clone()))
+        state = training.optimizer.state_dict()
+        seen.update(training.weights.by_name(state["mean"].clone()))
         return differences
 
     monkeypatch.setattr("cnn_engine.train.restore", look)
@@ -538,7 +540,7 @@ def test_to_continue_is_told_once_an_epoch_and_saves_nothing_that_is_spoiled(tmp
 
 
 def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, monkeypatch):
-    real = torch.optim.Adam.step
+    real = Adam.step
     calls = 0
 
     def spoil(optimizer, *arguments):
@@ -550,7 +552,7 @@ def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, 
                 optimizer.param_groups[0]["params"][0][17] = math.nan
         return result
 
-    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    monkeypatch.setattr(Adam, "step", spoil)
     run = broken_off(EPOCH_CHECKS + 5)  # stops right after that step
     content = checkpoint.load(run.directory.path / LAST_FILE, CPU)
     assert (content["epoch"], content["step"]) == (1, STEPS)

@@ -1,12 +1,14 @@
 """A run in the background: a process with no terminal, which outlives the one that started it.
 
-    python -m cnn_engine.background RUN_DIR
+    python -m cnn_engine.background RUN_DIR [DESCRIPTOR]
 
-goes on with the run from its last checkpoint, or begins with one that is only prepared. What
-libraries print, and tracebacks, go to the run's `console.log`.
+goes on with the run from its last checkpoint, or begins with one that is only prepared. The
+descriptor is that of its log, inherited from the process that held the run before. What libraries
+print, and tracebacks, go to the run's `console.log`.
 """
 
 import faulthandler
+import os
 import signal
 import sys
 from pathlib import Path
@@ -14,11 +16,9 @@ from types import FrameType
 
 from cnn_engine.commands import Command, send
 from cnn_engine.errors import UserError
-from cnn_engine.events import RunFinished
 from cnn_engine.launch import Engine, Request, started
 from cnn_engine.recorder import Recorder
 from cnn_engine.runs import RunDirectory
-from cnn_engine.spawn import spawn
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:
@@ -33,8 +33,7 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
     """
     with Recorder(run) as recorder:
         recorder.record(started(request, run))
-        recorder.record(RunFinished(status="detached", exit_code=0, seconds=0.0))
-    spawn(run)
+        recorder.hand_over()
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
     faulthandler.enable()
     run = RunDirectory(Path(sys.argv[1]))
     try:
-        engine = Engine.resuming(run)
+        engine = Engine.resuming(run, descriptor=_inherited())
         _stop_on_signals(run)
         engine.start()
         engine.join()
@@ -50,6 +49,15 @@ def main() -> None:
         print(error, file=sys.stderr)  # noqa: T201 - into the console.log
         sys.exit(error.exit_code)
     sys.exit(engine.exit_code)
+
+
+def _inherited() -> int | None:
+    """Descriptor of the log, if the command line names one; for this process alone."""
+    if len(sys.argv) < 3:
+        return None
+    descriptor = int(sys.argv[2])
+    os.set_inheritable(descriptor, False)
+    return descriptor
 
 
 def _stop_on_signals(run: RunDirectory) -> None:

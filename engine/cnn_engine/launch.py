@@ -30,7 +30,6 @@ from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.runs import RunDirectory
-from cnn_engine.spawn import spawn
 from cnn_engine.state import RunState
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
@@ -136,19 +135,22 @@ class Engine:
         self._lost: StorageError | None = None
 
     @classmethod
-    def resuming(cls, run: RunDirectory, epochs: int | None = None) -> Self:
+    def resuming(
+        cls, run: RunDirectory, epochs: int | None = None, descriptor: int | None = None
+    ) -> Self:
         """Take hold of a run that no process trains, to go on with it.
 
         Args:
             run: The run.
             epochs: Epochs to train in all, where they are to be more than were done.
+            descriptor: Of its log, where another process has handed that over.
 
         Raises:
             ConfigError: there is nothing to go on with, or it needs a newer version of cnn-tui.
             DataError: its checkpoints are damaged.
             StorageError: another process holds it, or it cannot be read or written.
         """
-        recorder = Recorder(run)
+        recorder = Recorder(run, descriptor)
         try:
             state = recorder.state
             found = find_checkpoint(state, run, epochs)
@@ -158,7 +160,8 @@ class Engine:
         except UserError:
             recorder.close()
             raise
-        resumption = Resumption(found=found, epochs=epochs, seconds=state.elapsed_seconds)
+        changed = epochs if epochs != state.epochs_asked else None
+        resumption = Resumption(found=found, epochs=changed, seconds=state.elapsed_seconds)
         return cls(request, recorder, resumption)
 
     def start(self) -> None:
@@ -202,8 +205,8 @@ class Engine:
                 self._begin()
                 outcome = self._outcome()
                 self._recorder.record(outcome)
-            if outcome.status == "detached":
-                spawn(self._recorder.run)
+                if outcome.status == "detached":
+                    self._recorder.hand_over()
         except StorageError as error:
             self._lost = error
 
@@ -242,9 +245,8 @@ class Engine:
             if _is_out_of_memory(error):
                 text = "out of memory; try a smaller train.batch_size or data.image_size"
                 return self._finished("failed", TrainingError.exit_code, text)
-            with self._recorder.run.console.open("a") as console:
-                traceback.print_exc(file=console)
-            text = f"internal error: {type(error).__name__}: {error}; see {console.name}"
+            where = _keep_traceback(self._recorder.run)
+            text = f"internal error: {type(error).__name__}: {error}; {where}"
             return self._finished("failed", 1, text)
         return self._finished("done", 0)
 
@@ -283,6 +285,16 @@ class Engine:
             data = load_data(request.config, self._recorder, control)
         file = found.path if found else None
         Training(request.config, data, self._recorder, control, file).run()
+
+
+def _keep_traceback(run: RunDirectory) -> str:
+    """Write the traceback of the error in hand to the console log; what to say of that."""
+    try:
+        with run.console.open("a") as console:
+            traceback.print_exc(file=console)
+    except OSError as error:  # the disk may be full, and that must not hide what failed
+        return f"its traceback could not be kept: {error.strerror}"
+    return f"see {run.console}"
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -8,14 +8,19 @@ from cnn_engine.events import EpochFinished, Event, Notice, RunFinished, RunPrep
 from cnn_engine.files import sweep
 from cnn_engine.runlog import LogWriter
 from cnn_engine.runs import RunDirectory
+from cnn_engine.spawn import spawn
 from cnn_engine.summary import read_state, store_summary
 
 
 class Recorder:
     """Records a run's events, and keeps its state and its cached summary up to date."""
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, descriptor: int | None = None) -> None:
         """Take hold of the run, new or old, and know what its log tells.
+
+        Args:
+            run: The run.
+            descriptor: Of its log, where another process has handed that over.
 
         Raises:
             RunHeldError: another process holds it.
@@ -23,7 +28,7 @@ class Recorder:
         """
         self.run = run
         try:
-            self._log = LogWriter(run.events)
+            self._log = LogWriter(run.events, descriptor)
         except RunHeldError:
             raise RunHeldError(_held_text(run)) from None
         sweep(run.path)
@@ -53,6 +58,18 @@ class Recorder:
     def _add(self, event: Event) -> None:
         self._log.append(event)
         self.state.apply(event)
+
+    def hand_over(self) -> None:
+        """Start a process in the background that goes on with the run.
+
+        It inherits the log, so that at no moment nobody holds the run. Nothing more is to be
+        recorded here.
+
+        Raises:
+            StorageError: some events cannot be written, or no process be started.
+        """
+        self._log.flush()
+        spawn(self.run, self._log.descriptor)
 
     def close(self) -> None:
         """Let go of the run.

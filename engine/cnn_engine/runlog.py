@@ -24,22 +24,21 @@ HOLD_SECONDS = 0.5
 class LogWriter:
     """Appends events to a log that no other process may write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
         """Open or create the log, and hold it until `close` or the end of the process.
+
+        Args:
+            path: The log.
+            descriptor: Its descriptor, where another process held it and has handed it over.
 
         Raises:
             RunHeldError: another process holds it.
             StorageError: it cannot be opened.
         """
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-        if not _hold(self._descriptor):
-            os.close(self._descriptor)
-            raise RunHeldError(f"{path.parent}: another process is writing this run")
+        self.descriptor = _held(path) if descriptor is None else descriptor
+        """Of the log; a process that inherits it holds the log from then on."""
         self._path = path
-        self.was_torn = _ends_torn(self._descriptor)
+        self.was_torn = _ends_torn(self.descriptor)
         """Whether the last line lacked its newline, as where a writer died: it is a line of its own
         now, and damaged."""
         self._unwritten = b"\n" if self.was_torn else b""
@@ -50,7 +49,7 @@ class LogWriter:
         """Add one line with one write. What a full disk refuses is kept for the next call."""
         self._unwritten += event_lines.to_line(event).encode() + b"\n"
         try:
-            written = os.write(self._descriptor, self._unwritten)
+            written = os.write(self.descriptor, self._unwritten)
         except OSError as error:
             # Kept in _unwritten; close() raises if it never could be written.
             self.refusal = error.strerror or str(error)
@@ -59,6 +58,21 @@ class LogWriter:
         if not self._unwritten:
             self.refusal = ""
 
+    def flush(self) -> None:
+        """Write what could not be written so far.
+
+        Raises:
+            StorageError: it still cannot be.
+        """
+        try:
+            while self._unwritten:
+                written = os.write(self.descriptor, self._unwritten)
+                self._unwritten = self._unwritten[written:]
+        except OSError as error:
+            lost = self._unwritten.count(b"\n")
+            message = f"{self._path}: the last {lost} events could not be written: {error.strerror}"
+            raise StorageError(message) from None
+
     def close(self) -> None:
         """Release the log.
 
@@ -66,21 +80,27 @@ class LogWriter:
             StorageError: some events never could be written.
         """
         try:
-            while self._unwritten:
-                written = os.write(self._descriptor, self._unwritten)
-                self._unwritten = self._unwritten[written:]
-        except OSError as error:
-            lost = self._unwritten.count(b"\n")
-            message = f"{self._path}: the last {lost} events could not be written: {error.strerror}"
-            raise StorageError(message) from None
+            self.flush()
         finally:
-            os.close(self._descriptor)
+            os.close(self.descriptor)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _held(path: Path) -> int:
+    """Descriptor of the log, which this process holds alone."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    if not _hold(descriptor):
+        os.close(descriptor)
+        raise RunHeldError(f"{path.parent}: another process is writing this run")
+    return descriptor
 
 
 def _hold(descriptor: int) -> bool:

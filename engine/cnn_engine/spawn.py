@@ -8,14 +8,19 @@ from cnn_engine.errors import StorageError
 from cnn_engine.runs import RunDirectory
 
 
-def spawn(run: RunDirectory) -> None:
+def spawn(run: RunDirectory, log: int) -> None:
     """Start a process, in a session of its own, that goes on with the run; do not wait for it.
+
+    Args:
+        run: The run, whose log this process holds and writes no more.
+        log: Descriptor of that log, for the new process.
 
     Raises:
         StorageError: it cannot be started.
     """
     # -P, as a file in the working directory must not stand in for a module of the same name.
-    command = [sys.executable, "-P", "-m", "cnn_engine.background", str(run.path.absolute())]
+    program = [sys.executable, "-P", "-m", "cnn_engine.background"]
+    command = [*program, str(run.path.absolute()), str(log)]
     try:
         with run.console.open("ab") as console:
             process = subprocess.Popen(  # noqa: S603 - our own program
@@ -24,6 +29,7 @@ def spawn(run: RunDirectory) -> None:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
+                pass_fds=(log,),
             )
     except OSError as error:
         raise StorageError(

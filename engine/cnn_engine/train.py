@@ -375,7 +375,8 @@ class Training:
             old_loss=old,
             new_loss=loss,
         )
-        self._save(event, weights_of(self))
+        if not self._save(event, weights_of(self)):
+            self.best_loss = old  # of what best.pt holds: a worse epoch may still be better
 
     def _save_last(self, reason: Literal["last", "asked"] = "last") -> None:
         if self._meter is not None:
@@ -387,19 +388,20 @@ class Training:
     def _save_later(self) -> None:
         self._save_at = self.control.clock() + self.config.train.checkpoint_seconds
 
-    def _save(self, event: CheckpointSaved, content: dict[str, Any]) -> None:
-        """Save and say so; a disk that refuses costs a notice, not the run."""
+    def _save(self, event: CheckpointSaved, content: dict[str, Any]) -> bool:
+        """Save and say so; whether it could be. A disk that refuses costs a notice, not the run."""
         if not self.weights.are_finite():
             text = f"{event.file} is not saved, as weights are not numbers; an earlier one stands"
             self._say_once(event.file, text)
-            return
+            return False
         try:
             checkpoint.save(self.recorder.run.path / event.file, content, self.place)
         except OSError as error:
             text = f"{event.file} could not be saved: {error.strerror}; an earlier one stands"
             self.recorder.record(Notice(text=text))
-        else:
-            self.recorder.record(event)
+            return False
+        self.recorder.record(event)
+        return True
 
     def _load_best(self) -> int:
         """Put the best weights into the model; the epoch they are from."""

@@ -1,6 +1,5 @@
 """Following a run: what is new in its files, and whether anyone still trains it."""
 
-import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar
@@ -14,10 +13,6 @@ Item = TypeVar("Item")
 
 AT_ONCE = 2_000
 """Taken between two looks at the keyboard, so that a long log opens without freezing."""
-
-
-HANDOVER_SECONDS = 30
-"""A run on its way to the background for longer than this has not arrived there."""
 
 
 class Feed(Generic[Item]):
@@ -64,15 +59,8 @@ class Follower:
         return self._events.has_more or self._output.has_more
 
     @property
-    def is_handed_over(self) -> bool:
-        """Whether the run is on its way to a process in the background."""
-        silence = time.time() - self.state.last_time
-        return self.state.phase == "detached" and silence < HANDOVER_SECONDS
-
-    @property
     def is_live(self) -> bool:
-        """Whether a process trains the run, or is about to."""
+        """Whether a process trains the run."""
         if self.state.ended:
             return False
-        known = self.trains_here or self.is_handed_over or not self.state.host
-        return known or self.run.is_live(self.state.host)
+        return self.trains_here or not self.state.host or self.run.is_live(self.state.host)

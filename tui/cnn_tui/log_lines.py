@@ -98,7 +98,8 @@ def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
         change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
         return "★", "$secondary", f"best so far, {change}: saved as {file}"
     asked = ", as asked" if event.reason == "asked" else ""
-    return "■", "$muted", f"epoch {event.epoch} saved as {file}{asked}"
+    step = f" to step {event.step}" if event.step else ""
+    return "■", "$muted", f"epoch {event.epoch}{step} saved as {file}{asked}"
 
 
 def _finished(event: events.RunFinished) -> tuple[str, str, str]:
