@@ -200,6 +200,23 @@ def patched(where, imports, name, *body, arguments=()):
     return [sys.executable, "program.py", *arguments]
 
 
+def test_a_run_that_may_only_be_read_says_so(tmp_path):
+    run = RunForTests(tmp_path / "runs", "train.epochs=100000")
+    run.engine.start()
+    run.directory.path.chmod(0o555)
+    try:
+        with Terminal("watch", cwd=tmp_path, obeys_modes=True) as terminal:
+            terminal.wait_for("● training")
+            terminal.press("p")
+            terminal.wait_for("commands.jsonl: cannot be written: Permission denied")
+            terminal.press("q")
+            assert terminal.wait() == 0
+    finally:
+        run.directory.path.chmod(0o755)
+        run.ask("stop")
+        run.engine.join()
+
+
 # Signals.
 
 

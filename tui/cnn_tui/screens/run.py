@@ -64,6 +64,7 @@ class RunScreen(Screen[None]):
         self._trains_here = trains_here
         self._bell = bell
         self._rung: set[Kind] = set()
+        self._trouble = ""
         self.controls = Controls(self, self._follower, trains_here=trains_here)
 
     @property
@@ -105,12 +106,22 @@ class RunScreen(Screen[None]):
         self.query_one(LogView).add([*lines, *map(output_line, output)])
         if self._trains_here and any(isinstance(event, RunPrepared) for event in events):
             gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time
+        self._tell_trouble()
         if self._follower.has_more:
             self.set_timer(PIECE_SECONDS, self.poll)
         elif self.app.takes_output:  # type: ignore[attr-defined]
             self._show()
         if self.state.ended and self.controls.leave_when_ended:
             self.go()
+
+    def _tell_trouble(self) -> None:
+        """Say that the run cannot be read, as long as that is so."""
+        before, self._trouble = self._trouble, self._follower.trouble
+        if self._trouble:
+            text = f"The run cannot be read now: {self._trouble}; tried again every second"
+            self.query_one(KeyBar).say(text)
+        elif before:
+            self.query_one(KeyBar).say("")
 
     def _show(self) -> None:
         live = self._follower.is_live
