@@ -83,6 +83,22 @@ def test_a_run_outlives_its_dashboards_terminal(tmp_path, blocked):
     assert run.console.read_text() == ""
 
 
+def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_path):
+    program = patched(
+        tmp_path,
+        "import cnn_tui.dashboards, cnn_tui.terminal, time",
+        "cnn_tui.dashboards.run_dashboard",
+        "while not cnn_tui.terminal.is_lost(0): time.sleep(0.01)",
+        "return before(*args)",
+        arguments=["run", "digits", "--epochs", "3", *SET_SMALL],
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        wait_until(lambda: runs.all_runs(tmp_path / "runs"))
+        terminal.hang_up()
+        assert terminal.wait() == 0
+    assert read_summary(the_run(tmp_path)).status == "done"
+
+
 @HANGUP
 def test_a_run_outlives_the_terminal_it_is_printed_on(tmp_path, blocked):
     with Terminal(*FOREVER, "--no-ui", cwd=tmp_path, blocked=blocked) as terminal:
@@ -377,6 +393,23 @@ def test_a_viewer_that_fails_says_so(tmp_path):
     with Terminal(cwd=tmp_path, command=program) as terminal:
         assert terminal.wait() == 1
     assert "no such colour" in after_the_screen(terminal)
+
+
+def test_an_engine_that_fails_is_told_on_the_screen(tmp_path):
+    program = patched(
+        tmp_path,
+        "import cnn_engine.launch",
+        "cnn_engine.launch.Engine._train",
+        "secret = 41; 1 / 0",
+        arguments=FOREVER,
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        terminal.wait_for("internal error: ZeroDivisionError")
+        terminal.press("q")
+        assert terminal.wait() == 1
+    captured = the_run(tmp_path).console.read_text()
+    assert "Traceback" in captured
+    assert captured.count("41") == 1  # in the line of code, and not as a variable's value
 
 
 def test_nothing_that_the_engine_prints_is_on_the_screen(tmp_path):
