@@ -21,7 +21,7 @@ from cnn_tui.signals import StopSignals
 from golden import DATA, golden_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, Terminal, environment
-from test_terminal import FOREVER, RESTORED, SET_SMALL, after_the_screen, assert_restored
+from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored
 
 HANGUP = pytest.mark.parametrize("blocked", [(), (signal.SIGHUP,)], ids=["SIGHUP", "no SIGHUP"])
 
@@ -99,9 +99,8 @@ def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_pat
     assert read_summary(the_run(tmp_path)).status == "done"
 
 
-@HANGUP
-def test_a_run_outlives_the_terminal_it_is_printed_on(tmp_path, blocked):
-    with Terminal(*FOREVER, "--no-ui", cwd=tmp_path, blocked=blocked) as terminal:
+def test_a_run_outlives_the_terminal_it_is_printed_on(tmp_path):
+    with Terminal(*FOREVER, "--no-ui", cwd=tmp_path) as terminal:
         terminal.wait_for("Epoch: 2/")
         run = the_run(tmp_path)
         terminal.hang_up()
@@ -319,15 +318,29 @@ def test_a_run_is_interrupted_wherever_it_is(tmp_path, event):
     assert b"Traceback" not in terminal.raw + run.console.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("key", "wanted"), [("p", ["pause", "unpause"] * 50), ("c", ["checkpoint"] * 100)]
-)
-def test_a_key_that_is_held_down_is_obeyed_each_time(tmp_path, key, wanted):
+def test_a_run_is_interrupted_before_anything_is_shown(tmp_path):
+    program = patched(
+        tmp_path,
+        "import cnn_tui.app, os",
+        "cnn_tui.app.Dashboard.run",
+        "os.kill(os.getpid(), 15)",
+        "before(*args, **options)",
+        arguments=FOREVER,
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        assert terminal.wait() == 143
+    assert read_summary(the_run(tmp_path)).status == "stopped"
+
+
+def test_a_key_that_is_held_down_is_obeyed_each_time(tmp_path):
+    wanted = ["pause", "unpause"] * 50 + ["checkpoint"] * 100
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         run = the_run(tmp_path)
-        terminal.press(100 * key)
-        wait_until(lambda: len(read_state(run)[0].commands) == 100)
+        terminal.press(100 * "p" + 100 * "c")
+        wait_until(lambda: len(read_state(run)[0].commands) == len(wanted))
+        terminal.press(100 * "r" + "\x1b")  # one dialog, with a text that is no rate
+        terminal.wait_for(lambda text: "rrr" not in text)
         terminal.kill(signal.SIGTERM)
         assert terminal.wait() == 143
     assert [command.command for command in read_state(run)[0].commands] == [*wanted, "stop"]
@@ -339,6 +352,7 @@ def test_a_screen_is_right_again_after_any_stop(tmp_path):
     with Terminal("watch", cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for(lambda text: text == whole)
+        terminal.press("\x1b[?2048;1$y")  # a terminal that tells its size, and the mouse in pixels
         child = the_child(terminal)
         for number in (signal.SIGSTOP, signal.SIGTSTP):
             child.send_signal(number)
@@ -351,8 +365,7 @@ def test_a_screen_is_right_again_after_any_stop(tmp_path):
         terminal.press("q")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
-    restored = terminal.raw.index(RESTORED[0])
-    assert terminal.raw.index(b"\x1b[?1049h", restored) > restored
+    assert terminal.raw.rindex(b"\x1b[?1016l") > terminal.raw.rindex(b"\x1b[?1016h")
 
 
 # The screen is lost.
@@ -448,6 +461,10 @@ def test_nothing_that_the_engine_prints_is_on_the_screen(tmp_path):
 # Over SSH.
 
 
+PRIVILEGE_SEPARATION = Path("/run/sshd")
+"""An empty directory that sshd insists on when it is root."""
+
+
 @pytest.fixture
 def sshd(tmp_path):
     """A server of our own, as an ordinary process; how to connect to it."""
@@ -465,8 +482,9 @@ def sshd(tmp_path):
         "PermitRootLogin yes\nPasswordAuthentication no\n"
     )
     (tmp_path / "config").write_text(config)
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # it insists, and leaves it
+    made_by_us = os.getuid() == 0 and not PRIVILEGE_SEPARATION.exists()
+    if made_by_us:
+        PRIVILEGE_SEPARATION.mkdir()
     command = [server, "-D", "-f", tmp_path / "config", "-E", tmp_path / "sshd.log"]
     with subprocess.Popen(command) as process:
         yield [
@@ -477,6 +495,8 @@ def sshd(tmp_path):
         for child in psutil.Process(process.pid).children(recursive=True):
             child.kill()
         process.terminate()
+    if made_by_us:
+        PRIVILEGE_SEPARATION.rmdir()
 
 
 def test_a_run_outlives_its_ssh_connection(tmp_path, sshd):
