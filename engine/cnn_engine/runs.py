@@ -6,7 +6,8 @@
         events.jsonl      what happened; the source of truth, held by the process that trains
         commands.jsonl    what is asked of the run
         best.pt last.pt   checkpoints
-        console.log       what libraries print while a dashboard has the screen; tracebacks
+        console.log       what libraries print while a dashboard has the screen, and what else is
+                          printed once the terminal is lost; tracebacks
         summary.json      a cache of the figures, so that many runs list quickly
 """
 

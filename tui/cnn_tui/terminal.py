@@ -85,10 +85,12 @@ class _LastingFile(FileIO):
         os.close(other)
 
 
-def lasting_output(descriptor: int, elsewhere: Callable[[], Path]) -> TextIOWrapper:
+def lasting_output(
+    descriptor: int, elsewhere: Callable[[], Path], encoding: str = "utf-8"
+) -> TextIOWrapper:
     """A text stream that goes on elsewhere when its terminal is lost, and never fails."""
     raw = BufferedWriter(_LastingFile(descriptor, elsewhere))
-    return TextIOWrapper(raw, encoding="utf-8", errors="replace", line_buffering=True)
+    return TextIOWrapper(raw, encoding=encoding, errors="replace", line_buffering=True)
 
 
 @contextmanager
