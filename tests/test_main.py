@@ -14,8 +14,10 @@ def test_what_may_open_a_dashboard_is_supervised(line):
 
 @pytest.mark.parametrize(
     "line",
-    ["runs", "show", "run --no-ui", "run digits --json", "watch --no-ui", "--help", "run --help"]
-    + ["--theme light runs", "pause latest", "data fetch", "--version"],
+    [
+        *("runs", "show", "--theme light runs", "pause latest", "data fetch"),
+        *("run --no-ui", "run digits --json", "watch --no-ui", "--help", "run --help", "--version"),
+    ],
 )
 def test_what_only_prints_is_not(line):
     assert not may_open_dashboard(line.split())
