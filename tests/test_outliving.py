@@ -86,10 +86,11 @@ def test_a_run_outlives_its_dashboards_terminal(tmp_path, blocked):
 def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_path):
     program = patched(
         tmp_path,
-        "import cnn_tui.dashboards, cnn_tui.terminal, time",
-        "cnn_tui.dashboards.run_dashboard",
+        "import cnn_tui.app, cnn_tui.terminal, time",
+        "cnn_tui.app.Dashboard.run",
         "while not cnn_tui.terminal.is_lost(0): time.sleep(0.01)",
-        "return before(*args)",
+        "args[0].call_after_refresh = lambda *_: None",  # what is called once it is shown
+        "return before(*args, **options)",
         arguments=["run", "digits", "--epochs", "3", *SET_SMALL],
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
