@@ -1,5 +1,6 @@
 """A real pseudo-terminal with a program in it, read by a terminal emulator."""
 
+import ctypes
 import fcntl
 import os
 import pty
@@ -24,6 +25,10 @@ def environment(**changes: str) -> dict[str, str]:
     return {key: value for key, value in values.items() if key not in ("LINES", "COLUMNS")}
 
 
+DROP_DAC_OVERRIDE = (24, 1, 0, 0, 0)
+"""`prctl` with PR_CAPBSET_DROP: root then obeys the modes of files as anyone does."""
+
+
 class Terminal:
     """Runs a command on a terminal of its own, and sees what its user would see."""
 
@@ -34,6 +39,7 @@ class Terminal:
         size: tuple[int, int] = (120, 36),
         command: list[str] | None = None,
         blocked: tuple[signal.Signals, ...] = (),
+        obeys_modes: bool = False,
     ) -> None:
         columns, rows = size
         self.screen = pyte.Screen(columns, rows)
@@ -45,6 +51,8 @@ class Terminal:
         if self.pid == 0:
             os.chdir(cwd)
             signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+            if obeys_modes:
+                ctypes.CDLL(None).prctl(*DROP_DAC_OVERRIDE)
             os.execvpe(command[0], command, environment())
         self.resize(columns, rows)
 

@@ -213,6 +213,24 @@ def test_when_nobody_reads_the_lines_the_run_goes_on(tmp_path):
     assert (run["status"], run["epochs_done"]) == ("done", 30)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+def test_a_full_disk_under_the_lines_ends_no_run(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*CLI, "run", "digits", "--epochs", "2", *SET_SMALL],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=full,
+            cwd=tmp_path,
+            env=environment(),
+            timeout=120,
+        )
+    assert result.returncode == 0
+    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
+    assert (run["status"], run["epochs_done"]) == ("done", 2)
+
+
 def test_closed_streams_are_no_trouble(tmp_path):
     command = " ".join([f"'{word}'" for word in [*CLI, "run", "digits", "--epochs", "1"]])
     small = " ".join(f"'{word}'" for word in SET_SMALL)

@@ -21,7 +21,7 @@ from cnn_tui.signals import StopSignals
 from golden import DATA, golden_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, Terminal, environment
-from test_terminal import FOREVER, RESTORED, SET_SMALL, after_the_screen, assert_restored
+from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored
 
 HANGUP = pytest.mark.parametrize("blocked", [(), (signal.SIGHUP,)], ids=["SIGHUP", "no SIGHUP"])
 
@@ -83,9 +83,25 @@ def test_a_run_outlives_its_dashboards_terminal(tmp_path, blocked):
     assert run.console.read_text() == ""
 
 
-@HANGUP
-def test_a_run_outlives_the_terminal_it_is_printed_on(tmp_path, blocked):
-    with Terminal(*FOREVER, "--no-ui", cwd=tmp_path, blocked=blocked) as terminal:
+def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_path):
+    program = patched(
+        tmp_path,
+        "import cnn_tui.app, cnn_tui.terminal, time",
+        "cnn_tui.app.Dashboard.run",
+        "while not cnn_tui.terminal.is_lost(0): time.sleep(0.01)",
+        "args[0].call_after_refresh = lambda *_: None",  # what is called once it is shown
+        "return before(*args, **options)",
+        arguments=["run", "digits", "--epochs", "3", *SET_SMALL],
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        wait_until(lambda: runs.all_runs(tmp_path / "runs"))
+        terminal.hang_up()
+        assert terminal.wait() == 0
+    assert read_summary(the_run(tmp_path)).status == "done"
+
+
+def test_a_run_outlives_the_terminal_it_is_printed_on(tmp_path):
+    with Terminal(*FOREVER, "--no-ui", cwd=tmp_path) as terminal:
         terminal.wait_for("Epoch: 2/")
         run = the_run(tmp_path)
         terminal.hang_up()
@@ -200,6 +216,23 @@ def patched(where, imports, name, *body, arguments=()):
     return [sys.executable, "program.py", *arguments]
 
 
+def test_a_run_that_may_only_be_read_says_so(tmp_path):
+    run = RunForTests(tmp_path / "runs", "train.epochs=100000")
+    run.engine.start()
+    run.directory.path.chmod(0o555)
+    try:
+        with Terminal("watch", cwd=tmp_path, obeys_modes=True) as terminal:
+            terminal.wait_for("● training")
+            terminal.press("p")
+            terminal.wait_for("commands.jsonl: cannot be written: Permission denied")
+            terminal.press("q")
+            assert terminal.wait() == 0
+    finally:
+        run.directory.path.chmod(0o755)
+        run.ask("stop")
+        run.engine.join()
+
+
 # Signals.
 
 
@@ -286,15 +319,29 @@ def test_a_run_is_interrupted_wherever_it_is(tmp_path, event):
     assert b"Traceback" not in terminal.raw + run.console.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("key", "wanted"), [("p", ["pause", "unpause"] * 50), ("c", ["checkpoint"] * 100)]
-)
-def test_a_key_that_is_held_down_is_obeyed_each_time(tmp_path, key, wanted):
+def test_a_run_is_interrupted_before_anything_is_shown(tmp_path):
+    program = patched(
+        tmp_path,
+        "import cnn_tui.app, os",
+        "cnn_tui.app.Dashboard.run",
+        "os.kill(os.getpid(), 15)",
+        "before(*args, **options)",
+        arguments=FOREVER,
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        assert terminal.wait() == 143
+    assert read_summary(the_run(tmp_path)).status == "stopped"
+
+
+def test_a_key_that_is_held_down_is_obeyed_each_time(tmp_path):
+    wanted = ["pause", "unpause"] * 50 + ["checkpoint"] * 100
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         run = the_run(tmp_path)
-        terminal.press(100 * key)
-        wait_until(lambda: len(read_state(run)[0].commands) == 100)
+        terminal.press(100 * "p" + 100 * "c")
+        wait_until(lambda: len(read_state(run)[0].commands) == len(wanted))
+        terminal.press(100 * "r" + "\x1b")  # one dialog, with a text that is no rate
+        terminal.wait_for(lambda text: "rrr" not in text)
         terminal.kill(signal.SIGTERM)
         assert terminal.wait() == 143
     assert [command.command for command in read_state(run)[0].commands] == [*wanted, "stop"]
@@ -306,6 +353,7 @@ def test_a_screen_is_right_again_after_any_stop(tmp_path):
     with Terminal("watch", cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for(lambda text: text == whole)
+        terminal.press("\x1b[?2048;1$y")  # a terminal that tells its size, and the mouse in pixels
         child = the_child(terminal)
         for number in (signal.SIGSTOP, signal.SIGTSTP):
             child.send_signal(number)
@@ -318,8 +366,7 @@ def test_a_screen_is_right_again_after_any_stop(tmp_path):
         terminal.press("q")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
-    restored = terminal.raw.index(RESTORED[0])
-    assert terminal.raw.index(b"\x1b[?1049h", restored) > restored
+    assert terminal.raw.rindex(b"\x1b[?1016l") > terminal.raw.rindex(b"\x1b[?1016h")
 
 
 # The screen is lost.
@@ -362,6 +409,23 @@ def test_a_viewer_that_fails_says_so(tmp_path):
     assert "no such colour" in after_the_screen(terminal)
 
 
+def test_an_engine_that_fails_is_told_on_the_screen(tmp_path):
+    program = patched(
+        tmp_path,
+        "import cnn_engine.launch",
+        "cnn_engine.launch.Engine._train",
+        "secret = 41; 1 / 0",
+        arguments=FOREVER,
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        terminal.wait_for("internal error: ZeroDivisionError")
+        terminal.press("q")
+        assert terminal.wait() == 1
+    captured = the_run(tmp_path).console.read_text()
+    assert "Traceback" in captured
+    assert captured.count("41") == 1  # in the line of code, and not as a variable's value
+
+
 def test_nothing_that_the_engine_prints_is_on_the_screen(tmp_path):
     program = patched(
         tmp_path,
@@ -398,6 +462,10 @@ def test_nothing_that_the_engine_prints_is_on_the_screen(tmp_path):
 # Over SSH.
 
 
+PRIVILEGE_SEPARATION = Path("/run/sshd")
+"""An empty directory that sshd insists on when it is root."""
+
+
 @pytest.fixture
 def sshd(tmp_path):
     """A server of our own, as an ordinary process; how to connect to it."""
@@ -415,8 +483,9 @@ def sshd(tmp_path):
         "PermitRootLogin yes\nPasswordAuthentication no\n"
     )
     (tmp_path / "config").write_text(config)
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # it insists, and leaves it
+    made_by_us = os.getuid() == 0 and not PRIVILEGE_SEPARATION.exists()
+    if made_by_us:
+        PRIVILEGE_SEPARATION.mkdir()
     command = [server, "-D", "-f", tmp_path / "config", "-E", tmp_path / "sshd.log"]
     with subprocess.Popen(command) as process:
         yield [
@@ -427,6 +496,8 @@ def sshd(tmp_path):
         for child in psutil.Process(process.pid).children(recursive=True):
             child.kill()
         process.terminate()
+    if made_by_us:
+        PRIVILEGE_SEPARATION.rmdir()
 
 
 def test_a_run_outlives_its_ssh_connection(tmp_path, sshd):

@@ -17,14 +17,17 @@ from terminal import CLI, Terminal
 
 SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
 FOREVER = ["run", "digits", "--epochs", "100000", *SET_SMALL]
-RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?2004l")
+RESTORED = (
+    *(b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[?7h", b"\x1b[<u"),
+    *(b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?1015l"),
+)
 
 
 def assert_restored(terminal, before):
-    """The screen, the cursor, the mouse and the line settings are as they were."""
+    """The screen, the cursor, mouse and keyboard, and the terminal's settings are as they were."""
     for sequence in RESTORED:
         assert terminal.raw.rindex(sequence) > terminal.raw.index(b"\x1b[?1049h")
-    assert terminal.settings[:4] == before[:4]
+    assert terminal.settings == before
     assert terminal.settings[3] & termios.ECHO
 
 

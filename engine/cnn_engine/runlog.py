@@ -4,12 +4,13 @@ Reading a finished log, following one that is being written and replaying one in
 same code: `LogReader.poll` gives whatever complete lines have been added since it was last asked.
 """
 
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from cnn_engine import event_lines
 from cnn_engine.errors import RunHeldError, StorageError
@@ -139,29 +140,44 @@ def is_held(path: Path) -> bool:
 
 
 class LineReader:
-    """Complete lines of a file that may be growing, each given once."""
+    """Complete lines of a file that may be growing, each given once.
+
+    The file is opened anew for every look, so that on a network file system its size is asked of
+    the server. A file that has become shorter is another one, and is read from its beginning.
+    """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         """Read from an offset in bytes, which is 0 or the end of a line."""
         self._path = path
         self._offset = offset
         self._rest = b""
+        self.beginnings = 0
+        """How often its reading began anew, as the file was replaced."""
 
     def poll(self) -> Iterator[bytes]:
         """The lines added since, without their newlines. A torn last line waits for its rest.
 
-        A file that does not exist yet has no lines.
+        A file that does not exist yet has no lines, nor one that a server has just replaced.
+
+        Raises:
+            OSError: it cannot be read now; another look may be luckier.
         """
         try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
-            file.seek(self._offset)
-            while chunk := file.read(CHUNK_BYTES):
-                self._offset += len(chunk)
-                *lines, self._rest = (self._rest + chunk).split(b"\n")
-                yield from lines
+            with self._path.open("rb") as file:
+                yield from self._new_lines(file)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE):
+                raise
+
+    def _new_lines(self, file: BinaryIO) -> Iterator[bytes]:
+        if os.fstat(file.fileno()).st_size < self._offset:
+            self._offset, self._rest = 0, b""
+            self.beginnings += 1
+        file.seek(self._offset)
+        while chunk := file.read(CHUNK_BYTES):
+            self._offset += len(chunk)
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            yield from lines
 
 
 class LogReader:
@@ -171,6 +187,11 @@ class LogReader:
         self._lines = LineReader(path)
         self.damaged_lines = 0
         """Lines so far that were not events."""
+
+    @property
+    def beginnings(self) -> int:
+        """How often its reading began anew, as the log was replaced by another."""
+        return self._lines.beginnings
 
     def poll(self) -> Iterator[Event]:
         """The events added since. Events of kinds that this version does not know are left out."""

@@ -8,7 +8,8 @@
         best.pt           checkpoint of least validation loss
         last.pt           the latest checkpoint, which `resume` goes on from
         previous.pt       the one before, should that be damaged
-        console.log       what libraries print while a dashboard has the screen; tracebacks
+        console.log       what libraries print while a dashboard has the screen, and what else is
+                          printed once the terminal is lost; tracebacks
         summary.json      a cache of the figures, so that many runs list quickly
 """
 

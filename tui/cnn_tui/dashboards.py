@@ -33,6 +33,7 @@ def run_dashboard(
 
     def ask(number: signal.Signals) -> None:
         ask_to_stop(run, number)
+        screen.controls.leave_when_ended = True
         app.soon(screen.controls.stop_sent)
 
     _take_signals(app, ask, last_words(run))

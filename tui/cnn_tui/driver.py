@@ -62,8 +62,9 @@ class ThriftyDriver(LinuxDriver):
 
     def _suspend(self) -> None:
         """Give the terminal back, and stop until we are let on."""
-        self._suspended = True
-        self.suspend_application_mode()
+        if self._app.is_running:
+            self._suspended = True
+            self.suspend_application_mode()
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _go_on(self) -> None:

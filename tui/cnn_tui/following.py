@@ -1,6 +1,7 @@
 """Following a run: what is new in its files, and whether anyone still trains it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -39,19 +40,38 @@ class Follower:
     def __init__(self, run: RunDirectory, *, trains_here: bool) -> None:
         self.run = run
         self.state = RunState()
+        self.trouble = ""
+        """Why its files cannot be read at the moment; empty while they can."""
         self.trains_here = trains_here
         """Whether this very process trains the run, so that its end would be the run's."""
-        self._events = Feed(LogReader(run.events).poll)
+        self._was_live = True
+        self._log = LogReader(run.events)
+        self._beginnings = 0
+        self._events = Feed(self._log.poll)
         self._output = Feed(LineReader(run.console).poll)
 
     def take(self) -> tuple[list[Event], list[bytes]]:
-        """New events, which the state then knows of, and new lines of captured output."""
-        events = self._events.take()
+        """New events, which the state then knows of, and new lines of captured output.
+
+        If the log was replaced by another, the state is made anew from that.
+        """
+        self.trouble = ""
+        events = self._from(self._events)
+        if self._beginnings != self._log.beginnings:
+            self._beginnings, self.state = self._log.beginnings, RunState()
         for event in events:
             self.state.apply(event)
         if self.state.phase == "detached":
             self.trains_here = False
-        return events, self._output.take()
+        return events, self._from(self._output)
+
+    def _from(self, feed: Feed[Item]) -> list[Item]:
+        """What there is; nothing while the file cannot be read, as over a network that is down."""
+        try:
+            return feed.take()
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+            return []
 
     @property
     def has_more(self) -> bool:
@@ -63,4 +83,8 @@ class Follower:
         """Whether a process trains the run."""
         if self.state.ended:
             return False
-        return self.trains_here or not self.state.host or self.run.is_live(self.state.host)
+        if self.trains_here or not self.state.host:
+            return True
+        with suppress(OSError):  # not to be told now, so it is as it was
+            self._was_live = self.run.is_live(self.state.host)
+        return self._was_live

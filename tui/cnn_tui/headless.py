@@ -90,7 +90,7 @@ def _outlast_terminal(elsewhere: Callable[[], Path]) -> tuple[TextIO, TextIO]:
     A stream that was closed before Python started is None, and is replaced.
     """
     if sys.stdout is not None:
-        sys.stdout = lasting_output(1, elsewhere)
+        sys.stdout = lasting_output(1, elsewhere, sys.stdout.encoding)
     if sys.stderr is not None:
-        sys.stderr = lasting_output(2, elsewhere)
+        sys.stderr = lasting_output(2, elsewhere, sys.stderr.encoding)
     return sys.stdout or NOWHERE.open("w"), sys.stderr or NOWHERE.open("w")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -39,16 +39,19 @@ class TerminalSettings:
     """How a terminal was before a dashboard, to make it so again when Textual no longer can."""
 
     def __init__(self) -> None:
-        self._settings = termios.tcgetattr(0)
+        self._settings: list[Any] | None = None
+        with suppress(termios.error):  # it may be gone by now
+            self._settings = termios.tcgetattr(0)
 
     def restore(self, screen: int) -> None:
         """Make it so at once, by a descriptor that leads to it."""
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # as it may no longer be ours to set
-        with suppress(OSError, termios.error):  # it may be gone
+        with suppress(OSError, termios.error):
             termios.tcflush(screen, termios.TCOFLUSH)  # a stalled one would keep us
             os.write(screen, RESTORING)
             termios.tcflush(0, termios.TCIFLUSH)
-            termios.tcsetattr(0, termios.TCSANOW, self._settings)
+            if self._settings:
+                termios.tcsetattr(0, termios.TCSANOW, self._settings)
 
 
 class _LastingFile(FileIO):
@@ -82,10 +85,12 @@ class _LastingFile(FileIO):
         os.close(other)
 
 
-def lasting_output(descriptor: int, elsewhere: Callable[[], Path]) -> TextIOWrapper:
+def lasting_output(
+    descriptor: int, elsewhere: Callable[[], Path], encoding: str = "utf-8"
+) -> TextIOWrapper:
     """A text stream that goes on elsewhere when its terminal is lost, and never fails."""
     raw = BufferedWriter(_LastingFile(descriptor, elsewhere))
-    return TextIOWrapper(raw, encoding="utf-8", errors="replace", line_buffering=True)
+    return TextIOWrapper(raw, encoding=encoding, errors="replace", line_buffering=True)
 
 
 @contextmanager

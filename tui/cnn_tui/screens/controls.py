@@ -108,8 +108,7 @@ class Controls:
             self.leave_when_ended = True
 
     def stop_sent(self) -> None:
-        """Take note that a signal has asked for a stop, and leave once that is done."""
-        self.leave_when_ended = True
+        """Take note that a signal has asked for a stop."""
         self._asked, self._answers = "stop", len(self._follower.state.commands)
         self._screen.asked()
 

@@ -64,6 +64,7 @@ class RunScreen(Screen[None]):
         self._follower = Follower(run, trains_here=trains_here)
         self._bell = bell
         self._rung: set[Kind] = set()
+        self._trouble = ""
         self.controls = Controls(self, self._follower)
 
     @property
@@ -109,6 +110,7 @@ class RunScreen(Screen[None]):
         self.query_one(LogView).add([*lines, *map(output_line, output)])
         if self._follower.trains_here and any(isinstance(event, RunPrepared) for event in events):
             gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time
+        self._tell_trouble()
         if self._follower.has_more:
             self.set_timer(PIECE_SECONDS, self.poll)
         elif self.app.may_draw(at_once=at_once):  # type: ignore[attr-defined]
@@ -116,6 +118,15 @@ class RunScreen(Screen[None]):
         is_over = self.state.ended or not self._follower.trains_here
         if is_over and self.controls.leave_when_ended:
             self.go()
+
+    def _tell_trouble(self) -> None:
+        """Say that the run cannot be read, as long as that is so."""
+        before, self._trouble = self._trouble, self._follower.trouble
+        if self._trouble:
+            text = f"The run cannot be read now: {self._trouble}; tried again every second"
+            self.query_one(KeyBar).say(text)
+        elif before:
+            self.query_one(KeyBar).say("")
 
     def _show(self) -> None:
         live = self._follower.is_live

@@ -1,0 +1,85 @@
+"""Following a run whose files come and go, as over a network."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from cnn_engine.runlog import LogReader
+from cnn_engine.summary import read_state
+from cnn_tui.app import Dashboard
+from cnn_tui.following import Follower
+from cnn_tui.screens.run import RunScreen
+from golden import golden_lines, golden_run, running_run
+from pilot import settle, text_of
+
+
+def test_a_log_that_is_replaced_is_read_anew(tmp_path):
+    run = golden_run(tmp_path, "completed")
+    follower = Follower(run, trains_here=False)
+    follower.take()
+    assert follower.state.ended
+    run.events.write_text("\n".join(golden_lines("completed")[:60]) + "\n")
+    follower.take()
+    assert follower.state == read_state(run)[0]
+    assert not follower.state.ended
+
+
+def test_a_longer_copy_of_a_log_is_gone_on_with(tmp_path):
+    run = running_run(tmp_path, 60)
+    follower = Follower(run, trains_here=False)
+    follower.take()
+    whole = run.path / "copy"
+    whole.write_text("\n".join(golden_lines("completed")) + "\n")
+    whole.replace(run.events)
+    events, _ = follower.take()
+    assert len(events) == len(golden_lines("completed")) - 60
+    assert follower.state == read_state(run)[0]
+
+
+def test_a_handle_that_a_server_calls_stale_is_no_trouble(tmp_path, monkeypatch):
+    run = golden_run(tmp_path, "completed")
+    reader = LogReader(run.events)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", failing(errno.ESTALE))
+        assert list(reader.poll()) == []
+    assert len(list(reader.poll())) == len(golden_lines("completed"))
+
+
+def failing(number):
+    def fail(*_args, **_options):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+async def test_a_connection_that_is_lost_is_said_and_found_again(tmp_path, monkeypatch):
+    run = running_run(tmp_path, 60)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", failing(errno.ENOTCONN))
+            patch.setattr(Path, "stat", failing(errno.ENOTCONN))
+            app.screen.poll()
+            await settle(pilot)
+        assert "The run cannot be read now: Transport endpoint" in text_of(app)
+        run.events.write_text("\n".join(golden_lines("completed")) + "\n")
+        app.screen.poll()
+        app.screen.poll()
+        await settle(pilot)
+        assert "cannot be read" not in text_of(app)
+        assert "✓ done" in text_of(app)
+
+
+@pytest.mark.parametrize("name", ["events", "console"])
+async def test_a_run_that_is_deleted_is_no_failure(tmp_path, name):
+    run = running_run(tmp_path, 60)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        getattr(run, name).unlink(missing_ok=True)
+        app.screen.poll()
+        await settle(pilot)
+        assert app.is_running
