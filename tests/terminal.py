@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyte
@@ -60,8 +61,10 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Its whole group: a run outlives its terminal and its supervisor.
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         if self._status is None:
-            os.kill(self.pid, 9)
             os.waitpid(self.pid, 0)
         self.hang_up()
 

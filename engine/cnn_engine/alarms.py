@@ -94,6 +94,17 @@ def alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
     return sorted(present, key=lambda alarm: alarm.severity)
 
 
+def blocked_log(reason: str) -> Alarm:
+    """What only the process that trains can tell, as the log is what the others read."""
+    return Alarm(
+        kind="disk",
+        severity="error",
+        text=f"The log cannot be written: {reason}. Training goes on, and what happens meanwhile "
+        "is kept and written later; this screen stands still",
+        advice="Make room on the disk",
+    )
+
+
 def _non_finite(state: RunState) -> Alarm | None:
     if state.curve and not math.isfinite(state.curve.losses[-1]):
         what, value = "training", state.curve.losses[-1]

@@ -28,7 +28,7 @@ def run_dashboard(
     engine: "Engine", run: RunDirectory, options: Options, on_hangup: OnHangup = OnHangup.TRAIN
 ) -> int:
     """Train under the dashboard, or without one if that is lost or fails; the exit code."""
-    screen = RunScreen(run, trains_here=True, bell=options.bell)
+    screen = RunScreen(run, trains_here=True, blocked=lambda: engine.blocked, bell=options.bell)
     app = Dashboard(screen, engine, options)
 
     def ask(number: signal.Signals) -> None:

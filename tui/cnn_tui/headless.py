@@ -55,8 +55,20 @@ def run_headless(
     state, reader = RunState(), LogReader(run.events)
     for event in reader.poll():
         state.apply(event)  # of earlier sessions, which were printed then
+    blocked = ""
+
+    def is_over(_: RunState) -> bool:
+        nonlocal blocked
+        if engine.blocked != blocked:
+            blocked = engine.blocked
+            if blocked:
+                say(
+                    f"the log cannot be written: {blocked}; training goes on, make room on the disk"
+                )
+        return not engine.is_alive()
+
     engine.start()
-    follow(state, reader, printer, ended=lambda _: not engine.is_alive())
+    follow(state, reader, printer, is_over)
     engine.join()
     if state.phase == "stopped" and state.checkpoints:
         say(last_words(run))

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import cast
 
@@ -10,7 +11,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from cnn_engine.alarms import Kind, alarms
+from cnn_engine.alarms import Kind, alarms, blocked_log
 from cnn_engine.events import RunPrepared
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
@@ -52,17 +53,25 @@ class RunScreen(Screen[None]):
     ]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-tall")]
 
-    def __init__(self, run: RunDirectory, *, trains_here: bool = False, bell: bool = False) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        *,
+        trains_here: bool = False,
+        blocked: Callable[[], str] = str,
+        bell: bool = False,
+    ) -> None:
         """Show a run.
 
         Args:
             run: Where its log is.
             trains_here: Whether this very process trains it, so that leaving would end it.
+            blocked: Tells why the log cannot be written now; empty when it can.
             bell: Whether to ring at an alarm.
         """
         super().__init__()
         self._follower = Follower(run, trains_here=trains_here)
-        self._bell = bell
+        self._blocked, self._bell = blocked, bell
         self._rung: set[Kind] = set()
         self._trouble = ""
         self.controls = Controls(self, self._follower)
@@ -133,7 +142,8 @@ class RunScreen(Screen[None]):
         header, alert = self.query_one(RunHeader), self.query_one(Alert)
         bar = self.query_one(KeyBar)
         header.asked, header.is_dead = self.controls.unanswered, not live and not self.state.ended
-        alert.alarms = alarms(self.state, time.time(), live)
+        reason = self._blocked()
+        alert.alarms = [blocked_log(reason)] if reason else alarms(self.state, time.time(), live)
         self._ring({alarm.kind for alarm in alert.alarms})
         bar.can_control = live
         for panel in (header, self.query_one(RunProgress), alert, bar):
