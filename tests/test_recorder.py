@@ -1,6 +1,7 @@
 """A full disk costs a run nothing while it lasts, and is told of."""
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -20,15 +21,17 @@ from terminal import CLI, environment
 
 
 class Disk:
-    """Refuses what is written to logs while it is full."""
+    """Refuses what is written while it is full."""
 
     def __init__(self, patches):
         self.is_full = False
+        self.refuses_logs_only = False
         self._write = os.write
         patches.setattr(os, "write", self.write)
 
     def write(self, descriptor, content):
-        if self.is_full:
+        is_log = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+        if self.is_full and (is_log or not self.refuses_logs_only):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return self._write(descriptor, content)
 
@@ -80,7 +83,7 @@ def test_no_cached_figures_are_ahead_of_the_log(tmp_path, disk):
     run = RunForTests(tmp_path, "train.epochs=2").train()
     cached = json.loads(run.directory.summary.read_text())
     run.take_hold(epochs=3)
-    disk.is_full = True
+    disk.is_full = disk.refuses_logs_only = True
     run.engine.start()
     with pytest.raises(StorageError):
         run.engine.join()
