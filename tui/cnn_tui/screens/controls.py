@@ -37,13 +37,9 @@ class Controls:
 
     def pause(self) -> None:
         """Pause, or go on: whatever was not asked for last, even if that is not done yet."""
-        if self._follower.state.paused == self._to_be_paused:
-            self._to_be_paused = None
-        is_paused = (
-            self._follower.state.paused if self._to_be_paused is None else self._to_be_paused
-        )
-        if self.ask("unpause" if is_paused else "pause"):
-            self._to_be_paused = not is_paused
+        paused = self._follower.state.paused if self._to_be_paused is None else self._to_be_paused
+        if self.ask("unpause" if paused else "pause"):
+            self._to_be_paused = not paused
 
     def checkpoint(self) -> None:
         """Save a checkpoint."""
