@@ -43,7 +43,7 @@ def trained_here(run):
 
 def let_end(run):
     """Let a run without an end come to one."""
-    send(run.commands, Command(name="epochs", by="cli", value=epochs_done(run) + 50))
+    send(run.commands, Command(name="epochs", by="cli", value=epochs_done(run) + 10))
 
 
 def wait_for_epochs(run, count):
@@ -76,7 +76,7 @@ def test_a_run_outlives_its_dashboards_terminal(tmp_path, blocked):
         threads = process.num_threads()
         terminal.hang_up()
         wait_until(lambda: process.num_threads() == threads - 2)  # reading keys, and writing
-        assert idle_share(process, lambda: wait_for_epochs(run, 40)) < 0.05
+        assert idle_share(process, lambda: wait_for_epochs(run, 20)) < 0.05
         let_end(run)
         assert terminal.wait() == 0
     assert read_summary(run).status == "done"
@@ -295,7 +295,6 @@ MOMENTS = {
     "data": "stage='data'",
     "first step": "EpochStarted(",
     "evaluation": "ValidationProgressed(",
-    "save": "CheckpointSaved(",
 }
 
 
@@ -379,7 +378,7 @@ def test_a_run_outlives_a_dashboard_that_fails(tmp_path):
         "EpochTable.draw",
         "if args[1].epoch > 2: raise ValueError('no such colour')",
         "return before(*args)",
-        arguments=["run", "digits", "--epochs", "40", *SET_SMALL],
+        arguments=["run", "digits", "--epochs", "20", *SET_SMALL],
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
         before = terminal.settings
@@ -389,7 +388,7 @@ def test_a_run_outlives_a_dashboard_that_fails(tmp_path):
     left = after_the_screen(terminal).lstrip("\a")
     where = run.console.relative_to(tmp_path)
     assert left.startswith(f"cnn-tui: the dashboard failed, see {where}")
-    assert "Epoch: 40/40" in left
+    assert "Epoch: 20/20" in left
     assert "Traceback" not in left
     assert "ValueError: no such colour" in run.console.read_text()
     assert read_summary(run).status == "done"
@@ -516,7 +515,7 @@ def test_a_run_outlives_its_ssh_connection(tmp_path, sshd):
         supervisor = process.parent()
         terminal.kill(signal.SIGKILL)
         assert terminal.wait() == -signal.SIGKILL
-    wait_for_epochs(run, 20)
+    wait_for_epochs(run, 5)
     let_end(run)
     psutil.wait_procs([process, supervisor])
     assert read_summary(run).status == "done"

@@ -20,8 +20,10 @@ class Controls:
         self._screen, self._follower = screen, follower
         self._asked: Name | None = None
         self._answers = 0
-        self._to_be_paused: bool | None = None
-        """What was asked for, until it is so."""
+        self._to_be_paused = False
+        """What was asked for last, which holds until as many pauses and ends of them are done as
+        are due by then."""
+        self._pauses_due = 0
         self.leave_when_ended = False
         """Whether to leave as soon as this process does not train the run any more."""
 
@@ -30,19 +32,15 @@ class Controls:
         """What was asked for last, until the engine has said that it is done."""
         if len(self._follower.state.commands) != self._answers or not self._follower.is_live:
             self._asked = None
-        if self._follower.state.paused == self._to_be_paused:
-            self._to_be_paused = None
         return self._asked
 
     def pause(self) -> None:
         """Pause, or go on: whatever was not asked for last, even if that is not done yet."""
-        if self._follower.state.paused == self._to_be_paused:
-            self._to_be_paused = None
-        is_paused = (
-            self._follower.state.paused if self._to_be_paused is None else self._to_be_paused
-        )
-        if self.ask("unpause" if is_paused else "pause"):
-            self._to_be_paused = not is_paused
+        state = self._follower.state
+        done = sum(command.command in ("pause", "unpause") for command in state.commands)
+        paused = self._to_be_paused if done < self._pauses_due else state.paused
+        if self.ask("unpause" if paused else "pause"):
+            self._to_be_paused, self._pauses_due = not paused, max(done, self._pauses_due) + 1
 
     def checkpoint(self) -> None:
         """Save a checkpoint."""
