@@ -13,7 +13,7 @@ from cnn_engine.adam import Adam
 from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE
 from cnn_engine.control import Control, StopRequested
 from cnn_engine.errors import ConfigError, DataError, RunHeldError
-from cnn_engine.launch import Engine
+from cnn_engine.launch import Engine, Request
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary
@@ -560,3 +560,9 @@ def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, 
     assert notice.text == (
         "last.pt is not saved, as weights are not numbers; an earlier one stands"
     )
+
+
+def test_the_way_to_the_images_does_not_depend_on_where_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = Request.of("folder", ["data.path=photos"])
+    assert request.config.data.path == str(tmp_path / "photos")

@@ -59,10 +59,15 @@ class Request:
     ) -> Self:
         """A request for a preset or a config file.
 
+        The way to the images is made absolute, as the run may go on from another directory.
+
         Raises:
             ConfigError: naming every problem of the config.
         """
         config = load(preset, overrides)
+        if config.data.path is not None:
+            data = config.data.model_copy(update={"path": str(Path(config.data.path).absolute())})
+            config = config.model_copy(update={"data": data})
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
     @classmethod

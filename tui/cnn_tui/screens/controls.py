@@ -93,8 +93,8 @@ class Controls:
         elif not isinstance(self._screen.app.screen, Choice):
             question = Choice(
                 "Leave the run?",
-                "It is trained in this window. Stopped, it is saved after the batch in hand, and "
-                "can be resumed there; in the background it goes on, and you can watch it again.",
+                "It is trained in this window. Stopped, it is saved after the batch in hand and "
+                "can be resumed; in the background it trains on, and any terminal can watch it.",
                 Answer("y", "Stop it", "stop"),
                 Answer("d", "Train on in the background", "detach"),
                 Answer("n", "Stay", ""),

@@ -26,22 +26,34 @@ class EventList(Panel, can_focus=True):
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """A line for each."""
-        events: list[Entry] = [*state.checkpoints, *state.notices, *state.commands]
+        events: list[Entry] = [*_shown(state.checkpoints), *state.notices, *state.commands]
         events.sort(key=lambda event: event.time, reverse=True)
-        return Rows(len(events), lambda y: _line(events[y]))
+        return Rows(len(events), lambda y: _line(events[y], state.steps_per_epoch))
 
 
-def _line(event: Entry) -> Content:
+def _shown(checkpoints: list[CheckpointSaved]) -> list[CheckpointSaved]:
+    """All but those saved as a matter of course, of which the newest has replaced the others."""
+    routine = [saved for saved in checkpoints if saved.reason == "last"]
+    return [saved for saved in checkpoints if saved.reason != "last"] + routine[-1:]
+
+
+def _line(event: Entry, steps_per_epoch: int) -> Content:
     time = (f"{clock(event.time)} ", "$muted")
     match event:
         case CheckpointSaved(reason="best"):
             change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
             return Content.assemble(time, ("★ best  ", "$secondary"), change)
         case CheckpointSaved(reason="asked"):
-            return Content.assemble(time, "■ saved ", f"epoch {event.epoch}, as asked")
+            return Content.assemble(time, "■ saved ", _place(event, steps_per_epoch))
         case CheckpointSaved():
-            return Content.assemble(time, ("  last  ", "$muted"), f"epoch {event.epoch}")
+            return Content.assemble(time, ("  last  ", "$muted"), _place(event, steps_per_epoch))
         case CommandApplied():
             return Content.assemble(time, ("› ", "$primary"), command_text(event))
         case Notice():
             return Content.assemble(time, ("! ", "$text-warning"), safe_text(event.text, 1000))
+
+
+def _place(event: CheckpointSaved, steps_per_epoch: int) -> str:
+    """`epoch 6`, or `epoch 6, batch 12` before its end."""
+    batch = f", batch {event.step}" if 0 < event.step < steps_per_epoch else ""
+    return f"epoch {event.epoch}{batch}"
