@@ -61,7 +61,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         if self._status is None:
-            os.kill(self.pid, 9)
+            os.killpg(self.pid, 9)  # the supervisor's child too, which would train on
             os.waitpid(self.pid, 0)
         self.hang_up()
 
