@@ -194,3 +194,16 @@ def test_an_earlier_detach_is_not_done_again(tmp_path, monkeypatch):
     run.train()
     run.resume()
     assert (run.live_state.status, len(spawned)) == ("done", 1)
+
+
+def test_what_is_asked_on_the_way_to_the_background_is_done_there(tmp_path):
+    run = RunForTests(tmp_path, LONG)
+    run.ask("detach")
+    run.ask("stop")  # both are there when the engine first looks
+    run.train()
+    assert run.live_state.phase == "detached"
+    wait_until(lambda: read_summary(run.directory).status == "stopped")
+    wait_until(lambda: not is_held(run.directory.events))
+    state, _ = read_state(run.directory)
+    assert [done.command for done in state.commands] == ["detach", "stop"]
+    assert state.resumed is not None

@@ -218,7 +218,7 @@ async def test_leaving_a_run_that_trains_here_asks_and_can_be_declined(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "q")
         assert isinstance(app.screen, Choice)
-        assert "leaving stops it" in text_of(app)
+        assert "trained in this window" in text_of(app)
         await opened(pilot, "n")
         assert isinstance(app.screen, RunScreen)
     assert asked_of(run) == []

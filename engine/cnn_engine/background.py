@@ -1,10 +1,10 @@
 """A run in the background: a process with no terminal, which outlives the one that started it.
 
-    python -m cnn_engine.background RUN_DIR [DESCRIPTOR]
+    python -m cnn_engine.background RUN_DIR [LOG COMMANDS_READ]
 
-goes on with the run from its last checkpoint, or begins with one that is only prepared. The
-descriptor is that of its log, inherited from the process that held the run before. What libraries
-print, and tracebacks, go to the run's `console.log`.
+goes on with the run from its last checkpoint, or begins with one that is only prepared. The two
+numbers are what it inherits from the process that held the run before. What libraries print, and
+tracebacks, go to the run's `console.log`.
 """
 
 import faulthandler
@@ -17,7 +17,7 @@ from types import FrameType
 from cnn_engine.commands import Command, send
 from cnn_engine.errors import UserError
 from cnn_engine.launch import Engine, Request, started
-from cnn_engine.recorder import Recorder
+from cnn_engine.recorder import Inheritance, Recorder
 from cnn_engine.runs import RunDirectory
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     faulthandler.enable()
     run = RunDirectory(Path(sys.argv[1]))
     try:
-        engine = Engine.resuming(run, descriptor=_inherited())
+        engine = Engine.resuming(run, inheritance=_inheritance())
         _stop_on_signals(run)
         engine.start()
         engine.join()
@@ -51,13 +51,13 @@ def main() -> None:
     sys.exit(engine.exit_code)
 
 
-def _inherited() -> int | None:
-    """Descriptor of the log, if the command line names one; for this process alone."""
-    if len(sys.argv) < 3:
+def _inheritance() -> Inheritance | None:
+    """What the command line says that was inherited; the log is for this process alone."""
+    if len(sys.argv) < 4:
         return None
-    descriptor = int(sys.argv[2])
-    os.set_inheritable(descriptor, False)
-    return descriptor
+    log, commands_read = map(int, sys.argv[2:4])
+    os.set_inheritable(log, False)
+    return Inheritance(log, commands_read)
 
 
 def _stop_on_signals(run: RunDirectory) -> None:

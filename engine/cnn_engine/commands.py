@@ -54,6 +54,11 @@ class CommandReader:
         """Look from an offset in bytes on: what lies before was for an earlier session."""
         self._lines = LineReader(path, offset)
 
+    @property
+    def given(self) -> int:
+        """Bytes from the file's beginning to the end of the last command that was given."""
+        return self._lines.given
+
     def poll(self) -> Iterator[Command]:
         """The new commands. A line that is none is passed over."""
         for line in self._lines.poll():

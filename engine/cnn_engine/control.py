@@ -4,7 +4,7 @@ import math
 import time
 from typing import Protocol
 
-from cnn_engine.commands import Command, CommandReader
+from cnn_engine.commands import Command
 from cnn_engine.events import CommandApplied, Notice
 from cnn_engine.recorder import Recorder
 
@@ -70,7 +70,6 @@ class Control:
         from cnn_engine.machine import Machine  # noqa: PLC0415
 
         self._recorder = recorder
-        self._commands = CommandReader(recorder.run.commands, recorder.commands_before)
         self._throttle = Throttle(CHECK_SECONDS)
         self.machine = Machine(recorder.run.path)
         self._machine_throttle = Throttle(MACHINE_SECONDS)
@@ -130,7 +129,7 @@ class Control:
     def _look(self) -> None:
         if self._machine_throttle.due() and (measured := self.machine.measure()):
             self._recorder.record(measured)
-        for command in self._commands.poll():
+        for command in self._recorder.commands.poll():
             self._apply(command)
 
     def _apply(self, command: Command) -> None:

@@ -27,7 +27,7 @@ from cnn_engine.events import (
     StageStarted,
 )
 from cnn_engine.memory import keep_freed_memory
-from cnn_engine.recorder import Recorder
+from cnn_engine.recorder import Inheritance, Recorder
 from cnn_engine.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
@@ -141,21 +141,21 @@ class Engine:
 
     @classmethod
     def resuming(
-        cls, run: RunDirectory, epochs: int | None = None, descriptor: int | None = None
+        cls, run: RunDirectory, epochs: int | None = None, inheritance: Inheritance | None = None
     ) -> Self:
         """Take hold of a run that no process trains, to go on with it.
 
         Args:
             run: The run.
             epochs: Epochs to train in all, where they are to be more than were done.
-            descriptor: Of its log, where another process has handed that over.
+            inheritance: Where another process has handed it over.
 
         Raises:
             ConfigError: there is nothing to go on with, or it needs a newer version of cnn-tui.
             DataError: its checkpoints are damaged.
             StorageError: another process holds it, or it cannot be read or written.
         """
-        recorder = Recorder(run, descriptor)
+        recorder = Recorder(run, inheritance)
         try:
             state = recorder.state
             found = find_checkpoint(state, run, epochs)

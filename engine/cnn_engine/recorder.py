@@ -1,8 +1,9 @@
 """Where the engine's events go: the log, and the state made from it."""
 
 import time
-from typing import Self
+from typing import NamedTuple, Self
 
+from cnn_engine.commands import CommandReader
 from cnn_engine.errors import RunHeldError
 from cnn_engine.events import EpochFinished, Event, Notice, RunFinished, RunPrepared
 from cnn_engine.files import sweep
@@ -12,15 +13,25 @@ from cnn_engine.spawn import spawn
 from cnn_engine.summary import read_state, store_summary
 
 
+class Inheritance(NamedTuple):
+    """What the process that held a run before has left to this one."""
+
+    log: int
+    """Descriptor of the run's log, by which this process holds it."""
+
+    commands_read: int
+    """Bytes of the commands file that it has read; what comes after is still to be done."""
+
+
 class Recorder:
     """Records a run's events, and keeps its state and its cached summary up to date."""
 
-    def __init__(self, run: RunDirectory, descriptor: int | None = None) -> None:
+    def __init__(self, run: RunDirectory, inheritance: Inheritance | None = None) -> None:
         """Take hold of the run, new or old, and know what its log tells.
 
         Args:
             run: The run.
-            descriptor: Of its log, where another process has handed that over.
+            inheritance: Where another process has handed the run over.
 
         Raises:
             RunHeldError: another process holds it.
@@ -28,12 +39,15 @@ class Recorder:
         """
         self.run = run
         try:
-            self._log = LogWriter(run.events, descriptor)
+            self._log = LogWriter(run.events, inheritance.log if inheritance else None)
         except RunHeldError:
             raise RunHeldError(_held_text(run)) from None
         sweep(run.path)
-        self.commands_before = run.commands.stat().st_size if run.commands.exists() else 0
-        """Bytes of commands that were there already, which were for an earlier session."""
+        for_others = run.commands.stat().st_size if run.commands.exists() else 0
+        self.commands = CommandReader(
+            run.commands, inheritance.commands_read if inheritance else for_others
+        )
+        """What is asked of this session, and of none before."""
         self.state, damaged_lines = read_state(run)
         self._damaged_lines = damaged_lines + self._log.was_torn
         self._blocked_since: float | None = None
@@ -62,14 +76,14 @@ class Recorder:
     def hand_over(self) -> None:
         """Start a process in the background that goes on with the run.
 
-        It inherits the log, so that at no moment nobody holds the run. Nothing more is to be
-        recorded here.
+        It inherits the log, so that at no moment nobody holds the run, and does what is asked from
+        now on. Nothing more is to be recorded here.
 
         Raises:
             StorageError: some events cannot be written, or no process be started.
         """
         self._log.flush()
-        spawn(self.run, self._log.descriptor)
+        spawn(self.run, self._log.descriptor, self.commands.given)
 
     def close(self) -> None:
         """Let go of the run.

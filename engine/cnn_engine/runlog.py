@@ -151,6 +151,8 @@ class LineReader:
         self._path = path
         self._offset = offset
         self._rest = b""
+        self.given = offset
+        """Bytes from the file's beginning to the end of the last line that was given."""
         self.beginnings = 0
         """How often its reading began anew, as the file was replaced."""
 
@@ -171,13 +173,15 @@ class LineReader:
 
     def _new_lines(self, file: BinaryIO) -> Iterator[bytes]:
         if os.fstat(file.fileno()).st_size < self._offset:
-            self._offset, self._rest = 0, b""
+            self._offset, self._rest, self.given = 0, b"", 0
             self.beginnings += 1
         file.seek(self._offset)
         while chunk := file.read(CHUNK_BYTES):
             self._offset += len(chunk)
             *lines, self._rest = (self._rest + chunk).split(b"\n")
-            yield from lines
+            for line in lines:
+                self.given += len(line) + 1
+                yield line
 
 
 class LogReader:

@@ -8,19 +8,20 @@ from cnn_engine.errors import StorageError
 from cnn_engine.runs import RunDirectory
 
 
-def spawn(run: RunDirectory, log: int) -> None:
+def spawn(run: RunDirectory, log: int, commands_read: int) -> None:
     """Start a process, in a session of its own, that goes on with the run; do not wait for it.
 
     Args:
         run: The run, whose log this process holds and writes no more.
         log: Descriptor of that log, for the new process.
+        commands_read: Bytes of its commands file that this process has read.
 
     Raises:
         StorageError: it cannot be started.
     """
     # -P, as a file in the working directory must not stand in for a module of the same name.
     program = [sys.executable, "-P", "-m", "cnn_engine.background"]
-    command = [*program, str(run.path.absolute()), str(log)]
+    command = [*program, str(run.path.absolute()), str(log), str(commands_read)]
     try:
         with run.console.open("ab") as console:
             process = subprocess.Popen(  # noqa: S603 - our own program

@@ -81,15 +81,14 @@ class Controlled:
             yield event
 
     def _check_that_it_is_live(self) -> None:
-        started = self.state.started
         if self.state.ended:
             status: str = self.state.status
-        elif self._run.is_live(started.host if started else ""):
+        elif self._run.is_live(self.state.host):
             return
         else:
             status = "interrupted"
         text = f"{self._run.id} is {status}: there is nobody to ask"
-        if status in ("stopped", "interrupted"):
+        if status != "done":
             text += f"; go on with: {command_for('resume', self._run)}"
         raise ConfigError(text)
 
@@ -146,7 +145,7 @@ def stop(
     run = Controlled(reference, runs_dir)
     if not after_epoch:
         run.ask("stop")
-    elif any(command.command == "stop-epoch" for command in run.state.commands):
+    elif run.state.stops_after_epoch:
         run.tell("stops after this epoch already")
     else:
         run.ask("stop-epoch")

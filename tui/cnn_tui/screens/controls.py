@@ -125,11 +125,7 @@ class Controls:
 
     def _can_ask(self) -> bool:
         if self._follower.is_live:
-            # Whoever takes a run over does not read what was asked of the process before.
-            if is_free := self._follower.state.phase != "detached":
-                return is_free
-            self._screen.say("It is on its way to the background: in a moment")
-            return False
+            return True
         ended = self._follower.state.ended
         self._screen.say(
             "This run has ended" if ended else "Nobody trains this run: no process holds it"
