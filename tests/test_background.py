@@ -188,7 +188,7 @@ def test_a_log_that_is_asked_about_can_still_be_taken(tmp_path, monkeypatch):
 
 def test_an_earlier_detach_is_not_done_again(tmp_path, monkeypatch):
     spawned = []
-    monkeypatch.setattr("cnn_engine.recorder.spawn", lambda run, _: spawned.append(run))
+    monkeypatch.setattr("cnn_engine.recorder.spawn", lambda run, *_: spawned.append(run))
     run = RunForTests(tmp_path, "train.epochs=1")
     send(run.directory.commands, Command(name="detach", by="key"))
     run.train()
