@@ -10,8 +10,12 @@ from torch.nn.functional import cross_entropy
 from cnn_engine.batches import Batches
 from cnn_engine.events import Confusion
 
-EVALUATION_BATCH = {"cpu": 500, "cuda": 4_000}
-"""Images at a time: enough to keep the arithmetic busy; on a processor few enough for its cache."""
+EVALUATION_PIXELS = {"cpu": 2**18, "cuda": 2**22}
+"""Pixels at a time, 256 or 4,096 images of 32×32: enough to keep the arithmetic busy; on a CPU
+few enough for its cache, and for what they take of memory."""
+
+MOST_IMAGES = 4_096
+"""Images at a time, however small they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ def evaluate(
     """
     model.eval()
     losses, predictions, labels, done = [], [], [], 0
-    for images, truth in batches.cut(indices, EVALUATION_BATCH.get(batches.device.type, 500)):
+    for images, truth in batches.cut(indices, _batch_size(batches)):
         scores = model(images)
         losses.append(cross_entropy(scores, truth, reduction="sum"))
         predictions.append(scores.argmax(dim=1))
@@ -65,6 +69,12 @@ def evaluate(
         total=tuple(torch.bincount(truth, minlength=class_count).tolist()),
         confusion=_confusion(truth, predicted, class_count),
     )
+
+
+def _batch_size(batches: Batches) -> int:
+    _, height, width, _ = batches.images.shape
+    pixels = EVALUATION_PIXELS.get(batches.device.type, EVALUATION_PIXELS["cpu"])
+    return min(MOST_IMAGES, max(1, pixels // (height * width)))
 
 
 def _confusion(truth: Tensor, predicted: Tensor, class_count: int) -> Confusion:
