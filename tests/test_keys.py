@@ -13,9 +13,10 @@ from cnn_tui.keys import KEYS, PLACES, keys_of
 from cnn_tui.options import Options
 from cnn_tui.screens.choice import Choice
 from cnn_tui.screens.help import Help
-from cnn_tui.screens.rate import RateDialog, rate_from
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
+from cnn_tui.screens.value import ValueDialog
+from cnn_tui.values import epochs_from, rate_from
 from cnn_tui.widgets.key_bar import KeyBar
 from cnn_tui.widgets.loss_chart import LossChart
 from golden import add_events, golden_run, running_run
@@ -178,14 +179,17 @@ async def test_pause_rate_and_checkpoint_are_asked_of_the_engine(tmp_path):
         await settle(pilot)
         assert "‖ paused" in text_of(app)
         await opened(pilot, "p", "c", "r")
-        assert isinstance(app.screen, RateDialog)
+        assert isinstance(app.screen, ValueDialog)
         await opened(pilot, *"0.0003", "enter")
+        assert isinstance(app.screen, RunScreen)
+        await opened(pilot, "e", *"30", "enter")
         assert isinstance(app.screen, RunScreen)
     assert asked_of(run) == [
         ("pause", None),
         ("unpause", None),
         ("checkpoint", None),
         ("lr", 0.0003),
+        ("epochs", 30),
     ]
 
 
@@ -195,11 +199,26 @@ async def test_what_is_no_learning_rate_is_not_taken(tmp_path, text):
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "r", "backspace", *text, "enter")
-        assert isinstance(app.screen, RateDialog)
+        assert isinstance(app.screen, ValueDialog)
         await opened(pilot, "escape")
     assert asked_of(run) == []
     with pytest.raises(ValueError, match=r"\.$"):
         rate_from(text)
+
+
+@pytest.mark.parametrize("text", ["", "many", "0", "-1", "2.5", "1"])
+async def test_what_is_no_number_of_epochs_is_not_taken(tmp_path, text):
+    run = running_run(tmp_path, 60)  # in its tenth
+    app = Dashboard(RunScreen(run, trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, "e", "backspace", "backspace", *text, "enter")
+        assert isinstance(app.screen, ValueDialog)
+        assert ("is in hand" in text_of(app)) == (text == "1")
+        await opened(pilot, "escape")
+    assert asked_of(run) == []
+    if text != "1":
+        with pytest.raises(ValueError, match=r"\.$"):
+            epochs_from(text)
 
 
 @pytest.mark.parametrize(("answer", "asked"), [("y", "stop"), ("e", "stop-epoch")])
@@ -235,6 +254,15 @@ async def test_leaving_stops_a_run_that_trains_here(tmp_path, key, by):
         (asked,) = CommandReader(run.commands).poll()
         assert (asked.name, asked.by) == ("stop", by)
         assert "stopping" in text_of(app)
+
+
+async def test_leaving_can_ask_for_the_background_once(tmp_path):
+    run = running_run(tmp_path, 60)
+    app = Dashboard(RunScreen(run, trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, "q", "d")
+        assert asked_of(run) == [("detach", None)]
+        assert "handing over" in text_of(app)
 
 
 async def test_a_watched_run_is_left_without_a_question(tmp_path):

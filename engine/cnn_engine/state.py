@@ -45,9 +45,9 @@ RATE_WINDOW = 10
 """Events that the current speed is averaged over: about five seconds."""
 
 
-MarkerKind = Literal["pause", "lr", "checkpoint", "best", "resume", "rollback"]
-"""A pause, another learning rate, a checkpoint asked for, the best epoch so far, where another
-process went on, or where training was taken back to."""
+MarkerKind = Literal["pause", "lr", "epochs", "stop", "checkpoint", "best", "resume", "rollback"]
+"""A pause, another learning rate, another number of epochs, a stop asked for, a checkpoint asked
+for, the best epoch so far, where another process went on, or where training was taken back to."""
 
 
 class Marker(NamedTuple):
@@ -239,13 +239,17 @@ class RunState:
                 self._mark("pause", "pause")
             case "unpause":
                 self.paused = False
+            case "stop":
+                self._mark("stop", "stop")
             case "stop-epoch":
                 self.stops_after_epoch = True
+                self._mark("stop", "stop after the epoch")
             case "lr" if event.value is not None:
                 self.lr = event.value
                 self._mark("lr", f"lr {event.value:g}")
             case "epochs" if event.value is not None:
                 self.epochs_asked = int(event.value)
+                self._mark("epochs", f"{event.value:g} epochs")
 
     def _mark(self, kind: MarkerKind, text: str) -> None:
         self.markers.append(Marker(self.steps_done, kind, text))

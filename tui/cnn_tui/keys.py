@@ -58,6 +58,7 @@ KEYS = (
         controls=True,
     ),
     Key("run", "r", "r", "ask('rate')", "rate", "Change the learning rate", 3, controls=True),
+    Key("run", "e", "e", "ask('epochs')", "epochs", "Train more or fewer epochs", 6, controls=True),
     Key(
         "run",
         "d",

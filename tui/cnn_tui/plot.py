@@ -30,7 +30,15 @@ LEAST_HEIGHT_WITH_LEGEND, LEAST_HEIGHT_WITH_LABELS, LEAST_HEIGHT_WITH_AXIS = 7, 
 CELLS_BETWEEN_RINGS = 4
 ZOOMS = 12
 SMOOTHINGS = (("", 0.0), ("smooth", 0.8), ("smoother", 0.95))
-MARKS = {"checkpoint": "■", "pause": "‖", "lr": "◆", "resume": "▶", "rollback": "←"}
+MARKS = {
+    "checkpoint": "■",
+    "pause": "‖",
+    "lr": "◆",
+    "epochs": "±",
+    "stop": "▾",
+    "resume": "▶",
+    "rollback": "←",
+}
 """How what happened is marked on the axis; of several in one place the last one shows."""
 
 BREAKS = frozenset({"lr", "pause", "resume", "rollback"})

@@ -89,8 +89,10 @@ class Choice(ModalScreen[str]):
                     yield Button(label, id=f"key-{answer.key}", compact=True)
 
     def on_key(self, event: events.Key) -> None:
-        """Answer by key."""
-        self._answer(event.key)
+        """Answer by key, which then means nothing to the screen below."""
+        if any(answer.key == event.key for answer in self._answers):
+            event.stop()
+            self._answer(event.key)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -7,7 +7,8 @@ from cnn_engine.commands import Command, Name
 from cnn_engine.errors import StorageError
 from cnn_tui.following import Follower
 from cnn_tui.screens.choice import Answer, Choice
-from cnn_tui.screens.rate import RateDialog
+from cnn_tui.screens.value import ValueDialog
+from cnn_tui.values import epochs_from, rate_from
 
 if TYPE_CHECKING:
     from cnn_tui.screens.run import RunScreen
@@ -50,11 +51,41 @@ class Controls:
     def rate(self) -> None:
         """Ask for a learning rate."""
         if self._can_ask():
-            self._screen.app.push_screen(RateDialog(self._follower.state.lr), self._set_rate)
+            now = self._follower.state.lr
+            question = ValueDialog(
+                "Learning rate",
+                "Used from the next step on.",
+                "" if now is None else f"{now:.4g}",
+                rate_from,
+            )
+            self._screen.app.push_screen(question, self._set_rate)
 
     def _set_rate(self, rate: float | None) -> None:
         if rate is not None and self.ask("lr", rate):
             self._screen.say(f"Learning rate {rate:g} from the next step on")
+
+    def epochs(self) -> None:
+        """Ask for a number of epochs."""
+        state = self._follower.state
+
+        def read(text: str) -> int:
+            epochs = epochs_from(text)
+            if epochs < state.epoch:
+                raise ValueError(f"Epoch {state.epoch} is in hand: it takes that many or more.")
+            return epochs
+
+        if self._can_ask():
+            question = ValueDialog(
+                "Epochs in all",
+                "More train longer; as many as the one in hand make that the last.",
+                str(state.epochs_asked or ""),
+                read,
+            )
+            self._screen.app.push_screen(question, self._set_epochs)
+
+    def _set_epochs(self, epochs: float | None) -> None:
+        if epochs is not None and self.ask("epochs", epochs):
+            self._screen.say(f"{epochs:g} epochs in all")
 
     def stop(self) -> None:
         """Ask whether to stop at once or after the epoch."""

@@ -1,4 +1,6 @@
-"""Another learning rate."""
+"""Another learning rate, another number of epochs."""
+
+from collections.abc import Callable
 
 from textual import on
 from textual.app import ComposeResult
@@ -7,16 +9,14 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from cnn_tui.values import rate_from
 
-
-class RateDialog(ModalScreen[float | None]):
-    """Asks for a learning rate, and returns it; None to leave it as it is."""
+class ValueDialog(ModalScreen[float | None]):
+    """Asks for a value, and returns it; None to leave it as it is."""
 
     BINDINGS = [Binding("escape", "dismiss(None)", show=False)]
 
     DEFAULT_CSS = """
-    RateDialog {
+    ValueDialog {
         align: center middle;
         & > Vertical {
             width: 64;
@@ -44,21 +44,32 @@ class RateDialog(ModalScreen[float | None]):
     }
     """
 
-    def __init__(self, now: float | None) -> None:
+    def __init__(
+        self, question: str, explanation: str, now: str, read: Callable[[str], float]
+    ) -> None:
+        """Ask.
+
+        Args:
+            question: What the value is.
+            explanation: From when on it holds, in a sentence.
+            now: What it is now; empty if that is not known.
+            read: Makes a value of what is typed; its ValueError says what is wrong with that.
+        """
         super().__init__()
-        self._now = "" if now is None else f"{now:.4g}"
+        self._question, self._explanation = question, explanation
+        self._now, self._read = now, read
 
     def compose(self) -> ComposeResult:
         """The question above the line for the answer."""
         with Vertical():
-            yield Label("Learning rate", classes="question")
+            yield Label(self._question, classes="question")
             yield Label(
-                "Used from the next step on. Enter to set it, esc to keep the one there is.",
+                f"{self._explanation} Enter to set it, esc to leave it as it is.",
                 classes="explanation",
             )
-            rate = Input(self._now, placeholder="such as 3e-4", compact=True)
-            rate.cursor_blink = False  # a blinking cursor never stops writing to the terminal
-            yield rate
+            value = Input(self._now, compact=True)
+            value.cursor_blink = False  # a blinking cursor never stops writing to the terminal
+            yield value
             yield Label("", id="problem", markup=False)
 
     @on(Input.Changed)
@@ -68,6 +79,6 @@ class RateDialog(ModalScreen[float | None]):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         try:
-            self.dismiss(rate_from(event.value))
+            self.dismiss(self._read(event.value))
         except ValueError as error:
             self.query_one("#problem", Label).update(str(error))
