@@ -207,3 +207,14 @@ def test_what_is_asked_on_the_way_to_the_background_is_done_there(tmp_path):
     state, _ = read_state(run.directory)
     assert [done.command for done in state.commands] == ["detach", "stop"]
     assert state.resumed is not None
+
+
+def test_what_waits_for_training_is_done_in_the_background(tmp_path):
+    run = RunForTests(tmp_path, LONG)
+    run.ask("epochs", 2)  # while there is nothing to change yet
+    run.ask("detach")
+    run.train()
+    assert run.live_state.phase == "detached"
+    wait_until(lambda: read_summary(run.directory).status == "done")
+    wait_until(lambda: not is_held(run.directory.events))
+    assert len(read_state(run.directory)[0].epochs) == 2

@@ -39,11 +39,9 @@ def test_d_hands_the_run_over_and_the_screen_goes_on(tmp_path):
             terminal.press("p")
             terminal.wait_for("paused")
             terminal.press("d")
-            terminal.wait_for("let it go on first")
+            # Paused there too, where it waits with a model that is built.
+            terminal.wait_for(lambda text: "Building the model" in text and "‖ paused" in text)
             terminal.press("p")
-            terminal.wait_for("● training")
-            terminal.press("d")
-            wait_until(lambda: read_state(run)[0].resumed)
             wait_until(lambda: read_state(run)[0].phase == "training")
             terminal.wait_for("● training")
             state, _ = read_state(run)

@@ -4,7 +4,7 @@ import math
 import time
 from typing import Protocol
 
-from cnn_engine.commands import Command
+from cnn_engine.commands import Command, send
 from cnn_engine.events import CommandApplied, Notice
 from cnn_engine.recorder import Recorder
 
@@ -139,6 +139,7 @@ class Control:
                 raise StopRequested(command.by)
             case "detach":
                 self._applied(command)
+                self._pass_on(command)
                 raise DetachRequested(command.by)
             case "stop-epoch" if self._stop_after_epoch is None and not self._training_is_over:
                 self._stop_after_epoch = command
@@ -152,6 +153,17 @@ class Control:
                 self._applied(command)
             case "checkpoint" | "lr" | "epochs":
                 self._change_when_possible(command)
+
+    def _pass_on(self, detach: Command) -> None:
+        """Ask whoever goes on with the run for what is still to be done, and for a pause if it is.
+
+        Raises:
+            StorageError: the commands file cannot be written.
+        """
+        is_paused = self._paused_since is not None
+        pause = [Command(name="pause", by=detach.by)] if is_paused else []
+        for command in [*self._waiting, *pause]:
+            send(self._recorder.run.commands, command)
 
     def _change_when_possible(self, command: Command) -> None:
         if self._training is not None:

@@ -79,6 +79,7 @@ def _last_words(number: int, run_path: str) -> str:
     """What happened, and what to do now. Only here is anything imported."""
     from pathlib import Path  # noqa: PLC0415
 
+    from cnn_engine.checkpoint_files import LAST_FILE  # noqa: PLC0415
     from cnn_engine.runs import RunDirectory  # noqa: PLC0415
     from cnn_engine.summary import read_summary  # noqa: PLC0415
     from cnn_tui.format import command_for  # noqa: PLC0415
@@ -88,5 +89,6 @@ def _last_words(number: int, run_path: str) -> str:
         return f"the dashboard was {cause}; the runs are as they were"
     run = RunDirectory(Path(run_path))
     if read_summary(run).status == "interrupted":
-        return f"training was {cause}; go on from the last checkpoint: {command_for('resume', run)}"
+        place = "the last checkpoint" if (run.path / LAST_FILE).exists() else "its beginning"
+        return f"training was {cause}; go on from {place}: {command_for('resume', run)}"
     return f"the dashboard was {cause}, after the run had ended: {command_for('show', run)}"

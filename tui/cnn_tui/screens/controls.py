@@ -112,10 +112,8 @@ class Controls:
             return
         if not self._follower.trains_here:
             self._screen.say("It is trained by another process already: you can just leave")
-        elif self._follower.state.paused:
-            self._screen.say("It is paused: let it go on first, as it will in the background")
         elif self.ask("detach"):
-            self._screen.say("Goes on in the background; from then on you can leave")
+            self._screen.say("Goes to the background; from then on you can leave")
 
     def leave(self, by: str = "key") -> None:
         """Leave the screen; where that would end the run, ask first."""
