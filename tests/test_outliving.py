@@ -413,7 +413,7 @@ def test_an_engine_that_fails_is_told_on_the_screen(tmp_path):
         tmp_path,
         "import cnn_engine.launch",
         "cnn_engine.launch.Engine._train",
-        "secret = 41; 1 / 0",
+        "secret = 271828; 1 / 0",
         arguments=FOREVER,
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
@@ -422,7 +422,7 @@ def test_an_engine_that_fails_is_told_on_the_screen(tmp_path):
         assert terminal.wait() == 1
     captured = the_run(tmp_path).console.read_text()
     assert "Traceback" in captured
-    assert captured.count("41") == 1  # in the line of code, and not as a variable's value
+    assert captured.count("271828") == 1  # in the line of code, and not as a variable's value
 
 
 def test_nothing_that_the_engine_prints_is_on_the_screen(tmp_path):

@@ -174,6 +174,7 @@ def test_commands_change_a_run_that_goes_on(tmp_path):
         "lr",
         "checkpoint",
         "pause",
+        "epochs",
     ]
     last = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
     assert last["optimizer"]["lr"] == 0.0005

@@ -197,6 +197,11 @@ class LogReader:
         """How often its reading began anew, as the log was replaced by another."""
         return self._lines.beginnings
 
+    @property
+    def given(self) -> int:
+        """Bytes from the log's beginning to the end of the last event that was given."""
+        return self._lines.given
+
     def poll(self) -> Iterator[Event]:
         """The events added since. Events of kinds that this version does not know are left out."""
         for line in self._lines.poll():

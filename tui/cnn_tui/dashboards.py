@@ -30,6 +30,7 @@ def run_dashboard(
     """Train under the dashboard, or without one if that is lost or fails; the exit code."""
     screen = RunScreen(run, trains_here=True, blocked=lambda: engine.blocked, bell=options.bell)
     app = Dashboard(screen, engine, options)
+    earlier = run.events.stat().st_size
 
     def ask(number: signal.Signals) -> None:
         ask_to_stop(run, number)
@@ -50,7 +51,7 @@ def run_dashboard(
             traceback.print_exception(app.failure)
     if not app.was_left:
         say(f"the dashboard failed, see {run.console}; training goes on without it")
-        return run_headless(engine, run, on_hangup=on_hangup)
+        return run_headless(engine, run, on_hangup=on_hangup, earlier=earlier)
     if not is_lost:
         _leave_summary(run)
     return engine.exit_code

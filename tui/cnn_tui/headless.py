@@ -30,12 +30,40 @@ def run_headless(
     run: RunDirectory,
     as_json: bool = False,
     on_hangup: OnHangup = OnHangup.TRAIN,
+    earlier: int | None = None,
 ) -> int:
     """Train and print; the exit code.
+
+    Args:
+        engine: Trains; it may have begun already.
+        run: What it trains.
+        as_json: Print events as JSON.
+        on_hangup: What becomes of the run if the terminal is lost.
+        earlier: Bytes of the log that earlier sessions wrote, and printed; by default all.
 
     Raises:
         StorageError: the end of the log could not be written.
     """
+    out, err = _outlast_terminal(_take_signals(run, on_hangup))
+    if sys.stderr is not None:
+        faulthandler.enable()
+    printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
+    earlier = run.events.stat().st_size if earlier is None else earlier
+    state, reader = RunState(), LogReader(run.events)
+    for event in reader.poll():
+        state.apply(event)
+        if reader.given > earlier:
+            printer.show(event, state)
+    engine.start()
+    follow(state, reader, printer, _until_it_ends(engine))
+    engine.join()
+    if state.phase == "stopped" and state.checkpoints:
+        say(last_words(run))
+    return engine.exit_code
+
+
+def _take_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
+    """Obey signals from now on; what to do when the terminal is lost, and where to print then."""
 
     def hang_up() -> Path:
         if on_hangup == OnHangup.STOP:
@@ -48,31 +76,22 @@ def run_headless(
 
     StopSignals(lambda number: ask_to_stop(run, number), leave_at_once)
     signal.signal(signal.SIGHUP, lambda *_: hang_up())
-    out, err = _outlast_terminal(hang_up)
-    if sys.stderr is not None:
-        faulthandler.enable()
-    printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
-    state, reader = RunState(), LogReader(run.events)
-    for event in reader.poll():
-        state.apply(event)  # of earlier sessions, which were printed then
-    blocked = ""
+    return hang_up
+
+
+def _until_it_ends(engine: "Engine") -> Callable[[RunState], bool]:
+    """Whether nothing more can come; meanwhile it says when the log cannot be written."""
+    told = ""
 
     def is_over(_: RunState) -> bool:
-        nonlocal blocked
-        if engine.blocked != blocked:
-            blocked = engine.blocked
-            if blocked:
-                say(
-                    f"the log cannot be written: {blocked}; training goes on, make room on the disk"
-                )
+        nonlocal told
+        if engine.blocked != told:
+            told = engine.blocked
+            if told:
+                say(f"the log cannot be written: {told}; training goes on, make room on the disk")
         return not engine.is_alive()
 
-    engine.start()
-    follow(state, reader, printer, is_over)
-    engine.join()
-    if state.phase == "stopped" and state.checkpoints:
-        say(last_words(run))
-    return engine.exit_code
+    return is_over
 
 
 def watch_headless(run: RunDirectory) -> None:
