@@ -82,18 +82,25 @@ def test_a_run_that_begins_in_the_background_outlives_the_terminal(tmp_path):
             wait_until(lambda: len(epochs_of(run)) > reached)
 
 
-def test_without_a_terminal_it_says_how_to_watch(tmp_path):
-    result = subprocess.run(
-        [*CLI, "run", "digits", "--epochs", "2", *SET_SMALL, "--detach"],
-        cwd=tmp_path,
+def cnn_tui(*arguments, cwd):
+    return subprocess.run(
+        [*CLI, *arguments],
+        cwd=cwd,
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=True,
     )
+
+
+def test_without_a_terminal_it_says_how_to_watch(tmp_path):
+    result = cnn_tui("run", "digits", "--epochs", "2", *SET_SMALL, "--detach", cwd=tmp_path)
     (run,) = runs.all_runs(tmp_path / "runs")
     assert result.stdout == f"{run.id}\n"
     assert f"cnn-tui watch {run.id}" in result.stderr
     wait_until(lambda: read_summary(run).status == "done")
     wait_until(lambda: not is_held(run.events))
+    told = cnn_tui("watch", "--no-ui", cwd=tmp_path).stderr
+    assert "Begun in the background" in told
+    assert "Resumed" not in told

@@ -39,12 +39,6 @@ cli = typer.Typer(
     add_completion=False,
 )
 
-cli.add_typer(data, name="data")
-cli.command()(bench)
-for control in (pause, unpause, stop, checkpoint):
-    cli.command()(control)
-cli.command("set")(set_values)
-
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EventsAsJson = Annotated[
     bool, typer.Option("--json", help="Print one event per line as JSON; implies --no-ui.")
@@ -256,6 +250,15 @@ def configs(
         print(known[name].read_text(encoding="utf-8"), end="")
     else:
         raise ConfigError(f"configs: no preset is named {name!r}; there are {', '.join(known)}")
+
+
+# Help lists commands in the order of their registration: what is used most stands first.
+CONTROL = "Commands for a run that goes on"
+for control in (pause, unpause, stop, checkpoint):
+    cli.command(rich_help_panel=CONTROL)(control)
+cli.command("set", rich_help_panel=CONTROL)(set_values)
+cli.command()(bench)
+cli.add_typer(data, name="data")
 
 
 def _train(  # noqa: PLR0913 - what the options come to

@@ -88,10 +88,12 @@ def command_for(command: str, run: RunDirectory) -> str:
 
 
 def resumed_text(event: RunResumed) -> str:
-    """`in epoch 3 after step 120, from last.pt`."""
+    """`resumed in epoch 3 after step 120, from last.pt`."""
+    if not event.seconds:  # by a process that was started for it, before it had begun elsewhere
+        return "begun in the background"
     if not event.file:
-        return "from the beginning, as there was no checkpoint yet"
-    return f"{_place(event.epoch, event.step)}, from {safe_text(event.file)}"
+        return "resumed from the beginning, as there was no checkpoint yet"
+    return f"resumed {_place(event.epoch, event.step)}, from {safe_text(event.file)}"
 
 
 def rolled_back_text(event: RolledBack) -> str:

@@ -47,7 +47,7 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
             text = f"run {event.run_id} started, process {event.pid} on {event.host}"
             return "●", "$primary", safe_text(text, LONGEST)
         case events.RunResumed():
-            text = f"resumed {resumed_text(event)}, process {event.pid} on {event.host}"
+            text = f"{resumed_text(event)}, process {event.pid} on {event.host}"
             return "▶", "$primary", safe_text(text, LONGEST)
         case events.RolledBack():
             return "←", "$text-warning", f"rolled back {rolled_back_text(event)}"

@@ -42,7 +42,7 @@ class LinePrinter:
             case events.RunStarted():
                 self._tell(f"Run {event.run_id} ({safe_text(event.preset)})")
             case events.RunResumed():
-                self._tell(f"Resumed {resumed_text(event)}")
+                self._tell(resumed_text(event).capitalize())
             case events.RolledBack():
                 self._tell(f"Rolled back {rolled_back_text(event)}")
             case events.ConfigReplaced():
