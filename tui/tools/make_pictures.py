@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 from cnn_engine import runs
 from cnn_engine.launch import Engine, Request
 from cnn_engine.recorder import Recorder
+from cnn_engine.state import RunState
 from cnn_tui.app import Dashboard
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.theme import DARK, LIGHT
@@ -52,6 +53,13 @@ async def take(picture: Picture, pilot: Pilot[None], output: Path) -> None:
     app.save_screenshot(f"{picture.name}.svg", path=str(output))
 
 
+def is_at(state: RunState, epoch: int) -> bool:
+    """Whether a run is in the second half of an epoch, or beyond."""
+    return state.epoch > epoch or (
+        state.epoch == epoch and state.step > 0.5 * state.steps_per_epoch
+    )
+
+
 async def main(arguments: argparse.Namespace) -> None:
     """Train under the dashboard, and keep pictures of it."""
     settings = [f"data.path={arguments.data_dir}"] if arguments.data_dir else []
@@ -62,10 +70,9 @@ async def main(arguments: argparse.Namespace) -> None:
         screen = RunScreen(directory, trains_here=True)
         app = Dashboard(screen, engine)
         async with app.run_test(size=(120, 36)) as pilot:
-            while screen.state.epoch < arguments.epoch or not screen.state.step:
+            while not is_at(screen.state, arguments.epoch):
                 await pilot.pause(0.05)
-            while screen.state.step < 0.6 * screen.state.steps_per_epoch:
-                await pilot.pause(0.05)
+                screen.poll()  # by itself it looks once a second, in which epochs can pass
             for picture in IN_THE_MIDDLE:
                 await take(picture, pilot, arguments.output)
             while not screen.state.ended:
