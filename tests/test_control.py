@@ -11,7 +11,7 @@ import pytest
 from cnn_engine import runs
 from cnn_engine.commands import Command, CommandReader, send
 from cnn_engine.control import Control, StopRequested
-from cnn_engine.events import CommandApplied, MachineMeasured, Notice
+from cnn_engine.events import CommandApplied, CommandRefused, MachineMeasured
 from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import LogReader
 from runs_for_tests import RunForTests, wait_until
@@ -22,10 +22,11 @@ class Training:
 
     def __init__(self):
         self.lr, self.epochs, self.epoch = 0.001, 20, 3
-        self.saved = 0
+        self.saved, self.trouble = 0, ""
 
     def save_asked(self):
-        self.saved += 1
+        self.saved += not self.trouble
+        return self.trouble
 
 
 class Asked:
@@ -50,7 +51,7 @@ class Asked:
 
     @property
     def notices(self):
-        return [event.text for event in self.happened(Notice)]
+        return [event.text for event in self.happened(CommandRefused)]
 
 
 @pytest.fixture
@@ -266,3 +267,13 @@ def test_a_run_directory_that_is_gone_is_not_measured(tmp_path, monkeypatch):
         asked.directory.path.rename(tmp_path / "elsewhere")
         asked.control.check()
         assert asked.recorder.state.machine is None
+
+
+def test_a_checkpoint_that_cannot_be_saved_is_refused_with_why(asked):
+    asked.control.begin_training(asked.training)
+    asked.training.trouble = "last.pt could not be saved: No space left on device"
+    asked.ask("checkpoint")
+    asked.control.check()
+    assert asked.notices == [asked.training.trouble]
+    (refused,) = asked.happened(CommandRefused)
+    assert (refused.command, refused.by) == ("checkpoint", "key")

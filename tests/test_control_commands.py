@@ -159,7 +159,7 @@ def test_a_checkpoint_that_cannot_be_saved_is_a_failure_of_storage(tmp_path):
     ):
         wait_until(lambda: run.commands.exists() and asked_of(run))
         text = "last.pt could not be saved: No space left on device; an earlier one stands"
-        add_events(run, events.Notice(text=text))
+        add_events(run, events.CommandRefused(command="checkpoint", by="cli", text=text))
         said = process.stderr.read()
     assert process.returncode == 5
     assert said == f"cnn-tui: {text}\n"

@@ -5,7 +5,7 @@ import time
 from typing import Protocol
 
 from cnn_engine.commands import Command, send
-from cnn_engine.events import CommandApplied, Notice
+from cnn_engine.events import CommandApplied, CommandRefused
 from cnn_engine.recorder import Recorder
 
 CHECK_SECONDS = 0.05
@@ -58,8 +58,8 @@ class Trainable(Protocol):
     epoch: int
     """Epoch in hand, counted from 1; 0 before the first."""
 
-    def save_asked(self) -> None:
-        """Save a checkpoint, and record so."""
+    def save_asked(self) -> str:
+        """Save a checkpoint, and record so; why it could not be, if so."""
 
 
 class Control:
@@ -169,7 +169,7 @@ class Control:
         if self._training is not None:
             self._change(self._training, command)
         elif self._training_is_over:
-            self._refuse(f"{command.name}: came too late, training is over")
+            self._refuse(command, f"{command.name}: came too late, training is over")
         else:
             self._waiting.append(command)
 
@@ -180,14 +180,17 @@ class Control:
         match command.name:
             case "checkpoint":
                 self._applied(command)
-                training.save_asked()
+                if trouble := training.save_asked():
+                    self._refuse(command, trouble)
             case "lr" if not 0 < value < math.inf:
-                self._refuse(f"lr {value:g}: a learning rate must be a positive number")
+                text = f"lr {value:g}: a learning rate must be a positive number"
+                self._refuse(command, text)
             case "lr" if value != training.lr:
                 training.lr = value
                 self._applied(command)
             case "epochs" if not (value.is_integer() and least <= value <= MOST_EPOCHS):
-                self._refuse(f"epochs {value:g}: must be a whole number, {least} or more")
+                text = f"epochs {value:g}: must be a whole number, {least} or more"
+                self._refuse(command, text)
             case "epochs" if value != training.epochs:
                 training.epochs = int(value)
                 self._applied(command)
@@ -197,5 +200,5 @@ class Control:
             CommandApplied(command=command.name, by=command.by, value=command.value)
         )
 
-    def _refuse(self, text: str) -> None:
-        self._recorder.record(Notice(text=text))
+    def _refuse(self, command: Command, text: str) -> None:
+        self._recorder.record(CommandRefused(command=command.name, by=command.by, text=text))

@@ -24,9 +24,9 @@ The legal order, where `*` is any number of times and `?` at most once::
             TestFinished
             RunFinished
 
-`Notice`, `CommandApplied` and `MachineMeasured` may stand anywhere between a session's first and
-last event, `CheckpointSaved` `asked`, or `last` because it was time, anywhere between
-`RunPrepared` and the test. `RolledBack` may cut an epoch short, after `StepsFinished` or
+`Notice`, `CommandApplied`, `CommandRefused` and `MachineMeasured` may stand anywhere between a
+session's first and last event, `CheckpointSaved` `asked`, or `last` because it was time, anywhere
+between `RunPrepared` and the test. `RolledBack` may cut an epoch short, after `StepsFinished` or
 `EpochFinished`; what lies beyond its point is taken back, and an epoch begins, or begins again. A
 session can end at any point after its first event; how, stands in `RunFinished`:
 
@@ -360,6 +360,20 @@ class CommandApplied(Event):
 
     value: float | None = None
     """The learning rate or the number of epochs that now holds. Only with `lr` and `epochs`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRefused(Event):
+    """The engine did not do what it was asked."""
+
+    command: str
+    """What was asked, as in `CommandApplied`."""
+
+    by: str
+    """Who asked."""
+
+    text: str
+    """Why not, in a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)

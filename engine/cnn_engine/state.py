@@ -14,6 +14,7 @@ from cnn_engine.curve import Curve
 from cnn_engine.events import (
     CheckpointSaved,
     CommandApplied,
+    CommandRefused,
     ConfigReplaced,
     EpochFinished,
     EpochStarted,
@@ -134,6 +135,8 @@ class RunState:
                 self._add_epoch(event)
             case CheckpointSaved():
                 self._add_checkpoint(event)
+            case CommandRefused():
+                self.notices.append(Notice(time=event.time, text=event.text))
             case CommandApplied():
                 self._add_command(event)
             case RolledBack():

@@ -198,9 +198,9 @@ class Training:
     def lr(self, lr: float) -> None:
         self.optimizer.lr = lr
 
-    def save_asked(self) -> None:
-        """Save the latest state now, because a command asked for it."""
-        self._save_last("asked")
+    def save_asked(self) -> str:
+        """Save the latest state now, because a command asked for it; why it could not be, if so."""
+        return self._write_last("asked")
 
     def begin_epoch(self) -> None:
         """Go to the next epoch, of which no steps are done."""
@@ -375,33 +375,36 @@ class Training:
             old_loss=old,
             new_loss=loss,
         )
-        if not self._save(event, weights_of(self)):
+        if trouble := self._save(event, weights_of(self)):
+            self._say_once(trouble, trouble)
             self.best_loss = old  # of what best.pt holds: a worse epoch may still be better
 
-    def _save_last(self, reason: Literal["last", "asked"] = "last") -> None:
+    def _save_last(self) -> None:
+        """Save the latest state; a disk that refuses costs a notice, not the run."""
+        if trouble := self._write_last("last"):
+            self._say_once(trouble, trouble)
+
+    def _write_last(self, reason: Literal["last", "asked"]) -> str:
         if self._meter is not None:
             self._meter.tell(self.step, self.lr)  # so that the log knows of all that is saved
         event = CheckpointSaved(reason=reason, epoch=self.epoch, step=self.step, file=LAST_FILE)
-        self._save(event, snapshot(self))
+        trouble = self._save(event, snapshot(self))
         self._save_later()
+        return trouble
 
     def _save_later(self) -> None:
         self._save_at = self.control.clock() + self.config.train.checkpoint_seconds
 
-    def _save(self, event: CheckpointSaved, content: dict[str, Any]) -> bool:
-        """Save and say so; whether it could be. A disk that refuses costs a notice, not the run."""
+    def _save(self, event: CheckpointSaved, content: dict[str, Any]) -> str:
+        """Save and say so; why it could not be, if so."""
         if not self.weights.are_finite():
-            text = f"{event.file} is not saved, as weights are not numbers; an earlier one stands"
-            self._say_once(event.file, text)
-            return False
+            return f"{event.file} is not saved, as weights are not numbers; an earlier one stands"
         try:
             checkpoint.save(self.recorder.run.path / event.file, content, self.place)
         except OSError as error:
-            text = f"{event.file} could not be saved: {error.strerror}; an earlier one stands"
-            self.recorder.record(Notice(text=text))
-            return False
+            return f"{event.file} could not be saved: {error.strerror}; an earlier one stands"
         self.recorder.record(event)
-        return True
+        return ""
 
     def _load_best(self) -> int:
         """Put the best weights into the model; the epoch they are from."""

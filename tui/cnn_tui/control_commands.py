@@ -16,7 +16,7 @@ import typer
 from cnn_engine import runs
 from cnn_engine.commands import Command, Name, send
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.events import CheckpointSaved, CommandApplied, Event, Notice, RunFinished
+from cnn_engine.events import CheckpointSaved, CommandApplied, CommandRefused, Event, RunFinished
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_tui.format import COMMANDS, command_for, safe_text
@@ -101,10 +101,9 @@ def _answer(event: Event, asked: Command) -> str | None:
         StorageError: it could not be saved.
     """
     match event:
-        case Notice() if event.text.partition(":")[0].split(" ")[0] == asked.name:
-            raise ConfigError(safe_text(event.text, 1000))
-        case Notice() if asked.name == "checkpoint" and "could not be saved" in event.text:
-            raise StorageError(safe_text(event.text, 1000))
+        case CommandRefused() if event.command == asked.name:
+            refusal = StorageError if asked.name == "checkpoint" else ConfigError
+            raise refusal(safe_text(event.text, 1000))
         case CheckpointSaved(reason="asked") if asked.name == "checkpoint":
             return f"epoch {event.epoch} saved as {safe_text(event.file)}"
         case RunFinished(status="stopped") if asked.name == "stop":

@@ -64,7 +64,7 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
             return "●", "$primary", _epoch(event)
         case events.CheckpointSaved():
             return _checkpoint(event)
-        case events.Notice():
+        case events.Notice() | events.CommandRefused():
             return "!", "$text-warning", safe_text(event.text, LONGEST)
         case events.CommandApplied():
             return "›", "$primary", command_text(event)

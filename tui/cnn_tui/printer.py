@@ -49,7 +49,7 @@ class LinePrinter:
                 self._tell(safe_text(event.reason, 1000))
             case events.StageStarted():
                 self._tell(STAGES[event.stage])
-            case events.Notice():
+            case events.Notice() | events.CommandRefused():
                 self._tell(safe_text(event.text, 1000))
             case events.RunPrepared():
                 self._tell(_prepared_line(event))
