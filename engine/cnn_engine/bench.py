@@ -117,9 +117,8 @@ def _ours(config: Config, data: DataSet, runs_dir: Path) -> dict[str, Training]:
     """Our loop by precision: in fp32, and last in what the config asks for, if that is another."""
     trainings: dict[str, Training] = {}
     for precision in ("fp32", config.train.precision):
-        train = config.train.model_copy(update={"precision": precision})
         recorder = Recorder(runs.create(runs_dir))
-        changed = config.model_copy(update={"train": train})
+        changed = config.replaced("train", precision=precision)
         training = Training(changed, data, recorder, Control(recorder))
         trainings[training.precision] = training
     return trainings

@@ -128,6 +128,11 @@ class Config(Table):
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
 
+    def replaced(self, table: str, **values: object) -> "Config":
+        """The same with other values in one table; they are not checked again."""
+        changed = getattr(self, table).model_copy(update=values)
+        return self.model_copy(update={table: changed})
+
     @model_validator(mode="after")
     def _image_survives_pooling(self) -> "Config":
         size, blocks = self.data.image_size, len(self.model.filters)

@@ -66,8 +66,7 @@ class Request:
         """
         config = load(preset, overrides)
         if config.data.path is not None:
-            data = config.data.model_copy(update={"path": str(Path(config.data.path).absolute())})
-            config = config.model_copy(update={"data": data})
+            config = config.replaced("data", path=str(Path(config.data.path).absolute()))
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
     @classmethod
@@ -86,8 +85,7 @@ class Request:
 
     def with_epochs(self, epochs: int) -> "Request":
         """The same with another number of epochs."""
-        train = self.config.train.model_copy(update={"epochs": epochs})
-        return replace(self, config=self.config.model_copy(update={"train": train}))
+        return replace(self, config=self.config.replaced("train", epochs=epochs))
 
 
 @dataclass(frozen=True, kw_only=True)

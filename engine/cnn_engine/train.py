@@ -186,8 +186,7 @@ class Training:
 
     @epochs.setter
     def epochs(self, epochs: int) -> None:
-        train = self.config.train.model_copy(update={"epochs": epochs})
-        self.config = self.config.model_copy(update={"train": train})
+        self.config = self.config.replaced("train", epochs=epochs)
 
     @property
     def lr(self) -> float:

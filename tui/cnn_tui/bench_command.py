@@ -42,7 +42,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter per option
     from cnn_engine import config as configs
     from cnn_engine.memory import keep_freed_memory
 
-    options = {"data.path": data_dir and str(data_dir.absolute()), "train.batch_size": batch_size}
+    options = {"data.path": data_dir and str(data_dir), "train.batch_size": batch_size}
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     settings = [*(overrides or []), *given]
     checked = configs.load(config or "cifar10", settings)

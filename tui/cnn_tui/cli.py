@@ -136,7 +136,7 @@ def run(  # noqa: PLR0913 - one parameter per option
 
     options = {
         "train.epochs": epochs,
-        "data.path": data_dir and str(data_dir.absolute()),
+        "data.path": data_dir and str(data_dir),
         "train.device": device,
         "train.seed": seed,
     }
