@@ -4,6 +4,8 @@ import signal
 import subprocess
 from contextlib import contextmanager
 
+import pytest
+
 from cnn_engine import runs
 from cnn_engine.commands import Command, send
 from cnn_engine.events import EpochFinished
@@ -56,6 +58,24 @@ def test_d_hands_the_run_over_and_the_screen_goes_on(tmp_path):
             wait_until(lambda: len(epochs_of(run)) > reached)
         assert epochs_of(run) == list(range(1, len(epochs_of(run)) + 1))
         assert read_summary(run).status == "stopped"
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "hang-up"])
+def test_what_ends_the_screen_after_that_does_not_end_the_run(tmp_path, end):
+    with Terminal(*FOREVER, "--on-hangup", "stop", cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        with the_run(tmp_path) as run:
+            terminal.press("d")
+            wait_until(lambda: read_state(run)[0].resumed)
+            terminal.wait_for("▶")
+            if end == "SIGTERM":
+                terminal.kill(signal.SIGTERM)
+            else:
+                terminal.hang_up()
+            terminal.wait()
+            reached = len(epochs_of(run))
+            wait_until(lambda: len(epochs_of(run)) > reached)
+            assert "stop" not in [done.command for done in read_state(run)[0].commands]
 
 
 def test_leaving_can_hand_the_run_over(tmp_path):

@@ -177,6 +177,10 @@ class Engine:
         """Whether it still trains."""
         return self._thread.is_alive()
 
+    def has_ended(self) -> bool:
+        """Whether it trained, and trains no more: the run is over, or another process has it."""
+        return self._thread.ident is not None and not self.is_alive()
+
     def join(self) -> None:
         """Wait until it is done.
 

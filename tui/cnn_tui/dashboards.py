@@ -33,6 +33,9 @@ def run_dashboard(
     earlier = run.events.stat().st_size
 
     def ask(number: signal.Signals) -> None:
+        if engine.has_ended():  # whoever may have the run by now is not meant
+            app.leave(128 + number)
+            return
         ask_to_stop(run, number)
         screen.controls.leave_when_ended = True
         app.soon(screen.controls.stop_sent)
@@ -42,7 +45,7 @@ def run_dashboard(
     with screen_to_ourselves(run.console):
         app.run(mouse=options.mouse)
         is_lost = app.return_code == LOST_CODE
-        if is_lost and on_hangup == OnHangup.STOP:
+        if is_lost and on_hangup == OnHangup.STOP and not engine.has_ended():
             ask_to_stop(run, signal.SIGHUP)
         if app.was_left:
             engine.start()  # if the terminal was lost before the first paint

@@ -58,7 +58,7 @@ class RunScreen(Screen[None]):
         run: RunDirectory,
         *,
         trains_here: bool = False,
-        blocked: Callable[[], str] = str,
+        blocked: Callable[[], str] = lambda: "",
         bell: bool = False,
     ) -> None:
         """Show a run.
