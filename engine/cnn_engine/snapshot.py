@@ -94,19 +94,27 @@ def check_images(before: RunPrepared | None, data: DataSet) -> None:
 def _check(training: "Training", content: dict[str, Any], file: str) -> None:
     if "optimizer" not in content:
         raise ConfigError(f"{file}: holds weights only, not what training goes on from")
-    shapes, others = _shapes(training.weights.state_dict()), _shapes(content["model"])
-    for name in sorted(shapes.keys() | others.keys()):
-        mine, theirs = shapes.get(name), others.get(name)
-        if mine != theirs:
-            raise ConfigError(
-                f"{file}: is of another model than the run's config makes: {name} is "
-                f"{theirs or 'not in it'}, and should be {mine or 'absent'}"
-            )
+    check_weights(training.weights.state_dict(), content["model"], file)
     if content["fingerprint"] != training.fingerprint:
         raise DataError(
             f"{training.data.source}: holds other images, or others to train on, than {file} was "
             "trained on; bring the images back, or start anew with cnn-tui run"
         )
+
+
+def check_weights(mine: dict[str, Tensor], theirs: dict[str, Tensor], file: str) -> None:
+    """See that a checkpoint's weights are those of the model that the config makes.
+
+    Raises:
+        ConfigError: they are of another model.
+    """
+    shapes, others = _shapes(mine), _shapes(theirs)
+    for name in sorted(shapes.keys() | others.keys()):
+        if shapes.get(name) != others.get(name):
+            raise ConfigError(
+                f"{file}: is of another model than the run's config makes: {name} is "
+                f"{others.get(name, 'not in it')}, and should be {shapes.get(name, 'absent')}"
+            )
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, str]:

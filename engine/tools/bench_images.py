@@ -88,6 +88,7 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
         val=indices[size : size + held_back],
         test=indices[size + held_back :],
         source="noise",
+        paths=(),
         skipped=(),
         notices=(),
     )

@@ -50,11 +50,18 @@ class DataSet:
     source: str
     """What they are and where they were found, in a line."""
 
+    paths: tuple[str, ...]
+    """Of images in files of their own, which file each is, below the folder named; or nothing."""
+
     skipped: tuple[str, ...]
     """Files that could not be read and were left out, each with the reason."""
 
     notices: tuple[str, ...]
     """What the user should know of how they were read."""
+
+    def name_of(self, index: int) -> str:
+        """What to call an image: its file, or its number, counted from 1."""
+        return self.paths[index] if self.paths else f"image {index + 1}"
 
     def fingerprint(self) -> str:
         """Tells this set from another: a digest of the labels, the split and some of the images."""
@@ -92,6 +99,7 @@ def load(config: DataConfig, seed: int, progress: Progress) -> DataSet:
         val=val,
         test=test,
         source=raw.source,
+        paths=raw.paths,
         skipped=raw.skipped,
         notices=raw.notices,
     )

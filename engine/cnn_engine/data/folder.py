@@ -61,8 +61,17 @@ def read(config: DataConfig, progress: Progress) -> Raw:
         classes=listing.classes,
         train_count=listing.train_count - sum(where < listing.train_count for where in reasons),
         source=f"images in {root}",
+        paths=_paths(listing, reasons),
         skipped=tuple(f"{listing.files[where].path}: {why}" for where, why in reasons.items()),
         notices=decoded.notices,
+    )
+
+
+def _paths(listing: Listing, left_out: Collection[int]) -> tuple[str, ...]:
+    """Paths below the root of the files but those."""
+    start = len(str(listing.root)) + 1
+    return tuple(
+        file.path[start:] for where, file in enumerate(listing.files) if where not in left_out
     )
 
 

@@ -34,6 +34,9 @@ class Raw:
     source: str
     """What they are and where they were found, in a line."""
 
+    paths: tuple[str, ...] = ()
+    """Of images in files of their own, which file each is, below the folder named; or nothing."""
+
     skipped: tuple[str, ...] = ()
     """Files that could not be read and were left out, each with the reason."""
 

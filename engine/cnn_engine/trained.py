@@ -1,0 +1,99 @@
+"""The model of a run, ready to be used: its best checkpoint, its classes, its arithmetic."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cnn_engine import checkpoint
+from cnn_engine.checkpoint_files import BEST_FILE
+from cnn_engine.config import Config, TrainConfig, from_dict
+from cnn_engine.device import DTYPES, choose_device, choose_precision, choose_threads
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.models import build_model
+from cnn_engine.runs import RunDirectory
+from cnn_engine.snapshot import check_weights
+from cnn_engine.summary import read_state
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained model and what it takes to use it."""
+
+    model: nn.Module
+    """In evaluation mode, on the device: normalised images to scores [N, classes]."""
+
+    config: Config
+    """What it was trained with."""
+
+    classes: tuple[str, ...]
+    """Class names, in the order of the scores."""
+
+    image_shape: tuple[int, int, int]
+    """Channels, height and width of the images that it takes."""
+
+    epoch: int
+    """Epoch that the weights are from."""
+
+    device: torch.device
+    precision: str
+
+    @torch.inference_mode()
+    def scores(self, images: Tensor) -> Tensor:
+        """Scores, fp32 [N, classes] on the host, of images as they are: uint8 [N, H, W, C]."""
+        normalised = self.normalised(images)
+        with self.autocast():
+            scores: Tensor = self.model(normalised)
+        return scores.float().cpu()
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images uint8 [N, H, W, C] as the model takes them: float [N, C, H, W] on its device."""
+        mean, std = (
+            torch.tensor(values, device=self.device)
+            for values in (self.config.data.mean, self.config.data.std)
+        )
+        normalised = (images.to(self.device).float() / 255 - mean) / std
+        return normalised.permute(0, 3, 1, 2)  # channels-last in memory
+
+    def autocast(self) -> torch.autocast:
+        """The arithmetic that it was trained in, where this machine has it."""
+        dtype = DTYPES[self.precision]
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+
+def load_trained(run: RunDirectory, train: TrainConfig | None = None) -> Trained:
+    """The best model of a run so far.
+
+    Args:
+        run: Which run.
+        train: Names the device and precision to use, if others than the run's own config does.
+
+    Raises:
+        ConfigError: nothing is saved yet, or the checkpoint is of another model than the config.
+        DataError: the checkpoint is damaged.
+        StorageError: it cannot be read.
+    """
+    state, _ = read_state(run)
+    if state.prepared is None or not (run.path / BEST_FILE).exists():
+        raise ConfigError(f"run {run.id}: has no model yet; one is saved after its first epoch")
+    config = from_dict(state.config)
+    device = choose_device(train or config.train)
+    torch.set_num_threads(choose_threads())
+    content = checkpoint.load(run.path / BEST_FILE, device)
+    channels, size, _ = state.prepared.image_shape
+    classes = state.prepared.classes
+    model = build_model(config.model, channels, size, len(classes))
+    check_weights(model.state_dict(), content["model"], BEST_FILE)
+    model.load_state_dict(content["model"])
+    model.to(device).to(memory_format=torch.channels_last)
+    if content.get("classes") != list(classes):
+        raise DataError(f"{run.path / BEST_FILE}: is of other classes than the run's log tells")
+    return Trained(
+        model=model.eval(),
+        config=config,
+        classes=classes,
+        image_shape=(channels, size, size),
+        epoch=int(content["epoch"]),
+        device=device,
+        precision=choose_precision(train or config.train, device),
+    )
