@@ -50,6 +50,7 @@ def command(*arguments):
         "checkpoint_files",
         "resume",
         "image_cache",
+        "inspection",
     ],
 )
 def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from cnn_engine import runs
 from cnn_engine.config import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet
 from cnn_engine.device import DTYPES
+from cnn_engine.flops import FlopCount
 from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
 from cnn_engine.train import Training
@@ -154,9 +154,9 @@ def flops_per_image(training: Training) -> float:
     """Operations of convolutions and dense layers in one training step, an image."""
     size = training.config.train.batch_size
     images, labels = next(training.batches.cut(training.data.train[:size], size))
-    with FlopCounterMode(display=False) as counter:
+    with FlopCount() as count:
         training.train_step(images, labels)
-    return float(counter.get_total_flops()) / len(labels)
+    return float(count.products / len(labels))
 
 
 def _measured(training: Training, found: dict[str, list[float]]) -> Measured:

@@ -10,6 +10,8 @@
         previous.pt       the one before, should that be damaged
         console.log       what libraries print while a dashboard has the screen, and what else is
                           printed once the terminal is lost; tracebacks
+        model.json        the model's layers
+        maps.bin          its first filters, and what it makes of some images on the way through
         summary.json      a cache of the figures, so that many runs list quickly
 """
 

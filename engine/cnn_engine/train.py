@@ -38,6 +38,8 @@ from cnn_engine.events import (
     ValidationProgressed,
 )
 from cnn_engine.gpu import gpu_meter
+from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
+from cnn_engine.inspection import Part
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.recorder import Recorder
@@ -116,6 +118,8 @@ class Training:
         if differences:
             text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
             recorder.record(Notice(text=text))
+        self._say_trouble(keep_layers(self))
+        self._keep_maps("validation", data.val, self.epoch)
 
     def _build(self) -> None:
         """Make the model with its initial weights, and stand before the first epoch."""
@@ -234,6 +238,7 @@ class Training:
         elif validation.loss <= self.best_loss:
             self._save_best(validation.loss)
         self._save_last()
+        self._keep_maps("validation", self.data.val, self.epoch)
 
     def train_epoch(self) -> tuple[float, float]:
         """Train on every image once; the mean loss and the accuracy, as each image was seen.
@@ -275,7 +280,7 @@ class Training:
             images: float [n, C, H, W], normalised.
             labels: int64 [n].
         """
-        with self._autocast():
+        with self.autocast():
             scores = self.model(images)
             loss = cross_entropy(scores, labels)
         self.parts.done("forward")
@@ -289,7 +294,8 @@ class Training:
         self.parts.done("optimizer")
         return scores.detach(), loss.detach()
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """The arithmetic that it trains in."""
         dtype = DTYPES[self.precision]
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
@@ -320,11 +326,17 @@ class Training:
                 confusion=result.confusion,
             )
         )
+        self._keep_maps("test", self.data.test, epoch)
 
     def _evaluate(self, indices: Tensor, progress: Callable[[int], None]) -> Evaluation:
         classes = len(self.data.classes)
-        with self._autocast():
+        with self.autocast():
             return evaluate(self.model, self.batches, indices, classes, progress)
+
+    def _keep_maps(self, part: Part, indices: Tensor, epoch: int) -> None:
+        """Let people see what the model now makes of some images."""
+        some = a_few_of_each_class(self.data, indices)
+        self._say_trouble(keep_maps(self, part, some, epoch))
 
     def _not_finite(self, what: str) -> None:
         """Do what the config says of a loss that is not a number.
@@ -335,6 +347,11 @@ class Training:
         if self.config.train.on_non_finite != "continue":
             raise NonFiniteLossError(what)
         self._say_once(f"epoch {self.epoch}", f"{what}; training goes on all the same, as asked")
+
+    def _say_trouble(self, trouble: str) -> None:
+        """Say what went wrong, if anything, without ending the run."""
+        if trouble:
+            self._say_once(trouble, trouble)
 
     def _say_once(self, what: str, text: str) -> None:
         """Say something that is true of the whole epoch."""
@@ -380,8 +397,7 @@ class Training:
 
     def _save_last(self) -> None:
         """Save the latest state; a disk that refuses costs a notice, not the run."""
-        if trouble := self._write_last("last"):
-            self._say_once(trouble, trouble)
+        self._say_trouble(self._write_last("last"))
 
     def _write_last(self, reason: Literal["last", "asked"]) -> str:
         if self._meter is not None:
