@@ -86,6 +86,11 @@ class FlopCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.normalisation = 0
         """Operations of normalisation by batch."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """PyTorch asks; if it should, it imports its compiler, which is not used here."""
+        return False
+
     @property
     def total(self) -> int:
         """All that are counted."""
