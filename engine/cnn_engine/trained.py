@@ -52,7 +52,8 @@ class Trained:
             torch.tensor(values, device=self.device)
             for values in (self.config.data.mean, self.config.data.std)
         )
-        normalised = (images.to(self.device).float() / 255 - mean) / std
+        # As `Batches` does it, to the bit.
+        normalised = images.to(self.device).float() * (1 / (255 * std)) - mean / std
         return normalised.permute(0, 3, 1, 2)  # channels-last in memory
 
     def autocast(self) -> torch.autocast:

@@ -28,6 +28,7 @@ from cnn_tui.options import (
     Theme,
     ThemeName,
 )
+from cnn_tui.predict_command import predict
 
 if TYPE_CHECKING:
     from cnn_engine.launch import Engine
@@ -257,6 +258,7 @@ CONTROL = "Commands for a run that goes on"
 for control in (pause, unpause, stop, checkpoint):
     cli.command(rich_help_panel=CONTROL)(control)
 cli.command("set", rich_help_panel=CONTROL)(set_values)
+cli.command()(predict)
 cli.command()(bench)
 cli.add_typer(data, name="data")
 

@@ -132,6 +132,12 @@ def safe_text(text: str, limit: int = 80) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def csv_cell(text: str, limit: int = 80) -> str:
+    """Safe text as a cell of CSV, which no spreadsheet takes for a formula."""
+    shown = safe_text(text, limit)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+
+
 def bar(share: float, width: int) -> tuple[str, str]:
     """A thin bar of `width` cells, in steps of half a cell: what is done, and what remains."""
     full, half = divmod(round(min(max(share, 0.0), 1.0) * width * 2), 2)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from cnn_engine.data.preprocess import pixels
 from cnn_engine.data.raw import Pixels
 
 MOST_PIXELS = 89_000_000
@@ -55,27 +55,17 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def decode(path: str | Path, size: int, channels: int, *, exact: bool = False) -> Pixels:
-    """The file's image as uint8 [size, size, channels].
-
-    The shorter side is scaled to `size` and the middle square kept. Of an animation the first
-    frame is taken; what is transparent becomes white; rotation noted by a camera is applied.
+    """The file's image as uint8 [size, size, channels], prepared as `pixels` says.
 
     Raises:
         Unreadable: it is no image, damaged, or far too large.
         OtherSize: `exact` is asked for, and it would have to be scaled or cut.
     """
-    mode = "RGB" if channels == 3 else "L"
     with _opened(path) as image:
         _refuse_unsuitable(image)
         if exact and image.size != (size, size):
             raise OtherSize
-        if min(image.size) >= 2 * size:
-            image.draft(mode, (2 * size, 2 * size))  # JPEG: decode at a fraction of the size
-        upright = ImageOps.exif_transpose(image) if image.getexif() else image
-        colored = _in_mode(upright, mode)
-        if colored.size != (size, size):
-            colored = ImageOps.fit(colored, (size, size), Image.Resampling.BILINEAR)
-        return np.asarray(colored).reshape(size, size, channels)
+        return pixels(image, size, channels)
 
 
 @contextmanager
@@ -108,19 +98,6 @@ def _refuse_unsuitable(image: Image.Image) -> None:
         raise Unreadable(f"is too large ({image.width} × {image.height} pixels)")
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
         raise Unreadable("has pixels that are not of 8 or 16 bits; convert it")
-
-
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode == mode:
-        return image.copy() if image.readonly else image
-    if image.mode.startswith("I"):
-        # 16 bits a pixel; Pillow's own conversion would clip instead of scale.
-        wide = np.asarray(image).astype(np.float32)
-        image = Image.fromarray((wide / 257).clip(0, 255).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
 
 
 def _reason(error: Exception) -> str:

@@ -10,10 +10,7 @@ from typing import NamedTuple
 
 from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError
-
-EXTENSIONS = frozenset(
-    ".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .jp2 .avif".split()
-)
+from cnn_engine.image_files import is_image_name
 
 PROGRESS_FILES = 1000
 """How many files are found between two tellings."""
@@ -143,12 +140,8 @@ def _image_files(folder: Path, label: int) -> Iterator[ImageFile]:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-                elif _is_image_name(entry.name) and (stamp := _stamp(entry)):
+                elif is_image_name(entry.name) and (stamp := _stamp(entry)):
                     yield ImageFile(entry.path, label, stamp)
-
-
-def _is_image_name(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")  # noqa: PTH122 - there may be millions
 
 
 def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int] | None:

@@ -1,0 +1,203 @@
+"""`cnn-tui predict`: what a run's model says of images."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnn_engine import runs
+from cnn_engine.answers import Answer, Unanswered
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.image_files import EXTENSIONS, Named, gather
+from cnn_engine.runs import RunDirectory
+from cnn_tui.format import percent, safe_text
+from cnn_tui.options import RunReference, RunsDir
+from cnn_tui.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from cnn_engine.trained import Trained
+
+STDIN = "-"
+"""Stands for a list of files there."""
+
+INTERRUPTED = 130
+
+
+def predict(  # noqa: PLR0913, PLR0917 - one parameter per option
+    reference: RunReference,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Image files, folders of them, or - for a list on stdin: a name a line, or "
+            "separated by NUL as find -print0 does.",
+        ),
+    ],
+    top: Annotated[int, typer.Option(min=1, help="How many of the likeliest classes.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON an image.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="Print lines on a terminal too.")
+    ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda|mps", help="Where to compute. Default: as the run did."
+        ),
+    ] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Classify images with a run's best model, decoded just as it was trained.
+
+    Beneath a folder, the names of folders that are classes tell which answers are right. Files
+    that cannot be read are named on stderr, and the exit code is 3 then.
+    """
+    if as_json and as_csv:
+        raise ConfigError("predict: --json or --csv, not both")
+    run = runs.find(runs_dir or runs.default_runs_dir(), reference)
+    tally = Tally(ProgressLine(sys.stderr))
+    try:
+        with tally.progress as progress:
+            found = _gather(images, tally)
+            progress.write("Loading PyTorch and the model")
+            trained = _load(run, device)
+            from cnn_engine.predict import predict as answers_to
+
+            count = min(top, len(trained.classes))
+            tell = _printer(trained.classes, count, as_json, as_csv, pictures=not no_pictures)
+            _tell_all(answers_to(trained, found, count), len(found), tell, tally)
+    except KeyboardInterrupt:
+        print(f"cnn-tui: interrupted; {tally.text()}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    if tally.answered + tally.failed > 1:
+        print(tally.text(), file=sys.stderr)
+    if tally.failed:
+        raise typer.Exit(DataError.exit_code)
+
+
+@dataclass
+class Tally:
+    """What the answers come to."""
+
+    progress: ProgressLine
+    """Makes room for each file that is named."""
+
+    answered: int = 0
+    failed: int = 0
+    known: int = 0
+    """Images whose class their folder tells."""
+    right: int = 0
+
+    def add(self, answer: Answer) -> None:
+        """Count an answer."""
+        self.answered += 1
+        self.known += answer.truth is not None
+        self.right += answer.truth == answer.top[0][0]
+
+    def fail(self, path: str, reason: str) -> None:
+        """Count a file that cannot be used, and name it."""
+        self.failed += 1
+        self.progress.clear()
+        print(f"cnn-tui: {safe_text(path, 4000)}: {safe_text(reason, 1000)}", file=sys.stderr)
+
+    def text(self) -> str:
+        """`10 images classified, 2 unreadable; 9 of 10 are what their folders say (90.00%)`."""
+        text = f"{self.answered:,} image{'s' * (self.answered != 1)} classified"
+        if self.failed:
+            text += f", {self.failed:,} unreadable"
+        if self.known:
+            share = percent(self.right / self.known, 2)
+            text += f"; {self.right:,} of {self.known:,} are what their folders say ({share})"
+        return text
+
+
+def _gather(names: list[str], tally: Tally) -> list[Named]:
+    """The images asked for.
+
+    Raises:
+        DataError: there are none.
+    """
+
+    def unreadable(error: OSError) -> None:
+        tally.fail(str(error.filename), f"cannot be read: {error.strerror}")
+
+    tally.progress.write("Looking for images")
+    expanded = chain.from_iterable(_listed() if name == STDIN else [name] for name in names)
+    if found := gather(expanded, unreadable):
+        return found
+    raise DataError(
+        f"{' '.join(names)}: no images there (files that end in {' '.join(sorted(EXTENSIONS))})"
+    )
+
+
+def _listed() -> list[str]:
+    """The names on stdin: one a line, or separated by NUL."""
+    content = sys.stdin.buffer.read()
+    return [
+        os.fsdecode(name) for name in content.split(b"\0" if b"\0" in content else b"\n") if name
+    ]
+
+
+def _load(run: RunDirectory, device: str | None) -> "Trained":
+    """The run's best model, on the device that was asked for.
+
+    Raises:
+        ConfigError: it has none yet, or there is no such device.
+        DataError: it is damaged.
+    """
+    from cnn_engine.config import from_dict
+    from cnn_engine.summary import read_state
+    from cnn_engine.trained import load_trained
+
+    if device is None:
+        return load_trained(run)
+    tables = read_state(run)[0].config
+    checked = from_dict({**tables, "train": {**tables.get("train", {}), "device": device}})
+    return load_trained(run, checked.train)
+
+
+def _printer(
+    classes: Sequence[str], count: int, as_json: bool, as_csv: bool, *, pictures: bool
+) -> Callable[[Answer], None]:
+    """What prints an answer with so many classes."""
+    from rich.console import Console
+
+    from cnn_tui import predictions
+    from cnn_tui.glyphs import is_ascii_only
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
+    width = predictions.name_width(classes)
+    if as_json:
+        return lambda answer: print(predictions.as_json(answer), flush=True)
+    if as_csv:
+        print(predictions.csv_heading(count))
+        return lambda answer: print(predictions.as_csv(answer), flush=True)
+    console = Console(highlight=False)
+    if pictures and console.color_system and not console.no_color and not is_ascii_only():
+        return lambda answer: predictions.show(answer, width, console)
+    return lambda answer: print(predictions.as_line(answer, width), flush=True)
+
+
+def _tell_all(
+    answers: Iterator[Answer | Unanswered],
+    total: int,
+    tell: Callable[[Answer], None],
+    tally: Tally,
+) -> None:
+    """Print what comes, and how far it is."""
+    to_terminal = sys.stdout is not None and sys.stdout.isatty()
+    for done, answer in enumerate(answers, start=1):
+        if isinstance(answer, Unanswered):
+            tally.fail(answer.path, answer.reason)
+        else:
+            if to_terminal:
+                tally.progress.clear()
+            tally.add(answer)
+            tell(answer)
+        tally.progress.tell("classifying", done, total)
