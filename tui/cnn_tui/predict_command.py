@@ -179,7 +179,13 @@ def _printer(
         print(predictions.csv_heading(count))
         return lambda answer: print(predictions.as_csv(answer), flush=True)
     console = Console(highlight=False)
-    if pictures and console.color_system and not console.no_color and not is_ascii_only():
+    has_colors = console.color_system is not None and not console.no_color
+    if (
+        pictures
+        and has_colors
+        and predictions.has_room(width, console.width)
+        and not is_ascii_only()
+    ):
         return lambda answer: predictions.show(answer, width, console)
     return lambda answer: print(predictions.as_line(answer, width), flush=True)
 

@@ -17,8 +17,13 @@ from cnn_tui.pictures import Picture, draw
 PICTURE_COLUMNS = 20
 """Width of a picture, whose height is half as many lines."""
 
+GAP = 2
+"""Columns between a picture and what stands beside it."""
+
 LONGEST_NAME = 24
-LONGEST_BAR = 40
+SHORTEST_BAR, LONGEST_BAR = 5, 40
+SHARE_COLUMNS = 9
+"""Of a percentage, and of the gaps around a bar."""
 
 LONGEST_PATH = 4096
 
@@ -58,22 +63,28 @@ def as_csv(answer: Answer) -> str:
     return row.getvalue()
 
 
+def has_room(width: int, columns: int) -> bool:
+    """Whether a picture, names of that width and bars fit beside each other."""
+    return columns >= PICTURE_COLUMNS + GAP + width + SHARE_COLUMNS + SHORTEST_BAR
+
+
 def show(answer: Answer, width: int, console: Console) -> None:
     """Print the picture as the model saw it, and the likeliest classes beside it."""
     channels = len(answer.pixels) // answer.size**2
     picture = Picture(answer.pixels, answer.size, answer.size, channels)
     drawn = Text("\n").join(Text.assemble(*row) for row in draw(picture, PICTURE_COLUMNS))
-    table = Table.grid(padding=(0, 2))
-    table.add_row(
-        drawn, Text("\n").join(_beside(answer, width, console.width - PICTURE_COLUMNS - 2))
-    )
+    table = Table.grid(padding=(0, GAP))
+    table.add_column()
+    table.add_column(vertical="middle")
+    room = console.width - PICTURE_COLUMNS - GAP
+    table.add_row(drawn, Text("\n").join(_beside(answer, width, room)))
     console.print(table)
     console.print()
 
 
 def _beside(answer: Answer, width: int, room: int) -> list[Text]:
     """Lines of at most `room` cells."""
-    bar_width = max(1, min(LONGEST_BAR, room - width - 9))
+    bar_width = min(LONGEST_BAR, room - width - SHARE_COLUMNS)
     lines = [Text(_end_of(safe_text(answer.path, LONGEST_PATH), room), "bold"), _verdict(answer)]
     for place, (name, probability) in enumerate(answer.top):
         done, rest = bar(probability, bar_width)
@@ -94,8 +105,8 @@ def _verdict(answer: Answer) -> Text:
     if answer.truth is None:
         return Text()
     if answer.truth == answer.top[0][0]:
-        return Text("✓ right", "green")
-    return Text(f"✗ is {safe_text(answer.truth, LONGEST_NAME)}", "red")
+        return Text("✓ as its folder says", "green")
+    return Text(f"✗ its folder says {safe_text(answer.truth, LONGEST_NAME)}", "red")
 
 
 def _padded(name: str, width: int) -> str:
