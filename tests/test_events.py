@@ -14,7 +14,9 @@ JSON_VALUES = st.dictionaries(st.text(), st.integers() | st.text(), max_size=3)
 
 
 def fields_of(kind):
-    special = {dict[str, object]: JSON_VALUES}
+    finite = st.floats(allow_nan=False, allow_infinity=False)
+    bins = st.lists(st.tuples(st.integers(), st.integers(), finite)).map(tuple)
+    special = {dict[str, object]: JSON_VALUES, events.Bins: bins}
     hints = get_type_hints(kind)
     return {
         name: JSON_VALUES if "dict" in str(hint) else special.get(hint, st.from_type(hint))

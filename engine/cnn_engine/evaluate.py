@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine.batches import Batches
-from cnn_engine.events import Confusion
+from cnn_engine.events import Bins, Confusion
+from cnn_engine.metrics import LEAST_CLASSES_FOR_TOP5
 
 EVALUATION_PIXELS = {"cpu": 2**18, "cuda": 2**22}
 """Pixels at a time, 256 or 4,096 images of 32×32: enough to keep the arithmetic busy; on a CPU
@@ -16,6 +17,26 @@ few enough for its cache, and for what they take of memory."""
 
 MOST_IMAGES = 4_096
 """Images at a time, however small they are."""
+
+BIN_COUNT = 10
+"""Bins of confidence: tenths, which a table of them is read by at a glance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What the model said of each image, in the order asked; on the host."""
+
+    truth: Tensor
+    """int64 [M], classes of the images."""
+
+    predicted: Tensor
+    """int64 [M], classes that the model finds likeliest."""
+
+    confidence: Tensor
+    """double [M], probabilities that it gives to these; 0 where it has none that is a number."""
+
+    rank: Tensor
+    """int64 [M], places of the true classes among the model's answers, from 1: right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +54,15 @@ class Evaluation:
 
     confusion: Confusion
     """Images classified wrong, per pair of true and predicted class."""
+
+    top5: int | None
+    """Images whose class is among the five likeliest; None of so few classes that it says nothing.
+    """
+
+    bins: Bins
+    """How right the model was, by how confident it was."""
+
+    answers: Answers
 
 
 @torch.inference_mode()
@@ -53,22 +83,47 @@ def evaluate(
         progress: Told the number of images done so far after each batch; may raise to stop.
     """
     model.eval()
-    losses, predictions, labels, done = [], [], [], 0
+    losses, parts, done = [], [], 0
     for images, truth in batches.cut(indices, _batch_size(batches)):
         scores = model(images)
         losses.append(cross_entropy(scores, truth, reduction="sum"))
-        predictions.append(scores.argmax(dim=1))
-        labels.append(truth)
+        parts.append(_judged(scores, truth))
         done += len(truth)
         progress(done)
-    truth, predicted = torch.cat(labels), torch.cat(predictions)
-    right = truth[predicted == truth]
+    answers = Answers(
+        truth=torch.cat([truth for truth, *_ in parts]).cpu(),
+        predicted=torch.cat([predicted for _, predicted, *_ in parts]).cpu(),
+        confidence=torch.cat([confidence for *_, confidence, _ in parts]).cpu().double(),
+        rank=torch.cat([rank for *_, rank in parts]).cpu(),
+    )
+    right = answers.truth[answers.predicted == answers.truth]
+    has_top5 = class_count >= LEAST_CLASSES_FOR_TOP5
     return Evaluation(
         loss=torch.stack(losses).double().sum().item() / len(indices),
         correct=tuple(torch.bincount(right, minlength=class_count).tolist()),
-        total=tuple(torch.bincount(truth, minlength=class_count).tolist()),
-        confusion=_confusion(truth, predicted, class_count),
+        total=tuple(torch.bincount(answers.truth, minlength=class_count).tolist()),
+        confusion=_confusion(answers, class_count),
+        top5=int((answers.rank <= 5).sum()) if has_top5 else None,
+        bins=_bins(answers),
+        answers=answers,
     )
+
+
+def _judged(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Truth, predicted class, confidence and rank of a batch, all [n], where the scores are.
+
+    Args:
+        scores: [n, classes].
+        truth: int64 [n].
+    """
+    predicted = scores.argmax(dim=1)
+    confidence = scores.float().softmax(dim=1).gather(1, predicted[:, None]).squeeze(1)
+    # Of equal scores argmax takes the first, so those of earlier classes are ahead here too.
+    place, at = torch.arange(scores.shape[1], device=scores.device), truth[:, None]
+    mine = scores.gather(1, at)
+    ahead = ((scores > mine) | ((scores == mine) & (place < at))).sum(dim=1)
+    rank = torch.where(predicted == truth, 1, ahead.clamp(min=1) + 1)
+    return truth, predicted, confidence.nan_to_num(), rank
 
 
 def _batch_size(batches: Batches) -> int:
@@ -77,11 +132,25 @@ def _batch_size(batches: Batches) -> int:
     return min(MOST_IMAGES, max(1, pixels // (height * width)))
 
 
-def _confusion(truth: Tensor, predicted: Tensor, class_count: int) -> Confusion:
-    """The pairs of unlike classes, counted where the tensors are: int64 [N] both."""
-    wrong = predicted != truth
-    pairs, counts = torch.unique(truth[wrong] * class_count + predicted[wrong], return_counts=True)
+def _confusion(answers: Answers, class_count: int) -> Confusion:
+    wrong = answers.predicted != answers.truth
+    both = answers.truth[wrong] * class_count + answers.predicted[wrong]
+    pairs, counts = torch.unique(both, return_counts=True)
     return tuple(
         (pair // class_count, pair % class_count, count)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
+    )
+
+
+def _bins(answers: Answers) -> Bins:
+    edges = torch.linspace(0, 1, BIN_COUNT + 1, dtype=torch.float64)[1:-1]
+    bins = torch.bucketize(answers.confidence, edges)
+    right = bins[answers.predicted == answers.truth]
+    return tuple(
+        zip(
+            torch.bincount(bins, minlength=BIN_COUNT).tolist(),
+            torch.bincount(right, minlength=BIN_COUNT).tolist(),
+            torch.bincount(bins, answers.confidence, minlength=BIN_COUNT).tolist(),
+            strict=True,
+        )
     )

@@ -58,6 +58,12 @@ count of right images per class it is the whole confusion matrix, and small for 
 classes."""
 
 
+Bins: TypeAlias = tuple[tuple[int, int, float], ...]
+"""Images, images classified right, and the sum of their confidences, per bin of confidence: as many
+bins as there are rows, all of one width, from 0 to 1; each holds its upper edge. Confidence is the
+probability that the model gives to its answer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """What all events have."""
@@ -213,6 +219,9 @@ class RunPrepared(Event):
 
     precision: str
     """Arithmetic of the network: `fp32`, `bf16` or `fp16`."""
+
+    train_counts: tuple[int, ...] = ()
+    """Images trained on in each epoch, per class; empty in logs of version 0.1 before it."""
 
     differences: tuple[str, ...] = ()
     """What is other than where the checkpoint was made, such as `threads: 2, before 4`; with any,
@@ -446,6 +455,16 @@ class TestFinished(Event):
 
     confusion: Confusion = ()
     """Test images classified wrong, per pair of classes."""
+
+    top5: int | None = None
+    """Test images whose class is among the five that the model finds likeliest; None of so few
+    classes that it says nothing, and, as the next two are empty, in logs from before it."""
+
+    bins: Bins = ()
+    """How right the model was, by how confident it was."""
+
+    fingerprint: str = ""
+    """Tells these test images, their order and classes from others."""
 
     @property
     def accuracy(self) -> float:

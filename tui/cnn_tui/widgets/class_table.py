@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_engine.confusion import class_qualities
+from cnn_engine.metrics import class_figures
 from cnn_tui.format import percent, ratio
 from cnn_tui.results import Results, short_names
 from cnn_tui.widgets.class_grid import change_text
@@ -65,5 +65,5 @@ class ClassTable(ClassPanel):
 
 
 def _precisions(results: Results) -> list[str]:
-    qualities = class_qualities(results.correct, results.total, results.confusion)
-    return ["–" if of.precision is None else percent(of.precision, 0) for of in qualities]
+    figures = class_figures(results.correct, results.total, results.confusion)
+    return ["–" if of.precision is None else percent(of.precision, 0) for of in figures]
