@@ -51,6 +51,9 @@ def command(*arguments):
         "resume",
         "image_cache",
         "inspection",
+        "metrics",
+        "predictions",
+        "mistakes",
     ],
 )
 def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):

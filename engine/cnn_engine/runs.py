@@ -12,6 +12,8 @@
                           printed once the terminal is lost; tracebacks
         model.json        the model's layers
         maps.bin          its first filters, and what it makes of some images on the way through
+        test.json         what the model said of each image of the final test
+        mistakes.json     pictures of the most confident mistakes of that test
         summary.json      a cache of the figures, so that many runs list quickly
 """
 

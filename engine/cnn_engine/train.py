@@ -37,6 +37,7 @@ from cnn_engine.events import (
     TestFinished,
     ValidationProgressed,
 )
+from cnn_engine.final_test import keep_results, predictions_of
 from cnn_engine.gpu import gpu_meter
 from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
 from cnn_engine.inspection import Part
@@ -316,6 +317,9 @@ class Training:
         start = self.control.clock()
         epoch = self._load_best()
         result = self._evaluate(self.data.test, lambda _: self.control.check())
+        said = predictions_of(self.data, result, epoch)
+        if trouble := keep_results(self.recorder.run, self.data, said):
+            self.recorder.record(Notice(text=trouble))
         self.recorder.record(
             TestFinished(
                 epoch=epoch,
@@ -324,6 +328,9 @@ class Training:
                 total=result.total,
                 seconds=self.control.clock() - start,
                 confusion=result.confusion,
+                top5=result.top5,
+                bins=result.bins,
+                fingerprint=said.fingerprint,
             )
         )
         self._keep_maps("test", self.data.test, epoch)
@@ -448,5 +455,6 @@ class Training:
             device_name=device_name(self.device),
             threads=torch.get_num_threads(),
             precision=self.precision,
+            train_counts=self.data.train_counts(),
             differences=differences,
         )

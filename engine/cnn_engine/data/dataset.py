@@ -63,12 +63,26 @@ class DataSet:
         """What to call an image: its file, or its number, counted from 1."""
         return self.paths[index] if self.paths else f"image {index + 1}"
 
+    def train_counts(self) -> tuple[int, ...]:
+        """Images to train on, per class."""
+        counts = torch.bincount(self.labels[self.train], minlength=len(self.classes))
+        return tuple(counts.tolist())
+
     def fingerprint(self) -> str:
         """Tells this set from another: a digest of the labels, the split and some of the images."""
         some = self.images[:: max(1, len(self.images) // FINGERPRINT_IMAGES)]
         digest = hashlib.sha256()
         for values in (self.labels, self.train, self.val, self.test, some):
             digest.update(values.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def test_fingerprint(self) -> str:
+        """Tells the test from another: a digest of its images, all of them, labels and classes."""
+        digest = hashlib.sha256("\0".join(self.classes).encode(errors="backslashreplace"))
+        digest.update(self.labels[self.test].numpy().tobytes())
+        digest.update(repr(tuple(self.images.shape[1:])).encode())
+        for some in torch.split(self.test, max(1, CHUNK_VALUES // self.images[0].numel())):
+            digest.update(self.images[some].numpy().tobytes())
         return digest.hexdigest()
 
 
@@ -184,8 +198,8 @@ def _check(data: DataSet) -> None:
                 f"{data.source}: {len(data.images)} images leave none for {part}; add images, or "
                 "change data.validation_fraction and data.test_fraction"
             )
-    counts = torch.bincount(data.labels[data.train], minlength=len(data.classes))
-    if missing := [name for name, count in zip(data.classes, counts, strict=True) if not count]:
+    counts = zip(data.classes, data.train_counts(), strict=True)
+    if missing := [name for name, count in counts if not count]:
         names = ", ".join(repr(name) for name in missing[:5])
         raise DataError(
             f"{data.source}: {len(missing)} of {len(data.classes)} classes have no image left to "

@@ -1,0 +1,69 @@
+"""The final test: the best model over the test images, and what is kept of it."""
+
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from cnn_engine import mistakes, predictions
+from cnn_engine.data import DataSet
+from cnn_engine.evaluate import Evaluation
+from cnn_engine.files import write_atomically
+from cnn_engine.mistakes import Mistake
+from cnn_engine.predictions import Predictions
+from cnn_engine.runs import RunDirectory
+
+
+def predictions_of(data: DataSet, result: Evaluation, epoch: int) -> Predictions:
+    """What the model said of each test image.
+
+    Args:
+        data: The images.
+        result: What came of those for the test.
+        epoch: Epoch that the model's weights are from.
+    """
+    answers = result.answers
+    return Predictions(
+        epoch=epoch,
+        fingerprint=data.test_fingerprint(),
+        names=list(map(data.name_of, data.test.tolist())),
+        truth=answers.truth.tolist(),
+        predicted=answers.predicted.tolist(),
+        confidence=answers.confidence.tolist(),
+        rank=answers.rank.tolist(),
+    )
+
+
+def keep_results(run: RunDirectory, data: DataSet, said: Predictions) -> str:
+    """Write what the model said of each image, and pictures of mistakes; why not, if so."""
+    pictures = mistakes.to_json(_mistakes(data, said), said.epoch, said.fingerprint)
+    for file, content in ((predictions.FILE, said.to_json()), (mistakes.FILE, pictures)):
+        try:
+            write_atomically(run.path / file, content)
+        except OSError as error:
+            text = f"{file} could not be written: {error.strerror}; the figures are in the log all"
+            return f"{text} the same, and once there is room: cnn-tui test {run.id}"
+    return ""
+
+
+def _mistakes(data: DataSet, said: Predictions) -> list[Mistake]:
+    height, width, channels = data.images.shape[1:]
+    sides = [min(side, mistakes.LONGEST_SIDE) for side in (height, width)]
+    chosen = mistakes.choose(said, sides[0] * sides[1] * channels)
+    return [
+        Mistake(
+            **said[index]._asdict(),
+            pixels=_fitted(data.images[int(data.test[index])], sides).numpy().tobytes(),
+            height=sides[0],
+            width=sides[1],
+            channels=channels,
+        )
+        for index in chosen
+    ]
+
+
+def _fitted(image: Tensor, sides: list[int]) -> Tensor:
+    """An image, uint8 [H, W, C], brought to these sides, smoothly."""
+    if list(image.shape[:2]) == sides:
+        return image.contiguous()
+    planes = image.permute(2, 0, 1)[None].float()
+    smaller = interpolate(planes, sides, mode="bilinear", antialias=True)
+    return smaller[0].round().clamp(0, 255).byte().permute(1, 2, 0).contiguous()

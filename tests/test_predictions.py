@@ -1,0 +1,297 @@
+"""What is kept of the final test, image by image, and pictures of its mistakes."""
+
+import base64
+import errno
+import json
+import os
+
+import pytest
+import torch
+
+from cnn_engine import final_test, mistakes, predictions
+from cnn_engine.data import load
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.events import Notice
+from cnn_engine.mistakes import choose, read_mistakes
+from cnn_engine.predictions import Predictions, read_predictions
+from cnn_engine.summary import read_state
+from cnn_engine.trained import load_trained
+from runs_for_tests import RunForTests
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run, and the test that its log tells of."""
+    run = RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=2").train()
+    return run, run.live_state.test
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of it that can be spoiled."""
+    copy = type(trained[0].directory)(tmp_path / "run")
+    copy.path.mkdir()
+    for path in trained[0].directory.path.iterdir():
+        (copy.path / path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+def said(truth, predicted, confidence):
+    count = len(truth)
+    return Predictions(
+        epoch=1,
+        fingerprint="",
+        names=[f"image {number}" for number in range(count)],
+        truth=truth,
+        predicted=predicted,
+        confidence=confidence,
+        rank=[1 if a == b else 2 for a, b in zip(truth, predicted, strict=True)],
+    )
+
+
+# What the engine writes.
+
+
+def test_every_test_image_is_there_with_what_the_model_says_of_it(trained):
+    run, test = trained
+    kept = read_predictions(run.directory, test)
+    model = load_trained(run.directory)
+    data = load(model.config.data, model.config.train.seed, lambda *_: None)
+    scores = model.scores(data.images[data.test])
+    confidence, answers = scores.double().softmax(dim=1).max(dim=1)
+    assert kept.names == [data.name_of(index) for index in data.test.tolist()]
+    assert kept.truth == data.labels[data.test].tolist()
+    assert kept.predicted == answers.tolist()
+    assert kept.confidence == pytest.approx(confidence.tolist(), abs=1e-5)
+    assert kept.rank[kept.mistakes()[0]] > 1
+    assert sum(kept.is_right) == sum(test.correct)
+    assert sum(rank <= 5 for rank in kept.rank) == test.top5
+
+
+def test_the_pictures_are_those_of_the_images_most_surely_mistaken(trained):
+    run, test = trained
+    kept, pictures = read_predictions(run.directory, test), read_mistakes(run.directory, test)
+    model = load_trained(run.directory)
+    data = load(model.config.data, model.config.train.seed, lambda *_: None)
+    wrong = kept.mistakes()
+    assert len(wrong) > mistakes.MOST_OVERALL
+    assert [each.name for each in pictures[: mistakes.MOST_OVERALL]] == [
+        kept[index].name for index in wrong[: mistakes.MOST_OVERALL]
+    ]
+    by_name = {data.name_of(index): index for index in data.test.tolist()}
+    for each in pictures:
+        assert each.pixels == data.images[by_name[each.name]].numpy().tobytes()
+        assert (each.width, each.height, each.channels) == (8, 8, 1)
+    pairs = {(each.truth, each.predicted) for each in pictures}
+    assert pairs == {(truth, predicted) for truth, predicted, _ in test.confusion}
+
+
+def test_large_images_are_made_smaller(trained):
+    model = load_trained(trained[0].directory)
+    data = load(model.config.data, 0, lambda *_: None)
+    image = data.images[0].repeat_interleave(16, dim=0).repeat_interleave(16, dim=1)
+    small = final_test._fitted(image, [64, 64])
+    expected = data.images[0].repeat_interleave(8, dim=0).repeat_interleave(8, dim=1)
+    assert small.shape == (64, 64, 1)
+    assert (small.float() - expected.float()).abs().mean() < 8
+
+
+def test_few_of_each_pair_and_bounded_in_all():
+    many = 5_000
+    sure = [index / many for index in range(many)]
+    one_pair = said([0] * many, [1] * many, sure)
+    chosen = choose(one_pair, 3072)
+    assert chosen == list(range(many - 1, many - 1 - 48 - 6, -1))
+    all_pairs = said([index % 50 for index in range(many)], [50] * many, sure)
+    assert len(choose(all_pairs, 3072)) == 48 + 50 * 6
+    assert len(choose(all_pairs, 64 * 64 * 3)) == mistakes.MOST_PIXEL_BYTES // (64 * 64 * 3)
+    assert {all_pairs.truth[index] for index in choose(all_pairs, 64 * 64 * 3)} == set(range(50))
+
+
+def test_another_test_has_another_fingerprint(trained):
+    config = load_trained(trained[0].directory).config.data
+    same, other = (load(config, seed, lambda *_: None) for seed in (0, 1))
+    assert same.test_fingerprint() == other.test_fingerprint() == trained[1].fingerprint
+    assert same.fingerprint() != other.fingerprint()
+    one = same.test[0]
+    changed = same.images.clone()
+    changed[one, 3, 3] ^= 1
+    for changes in (
+        {"images": changed},
+        {"labels": same.labels.index_fill(0, one, (same.labels[one] + 1) % 10)},
+        {"test": same.test.flip(0)},
+        {"classes": ("a", *same.classes[1:])},
+    ):
+        values = {**vars(same), **changes}
+        assert type(same)(**values).test_fingerprint() != same.test_fingerprint()
+
+
+def test_a_disk_that_refuses_costs_a_notice(tmp_path, monkeypatch):
+    real = os.replace
+
+    def refuse(source, target):
+        if str(target).endswith((predictions.FILE, mistakes.FILE)):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    run = RunForTests(tmp_path, "train.epochs=1").train()
+    assert run.engine.exit_code == 0
+    assert run.live_state.test is not None
+    (notice,) = [event.text for event in run.events() if isinstance(event, Notice)]
+    assert notice.startswith("test.json could not be written: No space left on device")
+    assert not (run.directory.path / predictions.FILE).exists()
+    assert not list(run.directory.path.glob("*.tmp"))
+
+
+def test_training_on_makes_them_anew(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=1").train()
+    before = read_predictions(run.directory, run.live_state.test)
+    run.resume(epochs=3)
+    after = read_predictions(run.directory, run.live_state.test)
+    assert after.names == before.names
+    assert after.confidence != before.confidence
+    read_mistakes(run.directory, run.live_state.test)
+
+
+# What readers make of files that are not as they should be.
+
+
+def spoil(path, change):
+    content = json.loads(path.read_bytes())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def drop(key):
+    return lambda content: content.pop(key)
+
+
+def put(key, value):
+    return lambda content: content.update({key: value})
+
+
+def put_first(key, value):
+    return lambda content: content[key].__setitem__(0, value)
+
+
+def put_of_mistake(key, value):
+    return lambda content: content["mistakes"][0].update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop("truth"), "truth is no list"),
+        (drop("format"), "is damaged, or was not written by cnn-tui"),
+        (put("epoch", -1), "no integer"),
+        (put("epoch", True), "no integer"),
+        (put("fingerprint", 5), "no text"),
+        (put("fingerprint", "5"), "of another test"),
+        (put("epoch", 99), "of another test"),
+        (put("names", ["one"]), "different lengths"),
+        (put_first("names", None), "no text"),
+        (put_first("truth", 10), "no integer from 0 to 9"),
+        (put_first("predicted", 1.5), "no integer"),
+        (put_first("confidence", 2), "no number from 0 to 1"),
+        (put_first("confidence", float("nan")), "no number from 0 to 1"),
+        (put_first("rank", 0), "no integer from 1 to 10"),
+        (lambda content: content["predicted"].reverse(), "of another test"),
+    ],
+)
+def test_predictions_that_are_wrong_are_named(run, trained, change, message):
+    spoil(run.path / predictions.FILE, change)
+    with pytest.raises(DataError, match=message) as caught:
+        read_predictions(run, trained[1])
+    assert predictions.FILE in str(caught.value)
+    assert f"cnn-tui test {run.id}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop("mistakes"), "mistakes is no list"),
+        (put("mistakes", [3]), "int is no object"),
+        (put("fingerprint", "5"), "of another test"),
+        (put_of_mistake("width", 9), "not as many as its sides tell"),
+        (put_of_mistake("width", 65), "no integer from 1 to 64"),
+        (put_of_mistake("height", 0), "no integer"),
+        (put_of_mistake("channels", 4), "no integer from 1 to 3"),
+        (put_of_mistake("pixels", "?"), "is damaged"),
+        (put_of_mistake("pixels", "é"), "is damaged"),
+        (put_of_mistake("rank", 1), "no integer from 2"),
+        (put_of_mistake("name", {"a": 1}), "no text"),
+        (lambda content: content["mistakes"].extend(content["mistakes"][:1] * 300), "another test"),
+    ],
+)
+def test_pictures_that_are_wrong_are_named(run, trained, change, message):
+    spoil(run.path / mistakes.FILE, change)
+    with pytest.raises(DataError, match=message):
+        read_mistakes(run, trained[1])
+
+
+def grey_alpha(content):
+    content["mistakes"][0] |= {"channels": 2, "pixels": base64.b64encode(bytes(128)).decode()}
+
+
+def test_two_channels_are_no_picture(run, trained):
+    spoil(run.path / mistakes.FILE, grey_alpha)
+    with pytest.raises(DataError, match="neither grey nor in colour"):
+        read_mistakes(run, trained[1])
+
+
+READERS = [(read_predictions, predictions.FILE), (read_mistakes, mistakes.FILE)]
+
+
+@pytest.mark.parametrize(("read", "file"), READERS)
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe\0", b"[" * 100_000, b'{"format":1}', b"{}"]
+)
+def test_what_is_no_such_file_at_all(run, trained, read, file, content):
+    (run.path / file).write_bytes(content)
+    with pytest.raises(DataError, match=file):
+        read(run, trained[1])
+
+
+@pytest.mark.parametrize(("read", "file"), READERS)
+def test_cut_short_anywhere(run, trained, read, file):
+    whole = (run.path / file).read_bytes()
+    for share in range(20):
+        (run.path / file).write_bytes(whole[: len(whole) * share // 20])
+        with pytest.raises(DataError, match=file):
+            read(run, trained[1])
+
+
+@pytest.mark.parametrize(("read", "file"), READERS)
+def test_missing_not_regular_too_large_or_newer(run, trained, read, file, monkeypatch):
+    path = run.path / file
+    spoil(path, put("format", 2))
+    with pytest.raises(ConfigError, match="newer version"):
+        read(run, trained[1])
+    with path.open("r+b") as stream:
+        stream.truncate(10**9)
+    with pytest.raises(DataError, match=r"over .* bytes"):
+        read(run, trained[1])
+    path.unlink()
+    with pytest.raises(DataError, match="there is no such file"):
+        read(run, trained[1])
+    os.mkfifo(path)  # opening it would wait for ever
+    with pytest.raises(DataError, match="there is no such file"):
+        read(run, trained[1])
+
+
+def test_names_that_no_encoding_has_come_back(run, trained):
+    _, test = trained
+    kept = read_predictions(run, test)
+    kept.names[0] = "\udcff\x1b[2J\u202e"
+    (run.path / predictions.FILE).write_bytes(kept.to_json())
+    assert read_predictions(run, test).names[0] == "\udcff\x1b[2J\u202e"
+
+
+def test_the_log_is_read_as_it_was_written(trained):
+    run, test = trained
+    assert read_state(run.directory)[0].test == test
+    assert sum(images for images, _, _ in test.bins) == sum(test.total)
+    prepared = run.live_state.prepared
+    assert sum(prepared.train_counts) == prepared.train_images
+    assert torch.tensor(prepared.train_counts).min() > 0
