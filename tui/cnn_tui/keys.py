@@ -91,6 +91,7 @@ KEYS = (
     Key("live", "m", "m", "smooth", "smooth", "Smooth the training curve: not, more, most", 7),
     Key("classes", "o", "o", "order", "order", "Order: as given, worst first, by name", 5),
     Key("classes", "m", "m", "matrix", "matrix", "Confusion matrix alone, or not", 5),
+    Key("classes", "f", "f", "figures", "figures", "Figures of the test, or the matrix", 5),
     Key("classes", "left", "←", "move(0,-1)", "cell", "Cell of the matrix to the left"),
     Key("classes", "right", "→", "move(0,1)", "cell", "Cell to the right"),
     Key("classes", "up", "↑", "move(-1,0)", "cell", "Cell above"),

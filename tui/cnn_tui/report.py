@@ -8,12 +8,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cnn_engine.figures import figures_as_dict
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
-from cnn_tui.format import bar, command_for, date, duration, figure, percent, ratio, safe_text
+from cnn_tui.figures_report import class_table, report_of_test
+from cnn_tui.format import command_for, date, duration, figure, percent, safe_text
 
 CHART_HEIGHT = 14
+
 RUN_COLUMNS: dict[str, Literal["left", "right"]] = {
     "run": "left",
     "status": "left",
@@ -44,11 +47,17 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
         "classes": state.prepared.classes if state.prepared else [],
         "epochs_finished": [asdict(epoch) for epoch in state.epochs],
         "test": asdict(state.test) if state.test else None,
+        "figures": figures_as_dict(state.test, state.prepared) if state.test else None,
     }
 
 
-def show_run(run: RunDirectory) -> None:
-    """Print the whole summary: figures, curve, per-class grid, path, next commands."""
+def show_run(run: RunDirectory, *, brief: bool = False) -> None:
+    """Print the summary: figures, curve, classes, the test, path, next commands.
+
+    Args:
+        run: Which run.
+        brief: Leave out how sure it was and what it confused.
+    """
     from cnn_tui.charts import ChartColors, loss_chart  # noqa: PLC0415 - no list needs plotext
 
     console = Console(highlight=False)
@@ -60,9 +69,11 @@ def show_run(run: RunDirectory) -> None:
     if chart:
         console.print("\nLoss by epoch: [bright_blue]train[/], [orange1]validation[/]")
         console.print(Text.from_ansi(chart))
-    grid = _class_grid(state, console.width)
-    if grid:
-        console.print(grid)
+    by_class = _class_figures(state)
+    if by_class:
+        console.print(by_class)
+    if state.test and not brief:
+        console.print(report_of_test(state.test, state.prepared))
     path = safe_text(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nKept in ", "dim"), path))
     console.print(Text.assemble(("Open it ", "dim"), command_for("watch", run)))
@@ -147,25 +158,11 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
     return Group(*lines)
 
 
-def _class_grid(state: RunState, width: int) -> RenderableType | None:
-    """Per-class accuracy on the test images, or before that on the last validation."""
+def _class_figures(state: RunState) -> RenderableType | None:
+    """Of the test images, or before the test of the last validation."""
     counts = state.test or (state.epochs[-1] if state.epochs else None)
     if counts is None or state.prepared is None:
         return None
-    columns = max(1, width // 40)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    cells = [
-        Text.assemble(
-            f"{safe_text(name, 14):<14} ",
-            *zip(bar(ratio(correct, total), 10), ("bright_blue", "dim"), strict=True),
-            f" {percent(ratio(correct, total)):>6}",
-            (f" {correct}/{total}", "dim"),
-        )
-        for name, correct, total in zip(
-            state.prepared.classes, counts.correct, counts.total, strict=True
-        )
-    ]
-    for first in range(0, len(cells), columns):
-        table.add_row(*cells[first : first + columns])
     which = "test" if state.test else f"validation, epoch {state.epochs[-1].epoch}"
-    return Group(Text(f"\nPer-class accuracy, {which}"), table)
+    classes = state.prepared.classes
+    return Group(Text(f"\nBy class, {which}"), class_table(counts, classes))
