@@ -59,7 +59,7 @@ def test_the_published_lines_are_printed(digits):
         "Test Accuracy (Overall)",
         "Test Accuracy (95% Interval)",
         "Test Accuracy (Top 5)",
-        "Test Accuracy (Always 6)",
+        "Test Accuracy (Always 0)",
         "Test Macro F1",
         "Test Calibration Error",
     ]

@@ -34,10 +34,9 @@ from cnn_engine.events import (
     RunPrepared,
     StageProgressed,
     StageStarted,
-    TestFinished,
     ValidationProgressed,
 )
-from cnn_engine.final_test import keep_results, predictions_of
+from cnn_engine.final_test import finished, keep_results, predictions_of
 from cnn_engine.gpu import gpu_meter
 from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
 from cnn_engine.inspection import Part
@@ -320,19 +319,7 @@ class Training:
         said = predictions_of(self.data, result, epoch)
         if trouble := keep_results(self.recorder.run, self.data, said):
             self.recorder.record(Notice(text=trouble))
-        self.recorder.record(
-            TestFinished(
-                epoch=epoch,
-                loss=result.loss,
-                correct=result.correct,
-                total=result.total,
-                seconds=self.control.clock() - start,
-                confusion=result.confusion,
-                top5=result.top5,
-                bins=result.bins,
-                fingerprint=said.fingerprint,
-            )
-        )
+        self.recorder.record(finished(result, said, self.control.clock() - start))
         self._keep_maps("test", self.data.test, epoch)
 
     def _evaluate(self, indices: Tensor, progress: Callable[[int], None]) -> Evaluation:

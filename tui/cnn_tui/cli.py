@@ -29,6 +29,7 @@ from cnn_tui.options import (
     ThemeName,
 )
 from cnn_tui.predict_command import predict
+from cnn_tui.test_command import repeat_final_test
 
 if TYPE_CHECKING:
     from cnn_engine.launch import Engine
@@ -258,6 +259,7 @@ CONTROL = "Commands for a run that goes on"
 for control in (pause, unpause, stop, checkpoint):
     cli.command(rich_help_panel=CONTROL)(control)
 cli.command("set", rich_help_panel=CONTROL)(set_values)
+cli.command("test")(repeat_final_test)
 cli.command()(predict)
 cli.command()(bench)
 cli.add_typer(data, name="data")
