@@ -13,6 +13,7 @@ from cnn_engine import runs
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
 from cnn_tui.bench_command import bench
+from cnn_tui.compare_command import compare
 from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
 from cnn_tui.format import command_for, safe_text
@@ -259,6 +260,7 @@ CONTROL = "Commands for a run that goes on"
 for control in (pause, unpause, stop, checkpoint):
     cli.command(rich_help_panel=CONTROL)(control)
 cli.command("set", rich_help_panel=CONTROL)(set_values)
+cli.command()(compare)
 cli.command("test")(repeat_final_test)
 cli.command()(predict)
 cli.command()(bench)
