@@ -59,6 +59,15 @@ def bytes_text(count: float) -> str:
     return f"{count:,.3g} TB"
 
 
+def count_text(count: float) -> str:
+    """`652k`, `21.8M`: a count in three figures."""
+    for unit in ("", "k", "M", "G", "T"):
+        if count < 999.5:
+            return f"{count:.3g}{unit}"
+        count /= 1000
+    return f"{count:,.3g}P"
+
+
 COMMANDS = {
     "pause": "paused",
     "unpause": "going on",
