@@ -38,8 +38,7 @@ from cnn_engine.events import (
 )
 from cnn_engine.final_test import finished, keep_results, predictions_of
 from cnn_engine.gpu import gpu_meter
-from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
-from cnn_engine.inspection import Part
+from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps, right_and_wrong
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.recorder import Recorder
@@ -119,7 +118,7 @@ class Training:
             text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
             recorder.record(Notice(text=text))
         self._say_trouble(keep_layers(self))
-        self._keep_maps("validation", data.val, self.epoch)
+        self._keep_maps()
 
     def _build(self) -> None:
         """Make the model with its initial weights, and stand before the first epoch."""
@@ -238,7 +237,7 @@ class Training:
         elif validation.loss <= self.best_loss:
             self._save_best(validation.loss)
         self._save_last()
-        self._keep_maps("validation", self.data.val, self.epoch)
+        self._keep_maps()
 
     def train_epoch(self) -> tuple[float, float]:
         """Train on every image once; the mean loss and the accuracy, as each image was seen.
@@ -320,17 +319,18 @@ class Training:
         if trouble := keep_results(self.recorder.run, self.data, said):
             self.recorder.record(Notice(text=trouble))
         self.recorder.record(finished(result, said, self.control.clock() - start))
-        self._keep_maps("test", self.data.test, epoch)
+        some = right_and_wrong(self.data, result.answers)
+        self._say_trouble(keep_maps(self, "test", some, epoch))
 
     def _evaluate(self, indices: Tensor, progress: Callable[[int], None]) -> Evaluation:
         classes = len(self.data.classes)
         with self.autocast():
             return evaluate(self.model, self.batches, indices, classes, progress)
 
-    def _keep_maps(self, part: Part, indices: Tensor, epoch: int) -> None:
-        """Let people see what the model now makes of some images."""
-        some = a_few_of_each_class(self.data, indices)
-        self._say_trouble(keep_maps(self, part, some, epoch))
+    def _keep_maps(self) -> None:
+        """Let people see what the model now makes of some validation images."""
+        some = a_few_of_each_class(self.data, self.data.val)
+        self._say_trouble(keep_maps(self, "validation", some, self.epoch))
 
     def _not_finite(self, what: str) -> None:
         """Do what the config says of a loss that is not a number.

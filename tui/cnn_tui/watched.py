@@ -17,7 +17,7 @@ class Watched(Generic[Value]):
 
         Args:
             path: The file.
-            read: Reads it; raises UserError where it is damaged, OSError where it cannot be read.
+            read: Reads it; raises UserError where it cannot be read.
         """
         self._path, self._read = path, read
         self._seen: object = None
@@ -27,18 +27,19 @@ class Watched(Generic[Value]):
         """Why it cannot be read, if that is so."""
 
     def look(self) -> None:
-        """Read it if it has changed."""
+        """Read it if it has changed, or could not be read."""
         try:
             found = self._path.stat()
             seen = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if seen == self._seen:
-                return
-            self.value, self.trouble, self._seen = None, "", seen
-            self.value = self._read(self._path)
+            if seen != self._seen:
+                self.value, self.trouble = self._read(self._path), ""
+                self._seen = seen
         except FileNotFoundError:
-            self.value, self.trouble, self._seen = None, "", None
+            self._forget("")
         except UserError as error:
-            self.trouble = str(error)
-        except OSError as error:  # as of a network that comes and goes: to be tried again
-            self.value, self._seen = None, None
-            self.trouble = f"{self._path}: cannot be read now: {error.strerror}"
+            self._forget(str(error))
+        except OSError as error:
+            self._forget(f"{self._path}: cannot be read: {error.strerror}")
+
+    def _forget(self, trouble: str) -> None:
+        self.value, self.trouble, self._seen = None, trouble, None

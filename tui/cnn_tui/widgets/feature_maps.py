@@ -128,7 +128,7 @@ class FeatureMaps(Panel):
     ) -> list[Content]:
         number = f"{maps.header.part} image {self.sample + 1} of {len(self.samples)}"
         truth = _class_name(classes, sample.label)
-        taken = _class_name(classes, sample.answers[0][0]) if sample.answers else "–"
+        taken = _class_name(classes, sample.answers[0]) if sample.answers else "–"
         verdict = (
             Content.styled(f"✓ {truth}", "bold $text-success")
             if sample.is_right
@@ -138,10 +138,10 @@ class FeatureMaps(Panel):
             Content.assemble(number, (f"  {safe_text(sample.name, 200)}", "$muted")),
             verdict,
         ]
-        names = [_class_name(classes, answer)[:NAME_WIDTH] for answer, _ in sample.answers]
+        names = [_class_name(classes, answer)[:NAME_WIDTH] for answer in sample.answers]
         name_width = min(max(map(len, names), default=0), max(4, width - 12))
         bar_width = max(0, min(BAR_WIDTH, width - name_width - 9))
-        for name, (answer, share) in zip(names, sample.answers, strict=True):
+        for name, answer, share in zip(names, sample.answers, sample.shares, strict=True):
             mark = "✓" if answer == sample.label else " "
             lines.append(
                 Content.assemble(
@@ -210,7 +210,7 @@ def _steps_of(maps: Maps, sample: int) -> list[Step]:
             )
         )
     for index, stage in enumerate(header.stages):
-        low, high = header.samples[sample].ranges[index]
+        low, high = header.samples[sample].lows[index], header.samples[sample].highs[index]
         whole = "×".join(map(str, stage.whole))
         steps.append(
             Step(
