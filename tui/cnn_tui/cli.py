@@ -16,6 +16,7 @@ from cnn_tui.bench_command import bench
 from cnn_tui.compare_command import compare
 from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
+from cnn_tui.export_command import export
 from cnn_tui.format import command_for, safe_text
 from cnn_tui.options import (
     Ascii,
@@ -263,6 +264,7 @@ cli.command("set", rich_help_panel=CONTROL)(set_values)
 cli.command()(compare)
 cli.command("test")(repeat_final_test)
 cli.command()(predict)
+cli.command()(export)
 cli.command()(bench)
 cli.add_typer(data, name="data")
 
