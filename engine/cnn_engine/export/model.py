@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from cnn_engine.config import TrainConfig
 from cnn_engine.data import preprocess
@@ -44,10 +43,23 @@ class Exported:
     about: dict[str, Any]
     """What `model.json` says, but for the file and what goes in and out."""
 
-    def example(self) -> Tensor:
-        """Two images of nothing, for what traces a model: uint8 [2, S, S, C]."""
+    def program(self) -> torch.export.ExportedProgram:
+        """The classifier without the code that it is made from, for any number of images.
+
+        Raises:
+            ConfigError: the network is one that PyTorch cannot take apart.
+        """
         channels, size, _ = self.trained.image_shape
-        return torch.zeros(2, size, size, channels, dtype=torch.uint8)
+        images = torch.zeros(2, size, size, channels, dtype=torch.uint8)
+        count = torch.export.Dim("N", min=1)
+        try:
+            return torch.export.export(self.classifier, (images,), dynamic_shapes=({0: count},))
+        except Exception as error:  # noqa: BLE001 - which, depends on the network's own code
+            reason = str(error).strip().partition("\n")[0]
+            raise ConfigError(
+                f"export: torch.export cannot take this network apart ({reason}); "
+                "--to safetensors takes any"
+            ) from None
 
     def beside(self, format_name: str, *, normalises: bool, **about: object) -> Files:
         """The files that every format has beside the model, and its own example.

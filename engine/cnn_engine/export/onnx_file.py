@@ -21,10 +21,9 @@ def export(run: RunDirectory) -> Files:
     needed("onnxscript")
     model = load(run)
     program: Any = torch.onnx.export(
-        model.classifier,
-        (model.example(),),
+        model.program(),
         dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
+        dynamic_shapes=({0: "N"},),
         input_names=["images"],
         output_names=["probabilities"],
         verbose=False,

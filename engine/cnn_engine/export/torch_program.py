@@ -21,12 +21,8 @@ def export(run: RunDirectory) -> Files:
         UserError: the run has no good model.
     """
     model = load(run)
-    count = torch.export.Dim("N", min=1)
-    program = torch.export.export(
-        model.classifier, (model.example(),), dynamic_shapes=({0: count},)
-    )
     content = BytesIO()
-    torch.export.save(program, content)
+    torch.export.save(model.program(), content)
     return {
         MODEL_FILE: content.getvalue(),
         **model.beside(
