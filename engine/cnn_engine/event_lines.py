@@ -67,7 +67,7 @@ class _Fields:
         self._kind = kind
         self._names, self._types = tuple(hints), tuple(hints.values())
         self._pick = itemgetter(*hints)
-        self._fits = {name: _fit_of(hint) for name, hint in hints.items()}
+        self._fits = {name: fit_of(hint) for name, hint in hints.items()}
         self._required = {field.name for field in fields(kind) if field.default is MISSING}
 
     def event(self, values: dict[str, Any]) -> Event:
@@ -93,13 +93,13 @@ class _Fields:
         return self._kind(**present)
 
 
-def _fit_of(hint: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - a type hint
+def fit_of(hint: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - a type hint
     """What makes a JSON value into the hinted type, or raises ValueError where it is another."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return partial(_optional, _fit_of(arguments[0]))
+        return partial(_optional, fit_of(arguments[0]))
     if origin is tuple and arguments[-1] is Ellipsis:
-        return partial(_sequence, _fit_of(arguments[0]))
+        return partial(_sequence, fit_of(arguments[0]))
     if origin is tuple:
         return partial(_row, arguments)
     if origin is Literal:

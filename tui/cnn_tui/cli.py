@@ -1,6 +1,5 @@
 """The command line. The only module that starts the engine, and only when a run is asked for."""
 
-import dataclasses
 import json
 import os
 import sys
@@ -18,6 +17,7 @@ from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpaus
 from cnn_tui.data_commands import data
 from cnn_tui.export_command import export
 from cnn_tui.format import command_for, safe_text
+from cnn_tui.format import command_for, safe_text, to_json
 from cnn_tui.options import (
     Ascii,
     Bell,
@@ -206,18 +206,41 @@ def watch(  # noqa: PLR0913 - one parameter per option
 
 
 @cli.command("runs")
-def list_runs(runs_dir: RunsDir = None, as_json: AsJson = False) -> None:
+def list_runs(
+    runs_dir: RunsDir = None,
+    filter_: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            metavar="EXPR",
+            help="Only such runs: 'acc>0.9 lr<=0.001 status=done model~cnn tag=paper started>7d'.",
+        ),
+    ] = "",
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY", help="By this figure or key of a config; -KEY: the greatest first."
+        ),
+    ] = "-started",
+    as_json: AsJson = False,
+) -> None:
     """List the runs, newest first."""
-    from cnn_engine.summary import read_summary
+    from cnn_engine.run_choice import choose
+    from cnn_engine.run_list import RunList
 
     directory = runs_dir or runs.default_runs_dir()
-    summaries = [read_summary(run) for run in runs.all_runs(directory)]
+    found = RunList(directory)
+    found.refresh()
+    chosen = choose(found.runs, filter_, sort)
     if as_json:
-        print(json.dumps([dataclasses.asdict(summary) for summary in summaries], indent=2))
-    elif summaries:
-        from cnn_tui.report import print_runs
+        print(to_json([run.as_dict() for run in chosen.runs]))
+    elif chosen.runs:
+        from cnn_tui.run_table import print_runs
 
-        print_runs(summaries)
+        print_runs(chosen.runs, chosen.figures)
+    elif found.runs:
+        text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
+        print(f"cnn-tui: {safe_text(text, 4000)}", file=sys.stderr)
     else:
         print(f"No runs in {directory} yet. Start one: cnn-tui run", file=sys.stderr)
 
@@ -231,7 +254,7 @@ def show(
     if as_json:
         from cnn_tui.report import run_as_dict
 
-        print(json.dumps(run_as_dict(directory), indent=2))
+        print(to_json(run_as_dict(directory)))
         return
     from cnn_tui.report import show_run
 

@@ -1,11 +1,9 @@
 """A run's summary as text in the shell: what `show` prints, and what a dashboard leaves behind."""
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.figures import figures_as_dict
@@ -13,22 +11,9 @@ from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
 from cnn_tui.figures_report import class_table, report_of_test
-from cnn_tui.format import command_for, date, duration, figure, percent, safe_text
+from cnn_tui.format import command_for, duration, figure, percent, safe_text
 
 CHART_HEIGHT = 14
-
-RUN_COLUMNS: dict[str, Literal["left", "right"]] = {
-    "run": "left",
-    "status": "left",
-    "config": "left",
-    "epochs": "right",
-    "val": "right",
-    "acc": "right",
-    "test": "right",
-    "time": "right",
-    "started": "left",
-    "name": "left",
-}
 STATUS_STYLES = {
     "done": "green",
     "failed": "bold red",
@@ -41,8 +26,7 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
     """A run's figures, epochs and per-class counts as plain values."""
     state, _ = read_state(run)
     return {
-        **asdict(read_summary(run)),
-        "config": state.config,
+        **read_summary(run).as_dict(),
         "step_parts": state.part_shares,
         "classes": state.prepared.classes if state.prepared else [],
         "epochs_finished": [asdict(epoch) for epoch in state.epochs],
@@ -79,40 +63,6 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
     console.print(Text.assemble(("Open it ", "dim"), command_for("watch", run)))
     if summary.status in ("stopped", "interrupted") and state.checkpoints:
         console.print(Text.assemble(("Go on   ", "dim"), command_for("resume", run)))
-
-
-def print_runs(summaries: list[RunSummary]) -> None:
-    """Print a table of runs, as given; on a terminal, as many columns as fit whole."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200
-    rows = [run_cells(run) for run in summaries]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    room = console.width
-    for column, (heading, justify) in enumerate(RUN_COLUMNS.items()):
-        room -= max(cell_len(row[column]) for row in [list(RUN_COLUMNS), *rows]) + 1
-        if room < 0:
-            break
-        table.add_column(heading, justify=justify, no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row[: len(table.columns)]))
-    console.print(table)
-
-
-def run_cells(run: RunSummary) -> list[str]:
-    """What a list shows of a run, in the order of `RUN_COLUMNS`."""
-    return [
-        run.run_id,
-        run.status,
-        safe_text(run.preset, 16),
-        f"{run.epochs_done}/{run.epochs}",
-        figure(run.best_val_loss),
-        "–" if run.best_val_accuracy is None else percent(run.best_val_accuracy),
-        "–" if run.test_accuracy is None else percent(run.test_accuracy),
-        duration(run.seconds),
-        date(run.started),
-        safe_text(run.name, 30),
-    ]
 
 
 def _heading(summary: RunSummary) -> Text:
