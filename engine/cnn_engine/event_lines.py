@@ -68,7 +68,12 @@ class _Fields:
         self._names, self._types = tuple(hints), tuple(hints.values())
         self._pick = itemgetter(*hints)
         self._fits = {name: fit_of(hint) for name, hint in hints.items()}
-        self._required = {field.name for field in fields(kind) if field.default is MISSING}
+        # When a line is read is no time of its event, though it serves as one of a new event.
+        self._required = {"time"} | {
+            field.name
+            for field in fields(kind)
+            if field.default is MISSING and field.default_factory is MISSING
+        }
 
     def event(self, values: dict[str, Any]) -> Event:
         """The event of these JSON values.
@@ -102,6 +107,8 @@ def fit_of(hint: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - a type hint
         return partial(_sequence, fit_of(arguments[0]))
     if origin is tuple:
         return partial(_row, arguments)
+    if origin is dict and arguments == (str, str):
+        return _texts
     if origin is Literal:
         return partial(_choice, arguments)
     return partial(_plain, origin or hint)
@@ -113,6 +120,10 @@ def _optional(fit: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401
 
 def _sequence(fit: Callable[[Any], Any], value: Any) -> tuple[Any, ...]:  # noqa: ANN401
     return tuple(map(fit, _plain(list, value)))
+
+
+def _texts(value: Any) -> dict[str, str]:  # noqa: ANN401
+    return {_plain(str, name): _plain(str, text) for name, text in _plain(dict, value).items()}
 
 
 def _row(kinds: tuple[type, ...], value: Any) -> tuple[Any, ...]:  # noqa: ANN401

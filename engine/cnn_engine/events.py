@@ -106,6 +106,19 @@ class RunStarted(Event):
     fallback_config: dict[str, Any] | None = None
     """The whole config of that; None where there is nothing to train instead."""
 
+    command: tuple[str, ...] = ()
+    """The words of the command line that started it; none in logs of version 0.1 before they were
+    recorded."""
+
+    directory: str = ""
+    """Working directory of that command."""
+
+    like: str = ""
+    """Run that this one is to be like; may be empty."""
+
+    environment_of_like: dict[str, str] = field(default_factory=dict)
+    """Environment of that run, as in `RunPrepared`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunResumed(Event):
@@ -226,6 +239,11 @@ class RunPrepared(Event):
     differences: tuple[str, ...] = ()
     """What is other than where the checkpoint was made, such as `threads: 2, before 4`; with any,
     the run goes on only approximately as it would have. Empty for a first session."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the figures may depend on besides the config, by name: versions of programs, device,
+    threads, processor, `images` (a digest of the data set and its split), `revision` (the git
+    commit of the working directory, and whether files differ from it)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The training loop, top to bottom."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from cnn_engine.device import (
     choose_threads,
     device_name,
 )
+from cnn_engine.environment import environment
 from cnn_engine.errors import NonFiniteLossError, TrainingError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.events import (
@@ -78,13 +79,15 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
 class Training:
     """A model in training: the loop, and what it holds from step to step."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a training is made from
         self,
         config: Config,
         data: DataSet,
         recorder: Recorder,
         control: Control,
         file: Path | None = None,
+        *,
+        surroundings: Mapping[str, str] | None = None,
     ) -> None:
         """Build the model, and move it and the images to the device.
 
@@ -94,6 +97,7 @@ class Training:
             recorder: Where events go.
             control: Looked at between steps.
             file: Checkpoint to go on from; without one, training begins.
+            surroundings: What else is to be recorded of the run's environment.
 
         Raises:
             ConfigError: the device asked for is not there, or the checkpoint is of another model.
@@ -113,7 +117,7 @@ class Training:
         self._save_at = math.inf
         self._build()
         differences = self._restore(file) if file else ()
-        recorder.record(self._prepared(differences))
+        recorder.record(self._prepared(differences, surroundings))
         if differences:
             text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
             recorder.record(Notice(text=text))
@@ -427,7 +431,9 @@ class Training:
         self.weights.load_state_dict(content["model"])
         return int(content["epoch"])
 
-    def _prepared(self, differences: tuple[str, ...]) -> RunPrepared:
+    def _prepared(
+        self, differences: tuple[str, ...], surroundings: Mapping[str, str] | None
+    ) -> RunPrepared:
         size, channels = self.data.images.shape[2:]
         return RunPrepared(
             classes=self.data.classes,
@@ -444,4 +450,9 @@ class Training:
             precision=self.precision,
             train_counts=self.data.train_counts(),
             differences=differences,
+            environment={
+                **(surroundings or {}),
+                **environment(self.device, self.precision),
+                "images": self.fingerprint[:16],
+            },
         )

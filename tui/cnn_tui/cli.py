@@ -1,5 +1,6 @@
 """The command line. The only module that starts the engine, and only when a run is asked for."""
 
+import dataclasses
 import json
 import os
 import sys
@@ -120,6 +121,12 @@ def run(  # noqa: PLR0913 - one parameter per option
         str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Same as --set train.device=….")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same as --set train.seed=N.")] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Repeat this run: the same config and seed, but for --set."
+        ),
+    ] = None,
     detach: Annotated[
         bool,
         typer.Option(
@@ -136,6 +143,7 @@ def run(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Train, and watch: the dashboard, or lines with --no-ui or without a terminal."""
     from cnn_engine.launch import Engine, Request
+    from cnn_engine.marks import checked_name
     from cnn_engine.recorder import Recorder
 
     options = {
@@ -146,8 +154,15 @@ def run(  # noqa: PLR0913 - one parameter per option
     }
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     settings = [*(overrides or []), *given]
-    fallback = None if config else Request.of("digits", settings, name)
-    request = Request.of(config or "cifar10", settings, name, fallback)
+    if like is None:
+        fallback = None if config else Request.of("digits", settings)
+        request = Request.of(config or "cifar10", settings, fallback=fallback)
+    elif config is None:
+        request = Request.like_run(_find(like, runs_dir), settings)
+    else:
+        raise ConfigError(f"run: --like {like} names a config already; leave out {config}")
+    words = ("cnn-tui", *sys.argv[1:])
+    request = dataclasses.replace(request, name=checked_name(name), command=words)
     directory = runs.create(runs_dir or runs.default_runs_dir())
     look = Options(theme, ascii_only, not no_mouse, bell)
     if detach:

@@ -1,5 +1,6 @@
 """A run's summary as text in the shell: what `show` prints, and what a dashboard leaves behind."""
 
+import shlex
 from dataclasses import asdict
 from typing import Any
 
@@ -27,6 +28,9 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
     state, _ = read_state(run)
     return {
         **read_summary(run).as_dict(),
+        "command": state.started.command if state.started else [],
+        "directory": state.started.directory if state.started else "",
+        "environment": state.prepared.environment if state.prepared else {},
         "step_parts": state.part_shares,
         "classes": state.prepared.classes if state.prepared else [],
         "epochs_finished": [asdict(epoch) for epoch in state.epochs],
@@ -92,6 +96,7 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
                 f"seed {state.setting('train.seed')}"
             )
         )
+    lines += [Text(line, style="dim") for line in _origin(state)]
     if best := state.best:
         lines.append(
             Text(
@@ -106,6 +111,17 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
         text = f"Test accuracy {percent(test.accuracy, 2)}, loss {figure(test.loss)}"
         lines.append(Text(text, style="bold"))
     return Group(*lines)
+
+
+def _origin(state: RunState) -> list[str]:
+    """By which command it was started, where, and in what environment."""
+    lines = []
+    if (started := state.started) and started.command:
+        lines.append(f"{shlex.join(started.command)}  in {started.directory}")
+    if state.prepared and (known := state.prepared.environment):
+        names = ("cnn-tui", "PyTorch", "Python", "revision", "images", "processor")
+        lines.append(" · ".join(f"{name} {known[name]}" for name in names if name in known))
+    return [safe_text(line, 1000) for line in lines]
 
 
 def _class_figures(state: RunState) -> RenderableType | None:
