@@ -17,7 +17,6 @@ from cnn_tui.compare_command import compare
 from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
 from cnn_tui.export_command import export
-from cnn_tui.format import command_for, safe_text
 from cnn_tui.format import command_for, safe_text, to_json
 from cnn_tui.options import (
     Ascii,
