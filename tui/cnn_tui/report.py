@@ -149,7 +149,7 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
 
 def _class_grid(state: RunState, width: int) -> RenderableType | None:
     """Per-class accuracy on the test images, or before that on the last validation."""
-    counts = state.test or (state.epochs[-1] if state.epochs else None)
+    counts = state.test or (state.validated[-1] if state.validated else None)
     if counts is None or state.prepared is None:
         return None
     columns = max(1, width // 40)
@@ -167,5 +167,5 @@ def _class_grid(state: RunState, width: int) -> RenderableType | None:
     ]
     for first in range(0, len(cells), columns):
         table.add_row(*cells[first : first + columns])
-    which = "test" if state.test else f"validation, epoch {state.epochs[-1].epoch}"
+    which = "test" if state.test else f"validation, epoch {state.validated[-1].epoch}"
     return Group(Text(f"\nPer-class accuracy, {which}"), table)

@@ -53,8 +53,8 @@ class ClassGrid(Panel, can_focus=True):
 def _counts(state: RunState) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     if state.test:
         return "Accuracy by class ─ test", state.test.correct, state.test.total
-    if state.epochs:
-        last = state.epochs[-1]
+    if validated := state.validated:
+        last = validated[-1]
         return "Accuracy by class ─ validation", last.correct, last.total
     return "Accuracy by class ─ validation", (), ()
 
