@@ -6,9 +6,11 @@ from torch import nn
 
 from cnn_engine import checkpoint
 from cnn_engine.average import Average
-from cnn_engine.config import AverageConfig
+from cnn_engine.config import AverageConfig, load
+from cnn_engine.data import load as load_data
+from cnn_engine.trained import load_trained
 from cnn_engine.weights import Weights
-from runs_for_tests import RunForTests
+from runs_for_tests import SMALL, RunForTests
 
 
 def network():
@@ -62,7 +64,15 @@ def test_the_average_is_what_is_kept_and_tested(tmp_path):
     assert run.live_state.best.epoch == best["epoch"] == 2
     for name, average in last["average"]["model"].items():
         assert torch.equal(best["model"][name], average)
+    trained, data = load_trained(run.directory), run_data()
+    right = trained.scores(data.images[data.test]).argmax(1) == data.labels[data.test]
+    assert int(right.sum()) == pytest.approx(sum(run.live_state.test.correct), abs=2)
     assert any(not torch.equal(best["model"][name], plain) for name, plain in last["model"].items())
+
+
+def run_data():
+    config = load("digits", SMALL)
+    return load_data(config.data, config.train.seed, lambda *_: None)
 
 
 def test_an_average_that_hardly_moves_is_no_better_than_chance(tmp_path):

@@ -90,17 +90,22 @@ class AugmentConfig(Table):
 class ModelConfig(Table):
     """The network."""
 
-    name: Literal["cnn"] = "cnn"
-    """`cnn`: blocks of convolution 3×3, batch norm, ReLU, max-pool 2; then dense layers."""
+    name: Literal["cnn", "whitened"] = "cnn"
+    """`cnn`: blocks of convolution 3×3, batch norm, ReLU, max-pool 2; then dense layers.
+    `whitened`: the small network of airbench, with a fixed first layer that whitens patches, blocks
+    of `depth` convolutions, and nothing hidden after them."""
 
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=7)] = (32, 64, 128)
     """Filters of each block. Each block halves the image's side."""
 
     hidden: tuple[PositiveInt, ...] = (256, 128)
-    """Units of each dense layer before the last."""
+    """Units of each dense layer before the last, of `cnn`."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of the dense units dropped in training."""
+    """Share of the dense units dropped in training, of `cnn`."""
+
+    depth: Literal[2, 3] = 2
+    """Convolutions in a block, of `whitened`; the third with a shortcut past the last two."""
 
 
 class OptimizerConfig(Table):

@@ -473,6 +473,21 @@ class TestFinished(Event):
     fingerprint: str = ""
     """Tells these test images, their order and classes from others."""
 
+    tta: str = ""
+    """How the images were seen for a second figure, as in the setting `evaluate.tta`: test-time
+    augmentation. Empty where there is none; all other figures are without it."""
+
+    tta_loss: float | None = None
+    """Mean loss of that."""
+
+    tta_correct: tuple[int, ...] = ()
+    """Test images classified right in that way, per class."""
+
+    @property
+    def tta_accuracy(self) -> float | None:
+        """Share of the test images classified right in that way, 0 to 1; None without it."""
+        return sum(self.tta_correct) / sum(self.total) if self.tta else None
+
     @property
     def accuracy(self) -> float:
         """Share of the test images classified right, 0 to 1."""

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine import checkpoint
 from cnn_engine.augment import Views, check_augment, epoch_views
 from cnn_engine.average import Average
 from cnn_engine.batches import batches_on, epoch_order
+from cnn_engine.budget import Budget
 from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, Place, newest
 from cnn_engine.config import Config
 from cnn_engine.control import Control, StopRequested, Throttle
@@ -29,6 +30,7 @@ from cnn_engine.errors import NonFiniteLossError, TrainingError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.events import (
     CheckpointSaved,
+    CommandApplied,
     EpochFinished,
     EpochStarted,
     Notice,
@@ -51,7 +53,9 @@ from cnn_engine.resume import set_damaged_aside
 from cnn_engine.schedule import rate_share
 from cnn_engine.snapshot import check_images, restore, snapshot, weights_of
 from cnn_engine.step_parts import StepParts
+from cnn_engine.views import MeanOverViews
 from cnn_engine.weights import Weights
+from cnn_engine.whitened import WHITENING_IMAGES, WhitenedCNN
 
 MOST_ROLLBACKS = 5
 """A loss that is not a number after as many halvings of the learning rate has another cause."""
@@ -117,6 +121,7 @@ class Training:
         self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
         self.fingerprint = data.fingerprint()
         self._save_at = math.inf
+        self._budget: Budget | None = None
         self._build()
         differences = self._restore(file) if file else ()
         recorder.record(self._prepared(differences))
@@ -134,6 +139,10 @@ class Training:
         check_augment(config.augment, size)
         self.model = build_model(config.model, channels, size, len(self.data.classes))
         self.model.to(self.device).to(memory_format=torch.channels_last)
+        if isinstance(self.model, WhitenedCNN):
+            some = self.data.train[:WHITENING_IMAGES]
+            images, _ = next(self.batches.cut(some, len(some)))
+            self.model.whitening.look_at(images)
         self.weights = Weights(self.model, DTYPES[self.precision])
         self.optimizer = build_optimizer(config.optimizer, self.weights)
         self.average = (
@@ -174,6 +183,8 @@ class Training:
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
         self.control.begin_training(self)
+        seconds = self.config.train.budget_seconds
+        self._budget = Budget(seconds, self) if seconds is not None else None
         self._save_later()
         while self.epoch < self.epochs or not self.epoch_is_done:
             try:
@@ -203,6 +214,11 @@ class Training:
     @epochs.setter
     def epochs(self, epochs: int) -> None:
         self.config = self.config.replaced("train", epochs=epochs)
+
+    def end_after(self, epochs: int, by: Literal["patience", "budget"]) -> None:
+        """Train so many epochs in all, because the config says so."""
+        self.epochs = epochs
+        self.recorder.record(CommandApplied(command="epochs", by=by, value=float(epochs)))
 
     @property
     def progress(self) -> float:
@@ -259,6 +275,8 @@ class Training:
             self._judge(validation.loss)
         elif not len(self.data.val):
             self._save_best(None)
+        if self._budget is not None:
+            self._budget.epoch_done()
         self._save_last()
         if validation is not None:
             with self._averaged():
@@ -278,6 +296,18 @@ class Training:
             self._not_finite(f"validation loss became {loss} in epoch {self.epoch}")
         elif loss <= self.best_loss:
             self._save_best(loss)
+        else:
+            self._lose_patience()
+
+    def _lose_patience(self) -> None:
+        """End training if no epoch has been better for as long as the config says."""
+        patience, best = self.config.train.patience, self.recorder.state.best
+        if patience is None or best is None or self.epoch >= self.epochs:
+            return
+        if (since := self.epoch - best.epoch) >= patience:
+            text = f"No epoch was better than {best.epoch} for {since} epochs"
+            self.recorder.record(Notice(text=f"{text}; training ends, as train.patience says"))
+            self.end_after(self.epoch, by="patience")
 
     def train_epoch(self) -> tuple[float, float]:
         """Train on every image once; the mean loss and the accuracy, as each image was seen.
@@ -306,6 +336,8 @@ class Training:
             if self.average is not None:
                 self.average.step_done(self.progress)
             self.train_seconds = clock() - began
+            if self._budget is not None:
+                self._budget.step_done()
             if trouble := meter.step_done(self.step, self.optimizer.rate):
                 self._not_finite(trouble)
             self.parts.done("other")
@@ -363,7 +395,7 @@ class Training:
 
         self.recorder.record(ValidationProgressed(epoch=self.epoch, images=0))
         with self._averaged():
-            return self._evaluate(self.data.val, progress)
+            return self._evaluate(self.model, self.data.val, progress)
 
     def _averaged(self) -> AbstractContextManager[None]:
         """The model has the average as its weights meanwhile, if there is one."""
@@ -374,7 +406,8 @@ class Training:
         self.recorder.record(StageStarted(stage="test"))
         start = self.control.clock()
         epoch = self._load_best()
-        result = self._evaluate(self.data.test, lambda _: self.control.check())
+        result = self._evaluate(self.model, self.data.test, lambda _: self.control.check())
+        seen_more = self._test_augmented()
         said = predictions_of(self.data, result, epoch)
         if trouble := keep_results(self.recorder.run, self.data, said):
             self.recorder.record(Notice(text=trouble))
@@ -389,14 +422,27 @@ class Training:
                 top5=result.top5,
                 bins=result.bins,
                 fingerprint=said.fingerprint,
+                tta=self.config.evaluate.tta if seen_more else "",
+                tta_loss=seen_more.loss if seen_more else None,
+                tta_correct=seen_more.correct if seen_more else (),
             )
         )
         self._keep_maps("test", self.data.test, epoch)
 
-    def _evaluate(self, indices: Tensor, progress: Callable[[int], None]) -> Evaluation:
+    def _test_augmented(self) -> Evaluation | None:
+        """The test again with test-time augmentation, if that is asked for."""
+        kind = self.config.evaluate.tta
+        if kind == "none":
+            return None
+        model = MeanOverViews(self.model, kind)
+        return self._evaluate(model, self.data.test, lambda _: self.control.check())
+
+    def _evaluate(
+        self, model: nn.Module, indices: Tensor, progress: Callable[[int], None]
+    ) -> Evaluation:
         classes = len(self.data.classes)
         with self.autocast():
-            return evaluate(self.model, self.batches, indices, classes, progress)
+            return evaluate(model, self.batches, indices, classes, progress)
 
     def _keep_maps(self, part: Part, indices: Tensor, epoch: int) -> None:
         """Let people see what the model now makes of some images."""

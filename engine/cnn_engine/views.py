@@ -5,6 +5,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+VIEWS = {"none": 0, "mirror": 2, "mirror-shift": 6}
+"""How often each kind looks at an image."""
+
 
 class MeanOverViews(nn.Module):
     """A model that looks at each image more than once.
