@@ -107,6 +107,9 @@ class RunStarted(Event):
     fallback_config: dict[str, Any] | None = None
     """The whole config of that; None where there is nothing to train instead."""
 
+    group: str = ""
+    """Id of the first run of the series that this one belongs to; empty without one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunResumed(Event):

@@ -49,6 +49,9 @@ class Request:
     fallback: "Request | None" = None
     """What to train instead when the images are not to be had."""
 
+    group: str = ""
+    """Id of the first run of the series that this is one of; empty without one."""
+
     @classmethod
     def of(
         cls,
@@ -115,6 +118,7 @@ def started(request: Request, run: RunDirectory) -> RunStarted:
         version=_version(),
         fallback_preset=fallback.preset if fallback else "",
         fallback_config=fallback.config.model_dump(mode="json") if fallback else None,
+        group=request.group,
     )
 
 

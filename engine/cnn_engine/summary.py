@@ -17,6 +17,8 @@ class RunSummary:
 
     run_id: str
     name: str
+    group: str
+    """Id of the first run of the series that this one belongs to; empty without one."""
     preset: str
     status: str
     """A status of `RunState`, or `interrupted`: the log ends, and no process holds it."""
@@ -37,6 +39,8 @@ class RunSummary:
     best_val_accuracy: float | None
     test_loss: float | None
     test_accuracy: float | None
+    tta_accuracy: float | None
+    """With test-time augmentation; None without it."""
     error: str
     damaged_lines: int
     """Lines of the log that could not be read."""
@@ -48,6 +52,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
     return RunSummary(
         run_id=run.id,
         name=started.name if started else "",
+        group=started.group if started else "",
         preset=state.preset,
         status=state.status,
         started=started.time if started else 0.0,
@@ -64,6 +69,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         best_val_accuracy=best.val_accuracy if best else None,
         test_loss=test.loss if test else None,
         test_accuracy=test.accuracy if test else None,
+        tta_accuracy=test.tta_accuracy if test else None,
         error=state.finished.error if state.finished else "",
         damaged_lines=damaged_lines,
     )

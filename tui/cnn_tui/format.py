@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
-from cnn_engine.events import CommandApplied, EpochFinished, RolledBack, RunResumed
+from cnn_engine.events import CommandApplied, EpochFinished, RolledBack, RunResumed, TestFinished
 from cnn_engine.runs import RunDirectory, default_runs_dir
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -48,6 +48,13 @@ def figure(value: float | None, digits: int = 4) -> str:
 def val_figure(epoch: EpochFinished) -> str:
     """An epoch's validation loss; a dash where the validation images were not looked at."""
     return figure(epoch.val_loss if epoch.is_validated else None)
+
+
+def tta_text(test: TestFinished) -> str | None:
+    """`with test-time augmentation (mirror): 90.80%`; None without it."""
+    if test.tta_accuracy is None:
+        return None
+    return f"with test-time augmentation ({safe_text(test.tta)}): {percent(test.tta_accuracy, 2)}"
 
 
 def ratio(part: float, whole: float) -> float:

@@ -16,6 +16,7 @@ from cnn_tui.format import (
     resumed_text,
     rolled_back_text,
     safe_text,
+    tta_text,
 )
 from cnn_tui.progress_line import ProgressLine, amount
 
@@ -168,4 +169,5 @@ def _test_lines(event: events.TestFinished, state: RunState) -> list[str]:
         f"Test Loss: {event.loss:.6f}",
         *per_class,
         f"Test Accuracy (Overall): {percent(event.accuracy, 2)} {overall}",
+        *([f"Test Accuracy {augmented}"] if (augmented := tta_text(event)) else []),
     ]

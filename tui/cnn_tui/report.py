@@ -11,7 +11,17 @@ from rich.text import Text
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
-from cnn_tui.format import bar, command_for, date, duration, figure, percent, ratio, safe_text
+from cnn_tui.format import (
+    bar,
+    command_for,
+    date,
+    duration,
+    figure,
+    percent,
+    ratio,
+    safe_text,
+    tta_text,
+)
 
 CHART_HEIGHT = 14
 RUN_COLUMNS: dict[str, Literal["left", "right"]] = {
@@ -42,7 +52,10 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
         "config": state.config,
         "step_parts": state.part_shares,
         "classes": state.prepared.classes if state.prepared else [],
-        "epochs_finished": [asdict(epoch) for epoch in state.epochs],
+        "epochs_finished": [
+            asdict(epoch) | ({} if epoch.is_validated else {"val_loss": None})
+            for epoch in state.epochs
+        ],
         "test": asdict(state.test) if state.test else None,
     }
 
@@ -144,6 +157,8 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
     if test := state.test:
         text = f"Test accuracy {percent(test.accuracy, 2)}, loss {figure(test.loss)}"
         lines.append(Text(text, style="bold"))
+        if (augmented := tta_text(test)) is not None:
+            lines.append(Text(f"Test accuracy {augmented}, loss {figure(test.tta_loss)}"))
     return Group(*lines)
 
 
