@@ -19,7 +19,7 @@ def fields_of(kind):
     special = {dict[str, object]: JSON_VALUES, events.Bins: bins}
     hints = get_type_hints(kind)
     return {
-        name: JSON_VALUES if "dict" in str(hint) else special.get(hint, st.from_type(hint))
+        name: JSON_VALUES if "typing.Any" in str(hint) else special.get(hint, st.from_type(hint))
         for name, hint in hints.items()
     }
 

@@ -54,10 +54,16 @@ def test_the_published_lines_are_printed(digits):
     )
     end = lines.index("Finished Training")
     assert re.fullmatch(r"Test Loss: \d+\.\d{6}", lines[end + 1])
-    assert [line.split(":")[0] for line in lines[end + 2 : -1]] == [
-        f"Test Accuracy of {digit}" for digit in range(10)
+    assert [line.split(":")[0] for line in lines[end + 2 :]] == [
+        *(f"Test Accuracy of {digit}" for digit in range(10)),
+        "Test Accuracy (Overall)",
+        "Test Accuracy (95% Interval)",
+        "Test Accuracy (Top 5)",
+        "Test Accuracy (Always 0)",
+        "Test Macro F1",
+        "Test Calibration Error",
     ]
-    assert re.fullmatch(r"Test Accuracy \(Overall\): \d+\.\d\d% \(\d+/359\)", lines[-1])
+    assert re.fullmatch(r"Test Accuracy \(Overall\): \d+\.\d\d% \(\d+/359\)", lines[end + 12])
 
 
 def test_the_per_class_counts_add_up_to_the_overall_one(digits):

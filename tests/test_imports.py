@@ -52,6 +52,7 @@ def command(*arguments):
         "image_cache",
         "inspection",
         "metrics",
+        "figures",
         "predictions",
         "mistakes",
     ],

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnn_engine import inspect
 from cnn_engine.config import ModelConfig
 from cnn_engine.data import load
-from cnn_engine.errors import DataError
+from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.events import Notice
 from cnn_engine.flops import FlopCount
 from cnn_engine.inspect import layers_of, undisturbed
@@ -159,12 +159,18 @@ def test_it_keeps_what_the_tested_model_makes_of_test_images(run: RunForTests) -
         assert maps.image(number) == image.numpy().tobytes()
         assert sample.label == data.labels[index]
         shares = trained.scores(image).softmax(dim=1)[0]
-        for place, (answer, share) in enumerate(sample.answers):
+        for place, (answer, share) in enumerate(zip(sample.answers, sample.shares, strict=True)):
             assert share == pytest.approx(
                 shares.sort(descending=True).values[place].item(), abs=0.02
             )
             assert share == pytest.approx(shares[answer].item(), abs=0.02)
-    assert len({sample.label for sample in header.samples}) == 10
+    right = [sample for sample in header.samples if sample.is_right]
+    wrong = [sample for sample in header.samples if not sample.is_right]
+    assert len(wrong) == 10
+    assert [sample.shares[0] for sample in wrong] == sorted(
+        (sample.shares[0] for sample in wrong), reverse=True
+    )
+    assert len({sample.label for sample in right}) == len(right)
 
 
 def test_the_maps_are_those_of_the_model(run: RunForTests) -> None:
@@ -185,7 +191,7 @@ def test_the_maps_are_those_of_the_model(run: RunForTests) -> None:
         trained.scores(pixels.view(1, height, width, channels))
         for place, stage in enumerate(header.stages):
             kept = torch.frombuffer(bytearray(maps.maps(number, place)), dtype=torch.uint8)
-            low, high = sample.ranges[place]
+            low, high = sample.lows[place], sample.highs[place]
             values = kept.view(stage.shape).float() * ((high - low) / 255) + low
             now = made[stage.name][0, : stage.shape[0]].float()
             if stage.shape[1:] == stage.whole:
@@ -312,18 +318,21 @@ def damaged_maps(content: bytes) -> list[bytes]:
         b"\x80" * 100,
         b"[" * 100_000,
         b"[]\n" + body,
-        with_(format=2),
+        with_(format="1"),
         with_(epoch=-1),
         with_(epoch=True),
         with_(part="train"),
         with_(image=[8, 8]),
+        with_(whole=[8]),
+        with_(whole=[]),
         with_(image=[0, 8, 1]),
         with_(image=[2**40, 2**40, 1]),
         with_(stages=None),
         with_(stages=[{"name": "x"}]),
-        with_(samples=[first | {"ranges": []}]),
-        with_(samples=[first | {"answers": [[0]]}]),
-        with_(samples=[first | {"answers": [[0, "much"]]}]),
+        with_(samples=[first | {"lows": []}]),
+        with_(samples=[first | {"lows": [float("nan")] * len(header["stages"])}]),
+        with_(samples=[first | {"answers": [0]}]),
+        with_(samples=[first | {"shares": ["much"] * len(first["answers"])}]),
         with_(samples=[first | {"name": 3}]),
         with_(samples=first),
         with_(filters={"layer": "x"}),
@@ -337,20 +346,27 @@ def test_a_damaged_file_is_named(run: RunForTests, tmp_path: Path) -> None:
     path = tmp_path / MAPS_FILE
     for number, damaged in enumerate(damaged_maps(content)):
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"maps\.bin: cannot be shown, it is damaged"):
+        with pytest.raises(DataError, match=r"maps\.bin: (is damaged|is over)"):
             pytest.fail(f"{number}: {read_maps(path).header}")
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", b"[]", b'{"format": 2}', b'{"format": 1, "input": 3, "layers": []}', b"\xff",
+    [b"", b"{}", b"[]", b'{"format": []}', b'{"format": 1, "input": 3, "layers": []}', b"\xff",
      b'{"format": 1, "input": [], "layers": [3]}', b'{"format": 1, "input": [], "layers": {}}',
      b"9" * 5000],
 )  # fmt: skip
 def test_damaged_layers_are_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.json"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"model\.json: cannot be shown, it is damaged"):
+    with pytest.raises(DataError, match=r"model\.json: is damaged"):
+        read_layers(path)
+
+
+def test_a_newer_versions_file_is_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text('{"format": 2}')
+    with pytest.raises(ConfigError, match="newer version"):
         read_layers(path)
 
 

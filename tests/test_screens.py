@@ -11,7 +11,8 @@ from cnn_engine.event_lines import from_line, to_line
 from cnn_engine.summary import read_summary
 from cnn_tui.app import Dashboard
 from cnn_tui.options import Options
-from cnn_tui.report import print_runs, run_as_dict, show_run
+from cnn_tui.report import run_as_dict, show_run
+from cnn_tui.run_table import print_runs
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
 from golden import NOW, add_events, golden_lines, golden_run, rewritten, running_run

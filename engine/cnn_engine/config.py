@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Sequence
+from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -268,18 +269,22 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: naming every problem with its key.
     """
-    tables = _read_toml(_find(name_or_path))
-    for override in overrides:
-        _apply_override(tables, override)
-    return from_dict(tables)
+    return from_dict(_read_toml(_find(name_or_path)), overrides)
 
 
-def from_dict(tables: dict[str, Any]) -> Config:
+def from_dict(tables: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
     """Check a config that is already in memory, such as the one in a run's log.
+
+    Args:
+        tables: The config, which is left as it is.
+        overrides: Keys that have other values, each as `KEY=VALUE`.
 
     Raises:
         ConfigError: naming every problem with its key.
     """
+    tables = deepcopy(tables)
+    for override in overrides:
+        _apply_override(tables, override)
     try:
         return Config.model_validate_json(_json(tables))
     except ValidationError as error:

@@ -22,15 +22,6 @@ def environment(device: torch.device, precision: str) -> dict[str, str]:
     return known
 
 
-def differences(now: dict[str, str], then: dict[str, str]) -> tuple[str, ...]:
-    """What is other now, each as `threads: 2, before 4`."""
-    return tuple(
-        f"{name}: {value}, before {then[name]}"
-        for name, value in now.items()
-        if then.get(name, value) != value
-    )
-
-
 def _processor() -> str:
     """Its model and the widest instructions that PyTorch uses of it."""
     return f"{_model()} with {torch.backends.cpu.get_cpu_capability()}"

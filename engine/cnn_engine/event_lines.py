@@ -67,8 +67,13 @@ class _Fields:
         self._kind = kind
         self._names, self._types = tuple(hints), tuple(hints.values())
         self._pick = itemgetter(*hints)
-        self._fits = {name: _fit_of(hint) for name, hint in hints.items()}
-        self._required = {field.name for field in fields(kind) if field.default is MISSING}
+        self._fits = {name: fit_of(hint) for name, hint in hints.items()}
+        # When a line is read is no time of its event, though it serves as one of a new event.
+        self._required = {"time"} | {
+            field.name
+            for field in fields(kind)
+            if field.default is MISSING and field.default_factory is MISSING
+        }
 
     def event(self, values: dict[str, Any]) -> Event:
         """The event of these JSON values.
@@ -93,15 +98,17 @@ class _Fields:
         return self._kind(**present)
 
 
-def _fit_of(hint: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - a type hint
+def fit_of(hint: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - a type hint
     """What makes a JSON value into the hinted type, or raises ValueError where it is another."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return partial(_optional, _fit_of(arguments[0]))
+        return partial(_optional, fit_of(arguments[0]))
     if origin is tuple and arguments[-1] is Ellipsis:
-        return partial(_sequence, _fit_of(arguments[0]))
+        return partial(_sequence, fit_of(arguments[0]))
     if origin is tuple:
         return partial(_row, arguments)
+    if origin is dict and arguments == (str, str):
+        return _texts
     if origin is Literal:
         return partial(_choice, arguments)
     return partial(_plain, origin or hint)
@@ -113,6 +120,10 @@ def _optional(fit: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401
 
 def _sequence(fit: Callable[[Any], Any], value: Any) -> tuple[Any, ...]:  # noqa: ANN401
     return tuple(map(fit, _plain(list, value)))
+
+
+def _texts(value: Any) -> dict[str, str]:  # noqa: ANN401
+    return {_plain(str, name): _plain(str, text) for name, text in _plain(dict, value).items()}
 
 
 def _row(kinds: tuple[type, ...], value: Any) -> tuple[Any, ...]:  # noqa: ANN401

@@ -110,6 +110,19 @@ class RunStarted(Event):
     group: str = ""
     """Id of the first run of the series that this one belongs to; empty without one."""
 
+    command: tuple[str, ...] = ()
+    """The words of the command line that started it; none in logs of version 0.1 before they were
+    recorded."""
+
+    directory: str = ""
+    """Working directory of that command."""
+
+    like: str = ""
+    """Run that this one is to be like; may be empty."""
+
+    environment_of_like: dict[str, str] = field(default_factory=dict)
+    """Environment of that run, as in `RunPrepared`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunResumed(Event):
@@ -230,6 +243,11 @@ class RunPrepared(Event):
     differences: tuple[str, ...] = ()
     """What is other than where the checkpoint was made, such as `threads: 2, before 4`; with any,
     the run goes on only approximately as it would have. Empty for a first session."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the figures may depend on besides the config, by name: versions of programs, device,
+    threads, processor, `images` (a digest of the data set and its split), `revision` (the git
+    commit of the working directory, and whether files differ from it)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,23 @@ def write_atomically(
     _sync_directory(path.parent)
 
 
+def write_cache(path: Path, content: bytes) -> None:
+    """Replace the file's content in one step, without waiting for the disk.
+
+    After a power cut it may be empty or damaged: it must be of no matter to be made anew.
+
+    Raises:
+        OSError: it could not be written; the old content stands.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def sweep(directory: Path) -> None:
     """Remove what writers left that died while they wrote; there must be none alive."""
     for path in directory.glob(TEMPORARY):

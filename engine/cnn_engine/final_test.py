@@ -6,6 +6,7 @@ from torch.nn.functional import interpolate
 from cnn_engine import mistakes, predictions
 from cnn_engine.data import DataSet
 from cnn_engine.evaluate import Evaluation
+from cnn_engine.events import TestFinished
 from cnn_engine.files import write_atomically
 from cnn_engine.mistakes import Mistake
 from cnn_engine.predictions import Predictions
@@ -29,6 +30,37 @@ def predictions_of(data: DataSet, result: Evaluation, epoch: int) -> Predictions
         predicted=answers.predicted.tolist(),
         confidence=answers.confidence.tolist(),
         rank=answers.rank.tolist(),
+    )
+
+
+def finished(
+    result: Evaluation,
+    said: Predictions,
+    seconds: float,
+    augmented: tuple[str, Evaluation] | None = None,
+) -> TestFinished:
+    """The event that tells of the test.
+
+    Args:
+        result: What came of it.
+        said: The same, image by image.
+        seconds: What it took.
+        augmented: How the images were seen for a second figure, and what came of that.
+    """
+    tta, more = augmented or ("", None)
+    return TestFinished(
+        epoch=said.epoch,
+        loss=result.loss,
+        correct=result.correct,
+        total=result.total,
+        seconds=seconds,
+        confusion=result.confusion,
+        top5=result.top5,
+        bins=result.bins,
+        fingerprint=said.fingerprint,
+        tta=tta,
+        tta_loss=more.loss if more else None,
+        tta_correct=more.correct if more else (),
     )
 
 

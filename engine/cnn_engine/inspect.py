@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from cnn_engine.data import DataSet
+from cnn_engine.evaluate import Answers
 from cnn_engine.files import write_atomically
 from cnn_engine.flops import FlopCount
 from cnn_engine.inspection import (
@@ -89,6 +90,15 @@ def a_few_of_each_class(data: DataSet, indices: Tensor, most: int = MOST_SAMPLES
     found = [indices[labels == label][:each] for label in range(classes)]
     turns = [part[turn : turn + 1] for turn in range(each) for part in found]
     return torch.cat(turns)[:most]
+
+
+def right_and_wrong(data: DataSet, answers: Answers) -> Tensor:
+    """Of the test images, some of each class that the model gets right, and its surest mistakes."""
+    is_right = answers.predicted == answers.truth
+    surest = answers.confidence[~is_right].argsort(descending=True, stable=True)
+    wrong = data.test[~is_right][surest][: MOST_SAMPLES // 2]
+    right = a_few_of_each_class(data, data.test[is_right], MOST_SAMPLES - len(wrong))
+    return torch.cat([right, wrong])
 
 
 # Layers.
@@ -293,8 +303,10 @@ def _maps_of(training: "Training", part: Part, indices: Tensor, epoch: int) -> b
             Sample(
                 name=data.name_of(int(index)),
                 label=int(label),
-                answers=tuple(zip(classes.tolist(), parts.tolist(), strict=True)),
-                ranges=tuple(_range(taken.values[number]) for taken in stages),
+                answers=tuple(classes.tolist()),
+                shares=tuple(parts.tolist()),
+                lows=tuple(taken.values[number].min().item() for taken in stages),
+                highs=tuple(taken.values[number].max().item() for taken in stages),
             )
             for number, (index, label, classes, parts) in enumerate(
                 zip(indices, labels, likeliest.indices, likeliest.values, strict=True)
@@ -345,13 +357,9 @@ def _kept_images(images: Tensor) -> Tensor:
     return planes.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
 
 
-def _range(values: Tensor) -> tuple[float, float]:
-    return values.min().item(), values.max().item()
-
-
 def _as_bytes(values: Tensor) -> bytes:
     """Between their least and their greatest value in 256 steps."""
-    low, high = _range(values)
+    low, high = values.min(), values.max()
     scaled = (values - low) * (255 / (high - low)) if high > low else torch.zeros_like(values)
     return scaled.round().to(torch.uint8).numpy().tobytes()
 

@@ -21,13 +21,13 @@ Both are replaced in one step: a reader finds one whole state or another.
 
 import json
 import struct
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import isfinite, prod
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from cnn_engine.errors import DataError
+from cnn_engine.json_files import Fields, read_object, read_object_and_bytes
 
 LAYERS_FILE, MAPS_FILE = "model.json", "maps.bin"
 
@@ -37,7 +37,7 @@ FORMAT = 1
 MOST_BYTES = 2**24
 """Larger files than any that is written are not read."""
 
-MOST_LAYERS, MOST_NUMBER = 100_000, 2**62
+MOST_NUMBER = 2**62
 
 Part: TypeAlias = Literal["validation", "test"]
 
@@ -123,16 +123,20 @@ class Sample:
     label: int
     """Index of its true class."""
 
-    answers: tuple[tuple[int, float], ...]
-    """The likeliest classes and their probabilities, most likely first."""
+    answers: tuple[int, ...]
+    """The likeliest classes, most likely first."""
 
-    ranges: tuple[tuple[float, float], ...]
+    shares: tuple[float, ...]
+    """Their probabilities."""
+
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
     """Least and greatest value of its maps, for each stage."""
 
     @property
     def is_right(self) -> bool:
         """Whether the likeliest class is the true one."""
-        return bool(self.answers) and self.answers[0][0] == self.label
+        return bool(self.answers) and self.answers[0] == self.label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,13 +222,16 @@ def read_layers(path: Path) -> Layers:
     """Read `model.json`.
 
     Raises:
-        FileNotFoundError: it is not there (yet).
-        DataError: it is damaged, or of a newer version.
-        OSError: it cannot be read.
+        DataError: it is not there, cannot be read, or is damaged.
+        ConfigError: a newer version of cnn-tui wrote it.
     """
+    values = read_object(path, FORMAT, MOST_BYTES)
     try:
-        return _layers(_object(_bounded(path)))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return Layers(
+            input=_shape(values, "input"),
+            layers=tuple(map(_layer, Fields(values).items("layers"))),
+        )
+    except ValueError as error:
         raise _damaged(path, error) from None
 
 
@@ -232,137 +239,106 @@ def read_maps(path: Path) -> Maps:
     """Read `maps.bin`.
 
     Raises:
-        FileNotFoundError: it is not there (yet).
-        DataError: it is damaged, or of a newer version.
-        OSError: it cannot be read.
+        DataError: it is not there, cannot be read, or is damaged.
+        ConfigError: a newer version of cnn-tui wrote it.
     """
+    values, content = read_object_and_bytes(path, FORMAT, MOST_BYTES)
     try:
-        line, _, content = _bounded(path).partition(b"\n")
-        return Maps(_header(_object(line)), content)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return Maps(_header(values), content)
+    except ValueError as error:
         raise _damaged(path, error) from None
 
 
-def _bounded(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"more than {MOST_BYTES:,} bytes")
-    return content
+def _damaged(path: Path, error: ValueError) -> DataError:
+    return DataError(f"{path}: is damaged, or was not written by cnn-tui: {error}")
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
-    reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-    return DataError(f"{path}: cannot be shown, it is damaged or of another version: {reason}")
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    values = json.loads(text)
-    if not isinstance(values, dict) or values["format"] != FORMAT:
-        raise ValueError(f"not an object of format {FORMAT}")
-    return values
-
-
-def _layers(values: Mapping[str, Any]) -> Layers:
-    return Layers(
-        input=_counts(values["input"]),
-        layers=tuple(
-            Layer(
-                name=_text(layer["name"]),
-                kind=_text(layer["kind"]),
-                detail=_text(layer["detail"]),
-                output=_counts(layer["output"]),
-                parameters=_count(layer["parameters"]),
-                flops=_count(layer["flops"]),
-            )
-            for layer in _list(values["layers"], MOST_LAYERS)
-        ),
+def _layer(values: object) -> Layer:
+    fields = Fields(values)
+    return Layer(
+        name=fields.text("name"),
+        kind=fields.text("kind"),
+        detail=fields.text("detail"),
+        output=_shape(values, "output"),
+        parameters=fields.integer("parameters", 0, MOST_NUMBER),
+        flops=fields.integer("flops", 0, MOST_NUMBER),
     )
 
 
-def _header(values: Mapping[str, Any]) -> Header:
-    stages = tuple(map(_stage, _list(values["stages"])))
-    part: Part = values["part"]
-    if part not in get_args(Part):
-        raise ValueError(f"part {part!r}")
+def _header(values: dict[str, Any]) -> Header:
+    fields = Fields(values)
+    stages = tuple(map(_stage, fields.items("stages")))
+    part: Part | None = next((part for part in get_args(Part) if part == values.get("part")), None)
+    if part is None:
+        raise ValueError(f"{values.get('part')!r} is no part of the images")
+    filters = values.get("filters")
+    height, width, channels = _shape(values, "image", 3)
     return Header(
-        epoch=_count(values["epoch"]),
+        epoch=fields.integer("epoch", 0, MOST_NUMBER),
         part=part,
-        image=_sizes(values["image"], 3),  # type: ignore[arg-type]  # as many as asked for
-        whole=_sizes(values["whole"], 2),  # type: ignore[arg-type]
-        mean=tuple(map(_number, _list(values["mean"]))),
-        std=tuple(map(_number, _list(values["std"]))),
-        filters=None if values["filters"] is None else _filters(values["filters"]),
+        image=(height, width, channels),
+        whole=_pair(values, "whole"),
+        mean=fields.numbers("mean"),
+        std=fields.numbers("std"),
+        filters=None if filters is None else _filters(filters),
         stages=stages,
-        samples=tuple(_sample(sample, len(stages)) for sample in _list(values["samples"])),
+        samples=tuple(_sample(sample, len(stages)) for sample in fields.items("samples")),
     )
 
 
-def _filters(values: Mapping[str, Any]) -> Filters:
+def _filters(values: object) -> Filters:
+    fields = Fields(values)
+    count, channels, height, width = _shape(values, "shape", 4)
     return Filters(
-        layer=_text(values["layer"]),
-        shape=_sizes(values["shape"], 4),  # type: ignore[arg-type]
-        of=_count(values["of"]),
-        stride=_sizes(values["stride"], 2),  # type: ignore[arg-type]
-        padding=_counts(values["padding"], 2),  # type: ignore[arg-type]
+        layer=fields.text("layer"),
+        shape=(count, channels, height, width),
+        of=fields.integer("of", 1, MOST_NUMBER),
+        stride=_pair(values, "stride"),
+        padding=_pair(values, "padding", least=0),
     )
 
 
-def _stage(values: Mapping[str, Any]) -> Stage:
+def _stage(values: object) -> Stage:
+    fields = Fields(values)
+    maps, height, width = _shape(values, "shape", 3)
     return Stage(
-        name=_text(values["name"]),
-        kind=_text(values["kind"]),
-        shape=_sizes(values["shape"], 3),  # type: ignore[arg-type]
-        of=_count(values["of"]),
-        whole=_sizes(values["whole"], 2),  # type: ignore[arg-type]
+        name=fields.text("name"),
+        kind=fields.text("kind"),
+        shape=(maps, height, width),
+        of=fields.integer("of", 1, MOST_NUMBER),
+        whole=_pair(values, "whole"),
     )
 
 
-def _sample(values: Mapping[str, Any], stages: int) -> Sample:
-    ranges = tuple((_number(low), _number(high)) for low, high in _list(values["ranges"]))
-    if len(ranges) != stages:
-        raise ValueError(f"{len(ranges)} ranges for {stages} stages")
+def _sample(values: object, stages: int) -> Sample:
+    fields = Fields(values)
+    classes = fields.integers("answers", 0, MOST_NUMBER)
+    lows, highs = fields.numbers("lows"), fields.numbers("highs")
+    if not len(lows) == len(highs) == stages:
+        raise ValueError(f"{len(lows)} and {len(highs)} ends of ranges for {stages} stages")
+    shares = fields.shares("shares")
+    if len(shares) != len(classes):
+        raise ValueError(f"{len(shares)} shares of {len(classes)} answers")
     return Sample(
-        name=_text(values["name"]),
-        label=_count(values["label"]),
-        answers=tuple((_count(index), _number(share)) for index, share in _list(values["answers"])),
-        ranges=ranges,
+        name=fields.text("name"),
+        label=fields.integer("label", 0, MOST_NUMBER),
+        answers=tuple(classes),
+        shares=tuple(shares),
+        lows=lows,
+        highs=highs,
     )
 
 
-def _list(value: object, most: int = 10_000) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise ValueError(f"{str(value)[:50]!r} is not a list of at most {most:,}")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a text")
-    return value
-
-
-def _count(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= MOST_NUMBER:
-        raise ValueError(f"{str(value)[:50]!r} is not a count")
-    return value
-
-
-def _number(value: object) -> float:
-    if type(value) not in (int, float) or not isfinite(number := float(value)):  # type: ignore[arg-type]
-        raise ValueError(f"{str(value)[:50]!r} is not a number")
-    return number
-
-
-def _counts(value: object, count: int | None = None) -> tuple[int, ...]:
-    values = tuple(map(_count, _list(value)))
-    if count is not None and len(values) != count:
-        raise ValueError(f"{len(values)} sizes instead of {count}")
-    return values
-
-
-def _sizes(value: object, count: int) -> tuple[int, ...]:
-    sizes = _counts(value, count)
-    if not all(sizes) or prod(sizes) > MOST_BYTES:
-        raise ValueError(f"{sizes} is no size")
+def _shape(values: object, key: str, count: int | None = None) -> tuple[int, ...]:
+    """Sizes greater than 0, as many as asked for."""
+    sizes = tuple(Fields(values).integers(key, 1, MOST_BYTES))
+    if count is not None and len(sizes) != count:
+        raise ValueError(f"{key} has {len(sizes)} sizes instead of {count}")
     return sizes
+
+
+def _pair(values: object, key: str, least: int = 1) -> tuple[int, int]:
+    down, *across = Fields(values).integers(key, least, MOST_BYTES) or [0]
+    if len(across) != 1:
+        raise ValueError(f"{key} is no pair")
+    return down, across[0]

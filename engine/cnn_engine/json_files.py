@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,37 @@ def read_object(path: Path, format_: int, most_bytes: int) -> dict[str, Any]:
         DataError: it is missing, too large, damaged, or something else.
         ConfigError: a newer version of cnn-tui wrote it.
     """
+    return _object(path, _content(path, most_bytes), format_)
+
+
+def read_object_and_bytes(
+    path: Path, format_: int, most_bytes: int
+) -> tuple[dict[str, Any], bytes]:
+    """The JSON object in a file's first line, and the bytes behind that line.
+
+    Raises:
+        DataError: as for `read_object`.
+        ConfigError: likewise.
+    """
+    line, _, rest = _content(path, most_bytes).partition(b"\n")
+    return _object(path, line, format_), rest
+
+
+def _content(path: Path, most_bytes: int) -> bytes:
     try:
         if not path.is_file():
             raise DataError(f"{path}: there is no such file")
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > most_bytes:
                 raise DataError(f"{path}: is over {most_bytes:,} bytes; not written by cnn-tui")
-            content = json.loads(file.read(most_bytes))
+            return file.read(most_bytes)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _object(path: Path, text: bytes, format_: int) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
     except (ValueError, RecursionError):
         raise DataError(f"{path}: is damaged, or was not written by cnn-tui") from None
     if not isinstance(content, dict) or type(content.get("format")) is not int:
@@ -62,6 +85,10 @@ class Fields:
         """A number from 0 to 1."""
         return _share(self._values.get(key))
 
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """A list of finite numbers."""
+        return tuple(map(_number, self.items(key)))
+
     def items(self, key: str) -> list[Any]:
         """A list of anything."""
         value = self._values.get(key)
@@ -92,6 +119,12 @@ def _integer(value: object, least: int, below: int) -> int:
     if type(value) is not int or not least <= value < below:
         raise ValueError(f"{value!r} is no integer from {least} to {below - 1}")
     return value
+
+
+def _number(value: object) -> float:
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
+        raise ValueError(f"{str(value)[:50]} is no finite number")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _share(value: object) -> float:

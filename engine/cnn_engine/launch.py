@@ -5,11 +5,12 @@ a dashboard can be on screen before it.
 """
 
 import os
+import platform
 import socket
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 from typing import Literal, Self
@@ -17,10 +18,11 @@ from typing import Literal, Self
 from cnn_engine.checkpoint_files import BEGINNING, Found
 from cnn_engine.config import Config, from_dict, load
 from cnn_engine.control import Control, DetachRequested, StopRequested
-from cnn_engine.errors import DataError, StorageError, TrainingError, UserError
+from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
 from cnn_engine.events import (
     CommandApplied,
     ConfigReplaced,
+    Notice,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -29,8 +31,11 @@ from cnn_engine.events import (
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Inheritance, Recorder
 from cnn_engine.resume import find_checkpoint, set_damaged_aside
+from cnn_engine.revision import Revision
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
+from cnn_engine.summary import read_state
+from cnn_engine.unlike import unlike
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 
@@ -52,6 +57,15 @@ class Request:
     group: str = ""
     """Id of the first run of the series that this is one of; empty without one."""
 
+    command: tuple[str, ...] = ()
+    """The words of the command line that asked for it."""
+
+    like: str = ""
+    """Run that it repeats; may be empty."""
+
+    environment_of_like: dict[str, str] = field(default_factory=dict)
+    """In what environment that was trained."""
+
     @classmethod
     def of(
         cls,
@@ -67,9 +81,7 @@ class Request:
         Raises:
             ConfigError: naming every problem of the config.
         """
-        config = load(preset, overrides)
-        if config.data.path is not None:
-            config = config.replaced("data", path=str(Path(config.data.path).absolute()))
+        config = _with_absolute_path(load(preset, overrides))
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
     @classmethod
@@ -85,6 +97,33 @@ class Request:
             config = from_dict(begun.fallback_config)
             fallback = Request(preset=begun.fallback_preset, config=config)
         return cls(preset=state.preset, config=from_dict(state.config), fallback=fallback)
+
+    @classmethod
+    def like_run(cls, run: RunDirectory, overrides: Sequence[str] = ()) -> Self:
+        """A request for what a run trained in the end, its seed included, perhaps changed.
+
+        Args:
+            run: The run.
+            overrides: Keys that are to have other values, each as `KEY=VALUE`.
+
+        Raises:
+            ConfigError: its log tells no config, that is of another version of cnn-tui, or what is
+                to be changed cannot be so.
+            StorageError: its log cannot be read.
+        """
+        try:
+            state, _ = read_state(run)
+        except OSError as error:
+            raise StorageError(f"{run.events}: cannot be read: {error.strerror}") from None
+        if not state.config:
+            raise ConfigError(f"run {run.id}: its log does not tell what was trained")
+        prepared = state.prepared
+        return cls(
+            preset=state.preset,
+            config=_with_absolute_path(from_dict(state.config, overrides)),
+            like=run.id,
+            environment_of_like=prepared.environment if prepared else {},
+        )
 
     def with_epochs(self, epochs: int) -> "Request":
         """The same with another number of epochs."""
@@ -105,6 +144,12 @@ class Resumption:
     """Time that all sessions before took."""
 
 
+def _with_absolute_path(config: Config) -> Config:
+    if config.data.path is None:
+        return config
+    return config.replaced("data", path=str(Path(config.data.path).absolute()))
+
+
 def started(request: Request, run: RunDirectory) -> RunStarted:
     """The first event of a run by this process."""
     fallback = request.fallback
@@ -119,6 +164,10 @@ def started(request: Request, run: RunDirectory) -> RunStarted:
         fallback_preset=fallback.preset if fallback else "",
         fallback_config=fallback.config.model_dump(mode="json") if fallback else None,
         group=request.group,
+        command=request.command,
+        directory=str(Path.cwd()),
+        like=request.like,
+        environment_of_like=request.environment_of_like,
     )
 
 
@@ -274,6 +323,7 @@ class Engine:
 
     def _train(self) -> None:
         control = Control(self._recorder)
+        revision = Revision()
         self._recorder.record(StageStarted(stage="torch"))
         from cnn_engine.train import Training, load_data  # noqa: PLC0415 - see the module's text
 
@@ -295,7 +345,25 @@ class Engine:
             )
             data = load_data(request.config, self._recorder, control)
         file = found.path if found else None
-        Training(request.config, data, self._recorder, control, file).run()
+        surroundings = {"cnn-tui": _version(), "Python": platform.python_version()}
+        if commit := revision.text():
+            surroundings["revision"] = commit
+        training = Training(
+            request.config, data, self._recorder, control, file, surroundings=surroundings
+        )
+        if file is None:
+            self._tell_what_is_unlike()
+        training.run()
+
+    def _tell_what_is_unlike(self) -> None:
+        """Say in what a run that is to be like another one cannot be."""
+        begun, prepared = self._recorder.state.started, self._recorder.state.prepared
+        if begun is None or prepared is None:
+            return
+        found = unlike(prepared.environment, begun.environment_of_like)
+        if found:
+            text = f"Not quite as {begun.like} was: {'; '.join(found)}"
+            self._recorder.record(Notice(text=text))
 
 
 def _keep_traceback(run: RunDirectory) -> str:

@@ -63,6 +63,20 @@ class ClassFigures(NamedTuple):
     """Harmonic mean of the two; 0 for a class whose images are all called otherwise."""
 
 
+class Bin(NamedTuple):
+    """A row of the reliability table."""
+
+    above: float
+    """Confidence that its images are above, 0 to 1."""
+
+    to: float
+    """Confidence that they reach at most."""
+
+    rate: Rate
+    mean_confidence: float | None
+    """None of no images."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """All that is said of a test."""
@@ -77,8 +91,11 @@ class Figures:
     top5: Rate | None
     """Images whose class is among the five likeliest; None where that says nothing."""
 
-    bins: Bins
+    bins: tuple[Bin, ...]
     """The reliability table; empty where the log, of an older version, has none."""
+
+    mean_confidence: float | None
+    """Over all images."""
 
     calibration_error: float | None
     """Mean gap between confidence and share right, weighted by images."""
@@ -97,7 +114,8 @@ def figures_of(test: TestFinished, prepared: RunPrepared | None) -> Figures:
     """The figures of a run's test."""
     classes = class_figures(test.correct, test.total, test.confusion)
     judged = [of for of in classes if of.f1 is not None]
-    images = sum(test.total)
+    images, places = sum(test.total), range(len(test.total))
+    confusion = tuple(row for row in test.confusion if row[0] in places and row[1] in places)
     commonest = _commonest(prepared.train_counts if prepared else (), len(test.total))
     return Figures(
         accuracy=Rate(sum(test.correct), images),
@@ -106,11 +124,12 @@ def figures_of(test: TestFinished, prepared: RunPrepared | None) -> Figures:
         macro_recall=_mean(of.recall for of in judged),
         macro_f1=_mean(of.f1 for of in judged),
         top5=None if test.top5 is None else Rate(test.top5, images),
-        bins=test.bins,
+        bins=_bins(test.bins),
+        mean_confidence=_ratio(sum(of for *_, of in test.bins), sum(of for of, *_ in test.bins)),
         calibration_error=calibration_error(test.bins),
         commonest=commonest,
         baseline=None if commonest is None else Rate(test.total[commonest], images),
-        confused=most_confused(test.confusion, len(test.confusion)),
+        confused=most_confused(confusion, len(confusion)),
     )
 
 
@@ -169,7 +188,14 @@ def most_confused(confusion: Confusion, count: int) -> Confusion:
     return tuple(sorted(confusion, key=lambda pair: -pair[2])[:count])
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def _bins(bins: Bins) -> tuple[Bin, ...]:
+    return tuple(
+        Bin(place / len(bins), (place + 1) / len(bins), Rate(right, images), _ratio(sure, images))
+        for place, (images, right, sure) in enumerate(bins)
+    )
+
+
+def _ratio(part: float, whole: int) -> float | None:
     return part / whole if whole > 0 else None
 
 

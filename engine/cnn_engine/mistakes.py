@@ -113,13 +113,14 @@ def read_mistakes(run: RunDirectory, test: TestFinished) -> list[Mistake]:
     path, cure = run.path / FILE, f"to make it again: cnn-tui test {run.id}"
     try:
         fields = Fields(read_object(path, FORMAT, MOST_BYTES))
-        of = fields.integer("epoch", 0, 2**63), fields.text("fingerprint")
+        epoch, fingerprint = fields.integer("epoch", 0, 2**63), fields.text("fingerprint")
         mistakes = [_mistake(Fields(item), len(test.total)) for item in fields.items("mistakes")]
     except DataError as error:
         raise DataError(f"{error}; {cure}") from None
     except ValueError as error:
         raise DataError(f"{path}: is damaged: {error}; {cure}") from None
-    if of != (test.epoch, test.fingerprint) or not _are_counted(mistakes, test):
+    is_of = epoch == test.epoch and test.fingerprint in ("", fingerprint)  # older logs have none
+    if not is_of or not _are_counted(mistakes, test):
         raise DataError(f"{path}: is of another test than the run's log tells of; {cure}")
     return mistakes
 

@@ -15,13 +15,17 @@
         test.json         what the model said of each image of the final test
         mistakes.json     pictures of the most confident mistakes of that test
         summary.json      a cache of the figures, so that many runs list quickly
+        marks.json        what its user noted of it: a star, a name, tags, a note
+    runs/.trash/          runs that were deleted, until it is emptied
 """
 
 import json
 import os
 import random
 import socket
+import stat
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +74,11 @@ class RunDirectory:
         return self.path / "summary.json"
 
     @property
+    def marks(self) -> Path:
+        """What its user noted of it."""
+        return self.path / "marks.json"
+
+    @property
     def console(self) -> Path:
         """Captured output."""
         return self.path / "console.log"
@@ -113,14 +122,34 @@ def create(runs_dir: Path) -> RunDirectory:
     raise StorageError(f"{runs_dir}: holds {len(WORDS)} runs of this very minute; wait a little")
 
 
+def run_directories(runs_dir: Path) -> Iterator[RunDirectory]:
+    """Every run in the directory, in no order.
+
+    Only real directories with a log that is a real file: a link may lead anywhere, and to read a
+    pipe would never end. Names that begin with a dot are nobody's run.
+    """
+    try:
+        entries = os.scandir(runs_dir)
+    except OSError:
+        return
+    with entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                run = RunDirectory(Path(entry.path))
+                if _is_file(f"{entry.path}/events.jsonl"):
+                    yield run
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def all_runs(runs_dir: Path) -> list[RunDirectory]:
     """Every run in the directory, newest first by the start of its log."""
-    try:
-        found = [RunDirectory(path) for path in runs_dir.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    runs = [run for run in found if run.events.is_file()]
-    return sorted(runs, key=_started, reverse=True)
+    return sorted(run_directories(runs_dir), key=_started, reverse=True)
 
 
 def _started(run: RunDirectory) -> float:
@@ -138,16 +167,16 @@ def find(runs_dir: Path, reference: str) -> RunDirectory:
     Raises:
         ConfigError: there is none, or more than one.
     """
-    runs = all_runs(runs_dir)
+    runs = list(run_directories(runs_dir))
     if not runs:
         raise ConfigError(f"{runs_dir}: holds no runs yet; start one with: cnn-tui run")
     if reference == "latest":
-        return runs[0]
+        return max(runs, key=_started)
     matches = [run for run in runs if reference and run.id.startswith(reference)]
     exact = [run for run in matches if run.id == reference]
     if len(exact or matches) == 1:
         return (exact or matches)[0]
     if matches:
-        ids = ", ".join(run.id for run in matches[:5])
+        ids = ", ".join(sorted(run.id for run in matches)[:5])
         raise ConfigError(f"run {reference!r}: {len(matches)} runs start so ({ids}, …)")
     raise ConfigError(f"run {reference!r}: none in {runs_dir} is named so; see: cnn-tui runs")

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from cnn_engine.data import DataSet
-from cnn_engine.environment import differences, environment
+from cnn_engine.environment import environment
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.events import RunPrepared
+from cnn_engine.unlike import unlike
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training
@@ -67,7 +68,7 @@ def restore(training: "Training", content: dict[str, Any], file: str) -> tuple[s
     training.correct.fill_(content["correct"])
     training.train_seconds = content["train_seconds"]
     _set_random_states(training.device, content["random"])
-    return differences(environment(training.device, training.precision), content["environment"])
+    return unlike(environment(training.device, training.precision), content["environment"])
 
 
 def check_images(before: RunPrepared | None, data: DataSet) -> None:

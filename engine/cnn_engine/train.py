@@ -1,7 +1,7 @@
 """The training loop, top to bottom."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from cnn_engine.device import (
     choose_threads,
     device_name,
 )
+from cnn_engine.environment import environment
 from cnn_engine.errors import NonFiniteLossError, TrainingError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.events import (
@@ -38,13 +39,11 @@ from cnn_engine.events import (
     RunPrepared,
     StageProgressed,
     StageStarted,
-    TestFinished,
     ValidationProgressed,
 )
-from cnn_engine.final_test import keep_results, predictions_of
+from cnn_engine.final_test import finished, keep_results, predictions_of
 from cnn_engine.gpu import gpu_meter
-from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
-from cnn_engine.inspection import Part
+from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps, right_and_wrong
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.optimizers import build_optimizer
@@ -88,13 +87,15 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
 class Training:
     """A model in training: the loop, and what it holds from step to step."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a training is made from
         self,
         config: Config,
         data: DataSet,
         recorder: Recorder,
         control: Control,
         file: Path | None = None,
+        *,
+        surroundings: Mapping[str, str] | None = None,
     ) -> None:
         """Build the model, and move it and the images to the device.
 
@@ -104,6 +105,7 @@ class Training:
             recorder: Where events go.
             control: Looked at between steps.
             file: Checkpoint to go on from; without one, training begins.
+            surroundings: What else is to be recorded of the run's environment.
 
         Raises:
             ConfigError: the device asked for is not there, or the checkpoint is of another model.
@@ -124,12 +126,12 @@ class Training:
         self._budget: Budget | None = None
         self._build()
         differences = self._restore(file) if file else ()
-        recorder.record(self._prepared(differences))
+        recorder.record(self._prepared(differences, surroundings))
         if differences:
             text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
             recorder.record(Notice(text=text))
         self._say_trouble(keep_layers(self))
-        self._keep_maps("validation", data.val, self.epoch)
+        self._keep_maps()
 
     def _build(self) -> None:
         """Make the model with its initial weights, and stand before the first epoch."""
@@ -279,8 +281,7 @@ class Training:
             self._budget.epoch_done()
         self._save_last()
         if validation is not None:
-            with self._averaged():
-                self._keep_maps("validation", self.data.val, self.epoch)
+            self._keep_maps()
 
     def _is_to_be_validated(self) -> bool:
         due = self.epoch % self.config.train.validate_every == 0 or self.epoch >= self.epochs
@@ -407,35 +408,21 @@ class Training:
         start = self.control.clock()
         epoch = self._load_best()
         result = self._evaluate(self.model, self.data.test, lambda _: self.control.check())
-        seen_more = self._test_augmented()
+        augmented = self._test_augmented()
         said = predictions_of(self.data, result, epoch)
         if trouble := keep_results(self.recorder.run, self.data, said):
             self.recorder.record(Notice(text=trouble))
-        self.recorder.record(
-            TestFinished(
-                epoch=epoch,
-                loss=result.loss,
-                correct=result.correct,
-                total=result.total,
-                seconds=self.control.clock() - start,
-                confusion=result.confusion,
-                top5=result.top5,
-                bins=result.bins,
-                fingerprint=said.fingerprint,
-                tta=self.config.evaluate.tta if seen_more else "",
-                tta_loss=seen_more.loss if seen_more else None,
-                tta_correct=seen_more.correct if seen_more else (),
-            )
-        )
-        self._keep_maps("test", self.data.test, epoch)
+        self.recorder.record(finished(result, said, self.control.clock() - start, augmented))
+        some = right_and_wrong(self.data, result.answers)
+        self._say_trouble(keep_maps(self, "test", some, epoch))
 
-    def _test_augmented(self) -> Evaluation | None:
-        """The test again with test-time augmentation, if that is asked for."""
+    def _test_augmented(self) -> tuple[str, Evaluation] | None:
+        """The test again with test-time augmentation, and which, if that is asked for."""
         kind = self.config.evaluate.tta
         if kind == "none":
             return None
         model = MeanOverViews(self.model, kind)
-        return self._evaluate(model, self.data.test, lambda _: self.control.check())
+        return kind, self._evaluate(model, self.data.test, lambda _: self.control.check())
 
     def _evaluate(
         self, model: nn.Module, indices: Tensor, progress: Callable[[int], None]
@@ -444,12 +431,13 @@ class Training:
         with self.autocast():
             return evaluate(model, self.batches, indices, classes, progress)
 
-    def _keep_maps(self, part: Part, indices: Tensor, epoch: int) -> None:
-        """Let people see what the model now makes of some images."""
-        if not len(indices):
-            return  # no images are held back for validation
-        some = a_few_of_each_class(self.data, indices)
-        self._say_trouble(keep_maps(self, part, some, epoch))
+    def _keep_maps(self) -> None:
+        """Let people see what the model now makes of some validation images, if there are any."""
+        if not len(self.data.val):
+            return
+        some = a_few_of_each_class(self.data, self.data.val)
+        with self._averaged():
+            self._say_trouble(keep_maps(self, "validation", some, self.epoch))
 
     def _not_finite(self, what: str) -> None:
         """Do what the config says of a loss that is not a number.
@@ -553,7 +541,9 @@ class Training:
         self.weights.load_state_dict(content["model"])
         return int(content["epoch"])
 
-    def _prepared(self, differences: tuple[str, ...]) -> RunPrepared:
+    def _prepared(
+        self, differences: tuple[str, ...], surroundings: Mapping[str, str] | None
+    ) -> RunPrepared:
         size, channels = self.data.images.shape[2:]
         return RunPrepared(
             classes=self.data.classes,
@@ -570,4 +560,9 @@ class Training:
             precision=self.precision,
             train_counts=self.data.train_counts(),
             differences=differences,
+            environment={
+                **(surroundings or {}),
+                **environment(self.device, self.precision),
+                "images": self.fingerprint[:16],
+            },
         )

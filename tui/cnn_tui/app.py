@@ -62,6 +62,11 @@ class Dashboard(App[None]):
             return [NoColor(), *self._ascii]
         return [*super().get_line_filters(), *self._ascii]
 
+    @property
+    def draws_pictures(self) -> bool:
+        """Whether pictures are drawn in half blocks and colours, or else in characters."""
+        return not self.no_color and not self._ascii
+
     def on_mount(self) -> None:
         """Show the first screen; start the engine only once it is painted."""
         self._event_loop = asyncio.get_running_loop()

@@ -13,9 +13,11 @@ from cnn_engine import runs
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
 from cnn_tui.bench_command import bench
+from cnn_tui.compare_command import compare
 from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
-from cnn_tui.format import command_for, safe_text
+from cnn_tui.export_command import export
+from cnn_tui.format import command_for, safe_text, to_json
 from cnn_tui.options import (
     Ascii,
     Bell,
@@ -30,6 +32,7 @@ from cnn_tui.options import (
     seconds_of,
 )
 from cnn_tui.predict_command import predict
+from cnn_tui.test_command import repeat_final_test
 
 if TYPE_CHECKING:
     from cnn_engine.launch import Engine
@@ -132,6 +135,12 @@ def run(  # noqa: PLR0913 - one parameter per option
     stop_on_failure: Annotated[
         bool, typer.Option("--stop-on-failure", help="Of several runs, none after one that failed.")
     ] = False,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Repeat this run: the same config and seed, but for --set."
+        ),
+    ] = None,
     detach: Annotated[
         bool,
         typer.Option(
@@ -148,6 +157,7 @@ def run(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Train, and watch: the dashboard, or lines with --no-ui or without a terminal."""
     from cnn_engine.launch import Engine, Request
+    from cnn_engine.marks import checked_name
     from cnn_engine.recorder import Recorder
 
     options = {
@@ -162,13 +172,20 @@ def run(  # noqa: PLR0913 - one parameter per option
     if repeat > 1 or sweeps:
         from cnn_tui.series import Series, plan, run_series
 
-        if detach:
-            raise ConfigError("--detach: several runs cannot begin in the background together")
-        planned = plan(config or "cifar10", settings, name, repeat, sweeps or [])
+        if detach or like is not None:
+            raise ConfigError("run: --repeat and --sweep go with neither --detach nor --like")
+        planned = plan(config or "cifar10", settings, checked_name(name), repeat, sweeps or [])
         series = Series(planned, runs_dir or runs.default_runs_dir(), stop_on_failure)
         sys.exit(run_series(series, as_json=as_json))
-    fallback = None if config else Request.of("digits", settings, name)
-    request = Request.of(config or "cifar10", settings, name, fallback)
+    if like is None:
+        fallback = None if config else Request.of("digits", settings)
+        request = Request.of(config or "cifar10", settings, fallback=fallback)
+    elif config is None:
+        request = Request.like_run(_find(like, runs_dir), settings)
+    else:
+        raise ConfigError(f"run: --like {like} names a config already; leave out {config}")
+    words = ("cnn-tui", *sys.argv[1:])
+    request = dataclasses.replace(request, name=checked_name(name), command=words)
     directory = runs.create(runs_dir or runs.default_runs_dir())
     look = Options(theme, ascii_only, not no_mouse, bell)
     if detach:
@@ -227,18 +244,41 @@ def watch(  # noqa: PLR0913 - one parameter per option
 
 
 @cli.command("runs")
-def list_runs(runs_dir: RunsDir = None, as_json: AsJson = False) -> None:
+def list_runs(
+    runs_dir: RunsDir = None,
+    filter_: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            metavar="EXPR",
+            help="Only such runs: 'acc>0.9 lr<=0.001 status=done model~cnn tag=paper started>7d'.",
+        ),
+    ] = "",
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY", help="By this figure or key of a config; -KEY: the greatest first."
+        ),
+    ] = "-started",
+    as_json: AsJson = False,
+) -> None:
     """List the runs, newest first."""
-    from cnn_engine.summary import read_summary
+    from cnn_engine.run_choice import choose
+    from cnn_engine.run_list import RunList
 
     directory = runs_dir or runs.default_runs_dir()
-    summaries = [read_summary(run) for run in runs.all_runs(directory)]
+    found = RunList(directory)
+    found.refresh()
+    chosen = choose(found.runs, filter_, sort)
     if as_json:
-        print(json.dumps([dataclasses.asdict(summary) for summary in summaries], indent=2))
-    elif summaries:
-        from cnn_tui.report import print_runs
+        print(to_json([run.as_dict() for run in chosen.runs]))
+    elif chosen.runs:
+        from cnn_tui.run_table import print_runs
 
-        print_runs(summaries)
+        print_runs(chosen.runs, chosen.figures)
+    elif found.runs:
+        text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
+        print(f"cnn-tui: {safe_text(text, 4000)}", file=sys.stderr)
     else:
         print(f"No runs in {directory} yet. Start one: cnn-tui run", file=sys.stderr)
 
@@ -252,7 +292,7 @@ def show(
     if as_json:
         from cnn_tui.report import run_as_dict
 
-        print(json.dumps(run_as_dict(directory), indent=2))
+        print(to_json(run_as_dict(directory)))
         return
     from cnn_tui.report import show_run
 
@@ -282,7 +322,10 @@ CONTROL = "Commands for a run that goes on"
 for control in (pause, unpause, stop, checkpoint):
     cli.command(rich_help_panel=CONTROL)(control)
 cli.command("set", rich_help_panel=CONTROL)(set_values)
+cli.command()(compare)
+cli.command("test")(repeat_final_test)
 cli.command()(predict)
+cli.command()(export)
 cli.command()(bench)
 cli.add_typer(data, name="data")
 

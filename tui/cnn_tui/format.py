@@ -1,10 +1,12 @@
 """Figures and names as people read them."""
 
+import json
 import math
 import shlex
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from cnn_engine.events import CommandApplied, EpochFinished, RolledBack, RunResumed, TestFinished
 from cnn_engine.runs import RunDirectory, default_runs_dir
@@ -21,7 +23,9 @@ STAGES = {
 
 
 def duration(seconds: float) -> str:
-    """`0:08`, `2:41`, `1:02:03`."""
+    """`0:08`, `2:41`, `1:02:03`; a dash for what is no finite time, as of a damaged log."""
+    if not math.isfinite(seconds):
+        return "–"
     minutes, second = divmod(round(max(0.0, seconds)), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
@@ -69,6 +73,15 @@ def bytes_text(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:,.3g} TB"
+
+
+def count_text(count: float) -> str:
+    """`652k`, `21.8M`: a count in three figures."""
+    for unit in ("", "k", "M", "G", "T"):
+        if count < 999.5:
+            return f"{count:.3g}{unit}"
+        count /= 1000
+    return f"{count:,.3g}P"
 
 
 COMMANDS = {
@@ -119,15 +132,20 @@ def _place(epoch: int, step: int) -> str:
 
 
 def clock(time: float) -> str:
-    """Local time of day."""
-    return datetime.fromtimestamp(time).astimezone().strftime("%H:%M:%S")
+    """Local time of day; a dash where it is no time, as in a damaged log."""
+    return _moment(time, "%H:%M:%S")
 
 
 def date(time: float) -> str:
     """Local date and time to the minute; a dash for no time at all."""
-    if not time:
+    return _moment(time, "%Y-%m-%d %H:%M") if time else "–"
+
+
+def _moment(time: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(time).strftime(form)
+    except (ValueError, OverflowError, OSError):
         return "–"
-    return datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def safe_text(text: str, limit: int = 80) -> str:
@@ -135,6 +153,8 @@ def safe_text(text: str, limit: int = 80) -> str:
 
     Control, format and unassigned characters, lone surrogates among them, are shown as escapes.
     """
+    if len(text) <= limit and text.isprintable():
+        return text
     shown = "".join(
         char.encode("unicode_escape").decode()
         if unicodedata.category(char).startswith("C")
@@ -148,6 +168,22 @@ def csv_cell(text: str, limit: int = 80) -> str:
     """Safe text as a cell of CSV, which no spreadsheet takes for a formula."""
     shown = safe_text(text, limit)
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+
+
+def to_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    """Strict JSON for scripts, which has no NaN and no infinity: null stands for them."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {str(key): _finite(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_finite(part) for part in value]
+    return value
 
 
 def bar(share: float, width: int) -> tuple[str, str]:

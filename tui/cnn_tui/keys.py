@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from textual.binding import Binding, BindingType
 
-Place: TypeAlias = Literal["run", "live", "classes", "log", "panel", "runs"]
+Place: TypeAlias = Literal["run", "live", "classes", "model", "log", "panel", "runs"]
 """Where a key works: on the whole screen of a run, in one of its views, in a panel that has the
 focus, in the list of runs."""
 
@@ -12,6 +12,7 @@ PLACES: dict[Place, str] = {
     "run": "Everywhere",
     "live": "Live",
     "classes": "Classes",
+    "model": "Model",
     "log": "Log",
     "panel": "In a panel chosen with tab",
     "runs": "Runs",
@@ -91,6 +92,7 @@ KEYS = (
     Key("live", "m", "m", "smooth", "smooth", "Smooth the training curve: not, more, most", 7),
     Key("classes", "o", "o", "order", "order", "Order: as given, worst first, by name", 5),
     Key("classes", "m", "m", "matrix", "matrix", "Confusion matrix alone, or not", 5),
+    Key("classes", "f", "f", "figures", "figures", "Figures of the test, or the matrix", 5),
     Key("classes", "left", "←", "move(0,-1)", "cell", "Cell of the matrix to the left"),
     Key("classes", "right", "→", "move(0,1)", "cell", "Cell to the right"),
     Key("classes", "up", "↑", "move(-1,0)", "cell", "Cell above"),
@@ -99,6 +101,14 @@ KEYS = (
     Key("classes", "pagedown", "page ↓", "page(1)", "page", "A page of classes down"),
     Key("classes", "home", "home", "move(-100000,-100000)", "first", "First class"),
     Key("classes", "end", "end", "move(100000,100000)", "last", "Last class"),
+    Key("model", "left", "←", "move_image(-1)", "image", "The image before"),
+    Key("model", "right", "→", "move_image(1)", "image", "The next image", 4),
+    Key("model", "up", "↑", "move_step(-1)", "block", "A step back on its way through the network"),
+    Key("model", "down", "↓", "move_step(1)", "block", "A step on, to the next block", 4),
+    Key("model", "home", "home", "move_image(-1000)", "first", "The first image"),
+    Key("model", "end", "end", "move_image(1000)", "last", "The last image"),
+    Key("model", "w", "w", "wrong", "wrong", "Next image that is taken for something else", 5),
+    Key("model", "l", "l", "layers", "layers", "The layers alone, or the pictures", 5),
     Key("log", "slash", "/", "search", "search", "Search the log", 5),
     Key("log", "n", "n", "find(1)", "next", "Next line that was searched for", 6),
     Key("log", "N", "N", "find(-1)", "previous", "The one before"),
@@ -118,6 +128,7 @@ KEYS = (
     Key("run", "1", "1", "view('live')", "live", "Live: curves, epochs, checkpoints", 3),
     Key("run", "2", "2", "view('classes')", "classes", "Classes: accuracy, confusion", 3),
     Key("run", "3", "3", "view('log')", "log", "Log: events and captured output", 3),
+    Key("run", "4", "4", "view('model')", "model", "Model: layers, filters, feature maps", 3),
     Key("run", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
     Key("run", "b", "b", "bell", "bell", "Ring at an alarm, or be silent"),
     Key("run", "tab", "tab", "app.focus_next", "panel", "Next panel, to scroll it"),

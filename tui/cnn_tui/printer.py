@@ -6,8 +6,10 @@ from typing import Protocol, TextIO
 
 from cnn_engine import event_lines, events
 from cnn_engine.events import Event
+from cnn_engine.metrics import figures_of
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
+from cnn_tui.figure_texts import figure_lines
 from cnn_tui.format import (
     STAGES,
     duration,
@@ -141,7 +143,7 @@ def _result_lines(event: Event, state: RunState) -> list[str]:
             change = f"({event.old_loss:.4f} --> {event.new_loss:.4f})"
             return [f"Validation loss decreased {change}. Saving model as {event.file}"]
         case events.TestFinished():
-            return _test_lines(event, state)
+            return ["Finished Training", *lines_of_test(event, state)]
         case _:
             return []
 
@@ -156,7 +158,8 @@ def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
     return line
 
 
-def _test_lines(event: events.TestFinished, state: RunState) -> list[str]:
+def lines_of_test(event: events.TestFinished, state: RunState) -> list[str]:
+    """The published lines of a test, and then ours."""
     names = [safe_text(name, 40) for name in state.prepared.classes] if state.prepared else []
     width = max(map(len, names), default=0)
     per_class = [
@@ -164,10 +167,11 @@ def _test_lines(event: events.TestFinished, state: RunState) -> list[str]:
         for name, right, total in zip(names, event.correct, event.total, strict=True)
     ]
     overall = f"({sum(event.correct)}/{sum(event.total)})"
+    classes = state.prepared.classes if state.prepared else ()
     return [
-        "Finished Training",
         f"Test Loss: {event.loss:.6f}",
         *per_class,
         f"Test Accuracy (Overall): {percent(event.accuracy, 2)} {overall}",
         *([f"Test Accuracy {augmented}"] if (augmented := tta_text(event)) else []),
+        *figure_lines(figures_of(event, state.prepared), classes),
     ]

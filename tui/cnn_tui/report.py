@@ -1,41 +1,20 @@
 """A run's summary as text in the shell: what `show` prints, and what a dashboard leaves behind."""
 
+import shlex
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from cnn_engine.figures import figures_as_dict
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
-from cnn_tui.format import (
-    bar,
-    command_for,
-    date,
-    duration,
-    figure,
-    percent,
-    ratio,
-    safe_text,
-    tta_text,
-)
+from cnn_tui.figures_report import class_table, report_of_test
+from cnn_tui.format import command_for, duration, figure, percent, safe_text, tta_text
 
 CHART_HEIGHT = 14
-RUN_COLUMNS: dict[str, Literal["left", "right"]] = {
-    "run": "left",
-    "status": "left",
-    "config": "left",
-    "epochs": "right",
-    "val": "right",
-    "acc": "right",
-    "test": "right",
-    "time": "right",
-    "started": "left",
-    "name": "left",
-}
 STATUS_STYLES = {
     "done": "green",
     "failed": "bold red",
@@ -48,8 +27,10 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
     """A run's figures, epochs and per-class counts as plain values."""
     state, _ = read_state(run)
     return {
-        **asdict(read_summary(run)),
-        "config": state.config,
+        **read_summary(run).as_dict(),
+        "command": state.started.command if state.started else [],
+        "directory": state.started.directory if state.started else "",
+        "environment": state.prepared.environment if state.prepared else {},
         "step_parts": state.part_shares,
         "classes": state.prepared.classes if state.prepared else [],
         "epochs_finished": [
@@ -57,11 +38,17 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
             for epoch in state.epochs
         ],
         "test": asdict(state.test) if state.test else None,
+        "figures": figures_as_dict(state.test, state.prepared) if state.test else None,
     }
 
 
-def show_run(run: RunDirectory) -> None:
-    """Print the whole summary: figures, curve, per-class grid, path, next commands."""
+def show_run(run: RunDirectory, *, brief: bool = False) -> None:
+    """Print the summary: figures, curve, classes, the test, path, next commands.
+
+    Args:
+        run: Which run.
+        brief: Leave out how sure it was and what it confused.
+    """
     from cnn_tui.charts import ChartColors, loss_chart  # noqa: PLC0415 - no list needs plotext
 
     console = Console(highlight=False)
@@ -73,48 +60,16 @@ def show_run(run: RunDirectory) -> None:
     if chart:
         console.print("\nLoss by epoch: [bright_blue]train[/], [orange1]validation[/]")
         console.print(Text.from_ansi(chart))
-    grid = _class_grid(state, console.width)
-    if grid:
-        console.print(grid)
+    by_class = _class_figures(state)
+    if by_class:
+        console.print(by_class)
+    if state.test and not brief:
+        console.print(report_of_test(state.test, state.prepared))
     path = safe_text(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nKept in ", "dim"), path))
     console.print(Text.assemble(("Open it ", "dim"), command_for("watch", run)))
     if summary.status in ("stopped", "interrupted") and state.checkpoints:
         console.print(Text.assemble(("Go on   ", "dim"), command_for("resume", run)))
-
-
-def print_runs(summaries: list[RunSummary]) -> None:
-    """Print a table of runs, as given; on a terminal, as many columns as fit whole."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200
-    rows = [run_cells(run) for run in summaries]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    room = console.width
-    for column, (heading, justify) in enumerate(RUN_COLUMNS.items()):
-        room -= max(cell_len(row[column]) for row in [list(RUN_COLUMNS), *rows]) + 1
-        if room < 0:
-            break
-        table.add_column(heading, justify=justify, no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row[: len(table.columns)]))
-    console.print(table)
-
-
-def run_cells(run: RunSummary) -> list[str]:
-    """What a list shows of a run, in the order of `RUN_COLUMNS`."""
-    return [
-        run.run_id,
-        run.status,
-        safe_text(run.preset, 16),
-        f"{run.epochs_done}/{run.epochs}",
-        figure(run.best_val_loss),
-        "–" if run.best_val_accuracy is None else percent(run.best_val_accuracy),
-        "–" if run.test_accuracy is None else percent(run.test_accuracy),
-        duration(run.seconds),
-        date(run.started),
-        safe_text(run.name, 30),
-    ]
 
 
 def _heading(summary: RunSummary) -> Text:
@@ -144,6 +99,7 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
                 f"seed {state.setting('train.seed')}"
             )
         )
+    lines += [Text(line, style="dim") for line in _origin(state)]
     if best := state.best:
         lines.append(
             Text(
@@ -162,25 +118,22 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
     return Group(*lines)
 
 
-def _class_grid(state: RunState, width: int) -> RenderableType | None:
-    """Per-class accuracy on the test images, or before that on the last validation."""
+def _origin(state: RunState) -> list[str]:
+    """By which command it was started, where, and in what environment."""
+    lines = []
+    if (started := state.started) and started.command:
+        lines.append(f"{shlex.join(started.command)}  in {started.directory}")
+    if state.prepared and (known := state.prepared.environment):
+        names = ("cnn-tui", "PyTorch", "Python", "revision", "images", "processor")
+        lines.append(" · ".join(f"{name} {known[name]}" for name in names if name in known))
+    return [safe_text(line, 1000) for line in lines]
+
+
+def _class_figures(state: RunState) -> RenderableType | None:
+    """Of the test images, or before the test of the last validation."""
     counts = state.test or (state.validated[-1] if state.validated else None)
     if counts is None or state.prepared is None:
         return None
-    columns = max(1, width // 40)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    cells = [
-        Text.assemble(
-            f"{safe_text(name, 14):<14} ",
-            *zip(bar(ratio(correct, total), 10), ("bright_blue", "dim"), strict=True),
-            f" {percent(ratio(correct, total)):>6}",
-            (f" {correct}/{total}", "dim"),
-        )
-        for name, correct, total in zip(
-            state.prepared.classes, counts.correct, counts.total, strict=True
-        )
-    ]
-    for first in range(0, len(cells), columns):
-        table.add_row(*cells[first : first + columns])
     which = "test" if state.test else f"validation, epoch {state.validated[-1].epoch}"
-    return Group(Text(f"\nPer-class accuracy, {which}"), table)
+    classes = state.prepared.classes
+    return Group(Text(f"\nBy class, {which}"), class_table(counts, classes))

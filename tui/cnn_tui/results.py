@@ -27,6 +27,9 @@ class Results:
     before: tuple[int, ...]
     """Right in the epoch before; these same for the test, and for the first epoch."""
 
+    is_final: bool
+    """Whether they are of the test, which there is nothing to compare with."""
+
     best: tuple[int, ...]
     """Right in the best epoch before this one; these same where there is none."""
 
@@ -47,6 +50,7 @@ def results_of(state: RunState) -> Results | None:
             correct=test.correct,
             total=test.total,
             confusion=test.confusion,
+            is_final=True,
             before=test.correct,
             best=test.correct,
         )
@@ -60,6 +64,7 @@ def results_of(state: RunState) -> Results | None:
         correct=last.correct,
         total=last.total,
         confusion=last.confusion,
+        is_final=False,
         before=earlier[-1].correct if earlier else last.correct,
         best=best.correct,
     )

@@ -23,6 +23,7 @@ from cnn_tui.screens.help import Help
 from cnn_tui.views.classes import ClassesView
 from cnn_tui.views.live import LiveView
 from cnn_tui.views.log import LogView
+from cnn_tui.views.model import ModelView
 from cnn_tui.views.view import View
 from cnn_tui.widgets.alert import Alert
 from cnn_tui.widgets.key_bar import KeyBar
@@ -99,6 +100,7 @@ class RunScreen(Screen[None]):
         with ContentSwitcher(initial="live", id="body"):
             yield LiveView(id="live")
             yield ClassesView(id="classes")
+            yield ModelView(self._follower.run, id="model")
             yield LogView(id="log")
         yield KeyBar()
 

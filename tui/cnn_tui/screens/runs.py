@@ -15,7 +15,7 @@ from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_summary
 from cnn_tui.format import safe_text
 from cnn_tui.keys import bindings_of
-from cnn_tui.report import RUN_COLUMNS, run_cells
+from cnn_tui.run_columns import COLUMNS
 from cnn_tui.screens.help import Help
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.widgets.key_bar import KeyBar
@@ -70,7 +70,7 @@ class RunsScreen(Screen[None]):
     def on_mount(self) -> None:
         """Fill the table, and keep it fresh."""
         self.query_one(DataTable).add_columns(
-            *(Text(heading, justify=justify) for heading, justify in RUN_COLUMNS.items())
+            *(Text(column.heading, justify=column.justify) for column in COLUMNS)
         )
         self.query_one(KeyBar).show(RunState())
         self._refresh_table()
@@ -111,10 +111,7 @@ class RunsScreen(Screen[None]):
 
 
 def _cells(run: RunSummary) -> list[Text]:
-    cells = run_cells(run)
+    cells = [column.cell(run) for column in COLUMNS]
     glyph, _ = BADGES[run.status]
     cells[1] = f"{glyph} {run.status}"
-    return [
-        Text(cell, justify=justify)
-        for cell, justify in zip(cells, RUN_COLUMNS.values(), strict=True)
-    ]
+    return [Text(cell, justify=column.justify) for cell, column in zip(cells, COLUMNS, strict=True)]

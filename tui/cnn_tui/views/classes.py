@@ -11,6 +11,7 @@ from cnn_tui.widgets.class_panel import ClassPanel
 from cnn_tui.widgets.class_table import ClassTable
 from cnn_tui.widgets.confused_pairs import ConfusedPairs
 from cnn_tui.widgets.confusion_matrix import ConfusionMatrix
+from cnn_tui.widgets.test_figures import TestFigures
 
 FRAME_AND_TEXTS = 4
 """Lines of the matrix that are no class's: its border, its heading, its sentence."""
@@ -33,6 +34,7 @@ class ClassesView(View):
         with Vertical(id="confusion"):
             yield ConfusionMatrix()
             yield ConfusedPairs()
+        yield TestFigures()
 
     def show(self, state: RunState) -> None:
         """Show the last results."""
@@ -73,7 +75,13 @@ class ClassesView(View):
 
     def action_matrix(self) -> None:
         """Give the matrix the whole place, or share it again."""
+        self.remove_class("-figures")
         self.toggle_class("-matrix")
+
+    def action_figures(self) -> None:
+        """Show the figures of the test in the matrix's place, or the matrix again."""
+        self.remove_class("-matrix")
+        self.toggle_class("-figures")
 
     def on_mouse_scroll_down(self) -> None:
         """Three classes on."""

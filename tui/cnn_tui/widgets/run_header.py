@@ -21,6 +21,8 @@ BADGES = {
     "handing over": ("◍", "$text-warning"),
     "interrupted": ("◌", "$text-warning"),
     "failed": ("✗", "$text-error"),
+    "damaged": ("✗", "$text-error"),
+    "detached": ("◍", "$text-warning"),
 }
 UNANSWERED: dict[Name, str] = {
     "pause": "pausing",

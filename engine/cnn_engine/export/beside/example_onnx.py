@@ -1,0 +1,17 @@
+"""Classify an image: python example.py IMAGE. Needs: numpy, pillow, onnxruntime."""
+
+import json
+import sys
+from pathlib import Path
+
+from onnxruntime import InferenceSession
+from PIL import Image
+from preprocess import pixels
+
+here = Path(__file__).parent
+about = json.loads((here / "model.json").read_text())
+image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"])
+session = InferenceSession(here / "model.onnx")
+(probabilities,) = session.run(None, {"images": image[None]})
+best = probabilities[0].argmax()
+print(about["classes"][best], probabilities[0][best])

@@ -1,0 +1,26 @@
+"""Classify an image: python example.py IMAGE. Needs: cnn-tui[export]."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from PIL import Image
+from preprocess import pixels
+from safetensors.torch import load_file
+
+from cnn_engine.config import ModelConfig
+from cnn_engine.export.classifier import Classifier
+from cnn_engine.models import build_model
+
+here = Path(__file__).parent
+about = json.loads((here / "model.json").read_text())
+config = ModelConfig.model_validate_json(json.dumps(about["network"]))
+network = build_model(config, about["channels"], about["size"], len(about["classes"]))
+network.load_state_dict(load_file(here / "model.safetensors"))
+normalisation = about["normalisation"]
+model = Classifier(network, normalisation["mean"], normalisation["std"]).eval()
+image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"])
+probabilities = model(torch.tensor(image[None]))[0]
+best = probabilities.argmax()
+print(about["classes"][best], probabilities[best].item())

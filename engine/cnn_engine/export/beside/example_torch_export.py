@@ -1,0 +1,17 @@
+"""Classify an image: python example.py IMAGE. Needs: numpy, pillow, torch."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from PIL import Image
+from preprocess import pixels
+
+here = Path(__file__).parent
+about = json.loads((here / "model.json").read_text())
+image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"])
+model = torch.export.load(here / "model.pt2").module()
+probabilities = model(torch.tensor(image[None]))[0]
+best = probabilities.argmax()
+print(about["classes"][best], probabilities[best].item())

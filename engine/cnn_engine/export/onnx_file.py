@@ -1,0 +1,42 @@
+"""The whole model as ONNX: from pixels to probabilities, any number of images at a time."""
+
+from typing import Any
+
+import torch
+
+from cnn_engine.export import Files
+from cnn_engine.export.model import load, needed
+from cnn_engine.runs import RunDirectory
+
+MODEL_FILE = "model.onnx"
+
+
+def export(run: RunDirectory) -> Files:
+    """The model as one ONNX file with its weights, and how to use it.
+
+    Raises:
+        UserError: the run has no good model, or what PyTorch makes ONNX with is not installed.
+    """
+    needed("onnx")
+    needed("onnxscript")
+    model = load(run)
+    program: Any = torch.onnx.export(
+        model.program(),
+        dynamo=True,
+        dynamic_shapes=({0: "N"},),
+        input_names=["images"],
+        output_names=["probabilities"],
+        verbose=False,
+    )
+    proto = program.model_proto
+    proto.producer_name = "cnn-tui"
+    return {
+        MODEL_FILE: proto.SerializeToString(),
+        **model.beside(
+            "onnx",
+            normalises=True,
+            file=MODEL_FILE,
+            input="images: uint8 [N, size, size, channels], as preprocess.py makes them",
+            output="probabilities: float32 [N, classes]",
+        ),
+    }

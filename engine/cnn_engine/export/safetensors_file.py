@@ -1,0 +1,28 @@
+"""Weights alone, as safetensors: for other programs, in which nothing can run code."""
+
+from cnn_engine.export import Files
+from cnn_engine.export.model import load, needed
+from cnn_engine.runs import RunDirectory
+
+MODEL_FILE = "model.safetensors"
+
+
+def export(run: RunDirectory) -> Files:
+    """The weights by the names that the network has for them, and how to use them.
+
+    Raises:
+        UserError: the run has no good model, or safetensors is not installed.
+    """
+    safetensors = needed("safetensors.torch")
+    model = load(run)
+    content: bytes = safetensors.save(model.trained.model.state_dict(), {"format": "pt"})
+    return {
+        MODEL_FILE: content,
+        **model.beside(
+            "safetensors",
+            normalises=False,
+            file=MODEL_FILE,
+            input="float32 [N, channels, size, size]: (pixels / 255 - mean) / std",
+            output="float32 [N, classes]: scores; softmax makes them probabilities",
+        ),
+    }

@@ -1,0 +1,35 @@
+"""The whole model as a program of PyTorch, which needs none of our code.
+
+By `torch.export` and not as TorchScript: PyTorch has deprecated that in favour of this.
+"""
+
+from io import BytesIO
+
+import torch
+
+from cnn_engine.export import Files
+from cnn_engine.export.model import load
+from cnn_engine.runs import RunDirectory
+
+MODEL_FILE = "model.pt2"
+
+
+def export(run: RunDirectory) -> Files:
+    """The model as one file with its weights, and how to use it.
+
+    Raises:
+        UserError: the run has no good model.
+    """
+    model = load(run)
+    content = BytesIO()
+    torch.export.save(model.program(), content)
+    return {
+        MODEL_FILE: content.getvalue(),
+        **model.beside(
+            "torch-export",
+            normalises=True,
+            file=MODEL_FILE,
+            input="uint8 [N, size, size, channels], as preprocess.py makes them",
+            output="float32 [N, classes]: probabilities",
+        ),
+    }

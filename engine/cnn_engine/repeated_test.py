@@ -1,0 +1,129 @@
+"""The final test of a run, done once more: the same images, weights and arithmetic."""
+
+from dataclasses import dataclass, replace
+
+from cnn_engine.batches import batches_on
+from cnn_engine.data import DataSet, load
+from cnn_engine.data.raw import Progress
+from cnn_engine.device import choose_threads
+from cnn_engine.errors import DataError, UserError
+from cnn_engine.evaluate import evaluate
+from cnn_engine.events import RunPrepared, TestFinished
+from cnn_engine.final_test import finished, keep_results, predictions_of
+from cnn_engine.mistakes import read_mistakes
+from cnn_engine.predictions import Predictions, read_predictions
+from cnn_engine.runs import RunDirectory
+from cnn_engine.snapshot import check_images
+from cnn_engine.summary import read_state
+from cnn_engine.trained import Trained, load_trained
+
+COUNTS = ("epoch", "correct", "total", "confusion", "top5")
+"""What has to be equal; the loss may differ in its last digits from machine to machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatedTest:
+    """What came of it; nothing is recorded in the run's log."""
+
+    test: TestFinished
+    recorded: TestFinished | None
+    """The run's own test; None where it was never tested."""
+
+    prepared: RunPrepared
+    """Classes and images, as the run's log tells."""
+
+    differences: tuple[str, ...]
+    """What the arithmetic depends on and is other now, such as `threads: 2, before 4`."""
+
+    kept: str
+    """What was written because it was missing, or why it could not be; may be empty."""
+
+    @property
+    def is_equal(self) -> bool | None:
+        """Whether all counts are those recorded; None where nothing is to compare with."""
+        if self.recorded is None:
+            return None
+        return all(
+            getattr(self.test, name) == getattr(self.recorded, name)
+            for name in COUNTS
+            if name != "top5" or self.recorded.top5 is not None
+        )
+
+
+def repeat_test(run: RunDirectory, path: str | None, progress: Progress) -> RepeatedTest:
+    """Run the best model over the test images again.
+
+    Args:
+        run: The run, which is not altered, but for what an old log or a full disk left missing.
+        path: Where the images are now, if elsewhere than when it was trained.
+        progress: Told how far it is; may raise to stop.
+
+    Raises:
+        ConfigError: there is no model yet, or of another kind than the config makes.
+        DataError: the checkpoint is damaged, or the images have changed or are not there.
+        StorageError: something cannot be read.
+    """
+    state, _ = read_state(run)
+    trained = load_trained(run)
+    assert state.prepared is not None, "load_trained looks for it"  # noqa: S101
+    config = trained.config if path is None else trained.config.replaced("data", path=path)
+    data = load(config.data, config.train.seed, progress)
+    check_images(state.prepared, data)
+    test, said = _tested(trained, data, progress)
+    recorded = state.test
+    if recorded is not None and recorded.fingerprint not in ("", said.fingerprint):
+        raise DataError(
+            f"{data.source}: the test images have changed since the run was tested on them; bring "
+            "them back, or name where they are with --data-dir"
+        )
+    repeated = RepeatedTest(
+        test=test,
+        recorded=recorded,
+        prepared=state.prepared,
+        differences=_differences(trained, state.prepared),
+        kept="",
+    )
+    if repeated.is_equal and recorded is not None and not _is_kept(run, recorded):
+        trouble = keep_results(run, data, said)
+        return replace(repeated, kept=trouble or "test.json and mistakes.json are made again")
+    return repeated
+
+
+def _tested(
+    trained: Trained, data: DataSet, progress: Progress
+) -> tuple[TestFinished, Predictions]:
+    batches = batches_on(trained.device, data, trained.config.data.mean, trained.config.data.std)
+    count = len(data.test)
+    with trained.autocast():
+        result = evaluate(
+            trained.model,
+            batches,
+            data.test,
+            len(data.classes),
+            lambda done: progress("testing", done, count),
+        )
+    said = predictions_of(data, result, trained.epoch)
+    return finished(result, said, 0.0), said
+
+
+def _differences(trained: Trained, prepared: RunPrepared) -> tuple[str, ...]:
+    now = {
+        "device": (trained.device.type, prepared.device),
+        "precision": (trained.precision, prepared.precision),
+        "threads": (str(choose_threads()), str(prepared.threads)),
+    }
+    return tuple(
+        f"{what}: {value}, before {before}"
+        for what, (value, before) in now.items()
+        if value != before
+    )
+
+
+def _is_kept(run: RunDirectory, test: TestFinished) -> bool:
+    """Whether the files beside the log are there, and of this test."""
+    try:
+        read_predictions(run, test)
+        read_mistakes(run, test)
+    except UserError:
+        return False
+    return True

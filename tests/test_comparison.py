@@ -1,0 +1,272 @@
+"""Several runs side by side: against SciPy's word for what is chance, and from the shell."""
+
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from cnn_engine import events
+from cnn_engine.comparison import as_dict, compare
+from cnn_engine.mcnemar import Disagreement, adjusted, disagreement
+from cnn_engine.predictions import FILE, Predictions
+from cnn_engine.summary import read_state
+from cnn_tui.compare_report import print_comparison
+from golden import golden_run, rewritten
+from runs_for_tests import RunForTests
+from test_imports import TORCH_SIDE, command, modules_after
+
+# The test itself.
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(0, 0), (1, 0), (0, 5), (3, 3), (12, 1), (40, 61), (500, 400), (3, 900), (5000, 5201)],
+)
+def test_the_probability_is_that_of_an_exact_binomial_test(first, second):
+    if not first + second:
+        assert Disagreement(0, 0).p == 1.0
+        return
+    expected = binomtest(first, first + second, 0.5).pvalue
+    assert Disagreement(first, second).p == pytest.approx(expected, rel=1e-8)
+    assert Disagreement(second, first).p == Disagreement(first, second).p
+
+
+def test_many_images_neither_overflow_nor_take_long():
+    assert Disagreement(200_000, 203_000).p == pytest.approx(
+        binomtest(200_000, 403_000, 0.5).pvalue, rel=1e-6
+    )
+    assert Disagreement(0, 10**5).p == 0.0
+
+
+def test_disagreement_counts_the_images_that_one_alone_has_right():
+    first, second = [True, True, False, False, True], [True, False, True, False, False]
+    assert disagreement(first, second) == Disagreement(only_first=2, only_second=1)
+
+
+def test_several_are_adjusted_as_holm_does():
+    assert adjusted([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert adjusted([0.9, 0.8]) == [1.0, 1.0]
+    assert adjusted([0.02]) == [0.02]
+    assert adjusted([]) == []
+
+
+def test_equal_models_seldom_seem_to_differ():
+    generator = np.random.default_rng(0)
+    found = [
+        Disagreement(heads, 200 - heads).p < 0.05
+        for heads in generator.binomial(200, 0.5, size=2000).tolist()
+    ]
+    assert 0.01 < np.mean(found) <= 0.05
+
+
+# Runs.
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Three runs: an hour's work, the same longer, and one on other images."""
+    where = tmp_path_factory.mktemp("runs")
+    return [
+        RunForTests(where, "train.epochs=1").train().directory,
+        RunForTests(where, "train.epochs=4", "optimizer.lr=0.01").train().directory,
+        RunForTests(where, "train.epochs=1", "data.test_fraction=0.3").train().directory,
+    ]
+
+
+def test_figures_settings_classes_and_verdicts(trained):
+    found = compare(trained)
+    states = [read_state(run)[0] for run in trained]
+    assert found.settings == {
+        "data.test_fraction": (0.2, 0.2, 0.3),
+        "optimizer.lr": (0.001, 0.01, 0.001),
+        "train.epochs": (1, 4, 1),
+    }
+    assert [of.figures.accuracy.right for of in found.runs] == [
+        sum(state.test.correct) for state in states
+    ]
+    assert list(found.classes) == list(states[0].prepared.classes)
+    assert [rate.right for rate in found.classes["3"]] == [
+        state.test.correct[3] for state in states
+    ]
+    better, other = found.verdicts
+    assert better.differs
+    gained = better.disagreement.only_second - better.disagreement.only_first
+    assert gained == sum(states[1].test.correct) - sum(states[0].test.correct)
+    assert better.p == better.disagreement.p
+    assert other.disagreement is None
+    assert "was tested on other images" in other.reason
+    assert not other.differs
+
+
+def test_a_run_is_no_better_than_itself(trained):
+    found = compare([trained[0], trained[0]])
+    assert found.settings == {}
+    assert found.verdicts[0].disagreement == (0, 0)
+    assert found.verdicts[0].p == 1.0
+
+
+def test_the_same_files_in_another_size_are_the_same_images(trained, tmp_path):
+    larger = RunForTests(tmp_path, "train.epochs=1", "data.image_size=16").train().directory
+    found = compare([trained[0], larger])
+    assert found.runs[0].predictions.fingerprint != found.runs[1].predictions.fingerprint
+    assert found.verdicts[0].disagreement is not None
+
+
+def test_what_cannot_be_compared_is_told(trained, tmp_path):
+    untested = golden_run(tmp_path, "stopped", "1-stopped")
+    old = golden_run(tmp_path, "completed", "2-old")
+    found = compare([trained[0], untested, old])
+    assert "has not been tested" in found.verdicts[0].reason
+    assert "there is no such file" in found.verdicts[1].reason
+    assert "cnn-tui test 2-old" in found.verdicts[1].reason
+    assert found.runs[1].figures is None
+    assert all(rates[1] is None for rates in found.classes.values())
+    turned = compare([untested, trained[0]])
+    assert turned.verdicts[0].reason.startswith("1-stopped: has not been tested")
+
+
+def test_a_forged_fingerprint_of_other_images(trained, tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=1", "data.test_fraction=0.3").train().directory
+    mine = read_state(trained[0])[0].test.fingerprint
+    theirs = read_state(run)[0].test.fingerprint
+    for path in (run.events, run.path / FILE):
+        path.write_text(path.read_text().replace(theirs, mine))
+    assert "other images" in compare([trained[0], run]).verdicts[0].reason
+
+
+# In the shell.
+
+
+def cnn_tui(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", "from cnn_tui.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_it_is_told_in_plain_words(trained):
+    where = trained[0].path.parent
+    result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", where)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert any(line.split() == ["train.epochs", "1", "4", "1"] for line in lines)
+    assert not any(line.startswith("model.filters") for line in lines)
+    better, other = (line for line in lines if "McNemar" in line or "cannot be tested" in line)
+    assert f"{trained[1].id} is better than {trained[0].id}" in better
+    assert f"{trained[2].id} cannot be tested against {trained[0].id}" in other
+
+
+def test_two_runs_have_a_column_of_changes(trained, capsys):
+    found = compare(trained[:2])
+    print_comparison(found)
+    before, after = found.classes["8"]
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("8 "))
+    assert line.split()[-1] == f"{100 * (after.share - before.share):+.2f}"
+
+
+def test_of_many_classes_those_that_differ_most_are_listed(trained, capsys):
+    found = compare(trained[:2])
+    rates = found.classes["8"]
+    equal = {str(name): (rates[0], rates[0]) for name in range(100, 130)}
+    print_comparison(dataclasses.replace(found, classes=equal | {"odd": rates}))
+    text = capsys.readouterr().out
+    assert "the 20 of 31 that differ most" in text
+    assert "odd" in text
+
+
+def test_as_json(trained):
+    where = trained[0].path.parent
+    result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", where, "--json")
+    values = json.loads(result.stdout)
+    assert values == json.loads(json.dumps(as_dict(compare(trained))))
+    assert [of["run_id"] for of in values["runs"]] == [run.id for run in trained]
+    assert values["settings"]["train.epochs"] == [1, 4, 1]
+    better, other = values["tests"]
+    assert better["differs"] is True
+    assert better["p"] < 0.05
+    assert "other images" in other["reason"]
+    assert values["classes"][3]["accuracy"][0]["images"] == 36
+
+
+def test_one_run_is_not_enough_and_an_unknown_one_is_named(trained):
+    where = trained[0].path.parent
+    alone = cnn_tui("compare", trained[0].id, "--runs-dir", where)
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "two runs or more" in alone.stderr
+    unknown = cnn_tui("compare", trained[0].id, "nope", "--runs-dir", where)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+
+
+def test_it_needs_no_torch(trained, tmp_path):
+    ids = (run.id for run in trained)
+    where = str(trained[0].path.parent)
+    loaded = modules_after(command("compare", *ids, "--runs-dir", where), tmp_path)
+    assert "cnn_tui.compare_report" in loaded
+    assert not loaded & (TORCH_SIDE | {"textual"})
+
+
+def test_hostile_names_are_harmless_text(tmp_path, capsys):
+    hostile = ("[red]a", "[/nope]", "\x1b[2Jb", "c\nd", "\u202ee", "é" * 500, "\udcff", "=cmd")
+
+    def change(event):
+        match event:
+            case events.RunPrepared():
+                return dataclasses.replace(event, classes=(*hostile, *event.classes[8:]))
+            case events.RunStarted():
+                config = event.config | {"x\x1b[2J": {"[/y]": hostile}}
+                return dataclasses.replace(event, name="\x1b]0;x\x07", config=config)
+        return event
+
+    runs = [
+        rewritten(golden_run(tmp_path, "completed", "1-bad"), change),
+        golden_run(tmp_path, "completed", "2-good"),
+    ]
+    found = compare(runs)
+    print_comparison(found)
+    text = capsys.readouterr().out
+    assert all(char == "\n" or char.isprintable() for char in text)
+    assert "[/nope]" in text
+    assert "[/y]" in text
+    json.dumps(as_dict(found)).encode()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000])
+def test_a_damaged_file_is_named_and_the_rest_is_compared(trained, tmp_path, content):
+    run = RunForTests(tmp_path, "train.epochs=1").train().directory
+    (run.path / FILE).write_bytes(content)
+    found = compare([trained[0], run])
+    assert str(run.path / FILE) in found.verdicts[0].reason
+    assert found.runs[1].figures.accuracy.images == 359
+
+
+def test_a_log_of_nothing_is_compared_as_far_as_it_goes(trained, tmp_path, capsys):
+    run = golden_run(tmp_path, "completed")
+    for lines in itertools.chain(range(0, 40, 3), range(40, 200, 20)):
+        golden = golden_run(tmp_path / str(lines), "completed")
+        run.events.write_text("\n".join(golden.events.read_text().splitlines()[:lines]))
+        print_comparison(compare([trained[0], run]))
+    assert "cannot be tested" in capsys.readouterr().out
+
+
+def test_predictions_of_all_wrong_and_all_right():
+    said = Predictions(
+        epoch=1,
+        fingerprint="",
+        names=["a", "b"],
+        truth=[0, 1],
+        predicted=[1, 1],
+        confidence=[0.5, 0.6],
+        rank=[2, 1],
+    )
+    assert said.is_right == [False, True]
+    assert said.mistakes() == [0]

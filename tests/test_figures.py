@@ -1,0 +1,193 @@
+"""The figures of a test, as they are told: in words, as lines, as plain values."""
+
+import json
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from cnn_engine import events
+from cnn_engine.figures import figures_as_dict
+from cnn_engine.metrics import figures_of
+from cnn_engine.runlog import LogReader
+from cnn_tui.figure_texts import figure_lines, figure_rows
+from cnn_tui.figures_report import report_of_test
+from cnn_tui.printer import lines_of_test
+from cnn_tui.report import run_as_dict, show_run
+from golden import golden_run
+from runs_for_tests import RunForTests
+
+HOSTILE = ("[red]a", "[/nope]", "\x1b[2Jb", "c\nd", "\u202ee", "é" * 500, "\udcff", "=cmd", "", "j")
+
+
+def a_test(correct=(8, 1), total=(10, 2), confusion=((0, 1, 2), (1, 0, 1)), **values):
+    return events.TestFinished(
+        epoch=1, loss=0.5, correct=correct, total=total, seconds=1.0, confusion=confusion, **values
+    )
+
+
+def prepared(classes=("cat", "dog"), train_counts=(30, 6)):
+    return events.RunPrepared(
+        classes=classes,
+        source="",
+        image_shape=(3, 8, 8),
+        train_images=sum(train_counts),
+        val_images=1,
+        test_images=12,
+        steps_per_epoch=1,
+        parameters=1,
+        device="cpu",
+        device_name="",
+        threads=1,
+        precision="fp32",
+        train_counts=train_counts,
+    )
+
+
+BINS = ((0, 0, 0.0), (4, 2, 1.8), (8, 7, 7.2))
+
+
+def rows(test, of=None):
+    of = of or prepared()
+    return {row.name: row[1:] for row in figure_rows(figures_of(test, of), of.classes)}
+
+
+def test_figures_in_words():
+    assert rows(a_test(bins=BINS)) == {
+        "accuracy": ("75.00%", "46.77–91.11%, 9 of 12"),
+        "always cat": ("83.33%", "the commonest class; perhaps no worse"),
+        "macro F1": ("0.6211", "precision 0.6111, recall 0.6500"),
+        "calibration error": ("3.33%", "about right: 75.0% sure on average, 75.0% right"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("sure", "verdict"), [(11.0, "too sure"), (9.0, "about right"), (6.0, "too unsure")]
+)
+def test_whether_it_thinks_too_much_of_itself(sure, verdict):
+    assert rows(a_test(bins=((12, 9, sure),)))["calibration error"][1].startswith(verdict)
+
+
+@pytest.mark.parametrize(
+    ("right", "verdict"), [(990, "49.0 points less"), (10, "49.0 points more"), (505, "no worse")]
+)
+def test_what_is_said_of_the_commonest_class(right, verdict):
+    test = a_test(correct=(right // 2, right // 2), total=(500, 500))
+    assert verdict in rows(test)["always cat"][1]
+
+
+def test_figures_as_lines():
+    test = a_test(bins=BINS, top5=12)
+    assert figure_lines(figures_of(test, prepared()), ("cat", "dog")) == [
+        "Test Accuracy (95% Interval): 46.77% to 91.11%",
+        "Test Accuracy (Top 5): 100.00% (12/12)",
+        "Test Accuracy (Always cat): 83.33% (10/12)",
+        "Test Macro F1: 0.6211",
+        "Test Calibration Error: 0.0333",
+    ]
+
+
+def test_figures_as_plain_values():
+    values = figures_as_dict(a_test(bins=BINS), prepared())
+    assert json.loads(json.dumps(values)) == values
+    assert values["accuracy"] == {
+        "right": 9,
+        "images": 12,
+        "share": 0.75,
+        "low": pytest.approx(0.467695),
+        "high": pytest.approx(0.911058),
+    }
+    assert [of["name"] for of in values["classes"]] == ["cat", "dog"]
+    assert values["classes"][1]["precision"] == pytest.approx(1 / 3)
+    assert values["commonest_class"] == "cat"
+    assert values["commonest_class_accuracy"]["right"] == 10
+    assert values["confused"][0] == {"truth": "cat", "predicted": "dog", "images": 2}
+    assert values["reliability"][2] == {
+        "above": pytest.approx(2 / 3),
+        "to": 1.0,
+        "images": 8,
+        "right": 7,
+        "share": 0.875,
+        "mean_confidence": pytest.approx(0.9),
+    }
+    assert values["top5"] is None
+
+
+def test_a_log_from_before_them_is_shown_without(tmp_path, capsys):
+    run = golden_run(tmp_path, "completed")
+    show_run(run)
+    text = capsys.readouterr().out
+    assert "By class, test" in text
+    assert "95% interval" in text
+    assert "calibration" not in text
+    assert run_as_dict(run)["figures"]["calibration_error"] is None
+
+
+def test_a_run_shows_all_of_it(tmp_path, capsys):
+    run = RunForTests(tmp_path, "train.epochs=2").train()
+    show_run(run.directory)
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("top 5", "always ", "calibration error", "on average"))
+    assert "Most confused" in text
+    show_run(run.directory, brief=True)
+    assert "Most confused" not in capsys.readouterr().out
+    figures = run_as_dict(run.directory)["figures"]
+    assert figures["accuracy"]["right"] == sum(run.live_state.test.correct)
+    assert sum(row["images"] for row in figures["reliability"]) == 359
+
+
+def test_hostile_names_are_harmless_text(tmp_path, capsys):
+    many = len(HOSTILE)
+    test = a_test(
+        correct=(1,) * many,
+        total=(2,) * many,
+        confusion=tuple((one, (one + 1) % many, 1) for one in range(many)),
+        bins=BINS,
+        top5=3,
+    )
+    lines = []
+    for commonest in range(many):
+        counts = tuple(1 + (one == commonest) for one in range(many))
+        of = prepared(HOSTILE, counts)
+        Console(width=100).print(report_of_test(test, of))
+        lines += figure_lines(figures_of(test, of), HOSTILE)
+    text = "\n".join([capsys.readouterr().out, *lines])
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "[/nope]" in text
+    assert r"\x1b[2Jb" in text
+    assert text.isprintable() or all(char == "\n" or char.isprintable() for char in text)
+    assert max(map(len, text.splitlines())) <= 100
+    json.dumps(figures_as_dict(test, of)).encode()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"correct": (), "total": (), "confusion": ()},
+        {"total": (0, 0), "correct": (0, 0), "confusion": ()},
+        {"confusion": ((7, 0, 3), (0, -9, 1))},
+        {"correct": (3,)},
+        {"bins": ((-5, 3, 2.0), (5, -3, 1e308))},
+        {"bins": ((0, 0, 0.0),) * 3, "top5": -3},
+        {"correct": (50, -7), "top5": 10**30},
+    ],
+)
+def test_counts_that_cannot_be_are_survived(changes):
+    test = a_test(**changes)
+    Console(file=StringIO()).print(report_of_test(test, prepared()))
+    figure_lines(figures_of(test, None), ())
+    json.dumps(figures_as_dict(test, prepared(("one",), (3,))))
+
+
+def test_the_lines_of_a_test_come_from_its_event(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=1").train()
+    state = run.live_state
+    (event,) = [
+        event
+        for event in LogReader(run.directory.events).poll()
+        if isinstance(event, events.TestFinished)
+    ]
+    lines = lines_of_test(event, state)
+    assert lines[0] == f"Test Loss: {event.loss:.6f}"
+    assert lines[11].startswith("Test Accuracy (Overall): ")

@@ -1,0 +1,202 @@
+"""`cnn-tui test`: the same figures again, from the shell."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnn_engine import mistakes, predictions
+from cnn_engine.data import load
+from cnn_engine.mistakes import read_mistakes
+from cnn_engine.predictions import read_predictions
+from cnn_engine.repeated_test import repeat_test
+from cnn_engine.runs import RunDirectory
+from cnn_engine.summary import read_state
+from runs_for_tests import RunForTests
+
+
+def cnn_tui(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-c", "from cnn_tui.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=2").train()
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of it that can be spoiled."""
+    return RunDirectory(Path(shutil.copytree(trained.directory.path, tmp_path / "runs" / "copy")))
+
+
+def again(run, path=None):
+    return repeat_test(run, path, lambda *_: None)
+
+
+def contents(run):
+    return {path.name: path.read_bytes() for path in run.path.iterdir()}
+
+
+def test_it_says_the_same_as_the_run_and_changes_nothing(run):
+    before = contents(run)
+    recorded = cnn_tui("watch", run.id, "--runs-dir", run.path.parent, "--no-ui").stdout
+    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
+    assert result.returncode == 0, result.stderr
+    *lines, verdict = result.stdout.splitlines()
+    assert lines == recorded.splitlines()[-len(lines) :]
+    assert lines[0].startswith("Test Loss: ")
+    assert verdict == "Equal to the recorded test in every count"
+    assert result.stderr == ""
+    assert contents(run) == before
+
+
+def test_as_json(run):
+    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent, "--json")
+    values = json.loads(result.stdout)
+    shown = json.loads(cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--json").stdout)
+    assert values["equal_to_recorded"] is True
+    assert values["figures"] == shown["figures"]
+    assert values["run_id"] == run.id
+
+
+def test_what_differs_is_said(run):
+    log = run.events.read_text()
+    state = read_state(run)[0]
+    right = list(state.test.correct)
+    right[3] -= 1
+    old, new = (str(list(counts)).replace(" ", "") for counts in (state.test.correct, right))
+    run.events.write_text(log.replace(f'"correct":{old},"total"', f'"correct":{new},"total"'))
+    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
+    assert result.returncode == 0
+    assert result.stdout.splitlines()[-1].startswith("Differs from the recorded test of epoch")
+    assert again(run).is_equal is False
+
+
+def test_other_arithmetic_is_named(run):
+    text = run.events.read_text()
+    run.events.write_text(text.replace('"threads":1,', '"threads":7,'))
+    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
+    assert "threads: 1, before 7" in result.stderr
+
+
+def test_a_run_that_was_never_tested_is_tested(run):
+    lines = run.events.read_text().splitlines(keepends=True)
+    run.events.write_text("".join(line for line in lines if '"kind":"TestF' not in line))
+    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
+    assert result.returncode == 0
+    assert "No test is recorded" in result.stdout
+    assert again(run).is_equal is None
+
+
+@pytest.mark.parametrize("file", [predictions.FILE, mistakes.FILE])
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"{")])
+def test_what_a_full_disk_left_missing_is_made_again(run, file, spoil):
+    before = contents(run)
+    spoil(run.path / file)
+    assert again(run).kept == "test.json and mistakes.json are made again"
+    assert contents(run) == before
+
+
+def test_an_old_log_gets_its_pictures(run):
+    recorded = read_state(run)[0].test
+    text = run.events.read_text()
+    run.events.write_text(text.replace(f',"fingerprint":"{recorded.fingerprint}"', ""))
+    for file in (predictions.FILE, mistakes.FILE):
+        (run.path / file).unlink()
+    assert again(run).is_equal is True
+    test = read_state(run)[0].test
+    assert test.fingerprint == ""
+    assert read_predictions(run, test).fingerprint == recorded.fingerprint
+    assert read_mistakes(run, test)
+
+
+# Images of one's own.
+
+
+def make_folder(where, seed=0):
+    generator = np.random.default_rng(seed)
+    for name, level in (("dark", 40), ("light", 200)):
+        (where / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = generator.normal(level, 90, (12, 12, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(where / name / f"{number:02}.png")
+    return where
+
+
+@pytest.fixture
+def of_folder(tmp_path):
+    images = make_folder(tmp_path / "images")
+    settings = (f"data.path={images}", "train.epochs=1", "model.filters=[4]")
+    return RunForTests(tmp_path / "runs", *settings, preset="folder").train().directory, images
+
+
+def test_changed_images_are_refused(of_folder):
+    run, images = of_folder
+    before = contents(run)
+    name = read_predictions(run, read_state(run)[0].test).names[0]
+    Image.new("RGB", (12, 12), "red").save(images / name)
+    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
+    assert result.returncode == 3
+    assert "the test images have changed since" in result.stderr
+    assert result.stdout == ""
+    assert contents(run) == before
+    (images / name).unlink()
+    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
+    assert result.returncode == 3
+    assert "has changed since the run was trained on it" in result.stderr
+
+
+def test_images_that_were_moved_are_named(of_folder, tmp_path):
+    run, images = of_folder
+    images.rename(tmp_path / "elsewhere")
+    assert cnn_tui("test", run.id, "--runs-dir", run.path.parent).returncode == 3
+    result = cnn_tui(
+        "test", run.id, "--runs-dir", run.path.parent, "--data-dir", "elsewhere", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "Equal to the recorded test in every count"
+
+
+def test_names_are_those_of_the_files(of_folder):
+    run, images = of_folder
+    kept = read_predictions(run, read_state(run)[0].test)
+    assert all((images / name).is_file() for name in kept.names)
+    data = load(
+        RunForTests(
+            images.parent / "again", f"data.path={images}", preset="folder"
+        ).engine._request.config.data,
+        0,
+        lambda *_: None,
+    )
+    assert {data.classes[truth] for truth in kept.truth} == {"dark", "light"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "words"),
+    [
+        (lambda run: (run.path / "best.pt").unlink(), 2, "has no model yet"),
+        (lambda run: (run.path / "best.pt").write_bytes(b"x" * 999), 3, "is damaged"),
+        (lambda run: run.events.write_text(""), 2, "has no model yet"),
+    ],
+)
+def test_without_a_model_it_says_so(run, spoil, code, words):
+    spoil(run)
+    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,181 @@
+"""The filter language, and the order of runs."""
+
+import dataclasses
+import json
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnn_engine.errors import ConfigError
+from cnn_engine.run_choice import choose
+from cnn_engine.run_figures import FIGURES
+from cnn_engine.run_filter import parse
+from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
+from cnn_engine.summary import summarize
+
+CONFIG = {
+    "data": {"source": "digits", "path": None, "mean": [0.5]},
+    "model": {"name": "cnn", "filters": [32, 64], "dropout": 0.5},
+    "optimizer": {"name": "adam", "lr": 0.001},
+    "train": {"seed": 7, "epochs": 20, "batch_size": 64, "huge": 10**400, "compile": True},
+}
+EMPTY = summarize(RunState(), RunDirectory(Path("runs/1124-0412-amber")))
+YESTERDAY = datetime.now().replace(hour=12, minute=0) - timedelta(days=1)
+RUN = dataclasses.replace(
+    EMPTY,
+    name="Second Try",
+    preset="digits",
+    status="done",
+    started=YESTERDAY.timestamp(),
+    seconds=600.0,
+    device="cpu",
+    parameters=651_850,
+    epochs=20,
+    epochs_done=18,
+    best_val_loss=0.25,
+    best_val_accuracy=0.95,
+    config_json=json.dumps(CONFIG),
+    star=True,
+    note="lower rate, for the paper",
+    tags=("baseline", "paper"),
+)
+DAY = f"{YESTERDAY:%Y-%m-%d}"
+
+TRUE = f"""
+acc>0.9 | acc>=95% | acc=0.95 | acc==0.95 | acc!=0.94 | acc<96% | val<0.3 | loss=0.25 | epochs=18
+epochs<=18 | params>600k | params<0.7M | time=10m | time<=600 | time>9m59s | time<1h | time>0.1h
+status=done | status!=failed | status!=live | status=DONE | star=yes | star | star!=no
+name~try | name~SECOND | name="second try" | name~'sec*try' | name!~third | run~0412 | id~amber
+tag=paper | tag~base | tags=baseline | tag!=draft | note~"lower rate" | paper | amber | digits
+lr=0.001 | lr<=1e-3 | optimizer.lr=1e-3 | lr!=0.002 | seed=7 | seed>6.5 | batch_size=64
+model=cnn | model~cn | model!~resnet | optimizer=adam | data=digits | filters~64 | dropout=50%
+path=none | mean~0.5 | compile=true | compile=TRUE | test=none | test!=1 | not test>0 | testloss=""
+started={DAY} | started<today | started=yesterday | started>7d | started>={DAY} | started<={DAY}
+started>{DAY}T08:30 | preset=digits | config=digits | damaged=0 | device=cpu | huge>5 | huge!=5
+acc>0.9 status=done | acc > 0.9 and lr <= 0.001 | acc>1% or acc<2% and status=failed
+(acc<0.1 or star) paper | not (acc<0.1 or tag=draft) | not not star | not acc<0.9 seed=7
+((star)) | params!=none | "star" | (acc>0.99)or(star)
+"""
+HOLDS = [text.strip() for text in TRUE.replace("\n", "|").split("|") if text.strip()]
+
+
+@pytest.mark.parametrize("text", HOLDS)
+def test_a_filter_that_holds(text):
+    assert parse(text, [RUN]).matches(RUN)
+    assert not parse(f"not ({text})", [RUN]).matches(RUN)
+
+
+def test_no_filter_means_every_run():
+    assert parse("", [RUN]).matches(RUN)
+    assert parse("  ", [RUN]).matches(EMPTY)
+
+
+@pytest.mark.parametrize(
+    "text", ["acc>0", "acc<=1", "test=0.5", "started>2000-01-01", "lr<1", "lr=none status=done"]
+)
+def test_what_is_not_known_is_neither_great_nor_small(text):
+    assert not parse(text, [RUN]).matches(EMPTY)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("acx>1", r"column 1: nothing is called 'acx'; did you mean 'acc'\?"),
+        ("star lrr>1", r"column 6: nothing is called 'lrr'; did you mean 'lr'\?"),
+        ("zzzz=1", "there are acc, val, .*any key of a config"),
+        ("acc>90", r"acc: '90' is no share of 0 to 1; write 0.9 or 90%"),
+        ("acc>high", "acc: 'high' is no share; write 0.9 or 90%"),
+        ("val>low", "val: 'low' is no number"),
+        ("val~3", "val: is no text"),
+        ("time>long", "time: 'long' is no duration; write 90s, 10m or 1h30m"),
+        ("time>1.2.3", "is no duration"),
+        ("started>soon", "started: 'soon' is no date; write 2026-11-24, today"),
+        ("started>9999-12-31", "is no date"),
+        ("name>a", "name: is a text: compare it with =, != or ~"),
+        ("status=dome", r"status: 'dome' is none; did you mean 'done'\?"),
+        ("star=7", "star: is yes or no: write star=yes or star=no"),
+        ("acc>", "column 5: the end stands where a value for 'acc' is needed"),
+        ("acc>(", r"column 5: '\(' stands where a value"),
+        (">0.9", "column 1: '>' stands where a key or a word is needed"),
+        ("star or", "column 8: the end stands where a key"),
+        ("(star", r"column 1: '\(' is never closed"),
+        ("star)", r"column 5: '\)' closes nothing"),
+        ("name='a", 'column 6: "\'" stands where a value'),
+        ("(" * 60 + "star", "nested too deeply"),
+        ("not " * 60 + "star", "nested too deeply"),
+        ("a" * 3000, "is over 2,000 characters"),
+    ],
+)
+def test_what_means_nothing_is_said_with_its_place(text, said):
+    with pytest.raises(ConfigError, match=said) as raised:
+        parse(text, [RUN])
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_key_that_is_not_the_only_one_is_to_be_written_whole():
+    both = dataclasses.replace(RUN, config_json='{"a": {"rate": 1}, "b": {"rate": 2}}')
+    with pytest.raises(ConfigError, match=r"'rate' may be a.rate or b.rate: write it whole"):
+        parse("rate=1", [both])
+    assert parse("b.rate=2", [both]).matches(both)
+
+
+def test_a_key_of_this_version_may_be_asked_of_runs_that_lack_it():
+    asked = parse("train.checkpoint_seconds>5", [RUN])
+    assert not asked.matches(RUN)
+
+
+def test_a_filter_tells_what_it_asks_about():
+    keys = [figure.key for figure in parse("acc>0.5 (lr>0 or lr<1) not tag=x", [RUN]).figures]
+    assert keys == ["acc", "optimizer.lr", "tag"]
+
+
+PIECES = [
+    *(*FIGURES, "lr", "train.seed", "model", "(", ")", "or", "and", "not", '"', "'", "0.9", "90%"),
+    *("=", "!=", "<", "<=", ">", ">=", "~", "!~", "1h30m", "2026-11-24", "7d", "none", "live", " "),
+]
+
+
+@given(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES)).map("".join)))
+def test_no_text_raises_anything_but_its_own_error(text):
+    """Any other than this one would end the test."""
+    with suppress(ConfigError):
+        asked = parse(text, [RUN])
+        assert isinstance(asked.matches(RUN), bool)
+        assert isinstance(asked.matches(EMPTY), bool)
+
+
+def runs_with(**values):
+    """Runs a, b, … that differ in one figure."""
+    ((field, given_values),) = values.items()
+    return [
+        dataclasses.replace(RUN, run_id=run_id, **{field: value})
+        for run_id, value in zip("abcdef", given_values, strict=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sort", "runs", "order"),
+    [
+        ("acc", runs_with(best_val_accuracy=[0.5, None, 0.9, 0.1]), "dacb"),
+        ("-acc", runs_with(best_val_accuracy=[0.5, None, 0.9, 0.1]), "cadb"),
+        ("testloss", runs_with(test_loss=[2.0, float("nan"), 1.0]), "cab"),
+        ("name", runs_with(name=["b", "", "A"]), "cab"),
+        ("-name", runs_with(name=["b", "", "A"]), "acb"),
+        ("tag", runs_with(tags=[("x",), (), ("a", "z")]), "cab"),
+        ("lr", runs_with(config_json=["{}", '{"optimizer": {"lr": 2}}', '{"optimizer": {"lr": 1}}',
+                                      '{"optimizer": {"lr": "x"}}', "damaged"]), "cbdae"),
+        ("epochs", runs_with(epochs_done=[1, 1, 0]), "cab"),
+    ],
+)  # fmt: skip
+def test_runs_are_sorted_by_any_figure_and_those_without_it_come_last(sort, runs, order):
+    assert "".join(run.run_id for run in choose(runs, sort=sort).runs) == order
+
+
+def test_an_unknown_key_to_sort_by_is_named():
+    with pytest.raises(ConfigError, match=r"sort: nothing is called 'acx'; did you mean 'acc'\?"):
+        choose([RUN], sort="-acx")

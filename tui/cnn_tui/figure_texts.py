@@ -1,0 +1,104 @@
+"""The figures of a test in words, for a screen, for the shell and for lines."""
+
+from typing import NamedTuple
+
+from cnn_engine.metrics import Bin, Figures, Rate
+from cnn_tui.format import percent, safe_text
+
+LONGEST_NAME = 24
+
+EVEN = 0.005
+"""Gap between confidence and share right below which neither is called the greater."""
+
+
+class FigureRow(NamedTuple):
+    """One figure."""
+
+    name: str
+    value: str
+    remark: str
+    """What it means, or how sure it is; may be empty."""
+
+
+def figure_rows(figures: Figures, classes: tuple[str, ...]) -> list[FigureRow]:
+    """The figures of a test that there are."""
+    accuracy = figures.accuracy
+    counts = f"{interval_text(accuracy)}, {accuracy.right:,} of {accuracy.images:,}"
+    rows = [FigureRow("accuracy", share_text(accuracy), counts)]
+    if figures.top5:
+        rows.append(FigureRow("top 5", share_text(figures.top5), interval_text(figures.top5)))
+    if figures.baseline and figures.commonest is not None:
+        name = safe_text(_name(classes, figures.commonest), LONGEST_NAME)
+        rows.append(FigureRow(f"always {name}", share_text(figures.baseline), _gain(figures)))
+    parts = f"precision {figures.macro_precision:.4f}, recall {figures.macro_recall:.4f}"
+    rows.append(FigureRow("macro F1", f"{figures.macro_f1:.4f}", parts))
+    if figures.calibration_error is not None:
+        error = percent(figures.calibration_error, 2)
+        rows.append(FigureRow("calibration error", error, _confidence(figures)))
+    return rows
+
+
+def figure_lines(figures: Figures, classes: tuple[str, ...]) -> list[str]:
+    """The same as lines that are easily searched, but for the accuracy itself."""
+    low, high = figures.accuracy.interval or (0.0, 1.0)
+    lines = [f"Test Accuracy (95% Interval): {percent(low, 2)} to {percent(high, 2)}"]
+    if figures.top5:
+        lines.append(f"Test Accuracy (Top 5): {_of(figures.top5)}")
+    if figures.baseline and figures.commonest is not None:
+        name = safe_text(_name(classes, figures.commonest), LONGEST_NAME)
+        lines.append(f"Test Accuracy (Always {name}): {_of(figures.baseline)}")
+    lines.append(f"Test Macro F1: {figures.macro_f1:.4f}")
+    if figures.calibration_error is not None:
+        lines.append(f"Test Calibration Error: {figures.calibration_error:.4f}")
+    return lines
+
+
+def share_text(rate: Rate) -> str:
+    """`78.11%`; a dash of no images."""
+    return "–" if rate.share is None else percent(rate.share, 2)
+
+
+def interval_text(rate: Rate, digits: int = 2) -> str:
+    """`77.29–78.91%`, the 95 % interval; a dash of no images."""
+    if rate.interval is None:
+        return "–"
+    low, high = (f"{100 * edge:.{digits}f}" for edge in rate.interval)
+    return f"{low}–{high}%"
+
+
+def confidence_text(row: Bin) -> str:
+    """`80–90%`, the confidence of a row of the reliability table."""
+    return f"{100 * row.above:.0f}–{100 * row.to:.0f}%"
+
+
+def _gain(figures: Figures) -> str:
+    """How far always answering the commonest class is from the model, if beyond doubt.
+
+    It is that where it lies outside of the interval of the model's accuracy.
+    """
+    baseline, interval = figures.baseline, figures.accuracy.interval
+    if baseline is None or baseline.share is None or interval is None:
+        return ""
+    if interval.low <= baseline.share <= interval.high:
+        return "the commonest class; perhaps no worse"
+    points = 100 * (baseline.share - (figures.accuracy.share or 0.0))
+    return f"the commonest class; {abs(points):.1f} points {'more' if points > 0 else 'less'}"
+
+
+def _confidence(figures: Figures) -> str:
+    """Whether the model thinks too much of itself."""
+    sure, right = figures.mean_confidence, figures.accuracy.share
+    if sure is None or right is None:
+        return ""
+    verdict = "about right"
+    if abs(sure - right) > EVEN:
+        verdict = "too sure" if sure > right else "too unsure"
+    return f"{verdict}: {percent(sure)} sure on average, {percent(right)} right"
+
+
+def _of(rate: Rate) -> str:
+    return f"{share_text(rate)} ({rate.right}/{rate.images})"
+
+
+def _name(classes: tuple[str, ...], index: int) -> str:
+    return classes[index] if index < len(classes) else f"class {index + 1}"

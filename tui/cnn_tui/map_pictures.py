@@ -1,0 +1,108 @@
+"""Filters and feature maps as pictures, and pictures side by side."""
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from cnn_engine.inspection import Maps
+from cnn_tui.pictures import Picture, draw, height_of
+
+GAP = 1
+"""Cells between two pictures, and lines between two rows of them."""
+
+
+def image_picture(maps: Maps, sample: int) -> Picture:
+    """A sample image."""
+    height, width, channels = maps.header.image
+    return Picture(maps.image(sample), width, height, channels)
+
+
+def stage_pictures(maps: Maps, sample: int, stage: int) -> list[Picture]:
+    """The feature maps of a sample at a stage, in grey: black the least value of all of them."""
+    count, height, width = maps.header.stages[stage].shape
+    pixels, size = maps.maps(sample, stage), height * width
+    return [
+        Picture(pixels[first : first + size], width, height, 1)
+        for first in range(0, count * size, size)
+    ]
+
+
+def filter_range(maps: Maps) -> tuple[float, float]:
+    """Least and greatest value of all filters."""
+    values = [value for value in maps.filter_values() if value == value]  # noqa: PLR0124 - NaN
+    return min(values, default=0.0), max(values, default=0.0)
+
+
+def filter_pictures(maps: Maps) -> list[Picture]:
+    """The first filters; all on one scale, from black for the least value of any.
+
+    Three channels are drawn as red, green and blue; of any other number, their mean in grey.
+    """
+    filters = maps.header.filters
+    if filters is None:
+        return []
+    count, channels, height, width = filters.shape
+    low, high = filter_range(maps)
+    values, area = maps.filter_values(), height * width
+    scale = 255 / (high - low) if high > low else 0.0
+    pictures = []
+    for first in range(0, count * channels * area, channels * area):
+        planes = [
+            values[first + channel * area : first + (channel + 1) * area]
+            for channel in range(channels)
+        ]
+        if channels != 3:
+            planes = [tuple(sum(parts) / channels for parts in zip(*planes, strict=True))]
+        pixels = bytes(
+            _level((value - low) * scale) for parts in zip(*planes, strict=True) for value in parts
+        )
+        pictures.append(Picture(pixels, width, height, len(planes)))
+    return pictures
+
+
+def _level(value: float) -> int:
+    return min(255, max(0, round(value))) if value == value else 0  # noqa: PLR0124 - NaN
+
+
+def width_in_tile(picture: Picture, tile: int) -> int:
+    """Cells across for a picture in a place of so many: a multiple of its pixels where it can."""
+    return tile // picture.width * picture.width if picture.width <= tile else tile
+
+
+def tile_lines(picture: Picture, tile: int) -> int:
+    """Lines that it takes there."""
+    return height_of(picture, width_in_tile(picture, tile))
+
+
+def per_row(width: int, tile: int) -> int:
+    """Places of that size across."""
+    return max(1, (width + GAP) // (tile + GAP))
+
+
+def row_of(pictures: Sequence[Picture], tile: int, *, colors: bool) -> list[Content]:
+    """Pictures of the same size side by side, each in a place of `tile` cells."""
+    drawn = [draw(picture, width_in_tile(picture, tile), colors=colors) for picture in pictures]
+    lines = []
+    for parts in zip(*drawn, strict=True):
+        cells = [Content.assemble(*part).pad_right(_missing(part, tile)) for part in parts]
+        lines.append(Content(" " * GAP).join(cells))
+    return lines
+
+
+def _missing(part: Sequence[tuple[str, str]], tile: int) -> int:
+    return max(0, tile - sum(len(text) for text, _ in part))
+
+
+def rows_of(
+    pictures: Sequence[Picture], tile: int, width: int, height: int, *, colors: bool
+) -> tuple[list[Content], int]:
+    """As many as fit, in rows; their lines, and how many pictures that are."""
+    across = per_row(width, tile)
+    down = max(1, (height + GAP) // (tile_lines(pictures[0], tile) + GAP))
+    shown = pictures[: across * down]
+    lines: list[Content] = []
+    for first in range(0, len(shown), across):
+        if first:
+            lines += [Content("")] * GAP
+        lines += row_of(shown[first : first + across], tile, colors=colors)
+    return lines, len(shown)

@@ -1,0 +1,94 @@
+"""What a list of runs shows of each, in the shell and on screen."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from cnn_engine.run_figures import FIGURES, Figure
+from cnn_engine.summary import RunSummary
+from cnn_tui.format import date, duration, figure, percent, safe_text
+
+Justify = Literal["left", "right"]
+LONGEST_NAME = 30
+
+
+class Column(NamedTuple):
+    """One column."""
+
+    figure: Figure
+    """What it shows, and is sorted by."""
+
+    heading: str
+    justify: Justify
+    cell: Callable[[RunSummary], str]
+
+
+def column_of(figure_: Figure) -> Column:
+    """A column for any figure."""
+    heading = figure_.key.rpartition(".")[2]
+    if figure_.kind == "config":
+        return Column(figure_, heading, "right", lambda run: setting_text(figure_.of(run)))
+    text = _TEXTS[figure_.kind]
+    justify: Justify = "right" if figure_.kind in ("number", "share", "seconds") else "left"
+    return Column(
+        figure_,
+        heading,
+        justify,
+        lambda run: "–" if figure_.of(run) is None else text(figure_.of(run)),
+    )
+
+
+def setting_text(value: Any) -> str:  # noqa: ANN401 - whatever a config holds
+    """A value of a config: `0.001`, `[32, 64]`; a dash for none."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return safe_text(f"{value:g}" if isinstance(value, float) else str(value), 24)
+
+
+_TEXTS: dict[str, Callable[[Any], str]] = {
+    "number": lambda value: figure(value) if isinstance(value, float) else f"{value:,}",
+    "share": percent,
+    "seconds": duration,
+    "date": date,
+    "text": lambda value: safe_text(value, LONGEST_NAME),
+    "words": lambda words: safe_text(" ".join(words), LONGEST_NAME),
+    "flag": lambda value: "★" if value else "",
+}
+
+COLUMNS = (
+    column_of(FIGURES["run"]),
+    column_of(FIGURES["status"]),
+    Column(FIGURES["preset"], "config", "left", lambda run: safe_text(run.preset, 16)),
+    Column(FIGURES["epochs"], "epochs", "right", lambda run: f"{run.epochs_done}/{run.epochs}"),
+    column_of(FIGURES["val"]),
+    column_of(FIGURES["acc"]),
+    column_of(FIGURES["test"]),
+    column_of(FIGURES["time"]),
+    column_of(FIGURES["started"]),
+    Column(
+        FIGURES["name"],
+        "name",
+        "left",
+        lambda run: f"{'★ ' if run.star else ''}{safe_text(run.name, LONGEST_NAME)}",
+    ),
+    Column(FIGURES["tag"], "tags", "left", lambda run: safe_text(" ".join(run.tags), 30)),
+)
+
+
+def columns_with(asked: Sequence[Figure]) -> tuple[Column, ...]:
+    """The usual columns, and before the last of them what else is asked about."""
+    usual = {column.figure.key for column in COLUMNS} | {"star", "note"}
+    more = [column_of(other) for other in asked if other.key not in usual]
+    return (*COLUMNS[:8], *more, *COLUMNS[8:])
+
+
+def fitted(text: str, width: int, justify: Justify) -> str:
+    """The text in so many cells."""
+    if text.isascii() and len(text) <= width:
+        return text.rjust(width) if justify == "right" else text.ljust(width)
+    if cell_len(text) <= width and justify == "right":
+        return " " * (width - cell_len(text)) + text
+    return set_cell_size(text, width)

@@ -1,0 +1,38 @@
+"""A list of runs as lines in the shell: ten thousand of them in less than a second."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from cnn_engine.run_figures import Figure
+from cnn_engine.summary import RunSummary
+from cnn_tui.run_columns import columns_with, fitted
+
+GAP = "  "
+
+
+def print_runs(runs: Sequence[RunSummary], asked: Sequence[Figure] = ()) -> None:
+    """Print a table of runs, as given; on a terminal, as many columns as fit whole.
+
+    Args:
+        runs: At least one.
+        asked: What else is to be seen of them.
+    """
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    lines = [""] * (len(runs) + 1)
+    used = 0
+    for column in columns_with(asked):
+        cells = [column.heading, *map(column.cell, runs)]
+        if not any(cells[1:]):  # names and tags, where there are none
+            continue
+        width = max(map(cell_len, cells))
+        used += width + len(GAP)
+        if room is not None and used - len(GAP) > room:
+            break
+        lines = [
+            line + fitted(cell, width, column.justify) + GAP
+            for line, cell in zip(lines, cells, strict=True)
+        ]
+    sys.stdout.write("\n".join(map(str.rstrip, lines)) + "\n")

@@ -1,0 +1,73 @@
+"""`cnn-tui test`: the final test of a run once more."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cnn_engine import runs
+from cnn_engine.figures import figures_as_dict
+from cnn_engine.summary import read_state
+from cnn_tui.format import percent, safe_text
+from cnn_tui.options import RunReference, RunsDir
+from cnn_tui.printer import lines_of_test
+from cnn_tui.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from cnn_engine.repeated_test import RepeatedTest
+
+
+def repeat_final_test(
+    reference: RunReference = "latest",
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the images are now, if not where they were in training."),
+    ] = None,
+    runs_dir: RunsDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Test a run's best model on the test images again, and compare with what is recorded.
+
+    The run's log is left as it is. Exit code 3: the images have changed.
+    """
+    run = runs.find(runs_dir or runs.default_runs_dir(), reference)
+    with ProgressLine(sys.stderr) as progress:
+        progress.write("Loading PyTorch")
+        from cnn_engine.repeated_test import repeat_test
+
+        repeated = repeat_test(run, str(data_dir.absolute()) if data_dir else None, progress.tell)
+    if as_json:
+        print(json.dumps({"run_id": run.id, **_as_dict(repeated)}, indent=2))
+    else:
+        state, _ = read_state(run)
+        print(*lines_of_test(repeated.test, state), _verdict(repeated), sep="\n")
+    for text in (*repeated.differences, repeated.kept):
+        if text:
+            print(safe_text(text, 1000), file=sys.stderr)
+
+
+def _as_dict(repeated: "RepeatedTest") -> dict[str, Any]:
+    recorded = repeated.recorded
+    return {
+        "equal_to_recorded": repeated.is_equal,
+        "differences": repeated.differences,
+        "epoch": repeated.test.epoch,
+        "figures": figures_as_dict(repeated.test, repeated.prepared),
+        "recorded": recorded and dataclasses.asdict(recorded),
+    }
+
+
+def _verdict(repeated: "RepeatedTest") -> str:
+    test, recorded = repeated.test, repeated.recorded
+    if recorded is None:
+        return "No test is recorded to compare with; the run was stopped before"
+    if not repeated.is_equal:
+        return (
+            f"Differs from the recorded test of epoch {recorded.epoch}: accuracy "
+            f"{percent(recorded.accuracy, 2)}, loss {recorded.loss:.6f}"
+        )
+    loss = "" if f"{test.loss:.6f}" == f"{recorded.loss:.6f}" else f", but loss {recorded.loss:.6f}"
+    return f"Equal to the recorded test in every count{loss}"
