@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from cnn_engine import checkpoint, events, snapshot
-from cnn_engine.adam import Adam
 from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE
 from cnn_engine.control import Control, StopRequested
 from cnn_engine.errors import ConfigError, DataError, RunHeldError
 from cnn_engine.launch import Engine, Request
+from cnn_engine.optimizers import Adam
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary
@@ -135,6 +135,34 @@ def test_stopped_anywhere_and_resumed_it_ends_bit_equal(broken_off, whole, point
     assert (run.live_state.status, run.engine.exit_code) == ("done", 0)
     assert run.live_state.prepared.differences == ()
     assert_same(run, whole(kind))
+
+
+RECIPE = (
+    "augment.flip=alternating",
+    "augment.translate=1",
+    "augment.cutout=3",
+    "optimizer.name=muon",
+    "optimizer.lr=0.02",
+    "optimizer.vector_lr=0.05",
+    "optimizer.weight_decay=0.01",
+    "optimizer.normalise=true",
+    "optimizer.clip_norm=1.0",
+    "schedule.shape=cosine",
+    "schedule.warmup=0.3",
+    "average.every=3",
+    "train.label_smoothing=0.1",
+    "evaluate.tta=mirror-shift",
+)
+
+
+@pytest.mark.parametrize("kind", ["ema", "lookahead"])
+@pytest.mark.parametrize("point", POINTS)
+def test_every_part_of_a_recipe_goes_on_bit_equal(broken_off, whole, point, kind):
+    recipe = (*RECIPE, f"average.kind={kind}")
+    run = broken_off(POINTS[point], *recipe)
+    run.resume()
+    assert run.live_state.status == "done"
+    assert_same(run, whole(*recipe))
 
 
 @pytest.mark.parametrize("point", POINTS)

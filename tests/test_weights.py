@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cnn_engine.adam import Adam
-from cnn_engine.config import ModelConfig
+from cnn_engine.config import ModelConfig, OptimizerConfig
 from cnn_engine.models import Dropout, build_model
+from cnn_engine.optimizers import build_optimizer
 from cnn_engine.weights import Weights
 
 STEPS = 5
@@ -50,7 +50,7 @@ def train_plainly(model, low):
 
 
 def train_flat(model, weights, low):
-    optimizer = Adam(weights.flat, lr=0.01)
+    optimizer = build_optimizer(OptimizerConfig(lr=0.01), weights)
     losses = []
     for images, labels in batches():
         loss = loss_of(model, images, labels, low)

@@ -108,7 +108,11 @@ def blocked_log(reason: str) -> Alarm:
 def _non_finite(state: RunState) -> Alarm | None:
     if state.curve and not math.isfinite(state.curve.losses[-1]):
         what, value = "training", state.curve.losses[-1]
-    elif state.epochs and not math.isfinite(state.epochs[-1].val_loss):
+    elif (
+        state.epochs
+        and state.epochs[-1].is_validated
+        and not math.isfinite(state.epochs[-1].val_loss)
+    ):
         what, value = "validation", state.epochs[-1].val_loss
     else:
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cnn_engine.augment import Views
 from cnn_engine.data import DataSet
 
 GPU_SHARE = 0.5
@@ -31,18 +32,25 @@ class Batches:
     device: torch.device
     """Where batches are wanted."""
 
-    def cut(self, indices: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def cut(
+        self, indices: Tensor, size: int, views: Views | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised images [n, C, H, W] (channels-last in memory) and labels [n], in order.
 
         Args:
             indices: int64 [M], which images.
-            size: images in each batch but the last, which has what remains.
+            size: Images in each batch but the last, which has what remains.
+            views: How each is to be seen; None for as they are.
         """
         height, width, channels = self.images.shape[1:]
         if not len(indices):
             return  # where torch.split would give one batch of nothing
-        for chosen in torch.split(indices.to(self.images.device), size):
-            pixels = self._to_device(self.images.index_select(0, chosen)).flatten(1)
+        for number, chosen in enumerate(torch.split(indices.to(self.images.device), size)):
+            if views is None:
+                seen = self.images.index_select(0, chosen)
+            else:
+                seen = views.part(number * size, len(chosen)).of(self.images, chosen)
+            pixels = self._to_device(seen).flatten(1)
             # By whole rows of pixels, as a row of three channels is too short to be fast.
             normalised = pixels.float().mul_(self.scale).add_(self.shift)
             yield (

@@ -1,8 +1,9 @@
 """What to train, on what, and how: typed, complete, and checked before anything starts.
 
-A config is a TOML file of four tables, `[data]`, `[model]`, `[optimizer]`, `[train]`. Presets
-are such files, shipped with the package. Every key has a default but `data.source`, and an
-unknown key is an error, so a spelling mistake cannot silently train something else.
+A config is a TOML file of tables: `[data]`, `[augment]`, `[model]`, `[optimizer]`, `[schedule]`,
+`[average]`, `[train]`, `[evaluate]`. Presets are such files, shipped with the package. Every key
+has a default but `data.source`, and an unknown key is an error, so a spelling mistake cannot
+silently train something else.
 """
 
 import json
@@ -23,6 +24,8 @@ MAX_CONFIG_BYTES = 1_000_000
 PositiveInt = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Table(BaseModel):
@@ -53,8 +56,9 @@ class DataConfig(Table):
     std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...] = (0.5,)
     """Divides what remains: one value, or one per channel."""
 
-    validation_fraction: Fraction = 0.2
-    """Share of the training images held back to choose the best epoch."""
+    validation_fraction: Share = 0.2
+    """Share of the training images held back to choose the best epoch. With 0 none are: nothing is
+    known of how good the model is until the test, which then takes the last epoch's."""
 
     test_fraction: Fraction = 0.2
     """Share held back as test set where the source has none of its own; the same every run."""
@@ -69,30 +73,107 @@ class DataConfig(Table):
         return self
 
 
+class AugmentConfig(Table):
+    """How training images, and no others, are changed anew each time they are seen."""
+
+    flip: Literal["none", "random", "alternating"] = "none"
+    """Left and right exchanged: of half the images by chance, or `alternating`, of each image in
+    every other epoch. Not for what means something else then, such as digits."""
+
+    translate: Annotated[int, Field(ge=0)] = 0
+    """Pixels that an image is moved by at most, to each side; what lies beyond its edge is its
+    mirror image."""
+
+    cutout: Annotated[int, Field(ge=0)] = 0
+    """Side in pixels of a square that is covered with the mean colour; 0 for none."""
+
+
 class ModelConfig(Table):
     """The network."""
 
-    name: Literal["cnn"] = "cnn"
-    """`cnn`: blocks of convolution 3×3, batch norm, ReLU, max-pool 2; then dense layers."""
+    name: Literal["cnn", "whitened"] = "cnn"
+    """`cnn`: blocks of convolution 3×3, batch norm, ReLU, max-pool 2; then dense layers.
+    `whitened`: the small network of airbench, with a fixed first layer that whitens patches, blocks
+    of `depth` convolutions, and nothing hidden after them."""
 
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=7)] = (32, 64, 128)
     """Filters of each block. Each block halves the image's side."""
 
     hidden: tuple[PositiveInt, ...] = (256, 128)
-    """Units of each dense layer before the last."""
+    """Units of each dense layer before the last, of `cnn`."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of the dense units dropped in training."""
+    """Share of the dense units dropped in training, of `cnn`."""
+
+    depth: Literal[2, 3] = 2
+    """Convolutions in a block, of `whitened`; the third with a shortcut past the last two."""
 
 
 class OptimizerConfig(Table):
     """How weights follow gradients."""
 
-    name: Literal["adam"] = "adam"
-    """`adam`: Kingma and Ba, 2015, with PyTorch's defaults."""
+    name: Literal["adam", "adamw", "sgd", "muon"] = "adam"
+    """`adam` (Kingma and Ba, 2015), `adamw` (Loshchilov and Hutter, 2019), `sgd` (with Nesterov's
+    momentum), or `muon` (K. Jordan and others, 2024), which makes the steps of filters and dense
+    layers orthogonal and leaves all else to `sgd`. All as PyTorch has them, with its defaults."""
 
-    lr: Annotated[FiniteFloat, Field(gt=0)] = 0.001
-    """Learning rate: the step size."""
+    lr: PositiveFloat = 0.001
+    """Learning rate: the step size, the largest that the schedule comes to."""
+
+    vector_lr: PositiveFloat | None = None
+    """Learning rate of biases and of what scales a normalisation; without it, `lr`. It follows the
+    schedule, and what is asked of a run's rate, in proportion; so does the next."""
+
+    head_lr: PositiveFloat | None = None
+    """Learning rate of the last dense layer, which gives the scores; without it, `lr`."""
+
+    momentum: Share = 0.9
+    """Share of the last step that goes on, of `sgd` and `muon`."""
+
+    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    """How much smaller weights become by themselves: by this times `lr` in a step, as the gradient
+    of a penalty with `adam` and `sgd`, apart from gradients with `adamw` and `muon`."""
+
+    decay_vectors: bool = True
+    """Whether biases and what scales a normalisation decay as well."""
+
+    normalise: bool = False
+    """Whether `muon` first brings each matrix to the size of an orthogonal one, as airbench does;
+    right for filters whose results are normalised, so that their size means nothing."""
+
+    clip_norm: PositiveFloat | None = None
+    """Longest that the gradient may be, all weights taken as one vector; without it, any."""
+
+
+class ScheduleConfig(Table):
+    """The learning rate in the course of the run, step by step."""
+
+    shape: Literal["constant", "linear", "cosine"] = "constant"
+    """How it falls, after the warm-up, to `end` at the last step; or that it stays."""
+
+    warmup: Share = 0.0
+    """Share of all steps in which it first rises in a straight line. With `cosine`, about 0.3 is
+    the one-cycle policy; with `linear` it makes a triangle."""
+
+    start: Annotated[float, Field(gt=0, le=1)] = 0.04
+    """Share of `lr` that a warm-up begins with."""
+
+    end: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of `lr` that is left at the end."""
+
+
+class AverageConfig(Table):
+    """An average of the weights, which is validated, tested and kept instead of the last ones."""
+
+    kind: Literal["none", "ema", "lookahead"] = "none"
+    """`ema`: exponential moving average. `lookahead`: the same, and training goes on from it."""
+
+    decay: Fraction = 0.999
+    """Share of the average that stays when weights are taken into it: of `ema` once it has taken in
+    some, of `lookahead` at the end of the run, growing with the cube of what is done."""
+
+    every: PositiveInt = 1
+    """Steps after which weights are taken in."""
 
 
 class TrainConfig(Table):
@@ -113,6 +194,20 @@ class TrainConfig(Table):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of the network; `auto`: bf16 where the hardware has it, else fp16 on a GPU."""
 
+    label_smoothing: Share = 0.0
+    """Share of the truth that is spread over all classes, so that no answer is ever quite certain
+    (Szegedy and others, 2016). The losses that are shown are without it, and so comparable."""
+
+    validate_every: PositiveInt = 1
+    """Epochs after which the validation images are looked at; after the last one always."""
+
+    patience: PositiveInt | None = None
+    """Epochs without a better validation loss after which training ends; without it, any."""
+
+    budget_seconds: PositiveFloat | None = None
+    """Time that the run may take, loading and test included and pauses not: the number of epochs
+    follows from it, once it is known how long one takes."""
+
     checkpoint_seconds: Annotated[FiniteFloat, Field(gt=0)] = 60.0
     """Time after which the latest state is saved within an epoch too; pauses do not count."""
 
@@ -121,13 +216,26 @@ class TrainConfig(Table):
     checkpoint and on at half the learning rate, at most five times; or go on all the same."""
 
 
+class EvaluateConfig(Table):
+    """How the final test is done."""
+
+    tta: Literal["none", "mirror", "mirror-shift"] = "none"
+    """Test-time augmentation: a second figure, told as such beside the plain one, for the mean of
+    the scores of each image and its mirror image, and with `mirror-shift` of both moved by a pixel
+    as well."""
+
+
 class Config(Table):
     """All that a run is made from."""
 
     data: DataConfig
+    augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    average: AverageConfig = AverageConfig()
     train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
 
     def replaced(self, table: str, **values: object) -> "Config":
         """The same with other values in one table; they are not checked again."""

@@ -81,10 +81,15 @@ class Control:
         self._stop_after_epoch = Command(name="stop-epoch", by="cli") if asked else None
         self._paused_since: float | None = None
         self._paused_seconds = 0.0
+        self._began, self._earlier = self.clock(), recorder.state.elapsed_seconds
 
     def clock(self) -> float:
         """Seconds, by a clock that stands still while the run is paused."""
         return time.perf_counter() - self._paused_seconds
+
+    def elapsed(self) -> float:
+        """Seconds that this and all sessions before took, by that clock."""
+        return self._earlier + self.clock() - self._began
 
     def check(self) -> None:
         """Look for commands; to be called between any two pieces of work. Returns after a pause.

@@ -45,6 +45,7 @@ killed             nothing: the log just ends, and no process holds it
 After any of them another session may follow.
 """
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -105,6 +106,9 @@ class RunStarted(Event):
 
     fallback_config: dict[str, Any] | None = None
     """The whole config of that; None where there is nothing to train instead."""
+
+    group: str = ""
+    """Id of the first run of the series that this one belongs to; empty without one."""
 
     command: tuple[str, ...] = ()
     """The words of the command line that started it; none in logs of version 0.1 before they were
@@ -327,7 +331,8 @@ class EpochFinished(Event):
     """Share of those images classified right when seen, 0 to 1."""
 
     val_loss: float
-    """Mean loss over the validation images, after the epoch."""
+    """Mean loss over the validation images, after the epoch; not a number where they were not
+    looked at, because there are none or it was not their turn: then the counts are empty."""
 
     correct: tuple[int, ...]
     """Validation images classified right, per class."""
@@ -345,9 +350,14 @@ class EpochFinished(Event):
     """Validation images classified wrong, per pair of classes."""
 
     @property
+    def is_validated(self) -> bool:
+        """Whether the validation images were looked at."""
+        return bool(self.total)
+
+    @property
     def val_accuracy(self) -> float:
-        """Share of the validation images classified right, 0 to 1."""
-        return sum(self.correct) / sum(self.total)
+        """Share of the validation images classified right, 0 to 1; not a number without any."""
+        return sum(self.correct) / sum(self.total) if self.is_validated else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,8 +365,8 @@ class CheckpointSaved(Event):
     """The model is safely on disk."""
 
     reason: Literal["best", "last", "asked"]
-    """The best validation loss so far, the latest state as a matter of course, or that because a
-    command asked for it."""
+    """The weights to use: of the best validation loss so far, or the latest where no images are
+    held back to choose by; the latest state as a matter of course; or that as a command asked."""
 
     epoch: int
     """Epoch that it holds, or holds a part of."""
@@ -368,10 +378,10 @@ class CheckpointSaved(Event):
     """Steps of that epoch which it holds; 0 in logs of version 0.1 before runs could be resumed."""
 
     old_loss: float | None = None
-    """Best validation loss before; infinite for the first. Only with `best`."""
+    """Best validation loss before; infinite for the first. Only with `best`, and chosen by it."""
 
     new_loss: float | None = None
-    """Best validation loss now. Only with `best`."""
+    """Best validation loss now. Only with `best`, and chosen by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,7 +393,7 @@ class CommandApplied(Event):
     `checkpoint`, `lr`, `epochs` or `detach` (go on in the background)."""
 
     by: str
-    """Who asked: `key`, `cli`, or a signal's name."""
+    """Who asked: `key`, `cli`, a signal's name, or the config's `patience` or `budget`."""
 
     value: float | None = None
     """The learning rate or the number of epochs that now holds. Only with `lr` and `epochs`."""
@@ -483,6 +493,21 @@ class TestFinished(Event):
 
     fingerprint: str = ""
     """Tells these test images, their order and classes from others."""
+
+    tta: str = ""
+    """How the images were seen for a second figure, as in the setting `evaluate.tta`: test-time
+    augmentation. Empty where there is none; all other figures are without it."""
+
+    tta_loss: float | None = None
+    """Mean loss of that."""
+
+    tta_correct: tuple[int, ...] = ()
+    """Test images classified right in that way, per class."""
+
+    @property
+    def tta_accuracy(self) -> float | None:
+        """Share of the test images classified right in that way, 0 to 1; None without it."""
+        return sum(self.tta_correct) / sum(self.total) if self.tta else None
 
     @property
     def accuracy(self) -> float:

@@ -33,8 +33,21 @@ def predictions_of(data: DataSet, result: Evaluation, epoch: int) -> Predictions
     )
 
 
-def finished(result: Evaluation, said: Predictions, seconds: float) -> TestFinished:
-    """The event that tells of the test."""
+def finished(
+    result: Evaluation,
+    said: Predictions,
+    seconds: float,
+    augmented: tuple[str, Evaluation] | None = None,
+) -> TestFinished:
+    """The event that tells of the test.
+
+    Args:
+        result: What came of it.
+        said: The same, image by image.
+        seconds: What it took.
+        augmented: How the images were seen for a second figure, and what came of that.
+    """
+    tta, more = augmented or ("", None)
     return TestFinished(
         epoch=said.epoch,
         loss=result.loss,
@@ -45,6 +58,9 @@ def finished(result: Evaluation, said: Predictions, seconds: float) -> TestFinis
         top5=result.top5,
         bins=result.bins,
         fingerprint=said.fingerprint,
+        tta=tta,
+        tta_loss=more.loss if more else None,
+        tta_correct=more.correct if more else (),
     )
 
 

@@ -54,6 +54,9 @@ class Request:
     fallback: "Request | None" = None
     """What to train instead when the images are not to be had."""
 
+    group: str = ""
+    """Id of the first run of the series that this is one of; empty without one."""
+
     command: tuple[str, ...] = ()
     """The words of the command line that asked for it."""
 
@@ -160,6 +163,7 @@ def started(request: Request, run: RunDirectory) -> RunStarted:
         version=_version(),
         fallback_preset=fallback.preset if fallback else "",
         fallback_config=fallback.config.model_dump(mode="json") if fallback else None,
+        group=request.group,
         command=request.command,
         directory=str(Path.cwd()),
         like=request.like,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_engine.config import ModelConfig
+from cnn_engine.whitened import WhitenedCNN
 
 
 class CNN(nn.Module):
@@ -69,8 +70,12 @@ class Dropout(nn.Module):
 
 
 def build_model(config: ModelConfig, channels: int, image_size: int, class_count: int) -> nn.Module:
-    """The network that the config names, with PyTorch's initial weights."""
-    return CNN(config, channels, image_size, class_count)
+    """The network that the config names, with its initial weights."""
+    match config.name:
+        case "cnn":
+            return CNN(config, channels, image_size, class_count)
+        case "whitened":
+            return WhitenedCNN(config, channels, class_count)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 def weights_of(training: "Training") -> dict[str, Any]:
     """What is needed to use the model: the content of `best.pt`."""
+    average = training.average
     return {
-        "model": training.weights.state_dict(),
+        "model": average.state_dict()["model"] if average else training.weights.state_dict(),
         "epoch": training.epoch,
         "step": training.step,
         "best_loss": training.best_loss,
@@ -31,6 +32,8 @@ def snapshot(training: "Training") -> dict[str, Any]:
     """What is needed to go on as if nothing had been: the content of `last.pt`."""
     return {
         **weights_of(training),
+        "model": training.weights.state_dict(),
+        "average": training.average.state_dict() if training.average else None,
         "epoch_is_done": training.epoch_is_done,
         "optimizer": _optimizer_state(training),
         "scaler": training.scaler.state_dict(),
@@ -54,6 +57,8 @@ def restore(training: "Training", content: dict[str, Any], file: str) -> tuple[s
     _check(training, content, file)
     training.weights.load_state_dict(content["model"])
     _load_optimizer_state(training, content["optimizer"])
+    if training.average and content.get("average"):
+        training.average.load_state_dict(content["average"])
     if training.scaler.is_enabled() and content["scaler"]:
         training.scaler.load_state_dict(content["scaler"])
     training.epoch, training.step = content["epoch"], content["step"]

@@ -88,7 +88,8 @@ class RunState:
     lr: float | None = None
     curve: Curve = field(default_factory=Curve)
     epochs: list[EpochFinished] = field(default_factory=list)
-    """Those done. Only the latest, and `best`, have their confusion: all would be megabytes."""
+    """Those done. Only the latest validated, and `best`, have their confusion: all would be
+    megabytes."""
     best: EpochFinished | None = None
     """The epoch of least validation loss; of equals the latest, as the procedure keeps it."""
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
@@ -219,8 +220,11 @@ class RunState:
             self.part_seconds[part] = self.part_seconds.get(part, 0.0) + seconds
 
     def _add_epoch(self, event: EpochFinished) -> None:
-        if self.epochs:
-            self.epochs[-1] = replace(self.epochs[-1], confusion=())
+        if event.is_validated:
+            newest_first = range(len(self.epochs) - 1, -1, -1)
+            for index in (each for each in newest_first if self.epochs[each].is_validated):
+                self.epochs[index] = replace(self.epochs[index], confusion=())
+                break
         self.epochs.append(event)
         self.validated_images = sum(event.total)
         least = self.best.val_loss if self.best else math.inf
@@ -289,6 +293,11 @@ class RunState:
         return self.prepared.steps_per_epoch if self.prepared else 0
 
     @property
+    def validated(self) -> list[EpochFinished]:
+        """Those of the epochs done after which the validation images were looked at."""
+        return [epoch for epoch in self.epochs if epoch.is_validated]
+
+    @property
     def best_epochs(self) -> frozenset[int]:
         """Epochs that were the best so far when they ended."""
         return frozenset(saved.epoch for saved in self.checkpoints if saved.reason == "best")
@@ -322,7 +331,8 @@ class RunState:
         """Time until this epoch is trained and validated; None until both speeds are known."""
         if not self.prepared or not self.epochs or not self.recent:
             return None
-        to_validate = self.prepared.val_images - self.validated_images
+        to_validate = self._validations(self.epoch - 1, self.epoch) * self.prepared.val_images
+        to_validate = max(0, to_validate - self.validated_images)
         return self._train_seconds(self.steps_per_epoch - self.step) + self._seconds_to_infer(
             to_validate
         )
@@ -334,7 +344,8 @@ class RunState:
         if self.prepared is None or this_epoch is None or self.ended:
             return None
         later = self.epochs_asked - self.epoch
-        infer_images = later * self.prepared.val_images + self.prepared.test_images
+        validations = self._validations(self.epoch, self.epochs_asked)
+        infer_images = validations * self.prepared.val_images + self.prepared.test_images
         return (
             this_epoch
             + self._train_seconds(later * self.steps_per_epoch)
@@ -345,9 +356,19 @@ class RunState:
         recent = self.recent
         return steps * sum(event.seconds for event in recent) / sum(event.steps for event in recent)
 
+    def _validations(self, after: int, to: int) -> int:
+        """How often the validation images are looked at after one epoch, up to another."""
+        every = self.setting("train.validate_every")
+        every = every if isinstance(every, int) and every > 0 else 1
+        is_last = after < self.epochs_asked <= to
+        return to // every - after // every + (is_last and self.epochs_asked % every != 0)
+
     def _seconds_to_infer(self, images: int) -> float:
-        last = self.epochs[-1]
-        return images * last.val_seconds / sum(last.total)
+        for epoch in reversed(self.epochs):
+            if epoch.is_validated:
+                return images * epoch.val_seconds / sum(epoch.total)
+        # As much as the forward pass, which is a third of a training step.
+        return images / (self.images_per_second or math.inf) / 3
 
 
 def _place(saved: CheckpointSaved) -> tuple[int, int]:

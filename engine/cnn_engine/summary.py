@@ -46,6 +46,8 @@ class RunSummary:
 
     run_id: str
     name: str
+    group: str
+    """Id of the first run of the series that this one belongs to; empty without one."""
     preset: str
     status: RunStatus
     started: float
@@ -69,6 +71,8 @@ class RunSummary:
     """After each epoch, or of many epochs some; None where it was no number."""
     test_loss: float | None
     test_accuracy: float | None
+    tta_accuracy: float | None
+    """With test-time augmentation; None without it."""
     error: str
     damaged_lines: int
     """Lines of the log that could not be read."""
@@ -103,6 +107,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
     return RunSummary(
         run_id=run.id,
         name=started.name if started else "",
+        group=started.group if started else "",
         preset=state.preset,
         status="damaged" if damaged_lines and started is None else state.status,
         started=started.time if started else 0.0,
@@ -121,6 +126,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         val_losses=_thinned([epoch.val_loss for epoch in state.epochs]),
         test_loss=test.loss if test else None,
         test_accuracy=test.accuracy if test else None,
+        tta_accuracy=test.tta_accuracy if test else None,
         error=state.finished.error if state.finished else "",
         damaged_lines=damaged_lines,
         config_json=sys.intern(json.dumps(state.config)),

@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine import checkpoint
-from cnn_engine.adam import Adam
+from cnn_engine.augment import Views, check_augment, epoch_views
+from cnn_engine.average import Average
 from cnn_engine.batches import batches_on, epoch_order
+from cnn_engine.budget import Budget
 from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, Place, newest
 from cnn_engine.config import Config
 from cnn_engine.control import Control, StopRequested, Throttle
@@ -28,6 +31,7 @@ from cnn_engine.errors import NonFiniteLossError, TrainingError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.events import (
     CheckpointSaved,
+    CommandApplied,
     EpochFinished,
     EpochStarted,
     Notice,
@@ -42,11 +46,15 @@ from cnn_engine.gpu import gpu_meter
 from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps, right_and_wrong
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.models import build_model, count_parameters
+from cnn_engine.optimizers import build_optimizer
 from cnn_engine.recorder import Recorder
 from cnn_engine.resume import set_damaged_aside
+from cnn_engine.schedule import rate_share
 from cnn_engine.snapshot import check_images, restore, snapshot, weights_of
 from cnn_engine.step_parts import StepParts
+from cnn_engine.views import MeanOverViews
 from cnn_engine.weights import Weights
+from cnn_engine.whitened import WHITENING_IMAGES, WhitenedCNN
 
 MOST_ROLLBACKS = 5
 """A loss that is not a number after as many halvings of the learning rate has another cause."""
@@ -115,6 +123,7 @@ class Training:
         self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
         self.fingerprint = data.fingerprint()
         self._save_at = math.inf
+        self._budget: Budget | None = None
         self._build()
         differences = self._restore(file) if file else ()
         recorder.record(self._prepared(differences, surroundings))
@@ -129,20 +138,31 @@ class Training:
         config = self.config
         torch.manual_seed(config.train.seed)
         size, channels = self.data.images.shape[2:]
+        check_augment(config.augment, size)
         self.model = build_model(config.model, channels, size, len(self.data.classes))
         self.model.to(self.device).to(memory_format=torch.channels_last)
+        if isinstance(self.model, WhitenedCNN):
+            some = self.data.train[:WHITENING_IMAGES]
+            images, _ = next(self.batches.cut(some, len(some)))
+            self.model.whitening.look_at(images)
         self.weights = Weights(self.model, DTYPES[self.precision])
-        self.optimizer = Adam(self.weights.flat, config.optimizer.lr)
+        self.optimizer = build_optimizer(config.optimizer, self.weights)
+        self.average = (
+            Average(config.average, self.model, self.weights)
+            if config.average.kind != "none"
+            else None
+        )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.epoch = self.rollbacks = 0
         self.best_loss = math.inf
+        self.steps_per_epoch = len(self._batch_sizes())
         self._forget_epoch()
         self.epoch_is_done = True
 
     def _forget_epoch(self) -> None:
         """No steps of the epoch are done."""
         self.step, self.train_seconds = 0, 0.0
-        self.losses = torch.zeros(len(self._batch_sizes()), device=self.device)
+        self.losses = torch.zeros(self.steps_per_epoch, device=self.device)
         self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
         self._meter: StepMeter | None = None
         self._said: set[str] = set()
@@ -165,6 +185,8 @@ class Training:
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
         self.control.begin_training(self)
+        seconds = self.config.train.budget_seconds
+        self._budget = Budget(seconds, self) if seconds is not None else None
         self._save_later()
         while self.epoch < self.epochs or not self.epoch_is_done:
             try:
@@ -195,14 +217,29 @@ class Training:
     def epochs(self, epochs: int) -> None:
         self.config = self.config.replaced("train", epochs=epochs)
 
+    def end_after(self, epochs: int, by: Literal["patience", "budget"]) -> None:
+        """Train so many epochs in all, because the config says so."""
+        self.epochs = epochs
+        self.recorder.record(CommandApplied(command="epochs", by=by, value=float(epochs)))
+
+    @property
+    def progress(self) -> float:
+        """Steps done of all, 0 to 1."""
+        done = max(0, self.epoch - 1) * self.steps_per_epoch + self.step
+        return min(1.0, done / (self.epochs * self.steps_per_epoch))
+
     @property
     def lr(self) -> float:
-        """Learning rate of the next step; a command may change it."""
-        return self.optimizer.lr
+        """Learning rate of the next step; a command may change it, and with it all later ones."""
+        return self.optimizer.lr * self._share()
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        self.optimizer.lr = lr
+        self.optimizer.lr = lr / self._share()
+
+    def _share(self) -> float:
+        """What the schedule makes of the learning rate now; more than nothing, but at the end."""
+        return rate_share(self.config.schedule, self.progress)
 
     def save_asked(self) -> str:
         """Save the latest state now, because a command asked for it; why it could not be, if so."""
@@ -221,27 +258,57 @@ class Training:
         self.recorder.record(EpochStarted(epoch=self.epoch, step=self.step))
         train_loss, train_accuracy = self.train_epoch()
         trained = self.control.clock()
-        validation = self._validate()
+        validation = self._validate() if self._is_to_be_validated() else None
         self.recorder.record(
             EpochFinished(
                 epoch=self.epoch,
                 train_loss=train_loss,
                 train_accuracy=train_accuracy,
-                val_loss=validation.loss,
-                correct=validation.correct,
-                total=validation.total,
+                val_loss=validation.loss if validation else math.nan,
+                correct=validation.correct if validation else (),
+                total=validation.total if validation else (),
                 train_seconds=self.train_seconds,
                 val_seconds=self.control.clock() - trained,
-                confusion=validation.confusion,
+                confusion=validation.confusion if validation else (),
             )
         )
         self.epoch_is_done = True
-        if not math.isfinite(validation.loss):
-            self._not_finite(f"validation loss became {validation.loss} in epoch {self.epoch}")
-        elif validation.loss <= self.best_loss:
-            self._save_best(validation.loss)
+        if validation is not None:
+            self._judge(validation.loss)
+        elif not len(self.data.val):
+            self._save_best(None)
+        if self._budget is not None:
+            self._budget.epoch_done()
         self._save_last()
-        self._keep_maps()
+        if validation is not None:
+            self._keep_maps()
+
+    def _is_to_be_validated(self) -> bool:
+        due = self.epoch % self.config.train.validate_every == 0 or self.epoch >= self.epochs
+        return due and len(self.data.val) > 0
+
+    def _judge(self, loss: float) -> None:
+        """Keep the epoch if it is the best, by its validation loss; end if none has been for long.
+
+        Raises:
+            NonFiniteLossError: the loss is not a number.
+        """
+        if not math.isfinite(loss):
+            self._not_finite(f"validation loss became {loss} in epoch {self.epoch}")
+        elif loss <= self.best_loss:
+            self._save_best(loss)
+        else:
+            self._lose_patience()
+
+    def _lose_patience(self) -> None:
+        """End training if no epoch has been better for as long as the config says."""
+        patience, best = self.config.train.patience, self.recorder.state.best
+        if patience is None or best is None or self.epoch >= self.epochs:
+            return
+        if (since := self.epoch - best.epoch) >= patience:
+            text = f"No epoch was better than {best.epoch} for {since} epochs"
+            self.recorder.record(Notice(text=f"{text}; training ends, as train.patience says"))
+            self.end_after(self.epoch, by="patience")
 
     def train_epoch(self) -> tuple[float, float]:
         """Train on every image once; the mean loss and the accuracy, as each image was seen.
@@ -251,6 +318,7 @@ class Training:
         """
         train, clock, sizes = self.config.train, self.control.clock, self._batch_sizes()
         order = epoch_order(self.data.train, train.seed, self.epoch)
+        views, done = self._views(order), self.step * train.batch_size
         meter = self._meter = StepMeter(
             self.recorder, clock, self.parts, self.epoch, sizes, self.losses, self.step
         )
@@ -258,15 +326,20 @@ class Training:
         self.model.train()
         self.parts.begin_step()
         for images, labels in self.batches.cut(
-            order[self.step * train.batch_size :], train.batch_size
+            order[done:], train.batch_size, views and views.part(done, len(order))
         ):
             self.parts.done("data")
+            self.optimizer.share = self._share()
             scores, loss = self.train_step(images, labels)
             self.losses[self.step] = loss
             self.correct += (scores.argmax(dim=1) == labels).sum()
             self.step += 1
+            if self.average is not None:
+                self.average.step_done(self.progress)
             self.train_seconds = clock() - began
-            if trouble := meter.step_done(self.step, self.lr):
+            if self._budget is not None:
+                self._budget.step_done()
+            if trouble := meter.step_done(self.step, self.optimizer.rate):
                 self._not_finite(trouble)
             self.parts.done("other")
             self.control.check()
@@ -279,13 +352,17 @@ class Training:
     def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Change the weights once; scores [n, classes] and loss, both left on the device.
 
+        The loss is without label smoothing, so that it compares with that of validation.
+
         Args:
             images: float [n, C, H, W], normalised.
             labels: int64 [n].
         """
+        smoothing = self.config.train.label_smoothing
         with self.autocast():
             scores = self.model(images)
-            loss = cross_entropy(scores, labels)
+            loss = cross_entropy(scores, labels, label_smoothing=smoothing)
+            told = cross_entropy(scores.detach(), labels) if smoothing else loss.detach()
         self.parts.done("forward")
         self.weights.clear_gradients()
         torch.autograd.backward(self.scaler.scale(loss))
@@ -295,7 +372,14 @@ class Training:
         self.scaler.update()
         self.weights.publish()
         self.parts.done("optimizer")
-        return scores.detach(), loss.detach()
+        return scores.detach(), told
+
+    def _views(self, order: Tensor) -> Views | None:
+        """How the images of the epoch in hand are to be seen."""
+        config, images = self.config, self.batches.images
+        return epoch_views(
+            config.augment, order, images, config.data.mean, config.train.seed, self.epoch
+        )
 
     def autocast(self) -> torch.autocast:
         """The arithmetic that it trains in."""
@@ -311,30 +395,49 @@ class Training:
                 self.recorder.record(ValidationProgressed(epoch=self.epoch, images=images))
 
         self.recorder.record(ValidationProgressed(epoch=self.epoch, images=0))
-        return self._evaluate(self.data.val, progress)
+        with self._averaged():
+            return self._evaluate(self.model, self.data.val, progress)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """The model has the average as its weights meanwhile, if there is one."""
+        return self.average.in_place() if self.average else nullcontext()
 
     def _test(self) -> None:
         """Run the best checkpoint over the test images, the only time they are touched."""
         self.recorder.record(StageStarted(stage="test"))
         start = self.control.clock()
         epoch = self._load_best()
-        result = self._evaluate(self.data.test, lambda _: self.control.check())
+        result = self._evaluate(self.model, self.data.test, lambda _: self.control.check())
+        augmented = self._test_augmented()
         said = predictions_of(self.data, result, epoch)
         if trouble := keep_results(self.recorder.run, self.data, said):
             self.recorder.record(Notice(text=trouble))
-        self.recorder.record(finished(result, said, self.control.clock() - start))
+        self.recorder.record(finished(result, said, self.control.clock() - start, augmented))
         some = right_and_wrong(self.data, result.answers)
         self._say_trouble(keep_maps(self, "test", some, epoch))
 
-    def _evaluate(self, indices: Tensor, progress: Callable[[int], None]) -> Evaluation:
+    def _test_augmented(self) -> tuple[str, Evaluation] | None:
+        """The test again with test-time augmentation, and which, if that is asked for."""
+        kind = self.config.evaluate.tta
+        if kind == "none":
+            return None
+        model = MeanOverViews(self.model, kind)
+        return kind, self._evaluate(model, self.data.test, lambda _: self.control.check())
+
+    def _evaluate(
+        self, model: nn.Module, indices: Tensor, progress: Callable[[int], None]
+    ) -> Evaluation:
         classes = len(self.data.classes)
         with self.autocast():
-            return evaluate(self.model, self.batches, indices, classes, progress)
+            return evaluate(model, self.batches, indices, classes, progress)
 
     def _keep_maps(self) -> None:
-        """Let people see what the model now makes of some validation images."""
+        """Let people see what the model now makes of some validation images, if there are any."""
+        if not len(self.data.val):
+            return
         some = a_few_of_each_class(self.data, self.data.val)
-        self._say_trouble(keep_maps(self, "validation", some, self.epoch))
+        with self._averaged():
+            self._say_trouble(keep_maps(self, "validation", some, self.epoch))
 
     def _not_finite(self, what: str) -> None:
         """Do what the config says of a loss that is not a number.
@@ -379,14 +482,18 @@ class Training:
             RolledBack(epoch=place.epoch, step=place.step, file=file, lr=lr, reason=reason)
         )
 
-    def _save_best(self, loss: float) -> None:
-        old, self.best_loss = self.best_loss, loss
+    def _save_best(self, loss: float | None) -> None:
+        """Save the weights to use: those of the least loss; with None, because they are the last.
+
+        The latter is where no images are held back to choose by.
+        """
+        old, self.best_loss = self.best_loss, self.best_loss if loss is None else loss
         event = CheckpointSaved(
             reason="best",
             epoch=self.epoch,
             step=self.step,
             file=BEST_FILE,
-            old_loss=old,
+            old_loss=None if loss is None else old,
             new_loss=loss,
         )
         if trouble := self._save(event, weights_of(self)):
@@ -399,7 +506,8 @@ class Training:
 
     def _write_last(self, reason: Literal["last", "asked"]) -> str:
         if self._meter is not None:
-            self._meter.tell(self.step, self.lr)  # so that the log knows of all that is saved
+            # So that the log knows of all that is saved.
+            self._meter.tell(self.step, self.optimizer.rate)
         event = CheckpointSaved(reason=reason, epoch=self.epoch, step=self.step, file=LAST_FILE)
         trouble = self._save(event, snapshot(self))
         self._save_later()
@@ -427,6 +535,8 @@ class Training:
         except UserError as error:
             text = f"{error}; the test uses the weights of the last epoch instead"
             self.recorder.record(Notice(text=text))
+            if self.average is not None:
+                self.weights.load_state_dict(self.average.state_dict()["model"])
             return self.epoch
         self.weights.load_state_dict(content["model"])
         return int(content["epoch"])
@@ -442,7 +552,7 @@ class Training:
             train_images=len(self.data.train),
             val_images=len(self.data.val),
             test_images=len(self.data.test),
-            steps_per_epoch=len(self._batch_sizes()),
+            steps_per_epoch=self.steps_per_epoch,
             parameters=count_parameters(self.model),
             device=self.device.type,
             device_name=device_name(self.device),

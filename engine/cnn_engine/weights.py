@@ -1,13 +1,29 @@
 """A model's weights in one flat tensor, and the copy in low precision that the arithmetic uses."""
 
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Where one of the model's parameters lies in the flat tensor."""
+
+    kind: Literal["matrix", "vector", "head"]
+    """Filters or a dense layer's matrix; a bias or what scales a normalisation; or the matrix of
+    the last dense layer, which gives the scores."""
+
+    start: int
+    end: int
+    rows: int
+    """Filters or units: how often a matrix's segment is to be cut to have its rows."""
+
+
 class Weights:
-    """All weights of a model as one fp32 tensor, which an optimizer updates in a single pass.
+    """All weights that a model learns as one fp32 tensor, which an optimizer updates in one pass.
 
     The model's own parameters become views: with `low`, those of convolutions and dense layers
     into a copy in that type, all others into the flat tensor itself. The values are those of
@@ -27,8 +43,10 @@ class Weights:
             for module in model.modules()
             if low is not None and isinstance(module, nn.Conv2d | nn.Linear)
             for parameter in module.parameters(recurse=False)
+            if parameter.requires_grad
         }
-        self._parameters = sorted(model.parameters(), key=lambda each: each not in arithmetic)
+        learned = [each for each in model.parameters() if each.requires_grad]
+        self._parameters = sorted(learned, key=lambda each: each not in arithmetic)
         self.flat = nn.Parameter(torch.cat([_in_memory_order(each) for each in self._parameters]))
         """fp32 [weights], what the optimizer changes."""
         self._gradient = self.flat.grad = torch.zeros_like(self.flat)
@@ -49,6 +67,22 @@ class Weights:
             flat[start:end].as_strided(parameter.shape, parameter.stride())
             for parameter, (start, end) in zip(self._parameters, pairwise(ends), strict=True)
             if end <= len(flat)
+        ]
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The parameters' places, in their order in the flat tensor."""
+        ends = accumulate((parameter.numel() for parameter in self._parameters), initial=0)
+        matrices = [each for each in self._model.parameters() if each.dim() > 1]
+        head = matrices[-1] if matrices and matrices[-1].dim() == 2 else None
+        return [
+            Segment(
+                kind="head" if each is head else "matrix" if each.dim() > 1 else "vector",
+                start=start,
+                end=end,
+                rows=len(each) if each.dim() else 1,
+            )
+            for each, (start, end) in zip(self._parameters, pairwise(ends), strict=True)
         ]
 
     def clear_gradients(self) -> None:
@@ -87,7 +121,11 @@ class Weights:
         Their order in the flat tensor is another one in another precision; names are not.
         """
         values = dict(zip(self._parameters, self._views(flat), strict=True))
-        return {name: values[parameter] for name, parameter in self._model.named_parameters()}
+        return {
+            name: values[parameter]
+            for name, parameter in self._model.named_parameters()
+            if parameter.requires_grad
+        }
 
     def flattened(self, named: dict[str, Tensor]) -> Tensor:
         """Values by name, as one flat tensor: what `by_name` took apart."""

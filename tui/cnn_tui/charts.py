@@ -33,7 +33,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
     """
     steps = state.steps_per_epoch
     train = [(point.step / steps, point.loss) for point in state.curve] if steps else []
-    val = [(float(epoch.epoch), epoch.val_loss) for epoch in state.epochs]
+    val = [(float(epoch.epoch), epoch.val_loss) for epoch in state.validated]
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return ""
     if not any(math.isfinite(loss) for _, loss in train + val):

@@ -29,6 +29,7 @@ from cnn_tui.options import (
     RunsDir,
     Theme,
     ThemeName,
+    seconds_of,
 )
 from cnn_tui.predict_command import predict
 from cnn_tui.test_command import repeat_final_test
@@ -120,6 +121,20 @@ def run(  # noqa: PLR0913 - one parameter per option
         str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Same as --set train.device=….")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same as --set train.seed=N.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Plan the epochs so that all ends within 10m, 1h30m, …."),
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Train N seeds, and print mean and deviation.")
+    ] = 1,
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Option("--sweep", metavar="KEY=VALUE,…", help="Train with each of these values."),
+    ] = None,
+    stop_on_failure: Annotated[
+        bool, typer.Option("--stop-on-failure", help="Of several runs, none after one that failed.")
+    ] = False,
     like: Annotated[
         str | None,
         typer.Option(
@@ -150,9 +165,18 @@ def run(  # noqa: PLR0913 - one parameter per option
         "data.path": data_dir and str(data_dir),
         "train.device": device,
         "train.seed": seed,
+        "train.budget_seconds": seconds_of(budget) if budget else None,
     }
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     settings = [*(overrides or []), *given]
+    if repeat > 1 or sweeps:
+        from cnn_tui.series import Series, plan, run_series
+
+        if detach or like is not None:
+            raise ConfigError("run: --repeat and --sweep go with neither --detach nor --like")
+        planned = plan(config or "cifar10", settings, checked_name(name), repeat, sweeps or [])
+        series = Series(planned, runs_dir or runs.default_runs_dir(), stop_on_failure)
+        sys.exit(run_series(series, as_json=as_json))
     if like is None:
         fallback = None if config else Request.of("digits", settings)
         request = Request.of(config or "cifar10", settings, fallback=fallback)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from cnn_engine.events import CommandApplied, RolledBack, RunResumed
+from cnn_engine.events import CommandApplied, EpochFinished, RolledBack, RunResumed, TestFinished
 from cnn_engine.runs import RunDirectory, default_runs_dir
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -32,8 +32,8 @@ def duration(seconds: float) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """`74.6%`."""
-    return f"{100 * share:.{digits}f}%"
+    """`74.6%`; a dash where there is nothing to have a share of."""
+    return "–" if math.isnan(share) else f"{100 * share:.{digits}f}%"
 
 
 def byte_size(count: int) -> str:
@@ -47,6 +47,18 @@ def byte_size(count: int) -> str:
 def figure(value: float | None, digits: int = 4) -> str:
     """A loss or the like; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def val_figure(epoch: EpochFinished) -> str:
+    """An epoch's validation loss; a dash where the validation images were not looked at."""
+    return figure(epoch.val_loss if epoch.is_validated else None)
+
+
+def tta_text(test: TestFinished) -> str | None:
+    """`with test-time augmentation (mirror): 90.80%`; None without it."""
+    if test.tta_accuracy is None:
+        return None
+    return f"with test-time augmentation ({safe_text(test.tta)}): {percent(test.tta_accuracy, 2)}"
 
 
 def ratio(part: float, whole: float) -> float:

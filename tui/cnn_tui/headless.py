@@ -44,7 +44,7 @@ def run_headless(
     Raises:
         StorageError: the end of the log could not be written.
     """
-    out, err = _outlast_terminal(_take_signals(run, on_hangup))
+    out, err = outlast_terminal(_take_signals(run, on_hangup))
     if sys.stderr is not None:
         faulthandler.enable()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
@@ -97,7 +97,7 @@ def _until_it_ends(engine: "Engine") -> Callable[[RunState], bool]:
 def watch_headless(run: RunDirectory) -> None:
     """Print a run of any process, to its end."""
     host = read_summary(run).host
-    printer = LinePrinter(*_outlast_terminal(lambda: os._exit(LOST_CODE)))
+    printer = LinePrinter(*outlast_terminal(lambda: os._exit(LOST_CODE)))
     reader = LogReader(run.events)
     follow(RunState(), reader, printer, lambda state: state.ended or not run.is_live(host))
 
@@ -115,7 +115,7 @@ def ask_to_stop(run: RunDirectory, number: signal.Signals) -> None:
         say(f"{error}; another {number.name} leaves at once")
 
 
-def _outlast_terminal(elsewhere: Callable[[], Path]) -> tuple[TextIO, TextIO]:
+def outlast_terminal(elsewhere: Callable[[], Path]) -> tuple[TextIO, TextIO]:
     """Streams to print to, for libraries too, that go on elsewhere when the terminal is lost.
 
     A stream that was closed before Python started is None, and is replaced.

@@ -13,6 +13,7 @@ from cnn_tui.format import (
     resumed_text,
     rolled_back_text,
     safe_text,
+    val_figure,
 )
 
 LONGEST = 2000
@@ -87,7 +88,7 @@ def _prepared(event: events.RunPrepared) -> str:
 def _epoch(event: events.EpochFinished) -> str:
     return (
         f"epoch {event.epoch} finished: train {figure(event.train_loss)}, "
-        f"val {figure(event.val_loss)}, accuracy {percent(event.val_accuracy)}, "
+        f"val {val_figure(event)}, accuracy {percent(event.val_accuracy)}, "
         f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s"
     )
 
@@ -95,6 +96,8 @@ def _epoch(event: events.EpochFinished) -> str:
 def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
     file = safe_text(event.file)
     if event.reason == "best":
+        if event.new_loss is None:
+            return "★", "$secondary", f"epoch {event.epoch}, the latest, saved as {file}"
         change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
         return "★", "$secondary", f"best so far, {change}: saved as {file}"
     asked = ", as asked" if event.reason == "asked" else ""

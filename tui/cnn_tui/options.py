@@ -1,5 +1,6 @@
 """What commands have in common: which run is meant, how a dashboard looks and behaves."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -13,6 +14,23 @@ RunsDir = Annotated[
 RunReference = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
 ]
+
+
+BUDGET = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of `1h30m`, `10m`, `90s` or `90`.
+
+    Raises:
+        BadParameter: it is no time, or none at all.
+    """
+    match = BUDGET.fullmatch(text.strip())
+    parts = [int(part or 0) for part in match.groups()] if match else []
+    if not any(parts):
+        raise typer.BadParameter(f"{text!r} is no time; write it as 1h30m, 10m or 90s")
+    hours, minutes, seconds = parts
+    return float(3600 * hours + 60 * minutes + seconds)
 
 
 class ThemeName(StrEnum):

@@ -90,8 +90,8 @@ def window_of(view: ChartView, newest: float, whole: float, columns: int) -> Win
 
 
 def val_points(state: RunState) -> list[tuple[float, float]]:
-    """Step and validation loss at the end of each epoch."""
-    return [(epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.epochs]
+    """Step and validation loss at the end of each epoch that was validated."""
+    return [(epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated]
 
 
 def read(state: RunState, columns: Columns, cursor: float) -> Reading:

@@ -18,6 +18,7 @@ from cnn_tui.format import (
     resumed_text,
     rolled_back_text,
     safe_text,
+    tta_text,
 )
 from cnn_tui.progress_line import ProgressLine, amount
 
@@ -137,20 +138,24 @@ def _result_lines(event: Event, state: RunState) -> list[str]:
     """The published lines; what is ours is appended to them."""
     match event:
         case events.EpochFinished():
-            seconds = event.train_seconds + event.val_seconds
-            return [
-                f"Epoch: {event.epoch}/{state.epochs_asked} | Time: {seconds:.3f}s"
-                f" | Training Loss: {event.train_loss:.4f}"
-                f" | Validation Loss: {event.val_loss:.4f}"
-                f" | Validation Accuracy: {percent(event.val_accuracy, 2)}"
-            ]
-        case events.CheckpointSaved(reason="best"):
+            return [_epoch_line(event, state)]
+        case events.CheckpointSaved(reason="best", new_loss=float()):
             change = f"({event.old_loss:.4f} --> {event.new_loss:.4f})"
             return [f"Validation loss decreased {change}. Saving model as {event.file}"]
         case events.TestFinished():
             return ["Finished Training", *lines_of_test(event, state)]
         case _:
             return []
+
+
+def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
+    seconds = event.train_seconds + event.val_seconds
+    line = f"Epoch: {event.epoch}/{state.epochs_asked} | Time: {seconds:.3f}s"
+    line += f" | Training Loss: {event.train_loss:.4f}"
+    if event.is_validated:
+        line += f" | Validation Loss: {event.val_loss:.4f}"
+        line += f" | Validation Accuracy: {percent(event.val_accuracy, 2)}"
+    return line
 
 
 def lines_of_test(event: events.TestFinished, state: RunState) -> list[str]:
@@ -167,5 +172,6 @@ def lines_of_test(event: events.TestFinished, state: RunState) -> list[str]:
         f"Test Loss: {event.loss:.6f}",
         *per_class,
         f"Test Accuracy (Overall): {percent(event.accuracy, 2)} {overall}",
+        *([f"Test Accuracy {augmented}"] if (augmented := tta_text(event)) else []),
         *figure_lines(figures_of(event, state.prepared), classes),
     ]

@@ -12,7 +12,7 @@ from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
 from cnn_tui.figures_report import class_table, report_of_test
-from cnn_tui.format import command_for, duration, figure, percent, safe_text
+from cnn_tui.format import command_for, duration, figure, percent, safe_text, tta_text
 
 CHART_HEIGHT = 14
 STATUS_STYLES = {
@@ -33,7 +33,10 @@ def run_as_dict(run: RunDirectory) -> dict[str, Any]:
         "environment": state.prepared.environment if state.prepared else {},
         "step_parts": state.part_shares,
         "classes": state.prepared.classes if state.prepared else [],
-        "epochs_finished": [asdict(epoch) for epoch in state.epochs],
+        "epochs_finished": [
+            asdict(epoch) | ({} if epoch.is_validated else {"val_loss": None})
+            for epoch in state.epochs
+        ],
         "test": asdict(state.test) if state.test else None,
         "figures": figures_as_dict(state.test, state.prepared) if state.test else None,
     }
@@ -110,6 +113,8 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
     if test := state.test:
         text = f"Test accuracy {percent(test.accuracy, 2)}, loss {figure(test.loss)}"
         lines.append(Text(text, style="bold"))
+        if (augmented := tta_text(test)) is not None:
+            lines.append(Text(f"Test accuracy {augmented}, loss {figure(test.tta_loss)}"))
     return Group(*lines)
 
 
@@ -126,9 +131,9 @@ def _origin(state: RunState) -> list[str]:
 
 def _class_figures(state: RunState) -> RenderableType | None:
     """Of the test images, or before the test of the last validation."""
-    counts = state.test or (state.epochs[-1] if state.epochs else None)
+    counts = state.test or (state.validated[-1] if state.validated else None)
     if counts is None or state.prepared is None:
         return None
-    which = "test" if state.test else f"validation, epoch {state.epochs[-1].epoch}"
+    which = "test" if state.test else f"validation, epoch {state.validated[-1].epoch}"
     classes = state.prepared.classes
     return Group(Text(f"\nBy class, {which}"), class_table(counts, classes))

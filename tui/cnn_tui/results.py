@@ -40,7 +40,7 @@ class Results:
 
 def results_of(state: RunState) -> Results | None:
     """The test's results, or before it those of the last validation."""
-    if state.prepared is None or not (state.test or state.epochs):
+    if state.prepared is None or not (state.test or state.validated):
         return None
     names = state.prepared.classes
     if test := state.test:
@@ -54,7 +54,7 @@ def results_of(state: RunState) -> Results | None:
             before=test.correct,
             best=test.correct,
         )
-    last, earlier = state.epochs[-1], state.epochs[:-1]
+    *earlier, last = state.validated
     best = min(
         earlier, key=lambda epoch: (epoch.val_loss != epoch.val_loss, epoch.val_loss), default=last
     )

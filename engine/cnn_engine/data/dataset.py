@@ -117,7 +117,7 @@ def load(config: DataConfig, seed: int, progress: Progress) -> DataSet:
         skipped=raw.skipped,
         notices=raw.notices,
     )
-    _check(data)
+    _check(data, ["train", "test", *(["val"] if config.validation_fraction else [])])
     return data
 
 
@@ -186,13 +186,13 @@ def _shuffled_split(indices: Tensor, fraction: float, seed: int) -> tuple[Tensor
     return shuffled[:cut], shuffled[cut:]
 
 
-def _check(data: DataSet) -> None:
+def _check(data: DataSet, needed: list[str]) -> None:
     """Refuse what could only fail, or mean nothing, later.
 
     Raises:
         DataError: there are too few images.
     """
-    for part in ("train", "val", "test"):
+    for part in needed:
         if not len(getattr(data, part)):
             raise DataError(
                 f"{data.source}: {len(data.images)} images leave none for {part}; add images, or "

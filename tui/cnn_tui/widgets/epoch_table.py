@@ -6,7 +6,7 @@ from textual.content import Content
 
 from cnn_engine.events import EpochFinished
 from cnn_engine.state import RunState
-from cnn_tui.format import figure, percent
+from cnn_tui.format import figure, percent, val_figure
 from cnn_tui.widgets.panel import Panel, Rows
 
 HEADING = f"{'#':>3} {'time':>7} {'train':>7} {'val':>7}   {'acc':>6}"
@@ -41,7 +41,7 @@ def _row(epoch: EpochFinished, was_best: bool, is_best: bool) -> Content:
     return Content.assemble(
         (f"{epoch.epoch:>3} {seconds:>6.1f}s ", "$muted"),
         f"{figure(epoch.train_loss):>7}",
-        (f" {figure(epoch.val_loss):>7}", "bold" if is_best else ""),
+        (f" {val_figure(epoch):>7}", "bold" if is_best else ""),
         (" ★" if was_best else "  ", "$secondary"),
         (f" {percent(epoch.val_accuracy):>6}", "bold" if is_best else ""),
     )

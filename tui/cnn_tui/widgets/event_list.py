@@ -42,6 +42,8 @@ def _line(event: Entry, steps_per_epoch: int) -> Content:
     match event:
         case CheckpointSaved(reason="best"):
             change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
+            if event.new_loss is None:  # nothing to choose by: the latest
+                change = _place(event, steps_per_epoch)
             return Content.assemble(time, ("★ best  ", "$secondary"), change)
         case CheckpointSaved(reason="asked"):
             return Content.assemble(time, "■ saved ", _place(event, steps_per_epoch))

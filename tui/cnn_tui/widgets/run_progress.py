@@ -5,7 +5,7 @@ import time
 from textual.content import Content
 
 from cnn_engine.state import RunState
-from cnn_tui.format import STAGES, duration, figure, percent
+from cnn_tui.format import STAGES, duration, figure, percent, safe_text
 from cnn_tui.widgets.panel import Panel, colored_bar
 
 LEAST_BAR = 12
@@ -87,6 +87,9 @@ def _result(state: RunState) -> Content:
     parts = [(f"{status} after {duration(state.elapsed_seconds)}", "bold")]
     if state.test:
         parts.append((f"   test accuracy {percent(state.test.accuracy, 2)}", "bold $text-success"))
+        if state.test.tta_accuracy is not None:
+            with_tta = percent(state.test.tta_accuracy, 2)
+            parts.append((f"   {with_tta} with {safe_text(state.test.tta)} TTA", ""))
         parts.append((f"   test loss {figure(state.test.loss)}", ""))
     if best := state.best:
         parts.append((f"   best epoch {best.epoch} of {len(state.epochs)}", "$muted"))

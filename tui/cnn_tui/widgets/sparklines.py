@@ -31,12 +31,13 @@ class Sparklines(Panel):
         if room and not train:
             train = list(state.curve.losses[-room:])
         newest = state.curve[-1].loss if state.curve else None
-        last = state.epochs[-1] if state.epochs else None
+        validated = state.validated
+        last = validated[-1] if validated else None
         lr = "" if state.lr is None or not notes else f"lr {state.lr:.3g}"
         gap = ""
         if last is not None and notes:
             gap = f"acc {percent(last.val_accuracy)}   gap {last.val_loss - last.train_loss:+.4f}"
-        val = [epoch.val_loss for epoch in epochs]
+        val = [epoch.val_loss for epoch in validated[-room:]] if room else []
         val_loss = last.val_loss if last else None
         return [
             _line("train", "$primary", sparkline(train, room).ljust(room), newest, lr),

@@ -1,0 +1,83 @@
+"""Averages of the weights."""
+
+import pytest
+import torch
+from torch import nn
+
+from cnn_engine import checkpoint
+from cnn_engine.average import Average
+from cnn_engine.config import AverageConfig, load
+from cnn_engine.data import load as load_data
+from cnn_engine.trained import load_trained
+from cnn_engine.weights import Weights
+from runs_for_tests import SMALL, RunForTests
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("low", [None, torch.bfloat16])
+def test_it_is_the_exponential_moving_average(low):
+    model = network()
+    weights = Weights(model, low)
+    average = Average(AverageConfig(kind="ema", decay=0.3, every=2), model, weights)
+    expected = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
+    for step, decay in [(1, None), (2, 2 / 11), (3, None), (4, 3 / 12), (5, None), (6, 0.3)]:
+        with torch.no_grad():
+            for kept in (weights.flat, model[1].running_mean, model[1].running_var):
+                kept.add_(step)
+        average.step_done(progress=step / 6)
+        now = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
+        if decay is not None:
+            expected = decay * expected + (1 - decay) * now
+    before = {name: each.clone() for name, each in weights.state_dict().items()}
+    with average.in_place():
+        here = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
+        torch.testing.assert_close(here, expected)
+    for name, each in weights.state_dict().items():
+        assert torch.equal(each, before[name])
+
+
+def test_lookahead_goes_on_from_the_average_and_the_more_the_later_it_is():
+    model = network()
+    weights = Weights(model, None)
+    average = Average(AverageConfig(kind="lookahead", decay=0.8, every=1), model, weights)
+    expected = weights.flat.detach().clone()
+    for progress in (0.25, 0.5, 1.0):
+        with torch.no_grad():
+            weights.flat += 1
+        average.step_done(progress)
+        expected = expected + (1 - 0.8 * progress**3)
+        torch.testing.assert_close(weights.flat.detach(), expected)
+        with average.in_place():
+            torch.testing.assert_close(weights.flat.detach(), expected)
+
+
+def test_the_average_is_what_is_kept_and_tested(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=2", "average.kind=ema", "average.decay=0.9").train()
+    best, last = (
+        checkpoint.load(run.directory.path / file, torch.device("cpu"))
+        for file in ("best.pt", "last.pt")
+    )
+    assert run.live_state.best.epoch == best["epoch"] == 2
+    for name, average in last["average"]["model"].items():
+        assert torch.equal(best["model"][name], average)
+    trained, data = load_trained(run.directory), run_data()
+    right = trained.scores(data.images[data.test]).argmax(1) == data.labels[data.test]
+    assert int(right.sum()) == pytest.approx(sum(run.live_state.test.correct), abs=2)
+    assert any(not torch.equal(best["model"][name], plain) for name, plain in last["model"].items())
+
+
+def run_data():
+    config = load("digits", SMALL)
+    return load_data(config.data, config.train.seed, lambda *_: None)
+
+
+def test_an_average_that_hardly_moves_is_no_better_than_chance(tmp_path):
+    settings = ("average.kind=ema", "average.decay=0.9999999", "average.every=1000")
+    run = RunForTests(tmp_path, "train.epochs=3", *settings).train()
+    plain = RunForTests(tmp_path, "train.epochs=3").train()
+    assert run.live_state.epochs[-1].train_loss == plain.live_state.epochs[-1].train_loss
+    assert run.live_state.best.val_accuracy < 0.3 < plain.live_state.best.val_accuracy

@@ -1,0 +1,213 @@
+"""When training ends by itself: patience, a time budget; and validation that is rarer, or none."""
+
+import math
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.nn.functional import pad
+
+from cnn_engine import checkpoint
+from cnn_engine.budget import Costs, epochs_within
+from cnn_engine.control import Control
+from cnn_engine.summary import read_state, read_summary
+from cnn_engine.train import Training
+from cnn_engine.views import MeanOverViews
+from cnn_tui.printer import LinePrinter
+from grammar import COMPLETION, spelled
+from runs_for_tests import RunForTests
+
+# Patience.
+
+
+def test_training_ends_when_no_epoch_has_been_better_for_long(tmp_path):
+    # A rate far too high: the first epochs learn, and none after them gets better.
+    settings = ("train.epochs=50", "train.patience=2", "optimizer.lr=0.3")
+    run = RunForTests(tmp_path, *settings).train()
+    state = run.live_state
+    assert (state.status, run.engine.exit_code) == ("done", 0)
+    best, done = state.best.epoch, len(state.epochs)
+    assert done == best + 2 < 50
+    assert state.epochs_asked == done
+    (command,) = state.commands
+    assert (command.command, command.by, command.value) == ("epochs", "patience", done)
+    assert state.notices[-1].text.startswith(f"No epoch was better than {best} for 2 epochs")
+    assert state.test.epoch == best
+    assert COMPLETION.fullmatch(spelled(run.events()))
+
+
+def test_an_early_end_holds_where_the_test_is_all_that_is_left(tmp_path, monkeypatch):
+    settings = ("train.epochs=50", "train.patience=1", "optimizer.lr=0.3")
+    run = RunForTests(tmp_path, *settings)
+    with monkeypatch.context() as patches:
+        patches.setattr(Training, "_test", lambda training: training.recorder.run.unknown)
+        run.train()
+    assert run.live_state.status == "failed"
+    done = len(run.live_state.epochs)
+    run.resume()
+    assert (run.live_state.status, len(run.live_state.epochs)) == ("done", done)
+
+
+# A time budget, by a clock that counts work.
+
+STEP, VALIDATION, TEST = 1.0, 6.0, 8.0
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Each step of training takes a second, each look at other images a few."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(Control, "clock", lambda _: clock.now)
+    real_step, real_evaluate = Training.train_step, Training._evaluate
+
+    def step(training, *batch):
+        clock.now += STEP
+        return real_step(training, *batch)
+
+    def evaluate(training, model, indices, progress):
+        clock.now += TEST if indices is training.data.test else VALIDATION
+        return real_evaluate(training, model, indices, progress)
+
+    monkeypatch.setattr(Training, "train_step", step)
+    monkeypatch.setattr(Training, "_evaluate", evaluate)
+    return clock
+
+
+@pytest.mark.parametrize("seconds", [120, 250, 251, 500])
+def test_all_ends_within_the_budget_and_uses_it_up(tmp_path, clock, seconds):
+    run = RunForTests(tmp_path, f"train.budget_seconds={seconds}", "train.epochs=1000").train()
+    state, epoch = run.live_state, 18 * STEP + VALIDATION
+    assert state.status == "done"
+    assert clock.now <= seconds
+    assert seconds * 0.97 - clock.now < epoch  # not one more would have fitted
+    assert len(state.epochs) == state.epochs_asked
+    assert {command.by for command in state.commands} == {"budget"}
+    text = state.notices[0].text
+    assert text.startswith(f"The time budget of {seconds} s allows ")
+    assert COMPLETION.fullmatch(spelled(run.events()))
+
+
+def test_a_budget_that_is_too_small_trains_one_epoch(tmp_path, clock):
+    run = RunForTests(tmp_path, "train.budget_seconds=10", "train.epochs=1000").train()
+    assert (run.live_state.status, len(run.live_state.epochs)) == ("done", 1)
+
+
+def test_a_budget_counts_what_earlier_sessions_took(tmp_path, clock):
+    run = RunForTests(tmp_path, "train.budget_seconds=250", "train.epochs=1000")
+    run.ask("stop-epoch")
+    run.train()
+    assert len(run.live_state.epochs) == 1
+    spent = clock.now
+    # What sessions took stands in the log, by a clock of its own: written here as by ours.
+    lines = run.directory.events.read_text().splitlines()
+    last = run.events()[-1]
+    lines[-1] = lines[-1].replace(f'"seconds":{last.seconds}', f'"seconds":{spent + 100.0}')
+    run.directory.events.write_text("\n".join(lines) + "\n")
+    clock.now = 0.0
+    run.resume()
+    assert run.live_state.status == "done"
+    assert spent + 100 + clock.now <= 250
+    assert len(run.live_state.epochs) == 1 + int((250 * 0.97 - spent - 100 - 14) / 24 + 6 / 24)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "every", "expected"),
+    [(0, 1, 0), (35, 1, 0), (90, 1, 2), (90, 5, 3), (1000, 1, 39)],
+)
+def test_epochs_that_fit_are_counted(seconds, every, expected):
+    costs = Costs(step=1.0, validation=6.0, test=8.0)
+    assert epochs_within(seconds, costs, 10, 18, every) == expected
+
+
+# Rarer validation, and none.
+
+
+def test_validation_can_be_rarer_and_is_always_at_the_end(tmp_path):
+    settings = ("train.epochs=5", "train.validate_every=2")
+    run = RunForTests(tmp_path, *settings).train()
+    every = RunForTests(tmp_path, "train.epochs=5").train()
+    state = run.live_state
+    assert [epoch.epoch for epoch in state.validated] == [2, 4, 5]
+    by_epoch = {epoch.epoch: epoch for epoch in every.live_state.epochs}
+    for epoch in state.epochs:
+        assert epoch.train_loss == by_epoch[epoch.epoch].train_loss
+        if epoch.is_validated:
+            assert epoch.correct == by_epoch[epoch.epoch].correct
+        else:
+            assert math.isnan(epoch.val_loss)
+            assert math.isnan(epoch.val_accuracy)
+    assert [bool(epoch.confusion) for epoch in state.validated] == [False, False, True]
+    assert COMPLETION.fullmatch(spelled(run.events()))
+    assert repr(read_state(run.directory)[0]) == repr(state)  # NaN is not equal to itself
+
+
+def test_without_validation_images_the_last_epoch_is_kept_and_tested(tmp_path, capsys):
+    run = RunForTests(tmp_path, "train.epochs=2", "data.validation_fraction=0.0").train()
+    state = run.live_state
+    assert (state.status, state.best, state.test.epoch) == ("done", None, 2)
+    assert state.prepared.val_images == 0
+    assert state.prepared.train_images == 1151 + 287
+    best, last = (
+        checkpoint.load(run.directory.path / file, torch.device("cpu"))["model"]
+        for file in ("best.pt", "last.pt")
+    )
+    assert all(torch.equal(best[name], last[name]) for name in last)
+    assert COMPLETION.fullmatch(spelled(run.events()))
+    summary = read_summary(run.directory)
+    assert (summary.best_epoch, summary.best_val_loss) == (None, None)
+    lines = printed(run, capsys)
+    assert any(line.startswith("Epoch: 2/2 | Time: ") for line in lines)
+    assert not any("alidation" in line for line in lines)
+
+
+def printed(run, capsys):
+    printer, state = LinePrinter(sys.stdout, sys.stderr), type(run.live_state)()
+    for event in run.events():
+        state.apply(event)
+        printer.show(event, state)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_fraction_that_leaves_no_image_is_refused(tmp_path):
+    run = RunForTests(tmp_path, "data.validation_fraction=0.0001").train()
+    assert run.engine.exit_code == 3
+    assert "leave none for val" in run.live_state.finished.error
+
+
+# Test-time augmentation.
+
+
+def test_its_figure_stands_beside_the_plain_one(tmp_path, capsys):
+    settings = ("train.epochs=2", "evaluate.tta=mirror")
+    run = RunForTests(tmp_path, *settings).train()
+    plain = RunForTests(tmp_path, "train.epochs=2").train()
+    test = run.live_state.test
+    assert (test.loss, test.correct) == (plain.live_state.test.loss, plain.live_state.test.correct)
+    assert test.tta == "mirror"
+    assert sum(test.tta_correct) <= sum(test.total)
+    assert test.tta_loss != test.loss
+    assert plain.live_state.test.tta_accuracy is None
+    assert read_summary(run.directory).tta_accuracy == test.tta_accuracy
+    text = f"Test Accuracy with test-time augmentation (mirror): {100 * test.tta_accuracy:.2f}%"
+    assert printed(run, capsys)[-1] == text
+    assert not any("augmentation" in line for line in printed(plain, capsys))
+
+
+def test_scores_are_means_over_the_views():
+    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    weights = torch.randn(4, 3 * 8 * 8, generator=torch.Generator().manual_seed(1))
+
+    class Linear(torch.nn.Module):
+        def forward(self, images):
+            return images.flatten(1) @ weights.T
+
+    model = Linear()
+    wide = pad(images, (1, 1, 1, 1), mode="reflect")
+    views = [images, wide[:, :, :8, :8], wide[:, :, 2:, 2:]]
+    mirrored = [(model(view) + model(view.flip(3))) / 2 for view in views]
+    torch.testing.assert_close(MeanOverViews(model, "mirror")(images), mirrored[0])
+    torch.testing.assert_close(
+        MeanOverViews(model, "mirror-shift")(images),
+        mirrored[0] / 2 + mirrored[1] / 4 + mirrored[2] / 4,
+    )

@@ -1,0 +1,208 @@
+"""Our optimizers over one flat tensor, against PyTorch's own on the same gradients."""
+
+import pytest
+import torch
+from torch import nn
+
+from cnn_engine.config import OptimizerConfig
+from cnn_engine.optimizers import build_optimizer
+from cnn_engine.weights import Weights
+
+SCALE = 2.0**16
+
+
+def network():
+    torch.manual_seed(3)
+    layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8, 6), nn.Linear(6, 4)]
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
+def parts(model):
+    """Its parameters as matrices, vectors, and the head's matrix."""
+    named = dict(model.named_parameters())
+    head = [named.pop("4.weight")]
+    matrices = [values for values in named.values() if values.dim() > 1]
+    return matrices, [values for values in named.values() if values.dim() == 1], head
+
+
+def train(config, make_theirs, steps=4):
+    """Give both the same gradients; all weights of ours and of PyTorch's by name."""
+    mine, yours = network(), network()
+    weights = Weights(mine, None)
+    ours, theirs = build_optimizer(config, weights), make_theirs(yours)
+    for step in range(steps):
+        generator = torch.Generator().manual_seed(step)
+        for one, other in zip(mine.parameters(), yours.parameters(), strict=True):
+            gradient = torch.randn(one.shape, generator=generator)
+            # In the memory format of the weights, as a backward pass gives it.
+            one.grad = torch.empty_like(one).copy_(gradient)
+            other.grad = torch.empty_like(other).copy_(gradient)
+        weights.gather_gradients()
+        ours.step()
+        for optimizer in theirs:
+            optimizer.step()
+    return dict(mine.named_parameters()), dict(yours.named_parameters())
+
+
+def assert_equal(config, make_theirs, tolerance=0.0):
+    ours, theirs = train(config, make_theirs)
+    start = dict(network().named_parameters())
+    for name, values in ours.items():
+        torch.testing.assert_close(values, theirs[name], rtol=tolerance, atol=tolerance)
+        assert not torch.equal(values, start[name])
+
+
+def test_adam_is_pytorchs_to_the_bit():
+    weights = Weights(network(), None)
+    theirs = weights.flat.detach().clone().requires_grad_()
+    theirs.grad = torch.zeros_like(theirs)
+    ours = build_optimizer(OptimizerConfig(lr=0.1), weights)
+    plain = torch.optim.Adam([theirs], 0.1, fused=True)
+    for step in range(5):
+        weights.flat.grad.normal_(generator=torch.Generator().manual_seed(step))
+        theirs.grad.copy_(weights.flat.grad)
+        ours.step()
+        plain.step()
+    assert torch.equal(weights.flat, theirs)
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("adam", "Adam"), ("adamw", "AdamW")])
+def test_the_parts_of_a_network_may_differ_in_rate_and_decay(name, theirs):
+    config = OptimizerConfig(
+        name=name, lr=0.1, vector_lr=0.2, head_lr=0.05, weight_decay=0.01, decay_vectors=False
+    )
+
+    def make(model):
+        matrices, vectors, head = parts(model)
+        groups = [
+            {"params": matrices, "weight_decay": 0.01},
+            {"params": vectors, "lr": 0.2, "weight_decay": 0.0},
+            {"params": head, "lr": 0.05, "weight_decay": 0.02},  # as much in each step
+        ]
+        return [getattr(torch.optim, theirs)(groups, 0.1, fused=True)]
+
+    assert_equal(config, make, 1e-6)
+
+
+def test_sgd_is_pytorchs():
+    config = OptimizerConfig(name="sgd", lr=0.1, momentum=0.85, weight_decay=0.01)
+    assert_equal(
+        config,
+        lambda model: [
+            torch.optim.SGD(
+                model.parameters(), 0.1, momentum=0.85, weight_decay=0.01, nesterov=True, fused=True
+            )
+        ],
+        1e-6,
+    )
+
+
+def test_muon_takes_the_matrices_and_sgd_the_rest():
+    config = OptimizerConfig(name="muon", lr=0.02, vector_lr=0.1, momentum=0.6, weight_decay=0.1)
+
+    class Flattened(torch.optim.Muon):
+        """PyTorch's takes two dimensions: filters are given to it, and put back, as rows."""
+
+        def step(self):
+            for values, shape in zip(self.param_groups[0]["params"], self.shapes, strict=True):
+                values.grad = shape.grad.permute(0, *range(2, shape.dim()), 1).reshape(
+                    len(shape), -1
+                )
+            super().step()
+            for values, shape in zip(self.param_groups[0]["params"], self.shapes, strict=True):
+                rows = values.view(len(shape), *shape.shape[2:], shape.shape[1])
+                shape.data.copy_(rows.permute(0, -1, *range(1, shape.dim() - 1)))
+
+    def make(model):
+        matrices, vectors, head = parts(model)
+        rows = [
+            nn.Parameter(each.detach().permute(0, *range(2, each.dim()), 1).reshape(len(each), -1))
+            for each in matrices
+        ]
+        muon = Flattened(rows, 0.02, weight_decay=0.1, momentum=0.6)
+        muon.shapes = matrices
+        groups = [
+            {"params": vectors, "lr": 0.1, "weight_decay": 0.02},
+            {"params": head},
+        ]
+        sgd = torch.optim.SGD(groups, 0.02, momentum=0.6, weight_decay=0.1, nesterov=True)
+        return [muon, sgd]
+
+    assert_equal(config, make, 1e-5)
+
+
+def test_muon_can_bring_matrices_to_one_size():
+    config = OptimizerConfig(name="muon", lr=1e-9, normalise=True)
+    ours, _ = train(config, lambda _: [], steps=1)
+    matrices, *_ = parts_of(ours)
+    for matrix in matrices:
+        assert matrix.norm().item() == pytest.approx(len(matrix) ** 0.5, rel=1e-4)
+
+
+def parts_of(named):
+    head = named.pop("4.weight")
+    return [values for values in named.values() if values.dim() > 1], head
+
+
+def test_a_frozen_parameter_stays():
+    model = network()
+    model[0].weight.requires_grad = False
+    before = model[0].weight.clone()
+    weights = Weights(model, None)
+    optimizer = build_optimizer(OptimizerConfig(name="sgd", lr=0.1, weight_decay=0.1), weights)
+    weights.flat.grad.fill_(1.0)
+    optimizer.step()
+    assert torch.equal(model[0].weight, before)
+    assert len(weights.flat) == sum(each.numel() for each in model.parameters()) - before.numel()
+
+
+@pytest.mark.parametrize(("longest", "expected"), [(0.5, 0.5), (100.0, 3.0)])
+def test_a_gradient_longer_than_allowed_is_shortened(longest, expected):
+    weights = Weights(network(), None)
+    config = OptimizerConfig(name="sgd", lr=1.0, momentum=0.0, clip_norm=longest)
+    optimizer = build_optimizer(config, weights)
+    before = weights.flat.detach().clone()
+    weights.flat.grad.fill_(3.0 / len(before) ** 0.5)
+    optimizer.step()
+    assert (before - weights.flat.detach()).norm().item() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "muon"])
+@pytest.mark.parametrize("clip_norm", [None, 10.0])
+def test_a_scaler_scales_back_and_passes_over_what_overflowed(name, clip_norm):
+    config = OptimizerConfig(name=name, lr=0.1, clip_norm=clip_norm)
+    both = [Weights(network(), None) for _ in range(2)]
+    optimizer, plain = (build_optimizer(config, weights) for weights in both)
+    ours, theirs = (weights.flat for weights in both)
+    scaler = torch.amp.GradScaler("cpu", init_scale=SCALE)
+    for step in range(3):
+        scaler.scale(torch.zeros(1))  # a scaler begins when it first scales a loss
+        gradient = torch.randn(len(ours), generator=torch.Generator().manual_seed(step))
+        ours.grad.copy_(gradient * scaler.get_scale())
+        if step == 1:
+            ours.grad[7] = torch.inf
+        else:
+            theirs.grad.copy_(gradient)
+            plain.step()
+        scaler.step(optimizer)
+        scaler.update()
+    assert torch.equal(ours, theirs)
+    assert scaler.get_scale() == SCALE / 2
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "muon"])
+def test_its_state_goes_on_elsewhere(name):
+    config = OptimizerConfig(name=name, lr=0.1)
+    weights = Weights(network(), None)
+    optimizer = build_optimizer(config, weights)
+    other = Weights(network(), None)
+    weights.flat.grad.normal_(generator=torch.Generator().manual_seed(0))
+    optimizer.step()
+    other.flat.data.copy_(weights.flat)
+    resumed = build_optimizer(config, other)
+    resumed.load_state_dict(optimizer.state_dict())
+    for each in (weights, other):
+        each.flat.grad.normal_(generator=torch.Generator().manual_seed(1))
+    optimizer.step()
+    resumed.step()
+    assert torch.equal(weights.flat, other.flat)

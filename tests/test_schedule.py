@@ -1,0 +1,68 @@
+"""The learning rate in the course of a run."""
+
+import pytest
+
+from cnn_engine import events
+from cnn_engine.config import ScheduleConfig
+from cnn_engine.schedule import rate_share
+from runs_for_tests import RunForTests
+
+STEPS = 2 * 18
+
+
+def shares(progress, **config):
+    schedule = ScheduleConfig(**config)
+    return [rate_share(schedule, each) for each in progress]
+
+
+def test_a_constant_rate_is_exactly_that():
+    assert shares([0.0, 0.3, 1.0, 1.5], shape="constant") == [1.0] * 4
+
+
+def test_it_falls_in_a_line_or_as_a_cosine():
+    at = [0.0, 0.25, 0.5, 1.0, 1.5]
+    assert shares(at, shape="linear") == pytest.approx([1, 0.75, 0.5, 0, 0])
+    assert shares(at, shape="linear", end=0.2) == pytest.approx([1, 0.8, 0.6, 0.2, 0.2])
+    cosine = [1, (1 + 0.5**0.5) / 2, 0.5, 0, 0]
+    assert shares(at, shape="cosine") == pytest.approx(cosine)
+
+
+@pytest.mark.parametrize("shape", ["constant", "linear", "cosine"])
+def test_a_warm_up_rises_to_the_whole_and_only_then_it_falls(shape):
+    rising = shares([0.0, 0.1, 0.2], shape=shape, warmup=0.2, start=0.1)
+    assert rising == pytest.approx([0.1, 0.55, 1.0])
+    middle, end = shares([0.6, 1.0], shape=shape, warmup=0.2, start=0.1)
+    assert (middle, end) == pytest.approx((1, 1) if shape == "constant" else (0.5, 0))
+
+
+def rates(run):
+    """The rate at the end of each stretch of steps that was recorded, by steps done."""
+    return {
+        18 * (event.epoch - 1) + event.step: event.lr
+        for event in run.events()
+        if isinstance(event, events.StepsFinished)
+    }
+
+
+def test_a_run_follows_it_step_by_step(tmp_path):
+    settings = ("schedule.shape=linear", "train.epochs=2", "train.checkpoint_seconds=1e-9")
+    run = RunForTests(tmp_path, *settings).train()
+    expected = {step: 0.001 * (1 - (step - 1) / STEPS) for step in range(1, STEPS + 1)}
+    assert rates(run) == pytest.approx(expected)
+
+
+def test_another_rate_scales_what_is_left_of_it(tmp_path):
+    settings = ("schedule.shape=linear", "schedule.end=0.1", "train.epochs=2")
+    run = RunForTests(tmp_path, *settings, "train.checkpoint_seconds=1e-9")
+    run.ask("lr", 0.002)
+    run.train()
+    assert rates(run)[1] == pytest.approx(0.002)
+    assert rates(run)[STEPS] == pytest.approx(0.002 * (1 - 0.9 * (STEPS - 1) / STEPS))
+
+
+def test_another_number_of_epochs_stretches_what_is_left_of_it(tmp_path):
+    settings = ("schedule.shape=linear", "train.epochs=2", "train.checkpoint_seconds=1e-9")
+    run = RunForTests(tmp_path, *settings).train()
+    run.resume(epochs=4)
+    assert rates(run)[STEPS + 1] == pytest.approx(0.001 * 0.5)
+    assert rates(run)[2 * STEPS] == pytest.approx(0.001 / (2 * STEPS))

@@ -1,0 +1,140 @@
+"""Several runs by one command, through the real command line, on the bundled digits."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from statistics import mean, stdev
+
+import pytest
+import typer
+
+from cnn_engine import runs
+from cnn_engine.errors import ConfigError
+from cnn_engine.summary import read_summary
+from cnn_tui.options import seconds_of
+from cnn_tui.series import Spread, plan
+from runs_for_tests import SMALL, wait_until
+
+COMMAND = [sys.executable, "-c", "from cnn_tui.main import main; main()", "run", "digits"]
+SETTINGS = [argument for key in SMALL for argument in ("--set", key)]
+
+
+def command(tmp_path, *options):
+    return [*COMMAND, *SETTINGS, "--runs-dir", str(tmp_path), *options]
+
+
+def series(tmp_path, *options):
+    return subprocess.run(
+        command(tmp_path, *options),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_seeds_of_every_value_and_what_they_come_to(tmp_path):
+    values = ("--sweep", "optimizer.lr=0.001,0.003", "--set", "evaluate.tta=mirror")
+    result = series(tmp_path, "--epochs", "1", "--seed", "5", "--repeat", "2", *values, "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert [(run["setting"], run["seed"]) for run in told["runs"]] == [
+        ("optimizer.lr=0.001", 5),
+        ("optimizer.lr=0.001", 6),
+        ("optimizer.lr=0.003", 5),
+        ("optimizer.lr=0.003", 6),
+    ]
+    kept = {run.id: read_summary(run) for run in runs.all_runs(tmp_path)}
+    assert {run["run_id"] for run in told["runs"]} == kept.keys()
+    assert {summary.group for summary in kept.values()} == {told["runs"][0]["run_id"]}
+    assert kept[told["runs"][3]["run_id"]].name == "optimizer.lr=0.003 seed 6"
+    for setting in told["settings"]:
+        accuracies = [
+            kept[run["run_id"]].test_accuracy
+            for run in told["runs"]
+            if run["setting"] == setting["setting"]
+        ]
+        assert setting["test_accuracy"] == {
+            "mean": mean(accuracies),
+            "deviation": stdev(accuracies),
+            "runs": 2,
+        }
+        assert setting["tta_accuracy"]["runs"] == setting["runs"] == 2
+
+
+def test_a_failed_run_does_not_end_the_rest_unless_asked(tmp_path):
+    values = ("--epochs", "1", "--sweep", "augment.cutout=30,0")  # images have 8 pixels a side
+    result = series(tmp_path, *values)
+    assert result.returncode == 2
+    assert re.search(r"Run 1/2 .* failed: augment\.cutout: ", result.stderr)
+    assert re.search(r"Run 2/2 .* augment\.cutout=0 seed 0  test \d", result.stderr)
+    assert re.search(r"augment\.cutout=0 +1 +[\d.]+ % +[\d.]+ %", result.stdout)
+    result = series(tmp_path / "other", *values, "--stop-on-failure")
+    assert result.returncode == 2
+    assert "Run 2/2" not in result.stderr
+
+
+def test_an_interrupt_stops_the_run_in_hand_and_begins_no_other(tmp_path):
+    options = ("--repeat", "3", "--epochs", "100000")
+    process = subprocess.Popen(
+        command(tmp_path, *options),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(lambda: any(read_summary(run).epochs_done for run in runs.all_runs(tmp_path)))
+        os.kill(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    (run,) = runs.all_runs(tmp_path)
+    assert read_summary(run).status == "stopped"
+    assert "1 of 3 runs" in told
+    assert f"cnn-tui resume {run.id}" in told
+
+
+def test_every_run_is_checked_before_one_starts(tmp_path):
+    result = series(tmp_path, "--sweep", "optimizer.lr=0.001,-1")
+    assert result.returncode == 2
+    assert "optimizer.lr: " in result.stderr
+    assert runs.all_runs(tmp_path) == []
+
+
+@pytest.mark.parametrize("sweep", ["optimizer.lr", "=1,2", "optimizer.lr="])
+def test_a_sweep_that_is_none_is_named(sweep):
+    with pytest.raises(ConfigError, match="--sweep"):
+        plan("digits", [], "", 1, [sweep])
+
+
+def test_values_may_be_words_or_lists_and_sweeps_combine():
+    sweeps = ["optimizer.name=adam,sgd", "model.filters=[8],[8, 16]"]
+    planned = plan("digits", [], "mine", 1, sweeps)
+    assert [
+        (each.request.config.optimizer.name, each.request.config.model.filters) for each in planned
+    ] == [("adam", (8,)), ("adam", (8, 16)), ("sgd", (8,)), ("sgd", (8, 16))]
+    assert planned[0].request.name == "mine optimizer.name=adam model.filters=[8] seed 0"
+
+
+def test_one_run_has_no_deviation_and_none_has_no_mean():
+    assert Spread.of([0.5]) == Spread(0.5, None, 1)
+    assert Spread.of([None, 0.5, 0.7]).runs == 2
+    assert Spread.of([None]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1h5s", 3605)]
+)
+def test_a_time_is_read_as_people_write_it(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "m", "-5", "1.5h", "ten", "5d"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(typer.BadParameter, match="is no time"):
+        seconds_of(text)
