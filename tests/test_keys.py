@@ -22,7 +22,7 @@ from cnn_tui.widgets.loss_chart import LossChart
 from golden import add_events, golden_run, running_run
 from pilot import settle, text_of
 
-VIEWS = {"live": "1", "classes": "2", "log": "3"}
+VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "log": "5"}
 
 
 def asked_of(run):
@@ -147,7 +147,7 @@ async def test_the_cursor_reads_what_stands_there(tmp_path):
 async def test_the_log_is_searched(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(100, 20)) as pilot:
-        await opened(pilot, "3")
+        await opened(pilot, "5")
         assert "done after" in text_of(app)
         assert "run 1124-0900-cloud started" not in text_of(app)
         await opened(pilot, "slash", *"PyTorch", "enter")
@@ -161,6 +161,8 @@ async def test_the_log_is_searched(tmp_path):
         assert text_of(app) == last
         await opened(pilot, "slash", *"nowhere", "enter")
         assert "nothing has" in text_of(app)
+        await opened(pilot, "slash", *"[/nope]", "enter")
+        assert "nothing has “[/nope]”" in text_of(app)
 
 
 async def test_captured_output_is_in_the_log_as_harmless_text(tmp_path):
@@ -168,7 +170,7 @@ async def test_captured_output_is_in_the_log_as_harmless_text(tmp_path):
     run.console.write_bytes(b"a warning\n\x1b[2J[red]x[/red]\n")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(100, 20)) as pilot:
-        await opened(pilot, "3")
+        await opened(pilot, "5")
         assert "a warning" in text_of(app)
         assert r"\x1b[2J[red]x[/red]" in text_of(app)
 

@@ -120,7 +120,7 @@ async def test_in_ascii(tmp_path, size):
         await settle(pilot)
         assert text_of(app).isascii()
         assert_looks_like(app, f"ascii-{size[0]}x{size[1]}")
-        for key in ("2", "3", "question_mark"):
+        for key in ("2", "3", "5", "question_mark"):
             await pilot.press(key)
             await settle(pilot)
             assert text_of(app).isascii()
@@ -150,7 +150,7 @@ async def test_without_colours_all_is_there_and_nothing_is_coloured(tmp_path, mo
     [
         ("classes", many_classes, "2 o"),
         ("matrix", many_classes, "2 m down right"),
-        ("log", completed, "3"),
+        ("log", completed, "5"),
         ("help", mid_epoch, "question_mark"),
         ("stop", mid_epoch, "s"),
         ("rate", mid_epoch, "r"),
@@ -265,7 +265,7 @@ async def test_the_log_stays_at_the_newest_until_it_is_scrolled(tmp_path, size):
 
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        await pilot.press("3")
+        await pilot.press("5")
         await settle(pilot)
         await add("first news")
         assert "first news" in text_of(app)
@@ -345,7 +345,7 @@ async def test_a_damaged_run_opens_as_far_as_it_goes(tmp_path, capsys, lost):
     run.events.write_text("\n".join(left) + "\n")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        for view in "123":
+        for view in "1235":
             await pilot.press(view)
             await settle(pilot)
             assert "q quit" in text_of(app)

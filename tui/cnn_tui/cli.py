@@ -285,10 +285,23 @@ def list_runs(
 
 @cli.command()
 def show(
-    reference: RunReference = "latest", runs_dir: RunsDir = None, as_json: AsJson = False
+    reference: RunReference = "latest",
+    mistakes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all mistakes of its test as CSV instead."),
+    ] = None,
+    runs_dir: RunsDir = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Print one run's summary: figures, curve, per-class accuracy."""
+    """Print one run's summary: figures, curve, the classes and the test."""
     directory = _find(reference, runs_dir)
+    if mistakes is not None:
+        from cnn_engine.summary import read_state
+        from cnn_tui.mistakes_csv import write_mistakes
+
+        count = write_mistakes(directory, read_state(directory)[0], mistakes)
+        print(f"{count:,} mistakes are in {safe_text(str(mistakes), 1000)}", file=sys.stderr)
+        return
     if as_json:
         from cnn_tui.report import run_as_dict
 

@@ -4,7 +4,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from textual.binding import Binding, BindingType
 
-Place: TypeAlias = Literal["run", "live", "classes", "model", "log", "panel", "runs"]
+Place: TypeAlias = Literal[
+    "run", "live", "classes", "mistakes", "model", "log", "panel", "runs"
+]
 """Where a key works: on the whole screen of a run, in one of its views, in a panel that has the
 focus, in the list of runs."""
 
@@ -12,6 +14,7 @@ PLACES: dict[Place, str] = {
     "run": "Everywhere",
     "live": "Live",
     "classes": "Classes",
+    "mistakes": "Mistakes",
     "model": "Model",
     "log": "Log",
     "panel": "In a panel chosen with tab",
@@ -101,6 +104,18 @@ KEYS = (
     Key("classes", "pagedown", "page ↓", "page(1)", "page", "A page of classes down"),
     Key("classes", "home", "home", "move(-100000,-100000)", "first", "First class"),
     Key("classes", "end", "end", "move(100000,100000)", "last", "Last class"),
+    Key("classes", "enter", "enter", "mistakes", "mistakes", "See these mistakes as pictures", 4),
+    Key("mistakes", "left", "←", "move(-1,0)", "before", "The one before"),
+    Key("mistakes", "right", "→", "move(1,0)", "next", "The next one", 5),
+    Key("mistakes", "up", "↑", "move(0,-1)", "up", "A row up"),
+    Key("mistakes", "down", "↓", "move(0,1)", "down", "A row down"),
+    Key("mistakes", "pageup", "page ↑", "page(-1)", "page", "A page up"),
+    Key("mistakes", "pagedown", "page ↓", "page(1)", "page", "A page down"),
+    Key("mistakes", "home", "home", "move(-100000,0)", "first", "The most confident one"),
+    Key("mistakes", "end", "end", "move(100000,0)", "last", "The last one"),
+    Key("mistakes", "enter", "enter", "enlarge", "enlarge", "Enlarge it, or the grid again", 4),
+    Key("mistakes", "a", "a", "all", "all", "Those of all classes, after a pair's", 5),
+    Key("mistakes", "x", "x", "export", "export", "Write all mistakes as CSV", 5),
     Key("model", "left", "←", "move_image(-1)", "image", "The image before"),
     Key("model", "right", "→", "move_image(1)", "image", "The next image", 4),
     Key("model", "up", "↑", "move_step(-1)", "block", "A step back on its way through the network"),
@@ -127,8 +142,9 @@ KEYS = (
     Key("panel", "end", "end", "scroll_end", "last", "The last line"),
     Key("run", "1", "1", "view('live')", "live", "Live: curves, epochs, checkpoints", 3),
     Key("run", "2", "2", "view('classes')", "classes", "Classes: accuracy, confusion", 3),
-    Key("run", "3", "3", "view('log')", "log", "Log: events and captured output", 3),
+    Key("run", "3", "3", "view('mistakes')", "mistakes", "Mistakes: what was taken for what", 3),
     Key("run", "4", "4", "view('model')", "model", "Model: layers, filters, feature maps", 3),
+    Key("run", "5", "5", "view('log')", "log", "Log: events and captured output", 3),
     Key("run", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
     Key("run", "b", "b", "bell", "bell", "Ring at an alarm, or be silent"),
     Key("run", "tab", "tab", "app.focus_next", "panel", "Next panel, to scroll it"),

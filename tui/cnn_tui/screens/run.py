@@ -23,6 +23,7 @@ from cnn_tui.screens.help import Help
 from cnn_tui.views.classes import ClassesView
 from cnn_tui.views.live import LiveView
 from cnn_tui.views.log import LogView
+from cnn_tui.views.mistakes import MistakesView
 from cnn_tui.views.model import ModelView
 from cnn_tui.views.view import View
 from cnn_tui.widgets.alert import Alert
@@ -100,6 +101,7 @@ class RunScreen(Screen[None]):
         with ContentSwitcher(initial="live", id="body"):
             yield LiveView(id="live")
             yield ClassesView(id="classes")
+            yield MistakesView(self._follower.run, id="mistakes")
             yield ModelView(self._follower.run, id="model")
             yield LogView(id="log")
         yield KeyBar()
@@ -165,6 +167,15 @@ class RunScreen(Screen[None]):
         self.query_one(KeyBar).place = self.place
         self.view.focus()
         self._show()
+
+    @on(ClassesView.Chosen)
+    def _show_mistakes(self, event: ClassesView.Chosen) -> None:
+        self.query_one(MistakesView).choose(event.truth, event.predicted)
+        self.action_view("mistakes")
+
+    @on(MistakesView.Told)
+    def _told(self, event: MistakesView.Told) -> None:
+        self.say(event.text)
 
     def action_help(self) -> None:
         """Show what the keys do."""

@@ -2,6 +2,7 @@
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 
 from cnn_engine.state import RunState
 from cnn_tui.keys import bindings_of
@@ -21,6 +22,13 @@ class ClassesView(View):
     """The classes' figures beside the confusion matrix, which share an order and a selection."""
 
     BINDINGS = bindings_of("classes")
+
+    class Chosen(Message):
+        """The mistakes of a pair of classes are to be shown."""
+
+        def __init__(self, truth: int, predicted: int) -> None:
+            super().__init__()
+            self.truth, self.predicted = truth, predicted
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
@@ -66,6 +74,13 @@ class ClassesView(View):
     def action_page(self, pages: int) -> None:
         """Select a cell a page away."""
         self.action_move(pages * max(1, self.size.height - 4), 0)
+
+    def action_mistakes(self) -> None:
+        """Ask for the mistakes of the selected cell."""
+        results = results_of(self._state) if self._state else None
+        if results is not None:
+            order = order_of(results, ORDERS[self._order])
+            self.post_message(self.Chosen(order[self._row], order[self._column]))
 
     def action_order(self) -> None:
         """Change the order, and select its first class."""

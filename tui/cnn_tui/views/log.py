@@ -1,4 +1,4 @@
-"""3: what happened, in words."""
+"""5: what happened, in words."""
 
 from collections.abc import Iterable
 

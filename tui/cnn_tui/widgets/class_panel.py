@@ -51,13 +51,6 @@ class ClassPanel(Panel):
         """The lines of the results."""
         raise NotImplementedError
 
-    def retitle(self, title: str, subtitle: str = "") -> None:
-        """Name the panel; setting a title repaints it, even to what it is."""
-        if title != self.border_title:
-            self.border_title = title
-        if subtitle != self.border_subtitle:
-            self.border_subtitle = subtitle
-
 
 def first_in_view(first: int, selected: int, room: int, count: int) -> int:
     """The first of those in view, moved no further than to have the selected one among them."""

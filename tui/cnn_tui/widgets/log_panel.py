@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from textual.content import Content
 
 from cnn_engine.state import RunState
-from cnn_tui.format import clock
+from cnn_tui.format import clock, safe_text
 from cnn_tui.log_lines import LogLine
 from cnn_tui.widgets.panel import Panel, Rows
 
@@ -90,7 +90,7 @@ class LogPanel(Panel):
         if not sought:
             self.border_subtitle = ""
         elif not places:
-            self.border_subtitle = f"nothing has “{self._sought}”"[:60]
+            self.border_subtitle = Content(f"nothing has “{safe_text(self._sought, 40)}”")
         else:
             place = self._next(places, by)
             self._found, self._follows = places[place], False

@@ -53,6 +53,7 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
         super().__init__(id=id)
         self._state: RunState | None = None
         self._seen: object = None
+        self._titles = ("", "")
         self._lines: Sequence[Content] = []
         self._painted: dict[int, Content] = {}
         self._styles: dict[str, Style] = {}
@@ -60,6 +61,12 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """The lines to show, for this many cells across; `height` is what fits unscrolled."""
         raise NotImplementedError
+
+    def retitle(self, title: str, subtitle: str = "") -> None:
+        """Name the panel; the names are shown as they are, and repainted only if they changed."""
+        if (title, subtitle) != self._titles:
+            self._titles = title, subtitle
+            self.border_title, self.border_subtitle = Content(title), Content(subtitle)
 
     def sees(self, state: RunState) -> object:  # noqa: ARG002
         """What of the state is shown here, as a value that changes with it; None: draw always."""
