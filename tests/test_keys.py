@@ -22,7 +22,7 @@ from cnn_tui.widgets.loss_chart import LossChart
 from golden import add_events, golden_run, running_run
 from pilot import settle, text_of
 
-VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "log": "5"}
+VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "model": "4", "log": "5"}
 
 
 def asked_of(run):

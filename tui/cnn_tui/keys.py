@@ -4,9 +4,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from textual.binding import Binding, BindingType
 
-Place: TypeAlias = Literal[
-    "run", "live", "classes", "mistakes", "model", "log", "panel", "runs"
-]
+Place: TypeAlias = Literal["run", "live", "classes", "mistakes", "model", "log", "panel", "runs"]
 """Where a key works: on the whole screen of a run, in one of its views, in a panel that has the
 focus, in the list of runs."""
 
