@@ -1,12 +1,12 @@
 """`cnn-tui compare`: several runs side by side."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from cnn_engine import runs
 from cnn_engine.errors import ConfigError
+from cnn_tui.format import to_json
 from cnn_tui.options import RunsDir
 
 
@@ -32,7 +32,7 @@ def compare(
     directory = runs_dir or runs.default_runs_dir()
     found = comparison.compare([runs.find(directory, reference) for reference in references])
     if as_json:
-        print(json.dumps(comparison.as_dict(found), indent=2))
+        print(to_json(comparison.as_dict(found)))
     else:
         from cnn_tui.compare_report import print_comparison
 

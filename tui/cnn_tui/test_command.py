@@ -1,7 +1,6 @@
 """`cnn-tui test`: the final test of a run once more."""
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 from cnn_engine import runs
 from cnn_engine.figures import figures_as_dict
 from cnn_engine.summary import read_state
-from cnn_tui.format import percent, safe_text
+from cnn_tui.format import percent, safe_text, to_json
 from cnn_tui.options import RunReference, RunsDir
 from cnn_tui.printer import lines_of_test
 from cnn_tui.progress_line import ProgressLine
@@ -40,7 +39,7 @@ def repeat_final_test(
 
         repeated = repeat_test(run, str(data_dir.absolute()) if data_dir else None, progress.tell)
     if as_json:
-        print(json.dumps({"run_id": run.id, **_as_dict(repeated)}, indent=2))
+        print(to_json({"run_id": run.id, **_as_dict(repeated)}))
     else:
         state, _ = read_state(run)
         print(*lines_of_test(repeated.test, state), _verdict(repeated), sep="\n")
