@@ -50,9 +50,9 @@ def decoded(monkeypatch):
     """Paths of the files decoded so far."""
     paths, real = [], folder.decode
 
-    def decode(path, *how, **exact):
+    def decode(path, *how):
         paths.append(path)
-        return real(path, *how, **exact)
+        return real(path, *how)
 
     monkeypatch.setattr(folder, "decode", decode)
     return paths
@@ -73,10 +73,10 @@ def test_the_second_time_nothing_is_decoded(pets, decoded):
     assert [path.suffix for path in kept()] == [".pixels"]
 
 
-def test_a_size_left_to_the_images_is_not_looked_for_again(pets, decoded, monkeypatch):
+def test_a_size_left_to_the_images_is_the_same_entry_as_when_it_is_named(pets, decoded):
     load_folder(pets, image_size=None)
-    monkeypatch.setattr(folder, "image_size", pytest.fail)
     assert load_folder(pets, image_size=None).images.shape == (20, 16, 16, 3)
+    assert load_folder(pets, image_size=16).images.shape == (20, 16, 16, 3)
     assert len(decoded) == 20
 
 
@@ -84,8 +84,9 @@ def test_other_sizes_and_colours_are_other_entries(pets, decoded):
     load_folder(pets)
     assert load_folder(pets, image_size=8).images.shape == (20, 8, 8, 3)
     assert load_folder(pets, channels=1).images.shape == (20, 16, 16, 1)
+    assert load_folder(pets, fit="pad").images.shape == (20, 16, 16, 3)
     assert load_folder(pets).images.shape == (20, 16, 16, 3)
-    assert len(decoded) == 60
+    assert len(decoded) == 80
 
 
 def added(pets):
@@ -212,10 +213,10 @@ def test_unreadable_files_are_remembered(pets, decoded):
 def test_what_may_be_readable_the_next_time_is_not_remembered(pets, monkeypatch):
     real = folder.decode
 
-    def fail(path, *how, **exact):
+    def fail(path, *how):
         if path.endswith("3.png"):
             raise Unreadable("Input/output error", is_lasting=False)
-        return real(path, *how, **exact)
+        return real(path, *how)
 
     with monkeypatch.context() as patched:
         patched.setattr(folder, "decode", fail)

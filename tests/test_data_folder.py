@@ -13,7 +13,8 @@ from PIL import Image
 from cnn_engine.config import DataConfig
 from cnn_engine.data import folder, load
 from cnn_engine.data.decode import Unreadable, decode
-from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.data.sizes import choose_side
+from cnn_engine.errors import DataError
 
 
 def load_folder(path, progress=lambda *_: None, **changes):
@@ -66,20 +67,64 @@ def test_images_of_any_size_and_shape_are_brought_to_one(tmp_path):
     assert load_folder(tmp_path, image_size=24, channels=1).images.shape == (20, 24, 24, 1)
 
 
-def test_without_a_size_all_images_must_agree(pets):
-    assert load_folder(pets, image_size=None).images.shape[1] == 16
-    Image.new("RGB", (17, 17)).save(pets / "dog" / "other.png")
-    with pytest.raises(ConfigError, match=r"data\.image_size: say how large.*other\.png"):
-        load_folder(pets, image_size=None)
+def test_small_squares_of_one_size_stay_as_they_are(pets):
+    data = load_folder(pets, image_size=None)
+    assert data.images.shape[1] == 16
+    assert data.notices == ()
+
+
+def test_of_images_of_many_sizes_one_is_chosen_and_told(pets):
+    for number in range(20):
+        Image.new("RGB", (120 + number, 70 + number)).save(pets / "dog" / f"large{number}.png")
+    data = load_folder(pets, image_size=None)
+    assert data.images.shape[1] == 32
+    (notice,) = data.notices
+    assert "images are brought to 32 × 32 pixels, as their sides range from 16 to 139" in notice
+    assert load_folder(pets, image_size=None).notices == (notice,)  # from the cache as well
+
+
+@pytest.mark.parametrize(
+    ("sizes", "side"),
+    [
+        ([(28, 28)] * 9, 28),
+        ([(600, 600)] * 9, 128),
+        ([(4000, 3000)] * 9, 128),
+        ([(70, 60)] * 3 + [(500, 400)], 48),
+        ([(500, 400)] * 7 + [(20, 20)], 128),
+        ([(12, 9)] * 9, 32),
+        ([(4, 4)] * 9, 32),
+        ([], 32),
+    ],
+)
+def test_three_quarters_of_the_images_reach_the_size_that_is_chosen(sizes, side):
+    assert choose_side(sizes)[0] == side
+
+
+@pytest.mark.parametrize(
+    ("fit", "middle", "top"),
+    [
+        ("crop", [255] * 16, [255] * 16),
+        ("pad", [0] * 4 + [255] * 8 + [0] * 4, [128] * 16),
+        ("stretch", [0] * 4 + [255] * 8 + [0] * 4, [0] * 4 + [255] * 8 + [0] * 4),
+    ],
+)
+def test_images_that_are_no_squares_are_made_so_as_asked(tmp_path, fit, middle, top):
+    image = Image.new("L", (64, 32), 0)
+    image.paste(255, (16, 0, 48, 32))  # white in the middle half of its width
+    image.save(tmp_path / "x.png")
+    pixels = decode(tmp_path / "x.png", 16, 3, fit)
+    blurred = [0, 3, 4, 11, 12, 15]  # where resampling mixes black and white
+    for row, expected in ((8, middle), (0, top)):
+        assert (
+            np.delete(pixels[row, :, 0], blurred).tolist() == np.delete(expected, blurred).tolist()
+        )
 
 
 def test_progress_is_told(pets, monkeypatch):
     told = []
     monkeypatch.setattr(folder, "PROGRESS_SECONDS", 0.01)
     real = folder.decode
-    monkeypatch.setattr(
-        folder, "decode", lambda *how, **exact: time.sleep(0.01) or real(*how, **exact)
-    )
+    monkeypatch.setattr(folder, "decode", lambda *how: time.sleep(0.01) or real(*how))
     load_folder(pets, progress=lambda *now: told.append(now))
     counts = [done for what, done, total in told if (what, total) == ("decoding images", 20)]
     assert counts == sorted(counts)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -26,6 +26,9 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+
+Fit: TypeAlias = Literal["crop", "pad", "stretch"]
+"""How an image that is no square is made one."""
 
 
 class Table(BaseModel):
@@ -45,7 +48,12 @@ class DataConfig(Table):
     """Directory that holds them. For `folder`, the folder of class folders itself."""
 
     image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
-    """Side in pixels that every image is brought to; without it, the size the set has."""
+    """Side in pixels that every image is brought to; without it, the size the set has. Of a
+    folder of images of many sizes one is then chosen by looking at them, and told."""
+
+    fit: Fit = "crop"
+    """How images of a folder that are no squares are made so: `crop` keeps the middle square, `pad`
+    keeps all and fills up with grey, `stretch` keeps all and changes its shape."""
 
     channels: Literal[1, 3] | None = None
     """1 for grey, 3 for colour; without it, what the set has (folders: 3)."""

@@ -41,7 +41,7 @@ def _decoded(trained: Trained, image: Named) -> Pixels | str:
     """The image's pixels, or why there are none."""
     channels, size, _ = trained.image_shape
     try:
-        return decode(image.path, size, channels)
+        return decode(image.path, size, channels, trained.config.data.fit)
     except Unreadable as error:
         return str(error)
     except MemoryError:

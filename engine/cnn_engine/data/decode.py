@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from cnn_engine.data.preprocess import pixels
+from cnn_engine.data.preprocess import Fit, pixels
 from cnn_engine.data.raw import Pixels
 
 MOST_PIXELS = 89_000_000
@@ -40,32 +40,26 @@ class Unreadable(Exception):  # noqa: N818 - the reason is the message
         self.is_lasting = is_lasting
 
 
-class OtherSize(Exception):  # noqa: N818 - what it is, rather than that it is an error
-    """The image does not have the size that it must have."""
-
-
 def image_size(path: str | Path) -> tuple[int, int]:
     """Width and height in pixels, from the file's header.
 
     Raises:
-        Unreadable: it is no image.
+        Unreadable: it is no image, or far too large.
     """
     with _opened(path) as image:
+        _refuse_unsuitable(image)
         return image.size
 
 
-def decode(path: str | Path, size: int, channels: int, *, exact: bool = False) -> Pixels:
+def decode(path: str | Path, size: int, channels: int, fit: Fit = "crop") -> Pixels:
     """The file's image as uint8 [size, size, channels], prepared as `pixels` says.
 
     Raises:
         Unreadable: it is no image, damaged, or far too large.
-        OtherSize: `exact` is asked for, and it would have to be scaled or cut.
     """
     with _opened(path) as image:
         _refuse_unsuitable(image)
-        if exact and image.size != (size, size):
-            raise OtherSize
-        return pixels(image, size, channels)
+        return pixels(image, size, channels, fit)
 
 
 @contextmanager
@@ -83,7 +77,7 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123
                 content = file.read()
             yield Image.open(BytesIO(content))
-    except (Unreadable, OtherSize, MemoryError):
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - on damaged files decoders raise what they like
         is_lasting = getattr(error, "errno", None) in LASTING_ERRORS

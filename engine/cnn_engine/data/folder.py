@@ -14,11 +14,12 @@ import numpy as np
 import PIL
 
 from cnn_engine import image_cache
-from cnn_engine.config import DataConfig
-from cnn_engine.data.decode import OtherSize, Unreadable, decode, image_size
+from cnn_engine.config import DataConfig, Fit
+from cnn_engine.data.decode import Unreadable, decode, image_size
 from cnn_engine.data.listing import ImageFile, Listing, list_images
 from cnn_engine.data.raw import Pixels, Progress, Raw
-from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.data.sizes import choose_side, evenly
+from cnn_engine.errors import DataError
 
 DECODING = f"1, Pillow {PIL.__version__}"
 """Names the way from a file to pixels. To be counted up when `decode` gives other pixels."""
@@ -46,11 +47,13 @@ def read(config: DataConfig, progress: Progress) -> Raw:
     Raises:
         DataError: there are no classes or no images, or some are unreadable and the config says
             to stop then.
-        ConfigError: the images differ in size and the config names none.
     """
     root = Path(config.path or "")
     listing = list_images(root, progress)
-    decoded = _from_cache_or_decoded(listing, config, progress)
+    size, why = config.image_size, ""
+    if size is None:
+        size, why = choose_side(_some_sizes(listing.files))
+    decoded = _from_cache_or_decoded(listing, config, size, progress)
     reasons = decoded.reasons
     if reasons and config.unreadable == "stop":
         raise _unreadable_error(listing.files, reasons)
@@ -63,7 +66,7 @@ def read(config: DataConfig, progress: Progress) -> Raw:
         source=f"images in {root}",
         paths=_paths(listing, reasons),
         skipped=tuple(f"{listing.files[where].path}: {why}" for where, why in reasons.items()),
-        notices=decoded.notices,
+        notices=decoded.notices + ((why,) if why else ()),
     )
 
 
@@ -88,27 +91,27 @@ class _Decoded:
     notices: tuple[str, ...] = ()
 
 
-def _from_cache_or_decoded(listing: Listing, config: DataConfig, progress: Progress) -> _Decoded:
+def _from_cache_or_decoded(
+    listing: Listing, config: DataConfig, size: int, progress: Progress
+) -> _Decoded:
     channels = config.channels or 3
     folder = listing.root.resolve()
-    path = image_cache.entry_path(folder, config.image_size, channels, DECODING)
+    path = image_cache.entry_path(folder, size, channels, config.fit, DECODING)
     digest = listing.digest()
     if found := image_cache.open_entry(path, digest):
         index, pixels = found
         return _Decoded(images=_array(pixels, index.shape), reasons=dict(index.unreadable))
-    size = config.image_size or _first_size(listing.files)
     shape = (len(listing.files), size, size, channels)
-    exact = config.image_size is None
     try:
         entry = image_cache.NewEntry(path, math.prod(shape))
     except OSError as error:
         images = np.zeros(shape, dtype=np.uint8)
-        reasons, _ = _decode_all(listing.files, images, progress, exact=exact)
+        reasons, _ = _decode_all(listing.files, images, config.fit, progress)
         images = _without(images, reasons)
         return _Decoded(images=images, reasons=reasons, notices=(_not_kept(error),))
     with entry:
         images = _array(entry.pixels, shape)
-        reasons, are_lasting = _decode_all(listing.files, images, progress, exact=exact)
+        reasons, are_lasting = _decode_all(listing.files, images, config.fit, progress)
         images = _without(images, reasons)
         if not len(images) or not are_lasting:
             return _Decoded(images=images, reasons=reasons)
@@ -136,28 +139,17 @@ def _not_kept(error: OSError) -> str:
     )
 
 
-def _first_size(files: list[ImageFile]) -> int:
-    """The side of the first image, which the others must then have as well."""
-    for file in files:
-        try:
-            width, height = image_size(file.path)
-        except Unreadable:
-            continue  # will be told of when it is decoded
-        if width != height:
-            raise _sizes_differ(file)
-        return width
-    return 32
-
-
-def _sizes_differ(file: ImageFile) -> ConfigError:
-    return ConfigError(
-        f"data.image_size: say how large, in pixels, as the images differ ({file.path} is "
-        "not the square that others are)"
-    )
+def _some_sizes(files: list[ImageFile]) -> list[tuple[int, int]]:
+    """Widths and heights of some of the images, as their headers tell."""
+    sizes = []
+    for position in evenly(len(files)):
+        with suppress(Unreadable):  # will be told of when it is decoded
+            sizes.append(image_size(files[position].path))
+    return sizes
 
 
 def _decode_all(
-    files: list[ImageFile], images: Pixels, progress: Progress, *, exact: bool
+    files: list[ImageFile], images: Pixels, fit: Fit, progress: Progress
 ) -> tuple[dict[int, str], bool]:
     """Fill images [N, size, size, C]; of those that failed the reasons by position.
 
@@ -178,9 +170,7 @@ def _decode_all(
             if stopping.is_set():
                 return
             try:
-                images[position] = decode(files[position].path, size, channels, exact=exact)
-            except OtherSize:
-                raise _sizes_differ(files[position]) from None
+                images[position] = decode(files[position].path, size, channels, fit)
             except Unreadable as error:
                 reasons[position] = str(error)
                 if not error.is_lasting:

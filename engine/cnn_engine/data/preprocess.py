@@ -4,16 +4,27 @@
 as training did, by the same code.
 """
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
+
+Fit: TypeAlias = Literal["crop", "pad", "stretch"]
+"""How an image that is no square is made one."""
+
+PADDING = "#808080"
+"""What surrounds an image that is padded: it becomes nearly 0 when it is normalised."""
 
 
-def pixels(image: Image.Image, size: int, channels: int) -> NDArray[np.uint8]:
+def pixels(
+    image: Image.Image, size: int, channels: int, fit: Fit = "crop"
+) -> NDArray[np.uint8]:
     """The image as uint8 [size, size, channels]; channels are 1 for grey or 3 for colour.
 
-    The shorter side is scaled to `size` and the middle square kept. Of an animation the first
-    frame is taken; what is transparent becomes white; rotation noted by a camera is applied.
+    Of an animation the first frame is taken; what is transparent becomes white; rotation noted by
+    a camera is applied. `crop` scales the shorter side to `size` and keeps the middle square; `pad`
+    scales the longer side and fills up with grey; `stretch` scales each side by itself.
     """
     mode = "RGB" if channels == 3 else "L"
     if min(image.size) >= 2 * size:
@@ -21,8 +32,19 @@ def pixels(image: Image.Image, size: int, channels: int) -> NDArray[np.uint8]:
     upright = ImageOps.exif_transpose(image) if image.getexif() else image
     colored = _in_mode(upright, mode)
     if colored.size != (size, size):
-        colored = ImageOps.fit(colored, (size, size), Image.Resampling.BILINEAR)
+        colored = _fitted(colored, size, fit)
     return np.asarray(colored).reshape(size, size, channels)
+
+
+def _fitted(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+    match fit:
+        case "crop":
+            return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        case "pad":
+            grey = ImageColor.getcolor(PADDING, image.mode)
+            return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, grey)
+        case "stretch":
+            return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
