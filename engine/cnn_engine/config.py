@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -26,9 +26,6 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-Fit: TypeAlias = Literal["crop", "pad", "stretch"]
-"""How an image that is no square is made one."""
 
 
 class Table(BaseModel):
@@ -51,7 +48,7 @@ class DataConfig(Table):
     """Side in pixels that every image is brought to; without it, the size the set has. Of a
     folder of images of many sizes one is then chosen by looking at them, and told."""
 
-    fit: Fit = "crop"
+    fit: Literal["crop", "pad", "stretch"] = "crop"
     """How images of a folder that are no squares are made so: `crop` keeps the middle square, `pad`
     keeps all and fills up with grey, `stretch` keeps all and changes its shape."""
 

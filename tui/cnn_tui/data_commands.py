@@ -1,20 +1,28 @@
-"""`cnn-tui data`: the decoded folders that are kept, and the set that can be downloaded."""
+"""`cnn-tui data`: folders looked over, what is kept of them, and the set that can be downloaded."""
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cnn_engine import image_cache
-from cnn_engine.errors import StorageError
+from cnn_engine.errors import DataError, StorageError
 from cnn_engine.image_cache import Entry
-from cnn_tui.format import byte_size, date, safe_text
+from cnn_tui.format import byte_size, date, duration, safe_text
 from cnn_tui.progress_line import ProgressLine
 
+if TYPE_CHECKING:
+    from cnn_engine.config import Config
+    from cnn_engine.data.check import Checked
+    from cnn_engine.data.findings import Finding
+    from cnn_engine.data.look import Look
+
 data = typer.Typer(
-    help="Show and clear the decoded image folders that are kept; download CIFAR-10."
+    help="Look an image folder over before training; show and clear what is kept decoded; "
+    "download CIFAR-10."
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -67,6 +75,93 @@ def fetch(
     with ProgressLine(sys.stderr) as progress:
         source = cifar10.read(str(data_dir) if data_dir else None, progress.tell).source
     print(safe_text(source, 1000))
+
+
+@data.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="The folder that holds the class folders.")],
+    as_json: AsJson = False,
+) -> None:
+    """Look over a folder of images before training: what is there, what is amiss, what to do."""
+    from cnn_engine import config as configs
+    from cnn_engine.data import check as checks
+    from cnn_engine.data.findings import findings
+    from cnn_tui.check_report import console_for_results, print_checked
+
+    config = configs.load("folder", [f"data.path={json.dumps(str(folder))}"])
+    try:
+        with ProgressLine(sys.stderr) as progress:
+            checked = checks.check(folder, progress.tell)
+        found = findings(checked, config.data)
+        stops = any(finding.weight == "stop" for finding in found)
+        if as_json:
+            seconds = None if stops else _training_seconds(checked, config)
+            print(json.dumps(_checked_as_dict(checked, found, seconds), indent=2))
+        else:
+            console = console_for_results()
+            print_checked(console, checked, found)
+            if not stops:
+                _print_training_time(checked, config)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(DataError.exit_code if stops else 0)
+
+
+def _training_seconds(checked: "Checked", config: "Config") -> float | None:
+    """How long a run would take; nothing where PyTorch is not installed."""
+    from cnn_engine.data.findings import split_counts
+
+    with ProgressLine(sys.stderr) as progress:
+        progress.write("measuring how fast this machine trains")
+        try:
+            from cnn_engine import estimate
+        except ImportError:
+            return None
+        rate = estimate.images_per_second(config, checked.side, len(checked.listing.classes))
+    train, validation, _ = split_counts(checked, config.data)
+    return config.train.epochs * (train + validation * estimate.VALIDATION_SHARE) / rate
+
+
+def _print_training_time(checked: "Checked", config: "Config") -> None:
+    seconds = _training_seconds(checked, config)
+    if seconds is not None:
+        epochs, side = config.train.epochs, checked.side
+        print(
+            f"\nTraining {epochs} epochs with the folder preset takes about {duration(seconds)}: "
+            f"measured just now, on made-up images of {side} × {side} pixels."
+        )
+
+
+def _checked_as_dict(
+    checked: "Checked", found: "list[Finding]", seconds: float | None
+) -> dict[str, object]:
+    train, test = checked.counts(test=False), checked.counts(test=True)
+    return {
+        "folder": str(checked.listing.root),
+        "can_train": all(finding.weight != "stop" for finding in found),
+        "files": len(checked.looks),
+        "classes": [
+            {"name": name, "train": train[label], "test": test[label]}
+            for label, name in enumerate(checked.listing.classes)
+        ],
+        "image_size": checked.side,
+        "training_seconds": seconds,
+        "findings": [asdict(finding) for finding in found],
+        "images": [
+            {"path": checked.path(position)}
+            | ({"unreadable": look} if isinstance(look, str) else _look_as_dict(look))
+            for position, look in enumerate(checked.looks)
+        ],
+    }
+
+
+def _look_as_dict(look: "Look") -> dict[str, object]:
+    return {
+        "width": look.width,
+        "height": look.height,
+        "format": look.format,
+        "mode": look.mode,
+    }
 
 
 def _as_dict(entries: list[Entry]) -> dict[str, object]:

@@ -46,8 +46,8 @@ def image_size(path: str | Path) -> tuple[int, int]:
     Raises:
         Unreadable: it is no image, or far too large.
     """
-    with _opened(path) as image:
-        _refuse_unsuitable(image)
+    with opened(path) as image:
+        refuse_unsuitable(image)
         return image.size
 
 
@@ -57,13 +57,13 @@ def decode(path: str | Path, size: int, channels: int, fit: Fit = "crop") -> Pix
     Raises:
         Unreadable: it is no image, damaged, or far too large.
     """
-    with _opened(path) as image:
-        _refuse_unsuitable(image)
+    with opened(path) as image:
+        refuse_unsuitable(image)
         return pixels(image, size, channels, fit)
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
+def opened(path: str | Path) -> Iterator[Image.Image]:
     """The file as an image; whatever goes wrong with it there is a reason to call it unreadable."""
     try:
         status = os.stat(path)  # noqa: PTH116 - as is, without a Path for each of a million files
@@ -84,7 +84,7 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         raise Unreadable(_reason(error), is_lasting=is_lasting) from None
 
 
-def _refuse_unsuitable(image: Image.Image) -> None:
+def refuse_unsuitable(image: Image.Image) -> None:
     """Judge by the header alone, before anything is decoded."""
     if image.format not in FORMATS:
         raise Unreadable(f"is of the format {image.format}, which is not supported")

@@ -14,9 +14,10 @@ import numpy as np
 import PIL
 
 from cnn_engine import image_cache
-from cnn_engine.config import DataConfig, Fit
+from cnn_engine.config import DataConfig
 from cnn_engine.data.decode import Unreadable, decode, image_size
 from cnn_engine.data.listing import ImageFile, Listing, list_images
+from cnn_engine.data.preprocess import Fit
 from cnn_engine.data.raw import Pixels, Progress, Raw
 from cnn_engine.data.sizes import choose_side, evenly
 from cnn_engine.errors import DataError

@@ -46,8 +46,13 @@ class Listing:
         return hashlib.sha256(os.fsencode(lines)).hexdigest()
 
 
-def list_images(root: Path, progress: Progress) -> Listing:
+def list_images(root: Path, progress: Progress, *, empty_classes: bool = False) -> Listing:
     """Look for `root/train/<class>/…` and `root/test/<class>/…`, or just `root/<class>/…`.
+
+    Args:
+        root: The folder of class folders.
+        progress: Told how many files are found.
+        empty_classes: Let there be classes without images.
 
     Raises:
         DataError: there are no classes or no images, or a folder cannot be read.
@@ -55,12 +60,12 @@ def list_images(root: Path, progress: Progress) -> Listing:
     if not root.is_dir():
         raise DataError(f"{root}: is no folder; name the one that holds your class folders")
     try:
-        return _list(root, progress)
+        return _list(root, progress, empty_classes=empty_classes)
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def _list(root: Path, progress: Progress) -> Listing:
+def _list(root: Path, progress: Progress, *, empty_classes: bool) -> Listing:
     has_train, has_test = (_holds_folders(root / part) for part in ("train", "test"))
     if has_test and not has_train:
         raise DataError(
@@ -72,7 +77,7 @@ def _list(root: Path, progress: Progress) -> Listing:
     if len(classes) < 2:
         raise DataError(f"{train_root}: has only 1 class; to learn a difference takes two")
     files: list[ImageFile] = []
-    _add_files(files, train_root, classes, progress)
+    _add_files(files, train_root, classes, progress, may_be_empty=empty_classes)
     train_count = len(files)
     if has_test:
         _refuse_unknown_classes(root / "test", classes)
@@ -113,7 +118,7 @@ def _add_files(
     classes: list[str],
     progress: Progress,
     *,
-    may_be_empty: bool = False,
+    may_be_empty: bool,
 ) -> None:
     """Add every image file, class by class, in the order of names."""
     for label, name in enumerate(classes):

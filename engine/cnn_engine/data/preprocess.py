@@ -30,7 +30,7 @@ def pixels(
     if min(image.size) >= 2 * size:
         image.draft(mode, (2 * size, 2 * size))  # JPEG: decode at a fraction of the size
     upright = ImageOps.exif_transpose(image) if image.getexif() else image
-    colored = _in_mode(upright, mode)
+    colored = in_mode(upright, mode)
     if colored.size != (size, size):
         colored = _fitted(colored, size, fit)
     return np.asarray(colored).reshape(size, size, channels)
@@ -47,7 +47,8 @@ def _fitted(image: Image.Image, size: int, fit: Fit) -> Image.Image:
             return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image in grey (`L`) or colour (`RGB`), whatever its own pixels are."""
     if image.mode == mode:
         return image.copy() if image.readonly else image
     if image.mode.startswith("I"):

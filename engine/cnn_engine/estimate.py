@@ -1,0 +1,61 @@
+"""How fast this machine would train, measured for a moment on images made up for it."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from cnn_engine import runs
+from cnn_engine.config import Config
+from cnn_engine.control import Control
+from cnn_engine.data.dataset import DataSet
+from cnn_engine.recorder import Recorder
+from cnn_engine.train import Training
+
+BATCHES = 4
+"""Batches of a measured epoch."""
+
+SECONDS = 1.0
+"""How long is measured, at least."""
+
+VALIDATION_SHARE = 1 / 3
+"""What validating an image takes of what training on it does: the forward pass alone."""
+
+
+def images_per_second(config: Config, side: int, class_count: int) -> float:
+    """Images trained on in a second, of that size and number of classes, as the config trains.
+
+    Raises:
+        ConfigError: the config's device is not there, or its model not to be had.
+    """
+    data = _made_up(BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count)
+    with tempfile.TemporaryDirectory() as directory, Recorder(runs.create(Path(directory))) as log:
+        training = Training(config, data, log, Control(log))
+        _train_epoch(training)  # the first steps allocate memory
+        epochs, start = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - start) < SECONDS or not epochs:
+            _train_epoch(training)
+            epochs += 1
+    return epochs * len(data.train) / elapsed
+
+
+def _train_epoch(training: Training) -> None:
+    training.begin_epoch()
+    training.train_epoch()
+
+
+def _made_up(count: int, side: int, channels: int, class_count: int) -> DataSet:
+    every = torch.arange(count)
+    return DataSet(
+        images=torch.randint(0, 256, (count, side, side, channels), dtype=torch.uint8),
+        labels=every % class_count,
+        classes=tuple(map(str, range(class_count))),
+        train=every,
+        val=every,
+        test=every,
+        source="made-up images",
+        paths=(),
+        skipped=(),
+        notices=(),
+    )

@@ -1,0 +1,196 @@
+"""What `cnn-tui data check` prints: the classes, what they look like, and what is amiss."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cnn_engine.data.check import Checked
+from cnn_engine.data.decode import Unreadable, decode
+from cnn_engine.data.findings import Finding
+from cnn_engine.data.sizes import evenly
+from cnn_tui.format import bar, percent, ratio, safe_text
+from cnn_tui.pictures import Picture, Row, draw
+
+MOST_CLASSES = 40
+"""Classes that are listed; of more, the least and the largest ones."""
+
+SHEET_CLASSES = 12
+"""Classes that pictures are shown of."""
+
+MOST_PICTURES = 10
+"""Pictures of a class."""
+
+PICTURE_COLUMNS = 12
+"""Width of a picture in cells; with the shape of cells, half as many lines."""
+
+MOST_FILES = 5
+"""Files named in a finding."""
+
+BAR_COLUMNS = 24
+
+WEIGHTS = {"stop": ("✗", "bold red"), "warning": ("!", "yellow"), "note": ("·", "dim")}
+"""How a finding is marked, by what it means for a run."""
+
+PIXELS = {
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey, transparent",
+    "I;16": "grey, 16 bits",
+    "P": "palette",
+    "RGB": "colour",
+    "RGBA": "colour, transparent",
+    "CMYK": "for print (CMYK)",
+}
+"""What Pillow's names of pixels mean."""
+
+HEADINGS = {"stop": "A run would stop", "warning": "To look into", "note": "Good to know"}
+
+
+def console_for_results() -> Console:
+    """Stdout: as wide as the terminal, or wide enough for whoever reads a file."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    return console
+
+
+def print_checked(console: Console, checked: Checked, found: list[Finding]) -> None:
+    """Print all that a look at the folder came to."""
+    _print_totals(console, checked)
+    _print_classes(console, checked)
+    console.print()
+    _print_facts(console, checked)
+    if console.is_terminal:
+        _print_sheet(console, checked)
+    _print_findings(console, found)
+
+
+def _print_totals(console: Console, checked: Checked) -> None:
+    count, classes = len(checked.looks), len(checked.listing.classes)
+    name = safe_text(str(checked.listing.root), 500)
+    console.print(Text.assemble((name, "bold"), f"  {count:,} image files in {classes:,} classes"))
+    console.print()
+
+
+def _print_classes(console: Console, checked: Checked) -> None:
+    train, test = checked.counts(test=False), checked.counts(test=True)
+    order = list(range(len(train)))
+    if len(train) > MOST_CLASSES:
+        by_count = sorted(order, key=train.__getitem__)
+        half = MOST_CLASSES // 2
+        order = sorted({*by_count[:half], *by_count[-half:]})
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("class", max_width=40, no_wrap=True)
+    table.add_column("train" if checked.has_test else "images", justify="right")
+    if checked.has_test:
+        table.add_column("test", justify="right")
+    table.add_column("", no_wrap=True)
+    most = max(train)
+    for label in order:
+        cells = [Text(safe_text(checked.listing.classes[label], 40)), Text(f"{train[label]:,}")]
+        if checked.has_test:
+            cells.append(Text(f"{test[label]:,}"))
+        done, rest = bar(ratio(train[label], most), BAR_COLUMNS)
+        table.add_row(*cells, Text.assemble((done, "cyan"), (rest, "dim")))
+    console.print(table)
+    if len(train) > len(order):
+        console.print(Text(f"… and {len(train) - len(order):,} classes of numbers between", "dim"))
+
+
+def _print_facts(console: Console, checked: Checked) -> None:
+    looks = [look for _, look in checked.readable()]
+    if not looks:
+        return
+    by_area = sorted((look[:2] for look in looks), key=lambda size: size[0] * size[1])
+    least, middle, most = by_area[0], by_area[len(by_area) // 2], by_area[-1]
+    shapes = sorted(look.width / look.height for look in looks)
+    facts = {
+        "sizes": f"{_size(least)} to {_size(most)} pixels, half of them up to {_size(middle)}",
+        "shapes": f"width to height from {shapes[0]:.2f} to {shapes[-1]:.2f}",
+        "formats": _shares(look.format for look in looks),
+        "pixels": _shares(PIXELS.get(look.mode, look.mode) for look in looks),
+        "in a run": checked.why or f"they stay as they are, {checked.side} × {checked.side} pixels",
+    }
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, text in facts.items():
+        table.add_row(name, Text(text))
+    console.print(table)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]:,} × {size[1]:,}"
+
+
+def _shares(names: Iterable[str]) -> str:
+    counts = Counter(names)
+    return ", ".join(
+        f"{name} {count:,} ({percent(count / counts.total())})"
+        for name, count in counts.most_common()
+    )
+
+
+def _print_sheet(console: Console, checked: Checked) -> None:
+    """A row of pictures for each class, as a run would see them."""
+    colors = console.color_system is not None and not console.no_color
+    count = min(MOST_PICTURES, max(1, (console.width + 1) // (PICTURE_COLUMNS + 1)))
+    of_class: dict[int, list[int]] = {}
+    for position, _ in checked.readable():
+        of_class.setdefault(checked.listing.files[position].label, []).append(position)
+    labels = [list(of_class)[place] for place in evenly(len(of_class), SHEET_CLASSES)]
+    for label in labels:
+        positions = [of_class[label][place] for place in evenly(len(of_class[label]), count)]
+        console.print()
+        console.print(Text(safe_text(checked.listing.classes[label], console.width), "bold"))
+        for line in _side_by_side([_picture(checked, where, colors) for where in positions]):
+            console.print(Text.assemble(*line), no_wrap=True, overflow="crop", crop=True)
+    if len(of_class) > len(labels):
+        console.print(Text(f"… and {len(of_class) - len(labels):,} more classes", "dim"))
+
+
+def _picture(checked: Checked, position: int, colors: bool) -> list[Row]:
+    side = 2 * PICTURE_COLUMNS
+    try:
+        pixels = decode(checked.listing.files[position].path, side, 3)
+    except Unreadable:  # it was readable a moment ago
+        return [[(" " * PICTURE_COLUMNS, "")] for _ in range(PICTURE_COLUMNS // 2)]
+    picture = Picture(pixels=pixels.tobytes(), width=side, height=side, channels=3)
+    return draw(picture, PICTURE_COLUMNS, colors=colors)
+
+
+def _side_by_side(pictures: list[list[Row]]) -> list[Row]:
+    lines = []
+    for rows in zip(*pictures, strict=True):
+        line: Row = []
+        for row in rows:
+            line += [*row, (" ", "")]
+        lines.append(line)
+    return lines
+
+
+def _print_findings(console: Console, found: list[Finding]) -> None:
+    if not found:
+        console.print(Text("\nNothing is amiss.", "green"))
+    for weight, heading in HEADINGS.items():
+        if of_weight := [finding for finding in found if finding.weight == weight]:
+            console.print(Text(f"\n{heading}", "bold"))
+        for finding in of_weight:
+            _print_finding(console, finding)
+
+
+def _print_finding(console: Console, finding: Finding) -> None:
+    mark, style = WEIGHTS[finding.weight]
+    head = Table.grid(padding=(0, 1))
+    head.add_row(Text(f" {mark}", style), Text(safe_text(finding.text, 1000)))
+    console.print(head)
+    if finding.advice:
+        console.print(Padding(Text(finding.advice, "italic"), (0, 0, 0, 3)))
+    for file in finding.files[:MOST_FILES]:
+        console.print(Padding(Text(safe_text(file, 300), "dim"), (0, 0, 0, 5)))
+    if (more := len(finding.files) - MOST_FILES) > 0:
+        console.print(Text(f"     … and {more:,} more; --json names them all", "dim"))
