@@ -17,9 +17,7 @@ PADDING = "#808080"
 """What surrounds an image that is padded: it becomes nearly 0 when it is normalised."""
 
 
-def pixels(
-    image: Image.Image, size: int, channels: int, fit: Fit = "crop"
-) -> NDArray[np.uint8]:
+def pixels(image: Image.Image, size: int, channels: int, fit: Fit = "crop") -> NDArray[np.uint8]:
     """The image as uint8 [size, size, channels]; channels are 1 for grey or 3 for colour.
 
     Of an animation the first frame is taken; what is transparent becomes white; rotation noted by
