@@ -64,7 +64,18 @@ def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("runs",), ("configs",), ("data",), ("data", "clear"), ("run", "nope"), ()],
+    [
+        ("--help",),
+        ("runs",),
+        ("configs",),
+        ("data",),
+        ("data", "clear"),
+        ("run", "nope"),
+        (),
+        ("predict", "--help"),
+        ("export", "--help"),
+        ("predict", "x", "y"),
+    ],
 )
 def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
     loaded = modules_after(command(*arguments), tmp_path)

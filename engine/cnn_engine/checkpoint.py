@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE, Place, seal, unseal
 from cnn_engine.errors import DataError
@@ -41,6 +42,13 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         content = torch.load(io.BytesIO(archive), map_location=device, weights_only=True)
     except Exception:  # noqa: BLE001 - on what is no archive of its own, torch raises what it likes
         raise DataError(f"{path}: holds something else than a checkpoint of cnn-tui") from None
-    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+    if not _is_checkpoint(content):
         raise DataError(f"{path}: holds something else than a checkpoint of cnn-tui")
-    return content
+    checkpoint: dict[str, Any] = content
+    return checkpoint
+
+
+def _is_checkpoint(content: object) -> bool:
+    """Whether it has what every checkpoint has: weights by name."""
+    weights = content.get("model") if isinstance(content, dict) else None
+    return isinstance(weights, dict) and all(isinstance(each, Tensor) for each in weights.values())

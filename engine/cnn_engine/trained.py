@@ -89,12 +89,14 @@ def load_trained(run: RunDirectory, train: TrainConfig | None = None) -> Trained
     model.to(device).to(memory_format=torch.channels_last)
     if content.get("classes") != list(classes):
         raise DataError(f"{run.path / BEST_FILE}: is of other classes than the run's log tells")
+    if not isinstance(content.get("epoch"), int):
+        raise DataError(f"{run.path / BEST_FILE}: does not say which epoch it is from")
     return Trained(
         model=model.eval(),
         config=config,
         classes=classes,
         image_shape=(channels, size, size),
-        epoch=int(content["epoch"]),
+        epoch=content["epoch"],
         device=device,
         precision=choose_precision(train or config.train, device),
     )

@@ -1,0 +1,304 @@
+"""`cnn-tui export`: models that other programs use, and get the same answers from."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import safetensors
+import torch
+from PIL import Image
+
+from cnn_engine.config import TrainConfig
+from cnn_engine.data import preprocess
+from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.export import folder
+from cnn_engine.export.model import Exported, load
+from cnn_engine.trained import load_trained
+from cnn_tui.cli import main
+from runs_for_tests import RunForTests
+from terminal import environment
+
+FORMATS = ("onnx", "safetensors", "torch-export")
+
+FOREIGN = {
+    "onnx": ("torch", "cnn_engine", "cnn_tui", "safetensors"),
+    "torch-export": ("cnn_engine", "cnn_tui", "onnx", "onnxruntime", "safetensors"),
+    "safetensors": ("onnx", "onnxruntime", "onnxscript"),
+}
+"""What an example does not say that it needs."""
+
+AGREEMENT = 1e-5
+"""The most that probabilities may differ."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on colour images, in the arithmetic that exports have, and where it is."""
+    where = tmp_path_factory.mktemp("work")
+    generator = np.random.default_rng(0)
+    for label, name in enumerate(("cat", "a\x1b[2J[red]", "=dog")):
+        path = where / "photos" / name
+        path.mkdir(parents=True)
+        for number in range(20):
+            noise = generator.integers(0, 100, (20, 30, 3)) + 70 * label
+            Image.fromarray(noise.astype(np.uint8)).save(path / f"{number}.png")
+    settings = (f"data.path={where / 'photos'}", "train.epochs=2", "train.precision=fp32")
+    colours = ("data.mean=[0.4, 0.5, 0.6]", "data.std=[0.2, 0.25, 0.3]")
+    run = RunForTests(where / "runs", *settings, *colours, preset="folder").train().directory
+    return where, run
+
+
+@pytest.fixture(scope="module")
+def exported(trained):
+    """A folder of each format."""
+    where, _ = trained
+    for name in FORMATS:
+        code, out, errors = command("--to", name, "-o", name, cwd=where)
+        assert (code, out) == (0, f"{name}\n"), errors
+        assert errors == f"Try it: python {name}/example.py IMAGE\n"  # and PyTorch says nothing
+    return where
+
+
+def command(*arguments, cwd, subcommand="export", **changes):
+    """Run to the end, in a process of its own."""
+    code = "from cnn_tui.main import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, subcommand, "latest", *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment(**changes),
+    )
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.fixture
+def here(capsys, monkeypatch, trained):
+    """The command in this process, which has PyTorch already: exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.chdir(trained[0])
+        monkeypatch.setattr(sys, "argv", ["cnn-tui", "export", "latest", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, *capsys.readouterr()
+
+    return run
+
+
+def blocking(directory, *names):
+    """A folder on the path in which these modules cannot be imported."""
+    directory.mkdir(exist_ok=True)
+    for name in names:
+        text = f"raise ModuleNotFoundError('not installed', name={name!r})"
+        (directory / f"{name}.py").write_text(text)
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A large one that lies on its side, and one that is in part transparent."""
+    where = tmp_path_factory.mktemp("photographs")
+    shades = np.linspace(0, 255, 300 * 200 * 3).reshape(300, 200, 3).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(shades).save(where / "lying.jpg", exif=exif)
+    clear = Image.fromarray(shades[:30, :20]).convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    clear.save(where / "clear.png")
+    return [where / "lying.jpg", where / "clear.png"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_example_answers_as_predict_does(exported, photographs, tmp_path, name):
+    _, out, _ = command("--json", *photographs, cwd=exported, subcommand="predict")
+    paths = [blocking(tmp_path / "blocked", *FOREIGN[name])]
+    if name == "safetensors":
+        paths += environment()["PYTHONPATH"].split(os.pathsep)
+    for photograph, line in zip(photographs, out.splitlines(), strict=True):
+        result = subprocess.run(
+            [sys.executable, str(exported / name / "example.py"), str(photograph)],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        )
+        said, _, probability = result.stdout.rstrip("\n").rpartition(" ")
+        expected = json.loads(line)
+        assert said == expected["class"]
+        assert abs(float(probability) - expected["probability"]) < AGREEMENT
+
+
+@pytest.mark.parametrize("count", [1, 7, 64])
+def test_any_number_of_images_gives_the_same_in_onnx(exported, trained, count):
+    session = onnxruntime.InferenceSession(exported / "onnx" / "model.onnx")
+    (taken,), (given,) = session.get_inputs(), session.get_outputs()
+    assert (taken.name, taken.type, taken.shape) == ("images", "tensor(uint8)", ["N", 8, 8, 3])
+    assert (given.name, given.type, given.shape) == ("probabilities", "tensor(float)", ["N", 3])
+    images = np.random.default_rng(count).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    (found,) = session.run(None, {"images": images})
+    ours = load_trained(trained[1], TrainConfig(device="cpu", precision="fp32"))
+    expected = ours.scores(torch.from_numpy(images)).softmax(1).numpy()
+    assert np.abs(found - expected).max() < AGREEMENT
+
+
+def test_any_number_of_images_gives_the_same_in_a_program(exported, trained):
+    model = torch.export.load(exported / "torch-export" / "model.pt2").module()
+    images = torch.randint(0, 256, (5, 8, 8, 3), dtype=torch.uint8)
+    ours = load_trained(trained[1], TrainConfig(device="cpu", precision="fp32"))
+    assert torch.allclose(model(images), ours.scores(images).softmax(1), atol=AGREEMENT)
+
+
+def test_weights_are_those_of_the_checkpoint(exported, trained):
+    best = torch.load(trained[1].path / "best.pt", weights_only=True)["model"]
+    with safetensors.safe_open(exported / "safetensors" / "model.safetensors", "pt") as file:
+        assert set(file.keys()) == set(best)
+        for name, values in best.items():
+            assert file.get_tensor(name).equal(values)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_beside_the_model_stands_what_it_takes_to_use_it(exported, trained, name):
+    text = (exported / name / "model.json").read_text()
+    about = json.loads(text)
+    assert about["format"] == name
+    assert about["classes"] == ["=dog", "a\x1b[2J[red]", "cat"]
+    assert (about["size"], about["channels"]) == (8, 3)
+    assert about["normalisation"] == {
+        "done_by_the_model": name != "safetensors",
+        "mean": [0.4, 0.5, 0.6],
+        "std": [0.2, 0.25, 0.3],
+    }
+    assert about["run"] == trained[1].id
+    assert 0 <= about["test_accuracy"] <= 1
+    assert (exported / name / about["file"]).is_file()
+    assert (exported / name / "preprocess.py").read_bytes() == Path(
+        preprocess.__file__
+    ).read_bytes()
+    assert "photos" not in text  # where the images were is nobody's business
+
+
+# Where it goes.
+
+
+def test_it_goes_to_a_folder_of_the_runs_name_and_is_not_overwritten(here, trained):
+    name = f"{trained[1].id}-safetensors"
+    assert here("--to", "safetensors")[:2] == (0, f"{name}\n")
+    model = trained[0] / name / "model.safetensors"
+    before = model.stat().st_ino
+    code, out, errors = here("--to", "safetensors")
+    assert (code, out) == (2, "")
+    assert f"{name}: is there already; --force replaces it" in errors
+    assert model.stat().st_ino == before
+    (trained[0] / name / "__pycache__").mkdir()
+    assert here("--to", "safetensors", "--force")[0] == 0
+    assert model.stat().st_ino != before
+    assert sorted(path.name for path in trained[0].iterdir() if name in path.name) == [name]
+
+
+def test_what_is_no_export_is_never_replaced(here, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    code, _, errors = here("--to", "safetensors", "--force", "-o", tmp_path)
+    assert code == 2
+    assert "holds other files than such an export (letter.txt)" in errors
+    code, _, errors = here("--to", "safetensors", "--force", "-o", tmp_path / "letter.txt")
+    assert code == 2
+    assert "is no folder" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+def test_a_place_that_cannot_be_written_is_told(here, tmp_path):
+    (tmp_path / "file").touch()
+    code, out, errors = here("--to", "safetensors", "-o", tmp_path / "file" / "model")
+    assert (code, out) == (5, "")
+    assert "file/model: cannot be written: Not a directory" in errors
+
+
+FILES = {"a": b"1", "b": b"2"}
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, failing):
+    folder.write_folder(tmp_path / "x", FILES, replace=False)
+    written, real = [], folder.write_atomically
+
+    def write(path, content):
+        written.append(path)
+        if len(written) == failing:
+            raise OSError(28, "No space left on device")
+        real(path, content)
+
+    monkeypatch.setattr(folder, "write_atomically", write)
+    with pytest.raises(StorageError, match="No space left"):
+        folder.write_folder(tmp_path / "x", {"a": b"3", "b": b"4"}, replace=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "x").iterdir()} == FILES
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_what_was_there(tmp_path, monkeypatch):
+    folder.write_folder(tmp_path / "x", FILES, replace=False)
+    real = Path.rename
+
+    def rename(path, target):
+        if path.name.endswith(".new"):
+            raise OSError(5, "Input/output error")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(StorageError, match="Input/output error"):
+        folder.write_folder(tmp_path / "x", {"a": b"3", "b": b"4"}, replace=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "x").iterdir()} == FILES
+
+
+# What it takes.
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("safetensors", "safetensors"), ("onnx", "onnx"), ("onnx", "onnxscript")],
+)
+def test_a_missing_library_is_named_with_its_cure(here, monkeypatch, tmp_path, name, missing):
+    for module in [module for module in sys.modules if module.split(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.syspath_prepend(blocking(tmp_path / "blocked", missing))
+    code, out, errors = here("--to", name, "-o", tmp_path / "model")
+    assert (code, out) == (2, "")
+    assert errors == f"cnn-tui: export: needs {missing}: pip install 'cnn-tui[export]'\n"
+    assert not (tmp_path / "model").exists()
+
+
+class Undecided(torch.nn.Module):
+    """A network whose way depends on its values."""
+
+    def forward(self, images):
+        return images.flatten(1)[:, :3] if images.sum() > 0 else images.flatten(1)[:, 1:4]
+
+
+def test_a_network_that_cannot_be_taken_apart_is_told(trained):
+    model = load(trained[1])
+    model.classifier.network = Undecided()
+    with pytest.raises(ConfigError, match=r"cannot take this network apart \(.*--to safetensors"):
+        Exported.program(model)
+
+
+def test_a_damaged_model_is_not_exported(here, trained, tmp_path, monkeypatch):
+    best = trained[1].path / "best.pt"
+    content = best.read_bytes()
+    try:
+        best.write_bytes(content[:3000])
+        code, out, errors = here("--to", "onnx", "-o", tmp_path / "model")
+    finally:
+        best.write_bytes(content)
+    assert (code, out) == (3, "")
+    assert "best.pt: is damaged" in errors
+    assert not (tmp_path / "model").exists()
