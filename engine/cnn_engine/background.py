@@ -18,6 +18,7 @@ from cnn_engine.commands import Command, send
 from cnn_engine.errors import UserError
 from cnn_engine.launch import Engine, Request, started
 from cnn_engine.recorder import Inheritance, Recorder
+from cnn_engine.resume import find_checkpoint
 from cnn_engine.runs import RunDirectory
 
 
@@ -33,6 +34,19 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
     """
     with Recorder(run) as recorder:
         recorder.record(started(request, run))
+        recorder.hand_over()
+
+
+def resume_in_background(run: RunDirectory) -> None:
+    """Go on with a run in a process of its own, and return at once.
+
+    Raises:
+        ConfigError: there is nothing to go on with.
+        DataError: its checkpoints are damaged.
+        StorageError: another process holds it, or none can be started.
+    """
+    with Recorder(run) as recorder:
+        find_checkpoint(recorder.state, run, None)
         recorder.hand_over()
 
 

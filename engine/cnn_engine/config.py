@@ -340,15 +340,24 @@ def _apply_override(tables: dict[str, Any], override: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ConfigError(f"--set {override}: {part} is a value, not a table")
-    table[path[-1]] = _toml_value(text.strip())
+    table[path[-1]] = value_of(text.strip())
 
 
-def _toml_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+def value_of(text: str) -> Any:  # noqa: ANN401 - any TOML value
     """`0.1`, `true` and `[1, 2]` as TOML reads them; anything else is the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def text_of(value: Any) -> str:  # noqa: ANN401 - any value of a config
+    """How a value is typed, so that `value_of` reads the same; empty for one that is not set."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value if value_of(value) == value else json.dumps(value)
+    return json.dumps(value)
 
 
 def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a dict like it

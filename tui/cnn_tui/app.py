@@ -15,6 +15,7 @@ from cnn_tui.glyphs import AsciiGlyphs, is_ascii_only
 from cnn_tui.keys import keys_of
 from cnn_tui.options import DEFAULTS, Options
 from cnn_tui.screens.run import RunScreen
+from cnn_tui.screens.runs import RunsScreen
 from cnn_tui.signals import LOST_CODE
 from cnn_tui.terminal import is_lost, takes_output
 from cnn_tui.theme import THEMES
@@ -135,8 +136,8 @@ class Dashboard(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: what the keys do, and the themes."""
-        if isinstance(screen, RunScreen):
-            for key in keys_of("run", screen.place):
+        if isinstance(screen, RunScreen | RunsScreen):
+            for key in keys_of(*screen.places):
                 if key.action.startswith(MOVES):
                     continue
                 yield SystemCommand(key.help, f"key {key.shown}", partial(screen.press, key))

@@ -3,6 +3,7 @@
 import json
 import math
 import shlex
+import time
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
@@ -131,19 +132,32 @@ def _place(epoch: int, step: int) -> str:
     return f"in epoch {epoch} after step {step}" if step else f"before epoch {epoch}"
 
 
-def clock(time: float) -> str:
+def clock(moment: float) -> str:
     """Local time of day; a dash where it is no time, as in a damaged log."""
-    return _moment(time, "%H:%M:%S")
+    return _moment(moment, "%H:%M:%S")
 
 
-def date(time: float) -> str:
+def date(moment: float) -> str:
     """Local date and time to the minute; a dash for no time at all."""
-    return _moment(time, "%Y-%m-%d %H:%M") if time else "–"
+    return _moment(moment, "%Y-%m-%d %H:%M") if moment else "–"
 
 
-def _moment(time: float, form: str) -> str:
+def age(then: float) -> str:
+    """How long ago: `now`, `5m`, `3h`, `12d`, `2y`; a dash for no time at all."""
+    seconds = time.time() - then
+    if not then or not math.isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return "now"
+    for unit, size in (("y", 365 * 86400), ("d", 86400), ("h", 3600)):
+        if seconds >= size:
+            return f"{min(seconds // size, 99999):.0f}{unit}"
+    return f"{seconds // 60:.0f}m"
+
+
+def _moment(moment: float, form: str) -> str:
     try:
-        return datetime.fromtimestamp(time).strftime(form)
+        return datetime.fromtimestamp(moment).strftime(form)
     except (ValueError, OverflowError, OSError):
         return "–"
 

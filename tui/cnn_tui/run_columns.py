@@ -68,21 +68,16 @@ COLUMNS = (
     column_of(FIGURES["test"]),
     column_of(FIGURES["time"]),
     column_of(FIGURES["started"]),
-    Column(
-        FIGURES["name"],
-        "name",
-        "left",
-        lambda run: f"{'★ ' if run.star else ''}{safe_text(run.name, LONGEST_NAME)}",
-    ),
-    Column(FIGURES["tag"], "tags", "left", lambda run: safe_text(" ".join(run.tags), 30)),
+    column_of(FIGURES["name"]),
+    Column(FIGURES["tag"], "tags", "left", lambda run: safe_text(" ".join(run.tags), LONGEST_NAME)),
 )
 
 
 def columns_with(asked: Sequence[Figure]) -> tuple[Column, ...]:
-    """The usual columns, and before the last of them what else is asked about."""
+    """The usual columns and the star, and among them what else is asked about."""
     usual = {column.figure.key for column in COLUMNS} | {"star", "note"}
     more = [column_of(other) for other in asked if other.key not in usual]
-    return (*COLUMNS[:8], *more, *COLUMNS[8:])
+    return (*COLUMNS[:8], *more, *COLUMNS[8:], column_of(FIGURES["star"]))
 
 
 def fitted(text: str, width: int, justify: Justify) -> str:

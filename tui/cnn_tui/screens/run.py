@@ -89,6 +89,11 @@ class RunScreen(Screen[None]):
         return cast("Place", self.query_one(ContentSwitcher).current)
 
     @property
+    def places(self) -> tuple[Place, ...]:
+        """Where the keys that work now have their place."""
+        return "run", self.place
+
+    @property
     def view(self) -> View:
         """The view that is shown."""
         return self.query_one(f"#{self.place}", View)

@@ -1,6 +1,7 @@
-"""Another learning rate, another number of epochs."""
+"""Another learning rate, another number of epochs, another name."""
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -9,8 +10,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
+Value = TypeVar("Value")
 
-class ValueDialog(ModalScreen[float | None]):
+
+class ValueDialog(ModalScreen[Value | None], Generic[Value]):
     """Asks for a value, and returns it; None to leave it as it is."""
 
     BINDINGS = [Binding("escape", "dismiss(None)", show=False)]
@@ -45,7 +48,7 @@ class ValueDialog(ModalScreen[float | None]):
     """
 
     def __init__(
-        self, question: str, explanation: str, now: str, read: Callable[[str], float]
+        self, question: str, explanation: str, now: str, read: Callable[[str], Value]
     ) -> None:
         """Ask.
 
