@@ -25,6 +25,7 @@ from cnn_tui.widgets.mistake_grid import SIZES, MistakeGrid, grid_for
 from golden import golden_run, running_run
 from pilot import settle, text_of
 from runs_for_tests import RunForTests
+from terminal import Terminal
 
 SIZES_OF_SCREENS = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -305,6 +306,26 @@ async def _drawn_in_characters(app):
     assert "@@" in text
     assert "##" in text or "**" in text
     return text
+
+
+def test_a_terminal_of_256_colours_gets_no_more(run, monkeypatch):
+    monkeypatch.delenv("COLORTERM", raising=False)
+    arguments = ("watch", run.id, "--runs-dir", str(run.path.parent))
+    with Terminal(*arguments, cwd=run.path.parent, size=(80, 24)) as terminal:
+        terminal.wait_for("q quit")
+        before = len(terminal.raw)
+        terminal.press("3")
+        terminal.wait_for("▀▀▀▀")
+        drawn = terminal.raw[before:]
+        terminal.press("\r")
+        terminal.wait_for("was answer")
+        terminal.press("q")
+        assert terminal.wait() == 0
+    assert b"38;5;" in drawn
+    assert b"48;5;" in drawn
+    assert b"38;2;" not in terminal.raw
+    assert b"48;2;" not in terminal.raw
+    assert len(drawn) < 40_000
 
 
 async def test_no_size_breaks_it(run):

@@ -32,7 +32,7 @@ MOST_PICTURES = 600
 MOST_PIXEL_BYTES = 2_000_000
 """What a viewer is to hold in memory: 600 pictures of 32×32, or 162 of 64×64."""
 
-MOST_BYTES = 8_000_000
+MOST_BYTES = 20_000_000
 """A file of more was not written by the engine."""
 
 

@@ -77,8 +77,9 @@ class MistakeGrid(Panel):
         self.retitle("Mistakes")
 
     def sees(self, state: RunState) -> object:
-        """The pictures, which are made once."""
-        return id(self.mistakes), self.trouble, self.has_colors, state.test is None, state.ended
+        """The pictures, which are made once, and which of them are to be seen."""
+        chosen = (self.pair, self.selected, self.is_enlarged, self.has_colors)
+        return id(self.mistakes), self.trouble, chosen, state.test is None, state.ended
 
     @property
     def shown(self) -> list[Mistake]:
@@ -134,7 +135,8 @@ class MistakeGrid(Panel):
             counted = _counted(test, self.pair)
             title += f" ─ {_which(self.pair, classes)}{count:,}"
             title += f" of {counted:,}" * (count < counted) + ", the most confident first"
-            subtitle = f"{safe_text(name, LONGEST_PATH)} · {self.selected + 1} of {count:,}"
+            path = "" if self.is_enlarged else f"{safe_text(name, LONGEST_PATH)} · "
+            subtitle = f"{path}{self.selected + 1} of {count:,}"
         self.retitle(title, subtitle)
 
     def _tiles(
@@ -242,7 +244,7 @@ def _facts(mistake: Mistake, classes: Sequence[str]) -> list[Content]:
         Content.assemble(("is      ", "$muted"), (truth, "bold")),
         Content.assemble(("called  ", "$muted"), (predicted, "bold $text-error")),
         Content.assemble(("sure    ", "$muted"), percent(mistake.confidence, 2)),
-        Content.assemble(("truth   ", "$muted"), f"was answer {mistake.rank}"),
+        Content.assemble(("right   ", "$muted"), f"was answer {mistake.rank}"),
     ]
 
 
