@@ -174,18 +174,17 @@ class MistakeGrid(Panel):
     def _large(
         self, mistake: Mistake, classes: Sequence[str], width: int, height: int
     ) -> list[Content]:
-        texts = _facts(mistake, classes)
-        picture, is_wide = _picture(mistake), width >= 2 * TEXT_WIDTH
-        room = (width - TEXT_WIDTH, height) if is_wide else (width, height - len(texts) - 1)
-        columns = columns_within(picture, max(1, room[0]), max(1, room[1]))
+        is_wide = width >= 2 * TEXT_WIDTH
+        text_width = TEXT_WIDTH - GAP if is_wide else width
+        path = _folded(safe_text(mistake.name, 4 * text_width), text_width)
+        texts = [Content(""), *_facts(mistake, classes), *path]
+        room = (width - TEXT_WIDTH, height) if is_wide else (width, height - len(texts))
+        columns = columns_within(_picture(mistake), max(1, room[0]), max(1, room[1]))
         drawn = list(_drawn(mistake, columns, self.has_colors))
         if not is_wide:
-            path = safe_text(mistake.name, 4 * width)
-            return [*drawn, Content(""), *texts, *_folded(path, width)][:height]
-        texts += [Content(""), *_folded(safe_text(mistake.name, 500), TEXT_WIDTH - GAP)]
-        count = max(len(drawn), len(texts))
-        drawn += [Content(" " * columns)] * (count - len(drawn))
-        texts += [Content("")] * (count - len(texts))
+            return [*drawn, *texts]
+        texts += [Content("")] * (len(drawn) - len(texts))
+        drawn += [Content(" " * columns)] * (len(texts) - len(drawn))
         gap = Content(" " * GAP)
         return [left + gap + right for left, right in zip(drawn, texts, strict=True)]
 
