@@ -26,7 +26,7 @@ class Format(StrEnum):
     TORCH_EXPORT = "torch-export"
 
 
-def export(
+def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     reference: RunReference,
     to: Annotated[
         Format,

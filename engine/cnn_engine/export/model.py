@@ -27,10 +27,12 @@ PREPARATION = {
     "transparency": "put on white",
     "animation": "take the first frame",
     "colours": "convert to RGB, or to grey where channels is 1",
-    "fit": "scale the shorter side to size (bilinear), keep the middle square",
+    "crop": "scale the shorter side to size (bilinear), keep the middle square",
+    "pad": "scale the longer side to size (bilinear), fill up with #808080",
+    "stretch": "scale each side to size (bilinear)",
     "code": "preprocess.py",
 }
-"""How an image file becomes pixels, in words; `preprocess.py` does it."""
+"""How an image file becomes pixels, in words; `preprocess.py` does it, as `fit` says."""
 
 
 @dataclass(frozen=True, kw_only=True)
