@@ -93,16 +93,25 @@ class AugmentConfig(Table):
     """Side in pixels of a square that is covered with the mean colour; 0 for none."""
 
 
+MODELS = ("cnn", "resnet", "whitened", "torchvision")
+"""Networks by name."""
+
+
 class ModelConfig(Table):
     """The network."""
 
-    name: Literal["cnn", "whitened"] = "cnn"
+    name: str = "cnn"
     """`cnn`: blocks of convolution 3×3, batch norm, ReLU, max-pool 2; then dense layers.
+    `resnet`: a small residual network for images of any size.
     `whitened`: the small network of airbench, with a fixed first layer that whitens patches, blocks
-    of `depth` convolutions, and nothing hidden after them."""
+    of `depth` convolutions, and nothing hidden after them.
+    `torchvision`: one of torchvision's, which may begin with weights that you have.
+    `module:Class`: your own, imported from the current directory and made with the arguments
+    `channels`, `image_size`, `class_count` and what `options` has."""
 
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=7)] = (32, 64, 128)
-    """Filters of each block. Each block halves the image's side."""
+    """Filters of each block, or of each stage of `resnet`. Each halves the image's side, of
+    `resnet` all but the first."""
 
     hidden: tuple[PositiveInt, ...] = (256, 128)
     """Units of each dense layer before the last, of `cnn`."""
@@ -112,6 +121,48 @@ class ModelConfig(Table):
 
     depth: Literal[2, 3] = 2
     """Convolutions in a block, of `whitened`; the third with a shortcut past the last two."""
+
+    blocks: PositiveInt = 1
+    """Residual blocks in each stage, of `resnet`; each has two convolutions."""
+
+    arch: str | None = None
+    """Which of torchvision's networks, such as `resnet18`."""
+
+    weights: str | None = None
+    """File of weights that the network of torchvision begins with, all but its last layer. Without
+    it, it begins by chance. Nothing is ever downloaded."""
+
+    freeze: bool = False
+    """Train that last layer alone: quick, and better for few images."""
+
+    options: dict[str, Any] = {}
+    """Further arguments of your own network."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is code of the user's."""
+        return ":" in self.name
+
+    @model_validator(mode="after")
+    def _settings_belong_together(self) -> "ModelConfig":
+        if self.is_own:
+            module, _, name = self.name.partition(":")
+            if not (name.isidentifier() and all(map(str.isidentifier, module.split(".")))):
+                raise ValueError(f"name: {self.name!r} is not written as module:Class")
+        elif self.name not in MODELS:
+            raise ValueError(
+                f"name: {self.name!r} is not one of {', '.join(map(repr, MODELS))}, nor of the "
+                f"form module:Class{_suggest(self.name, MODELS)}"
+            )
+        if self.name != "torchvision" and (self.arch or self.weights or self.freeze):
+            raise ValueError('arch: it, weights and freeze are for name = "torchvision" alone')
+        if self.name == "torchvision" and self.arch is None:
+            raise ValueError("arch: which of torchvision's networks? Such as resnet18")
+        if self.freeze and self.weights is None:
+            raise ValueError("freeze: keeps weights as they are; name their file as model.weights")
+        if self.options and not self.is_own:
+            raise ValueError("options: are for a network of your own alone, module:Class")
+        return self
 
 
 class OptimizerConfig(Table):
@@ -213,6 +264,11 @@ class TrainConfig(Table):
     """Time that the run may take, loading and test included and pauses not: the number of epochs
     follows from it, once it is known how long one takes."""
 
+    class_weights: Literal["none", "balanced"] = "none"
+    """What an image counts in the training loss, by its class: all the same, or `balanced`, so that
+    classes count alike: images / (classes · images of the class), as scikit-learn has it. The
+    losses that are shown are without it, and so comparable."""
+
     checkpoint_seconds: Annotated[FiniteFloat, Field(gt=0)] = 60.0
     """Time after which the latest state is saved within an epoch too; pauses do not count."""
 
@@ -250,7 +306,8 @@ class Config(Table):
     @model_validator(mode="after")
     def _image_survives_pooling(self) -> "Config":
         size, blocks = self.data.image_size, len(self.model.filters)
-        if size is not None and size < 2**blocks:
+        is_ours = self.model.name != "torchvision" and not self.model.is_own
+        if size is not None and size < 2**blocks and is_ours:
             raise ValueError(
                 f"data.image_size: {size} is too small for {blocks} blocks that each halve it; "
                 f"use {2**blocks} or more, or fewer model.filters"
@@ -274,15 +331,19 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: naming every problem with its key.
     """
-    return from_dict(_read_toml(_find(name_or_path)), overrides)
+    return from_dict(_read_toml(_find(name_or_path)), overrides, allow_code=True)
 
 
-def from_dict(tables: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
+def from_dict(
+    tables: dict[str, Any], overrides: Sequence[str] = (), *, allow_code: bool = False
+) -> Config:
     """Check a config that is already in memory, such as the one in a run's log.
 
     Args:
         tables: The config, which is left as it is.
         overrides: Keys that have other values, each as `KEY=VALUE`.
+        allow_code: Let it name a network that is imported: code, which whoever made the run's
+            directory has chosen. Who writes a config and trains with it has allowed it by that.
 
     Raises:
         ConfigError: naming every problem with its key.
@@ -291,9 +352,15 @@ def from_dict(tables: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
     for override in overrides:
         _apply_override(tables, override)
     try:
-        return Config.model_validate_json(_json(tables))
+        config = Config.model_validate_json(_json(tables))
     except ValidationError as error:
         raise ConfigError(*map(_problem, error.errors())) from None
+    if config.model.is_own and not allow_code:
+        raise ConfigError(
+            f"model.name: the run's network is code, {config.model.name!r}, which would be "
+            "imported from the current directory; if you trust it, add --allow-code"
+        )
+    return config
 
 
 def _json(tables: dict[str, Any]) -> str:

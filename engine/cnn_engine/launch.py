@@ -76,39 +76,47 @@ class Request:
     ) -> Self:
         """A request for a preset or a config file.
 
-        The way to the images is made absolute, as the run may go on from another directory.
+        Ways to files are made absolute, as the run may go on from another directory.
 
         Raises:
             ConfigError: naming every problem of the config.
         """
-        config = _with_absolute_path(load(preset, overrides))
+        config = _with_absolute_paths(load(preset, overrides))
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
     @classmethod
-    def of_state(cls, state: RunState) -> Self:
+    def of_state(cls, state: RunState, *, allow_code: bool) -> Self:
         """What a run was asked to train, and is asked by now, as its log tells.
 
         Raises:
-            ConfigError: a newer version of cnn-tui wrote the log.
+            ConfigError: a newer version of cnn-tui wrote the log, or its network is code that is
+                not allowed.
         """
         begun = state.started
         fallback = None
         if begun and begun.fallback_config and state.config == begun.config:
             config = from_dict(begun.fallback_config)
             fallback = Request(preset=begun.fallback_preset, config=config)
-        return cls(preset=state.preset, config=from_dict(state.config), fallback=fallback)
+        return cls(
+            preset=state.preset,
+            config=from_dict(state.config, allow_code=allow_code),
+            fallback=fallback,
+        )
 
     @classmethod
-    def like_run(cls, run: RunDirectory, overrides: Sequence[str] = ()) -> Self:
+    def like_run(
+        cls, run: RunDirectory, overrides: Sequence[str] = (), *, allow_code: bool = False
+    ) -> Self:
         """A request for what a run trained in the end, its seed included, perhaps changed.
 
         Args:
             run: The run.
             overrides: Keys that are to have other values, each as `KEY=VALUE`.
+            allow_code: Import the network, if it is code of the run's user.
 
         Raises:
-            ConfigError: its log tells no config, that is of another version of cnn-tui, or what is
-                to be changed cannot be so.
+            ConfigError: its log tells no config, that is of another version of cnn-tui, what is
+                to be changed cannot be so, or the network is code that is not allowed.
             StorageError: its log cannot be read.
         """
         try:
@@ -120,7 +128,7 @@ class Request:
         prepared = state.prepared
         return cls(
             preset=state.preset,
-            config=_with_absolute_path(from_dict(state.config, overrides)),
+            config=_with_absolute_paths(from_dict(state.config, overrides, allow_code=allow_code)),
             like=run.id,
             environment_of_like=prepared.environment if prepared else {},
         )
@@ -144,10 +152,12 @@ class Resumption:
     """Time that all sessions before took."""
 
 
-def _with_absolute_path(config: Config) -> Config:
-    if config.data.path is None:
-        return config
-    return config.replaced("data", path=str(Path(config.data.path).absolute()))
+def _with_absolute_paths(config: Config) -> Config:
+    for table, key in (("data", "path"), ("model", "weights")):
+        path = getattr(getattr(config, table), key)
+        if path is not None:
+            config = config.replaced(table, **{key: str(Path(path).absolute())})
+    return config
 
 
 def started(request: Request, run: RunDirectory) -> RunStarted:
@@ -192,14 +202,20 @@ class Engine:
 
     @classmethod
     def resuming(
-        cls, run: RunDirectory, epochs: int | None = None, inheritance: Inheritance | None = None
+        cls,
+        run: RunDirectory,
+        epochs: int | None = None,
+        inheritance: Inheritance | None = None,
+        *,
+        allow_code: bool = False,
     ) -> Self:
         """Take hold of a run that no process trains, to go on with it.
 
         Args:
             run: The run.
             epochs: Epochs to train in all, where they are to be more than were done.
-            inheritance: Where another process has handed it over.
+            inheritance: Where another process has handed it over, which has trained it already.
+            allow_code: Import the network, if it is code of the run's user.
 
         Raises:
             ConfigError: there is nothing to go on with, or it needs a newer version of cnn-tui.
@@ -210,7 +226,8 @@ class Engine:
         try:
             state = recorder.state
             found = find_checkpoint(state, run, epochs)
-            request = Request.of_state(state).with_epochs(epochs or state.epochs_asked)
+            request = Request.of_state(state, allow_code=allow_code or inheritance is not None)
+            request = request.with_epochs(epochs or state.epochs_asked)
             if found is not None:
                 request = replace(request, fallback=None)
         except UserError:
@@ -300,7 +317,10 @@ class Engine:
         except StopRequested as stop:
             return self._finished("stopped", SIGNAL_EXIT_CODES.get(stop.by, 0))
         except UserError as error:
-            return self._finished("failed", error.exit_code, str(error))
+            text = str(error)
+            if error.__cause__ is not None:  # the user's own code
+                text = f"{text}; {_keep_traceback(self._recorder.run)}"
+            return self._finished("failed", error.exit_code, text)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run must say that it failed
             if _is_out_of_memory(error):
                 text = "out of memory; try a smaller train.batch_size or data.image_size"

@@ -6,6 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from cnn_engine.config import ModelConfig
+from cnn_engine.errors import ConfigError
+from cnn_engine.own_model import build_own
+from cnn_engine.resnet import ResNet
+from cnn_engine.transfer import build_transfer
 from cnn_engine.whitened import WhitenedCNN
 
 
@@ -70,12 +74,27 @@ class Dropout(nn.Module):
 
 
 def build_model(config: ModelConfig, channels: int, image_size: int, class_count: int) -> nn.Module:
-    """The network that the config names, with its initial weights."""
+    """The network that the config names, with its initial weights.
+
+    Raises:
+        ConfigError: the network is not to be had, or not for such images.
+    """
     match config.name:
-        case "cnn":
-            return CNN(config, channels, image_size, class_count)
+        case "torchvision":
+            return build_transfer(config, channels, class_count)
+        case _ if config.is_own:
+            return build_own(config, channels, image_size, class_count)
+        case _ if image_size < 2 ** len(config.filters):
+            raise ConfigError(
+                f"model.filters: {len(config.filters)} are too many for images of {image_size} "
+                "pixels, as each halves them; give fewer, or a larger data.image_size"
+            )
+        case "resnet":
+            return ResNet(config.filters, config.blocks, channels, image_size, class_count)
         case "whitened":
             return WhitenedCNN(config, channels, class_count)
+        case _:
+            return CNN(config, channels, image_size, class_count)
 
 
 def count_parameters(model: nn.Module) -> int:

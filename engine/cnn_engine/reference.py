@@ -17,6 +17,7 @@ from torchvision import transforms
 
 from cnn_engine.config import Config, ModelConfig
 from cnn_engine.data import DataSet
+from cnn_engine.models import build_model
 
 WORKERS = min(4, os.cpu_count() or 1)
 """Processes that prepare samples: four as published, or as many as there are processors."""
@@ -48,7 +49,9 @@ class ReferenceImages(Dataset[tuple[Tensor, int]]):
 
 
 def reference_model(config: ModelConfig, channels: int, size: int, classes: int) -> nn.Module:
-    """The network in the published order: convolution, batch norm, ReLU, max-pool."""
+    """The network in the published order, or another network as it is."""
+    if config.name != "cnn":
+        return build_model(config, channels, size, classes)
     layers: list[nn.Module] = []
     for before, after in pairwise((channels, *config.filters)):
         convolution = nn.Conv2d(before, after, kernel_size=3, padding=1)

@@ -50,21 +50,25 @@ class RepeatedTest:
         )
 
 
-def repeat_test(run: RunDirectory, path: str | None, progress: Progress) -> RepeatedTest:
+def repeat_test(
+    run: RunDirectory, path: str | None, progress: Progress, *, allow_code: bool = False
+) -> RepeatedTest:
     """Run the best model over the test images again.
 
     Args:
         run: The run, which is not altered, but for what an old log or a full disk left missing.
         path: Where the images are now, if elsewhere than when it was trained.
         progress: Told how far it is; may raise to stop.
+        allow_code: Import the network, if it is code of the run's user.
 
     Raises:
-        ConfigError: there is no model yet, or of another kind than the config makes.
+        ConfigError: there is no model yet, or of another kind than the config makes, or it is code
+            that is not allowed.
         DataError: the checkpoint is damaged, or the images have changed or are not there.
         StorageError: something cannot be read.
     """
     state, _ = read_state(run)
-    trained = load_trained(run)
+    trained = load_trained(run, allow_code=allow_code)
     assert state.prepared is not None, "load_trained looks for it"  # noqa: S101
     config = trained.config if path is None else trained.config.replaced("data", path=path)
     data = load(config.data, config.train.seed, progress)

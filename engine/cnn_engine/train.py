@@ -47,11 +47,13 @@ from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps, righ
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.optimizers import build_optimizer
+from cnn_engine.own_model import check_model
 from cnn_engine.recorder import Recorder
 from cnn_engine.resume import set_damaged_aside
 from cnn_engine.schedule import rate_share
 from cnn_engine.snapshot import check_images, restore, snapshot, weights_of
 from cnn_engine.step_parts import StepParts
+from cnn_engine.transfer import Transfer, load_weights, normalisation_notice
 from cnn_engine.views import MeanOverViews
 from cnn_engine.weights import Weights
 from cnn_engine.whitened import WHITENING_IMAGES, WhitenedCNN
@@ -122,9 +124,10 @@ class Training:
         self.parts = StepParts(self.device)
         self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
         self.fingerprint = data.fingerprint()
+        self.class_weights = self._class_weights()
         self._save_at = math.inf
         self._budget: Budget | None = None
-        self._build()
+        self._build(begins=file is None)
         differences = self._restore(file) if file else ()
         recorder.record(self._prepared(differences, surroundings))
         if differences:
@@ -133,18 +136,27 @@ class Training:
         self._say_trouble(keep_layers(self))
         self._keep_maps()
 
-    def _build(self) -> None:
-        """Make the model with its initial weights, and stand before the first epoch."""
+    def _build(self, *, begins: bool) -> None:
+        """Make the model with its initial weights, and stand before the first epoch.
+
+        Weights from a file are for where training begins, and no checkpoint follows.
+        """
         config = self.config
         torch.manual_seed(config.train.seed)
         size, channels = self.data.images.shape[2:]
         check_augment(config.augment, size)
         self.model = build_model(config.model, channels, size, len(self.data.classes))
+        if begins and isinstance(self.model, Transfer) and config.model.weights is not None:
+            load_weights(self.model, config.model.weights)
+            if text := normalisation_notice(config.data):
+                self.recorder.record(Notice(text=text))
         self.model.to(self.device).to(memory_format=torch.channels_last)
         if isinstance(self.model, WhitenedCNN):
             some = self.data.train[:WHITENING_IMAGES]
             images, _ = next(self.batches.cut(some, len(some)))
             self.model.whitening.look_at(images)
+        if config.model.is_own or isinstance(self.model, Transfer):
+            self._check_model()
         self.weights = Weights(self.model, DTYPES[self.precision])
         self.optimizer = build_optimizer(config.optimizer, self.weights)
         self.average = (
@@ -158,6 +170,19 @@ class Training:
         self.steps_per_epoch = len(self._batch_sizes())
         self._forget_epoch()
         self.epoch_is_done = True
+
+    def _class_weights(self) -> Tensor | None:
+        """What the loss of an image counts, by its class: fp32 [classes], or all the same."""
+        if self.config.train.class_weights == "none":
+            return None
+        counts = self.data.labels[self.data.train].bincount(minlength=len(self.data.classes))
+        return (len(self.data.train) / (len(counts) * counts)).to(self.device)
+
+    def _check_model(self) -> None:
+        """See that a network which is not our own will do, with the smallest of the batches."""
+        some = self.data.train[: min(self._batch_sizes())]
+        images, _ = next(self.batches.cut(some, len(some)))
+        check_model(self.model, images, len(self.data.classes), self.config.model.name)
 
     def _forget_epoch(self) -> None:
         """No steps of the epoch are done."""
@@ -352,7 +377,8 @@ class Training:
     def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Change the weights once; scores [n, classes] and loss, both left on the device.
 
-        The loss is without label smoothing, so that it compares with that of validation.
+        The loss is without label smoothing and class weights, so that it compares with that of
+        validation.
 
         Args:
             images: float [n, C, H, W], normalised.
@@ -361,8 +387,9 @@ class Training:
         smoothing = self.config.train.label_smoothing
         with self.autocast():
             scores = self.model(images)
-            loss = cross_entropy(scores, labels, label_smoothing=smoothing)
-            told = cross_entropy(scores.detach(), labels) if smoothing else loss.detach()
+            loss = cross_entropy(scores, labels, self.class_weights, label_smoothing=smoothing)
+            is_plain = self.class_weights is None and not smoothing
+            told = loss.detach() if is_plain else cross_entropy(scores.detach(), labels)
         self.parts.done("forward")
         self.weights.clear_gradients()
         torch.autograd.backward(self.scaler.scale(loss))
@@ -471,7 +498,7 @@ class Training:
         if rollbacks > MOST_ROLLBACKS:
             raise TrainingError(f"{reason}; gave up after {MOST_ROLLBACKS} rollbacks")
         found = newest(self.recorder.run.path)
-        self._build()
+        self._build(begins=found is None)
         if found is not None:
             set_damaged_aside(found, self.recorder)
             self._restore(found.path)

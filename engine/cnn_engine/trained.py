@@ -62,22 +62,26 @@ class Trained:
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
 
-def load_trained(run: RunDirectory, train: TrainConfig | None = None) -> Trained:
+def load_trained(
+    run: RunDirectory, train: TrainConfig | None = None, *, allow_code: bool = False
+) -> Trained:
     """The best model of a run so far.
 
     Args:
         run: Which run.
         train: Names the device and precision to use, if others than the run's own config does.
+        allow_code: Import the network, if it is code of the run's user.
 
     Raises:
-        ConfigError: nothing is saved yet, or the checkpoint is of another model than the config.
+        ConfigError: nothing is saved yet, the checkpoint is of another model than the config, or
+            that is code which is not allowed.
         DataError: the checkpoint is damaged.
         StorageError: it cannot be read.
     """
     state, _ = read_state(run)
     if state.prepared is None or not (run.path / BEST_FILE).exists():
         raise ConfigError(f"run {run.id}: has no model yet; one is saved after its first epoch")
-    config = from_dict(state.config)
+    config = from_dict(state.config, allow_code=allow_code)
     device = choose_device(train or config.train)
     torch.set_num_threads(choose_threads())
     content = checkpoint.load(run.path / BEST_FILE, device)

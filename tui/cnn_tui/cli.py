@@ -19,6 +19,7 @@ from cnn_tui.data_commands import data
 from cnn_tui.export_command import export
 from cnn_tui.format import command_for, safe_text, to_json
 from cnn_tui.options import (
+    AllowCode,
     Ascii,
     Bell,
     NoMouse,
@@ -141,6 +142,7 @@ def run(  # noqa: PLR0913 - one parameter per option
             metavar="RUN", help="Repeat this run: the same config and seed, but for --set."
         ),
     ] = None,
+    allow_code: AllowCode = False,
     detach: Annotated[
         bool,
         typer.Option(
@@ -181,7 +183,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         fallback = None if config else Request.of("digits", settings)
         request = Request.of(config or "cifar10", settings, fallback=fallback)
     elif config is None:
-        request = Request.like_run(_find(like, runs_dir), settings)
+        request = Request.like_run(_find(like, runs_dir), settings, allow_code=allow_code)
     else:
         raise ConfigError(f"run: --like {like} names a config already; leave out {config}")
     words = ("cnn-tui", *sys.argv[1:])
@@ -204,6 +206,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
         int | None, typer.Option(min=1, help="Epochs to train in all; more than are done.")
     ] = None,
     runs_dir: RunsDir = None,
+    allow_code: AllowCode = False,
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
     theme: Theme = ThemeName.DARK,
@@ -216,7 +219,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.launch import Engine
 
     directory = _find(reference, runs_dir)
-    engine = Engine.resuming(directory, epochs)
+    engine = Engine.resuming(directory, epochs, allow_code=allow_code)
     look = Options(theme, ascii_only, not no_mouse, bell)
     sys.exit(_train(engine, directory, look, on_hangup, no_ui=no_ui, as_json=as_json))
 

@@ -15,6 +15,14 @@ RunReference = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
 ]
 
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Import the run's own network, module:Class, from the current directory.",
+    ),
+]
+
 
 BUDGET = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 

@@ -16,7 +16,7 @@ from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.image_files import EXTENSIONS, Named, gather
 from cnn_engine.runs import RunDirectory
 from cnn_tui.format import percent, safe_text
-from cnn_tui.options import RunReference, RunsDir
+from cnn_tui.options import AllowCode, RunReference, RunsDir
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def predict(  # noqa: PLR0913, PLR0917 - one parameter per option
             metavar="auto|cpu|cuda|mps", help="Where to compute. Default: as the run did."
         ),
     ] = None,
+    allow_code: AllowCode = False,
     runs_dir: RunsDir = None,
 ) -> None:
     """Classify images with a run's best model, decoded just as it was trained.
@@ -65,7 +66,7 @@ def predict(  # noqa: PLR0913, PLR0917 - one parameter per option
         with tally.progress as progress:
             found = _gather(images, tally)
             progress.write("Loading PyTorch and the model")
-            trained = _load(run, device)
+            trained = _load(run, device, allow_code=allow_code)
             from cnn_engine.predict import predict as answers_to
 
             count = min(top, len(trained.classes))
@@ -143,11 +144,12 @@ def _listed() -> list[str]:
     ]
 
 
-def _load(run: RunDirectory, device: str | None) -> "Trained":
+def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Trained":
     """The run's best model, on the device that was asked for.
 
     Raises:
-        ConfigError: it has none yet, or there is no such device.
+        ConfigError: it has none yet, there is no such device, or the model is code that is not
+            allowed.
         DataError: it is damaged.
     """
     from cnn_engine.config import from_dict
@@ -155,10 +157,11 @@ def _load(run: RunDirectory, device: str | None) -> "Trained":
     from cnn_engine.trained import load_trained
 
     if device is None:
-        return load_trained(run)
+        return load_trained(run, allow_code=allow_code)
     tables = read_state(run)[0].config
-    checked = from_dict({**tables, "train": {**tables.get("train", {}), "device": device}})
-    return load_trained(run, checked.train)
+    tables = {**tables, "train": {**tables.get("train", {}), "device": device}}
+    checked = from_dict(tables, allow_code=allow_code)
+    return load_trained(run, checked.train, allow_code=allow_code)
 
 
 def _printer(

@@ -11,7 +11,7 @@ from cnn_engine import runs
 from cnn_engine.figures import figures_as_dict
 from cnn_engine.summary import read_state
 from cnn_tui.format import percent, safe_text, to_json
-from cnn_tui.options import RunReference, RunsDir
+from cnn_tui.options import AllowCode, RunReference, RunsDir
 from cnn_tui.printer import lines_of_test
 from cnn_tui.progress_line import ProgressLine
 
@@ -26,6 +26,7 @@ def repeat_final_test(
         typer.Option(help="Where the images are now, if not where they were in training."),
     ] = None,
     runs_dir: RunsDir = None,
+    allow_code: AllowCode = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Test a run's best model on the test images again, and compare with what is recorded.
@@ -37,7 +38,8 @@ def repeat_final_test(
         progress.write("Loading PyTorch")
         from cnn_engine.repeated_test import repeat_test
 
-        repeated = repeat_test(run, str(data_dir.absolute()) if data_dir else None, progress.tell)
+        path = str(data_dir.absolute()) if data_dir else None
+        repeated = repeat_test(run, path, progress.tell, allow_code=allow_code)
     if as_json:
         print(to_json({"run_id": run.id, **_as_dict(repeated)}))
     else:

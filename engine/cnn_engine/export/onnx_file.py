@@ -11,7 +11,7 @@ from cnn_engine.runs import RunDirectory
 MODEL_FILE = "model.onnx"
 
 
-def export(run: RunDirectory) -> Files:
+def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     """The model as one ONNX file with its weights, and how to use it.
 
     Raises:
@@ -19,7 +19,7 @@ def export(run: RunDirectory) -> Files:
     """
     needed("onnx")
     needed("onnxscript")
-    model = load(run)
+    model = load(run, allow_code=allow_code)
     program: Any = torch.onnx.export(
         model.program(),
         dynamo=True,

@@ -7,14 +7,14 @@ from cnn_engine.runs import RunDirectory
 MODEL_FILE = "model.safetensors"
 
 
-def export(run: RunDirectory) -> Files:
+def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     """The weights by the names that the network has for them, and how to use them.
 
     Raises:
         UserError: the run has no good model, or safetensors is not installed.
     """
     safetensors = needed("safetensors.torch")
-    model = load(run)
+    model = load(run, allow_code=allow_code)
     content: bytes = safetensors.save(model.trained.model.state_dict(), {"format": "pt"})
     return {
         MODEL_FILE: content,

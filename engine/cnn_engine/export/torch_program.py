@@ -14,13 +14,13 @@ from cnn_engine.runs import RunDirectory
 MODEL_FILE = "model.pt2"
 
 
-def export(run: RunDirectory) -> Files:
+def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     """The model as one file with its weights, and how to use it.
 
     Raises:
         UserError: the run has no good model.
     """
-    model = load(run)
+    model = load(run, allow_code=allow_code)
     content = BytesIO()
     torch.export.save(model.program(), content)
     return {

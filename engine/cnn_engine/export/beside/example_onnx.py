@@ -10,7 +10,7 @@ from preprocess import pixels
 
 here = Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
-image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"])
+image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"], about["fit"])
 session = InferenceSession(here / "model.onnx")
 (probabilities,) = session.run(None, {"images": image[None]})
 best = probabilities[0].argmax()

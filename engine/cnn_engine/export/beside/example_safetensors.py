@@ -20,7 +20,7 @@ network = build_model(config, about["channels"], about["size"], len(about["class
 network.load_state_dict(load_file(here / "model.safetensors"))
 normalisation = about["normalisation"]
 model = Classifier(network, normalisation["mean"], normalisation["std"]).eval()
-image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"])
+image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"], about["fit"])
 probabilities = model(torch.tensor(image[None]))[0]
 best = probabilities.argmax()
 print(about["classes"][best], probabilities[best].item())

@@ -10,7 +10,7 @@ from preprocess import pixels
 
 here = Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
-image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"])
+image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"], about["fit"])
 model = torch.export.load(here / "model.pt2").module()
 probabilities = model(torch.tensor(image[None]))[0]
 best = probabilities.argmax()
