@@ -16,6 +16,7 @@ from cnn_tui.bench_command import bench
 from cnn_tui.compare_command import compare
 from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
+from cnn_tui.explain_command import explain
 from cnn_tui.export_command import export
 from cnn_tui.format import command_for, safe_text, to_json
 from cnn_tui.options import (
@@ -33,6 +34,7 @@ from cnn_tui.options import (
     seconds_of,
 )
 from cnn_tui.predict_command import predict
+from cnn_tui.terminal import has_terminal
 from cnn_tui.test_command import repeat_final_test
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def home(
         context.default_map = {"run": given, "resume": given, "watch": given}
         return
     directory = runs.default_runs_dir()
-    if not _has_terminal():
+    if not has_terminal():
         list_runs()
         return
     from cnn_tui.dashboards import show_runs
@@ -236,7 +238,7 @@ def watch(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Open a live or finished run of any process; the latest when RUN is omitted."""
     directory = _find(reference, runs_dir)
-    if no_ui or not _has_terminal():
+    if no_ui or not has_terminal():
         from cnn_tui.headless import watch_headless
 
         watch_headless(directory)
@@ -342,6 +344,7 @@ cli.command()(compare)
 cli.command("test")(repeat_final_test)
 cli.command()(predict)
 cli.command()(export)
+cli.command()(explain)
 cli.command()(bench)
 cli.add_typer(data, name="data")
 
@@ -356,7 +359,7 @@ def _train(  # noqa: PLR0913 - what the options come to
     as_json: bool,
 ) -> int:
     """Train under the dashboard, or printing lines; the exit code."""
-    if no_ui or as_json or not _has_terminal():
+    if no_ui or as_json or not has_terminal():
         from cnn_tui.headless import run_headless
 
         return run_headless(engine, run, as_json, on_hangup)
@@ -367,7 +370,7 @@ def _train(  # noqa: PLR0913 - what the options come to
 
 def _attach(run: RunDirectory, look: Options, *, no_ui: bool) -> int:
     """Watch a run that begins in the background, or say how to; the exit code."""
-    if no_ui or not _has_terminal():
+    if no_ui or not has_terminal():
         print(run.id)
         print(f"Trains in the background; watch it: {command_for('watch', run)}", file=sys.stderr)
         return 0
@@ -378,10 +381,3 @@ def _attach(run: RunDirectory, look: Options, *, no_ui: bool) -> int:
 
 def _find(reference: str, runs_dir: Path | None) -> RunDirectory:
     return runs.find(runs_dir or runs.default_runs_dir(), reference)
-
-
-def _has_terminal() -> bool:
-    """Whether a dashboard can be shown: it reads stdin, and draws on stderr."""
-    # A stream can be None, where it was closed before Python started.
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    return all(stream is not None and stream.isatty() for stream in streams)

@@ -75,6 +75,13 @@ def show_runs(runs_dir: Path, options: Options) -> int:
     return _view(RunsScreen(runs_dir), options)
 
 
+def show_lesson(run: RunDirectory | None, options: Options) -> int:
+    """Show the lesson; the exit code."""
+    from cnn_tui.screens.lesson import LessonScreen  # noqa: PLC0415 - as below
+
+    return _view(LessonScreen(run), options)
+
+
 def _view(screen: Screen[None], options: Options) -> int:
     """Show runs that others train, and leave them alone."""
     app = Dashboard(screen, options=options)

@@ -16,7 +16,7 @@ PAIRS = (
     # badges and marks
     '★* ●@ ○o ◍% ◌~ ✓+ ✗x ■# ▶> ‖" ◆^ ▸> ▾v '
     # text
-    '×x ·. …~ –- —- →> ←< ↑^ ↓v ±+ “" ”" ’\''
+    '×x ·. …~ –- —- −- ≈~ ²2 →> ←< ↑^ ↓v ±+ “" ”" ’\''
 )
 ASCII = {pair[0]: pair[1] for pair in PAIRS.split()}
 
@@ -45,11 +45,16 @@ class AsciiGlyphs(LineFilter):
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
         """The segments with other characters of the same width."""
         return [
-            Segment("".join(map(_in_ascii, text)), style, control)
+            Segment(in_ascii(text), style, control)
             if not text.isascii()
             else Segment(text, style, control)
             for text, style, control in segments
         ]
+
+
+def in_ascii(text: str) -> str:
+    """The text, character by character."""
+    return "".join(map(_in_ascii, text))
 
 
 def _in_ascii(char: str) -> str:

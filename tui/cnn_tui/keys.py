@@ -4,9 +4,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from textual.binding import Binding, BindingType
 
-Place: TypeAlias = Literal["run", "live", "classes", "mistakes", "model", "log", "panel", "runs"]
+Place: TypeAlias = Literal[
+    "run", "live", "classes", "mistakes", "model", "log", "panel", "runs", "lesson"
+]
 """Where a key works: on the whole screen of a run, in one of its views, in a panel that has the
-focus, in the list of runs."""
+focus, in the list of runs, in the lesson."""
 
 PLACES: dict[Place, str] = {
     "run": "Everywhere",
@@ -17,6 +19,7 @@ PLACES: dict[Place, str] = {
     "log": "Log",
     "panel": "In a panel chosen with tab",
     "runs": "Runs",
+    "lesson": "The lesson",
 }
 
 
@@ -143,6 +146,7 @@ KEYS = (
     Key("run", "3", "3", "view('mistakes')", "mistakes", "Mistakes: what was taken for what", 3),
     Key("run", "4", "4", "view('model')", "model", "Model: layers, filters, feature maps", 3),
     Key("run", "5", "5", "view('log')", "log", "Log: events and captured output", 3),
+    Key("run", "x", "x", "explain", "explain", "The lesson: how such a network works", 7),
     Key("run", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
     Key("run", "b", "b", "bell", "bell", "Ring at an alarm, or be silent"),
     Key("run", "tab", "tab", "app.focus_next", "panel", "Next panel, to scroll it"),
@@ -180,6 +184,17 @@ KEYS = (
     Key("runs", "question_mark", "?", "help", "help", "These keys", 1),
     Key("runs", "escape", "esc", "back", "back", "Leave the filter or the choice, else quit"),
     Key("runs", "q", "q", "app.quit", "quit", "Quit", 1),
+    Key("lesson", "space,right,enter", "space", "turn(1)", "on", "On: the next step, or page", 1),
+    Key("lesson", "left,backspace", "←", "turn(-1)", "back", "Back", 1),
+    *(
+        Key("lesson", f"{number}", f"{number}", f"go({number})", "", f"Chapter {number}")
+        for number in range(1, 9)
+    ),
+    Key("lesson", "up", "↑", "scroll(-1)", "up", "A line up"),
+    Key("lesson", "down", "↓", "scroll(1)", "down", "A line down"),
+    Key("lesson", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind", 2),
+    Key("lesson", "question_mark", "?", "help", "help", "These keys", 1),
+    Key("lesson", "q,escape", "q", "leave", "leave", "Leave", 1),
 )
 
 

@@ -152,3 +152,10 @@ def is_lost(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, 0)
     return bool(poll.poll(0))
+
+
+def has_terminal() -> bool:
+    """Whether a dashboard can be shown: it reads stdin, and draws on stderr."""
+    # A stream can be None, where it was closed before Python started.
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)

@@ -20,6 +20,7 @@ from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.log_lines import line_of, output_line
 from cnn_tui.screens.controls import Controls
 from cnn_tui.screens.help import Help
+from cnn_tui.screens.lesson import LessonScreen
 from cnn_tui.views.classes import ClassesView
 from cnn_tui.views.live import LiveView
 from cnn_tui.views.log import LogView
@@ -185,6 +186,10 @@ class RunScreen(Screen[None]):
     def action_help(self) -> None:
         """Show what the keys do."""
         self.app.push_screen(Help("run", self.place, "panel"))
+
+    def action_explain(self) -> None:
+        """Show how a network like this works, with this one's numbers in the end."""
+        self.app.push_screen(LessonScreen(self._follower.run))
 
     def action_bell(self) -> None:
         """Ring from now on, or no longer."""

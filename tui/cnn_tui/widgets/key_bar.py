@@ -47,7 +47,9 @@ class KeyBar(Panel):
         """The one line."""
         if self._message:
             return [Content.styled(safe_text(self._message, 400), "bold")]
-        places = ("runs",) if self.place == "runs" else ("run", self.place)
+        places: tuple[Place, ...] = ("run", self.place)
+        if self.place in ("runs", "lesson"):  # screens of their own
+            places = (self.place,)
         keys = [
             key for key in keys_of(*places) if key.rank and (self.can_control or not key.controls)
         ]

@@ -1,0 +1,70 @@
+"""`cnn-tui explain`: the lesson, on the screen or printed."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnn_engine import runs
+from cnn_engine.runs import RunDirectory
+from cnn_tui.glyphs import in_ascii, is_ascii_only
+from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
+from cnn_tui.terminal import has_terminal
+
+MARGIN = 2
+
+
+def explain(  # noqa: PLR0913 - one parameter per option
+    reference: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="The run that the last chapter is about: an id, the start of one, or 'latest'. "
+            "Default: the latest, if there is one.",
+        ),
+    ] = None,
+    runs_dir: RunsDir = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Print the whole text.")] = False,
+    theme: Theme = ThemeName.DARK,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
+) -> None:
+    """Learn how a convolutional network works: by hand, then with a run of your own."""
+    run = _run(reference, runs_dir or runs.default_runs_dir())
+    if no_ui or not has_terminal():
+        print_lesson(run, ascii_only=ascii_only or is_ascii_only())
+        return
+    from cnn_tui.dashboards import show_lesson
+
+    sys.exit(show_lesson(run, Options(theme, ascii_only, not no_mouse)))
+
+
+def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
+    """The run asked for; the latest, or none where there is none, if none was asked for."""
+    if reference is not None:
+        return runs.find(runs_dir, reference)
+    return next(iter(runs.all_runs(runs_dir)), None)
+
+
+def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
+    """Print all chapters, without colours; what a page shares with the one before only once."""
+    from cnn_tui.lesson.lesson import lesson
+    from cnn_tui.lesson.pages import MOST_WIDTH, Look, part_lines
+
+    width = max(20, shutil.get_terminal_size().columns - MARGIN)
+    look = Look(min(width, MOST_WIDTH), pictures=False)
+    lines: list[str] = []
+    for number, chapter in enumerate(lesson(run), start=1):
+        title = f"{number}  {chapter.title}"
+        lines += [title, "─" * len(title), ""]
+        before: tuple[object, ...] = ()
+        for page in chapter.pages:
+            for part in page.parts:
+                if not isinstance(part, str) or part not in before:
+                    lines += [*(line.plain.rstrip() for line in part_lines(part, look)), ""]
+            before = page.parts
+        lines.append("")
+    text = "\n".join(lines).rstrip()
+    print(in_ascii(text) if ascii_only else text)
