@@ -11,10 +11,12 @@ from cnn_tui.format import safe_text
 from cnn_tui.lesson.arithmetic import (
     Grid,
     Place,
+    mean,
     output_size,
     padded,
     products,
     weighted_sum,
+    window,
 )
 from cnn_tui.lesson.pages import (
     Chapter,

@@ -11,7 +11,7 @@ from cnn_tui.format import count_text, safe_text
 from cnn_tui.watched import Watched
 from cnn_tui.widgets.panel import Panel, Rows, spread
 
-NAME_WIDTH, LEAST_NAME, KIND_WIDTH, OUTPUT_WIDTH, COUNT_WIDTH = 14, 8, 12, 10, 6
+NAME_WIDTH, LEAST_NAME, KIND_WIDTH, OUTPUT_WIDTH, COUNT_WIDTH = 14, 8, 13, 10, 6
 
 
 class Cells(NamedTuple):
@@ -55,7 +55,7 @@ class LayerTable(Panel, can_focus=True):
             flops=count_text(sum(layer.flops for layer in rows)),
         )
         image = Cells("image", "", _shape(layers.input), "", "")
-        training = "for one image, forward; training takes three times that"
+        training = "of one image, forward; training: three times that"
 
         def line(y: int) -> Content:
             match y:
