@@ -83,6 +83,12 @@ def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})
 
 
+def test_the_lesson_imports_no_torch(tmp_path):
+    loaded = modules_after(command("explain", "--no-ui"), tmp_path)
+    assert "cnn_tui.lesson.lesson" in loaded
+    assert not loaded & (TORCH_SIDE | {"pydantic", "plotext"})
+
+
 def test_the_dashboard_imports_no_torch_and_does_not_wait_for_pydantic(tmp_path):
     loaded = modules_after("import cnn_tui.dashboards, cnn_tui.headless", tmp_path)
     assert not loaded & (TORCH_SIDE | {"pydantic"})

@@ -1,7 +1,7 @@
 """What the lesson is made of: chapters of pages of text and figures."""
 
 import textwrap
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
@@ -53,9 +53,17 @@ class Chapter:
 def part_lines(part: str | Figure, look: Look) -> Sequence[Content]:
     """A text wrapped, or a figure drawn."""
     if not isinstance(part, str):
-        return part(look)
+        return [piece for line in part(look) for piece in _folded(line, look.width)]
     wrapped = textwrap.wrap(part, min(look.width, MOST_WIDTH), break_on_hyphens=False)
     return [Content(line) for line in wrapped]
+
+
+def _folded(line: Content, width: int) -> Iterator[Content]:
+    """The line, or where it is too long its pieces, broken at spaces."""
+    while line.cell_length > width and (at := line.plain.rfind(" ", 1, width)) > 0:
+        yield line[:at]
+        line = Content("  ") + line[at + 1 :]
+    yield line
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -86,6 +94,13 @@ def grid(
         )
         for y, row in enumerate(texts)
     ]
+
+
+def tight_grid(values: Grid) -> list[Content]:
+    """Numbers in columns, as narrow as can be."""
+    texts = [[number(cell) for cell in row] for row in values]
+    width = max(len(cell) for row in texts for cell in row)
+    return [Content(" ".join(f"{cell:>{width}}" for cell in row)) for row in texts]
 
 
 def cells_of(at: Place, size: Place) -> set[Place]:

@@ -26,6 +26,7 @@ from cnn_tui.lesson.pages import (
     fitting,
     grid,
     number,
+    tight_grid,
 )
 from cnn_tui.pictures import Picture, draw
 
@@ -92,7 +93,7 @@ def _picture_and_numbers(grey: Sequence[Sequence[int]], look: Look) -> list[Cont
     pixels = bytes(pixel for row in grey for pixel in row)
     picture = Picture(pixels, len(grey[0]), len(grey), 1)
     drawn = [Content.assemble(*row) for row in draw(picture, 16, colors=look.pictures)]
-    return fitting(drawn, grid(grey), look=look)
+    return fitting(drawn, tight_grid(grey), look=look)
 
 
 def what_convolution_is() -> Chapter:

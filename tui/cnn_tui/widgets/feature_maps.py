@@ -20,7 +20,7 @@ from cnn_tui.map_pictures import (
 )
 from cnn_tui.pictures import Picture, columns_within, draw
 from cnn_tui.watched import Watched
-from cnn_tui.widgets.layer_table import waiting_text
+from cnn_tui.widgets.layer_table import why_nothing
 from cnn_tui.widgets.panel import Panel, colored_bar, spread
 
 TILES = (32, 24, 16, 12, 8)
@@ -87,9 +87,8 @@ class FeatureMaps(Panel):
         self._retitle()
         maps = self._file.value
         if maps is None:
-            return waiting_text(
-                self._file.trouble, state, "maps.bin", "once the model is built, then every epoch"
-            )
+            when = "once the model is built, and anew after each epoch"
+            return why_nothing(self._file.trouble, state, "maps.bin", when, width)
         if not maps.header.samples:
             return [Content.styled("no images are kept", "$muted")]
         self.sample = min(self.sample, len(self.samples) - 1)

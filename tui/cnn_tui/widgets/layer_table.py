@@ -1,5 +1,6 @@
 """The layers of the model."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,7 +45,9 @@ class LayerTable(Panel, can_focus=True):
         """A line for each layer, and one for all."""
         layers = self._file.value
         if layers is None:
-            return waiting_text(self._file.trouble, state, "model.json", "once the model is built")
+            return why_nothing(
+                self._file.trouble, state, "model.json", "once the model is built", width
+            )
         rows = layers.layers
         heading = Cells("layer", "", "output", "params", "FLOP")
         total = Cells(
@@ -105,13 +108,11 @@ def _shape(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape))
 
 
-def waiting_text(trouble: str, state: RunState, file: str, when: str) -> list[Content]:
+def why_nothing(trouble: str, state: RunState, file: str, when: str, width: int) -> list[Content]:
     """Why there is nothing to see: not yet, not at all, or not readable."""
+    text, style = when, "$muted"
     if trouble:
-        return [Content.styled(safe_text(trouble, 500), "$text-warning")]
-    if state.ended:
-        return [
-            Content.styled(f"this run has no {file}: an earlier version trained it,", "$muted"),
-            Content.styled("or it could not be written (see the log)", "$muted"),
-        ]
-    return [Content.styled(when, "$muted")]
+        text, style = safe_text(trouble, 500), "$text-warning"
+    elif state.ended:
+        text = f"This run has no {file}: an earlier version trained it, or it could not be written."
+    return [Content.styled(line, style) for line in textwrap.wrap(text, max(1, width))]
