@@ -86,7 +86,7 @@ def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
 def test_the_lesson_imports_no_torch(tmp_path):
     loaded = modules_after(command("explain", "--no-ui"), tmp_path)
     assert "cnn_tui.lesson.lesson" in loaded
-    assert not loaded & (TORCH_SIDE | {"pydantic", "plotext"})
+    assert not loaded & (TORCH_SIDE | {"plotext"})
 
 
 def test_the_dashboard_imports_no_torch_and_does_not_wait_for_pydantic(tmp_path):

@@ -20,7 +20,7 @@ def test_equal_cells_are_one_piece() -> None:
 
 def test_a_picture_that_is_drawn_smaller_shows_means() -> None:
     picture = Picture((RED + BLUE) * 8, 4, 4, 3)
-    assert draw(picture, 2) == [[("▀▀", "#7f007f on #7f007f")]]
+    assert draw(picture, 2) == [[("▀▀", "#7b007b on #7b007b")]]
 
 
 def test_a_picture_that_is_drawn_larger_repeats_its_pixels() -> None:
@@ -47,3 +47,10 @@ def test_width_keeps_the_shape_and_stays_within_the_room() -> None:
 def test_both_libraries_take_the_rows() -> None:
     (row,) = draw(Picture(RED + BLUE, 1, 2, 3), 1)
     assert Text.assemble(*row).plain == Content.assemble(*row).plain == "▀"
+
+
+def test_colours_have_32_steps_from_black_to_white() -> None:
+    (row,) = draw(Picture(bytes(range(256)) * 2, 256, 2, 1), 256)
+    colors = {style.partition(" ")[0] for _, style in row}
+    assert len(colors) == len(row) == 32
+    assert {"#000000", "#ffffff"} <= colors

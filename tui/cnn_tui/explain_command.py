@@ -9,7 +9,6 @@ import typer
 
 from cnn_engine import runs
 from cnn_engine.runs import RunDirectory
-from cnn_tui.glyphs import in_ascii, is_ascii_only
 from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
 from cnn_tui.terminal import has_terminal
 
@@ -34,7 +33,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
     """Learn how a convolutional network works: by hand, then with a run of your own."""
     run = _run(reference, runs_dir or runs.default_runs_dir())
     if no_ui or not has_terminal():
-        print_lesson(run, ascii_only=ascii_only or is_ascii_only())
+        print_lesson(run, ascii_only=ascii_only)
         return
     from cnn_tui.dashboards import show_lesson
 
@@ -50,6 +49,7 @@ def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
     """Print all chapters, without colours; what a page shares with the one before only once."""
+    from cnn_tui.glyphs import in_ascii, is_ascii_only
     from cnn_tui.lesson.lesson import lesson
     from cnn_tui.lesson.pages import MOST_WIDTH, Look, part_lines
 
@@ -67,4 +67,4 @@ def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
             before = page.parts
         lines.append("")
     text = "\n".join(lines).rstrip()
-    print(in_ascii(text) if ascii_only else text)
+    print(in_ascii(text) if ascii_only or is_ascii_only() else text)

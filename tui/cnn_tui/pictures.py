@@ -19,6 +19,11 @@ SHADES = " .:-=+*#%@"
 LUMA = (299, 587, 114)
 """Thousandths of red, green and blue in a grey value (ITU-R BT.601)."""
 
+STEPS = 31
+LEVELS = tuple(round(round(value * STEPS / 255) * 255 / STEPS) for value in range(256))
+"""Parts of a colour in 32 steps: in blocks of this size nobody sees more, each pair of colours is a
+style that has to be made and kept, and neighbours that are alike are written as one."""
+
 
 class Color(NamedTuple):
     """A colour, each part 0 to 255."""
@@ -109,4 +114,4 @@ def _mean(picture: Picture, top: int, bottom: int, left: int, right: int) -> Col
         for part in range(3):
             sums[part] += sum(strip[part % channels :: channels])
     count = (bottom - top) * (right - left)
-    return Color(*(total // count for total in sums))
+    return Color(*(LEVELS[total // count] for total in sums))

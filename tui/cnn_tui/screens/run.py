@@ -20,7 +20,6 @@ from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.log_lines import line_of, output_line
 from cnn_tui.screens.controls import Controls
 from cnn_tui.screens.help import Help
-from cnn_tui.screens.lesson import LessonScreen
 from cnn_tui.views.classes import ClassesView
 from cnn_tui.views.live import LiveView
 from cnn_tui.views.log import LogView
@@ -189,6 +188,8 @@ class RunScreen(Screen[None]):
 
     def action_explain(self) -> None:
         """Show how a network like this works, with this one's numbers in the end."""
+        from cnn_tui.screens.lesson import LessonScreen  # noqa: PLC0415 - the first paint need not wait
+
         self.app.push_screen(LessonScreen(self._follower.run))
 
     def action_bell(self) -> None:

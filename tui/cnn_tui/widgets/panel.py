@@ -14,6 +14,9 @@ from cnn_engine.state import RunState
 from cnn_tui.format import bar
 from cnn_tui.keys import bindings_of
 
+MOST_STYLES = 500
+"""Styles kept for later: a panel has a dozen, but pictures have one for each pair of colours."""
+
 
 class Rows(Sequence[Content]):
     """Lines that are made when they are looked at: of ten thousand, those in view."""
@@ -135,6 +138,8 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
         if isinstance(style, Style):
             return style
         if style not in self._styles:
+            if len(self._styles) >= MOST_STYLES:
+                self._styles.clear()
             self._styles[style] = Style.parse(style)
         return self._styles[style]
 
