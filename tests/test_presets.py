@@ -1,0 +1,48 @@
+"""Every preset trains: a step of each on real images, small enough to be quick."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cnn_engine import runs
+from cnn_engine.config import load, presets
+from cnn_engine.control import Control
+from cnn_engine.data import load as load_data
+from cnn_engine.models import build_model, count_parameters
+from cnn_engine.recorder import Recorder
+from cnn_engine.train import Training
+
+IMAGES = 16
+
+COMPLETE = ("[data]", "[model]", "[optimizer]", "[train]", "lr = ", "epochs = ", "batch_size = ")
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_is_complete_and_trains(tmp_path, name):
+    text = presets()[name].read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    for part in COMPLETE:
+        assert part in text
+    settings = ["data.source=digits", "data.image_size=32", f"data.path='{tmp_path}'"]
+    settings += [f"data.channels={len(load(name, settings).data.mean)}", "train.device=cpu"]
+    config = load(name, settings)
+    data = load_data(config.data, config.train.seed, lambda *_: None)
+    some = replace(data, train=data.train[:IMAGES], val=data.val[:IMAGES])
+    recorder = Recorder(runs.create(tmp_path))
+    with recorder:
+        training = Training(config, some, recorder, Control(recorder))
+        before = training.weights.flat.detach().clone()
+        training.begin_epoch()
+        loss, _ = training.train_epoch()
+    assert 0 < loss < 10
+    assert not torch.equal(training.weights.flat, before)
+    assert training.weights.are_finite()
+
+
+def test_the_network_of_the_94_is_as_large_as_its_authors_say():
+    """24 whitening filters with a shift each, 1.97 million weights in all that are learnt."""
+    model = build_model(load("cifar10-94").model, 3, 32, 10)
+    filters = [24 * 64, 64 * 64, 64 * 256, 256 * 256, 256 * 256, 256 * 256]
+    shifts = 24 + 2 * (64 + 256 + 256)
+    assert count_parameters(model) == 9 * sum(filters) + shifts + 256 * 10

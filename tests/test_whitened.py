@@ -1,0 +1,90 @@
+"""The network of airbench: what its first layer does, and how it begins."""
+
+import pytest
+import torch
+from torch.nn.functional import unfold
+
+from cnn_engine.config import ModelConfig
+from cnn_engine.models import build_model
+from cnn_engine.whitened import Block, WhitenedCNN, Whitening
+from runs_for_tests import RunForTests
+
+SMALL = ModelConfig(name="whitened", filters=(24, 32), depth=2)
+
+
+def images(channels=3, count=64, size=16):
+    """Smooth images, whose neighbouring pixels are much alike."""
+    noise = torch.randn(
+        count, channels, size + 4, size + 4, generator=torch.Generator().manual_seed(0)
+    )
+    return torch.nn.functional.avg_pool2d(noise, 5, stride=1) * 3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_first_layer_whitens(channels):
+    layer, given = Whitening(channels), images(channels)
+    layer.look_at(given)
+    with torch.no_grad():
+        layer.bias.zero_()
+        result = layer(given).transpose(0, 1).flatten(1)
+    half = len(result) // 2
+    assert half == 4 * channels
+    torch.testing.assert_close(result[:half], -result[half:])
+    covariance = result[:half] @ result[:half].T / result.shape[1]
+    patches = unfold(given, 2).transpose(1, 2).flatten(0, 1)
+    variances = torch.linalg.eigvalsh(patches.T @ patches / len(patches))
+    # Each axis varies alike, but for the little that keeps the flattest ones from blowing up.
+    torch.testing.assert_close(
+        covariance, torch.diag(variances / (variances + 5e-4)), atol=2e-3, rtol=0
+    )
+
+
+def test_its_filters_are_not_learnt_and_its_shifts_are():
+    model = build_model(SMALL, 3, 16, 10)
+    learnt = {name for name, each in model.named_parameters() if each.requires_grad}
+    assert "whitening.weight" not in learnt
+    assert {"whitening.bias", "head.weight", "blocks.0.norms.0.bias"} <= learnt
+    assert not any(name.endswith("norms.0.weight") for name in learnt)
+
+
+def test_a_convolution_begins_by_passing_its_input_on():
+    block = Block(3, 8, 2)
+    maps = torch.randn(2, 3, 6, 6)
+    torch.testing.assert_close(block.first(maps)[:, :3], maps)
+
+
+def test_the_third_convolution_has_a_shortcut():
+    torch.manual_seed(0)
+    block = Block(3, 8, 3).eval()
+    maps = torch.randn(2, 3, 6, 6)
+    start = block.others[0].register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    seen = []
+    with torch.no_grad():
+        block.others[1].weight.zero_()  # so that only the shortcut is left
+        result = block(maps)
+    start.remove()
+    torch.testing.assert_close(result, torch.nn.functional.gelu(seen[0]))
+
+
+@pytest.mark.parametrize("size", [16, 21, 32])
+def test_it_takes_images_of_any_size(size):
+    model = WhitenedCNN(SMALL, 3, 7)
+    assert model(images(size=size)).shape == (64, 7)
+
+
+def test_it_learns_and_goes_on_elsewhere(tmp_path):
+    settings = ("model.name=whitened", "model.filters=[16]", "data.image_size=16")
+    recipe = (
+        "optimizer.name=muon",
+        "optimizer.lr=0.1",
+        "optimizer.vector_lr=1",
+        "optimizer.head_lr=10",
+    )
+    run = RunForTests(
+        tmp_path, *settings, *recipe, "train.epochs=3", "optimizer.normalise=true"
+    ).train()
+    assert run.live_state.status == "done"
+    assert run.live_state.test.accuracy > 0.8
+    run.resume(epochs=4)
+    assert run.live_state.prepared.differences == ()
+    assert len(run.live_state.epochs) == 4
