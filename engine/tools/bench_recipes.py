@@ -1,0 +1,176 @@
+"""What recipes come to: accuracy and wall-clock over seeds, against the published loop's 20 epochs.
+
+python engine/tools/bench_recipes.py --data-dir DIR [--presets cifar10-fast cifar10-94]
+    [--seeds 3] [--script FILE]
+
+DIR is a folder of images, or with `--source cifar10` where CIFAR-10 is. Each round runs every
+preset with one seed, in turn, so that what disturbs the machine disturbs all alike; a script that
+is given runs as often, as `python FILE DIR SEED`, and ends with a line `RESULT {"test": …, "tta":
+…, "seconds": …}`. The published loop trains for some seconds in each round; its 20 epochs are its
+rate multiplied: 20 times the training images, and validation at what it measured of that.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median, stdev
+
+import torch
+
+from cnn_engine import runs
+from cnn_engine.bench import flops_per_image
+from cnn_engine.config import Config
+from cnn_engine.control import Control
+from cnn_engine.data import DataSet, load
+from cnn_engine.device import choose_device, choose_threads
+from cnn_engine.launch import Engine, Request
+from cnn_engine.memory import keep_freed_memory
+from cnn_engine.recorder import Recorder
+from cnn_engine.reference import Reference
+from cnn_engine.train import Training
+
+PUBLISHED_EPOCHS = 20
+VALIDATION_COST = 1 / 3
+"""Of an image that nothing is learnt from, in images that are trained on: the forward pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one run; accuracies 0 to 1."""
+
+    test: float
+    tta: float | None
+    """With test-time augmentation; None without it."""
+    seconds: float
+    """From the images in memory to the end of the test."""
+    train_seconds: float | None = None
+
+
+def main() -> None:
+    """Print what each run came to as it ends, and then the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--source", default="folder")
+    parser.add_argument("--presets", nargs="+", default=["cifar10-fast", "cifar10-94"])
+    parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--script", help="a script to run in turn with the presets")
+    parser.add_argument("--reference-seconds", type=float, default=20.0, help="of each round")
+    options = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(choose_threads())
+    settings = [f"data.source={options.source}", f"data.path={json.dumps(options.data_dir)}"]
+    if options.source == "folder":
+        settings.append("data.image_size=32")
+    settings += options.settings
+    requests = {name: Request.of(name, settings) for name in options.presets}
+    published = Request.of("cifar10", settings).config
+    data = load(published.data, 0, lambda *_: None)
+    reference = Reference(published, data, choose_device(published.train))
+    rates, outcomes = [], {name: [] for name in [*requests, *([options.script] or [])] if name}
+    reference.images_per_second(2.0)  # the first steps are slower than all others
+    for seed in range(options.seeds):
+        rates.append(reference.images_per_second(options.reference_seconds))
+        print(f"seed {seed}  published loop: {rates[-1]:,.0f} images/s", flush=True)
+        for name in requests:
+            outcomes[name].append(
+                _told(name, seed, _train(name, [*settings, f"train.seed={seed}"]))
+            )
+        if options.script:
+            outcome = _script(options.script, options.data_dir, seed)
+            outcomes[options.script].append(_told(options.script, seed, outcome))
+    _print_table(outcomes, requests, published_seconds(data, median(rates)), data)
+
+
+def published_seconds(data: DataSet, rate: float) -> float:
+    """Time of the published procedure's epochs at a rate of images a second."""
+    return PUBLISHED_EPOCHS * (len(data.train) + len(data.val) * VALIDATION_COST) / rate
+
+
+def _train(preset: str, settings: list[str]) -> Outcome:
+    with tempfile.TemporaryDirectory() as runs_dir:
+        recorder = Recorder(runs.create(Path(runs_dir)))
+        engine = Engine(Request.of(preset, settings), recorder)
+        engine.start()
+        engine.join()
+    state = recorder.state
+    if state.test is None or state.prepared is None or state.finished is None:
+        raise SystemExit(state.finished.error if state.finished else "the run did not end")
+    return Outcome(
+        test=state.test.accuracy,
+        tta=state.test.tta_accuracy,
+        seconds=state.finished.time - state.prepared.time,
+        train_seconds=sum(epoch.train_seconds for epoch in state.epochs),
+    )
+
+
+def _script(script: str, data_dir: str, seed: int) -> Outcome:
+    command = [sys.executable, script, data_dir, str(seed)]
+    start = time.perf_counter()
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    last = output.strip().splitlines()[-1].partition("RESULT ")[2]
+    told = json.loads(last)
+    return Outcome(
+        test=told["test"],
+        tta=told.get("tta"),
+        seconds=told.get("seconds", time.perf_counter() - start),
+    )
+
+
+def _told(name: str, seed: int, outcome: Outcome) -> Outcome:
+    tta = "" if outcome.tta is None else f", {outcome.tta:.2%} with test-time augmentation"
+    print(f"seed {seed}  {name}: test {outcome.test:.2%}{tta}, {outcome.seconds:.1f} s", flush=True)
+    return outcome
+
+
+def _print_table(
+    outcomes: dict[str, list[Outcome]],
+    requests: dict[str, Request],
+    published: float,
+    data: DataSet,
+) -> None:
+    print(
+        f"\nThe published loop's {PUBLISHED_EPOCHS} epochs: {published:,.0f} s (its rate over "
+        "the seconds measured, multiplied)"
+    )
+    print(
+        f"{'':<24} {'test':>16} {'with TTA':>16} {'wall-clock s':>13} {'ratio':>7} {'GFLOP/s':>8}"
+    )
+    for name, found in outcomes.items():
+        seconds = median(outcome.seconds for outcome in found)
+        tta = [outcome.tta for outcome in found if outcome.tta is not None]
+        rate = _gigaflops(requests[name].config, data, found) if name in requests else None
+        print(
+            f"{Path(name).name:<24} {_spread([outcome.test for outcome in found]):>16} "
+            f"{_spread(tta):>16} {seconds:>13.1f} {f'1/{published / seconds:.1f}':>7} "
+            f"{'–' if rate is None else f'{rate:.0f}':>8}"
+        )
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return "–"
+    deviation = f" ± {100 * stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * mean(values):.2f}{deviation} %"
+
+
+def _gigaflops(config: Config, data: DataSet, found: list[Outcome]) -> float:
+    """Median over the runs of what training reached, in convolutions and dense layers."""
+    with tempfile.TemporaryDirectory() as runs_dir:
+        recorder = Recorder(runs.create(Path(runs_dir)))
+        with recorder:
+            flops = flops_per_image(Training(config, data, recorder, Control(recorder)))
+    images = config.train.epochs * round(
+        (len(data.train) + len(data.val)) * (1 - config.data.validation_fraction)
+    )
+    seconds = median(outcome.train_seconds or 0.0 for outcome in found)
+    return flops * images / seconds / 1e9
+
+
+if __name__ == "__main__":
+    main()
