@@ -72,17 +72,18 @@ def main() -> None:
     published = Request.of("cifar10", settings).config
     data = load(published.data, 0, lambda *_: None)
     reference = Reference(published, data, choose_device(published.train))
-    rates, outcomes = [], {name: [] for name in [*requests, *([options.script] or [])] if name}
+    names = [*requests, options.script] if options.script else [*requests]
+    rates: list[float] = []
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in names}
     reference.images_per_second(2.0)  # the first steps are slower than all others
     for seed in range(options.seeds):
         rates.append(reference.images_per_second(options.reference_seconds))
         print(f"seed {seed}  published loop: {rates[-1]:,.0f} images/s", flush=True)
         for name in requests:
-            outcomes[name].append(
-                _told(name, seed, _train(name, [*settings, f"train.seed={seed}"]))
-            )
+            outcome = _train(name, [*settings, f"train.seed={seed}"])
+            outcomes[name].append(_told(name, seed, outcome))
         if options.script:
-            outcome = _script(options.script, options.data_dir, seed)
+            outcome = _run_script(options.script, options.data_dir, seed)
             outcomes[options.script].append(_told(options.script, seed, outcome))
     _print_table(outcomes, requests, published_seconds(data, median(rates)), data)
 
@@ -109,7 +110,7 @@ def _train(preset: str, settings: list[str]) -> Outcome:
     )
 
 
-def _script(script: str, data_dir: str, seed: int) -> Outcome:
+def _run_script(script: str, data_dir: str, seed: int) -> Outcome:
     command = [sys.executable, script, data_dir, str(seed)]
     start = time.perf_counter()
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
@@ -138,18 +139,25 @@ def _print_table(
         f"\nThe published loop's {PUBLISHED_EPOCHS} epochs: {published:,.0f} s (its rate over "
         "the seconds measured, multiplied)"
     )
-    print(
-        f"{'':<24} {'test':>16} {'with TTA':>16} {'wall-clock s':>13} {'ratio':>7} {'GFLOP/s':>8}"
-    )
+    print(_row("", "test", "with TTA", "wall-clock s", "ratio", "GFLOP/s"))
     for name, found in outcomes.items():
         seconds = median(outcome.seconds for outcome in found)
         tta = [outcome.tta for outcome in found if outcome.tta is not None]
         rate = _gigaflops(requests[name].config, data, found) if name in requests else None
-        print(
-            f"{Path(name).name:<24} {_spread([outcome.test for outcome in found]):>16} "
-            f"{_spread(tta):>16} {seconds:>13.1f} {f'1/{published / seconds:.1f}':>7} "
-            f"{'–' if rate is None else f'{rate:.0f}':>8}"
+        cells = (
+            _spread([outcome.test for outcome in found]),
+            _spread(tta),
+            f"{seconds:.1f}",
+            f"1/{published / seconds:.1f}",
+            "–" if rate is None else f"{rate:.0f}",
         )
+        print(_row(Path(name).name, *cells))
+
+
+def _row(name: str, *cells: str) -> str:
+    widths = (16, 16, 13, 7, 8)
+    columns = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+    return " ".join([f"{name:<24}", *columns])
 
 
 def _spread(values: list[float]) -> str:
