@@ -10,8 +10,9 @@ from cnn_engine import events
 from cnn_engine.event_lines import from_line, to_line
 from cnn_engine.summary import read_summary
 from cnn_tui.app import Dashboard
+from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.options import Options
-from cnn_tui.report import run_as_dict, show_run
+from cnn_tui.report import show_run
 from cnn_tui.run_table import print_runs
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
@@ -352,4 +353,5 @@ async def test_a_damaged_run_opens_as_far_as_it_goes(tmp_path, capsys, lost):
     show_run(run)
     print_runs([read_summary(run)])
     assert run.id in capsys.readouterr().out
-    assert run_as_dict(run)["run_id"] == run.id
+    for to in RECORD_FORMATS:
+        export_record([run], to, tmp_path / f"handed-on-{to}")

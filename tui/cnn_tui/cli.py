@@ -308,9 +308,9 @@ def show(
         print(f"{count:,} mistakes are in {safe_text(str(mistakes), 1000)}", file=sys.stderr)
         return
     if as_json:
-        from cnn_tui.report import run_as_dict
+        from cnn_tui.exports.record import as_values, read_record
 
-        print(to_json(run_as_dict(directory)))
+        print(to_json(as_values(read_record(directory))))
         return
     from cnn_tui.report import show_run
 

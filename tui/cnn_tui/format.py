@@ -6,7 +6,7 @@ import shlex
 import time
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from cnn_engine.events import CommandApplied, EpochFinished, RolledBack, RunResumed, TestFinished
@@ -142,6 +142,11 @@ def date(moment: float) -> str:
     return _moment(moment, "%Y-%m-%d %H:%M") if moment else "–"
 
 
+def utc(moment: float) -> str:
+    """Date and time to the second for a reader who may be anywhere; a dash for no time at all."""
+    return _moment(moment, "%Y-%m-%d %H:%M:%S UTC", UTC) if moment else "–"
+
+
 def age(then: float) -> str:
     """How long ago: `now`, `5m`, `3h`, `12d`, `2y`; a dash for no time at all."""
     seconds = time.time() - then
@@ -155,9 +160,9 @@ def age(then: float) -> str:
     return f"{seconds // 60:.0f}m"
 
 
-def _moment(moment: float, form: str) -> str:
+def _moment(moment: float, form: str, zone: tzinfo | None = None) -> str:
     try:
-        return datetime.fromtimestamp(moment).strftime(form)
+        return datetime.fromtimestamp(moment, zone).strftime(form)
     except (ValueError, OverflowError, OSError):
         return "–"
 
@@ -186,17 +191,18 @@ def csv_cell(text: str, limit: int = 80) -> str:
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     """Strict JSON for scripts, which has no NaN and no infinity: null stands for them."""
-    return json.dumps(_finite(value), indent=2, allow_nan=False)
+    return json.dumps(finite(value), indent=2, allow_nan=False)
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401
+def finite(value: Any) -> Any:  # noqa: ANN401
+    """The value with None in the place of what is no number."""
     match value:
         case float():
             return value if math.isfinite(value) else None
         case dict():
-            return {str(key): _finite(part) for key, part in value.items()}
+            return {str(key): finite(part) for key, part in value.items()}
         case list() | tuple():
-            return [_finite(part) for part in value]
+            return [finite(part) for part in value]
     return value
 
 

@@ -1,13 +1,10 @@
 """A run's summary as text in the shell: what `show` prints, and what a dashboard leaves behind."""
 
 import shlex
-from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from cnn_engine.figures import figures_as_dict
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
@@ -21,25 +18,6 @@ STATUS_STYLES = {
     "interrupted": "yellow",
     "stopped": "yellow",
 }
-
-
-def run_as_dict(run: RunDirectory) -> dict[str, Any]:
-    """A run's figures, epochs and per-class counts as plain values."""
-    state, _ = read_state(run)
-    return {
-        **read_summary(run).as_dict(),
-        "command": state.started.command if state.started else [],
-        "directory": state.started.directory if state.started else "",
-        "environment": state.prepared.environment if state.prepared else {},
-        "step_parts": state.part_shares,
-        "classes": state.prepared.classes if state.prepared else [],
-        "epochs_finished": [
-            asdict(epoch) | ({} if epoch.is_validated else {"val_loss": None})
-            for epoch in state.epochs
-        ],
-        "test": asdict(state.test) if state.test else None,
-        "figures": figures_as_dict(state.test, state.prepared) if state.test else None,
-    }
 
 
 def show_run(run: RunDirectory, *, brief: bool = False) -> None:

@@ -25,13 +25,14 @@ class EpochTable(Panel, can_focus=True):
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """A heading, then a line an epoch."""
-        epochs, best, latest_best = state.epochs, state.best_epochs, state.best
+        epochs, best = state.epochs, state.best_epochs
+        latest_best = state.best.epoch if state.best else 0
 
         def line(y: int) -> Content:
             if y == 0:
                 return Content.styled(HEADING, "$muted")
             epoch = epochs[len(epochs) - y]
-            return _row(epoch, epoch.epoch in best, epoch is latest_best)
+            return _row(epoch, epoch.epoch in best, epoch.epoch == latest_best)
 
         return Rows(1 + len(epochs), line)
 

@@ -1,0 +1,250 @@
+"""TensorBoard's event files, written and read without TensorFlow, protobuf or PyTorch.
+
+Such a file is a row of records, each with its length, a checksum of that, a message, and a checksum
+of that (TensorFlow's `core/lib/io/record_writer.h`); the checksum is CRC-32C, rotated and shifted
+("masked"). A message is a protocol buffer of type `Event`, which holds scalars in a `Summary`
+(`core/util/event.proto`, `core/framework/summary.proto`); nothing else of it is of use here.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple, TypeAlias
+
+FILE_VERSION = b"brain.Event:2"
+"""What the first record of every event file says."""
+
+LARGEST_MESSAGE = 64 << 20
+"""Bytes; a record that says it is longer is damaged. Those with images are large."""
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+"""How a field is written: its wire type."""
+
+DT_FLOAT, DT_DOUBLE, DT_STRING = 1, 2, 7
+"""Types of a tensor's values."""
+
+Field: TypeAlias = "tuple[int, int | bytes]"
+"""Number of a field, and its value: a varint's, or the bytes."""
+
+
+class Scalar(NamedTuple):
+    """A value at a step."""
+
+    tag: str
+    step: int
+    time: float
+    """In seconds since 1970."""
+
+    value: float
+
+
+class DamagedFileError(ValueError):
+    """What is read is no event file, or no more from here on."""
+
+
+# Writing.
+
+
+def write_beginning(out: BinaryIO, time: float) -> None:
+    """Begin an event file."""
+    _write_record(out, _event(time, 0, _field(3, FILE_VERSION)))
+
+
+def write_scalars(out: BinaryIO, time: float, step: int, values: dict[str, float]) -> None:
+    """Add a record with the values of that step, by tag."""
+    summary = b"".join(
+        _field(1, _field(1, _utf8(tag)) + _key(2, FIXED32) + struct.pack("<f", _single(value)))
+        for tag, value in values.items()
+    )
+    _write_record(out, _event(time, step, _field(5, summary)))
+
+
+def write_text(out: BinaryIO, time: float, tag: str, markdown: str) -> None:
+    """Add a record with a text, which TensorBoard shows as Markdown."""
+    metadata = _field(1, _field(1, b"text"))
+    tensor = _key(1, VARINT) + _varint(DT_STRING) + _field(2, b"") + _field(8, _utf8(markdown))
+    value = _field(1, _utf8(tag)) + _field(9, metadata) + _field(8, tensor)
+    _write_record(out, _event(time, 0, _field(5, _field(1, value))))
+
+
+def _event(time: float, step: int, what: bytes) -> bytes:
+    return _key(1, FIXED64) + struct.pack("<d", time) + _key(2, VARINT) + _varint(step) + what
+
+
+def _single(value: float) -> float:
+    """The value in the range of single precision, which cannot be packed beyond it."""
+    return value if not abs(value) > LARGEST_SINGLE else value * float("inf")
+
+
+LARGEST_SINGLE = 3.4e38
+
+
+def _write_record(out: BinaryIO, content: bytes) -> None:
+    length = struct.pack("<Q", len(content))
+    out.write(length + masked_crc(length) + content + masked_crc(content))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _key(number, BYTES) + _varint(len(content)) + content
+
+
+def _key(number: int, wire_type: int) -> bytes:
+    return _varint(number << 3 | wire_type)
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    value &= (1 << 64) - 1  # negative ones as their complement
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
+# Reading.
+
+
+class RecordReader:
+    """The whole records of a growing file, each given once; a torn last one waits for its rest."""
+
+    def __init__(self) -> None:
+        self._offset = 0
+
+    def poll(self, file: BinaryIO) -> Iterator[bytes]:
+        """The messages added since.
+
+        Raises:
+            DamagedFileError: the next record's checksums tell that it is damaged. Where a record
+                begins is known from the one before alone, so that nothing after it can be read.
+        """
+        file.seek(self._offset)
+        while len(head := file.read(12)) == 12:
+            (length,) = struct.unpack("<Q", head[:8])
+            if masked_crc(head[:8]) != head[8:] or length > LARGEST_MESSAGE:
+                raise DamagedFileError(f"no record of TensorBoard's at byte {self._offset}")
+            content = file.read(length + 4)
+            if len(content) < length + 4:
+                return
+            if masked_crc(content[:-4]) != content[-4:]:
+                raise DamagedFileError(f"the record at byte {self._offset} is damaged")
+            self._offset += 12 + len(content)
+            yield content[:-4]
+
+
+def scalars_of(message: bytes) -> list[Scalar]:
+    """The scalars in a record's message, and nothing else of it.
+
+    Raises:
+        DamagedFileError: it is no message of the type `Event`.
+    """
+    time, step, found = 0.0, 0, list[tuple[str, float]]()
+    try:
+        for number, value in _fields(message):
+            if number == 1 and isinstance(value, bytes):
+                (time,) = struct.unpack("<d", value)
+            elif number == 2 and isinstance(value, int):
+                step = value - (1 << 64) if value >> 63 else value
+            elif number == 5 and isinstance(value, bytes):
+                found += [
+                    scalar
+                    for inner, content in _fields(value)
+                    if inner == 1 and isinstance(content, bytes)
+                    for scalar in _scalar(content)
+                ]
+    except (struct.error, IndexError) as error:
+        raise DamagedFileError(f"a record is no event: {error}") from None
+    return [Scalar(tag, step, time, value) for tag, value in found]
+
+
+def _scalar(content: bytes) -> list[tuple[str, float]]:
+    """Tag and value of a `Summary.Value`, if it is a number; TensorFlow 2 writes it as a tensor."""
+    tag, found = "", None
+    for number, value in _fields(content):
+        if not isinstance(value, bytes):
+            continue
+        if number == 1:
+            tag = value.decode("utf-8", "replace")
+        elif number == 2:
+            (found,) = struct.unpack("<f", value)
+        elif number == 8:
+            found = _single_number(value)
+    return [] if found is None else [(tag, found)]
+
+
+def _single_number(tensor: bytes) -> float | None:
+    """The value of a tensor with one float in it; None for any other."""
+    fields = dict(_fields(tensor))
+    layouts = {DT_FLOAT: ("<f", 5), DT_DOUBLE: ("<d", 6)}
+    kind = fields.get(1)
+    if not isinstance(kind, int) or kind not in layouts:
+        return None
+    layout, number = layouts[kind]
+    content = fields.get(number, fields.get(4))  # as a list of numbers, or as bytes
+    if not isinstance(content, bytes) or len(content) != struct.calcsize(layout):
+        return None
+    (value,) = struct.unpack(layout, content)
+    return float(value)
+
+
+def _fields(message: bytes) -> Iterator[Field]:
+    """The fields of a message in their order.
+
+    Raises:
+        IndexError: it ends within one.
+        DamagedFileError: it has a field of an unknown type.
+    """
+    place = 0
+    while place < len(message):
+        key, place = _read_varint(message, place)
+        wire_type = key & 7
+        if wire_type == VARINT:
+            value, place = _read_varint(message, place)
+            yield key >> 3, value
+            continue
+        if wire_type == BYTES:
+            length, place = _read_varint(message, place)
+        elif wire_type in (FIXED64, FIXED32):
+            length = 8 if wire_type == FIXED64 else 4
+        else:
+            raise DamagedFileError(f"a record has a field of type {wire_type}")
+        if place + length > len(message):
+            raise IndexError("it ends within a field")
+        yield key >> 3, message[place : place + length]
+        place += length
+
+
+def _read_varint(message: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[place]
+        value |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            return value & (1 << 64) - 1, place
+        if shift >= 70:
+            raise IndexError("a number is too long")
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)  # noqa: PLW2901
+        table.append(byte)
+    return tuple(table)
+
+
+_CRC = _crc_table()
+
+
+def masked_crc(content: bytes) -> bytes:
+    """The checksum as it stands in a file, 4 bytes."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc = _CRC[(crc ^ byte) & 0xFF] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

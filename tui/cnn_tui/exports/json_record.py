@@ -1,0 +1,16 @@
+"""A run as one JSON document, as `run.schema.json` describes it."""
+
+import json
+from typing import TextIO
+
+from cnn_tui.exports.record import Record, as_values, steps_of
+
+
+def write_json(record: Record, out: TextIO) -> None:
+    """Write the record and its steps.
+
+    JSON has no NaN and no infinity: a loss that was no number is null.
+    """
+    values = as_values(record) | {"steps": steps_of(record)}
+    json.dump(values, out, indent=1, ensure_ascii=True, allow_nan=False)
+    out.write("\n")

@@ -1,0 +1,117 @@
+"""A run as Markdown in GitHub's dialect, for an issue, a pull request or a chat."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from cnn_tui.exports.facts import (
+    ClassRow,
+    class_rows,
+    confused_pairs,
+    environment,
+    figures,
+    notices,
+    shown_epochs,
+    title,
+)
+from cnn_tui.exports.record import Record
+from cnn_tui.exports.toml_text import toml_of
+from cnn_tui.format import figure, percent
+
+BACKTICKS = re.compile("`+")
+
+
+def write_markdown(record: Record, out: TextIO) -> None:
+    """Write the report."""
+    out.write(markdown_of(record))
+
+
+def markdown_of(record: Record) -> str:
+    """The whole report."""
+    parts = [
+        f"# {code(title(record))}",
+        *(f"> {code(notice)}" for notice in notices(record)),
+        _facts(figures(record)),
+        _epochs(record),
+        _classes(record),
+        _confused(record),
+        "## Environment\n",
+        _facts(environment(record)),
+        "## To train it again\n",
+        "Save this as `run.toml`, then: `cnn-tui run run.toml`\n",
+        _fenced(toml_of(record.state.config), "toml"),
+    ]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
+
+
+def code(text: str, *, in_table: bool = False) -> str:
+    """A text as it is: in a code span nothing is markup, no link and no mention of anyone."""
+    if not text.strip():
+        return "–"
+    fence = "`" * (1 + max((len(run) for run in BACKTICKS.findall(text)), default=0))
+    space = " " if "`" in (text[0], text[-1]) else ""
+    text = text.replace("|", "\\|") if in_table else text
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _fenced(text: str, language: str) -> str:
+    fence = "`" * max(3, 1 + max((len(run) for run in BACKTICKS.findall(text)), default=0))
+    return f"{fence}{language}\n{text}{fence}\n"
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text, and the others figures."""
+    lines = [heading, [":--", *["--:"] * (len(heading) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return _table(["", ""], ([name, code(value, in_table=True)] for name, value in facts))
+
+
+def _epochs(record: Record) -> str:
+    epochs, shown = record.state.epochs, shown_epochs(record)
+    if not shown:
+        return ""
+    best = record.state.best_epochs
+    some = f", {len(shown)} of {len(epochs)} epochs" if len(shown) < len(epochs) else ""
+    rows = (
+        [
+            f"{epoch.epoch}{' ★' if epoch.epoch in best else ''}",
+            f"{epoch.train_seconds + epoch.val_seconds:.1f} s",
+            figure(epoch.train_loss),
+            figure(epoch.val_loss),
+            percent(epoch.val_accuracy, 2),
+        ]
+        for epoch in map(epochs.__getitem__, shown)
+    )
+    heading = ["epoch", "time", "training loss", "validation loss", "validation accuracy"]
+    return f"## Epochs\n\n★ best so far{some}\n\n{_table(heading, rows)}"
+
+
+def _classes(record: Record) -> str:
+    where, classes = class_rows(record)
+    if not classes:
+        return ""
+    rows = ([code(row.name, in_table=True), *_shares(row)] for row in classes)
+    return f"## Classes, {where}\n\n{_table(['class', 'accuracy', 'precision', 'images'], rows)}"
+
+
+def _confused(record: Record) -> str:
+    pairs = confused_pairs(record)
+    if not pairs:
+        return ""
+    rows = (
+        [
+            f"{code(truth, in_table=True)} taken for {code(predicted, in_table=True)}",
+            f"{count:,}",
+            percent(share),
+        ]
+        for truth, predicted, count, share in pairs
+    )
+    return f"## Most confused\n\n{_table(['', 'images', 'of the class'], rows)}"
+
+
+def _shares(row: ClassRow) -> list[str]:
+    shares = ("–" if share is None else percent(share) for share in (row.accuracy, row.precision))
+    return [*shares, f"{row.images:,}"]

@@ -1,0 +1,80 @@
+"""A run as plain values: what `show --json` prints, and what every export is made from.
+
+The shape of it is promised: `run.schema.json` beside this module describes it. A field may be
+added at any time; none goes, or changes its meaning, unless `VERSION` does.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cnn_engine.figures import figures_as_dict
+from cnn_engine.history import kept_steps
+from cnn_engine.runs import RunDirectory
+from cnn_engine.state import RunState
+from cnn_engine.summary import RunSummary, read_state, read_summary
+from cnn_tui.format import finite
+
+VERSION = 1
+"""Of the record's shape."""
+
+STEP_COLUMNS = ("epoch", "step", "time", "loss", "loss_min", "loss_max", "lr", "seconds", "images")
+"""What is told of the steps: fields of `StepsFinished`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A run as far as its log tells."""
+
+    run: RunDirectory
+    state: RunState
+    summary: RunSummary
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names as they are, to be made safe where they are shown; none while unknown."""
+        return self.state.prepared.classes if self.state.prepared else ()
+
+
+def read_record(run: RunDirectory) -> Record:
+    """All that is known of a run.
+
+    Raises:
+        OSError: its log cannot be read.
+    """
+    return Record(run=run, state=read_state(run)[0], summary=read_summary(run))
+
+
+def as_values(record: Record) -> dict[str, Any]:
+    """The record without its steps, in values that strict JSON has: what is no number is None."""
+    state = record.state
+    values = {
+        "format": "cnn-tui run",
+        "format_version": VERSION,
+        **record.summary.as_dict(),
+        "command": state.started.command if state.started else (),
+        "directory": state.started.directory if state.started else "",
+        "environment": state.prepared.environment if state.prepared else {},
+        "prepared": asdict(state.prepared) if state.prepared else None,
+        "version": state.started.version if state.started else None,
+        "classes": record.classes,
+        "step_parts": state.part_shares,
+        "epochs_finished": [
+            asdict(epoch) | ({} if epoch.is_validated else {"val_loss": None})
+            for epoch in state.epochs
+        ],
+        "test": asdict(state.test) if state.test else None,
+        "figures": figures_as_dict(state.test, state.prepared) if state.test else None,
+        "markers": [marker._asdict() for marker in state.markers],
+        "notices": [asdict(notice) for notice in state.notices],
+    }
+    plain: dict[str, Any] = finite(values)
+    return plain
+
+
+def steps_of(record: Record) -> dict[str, list[Any]]:
+    """The steps by column, as strict JSON has them."""
+    columns: dict[str, list[Any]] = {name: [] for name in STEP_COLUMNS}
+    for event in kept_steps(record.run):
+        for name, column in columns.items():
+            column.append(finite(getattr(event, name)))
+    return columns

@@ -1,0 +1,148 @@
+"""Curves as SVG: the same columns and scales that the dashboard draws with, only finer."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+
+from cnn_engine.events import EpochFinished
+from cnn_engine.state import RunState
+from cnn_tui.curves import Columns, Scale, Window, is_drawn, linear_scale, round_step
+from cnn_tui.format import figure, percent
+from cnn_tui.plot import val_points
+
+COLUMNS, ROWS = 1440, 560
+"""Of the plot, in units of the drawing."""
+
+LEFT, TOP, RIGHT, BOTTOM = 130, 36, 36, 72
+"""Margins."""
+
+
+def loss_svg(state: RunState) -> str:
+    """Training loss with its extremes, validation loss with its best; empty while there is none."""
+    vals = val_points(state)
+    last = max([state.curve.steps[-1] if state.curve else 0, *(at for at, _ in vals)], default=0)
+    if not last:
+        return ""
+    columns = Columns(Window(0.0, float(last), COLUMNS))
+    columns.take(state.curve)
+    losses = [value for _, low, high in columns.extremes() for value in (low, high)]
+    losses += [loss for _, loss in vals if is_drawn(loss)]
+    if not losses:
+        return ""
+    scale = linear_scale(min(losses), max(losses), ROWS, 6)
+    window = columns.window
+    parts = [
+        *_axes(scale, window, state.steps_per_epoch or 1, "{:g}".format),
+        *(f'<polygon points="{points}"/>' for points in _bands(columns, scale)),
+        f'<path class="train" d="{_means(columns, scale)}"/>',
+        *_epoch_curve(vals, window, scale, "val"),
+    ]
+    if state.best:
+        x, y = _place(window, scale, state.best.epoch * state.steps_per_epoch, state.best.val_loss)
+        parts.append(f'<text class="best" x="{x}" y="{y + 12}">★</text>')
+    return _svg("loss", "Loss by epoch", _loss_words(state), parts)
+
+
+def accuracy_svg(state: RunState) -> str:
+    """Training and validation accuracy after each epoch; empty where there is none."""
+    steps = state.steps_per_epoch or 1
+    train = [(epoch.epoch * steps, epoch.train_accuracy) for epoch in state.epochs]
+    val = [(epoch.epoch * steps, epoch.val_accuracy) for epoch in state.epochs]
+    shares = [share for _, share in (*train, *val) if is_drawn(share)]
+    if not shares:
+        return ""
+    scale = linear_scale(min(shares), max(shares), ROWS, 6)
+    window = Window(0.0, float(train[-1][0]), COLUMNS)
+    parts = [
+        *_axes(scale, window, steps, lambda share: f"{100 * share:g}%"),
+        *_epoch_curve(train, window, scale, "train"),
+        *_epoch_curve(val, window, scale, "val"),
+    ]
+    return _svg("accuracy", "Accuracy by epoch", _accuracy_words(state.epochs), parts)
+
+
+def _svg(name: str, title: str, words: str, parts: Sequence[str]) -> str:
+    size = f"0 0 {LEFT + COLUMNS + RIGHT} {TOP + ROWS + BOTTOM}"
+    return (
+        f'<svg viewBox="{size}" role="img" aria-labelledby="{name}-title {name}-words">'
+        f'<title id="{name}-title">{escape(title)}</title>'
+        f'<desc id="{name}-words">{escape(words)}</desc>{"".join(parts)}</svg>'
+    )
+
+
+def _loss_words(state: RunState) -> str:
+    """The curve for whoever does not see it."""
+    if not state.epochs:
+        return f"Training loss over {len(state.curve)} points, at last {state.curve[-1].loss:.4f}."
+    first, last = state.epochs[0], state.epochs[-1]
+    text = (
+        f"Over {len(state.epochs)} epochs the training loss went from {figure(first.train_loss)} "
+        f"to {figure(last.train_loss)}, the validation loss from {figure(first.val_loss)} to "
+        f"{figure(last.val_loss)}"
+    )
+    if state.best:
+        text += f", its best being {figure(state.best.val_loss)} in epoch {state.best.epoch}"
+    return f"{text}."
+
+
+def _accuracy_words(epochs: Sequence[EpochFinished]) -> str:
+    first, last = epochs[0], epochs[-1]
+    return (
+        f"Over {len(epochs)} epochs the validation accuracy went from "
+        f"{percent(first.val_accuracy)} to {percent(last.val_accuracy)}, the training accuracy "
+        f"from {percent(first.train_accuracy)} to {percent(last.train_accuracy)}."
+    )
+
+
+def _place(window: Window, scale: Scale, step: float, value: float) -> tuple[int, int]:
+    return LEFT + window.column(step), TOP + scale.row(value)
+
+
+def _bands(columns: Columns, scale: Scale) -> list[str]:
+    """Outlines from the greatest losses to the least: one for each stretch without a gap."""
+    outlines, tops, bottoms = list[str](), list[str](), list[str]()
+    starts = {column for column, _, joined in columns.means() if not joined}
+    for column, low, high in columns.extremes():
+        if column in starts and tops:
+            outlines.append(" ".join([*tops, *reversed(bottoms)]))
+            tops, bottoms = [], []
+        tops.append(f"{LEFT + column},{TOP + scale.row(high)}")
+        bottoms.append(f"{LEFT + column},{TOP + scale.row(low) + 1}")
+    return [*outlines, " ".join([*tops, *reversed(bottoms)])] if tops else outlines
+
+
+def _means(columns: Columns, scale: Scale) -> str:
+    return "".join(
+        f"{'L' if joined else 'M'}{LEFT + column} {TOP + scale.row(mean)}"
+        for column, mean, joined in columns.means()
+    )
+
+
+def _epoch_curve(
+    points: Sequence[tuple[float, float]], window: Window, scale: Scale, name: str
+) -> list[str]:
+    """A line through the epochs' values, broken where one is no number, and a ring on each."""
+    path, rings, joined = "", list[str](), False
+    for step, value in points:
+        if is_drawn(value):
+            x, y = _place(window, scale, step, value)
+            path += f"{'L' if joined else 'M'}{x} {y}"
+            rings.append(f'<circle class="{name}" cx="{x}" cy="{y}" r="6"/>')
+        joined = is_drawn(value)
+    return [f'<path class="{name}" d="{path}"/>', *(rings if len(points) <= 60 else [])]
+
+
+def _axes(scale: Scale, window: Window, steps: int, text: Callable[[float], str]) -> Iterator[str]:
+    """Lines across at round values, ticks below at round epochs, and what they are."""
+    bottom = TOP + ROWS
+    for tick in scale.ticks:
+        y = TOP + scale.row(tick)
+        yield f'<path class="grid" d="M{LEFT} {y}H{LEFT + COLUMNS}"/>'
+        yield f'<text class="label" x="{LEFT - 12}" y="{y + 9}">{text(tick)}</text>'
+    yield f'<path class="axis" d="M{LEFT} {bottom}H{LEFT + COLUMNS}"/>'
+    epochs = window.last / steps
+    step = max(1.0, round_step(epochs / 12))
+    for number in range(math.floor(epochs / step + 1e-9) + 1):
+        x = LEFT + window.column(min(number * step * steps, window.last))
+        yield f'<path class="axis" d="M{x} {bottom}v8"/>'
+        yield f'<text class="tick" x="{x}" y="{bottom + 38}">{number * step:g}</text>'

@@ -1,0 +1,69 @@
+"""A run as TensorBoard event files: `tensorboard --logdir DIRECTORY` shows it.
+
+Train, validation and test have a directory each, so that TensorBoard draws their losses in one
+chart. Steps are counted from the start of the run.
+"""
+
+from pathlib import Path
+from typing import BinaryIO
+
+from cnn_engine.event_files import write_beginning, write_scalars, write_text
+from cnn_engine.events import EpochFinished, TestFinished
+from cnn_engine.history import kept_steps
+from cnn_tui.exports.markdown import markdown_of
+from cnn_tui.exports.record import Record
+from cnn_tui.format import ratio, safe_text
+
+FILE_NAME = "events.out.tfevents.{}.cnn-tui"
+"""TensorBoard reads what has `tfevents` in its name."""
+
+
+def write_tensorboard(record: Record, directory: Path) -> None:
+    """Write the run's event files into a directory, in place of earlier ones of this kind.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    for earlier in directory.glob(f"*/{FILE_NAME.format('*')}"):
+        earlier.unlink()
+    parts = {"train": _write_train, "val": _write_val}
+    if record.state.test:
+        parts["test"] = _write_test
+    started = record.summary.started
+    for part, write in parts.items():
+        folder = directory / part
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / FILE_NAME.format(f"{started:.0f}")).open("wb") as out:
+            write_beginning(out, started)
+            write(record, out)
+
+
+def _write_train(record: Record, out: BinaryIO) -> None:
+    write_text(out, record.summary.started, "run", markdown_of(record))
+    steps = record.state.steps_per_epoch
+    for event in kept_steps(record.run):
+        values = {"loss": event.loss, "learning_rate": event.lr}
+        write_scalars(out, event.time, (event.epoch - 1) * steps + event.step, values)
+    for epoch in record.state.epochs:
+        write_scalars(out, epoch.time, epoch.epoch * steps, {"accuracy": epoch.train_accuracy})
+
+
+def _write_val(record: Record, out: BinaryIO) -> None:
+    for epoch in record.state.epochs:
+        values = {"loss": epoch.val_loss, **_accuracies(record, epoch)}
+        write_scalars(out, epoch.time, epoch.epoch * record.state.steps_per_epoch, values)
+
+
+def _write_test(record: Record, out: BinaryIO) -> None:
+    if test := record.state.test:
+        values = {"loss": test.loss, **_accuracies(record, test)}
+        write_scalars(out, test.time, test.epoch * record.state.steps_per_epoch, values)
+
+
+def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:
+    """The accuracy over all, and of each class, by tag."""
+    by_class = zip(record.classes, counts.correct, counts.total, strict=False)
+    return {"accuracy": ratio(sum(counts.correct), sum(counts.total))} | {
+        f"accuracy_of_class/{safe_text(name, 200)}": ratio(correct, total)
+        for name, correct, total in by_class
+    }
