@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnn_engine.curve import Curve, CurvePoint
+from cnn_tui.axes import MARGIN
 from cnn_tui.braille import BLANK, Layer, merge
 from cnn_tui.curves import (
     LARGEST,
@@ -18,7 +19,7 @@ from cnn_tui.curves import (
     linear_scale,
     log_scale,
 )
-from cnn_tui.plot import BAND, MARGIN, TRAIN, VAL, ChartView, draw_plot, window_of
+from cnn_tui.plot import BAND, TRAIN, VAL, ChartView, draw_plot, window_of
 from test_state import epoch_finished, prepared, started, state_after, steps
 
 any_float = st.floats(allow_nan=True, allow_infinity=True)

@@ -95,15 +95,17 @@ def test_the_steps_that_are_kept_are_those_of_the_curve(tmp_path, log):
     state, _ = read_state(run)
     per_epoch = state.steps_per_epoch
     kept = [
-        CurvePoint((event.epoch - 1) * per_epoch + event.step, *extremes(event))
-        for event in kept_steps(run)
+        CurvePoint(
+            (event.epoch - 1) * per_epoch + event.step,
+            event.loss,
+            event.loss_min,
+            event.loss_max,
+            point.seconds,
+        )
+        for event, point in zip(kept_steps(run), state.curve, strict=True)
     ]
     # NaN is not equal to itself, and so the failed run's losses are compared as text.
     assert repr(kept) == repr(list(state.curve))
-
-
-def extremes(event):
-    return event.loss, event.loss_min, event.loss_max
 
 
 def test_what_is_taken_back_twice_counts_up_to_the_earlier_place(resumed):

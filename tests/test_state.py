@@ -154,7 +154,10 @@ def test_the_best_epoch_is_the_last_of_the_least_loss_and_never_nan():
 
 def test_the_curve_counts_steps_over_epochs():
     state = state_after(started(), prepared(), steps(1, 5, loss=2.0), steps(3, 10, loss=1.0))
-    assert list(state.curve) == [CurvePoint(5, 2.0, 1.9, 2.1), CurvePoint(30, 1.0, 0.9, 1.1)]
+    assert list(state.curve) == [
+        CurvePoint(5, 2.0, 1.9, 2.1, 2.0),
+        CurvePoint(30, 1.0, 0.9, 1.1, 4.0),
+    ]
 
 
 def test_a_replaced_config_is_the_config_and_its_reason_a_notice():
@@ -433,3 +436,23 @@ def test_the_golden_run_has_every_epoch_once_though_it_was_broken_off_twice():
     assert list(state.curve.steps) == sorted(set(state.curve.steps))
     assert [mark.step for mark in state.markers if mark.kind == "resume"] == [43, 57]
     assert (state.status, state.resumed.pid, state.host) == ("done", 4444, "box")
+
+
+def test_time_goes_on_with_steps_and_validations_and_back_with_training():
+    state = state_after(
+        started(),
+        prepared(),
+        steps(1, 5, seconds=2.0),
+        steps(1, 10, seconds=3.0),
+        epoch_finished(1),
+        steps(2, 5, seconds=5.0),
+    )
+    assert list(state.curve.seconds) == [2.0, 5.0, 11.0]
+    state.apply(resumed(2, 0))
+    assert state.busy_seconds == 6.0
+    state.apply(steps(2, 5, seconds=1.0))
+    assert state.curve.seconds[-1] == 7.0
+    state.apply(resumed(1, 5))
+    assert state.busy_seconds == 2.0
+    state.apply(resumed(1, 0))
+    assert state.busy_seconds == 0.0

@@ -21,24 +21,29 @@ class CurvePoint(NamedTuple):
     high: float
     """Greatest."""
 
+    seconds: float = 0.0
+    """Time that training and validation took so far, without pauses, in single precision."""
+
 
 class Curve(Sequence[CurvePoint]):
-    """Points in the order of steps, 32 bytes each; the columns are there for whoever draws them."""
+    """Points in the order of steps, 36 bytes each; the columns are there for whoever draws them."""
 
     def __init__(self, points: Sequence[CurvePoint] = ()) -> None:
         self.steps = array("q")
         self.losses = array("d")
         self.lows = array("d")
         self.highs = array("d")
+        self.seconds = array("f")
         for point in points:
             self.add(*point)
 
-    def add(self, step: int, loss: float, low: float, high: float) -> None:
+    def add(self, step: int, loss: float, low: float, high: float, seconds: float = 0.0) -> None:
         """Append a point."""
         self.steps.append(step)
         self.losses.append(loss)
         self.lows.append(low)
         self.highs.append(high)
+        self.seconds.append(seconds)
 
     def until(self, step: int) -> "Curve":
         """The points up to a step, as a curve of its own."""
@@ -46,6 +51,7 @@ class Curve(Sequence[CurvePoint]):
         curve = Curve()
         curve.steps, curve.losses = self.steps[:end], self.losses[:end]
         curve.lows, curve.highs = self.lows[:end], self.highs[:end]
+        curve.seconds = self.seconds[:end]
         return curve
 
     def __len__(self) -> int:
@@ -59,11 +65,15 @@ class Curve(Sequence[CurvePoint]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         return CurvePoint(
-            self.steps[index], self.losses[index], self.lows[index], self.highs[index]
+            self.steps[index],
+            self.losses[index],
+            self.lows[index],
+            self.highs[index],
+            self.seconds[index],
         )
 
     def __iter__(self) -> Iterator[CurvePoint]:
-        return map(CurvePoint, self.steps, self.losses, self.lows, self.highs)
+        return map(CurvePoint, self.steps, self.losses, self.lows, self.highs, self.seconds)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Curve) and self._bytes() == other._bytes()
@@ -75,6 +85,5 @@ class Curve(Sequence[CurvePoint]):
 
     def _bytes(self) -> list[bytes]:
         """All there is, comparable: by its bytes, a curve with NaN in it is equal to itself."""
-        return [column.tobytes() for column in (self.losses, self.lows, self.highs)] + [
-            self.steps.tobytes()
-        ]
+        columns = (self.steps, self.losses, self.lows, self.highs, self.seconds)
+        return [column.tobytes() for column in columns]

@@ -87,6 +87,9 @@ class RunState:
     validated_images: int = 0
     lr: float | None = None
     curve: Curve = field(default_factory=Curve)
+    busy_seconds: float = 0.0
+    """Time of the steps and validations that training stands on; without pauses, and without what
+    was taken back."""
     epochs: list[EpochFinished] = field(default_factory=list)
     """Those done. Only the latest validated, and `best`, have their confusion: all would be
     megabytes."""
@@ -181,6 +184,9 @@ class RunState:
             known = [epoch for epoch in self.epochs if not math.isnan(epoch.val_loss)]
             self.best = min(reversed(known), key=lambda epoch: epoch.val_loss, default=None)
         self.curve = self.curve.until(whole_epochs + event.step)
+        self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
+        if self.epochs and not event.step:
+            self.busy_seconds += self.epochs[-1].val_seconds
         self.checkpoints = [
             saved
             for saved in self.checkpoints
@@ -202,7 +208,8 @@ class RunState:
     def _add_steps(self, event: StepsFinished) -> None:
         self.step, self.lr = event.step, event.lr
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
-        self.curve.add(step, event.loss, event.loss_min, event.loss_max)
+        self.busy_seconds += event.seconds
+        self.curve.add(step, event.loss, event.loss_min, event.loss_max, self.busy_seconds)
         self.recent.append(event)
         self._add_parts(event)
 
@@ -226,6 +233,7 @@ class RunState:
                 self.epochs[index] = replace(self.epochs[index], confusion=())
                 break
         self.epochs.append(event)
+        self.busy_seconds += event.val_seconds
         self.validated_images = sum(event.total)
         least = self.best.val_loss if self.best else math.inf
         if event.val_loss <= least:  # never true of NaN

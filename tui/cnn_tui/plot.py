@@ -3,30 +3,28 @@
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from cnn_engine.state import RunState
-from cnn_tui.braille import Layer, merge
-from cnn_tui.curves import (
-    Columns,
-    Scale,
-    Window,
-    is_drawn,
-    linear_scale,
-    log_scale,
-    round_step,
+from cnn_tui.axes import (
+    AXIS,
+    LEAST_HEIGHT_WITH_AXIS,
+    LEAST_HEIGHT_WITH_LABELS,
+    LEAST_HEIGHT_WITH_LEGEND,
+    MARGIN,
+    NOTE,
+    Cells,
+    axis_line,
+    fitted,
+    scale_of,
+    tick_labels,
+    ticks_of,
+    with_labels,
 )
+from cnn_tui.braille import Layer, merge
+from cnn_tui.curves import Columns, Scale, Window, is_drawn
 from cnn_tui.format import figure
 
-Cells: TypeAlias = list[tuple[str, str]]
-"""A line: a character and its style for each cell."""
-
-LABEL_WIDTH = 5
-MARGIN = LABEL_WIDTH + 1
-"""Cells left of the curves."""
-
-LEAST_WIDTH, LEAST_HEIGHT = MARGIN + 10, 3
-LEAST_HEIGHT_WITH_LEGEND, LEAST_HEIGHT_WITH_LABELS, LEAST_HEIGHT_WITH_AXIS = 7, 5, 9
 CELLS_BETWEEN_RINGS = 4
 ZOOMS = 12
 SMOOTHINGS = (("", 0.0), ("smooth", 0.8), ("smoother", 0.95))
@@ -44,7 +42,7 @@ MARKS = {
 BREAKS = frozenset({"lr", "pause", "resume", "rollback"})
 """What a line is drawn down for."""
 
-TRAIN, VAL, BAND, AXIS, NOTE = "$primary", "$secondary", "$band", "$faint", "$muted"
+TRAIN, VAL, BAND = "$primary", "$secondary", "$band"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +119,7 @@ def draw_plot(
     has_legend = height >= LEAST_HEIGHT_WITH_LEGEND or view.cursor is not None
     has_labels, has_axis = height >= LEAST_HEIGHT_WITH_LABELS, height >= LEAST_HEIGHT_WITH_AXIS
     rows = height - has_legend - has_labels - has_axis
-    scale = scale_of(columns, vals, rows, log=view.log)
+    scale = scale_of(losses_of(columns, vals), rows, log=view.log)
     if scale is None:
         return None
     lines = _curves(columns, vals, scale, width - MARGIN, rows)
@@ -129,28 +127,21 @@ def draw_plot(
     if view.cursor is not None:
         _draw_cursor(lines, window.column(view.cursor) // 2)
     _ring_epochs(lines, state, vals, window, scale)
-    lines = _with_labels(lines, scale)
+    lines = with_labels(lines, scale)
+    ticks = ticks_of(window, state.steps_per_epoch)
     if has_axis:
-        lines.append(_axis(state, window))
+        lines.append(_axis(state, window, ticks))
     if has_labels:
-        lines.append(_epoch_labels(state, window))
+        lines.append(tick_labels(ticks, window))
     if has_legend:
         lines.insert(0, _legend(state, columns, view, width))
     return lines
 
 
-def scale_of(
-    columns: Columns, vals: list[tuple[float, float]], rows: int, *, log: bool
-) -> Scale | None:
-    """A scale that holds every loss of the window; None where there is none."""
+def losses_of(columns: Columns, vals: list[tuple[float, float]]) -> list[float]:
+    """Every loss of the window."""
     values = [value for _, low, high in columns.extremes() for value in (low, high)]
-    values += [loss for _, loss in vals if is_drawn(loss)]
-    if log:
-        values = [value for value in values if value > 0]
-    if not values:
-        return None
-    make = log_scale if log else linear_scale
-    return make(min(values), max(values), 4 * rows, max(2, rows // 3))
+    return values + [loss for _, loss in vals if is_drawn(loss)]
 
 
 def _curves(
@@ -209,65 +200,23 @@ def _draw_cursor(lines: list[Cells], cell: int) -> None:
             line[cell] = ("│", "$foreground")
 
 
-def _with_labels(lines: list[Cells], scale: Scale) -> list[Cells]:
-    labels = {scale.row(tick) // 4: _number(tick, scale) for tick in scale.ticks}
-    return [
-        [
-            *((char, NOTE) for char in labels.get(row, "").rjust(LABEL_WIDTH)[:LABEL_WIDTH]),
-            ("┤" if row in labels else "│", AXIS),
-            *line,
-        ]
-        for row, line in enumerate(lines)
-    ]
-
-
-def _number(tick: float, scale: Scale) -> str:
-    step = tick if scale.log else scale.ticks[1] - scale.ticks[0]
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    text = f"{tick:.{digits}f}"
-    return text if len(text) <= LABEL_WIDTH else f"{tick:.0e}"
-
-
-def _ticks(state: RunState, window: Window) -> dict[int, str]:
-    """Cells and epochs that are named on the axis."""
-    steps = state.steps_per_epoch
-    first, last = window.first / steps, window.last / steps
-    step = round_step((last - first) / max(1, window.columns // 2 // 9))
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    numbers = range(math.ceil(first / step - 1e-9), math.floor(last / step + 1e-9) + 1)
-    return {
-        window.column(min(number * step * steps, window.last)) // 2: f"{number * step:.{digits}f}"
-        for number in numbers
-    }
-
-
-def _axis(state: RunState, window: Window) -> Cells:
-    ticks = _ticks(state, window)
-    line = [("┴" if cell in ticks else "─", AXIS) for cell in range(window.columns // 2)]
+def _axis(state: RunState, window: Window, ticks: dict[int, str]) -> Cells:
+    line = axis_line(ticks, window)
     for marker in state.markers:
         # The best epoch is marked on its curve; all that once were it would crowd the axis.
         if marker.kind != "best" and window.first <= marker.step <= window.last:
-            line[window.column(marker.step) // 2] = (MARKS[marker.kind], NOTE)
-    return [*((" ", "") for _ in range(LABEL_WIDTH)), ("└", AXIS), *line]
-
-
-def _epoch_labels(state: RunState, window: Window) -> Cells:
-    line = [" "] * (MARGIN + window.columns // 2)
-    for cell, label in _ticks(state, window).items():
-        start = min(MARGIN + cell - len(label) // 2, len(line) - len(label))
-        if all(char == " " for char in line[max(0, start - 1) : start + len(label) + 1]):
-            line[start : start + len(label)] = label
-    return [(char, NOTE) for char in line]
+            line[MARGIN + window.column(marker.step) // 2] = (MARKS[marker.kind], NOTE)
+    return line
 
 
 def _legend(state: RunState, columns: Columns, view: ChartView, width: int) -> Cells:
     if view.cursor is not None:
-        return _fitted(_reading_parts(read(state, columns, view.cursor)), [], width)
+        return fitted(_reading_parts(read(state, columns, view.cursor)), [], width)
     smoothing = SMOOTHINGS[view.smoothing][0]
     zoom = f"{2**view.zoom}× zoom" if view.zoom else ""
     modes = " · ".join(filter(None, [zoom, "log" if view.log else "", smoothing]))
     curves = [("━", TRAIN), (" train  ", NOTE), ("○", VAL), (" val ", NOTE)]
-    return _fitted([(modes, NOTE)], curves, width)
+    return fitted([(modes, NOTE)], curves, width)
 
 
 def _reading_parts(reading: Reading) -> list[tuple[str, str]]:
@@ -279,16 +228,3 @@ def _reading_parts(reading: Reading) -> list[tuple[str, str]]:
         (f"step {reading.step:,}  ", NOTE),
         (band if reading.low <= reading.high else "", NOTE),
     ]
-
-
-def _fitted(left: list[tuple[str, str]], right: list[tuple[str, str]], width: int) -> Cells:
-    """A line with something at either end; of the left as many whole parts as fit."""
-    tail = [(char, style) for text, style in right for char in text]
-    room = max(0, width - len(tail))
-    line: Cells = []
-    for text, style in left:
-        if len(line) + len(text.rstrip()) > room:
-            break
-        line += [(char, style) for char in text]
-    blank = [(" ", "")] * (room - len(line))
-    return [*line[:room], *blank, *tail][:width]

@@ -7,14 +7,11 @@ from textual.content import Content
 
 from cnn_engine.curve import Curve
 from cnn_engine.state import RunState
+from cnn_tui.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN, Cells
 from cnn_tui.curves import Columns, Window, epochs_across
 from cnn_tui.plot import (
-    LEAST_HEIGHT,
-    LEAST_WIDTH,
-    MARGIN,
     SMOOTHINGS,
     ZOOMS,
-    Cells,
     ChartView,
     draw_plot,
     window_of,

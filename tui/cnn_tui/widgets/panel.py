@@ -37,15 +37,15 @@ class Rows(Sequence[Content]):
         return self._make(index)
 
 
-class Panel(ScrollView, can_focus=False, inherit_bindings=False):
-    """Lines made from a run's state, repainted only where they changed.
+class Lines(ScrollView, can_focus=False, inherit_bindings=False):
+    """Lines that are repainted only where they changed.
 
     Textual repaints a widget's whole region when it is updated, which takes it time.
     """
 
     BINDINGS = bindings_of("panel")
     DEFAULT_CSS = """
-    Panel {
+    Lines {
         text-wrap: nowrap;
         text-overflow: ellipsis;
         overflow: hidden hidden;
@@ -54,15 +54,16 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
-        self._state: RunState | None = None
-        self._seen: object = None
         self._titles = ("", "")
         self._lines: Sequence[Content] = []
         self._painted: dict[int, Content] = {}
         self._styles: dict[str, Style] = {}
 
-    def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
-        """The lines to show, for this many cells across; `height` is what fits unscrolled."""
+    def make(self, width: int, height: int) -> Sequence[Content] | None:
+        """The lines to show, for this many cells across; `height` is what fits unscrolled.
+
+        None while there is nothing to know yet.
+        """
         raise NotImplementedError
 
     def retitle(self, title: str, subtitle: str = "") -> None:
@@ -71,25 +72,11 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
             self._titles = title, subtitle
             self.border_title, self.border_subtitle = Content(title), Content(subtitle)
 
-    def sees(self, state: RunState) -> object:  # noqa: ARG002
-        """What of the state is shown here, as a value that changes with it; None: draw always."""
-        return None
-
-    def show(self, state: RunState) -> None:
-        """Show the run's state."""
-        seen = self.sees(state)
-        if state is self._state and seen is not None and seen == self._seen:
-            return
-        self._state, self._seen = state, seen
-        self.redraw()
-
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
         """How many lines there are in that width, where the panel is as high as its lines."""
-        if self._state is None:
-            return 0
         if self.styles.scrollbar_gutter == "stable":
             width -= self.styles.scrollbar_size_vertical
-        return len(self.draw(self._state, width, 0))
+        return len(self.make(width, 0) or [])
 
     def on_resize(self) -> None:
         """Draw for the new size, in which old lines may have been painted already."""
@@ -108,10 +95,10 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
     def redraw(self) -> None:
         """Draw again, and repaint the lines in view that changed."""
         width, height = self.scrollable_content_region.size
-        if self._state is None or not width:
+        made = self.make(width, height) if width else None
+        if made is None:
             return
-        count = len(self._lines)
-        self._lines = self.draw(self._state, width, height)
+        count, self._lines = len(self._lines), made
         if count != len(self._lines):
             self._painted.clear()
             self.virtual_size = Size(width, len(self._lines))
@@ -142,6 +129,35 @@ class Panel(ScrollView, can_focus=False, inherit_bindings=False):
                 self._styles.clear()
             self._styles[style] = Style.parse(style)
         return self._styles[style]
+
+
+class Panel(Lines):
+    """Lines made from a run's state."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self._state: RunState | None = None
+        self._seen: object = None
+
+    def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
+        """The lines to show, for this many cells across; `height` is what fits unscrolled."""
+        raise NotImplementedError
+
+    def sees(self, state: RunState) -> object:  # noqa: ARG002
+        """What of the state is shown here, as a value that changes with it; None: draw always."""
+        return None
+
+    def show(self, state: RunState) -> None:
+        """Show the run's state."""
+        seen = self.sees(state)
+        if state is self._state and seen is not None and seen == self._seen:
+            return
+        self._state, self._seen = state, seen
+        self.redraw()
+
+    def make(self, width: int, height: int) -> Sequence[Content] | None:
+        """The lines of the state that was shown last."""
+        return None if self._state is None else self.draw(self._state, width, height)
 
 
 def colored_bar(share: float, width: int) -> Content:
