@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.confusion import class_qualities, most_confused
 from cnn_engine.events import Confusion
+from cnn_engine.metrics import class_figures, most_confused
 from cnn_tui.exports.record import Record
 from cnn_tui.format import duration, figure, percent, ratio, safe_text, utc
 
@@ -82,7 +82,7 @@ def class_rows(record: Record) -> tuple[str, list[ClassRow]]:
     counts = record.state.test or (record.state.epochs[-1] if record.state.epochs else None)
     if counts is None or not record.classes:
         return "", []
-    qualities = class_qualities(counts.correct, counts.total, counts.confusion)
+    qualities = class_figures(counts.correct, counts.total, counts.confusion)
     where = "test" if record.state.test else f"validation after epoch {counts.epoch}"
     return where, [
         ClassRow(safe_text(name, LONGEST_NAME), quality.recall, quality.precision, total)

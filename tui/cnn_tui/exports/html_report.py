@@ -11,7 +11,7 @@ from html import escape
 from importlib.resources import files
 from typing import TextIO
 
-from cnn_engine.confusion import confusion_matrix
+from cnn_engine.metrics import confusion_matrix
 from cnn_tui.exports.facts import (
     ClassRow,
     Fact,
