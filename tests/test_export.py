@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 from cnn_engine.config import TrainConfig
 from cnn_engine.data import preprocess
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.export import folder
+from cnn_engine.export import folder, onnx_file, torch_program
 from cnn_engine.export.model import Exported, load
 from cnn_engine.trained import load_trained
 from cnn_tui.cli import main
@@ -48,8 +49,8 @@ def trained(tmp_path_factory):
             noise = generator.integers(0, 100, (20, 30, 3)) + 70 * label
             Image.fromarray(noise.astype(np.uint8)).save(path / f"{number}.png")
     settings = (f"data.path={where / 'photos'}", "train.epochs=2", "train.precision=fp32")
-    colours = ("data.mean=[0.4, 0.5, 0.6]", "data.std=[0.2, 0.25, 0.3]")
-    run = RunForTests(where / "runs", *settings, *colours, preset="folder").train().directory
+    settings += ("data.mean=[0.4, 0.5, 0.6]", "data.std=[0.2, 0.25, 0.3]", "data.fit=pad")
+    run = RunForTests(where / "runs", *settings, preset="folder").train().directory
     return where, run
 
 
@@ -171,7 +172,7 @@ def test_beside_the_model_stands_what_it_takes_to_use_it(exported, trained, name
     about = json.loads(text)
     assert about["format"] == name
     assert about["classes"] == ["=dog", "a\x1b[2J[red]", "cat"]
-    assert (about["size"], about["channels"]) == (8, 3)
+    assert (about["size"], about["channels"], about["fit"]) == (8, 3, "pad")
     assert about["normalisation"] == {
         "done_by_the_model": name != "safetensors",
         "mean": [0.4, 0.5, 0.6],
@@ -275,6 +276,20 @@ def test_a_missing_library_is_named_with_its_cure(here, monkeypatch, tmp_path, n
     assert (code, out) == (2, "")
     assert errors == f"cnn-tui: export: needs {missing}: pip install 'cnn-tui[export]'\n"
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("network", ["whitened"])
+def test_every_network_that_can_be_trained_is_exported(trained, tmp_path, monkeypatch, network):
+    settings = (f"data.path={trained[0] / 'photos'}", f"model.name={network}", "train.epochs=1")
+    run = RunForTests(tmp_path, *settings, "train.precision=fp32", preset="folder").train()
+    session = onnxruntime.InferenceSession(onnx_file.export(run.directory)["model.onnx"])
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    (found,) = session.run(None, {"images": images})
+    expected = load(run.directory).classifier(torch.from_numpy(images)).detach().numpy()
+    assert np.abs(found - expected).max() < AGREEMENT
+    program = torch.export.load(BytesIO(torch_program.export(run.directory)["model.pt2"]))
+    again = program.module()(torch.from_numpy(images)).detach().numpy()
+    assert np.abs(again - expected).max() < AGREEMENT
 
 
 class Undecided(torch.nn.Module):
