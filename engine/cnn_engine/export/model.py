@@ -27,3 +27,102 @@ PREPARATION = {
     "transparency": "put on white",
     "animation": "take the first frame",
     "colours": "convert to RGB, or to grey where channels is 1",
+    "crop": "scale the shorter side to size (bilinear), keep the middle square",
+    "pad": "scale the longer side to size (bilinear), fill up with #808080",
+    "stretch": "scale each side to size (bilinear)",
+    "code": "preprocess.py",
+}
+"""How an image file becomes pixels, in words; `preprocess.py` does it, as `fit` says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A run's best model, in fp32 on the processor, whatever it was trained in."""
+
+    trained: Trained
+    classifier: Classifier
+
+    about: dict[str, Any]
+    """What `model.json` says, but for the file and what goes in and out."""
+
+    def program(self) -> torch.export.ExportedProgram:
+        """The classifier without the code that it is made from, for any number of images.
+
+        Raises:
+            ConfigError: the network is one that PyTorch cannot take apart.
+        """
+        channels, size, _ = self.trained.image_shape
+        images = torch.zeros(2, size, size, channels, dtype=torch.uint8)
+        count = torch.export.Dim("N", min=1)
+        try:
+            return torch.export.export(self.classifier, (images,), dynamic_shapes=({0: count},))
+        except Exception as error:  # noqa: BLE001 - which, depends on the network's own code
+            reason = str(error).strip().partition("\n")[0]
+            raise ConfigError(
+                f"export: torch.export cannot take this network apart ({reason}); "
+                "--to safetensors takes any"
+            ) from None
+
+    def beside(self, format_name: str, *, normalises: bool, **about: object) -> Files:
+        """The files that every format has beside the model, and its own example.
+
+        Args:
+            format_name: What the format is called.
+            normalises: Whether the file in this format does it, or whoever uses it has to.
+            about: What else is to be said of that file.
+        """
+        data = self.trained.config.data
+        normalisation = {"done_by_the_model": normalises, "mean": data.mean, "std": data.std}
+        whole = {"format": format_name, **about, "normalisation": normalisation, **self.about}
+        text = json.dumps(whole, indent=2)
+        example = f"example_{format_name.replace('-', '_')}.py"
+        return {
+            ABOUT_FILE: f"{text}\n".encode(),
+            "preprocess.py": Path(preprocess.__file__).read_bytes(),
+            "example.py": (BESIDE / example).read_bytes(),
+        }
+
+
+def load(run: RunDirectory) -> Exported:
+    """The run's best model, and what is to be known of it.
+
+    Raises:
+        ConfigError: it has none yet.
+        DataError: it is damaged.
+        StorageError: it cannot be read.
+    """
+    trained = load_trained(run, TrainConfig(device="cpu", precision="fp32"))
+    trained.model.to(memory_format=torch.contiguous_format)
+    data = trained.config.data
+    channels, size, _ = trained.image_shape
+    summary = read_summary(run)
+    about = {
+        "classes": trained.classes,
+        "size": size,
+        "channels": channels,
+        "fit": data.fit,
+        "preparation": PREPARATION,
+        "network": trained.config.model.model_dump(mode="json"),
+        "run": run.id,
+        "epoch": trained.epoch,
+        "test_accuracy": summary.test_accuracy,
+        "validation_accuracy": summary.best_val_accuracy,
+        "cnn_tui": version("cnn-tui"),
+        "torch": torch.__version__,
+    }
+    classifier = Classifier(trained.model, data.mean, data.std).eval()
+    return Exported(trained=trained, classifier=classifier, about=about)
+
+
+def needed(name: str) -> ModuleType:
+    """A library that only exporting takes.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ConfigError(
+            f"export: needs {error.name or name}: pip install 'cnn-tui[export]'"
+        ) from None
