@@ -83,15 +83,16 @@ class Exported:
         }
 
 
-def load(run: RunDirectory) -> Exported:
+def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
     """The run's best model, and what is to be known of it.
 
     Raises:
-        ConfigError: it has none yet.
+        ConfigError: it has none yet, or is code that is not allowed.
         DataError: it is damaged.
         StorageError: it cannot be read.
     """
-    trained = load_trained(run, TrainConfig(device="cpu", precision="fp32"))
+    on_cpu = TrainConfig(device="cpu", precision="fp32")
+    trained = load_trained(run, on_cpu, allow_code=allow_code)
     trained.model.to(memory_format=torch.contiguous_format)
     data = trained.config.data
     channels, size, _ = trained.image_shape
