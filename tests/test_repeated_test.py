@@ -74,6 +74,15 @@ def test_as_json(run):
     assert values["run_id"] == run.id
 
 
+def test_test_time_augmentation_is_repeated_too(tmp_path):
+    settings = ("train.epochs=2", "evaluate.tta=mirror", "average.kind=ema")
+    run = RunForTests(tmp_path, *settings).train().directory
+    repeated = again(run)
+    assert repeated.is_equal is True
+    assert repeated.test.tta == "mirror"
+    assert repeated.test.tta_correct == repeated.recorded.tta_correct != repeated.test.correct
+
+
 def test_what_differs_is_said(run):
     log = run.events.read_text()
     state = read_state(run)[0]

@@ -21,6 +21,10 @@ def figures_as_dict(test: TestFinished, prepared: RunPrepared | None) -> dict[st
             "f1": figures.macro_f1,
         },
         "top5": figures.top5 and rate_as_dict(figures.top5),
+        "tta": test.tta or None,
+        "tta_accuracy": rate_as_dict(Rate(sum(test.tta_correct), figures.accuracy.images))
+        if test.tta
+        else None,
         "calibration_error": figures.calibration_error,
         "reliability": list(map(_bin_as_dict, figures.bins)),
         "commonest_class": None if figures.commonest is None else _name(names, figures.commonest),

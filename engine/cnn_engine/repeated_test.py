@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+from torch import nn
+
 from cnn_engine.batches import batches_on
 from cnn_engine.data import DataSet, load
 from cnn_engine.data.raw import Progress
 from cnn_engine.device import choose_threads
 from cnn_engine.errors import DataError, UserError
-from cnn_engine.evaluate import evaluate
+from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.events import RunPrepared, TestFinished
 from cnn_engine.final_test import finished, keep_results, predictions_of
 from cnn_engine.mistakes import read_mistakes
@@ -16,8 +18,9 @@ from cnn_engine.runs import RunDirectory
 from cnn_engine.snapshot import check_images
 from cnn_engine.summary import read_state
 from cnn_engine.trained import Trained, load_trained
+from cnn_engine.views import MeanOverViews
 
-COUNTS = ("epoch", "correct", "total", "confusion", "top5")
+COUNTS = ("epoch", "correct", "total", "confusion", "top5", "tta_correct")
 """What has to be equal; the loss may differ in its last digits from machine to machine."""
 
 
@@ -97,17 +100,22 @@ def _tested(
     trained: Trained, data: DataSet, progress: Progress
 ) -> tuple[TestFinished, Predictions]:
     batches = batches_on(trained.device, data, trained.config.data.mean, trained.config.data.std)
-    count = len(data.test)
-    with trained.autocast():
-        result = evaluate(
-            trained.model,
-            batches,
-            data.test,
-            len(data.classes),
-            lambda done: progress("testing", done, count),
-        )
+    count, kind = len(data.test), trained.config.evaluate.tta
+
+    def judge(model: nn.Module) -> Evaluation:
+        with trained.autocast():
+            return evaluate(
+                model,
+                batches,
+                data.test,
+                len(data.classes),
+                lambda done: progress("testing", done, count),
+            )
+
+    result = judge(trained.model)
+    augmented = None if kind == "none" else (kind, judge(MeanOverViews(trained.model, kind)))
     said = predictions_of(data, result, trained.epoch)
-    return finished(result, said, 0.0), said
+    return finished(result, said, 0.0, augmented), said
 
 
 def _differences(trained: Trained, prepared: RunPrepared) -> tuple[str, ...]:
