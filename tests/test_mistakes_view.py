@@ -211,7 +211,7 @@ async def test_an_older_run_says_how_to_get_them(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(160, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("3", "enter", "right", "x")
+        await pilot.press("3", "enter", "right", "w")
         await settle(pilot)
         assert "there is no such file" in text_of(app)
         assert "cnn-tui test" in text_of(app)
@@ -221,7 +221,7 @@ async def test_a_run_that_ended_before_the_test_says_so(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "stopped")))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("3", "x")
+        await pilot.press("3", "w")
         await settle(pilot)
         assert "was not tested" in text_of(app)
         assert "has not been tested yet" in text_of(app)
@@ -248,7 +248,7 @@ async def test_damaged_pictures_are_named_and_every_view_works(run, content):
     (run.path / predictions.FILE).write_bytes(content)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(200, 36)) as pilot:
-        for keys in ("3", "enter right down enter", "2 enter", "x", "1", "5"):
+        for keys in ("3", "enter right down enter", "2 enter", "w", "1", "5"):
             await pilot.press(*keys.split())
             await settle(pilot)
             assert "q quit" in text_of(app) or "test.json" in text_of(app)
@@ -395,7 +395,7 @@ async def test_a_key_writes_them_as_csv(run, test_of, tmp_path, monkeypatch):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(160, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("3", "x")
+        await pilot.press("3", "w")
         await settle(pilot)
         assert "mistakes are in" in text_of(app)
     rows = rows_of(tmp_path / f"{run.id}-mistakes.csv")

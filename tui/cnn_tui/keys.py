@@ -116,7 +116,7 @@ KEYS = (
     Key("mistakes", "end", "end", "move(100000,0)", "last", "The last one"),
     Key("mistakes", "enter", "enter", "enlarge", "enlarge", "Enlarge it, or the grid again", 4),
     Key("mistakes", "a", "a", "all", "all", "Those of all classes, after a pair's", 5),
-    Key("mistakes", "x", "x", "export", "export", "Write all mistakes as CSV", 5),
+    Key("mistakes", "w", "w", "export", "write", "Write all mistakes as CSV", 5),
     Key("model", "left", "←", "move_image(-1)", "image", "The image before"),
     Key("model", "right", "→", "move_image(1)", "image", "The next image", 4),
     Key("model", "up", "↑", "move_step(-1)", "block", "A step back on its way through the network"),

@@ -177,13 +177,14 @@ class MistakeGrid(Panel):
         is_wide = width >= 2 * TEXT_WIDTH
         text_width = TEXT_WIDTH - GAP if is_wide else width
         path = _folded(safe_text(mistake.name, 4 * text_width), text_width)
-        texts = [Content(""), *_facts(mistake, classes), *path]
+        texts, blank = _facts(mistake, classes), Content("")
+        texts = [*texts, blank, *path] if is_wide else [blank, *texts, *path]
         room = (width - TEXT_WIDTH, height) if is_wide else (width, height - len(texts))
         columns = columns_within(_picture(mistake), max(1, room[0]), max(1, room[1]))
         drawn = list(_drawn(mistake, columns, self.has_colors))
         if not is_wide:
             return [*drawn, *texts]
-        texts += [Content("")] * (len(drawn) - len(texts))
+        texts += [blank] * (len(drawn) - len(texts))
         drawn += [Content(" " * columns)] * (len(texts) - len(drawn))
         gap = Content(" " * GAP)
         return [left + gap + right for left, right in zip(drawn, texts, strict=True)]
