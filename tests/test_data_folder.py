@@ -1,9 +1,7 @@
 """A folder of one's own images, as real folders are: mixed, damaged, oddly named."""
 
 import os
-import struct
 import time
-import zlib
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from cnn_engine.data import folder, load
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_side
 from cnn_engine.errors import DataError
+from photos_for_tests import bomb
 
 
 def load_folder(path, progress=lambda *_: None, **changes):
@@ -254,18 +253,6 @@ def test_a_thousand_classes_serve(tmp_path):
             (folder / f"{copy}.pgm").write_bytes(b"P5 8 8 255\n" + bytes(64))
     data = load_folder(tmp_path, image_size=8, channels=1, validation_fraction=0.1)
     assert len(data.classes) == 1000
-
-
-def bomb():
-    """A PNG that says it has 50,000 × 50,000 pixels."""
-
-    def chunk(kind, content):
-        crc = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + crc
-
-    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
-    rest = chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rest
 
 
 def truncated_jpeg(folder):

@@ -1,0 +1,102 @@
+"""A folder of pictures such as people have: many formats, sizes and shapes; and bad ones."""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+Save = Callable[[Image.Image, str], None]
+
+
+def _turned(image: Image.Image, path: str) -> None:
+    """As a camera that was held upright stores it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.rotate(90, expand=True).save(f"{path}.jpg", exif=exif)
+
+
+def _sixteen_bits(image: Image.Image, path: str) -> None:
+    Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(f"{path}.png")
+
+
+def _animated(image: Image.Image, path: str) -> None:
+    image.save(f"{path}.gif", save_all=True, append_images=[Image.new("RGB", image.size)])
+
+
+WAYS: dict[str, Save] = {
+    "jpeg": lambda image, path: image.save(f"{path}.jpg"),
+    "png": lambda image, path: image.save(f"{path}.png"),
+    "webp": lambda image, path: image.save(f"{path}.webp"),
+    "tiff": lambda image, path: image.save(f"{path}.tif"),
+    "grey": lambda image, path: image.convert("L").save(f"{path}.jpg"),
+    "transparent": lambda image, path: image.convert("RGBA").save(f"{path}.png"),
+    "print": lambda image, path: image.convert("CMYK").save(f"{path}.jpeg"),
+    "wrongly named": lambda image, path: image.save(f"{path}.png", "JPEG"),
+    "animated": _animated,
+    "turned": _turned,
+    "16 bits": _sixteen_bits,
+}
+"""How pictures are stored, in turn."""
+
+
+def make_photos(folder: Path, of_each: int = 33) -> None:
+    """Class folders `cat` and `dog`, whose pictures show a disc and a square."""
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(of_each):
+            width, height = (int(side) for side in random.integers(48, 160, 2))
+            image = _scene(name, width, height, random)
+            save = list(WAYS.values())[number % len(WAYS)]
+            save(image, str(folder / name / f"{number:03}"))
+
+
+def _scene(name: str, width: int, height: int, random: np.random.Generator) -> Image.Image:
+    coarse = random.integers(0, 120, (4, 4, 3), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    side = min(width, height) // 2
+    left, top = (width - side) // 2, (height - side) // 2
+    box = (left, top, left + side, top + side)
+    color = tuple(int(part) for part in random.integers(150, 256, 3))
+    pen = ImageDraw.Draw(image)
+    if name == "cat":
+        pen.ellipse(box, fill=color)
+    else:
+        pen.rectangle(box, fill=color)
+    return image
+
+
+def add_bad_files(folder: Path) -> list[str]:
+    """Files that cannot be used, and a loop of links; the names of the former."""
+    whole = next(folder.glob("*.jpg")).read_bytes()
+    contents = {
+        "cut.jpg": whole[: len(whole) // 2],
+        "empty.png": b"",
+        "header.gif": b"GIF89a",
+        "text.jpg": b"this is a text",
+        "bomb.png": bomb(),
+        "script.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "self.jpg").symlink_to(folder / "self.jpg")
+    (folder / "loop").symlink_to(folder)
+    return sorted([*contents, "pipe.jpg", "gone.jpg", "self.jpg"])
+
+
+def bomb() -> bytes:
+    """A PNG that says it has 50,000 × 50,000 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + crc
+
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
+    rest = chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rest
