@@ -292,6 +292,13 @@ def test_nothing_to_classify_is_a_fault_of_the_data(pets, tmp_path, command):
     assert f"{tmp_path}: no images there" in errors
 
 
+def test_a_closed_stdin_lists_nothing(pets, command, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, errors = command("-", cwd=pets[0])
+    assert code == 3
+    assert "no images there" in errors
+
+
 def test_only_a_batch_is_decoded_ahead(pets, monkeypatch):
     decoded = []
     real = engine.decode

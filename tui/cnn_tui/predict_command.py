@@ -55,8 +55,9 @@ def predict(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Classify images with a run's best model, decoded just as it was trained.
 
-    Beneath a folder, the names of folders that are classes tell which answers are right. Files
-    that cannot be read are named on stderr, and the exit code is 3 then.
+    Folders that are named for classes tell which answers are right.
+
+    Files that cannot be read are named on stderr, and the exit code is 3 then.
     """
     if as_json and as_csv:
         raise ConfigError("predict: --json or --csv, not both")
@@ -138,7 +139,7 @@ def _gather(names: list[str], tally: Tally) -> list[Named]:
 
 def _listed() -> list[str]:
     """The names on stdin: one a line, or separated by NUL."""
-    content = sys.stdin.buffer.read()
+    content = sys.stdin.buffer.read() if sys.stdin else b""  # None: closed before Python began
     return [
         os.fsdecode(name) for name in content.split(b"\0" if b"\0" in content else b"\n") if name
     ]
