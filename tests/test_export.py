@@ -286,7 +286,7 @@ def test_a_missing_library_is_named_with_its_cure(here, monkeypatch, tmp_path, n
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("network", ["whitened"])
+@pytest.mark.parametrize("network", ["whitened", "resnet"])
 def test_every_network_that_can_be_trained_is_exported(trained, tmp_path, network):
     settings = (f"data.path={trained[0] / 'photos'}", f"model.name={network}", "train.epochs=1")
     run = RunForTests(tmp_path, *settings, "train.precision=fp32", preset="folder").train()

@@ -103,7 +103,8 @@ def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
         "channels": channels,
         "fit": data.fit,
         "preparation": PREPARATION,
-        "network": trained.config.model.model_dump(mode="json"),
+        # But for where weights lay that it began with: that is of no use elsewhere.
+        "network": trained.config.model.model_dump(mode="json", exclude={"weights"}),
         "run": run.id,
         "epoch": trained.epoch,
         "test_accuracy": summary.test_accuracy,
