@@ -14,14 +14,23 @@ from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
 from cnn_tui.bench_command import bench
 from cnn_tui.compare_command import compare
+from cnn_tui.completion import (
+    complete_config,
+    complete_figure,
+    complete_preset,
+    complete_run,
+    complete_setting,
+)
 from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.data_commands import data
 from cnn_tui.explain_command import explain
 from cnn_tui.export_command import export
 from cnn_tui.format import command_for, safe_text, to_json
+from cnn_tui.mark_commands import delete, mark, trash
 from cnn_tui.options import (
     AllowCode,
     Ascii,
+    AsJson,
     Bell,
     NoMouse,
     OnHangup,
@@ -44,10 +53,8 @@ cli = typer.Typer(
     help="Train a convolutional network on images and watch it learn, in a terminal.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EventsAsJson = Annotated[
     bool, typer.Option("--json", help="Print one event per line as JSON; implies --no-ui.")
 ]
@@ -108,11 +115,17 @@ def run(  # noqa: PLR0913 - one parameter per option
             metavar="[CONFIG]",
             help="A preset's name or a TOML file. Default: cifar10, or digits where CIFAR-10 is "
             "not to be had.",
+            autocompletion=complete_config,
         ),
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the config."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one key of the config.",
+            autocompletion=complete_setting,
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Same as --set train.epochs=N.")] = None,
     data_dir: Annotated[
@@ -141,7 +154,9 @@ def run(  # noqa: PLR0913 - one parameter per option
     like: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="Repeat this run: the same config and seed, but for --set."
+            metavar="RUN",
+            help="Repeat this run: the same config and seed, but for --set.",
+            autocompletion=complete_run,
         ),
     ] = None,
     allow_code: AllowCode = False,
@@ -262,7 +277,9 @@ def list_runs(
     sort: Annotated[
         str,
         typer.Option(
-            metavar="KEY", help="By this figure or key of a config; -KEY: the greatest first."
+            metavar="KEY",
+            help="By this figure or key of a config; -KEY: the greatest first.",
+            autocompletion=complete_figure,
         ),
     ] = "-started",
     as_json: AsJson = False,
@@ -319,16 +336,23 @@ def show(
 
 @cli.command()
 def configs(
-    name: Annotated[str | None, typer.Argument(help="Print this preset, to make your own.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Print this preset, to make your own.", autocompletion=complete_preset),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the presets, or print one."""
     from cnn_engine.config import presets
 
     known = presets()
     if name is None:
-        for preset, path in known.items():
-            first_line = path.read_text(encoding="utf-8").partition("\n")[0]
-            print(f"{preset:<12} {first_line.lstrip('# ')}")
+        about = {
+            preset: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+            for preset, path in known.items()
+        }
+        lines = [f"{preset:<12} {text}" for preset, text in about.items()]
+        print(to_json(about) if as_json else "\n".join(lines))
     elif name in known:
         print(known[name].read_text(encoding="utf-8"), end="")
     else:
@@ -337,6 +361,7 @@ def configs(
 
 # Help lists commands in the order of their registration: what is used most stands first.
 CONTROL = "Commands for a run that goes on"
+KEPT = "Commands for runs that are kept"
 for control in (pause, unpause, stop, checkpoint):
     cli.command(rich_help_panel=CONTROL)(control)
 cli.command("set", rich_help_panel=CONTROL)(set_values)
@@ -346,6 +371,9 @@ cli.command()(predict)
 cli.command()(export)
 cli.command()(explain)
 cli.command()(bench)
+cli.command(rich_help_panel=KEPT)(mark)
+cli.command(rich_help_panel=KEPT)(delete)
+cli.add_typer(trash, name="trash", rich_help_panel=KEPT)
 cli.add_typer(data, name="data")
 
 

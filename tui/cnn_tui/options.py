@@ -7,13 +7,21 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from cnn_tui.completion import complete_run
+
 RunsDir = Annotated[
     Path | None,
     typer.Option(help="Where runs are kept. Default: ./runs, or the user's data directory."),
 ]
 RunReference = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or 'latest'.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's id, the start of one, or 'latest'.",
+        autocompletion=complete_run,
+    ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 AllowCode = Annotated[
     bool,

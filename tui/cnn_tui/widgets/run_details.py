@@ -83,8 +83,9 @@ def _figures(run: RunSummary) -> list[Content]:
         test = (f"{percent(run.test_accuracy, 2)}", "bold")
         lines.append(_line("test", test, f"   loss {figure(run.test_loss)}"))
     if run.best_val_accuracy is not None:
-        best = f"   loss {figure(run.best_val_loss)}, epoch {run.best_epoch}"
-        lines.append(_line("val", (percent(run.best_val_accuracy, 2), "bold"), best))
+        best = (percent(run.best_val_accuracy, 2), "bold")
+        lines.append(_line("val", best, f"   loss {figure(run.best_val_loss)}"))
+        lines.append(_line("best", f"epoch {run.best_epoch}"))
     return lines or [Content.styled("no epoch is done yet", "$muted")]
 
 

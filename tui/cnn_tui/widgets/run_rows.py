@@ -29,7 +29,7 @@ WIDTHS = {
     "time": 7,
     "started": 8,
     "preset": 10,
-    "name": 12,
+    "name": 10,
     "tag": 12,
 }
 IMPORTANCE = ("acc", "name", "test", "epochs", "started", "val", "preset", "time", "tag")

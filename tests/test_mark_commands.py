@@ -1,0 +1,225 @@
+"""`cnn-tui mark`, `delete` and `trash`; completion in shells."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from cnn_engine import trash
+from cnn_engine.errors import RunHeldError, StorageError
+from cnn_engine.marks import Marks, read_marks
+from cnn_engine.recorder import Recorder
+from cnn_engine.runs import RunDirectory, all_runs
+from golden import golden_run, running_run
+from test_imports import TORCH_SIDE
+
+PROGRAM = "import sys; sys.argv[0] = 'cnn-tui'\nfrom cnn_tui.main import main; main()"
+
+
+def cnn_tui(where, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        cwd=where,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+    )
+
+
+@pytest.fixture
+def where(tmp_path):
+    """A working directory with two runs."""
+    for run_id in ("1124-0412-amber", "1124-0500-teal"):
+        golden_run(tmp_path / "runs", "completed", run_id)
+    return tmp_path
+
+
+def ids(runs):
+    return sorted(run.id for run in runs)
+
+
+def test_a_run_is_marked(where):
+    amber = RunDirectory(where / "runs" / "1124-0412-amber")
+    options = ("--star", "--name", "best yet", "--tag", "paper", "--tag", "b", "--note", "why")
+    assert cnn_tui(where, "mark", "1124-04", *options).returncode == 0
+    marks = Marks(star=True, name="best yet", tags=("b", "paper"), note="why")
+    assert read_marks(amber) == marks
+    result = cnn_tui(where, "mark", "1124-04", "--no-star", "--untag", "b", "--json")
+    expected = {"star": False, "name": "best yet", "tags": ["paper"], "note": "why"}
+    assert json.loads(result.stdout) == {"run_id": amber.id, **expected}
+    assert "tags  paper" in cnn_tui(where, "mark", "1124-04").stdout
+    (listed,) = json.loads(cnn_tui(where, "runs", "--filter", "tag=paper", "--json").stdout)
+    assert (listed["run_id"], listed["name"]) == (amber.id, "best yet")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--name", "a\nb"), ("--name", "x" * 300), ("--tag", "two words"), ("--tag", ""),
+     ("--note", "\x1b[2J"), ("--tag", "a\u202eb")],
+)  # fmt: skip
+def test_what_cannot_be_shown_is_no_mark(where, options):
+    result = cnn_tui(where, "mark", "1124-04", *options)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert not RunDirectory(where / "runs" / "1124-0412-amber").marks.exists()
+
+
+def test_runs_are_deleted_listed_restored_and_removed(where):
+    runs_dir = where / "runs"
+    assert cnn_tui(where, "delete", "1124-04", "1124-05").stdout.split() == [
+        "1124-0412-amber",
+        "1124-0500-teal",
+    ]
+    assert all_runs(runs_dir) == []
+    assert len(cnn_tui(where, "trash").stdout.splitlines()) == 3
+    listed = json.loads(cnn_tui(where, "trash", "--json").stdout)
+    assert {run["run_id"] for run in listed} == {"1124-0412-amber", "1124-0500-teal"}
+    assert cnn_tui(where, "trash", "restore", "1124-04").stdout == "1124-0412-amber\n"
+    assert ids(all_runs(runs_dir)) == ["1124-0412-amber"]
+    unasked = cnn_tui(where, "trash", "empty")
+    assert (unasked.returncode, len(trash.trashed(runs_dir))) == (2, 1)
+    assert cnn_tui(where, "trash", "empty", "--yes").stdout == "1 runs removed\n"
+    assert list((runs_dir / ".trash").iterdir()) == []
+    assert ids(all_runs(runs_dir)) == ["1124-0412-amber"]
+
+
+def test_a_mistake_deletes_none(where):
+    result = cnn_tui(where, "delete", "1124-04", "nope")
+    assert result.returncode == 2
+    assert len(all_runs(where / "runs")) == 2
+
+
+@pytest.mark.parametrize("reference", ["../x", "/etc", ".trash", ".", "", "\n", "a/b"])
+def test_what_is_no_run_is_not_deleted(where, reference):
+    assert cnn_tui(where, "delete", reference).returncode == 2
+    assert len(all_runs(where / "runs")) == 2
+
+
+def test_a_live_run_is_not_deleted(tmp_path):
+    run = running_run(tmp_path, lines=30)
+    with Recorder(run), pytest.raises(RunHeldError, match="is live, and cannot be deleted"):
+        trash.delete(run)
+    assert run.events.exists()
+
+
+def test_what_was_deleted_before_stays_beside_another_of_its_name(tmp_path):
+    for _ in range(3):
+        trash.delete(golden_run(tmp_path, "completed", "a"))
+    assert ids(trash.trashed(tmp_path)) == ["a", "a~2", "a~3"]
+    assert trash.restore(tmp_path, "a~2").id == "a"
+    with pytest.raises(StorageError, match="is there already"):
+        trash.restore(tmp_path, "a~3")
+    assert ids(trash.trashed(tmp_path)) == ["a", "a~3"]
+
+
+def test_a_trash_that_leads_elsewhere_is_not_followed(tmp_path):
+    runs_dir, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    run = golden_run(runs_dir, "completed", "a")
+    golden_run(elsewhere, "completed", "precious")
+    (runs_dir / ".trash").symlink_to(elsewhere)
+    with pytest.raises(StorageError, match="is no directory, but a link"):
+        trash.delete(run)
+    assert trash.trashed(runs_dir) == []
+    assert trash.empty(runs_dir) == 0
+    assert ids(all_runs(elsewhere)) == ["precious"]
+    assert run.events.exists()
+
+
+def test_links_in_a_run_are_removed_and_not_what_they_lead_to(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("1")
+    run = golden_run(tmp_path / "runs", "completed", "a")
+    (run.path / "link").symlink_to(outside)
+    trash.delete(run)
+    (tmp_path / "runs" / ".trash" / "other").symlink_to(outside)
+    assert trash.empty(tmp_path / "runs") == 1
+    assert (outside / "precious").read_text() == "1"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_runs_that_cannot_be_moved_are_named(tmp_path):
+    run = golden_run(tmp_path, "completed", "a")
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match="Permission denied"):
+        trash.delete(run)
+    tmp_path.chmod(0o700)
+
+
+# Completion.
+
+
+def offered(where, *words, shell="bash"):
+    line = " ".join(("cnn-tui", *words))
+    environment = {
+        "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words))},
+        "zsh": {"_TYPER_COMPLETE_ARGS": line},
+        "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    }[shell]
+    result = cnn_tui(where, _CNN_TUI_COMPLETE=f"complete_{shell}", **environment)
+    assert result.stderr == ""
+    return result.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_are_offered_ids_of_runs(where, shell):
+    text = offered(where, "show", "1124-04", shell=shell)
+    assert "1124-0412-amber" in text
+    assert "teal" not in text
+
+
+def test_what_is_offered_fits_its_place(where):
+    (where / "mine.toml").write_text("")
+    (where / "notes.txt").write_text("")
+    assert offered(where, "run", "ci").split() == sorted(
+        name for name in offered(where, "configs", "").split() if name.startswith("ci")
+    )
+    assert offered(where, "run", "mi").split() == ["mine.toml"]
+    assert offered(where, "run", "--set", "train.ep").split() == ["train.epochs="]
+    assert offered(where, "run", "--like", "late").split() == ["latest"]
+    assert offered(where, "runs", "--sort", "te").split() == ["test", "testloss"]
+    assert offered(where, "delete", "1124-05").split() == ["1124-0500-teal"]
+    trash.delete(RunDirectory(where / "runs" / "1124-0500-teal"))
+    assert offered(where, "trash", "restore", "1").split() == ["1124-0500-teal"]
+    golden_run(where / "other", "completed", "elsewhere")
+    assert offered(where, "show", "--runs-dir", "other", "e").split() == ["elsewhere"]
+
+
+def test_a_name_that_would_harm_a_shell_is_not_offered(where):
+    golden_run(where / "runs", "completed", "1124-04\x1b[2J")
+    assert offered(where, "show", "1124-04").split() == ["1124-0412-amber"]
+
+
+def test_completion_imports_no_torch(where):
+    code = f"{PROGRAM.rpartition(';')[0]}\nimport atexit\n"
+    code += "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\nmain()"
+    environment = {"COMP_WORDS": "cnn-tui show 1", "COMP_CWORD": "2"}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=where,
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(sys.path), "_CNN_TUI_COMPLETE": "complete_bash"}
+        | environment,
+    )
+    loaded = set(result.stderr.split())
+    assert "1124-0412-amber" in result.stdout
+    assert "cnn_tui.completion" in loaded
+    assert not loaded & (TORCH_SIDE | {"textual", "rich"})
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_program_tells_what_a_shell_has_to_source(where, shell):
+    result = cnn_tui(where, _CNN_TUI_COMPLETE=f"source_{shell}")
+    assert result.returncode == 0
+    assert "_CNN_TUI_COMPLETE=complete_" in result.stdout
+
+
+def test_presets_are_told_as_json(where):
+    assert "digits" in json.loads(cnn_tui(where, "configs", "--json").stdout)

@@ -1,0 +1,130 @@
+"""`cnn-tui mark`, `delete` and `trash`: what the browser does with runs, for scripts."""
+
+import sys
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from cnn_engine import runs
+from cnn_engine.errors import ConfigError
+from cnn_tui.completion import complete_run, complete_trash
+from cnn_tui.format import safe_text, to_json
+from cnn_tui.options import AsJson, RunReference, RunsDir
+
+trash = typer.Typer(help="Runs that were deleted: list, restore, remove for good.")
+
+
+def mark(  # noqa: PLR0913, PLR0917 - one parameter per option
+    reference: RunReference = "latest",
+    star: Annotated[bool | None, typer.Option("--star/--no-star", help="Star it, or not.")] = None,
+    name: Annotated[str | None, typer.Option(help="What it is called from now on.")] = None,
+    note: Annotated[str | None, typer.Option(help="A note, in place of the one there is.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Add a tag.")] = None,
+    untags: Annotated[list[str] | None, typer.Option("--untag", help="Take a tag away.")] = None,
+    runs_dir: RunsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Star, name, tag and annotate a run; without options, tell how it is marked."""
+    from cnn_engine.marks import checked_name, checked_note, checked_tag, read_marks, write_marks
+
+    run = runs.find(runs_dir or runs.default_runs_dir(), reference)
+    old = read_marks(run)
+    marks = old.tagged(*map(checked_tag, tags or [])).untagged(*(untags or []))
+    if star is not None:
+        marks = replace(marks, star=star)
+    if name is not None:
+        marks = replace(marks, name=checked_name(name))
+    if note is not None:
+        marks = replace(marks, note=checked_note(note))
+    if marks != old:
+        write_marks(run, marks)
+    if as_json:
+        print(to_json({"run_id": run.id, **vars(marks)}))
+        return
+    print(safe_text(run.id))
+    for what, text in (
+        ("star", "yes" if marks.star else ""),
+        ("name", marks.name or ""),
+        ("tags", " ".join(marks.tags)),
+        ("note", marks.note),
+    ):
+        if text:
+            print(f"  {what}  {safe_text(text, 2000)}")
+
+
+def delete(
+    references: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Ids of runs, or the start of them.",
+            autocompletion=complete_run,
+        ),
+    ],
+    runs_dir: RunsDir = None,
+) -> None:
+    """Move runs to the trash; cnn-tui trash restore RUN brings one back."""
+    from cnn_engine.trash import delete as move_to_trash
+
+    directory = runs_dir or runs.default_runs_dir()
+    # All are looked for before any is moved, so that a mistake moves none.
+    for run in [runs.find(directory, reference) for reference in references]:
+        print(safe_text(move_to_trash(run).id))
+
+
+@trash.callback(invoke_without_command=True)
+def list_trash(context: typer.Context, runs_dir: RunsDir = None, as_json: AsJson = False) -> None:
+    """List the runs that were deleted."""
+    if context.invoked_subcommand is not None:
+        return
+    from cnn_engine.summary import read_summary
+    from cnn_engine.trash import trashed
+
+    found = [read_summary(run) for run in trashed(runs_dir or runs.default_runs_dir())]
+    if as_json:
+        print(to_json([run.as_dict() for run in found]))
+    elif found:
+        from cnn_tui.run_table import print_runs
+
+        print_runs(found)
+    else:
+        print("The trash is empty", file=sys.stderr)
+
+
+@trash.command()
+def restore(
+    reference: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="Its id, the start of one, or 'latest'.",
+            autocompletion=complete_trash,
+        ),
+    ],
+    runs_dir: RunsDir = None,
+) -> None:
+    """Bring a run back."""
+    from cnn_engine.trash import restore as bring_back
+
+    print(safe_text(bring_back(runs_dir or runs.default_runs_dir(), reference).id))
+
+
+@trash.command()
+def empty(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Remove the runs in the trash for good."""
+    from cnn_engine.trash import empty as remove
+    from cnn_engine.trash import trashed
+
+    directory = runs_dir or runs.default_runs_dir()
+    count = len(trashed(directory))
+    if count and not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError(
+                f"trash empty: {count} runs would be lost for good; say so with --yes"
+            )
+        typer.confirm(f"Remove {count} runs for good?", abort=True, err=True)
+    print(f"{remove(directory)} runs removed")
