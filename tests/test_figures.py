@@ -10,10 +10,11 @@ from cnn_engine import events
 from cnn_engine.figures import figures_as_dict
 from cnn_engine.metrics import figures_of
 from cnn_engine.runlog import LogReader
+from cnn_tui.exports.record import as_values, read_record
 from cnn_tui.figure_texts import figure_lines, figure_rows
 from cnn_tui.figures_report import report_of_test
 from cnn_tui.printer import lines_of_test
-from cnn_tui.report import run_as_dict, show_run
+from cnn_tui.report import show_run
 from golden import golden_run
 from runs_for_tests import RunForTests
 
@@ -120,7 +121,7 @@ def test_a_log_from_before_them_is_shown_without(tmp_path, capsys):
     assert "By class, test" in text
     assert "95% interval" in text
     assert "calibration" not in text
-    assert run_as_dict(run)["figures"]["calibration_error"] is None
+    assert as_values(read_record(run))["figures"]["calibration_error"] is None
 
 
 def test_a_run_shows_all_of_it(tmp_path, capsys):
@@ -131,7 +132,7 @@ def test_a_run_shows_all_of_it(tmp_path, capsys):
     assert "Most confused" in text
     show_run(run.directory, brief=True)
     assert "Most confused" not in capsys.readouterr().out
-    figures = run_as_dict(run.directory)["figures"]
+    figures = as_values(read_record(run.directory))["figures"]
     assert figures["accuracy"]["right"] == sum(run.live_state.test.correct)
     assert sum(row["images"] for row in figures["reliability"]) == 359
 

@@ -14,6 +14,7 @@ from cnn_tui.driver import ThriftyDriver
 from cnn_tui.glyphs import AsciiGlyphs, is_ascii_only
 from cnn_tui.keys import keys_of
 from cnn_tui.options import DEFAULTS, Options
+from cnn_tui.screens.compare import CompareScreen
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
 from cnn_tui.signals import LOST_CODE
@@ -136,7 +137,7 @@ class Dashboard(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: what the keys do, and the themes."""
-        if isinstance(screen, RunScreen | RunsScreen):
+        if isinstance(screen, RunScreen | RunsScreen | CompareScreen):
             for key in keys_of(*screen.places):
                 if key.action.startswith(MOVES):
                     continue

@@ -66,6 +66,13 @@ def ticks_of(window: Window, unit: float) -> dict[int, str]:
     }
 
 
+def draw_cursor(lines: list[Cells], cell: int, beneath: str = "") -> None:
+    """A line down where values are read, under what is drawn but in no such style."""
+    for line in lines:
+        if 0 <= cell < len(line) and line[cell][1] in ("", AXIS, beneath):
+            line[cell] = ("│", "$foreground")
+
+
 def axis_line(ticks: dict[int, str], window: Window) -> Cells:
     """The line below the curves, with a mark where a number stands."""
     line = [("┴" if cell in ticks else "─", AXIS) for cell in range(window.columns // 2)]

@@ -1,8 +1,9 @@
 """Loss curves as columns of dots: every point falls into one, and no extreme of it is lost."""
 
 import math
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cnn_engine.curve import Curve
@@ -45,7 +46,7 @@ class Smoothing:
             weight: How much of what was before counts at each point, 0 to 1.
         """
         self._weight = weight
-        self.values: list[float] = []
+        self.values = array("d")
         """One for each point so far."""
 
     def take(self, curve: Curve) -> None:
@@ -62,12 +63,13 @@ class Smoothing:
 class Columns:
     """A curve's points gathered by column: their extremes, their mean, and the gaps."""
 
-    def __init__(self, window: Window, weight: float = 0.0) -> None:
+    def __init__(self, window: Window, weight: float = 0.0, *, by_time: bool = False) -> None:
         """No points yet.
 
         Args:
             window: What is shown.
             weight: How much the means are smoothed, 0 to 1.
+            by_time: Whether the window is one of seconds, and not of steps.
         """
         self.window = window
         self.low = [math.inf] * window.columns
@@ -78,31 +80,42 @@ class Columns:
         """Whether a loss in the column was not a number."""
         self._sums = [0.0] * window.columns
         self._counts = [0] * window.columns
-        self._smoothing = Smoothing(weight)
+        self._smoothing = Smoothing(weight) if weight else None
+        self._by_time = by_time
         self._taken = 0
 
     def take(self, curve: Curve) -> None:
-        """Go on with what the curve has more than when it was last seen."""
-        self._smoothing.take(curve)
-        first = bisect_left(curve.steps, self.window.first, lo=self._taken)
-        for index in range(first, len(curve)):
-            column = self.window.column(curve.steps[index])
+        """Go on with what the curve has more than when it was last seen.
+
+        A column's points are looked at as one slice: a long curve has thousands in each.
+        """
+        if self._smoothing:
+            self._smoothing.take(curve)
+        places = curve.seconds if self._by_time else curve.steps
+        start = bisect_left(places, self.window.first, lo=self._taken)
+        while start < len(curve):
+            column = self.window.column(places[start])
             if column >= self.window.columns:
                 break
-            self._add(column, curve, index)
+            end = bisect_left(places, self.window.step(column + 1), lo=start + 1)
+            self._add(column, curve, start, end)
+            start = end
         self._taken = len(curve)
 
-    def _add(self, column: int, curve: Curve, index: int) -> None:
-        low, high = curve.lows[index], curve.highs[index]
-        if low < self.low[column] and is_drawn(low):
-            self.low[column] = low
-        if high > self.high[column] and is_drawn(high):
-            self.high[column] = high
-        if is_drawn(curve.losses[index]):
-            self._sums[column] += self._smoothing.values[index]
-            self._counts[column] += 1
-        else:
+    def _add(self, column: int, curve: Curve, start: int, end: int) -> None:
+        lows, highs = _drawn(curve.lows[start:end]), _drawn(curve.highs[start:end])
+        self.low[column] = min(self.low[column], min(lows, default=math.inf))
+        self.high[column] = max(self.high[column], max(highs, default=-math.inf))
+        losses = curve.losses[start:end]
+        means = self._smoothing.values[start:end] if self._smoothing else losses
+        count = len(_drawn(losses))
+        if count < len(losses):
             self.broken[column] = True
+            pairs = zip(means, losses, strict=True)
+            self._sums[column] += sum(mean for mean, loss in pairs if is_drawn(loss))
+        else:
+            self._sums[column] += sum(means)
+        self._counts[column] += count
 
     def mean(self, column: int) -> float | None:
         """Mean of the column's points; None where there are none."""
@@ -125,6 +138,13 @@ class Columns:
         for column, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
             if low <= high:
                 yield column, low, high
+
+
+def _drawn(values: Sequence[float]) -> Sequence[float]:
+    """Those of the values that have a place on a scale: mostly all."""
+    if is_drawn(sum(values)) and is_drawn(min(values)) and is_drawn(max(values)):
+        return values
+    return [value for value in values if is_drawn(value)]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from cnn_engine.runs import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.headless import ask_to_stop, last_words, run_headless
 from cnn_tui.options import OnHangup, Options
+from cnn_tui.screens.compare import CompareScreen
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.signals import LOST_CODE, StopSignals
 from cnn_tui.supervisor import tell_supervisor
@@ -80,6 +81,11 @@ def show_lesson(run: RunDirectory | None, options: Options) -> int:
     from cnn_tui.screens.lesson import LessonScreen  # noqa: PLC0415 - as below
 
     return _view(LessonScreen(run), options)
+
+
+def compare_runs(compared: Sequence[RunDirectory], options: Options) -> int:
+    """Show runs side by side; the exit code."""
+    return _view(CompareScreen(compared), options)
 
 
 def _view(screen: Screen[None], options: Options) -> int:

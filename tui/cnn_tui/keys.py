@@ -5,10 +5,19 @@ from typing import Literal, NamedTuple, TypeAlias
 from textual.binding import Binding, BindingType
 
 Place: TypeAlias = Literal[
-    "run", "live", "classes", "mistakes", "model", "log", "panel", "runs", "lesson"
+    "run",
+    "live",
+    "classes",
+    "mistakes",
+    "model",
+    "log",
+    "panel",
+    "runs",
+    "lesson",
+    "compare",
 ]
 """Where a key works: on the whole screen of a run, in one of its views, in a panel that has the
-focus, in the list of runs, in the lesson."""
+focus, in the list of runs, in the lesson, where several runs are compared."""
 
 PLACES: dict[Place, str] = {
     "run": "Everywhere",
@@ -20,6 +29,7 @@ PLACES: dict[Place, str] = {
     "panel": "In a panel chosen with tab",
     "runs": "Runs",
     "lesson": "The lesson",
+    "compare": "Comparing",
 }
 
 
@@ -195,6 +205,27 @@ KEYS = (
     Key("lesson", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind", 2),
     Key("lesson", "question_mark", "?", "help", "help", "These keys", 1),
     Key("lesson", "q,escape", "q", "leave", "leave", "Leave", 1),
+    Key("compare", "x", "x", "along", "axis", "Curves by epoch, by step, or by time", 3),
+    Key("compare", "v", "v", "series", "curves", "Both losses, one of them, or accuracy", 3),
+    Key("compare", "left", "←", "move(-1)", "cursor", "Cursor to the left; in a table: runs"),
+    Key("compare", "right", "→", "move(1)", "cursor", "Cursor to the right"),
+    Key("compare", "shift+left", "shift ←", "move(-10)", "leap", "Cursor ten places back"),
+    Key("compare", "shift+right", "shift →", "move(10)", "leap", "Cursor ten places on"),
+    Key("compare", "plus,equals_sign", "+", "zoom(1)", "zoom", "Zoom in, on cursor or newest", 5),
+    Key("compare", "minus", "-", "zoom(-1)", "out", "Zoom out"),
+    Key("compare", "0", "0", "show_all", "all", "Show all of the runs"),
+    Key("compare", "f", "f", "follow", "follow", "Put the cursor away"),
+    Key("compare", "l", "l", "log", "log", "Logarithmic scale, on or off", 6),
+    Key("compare", "m", "m", "smooth", "smooth", "Smooth the training curves", 6),
+    Key("compare", "1", "1", "view('curves')", "curves", "Curves and figures", 2),
+    Key("compare", "2", "2", "view('settings')", "config", "What was set differently", 2),
+    Key("compare", "3", "3", "view('by-class')", "classes", "Accuracy by class", 2),
+    Key("compare", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
+    Key("compare", "tab", "tab", "app.focus_next", "panel", "The table of figures, to scroll it"),
+    Key("compare", "ctrl+l", "ctrl l", "app.redraw", "redraw", "Paint the whole screen again"),
+    Key("compare", "question_mark", "?", "help", "help", "These keys", 1),
+    Key("compare", "escape", "esc", "back", "back", "Put the cursor away, else leave"),
+    Key("compare", "q", "q", "leave", "leave", "Leave", 1),
 )
 
 

@@ -15,6 +15,7 @@ from cnn_tui.axes import (
     NOTE,
     Cells,
     axis_line,
+    draw_cursor,
     fitted,
     scale_of,
     tick_labels,
@@ -125,7 +126,7 @@ def draw_plot(
     lines = _curves(columns, vals, scale, width - MARGIN, rows)
     _mark_happenings(lines, state, window)
     if view.cursor is not None:
-        _draw_cursor(lines, window.column(view.cursor) // 2)
+        draw_cursor(lines, window.column(view.cursor) // 2, beneath=BAND)
     _ring_epochs(lines, state, vals, window, scale)
     lines = with_labels(lines, scale)
     ticks = ticks_of(window, state.steps_per_epoch)
@@ -192,12 +193,6 @@ def _mark_happenings(lines: list[Cells], state: RunState, window: Window) -> Non
             for line in lines:
                 if line[cell][0] == " ":
                     line[cell] = ("┊", AXIS)
-
-
-def _draw_cursor(lines: list[Cells], cell: int) -> None:
-    for line in lines:
-        if 0 <= cell < len(line) and line[cell][1] in ("", BAND, AXIS):
-            line[cell] = ("│", "$foreground")
 
 
 def _axis(state: RunState, window: Window, ticks: dict[int, str]) -> Cells:

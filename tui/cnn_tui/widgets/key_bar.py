@@ -33,6 +33,8 @@ class KeyBar(Panel):
         super().__init__()
         self.place = place
         """The view whose keys are shown."""
+        self.view: str = ""
+        """The view that is shown, where that is no place of its own."""
         self.can_control = True
         """Whether there is an engine to ask."""
         self._message = ""
@@ -48,7 +50,7 @@ class KeyBar(Panel):
         if self._message:
             return [Content.styled(safe_text(self._message, 400), "bold")]
         places: tuple[Place, ...] = ("run", self.place)
-        if self.place in ("runs", "lesson"):  # screens of their own
+        if self.place in ("runs", "lesson", "compare"):  # screens of their own
             places = (self.place,)
         keys = [
             key for key in keys_of(*places) if key.rank and (self.can_control or not key.controls)
@@ -60,7 +62,7 @@ class KeyBar(Panel):
         for key in keys:
             x += len(_text(key) + GAP)
             self._ends.append((x, key))
-            is_here = key.action == f"view('{self.place}')"
+            is_here = key.action == f"view('{self.view or self.place}')"
             parts.append(
                 Content.assemble(
                     (f"{key.shown} ", "bold $primary"),

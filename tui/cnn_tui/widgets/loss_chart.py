@@ -1,31 +1,25 @@
 """Train and validation loss over the epochs."""
 
-from dataclasses import replace
-from itertools import groupby
-
 from textual.content import Content
 
 from cnn_engine.curve import Curve
 from cnn_engine.state import RunState
-from cnn_tui.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN, Cells
+from cnn_tui.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN
 from cnn_tui.curves import Columns, Window, epochs_across
 from cnn_tui.plot import (
     SMOOTHINGS,
-    ZOOMS,
-    ChartView,
     draw_plot,
     window_of,
 )
+from cnn_tui.widgets.chart import Chart, content_of
 from cnn_tui.widgets.panel import Panel
 
 
-class LossChart(Panel):
+class LossChart(Chart, Panel):
     """Both curves in one chart, which keeps every spike; a cursor reads their values."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.view = ChartView()
-        """How it is looked at."""
         self._columns: Columns | None = None
         self._curve: Curve | None = None
         self._smoothing = 0
@@ -49,7 +43,7 @@ class LossChart(Panel):
             lines = draw_plot(state, columns, self.view, width, height)
         if lines is None:
             return _waiting(state, width, height)
-        return [_content(line) for line in lines]
+        return [content_of(line) for line in lines]
 
     def _gathered(self, state: RunState, count: int) -> Columns:
         """The curve's columns: those drawn last and what is new, where the window is the same."""
@@ -63,50 +57,23 @@ class LossChart(Panel):
         kept.take(state.curve)
         return kept
 
+    def window(self) -> Window | None:
+        """What is shown, in steps."""
+        return self._columns.window if self._columns else None
+
+    def newest(self) -> float:
+        """The last step there is."""
+        return float(self._state.curve[-1].step) if self._state and self._state.curve else 0.0
+
+    def move_epochs(self, epochs: int) -> None:
+        """Move the cursor by whole epochs."""
+        if self._state is not None:
+            self.move_by(epochs * self._state.steps_per_epoch)
+
     def _window(self, state: RunState, count: int) -> Window:
         newest, steps = state.curve[-1].step, state.steps_per_epoch
         whole = epochs_across(newest / steps, state.epochs_asked) * steps
         return window_of(self.view, newest, max(whole, newest), count)
-
-    def zoom(self, by: int) -> None:
-        """Halve the stretch that is shown, or double it."""
-        self._look(zoom=min(max(self.view.zoom + by, 0), ZOOMS))
-
-    def show_all(self) -> None:
-        """Show the whole run."""
-        self._look(zoom=0)
-
-    def follow(self) -> None:
-        """Put the cursor away, and show the newest."""
-        self._look(cursor=None)
-
-    def move(self, cells: float) -> None:
-        """Move the cursor along the curve; the first time it starts from the newest step."""
-        if self._columns is None or self._state is None:
-            return
-        window, newest = self._columns.window, self._state.curve[-1].step
-        start = newest if self.view.cursor is None else self.view.cursor
-        step = start + cells * 2 * (window.last - window.first) / window.columns
-        self._look(cursor=min(max(step, 0.0), float(newest)))
-
-    def move_epochs(self, epochs: int) -> None:
-        """Move the cursor by whole epochs."""
-        if self._columns is not None and self._state is not None:
-            window = self._columns.window
-            cell = 2 * (window.last - window.first) / window.columns
-            self.move(epochs * self._state.steps_per_epoch / cell)
-
-    def toggle_log(self) -> None:
-        """Change between a linear and a logarithmic scale."""
-        self._look(log=not self.view.log)
-
-    def smooth(self) -> None:
-        """Smooth the training curve more, or at last not at all."""
-        self._look(smoothing=(self.view.smoothing + 1) % len(SMOOTHINGS))
-
-    def _look(self, **changes: float | None) -> None:
-        self.view = replace(self.view, **changes)  # type: ignore[arg-type]
-        self.redraw()
 
 
 def _waiting(state: RunState, width: int, height: int) -> list[Content]:
@@ -114,8 +81,3 @@ def _waiting(state: RunState, width: int, height: int) -> list[Content]:
     above = [Content("")] * ((height - 1) // 2)
     below = [Content("")] * (height - 1 - len(above))
     return [*above, Content.styled(text.center(width), "$muted"), *below]
-
-
-def _content(line: Cells) -> Content:
-    runs = groupby(line, key=lambda cell: cell[1])
-    return Content.assemble(*(("".join(char for char, _ in run), style) for style, run in runs))

@@ -1,0 +1,208 @@
+"""Runs side by side: each a column, called by a letter; what is told of them, row by row."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from cnn_engine.events import EpochFinished, TestFinished
+from cnn_engine.state import RunState
+from cnn_tui.following import Follower
+from cnn_tui.format import duration, figure, percent, ratio, safe_text
+from cnn_tui.run_curves import RunCurves
+
+LONGEST_NAME = 40
+
+
+class Contender:
+    """One of the runs that are compared."""
+
+    def __init__(self, follower: Follower, place: int) -> None:
+        self.follower = follower
+        self.curves = RunCurves(place)
+
+    @property
+    def state(self) -> RunState:
+        """The run as far as its log has been read."""
+        return self.follower.state
+
+    @property
+    def name(self) -> str:
+        """What its user calls it, or its id."""
+        started = self.state.started
+        return safe_text((started.name if started else "") or self.follower.run.id, LONGEST_NAME)
+
+    @property
+    def status(self) -> str:
+        """How it goes, in a word."""
+        if not self.state.ended and not self.follower.is_live:
+            return "interrupted"
+        return self.state.status
+
+
+class Row(NamedTuple):
+    """One line of a table of runs."""
+
+    label: str
+    cells: list[str]
+
+    best: frozenset[int] = frozenset()
+    """Places of the runs that are the best in it; none where nothing is better or worse."""
+
+
+def figure_rows(runs: Sequence[Contender]) -> list[Row]:
+    """What the runs came to."""
+    states = [run.state for run in runs]
+    return [
+        Row("status", [run.status for run in runs]),
+        Row("epochs", [f"{len(state.epochs)} of {state.epochs_asked}" for state in states]),
+        _judged("test accuracy", [_of(state.test, _accuracy) for state in states], _percent, max),
+        _judged("test loss", [_of(state.test, _test_loss) for state in states], figure, min),
+        _judged("best val loss", [_of(state.best, _val_loss) for state in states], figure, min),
+        _judged("  its accuracy", [_of(state.best, _accuracy) for state in states], _percent, max),
+        Row("  its epoch", [str(state.best.epoch) if state.best else "–" for state in states]),
+        Row("last train loss", [_last_train(state) for state in states]),
+        Row("time", [duration(state.elapsed_seconds) for state in states]),
+        _judged("images/s", [_speed(state) for state in states], _whole, max),
+        Row("parameters", [_parameters(state) for state in states]),
+        Row("device", [_device(state) for state in states]),
+    ]
+
+
+def setting_rows(runs: Sequence[Contender]) -> list[Row]:
+    """The keys of the config that not all have alike."""
+    settings = [dict(_flattened(run.state.config)) for run in runs]
+    keys = dict.fromkeys(key for each in settings for key in each)
+    rows = [(key, [_setting(each.get(key)) for each in settings]) for key in keys]
+    return [Row(safe_text(key), cells) for key, cells in rows if len(set(cells)) > 1]
+
+
+def _flattened(table: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flattened(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+class ClassRows(NamedTuple):
+    """Accuracy by class, of all runs on the same kind of images."""
+
+    title: str
+    rows: list[Row]
+
+
+def class_rows(runs: Sequence[Contender]) -> ClassRows:
+    """Each class: the first run's accuracy, and how the others differ; the most different first.
+
+    Of the test where all runs have had it, or else of the last validation of each.
+    """
+    states = [run.state for run in runs]
+    tested = all(state.test for state in states)
+    counts = [_by_class(state, state.test if tested else None) for state in states]
+    names = list(dict.fromkeys(name for each in counts for name in each))
+    shares = {name: [each.get(name) for each in counts] for name in names}
+    names.sort(key=lambda name: -_spread(shares[name]))
+    rows = [
+        Row(safe_text(name), _changes(shares[name]), _best(shares[name], max)) for name in names
+    ]
+    return ClassRows("test" if tested else "last validation", rows)
+
+
+def _by_class(state: RunState, test: TestFinished | None) -> dict[str, float | None]:
+    counts = test or (state.epochs[-1] if state.epochs else None)
+    if counts is None or state.prepared is None:
+        return {}
+    rows = zip(state.prepared.classes, counts.correct, counts.total, strict=False)
+    return {name: correct / total if total else None for name, correct, total in rows}
+
+
+def _spread(shares: Sequence[float | None]) -> float:
+    known = [share for share in shares if share is not None]
+    return max(known) - min(known) if known else 0.0
+
+
+def _changes(shares: Sequence[float | None]) -> list[str]:
+    """The first as it is, the others against it in percentage points."""
+    first, *others = shares
+    cells = ["–" if first is None else percent(first)]
+    for share in others:
+        if share is None:
+            cells.append("–")
+        elif first is None:
+            cells.append(percent(share))
+        else:
+            points = round(100 * (share - first), 1)
+            cells.append(f"{points:+.1f}" if points else "0.0")
+    return cells
+
+
+def _judged(
+    label: str,
+    values: Sequence[float | None],
+    text: Callable[[float | None], str],
+    better: Callable[..., float],
+) -> Row:
+    return Row(label, [text(value) for value in values], _best(values, better))
+
+
+def _best(values: Sequence[float | None], better: Callable[..., float]) -> frozenset[int]:
+    """Which have the best value, where not all have the same."""
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    if len(set(known)) < 2:
+        return frozenset()
+    best = better(known)
+    return frozenset(place for place, value in enumerate(values) if value == best)
+
+
+def _of(counts: Any, value: Callable[[Any], float]) -> float | None:  # noqa: ANN401
+    return None if counts is None else value(counts)
+
+
+def _accuracy(counts: EpochFinished | TestFinished) -> float:
+    return ratio(sum(counts.correct), sum(counts.total))
+
+
+def _test_loss(test: TestFinished) -> float:
+    return test.loss
+
+
+def _val_loss(epoch: EpochFinished) -> float:
+    return epoch.val_loss
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else percent(share, 2)
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _last_train(state: RunState) -> str:
+    return figure(state.epochs[-1].train_loss) if state.epochs else "–"
+
+
+def _speed(state: RunState) -> float | None:
+    """Images a second in training, over the whole run."""
+    seconds = sum(epoch.train_seconds for epoch in state.epochs)
+    if not state.prepared or not seconds:
+        return state.images_per_second
+    return state.prepared.train_images * len(state.epochs) / seconds
+
+
+def _parameters(state: RunState) -> str:
+    return f"{state.prepared.parameters:,}" if state.prepared else "–"
+
+
+def _device(state: RunState) -> str:
+    if state.prepared is None:
+        return "–"
+    return safe_text(f"{state.prepared.device} {state.prepared.precision}")
+
+
+def _setting(value: object) -> str:
+    """A value as it is written in a config."""
+    if value is None:
+        return "–"
+    return safe_text(value if isinstance(value, str) else json.dumps(value))

@@ -1,0 +1,86 @@
+"""Curves of several runs in one chart."""
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from cnn_tui.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN
+from cnn_tui.contenders import Contender
+from cnn_tui.curves import Window
+from cnn_tui.format import safe_text
+from cnn_tui.overlay import draw_overlay, time_unit
+from cnn_tui.plot import window_of
+from cnn_tui.run_curves import ALONG, SERIES, OverlayView, reached, value_at, whole_of
+from cnn_tui.widgets.chart import Chart, content_of
+
+
+class OverlayChart(Chart):
+    """A letter and a colour a run; a cursor reads them all."""
+
+    view: OverlayView
+
+    def __init__(self, runs: Sequence[Contender]) -> None:
+        super().__init__()
+        self._runs = runs
+        self._window: Window | None = None
+        self.view = OverlayView(series="losses" if len(runs) <= 2 else "validation loss")
+
+    def window(self) -> Window | None:
+        """What is shown, along the axis."""
+        return self._window
+
+    def newest(self) -> float:
+        """How far the longest run has come."""
+        return max(reached(run.state, self.view) for run in self._runs)
+
+    def next_axis(self) -> None:
+        """Draw along something else, and show all of it."""
+        along = ALONG[(ALONG.index(self.view.along) + 1) % len(ALONG)]
+        self.look(along=along, cursor=None, zoom=0)
+
+    def next_series(self) -> None:
+        """Draw other curves."""
+        self.look(series=SERIES[(SERIES.index(self.view.series) + 1) % len(SERIES)])
+
+    def make(self, width: int, height: int) -> list[Content]:
+        """The chart's lines; before there are any, what is being waited for."""
+        if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+            return []
+        states = [run.state for run in self._runs]
+        whole, newest = whole_of(states, self.view), self.newest()
+        self._window = None
+        lines = None
+        if whole > 0:
+            columns = 2 * (width - MARGIN)
+            window = self._window = window_of(self.view, newest, max(whole, newest), columns)
+            traces = [
+                trace
+                for run in self._runs
+                for trace in run.curves.traces(run.state, window, self.view)
+            ]
+            lines = draw_overlay(traces, self._readings(width), window, self.view, (width, height))
+        self._retitle()
+        if lines is None:
+            text = "nothing to draw yet".center(width)
+            return [Content(""), Content.styled(text, "$muted")]
+        return [content_of(line) for line in lines]
+
+    def _readings(self, width: int) -> list[tuple[str, str, str]]:
+        """What stands above the curves: names, or with a cursor values."""
+        longest = max(3, width // len(self._runs) - len("A    "))
+        readings = []
+        for run in self._runs:
+            text = safe_text(run.name, longest)
+            if self.view.cursor is not None:
+                text = value_at(run.state, run.curves, self.view)
+            readings.append((run.curves.letter, run.curves.style, text))
+        return readings
+
+    def _retitle(self) -> None:
+        along = self.view.along
+        if along == "time" and self._window:
+            along = f"time in {time_unit(self._window)[1]}"  # type: ignore[assignment]
+        names = {"losses": "Loss (a training, A validation)", "accuracy": "Validation accuracy"}
+        title = f"{names.get(self.view.series, self.view.series.capitalize())} by {along}"
+        if title != self.border_title:  # setting it repaints, even to what it is
+            self.border_title = title
