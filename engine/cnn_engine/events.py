@@ -43,6 +43,9 @@ killed             nothing: the log just ends, and no process holds it
 =================  ==========================================================================
 
 After any of them another session may follow.
+
+A run of another program has `RunImported` instead of all up to the epochs, and again once the
+length of an epoch is known; its epochs have `StepsFinished` and `EpochFinished` alone.
 """
 
 import math
@@ -122,6 +125,17 @@ class RunStarted(Event):
 
     environment_of_like: dict[str, str] = field(default_factory=dict)
     """Environment of that run, as in `RunPrepared`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunImported(Event):
+    """The run is another program's; what that does not tell is not known."""
+
+    source: str
+    """File or directory that it comes from."""
+
+    steps_per_epoch: int
+    """Steps between two validations; 1 as long as there was none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,15 +363,21 @@ class EpochFinished(Event):
     confusion: Confusion = ()
     """Validation images classified wrong, per pair of classes."""
 
+    accuracy: float | None = None
+    """Share of the validation images classified right where the counts are not known, as in a run
+    that was imported."""
+
     @property
     def is_validated(self) -> bool:
         """Whether the validation images were looked at."""
-        return bool(self.total)
+        return bool(self.total) or self.accuracy is not None or not math.isnan(self.val_loss)
 
     @property
     def val_accuracy(self) -> float:
-        """Share of the validation images classified right, 0 to 1; not a number without any."""
-        return sum(self.correct) / sum(self.total) if self.is_validated else math.nan
+        """Share of the validation images classified right, 0 to 1; NaN where it is not known."""
+        if images := sum(self.total):
+            return sum(self.correct) / images
+        return math.nan if self.accuracy is None else self.accuracy
 
 
 @dataclass(frozen=True, kw_only=True)

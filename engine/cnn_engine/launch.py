@@ -225,6 +225,8 @@ class Engine:
         recorder = Recorder(run, inheritance)
         try:
             state = recorder.state
+            if state.imported:
+                raise ConfigError(f"run {run.id}: it is another program's to resume")
             found = find_checkpoint(state, run, epochs)
             request = Request.of_state(state, allow_code=allow_code or inheritance is not None)
             request = request.with_epochs(epochs or state.epochs_asked)

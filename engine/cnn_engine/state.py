@@ -23,6 +23,7 @@ from cnn_engine.events import (
     Notice,
     RolledBack,
     RunFinished,
+    RunImported,
     RunPrepared,
     RunResumed,
     RunStarted,
@@ -82,6 +83,8 @@ class RunState:
     stages: list[StageStarted] = field(default_factory=list)
     progress: StageProgressed | None = None
     prepared: RunPrepared | None = None
+    imported: RunImported | None = None
+    """Where the run comes from, if another program trains it."""
     epoch: int = 0
     step: int = 0
     validated_images: int = 0
@@ -128,6 +131,8 @@ class RunState:
                 self.notices.append(event)
             case RunPrepared():
                 self.prepared = event
+            case RunImported():
+                self.imported, self.phase = event, "training"
             case RunResumed():
                 self._begin_session(event)
             case EpochStarted():
@@ -206,7 +211,10 @@ class RunState:
         self.test = self.finished = None
 
     def _add_steps(self, event: StepsFinished) -> None:
-        self.step, self.lr = event.step, event.lr
+        self.step = event.step
+        self.lr = None if math.isnan(event.lr) else event.lr
+        if self.imported:  # nothing tells when its epochs begin
+            self.epoch = event.epoch
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.busy_seconds += event.seconds
         self.curve.add(step, event.loss, event.loss_min, event.loss_max, self.busy_seconds)
@@ -298,7 +306,8 @@ class RunState:
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; 0 while that is not known."""
-        return self.prepared.steps_per_epoch if self.prepared else 0
+        known = self.prepared or self.imported
+        return known.steps_per_epoch if known else 0
 
     @property
     def validated(self) -> list[EpochFinished]:
@@ -314,7 +323,8 @@ class RunState:
     def images_per_second(self) -> float | None:
         """Training speed over the last few seconds."""
         seconds = sum(event.seconds for event in self.recent)
-        return sum(event.images for event in self.recent) / seconds if seconds > 0 else None
+        images = sum(event.images for event in self.recent)
+        return images / seconds if seconds > 0 and images else None
 
     @property
     def part_shares(self) -> dict[str, float]:

@@ -122,7 +122,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         epochs_done=len(state.epochs),
         best_epoch=best.epoch if best else None,
         best_val_loss=best.val_loss if best else None,
-        best_val_accuracy=best.val_accuracy if best else None,
+        best_val_accuracy=_known(best.val_accuracy) if best else None,
         val_losses=_thinned([epoch.val_loss for epoch in state.epochs]),
         test_loss=test.loss if test else None,
         test_accuracy=test.accuracy if test else None,
@@ -131,6 +131,11 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         damaged_lines=damaged_lines,
         config_json=sys.intern(json.dumps(state.config)),
     )
+
+
+def _known(share: float) -> float | None:
+    """None for NaN: an imported run may have losses alone."""
+    return None if math.isnan(share) else share
 
 
 @lru_cache(1000)

@@ -27,6 +27,7 @@ from cnn_tui.explain_command import explain
 from cnn_tui.export_command import export
 from cnn_tui.format import command_for, safe_text, to_json
 from cnn_tui.mark_commands import delete, mark, trash
+from cnn_tui.import_command import import_run
 from cnn_tui.options import (
     AllowCode,
     Ascii,
@@ -370,6 +371,7 @@ cli.command("test")(repeat_final_test)
 cli.command()(predict)
 cli.command()(export)
 cli.command()(explain)
+cli.command("import")(import_run)
 cli.command()(bench)
 cli.command(rich_help_panel=KEPT)(mark)
 cli.command(rich_help_panel=KEPT)(delete)

@@ -55,7 +55,7 @@ def figure_rows(runs: Sequence[Contender]) -> list[Row]:
     states = [run.state for run in runs]
     return [
         Row("status", [run.status for run in runs]),
-        Row("epochs", [f"{len(state.epochs)} of {state.epochs_asked}" for state in states]),
+        Row("epochs", [_epochs(state) for state in states]),
         _judged("test accuracy", [_of(state.test, _accuracy) for state in states], _percent, max),
         _judged("test loss", [_of(state.test, _test_loss) for state in states], figure, min),
         _judged("best val loss", [_of(state.best, _val_loss) for state in states], figure, min),
@@ -177,6 +177,11 @@ def _percent(share: float | None) -> str:
 
 def _whole(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
+
+
+def _epochs(state: RunState) -> str:
+    asked = f" of {state.epochs_asked}" if state.epochs_asked else ""
+    return f"{len(state.epochs)}{asked}"
 
 
 def _last_train(state: RunState) -> str:

@@ -81,6 +81,10 @@ class Controlled:
             yield event
 
     def _check_that_it_is_live(self) -> None:
+        if self.state.imported:
+            raise ConfigError(
+                f"{self._run.id} is trained by another program, which cannot be asked"
+            )
         if self.state.ended:
             status: str = self.state.status
         elif self._run.is_live(self.state.host):

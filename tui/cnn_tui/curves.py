@@ -209,4 +209,4 @@ def epochs_across(reached: float, asked: int) -> int:
     across = 1
     while across < min(2 * reached, asked):
         across *= 2
-    return min(across, max(asked, 1))
+    return max(min(across, max(asked, 1)), math.ceil(reached))  # how many is not always known

@@ -49,7 +49,7 @@ def figures(record: Record) -> list[Fact]:
         Fact("Best epoch", str(best.epoch) if best else ""),
         Fact("Its validation loss", figure(best.val_loss) if best else ""),
         Fact("Its validation accuracy", percent(best.val_accuracy, 2) if best else ""),
-        Fact("Epochs", f"{summary.epochs_done} of {summary.epochs}"),
+        Fact("Epochs", f"{summary.epochs_done} of {summary.epochs or '?'}"),
         Fact("Time", duration(summary.seconds)),
         Fact("Started", utc(summary.started)),
     ]

@@ -153,6 +153,9 @@ class Controls:
         return True
 
     def _can_ask(self) -> bool:
+        if self._follower.state.imported:
+            self._screen.say("Another program trains this run: it cannot be asked for anything")
+            return False
         if self._follower.is_live:
             return True
         ended = self._follower.state.ended

@@ -154,7 +154,7 @@ class RunScreen(Screen[None]):
         reason = self._blocked()
         alert.alarms = [blocked_log(reason)] if reason else alarms(self.state, time.time(), live)
         self._ring({alarm.kind for alarm in alert.alarms})
-        bar.can_control = live
+        bar.can_control = live and not self.state.imported
         for panel in (header, self.query_one(RunProgress), alert, bar):
             panel.show(self.state)
         self.view.show(self.state)

@@ -14,8 +14,8 @@ from cnn_tui.widgets.panel import Lines
 class Chart(Lines):
     """Curves that are zoomed into, smoothed, and read with a cursor."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
         self.view = ChartView()
         """How it is looked at."""
 

@@ -15,7 +15,7 @@ from cnn_tui.widgets.chart import Chart, content_of
 from cnn_tui.widgets.panel import Panel
 
 
-class LossChart(Chart, Panel):
+class LossChart(Panel, Chart):  # the first is what Textual knows it as
     """Both curves in one chart, which keeps every spike; a cursor reads their values."""
 
     def __init__(self) -> None:

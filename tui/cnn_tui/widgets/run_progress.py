@@ -28,7 +28,19 @@ class RunProgress(Panel):
             return [_result(state)]
         if state.phase in ("starting", "testing"):
             return [_stage_line(state, width)]
+        if state.imported:
+            return [_imported_line(state)]
         return [_epoch_line(state, width)]
+
+
+def _imported_line(state: RunState) -> Content:
+    """How far another program has come; how far it will go is not known."""
+    source = safe_text(state.imported.source, 200) if state.imported else ""
+    return Content.assemble(
+        (f"Step {state.steps_done:,}", "bold"),
+        (f"  {len(state.epochs):,} validations  ", ""),
+        (f"followed from {source}", "$muted"),
+    )
 
 
 def _epoch_line(state: RunState, width: int) -> Content:

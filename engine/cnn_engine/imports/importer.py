@@ -1,0 +1,276 @@
+"""A run made from what another program logs, and continued as that grows.
+
+Nothing is invented: what the other program does not tell (classes, images, device) is not there. A
+validation counts as the end of an epoch, which is as long as the first two of them are apart.
+"""
+
+import math
+import os
+import socket
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from cnn_engine.errors import DataError
+from cnn_engine.event_files import Scalar
+from cnn_engine.events import (
+    EpochFinished,
+    Event,
+    Notice,
+    RunFinished,
+    RunImported,
+    RunStarted,
+    StepsFinished,
+)
+from cnn_engine.imports.roles import ROLES, Role, roles_of
+from cnn_engine.imports.sources import Source
+from cnn_engine.runlog import LogWriter
+from cnn_engine.runs import RunDirectory
+
+NOT_KNOWN = float("nan")
+MOST_NAMED = 20
+
+
+@dataclass
+class Validated:
+    """What is known of a validation so far."""
+
+    time: float
+    loss: float = NOT_KNOWN
+    accuracy: float | None = None
+
+
+class Importer:
+    """Reads a source, and writes a run."""
+
+    def __init__(self, source: Source, run: RunDirectory, name: str = "") -> None:
+        """Begin a run in an empty directory.
+
+        Raises:
+            StorageError: the run cannot be written.
+        """
+        self._source, self._run = source, run
+        self._log = LogWriter(run.events)
+        self._name = name
+        self._roles: dict[Role, str] = {}
+        self._seen: set[str] = set()
+        self._started: float | None = None
+        self._last_time = 0.0
+        self._train_step = -1
+        self._train_time = 0.0
+        self._lr = NOT_KNOWN
+        self._steps_per_epoch = 0
+        self._shift = 0
+        """Added to steps: 1 where epochs are the steps, and counted from 0."""
+        self._epochs = 0
+        self._losses: list[float] = []
+        """Of the training since the last validation."""
+        self._waiting: dict[int, Validated] = {}
+        """Validations by their step, until the next begins or nothing more is to come."""
+        self._train_accuracy: dict[int, float] = {}
+        self.left_out = 0
+        """Values so far whose step had been passed already, or had another value after them."""
+
+    def poll(self) -> bool:
+        """Take in what is new; whether there has been anything to show so far.
+
+        Raises:
+            OSError: the source cannot be read now.
+            DataError: it is nothing that can be read.
+        """
+        new = list(self._source.poll())
+        self._take_roles(new)
+        by_role = {tag: role for role, tag in self._roles.items()}
+        told: dict[int, dict[Role, Scalar]] = defaultdict(dict)
+        for scalar in new:
+            if role := by_role.get(scalar.tag):
+                self.left_out += role in told[scalar.step]
+                told[scalar.step][role] = scalar
+        if told:
+            self._begin(min(scalar.time for row in told.values() for scalar in row.values()))
+            self._take(dict(sorted(told.items())))
+        return self._started is not None
+
+    def close(self, *, ended: bool) -> None:
+        """Write what waits, and end the run.
+
+        Args:
+            ended: Whether the source is taken to be complete, and not left while it may grow.
+
+        Raises:
+            DataError: there was nothing in it that could be shown.
+            StorageError: the run cannot be written.
+        """
+        try:
+            if self._started is None:
+                raise DataError(f"{self._source.path}: {self._nothing()}")
+            self._finish_validations(before=None)
+            if self.left_out:
+                self._notice(f"{self.left_out} values are left out: their steps had been passed")
+            if self._source.damaged:
+                self._notice(f"{self._source.damaged} places of the source are damaged")
+            seconds = max(0.0, self._last_time - self._started)
+            self._add(
+                RunFinished(
+                    time=self._last_time,
+                    status="done" if ended else "stopped",
+                    exit_code=0,
+                    seconds=seconds,
+                )
+            )
+        finally:
+            self._log.close()
+
+    def _nothing(self) -> str:
+        names = ", ".join(sorted(self._seen)[:MOST_NAMED])
+        if names:
+            return f"none of its series is a loss, an accuracy or a learning rate: {names}"
+        return "holds no values"
+
+    def _begin(self, moment: float) -> None:
+        if self._started is not None:
+            return
+        self._started = self._last_time = self._train_time = moment
+        self._add(
+            RunStarted(
+                time=moment,
+                run_id=self._run.id,
+                name=self._name,
+                preset=self._source.path.name,
+                config={},
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                version=version("cnn-tui"),
+            )
+        )
+        self._add(RunImported(time=moment, source=str(self._source.path), steps_per_epoch=1))
+        for role, tag in self._roles.items():
+            self._notice(f"{tag} is taken for the {ROLES[role]}")
+        self._tell_others(self._seen)
+
+    def _take_roles(self, new: list[Scalar]) -> None:
+        """Know the series; what was taken for something stays so."""
+        tags = {scalar.tag for scalar in new} - self._seen
+        if not tags:
+            return
+        self._seen |= tags
+        for role, tag in roles_of(sorted(self._seen)).items():
+            if role not in self._roles:
+                self._roles[role] = tag
+                if self._started is not None:
+                    self._notice(f"{tag} is taken for the {ROLES[role]}")
+        if self._started is not None:
+            self._tell_others(tags)
+
+    def _tell_others(self, tags: set[str]) -> None:
+        """Name the series that are taken for nothing."""
+        others = sorted(tags - set(self._roles.values()))
+        if others:
+            more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+            self._notice(f"Not shown: {', '.join(others[:MOST_NAMED])}{more}")
+
+    def _take(self, told: dict[int, dict[Role, Scalar]]) -> None:
+        self._measure_epochs(told)
+        for step, row in told.items():
+            self._finish_validations(before=step)
+            if scalar := row.get("lr"):
+                self._lr = scalar.value
+            if scalar := row.get("train_accuracy"):
+                self._train_accuracy[step] = scalar.value
+            if scalar := row.get("train_loss"):
+                self._add_steps(scalar)
+            if "val_loss" in row or "val_accuracy" in row:
+                self._validate(step, row)
+
+    def _measure_epochs(self, told: dict[int, dict[Role, Scalar]]) -> None:
+        """Learn how long an epoch is, once there is a validation."""
+        steps = sorted(
+            {step for step, row in told.items() if "val_loss" in row or "val_accuracy" in row}
+            | self._waiting.keys()
+        )
+        if self._steps_per_epoch or not steps:
+            return
+        first = steps[0]
+        self._steps_per_epoch = steps[1] - first if len(steps) > 1 else max(1, first)
+        train = [step for step, row in told.items() if "train_loss" in row]
+        if self._steps_per_epoch == 1 and min(first, *train, first) == 0:
+            self._shift = 1
+        self._add(
+            RunImported(
+                time=self._last_time,
+                source=str(self._source.path),
+                steps_per_epoch=self._steps_per_epoch,
+            )
+        )
+
+    def _add_steps(self, scalar: Scalar) -> None:
+        step = scalar.step + self._shift
+        if step <= self._train_step:
+            self.left_out += 1
+            return
+        covered = step - max(self._train_step, 0)
+        self._train_step = step
+        seconds = max(0.0, scalar.time - self._train_time)
+        self._train_time = self._last_time = max(self._train_time, scalar.time)
+        per_epoch = self._steps_per_epoch
+        epoch = (step - 1) // per_epoch + 1 if per_epoch and step else 1
+        self._losses.append(scalar.value)
+        self._add(
+            StepsFinished(
+                time=scalar.time,
+                epoch=epoch,
+                step=step - (epoch - 1) * per_epoch,
+                steps=max(1, covered),
+                loss=scalar.value,
+                loss_min=scalar.value,
+                loss_max=scalar.value,
+                lr=self._lr,
+                seconds=seconds,
+                images=0,
+            )
+        )
+
+    def _validate(self, step: int, row: dict[Role, Scalar]) -> None:
+        scalars = [row[role] for role in ("val_loss", "val_accuracy") if role in row]
+        validated = self._waiting.setdefault(step, Validated(scalars[0].time))
+        if scalar := row.get("val_loss"):
+            validated.loss = scalar.value
+        if scalar := row.get("val_accuracy"):
+            validated.accuracy = scalar.value
+        known = {role for role in self._roles if role.startswith("val")}
+        if not ("val_loss" in known and math.isnan(validated.loss)) and not (
+            "val_accuracy" in known and validated.accuracy is None
+        ):
+            self._add_epoch(step, self._waiting.pop(step))
+
+    def _finish_validations(self, before: int | None) -> None:
+        """Write the validations that are complete: those of earlier steps, or all."""
+        for step in sorted(self._waiting):
+            if before is None or step < before:
+                self._add_epoch(step, self._waiting.pop(step))
+
+    def _add_epoch(self, step: int, validated: Validated) -> None:
+        self._epochs += 1
+        losses, self._losses = self._losses, []
+        accuracy = validated.accuracy
+        self._last_time = max(self._last_time, validated.time)
+        self._add(
+            EpochFinished(
+                time=validated.time,
+                epoch=self._epochs,
+                train_loss=sum(losses) / len(losses) if losses else NOT_KNOWN,
+                train_accuracy=self._train_accuracy.get(step, NOT_KNOWN),
+                val_loss=validated.loss,
+                correct=(),
+                total=(),
+                train_seconds=0.0,
+                val_seconds=max(0.0, validated.time - self._train_time),
+                accuracy=accuracy,
+            )
+        )
+
+    def _notice(self, text: str) -> None:
+        self._add(Notice(time=self._last_time, text=text))
+
+    def _add(self, event: Event) -> None:
+        self._log.append(event)

@@ -1,0 +1,197 @@
+"""Files of other programs as series of values: TensorBoard's event files, and CSV."""
+
+import csv
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.event_files import DamagedFileError, RecordReader, Scalar, scalars_of
+from cnn_engine.imports.roles import TEST, TRAINING, VALIDATION, words_of
+from cnn_engine.runlog import LineReader
+
+STEP_NAMES = ("step", "global_step", "iteration", "iter", "batch")
+EPOCH_NAMES = ("epoch", "epochs")
+TIME_NAMES = ("time", "wall_time", "timestamp", "date")
+LONGEST_LINE = 1 << 20
+LEAST_TIME = 1e9
+"""A smaller number is no time of day, but seconds since the start, say."""
+
+
+class Source(Protocol):
+    """What another program writes."""
+
+    path: Path
+
+    @property
+    def damaged(self) -> int:
+        """Places so far that could not be read."""
+        ...
+
+    def poll(self) -> Iterator[Scalar]:
+        """The values added since.
+
+        Raises:
+            OSError: it cannot be read now.
+        """
+        ...
+
+
+def open_source(path: Path) -> Source:
+    """What is at a path: a directory with event files, one such file, or a CSV.
+
+    Raises:
+        ConfigError: there is nothing there.
+        DataError: it is nothing that can be read.
+    """
+    try:
+        if path.is_dir():
+            _check_that_it_is_one_run(path)
+            return EventFiles(path)
+        if not path.exists():
+            raise ConfigError(f"{path}: there is no such file or directory")
+        if not path.is_file():
+            raise DataError(f"{path}: is no regular file")
+        if "tfevents" in path.name:
+            return EventFiles(path)
+        return Table(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _check_that_it_is_one_run(directory: Path) -> None:
+    """See that event files lie in one folder, or in folders named for parts of one run.
+
+    Raises:
+        DataError: there is none, or more than one run.
+    """
+    folders = {file.parent for file in directory.rglob("*tfevents*")}
+    if not folders:
+        raise DataError(f"{directory}: holds no event files of TensorBoard, *tfevents*")
+    parts = VALIDATION | TEST | TRAINING
+    runs = {
+        folder.parent if words_of(folder.name) & parts and folder != directory else folder
+        for folder in folders
+    }
+    if len(runs) > 1:
+        some = ", ".join(sorted(str(run) for run in runs)[:5])
+        raise DataError(f"{directory}: holds {len(runs)} runs; name one of them: {some}")
+
+
+class EventFiles:
+    """All event files in a directory and below, or a single one.
+
+    A series is called by its directory and its tag, as TensorFlow has `epoch_loss` in `train` and
+    again in `validation`. A damaged file is read no further; the others are.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._readers: dict[Path, RecordReader] = {}
+        self._damaged: set[Path] = set()
+
+    @property
+    def damaged(self) -> int:
+        """Files that are damaged somewhere."""
+        return len(self._damaged)
+
+    def poll(self) -> Iterator[Scalar]:
+        """The values added since, file by file."""
+        files = sorted(self.path.rglob("*tfevents*")) if self.path.is_dir() else [self.path]
+        for file in files:
+            if file not in self._damaged and file.is_file():
+                yield from self._new(file)
+
+    def _new(self, file: Path) -> Iterator[Scalar]:
+        reader = self._readers.setdefault(file, RecordReader())
+        folder = file.parent.relative_to(self.path).as_posix() if self.path.is_dir() else "."
+        try:
+            with file.open("rb") as content:
+                for message in reader.poll(content):
+                    for scalar in scalars_of(message):
+                        tag = scalar.tag if folder == "." else f"{folder}/{scalar.tag}"
+                        yield scalar._replace(tag=tag)
+        except DamagedFileError:
+            self._damaged.add(file)
+
+
+class Table:
+    """A CSV with names in its first line: a column a series, a line a step or an epoch.
+
+    Where no column tells the step, lines are counted; cells that are empty or no number are left
+    out.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines = LineReader(path)
+        self._names: list[str] = []
+        self._delimiter = ","
+        self._row = 0
+        self.damaged = 0
+        """Lines that are no row of this table."""
+
+    def poll(self) -> Iterator[Scalar]:
+        """The values added since.
+
+        Raises:
+            DataError: it is no such table.
+        """
+        for line in self._lines.poll():
+            text = line.decode("utf-8-sig", "replace").rstrip("\r")
+            if not text.strip():
+                continue
+            if self._names:
+                yield from self._values(text)
+            else:
+                self._read_names(text)
+
+    def _read_names(self, text: str) -> None:
+        if len(text) > LONGEST_LINE or "\0" in text:
+            raise DataError(f"{self.path}: is no CSV")
+        self._delimiter = max(",;\t", key=text.count)
+        names = [name.strip() for name in self._cells(text)]
+        if all(_number(name) is not None for name in names):
+            raise DataError(
+                f"{self.path}: its first line must name the columns, such as epoch,loss,val_loss"
+            )
+        self._names = names
+
+    def _cells(self, text: str) -> list[str]:
+        return next(csv.reader([text], delimiter=self._delimiter), [])
+
+    def _values(self, text: str) -> Iterator[Scalar]:
+        self._row += 1
+        try:
+            cells = self._cells(text)
+        except csv.Error:
+            cells = []
+        if len(cells) != len(self._names):
+            self.damaged += 1
+            return
+        row = dict(zip(self._names, map(_number, cells), strict=True))
+        lower = {name.lower(): value for name, value in row.items()}
+        step = _first(lower, (*STEP_NAMES, *EPOCH_NAMES))
+        moment = _first(lower, TIME_NAMES)
+        if moment is None or not LEAST_TIME < moment < 1e11:
+            moment = time.time()
+        for name, value in row.items():
+            if value is not None and name.lower() not in _PLACES:
+                place = self._row if step is None or not math.isfinite(step) else int(step)
+                yield Scalar(name, place, moment, value)
+
+
+_PLACES = frozenset({*STEP_NAMES, *EPOCH_NAMES, *TIME_NAMES})
+
+
+def _first(row: dict[str, float | None], names: tuple[str, ...]) -> float | None:
+    return next((value for name in names if (value := row.get(name)) is not None), None)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,476 @@
+"""Runs of other programs: read as they are, followed as they grow, and nothing invented."""
+
+import math
+import os
+import signal
+import struct
+import subprocess
+import sys
+
+import pytest
+from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from cnn_engine import runs
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.event_files import DamagedFileError, RecordReader, masked_crc, scalars_of
+from cnn_engine.events import EpochFinished, Notice, StepsFinished
+from cnn_engine.imports.importer import Importer
+from cnn_engine.imports.roles import roles_of
+from cnn_engine.imports.sources import open_source
+from cnn_engine.launch import Engine
+from cnn_engine.runlog import LogReader, is_held
+from cnn_engine.state import RunState
+from cnn_engine.summary import read_state, read_summary
+from cnn_tui.app import Dashboard
+from cnn_tui.exports.formats import RECORD_FORMATS, export_record
+from cnn_tui.screens.compare import CompareScreen
+from cnn_tui.screens.run import RunScreen
+from golden import golden_run
+from pilot import settle, text_of
+from runs_for_tests import wait_until
+
+KERAS = "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.3,2.1,0.4,1.8\n1,0.5,1.5,0.55,1.4\n"
+LIGHTNING = (
+    "epoch,lr-Adam,step,train_loss,val_acc,val_loss,gpu\n"
+    "0,0.001,50,2.1,,,1\n0,0.001,100,1.9,,,\n0,,100,,0.4,1.8,\n"
+    "1,0.002,150,1.7,,,\n1,0.002,200,1.6,,,\n1,,200,,0.5,1.5,\n"
+)
+
+
+def imported(tmp_path, source, name=""):
+    """A run made of all there is at a path."""
+    run = runs.create(tmp_path / "runs")
+    importer = Importer(open_source(source), run, name)
+    importer.poll()
+    importer.close(ended=True)
+    return run
+
+
+def imported_text(tmp_path, text, name="log.csv"):
+    path = tmp_path / name
+    path.write_text(text) if isinstance(text, str) else path.write_bytes(text)
+    return imported(tmp_path, path)
+
+
+def events_of(run, kind):
+    return [event for event in LogReader(run.events).poll() if isinstance(event, kind)]
+
+
+def notices_of(run):
+    return [event.text for event in events_of(run, Notice)]
+
+
+class Board:
+    """Event files written by TensorBoard's own code."""
+
+    def __init__(self, directory):
+        self._writer = EventFileWriter(str(directory))
+
+    def scalar(self, tag, step, value, time=1_700_000_000.0):
+        self._add(step, time, summary_pb2.Summary.Value(tag=tag, simple_value=value))
+        return self
+
+    def tensor(self, tag, step, value, time=1_700_000_000.0):
+        """As TensorFlow 2 writes a scalar."""
+        content = tensor_pb2.TensorProto(dtype=1, tensor_content=struct.pack("<f", value))
+        self._add(step, time, summary_pb2.Summary.Value(tag=tag, tensor=content))
+        return self
+
+    def _add(self, step, time, value):
+        summary = summary_pb2.Summary(value=[value])
+        self._writer.add_event(event_pb2.Event(wall_time=time, step=step, summary=summary))
+
+    def close(self):
+        self._writer.close()
+
+
+# What is taken for what
+
+
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (["loss", "val_loss"], {"train_loss": "loss", "val_loss": "val_loss"}),
+        (["Loss/train", "Loss/test"], {"train_loss": "Loss/train", "val_loss": "Loss/test"}),
+        (
+            ["train/epoch_loss", "validation/epoch_loss", "train/epoch_accuracy"],
+            {
+                "train_loss": "train/epoch_loss",
+                "val_loss": "validation/epoch_loss",
+                "train_accuracy": "train/epoch_accuracy",
+            },
+        ),
+        (["train/box_loss", "train/loss"], {"train_loss": "train/loss"}),
+        (["trainLoss", "valLoss"], {"train_loss": "trainLoss", "val_loss": "valLoss"}),
+        (["val/loss", "test/loss"], {"val_loss": "val/loss"}),
+        (["learning_rate", "lr-Adam"], {"lr": "learning_rate"}),
+        (["accuracy/top1", "closs", "glossy", "flare"], {"train_accuracy": "accuracy/top1"}),
+    ],
+)
+def test_series_are_known_by_their_names(names, roles):
+    assert roles_of(names) == roles
+
+
+# CSV
+
+
+def test_a_table_of_epochs_becomes_epochs(tmp_path):
+    state, damaged = read_state(imported_text(tmp_path, KERAS))
+    assert damaged == 0
+    assert [epoch.val_loss for epoch in state.epochs] == [1.8, 1.4]
+    assert [epoch.train_loss for epoch in state.epochs] == [2.1, 1.5]
+    assert [epoch.train_accuracy for epoch in state.epochs] == [0.3, 0.5]
+    assert [epoch.val_accuracy for epoch in state.epochs] == [0.4, 0.55]
+    assert list(state.curve.steps) == [1, 2]
+    assert (state.steps_per_epoch, state.best.epoch) == (1, 2)
+
+
+def test_a_table_of_steps_has_epochs_as_long_as_validations_are_apart(tmp_path):
+    run = imported_text(tmp_path, LIGHTNING)
+    state, _ = read_state(run)
+    assert state.steps_per_epoch == 100
+    assert list(state.curve.steps) == [50, 100, 150, 200]
+    assert [epoch.train_loss for epoch in state.epochs] == [2.0, pytest.approx(1.65)]
+    assert [epoch.val_accuracy for epoch in state.epochs] == [0.4, 0.5]
+    assert state.lr == 0.002
+    assert notices_of(run) == [
+        "train_loss is taken for the training loss",
+        "val_loss is taken for the validation loss",
+        "val_acc is taken for the validation accuracy",
+        "lr-Adam is taken for the learning rate",
+        "Not shown: gpu",
+    ]
+
+
+def test_losses_alone_are_a_curve_by_step(tmp_path):
+    run = imported_text(tmp_path, "loss\n3\n2\n\n1\nnan\n")
+    state, _ = read_state(run)
+    assert list(state.curve.steps) == [1, 2, 3, 4]
+    assert list(state.curve.losses)[:3] == [3.0, 2.0, 1.0]
+    assert math.isnan(state.curve.losses[3])
+    assert state.epochs == []
+
+
+def test_what_is_not_known_is_not_there(tmp_path):
+    run = imported_text(tmp_path, KERAS)
+    state, _ = read_state(run)
+    assert (state.prepared, state.config, state.test, state.lr) == (None, {}, None, None)
+    assert state.images_per_second is None
+    summary = read_summary(run)
+    assert (summary.device, summary.precision, summary.train_images) == ("", "", 0)
+    only_losses = imported_text(tmp_path, "loss,val_loss\n2,1\n1,1\n")
+    assert read_summary(only_losses).best_val_accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "holds no values"),
+        ("epoch,loss\n", "holds no values"),
+        ("1,2\n3,4\n", "first line must name the columns"),
+        ("a,b\n1,2\n", "none of its series is a loss, an accuracy or a learning rate: a, b"),
+        ("loss\nmany\n", "holds no values"),
+        (b"\x00\x01\x02\n" * 10, "is no CSV"),
+    ],
+)
+def test_what_is_no_table_of_losses_is_refused(tmp_path, text, problem):
+    with pytest.raises(DataError, match=problem):
+        imported_text(tmp_path, text)
+
+
+def test_rows_that_do_not_fit_are_counted_and_steps_that_go_back_left_out(tmp_path):
+    (tmp_path / "log.csv").write_text("step;loss\n1;3\n2;2;7\n3;1\n3;0.9\n")
+    run = runs.create(tmp_path / "runs")
+    importer = Importer(open_source(tmp_path / "log.csv"), run)
+    importer.poll()
+    with (tmp_path / "log.csv").open("a") as log:
+        log.write("2;9\n4;0.5\n")
+    importer.poll()
+    importer.close(ended=True)
+    state, _ = read_state(run)
+    assert list(state.curve.steps) == [1, 3, 4]
+    assert list(state.curve.losses) == [3.0, 0.9, 0.5]
+    assert "2 values are left out: their steps had been passed" in notices_of(run)
+    assert "1 places of the source are damaged" in notices_of(run)
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        open_source(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="no regular file"):
+        open_source(tmp_path / "pipe")
+    with pytest.raises(DataError, match="holds no event files"):
+        open_source(tmp_path)
+
+
+# TensorBoard
+
+
+def test_event_files_of_tensorboard_itself_are_read(tmp_path):
+    board = Board(tmp_path / "logs")
+    for step in range(1, 9):
+        board.scalar("Loss/train", step * 10, 2.0 / step, 1_700_000_000.0 + step)
+        board.scalar("lr", step * 10, 0.5)
+    for step in (40, 80):
+        board.tensor("Loss/val", step, 1.0 / step).tensor("Accuracy/val", step, step / 100)
+    board.close()
+    run = imported(tmp_path, tmp_path / "logs")
+    state, _ = read_state(run)
+    assert list(state.curve.steps) == list(range(10, 90, 10))
+    assert state.curve.losses[3] == 0.5
+    assert state.steps_per_epoch == 40
+    assert [epoch.val_loss for epoch in state.epochs] == pytest.approx([1 / 40, 1 / 80])
+    assert [epoch.val_accuracy for epoch in state.epochs] == pytest.approx([0.4, 0.8])
+    assert list(state.curve.seconds)[:3] == [1.0, 2.0, 3.0]
+    assert state.lr == 0.5
+
+
+def test_parts_of_a_run_in_folders_are_one_run_and_several_runs_are_refused(tmp_path):
+    for part in ("train", "validation"):
+        board = Board(tmp_path / "keras" / part)
+        for epoch in range(3):
+            board.tensor("epoch_loss", epoch, 3.0 - epoch)
+        board.close()
+    state, _ = read_state(imported(tmp_path, tmp_path / "keras"))
+    assert [epoch.val_loss for epoch in state.epochs] == [3.0, 2.0, 1.0]
+    assert list(state.curve.steps) == [1, 2, 3]
+    for name in ("first", "second"):
+        Board(tmp_path / "many" / name).scalar("loss", 1, 1.0).close()
+    with pytest.raises(DataError, match="holds 2 runs; name one of them"):
+        open_source(tmp_path / "many")
+
+
+def test_what_we_export_comes_back(tmp_path):
+    ours = golden_run(tmp_path, "resumed")
+    export_record([ours], "tensorboard", tmp_path / "tb")
+    state, _ = read_state(imported(tmp_path, tmp_path / "tb"))
+    before, _ = read_state(ours)
+    assert list(state.curve.steps) == list(before.curve.steps)
+    assert list(state.curve.losses) == pytest.approx(list(before.curve.losses), rel=1e-6)
+    assert state.steps_per_epoch == before.steps_per_epoch
+    for mine, other in zip(state.epochs, before.epochs, strict=True):
+        assert mine.val_loss == pytest.approx(other.val_loss, rel=1e-6)
+        assert mine.val_accuracy == pytest.approx(other.val_accuracy, rel=1e-6)
+
+
+def event_file(tmp_path):
+    board = Board(tmp_path / "logs")
+    for step in range(1, 6):
+        board.scalar("loss", step, float(step))
+    board.close()
+    (path,) = (tmp_path / "logs").iterdir()
+    return path
+
+
+def test_a_damaged_record_ends_its_file_and_nothing_else(tmp_path):
+    path = event_file(tmp_path)
+    content = path.read_bytes()
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :])
+        source = open_source(path)
+        read = [scalar.value for scalar in source.poll()]
+        assert source.damaged == 1
+        assert read == [1.0, 2.0, 3.0, 4.0, 5.0][: len(read)]
+        assert len(read) < 5
+
+
+def test_a_torn_record_waits_for_its_rest(tmp_path):
+    path = event_file(tmp_path)
+    content = path.read_bytes()
+    for cut in range(0, len(content), 5):
+        reader, read = RecordReader(), []
+        for part in (content[:cut], content):
+            path.write_bytes(part)
+            with path.open("rb") as file:
+                read += [scalar for message in reader.poll(file) for scalar in scalars_of(message)]
+        assert [scalar.value for scalar in read] == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"\x2a\xff\xff\xff\xff\x0f",
+        b"\x09\x00",
+        b"\xff" * 11,
+        b"\x0b\x0c",
+        b"\x2a\x03\x0a\x7f\x00",
+    ],
+)
+def test_a_message_that_is_none_is_told(message):
+    with pytest.raises(DamagedFileError):
+        scalars_of(message)
+
+
+def test_a_record_of_an_absurd_length_is_not_waited_for(tmp_path):
+    length = struct.pack("<Q", 1 << 60)
+    path = tmp_path / "events.out.tfevents.1"
+    path.write_bytes(length + masked_crc(length) + b"x" * 100)
+    with path.open("rb") as file, pytest.raises(DamagedFileError):
+        list(RecordReader().poll(file))
+
+
+# As it grows
+
+
+def test_a_growing_table_is_followed(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss,val_loss\n10,3,\n20,2,\n")
+    run = runs.create(tmp_path / "runs")
+    importer = Importer(open_source(path), run)
+    assert importer.poll()
+    assert is_held(run.events)
+    assert not events_of(run, EpochFinished)
+    with path.open("a") as file:
+        file.write("20,,1.5\n30,1.0,\n40,0.")
+    importer.poll()
+    assert [event.val_loss for event in events_of(run, EpochFinished)] == [1.5]
+    assert len(events_of(run, StepsFinished)) == 3
+    with path.open("a") as file:
+        file.write("5,\n40,,0.7\n")
+    importer.poll()
+    importer.close(ended=False)
+    state, _ = read_state(run)
+    assert list(state.curve.steps) == [10, 20, 30, 40]
+    assert state.steps_per_epoch == 20
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2]
+    assert (state.status, is_held(run.events)) == ("stopped", False)
+
+
+def test_growing_event_files_are_followed_and_new_series_told(tmp_path):
+    board = Board(tmp_path / "logs")
+    board.scalar("loss", 1, 2.0)
+    board._writer.flush()
+    run = runs.create(tmp_path / "runs")
+    importer = Importer(open_source(tmp_path / "logs"), run)
+    assert importer.poll()
+    board.scalar("loss", 2, 1.0).scalar("val_loss", 2, 0.5).scalar("memory", 2, 9.0)
+    board.close()
+    importer.poll()
+    importer.close(ended=True)
+    state, _ = read_state(run)
+    assert list(state.curve.losses) == [2.0, 1.0]
+    assert len(state.epochs) == 1
+    assert notices_of(run) == [
+        "loss is taken for the training loss",
+        "val_loss is taken for the validation loss",
+        "Not shown: memory",
+    ]
+
+
+def test_the_state_is_the_same_live_read_and_followed(tmp_path):
+    run = imported_text(tmp_path, LIGHTNING)
+    live = RunState()
+    for event in LogReader(run.events).poll():
+        live.apply(event)
+    read, _ = read_state(run)
+    assert live.curve == read.curve
+    assert repr(live) == repr(read)  # NaN is not equal to itself
+
+
+# On the screens, and not to be asked
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)])
+async def test_an_imported_run_opens_in_every_screen(tmp_path, size):
+    run = imported_text(tmp_path, LIGHTNING)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        assert "┤" in text_of(app)
+        for key in "123":
+            await pilot.press(key)
+            await settle(pilot)
+            assert "nan" not in text_of(app)
+    other = Dashboard(CompareScreen([run, golden_run(tmp_path, "completed")]))
+    async with other.run_test(size=size) as pilot:
+        await settle(pilot)
+        assert "A" in text_of(other)
+    for to in RECORD_FORMATS:
+        export_record([run], to, tmp_path / f"handed-on-{to}")
+
+
+async def test_a_followed_run_is_live_and_cannot_be_asked(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(LIGHTNING)
+    run = runs.create(tmp_path / "runs")
+    importer = Importer(open_source(path), run)
+    importer.poll()
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "training" in text_of(app)
+        assert "Step 200  2 validations" in text_of(app)
+        await pilot.press("p")
+        await settle(pilot)
+        assert "cannot be asked" in text_of(app)
+    assert not run.commands.exists()
+    importer.close(ended=False)
+
+
+def test_an_imported_run_is_not_resumed(tmp_path):
+    with pytest.raises(ConfigError, match="another program's to resume"):
+        Engine.resuming(imported_text(tmp_path, KERAS))
+
+
+# On the command line
+
+
+def cnn_tui(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", "from cnn_tui.main import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+
+
+def test_the_command_tells_what_it_took_and_prints_the_run(tmp_path):
+    (tmp_path / "log.csv").write_text(KERAS)
+    done = cnn_tui("import", "log.csv", "--name", "theirs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    assert done.stdout == f"{run.name}\n"
+    assert "val_loss is taken for the validation loss" in done.stderr
+    assert "theirs" in cnn_tui("runs", cwd=tmp_path).stdout
+    refused = cnn_tui("pause", run.name, cwd=tmp_path)
+    assert (refused.returncode, "cannot be asked" in refused.stderr) == (2, True)
+
+
+def test_a_failed_import_leaves_no_run(tmp_path):
+    (tmp_path / "log.csv").write_text("a,b\n1,2\n")
+    done = cnn_tui("import", "log.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.count("\n") == 1
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_following_goes_on_until_a_signal(tmp_path):
+    (tmp_path / "log.csv").write_text("loss\n3\n")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from cnn_tui.main import main; main()"),
+            *("import", "log.csv", "--follow"),
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        run = runs.RunDirectory(tmp_path / "runs" / process.stdout.readline().strip())
+        with (tmp_path / "log.csv").open("a") as log:
+            log.write("2\n")
+        wait_until(lambda: len(events_of(run, StepsFinished)) == 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert read_state(run)[0].status == "stopped"
