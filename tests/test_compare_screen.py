@@ -1,6 +1,9 @@
 """Runs side by side: curves in one chart, what differs, live too, and in any place."""
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -17,6 +20,7 @@ from cnn_tui.options import Options
 from cnn_tui.run_curves import OverlayView, RunCurves, reached, value_at, whole_of
 from cnn_tui.screens.compare import MOST_RUNS, CompareScreen
 from cnn_tui.screens.help import Help
+from cnn_tui.screens.runs import RunsScreen
 from cnn_tui.widgets.overlay_chart import OverlayChart
 from golden import add_events, golden_lines, golden_run, rewritten, running_run
 from pilot import settle, text_of
@@ -316,3 +320,47 @@ def test_a_damaged_log_is_compared_as_far_as_it_goes(tmp_path):
     assert figure_rows([compared])
     whole = add_events(run, events.Notice(text="x"))
     assert figure_rows(contenders(whole))
+
+
+async def test_the_browser_compares_the_runs_that_are_chosen(tmp_path):
+    for number in range(3):
+        variant(tmp_path, number)
+    app = Dashboard(RunsScreen(tmp_path))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("c")
+        await settle(pilot)
+        assert "Choose two to 8 runs" in text_of(app)
+        await pilot.press("space", "down", "space", "c")
+        await settle(pilot)
+        assert isinstance(app.screen, CompareScreen)
+        assert "2 runs side by side" in text_of(app)
+        await pilot.press("q")
+        await settle(pilot)
+        assert isinstance(app.screen, RunsScreen)
+
+
+def cnn_tui(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", "from cnn_tui.main import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+
+
+def test_the_command_prints_without_a_terminal_and_exports_by_name(tmp_path):
+    for number in range(2):
+        variant(tmp_path / "runs", number)
+    assert "run-1" in cnn_tui("compare", "run-0", "run-1", cwd=tmp_path).stdout
+    table = cnn_tui("export", "run-0", "run-1", "--to", "csv", "-o", "-", cwd=tmp_path)
+    assert table.stdout.count("\nrun-1,") == 20
+    page = cnn_tui("export", "run-0", "--to", "html", cwd=tmp_path)
+    assert (page.stdout, page.returncode) == ("run-0.html\n", 0)
+    again = cnn_tui("export", "run-0", "--to", "html", cwd=tmp_path)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "--force" in again.stderr
+    many = cnn_tui("export", "run-0", "run-1", "--to", "onnx", cwd=tmp_path)
+    assert (many.returncode, "takes one run" in many.stderr) == (2, True)

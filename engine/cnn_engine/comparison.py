@@ -81,7 +81,7 @@ def compare(runs: Sequence[RunDirectory]) -> Comparison:
     compared = tuple(map(_read, runs))
     return Comparison(
         runs=compared,
-        settings=_differences([of.settings for of in compared]),
+        settings=differences([of.settings for of in compared]),
         classes=_by_class(compared),
         verdicts=_verdicts(compared),
     )
@@ -132,11 +132,23 @@ def _read(run: RunDirectory) -> Compared:
         run=run,
         state=state,
         summary=read_summary(run),
-        settings=dict(_flattened(state.config)),
+        settings=settings_of(state.config),
         figures=figures_of(state.test, state.prepared) if state.test else None,
         predictions=predictions,
         untold=untold,
     )
+
+
+def settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """A config by dotted keys."""
+    return dict(_flattened(config))
+
+
+def differences(settings: Sequence[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Keys that not all configs have alike, each with every config's value; None: not there."""
+    keys = dict.fromkeys(key for each in settings for key in each)
+    rows = {key: tuple(each.get(key) for each in settings) for key in keys}
+    return {key: row for key, row in rows.items() if any(value != row[0] for value in row)}
 
 
 def _flattened(table: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -145,12 +157,6 @@ def _flattened(table: dict[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield from _flattened(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
-
-
-def _differences(settings: list[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
-    keys = dict.fromkeys(key for each in settings for key in each)
-    rows = {key: tuple(each.get(key) for each in settings) for key in keys}
-    return {key: row for key, row in rows.items() if any(value != row[0] for value in row)}
 
 
 def _by_class(runs: tuple[Compared, ...]) -> dict[str, tuple[Rate | None, ...]]:

@@ -1,5 +1,6 @@
 """`cnn-tui compare`: several runs side by side."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,10 +8,11 @@ import typer
 from cnn_engine import runs
 from cnn_engine.errors import ConfigError
 from cnn_tui.format import to_json
-from cnn_tui.options import RunsDir
+from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
+from cnn_tui.terminal import has_terminal
 
 
-def compare(
+def compare(  # noqa: PLR0913 - one parameter per option
     references: Annotated[
         list[str],
         typer.Argument(
@@ -19,18 +21,28 @@ def compare(
     ],
     runs_dir: RunsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Print instead of the screen.")] = False,
+    theme: Theme = ThemeName.DARK,
+    ascii_only: Ascii = False,
+    no_mouse: NoMouse = False,
 ) -> None:
-    """Show what runs have different, and whether they differ by more than chance.
+    """Show runs side by side: curves, figures, what was set differently, classes.
 
-    Every run is compared with the first by McNemar's test, where both were tested on the same
-    images.
+    Without a terminal, or with --no-ui, it prints, and says whether they differ by more than
+    chance: every run is compared with the first by McNemar's test, where both were tested on the
+    same images.
     """
     if len(references) < 2:
         raise ConfigError("compare: give two runs or more; see: cnn-tui runs")
+    directory = runs_dir or runs.default_runs_dir()
+    compared = [runs.find(directory, reference) for reference in references]
+    if not as_json and not no_ui and has_terminal():
+        from cnn_tui.dashboards import compare_runs
+
+        sys.exit(compare_runs(compared, Options(theme, ascii_only, not no_mouse)))
     from cnn_engine import comparison
 
-    directory = runs_dir or runs.default_runs_dir()
-    found = comparison.compare([runs.find(directory, reference) for reference in references])
+    found = comparison.compare(compared)
     if as_json:
         print(to_json(comparison.as_dict(found)))
     else:

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from cnn_engine.comparison import differences, settings_of
 from cnn_engine.events import EpochFinished, TestFinished
 from cnn_engine.state import RunState
 from cnn_tui.following import Follower
@@ -71,18 +72,8 @@ def figure_rows(runs: Sequence[Contender]) -> list[Row]:
 
 def setting_rows(runs: Sequence[Contender]) -> list[Row]:
     """The keys of the config that not all have alike."""
-    settings = [dict(_flattened(run.state.config)) for run in runs]
-    keys = dict.fromkeys(key for each in settings for key in each)
-    rows = [(key, [_setting(each.get(key)) for each in settings]) for key in keys]
-    return [Row(safe_text(key), cells) for key, cells in rows if len(set(cells)) > 1]
-
-
-def _flattened(table: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flattened(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
+    rows = differences([settings_of(run.state.config) for run in runs])
+    return [Row(safe_text(key), list(map(_setting, values))) for key, values in rows.items()]
 
 
 class ClassRows(NamedTuple):

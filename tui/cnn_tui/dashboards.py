@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
+from cnn_engine.errors import ConfigError
 from cnn_engine.runs import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.headless import ask_to_stop, last_words, run_headless
 from cnn_tui.options import OnHangup, Options
-from cnn_tui.screens.compare import CompareScreen
+from cnn_tui.screens.compare import MOST_RUNS, CompareScreen
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.signals import LOST_CODE, StopSignals
 from cnn_tui.supervisor import tell_supervisor
@@ -84,7 +85,13 @@ def show_lesson(run: RunDirectory | None, options: Options) -> int:
 
 
 def compare_runs(compared: Sequence[RunDirectory], options: Options) -> int:
-    """Show runs side by side; the exit code."""
+    """Show runs side by side; the exit code.
+
+    Raises:
+        ConfigError: they are more than fit on a screen.
+    """
+    if len(compared) > MOST_RUNS:
+        raise ConfigError(f"compare: {MOST_RUNS} runs fit on a screen; --no-ui prints any number")
     return _view(CompareScreen(compared), options)
 
 

@@ -1,4 +1,4 @@
-"""`cnn-tui export`: a run's model for other programs."""
+"""`cnn-tui export`: a run's model for other programs, and its record for people and programs."""
 
 import shlex
 import sys
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_engine import runs
+from cnn_engine.errors import ConfigError
 from cnn_engine.runs import RunDirectory
 from cnn_tui.format import safe_text
-from cnn_tui.options import AllowCode, RunReference, RunsDir
+from cnn_tui.options import AllowCode, RunsDir
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -24,28 +25,75 @@ class Format(StrEnum):
     ONNX = "onnx"
     SAFETENSORS = "safetensors"
     TORCH_EXPORT = "torch-export"
+    HTML = "html"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    CSV_STEPS = "csv-steps"
+    CSV_LONG = "csv-long"
+    JSON = "json"
+    TENSORBOARD = "tensorboard"
 
 
 def export(  # noqa: PLR0913, PLR0917 - one parameter per option
-    reference: RunReference,
+    references: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="A run's id, the start of one, or 'latest'; for csv and tensorboard several.",
+        ),
+    ],
     to: Annotated[
         Format,
         typer.Option(
-            help="onnx: for any runtime. torch-export: for PyTorch. safetensors: weights alone."
+            help="The model. onnx: for any runtime. torch-export: for PyTorch. safetensors: "
+            "weights alone. The record. html: a page with all there is. markdown: to paste. csv: "
+            "a line an epoch; csv-steps: a line for some steps; csv-long: a line a value. json: "
+            "all of it. tensorboard: event files.",
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder to make. Default: ./RUN-FORMAT."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="What to write. Default: RUN-FORMAT or RUN.ENDING here; '-': standard output.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,
 ) -> None:
-    """Make a folder of a run's best model, its labels and preparation, and an example that runs."""
+    """Hand a run on: its best model, as a folder with all it takes to use it, or its record."""
+    from cnn_tui.exports.formats import RECORD_FORMATS
+
+    directory = runs_dir or runs.default_runs_dir()
+    found = [runs.find(directory, reference) for reference in references]
+    if to in RECORD_FORMATS:
+        _export_record(found, to, output, force=force)
+    elif len(found) > 1:
+        raise ConfigError(f"--to {to}: takes one run, and there are {len(found)}")
+    else:
+        _export_model(found[0], to, output, force=force, allow_code=allow_code)
+
+
+def _export_record(
+    found: list[RunDirectory], to: Format, output: Path | None, *, force: bool
+) -> None:
+    from cnn_tui.exports.formats import export_record
+    from cnn_tui.exports.output import STDOUT
+
+    path, damaged = export_record(found, to, output, force=force)
+    if damaged:
+        print(f"{damaged} lines of the log are damaged, and not in it", file=sys.stderr)
+    if path != STDOUT:
+        print(safe_text(str(path), 4000))
+
+
+def _export_model(
+    run: RunDirectory, to: Format, output: Path | None, *, force: bool, allow_code: bool
+) -> None:
     from cnn_engine.export.folder import check_target, write_folder
 
-    run = runs.find(runs_dir or runs.default_runs_dir(), reference)
     target = output or Path(f"{run.id}-{to}")
     check_target(target, replace=force)
     with ProgressLine(sys.stderr) as progress:
@@ -71,7 +119,7 @@ def _files(to: Format, run: RunDirectory, *, allow_code: bool) -> "Files":
             from cnn_engine.export import safetensors_file
 
             return safetensors_file.export(run, allow_code=allow_code)
-        case Format.TORCH_EXPORT:
+        case _:
             from cnn_engine.export import torch_program
 
             return torch_program.export(run, allow_code=allow_code)

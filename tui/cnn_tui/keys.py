@@ -173,6 +173,7 @@ KEYS = (
     Key("runs", "greater_than_sign", ">", "sort_next(1)", "sort", "Sort by the next column"),
     Key("runs", "i", "i", "invert", "invert", "The other way round"),
     Key("runs", "space", "space", "choose", "choose", "Choose the run, or no longer", 4),
+    Key("runs", "c", "c", "compare", "compare", "Compare the chosen runs, up to eight", 4),
     Key("runs", "asterisk", "*", "do('star')", "star", "Star, or not", 6),
     Key("runs", "r", "r", "do('rename')", "rename", "Change the run's name", 7),
     Key("runs", "o", "o", "do('note')", "note", "Write a note", 7),

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.export.folder import check_target
 from cnn_engine.runs import RunDirectory
 from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
 from cnn_tui.exports.html_report import write_html
 from cnn_tui.exports.json_record import write_json
 from cnn_tui.exports.markdown import write_markdown
-from cnn_tui.exports.output import STDOUT, refuse_existing, text_output
+from cnn_tui.exports.output import STDOUT, text_output
 from cnn_tui.exports.record import Record, read_record
 from cnn_tui.exports.tensorboard import write_tensorboard
 
@@ -73,7 +74,7 @@ def export_record(
         raise ConfigError(f"--to {to}: takes one run, and there are {len(runs)}")
     path = path or Path(f"{runs[0].id}{form.ending}")
     if path != STDOUT:
-        refuse_existing(path, force=force)  # sooner than a long log is read
+        check_target(path, replace=force)  # sooner than a long log is read
     records = _read(runs)
     with text_output(path, force=force) as out:
         form.write(records, out)
@@ -88,7 +89,7 @@ def _export_tensorboard(
         raise ConfigError(f"--to {TENSORBOARD}: is a directory of files; name it with -o")
     directory = path or Path("tensorboard")
     for run in runs:
-        refuse_existing(directory / run.id, force=force)
+        check_target(directory / run.id, replace=force)
     records = _read(runs)
     for record in records:
         try:

@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.errors import StorageError
+from cnn_engine.export.folder import check_target
 
 STDOUT = Path("-")
 
@@ -27,7 +28,7 @@ def text_output(path: Path, *, force: bool) -> Iterator[TextIO]:
     if path == STDOUT:
         yield sys.stdout
         return
-    refuse_existing(path, force=force)
+    check_target(path, replace=force)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as out:
@@ -40,13 +41,3 @@ def text_output(path: Path, *, force: bool) -> Iterator[TextIO]:
             reason = error.strerror or error
             raise StorageError(f"{path}: cannot be written: {reason}") from None
         raise
-
-
-def refuse_existing(path: Path, *, force: bool) -> None:
-    """Leave what is there alone.
-
-    Raises:
-        ConfigError: it is there, and not to be replaced.
-    """
-    if not force and os.path.lexists(path):
-        raise ConfigError(f"{path}: is there already; --force replaces it")

@@ -18,6 +18,7 @@ from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_tui.format import safe_text
 from cnn_tui.keys import Key, Place, bindings_of
+from cnn_tui.screens.compare import MOST_RUNS, CompareScreen
 from cnn_tui.screens.help import Help
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.run_actions import RunActions
@@ -290,6 +291,14 @@ class RunsScreen(Screen[None]):
         """Choose a run to be compared, or no longer."""
         self.rows.choose()
         self._show_title()
+
+    def action_compare(self) -> None:
+        """Show the chosen runs side by side, in the order of the list."""
+        chosen = [run.run_id for run in self.rows.runs if run.run_id in self.rows.chosen]
+        if not 2 <= len(chosen) <= MOST_RUNS:
+            self.say(f"Choose two to {MOST_RUNS} runs with the space bar, then compare them")
+        else:
+            self.app.push_screen(CompareScreen(list(map(self.directory, chosen))))
 
     @on(RunRows.Opened)
     def action_open(self) -> None:
