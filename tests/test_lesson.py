@@ -304,7 +304,7 @@ async def test_it_opens_from_a_run_and_leads_back(tmp_path):
     app = Dashboard(RunScreen(explained_run(tmp_path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("x", "8")
+        await pilot.press("h", "8")
         assert "1124-0412-amber" in await seen(pilot)
         await pilot.press("q")
         await settle(pilot)

@@ -156,7 +156,7 @@ KEYS = (
     Key("run", "3", "3", "view('mistakes')", "mistakes", "Mistakes: what was taken for what", 3),
     Key("run", "4", "4", "view('model')", "model", "Model: layers, filters, feature maps", 3),
     Key("run", "5", "5", "view('log')", "log", "Log: events and captured output", 3),
-    Key("run", "x", "x", "explain", "explain", "The lesson: how such a network works"),
+    Key("run", "h", "h", "explain", "explain", "The lesson: how such a network works"),
     Key("run", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
     Key("run", "b", "b", "bell", "bell", "Ring at an alarm, or be silent"),
     Key("run", "tab", "tab", "app.focus_next", "panel", "Next panel, to scroll it"),
