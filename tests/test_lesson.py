@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from cnn_engine import inspection
 from cnn_engine.inspection import Maps, read_maps
+from cnn_engine.runs import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.lesson import learning, own_run, seeing
 from cnn_tui.lesson.arithmetic import (
@@ -224,14 +225,14 @@ def test_a_run_without_usable_maps_is_told_and_the_lesson_goes_on(tmp_path, cont
         {"whole": (500, 500)},
     ],
 )
-def test_what_does_not_fit_together_is_not_computed(change):
+def test_what_does_not_fit_together_is_not_computed(tmp_path, change):
     header = dataclasses.replace(read_maps(DATA / "maps.bin").header, **change)
     filters = header.filters
     numbers = prod(filters.shape) + filters.shape[0] if filters else 0
     each = prod(header.image) + sum(prod(stage.shape) for stage in header.stages)
     maps = Maps(header, bytes(4 * numbers + each * len(header.samples)))
     assert shown_filters(maps) is None
-    chapter = own_run.own_run(Example(run_id="x", maps=maps, classes=()), "")
+    chapter = own_run.own_run(Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), "")
     assert "no plain" in text_of_chapter(chapter)
 
 

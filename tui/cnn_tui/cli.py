@@ -97,7 +97,8 @@ def home(
     if context.invoked_subcommand is not None:
         # Given before a command, they are that command's defaults.
         given = {"theme": theme, "ascii_only": ascii_only, "no_mouse": no_mouse, "bell": bell}
-        context.default_map = {"run": given, "resume": given, "watch": given}
+        commands = ("run", "resume", "watch", "explain")
+        context.default_map = dict.fromkeys(commands, given)
         return
     directory = runs.default_runs_dir()
     if not has_terminal():

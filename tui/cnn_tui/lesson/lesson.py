@@ -51,4 +51,4 @@ def example_of(run: RunDirectory) -> Example:
     """
     maps = read_maps(run.path / MAPS_FILE)
     prepared = read_state(run)[0].prepared
-    return Example(run_id=run.id, maps=maps, classes=prepared.classes if prepared else ())
+    return Example(run=run, maps=maps, classes=prepared.classes if prepared else ())

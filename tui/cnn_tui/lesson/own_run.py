@@ -7,7 +7,8 @@ from functools import partial
 from textual.content import Content
 
 from cnn_engine.inspection import Filters, Maps
-from cnn_tui.format import safe_text
+from cnn_engine.runs import RunDirectory
+from cnn_tui.format import command_for, safe_text
 from cnn_tui.lesson.arithmetic import (
     Grid,
     Place,
@@ -51,7 +52,7 @@ LINES = 8
 class Example:
     """A run to explain: what it keeps for people to look at, and what its classes are called."""
 
-    run_id: str
+    run: RunDirectory
     maps: Maps
     classes: tuple[str, ...]
 
@@ -247,7 +248,7 @@ def _meet(example: Example, response: Response) -> Parts:
     if not header.epoch:
         when, past = "before training", "are random still; the run will change them"
     return (
-        f"Run {safe_text(example.run_id)}, {when}. The image is one that it did not learn from "
+        f"Run {safe_text(example.run.id)}, {when}. The image is one that it did not learn from "
         f"({safe_text(sample.name, 60)}: {_name(example, sample.label)}). Beside it is filter "
         f"{response.filter + 1} of {filters.of} of the first layer: {size}, white for the "
         f"greatest, black for the least of all filters. They {past}.",
@@ -351,7 +352,7 @@ def _answer(example: Example) -> Parts:
         partial(bar_lines, names, sample.shares),
         verdict,
         "All filters and maps of this run, and more of its images, are in its Model view: "
-        f"cnn-tui watch {safe_text(example.run_id)}, then 4.",
+        f"{command_for('watch', example.run)}, then 4.",
     )
 
 
