@@ -83,6 +83,15 @@ def test_images_too_small_for_the_blocks_are_refused():
     assert problem.startswith("data.image_size: 8 is too small")
 
 
+@pytest.mark.parametrize(("name", "size", "fits"), [("cnn", 8, True), ("whitened", 8, False)])
+def test_a_whitened_network_needs_a_pixel_more(name, size, fits):
+    settings = [f"model.name={name}", f"data.image_size={size}", "model.filters=[4, 4, 4]"]
+    if fits:
+        load("digits", settings)
+    else:
+        assert "use 9 or more" in problems("digits", *settings)[0]
+
+
 def test_a_folder_run_needs_a_folder():
     (problem,) = problems("folder")
     assert problem.startswith("data.path: ")

@@ -14,8 +14,11 @@ from cnn_engine.control import Control
 from cnn_engine.summary import read_state, read_summary
 from cnn_engine.train import Training
 from cnn_engine.views import MeanOverViews
+from cnn_tui.app import Dashboard
 from cnn_tui.printer import LinePrinter
+from cnn_tui.screens.run import RunScreen
 from grammar import COMPLETION, spelled
+from pilot import settle, text_of
 from runs_for_tests import RunForTests
 
 # Patience.
@@ -173,6 +176,21 @@ def test_a_fraction_that_leaves_no_image_is_refused(tmp_path):
     run = RunForTests(tmp_path, "data.validation_fraction=0.0001").train()
     assert run.engine.exit_code == 3
     assert "leave none for val" in run.live_state.finished.error
+
+
+@pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])
+@pytest.mark.parametrize("setting", ["train.validate_every=2", "data.validation_fraction=0.0"])
+async def test_the_screens_show_what_there_is(tmp_path, setting, size):
+    run = RunForTests(tmp_path, "train.epochs=3", "evaluate.tta=mirror", setting).train()
+    lines = run.directory.events.read_text().splitlines(keepends=True)
+    untested = [line for line in lines if '"kind":"TestFinished"' not in line][:-1]
+    for log in (lines, untested):
+        run.directory.events.write_text("".join(log))
+        async with Dashboard(RunScreen(run.directory)).run_test(size=size) as pilot:
+            for key in ("1", "2", "3", "4", "5"):
+                await pilot.press(key)
+                await settle(pilot)
+                assert "nan" not in text_of(pilot.app).lower()
 
 
 # Test-time augmentation.

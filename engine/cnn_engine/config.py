@@ -307,10 +307,11 @@ class Config(Table):
     def _image_survives_pooling(self) -> "Config":
         size, blocks = self.data.image_size, len(self.model.filters)
         is_ours = self.model.name != "torchvision" and not self.model.is_own
-        if size is not None and size < 2**blocks and is_ours:
+        least = 2**blocks + (self.model.name == "whitened")  # its first layer takes a pixel off
+        if size is not None and size < least and is_ours:
             raise ValueError(
                 f"data.image_size: {size} is too small for {blocks} blocks that each halve it; "
-                f"use {2**blocks} or more, or fewer model.filters"
+                f"use {least} or more, or fewer model.filters"
             )
         return self
 
