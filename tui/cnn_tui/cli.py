@@ -191,7 +191,8 @@ def run(  # noqa: PLR0913 - one parameter per option
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     settings = [*(overrides or []), *given]
     if repeat > 1 or sweeps:
-        from cnn_tui.series import Series, plan, run_series
+        from cnn_tui.series import Series, plan
+        from cnn_tui.series_report import run_series
 
         if detach or like is not None:
             raise ConfigError("run: --repeat and --sweep go with neither --detach nor --like")

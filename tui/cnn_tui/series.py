@@ -7,16 +7,11 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, NamedTuple
 
 from cnn_engine import runs
 from cnn_engine.errors import ConfigError, StorageError
@@ -170,100 +165,3 @@ def _swept(sweep: str) -> list[str]:
 
 def _as_toml(value: object) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value)
-
-
-FIGURES = ("best_val_accuracy", "test_accuracy", "tta_accuracy", "seconds")
-"""Of a run's summary, what means are taken of."""
-
-
-class Spread(NamedTuple):
-    """A figure over several runs."""
-
-    mean: float
-    deviation: float | None
-    """Sample standard deviation; None of a single run."""
-    runs: int
-
-    @classmethod
-    def of(cls, values: Sequence[float | None]) -> "Spread | None":
-        """The spread of what there is; None of nothing."""
-        known = [value for value in values if value is not None]
-        if not known:
-            return None
-        return cls(mean(known), stdev(known) if len(known) > 1 else None, len(known))
-
-
-def spreads(series: Series) -> Iterator[tuple[str, int, dict[str, Spread | None]]]:
-    """Each setting, how many runs of it there are, and the spread of each of their figures."""
-    for setting in dict.fromkeys(planned.setting for planned, _ in series.done):
-        these = [summary for planned, summary in series.done if planned.setting == setting]
-        yield (
-            setting,
-            len(these),
-            {name: Spread.of([getattr(each, name) for each in these]) for name in FIGURES},
-        )
-
-
-def as_dict(series: Series) -> dict[str, Any]:
-    """The series as plain values."""
-    return {
-        "runs": [
-            {"setting": planned.setting, "seed": planned.seed} | asdict(summary)
-            for planned, summary in series.done
-        ],
-        "settings": [
-            {"setting": setting, "runs": count}
-            | {name: spread and spread._asdict() for name, spread in found.items()}
-            for setting, count, found in spreads(series)
-        ],
-    }
-
-
-def print_series(series: Series) -> None:
-    """The mean and the standard deviation of each figure, a line a setting."""
-    table = Table(box=None, pad_edge=False)
-    found = list(spreads(series))
-    has_settings = any(setting for setting, _, _ in found)
-    has_augmented = any(figures["tta_accuracy"] for _, _, figures in found)
-    headings = [
-        *(["setting"] if has_settings else []),
-        "runs",
-        "validation",
-        "test",
-        *(["test, augmented"] if has_augmented else []),
-        "time",
-    ]
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "setting" else "right")
-    for setting, count, figures in found:
-        cells = [
-            *([safe_text(setting, 200)] if has_settings else []),
-            str(count),
-            _spread_text(figures["best_val_accuracy"]),
-            _spread_text(figures["test_accuracy"]),
-            *([_spread_text(figures["tta_accuracy"])] if has_augmented else []),
-            duration(figures["seconds"].mean) if figures["seconds"] else "–",
-        ]
-        table.add_row(*map(Text, cells))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
-    console.print(table)
-
-
-def _spread_text(spread: Spread | None) -> str:
-    """`94.01 ± 0.14 %`."""
-    if spread is None:
-        return "–"
-    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.2f}"
-    return f"{100 * spread.mean:.2f}{deviation} %"
-
-
-def run_series(series: Series, *, as_json: bool) -> int:
-    """Train all, and print what came of them; the exit code."""
-    exit_code = series.run()
-    if as_json:
-        print(json.dumps(as_dict(series), indent=2))
-    else:
-        print_series(series)
-    return exit_code
