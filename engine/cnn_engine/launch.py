@@ -313,7 +313,8 @@ class Engine:
 
     def _outcome(self) -> RunFinished:
         try:
-            self._train()
+            with Revision() as revision:
+                self._train(revision)
         except DetachRequested:
             return self._finished("detached", 0)
         except StopRequested as stop:
@@ -343,9 +344,8 @@ class Engine:
             seconds += self._resumption.seconds
         return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=error)
 
-    def _train(self) -> None:
+    def _train(self, revision: Revision) -> None:
         control = Control(self._recorder)
-        revision = Revision()
         self._recorder.record(StageStarted(stage="torch"))
         from cnn_engine.train import Training, load_data  # noqa: PLC0415 - see the module's text
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from contextlib import suppress
+from typing import Self
 
 LONGEST_SECONDS = 2.0
 """Waited once all else is loaded: in a repository so large that git takes longer, the run does
@@ -31,6 +32,15 @@ class Revision:
                 # Else git may write to the repository, only to be quicker another time.
                 env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
             )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, in case that nobody waited for its answer because the run ended before."""
+        if self._git is not None:
+            with self._git as git:
+                git.kill()
 
     def text(self) -> str:
         """`d802738a1b2c`, perhaps `with changes`; empty outside of a repository. Once only."""
