@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from cnn_engine import event_lines
-from cnn_engine.config import presets
 from golden import golden_run
 from runs_for_tests import SMALL
 from terminal import CLI, Terminal, environment
@@ -274,7 +273,15 @@ def test_hostile_names_are_printed_as_text(tmp_path):
 
 def test_presets_are_listed_and_printed(tmp_path):
     listed = cnn_tui("configs", cwd=tmp_path).stdout.splitlines()
-    assert [line.split()[0] for line in listed] == sorted(presets())
+    assert [line.split()[0] for line in listed] == [
+        "cifar10",
+        "cifar10-94",
+        "cifar10-96",
+        "cifar10-fast",
+        "digits",
+        "fashion-mnist",
+        "folder",
+    ]
     (tmp_path / "mine.toml").write_text(cnn_tui("configs", "digits", cwd=tmp_path).stdout)
     result = cnn_tui("run", "mine.toml", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
