@@ -13,7 +13,7 @@ from cnn_tui.progress_line import ProgressLine
 ROUNDS, SECONDS = 5, 3.0
 
 
-def bench(  # noqa: PLR0913, PLR0917 - one parameter per option
+def bench(  # noqa: PLR0913 - one parameter per option
     config: Annotated[
         str | None,
         typer.Argument(

@@ -26,8 +26,8 @@ from cnn_tui.data_commands import data
 from cnn_tui.explain_command import explain
 from cnn_tui.export_command import export
 from cnn_tui.format import command_for, safe_text, to_json
-from cnn_tui.mark_commands import delete, mark, trash
 from cnn_tui.import_command import import_run
+from cnn_tui.mark_commands import delete, mark, trash
 from cnn_tui.options import (
     AllowCode,
     Ascii,

@@ -34,7 +34,7 @@ class Format(StrEnum):
     TENSORBOARD = "tensorboard"
 
 
-def export(  # noqa: PLR0913, PLR0917 - one parameter per option
+def export(  # noqa: PLR0913 - one parameter per option
     references: Annotated[
         list[str],
         typer.Argument(

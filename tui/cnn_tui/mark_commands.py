@@ -15,7 +15,7 @@ from cnn_tui.options import AsJson, RunReference, RunsDir
 trash = typer.Typer(help="Runs that were deleted: list, restore, remove for good.")
 
 
-def mark(  # noqa: PLR0913, PLR0917 - one parameter per option
+def mark(  # noqa: PLR0913 - one parameter per option
     reference: RunReference = "latest",
     star: Annotated[bool | None, typer.Option("--star/--no-star", help="Star it, or not.")] = None,
     name: Annotated[str | None, typer.Option(help="What it is called from now on.")] = None,

@@ -28,7 +28,7 @@ STDIN = "-"
 INTERRUPTED = 130
 
 
-def predict(  # noqa: PLR0913, PLR0917 - one parameter per option
+def predict(  # noqa: PLR0913 - one parameter per option
     reference: RunReference,
     images: Annotated[
         list[str],
