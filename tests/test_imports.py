@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from cnn_tui.exports.formats import RECORD_FORMATS
+from golden import golden_run
+
 TORCH_SIDE = {"torch", "torchvision", "numpy", "cnn_engine.train", "cnn_engine.data"}
 SCREEN_SIDE = {"textual", "plotext", "rich"}
 
@@ -81,6 +84,26 @@ def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
     loaded = modules_after(command(*arguments), tmp_path)
     assert "cnn_tui.cli" in loaded
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("export", "latest", "--to", to) for to in RECORD_FORMATS),
+        ("import", "runs/1124-0412-amber/log.csv"),
+        ("compare", "latest", "latest"),
+    ],
+)
+def test_a_run_is_handed_on_and_taken_in_without_torch(arguments, tmp_path):
+    run = golden_run(tmp_path / "runs", "completed")
+    (run.path / "log.csv").write_text("loss\n1\n")
+    loaded = modules_after(command(*arguments), tmp_path)
+    assert loaded & {
+        "cnn_tui.exports.formats",
+        "cnn_engine.imports.importer",
+        "cnn_engine.comparison",
+    }
+    assert not loaded & (TORCH_SIDE | {"textual", "plotext", "tensorboard"})
 
 
 def test_the_lesson_imports_no_torch(tmp_path):

@@ -8,10 +8,14 @@ import sys
 
 import pytest
 
-from cnn_engine.errors import StorageError
+from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.event_lines import to_line
 from cnn_engine.events import EpochStarted
+from cnn_engine.launch import Engine
 from cnn_engine.runlog import LogReader, LogWriter, is_held
+from cnn_engine.state import NEWER
+from cnn_engine.summary import read_state
+from golden import golden_run
 
 FIRST, SECOND, THIRD = (EpochStarted(time=float(number), epoch=number) for number in (1, 2, 3))
 
@@ -121,3 +125,25 @@ def test_events_that_never_could_be_written_are_an_error_at_the_end(tmp_path, mo
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(StorageError, match="nowhere"):
         LogWriter(tmp_path / "nowhere" / "events.jsonl")
+
+
+def newer(runs_dir):
+    """A run whose log is of a format that is not known yet, with an event that is not either."""
+    run = golden_run(runs_dir, "stopped")
+    text = run.events.read_text().replace('"format":1', '"format":2', 1)
+    run.events.write_text(text + '{"kind":"Invented","time":1.0}\n')
+    return run
+
+
+def test_a_log_of_a_newer_format_is_shown_with_a_warning(tmp_path):
+    state, damaged_lines = read_state(newer(tmp_path))
+    assert (len(state.epochs) > 0, damaged_lines) == (True, 0)
+    assert [notice.text for notice in state.notices if "newer version" in notice.text] == [NEWER]
+
+
+def test_a_run_of_a_newer_format_is_not_gone_on_with(tmp_path):
+    run = newer(tmp_path)
+    before = run.events.read_bytes()
+    with pytest.raises(ConfigError, match="a newer version of cnn-tui wrote it"):
+        Engine.resuming(run)
+    assert run.events.read_bytes() == before

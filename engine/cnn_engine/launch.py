@@ -20,6 +20,7 @@ from cnn_engine.config import Config, from_dict, load
 from cnn_engine.control import Control, DetachRequested, StopRequested
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
 from cnn_engine.events import (
+    FORMAT,
     CommandApplied,
     ConfigReplaced,
     Notice,
@@ -225,6 +226,8 @@ class Engine:
         recorder = Recorder(run, inheritance)
         try:
             state = recorder.state
+            if state.started and state.started.format > FORMAT:
+                raise ConfigError(f"run {run.id}: a newer version of cnn-tui wrote it; use that")
             if state.imported:
                 raise ConfigError(f"run {run.id}: it is another program's to resume")
             found = find_checkpoint(state, run, epochs)

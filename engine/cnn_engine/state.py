@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from cnn_engine.curve import Curve
 from cnn_engine.events import (
+    FORMAT,
     CheckpointSaved,
     CommandApplied,
     CommandRefused,
@@ -43,9 +44,14 @@ Status = Literal[Phase, "paused"]
 ENDED: frozenset[Status] = frozenset({"done", "stopped", "failed"})
 """All but `detached`, which is a moment's pause until another process goes on."""
 
+NEWER = "A newer version of cnn-tui wrote this log: what is shown of it may be wrong, or lacking"
+
 RATE_WINDOW = 10
 """Events that the current speed is averaged over: about five seconds."""
 
+
+STEP_PARTS = ("data", "forward", "backward", "optimizer", "other")
+"""What the time of a step is made of."""
 
 MarkerKind = Literal["pause", "lr", "epochs", "stop", "checkpoint", "best", "resume", "rollback"]
 """A pause, another learning rate, another number of epochs, a stop asked for, a checkpoint asked
@@ -118,6 +124,8 @@ class RunState:
             case RunStarted():
                 self.started = event
                 self._take_config(event)
+                if event.format > FORMAT:
+                    self.notices.append(Notice(time=event.time, text=NEWER))
             case ConfigReplaced():
                 self._take_config(event)
                 self.notices.append(Notice(time=event.time, text=event.reason))
@@ -222,17 +230,19 @@ class RunState:
         self._add_parts(event)
 
     def _add_parts(self, event: StepsFinished) -> None:
-        parts = {
-            "data": event.data_seconds,
-            "forward": event.forward_seconds,
-            "backward": event.backward_seconds,
-            "optimizer": event.optimizer_seconds,
-        }
-        if not any(parts.values()):
-            return  # not measured
-        parts["other"] = event.seconds - sum(parts.values())
-        for part, seconds in parts.items():
-            self.part_seconds[part] = self.part_seconds.get(part, 0.0) + seconds
+        data, forward = event.data_seconds, event.forward_seconds
+        backward, optimizer = event.backward_seconds, event.optimizer_seconds
+        measured = data + forward + backward + optimizer
+        if not measured:
+            return
+        parts = self.part_seconds
+        if not parts:
+            parts |= dict.fromkeys(STEP_PARTS, 0.0)
+        parts["data"] += data
+        parts["forward"] += forward
+        parts["backward"] += backward
+        parts["optimizer"] += optimizer
+        parts["other"] += event.seconds - measured
 
     def _add_epoch(self, event: EpochFinished) -> None:
         if event.is_validated:

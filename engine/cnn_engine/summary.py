@@ -185,7 +185,8 @@ class OpenLog:
             OSError: it cannot be read now.
         """
         for number, event in enumerate(self._reader.poll()):
-            if self._beginnings != self._reader.beginnings:  # another log, in the place of this
+            if number == 0 and self._beginnings != self._reader.beginnings:
+                # Another log stands in the place of this, which is seen when a reading begins.
                 self._beginnings, self.state = self._reader.beginnings, RunState()
             self.state.apply(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
