@@ -1,6 +1,6 @@
 """Image files classified by a run's model: decoded as training does it, a batch at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,7 +20,7 @@ MOST_IMAGES = 64
 """Images in a batch, however small they are: the files may be large, and answers should come."""
 
 
-def predict(trained: Trained, images: Sequence[Named], top: int) -> Iterator[Answer | Unanswered]:
+def predict(trained: Trained, images: Sequence[Named], top: int) -> Generator[Answer | Unanswered]:
     """Answer for every image, in their order.
 
     Args:

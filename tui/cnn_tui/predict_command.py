@@ -1,8 +1,10 @@
 """`cnn-tui predict`: what a run's model says of images."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import chain
@@ -72,7 +74,8 @@ def predict(  # noqa: PLR0913 - one parameter per option
 
             count = min(top, len(trained.classes))
             tell = _printer(trained.classes, count, as_json, as_csv, pictures=not no_pictures)
-            _tell_all(answers_to(trained, found, count), len(found), tell, tally)
+            with closing(answers_to(trained, found, count)) as answers:
+                _tell_all(answers, len(found), tell, tally)
     except KeyboardInterrupt:
         print(f"cnn-tui: interrupted; {tally.text()}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
@@ -200,14 +203,44 @@ def _tell_all(
     tell: Callable[[Answer], None],
     tally: Tally,
 ) -> None:
-    """Print what comes, and how far it is."""
+    """Print what comes, and how far it is.
+
+    Raises:
+        KeyboardInterrupt: after the answer in hand.
+    """
     to_terminal = sys.stdout is not None and sys.stdout.isatty()
-    for done, answer in enumerate(answers, start=1):
-        if isinstance(answer, Unanswered):
-            tally.fail(answer.path, answer.reason)
-        else:
-            if to_terminal:
-                tally.progress.clear()
-            tally.add(answer)
-            tell(answer)
-        tally.progress.tell("classifying", done, total)
+    with _interrupts_noted() as interrupt:
+        for done, answer in enumerate(answers, start=1):
+            if isinstance(answer, Unanswered):
+                tally.fail(answer.path, answer.reason)
+            else:
+                if to_terminal:
+                    tally.progress.clear()
+                tally.add(answer)
+                tell(answer)
+            if interrupt.noted:
+                raise KeyboardInterrupt
+            tally.progress.tell("classifying", done, total)
+
+
+class Interrupt:
+    """Whether SIGINT came; a second one interrupts at once."""
+
+    noted = False
+
+    def note(self, *_: object) -> None:
+        """Take a signal."""
+        if self.noted:
+            raise KeyboardInterrupt
+        self.noted = True
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[Interrupt]:
+    """Have SIGINT noted: raised amid the locks of the threads that decode, it could hang there."""
+    interrupt = Interrupt()
+    before = signal.signal(signal.SIGINT, interrupt.note)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
