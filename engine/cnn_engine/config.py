@@ -318,7 +318,8 @@ class Config(Table):
 
 def presets() -> dict[str, Path]:
     """The shipped configs by name, sorted."""
-    return {path.stem: path for path in sorted(_preset_dir().glob("*.toml"))}
+    paths = {path.stem: path for path in _preset_dir().glob("*.toml")}
+    return dict(sorted(paths.items()))
 
 
 def _preset_dir() -> Path:
