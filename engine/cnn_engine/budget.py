@@ -98,5 +98,6 @@ class Budget:
 
     def _told(self, epochs: int, costs: Costs) -> str:
         epoch = self._training.steps_per_epoch * costs.step + costs.validation
-        text = f"The time budget of {self._seconds:.0f} s allows {epochs} epoch{'s' if epochs != 1 else ''}"
-        return f"{text} of about {epoch:.0f} s, and the test; so many are planned"
+        count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+        text = f"The time budget of {self._seconds:.0f} s allows {count} of about {epoch:.0f} s"
+        return f"{text}, and the test; so many are planned"
