@@ -34,12 +34,13 @@ class RunList:
             pass
 
     def refreshing(self) -> Generator[None]:
-        """As `refresh`, pausing after every run that is read, and within long logs."""
+        """As `refresh`, pausing after every run, and within long logs."""
         found = set()
         for run in run_directories(self._runs_dir):
             found.add(run.id)
             if self._may_have_changed(run):
                 yield from self._read(run)
+            yield
         for gone in self._known.keys() - found:
             self._forget(gone)
         self.sort()
@@ -67,7 +68,6 @@ class RunList:
             self._logs[run.id] = log
         else:
             self._logs.pop(run.id, None)
-        yield
 
     def _forget(self, run_id: str) -> None:
         self._is_sorted = False

@@ -30,8 +30,8 @@ REFRESH_SECONDS = 2.0
 PIECE_SECONDS = 0.03
 """Read between two looks at the keyboard."""
 
-SHOW_SECONDS = 0.3
-"""How often it is shown what has been read so far, of very many runs."""
+SHOW_EVERY = 10
+"""Times as long as to show what has been read so far, of very many runs, it is read on."""
 
 MESSAGE_SECONDS = 5.0
 
@@ -88,7 +88,7 @@ class RunsScreen(Screen[None]):
         self.runs_dir = runs_dir
         self._list = RunList(runs_dir)
         self._work = self._list.refreshing()
-        self._shown_at = 0.0
+        self._shown_next = 0.0
         self._seen: object = None
         self._filter, self._sort = "", "-started"
         self.actions = RunActions(self)
@@ -125,7 +125,7 @@ class RunsScreen(Screen[None]):
         until = time.monotonic() + PIECE_SECONDS
         for _ in self._work:
             if time.monotonic() > until:
-                if time.monotonic() - self._shown_at > SHOW_SECONDS:
+                if time.monotonic() > self._shown_next:
                     self._list.sort()
                     self.show()
                 self.set_timer(0.001, self._read)
@@ -158,7 +158,7 @@ class RunsScreen(Screen[None]):
 
     def show(self) -> None:
         """Show what is known, as far as it is asked for."""
-        self._shown_at = time.monotonic()
+        began = time.monotonic()
         if not self.app.may_draw():  # type: ignore[attr-defined]
             return
         seen = (self._list.runs, self._filter, self._sort)
@@ -167,6 +167,7 @@ class RunsScreen(Screen[None]):
             self._show_choice(self._chosen())
         self.rows.redraw()
         self._show_title()
+        self._shown_next = time.monotonic() + SHOW_EVERY * (time.monotonic() - began)
 
     def _chosen(self) -> RunChoice:
         """The runs to show; all, where those that the filter knew of are gone."""
