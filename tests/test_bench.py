@@ -9,7 +9,7 @@ import pytest
 from cnn_engine.bench import MATRIX_SIDE, Measured, Rate, _ours
 from cnn_engine.config import load
 from cnn_engine.data import load as load_data
-from cnn_tui.bench_report import print_measured
+from cnn_tui.reports.bench import print_measured
 from runs_for_tests import SMALL
 
 RUN = [sys.executable, "-c", "from cnn_tui.cli import main; main()"]

@@ -16,7 +16,7 @@ from cnn_engine.comparison import as_dict, compare
 from cnn_engine.mcnemar import Disagreement, adjusted, disagreement
 from cnn_engine.predictions import FILE, Predictions
 from cnn_engine.summary import read_state
-from cnn_tui.compare_report import print_comparison
+from cnn_tui.reports.comparison import print_comparison
 from golden import golden_run, rewritten
 from runs_for_tests import RunForTests
 from test_imports import TORCH_SIDE, command, modules_after
@@ -211,7 +211,7 @@ def test_it_needs_no_torch(trained, tmp_path):
     ids = (run.id for run in trained)
     where = str(trained[0].path.parent)
     loaded = modules_after(command("compare", *ids, "--runs-dir", where), tmp_path)
-    assert "cnn_tui.compare_report" in loaded
+    assert "cnn_tui.reports.comparison" in loaded
     assert not loaded & (TORCH_SIDE | {"textual"})
 
 

@@ -12,9 +12,9 @@ from cnn_engine.metrics import figures_of
 from cnn_engine.runlog import LogReader
 from cnn_tui.exports.record import as_values, read_record
 from cnn_tui.figure_texts import figure_lines, figure_rows
-from cnn_tui.figures_report import report_of_test
 from cnn_tui.printer import lines_of_test
-from cnn_tui.report import show_run
+from cnn_tui.reports.figures import report_of_test
+from cnn_tui.reports.run import show_run
 from golden import golden_run
 from runs_for_tests import RunForTests
 

@@ -26,7 +26,7 @@ from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 from cnn_engine.trained import load_trained
 from cnn_tui.cli import main
-from cnn_tui.predictions import as_line, name_width
+from cnn_tui.reports.predictions import as_line, name_width
 from runs_for_tests import RunForTests
 from terminal import CLI, Terminal, environment
 from test_data_folder import bomb, fill

@@ -15,8 +15,8 @@ from cnn_engine import runs
 from cnn_engine.errors import ConfigError
 from cnn_engine.summary import read_summary
 from cnn_tui.options import seconds_of
+from cnn_tui.reports.series import Spread
 from cnn_tui.series import plan
-from cnn_tui.series_report import Spread
 from runs_for_tests import SMALL, wait_until
 
 COMMAND = [sys.executable, "-c", "from cnn_tui.main import main; main()", "run", "digits"]

@@ -12,8 +12,16 @@ import typer
 from cnn_engine import runs
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs import RunDirectory
-from cnn_tui.bench_command import bench
-from cnn_tui.compare_command import compare
+from cnn_tui.commands.bench import bench
+from cnn_tui.commands.compare import compare
+from cnn_tui.commands.control import checkpoint, pause, set_values, stop, unpause
+from cnn_tui.commands.data import data
+from cnn_tui.commands.explain import explain
+from cnn_tui.commands.export import export
+from cnn_tui.commands.importing import import_run
+from cnn_tui.commands.mark import delete, mark, trash
+from cnn_tui.commands.predict import predict
+from cnn_tui.commands.testing import repeat_final_test
 from cnn_tui.completion import (
     complete_config,
     complete_figure,
@@ -21,13 +29,7 @@ from cnn_tui.completion import (
     complete_run,
     complete_setting,
 )
-from cnn_tui.control_commands import checkpoint, pause, set_values, stop, unpause
-from cnn_tui.data_commands import data
-from cnn_tui.explain_command import explain
-from cnn_tui.export_command import export
 from cnn_tui.format import command_for, safe_text, to_json
-from cnn_tui.import_command import import_run
-from cnn_tui.mark_commands import delete, mark, trash
 from cnn_tui.options import (
     AllowCode,
     Ascii,
@@ -43,9 +45,7 @@ from cnn_tui.options import (
     ThemeName,
     seconds_of,
 )
-from cnn_tui.predict_command import predict
 from cnn_tui.terminal import has_terminal
-from cnn_tui.test_command import repeat_final_test
 
 if TYPE_CHECKING:
     from cnn_engine.launch import Engine
@@ -191,8 +191,8 @@ def run(  # noqa: PLR0913 - one parameter per option
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     settings = [*(overrides or []), *given]
     if repeat > 1 or sweeps:
+        from cnn_tui.reports.series import run_series
         from cnn_tui.series import Series, plan
-        from cnn_tui.series_report import run_series
 
         if detach or like is not None:
             raise ConfigError("run: --repeat and --sweep go with neither --detach nor --like")
@@ -332,7 +332,7 @@ def show(
 
         print(to_json(as_values(read_record(directory))))
         return
-    from cnn_tui.report import show_run
+    from cnn_tui.reports.run import show_run
 
     show_run(directory)
 

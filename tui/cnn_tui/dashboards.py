@@ -123,6 +123,6 @@ def _take_signals(app: Dashboard, ask: Callable[[signal.Signals], None], words: 
 
 
 def _leave_summary(run: RunDirectory) -> None:
-    from cnn_tui.report import show_run  # noqa: PLC0415 - plotext would delay the first paint
+    from cnn_tui.reports.run import show_run  # noqa: PLC0415 - plotext would delay the first paint
 
     show_run(run, brief=True)

@@ -8,8 +8,8 @@ from rich.text import Text
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
-from cnn_tui.figures_report import class_table, report_of_test
 from cnn_tui.format import command_for, duration, figure, percent, safe_text, tta_text
+from cnn_tui.reports.figures import class_table, report_of_test
 
 CHART_HEIGHT = 14
 STATUS_STYLES = {

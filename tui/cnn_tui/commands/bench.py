@@ -59,6 +59,6 @@ def bench(  # noqa: PLR0913 - one parameter per option
     if as_json:
         print(json.dumps(asdict(found), indent=2))
     else:
-        from cnn_tui.bench_report import print_measured
+        from cnn_tui.reports.bench import print_measured
 
         print_measured(found)

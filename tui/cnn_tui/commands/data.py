@@ -86,7 +86,7 @@ def check(
     from cnn_engine import config as configs
     from cnn_engine.data import check as checks
     from cnn_engine.data.findings import findings
-    from cnn_tui.check_report import console_for_results, print_checked
+    from cnn_tui.reports.data_check import console_for_results, print_checked
 
     config = configs.load("folder", [f"data.path={json.dumps(str(folder))}"])
     try:

@@ -46,6 +46,6 @@ def compare(  # noqa: PLR0913 - one parameter per option
     if as_json:
         print(to_json(comparison.as_dict(found)))
     else:
-        from cnn_tui.compare_report import print_comparison
+        from cnn_tui.reports.comparison import print_comparison
 
         print_comparison(found)

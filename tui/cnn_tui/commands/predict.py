@@ -174,8 +174,8 @@ def _printer(
     """What prints an answer with so many classes."""
     from rich.console import Console
 
-    from cnn_tui import predictions
     from cnn_tui.glyphs import is_ascii_only
+    from cnn_tui.reports import predictions
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
