@@ -281,6 +281,7 @@ def test_presets_are_listed_and_printed(tmp_path):
         "digits",
         "fashion-mnist",
         "folder",
+        "transfer",
     ]
     (tmp_path / "mine.toml").write_text(cnn_tui("configs", "digits", cwd=tmp_path).stdout)
     result = cnn_tui("run", "mine.toml", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
