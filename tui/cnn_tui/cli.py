@@ -354,11 +354,8 @@ def configs(
             preset: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
             for preset, path in known.items()
         }
-        lines = [f"{preset:<12} {text}" for preset, text in about.items()]
+        lines = [f"{preset:<14} {text}" for preset, text in about.items()]
         print(to_json(about) if as_json else "\n".join(lines))
-        for preset, path in known.items():
-            first_line = path.read_text(encoding="utf-8").partition("\n")[0]
-            print(f"{preset:<14} {first_line.lstrip('# ')}")
     elif name in known:
         print(known[name].read_text(encoding="utf-8"), end="")
     else:
