@@ -28,7 +28,8 @@ def test_the_published_procedure_stands_in_its_preset():
 
 def test_every_preset_is_complete_and_valid():
     for name, path in presets().items():
-        overrides = ["data.path=somewhere"] if name == "folder" else []
+        overrides = ["data.path=somewhere"] if name in {"folder", "transfer"} else []
+        overrides += ["model.weights=some.pth"] if name == "transfer" else []
         load(name, overrides)
         text = path.read_text(encoding="utf-8")
         assert text.startswith("# "), f"{name} does not say what it is"
