@@ -72,6 +72,15 @@ async def test_it_fits_any_terminal(runs_dir, size):
     assert app.return_code in (0, None)
 
 
+async def test_the_cursor_stays_on_its_run_once_it_was_put_there(runs_dir):
+    app = browser(runs_dir)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pressed(pilot, "i")
+        assert (shown(app), current(app)) == ("abcd", "a")
+        await pressed(pilot, "down", "i")
+        assert (shown(app), current(app)) == ("dcba", "b")
+
+
 async def test_it_tells_what_there_is_of_every_run(runs_dir):
     app = browser(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:

@@ -69,6 +69,7 @@ class RunRows(Panel):
         """Ids of runs that are to be compared."""
         self.by, self.falling = FIGURES["started"], True
         self.cursor = 0
+        self._was_moved = False
         self._asked: tuple[Figure, ...] = ()
         self._top = 0
         self._page = 1
@@ -83,7 +84,7 @@ class RunRows(Panel):
     def show_runs(
         self, runs: Sequence[RunSummary], asked: Sequence[Figure], by: Figure, *, falling: bool
     ) -> None:
-        """Show these, with the cursor on the run where it was.
+        """Show these, with the cursor on the run that it was put on, or else on the first.
 
         Args:
             runs: In their order.
@@ -95,7 +96,7 @@ class RunRows(Panel):
         self.runs, self.by, self.falling = runs, by, falling
         self._asked = tuple(figure for figure in asked if figure.key not in WIDTHS)
         self._id_width = min(24, max(6, *(len(run.run_id) for run in runs)) if runs else 6)
-        if before is not None:
+        if before is not None and self._was_moved:
             ids = [run.run_id for run in runs]
             if before.run_id in ids:
                 self.cursor = ids.index(before.run_id)
@@ -107,6 +108,7 @@ class RunRows(Panel):
     def move(self, rows: int) -> None:
         """Move the cursor by so many rows, or as far as there are."""
         cursor = max(0, min(self.cursor + rows, len(self.runs) - 1))
+        self._was_moved = True
         if cursor != self.cursor:
             self.cursor = cursor
             self.redraw()
