@@ -1,6 +1,7 @@
 """Looking at an app under test."""
 
 import os
+import time
 from pathlib import Path
 
 SCREENS = Path(__file__).parent / "data" / "screens"
@@ -10,6 +11,14 @@ async def settle(pilot):
     """Wait until all that is known has been read and drawn."""
     await pilot.pause()
     await pilot.pause()
+
+
+async def shown(pilot, text, seconds=30.0):
+    """Wait until a text is on the screen; fail if it does not come."""
+    deadline = time.monotonic() + seconds
+    while text not in text_of(pilot.app):
+        assert time.monotonic() < deadline, f"no {text!r} in:\n{text_of(pilot.app)}"
+        await pilot.pause(0.05)
 
 
 def text_of(app):

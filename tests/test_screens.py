@@ -315,7 +315,7 @@ async def test_runs_are_listed_and_opened(tmp_path):
         await pilot.press("escape")
         assert isinstance(app.screen, RunsScreen)
         golden_run(tmp_path, "stopped", "1124-0600-jade")
-        app.screen._refresh_table()
+        app.screen.refresh_now()
         await settle(pilot)
         assert "1124-0600-jade" in text_of(app)
 
