@@ -8,6 +8,7 @@ from torch.nn.functional import pad
 
 from cnn_engine import events
 from cnn_engine.augment import Views, epoch_views
+from cnn_engine.batches import epoch_order
 from cnn_engine.config import AugmentConfig
 from runs_for_tests import RunForTests
 
@@ -144,3 +145,12 @@ def test_training_sees_them(tmp_path):
         return steps[0].loss
 
     assert first_loss() != first_loss("augment.translate=2")
+
+
+def test_the_order_of_an_epoch_is_another_for_each_seed_and_epoch():
+    orders = {
+        tuple(epoch_order(torch.arange(50), seed, epoch).tolist())
+        for seed in (0, 1, 2, 2**31)
+        for epoch in (1, 2, 3)
+    }
+    assert len(orders) == 12

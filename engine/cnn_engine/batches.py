@@ -90,5 +90,6 @@ def _fits(images: Tensor, device: torch.device) -> bool:
 
 def epoch_order(indices: Tensor, seed: int, epoch: int) -> Tensor:
     """The indices in this epoch's order, which depends on nothing but the seed and the epoch."""
-    generator = torch.Generator().manual_seed((seed << 32) + epoch)
+    # A generator of the processor takes 32 bits; the odd factor keeps the seeds' epochs apart.
+    generator = torch.Generator().manual_seed((seed * 0x9E3779B1 + epoch) % 2**32)
     return indices[torch.randperm(len(indices), generator=generator)]
