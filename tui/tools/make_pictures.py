@@ -3,8 +3,8 @@
     python tui/tools/make_pictures.py [--config digits] [--data-dir DIR] [--epoch 7]
                                       [--output tui/pictures]
 
-Writes `live.svg`, `light.svg`, `narrow.svg`, `classes.svg` and `finished.svg`. They are what the
-dashboard draws, without a terminal.
+Writes `live.svg`, `light.svg`, `narrow.svg`, `classes.svg`, `finished.svg`, `mistakes.svg` and
+`model.svg`. They are what the dashboard draws, without a terminal.
 """
 
 import argparse
@@ -43,6 +43,13 @@ IN_THE_MIDDLE = (
 )
 
 
+AT_THE_END = (
+    Picture("finished"),
+    Picture("mistakes", view="3"),
+    Picture("model", view="4"),
+)
+
+
 async def take(picture: Picture, pilot: Pilot[None], output: Path) -> None:
     """Keep what the screen shows when it is looked at so."""
     app = pilot.app
@@ -78,7 +85,8 @@ async def main(arguments: argparse.Namespace) -> None:
             while not screen.state.ended:
                 await pilot.pause(0.2)
             await pilot.pause(1)
-            await take(Picture("finished"), pilot, arguments.output)
+            for picture in AT_THE_END:
+                await take(picture, pilot, arguments.output)
         engine.join()
 
 
