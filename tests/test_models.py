@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn.functional import cross_entropy
-from torchvision.models import resnet18
+from torchvision.models import resnet18, shufflenet_v2_x0_5
 
 from cnn_engine import checkpoint
 from cnn_engine.config import ModelConfig, load
@@ -137,10 +137,11 @@ def test_only_the_new_last_layer_of_a_frozen_network_is_trained(tmp_path, weight
     assert trained.scores(torch.zeros(2, 16, 16, 3, dtype=torch.uint8)).shape == (2, 10)
 
 
-def test_a_resumed_run_needs_its_weights_file_no_more(tmp_path, weights_file):
+def test_a_resumed_run_needs_its_weights_file_no_more(tmp_path):
     file = tmp_path / "mine.pth"
-    file.write_bytes(weights_file.read_bytes())
-    run = RunForTests(tmp_path / "runs", *TRANSFER, f"model.weights='{file}'").train()
+    torch.save(shufflenet_v2_x0_5(weights=None).state_dict(), file)
+    small = ("model.arch=shufflenet_v2_x0_5", f"model.weights='{file}'")
+    run = RunForTests(tmp_path / "runs", *TRANSFER, *small).train()
     file.unlink()
     run.resume(epochs=2)
     assert run.live_state.status == "done"

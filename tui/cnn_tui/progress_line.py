@@ -30,7 +30,9 @@ class ProgressLine:
         if self._out is None:
             return
         shown = line[: shutil.get_terminal_size().columns - 1]
-        print(f"\r{shown:<{self._width}}", end="", file=self._out, flush=True)
+        # Known before it is there: ctrl-c may come in between, and it must still be taken away.
+        before, self._width = self._width, max(self._width, len(shown))
+        print(f"\r{shown:<{before}}", end="", file=self._out, flush=True)
         self._width = len(shown)
 
     def tell(self, what: str, done: int, total: int) -> None:
