@@ -244,7 +244,7 @@ def _facts(mistake: Mistake, classes: Sequence[str]) -> list[Content]:
         Content.assemble(("is      ", "$muted"), (truth, "bold")),
         Content.assemble(("called  ", "$muted"), (predicted, "bold $text-error")),
         Content.assemble(("sure    ", "$muted"), percent(mistake.confidence, 2)),
-        Content.assemble(("right   ", "$muted"), f"was answer {mistake.rank}"),
+        Content.assemble(("truth   ", "$muted"), f"was answer {mistake.rank}"),
     ]
 
 
