@@ -140,7 +140,7 @@ def test_home_lists_the_runs_and_opens_one(tmp_path):
         terminal.press("\r")
         terminal.wait_for("Accuracy by class ─ test")
         terminal.press("\x1b")
-        terminal.wait_for("runs in")
+        terminal.wait_for("1 run ")
         terminal.press("q")
         assert terminal.wait() == 0
 
@@ -181,7 +181,7 @@ def test_a_terminal_that_is_not_read_is_right_again_afterwards(tmp_path):
             reached = run.live_state.epoch
             assert reached > before
             terminal.wait_for(lambda text: epoch_shown(text) >= reached)
-            terminal.press("3")
+            terminal.press("5")
             terminal.wait_for("finished: train")
             terminal.press("q")
             assert terminal.wait() == 0

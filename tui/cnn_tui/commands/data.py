@@ -12,6 +12,7 @@ from cnn_engine import image_cache
 from cnn_engine.errors import DataError, StorageError
 from cnn_engine.image_cache import Entry
 from cnn_tui.format import byte_size, date, duration, safe_text
+from cnn_tui.interrupts import interrupts_noted
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -90,8 +91,13 @@ def check(
 
     config = configs.load("folder", [f"data.path={json.dumps(str(folder))}"])
     try:
-        with ProgressLine(sys.stderr) as progress:
-            checked = checks.check(folder, progress.tell)
+        with ProgressLine(sys.stderr) as progress, interrupts_noted() as interrupt:
+
+            def tell(what: str, done: int, total: int) -> None:
+                interrupt.check()
+                progress.tell(what, done, total)
+
+            checked = checks.check(folder, tell)
         found = findings(checked, config.data)
         stops = any(finding.weight == "stop" for finding in found)
         if as_json:

@@ -1,10 +1,9 @@
 """`cnn-tui predict`: what a run's model says of images."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import chain
@@ -18,6 +17,7 @@ from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.image_files import EXTENSIONS, Named, gather
 from cnn_engine.runs import RunDirectory
 from cnn_tui.format import percent, safe_text
+from cnn_tui.interrupts import interrupts_noted
 from cnn_tui.options import AllowCode, RunReference, RunsDir
 from cnn_tui.progress_line import ProgressLine
 
@@ -209,7 +209,7 @@ def _tell_all(
         KeyboardInterrupt: after the answer in hand.
     """
     to_terminal = sys.stdout is not None and sys.stdout.isatty()
-    with _interrupts_noted() as interrupt:
+    with interrupts_noted() as interrupt:
         for done, answer in enumerate(answers, start=1):
             if isinstance(answer, Unanswered):
                 tally.fail(answer.path, answer.reason)
@@ -218,29 +218,5 @@ def _tell_all(
                     tally.progress.clear()
                 tally.add(answer)
                 tell(answer)
-            if interrupt.noted:
-                raise KeyboardInterrupt
+            interrupt.check()
             tally.progress.tell("classifying", done, total)
-
-
-class Interrupt:
-    """Whether SIGINT came; a second one interrupts at once."""
-
-    noted = False
-
-    def note(self, *_: object) -> None:
-        """Take a signal."""
-        if self.noted:
-            raise KeyboardInterrupt
-        self.noted = True
-
-
-@contextmanager
-def _interrupts_noted() -> Iterator[Interrupt]:
-    """Have SIGINT noted: raised amid the locks of the threads that decode, it could hang there."""
-    interrupt = Interrupt()
-    before = signal.signal(signal.SIGINT, interrupt.note)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)

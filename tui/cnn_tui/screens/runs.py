@@ -191,7 +191,8 @@ class RunsScreen(Screen[None]):
     def _show_title(self) -> None:
         rows, runs = self.rows, self._list.runs
         count = f"{len(rows.runs):,} of {len(runs):,}" if self._filter else f"{len(runs):,}"
-        parts = [("cnn-tui", "bold $primary"), (f"  {count} runs", "$foreground")]
+        noun = "run" if len(runs) == 1 else "runs"
+        parts = [("cnn-tui", "bold $primary"), (f"  {count} {noun}", "$foreground")]
         if self._filter:
             parts += [("  /", "$muted"), (safe_text(self._filter, 60), "bold")]
         if rows.chosen:
