@@ -12,11 +12,9 @@ from textual.screen import Screen
 
 from cnn_tui.driver import ThriftyDriver
 from cnn_tui.glyphs import AsciiGlyphs, is_ascii_only
-from cnn_tui.keys import keys_of
+from cnn_tui.keys import Keyed, keys_of
 from cnn_tui.options import DEFAULTS, Options
-from cnn_tui.screens.compare import CompareScreen
 from cnn_tui.screens.run import RunScreen
-from cnn_tui.screens.runs import RunsScreen
 from cnn_tui.signals import LOST_CODE
 from cnn_tui.terminal import is_lost, takes_output
 from cnn_tui.theme import THEMES
@@ -137,7 +135,7 @@ class Dashboard(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: what the keys do, and the themes."""
-        if isinstance(screen, RunScreen | RunsScreen | CompareScreen):
+        if isinstance(screen, Keyed):
             for key in keys_of(*screen.places):
                 if key.action.startswith(MOVES):
                     continue

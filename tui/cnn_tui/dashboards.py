@@ -15,7 +15,6 @@ from cnn_engine.runs import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.headless import ask_to_stop, last_words, run_headless
 from cnn_tui.options import OnHangup, Options
-from cnn_tui.screens.compare import MOST_RUNS, CompareScreen
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.signals import LOST_CODE, StopSignals
 from cnn_tui.supervisor import tell_supervisor
@@ -90,6 +89,8 @@ def compare_runs(compared: Sequence[RunDirectory], options: Options) -> int:
     Raises:
         ConfigError: they are more than fit on a screen.
     """
+    from cnn_tui.screens.compare import MOST_RUNS, CompareScreen  # noqa: PLC0415 - as below
+
     if len(compared) > MOST_RUNS:
         raise ConfigError(f"compare: {MOST_RUNS} runs fit on a screen; --no-ui prints any number")
     return _view(CompareScreen(compared), options)

@@ -1,6 +1,6 @@
 """Every key there is: the one table that bindings, the line of keys, the palette and help use."""
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from textual.binding import Binding, BindingType
 
@@ -57,6 +57,18 @@ class Key(NamedTuple):
 
     controls: bool = False
     """Whether it asks something of the engine, so that the run must be going on."""
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A screen whose keys are in the table."""
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where its keys work."""
+
+    async def press(self, key: Key) -> None:
+        """Do what a key does."""
 
 
 KEYS = (

@@ -5,20 +5,22 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cnn_engine import runs
 from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.events import Notice
-from cnn_engine.imports.importer import Importer
-from cnn_engine.imports.sources import Source, open_source
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
 from cnn_tui.format import command_for, safe_text
 from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
 from cnn_tui.terminal import has_terminal
+
+if TYPE_CHECKING:
+    from cnn_engine.imports.importer import Importer
+    from cnn_engine.imports.sources import Source
 
 POLL_SECONDS = 1.0
 
@@ -39,6 +41,9 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     no_mouse: NoMouse = False,
 ) -> None:
     """Make a run of what another program logs: losses, accuracies, learning rate."""
+    from cnn_engine.imports.importer import Importer
+    from cnn_engine.imports.sources import open_source
+
     source = open_source(path)
     run = runs.create(runs_dir or runs.default_runs_dir())
     importer = Importer(source, run, name)
@@ -76,7 +81,7 @@ def _wait(following: "Following") -> None:
 class Following(threading.Thread):
     """Takes in what is new, about once a second, until it is stopped."""
 
-    def __init__(self, importer: Importer, source: Source) -> None:
+    def __init__(self, importer: "Importer", source: "Source") -> None:
         super().__init__(name="importer")
         self._importer, self._source = importer, source
         self.stopped = threading.Event()
@@ -97,7 +102,7 @@ class Following(threading.Thread):
         self.join()
 
 
-def _poll(importer: Importer, source: Source) -> bool:
+def _poll(importer: "Importer", source: "Source") -> bool:
     try:
         return importer.poll()
     except OSError as error:

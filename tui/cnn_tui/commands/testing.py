@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnn_engine import runs
-from cnn_engine.figures import figures_as_dict
-from cnn_engine.summary import read_state
 from cnn_tui.format import percent, safe_text, to_json
 from cnn_tui.options import AllowCode, RunReference, RunsDir
-from cnn_tui.printer import lines_of_test
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -43,6 +40,9 @@ def repeat_final_test(
     if as_json:
         print(to_json({"run_id": run.id, **_as_dict(repeated)}))
     else:
+        from cnn_engine.summary import read_state
+        from cnn_tui.printer import lines_of_test
+
         state, _ = read_state(run)
         print(*lines_of_test(repeated.test, state), _verdict(repeated), sep="\n")
     for text in (*repeated.differences, repeated.kept):
@@ -51,6 +51,8 @@ def repeat_final_test(
 
 
 def _as_dict(repeated: "RepeatedTest") -> dict[str, Any]:
+    from cnn_engine.figures import figures_as_dict
+
     recorded = repeated.recorded
     return {
         "equal_to_recorded": repeated.is_equal,

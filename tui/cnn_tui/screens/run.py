@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,13 +23,14 @@ from cnn_tui.screens.help import Help
 from cnn_tui.views.classes import ClassesView
 from cnn_tui.views.live import LiveView
 from cnn_tui.views.log import LogView
-from cnn_tui.views.mistakes import MistakesView
-from cnn_tui.views.model import ModelView
 from cnn_tui.views.view import View
 from cnn_tui.widgets.alert import Alert
 from cnn_tui.widgets.key_bar import KeyBar
 from cnn_tui.widgets.run_header import RunHeader
 from cnn_tui.widgets.run_progress import RunProgress
+
+if TYPE_CHECKING:
+    from cnn_tui.views.mistakes import MistakesView
 
 POLL_SECONDS = 1.0
 SOON_SECONDS = (0.15, 0.4)
@@ -106,8 +107,6 @@ class RunScreen(Screen[None]):
         with ContentSwitcher(initial="live", id="body"):
             yield LiveView(id="live")
             yield ClassesView(id="classes")
-            yield MistakesView(self._follower.run, id="mistakes")
-            yield ModelView(self._follower.run, id="model")
             yield LogView(id="log")
         yield KeyBar()
 
@@ -166,20 +165,36 @@ class RunScreen(Screen[None]):
 
     # Views.
 
-    def action_view(self, name: str) -> None:
+    async def action_view(self, name: Place) -> None:
         """Show another view."""
+        await self._see_to_view(name)
         self.query_one(ContentSwitcher).current = name
         self.query_one(KeyBar).place = self.place
         self.view.focus()
         self._show()
 
-    @on(ClassesView.Chosen)
-    def _show_mistakes(self, event: ClassesView.Chosen) -> None:
-        self.query_one(MistakesView).choose(event.truth, event.predicted)
-        self.action_view("mistakes")
+    async def _see_to_view(self, name: Place) -> None:
+        """Make a view that is not there yet: the first paint need not wait for all of them."""
+        if self.query(f"#{name}"):
+            return
+        view: View
+        if name == "mistakes":
+            from cnn_tui.views.mistakes import MistakesView  # noqa: PLC0415
 
-    @on(MistakesView.Told)
-    def _told(self, event: MistakesView.Told) -> None:
+            view = MistakesView(self._follower.run, id=name)
+        else:
+            from cnn_tui.views.model import ModelView  # noqa: PLC0415
+
+            view = ModelView(self._follower.run, id=name)
+        await self.query_one(ContentSwitcher).add_content(view)
+
+    @on(ClassesView.Chosen)
+    async def _show_mistakes(self, event: ClassesView.Chosen) -> None:
+        await self.action_view("mistakes")
+        cast("MistakesView", self.view).choose(event.truth, event.predicted)
+
+    def on_mistakes_view_told(self, event: "MistakesView.Told") -> None:
+        """Say what came of writing them."""
         self.say(event.text)
 
     def action_help(self) -> None:
