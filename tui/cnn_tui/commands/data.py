@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine import image_cache
 from cnn_engine.errors import DataError, StorageError
-from cnn_engine.image_cache import Entry
 from cnn_tui.format import byte_size, date, duration, safe_text
 from cnn_tui.interrupts import interrupts_noted
 from cnn_tui.progress_line import ProgressLine
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from cnn_engine.data.check import Checked
     from cnn_engine.data.findings import Finding
     from cnn_engine.data.look import Look
+    from cnn_engine.image_cache import Entry
 
 data = typer.Typer(
     help="Look an image folder over before training; show and clear what is kept decoded; "
@@ -34,6 +33,8 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
     """List the decoded image folders that are kept, the last used first."""
     if context.invoked_subcommand is not None:
         return
+    from cnn_engine import image_cache
+
     entries = image_cache.entries()
     if as_json:
         print(json.dumps(_as_dict(entries), indent=2))
@@ -55,6 +56,8 @@ def clear(
     ] = None,
 ) -> None:
     """Remove decoded images. They are decoded again by the next run that needs them."""
+    from cnn_engine import image_cache
+
     try:
         removed = image_cache.clear(folder and folder.resolve())
     except OSError as error:
@@ -170,7 +173,9 @@ def _look_as_dict(look: "Look") -> dict[str, object]:
     }
 
 
-def _as_dict(entries: list[Entry]) -> dict[str, object]:
+def _as_dict(entries: list["Entry"]) -> dict[str, object]:
+    from cnn_engine import image_cache
+
     return {
         "directory": str(image_cache.directory()),
         "bytes": sum(entry.bytes for entry in entries),
@@ -189,7 +194,7 @@ def _as_dict(entries: list[Entry]) -> dict[str, object]:
     }
 
 
-def _print_table(entries: list[Entry]) -> None:
+def _print_table(entries: list["Entry"]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -207,7 +212,7 @@ def _print_table(entries: list[Entry]) -> None:
     console.print(table)
 
 
-def _cells(entry: Entry) -> tuple[str, str, str, str, str]:
+def _cells(entry: "Entry") -> tuple[str, str, str, str, str]:
     size, used = byte_size(entry.bytes), date(entry.last_used)
     if entry.index is None:
         return "–", "–", size, used, "damaged, or of another version"

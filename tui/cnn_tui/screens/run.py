@@ -20,7 +20,6 @@ from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.log_lines import line_of, output_line
 from cnn_tui.screens.controls import Controls
 from cnn_tui.screens.help import Help
-from cnn_tui.views.classes import ClassesView
 from cnn_tui.views.live import LiveView
 from cnn_tui.views.log import LogView
 from cnn_tui.views.view import View
@@ -30,6 +29,7 @@ from cnn_tui.widgets.run_header import RunHeader
 from cnn_tui.widgets.run_progress import RunProgress
 
 if TYPE_CHECKING:
+    from cnn_tui.views.classes import ClassesView
     from cnn_tui.views.mistakes import MistakesView
 
 POLL_SECONDS = 1.0
@@ -106,7 +106,6 @@ class RunScreen(Screen[None]):
         yield Alert()
         with ContentSwitcher(initial="live", id="body"):
             yield LiveView(id="live")
-            yield ClassesView(id="classes")
             yield LogView(id="log")
         yield KeyBar()
 
@@ -178,7 +177,11 @@ class RunScreen(Screen[None]):
         if self.query(f"#{name}"):
             return
         view: View
-        if name == "mistakes":
+        if name == "classes":
+            from cnn_tui.views.classes import ClassesView  # noqa: PLC0415
+
+            view = ClassesView(id=name)
+        elif name == "mistakes":
             from cnn_tui.views.mistakes import MistakesView  # noqa: PLC0415
 
             view = MistakesView(self._follower.run, id=name)
@@ -188,8 +191,8 @@ class RunScreen(Screen[None]):
             view = ModelView(self._follower.run, id=name)
         await self.query_one(ContentSwitcher).add_content(view)
 
-    @on(ClassesView.Chosen)
-    async def _show_mistakes(self, event: ClassesView.Chosen) -> None:
+    async def on_classes_view_chosen(self, event: "ClassesView.Chosen") -> None:
+        """Show the mistakes of a pair of classes."""
         await self.action_view("mistakes")
         cast("MistakesView", self.view).choose(event.truth, event.predicted)
 
