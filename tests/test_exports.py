@@ -15,22 +15,30 @@ from importlib.resources import files
 import jsonschema
 import pytest
 from markdown_it import MarkdownIt
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from cnn_engine import mistakes
 from cnn_engine.config import from_dict
 from cnn_engine.curve import CurvePoint
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.events import EpochFinished, Notice, RunPrepared, RunStarted, StepsFinished
 from cnn_engine.history import kept_steps
+from cnn_engine.metrics import figures_of
+from cnn_engine.mistakes import Mistake, read_mistakes
 from cnn_engine.runlog import LogReader
 from cnn_engine.summary import read_state
 from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.exports.html_report import write_html
+from cnn_tui.exports.html_results import MOST_MISTAKES
 from cnn_tui.exports.json_record import write_json
 from cnn_tui.exports.markdown import code, write_markdown
+from cnn_tui.exports.png import png_of
 from cnn_tui.exports.record import as_values, read_record
 from cnn_tui.exports.toml_text import toml_of
+from cnn_tui.figure_texts import bin_cells, class_cells, figure_rows, filled_bins
+from cnn_tui.format import command_for, safe_text
 from golden import add_events, golden_run, rewritten, running_run
 
 HOSTILE = (
@@ -73,6 +81,55 @@ def hostile(tmp_path):
 
     run = rewritten(golden_run(tmp_path, "completed"), change)
     return read_record(add_events(run, Notice(text=" ".join(HOSTILE))))
+
+
+def with_environment(run, environment):
+    """The run, started by a command with a blank in it, in that environment."""
+
+    def change(event):
+        match event:
+            case RunStarted():
+                return replace(
+                    event, command=("cnn-tui", "run", "my config"), directory="/some <b>where"
+                )
+            case RunPrepared():
+                return replace(event, environment=environment)
+            case _:
+                return event
+
+    return read_record(rewritten(run, change))
+
+
+@pytest.fixture
+def tested(tmp_path):
+    """A run whose test had more mistakes than a page shows, one of an image badly named."""
+    record = read_record(golden_run(tmp_path, "completed"))
+    test = replace(
+        record.state.test,
+        correct=(30, *record.state.test.correct[1:]),
+        total=(60, *record.state.test.total[1:]),
+        confusion=((0, 1, 30),),
+        top5=350,
+        bins=((100, 60, 45.0), (290, 280, 270.0)),
+    )
+    run = add_events(record.run, test)
+    wrong = [
+        Mistake(
+            name="<i>\x1b[2J.png" if number == 3 else f"{number}.png",
+            truth=0,
+            predicted=1,
+            confidence=1 - number / 100,
+            rank=2,
+            pixels=bytes((number + place) % 256 for place in range(6)),
+            width=3,
+            height=2,
+            channels=1,
+        )
+        for number in range(30)
+    ]
+    content = mistakes.to_json(wrong, test.epoch, test.fingerprint)
+    (run.path / mistakes.FILE).write_bytes(content)
+    return with_environment(run, {"revision": "0123abcd with changes", "images": "9f8e7d"})
 
 
 def written(write, record):
@@ -287,7 +344,7 @@ def test_event_files_are_replaced_when_asked_and_nothing_else_is(completed, tmp_
 class Page(HTMLParser):
     """What a browser would make of it: elements, texts, and what stands open at the end."""
 
-    VOID = frozenset({"meta", "rect", "path", "circle", "polygon"})
+    VOID = frozenset({"br", "img", "meta", "rect", "path", "circle", "polygon"})
 
     def __init__(self, text):
         super().__init__()
@@ -318,9 +375,10 @@ def test_the_page_needs_nothing_else_and_its_policy_forbids_it(completed):
     page = Page(text)
     assert not page.open
     tags = {tag for tag, _ in page.elements}
-    assert tags.isdisjoint({"script", "link", "img", "iframe", "object", "base", "form"})
+    assert tags.isdisjoint({"script", "link", "iframe", "object", "base", "form"})
     for tag, attributes in page.elements:
-        assert attributes.keys().isdisjoint({"src", "href", "style", "onload"}), tag
+        assert attributes.keys().isdisjoint({"href", "style", "onload"}), tag
+        assert attributes.get("src", "data:image/png;").startswith("data:image/png;"), tag
     (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
     assert "url(" not in style
     assert "@import" not in style
@@ -328,6 +386,7 @@ def test_the_page_needs_nothing_else_and_its_policy_forbids_it(completed):
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert "default-src 'none'" in policy
     assert f"style-src 'sha256-{digest}'" in policy
+    assert "img-src data:;" in policy
 
 
 def test_the_page_tells_what_the_run_came_to(completed):
@@ -372,6 +431,64 @@ def test_no_name_is_markup(hostile):
     assert "<script>alert(1)</script>" in " ".join(page.texts)
 
 
+def test_reports_tell_what_show_tells_of_the_test(tested):
+    page, text = Page(written(write_html, tested)), written(write_markdown, tested)
+    classes, test = tested.classes, tested.state.test
+    figures = figures_of(test, tested.state.prepared)
+    cells = [cell for row in figure_rows(figures, classes) for cell in row]
+    cells += [cell for of in figures.classes for cell in class_cells(of)]
+    cells += [cell for row in filled_bins(figures) for cell in bin_cells(row)]
+    assert len(cells) > 50
+    for cell in filter(None, cells):
+        assert cell in page.texts
+        assert cell in text
+    for heading in ("Test", "Classes", "How right, by how sure", "Most confused"):
+        assert heading in page.texts
+        assert f"## {heading}" in text
+
+
+def test_reports_tell_where_the_run_comes_from(tested):
+    page, text = Page(written(write_html, tested)), written(write_markdown, tested)
+    like = command_for("run --like", tested.run)
+    told = ["cnn-tui run 'my config'", "/some <b>where", "0123abcd with changes", "9f8e7d", like]
+    for expected in told:
+        assert expected in page.texts
+        assert expected in text
+    clean = written(write_markdown, with_environment(tested.run, {"revision": "0123abcd"}))
+    assert "`0123abcd without changes`" in clean
+
+
+def test_the_page_shows_the_surest_mistakes(tested):
+    page = Page(written(write_html, tested))
+    wrong = read_mistakes(tested.run, tested.state.test)
+    images = page.all("img")
+    assert len(wrong) > len(images) == MOST_MISTAKES
+    for mistake, image in zip(wrong[:MOST_MISTAKES], images, strict=True):
+        png = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
+        with Image.open(io.BytesIO(png)) as picture:
+            assert picture.size == (mistake.width, mistake.height)
+            assert picture.tobytes() == mistake.pixels
+        names = [tested.classes[of] for of in (mistake.truth, mistake.predicted)]
+        assert image["alt"] == f"{names[0]}, taken for {names[1]}"
+        assert safe_text(mistake.name) in page.texts
+    assert "<i>\\x1b[2J.png" in page.texts
+    assert not page.all("i")
+
+
+def test_a_picture_in_colour_is_a_png_too():
+    pixels = bytes(range(2 * 3 * 3))
+    with Image.open(io.BytesIO(png_of(pixels, 3, 2, 3))) as picture:
+        picture.load()
+        assert (picture.mode, picture.size, picture.tobytes()) == ("RGB", (3, 2), pixels)
+
+
+def test_without_pictures_the_page_says_why(tested):
+    (tested.run.path / mistakes.FILE).write_bytes(b"{")
+    page = Page(written(write_html, tested))
+    assert not page.all("img")
+    assert any("No pictures of them" in text and "cnn-tui test" in text for text in page.texts)
+
+
 # Markdown
 
 
@@ -399,7 +516,7 @@ def test_names_are_no_markdown(hostile):
     (heading,) = re.findall(r"<h1>(.*)</h1>", html)
     assert heading.startswith("<code>")
     for row in re.findall(r"<tr>.*?</tr>", html, re.DOTALL):
-        assert len(re.findall("<t[dh]", row)) in (2, 3, 4, 5)
+        assert len(re.findall("<t[dh]", row)) in (2, 3, 4, 5, 6)
     # A mention or a link outside of code would reach someone.
     outside = re.sub(r"<code.*?</code>", "", html, flags=re.DOTALL)
     assert "@someone" not in outside

@@ -1,11 +1,19 @@
 """The figures of a test in words, for a screen, for the shell and for lines."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.metrics import Bin, Figures, Rate
-from cnn_tui.format import percent, safe_text
+from cnn_engine.events import Confusion
+from cnn_engine.metrics import Bin, ClassFigures, Figures, Rate
+from cnn_tui.format import figure, percent, ratio, safe_text
 
 LONGEST_NAME = 24
+
+CLASS_HEADINGS = ("accuracy", "95% interval", "images", "precision", "F1")
+"""Of `class_cells`. Accuracy within a class is its recall."""
+
+BIN_HEADINGS = ("confidence", "images", "on average", "right")
+"""Of `bin_cells`."""
 
 EVEN = 0.005
 """Gap between confidence and share right below which neither is called the greater."""
@@ -51,6 +59,66 @@ def figure_lines(figures: Figures, classes: tuple[str, ...]) -> list[str]:
     if figures.calibration_error is not None:
         lines.append(f"Test Calibration Error: {figures.calibration_error:.4f}")
     return lines
+
+
+class PairRow(NamedTuple):
+    """Two classes, one of them often taken for the other."""
+
+    truth: str
+    predicted: str
+    images: str
+    share: str
+    """Of the images of the true class."""
+
+
+def class_cells(of: ClassFigures) -> list[str]:
+    """The figures of a class, as `CLASS_HEADINGS` name them."""
+    return [
+        share_text(of.accuracy),
+        interval_text(of.accuracy, 1),
+        f"{of.accuracy.right:,}/{of.accuracy.images:,}",
+        figure(of.precision, 3),
+        figure(of.f1, 3),
+    ]
+
+
+def filled_bins(figures: Figures) -> list[Bin]:
+    """The rows of the reliability table that have images, the most confident first."""
+    return [row for row in reversed(figures.bins) if row.rate.images > 0]
+
+
+def bin_cells(row: Bin) -> list[str]:
+    """A row of the reliability table, as `BIN_HEADINGS` name its columns."""
+    return [
+        confidence_text(row),
+        f"{row.rate.images:,}",
+        percent(row.mean_confidence or 0.0),
+        percent(row.rate.share or 0.0),
+    ]
+
+
+def pair_rows(
+    confused: Confusion, total: Sequence[int], classes: Sequence[str], longest: int = LONGEST_NAME
+) -> list[PairRow]:
+    """Pairs of classes in words; those of classes there are not are left out.
+
+    Args:
+        confused: The pairs, with their images.
+        total: Images, per class.
+        classes: Names as they are.
+        longest: Characters of a name.
+    """
+    places = range(min(len(classes), len(total)))
+    return [
+        PairRow(
+            safe_text(classes[truth], longest),
+            safe_text(classes[predicted], longest),
+            f"{images:,}",
+            percent(ratio(images, total[truth])),
+        )
+        for truth, predicted, images in confused
+        if truth in places and predicted in places
+    ]
 
 
 def share_text(rate: Rate) -> str:

@@ -106,8 +106,13 @@ def command_text(command: CommandApplied) -> str:
 
 
 def command_for(command: str, run: RunDirectory) -> str:
-    """`cnn-tui resume 1124-0412-amber`: what to type to do that with the run."""
-    words = ["cnn-tui", command, run.id]
+    """`cnn-tui resume 1124-0412-amber`: what to type to do that with the run.
+
+    Args:
+        command: A command's name, perhaps with an option that takes the run: `run --like`.
+        run: Which run.
+    """
+    words = ["cnn-tui", *command.split(), run.id]
     if run.path.parent != default_runs_dir():
         words += ["--runs-dir", str(run.path.parent)]
     return safe_text(shlex.join(words), 1000)

@@ -3,14 +3,26 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.events import Confusion
-from cnn_engine.metrics import class_figures, most_confused
+from cnn_engine.events import EpochFinished, TestFinished
+from cnn_engine.metrics import ClassFigures, class_figures, figures_of, most_confused
 from cnn_tui.exports.record import Record
-from cnn_tui.format import duration, figure, percent, ratio, safe_text, utc
+from cnn_tui.figure_texts import FigureRow, PairRow, bin_cells, figure_rows, filled_bins, pair_rows
+from cnn_tui.format import duration, figure, percent, safe_text, tta_text, utc
+from cnn_tui.origin import environment_values
 
 LONGEST_NAME, LONGEST_TEXT = 60, 2000
 MOST_EPOCHS = 40
 MOST_PAIRS = 10
+
+ENVIRONMENT_NAMES = {
+    "images": "Digest of the images",
+    "revision": "Git revision",
+    "device": "Device",
+    "precision": "Precision",
+    "threads": "Threads",
+    "processor": "Processor",
+}
+"""What a report calls them; programs keep their names."""
 
 
 class Fact(NamedTuple):
@@ -22,12 +34,10 @@ class Fact(NamedTuple):
 
 
 class ClassRow(NamedTuple):
-    """How well a class is told apart; None where there is nothing to judge by."""
+    """How well a class is told apart."""
 
     name: str
-    accuracy: float | None
-    precision: float | None
-    images: int
+    figures: ClassFigures
 
 
 def title(record: Record) -> str:
@@ -45,6 +55,7 @@ def figures(record: Record) -> list[Fact]:
         Fact("Status", summary.status),
         Fact("Error", safe_text(summary.error, LONGEST_TEXT)),
         Fact("Test accuracy", percent(test.accuracy, 2) if test else ""),
+        Fact("Test accuracy, augmented", (tta_text(test) or "") if test else ""),
         Fact("Test loss", figure(test.loss) if test else ""),
         Fact("Best epoch", str(best.epoch) if best else ""),
         Fact("Its validation loss", figure(best.val_loss) if best else ""),
@@ -61,7 +72,7 @@ def figures(record: Record) -> list[Fact]:
 def environment(record: Record) -> list[Fact]:
     """On what, with what, and where it was trained."""
     state, prepared = record.state, record.state.prepared
-    found = [Fact("cnn-tui", safe_text(state.started.version if state.started else ""))]
+    found = []
     if prepared:
         counts = (prepared.train_images, prepared.val_images, prepared.test_images)
         found += [
@@ -69,41 +80,66 @@ def environment(record: Record) -> list[Fact]:
             Fact("Train, validation, test", " / ".join(f"{count:,}" for count in counts)),
             Fact("Image", " × ".join(map(str, prepared.image_shape))),
             Fact("Parameters", f"{prepared.parameters:,}"),
-            Fact("Device", safe_text(prepared.device_name)),
-            Fact("Threads", str(prepared.threads) if prepared.device == "cpu" else ""),
-            Fact("Precision", safe_text(prepared.precision)),
         ]
+    known = _known_before(record) | environment_values(state)
+    if revision := known.get("revision"):
+        known["revision"] = revision if " with " in revision else f"{revision} without changes"
+    found += [Fact(ENVIRONMENT_NAMES.get(name, name), value) for name, value in known.items()]
     found.append(Fact("Machine", safe_text(state.host)))
     return [fact for fact in found if fact.value]
 
 
+def _known_before(record: Record) -> dict[str, str]:
+    """The part of the environment that logs told of before they held it as a whole."""
+    started, prepared = record.state.started, record.state.prepared
+    known = {"cnn-tui": safe_text(started.version if started else "")}
+    if prepared:
+        known |= {
+            "device": safe_text(prepared.device_name),
+            "threads": str(prepared.threads) if prepared.device == "cpu" else "",
+            "precision": safe_text(prepared.precision),
+        }
+    return known
+
+
+def test_rows(record: Record) -> list[FigureRow]:
+    """The figures of the test with what they mean; none before it."""
+    test, prepared = record.state.test, record.state.prepared
+    return figure_rows(figures_of(test, prepared), record.classes) if test else []
+
+
+def reliability_rows(record: Record) -> list[list[str]]:
+    """The reliability table of the test, as `BIN_HEADINGS` name its columns."""
+    test, prepared = record.state.test, record.state.prepared
+    return list(map(bin_cells, filled_bins(figures_of(test, prepared)))) if test else []
+
+
+def judged_counts(record: Record) -> TestFinished | EpochFinished | None:
+    """What the classes are judged by: the test, or before it the last validation."""
+    state = record.state
+    return state.test or (state.validated[-1] if state.validated else None)
+
+
 def class_rows(record: Record) -> tuple[str, list[ClassRow]]:
     """On which images, and each class: in the test, or before it in the last validation."""
-    counts = record.state.test or (record.state.epochs[-1] if record.state.epochs else None)
+    counts = judged_counts(record)
     if counts is None or not record.classes:
         return "", []
-    qualities = class_figures(counts.correct, counts.total, counts.confusion)
+    figures_by_class = class_figures(counts.correct, counts.total, counts.confusion)
     where = "test" if record.state.test else f"validation after epoch {counts.epoch}"
     return where, [
-        ClassRow(safe_text(name, LONGEST_NAME), quality.recall, quality.precision, total)
-        for name, quality, total in zip(record.classes, qualities, counts.total, strict=False)
+        ClassRow(safe_text(name, LONGEST_NAME), of)
+        for name, of in zip(record.classes, figures_by_class, strict=False)
     ]
 
 
-def confusion_of(record: Record) -> Confusion:
-    """Images of one class taken for another, where the same counts tell of it."""
-    counts = record.state.test or (record.state.epochs[-1] if record.state.epochs else None)
-    return counts.confusion if counts else ()
-
-
-def confused_pairs(record: Record) -> list[tuple[str, str, int, float]]:
-    """True class, taken for, images, and their share of the true class: the most frequent."""
-    rows, (_, classes) = [], class_rows(record)
-    for truth, predicted, count in most_confused(confusion_of(record), MOST_PAIRS):
-        if 0 <= truth < len(classes) and 0 <= predicted < len(classes):
-            share = ratio(count, classes[truth].images)
-            rows.append((classes[truth].name, classes[predicted].name, count, share))
-    return rows
+def confused_pairs(record: Record) -> list[PairRow]:
+    """The pairs of classes with the most images, of the same counts."""
+    counts = judged_counts(record)
+    if counts is None:
+        return []
+    pairs = most_confused(counts.confusion, MOST_PAIRS)
+    return pair_rows(pairs, counts.total, record.classes, LONGEST_NAME)
 
 
 def shown_epochs(record: Record) -> list[int]:

@@ -5,18 +5,21 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from cnn_tui.exports.facts import (
-    ClassRow,
     class_rows,
     confused_pairs,
     environment,
     figures,
     notices,
+    reliability_rows,
     shown_epochs,
+    test_rows,
     title,
 )
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.toml_text import toml_of
-from cnn_tui.format import figure, percent
+from cnn_tui.figure_texts import BIN_HEADINGS, CLASS_HEADINGS, class_cells
+from cnn_tui.format import command_for, figure, percent, val_figure
+from cnn_tui.origin import command_line
 
 BACKTICKS = re.compile("`+")
 
@@ -32,13 +35,16 @@ def markdown_of(record: Record) -> str:
         f"# {code(title(record))}",
         *(f"> {code(notice)}" for notice in notices(record)),
         _facts(figures(record)),
-        _epochs(record),
+        _test(record),
         _classes(record),
+        _reliability(record),
         _confused(record),
+        _epochs(record),
         "## Environment\n",
         _facts(environment(record)),
         "## To train it again\n",
-        "Save this as `run.toml`, then: `cnn-tui run run.toml`\n",
+        *_commands(record),
+        "Elsewhere, save this as `run.toml`, then: `cnn-tui run run.toml`\n",
         _fenced(toml_of(record.state.config), "toml"),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
@@ -69,6 +75,28 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
     return _table(["", ""], ([name, code(value, in_table=True)] for name, value in facts))
 
 
+def _commands(record: Record) -> list[str]:
+    """How it was started, and how to start another like it where it is kept."""
+    parts = []
+    if command := command_line(record.state):
+        parts.append(f"It was started in {code(command.directory)} by\n")
+        parts.append(_fenced(f"{command.words}\n", "sh"))
+    return [*parts, f"Where it is kept: {code(command_for('run --like', record.run))}\n"]
+
+
+def _test(record: Record) -> str:
+    rows = [
+        [code(row.name, in_table=True), row.value, code(row.remark, in_table=True)]
+        for row in test_rows(record)
+    ]
+    return f"## Test\n\n{_table(['', '', ''], rows)}" if rows else ""
+
+
+def _reliability(record: Record) -> str:
+    rows = reliability_rows(record)
+    return f"## How right, by how sure\n\n{_table(BIN_HEADINGS, rows)}" if rows else ""
+
+
 def _epochs(record: Record) -> str:
     epochs, shown = record.state.epochs, shown_epochs(record)
     if not shown:
@@ -80,7 +108,7 @@ def _epochs(record: Record) -> str:
             f"{epoch.epoch}{' ★' if epoch.epoch in best else ''}",
             f"{epoch.train_seconds + epoch.val_seconds:.1f} s",
             figure(epoch.train_loss),
-            figure(epoch.val_loss),
+            val_figure(epoch),
             percent(epoch.val_accuracy, 2),
         ]
         for epoch in map(epochs.__getitem__, shown)
@@ -93,8 +121,8 @@ def _classes(record: Record) -> str:
     where, classes = class_rows(record)
     if not classes:
         return ""
-    rows = ([code(row.name, in_table=True), *_shares(row)] for row in classes)
-    return f"## Classes, {where}\n\n{_table(['class', 'accuracy', 'precision', 'images'], rows)}"
+    rows = ([code(row.name, in_table=True), *class_cells(row.figures)] for row in classes)
+    return f"## Classes, {where}\n\n{_table(['class', *CLASS_HEADINGS], rows)}"
 
 
 def _confused(record: Record) -> str:
@@ -103,15 +131,10 @@ def _confused(record: Record) -> str:
         return ""
     rows = (
         [
-            f"{code(truth, in_table=True)} taken for {code(predicted, in_table=True)}",
-            f"{count:,}",
-            percent(share),
+            f"{code(row.truth, in_table=True)} taken for {code(row.predicted, in_table=True)}",
+            row.images,
+            row.share,
         ]
-        for truth, predicted, count, share in pairs
+        for row in pairs
     )
     return f"## Most confused\n\n{_table(['', 'images', 'of the class'], rows)}"
-
-
-def _shares(row: ClassRow) -> list[str]:
-    shares = ("–" if share is None else percent(share) for share in (row.accuracy, row.precision))
-    return [*shares, f"{row.images:,}"]

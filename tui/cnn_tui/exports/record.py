@@ -53,6 +53,7 @@ def as_values(record: Record) -> dict[str, Any]:
         **record.summary.as_dict(),
         "command": state.started.command if state.started else (),
         "directory": state.started.directory if state.started else "",
+        "like": state.started.like if state.started else "",
         "environment": state.prepared.environment if state.prepared else {},
         "prepared": asdict(state.prepared) if state.prepared else None,
         "version": state.started.version if state.started else None,

@@ -6,8 +6,16 @@ from rich.text import Text
 
 from cnn_engine.events import EpochFinished, RunPrepared, TestFinished
 from cnn_engine.metrics import Figures, class_figures, figures_of
-from cnn_tui.figure_texts import confidence_text, figure_rows, interval_text, share_text
-from cnn_tui.format import bar, figure, percent, ratio, safe_text
+from cnn_tui.figure_texts import (
+    BIN_HEADINGS,
+    CLASS_HEADINGS,
+    bin_cells,
+    class_cells,
+    figure_rows,
+    filled_bins,
+    pair_rows,
+)
+from cnn_tui.format import bar, safe_text
 
 PAIRS = 5
 """Of the most confused classes."""
@@ -18,7 +26,7 @@ def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("class", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for heading in ("accuracy", "95% interval", "images", "precision", "F1"):
+    for heading in CLASS_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     figures = class_figures(counts.correct, counts.total, counts.confusion)
     for name, of in zip(classes, figures, strict=False):
@@ -26,11 +34,7 @@ def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) 
         table.add_row(
             Text(safe_text(name, 20)),
             Text.assemble(*zip(bar(share, 12), ("bright_blue", "dim"), strict=True)),
-            share_text(of.accuracy),
-            interval_text(of.accuracy, 1),
-            f"{of.accuracy.right:,}/{of.accuracy.images:,}",
-            figure(of.precision, 3),
-            figure(of.f1, 3),
+            *class_cells(of),
         )
     return table
 
@@ -51,29 +55,20 @@ def report_of_test(test: TestFinished, prepared: RunPrepared | None) -> Renderab
 
 def _reliability(figures: Figures) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("confidence", "images", "on average", "right"):
+    for heading in BIN_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for row in reversed(figures.bins):
-        if row.rate.images > 0:
-            full = bar(row.rate.share or 0.0, 20)
-            table.add_row(
-                confidence_text(row),
-                f"{row.rate.images:,}",
-                percent(row.mean_confidence or 0.0),
-                percent(row.rate.share or 0.0),
-                Text.assemble(*zip(full, ("bright_blue", "dim"), strict=True)),
-            )
+    for row in filled_bins(figures):
+        full = bar(row.rate.share or 0.0, 20)
+        bars = Text.assemble(*zip(full, ("bright_blue", "dim"), strict=True))
+        table.add_row(*bin_cells(row), bars)
     return table
 
 
 def _pairs(figures: Figures, test: TestFinished, classes: tuple[str, ...]) -> Table:
     table = Table.grid(padding=(0, 2))
-    for truth, predicted, images in figures.confused[:PAIRS]:
-        if truth < len(classes) and predicted < len(classes):
-            names = [safe_text(classes[index], 20) for index in (truth, predicted)]
-            share = percent(ratio(images, test.total[truth]))
-            table.add_row(
-                Text(f"{names[0]} called {names[1]}"), Text(f"{images:,}"), Text(share, "dim")
-            )
+    for row in pair_rows(figures.confused[:PAIRS], test.total, classes, 20):
+        table.add_row(
+            Text(f"{row.truth} called {row.predicted}"), Text(row.images), Text(row.share, "dim")
+        )
     return table

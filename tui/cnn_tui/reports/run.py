@@ -1,7 +1,5 @@
 """A run's summary as text in the shell: what `show` prints, and what a dashboard leaves behind."""
 
-import shlex
-
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
@@ -9,6 +7,7 @@ from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
 from cnn_tui.format import command_for, duration, figure, percent, safe_text, tta_text
+from cnn_tui.origin import command_line, environment_values
 from cnn_tui.reports.figures import class_table, report_of_test
 
 CHART_HEIGHT = 14
@@ -99,12 +98,12 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
 def _origin(state: RunState) -> list[str]:
     """By which command it was started, where, and in what environment."""
     lines = []
-    if (started := state.started) and started.command:
-        lines.append(f"{shlex.join(started.command)}  in {started.directory}")
-    if state.prepared and (known := state.prepared.environment):
+    if command := command_line(state):
+        lines.append(f"{command.words}  in {command.directory}")
+    if known := environment_values(state):
         names = ("cnn-tui", "PyTorch", "Python", "revision", "images", "processor")
         lines.append(" · ".join(f"{name} {known[name]}" for name in names if name in known))
-    return [safe_text(line, 1000) for line in lines]
+    return lines
 
 
 def _class_figures(state: RunState) -> RenderableType | None:

@@ -1,0 +1,137 @@
+"""The part of an HTML page that tells how good the classifier is, and where it errs."""
+
+from base64 import b64encode
+from html import escape
+
+from cnn_engine.errors import UserError
+from cnn_engine.metrics import confusion_matrix
+from cnn_engine.mistakes import Mistake, read_mistakes
+from cnn_tui.exports.facts import (
+    LONGEST_NAME,
+    class_rows,
+    confused_pairs,
+    judged_counts,
+    reliability_rows,
+    test_rows,
+)
+from cnn_tui.exports.html_parts import Markup, section, table
+from cnn_tui.exports.png import png_of
+from cnn_tui.exports.record import Record
+from cnn_tui.figure_texts import BIN_HEADINGS, CLASS_HEADINGS, class_cells
+from cnn_tui.format import percent, ratio, safe_text
+
+MOST_CLASSES_IN_MATRIX = 40
+"""A larger matrix would be a page of its own that nobody could read."""
+
+MOST_MISTAKES = 24
+
+LONGEST_FILE = 200
+
+
+def results(record: Record) -> str:
+    """Figures of the test, classes, confusion, confidence, the surest mistakes."""
+    return "\n".join(
+        [
+            _test(record),
+            _classes(record),
+            _matrix(record),
+            f'<div class="pair">{_reliability(record)}{_confused(record)}</div>',
+            _mistakes(record),
+        ]
+    )
+
+
+def _test(record: Record) -> str:
+    rows = test_rows(record)
+    caption = "With the interval that each share lies in with 95 % confidence"
+    heading = ("figure", "", "remark")
+    return section("Test", table(caption, heading, rows, "remarks") if rows else "")
+
+
+def _classes(record: Record) -> str:
+    where, classes = class_rows(record)
+    rows = (
+        [row.name, _bar(row.figures.accuracy.share), *class_cells(row.figures)] for row in classes
+    )
+    caption = f"On the images of the {where}; the accuracy within a class is its recall"
+    heading = ("class", "", *CLASS_HEADINGS)
+    return section("Classes", table(caption, heading, rows) if classes else "")
+
+
+def _bar(share: float | None) -> Markup:
+    part = round(100 * (share or 0.0))
+    return Markup(
+        '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="rest" width="100" height="8"/><rect class="part" width="{part}" height="8"/>'
+        "</svg>"
+    )
+
+
+def _matrix(record: Record) -> str:
+    (where, classes), counts = class_rows(record), judged_counts(record)
+    if counts is None or not counts.confusion or len(classes) > MOST_CLASSES_IN_MATRIX:
+        return ""
+    heading = "".join(f'<th scope="col">{escape(row.name)}</th>' for row in classes)
+    lines = []
+    matrix = confusion_matrix(counts.correct, counts.confusion)
+    for index, (row, counts_of_row) in enumerate(zip(classes, matrix, strict=False)):
+        images = row.figures.accuracy.images
+        cells = "".join(
+            f'<td class="{_heat(ratio(count, images), right=index == column)}">{count:,}</td>'
+            for column, count in enumerate(counts_of_row)
+        )
+        lines.append(f'<tr><th scope="row">{escape(row.name)}</th>{cells}</tr>')
+    cells = (
+        f'<table class="matrix"><caption>Images of the {where}: true class down, what it was taken '
+        f"for across; framed is right</caption><thead><tr><td></td>{heading}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+    return section("What is taken for what", f'<div class="scroll">{cells}</div>')
+
+
+def _heat(share: float, *, right: bool) -> str:
+    """How strongly a cell is coloured: by its share of the class's images."""
+    level = sum(share > limit for limit in (0, 0.02, 0.1, 0.3))
+    return f"q{level} right" if right else f"q{level}"
+
+
+def _reliability(record: Record) -> str:
+    rows = reliability_rows(record)
+    caption = "Images of the test by the model's confidence, its mean, and the share right"
+    return section("How right, by how sure", table(caption, BIN_HEADINGS, rows) if rows else "")
+
+
+def _confused(record: Record) -> str:
+    rows = [
+        [f"{row.truth} taken for {row.predicted}", row.images, row.share]
+        for row in confused_pairs(record)
+    ]
+    shown = table("The pairs with the most images", ("", "images", "of the class"), rows)
+    return section("Most confused", shown if rows else "")
+
+
+def _mistakes(record: Record) -> str:
+    if record.state.test is None:
+        return ""
+    try:
+        mistakes = read_mistakes(record.run, record.state.test)[:MOST_MISTAKES]
+    except UserError as error:
+        reason = f"No pictures of them: {safe_text(str(error), 1000)}"
+        return section("Surest mistakes", f'<p class="muted">{escape(reason)}</p>')
+    figures = "".join(_mistake(mistake, record.classes) for mistake in mistakes)
+    return section("Surest mistakes", f'<div class="mistakes">{figures}</div>' if figures else "")
+
+
+def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
+    truth, predicted = (
+        escape(safe_text(classes[of], LONGEST_NAME) if of < len(classes) else f"class {of + 1}")
+        for of in (mistake.truth, mistake.predicted)
+    )
+    name = escape(safe_text(mistake.name, LONGEST_FILE))
+    png = png_of(mistake.pixels, mistake.width, mistake.height, mistake.channels)
+    return (
+        f'<figure><img src="data:image/png;base64,{b64encode(png).decode()}" '
+        f'alt="{truth}, taken for {predicted}">'
+        f"<figcaption><b>{predicted}</b> {percent(mistake.confidence)}<br>is {truth}<br>"
+        f'<span class="muted">{name}</span></figcaption></figure>\n'
+    )

@@ -1,0 +1,31 @@
+"""Where a run comes from: its command line, and the environment that its figures depend on."""
+
+import shlex
+from typing import NamedTuple
+
+from cnn_engine.state import RunState
+from cnn_tui.format import safe_text
+
+LONGEST_VALUE = 1000
+
+
+class CommandLine(NamedTuple):
+    """What was typed, both harmless on a terminal."""
+
+    words: str
+    directory: str
+
+
+def command_line(state: RunState) -> CommandLine | None:
+    """The command that started the run; None where an older log does not tell."""
+    started = state.started
+    if started is None or not started.command:
+        return None
+    words = safe_text(shlex.join(started.command), LONGEST_VALUE)
+    return CommandLine(words, safe_text(started.directory, LONGEST_VALUE))
+
+
+def environment_values(state: RunState) -> dict[str, str]:
+    """Versions, device, digest of the images, git revision, by name; harmless on a terminal."""
+    known = state.prepared.environment if state.prepared else {}
+    return {safe_text(name): safe_text(value, LONGEST_VALUE) for name, value in known.items()}
