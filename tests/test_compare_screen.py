@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from cnn_engine import events
+from cnn_engine.comparison import compare
 from cnn_engine.curve import Curve, CurvePoint
 from cnn_engine.runlog import LogReader
 from cnn_tui.app import Dashboard
@@ -22,8 +24,11 @@ from cnn_tui.screens.compare import MOST_RUNS, CompareScreen
 from cnn_tui.screens.help import Help
 from cnn_tui.screens.runs import RunsScreen
 from cnn_tui.widgets.overlay_chart import OverlayChart
+from cnn_tui.widgets.verdicts import Verdicts
 from golden import add_events, golden_lines, golden_run, rewritten, running_run
 from pilot import settle, text_of
+from pilot import shown as shown_in
+from runs_for_tests import RunForTests
 
 HOSTILE = "[red]\x1b]0;x\x07 [@click=app.exit]\n"
 
@@ -225,6 +230,49 @@ async def test_views_tell_settings_and_classes(tmp_path):
     assert "Accuracy by class, test" in text
     assert "-10.7" in text
     assert "All have the same config." in await shown([runs[0], runs[0]], "2")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run, and the same trained longer."""
+    where = tmp_path_factory.mktemp("runs")
+    return [
+        RunForTests(where, "train.epochs=1").train().directory,
+        RunForTests(where, "train.epochs=4", "optimizer.lr=0.01").train().directory,
+    ]
+
+
+def verdicts_of(app):
+    return " ".join(line.plain for line in app.screen.query_one(Verdicts).make(200, 0))
+
+
+async def test_it_tells_whether_runs_differ_by_more_than_chance(trained):
+    first, other = trained
+    (verdict,) = compare(trained).verdicts
+    app = Dashboard(CompareScreen(trained))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await shown_in(pilot, "Of the same test images")
+        assert "McNemar's exact test" in verdicts_of(app)
+        assert f"B {other.id} is better than A {first.id}" in verdicts_of(app)
+        assert f"B {other.id} alone on {verdict.disagreement.only_second}." in verdicts_of(app)
+        assert re.search(r"against A +better, p \d", text_of(app))
+    app = Dashboard(CompareScreen(trained[::-1]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown_in(pilot, "against A")
+        assert re.search(r"against A +worse, p \d", text_of(app))
+
+
+async def test_a_run_beside_itself_may_differ_by_chance_only(trained):
+    async with Dashboard(CompareScreen([trained[0]] * 2)).run_test(size=(120, 36)) as pilot:
+        await shown_in(pilot, "maybe chance, p 1.000")
+        assert "right on the very same images" in verdicts_of(pilot.app)
+
+
+async def test_runs_that_cannot_be_told_apart_say_why(trained, tmp_path):
+    runs = [trained[0], golden_run(tmp_path, "completed")]
+    async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
+        await shown_in(pilot, "cannot be tested")
+        assert "no such file" in verdicts_of(pilot.app)
 
 
 async def test_eight_runs_are_gone_through_where_not_all_fit(tmp_path):

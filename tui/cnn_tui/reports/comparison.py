@@ -12,6 +12,7 @@ from cnn_engine.comparison import Compared, Comparison, Verdict
 from cnn_engine.metrics import Rate
 from cnn_tui.figure_texts import interval_text, share_text
 from cnn_tui.format import duration, figure, percent, safe_text
+from cnn_tui.verdict_texts import verdict_text
 
 Value = TypeVar("Value")
 
@@ -121,30 +122,8 @@ def _change(*rates: Rate | None) -> str:
 
 def _verdict(first: Compared, other: Compared, verdict: Verdict, count: int) -> Text:
     """Whether two runs truly differ, in words."""
-    split, ids = verdict.disagreement, (first.run.id, other.run.id)
-    if split is None:
-        return Text(
-            f"{ids[1]} cannot be tested against {ids[0]}: {safe_text(verdict.reason, 1000)}"
-        )
-    counts = (
-        f"Of the same test images, {ids[0]} alone is right on {split.only_first:,}, and "
-        f"{ids[1]} alone on {split.only_second:,}. "
-    )
-    if not any(split):
-        return Text(f"{counts}They are right on the very same images")
-    better, worse = ids if split.only_first > split.only_second else ids[::-1]
-    conclusion = (
-        f"{better} is better than {worse}: chance alone would seldom make such a difference"
-        if verdict.differs
-        else "That may be chance: neither is shown to be better"
-    )
-    several = f", adjusted for {count} comparisons" if count > 1 else ""
-    test = f" (McNemar's exact test, p = {_probability(verdict.p)}{several})."
-    return Text.assemble(counts, (conclusion, "bold"), test)
-
-
-def _probability(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+    told = verdict_text(first.run.id, other.run.id, verdict, count)
+    return Text.assemble(told.counts, (told.conclusion, "bold"), told.test)
 
 
 def _calibration_error(of: Compared) -> float | None:

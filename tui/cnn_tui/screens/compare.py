@@ -1,5 +1,6 @@
 """Several runs side by side, live or finished: their curves in one chart, and what differs."""
 
+import asyncio
 from collections.abc import Sequence
 
 from textual import on
@@ -9,10 +10,14 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
+from cnn_engine.comparison import compare
+from cnn_engine.errors import UserError
+from cnn_engine.events import TestFinished
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_tui.contenders import Contender, Row, class_rows, figure_rows, setting_rows
 from cnn_tui.following import Follower
+from cnn_tui.format import safe_text
 from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.run_curves import LETTERS
 from cnn_tui.screens.help import Help
@@ -21,6 +26,7 @@ from cnn_tui.widgets.comparison_table import ComparisonTable
 from cnn_tui.widgets.key_bar import KeyBar
 from cnn_tui.widgets.overlay_chart import OverlayChart
 from cnn_tui.widgets.panel import Lines
+from cnn_tui.widgets.verdicts import Verdicts
 
 MOST_RUNS = len(LETTERS)
 
@@ -65,6 +71,15 @@ class CompareScreen(Screen[None]):
             height: auto;
             max-height: 50%;
         }
+        #verdicts {
+            height: auto;
+            max-height: 6;
+            padding: 0 2;
+            display: none;
+        }
+        &.-short #verdicts, &.-low #verdicts {
+            max-height: 0;
+        }
         &.-short #figures {
             max-height: 8;
         }
@@ -85,6 +100,8 @@ class CompareScreen(Screen[None]):
         self._runs = [
             Contender(Follower(run, trains_here=False), place) for place, run in enumerate(runs)
         ]
+        self._judged: list[TestFinished | None] = []
+        """Tests of the runs that the verdicts are of."""
 
     @property
     def _chart(self) -> OverlayChart:
@@ -100,7 +117,8 @@ class CompareScreen(Screen[None]):
         with ContentSwitcher(initial="curves"):
             with Vertical(id="curves"):
                 yield OverlayChart(self._runs)
-                yield ComparisonTable(self._runs, figure_rows, id="figures")
+                yield ComparisonTable(self._runs, self._figure_rows, id="figures")
+                yield Verdicts(self._runs)
             yield ComparisonTable(
                 self._runs, setting_rows, "All have the same config.", id="settings"
             )
@@ -116,6 +134,11 @@ class CompareScreen(Screen[None]):
         self.call_after_refresh(self.poll)
         self.set_interval(POLL_SECONDS, self.poll)
 
+    def _figure_rows(self, runs: Sequence[Contender]) -> list[Row]:
+        rows = figure_rows(runs)
+        after = 1 + [row.label for row in rows].index("test accuracy")
+        return [*rows[:after], *self.query_one(Verdicts).row(), *rows[after:]]
+
     def _class_rows(self, runs: Sequence[Contender]) -> list[Row]:
         title, rows = class_rows(runs)
         table = self.query_one("#by-class", Lines)
@@ -130,8 +153,30 @@ class CompareScreen(Screen[None]):
             run.follower.take()
         if any(run.follower.has_more for run in self._runs):
             self.set_timer(PIECE_SECONDS, self.poll)
-        elif self.app.may_draw():  # type: ignore[attr-defined]
-            self._show()
+        else:
+            self._judge_if_tested()
+            if self.app.may_draw():  # type: ignore[attr-defined]
+                self._show()
+
+    def _judge_if_tested(self) -> None:
+        """Compare image by image when the first run and another have been tested, or anew."""
+        tests = [run.state.test for run in self._runs]
+        if tests != self._judged and tests[0] and any(tests[1:]):
+            self._judged = tests
+            self.run_worker(self._judge(), exclusive=True)
+
+    async def _judge(self) -> None:
+        """Read what each test said of its images, which may take a while, beside the screen."""
+        directories = [run.follower.run for run in self._runs]
+        try:
+            found = await asyncio.to_thread(compare, directories)
+        except (OSError, UserError) as error:  # a run was moved away meanwhile
+            self.query_one(Verdicts).tell(
+                (), f"not compared by image: {safe_text(str(error), 500)}"
+            )
+        else:
+            self.query_one(Verdicts).tell(found.verdicts)
+        self._show()
 
     def _show(self) -> None:
         for lines in self.query(Lines):

@@ -1,0 +1,62 @@
+"""Whether runs truly differ, in words, for a screen and for the shell."""
+
+from typing import NamedTuple
+
+from cnn_engine.comparison import Verdict
+from cnn_tui.format import safe_text
+
+
+class VerdictText(NamedTuple):
+    """A sentence or three; one after the other they are the whole."""
+
+    counts: str
+    conclusion: str
+    """What matters; may be empty."""
+
+    test: str
+    """By what that is known."""
+
+
+def verdict_text(first: str, other: str, verdict: Verdict, count: int) -> VerdictText:
+    """Whether a run differs from the first.
+
+    Args:
+        first: What the first run is called.
+        other: What the other is called.
+        verdict: Of the other against the first.
+        count: Runs that could be tested against the first.
+    """
+    split, names = verdict.disagreement, (first, other)
+    if split is None:
+        reason = safe_text(verdict.reason, 1000)
+        return VerdictText(f"{other} cannot be tested against {first}: {reason}", "", "")
+    counts = (
+        f"Of the same test images, {first} alone is right on {split.only_first:,}, and "
+        f"{other} alone on {split.only_second:,}. "
+    )
+    if not any(split):
+        return VerdictText(f"{counts}They are right on the very same images", "", "")
+    better, worse = names if split.only_first > split.only_second else names[::-1]
+    conclusion = (
+        f"{better} is better than {worse}: chance alone would seldom make such a difference"
+        if verdict.differs
+        else "That may be chance: neither is shown to be better"
+    )
+    several = f", adjusted for {count} comparisons" if count > 1 else ""
+    test = f" (McNemar's exact test, p = {_probability(verdict.p)}{several})."
+    return VerdictText(counts, conclusion, test)
+
+
+def verdict_cell(verdict: Verdict) -> str:
+    """`better, p 0.003`: a run against the first, in a table; a dash where it is not known."""
+    split = verdict.disagreement
+    if split is None:
+        return "–"
+    word = "maybe chance"
+    if verdict.differs:
+        word = "better" if split.only_second > split.only_first else "worse"
+    return f"{word}, p {_probability(verdict.p)}"
+
+
+def _probability(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"

@@ -1,0 +1,48 @@
+"""Whether the runs that are compared differ by more than chance."""
+
+import textwrap
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from cnn_engine.comparison import Verdict
+from cnn_tui.contenders import Contender, Row
+from cnn_tui.verdict_texts import verdict_cell, verdict_text
+from cnn_tui.widgets.panel import Lines
+
+
+class Verdicts(Lines):
+    """Every run but the first against that, by McNemar's test of the same images."""
+
+    def __init__(self, runs: Sequence[Contender]) -> None:
+        """Tell of runs; nothing until they are judged."""
+        super().__init__(id="verdicts")
+        self._runs = runs
+        self._verdicts: Sequence[Verdict] = ()
+        self._reason = ""
+
+    def tell(self, verdicts: Sequence[Verdict], reason: str = "") -> None:
+        """Take the verdicts, or why there are none."""
+        self._verdicts, self._reason = verdicts, reason
+        self.display = bool(verdicts or reason)
+        self.redraw()
+
+    def row(self) -> list[Row]:
+        """The same in a word for each run, as a row of a table; none while they are not judged."""
+        if not self._verdicts:
+            return []
+        return [Row("  against A", ["", *map(verdict_cell, self._verdicts)])]
+
+    def make(self, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
+        """Sentences, wrapped."""
+        if self._reason:
+            return [Content.styled(self._reason, "$muted")]
+        lines: list[Content] = []
+        count = sum(verdict.disagreement is not None for verdict in self._verdicts)
+        first, *others = (f"{run.curves.letter} {run.name}" for run in self._runs)
+        for other, verdict in zip(others, self._verdicts, strict=False):
+            lines += map(
+                Content,
+                textwrap.wrap("".join(verdict_text(first, other, verdict, count)), max(1, width)),
+            )
+        return lines
