@@ -119,7 +119,9 @@ def _mistakes(record: Record) -> str:
         reason = f"No pictures of them: {safe_text(str(error), 1000)}"
         return section("Surest mistakes", f'<p class="muted">{escape(reason)}</p>')
     figures = "".join(_mistake(mistake, record.classes) for mistake in mistakes)
-    return section("Surest mistakes", f'<div class="mistakes">{figures}</div>' if figures else "")
+    told = '<p class="muted">What each was taken for, how surely, and what it is</p>'
+    shown = f'{told}<div class="mistakes">{figures}</div>' if figures else ""
+    return section("Surest mistakes", shown)
 
 
 def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
