@@ -11,8 +11,8 @@ from torch.nn.functional import pad
 from cnn_engine import checkpoint
 from cnn_engine.budget import Costs, epochs_within
 from cnn_engine.control import Control
+from cnn_engine.learner import Learner
 from cnn_engine.summary import read_state, read_summary
-from cnn_engine.train import Training
 from cnn_engine.views import MeanOverViews
 from cnn_tui.app import Dashboard
 from cnn_tui.printer import LinePrinter
@@ -44,7 +44,7 @@ def test_an_early_end_holds_where_the_test_is_all_that_is_left(tmp_path, monkeyp
     settings = ("train.epochs=50", "train.patience=1", "optimizer.lr=0.3")
     run = RunForTests(tmp_path, *settings)
     with monkeypatch.context() as patches:
-        patches.setattr(Training, "_test", lambda training: training.recorder.run.unknown)
+        patches.setattr("cnn_engine.train.run_test", lambda training: training.unknown)
         run.train()
     assert run.live_state.status == "failed"
     done = len(run.live_state.epochs)
@@ -55,6 +55,8 @@ def test_an_early_end_holds_where_the_test_is_all_that_is_left(tmp_path, monkeyp
 # A time budget, by a clock that counts work.
 
 STEP, VALIDATION, TEST = 1.0, 6.0, 8.0
+TEST_IMAGES = 359
+"""Of the bundled digits; fewer are for validation."""
 
 
 @pytest.fixture
@@ -62,18 +64,18 @@ def clock(monkeypatch):
     """Each step of training takes a second, each look at other images a few."""
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(Control, "clock", lambda _: clock.now)
-    real_step, real_evaluate = Training.train_step, Training._evaluate
+    real_step, real_evaluate = Learner.train_step, Learner.evaluate
 
-    def step(training, *batch):
+    def step(learner, *batch):
         clock.now += STEP
-        return real_step(training, *batch)
+        return real_step(learner, *batch)
 
-    def evaluate(training, model, indices, progress):
-        clock.now += TEST if indices is training.data.test else VALIDATION
-        return real_evaluate(training, model, indices, progress)
+    def evaluate(learner, indices, *how):
+        clock.now += TEST if len(indices) == TEST_IMAGES else VALIDATION
+        return real_evaluate(learner, indices, *how)
 
-    monkeypatch.setattr(Training, "train_step", step)
-    monkeypatch.setattr(Training, "_evaluate", evaluate)
+    monkeypatch.setattr(Learner, "train_step", step)
+    monkeypatch.setattr(Learner, "evaluate", evaluate)
     return clock
 
 

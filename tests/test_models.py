@@ -389,18 +389,19 @@ def test_balanced_weights_are_scikit_learns(tmp_path):
     config = run.engine._request.config
     data = load_data(config.data, 0, lambda *_: None)
     training = Training(config, data, run.recorder, Control(run.recorder))
+    learner = training.learner
     labels = data.labels[data.train].numpy()
     expected = compute_class_weight("balanced", classes=np.arange(10), y=labels)
-    assert training.class_weights.tolist() == pytest.approx(expected.tolist())
+    assert learner.class_weights.tolist() == pytest.approx(expected.tolist())
     images, truth = next(training.batches.cut(data.train[:64], 64))
-    same = copy.deepcopy(training.model)
+    same = copy.deepcopy(learner.model)
     torch.manual_seed(3)  # of the dropout
     each = cross_entropy(same(images), truth, reduction="none")
-    weight = training.class_weights[truth]
+    weight = learner.class_weights[truth]
     ((each * weight).sum() / weight.sum()).backward()
     torch.manual_seed(3)
-    _, told = training.train_step(images, truth)
-    gradients = training.weights.by_name(training.weights.flat.grad)
+    _, told = learner.train_step(images, truth)
+    gradients = learner.weights.by_name(learner.weights.flat.grad)
     for name, parameter in same.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad)
     assert told.item() == pytest.approx(each.mean().item(), rel=1e-5)  # comparable to validation's

@@ -34,12 +34,12 @@ def test_a_preset_is_complete_and_trains(tmp_path, name):
     recorder = Recorder(runs.create(tmp_path))
     with recorder:
         training = Training(config, some, recorder, Control(recorder))
-        before = training.weights.flat.detach().clone()
+        before = training.learner.weights.flat.detach().clone()
         training.begin_epoch()
         loss, _ = training.train_epoch()
     assert 0 < loss < 10
-    assert not torch.equal(training.weights.flat, before)
-    assert training.weights.are_finite()
+    assert not torch.equal(training.learner.weights.flat, before)
+    assert training.learner.weights.are_finite()
 
 
 def test_the_network_of_the_94_is_as_large_as_its_authors_say():

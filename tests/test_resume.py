@@ -372,13 +372,13 @@ def test_with_another_number_of_threads_it_says_that_it_is_approximate(broken_of
 def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monkeypatch):
     run = broken_off(5, "train.precision=bf16")
     kept = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["mean"]
-    monkeypatch.setattr("cnn_engine.train.choose_precision", lambda *_: "fp32")
+    monkeypatch.setattr("cnn_engine.learner.choose_precision", lambda *_: "fp32")
     seen = {}
 
     def look(training, content, file):
         differences = snapshot.restore(training, content, file)
-        state = training.optimizer.state_dict()
-        seen.update(training.weights.by_name(state["mean"].clone()))
+        state = training.learner.optimizer.state_dict()
+        seen.update(training.learner.weights.by_name(state["mean"].clone()))
         return differences
 
     monkeypatch.setattr("cnn_engine.train.restore", look)
@@ -460,7 +460,7 @@ def test_a_run_that_never_saved_still_falls_back(tmp_path, monkeypatch):
     fallback = RunForTests(tmp_path, "train.epochs=1").engine._request
     run.engine._request = replace(run.engine._request, fallback=fallback)
     with monkeypatch.context() as patches:
-        patches.setattr("cnn_engine.train.load_data", killed)
+        patches.setattr("cnn_engine.preparing.load_data", killed)
         patches.setattr("threading.excepthook", lambda _: None)
         run.train()
     assert run.live_state.preset == "folder"

@@ -290,7 +290,7 @@ def test_running_out_of_memory_is_told_as_such(tmp_path, monkeypatch, error):
     def explode(*_arguments, **_options):
         raise error
 
-    monkeypatch.setattr("cnn_engine.train.cross_entropy", explode)
+    monkeypatch.setattr("cnn_engine.learner.cross_entropy", explode)
     run = RunForTests(tmp_path).train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
     assert "out of memory" in run.live_state.finished.error

@@ -88,6 +88,11 @@ def _fits(images: Tensor, device: torch.device) -> bool:
     return images.nbytes <= GPU_SHARE * free
 
 
+def batch_sizes(count: int, size: int) -> list[int]:
+    """Images of each batch that so many are cut into."""
+    return [min(size, count - first) for first in range(0, count, size)]
+
+
 def epoch_order(indices: Tensor, seed: int, epoch: int) -> Tensor:
     """The indices in this epoch's order, which depends on nothing but the seed and the epoch."""
     # A generator of the processor takes 32 bits; the odd factor keeps the seeds' epochs apart.

@@ -100,7 +100,7 @@ def measure(
         measurements: dict[str, Callable[[], float]] = {
             "reference": lambda: reference.images_per_second(seconds),
             **{name: _rate_of(training, seconds) for name, training in ours.items()},
-            "matrix": lambda: matrix_flops(asked.precision, asked.device),
+            "matrix": lambda: matrix_flops(asked.learner.precision, asked.device),
         }
         reference.images_per_second(WARM_UP_SECONDS)
         for training in ours.values():
@@ -120,7 +120,7 @@ def _ours(config: Config, data: DataSet, runs_dir: Path) -> dict[str, Training]:
         recorder = Recorder(runs.create(runs_dir))
         changed = config.replaced("train", precision=precision)
         training = Training(changed, data, recorder, Control(recorder))
-        trainings[training.precision] = training
+        trainings[training.learner.precision] = training
     return trainings
 
 
@@ -155,13 +155,13 @@ def flops_per_image(training: Training) -> float:
     size = training.config.train.batch_size
     images, labels = next(training.batches.cut(training.data.train[:size], size))
     with FlopCount() as count:
-        training.train_step(images, labels)
+        training.learner.train_step(images, labels)
     return float(count.products / len(labels))
 
 
 def _measured(training: Training, found: dict[str, list[float]]) -> Measured:
     flops = flops_per_image(training)
-    reference, matrix, own = found["reference"], found["matrix"], found[training.precision]
+    reference, matrix, own = found["reference"], found["matrix"], found[training.learner.precision]
     shares = [flops * rate / most for rate, most in zip(own, matrix, strict=True)]
     channels_last = training.data.images.shape[1:]
     return Measured(
@@ -174,7 +174,7 @@ def _measured(training: Training, found: dict[str, list[float]]) -> Measured:
         rates=tuple(
             _rate(name, rates, reference) for name, rates in found.items() if name != "matrix"
         ),
-        precision=training.precision,
+        precision=training.learner.precision,
         matrix_flops=statistics.median(matrix),
         flops_per_image=flops,
         share_of_matrix_rate=statistics.median(shares),

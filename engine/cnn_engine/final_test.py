@@ -1,16 +1,54 @@
 """The final test: the best model over the test images, and what is kept of it."""
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cnn_engine import mistakes, predictions
 from cnn_engine.data import DataSet
 from cnn_engine.evaluate import Evaluation
-from cnn_engine.events import TestFinished
+from cnn_engine.events import Notice, StageStarted, TestFinished
 from cnn_engine.files import write_atomically
+from cnn_engine.inspect import keep_maps, right_and_wrong
 from cnn_engine.mistakes import Mistake
 from cnn_engine.predictions import Predictions
 from cnn_engine.runs import RunDirectory
+from cnn_engine.saving import use_best
+from cnn_engine.views import MeanOverViews
+
+if TYPE_CHECKING:
+    from cnn_engine.train import Training
+
+
+def run_test(training: "Training") -> None:
+    """Run the best checkpoint over the test images, the only time they are touched.
+
+    Raises:
+        StopRequested: the user asked to stop.
+    """
+    data, recorder, clock = training.data, training.recorder, training.control.clock
+    recorder.record(StageStarted(stage="test"))
+    start = clock()
+    epoch = use_best(training)
+    result = training.learner.evaluate(data.test, lambda _: training.control.check())
+    augmented = _test_augmented(training)
+    said = predictions_of(data, result, epoch)
+    if trouble := keep_results(recorder.run, data, said):
+        recorder.record(Notice(text=trouble))
+    recorder.record(finished(result, said, clock() - start, augmented))
+    some = right_and_wrong(data, result.answers)
+    training.say_trouble(keep_maps(training, "test", some, epoch))
+
+
+def _test_augmented(training: "Training") -> tuple[str, Evaluation] | None:
+    """The test again with test-time augmentation, and which, if that is asked for."""
+    kind = training.config.evaluate.tta
+    if kind == "none":
+        return None
+    model = MeanOverViews(training.learner.model, kind)
+    test = training.data.test
+    return kind, training.learner.evaluate(test, lambda _: training.control.check(), model)
 
 
 def predictions_of(data: DataSet, result: Evaluation, epoch: int) -> Predictions:

@@ -67,7 +67,7 @@ def keep_maps(training: "Training", part: Part, indices: Tensor, epoch: int) -> 
         indices: int64 [n], which images those are.
         epoch: That the weights are from.
     """
-    if not training.weights.are_finite():
+    if not training.learner.weights.are_finite():
         return f"{MAPS_FILE} is not written, as weights are not numbers; an earlier one stands"
     return _written(training, MAPS_FILE, lambda: _maps_of(training, part, indices, epoch))
 
@@ -203,8 +203,8 @@ def _pair(size: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as modules of all kin
 
 def _layers_of_training(training: "Training") -> Layers:
     images, _ = next(training.batches.cut(training.data.train[:1], 1))
-    with training.autocast():
-        return layers_of(training.model, images)
+    with training.learner.autocast():
+        return layers_of(training.learner.model, images)
 
 
 # Maps.
@@ -276,11 +276,11 @@ def _stages_of(model: nn.Module, taken: dict[nn.Module, _Taken]) -> list[_Taken]
 
 
 def _maps_of(training: "Training", part: Part, indices: Tensor, epoch: int) -> bytes:
-    model, data, config = training.model, training.data, training.config.data
+    model, data, config = training.learner.model, training.data, training.config.data
     images, labels = next(training.batches.cut(indices, len(indices)))
     names = {module: name for name, module in model.named_modules()}
     convolution = next((each for each in names if isinstance(each, nn.Conv2d)), None)
-    with undisturbed(model), training.autocast(), ExitStack() as hooks:
+    with undisturbed(model), training.learner.autocast(), ExitStack() as hooks:
         others, firsts = _Taker(MOST_SIDE, names=names), _Taker(MOST_FIRST_SIDE, names=names)
         for module in names:
             taker = firsts if module is convolution else others
@@ -288,7 +288,7 @@ def _maps_of(training: "Training", part: Part, indices: Tensor, epoch: int) -> b
         shares = cast("Tensor", model(images)).float().softmax(dim=1).nan_to_num().cpu()
     stages = _stages_of(model, firsts.taken | others.taken)
     pixels = _kept_images(data.images[indices.to(data.images.device)])
-    filters, values = _filters_of(convolution, names, training.weights.state_dict())
+    filters, values = _filters_of(convolution, names, training.learner.weights.state_dict())
     likeliest = shares.topk(min(MOST_ANSWERS, shares.shape[1]))
     header = Header(
         epoch=epoch,

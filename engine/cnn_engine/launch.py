@@ -350,7 +350,9 @@ class Engine:
     def _train(self, revision: Revision) -> None:
         control = Control(self._recorder)
         self._recorder.record(StageStarted(stage="torch"))
-        from cnn_engine.train import Training, load_data  # noqa: PLC0415 - see the module's text
+        # See the module's text.
+        from cnn_engine.preparing import load_data  # noqa: PLC0415
+        from cnn_engine.train import Training  # noqa: PLC0415
 
         request, found = self._request, self._resumption.found if self._resumption else None
         if found is not None:

@@ -9,6 +9,7 @@ from cnn_engine.data import DataSet
 from cnn_engine.environment import environment
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.events import RunPrepared
+from cnn_engine.learner import Learner
 from cnn_engine.unlike import unlike
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 def weights_of(training: "Training") -> dict[str, Any]:
     """What is needed to use the model: the content of `best.pt`."""
-    average = training.average
+    weights, average = training.learner.weights, training.learner.average
     return {
-        "model": average.state_dict()["model"] if average else training.weights.state_dict(),
+        "model": average.state_dict()["model"] if average else weights.state_dict(),
         "epoch": training.epoch,
         "step": training.step,
         "best_loss": training.best_loss,
@@ -30,20 +31,21 @@ def weights_of(training: "Training") -> dict[str, Any]:
 
 def snapshot(training: "Training") -> dict[str, Any]:
     """What is needed to go on as if nothing had been: the content of `last.pt`."""
+    learner = training.learner
     return {
         **weights_of(training),
-        "model": training.weights.state_dict(),
-        "average": training.average.state_dict() if training.average else None,
+        "model": learner.weights.state_dict(),
+        "average": learner.average.state_dict() if learner.average else None,
         "epoch_is_done": training.epoch_is_done,
-        "optimizer": _optimizer_state(training),
-        "scaler": training.scaler.state_dict(),
+        "optimizer": _optimizer_state(learner),
+        "scaler": learner.scaler.state_dict(),
         "random": _random_states(training.device),
         "losses": training.losses[: training.step].cpu(),
         "correct": int(training.correct.item()),
         "train_seconds": training.train_seconds,
         "rollbacks": training.rollbacks,
         "fingerprint": training.fingerprint,
-        "environment": environment(training.device, training.precision),
+        "environment": environment(training.device, learner.precision),
     }
 
 
@@ -55,12 +57,13 @@ def restore(training: "Training", content: dict[str, Any], file: str) -> tuple[s
         DataError: it was taken of a training on other images.
     """
     _check(training, content, file)
-    training.weights.load_state_dict(content["model"])
-    _load_optimizer_state(training, content["optimizer"])
-    if training.average and content.get("average"):
-        training.average.load_state_dict(content["average"])
-    if training.scaler.is_enabled() and content["scaler"]:
-        training.scaler.load_state_dict(content["scaler"])
+    learner = training.learner
+    learner.weights.load_state_dict(content["model"])
+    _load_optimizer_state(learner, content["optimizer"])
+    if learner.average and content.get("average"):
+        learner.average.load_state_dict(content["average"])
+    if learner.scaler.is_enabled() and content["scaler"]:
+        learner.scaler.load_state_dict(content["scaler"])
     training.epoch, training.step = content["epoch"], content["step"]
     training.epoch_is_done = content["epoch_is_done"]
     training.best_loss, training.rollbacks = content["best_loss"], content["rollbacks"]
@@ -68,7 +71,7 @@ def restore(training: "Training", content: dict[str, Any], file: str) -> tuple[s
     training.correct.fill_(content["correct"])
     training.train_seconds = content["train_seconds"]
     _set_random_states(training.device, content["random"])
-    return unlike(environment(training.device, training.precision), content["environment"])
+    return unlike(environment(training.device, learner.precision), content["environment"])
 
 
 def check_images(before: RunPrepared | None, data: DataSet) -> None:
@@ -100,7 +103,7 @@ def check_images(before: RunPrepared | None, data: DataSet) -> None:
 def _check(training: "Training", content: dict[str, Any], file: str) -> None:
     if "optimizer" not in content:
         raise ConfigError(f"{file}: holds weights only, not what training goes on from")
-    check_weights(training.weights.state_dict(), content["model"], file)
+    check_weights(training.learner.weights.state_dict(), content["model"], file)
     if content["fingerprint"] != training.fingerprint:
         raise DataError(
             f"{training.data.source}: holds other images, or others to train on, than {file} was "
@@ -127,23 +130,23 @@ def _shapes(state: dict[str, Tensor]) -> dict[str, str]:
     return {name: "×".join(map(str, values.shape)) or "a number" for name, values in state.items()}
 
 
-def _optimizer_state(training: "Training") -> dict[str, Any]:
+def _optimizer_state(learner: Learner) -> dict[str, Any]:
     """The optimizer's state with values for each weight by the weights' names."""
-    weights = training.weights
+    weights = learner.weights
     return {
         key: weights.by_name(value)
         if isinstance(value, Tensor) and value.shape == weights.flat.shape
         else value
-        for key, value in training.optimizer.state_dict().items()
+        for key, value in learner.optimizer.state_dict().items()
     }
 
 
-def _load_optimizer_state(training: "Training", state: dict[str, Any]) -> None:
+def _load_optimizer_state(learner: Learner, state: dict[str, Any]) -> None:
     flat = {
-        key: training.weights.flattened(value) if isinstance(value, dict) else value
+        key: learner.weights.flattened(value) if isinstance(value, dict) else value
         for key, value in state.items()
     }
-    training.optimizer.load_state_dict(flat)
+    learner.optimizer.load_state_dict(flat)
 
 
 def _random_states(device: torch.device) -> dict[str, Tensor]:

@@ -1,89 +1,50 @@
 """The training loop, top to bottom."""
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from cnn_engine import checkpoint
 from cnn_engine.augment import Views, check_augment, epoch_views
-from cnn_engine.average import Average
-from cnn_engine.batches import batches_on, epoch_order
+from cnn_engine.batches import batch_sizes, batches_on, epoch_order
 from cnn_engine.budget import Budget
-from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, Place, newest
+from cnn_engine.checkpoint_files import Place, newest
 from cnn_engine.config import Config
 from cnn_engine.control import Control, StopRequested, Throttle
-from cnn_engine.data import DataSet, load
-from cnn_engine.device import (
-    DTYPES,
-    choose_device,
-    choose_precision,
-    choose_threads,
-    device_name,
-)
-from cnn_engine.environment import environment
-from cnn_engine.errors import NonFiniteLossError, TrainingError, UserError
-from cnn_engine.evaluate import Evaluation, evaluate
+from cnn_engine.data import DataSet
+from cnn_engine.device import choose_device, choose_threads
+from cnn_engine.errors import NonFiniteLossError, TrainingError
+from cnn_engine.evaluate import Evaluation
 from cnn_engine.events import (
-    CheckpointSaved,
     CommandApplied,
     EpochFinished,
     EpochStarted,
     Notice,
     RolledBack,
-    RunPrepared,
-    StageProgressed,
     StageStarted,
     ValidationProgressed,
 )
-from cnn_engine.final_test import finished, keep_results, predictions_of
+from cnn_engine.final_test import run_test
 from cnn_engine.gpu import gpu_meter
-from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps, right_and_wrong
+from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
+from cnn_engine.learner import Learner
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
-from cnn_engine.models import build_model, count_parameters
-from cnn_engine.optimizers import build_optimizer
-from cnn_engine.own_model import check_model
+from cnn_engine.models import build_model
+from cnn_engine.preparing import prepared
 from cnn_engine.recorder import Recorder
 from cnn_engine.resume import set_damaged_aside
+from cnn_engine.saving import Saving
 from cnn_engine.schedule import rate_share
-from cnn_engine.snapshot import check_images, restore, snapshot, weights_of
+from cnn_engine.snapshot import check_images, restore
 from cnn_engine.step_parts import StepParts
 from cnn_engine.transfer import Transfer, load_weights, normalisation_notice
-from cnn_engine.views import MeanOverViews
-from cnn_engine.weights import Weights
-from cnn_engine.whitened import WHITENING_IMAGES, WhitenedCNN
 
 MOST_ROLLBACKS = 5
 """A loss that is not a number after as many halvings of the learning rate has another cause."""
-
-
-def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
-    """Load and check all images, recording progress.
-
-    Raises:
-        DataError: they are missing, damaged or unusable.
-        StopRequested: the user asked to stop.
-    """
-    recorder.record(StageStarted(stage="data"))
-    throttle = Throttle(EVENT_SECONDS)
-
-    def progress(what: str, done: int, total: int) -> None:
-        control.check()
-        if throttle.due():
-            recorder.record(StageProgressed(what=what, done=done, total=total))
-
-    data = load(config.data, config.train.seed, progress)
-    if data.skipped:
-        text = f"{len(data.skipped)} image files were left out: {'; '.join(data.skipped[:5])}"
-        recorder.record(Notice(text=text))
-    for text in data.notices:
-        recorder.record(Notice(text=text))
-    return data
 
 
 class Training:
@@ -120,69 +81,48 @@ class Training:
         torch.set_num_threads(choose_threads())
         self.device = choose_device(config.train)
         control.machine.measure_gpu = gpu_meter(self.device)
-        self.precision = choose_precision(config.train, self.device)
-        self.parts = StepParts(self.device)
         self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
         self.fingerprint = data.fingerprint()
-        self.class_weights = self._class_weights()
-        self._save_at = math.inf
+        self.steps_per_epoch = len(self._sizes())
+        self.saving = Saving(self)
+        self._parts = StepParts(self.device)
         self._budget: Budget | None = None
         self._build(begins=file is None)
         differences = self._restore(file) if file else ()
-        recorder.record(self._prepared(differences, surroundings))
+        recorder.record(prepared(self, differences, surroundings or {}))
         if differences:
             text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
             recorder.record(Notice(text=text))
-        self._say_trouble(keep_layers(self))
+        self.say_trouble(keep_layers(self))
         self._keep_maps()
 
     def _build(self, *, begins: bool) -> None:
-        """Make the model with its initial weights, and stand before the first epoch.
+        """Make what learns, with its initial weights, and stand before the first epoch.
 
         Weights from a file are for where training begins, and no checkpoint follows.
         """
-        config = self.config
-        torch.manual_seed(config.train.seed)
-        size, channels = self.data.images.shape[2:]
-        check_augment(config.augment, size)
-        self.model = build_model(config.model, channels, size, len(self.data.classes))
-        if begins and isinstance(self.model, Transfer) and config.model.weights is not None:
-            load_weights(self.model, config.model.weights)
-            if text := normalisation_notice(config.data):
-                self.recorder.record(Notice(text=text))
-        self.model.to(self.device).to(memory_format=torch.channels_last)
-        if isinstance(self.model, WhitenedCNN):
-            some = self.data.train[:WHITENING_IMAGES]
-            images, _ = next(self.batches.cut(some, len(some)))
-            self.model.whitening.look_at(images)
-        if config.model.is_own or isinstance(self.model, Transfer):
-            self._check_model()
-        self.weights = Weights(self.model, DTYPES[self.precision])
-        self.optimizer = build_optimizer(config.optimizer, self.weights)
-        self.average = (
-            Average(config.average, self.model, self.weights)
-            if config.average.kind != "none"
-            else None
-        )
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        torch.manual_seed(self.config.train.seed)
+        model = self._new_model(begins=begins)
+        self.learner = Learner(model, self.config, self.data, self.batches, self._parts)
         self.epoch = self.rollbacks = 0
         self.best_loss = math.inf
-        self.steps_per_epoch = len(self._batch_sizes())
         self._forget_epoch()
         self.epoch_is_done = True
 
-    def _class_weights(self) -> Tensor | None:
-        """What the loss of an image counts, by its class: fp32 [classes], or all the same."""
-        if self.config.train.class_weights == "none":
-            return None
-        counts = self.data.labels[self.data.train].bincount(minlength=len(self.data.classes))
-        return (len(self.data.train) / (len(counts) * counts)).to(self.device)
+    def _new_model(self, *, begins: bool) -> nn.Module:
+        config = self.config
+        size, channels = self.data.images.shape[2:]
+        check_augment(config.augment, size)
+        model = build_model(config.model, channels, size, len(self.data.classes))
+        if begins and isinstance(model, Transfer) and config.model.weights is not None:
+            load_weights(model, config.model.weights)
+            if text := normalisation_notice(config.data):
+                self.recorder.record(Notice(text=text))
+        return model
 
-    def _check_model(self) -> None:
-        """See that a network which is not our own will do, with the smallest of the batches."""
-        some = self.data.train[: min(self._batch_sizes())]
-        images, _ = next(self.batches.cut(some, len(some)))
-        check_model(self.model, images, len(self.data.classes), self.config.model.name)
+    def _sizes(self) -> list[int]:
+        """Images of each of an epoch's batches."""
+        return batch_sizes(len(self.data.train), self.config.train.batch_size)
 
     def _forget_epoch(self) -> None:
         """No steps of the epoch are done."""
@@ -197,11 +137,6 @@ class Training:
         content = checkpoint.load(file, self.device)
         return restore(self, content, file.name)
 
-    def _batch_sizes(self) -> list[int]:
-        """Images of each of an epoch's batches."""
-        size, count = self.config.train.batch_size, len(self.data.train)
-        return [min(size, count - first) for first in range(0, count, size)]
-
     def run(self) -> None:
         """Train every epoch, then test the best one.
 
@@ -212,7 +147,7 @@ class Training:
         self.control.begin_training(self)
         seconds = self.config.train.budget_seconds
         self._budget = Budget(seconds, self) if seconds is not None else None
-        self._save_later()
+        self.saving.later()
         while self.epoch < self.epochs or not self.epoch_is_done:
             try:
                 self._run_epoch()
@@ -226,7 +161,7 @@ class Training:
                 continue
             self.control.end_epoch()
         self.control.end_training()
-        self._test()
+        run_test(self)
 
     @property
     def place(self) -> Place:
@@ -256,11 +191,11 @@ class Training:
     @property
     def lr(self) -> float:
         """Learning rate of the next step; a command may change it, and with it all later ones."""
-        return self.optimizer.lr * self._share()
+        return self.learner.optimizer.lr * self._share()
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        self.optimizer.lr = lr / self._share()
+        self.learner.optimizer.lr = lr / self._share()
 
     def _share(self) -> float:
         """What the schedule makes of the learning rate now; more than nothing, but at the end."""
@@ -301,7 +236,7 @@ class Training:
         if validation is not None:
             self._judge(validation.loss)
         elif not len(self.data.val):
-            self._save_best(None)
+            self.say_trouble(self.saving.save_best(None))
         if self._budget is not None:
             self._budget.epoch_done()
         self._save_last()
@@ -321,7 +256,7 @@ class Training:
         if not math.isfinite(loss):
             self._not_finite(f"validation loss became {loss} in epoch {self.epoch}")
         elif loss <= self.best_loss:
-            self._save_best(loss)
+            self.say_trouble(self.saving.save_best(loss))
         else:
             self._lose_patience()
 
@@ -341,65 +276,39 @@ class Training:
         Both stay on the device until someone is to see them: nothing here waits for a GPU. Steps
         that are done already are passed over.
         """
-        train, clock, sizes = self.config.train, self.control.clock, self._batch_sizes()
+        train, clock, sizes = self.config.train, self.control.clock, self._sizes()
+        learner, parts = self.learner, self._parts
         order = epoch_order(self.data.train, train.seed, self.epoch)
         views, done = self._views(order), self.step * train.batch_size
         meter = self._meter = StepMeter(
-            self.recorder, clock, self.parts, self.epoch, sizes, self.losses, self.step
+            self.recorder, clock, parts, self.epoch, sizes, self.losses, self.step
         )
         began = clock() - self.train_seconds
-        self.model.train()
-        self.parts.begin_step()
+        learner.model.train()
+        parts.begin_step()
         for images, labels in self.batches.cut(
             order[done:], train.batch_size, views and views.part(done, len(order))
         ):
-            self.parts.done("data")
-            self.optimizer.share = self._share()
-            scores, loss = self.train_step(images, labels)
+            parts.done("data")
+            learner.optimizer.share = self._share()
+            scores, loss = learner.train_step(images, labels)
             self.losses[self.step] = loss
             self.correct += (scores.argmax(dim=1) == labels).sum()
             self.step += 1
-            if self.average is not None:
-                self.average.step_done(self.progress)
+            if learner.average is not None:
+                learner.average.step_done(self.progress)
             self.train_seconds = clock() - began
             if self._budget is not None:
                 self._budget.step_done()
-            if trouble := meter.step_done(self.step, self.optimizer.rate):
+            if trouble := meter.step_done(self.step, learner.optimizer.rate):
                 self._not_finite(trouble)
-            self.parts.done("other")
+            parts.done("other")
             self.control.check()
-            if clock() >= self._save_at:
+            if self.saving.is_due(clock()):
                 self._save_last()
-            self.parts.begin_step()
+            parts.begin_step()
         weighted = self.losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
         return weighted.item() / len(order), self.correct.item() / len(order)
-
-    def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Change the weights once; scores [n, classes] and loss, both left on the device.
-
-        The loss is without label smoothing and class weights, so that it compares with that of
-        validation.
-
-        Args:
-            images: float [n, C, H, W], normalised.
-            labels: int64 [n].
-        """
-        smoothing = self.config.train.label_smoothing
-        with self.autocast():
-            scores = self.model(images)
-            loss = cross_entropy(scores, labels, self.class_weights, label_smoothing=smoothing)
-            is_plain = self.class_weights is None and not smoothing
-            told = loss.detach() if is_plain else cross_entropy(scores.detach(), labels)
-        self.parts.done("forward")
-        self.weights.clear_gradients()
-        torch.autograd.backward(self.scaler.scale(loss))
-        self.weights.gather_gradients()
-        self.parts.done("backward")
-        self.scaler.step(self.optimizer)  # type: ignore[arg-type]  # has all that it looks for
-        self.scaler.update()
-        self.weights.publish()
-        self.parts.done("optimizer")
-        return scores.detach(), told
 
     def _views(self, order: Tensor) -> Views | None:
         """How the images of the epoch in hand are to be seen."""
@@ -407,11 +316,6 @@ class Training:
         return epoch_views(
             config.augment, order, images, config.data.mean, config.train.seed, self.epoch
         )
-
-    def autocast(self) -> torch.autocast:
-        """The arithmetic that it trains in."""
-        dtype = DTYPES[self.precision]
-        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def _validate(self) -> Evaluation:
         throttle = Throttle(EVENT_SECONDS)
@@ -422,49 +326,16 @@ class Training:
                 self.recorder.record(ValidationProgressed(epoch=self.epoch, images=images))
 
         self.recorder.record(ValidationProgressed(epoch=self.epoch, images=0))
-        with self._averaged():
-            return self._evaluate(self.model, self.data.val, progress)
-
-    def _averaged(self) -> AbstractContextManager[None]:
-        """The model has the average as its weights meanwhile, if there is one."""
-        return self.average.in_place() if self.average else nullcontext()
-
-    def _test(self) -> None:
-        """Run the best checkpoint over the test images, the only time they are touched."""
-        self.recorder.record(StageStarted(stage="test"))
-        start = self.control.clock()
-        epoch = self._load_best()
-        result = self._evaluate(self.model, self.data.test, lambda _: self.control.check())
-        augmented = self._test_augmented()
-        said = predictions_of(self.data, result, epoch)
-        if trouble := keep_results(self.recorder.run, self.data, said):
-            self.recorder.record(Notice(text=trouble))
-        self.recorder.record(finished(result, said, self.control.clock() - start, augmented))
-        some = right_and_wrong(self.data, result.answers)
-        self._say_trouble(keep_maps(self, "test", some, epoch))
-
-    def _test_augmented(self) -> tuple[str, Evaluation] | None:
-        """The test again with test-time augmentation, and which, if that is asked for."""
-        kind = self.config.evaluate.tta
-        if kind == "none":
-            return None
-        model = MeanOverViews(self.model, kind)
-        return kind, self._evaluate(model, self.data.test, lambda _: self.control.check())
-
-    def _evaluate(
-        self, model: nn.Module, indices: Tensor, progress: Callable[[int], None]
-    ) -> Evaluation:
-        classes = len(self.data.classes)
-        with self.autocast():
-            return evaluate(model, self.batches, indices, classes, progress)
+        with self.learner.averaged():
+            return self.learner.evaluate(self.data.val, progress)
 
     def _keep_maps(self) -> None:
         """Let people see what the model now makes of some validation images, if there are any."""
         if not len(self.data.val):
             return
         some = a_few_of_each_class(self.data, self.data.val)
-        with self._averaged():
-            self._say_trouble(keep_maps(self, "validation", some, self.epoch))
+        with self.learner.averaged():
+            self.say_trouble(keep_maps(self, "validation", some, self.epoch))
 
     def _not_finite(self, what: str) -> None:
         """Do what the config says of a loss that is not a number.
@@ -476,7 +347,7 @@ class Training:
             raise NonFiniteLossError(what)
         self._say_once(f"epoch {self.epoch}", f"{what}; training goes on all the same, as asked")
 
-    def _say_trouble(self, trouble: str) -> None:
+    def say_trouble(self, trouble: str) -> None:
         """Say what went wrong, if anything, without ending the run."""
         if trouble:
             self._say_once(trouble, trouble)
@@ -509,87 +380,12 @@ class Training:
             RolledBack(epoch=place.epoch, step=place.step, file=file, lr=lr, reason=reason)
         )
 
-    def _save_best(self, loss: float | None) -> None:
-        """Save the weights to use: those of the least loss; with None, because they are the last.
-
-        The latter is where no images are held back to choose by.
-        """
-        old, self.best_loss = self.best_loss, self.best_loss if loss is None else loss
-        event = CheckpointSaved(
-            reason="best",
-            epoch=self.epoch,
-            step=self.step,
-            file=BEST_FILE,
-            old_loss=None if loss is None else old,
-            new_loss=loss,
-        )
-        if trouble := self._save(event, weights_of(self)):
-            self._say_once(trouble, trouble)
-            self.best_loss = old  # of what best.pt holds: a worse epoch may still be better
-
     def _save_last(self) -> None:
         """Save the latest state; a disk that refuses costs a notice, not the run."""
-        self._say_trouble(self._write_last("last"))
+        self.say_trouble(self._write_last("last"))
 
     def _write_last(self, reason: Literal["last", "asked"]) -> str:
         if self._meter is not None:
             # So that the log knows of all that is saved.
-            self._meter.tell(self.step, self.optimizer.rate)
-        event = CheckpointSaved(reason=reason, epoch=self.epoch, step=self.step, file=LAST_FILE)
-        trouble = self._save(event, snapshot(self))
-        self._save_later()
-        return trouble
-
-    def _save_later(self) -> None:
-        self._save_at = self.control.clock() + self.config.train.checkpoint_seconds
-
-    def _save(self, event: CheckpointSaved, content: dict[str, Any]) -> str:
-        """Save and say so; why it could not be, if so."""
-        if not self.weights.are_finite():
-            return f"{event.file} is not saved, as weights are not numbers; an earlier one stands"
-        try:
-            checkpoint.save(self.recorder.run.path / event.file, content, self.place)
-        except OSError as error:
-            return f"{event.file} could not be saved: {error.strerror}; an earlier one stands"
-        self.recorder.record(event)
-        return ""
-
-    def _load_best(self) -> int:
-        """Put the best weights into the model; the epoch they are from."""
-        path = self.recorder.run.path / BEST_FILE
-        try:
-            content = checkpoint.load(path, self.device)
-        except UserError as error:
-            text = f"{error}; the test uses the weights of the last epoch instead"
-            self.recorder.record(Notice(text=text))
-            if self.average is not None:
-                self.weights.load_state_dict(self.average.state_dict()["model"])
-            return self.epoch
-        self.weights.load_state_dict(content["model"])
-        return int(content["epoch"])
-
-    def _prepared(
-        self, differences: tuple[str, ...], surroundings: Mapping[str, str] | None
-    ) -> RunPrepared:
-        size, channels = self.data.images.shape[2:]
-        return RunPrepared(
-            classes=self.data.classes,
-            source=self.data.source,
-            image_shape=(channels, size, size),
-            train_images=len(self.data.train),
-            val_images=len(self.data.val),
-            test_images=len(self.data.test),
-            steps_per_epoch=self.steps_per_epoch,
-            parameters=count_parameters(self.model),
-            device=self.device.type,
-            device_name=device_name(self.device),
-            threads=torch.get_num_threads(),
-            precision=self.precision,
-            train_counts=self.data.train_counts(),
-            differences=differences,
-            environment={
-                **(surroundings or {}),
-                **environment(self.device, self.precision),
-                "images": self.fingerprint[:16],
-            },
-        )
+            self._meter.tell(self.step, self.learner.optimizer.rate)
+        return self.saving.save_last(reason)

@@ -1,0 +1,124 @@
+"""What learns: the model, its weights, what changes them, and the arithmetic that they meet in."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from cnn_engine.average import Average
+from cnn_engine.batches import Batches, batch_sizes
+from cnn_engine.config import Config
+from cnn_engine.data import DataSet
+from cnn_engine.device import DTYPES, choose_precision
+from cnn_engine.evaluate import Evaluation, evaluate
+from cnn_engine.optimizers import build_optimizer
+from cnn_engine.own_model import check_model
+from cnn_engine.step_parts import StepParts
+from cnn_engine.transfer import Transfer
+from cnn_engine.weights import Weights
+from cnn_engine.whitened import WHITENING_IMAGES, WhitenedCNN
+
+
+class Learner:
+    """A model that can be trained a step and evaluated; it knows nothing of epochs."""
+
+    def __init__(
+        self, model: nn.Module, config: Config, data: DataSet, batches: Batches, parts: StepParts
+    ) -> None:
+        """Move the model to where the batches are, and stand before the first step.
+
+        Args:
+            model: With its initial weights.
+            config: What to train.
+            data: The images.
+            batches: The same, on the device.
+            parts: Told where the time of a step goes.
+
+        Raises:
+            ConfigError: the model will not do, or the precision is not to be had.
+        """
+        self.model, self._batches, self._parts = model, batches, parts
+        self.device = batches.device
+        self.precision = choose_precision(config.train, self.device)
+        self._class_count = len(data.classes)
+        self._smoothing = config.train.label_smoothing
+        self.model.to(self.device).to(memory_format=torch.channels_last)
+        if isinstance(self.model, WhitenedCNN):
+            self.model.whitening.look_at(self._some(data.train[:WHITENING_IMAGES]))
+        if config.model.is_own or isinstance(self.model, Transfer):
+            # With the smallest of the batches, which a network of others may not do with.
+            least = min(batch_sizes(len(data.train), config.train.batch_size))
+            some = self._some(data.train[:least])
+            check_model(self.model, some, self._class_count, config.model.name)
+        self.weights = Weights(self.model, DTYPES[self.precision])
+        self.optimizer = build_optimizer(config.optimizer, self.weights)
+        has_average = config.average.kind != "none"
+        self.average = Average(config.average, self.model, self.weights) if has_average else None
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.class_weights = (
+            None if config.train.class_weights == "none" else balanced(data).to(self.device)
+        )
+
+    def _some(self, indices: Tensor) -> Tensor:
+        """These images, as the model is to have them."""
+        images, _ = next(self._batches.cut(indices, len(indices)))
+        return images
+
+    def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Change the weights once; scores [n, classes] and loss, both left on the device.
+
+        The loss is without label smoothing and class weights, so that it compares with that of
+        validation.
+
+        Args:
+            images: float [n, C, H, W], normalised.
+            labels: int64 [n].
+        """
+        smoothing = self._smoothing
+        with self.autocast():
+            scores = self.model(images)
+            loss = cross_entropy(scores, labels, self.class_weights, label_smoothing=smoothing)
+            is_plain = self.class_weights is None and not smoothing
+            told = loss.detach() if is_plain else cross_entropy(scores.detach(), labels)
+        self._parts.done("forward")
+        self.weights.clear_gradients()
+        torch.autograd.backward(self.scaler.scale(loss))
+        self.weights.gather_gradients()
+        self._parts.done("backward")
+        self.scaler.step(self.optimizer)  # type: ignore[arg-type]  # has all that it looks for
+        self.scaler.update()
+        self.weights.publish()
+        self._parts.done("optimizer")
+        return scores.detach(), told
+
+    def autocast(self) -> torch.autocast:
+        """The arithmetic that it trains in."""
+        dtype = DTYPES[self.precision]
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The model has the average as its weights meanwhile, if there is one."""
+        return self.average.in_place() if self.average else nullcontext()
+
+    def evaluate(
+        self, indices: Tensor, progress: Callable[[int], None], model: nn.Module | None = None
+    ) -> Evaluation:
+        """How well the model, or another one in the same arithmetic, does on some images.
+
+        Args:
+            indices: int64 [n], which images.
+            progress: Told the number of images done so far after each batch; may raise to stop.
+            model: Another one, such as the model over several views of an image.
+        """
+        with self.autocast():
+            return evaluate(
+                model or self.model, self._batches, indices, self._class_count, progress
+            )
+
+
+def balanced(data: DataSet) -> Tensor:
+    """What the loss of an image counts by its class, so that each class counts: fp32 [classes]."""
+    counts = data.labels[data.train].bincount(minlength=len(data.classes))
+    return len(data.train) / (len(counts) * counts)

@@ -1,0 +1,78 @@
+"""What comes before the first step: the images, and what is recorded of all that is prepared."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+from cnn_engine.config import Config
+from cnn_engine.control import Control, Throttle
+from cnn_engine.data import DataSet, load
+from cnn_engine.device import device_name
+from cnn_engine.environment import environment
+from cnn_engine.events import Notice, RunPrepared, StageProgressed, StageStarted
+from cnn_engine.meter import EVENT_SECONDS
+from cnn_engine.models import count_parameters
+from cnn_engine.recorder import Recorder
+
+if TYPE_CHECKING:
+    from cnn_engine.train import Training
+
+
+def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
+    """Load and check all images, recording progress.
+
+    Raises:
+        DataError: they are missing, damaged or unusable.
+        StopRequested: the user asked to stop.
+    """
+    recorder.record(StageStarted(stage="data"))
+    throttle = Throttle(EVENT_SECONDS)
+
+    def progress(what: str, done: int, total: int) -> None:
+        control.check()
+        if throttle.due():
+            recorder.record(StageProgressed(what=what, done=done, total=total))
+
+    data = load(config.data, config.train.seed, progress)
+    if data.skipped:
+        text = f"{len(data.skipped)} image files were left out: {'; '.join(data.skipped[:5])}"
+        recorder.record(Notice(text=text))
+    for text in data.notices:
+        recorder.record(Notice(text=text))
+    return data
+
+
+def prepared(
+    training: "Training", differences: tuple[str, ...], surroundings: Mapping[str, str]
+) -> RunPrepared:
+    """The event that tells what is trained, on which images and where.
+
+    Args:
+        training: That is ready to run.
+        differences: What is other here than where the checkpoint that it goes on from was made.
+        surroundings: What else is to be recorded of the run's environment.
+    """
+    data, device, precision = training.data, training.device, training.learner.precision
+    size, channels = data.images.shape[2:]
+    return RunPrepared(
+        classes=data.classes,
+        source=data.source,
+        image_shape=(channels, size, size),
+        train_images=len(data.train),
+        val_images=len(data.val),
+        test_images=len(data.test),
+        steps_per_epoch=training.steps_per_epoch,
+        parameters=count_parameters(training.learner.model),
+        device=device.type,
+        device_name=device_name(device),
+        threads=torch.get_num_threads(),
+        precision=precision,
+        train_counts=data.train_counts(),
+        differences=differences,
+        environment={
+            **surroundings,
+            **environment(device, precision),
+            "images": training.fingerprint[:16],
+        },
+    )
