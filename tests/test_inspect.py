@@ -17,10 +17,13 @@ from cnn_engine.data import load
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.events import Notice
 from cnn_engine.flops import FlopCount
-from cnn_engine.inspect import layers_of, undisturbed
-from cnn_engine.inspection import MAPS_FILE, read_layers, read_maps
+from cnn_engine.inspect_layers import layers_of
+from cnn_engine.layers import read_layers
+from cnn_engine.maps import MAPS_FILE
+from cnn_engine.maps_reading import read_maps
 from cnn_engine.models import CNN
 from cnn_engine.trained import load_trained
+from cnn_engine.undisturbed import undisturbed
 from runs_for_tests import RunForTests
 
 PUBLISHED = ModelConfig(filters=(32, 64, 128), hidden=(256, 128))
@@ -372,7 +375,7 @@ def test_a_newer_versions_file_is_not_called_damaged(tmp_path: Path) -> None:
 
 
 def test_the_format_is_as_documented(run: RunForTests) -> None:
-    """Read as another program would, from nothing but the docstring of `inspection.py`."""
+    """Read as another program would, from nothing but the docstring of `maps.py`."""
     line, _, body = (run.directory.path / MAPS_FILE).read_bytes().partition(b"\n")
     header = json.loads(line)
     filters, *rest = header["filters"]["shape"]

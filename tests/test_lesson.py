@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cnn_engine import inspection
-from cnn_engine.inspection import Maps, read_maps
+from cnn_engine.layers import LAYERS_FILE
+from cnn_engine.maps import MAPS_FILE, Maps
+from cnn_engine.maps_reading import read_maps
 from cnn_engine.runs import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.lesson import learning, own_run, seeing
@@ -47,7 +48,7 @@ def as_tensor(values):
 def explained_run(runs_dir):
     """A run of the golden log with the maps of a smaller one."""
     run = golden_run(runs_dir, "completed")
-    for name in (inspection.LAYERS_FILE, inspection.MAPS_FILE):
+    for name in (LAYERS_FILE, MAPS_FILE):
         shutil.copy(DATA / name, run.path / name)
     return run
 
@@ -204,7 +205,7 @@ def test_without_a_run_it_says_how_to_have_one(tmp_path):
 def test_a_run_without_usable_maps_is_told_and_the_lesson_goes_on(tmp_path, content):
     run = golden_run(tmp_path, "completed")
     if content is not None:
-        (run.path / inspection.MAPS_FILE).write_bytes(content)
+        (run.path / MAPS_FILE).write_bytes(content)
     chapters = lesson(run)
     text = text_of_chapter(chapters[-1])
     assert "There is nothing to show" in text

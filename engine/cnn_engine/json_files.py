@@ -9,6 +9,9 @@ from typing import Any
 
 from cnn_engine.errors import ConfigError, DataError
 
+MOST_NUMBER = 2**62
+"""What any count or index is below."""
+
 
 def read_object(path: Path, format_: int, most_bytes: int) -> dict[str, Any]:
     """The JSON object in a file.
@@ -62,6 +65,11 @@ def _object(path: Path, text: bytes, format_: int) -> dict[str, Any]:
     return content
 
 
+def not_ours(path: Path, error: ValueError) -> DataError:
+    """What to raise where a field was missing, or something else."""
+    return DataError(f"{path}: is damaged, or was not written by cnn-tui: {error}")
+
+
 class Fields:
     """Fields of a JSON object, taken out as what they have to be.
 
@@ -103,6 +111,13 @@ class Fields:
     def integers(self, key: str, least: int, below: int) -> list[int]:
         """A list of integers in `range(least, below)`."""
         return [_integer(value, least, below) for value in self.items(key)]
+
+    def sizes(self, key: str, below: int, count: int | None = None) -> tuple[int, ...]:
+        """A list of integers greater than 0; as many as asked for, if so."""
+        sizes = tuple(self.integers(key, 1, below))
+        if count is not None and len(sizes) != count:
+            raise ValueError(f"{key} has {len(sizes)} sizes instead of {count}")
+        return sizes
 
     def shares(self, key: str) -> list[float]:
         """A list of numbers from 0 to 1."""

@@ -1,7 +1,8 @@
 """The whole lesson, and the run that it ends with."""
 
 from cnn_engine.errors import UserError
-from cnn_engine.inspection import MAPS_FILE, read_maps
+from cnn_engine.maps import MAPS_FILE
+from cnn_engine.maps_reading import read_maps
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 from cnn_tui.lesson.learning import (

@@ -1,0 +1,211 @@
+"""What a model makes of a few images on their way through it, and its first filters."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from cnn_engine.inspect_layers import pair
+from cnn_engine.maps import Filters, Header, Part, Sample, Stage, maps_as_bytes
+from cnn_engine.undisturbed import removed, undisturbed
+
+if TYPE_CHECKING:
+    from cnn_engine.train import Training
+
+MOST_STAGES = 8
+"""Points on the way whose maps are kept, beside the first convolution."""
+
+MOST_MAPS = 16
+"""Maps kept of each."""
+
+MOST_FILTERS = 64
+"""Filters kept of the first convolution."""
+
+MOST_IMAGE_SIDE, MOST_FIRST_SIDE, MOST_SIDE = 64, 32, 16
+"""Pixels of a side that are kept of an image, of a map of the first convolution, of another map;
+what is larger is kept as means."""
+
+MOST_ANSWERS = 5
+
+
+@dataclass
+class _Taken:
+    """Maps of some images at one stage."""
+
+    stage: Stage
+    values: Tensor
+    """float [n, maps, h, w], as kept."""
+
+
+@dataclass
+class _Taker:
+    """Keeps a bounded copy of what modules make."""
+
+    most_side: int
+    taken: dict[nn.Module, _Taken] = field(default_factory=dict)
+    names: dict[nn.Module, str] = field(default_factory=dict)
+
+    def after(self, module: nn.Module, _arguments: object, output: object) -> None:
+        """Keep it now: the next layer may write over it."""
+        if not isinstance(output, Tensor) or output.dim() != 4 or output.shape[2:].numel() == 1:
+            return
+        values = _reduced(output[:, :MOST_MAPS].float(), self.most_side).nan_to_num().cpu()
+        channels, height, width = output.shape[1:]
+        stage = Stage(
+            name=self.names[module],
+            kind=type(module).__name__,
+            shape=tuple(values.shape[1:]),  # type: ignore[arg-type]  # three of four
+            of=channels,
+            whole=(height, width),
+        )
+        self.taken[module] = _Taken(stage, values)
+
+
+def _reduced(values: Tensor, most: int) -> Tensor:
+    """Maps [n, C, h, w] with sides of at most so many pixels, as means; always a copy."""
+    height, width = values.shape[2:]
+    if max(height, width) <= most:
+        return values.clone()
+    scale = most / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return adaptive_avg_pool2d(values, size)
+
+
+def _levels(model: nn.Module) -> Iterator[list[nn.Module]]:
+    """The modules of the model at each depth; one without children stays in all that follow."""
+    level = [model]
+    while True:
+        deeper = [child for module in level for child in (list(module.children()) or [module])]
+        if deeper == level:
+            return
+        level = deeper
+        yield level
+
+
+def _stages_of(model: nn.Module, taken: dict[nn.Module, _Taken]) -> list[_Taken]:
+    """The first convolution, and the deepest level of modules that is not too many."""
+    first = [module for module in taken if isinstance(module, nn.Conv2d)][:1]
+    stages: list[nn.Module] = []
+    for level in _levels(model):
+        found = [module for module in taken if module in level]
+        if len(found) <= MOST_STAGES or not stages:
+            stages = found[:MOST_STAGES]
+    return [taken[module] for module in first + [each for each in stages if each not in first]]
+
+
+def maps_of(training: "Training", part: Part, indices: Tensor, epoch: int) -> bytes:
+    """The content of `maps.bin`.
+
+    Args:
+        training: Whose model, with the weights that it has now.
+        part: Of which set the sample images are.
+        indices: int64 [n], which images those are.
+        epoch: That the weights are from.
+    """
+    learner, data, config = training.learner, training.data, training.config.data
+    images, labels = next(training.batches.cut(indices, len(indices)))
+    names = {module: name for name, module in learner.model.named_modules()}
+    convolution = next((each for each in names if isinstance(each, nn.Conv2d)), None)
+    with learner.autocast():
+        stages, shares = _seen(learner.model, images, names, convolution)
+    pixels = _kept_images(data.images[indices.to(data.images.device)])
+    filters, values = _filters_of(convolution, names, learner.weights.state_dict())
+    header = Header(
+        epoch=epoch,
+        part=part,
+        image=tuple(pixels.shape[1:]),  # type: ignore[arg-type]  # three of four
+        whole=tuple(data.images.shape[1:3]),  # type: ignore[arg-type]
+        mean=config.mean,
+        std=config.std,
+        filters=filters,
+        stages=tuple(taken.stage for taken in stages),
+        samples=_samples(list(map(data.name_of, indices.tolist())), labels, shares, stages),
+    )
+    content = [values]
+    for number in range(len(indices)):
+        content.append(pixels[number].numpy().tobytes())
+        content += [_as_bytes(taken.values[number]) for taken in stages]
+    return maps_as_bytes(header, b"".join(content))
+
+
+def _seen(
+    model: nn.Module,
+    images: Tensor,
+    names: dict[nn.Module, str],
+    convolution: nn.Conv2d | None,
+) -> tuple[list[_Taken], Tensor]:
+    """Maps of images at each stage to be kept, and probabilities [n, classes], on the host."""
+    others, firsts = _Taker(MOST_SIDE, names=names), _Taker(MOST_FIRST_SIDE, names=names)
+    with undisturbed(model), ExitStack() as hooks:
+        for module in names:
+            taker = firsts if module is convolution else others
+            hooks.enter_context(removed(module.register_forward_hook(taker.after)))
+        shares = cast("Tensor", model(images)).float().softmax(dim=1).nan_to_num().cpu()
+    return _stages_of(model, firsts.taken | others.taken), shares
+
+
+def _samples(
+    names: list[str], labels: Tensor, shares: Tensor, stages: list[_Taken]
+) -> tuple[Sample, ...]:
+    """What the header tells of each image: probabilities [n, classes], ranges of its maps."""
+    likeliest = shares.topk(min(MOST_ANSWERS, shares.shape[1]))
+    each = zip(names, labels.tolist(), likeliest.indices, likeliest.values, strict=True)
+    return tuple(
+        Sample(
+            name=name,
+            label=label,
+            answers=tuple(classes.tolist()),
+            shares=tuple(parts.tolist()),
+            lows=tuple(taken.values[number].min().item() for taken in stages),
+            highs=tuple(taken.values[number].max().item() for taken in stages),
+        )
+        for number, (name, label, classes, parts) in enumerate(each)
+    )
+
+
+def _filters_of(
+    convolution: nn.Conv2d | None, names: dict[nn.Module, str], weights: dict[str, Tensor]
+) -> tuple[Filters | None, bytes]:
+    """The filters of a convolution and their values, in full precision."""
+    if convolution is None:
+        return None, b""
+    name = names[convolution]
+    weight = weights[f"{name}.weight"].detach().float().cpu()
+    bias = weights.get(f"{name}.bias", torch.zeros(len(weight))).detach().float().cpu()
+    kept = weight[:MOST_FILTERS].contiguous()
+    filters = Filters(
+        layer=name,
+        shape=tuple(kept.shape),  # type: ignore[arg-type]  # a convolution's has four
+        of=len(weight),
+        stride=pair(convolution.stride),
+        padding=_padding(convolution),
+    )
+    little = (values.numpy().astype("<f4").tobytes() for values in (kept, bias[:MOST_FILTERS]))
+    return filters, b"".join(little)
+
+
+def _padding(convolution: nn.Conv2d) -> tuple[int, int]:
+    """Rows and columns added on each side."""
+    if isinstance(convolution.padding, str):  # "valid" or "same"
+        share = 0 if convolution.padding == "valid" else 1
+        height, width = convolution.kernel_size
+        return share * (height - 1) // 2, share * (width - 1) // 2
+    height, width = convolution.padding
+    return height, width
+
+
+def _kept_images(images: Tensor) -> Tensor:
+    """Images uint8 [n, H, W, C], brought to a bounded size."""
+    planes = _reduced(images.permute(0, 3, 1, 2).float(), MOST_IMAGE_SIDE)
+    return planes.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
+
+
+def _as_bytes(values: Tensor) -> bytes:
+    """Between their least and their greatest value in 256 steps."""
+    low, high = values.min(), values.max()
+    scaled = (values - low) * (255 / (high - low)) if high > low else torch.zeros_like(values)
+    return scaled.round().to(torch.uint8).numpy().tobytes()

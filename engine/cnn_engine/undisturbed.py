@@ -1,0 +1,31 @@
+"""Running a model to look at it, so that what is trained is as if nobody had."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients, from which the model comes back as it was."""
+    modes: Sequence[tuple[nn.Module, bool]] = [(each, each.training) for each in model.modules()]
+    gpus = {each.device for each in model.parameters() if each.device.type == "cuda"}
+    with torch.random.fork_rng(devices=list(gpus)), torch.no_grad():
+        try:
+            model.eval()
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+@contextmanager
+def removed(handle: Any) -> Iterator[None]:  # noqa: ANN401 - PyTorch's RemovableHandle
+    """The hook of this handle is there meanwhile."""
+    try:
+        yield
+    finally:
+        handle.remove()
