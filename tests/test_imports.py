@@ -9,7 +9,14 @@ import pytest
 from cnn_tui.exports.formats import RECORD_FORMATS
 from golden import golden_run
 
-TORCH_SIDE = {"torch", "torchvision", "numpy", "cnn_engine.train", "cnn_engine.data"}
+TORCH_SIDE = {
+    "torch",
+    "torchvision",
+    "numpy",
+    "cnn_engine.preparing",
+    "cnn_engine.train",
+    "cnn_engine.data",
+}
 SCREEN_SIDE = {"textual", "plotext", "rich"}
 
 

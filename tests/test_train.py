@@ -276,7 +276,7 @@ def test_an_internal_error_leaves_a_traceback_in_the_console_log(tmp_path, monke
     def explode(*_arguments, **_options):
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr("cnn_engine.train.build_model", explode)
+    monkeypatch.setattr("cnn_engine.preparing.build_model", explode)
     run = RunForTests(tmp_path).train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 1)
     assert "internal error: ZeroDivisionError: on purpose" in run.live_state.finished.error

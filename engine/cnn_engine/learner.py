@@ -44,14 +44,7 @@ class Learner:
         self.precision = choose_precision(config.train, self.device)
         self._class_count = len(data.classes)
         self._smoothing = config.train.label_smoothing
-        self.model.to(self.device).to(memory_format=torch.channels_last)
-        if isinstance(self.model, WhitenedCNN):
-            self.model.whitening.look_at(self._some(data.train[:WHITENING_IMAGES]))
-        if config.model.is_own or isinstance(self.model, Transfer):
-            # With the smallest of the batches, which a network of others may not do with.
-            least = min(batch_sizes(len(data.train), config.train.batch_size))
-            some = self._some(data.train[:least])
-            check_model(self.model, some, self._class_count, config.model.name)
+        self._fit_model(config, data)
         self.weights = Weights(self.model, DTYPES[self.precision])
         self.optimizer = build_optimizer(config.optimizer, self.weights)
         has_average = config.average.kind != "none"
@@ -60,6 +53,17 @@ class Learner:
         self.class_weights = (
             None if config.train.class_weights == "none" else balanced(data).to(self.device)
         )
+
+    def _fit_model(self, config: Config, data: DataSet) -> None:
+        """Bring the model to the device and, if it looks at images first, to these; check it."""
+        self.model.to(self.device).to(memory_format=torch.channels_last)
+        if isinstance(self.model, WhitenedCNN):
+            self.model.whitening.look_at(self._some(data.train[:WHITENING_IMAGES]))
+        if config.model.is_own or isinstance(self.model, Transfer):
+            # With the smallest of the batches, which a network of others may not do with.
+            least = min(batch_sizes(len(data.train), config.train.batch_size))
+            some = self._some(data.train[:least])
+            check_model(self.model, some, self._class_count, config.model.name)
 
     def _some(self, indices: Tensor) -> Tensor:
         """These images, as the model is to have them."""
@@ -112,10 +116,9 @@ class Learner:
             progress: Told the number of images done so far after each batch; may raise to stop.
             model: Another one, such as the model over several views of an image.
         """
+        model = self.model if model is None else model
         with self.autocast():
-            return evaluate(
-                model or self.model, self._batches, indices, self._class_count, progress
-            )
+            return evaluate(model, self._batches, indices, self._class_count, progress)
 
 
 def balanced(data: DataSet) -> Tensor:

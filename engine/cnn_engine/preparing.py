@@ -1,10 +1,12 @@
-"""What comes before the first step: the images, and what is recorded of all that is prepared."""
+"""What comes before the first step: the images, the model, and what is recorded of both."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
+from cnn_engine.augment import check_augment
 from cnn_engine.config import Config
 from cnn_engine.control import Control, Throttle
 from cnn_engine.data import DataSet, load
@@ -12,8 +14,9 @@ from cnn_engine.device import device_name
 from cnn_engine.environment import environment
 from cnn_engine.events import Notice, RunPrepared, StageProgressed, StageStarted
 from cnn_engine.meter import EVENT_SECONDS
-from cnn_engine.models import count_parameters
+from cnn_engine.models import build_model, count_parameters
 from cnn_engine.recorder import Recorder
+from cnn_engine.transfer import Transfer, load_weights, normalisation_notice
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training
@@ -41,6 +44,29 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
     for text in data.notices:
         recorder.record(Notice(text=text))
     return data
+
+
+def new_model(config: Config, data: DataSet, recorder: Recorder, *, begins: bool) -> nn.Module:
+    """The model that the config asks for, with its initial weights.
+
+    Args:
+        config: What to train.
+        data: The images.
+        recorder: Told what may be unwanted.
+        begins: Whether training begins with it, for which weights from a file are; else a
+            checkpoint follows.
+
+    Raises:
+        ConfigError: the images are too small for it or the augmentation, or the file will not do.
+    """
+    size, channels = data.images.shape[2:]
+    check_augment(config.augment, size)
+    model = build_model(config.model, channels, size, len(data.classes))
+    if begins and isinstance(model, Transfer) and config.model.weights is not None:
+        load_weights(model, config.model.weights)
+        if text := normalisation_notice(config.data):
+            recorder.record(Notice(text=text))
+    return model
 
 
 def prepared(

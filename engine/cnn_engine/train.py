@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cnn_engine import checkpoint
-from cnn_engine.augment import Views, check_augment, epoch_views
+from cnn_engine.augment import Views, epoch_views
 from cnn_engine.batches import batch_sizes, batches_on, epoch_order
 from cnn_engine.budget import Budget
 from cnn_engine.checkpoint_files import Place, newest
@@ -33,15 +33,13 @@ from cnn_engine.gpu import gpu_meter
 from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
 from cnn_engine.learner import Learner
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
-from cnn_engine.models import build_model
-from cnn_engine.preparing import prepared
+from cnn_engine.preparing import new_model, prepared
 from cnn_engine.recorder import Recorder
 from cnn_engine.resume import set_damaged_aside
 from cnn_engine.saving import Saving
 from cnn_engine.schedule import rate_share
 from cnn_engine.snapshot import check_images, restore
 from cnn_engine.step_parts import StepParts
-from cnn_engine.transfer import Transfer, load_weights, normalisation_notice
 
 MOST_ROLLBACKS = 5
 """A loss that is not a number after as many halvings of the learning rate has another cause."""
@@ -97,28 +95,14 @@ class Training:
         self._keep_maps()
 
     def _build(self, *, begins: bool) -> None:
-        """Make what learns, with its initial weights, and stand before the first epoch.
-
-        Weights from a file are for where training begins, and no checkpoint follows.
-        """
+        """Make what learns, with its initial weights, and stand before the first epoch."""
         torch.manual_seed(self.config.train.seed)
-        model = self._new_model(begins=begins)
+        model = new_model(self.config, self.data, self.recorder, begins=begins)
         self.learner = Learner(model, self.config, self.data, self.batches, self._parts)
         self.epoch = self.rollbacks = 0
         self.best_loss = math.inf
         self._forget_epoch()
         self.epoch_is_done = True
-
-    def _new_model(self, *, begins: bool) -> nn.Module:
-        config = self.config
-        size, channels = self.data.images.shape[2:]
-        check_augment(config.augment, size)
-        model = build_model(config.model, channels, size, len(self.data.classes))
-        if begins and isinstance(model, Transfer) and config.model.weights is not None:
-            load_weights(model, config.model.weights)
-            if text := normalisation_notice(config.data):
-                self.recorder.record(Notice(text=text))
-        return model
 
     def _sizes(self) -> list[int]:
         """Images of each of an epoch's batches."""
