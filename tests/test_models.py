@@ -140,7 +140,7 @@ def test_only_the_new_last_layer_of_a_frozen_network_is_trained(tmp_path, weight
 def test_a_resumed_run_needs_its_weights_file_no_more(tmp_path):
     file = tmp_path / "mine.pth"
     torch.save(shufflenet_v2_x0_5(weights=None).state_dict(), file)
-    small = ("model.arch=shufflenet_v2_x0_5", f"model.weights='{file}'")
+    small = ("model.arch=shufflenet_v2_x0_5", "model.freeze=true", f"model.weights='{file}'")
     run = RunForTests(tmp_path / "runs", *TRANSFER, *small).train()
     file.unlink()
     run.resume(epochs=2)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine import events, runs, train
+from cnn_engine import events, learner, runs
 from cnn_engine.errors import StorageError
 from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import LogReader
@@ -122,9 +122,9 @@ def test_a_disk_that_stays_full_is_one_line_and_exit_code_5(tmp_path):
 
 def test_when_the_best_could_not_be_saved_the_next_best_is(tmp_path, disk, monkeypatch):
     losses = iter([0.9, 0.5, 0.7, 0.1])
-    real = train.evaluate
+    real = learner.evaluate
     monkeypatch.setattr(
-        train, "evaluate", lambda *arguments: replace(real(*arguments), loss=next(losses))
+        learner, "evaluate", lambda *arguments: replace(real(*arguments), loss=next(losses))
     )
     run = RunForTests(tmp_path, "train.epochs=3")
     record = run.recorder.record
