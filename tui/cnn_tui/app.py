@@ -14,6 +14,7 @@ from cnn_tui.driver import ThriftyDriver
 from cnn_tui.glyphs import AsciiGlyphs, is_ascii_only
 from cnn_tui.keys import Keyed, keys_of
 from cnn_tui.options import DEFAULTS, Options
+from cnn_tui.palette import NearestColors
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.signals import LOST_CODE
 from cnn_tui.terminal import is_lost, takes_output
@@ -44,6 +45,7 @@ class Dashboard(App[None]):
         self._first = first
         self._engine = engine
         self._ascii = [AsciiGlyphs()] if options.ascii or is_ascii_only() else []
+        self._palette = [NearestColors()] if self.console.color_system == "256" else []
         self._streams = sys.stdout, sys.stderr
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._code: int | None = None
@@ -57,10 +59,10 @@ class Dashboard(App[None]):
         self.theme = THEMES[options.theme].name
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """How all that is drawn is changed in the end: without colours, in ASCII."""
+        """How all that is drawn is changed in the end: to the colours there are, to ASCII."""
         if self.no_color:  # Textual's own filter leaves shades of grey, which are colours too
             return [NoColor(), *self._ascii]
-        return [*super().get_line_filters(), *self._ascii]
+        return [*super().get_line_filters(), *self._palette, *self._ascii]
 
     @property
     def draws_pictures(self) -> bool:

@@ -13,6 +13,7 @@ from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.findings import Finding
 from cnn_engine.data.sizes import evenly
 from cnn_tui.format import bar, percent, ratio, safe_text
+from cnn_tui.palette import in_256_colors
 from cnn_tui.pictures import Picture, Row, draw
 
 MOST_CLASSES = 40
@@ -147,7 +148,8 @@ def _print_sheet(console: Console, checked: Checked) -> None:
         positions = [of_class[label][place] for place in evenly(len(of_class[label]), count)]
         console.print()
         console.print(Text(safe_text(checked.listing.classes[label], console.width), "bold"))
-        for line in _side_by_side([_picture(checked, where, colors) for where in positions]):
+        rows = _side_by_side([_picture(checked, where, colors) for where in positions])
+        for line in in_256_colors(rows) if console.color_system == "256" else rows:
             console.print(Text.assemble(*line), no_wrap=True, overflow="crop", crop=True)
     if len(of_class) > len(labels):
         console.print(Text(f"… and {len(of_class) - len(labels):,} more classes", "dim"))

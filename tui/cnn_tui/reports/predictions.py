@@ -12,6 +12,7 @@ from rich.text import Text
 
 from cnn_engine.answers import Answer
 from cnn_tui.format import bar, csv_cell, percent, safe_text
+from cnn_tui.palette import in_256_colors
 from cnn_tui.pictures import Picture, draw
 
 PICTURE_COLUMNS = 20
@@ -72,7 +73,10 @@ def show(answer: Answer, width: int, console: Console) -> None:
     """Print the picture as the model saw it, and the likeliest classes beside it."""
     channels = len(answer.pixels) // answer.size**2
     picture = Picture(answer.pixels, answer.size, answer.size, channels)
-    drawn = Text("\n").join(Text.assemble(*row) for row in draw(picture, PICTURE_COLUMNS))
+    rows = draw(picture, PICTURE_COLUMNS)
+    if console.color_system == "256":
+        rows = in_256_colors(rows)
+    drawn = Text("\n").join(Text.assemble(*row) for row in rows)
     table = Table.grid(padding=(0, GAP))
     table.add_column()
     table.add_column(vertical="middle")
