@@ -230,6 +230,7 @@ def test_the_command_tells_what_is_there_and_how_long_training_takes(pets):
     assert result.stderr == ""
     assert "51 image files in 2 classes" in result.stdout
     assert re.search(r"cat +25 +━", result.stdout)
+    assert re.search(r"sizes +all 64 × 64 pixels", result.stdout)
     assert "cat/bad.png: is no image, or damaged" in result.stdout
     assert re.search(r"Training \d+ epochs .* takes about \d+:\d\d", result.stdout)
     assert "▀" not in result.stdout

@@ -109,8 +109,9 @@ def _print_facts(console: Console, checked: Checked) -> None:
     by_area = sorted((look[:2] for look in looks), key=lambda size: size[0] * size[1])
     least, middle, most = by_area[0], by_area[len(by_area) // 2], by_area[-1]
     shapes = sorted(look.width / look.height for look in looks)
+    sizes = f"{_size(least)} to {_size(most)} pixels, half of them up to {_size(middle)}"
     facts = {
-        "sizes": f"{_size(least)} to {_size(most)} pixels, half of them up to {_size(middle)}",
+        "sizes": f"all {_size(most)} pixels" if set(by_area) == {most} else sizes,
         "shapes": f"width to height from {shapes[0]:.2f} to {shapes[-1]:.2f}",
         "formats": _shares(look.format for look in looks),
         "pixels": _shares(PIXELS.get(look.mode, look.mode) for look in looks),
