@@ -567,20 +567,23 @@ def test_to_continue_is_told_once_an_epoch_and_saves_nothing_that_is_spoiled(tmp
         assert all(values.isfinite().all() for values in content["model"].values())
 
 
-def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, monkeypatch):
-    real = Adam.step
-    calls = 0
+def spoil_a_weight(patches, step):
+    """One weight is no longer a number after so many steps; no loss of theirs tells."""
+    real, calls = Adam.step, 0
 
-    def spoil(optimizer, *arguments):
+    def spoil(optimizer):
         nonlocal calls
-        result = real(optimizer, *arguments)
+        real(optimizer)
         calls += 1
-        if calls == EPOCH_CHECKS + 5 - VALIDATION_BATCHES:
+        if calls == step:
             with torch.no_grad():
                 optimizer.param_groups[0]["params"][0][17] = math.nan
-        return result
 
-    monkeypatch.setattr(Adam, "step", spoil)
+    patches.setattr(Adam, "step", spoil)
+
+
+def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, monkeypatch):
+    spoil_a_weight(monkeypatch, STEPS + 5)
     run = broken_off(EPOCH_CHECKS + 5)  # stops right after that step
     content = checkpoint.load(run.directory.path / LAST_FILE, CPU)
     assert (content["epoch"], content["step"]) == (1, STEPS)
@@ -588,6 +591,28 @@ def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, 
     assert notice.text == (
         "last.pt is not saved, as weights are not numbers; an earlier one stands"
     )
+
+
+@pytest.mark.parametrize("policy", ["stop", "rollback", "continue"])
+def test_a_weight_that_no_loss_tells_of_is_treated_alike(tmp_path, monkeypatch, policy):
+    spoil_a_weight(monkeypatch, 2 * STEPS)
+    settings = (EPOCHS, "train.precision=fp32", f"train.on_non_finite={policy}")
+    run = RunForTests(tmp_path, *settings).train()
+    state, told = run.live_state, "weights are no longer numbers after the steps of epoch 2"
+    if policy == "stop":
+        assert (state.status, run.engine.exit_code) == ("failed", 4)
+        assert state.finished.error == f"{told}; try a lower optimizer.lr"
+        assert [epoch.epoch for epoch in state.epochs] == [1]
+        assert state.best.epoch == 1
+        assert SESSIONS.fullmatch(spelled(run.events()))
+    elif policy == "rollback":
+        assert [(back.epoch, back.step, back.reason) for back in rollbacks(run)] == [(2, 0, told)]
+        assert (state.status, len(state.epochs)) == ("done", 2)
+        assert checkpoint.load(run.directory.path / LAST_FILE, CPU)["epoch"] == 2
+    else:
+        assert any(told in notice.text for notice in state.notices)
+        assert (state.status, state.test.epoch) == ("done", 1)
+        assert checkpoint.load(run.directory.path / LAST_FILE, CPU)["epoch"] == 1
 
 
 def test_the_way_to_the_images_does_not_depend_on_where_it_goes_on(tmp_path, monkeypatch):

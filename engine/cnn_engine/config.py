@@ -273,8 +273,8 @@ class TrainConfig(Table):
     """Time after which the latest state is saved within an epoch too; pauses do not count."""
 
     on_non_finite: Literal["stop", "rollback", "continue"] = "stop"
-    """What to do when the loss is no longer a number: stop as failed; go back to the last
-    checkpoint and on at half the learning rate, at most five times; or go on all the same."""
+    """What to do when the loss or a weight is no longer a number: stop as failed; go back to the
+    last checkpoint and on at half the learning rate, at most five times; or go on all the same."""
 
 
 class EvaluateConfig(Table):

@@ -26,13 +26,13 @@ class DataError(UserError):
 
 
 class TrainingError(UserError):
-    """Training that cannot go on: a non-finite loss, or no memory left."""
+    """Training that cannot go on: a non-finite loss or weight, or no memory left."""
 
     exit_code = 4
 
 
-class NonFiniteLossError(TrainingError):
-    """A loss that is not a number, or infinite."""
+class NonFiniteError(TrainingError):
+    """A loss or a weight that is not a number, or infinite."""
 
 
 class StorageError(UserError):

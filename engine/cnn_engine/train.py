@@ -17,7 +17,7 @@ from cnn_engine.config import Config
 from cnn_engine.control import Control, StopRequested, Throttle
 from cnn_engine.data import DataSet
 from cnn_engine.device import choose_device, choose_threads
-from cnn_engine.errors import NonFiniteLossError, TrainingError
+from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluate import Evaluation
 from cnn_engine.events import (
     CommandApplied,
@@ -125,7 +125,7 @@ class Training:
         """Train every epoch, then test the best one.
 
         Raises:
-            TrainingError: the loss is no longer a number.
+            TrainingError: the loss or a weight is no longer a number.
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
         self.control.begin_training(self)
@@ -138,9 +138,9 @@ class Training:
             except StopRequested:
                 self._save_last()
                 raise
-            except NonFiniteLossError as error:
+            except NonFiniteError as error:
                 if self.config.train.on_non_finite != "rollback":
-                    raise TrainingError(f"{error}; try a lower optimizer.lr") from None
+                    raise TrainingError(f"{error}; try {self._cure()}") from None
                 self._roll_back(str(error))
                 continue
             self.control.end_epoch()
@@ -201,6 +201,7 @@ class Training:
             self.begin_epoch()
         self.recorder.record(EpochStarted(epoch=self.epoch, step=self.step))
         train_loss, train_accuracy = self.train_epoch()
+        self._judge_weights()
         trained = self.control.clock()
         validation = self._validate() if self._is_to_be_validated() else None
         self.recorder.record(
@@ -231,11 +232,24 @@ class Training:
         due = self.epoch % self.config.train.validate_every == 0 or self.epoch >= self.epochs
         return due and len(self.data.val) > 0
 
+    def _judge_weights(self) -> None:
+        """See that there is something to validate and to save, which losses alone do not tell.
+
+        Where no loss depends on a weight it is spoiled unseen. PyTorch 2.14 does so: of a padded
+        depthwise convolution with a stride over maps of 1x1, in bf16 on a processor, the part of
+        the gradient that is always 0 is memory that nobody wrote.
+
+        Raises:
+            NonFiniteError: there is not.
+        """
+        if not self.learner.weights.are_finite():
+            self._not_finite(f"weights are no longer numbers after the steps of epoch {self.epoch}")
+
     def _judge(self, loss: float) -> None:
         """Keep the epoch if it is the best, by its validation loss; end if none has been for long.
 
         Raises:
-            NonFiniteLossError: the loss is not a number.
+            NonFiniteError: the loss is not a number.
         """
         if not math.isfinite(loss):
             self._not_finite(f"validation loss became {loss} in epoch {self.epoch}")
@@ -322,14 +336,19 @@ class Training:
             self.say_trouble(keep_maps(self, "validation", some, self.epoch))
 
     def _not_finite(self, what: str) -> None:
-        """Do what the config says of a loss that is not a number.
+        """Do what the config says of a loss or weights that are not numbers.
 
         Raises:
-            NonFiniteLossError: it does not say to go on all the same.
+            NonFiniteError: it does not say to go on all the same.
         """
         if self.config.train.on_non_finite != "continue":
-            raise NonFiniteLossError(what)
+            raise NonFiniteError(what)
         self._say_once(f"epoch {self.epoch}", f"{what}; training goes on all the same, as asked")
+
+    def _cure(self) -> str:
+        """What may help where losses or weights are no longer numbers."""
+        is_full = self.learner.precision == "fp32"
+        return "a lower optimizer.lr" + ("" if is_full else ', or train.precision = "fp32"')
 
     def say_trouble(self, trouble: str) -> None:
         """Say what went wrong, if anything, without ending the run."""
