@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from cnn_engine import event_lines, events
 
-JSON_VALUES = st.dictionaries(st.text(), st.integers() | st.text(), max_size=3)
+WHOLE = st.integers(-(1 << 63), (1 << 64) - 1)
+st.register_type_strategy(int, WHOLE)
+JSON_VALUES = st.dictionaries(st.text(), WHOLE | st.text(), max_size=3)
 
 
 def fields_of(kind):
     finite = st.floats(allow_nan=False, allow_infinity=False)
-    bins = st.lists(st.tuples(st.integers(), st.integers(), finite)).map(tuple)
+    bins = st.lists(st.tuples(WHOLE, WHOLE, finite)).map(tuple)
     special = {dict[str, object]: JSON_VALUES, events.Bins: bins}
     hints = get_type_hints(kind)
     return {
@@ -56,6 +58,12 @@ def test_numbers_that_json_lacks_are_null_with_a_mark():
     assert math.isnan(back.new_loss)
 
 
+def test_names_of_files_that_are_no_utf_8_come_back():
+    event = events.RunImported(time=1.0, source="caf\udce9/\ud800", steps_per_epoch=7)
+    assert event_lines.from_line(event_lines.to_line(event)) == event
+    assert event_lines.from_line(event_lines.to_line(event).encode()) == event
+
+
 def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
     assert event_lines.from_line('{"kind":"ModelPruned","time":1.0}') is None
     event = event_lines.from_line('{"kind":"EpochStarted","time":1.0,"epoch":3,"colour":"red"}')
@@ -75,6 +83,9 @@ def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
         '{"kind":"EpochStarted","time":1.0,"epoch":"3"}',
         '{"kind":"EpochStarted","time":1.0,"epoch":3.5}',
         '{"kind":"EpochStarted","time":null,"epoch":3}',
+        '{"kind":"EpochStarted","time":1.0,"epoch":18446744073709551616}',
+        '{"kind":"EpochStarted","time":1.0,"epoch":18446744073709551616,"name":"\\udce9"}',
+        '{"kind":"EpochStarted","time":1.0,"epoch":-9223372036854775809,"name":"\\udce9"}',
         '{"kind":"EpochStarted","time":1.0,"epoch":3,"nonfinite":7}',
         '{"kind":"StageStarted","time":1.0,"stage":"lunch"}',
         '{"kind":"EpochStarted","time":1.0,"epoch":3',

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cnn_engine import events
-from cnn_engine.curve import Curve, CurvePoint
+from cnn_engine.curve import FURTHEST, Curve, CurvePoint
 from cnn_engine.event_lines import from_line
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
@@ -158,6 +158,13 @@ def test_the_curve_counts_steps_over_epochs():
         CurvePoint(5, 2.0, 1.9, 2.1, 2.0),
         CurvePoint(30, 1.0, 0.9, 1.1, 4.0),
     ]
+
+
+def test_steps_that_no_training_reaches_are_a_damaged_log_and_no_failure():
+    far = (steps(1, 5), steps((1 << 64) - 1, 5), steps(-(1 << 63), 5))
+    state = state_after(started(), prepared(), *far)
+    assert list(state.curve.steps) == [5, FURTHEST, -FURTHEST]
+    assert len(state.curve) == len(state.curve.losses) == 3
 
 
 def test_a_replaced_config_is_the_config_and_its_reason_a_notice():

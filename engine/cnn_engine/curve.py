@@ -5,6 +5,9 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, overload
 
+FURTHEST = (1 << 63) - 1
+"""Step that no training reaches, though a damaged log may say so."""
+
 
 class CurvePoint(NamedTuple):
     """Training loss over a few steps, which keeps their extremes."""
@@ -39,7 +42,10 @@ class Curve(Sequence[CurvePoint]):
 
     def add(self, step: int, loss: float, low: float, high: float, seconds: float = 0.0) -> None:
         """Append a point."""
-        self.steps.append(step)
+        try:
+            self.steps.append(step)
+        except OverflowError:
+            self.steps.append(FURTHEST if step > 0 else -FURTHEST)
         self.losses.append(loss)
         self.lows.append(low)
         self.highs.append(high)

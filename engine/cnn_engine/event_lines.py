@@ -9,6 +9,8 @@ from dataclasses import MISSING, fields
 from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import orjson
+
 from cnn_engine.events import KINDS, Event
 
 
@@ -37,12 +39,8 @@ def from_line(line: str | bytes) -> Event | None:
     Raises:
         ValueError: the line is not an event.
     """
-    text = (line if isinstance(line, str) else line.decode()).strip()
-    try:
-        values, end = _read_json(text)
-    except RecursionError:
-        raise ValueError("nested too deeply for an event") from None
-    if end != len(text) or not isinstance(values, dict):
+    values = _values(line)
+    if not isinstance(values, dict):
         raise ValueError("not an event")
     kind = values.pop("kind", None)
     if not isinstance(kind, str):
@@ -56,9 +54,25 @@ def from_line(line: str | bytes) -> Event | None:
     return fields_of_kind.event(values)
 
 
-_read_json = (
-    json.JSONDecoder().raw_decode
-)  # what json.loads does in the end, in two thirds the time
+def _values(line: str | bytes) -> Any:  # noqa: ANN401 - whatever the line holds
+    """What a line of JSON holds; its whole numbers have 64 bits at most."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        pass
+    # Python's own reader takes four times as long, but knows lone surrogates, as in the name of a
+    # file that is no UTF-8.
+    try:
+        return json.loads(line, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("nested too deeply for an event") from None
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if not -(1 << 63) <= number < 1 << 64:
+        raise ValueError(f"{number} has more than 64 bits")
+    return number
 
 
 class _Fields:
