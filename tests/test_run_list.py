@@ -5,16 +5,20 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
+from cnn_engine.events import KINDS
 from cnn_engine.marks import Marks, read_marks, write_marks
 from cnn_engine.recorder import Recorder
 from cnn_engine.run_list import RunList
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory, all_runs
 from cnn_engine.summary import LIVE, read_state, read_summary, store_summary
-from golden import golden_lines, golden_run, running_run
+from cnn_tui.format import to_json
+from cnn_tui.reports.run import show_run
+from golden import golden_lines, golden_run, rewritten, running_run
 from runs_for_tests import RunForTests
 
 
@@ -201,6 +205,27 @@ def test_runs_of_strange_names_are_listed_as_harmless_text(tmp_path):
     assert all(line.isprintable() for line in result.stdout.splitlines())
     listed = json.loads(cnn_tui("runs", "--runs-dir", str(tmp_path), "--json").stdout)
     assert {run["run_id"] for run in listed} == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("RunStarted", {"config": {"train": 5}}),
+        ("RunStarted", {"config": {"train": {"epochs": "many"}}}),
+        ("RunStarted", {"config": {"train": {"epochs": None}}}),
+        ("RunPrepared", {"steps_per_epoch": (1 << 64) - 1}),
+        ("StepsFinished", {"epoch": (1 << 64) - 1}),
+        ("TestFinished", {"correct": (), "total": (), "tta": "flip"}),
+    ],
+)
+def test_a_log_with_values_that_make_no_sense_is_listed_and_shown(tmp_path, capsys, kind, values):
+    run = golden_run(tmp_path, "completed")
+    rewritten(run, lambda event: replace(event, **values) if type(event) is KINDS[kind] else event)
+    summary = in_list(RunList(tmp_path))[run.id]
+    assert (summary.status, summary.damaged_lines) == ("done", 0)
+    json.loads(to_json(summary.as_dict()), parse_constant=pytest.fail)
+    show_run(run)
+    assert run.id in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")

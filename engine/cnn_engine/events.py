@@ -527,12 +527,15 @@ class TestFinished(Event):
     @property
     def tta_accuracy(self) -> float | None:
         """Share of the test images classified right in that way, 0 to 1; None without it."""
-        return sum(self.tta_correct) / sum(self.total) if self.tta else None
+        return self._share(self.tta_correct) if self.tta else None
 
     @property
     def accuracy(self) -> float:
-        """Share of the test images classified right, 0 to 1."""
-        return sum(self.correct) / sum(self.total)
+        """Share of the test images classified right, 0 to 1; NaN of none, as in a damaged log."""
+        return self._share(self.correct)
+
+    def _share(self, correct: tuple[int, ...]) -> float:
+        return sum(correct) / sum(self.total) if sum(self.total) else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -166,8 +166,11 @@ class RunState:
                 self.phase, self.paused, self.finished = event.status, False, event
 
     def _take_config(self, event: RunStarted | ConfigReplaced) -> None:
-        self.preset, self.config = event.preset, event.config
-        self.epochs_asked = int(event.config.get("train", {}).get("epochs", 0))
+        # Of a damaged log, only what has the shape of a config.
+        tables = {name: of for name, of in event.config.items() if isinstance(of, dict)}
+        self.preset, self.config = event.preset, tables
+        epochs = self.setting("train.epochs")
+        self.epochs_asked = epochs if isinstance(epochs, int) else 0
 
     def _begin_session(self, event: RunResumed) -> None:
         """Another process goes on from there: what was known of the one before ends with it."""

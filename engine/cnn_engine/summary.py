@@ -125,17 +125,17 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         best_val_accuracy=_known(best.val_accuracy) if best else None,
         val_losses=_thinned([epoch.val_loss for epoch in state.epochs]),
         test_loss=test.loss if test else None,
-        test_accuracy=test.accuracy if test else None,
-        tta_accuracy=test.tta_accuracy if test else None,
+        test_accuracy=_known(test.accuracy) if test else None,
+        tta_accuracy=_known(test.tta_accuracy) if test else None,
         error=state.finished.error if state.finished else "",
         damaged_lines=damaged_lines,
         config_json=sys.intern(json.dumps(state.config)),
     )
 
 
-def _known(share: float) -> float | None:
+def _known(share: float | None) -> float | None:
     """None for NaN: an imported run may have losses alone."""
-    return None if math.isnan(share) else share
+    return None if share is None or math.isnan(share) else share
 
 
 @lru_cache(1000)
