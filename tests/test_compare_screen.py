@@ -112,6 +112,31 @@ def test_classes_of_a_run_without_a_test_are_those_of_validations(tmp_path):
     assert class_rows(contenders(running_run(tmp_path / "new", 3))) == ("last validation", [])
 
 
+def test_an_epoch_without_validation_takes_nothing_from_the_classes(tmp_path):
+    def without(event):
+        if isinstance(event, events.EpochFinished) and event.epoch == 14:
+            return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
+        return event
+
+    whole = golden_run(tmp_path, "stopped", "a")
+    runs = contenders(whole, rewritten(golden_run(tmp_path, "stopped", "b"), without))
+    assert not runs[1].state.epochs[-1].is_validated
+    _, rows = class_rows(runs)
+    assert len(rows) == 10
+    assert all("–" not in row.cells for row in rows)
+
+
+def test_an_accuracy_is_told_where_no_counts_are_known(tmp_path):
+    def uncounted(event):
+        if isinstance(event, events.EpochFinished):
+            return replace(event, correct=(), total=(), confusion=(), accuracy=0.75)
+        return event
+
+    runs = contenders(rewritten(golden_run(tmp_path, "completed"), uncounted))
+    rows = {row.label: row for row in figure_rows(runs)}
+    assert rows["  its accuracy"].cells == ["75.00%"]
+
+
 # Curves along an axis
 
 

@@ -3,13 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cnn_engine.comparison import differences, settings_of
-from cnn_engine.events import EpochFinished, TestFinished
+from cnn_engine.events import TestFinished
 from cnn_engine.state import RunState
 from cnn_tui.following import Follower
-from cnn_tui.format import duration, figure, percent, ratio, safe_text
+from cnn_tui.format import duration, figure, percent, safe_text
 from cnn_tui.run_curves import RunCurves
 
 LONGEST_NAME = 40
@@ -54,14 +54,15 @@ class Row(NamedTuple):
 def figure_rows(runs: Sequence[Contender]) -> list[Row]:
     """What the runs came to."""
     states = [run.state for run in runs]
+    tests, bests = [state.test for state in states], [state.best for state in states]
     return [
         Row("status", [run.status for run in runs]),
         Row("epochs", [_epochs(state) for state in states]),
-        _judged("test accuracy", [_of(state.test, _accuracy) for state in states], _percent, max),
-        _judged("test loss", [_of(state.test, _test_loss) for state in states], figure, min),
-        _judged("best val loss", [_of(state.best, _val_loss) for state in states], figure, min),
-        _judged("  its accuracy", [_of(state.best, _accuracy) for state in states], _percent, max),
-        Row("  its epoch", [str(state.best.epoch) if state.best else "–" for state in states]),
+        _judged("test accuracy", [test and test.accuracy for test in tests], _percent, max),
+        _judged("test loss", [test and test.loss for test in tests], figure, min),
+        _judged("best val loss", [best and best.val_loss for best in bests], figure, min),
+        _judged("  its accuracy", [best and best.val_accuracy for best in bests], _percent, max),
+        Row("  its epoch", [str(best.epoch) if best else "–" for best in bests]),
         Row("last train loss", [_last_train(state) for state in states]),
         Row("time", [duration(state.elapsed_seconds) for state in states]),
         _judged("images/s", [_speed(state) for state in states], _whole, max),
@@ -101,7 +102,7 @@ def class_rows(runs: Sequence[Contender]) -> ClassRows:
 
 
 def _by_class(state: RunState, test: TestFinished | None) -> dict[str, float | None]:
-    counts = test or (state.epochs[-1] if state.epochs else None)
+    counts = test or (state.validated[-1] if state.validated else None)
     if counts is None or state.prepared is None:
         return {}
     rows = zip(state.prepared.classes, counts.correct, counts.total, strict=False)
@@ -144,22 +145,6 @@ def _best(values: Sequence[float | None], better: Callable[..., float]) -> froze
         return frozenset()
     best = better(known)
     return frozenset(place for place, value in enumerate(values) if value == best)
-
-
-def _of(counts: Any, value: Callable[[Any], float]) -> float | None:  # noqa: ANN401
-    return None if counts is None else value(counts)
-
-
-def _accuracy(counts: EpochFinished | TestFinished) -> float:
-    return ratio(sum(counts.correct), sum(counts.total))
-
-
-def _test_loss(test: TestFinished) -> float:
-    return test.loss
-
-
-def _val_loss(epoch: EpochFinished) -> float:
-    return epoch.val_loss
 
 
 def _percent(share: float | None) -> str:
