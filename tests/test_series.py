@@ -50,6 +50,7 @@ def test_seeds_of_every_value_and_what_they_come_to(tmp_path):
     ]
     kept = {run.id: read_summary(run) for run in runs.all_runs(tmp_path)}
     assert {run["run_id"] for run in told["runs"]} == kept.keys()
+    assert [run["config"]["optimizer"]["lr"] for run in told["runs"]] == [0.001] * 2 + [0.003] * 2
     assert {summary.group for summary in kept.values()} == {told["runs"][0]["run_id"]}
     assert kept[told["runs"][3]["run_id"]].name == "optimizer.lr=0.003 seed 6"
     for setting in told["settings"]:

@@ -1,7 +1,7 @@
 """Several runs side by side: what was set differently, what came of it, whether that is chance."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from cnn_engine.errors import UserError
@@ -91,7 +91,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
     """The comparison as plain values, for `--json`."""
     first = comparison.runs[0].run.id
     return {
-        "runs": [{**asdict(of.summary), "figures": _figures(of.state)} for of in comparison.runs],
+        "runs": [{**of.summary.as_dict(), "figures": _figures(of.state)} for of in comparison.runs],
         "settings": comparison.settings,
         "classes": [
             {"name": name, "accuracy": [rate and rate_as_dict(rate) for rate in rates]}

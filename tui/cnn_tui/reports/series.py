@@ -1,8 +1,6 @@
 """What came of several runs: means and standard deviations, as a table or as plain values."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
@@ -10,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnn_tui.format import duration, safe_text
+from cnn_tui.format import duration, safe_text, to_json
 from cnn_tui.series import Series
 
 FIGURES = ("best_val_accuracy", "test_accuracy", "tta_accuracy", "seconds")
@@ -49,7 +47,7 @@ def as_dict(series: Series) -> dict[str, Any]:
     """The series as plain values."""
     return {
         "runs": [
-            {"setting": planned.setting, "seed": planned.seed} | asdict(summary)
+            {"setting": planned.setting, "seed": planned.seed} | summary.as_dict()
             for planned, summary in series.done
         ],
         "settings": [
@@ -104,7 +102,7 @@ def run_series(series: Series, *, as_json: bool) -> int:
     """Train all, and print what came of them; the exit code."""
     exit_code = series.run()
     if as_json:
-        print(json.dumps(as_dict(series), indent=2))
+        print(to_json(as_dict(series)))
     else:
         print_series(series)
     return exit_code
