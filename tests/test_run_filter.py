@@ -89,7 +89,7 @@ def test_what_is_not_known_is_neither_great_nor_small(text):
         ("star lrr>1", r"column 6: nothing is called 'lrr'; did you mean 'lr'\?"),
         ("zzzz=1", "there are acc, val, .*any key of a config"),
         ("acc>90", r"acc: '90' is no share of 0 to 1; write 0.9 or 90%"),
-        ("acc>high", "acc: 'high' is no share; write 0.9 or 90%"),
+        ("acc>high", "acc: 'high' is no share of 0 to 1; write 0.9 or 90%"),
         ("val>low", "val: 'low' is no number"),
         ("val~3", "val: is no text"),
         ("time>long", "time: 'long' is no duration; write 90s, 10m or 1h30m"),

@@ -78,6 +78,18 @@ def number_of(text: str) -> float:
     return number
 
 
+def share_of(text: str) -> float:
+    """A share as typed: `0.9`, `90%`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    share = number_of(text)
+    if not 0 <= share <= 1:
+        raise ValueError("not a share")
+    return share
+
+
 def seconds_of(text: str) -> float:
     """A duration as typed: `90`, `90s`, `10m`, `1h30m`, `2d`.
 
@@ -108,31 +120,17 @@ def span_of(text: str) -> tuple[float, float]:
     return first.timestamp(), (first + length).timestamp()
 
 
-def _compare_number(key: str, sign: str, text: str) -> Test:
-    _refuse_search(key, sign)
-    try:
-        return _in_order(sign, number_of(text))
-    except ValueError:
-        raise ConfigError(f"{key}: {text!r} is no number") from None
+def _ordered(read: Callable[[str], float], what: str) -> Callable[[str, str, str], Test]:
+    """How to compare what has an order: what reads a value, and what one is called that is none."""
 
+    def compare(key: str, sign: str, text: str) -> Test:
+        _refuse_search(key, sign)
+        try:
+            return _in_order(sign, read(text))
+        except ValueError:
+            raise ConfigError(f"{key}: {text!r} is no {what}") from None
 
-def _compare_share(key: str, sign: str, text: str) -> Test:
-    _refuse_search(key, sign)
-    try:
-        share = number_of(text)
-    except ValueError:
-        raise ConfigError(f"{key}: {text!r} is no share; write 0.9 or 90%") from None
-    if not 0 <= share <= 1:
-        raise ConfigError(f"{key}: {text!r} is no share of 0 to 1; write 0.9 or 90%")
-    return _in_order(sign, share)
-
-
-def _compare_seconds(key: str, sign: str, text: str) -> Test:
-    _refuse_search(key, sign)
-    try:
-        return _in_order(sign, seconds_of(text))
-    except ValueError:
-        raise ConfigError(f"{key}: {text!r} is no duration; write 90s, 10m or 1h30m") from None
+    return compare
 
 
 def _compare_date(key: str, sign: str, text: str) -> Test:
@@ -200,9 +198,9 @@ def _compare_setting(_key: str, sign: str, text: str) -> Test:
 
 
 _COMPARISONS: dict[str, Callable[[str, str, str], Test]] = {
-    "number": _compare_number,
-    "share": _compare_share,
-    "seconds": _compare_seconds,
+    "number": _ordered(number_of, "number"),
+    "share": _ordered(share_of, "share of 0 to 1; write 0.9 or 90%"),
+    "seconds": _ordered(seconds_of, "duration; write 90s, 10m or 1h30m"),
     "date": _compare_date,
     "text": _compare_text,
     "words": _compare_words,
