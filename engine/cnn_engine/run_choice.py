@@ -18,7 +18,10 @@ class RunChoice(NamedTuple):
     """In the order that was asked for."""
 
     figures: tuple[Figure, ...]
-    """What was asked about."""
+    """What was asked about, `by` among it."""
+
+    by: Figure
+    """What they are sorted by."""
 
 
 def choose(runs: Sequence[RunSummary], filter_: str = "", sort: str = "-started") -> RunChoice:
@@ -37,7 +40,7 @@ def choose(runs: Sequence[RunSummary], filter_: str = "", sort: str = "-started"
     by = sort_figure(sort, runs)
     kept = [run for run in runs if asked.matches(run)]
     figures = dict.fromkeys([*asked.figures, by])
-    return RunChoice(_in_order(kept, by, falling=sort.startswith("-")), tuple(figures))
+    return RunChoice(_in_order(kept, by, falling=sort.startswith("-")), tuple(figures), by)
 
 
 def sort_figure(sort: str, runs: Sequence[RunSummary]) -> Figure:

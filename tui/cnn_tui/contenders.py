@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cnn_engine.comparison import differences, settings_of
-from cnn_engine.events import TestFinished
+from cnn_engine.events import EpochFinished, TestFinished
 from cnn_engine.state import RunState
 from cnn_tui.following import Follower
 from cnn_tui.format import duration, figure, percent, safe_text
@@ -58,10 +58,10 @@ def figure_rows(runs: Sequence[Contender]) -> list[Row]:
     return [
         Row("status", [run.status for run in runs]),
         Row("epochs", [_epochs(state) for state in states]),
-        _judged("test accuracy", [test and test.accuracy for test in tests], _percent, max),
-        _judged("test loss", [test and test.loss for test in tests], figure, min),
-        _judged("best val loss", [best and best.val_loss for best in bests], figure, min),
-        _judged("  its accuracy", [best and best.val_accuracy for best in bests], _percent, max),
+        _judged("test accuracy", [_of(test, "accuracy") for test in tests], _percent, max),
+        _judged("test loss", [_of(test, "loss") for test in tests], figure, min),
+        _judged("best val loss", [_of(best, "val_loss") for best in bests], figure, min),
+        _judged("  its accuracy", [_of(best, "val_accuracy") for best in bests], _percent, max),
         Row("  its epoch", [str(best.epoch) if best else "–" for best in bests]),
         Row("last train loss", [_last_train(state) for state in states]),
         Row("time", [duration(state.elapsed_seconds) for state in states]),
@@ -145,6 +145,10 @@ def _best(values: Sequence[float | None], better: Callable[..., float]) -> froze
         return frozenset()
     best = better(known)
     return frozenset(place for place, value in enumerate(values) if value == best)
+
+
+def _of(event: EpochFinished | TestFinished | None, name: str) -> float | None:
+    return None if event is None else getattr(event, name)
 
 
 def _percent(share: float | None) -> str:

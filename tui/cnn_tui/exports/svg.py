@@ -8,7 +8,7 @@ from cnn_engine.events import EpochFinished
 from cnn_engine.state import RunState
 from cnn_tui.curves import Columns, Scale, Window, is_drawn, linear_scale, round_step
 from cnn_tui.format import figure, percent
-from cnn_tui.plot import val_points
+from cnn_tui.plot import losses_of, val_points
 
 COLUMNS, ROWS = 1440, 560
 """Of the plot, in units of the drawing."""
@@ -25,8 +25,7 @@ def loss_svg(state: RunState) -> str:
         return ""
     columns = Columns(Window(0.0, float(last), COLUMNS))
     columns.take(state.curve)
-    losses = [value for _, low, high in columns.extremes() for value in (low, high)]
-    losses += [loss for _, loss in vals if is_drawn(loss)]
+    losses = losses_of(columns, vals)
     if not losses:
         return ""
     scale = linear_scale(min(losses), max(losses), ROWS, 6)

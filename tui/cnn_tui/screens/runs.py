@@ -11,8 +11,9 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.run_choice import RunChoice, choose
+from cnn_engine.run_choice import RunChoice, choose, sort_figure
 from cnn_engine.run_figures import Figure
+from cnn_engine.run_filter import parse
 from cnn_engine.run_list import RunList
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
@@ -180,12 +181,8 @@ class RunsScreen(Screen[None]):
     def _show_choice(self, choice: RunChoice) -> None:
         self.set_class(not self._list.runs, "-empty")
         self.rows.chosen &= {run.run_id for run in self._list.runs}
-        by = choice.figures[-1]
-        for figure in choice.figures:
-            if figure.key == self._sort.removeprefix("-"):
-                by = figure
         falling = self._sort.startswith("-")
-        self.rows.show_runs(choice.runs, choice.figures, by, falling=falling)
+        self.rows.show_runs(choice.runs, choice.figures, choice.by, falling=falling)
         self._show_details()
 
     def _show_title(self) -> None:
@@ -230,7 +227,7 @@ class RunsScreen(Screen[None]):
         """Show at once what it means, or what is wrong with it."""
         problem = self.query_one("#problem", Static)
         try:
-            choose(self._list.runs, event.value, self._sort)
+            parse(event.value, self._list.runs)
         except ConfigError as error:
             problem.update(safe_text(str(error), 300))
             return
@@ -249,7 +246,7 @@ class RunsScreen(Screen[None]):
         Raises:
             ConfigError: there is no such figure.
         """
-        choose(self._list.runs, self._filter, sort)
+        sort_figure(sort, self._list.runs)
         self._sort = sort
         self.show()
 
