@@ -2,9 +2,12 @@
 
 import os
 import socket
+import sys
 import time
 
 import pytest
+
+from cnn_tui.cli import main
 
 # Small tensors on many threads are slower than on one, and tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -30,3 +33,17 @@ def no_network(monkeypatch):
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
+def here(capsys, monkeypatch):
+    """The command line in this process, which has PyTorch already: exit code, stdout, stderr."""
+
+    def run(*arguments, cwd):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["cnn-tui", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, *capsys.readouterr()
+
+    return run

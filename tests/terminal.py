@@ -1,4 +1,4 @@
-"""A real pseudo-terminal with a program in it, read by a terminal emulator."""
+"""Real commands: without a terminal, and on a pseudo-terminal that an emulator reads."""
 
 import ctypes
 import fcntl
@@ -7,6 +7,7 @@ import pty
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -24,6 +25,22 @@ def environment(**changes: str) -> dict[str, str]:
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
     values = {**os.environ, "PYTHONPATH": paths, "TERM": "xterm-256color", **changes}
     return {key: value for key, value in values.items() if key not in ("LINES", "COLUMNS")}
+
+
+def cnn_tui(
+    *arguments: object, cwd: Path | None = None, **changes: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; none of its streams is a terminal."""
+    return subprocess.run(
+        [*CLI, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        env=environment(**changes),
+        timeout=250,
+    )
 
 
 DROP_DAC_OVERRIDE = (24, 1, 0, 0, 0)

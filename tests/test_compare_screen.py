@@ -1,10 +1,7 @@
 """Runs side by side: curves in one chart, what differs, live too, and in any place."""
 
 import math
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -29,6 +26,7 @@ from golden import add_events, golden_lines, golden_run, rewritten, running_run
 from pilot import settle, text_of
 from pilot import shown as shown_in
 from runs_for_tests import RunForTests
+from terminal import cnn_tui
 
 HOSTILE = "[red]\x1b]0;x\x07 [@click=app.exit]\n"
 
@@ -411,17 +409,6 @@ async def test_the_browser_compares_the_runs_that_are_chosen(tmp_path):
         await pilot.press("q")
         await settle(pilot)
         assert isinstance(app.screen, RunsScreen)
-
-
-def cnn_tui(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-c", "from cnn_tui.main import main; main()", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
 
 
 def test_the_command_prints_without_a_terminal_and_exports_by_name(tmp_path):

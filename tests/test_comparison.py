@@ -3,9 +3,6 @@
 import dataclasses
 import itertools
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,6 +16,7 @@ from cnn_engine.summary import read_state
 from cnn_tui.reports.comparison import print_comparison
 from golden import golden_run, rewritten
 from runs_for_tests import RunForTests
+from terminal import cnn_tui
 from test_imports import TORCH_SIDE, command, modules_after
 
 # The test itself.
@@ -141,17 +139,6 @@ def test_a_forged_fingerprint_of_other_images(trained, tmp_path):
 
 
 # In the shell.
-
-
-def cnn_tui(*arguments):
-    return subprocess.run(
-        [sys.executable, "-c", "from cnn_tui.cli import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
 
 
 def test_it_is_told_in_plain_words(trained):

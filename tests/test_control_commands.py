@@ -12,8 +12,7 @@ from cnn_engine.recorder import Recorder
 from cnn_tui.commands.control import pause
 from golden import add_events, golden_run, running_run
 from runs_for_tests import RunForTests, wait_until
-from terminal import CLI, environment
-from test_headless import cnn_tui
+from terminal import CLI, cnn_tui, environment
 from test_imports import TORCH_SIDE, command, modules_after
 
 

@@ -22,7 +22,7 @@ from cnn_engine.launch import Engine, Request
 from cnn_engine.recorder import Recorder
 from cnn_engine.runs import create
 from runs_for_tests import SMALL
-from terminal import CLI, environment
+from terminal import cnn_tui, environment
 
 Usage = namedtuple("Usage", "free")
 
@@ -410,18 +410,6 @@ def test_the_run_says_that_nothing_could_be_kept(pets, cache_home, tmp_path):
 
 
 # The commands.
-
-
-def cnn_tui(*arguments):
-    return subprocess.run(
-        [*CLI, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env=environment(),
-        timeout=60,
-    )
 
 
 def test_entries_are_shown(pets):

@@ -20,7 +20,7 @@ from cnn_engine.data.findings import findings
 from cnn_engine.data.likeness import difference_hashes, groups, near_pairs
 from cnn_engine.data.look import Look, look
 from cnn_engine.errors import DataError
-from terminal import CLI, Terminal, environment
+from terminal import CLI, Terminal, cnn_tui, environment
 
 
 def picture(number, size=(64, 64)):
@@ -210,17 +210,8 @@ def test_a_process_that_dies_over_an_image_is_told(tmp_path):
 # The command.
 
 
-def data_check(*arguments, cwd, **changes):
-    return subprocess.run(
-        [*CLI, "data", "check", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        env=environment(**changes),
-        timeout=120,
-    )
+def data_check(*arguments, cwd):
+    return cnn_tui("data", "check", *arguments, cwd=cwd)
 
 
 def test_the_command_tells_what_is_there_and_how_long_training_takes(pets):

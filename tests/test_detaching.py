@@ -1,7 +1,6 @@
 """Runs handed to a process in the background, from the dashboard and at their start."""
 
 import signal
-import subprocess
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +11,7 @@ from cnn_engine.events import EpochFinished
 from cnn_engine.runlog import LogReader, is_held
 from cnn_engine.summary import read_state, read_summary
 from runs_for_tests import wait_until
-from terminal import CLI, Terminal, environment
+from terminal import Terminal, cnn_tui
 from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored
 
 
@@ -102,20 +101,9 @@ def test_a_run_that_begins_in_the_background_outlives_the_terminal(tmp_path):
             wait_until(lambda: len(epochs_of(run)) > reached)
 
 
-def cnn_tui(*arguments, cwd):
-    return subprocess.run(
-        [*CLI, *arguments],
-        cwd=cwd,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
 def test_without_a_terminal_it_says_how_to_watch(tmp_path):
     result = cnn_tui("run", "digits", "--epochs", "2", *SET_SMALL, "--detach", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     (run,) = runs.all_runs(tmp_path / "runs")
     assert result.stdout == f"{run.id}\n"
     assert f"cnn-tui watch {run.id}" in result.stderr

@@ -20,9 +20,8 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export import folder, onnx_file, torch_program
 from cnn_engine.export.model import Exported, load
 from cnn_engine.trained import load_trained
-from cnn_tui.cli import main
 from runs_for_tests import RunForTests
-from terminal import environment
+from terminal import cnn_tui, environment
 
 FORMATS = ("onnx", "safetensors", "torch-export")
 
@@ -65,33 +64,17 @@ def exported(trained):
     return where
 
 
-def command(*arguments, cwd, subcommand="export", **changes):
+def command(*arguments, cwd, subcommand="export"):
     """Run to the end, in a process of its own."""
-    code = "from cnn_tui.main import main; main()"
-    result = subprocess.run(
-        [sys.executable, "-c", code, subcommand, "latest", *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=environment(**changes),
-    )
+    result = cnn_tui(subcommand, "latest", *arguments, cwd=cwd)
     assert "Traceback" not in result.stderr
     return result.returncode, result.stdout, result.stderr
 
 
 @pytest.fixture
-def here(capsys, monkeypatch, trained):
-    """The command in this process, which has PyTorch already: exit code, stdout, stderr."""
-
-    def run(*arguments):
-        monkeypatch.chdir(trained[0])
-        monkeypatch.setattr(sys, "argv", ["cnn-tui", "export", "latest", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
-
-    return run
+def export(here, trained):
+    """The command in this process: exit code, stdout, stderr."""
+    return lambda *arguments: here("export", "latest", *arguments, cwd=trained[0])
 
 
 def blocking(directory, *names):
@@ -198,36 +181,36 @@ def test_beside_the_model_stands_what_it_takes_to_use_it(exported, trained, name
 # Where it goes.
 
 
-def test_it_goes_to_a_folder_of_the_runs_name_and_is_not_overwritten(here, trained):
+def test_it_goes_to_a_folder_of_the_runs_name_and_is_not_overwritten(export, trained):
     name = f"{trained[1].id}-safetensors"
-    assert here("--to", "safetensors")[:2] == (0, f"{name}\n")
+    assert export("--to", "safetensors")[:2] == (0, f"{name}\n")
     model = trained[0] / name / "model.safetensors"
     before = model.stat().st_ino
-    code, out, errors = here("--to", "safetensors")
+    code, out, errors = export("--to", "safetensors")
     assert (code, out) == (2, "")
     assert f"{name}: is there already; --force replaces it" in errors
     assert model.stat().st_ino == before
     (trained[0] / name / "__pycache__").mkdir()
-    assert here("--to", "safetensors", "--force")[0] == 0
+    assert export("--to", "safetensors", "--force")[0] == 0
     assert model.stat().st_ino != before
     assert sorted(path.name for path in trained[0].iterdir() if name in path.name) == [name]
 
 
-def test_what_is_no_export_is_never_replaced(here, tmp_path):
+def test_what_is_no_export_is_never_replaced(export, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
-    code, _, errors = here("--to", "safetensors", "--force", "-o", tmp_path)
+    code, _, errors = export("--to", "safetensors", "--force", "-o", tmp_path)
     assert code == 2
     assert "holds other files than such an export (letter.txt)" in errors
-    code, _, errors = here("--to", "safetensors", "--force", "-o", tmp_path / "letter.txt")
+    code, _, errors = export("--to", "safetensors", "--force", "-o", tmp_path / "letter.txt")
     assert code == 2
     assert "is no folder" in errors
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
     assert (tmp_path / "letter.txt").read_text() == "dear"
 
 
-def test_a_place_that_cannot_be_written_is_told(here, tmp_path):
+def test_a_place_that_cannot_be_written_is_told(export, tmp_path):
     (tmp_path / "file").touch()
-    code, out, errors = here("--to", "safetensors", "-o", tmp_path / "file" / "model")
+    code, out, errors = export("--to", "safetensors", "-o", tmp_path / "file" / "model")
     assert (code, out) == (5, "")
     assert "file/model: cannot be written: Not a directory" in errors
 
@@ -276,11 +259,11 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_what_was_there(tmp_path, mo
     ("name", "missing"),
     [("safetensors", "safetensors"), ("onnx", "onnx"), ("onnx", "onnxscript")],
 )
-def test_a_missing_library_is_named_with_its_cure(here, monkeypatch, tmp_path, name, missing):
+def test_a_missing_library_is_named_with_its_cure(export, monkeypatch, tmp_path, name, missing):
     for module in [module for module in sys.modules if module.split(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.syspath_prepend(blocking(tmp_path / "blocked", missing))
-    code, out, errors = here("--to", name, "-o", tmp_path / "model")
+    code, out, errors = export("--to", name, "-o", tmp_path / "model")
     assert (code, out) == (2, "")
     assert errors == f"cnn-tui: export: needs {missing}: pip install 'cnn-tui[export]'\n"
     assert not (tmp_path / "model").exists()
@@ -314,12 +297,12 @@ def test_a_network_that_cannot_be_taken_apart_is_told(trained):
         Exported.program(model)
 
 
-def test_a_damaged_model_is_not_exported(here, trained, tmp_path, monkeypatch):
+def test_a_damaged_model_is_not_exported(export, trained, tmp_path, monkeypatch):
     best = trained[1].path / "best.pt"
     content = best.read_bytes()
     try:
         best.write_bytes(content[:3000])
-        code, out, errors = here("--to", "onnx", "-o", tmp_path / "model")
+        code, out, errors = export("--to", "onnx", "-o", tmp_path / "model")
     finally:
         best.write_bytes(content)
     assert (code, out) == (3, "")

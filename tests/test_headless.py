@@ -13,24 +13,10 @@ import pytest
 from cnn_engine import event_lines
 from golden import golden_run
 from runs_for_tests import SMALL
-from terminal import CLI, Terminal, environment
+from terminal import CLI, Terminal, cnn_tui, environment
 
 NO_NETWORK = str(Path(__file__).parent / "no_network")
 SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
-
-
-def cnn_tui(*arguments, cwd, **changes):
-    """Run to the end; stdin is no terminal."""
-    return subprocess.run(
-        [*CLI, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        env=environment(**changes),
-        timeout=120,
-    )
 
 
 @pytest.fixture(scope="module")

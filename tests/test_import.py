@@ -29,6 +29,7 @@ from cnn_tui.screens.run import RunScreen
 from golden import golden_run
 from pilot import settle, text_of
 from runs_for_tests import wait_until
+from terminal import cnn_tui
 
 KERAS = "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.3,2.1,0.4,1.8\n1,0.5,1.5,0.55,1.4\n"
 LIGHTNING = (
@@ -415,17 +416,6 @@ def test_an_imported_run_is_not_resumed(tmp_path):
 
 
 # On the command line
-
-
-def cnn_tui(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-c", "from cnn_tui.main import main; main()", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
 
 
 def test_the_command_tells_what_it_took_and_prints_the_run(tmp_path):

@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -25,7 +22,7 @@ from cnn_tui.widgets.mistake_grid import SIZES, MistakeGrid, grid_for
 from golden import golden_run, running_run
 from pilot import settle, text_of
 from runs_for_tests import RunForTests
-from terminal import Terminal
+from terminal import Terminal, cnn_tui
 
 SIZES_OF_SCREENS = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -358,18 +355,6 @@ async def test_an_idle_view_repaints_nothing(run):
 
 
 # CSV.
-
-
-def cnn_tui(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-c", "from cnn_tui.cli import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        **options,
-    )
 
 
 def rows_of(path):

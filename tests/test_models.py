@@ -3,7 +3,6 @@
 import copy
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from cnn_engine.trained import load_trained
 from cnn_engine.transfer import Transfer, load_weights
 from cnn_engine.weights import Weights
 from runs_for_tests import RunForTests
-from terminal import CLI, environment
+from terminal import cnn_tui
 
 CPU = torch.device("cpu")
 
@@ -339,19 +338,6 @@ def test_a_network_that_gives_something_else_than_scores_is_explained(own, name,
     run = RunForTests(own / "runs", f"model.name='{name}'").train()
     assert run.live_state.finished.exit_code == 2
     assert re.search(message, run.live_state.finished.error)
-
-
-def cnn_tui(*arguments, cwd):
-    return subprocess.run(
-        [*CLI, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        env=environment(),
-        timeout=120,
-    )
 
 
 def test_a_run_from_someone_else_imports_nothing_unless_that_is_allowed(own):

@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -20,6 +19,7 @@ from cnn_engine.runs import RunDirectory, all_runs, create
 from cnn_engine.summary import read_state, read_summary
 from golden import golden_run, rewritten
 from runs_for_tests import SMALL, RunForTests, wait_until
+from terminal import cnn_tui
 
 
 def git(where, *words):
@@ -165,19 +165,6 @@ def test_a_run_that_tells_no_config_cannot_be_repeated(tmp_path):
 
 
 # The command.
-
-
-def cnn_tui(*arguments, cwd):
-    program = "from cnn_tui.main import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
 
 
 def test_the_command_repeats_and_changes(tmp_path):

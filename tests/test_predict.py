@@ -25,12 +25,10 @@ from cnn_engine.image_files import Named, gather
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 from cnn_engine.trained import load_trained
-from cnn_tui.cli import main
 from cnn_tui.reports.predictions import as_line, name_width
 from runs_for_tests import RunForTests
-from terminal import CLI, Terminal, environment
+from terminal import CLI, Terminal, cnn_tui, environment
 from test_data_folder import bomb, fill
-from test_headless import cnn_tui
 
 ODD_CLASSES = (
     "=cmd|'!A0",
@@ -79,17 +77,9 @@ def odd(tmp_path_factory):
 
 
 @pytest.fixture
-def command(capsys, monkeypatch):
-    """The command line in this process, which has PyTorch already: exit code, stdout, stderr."""
-
-    def run(*arguments, cwd):
-        monkeypatch.chdir(cwd)
-        monkeypatch.setattr(sys, "argv", ["cnn-tui", "predict", "latest", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
-
-    return run
+def command(here):
+    """What `predict` says of images with the latest run: exit code, stdout, stderr."""
+    return lambda *arguments, cwd: here("predict", "latest", *arguments, cwd=cwd)
 
 
 @pytest.fixture

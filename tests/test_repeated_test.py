@@ -1,10 +1,7 @@
 """`cnn-tui test`: the same figures again, from the shell."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +16,7 @@ from cnn_engine.repeated_test import repeat_test
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 from runs_for_tests import RunForTests
-
-
-def cnn_tui(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-c", "from cnn_tui.cli import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        **options,
-    )
+from terminal import cnn_tui
 
 
 @pytest.fixture(scope="module")
