@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,31 +14,34 @@ import torch
 from cnn_engine.checkpoint_files import Place, seal
 from cnn_engine.data.decode import decode
 from photos_for_tests import WAYS, add_bad_files, make_photos
-from terminal import CLI, environment
+from runs_for_tests import RunForTests
+from terminal import cnn_tui
 
 README = Path(__file__).parents[1] / "README.md"
 
 QUICK = ["--no-ui", "--epochs", "1", "--set", "train.device=cpu", "--set", "data.image_size=32"]
 
 
-def cnn_tui(*arguments, cwd):
-    return subprocess.run(
-        [*CLI, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        env=environment(),
-        timeout=250,
-    )
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of mixed files, to be left as it is."""
+    folder = tmp_path_factory.mktemp("made")
+    make_photos(folder)
+    return folder
 
 
 @pytest.fixture
-def photos(tmp_path):
-    """A folder `photos` of mixed files, in a directory of its own."""
-    make_photos(tmp_path / "photos")
-    return tmp_path / "photos"
+def photos(made, tmp_path):
+    """The same as a folder `photos`, in a directory of its own."""
+    return shutil.copytree(made, tmp_path / "photos")
+
+
+def trained(photos, runs_dir, *settings):
+    """A run on them, beside them."""
+    settings = (f"data.path={photos}", "train.epochs=1", *settings)
+    run = RunForTests(photos.parent / runs_dir, *settings, preset="folder").train()
+    assert run.live_state.status == "done"
+    return run.directory.path
 
 
 def commands_of_readme():
@@ -70,8 +72,8 @@ def test_the_walk_through_of_the_readme_works_as_it_stands(photos):
 
 
 @pytest.mark.parametrize("number", range(len(WAYS)), ids=list(WAYS))
-def test_a_picture_of_each_kind_shows_its_bright_middle(photos, number):
-    (path,) = (photos / "dog").glob(f"{number:03}.*")
+def test_a_picture_of_each_kind_shows_its_bright_middle(made, number):
+    (path,) = (made / "dog").glob(f"{number:03}.*")
     pixels = decode(path, 32, 3).astype(int)
     assert pixels.shape == (32, 32, 3)
     assert pixels[14:18, 14:18].mean() > 130
@@ -99,22 +101,22 @@ def test_bad_files_are_left_out_and_told_alike_by_the_check_and_by_a_run(photos)
 NAMES = ["\x1b]0;x\x07", "\x1b[2J", "a\nb", "[red]", "[nope]", "[@click=app.exit]", "🐈", "=cmd"]
 
 
-def test_hostile_names_are_text_in_a_run_and_after_it(photos):
+def test_hostile_names_are_text_in_a_run_and_after_it(photos, here):
     for name in [*NAMES, "\udcff", "\u202e"]:
         shutil.copytree(photos / "cat", photos / name)
         (photos / name / f"{name}.png").write_bytes(b"")
     run = cnn_tui("run", "folder", "--data-dir", "photos", *QUICK, cwd=photos.parent)
     assert run.returncode == 0, run.stderr
-    outputs = [run]
-    for command in (("show",), ("show", "--json"), ("test",), ("test", "--json"), ("runs",)):
-        outputs.append(cnn_tui(*command, cwd=photos.parent))
-        assert outputs[-1].returncode == 0, outputs[-1].stderr
-    for output in outputs:
-        text = output.stdout + output.stderr
+    outputs = [run.stdout, run.stderr]
+    for command in (("show",), ("test",), ("test", "--json"), ("runs",), ("show", "--json")):
+        code, *texts = here(*command, cwd=photos.parent)
+        assert code == 0, texts
+        outputs += texts
+    for text in outputs:
         assert not any(harmful in text for harmful in ("\x1b", "\x07", "\u202e", "\udcff"))
     assert r"\x1b[2J" in run.stdout
     assert "[@click=app.exit]" in run.stdout
-    assert "\x1b[2J" in json.loads(outputs[2].stdout)["classes"]
+    assert "\x1b[2J" in json.loads(outputs[-2])["classes"]
 
 
 class Canary:
@@ -127,42 +129,39 @@ class Canary:
         return os.system, (f"touch {self._path}",)
 
 
-def test_a_malicious_checkpoint_is_refused_by_whatever_would_use_it(photos):
-    cwd = photos.parent
-    assert cnn_tui("run", "folder", "--data-dir", "photos", *QUICK, cwd=cwd).returncode == 0
-    (run,) = (cwd / "runs").iterdir()
+def test_a_malicious_checkpoint_is_refused_by_whatever_would_use_it(photos, here):
+    cwd, run = photos.parent, trained(photos, "runs")
     buffer = io.BytesIO()
     torch.save({"model": Canary(cwd / "canary")}, buffer)
     content = buffer.getvalue() + seal(buffer.getvalue(), Place(1, 0))
     for name in ("best.pt", "last.pt", "previous.pt"):
         (run / name).write_bytes(content)
+    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", cwd=cwd)
+    outcomes = [(resumed.returncode, resumed.stderr)]
     for command in (
         ("test",),
         ("predict", "latest", "photos/cat"),
         ("export", "latest", "--to", "torch-export"),
-        ("resume", "latest", "--epochs", "2", "--no-ui"),
     ):
-        result = cnn_tui(*command, cwd=cwd)
-        assert result.returncode == 3, command
-        assert "holds something else than a checkpoint" in result.stderr
-        assert "Traceback" not in result.stderr
+        code, _, errors = here(*command, cwd=cwd)
+        outcomes.append((code, errors))
+    for code, errors in outcomes:
+        assert code == 3, errors
+        assert "holds something else than a checkpoint" in errors
+        assert "Traceback" not in errors
     assert not (cwd / "canary").exists()
     assert all((run / name).read_bytes() == content for name in ("best.pt", "last.pt"))
 
 
-def test_a_checkpoint_of_another_network_or_class_count_is_explained_and_left(photos):
-    cwd = photos.parent
-    start = ["run", "folder", "--data-dir", "photos", *QUICK]
-    assert cnn_tui(*start, "--runs-dir", "one", cwd=cwd).returncode == 0
-    assert (
-        cnn_tui(*start, "--runs-dir", "two", "--set", "model.name=resnet", cwd=cwd).returncode == 0
-    )
-    (one,), (two,) = (cwd / "one").iterdir(), (cwd / "two").iterdir()
+def test_a_checkpoint_of_another_network_or_class_count_is_explained_and_left(photos, here):
+    one, two = trained(photos, "one"), trained(photos, "two", "model.name=resnet")
     for name in ("best.pt", "last.pt"):
         (one / name).write_bytes((two / name).read_bytes())
     before = (one / "last.pt").read_bytes()
-    for command in (("resume", "latest", "--epochs", "2", "--no-ui"), ("test",)):
-        result = cnn_tui(*command, "--runs-dir", "one", cwd=cwd)
-        assert result.returncode == 2, result.stderr
-        assert "is of another model than the run's config makes" in result.stderr
+    where = ("--runs-dir", "one")
+    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", *where, cwd=photos.parent)
+    tested, _, told = here("test", *where, cwd=photos.parent)
+    for code, errors in ((resumed.returncode, resumed.stderr), (tested, told)):
+        assert code == 2, errors
+        assert "is of another model than the run's config makes" in errors
     assert (one / "last.pt").read_bytes() == before
