@@ -2,7 +2,11 @@
 
 import pytest
 
+from cnn_tui import cli, dashboards
+from cnn_tui.commands import compare, explain, importing
 from cnn_tui.main import may_open_dashboard
+from cnn_tui.options import Options, ThemeName
+from golden import golden_run
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,27 @@ def test_what_may_open_a_dashboard_is_supervised(line):
 )
 def test_what_only_prints_is_not(line):
     assert not may_open_dashboard(line.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "opens"),
+    [
+        ("", "show_runs"),
+        ("watch", "watch_run"),
+        ("compare latest latest", "compare_runs"),
+        ("explain", "show_lesson"),
+        ("import log.csv --follow", "watch_run"),
+    ],
+)
+def test_how_a_dashboard_looks_may_be_said_before_the_command(
+    tmp_path, monkeypatch, here, command, opens
+):
+    golden_run(tmp_path / "runs", "completed")
+    (tmp_path / "log.csv").write_text("loss\n1\n")
+    asked = []
+    monkeypatch.setattr(dashboards, opens, lambda _, options: asked.append(options) or 0)
+    for module in (cli, compare, explain, importing):
+        monkeypatch.setattr(module, "has_terminal", lambda: True)
+    code, _, errors = here("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
+    assert code == 0, errors
+    assert asked == [Options(ThemeName.LIGHT, ascii=True)]

@@ -95,10 +95,9 @@ def home(
 ) -> None:
     """Without a command: browse the runs."""
     if context.invoked_subcommand is not None:
-        # Given before a command, they are that command's defaults.
+        # Given before a command, they are that command's defaults, where it has such options.
         given = {"theme": theme, "ascii_only": ascii_only, "no_mouse": no_mouse, "bell": bell}
-        commands = ("run", "resume", "watch", "explain")
-        context.default_map = dict.fromkeys(commands, given)
+        context.default_map = {context.invoked_subcommand: given}
         return
     directory = runs.default_runs_dir()
     if not has_terminal():
