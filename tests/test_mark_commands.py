@@ -181,6 +181,10 @@ def test_what_is_offered_fits_its_place(where):
     assert offered(where, "run", "mi").split() == ["mine.toml"]
     assert offered(where, "run", "--set", "train.ep").split() == ["train.epochs="]
     assert offered(where, "run", "--like", "late").split() == ["latest"]
+    for command in ("export", "compare", "explain", "predict", "compare x"):
+        assert offered(where, *command.split(), "late").split() == ["latest"]
+    assert offered(where, "bench", "dig").split() == ["digits"]
+    assert offered(where, "bench", "--set", "train.ep").split() == ["train.epochs="]
     assert offered(where, "runs", "--sort", "te").split() == ["test", "testloss"]
     assert offered(where, "delete", "1124-05").split() == ["1124-0500-teal"]
     trash.delete(RunDirectory(where / "runs" / "1124-0500-teal"))

@@ -1,7 +1,6 @@
 """The command line. The only module that starts the engine, and only when a run is asked for."""
 
 import dataclasses
-import json
 import os
 import sys
 from pathlib import Path
@@ -27,7 +26,6 @@ from cnn_tui.completion import (
     complete_figure,
     complete_preset,
     complete_run,
-    complete_setting,
 )
 from cnn_tui.format import command_for, safe_text, to_json
 from cnn_tui.options import (
@@ -35,15 +33,19 @@ from cnn_tui.options import (
     Ascii,
     AsJson,
     Bell,
+    DataDir,
     NoMouse,
     OnHangup,
     OnHangupOption,
     Options,
+    Overrides,
     RunReference,
     RunsDir,
     Theme,
     ThemeName,
+    find_run,
     seconds_of,
+    settings_of,
 )
 from cnn_tui.terminal import has_terminal
 
@@ -119,19 +121,9 @@ def run(  # noqa: PLR0913 - one parameter per option
             autocompletion=complete_config,
         ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change one key of the config.",
-            autocompletion=complete_setting,
-        ),
-    ] = None,
+    overrides: Overrides = None,
     epochs: Annotated[int | None, typer.Option(help="Same as --set train.epochs=N.")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where the images are. Same as --set data.path=DIR.")
-    ] = None,
+    data_dir: DataDir = None,
     runs_dir: RunsDir = None,
     name: Annotated[str, typer.Option(help="A name of your own for the run.")] = "",
     device: Annotated[
@@ -182,13 +174,12 @@ def run(  # noqa: PLR0913 - one parameter per option
 
     options = {
         "train.epochs": epochs,
-        "data.path": data_dir and str(data_dir),
+        "data.path": data_dir,
         "train.device": device,
         "train.seed": seed,
         "train.budget_seconds": seconds_of(budget) if budget else None,
     }
-    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
-    settings = [*(overrides or []), *given]
+    settings = [*(overrides or []), *settings_of(options)]
     if repeat > 1 or sweeps:
         from cnn_tui.reports.series import run_series
         from cnn_tui.series import Series, plan
@@ -202,7 +193,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         fallback = None if config else Request.of("digits", settings)
         request = Request.of(config or "cifar10", settings, fallback=fallback)
     elif config is None:
-        request = Request.like_run(_find(like, runs_dir), settings, allow_code=allow_code)
+        request = Request.like_run(find_run(like, runs_dir), settings, allow_code=allow_code)
     else:
         raise ConfigError(f"run: --like {like} names a config already; leave out {config}")
     words = ("cnn-tui", *sys.argv[1:])
@@ -237,7 +228,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     """Go on with a run that was stopped, killed or failed, exactly where its checkpoint is."""
     from cnn_engine.launch import Engine
 
-    directory = _find(reference, runs_dir)
+    directory = find_run(reference, runs_dir)
     engine = Engine.resuming(directory, epochs, allow_code=allow_code)
     look = Options(theme, ascii_only, not no_mouse, bell)
     sys.exit(_train(engine, directory, look, on_hangup, no_ui=no_ui, as_json=as_json))
@@ -254,7 +245,7 @@ def watch(  # noqa: PLR0913 - one parameter per option
     bell: Bell = False,
 ) -> None:
     """Open a live or finished run of any process; the latest when RUN is omitted."""
-    directory = _find(reference, runs_dir)
+    directory = find_run(reference, runs_dir)
     if no_ui or not has_terminal():
         from cnn_tui.headless import watch_headless
 
@@ -318,7 +309,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print one run's summary: figures, curve, the classes and the test."""
-    directory = _find(reference, runs_dir)
+    directory = find_run(reference, runs_dir)
     if mistakes is not None:
         from cnn_engine.summary import read_state
         from cnn_tui.mistakes_csv import write_mistakes
@@ -408,7 +399,3 @@ def _attach(run: RunDirectory, look: Options, *, no_ui: bool) -> int:
     from cnn_tui.dashboards import watch_run
 
     return watch_run(run, look)
-
-
-def _find(reference: str, runs_dir: Path | None) -> RunDirectory:
-    return runs.find(runs_dir or runs.default_runs_dir(), reference)

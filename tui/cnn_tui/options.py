@@ -1,13 +1,17 @@
 """What commands have in common: which run is meant, how a dashboard looks and behaves."""
 
+import json
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
-from cnn_tui.completion import complete_run
+from cnn_engine import runs
+from cnn_engine.runs import RunDirectory
+from cnn_tui.completion import complete_run, complete_setting
 
 RunsDir = Annotated[
     Path | None,
@@ -30,6 +34,37 @@ AllowCode = Annotated[
         help="Import the run's own network, module:Class, from the current directory.",
     ),
 ]
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one key of the config.",
+        autocompletion=complete_setting,
+    ),
+]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where the images are. Same as --set data.path=DIR.")
+]
+
+
+def find_run(reference: str, runs_dir: Path | None) -> RunDirectory:
+    """The run that is meant.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    return runs.find(runs_dir or runs.default_runs_dir(), reference)
+
+
+def settings_of(given: Mapping[str, Path | str | float | None]) -> list[str]:
+    """What options that stand for keys of a config come to, as `--set` takes them."""
+    return [
+        f"{key}={json.dumps(value, default=str)}"
+        for key, value in given.items()
+        if value is not None
+    ]
 
 
 BUDGET = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")

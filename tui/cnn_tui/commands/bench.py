@@ -1,13 +1,14 @@
 """`cnn-tui bench`: how fast this machine trains, against the published loop and its own limit."""
 
-import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cnn_tui.completion import complete_config
+from cnn_tui.format import to_json
+from cnn_tui.options import AsJson, DataDir, Overrides, settings_of
 from cnn_tui.progress_line import ProgressLine
 
 ROUNDS, SECONDS = 5, 3.0
@@ -20,15 +21,11 @@ def bench(  # noqa: PLR0913 - one parameter per option
             metavar="[CONFIG]",
             help="A preset's name or a TOML file. Default: cifar10 where its images are on disk, "
             "else digits.",
+            autocompletion=complete_config,
         ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the config."),
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where the images are. Same as --set data.path=DIR.")
-    ] = None,
+    overrides: Overrides = None,
+    data_dir: DataDir = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Same as --set train.batch_size=N.")
     ] = None,
@@ -36,15 +33,14 @@ def bench(  # noqa: PLR0913 - one parameter per option
     seconds: Annotated[
         float, typer.Option(min=0.1, help="For how long each is measured in a round.")
     ] = SECONDS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine trains, in turn with the published loop, for a minute or so."""
     from cnn_engine import config as configs
     from cnn_engine.memory import keep_freed_memory
 
-    options = {"data.path": data_dir and str(data_dir), "train.batch_size": batch_size}
-    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
-    settings = [*(overrides or []), *given]
+    options = {"data.path": data_dir, "train.batch_size": batch_size}
+    settings = [*(overrides or []), *settings_of(options)]
     checked = configs.load(config or "cifar10", settings)
     keep_freed_memory()
     from cnn_engine.bench import measure
@@ -57,7 +53,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
         data = load(checked.data, checked.train.seed, progress.tell)
         found = measure(checked, data, rounds, seconds, progress.tell)
     if as_json:
-        print(json.dumps(asdict(found), indent=2))
+        print(to_json(asdict(found)))
     else:
         from cnn_tui.reports.bench import print_measured
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine import runs
 from cnn_engine.errors import ConfigError
+from cnn_tui.completion import complete_run
 from cnn_tui.format import to_json
-from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
+from cnn_tui.options import Ascii, AsJson, NoMouse, Options, RunsDir, Theme, ThemeName, find_run
 from cnn_tui.terminal import has_terminal
 
 
@@ -16,11 +16,13 @@ def compare(  # noqa: PLR0913 - one parameter per option
     references: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN RUN...", help="Ids of runs, the starts of ids, or 'latest'; two or more."
+            metavar="RUN RUN...",
+            help="Ids of runs, the starts of ids, or 'latest'; two or more.",
+            autocompletion=complete_run,
         ),
     ],
     runs_dir: RunsDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Print instead of the screen.")] = False,
     theme: Theme = ThemeName.DARK,
     ascii_only: Ascii = False,
@@ -34,8 +36,7 @@ def compare(  # noqa: PLR0913 - one parameter per option
     """
     if len(references) < 2:
         raise ConfigError("compare: give two runs or more; see: cnn-tui runs")
-    directory = runs_dir or runs.default_runs_dir()
-    compared = [runs.find(directory, reference) for reference in references]
+    compared = [find_run(reference, runs_dir) for reference in references]
     if not as_json and not no_ui and has_terminal():
         from cnn_tui.dashboards import compare_runs
 

@@ -1,6 +1,5 @@
 """`cnn-tui data`: folders looked over, what is kept of them, and the set that can be downloaded."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_engine.errors import DataError, StorageError
-from cnn_tui.format import byte_size, date, duration, safe_text
+from cnn_tui.format import byte_size, date, duration, safe_text, to_json
 from cnn_tui.interrupts import interrupts_noted
+from cnn_tui.options import AsJson, settings_of
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ data = typer.Typer(
     "download CIFAR-10."
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @data.callback(invoke_without_command=True)
 def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
@@ -37,7 +35,7 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
 
     entries = image_cache.entries()
     if as_json:
-        print(json.dumps(_as_dict(entries), indent=2))
+        print(to_json(_as_dict(entries)))
     elif entries:
         _print_table(entries)
         total = byte_size(sum(entry.bytes for entry in entries))
@@ -90,9 +88,10 @@ def check(
     from cnn_engine import config as configs
     from cnn_engine.data import check as checks
     from cnn_engine.data.findings import findings
-    from cnn_tui.reports.data_check import console_for_results, print_checked
+    from cnn_tui.reports.console import console_for_results
+    from cnn_tui.reports.data_check import print_checked
 
-    config = configs.load("folder", [f"data.path={json.dumps(str(folder))}"])
+    config = configs.load("folder", settings_of({"data.path": folder}))
     try:
         with ProgressLine(sys.stderr) as progress, interrupts_noted() as interrupt:
 
@@ -105,7 +104,7 @@ def check(
         stops = any(finding.weight == "stop" for finding in found)
         if as_json:
             seconds = None if stops else _training_seconds(checked, config)
-            print(json.dumps(_checked_as_dict(checked, found, seconds), indent=2))
+            print(to_json(_checked_as_dict(checked, found, seconds)))
         else:
             console = console_for_results()
             print_checked(console, checked, found)
@@ -195,13 +194,11 @@ def _as_dict(entries: list["Entry"]) -> dict[str, object]:
 
 
 def _print_table(entries: list["Entry"]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200
+    from cnn_tui.reports.console import console_for_results
+
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("images", "size", "bytes"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -209,7 +206,7 @@ def _print_table(entries: list["Entry"]) -> None:
     table.add_column("folder", overflow="fold")
     for entry in entries:
         table.add_row(*map(Text, _cells(entry)))
-    console.print(table)
+    console_for_results().print(table)
 
 
 def _cells(entry: "Entry") -> tuple[str, str, str, str, str]:

@@ -9,6 +9,7 @@ import typer
 
 from cnn_engine import runs
 from cnn_engine.runs import RunDirectory
+from cnn_tui.completion import complete_run
 from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
 from cnn_tui.terminal import has_terminal
 
@@ -22,6 +23,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
             metavar="[RUN]",
             help="The run that the last chapter is about: an id, the start of one, or 'latest'. "
             "Default: the latest, if there is one.",
+            autocompletion=complete_run,
         ),
     ] = None,
     runs_dir: RunsDir = None,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine import runs
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs import RunDirectory
+from cnn_tui.completion import complete_run
 from cnn_tui.format import safe_text
-from cnn_tui.options import AllowCode, RunsDir
+from cnn_tui.options import AllowCode, RunsDir, find_run
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def export(  # noqa: PLR0913 - one parameter per option
         typer.Argument(
             metavar="RUN...",
             help="A run's id, the start of one, or 'latest'; for csv and tensorboard several.",
+            autocompletion=complete_run,
         ),
     ],
     to: Annotated[
@@ -66,8 +67,7 @@ def export(  # noqa: PLR0913 - one parameter per option
     """Hand a run on: its best model, as a folder with all it takes to use it, or its record."""
     from cnn_tui.exports.formats import RECORD_FORMATS
 
-    directory = runs_dir or runs.default_runs_dir()
-    found = [runs.find(directory, reference) for reference in references]
+    found = [find_run(reference, runs_dir) for reference in references]
     if to in RECORD_FORMATS:
         _export_record(found, to, output, force=force)
     elif len(found) > 1:

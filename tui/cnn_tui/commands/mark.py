@@ -10,7 +10,7 @@ from cnn_engine import runs
 from cnn_engine.errors import ConfigError
 from cnn_tui.completion import complete_run, complete_trash
 from cnn_tui.format import safe_text, to_json
-from cnn_tui.options import AsJson, RunReference, RunsDir
+from cnn_tui.options import AsJson, RunReference, RunsDir, find_run
 
 trash = typer.Typer(help="Runs that were deleted: list, restore, remove for good.")
 
@@ -28,7 +28,7 @@ def mark(  # noqa: PLR0913 - one parameter per option
     """Star, name, tag and annotate a run; without options, tell how it is marked."""
     from cnn_engine.marks import checked_name, checked_note, checked_tag, read_marks, write_marks
 
-    run = runs.find(runs_dir or runs.default_runs_dir(), reference)
+    run = find_run(reference, runs_dir)
     old = read_marks(run)
     marks = old.tagged(*map(checked_tag, tags or [])).untagged(*(untags or []))
     if star is not None:
@@ -67,9 +67,8 @@ def delete(
     """Move runs to the trash; cnn-tui trash restore RUN brings one back."""
     from cnn_engine.trash import delete as move_to_trash
 
-    directory = runs_dir or runs.default_runs_dir()
     # All are looked for before any is moved, so that a mistake moves none.
-    for run in [runs.find(directory, reference) for reference in references]:
+    for run in [find_run(reference, runs_dir) for reference in references]:
         print(safe_text(move_to_trash(run).id))
 
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine import runs
 from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.image_files import EXTENSIONS, Named, gather
 from cnn_engine.runs import RunDirectory
 from cnn_tui.format import percent, safe_text
 from cnn_tui.interrupts import interrupts_noted
-from cnn_tui.options import AllowCode, RunReference, RunsDir
+from cnn_tui.options import AllowCode, RunReference, RunsDir, find_run
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def predict(  # noqa: PLR0913 - one parameter per option
     """
     if as_json and as_csv:
         raise ConfigError("predict: --json or --csv, not both")
-    run = runs.find(runs_dir or runs.default_runs_dir(), reference)
+    run = find_run(reference, runs_dir)
     tally = Tally(ProgressLine(sys.stderr))
     try:
         with tally.progress as progress:
@@ -176,6 +175,7 @@ def _printer(
 
     from cnn_tui.glyphs import is_ascii_only
     from cnn_tui.reports import predictions
+    from cnn_tui.reports.console import has_colors
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
@@ -186,10 +186,9 @@ def _printer(
         print(predictions.csv_heading(count))
         return lambda answer: print(predictions.as_csv(answer), flush=True)
     console = Console(highlight=False)
-    has_colors = console.color_system is not None and not console.no_color
     if (
         pictures
-        and has_colors
+        and has_colors(console)
         and predictions.has_room(width, console.width)
         and not is_ascii_only()
     ):

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnn_engine import runs
 from cnn_tui.format import percent, safe_text, to_json
-from cnn_tui.options import AllowCode, RunReference, RunsDir
+from cnn_tui.options import AllowCode, AsJson, RunReference, RunsDir, find_run
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -24,13 +23,13 @@ def repeat_final_test(
     ] = None,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Test a run's best model on the test images again, and compare with what is recorded.
 
     The run's log is left as it is. Exit code 3: the images have changed.
     """
-    run = runs.find(runs_dir or runs.default_runs_dir(), reference)
+    run = find_run(reference, runs_dir)
     with ProgressLine(sys.stderr) as progress:
         progress.write("Loading PyTorch")
         from cnn_engine.repeated_test import repeat_test

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import TypeVar
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -12,11 +11,10 @@ from cnn_engine.comparison import Compared, Comparison, Verdict
 from cnn_engine.metrics import Rate
 from cnn_tui.figure_texts import interval_text, share_text
 from cnn_tui.format import duration, figure, percent, safe_text
+from cnn_tui.reports.console import console_for_results
 from cnn_tui.verdict_texts import verdict_text
 
 Value = TypeVar("Value")
-
-WIDTH_OF_A_PIPE = 200
 
 MOST_CLASSES = 20
 """Of more, those that differ most are listed."""
@@ -45,9 +43,7 @@ FIGURES: dict[str, Callable[[Compared], str | None]] = {
 
 def print_comparison(comparison: Comparison) -> None:
     """Print figures, settings, classes, and whether the differences are more than chance."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH_OF_A_PIPE
+    console = console_for_results()
     console.print(_figures(comparison))
     if comparison.settings:
         console.print("\nSet differently", style="bold")

@@ -15,6 +15,7 @@ from cnn_engine.data.sizes import evenly
 from cnn_tui.format import bar, percent, ratio, safe_text
 from cnn_tui.palette import in_256_colors
 from cnn_tui.pictures import Picture, Row, draw
+from cnn_tui.reports.console import has_colors
 
 MOST_CLASSES = 40
 """Classes that are listed; of more, the least and the largest ones."""
@@ -49,14 +50,6 @@ PIXELS = {
 """What Pillow's names of pixels mean."""
 
 HEADINGS = {"stop": "A run would stop", "warning": "To look into", "note": "Good to know"}
-
-
-def console_for_results() -> Console:
-    """Stdout: as wide as the terminal, or wide enough for whoever reads a file."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
-    return console
 
 
 def print_checked(console: Console, checked: Checked, found: list[Finding]) -> None:
@@ -139,7 +132,7 @@ def _shares(names: Iterable[str]) -> str:
 
 def _print_sheet(console: Console, checked: Checked) -> None:
     """A row of pictures for each class, as a run would see them."""
-    colors = console.color_system is not None and not console.no_color
+    colors = has_colors(console)
     count = min(MOST_PICTURES, max(1, (console.width + 1) // (PICTURE_COLUMNS + 1)))
     of_class: dict[int, list[int]] = {}
     for position, _ in checked.readable():

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cnn_tui.format import duration, safe_text, to_json
+from cnn_tui.reports.console import console_for_results
 from cnn_tui.series import Series
 
 FIGURES = ("best_val_accuracy", "test_accuracy", "tta_accuracy", "seconds")
@@ -84,10 +84,7 @@ def print_series(series: Series) -> None:
             duration(figures["seconds"].mean) if figures["seconds"] else "–",
         ]
         table.add_row(*map(Text, cells))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
-    console.print(table)
+    console_for_results().print(table)
 
 
 def _spread_text(spread: Spread | None) -> str:
