@@ -14,7 +14,7 @@ from PIL import Image
 
 from cnn_engine import image_cache
 from cnn_engine.config import DataConfig
-from cnn_engine.data import folder, load
+from cnn_engine.data import folder, load, waiting
 from cnn_engine.data.decode import Unreadable
 from cnn_engine.errors import DataError
 from cnn_engine.events import Notice
@@ -225,7 +225,7 @@ def test_what_may_be_readable_the_next_time_is_not_remembered(pets, monkeypatch)
 
 
 def test_a_stop_leaves_nothing(pets, monkeypatch):
-    monkeypatch.setattr(folder, "PROGRESS_SECONDS", 0.001)
+    monkeypatch.setattr(waiting, "PROGRESS_SECONDS", 0.001)
     monkeypatch.setattr(folder, "decode", lambda *_, **__: time.sleep(0.02))
 
     def stop(*_):
@@ -259,12 +259,12 @@ def test_names_that_are_no_unicode_are_kept_and_told_apart(tmp_path, decoded):
 LOAD = """
 import sys
 from cnn_engine.config import DataConfig
-from cnn_engine.data import load
+from cnn_engine.data import folder
 
 print("ready", flush=True)
 sys.stdin.readline()
 config = DataConfig(source="folder", path=sys.argv[1], image_size=16)
-print(load(config, 0, lambda *_: None).images[:, 0, 0, 0].tolist(), flush=True)
+print(folder.read(config, lambda *_: None).images[:, 0, 0, 0].tolist(), flush=True)
 """
 
 
@@ -292,14 +292,14 @@ def test_several_processes_may_decode_at_once(pets):
 KILLED = """
 import sys
 from cnn_engine.config import DataConfig
-from cnn_engine.data import folder, load
+from cnn_engine.data import folder
 
 def hang(*_, **__):
     print("decoding", flush=True)
     sys.stdin.read()
 
 folder.decode = hang
-load(DataConfig(source="folder", path=sys.argv[1], image_size=16), 0, lambda *_: None)
+folder.read(DataConfig(source="folder", path=sys.argv[1], image_size=16), lambda *_: None)
 """
 
 
@@ -463,9 +463,9 @@ def test_one_folder_is_cleared_or_all(pets, tmp_path):
     assert kept() == []
 
 
-def test_a_set_that_cannot_be_fetched_is_one_line_and_exit_code_3(tmp_path):
+def test_a_set_that_cannot_be_fetched_is_one_line_and_exit_code_3(tmp_path, here):
     (tmp_path / "file").write_text("in the way")
-    result = cnn_tui("data", "fetch", "--data-dir", str(tmp_path / "file"))
-    assert (result.returncode, result.stdout) == (3, "")
-    (line,) = result.stderr.splitlines()
+    code, out, errors = here("data", "fetch", "--data-dir", tmp_path / "file", cwd=tmp_path)
+    assert (code, out) == (3, "")
+    (line,) = errors.splitlines()
     assert line.startswith("cnn-tui: CIFAR-10 cannot be downloaded")

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from cnn_engine.config import DataConfig
-from cnn_engine.data import folder, load
+from cnn_engine.data import folder, load, waiting
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_side
 from cnn_engine.errors import DataError
@@ -121,7 +121,7 @@ def test_images_that_are_no_squares_are_made_so_as_asked(tmp_path, fit, middle, 
 
 def test_progress_is_told(pets, monkeypatch):
     told = []
-    monkeypatch.setattr(folder, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "PROGRESS_SECONDS", 0.01)
     real = folder.decode
     monkeypatch.setattr(folder, "decode", lambda *how: time.sleep(0.01) or real(*how))
     load_folder(pets, progress=lambda *now: told.append(now))

@@ -5,7 +5,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +20,11 @@ from cnn_engine.data.listing import ImageFile, Listing, list_images
 from cnn_engine.data.look import MINIATURE, Look, look
 from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_side, evenly
+from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
 
 CHUNK = 50
 """Files handed to a process at once."""
-
-PROGRESS_SECONDS = 0.1
-"""How often progress is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +136,10 @@ def _look_at_all(files: list[ImageFile], progress: Progress) -> list[Look | str]
         return []
     alike = Counter(file.stamp[0] for file in files)
     tasks = [(file.path, alike[file.stamp[0]] > 1) for file in files]
+
+    def tell(done: int) -> None:
+        progress("looking at images", min(done * CHUNK, len(files)), len(files))
+
     chunks = [tasks[first : first + CHUNK] for first in range(0, len(tasks), CHUNK)]
     processes = min(os.cpu_count() or 1, len(chunks))
     # Spawned, not forked: that is safe whatever threads there are.
@@ -146,9 +148,7 @@ def _look_at_all(files: list[ImageFile], progress: Progress) -> list[Look | str]
     try:
         with _interrupts_held_back():  # a process keeps what was so when it started
             futures = [pool.submit(_look_at, chunk) for chunk in chunks]
-        while (waited := wait(futures, PROGRESS_SECONDS, FIRST_EXCEPTION)).not_done:
-            _raise_first(waited.done)
-            progress("looking at images", min(len(waited.done) * CHUNK, len(files)), len(files))
+        wait_for_all(futures, tell)
         return [found for future in futures for found in future.result()]
     except BrokenProcessPool:
         raise DataError(
@@ -165,12 +165,6 @@ def _look_at_all(files: list[ImageFile], progress: Progress) -> list[Look | str]
 
 def _look_at(tasks: list[tuple[str, bool]]) -> list[Look | str]:
     return [look(path, with_digest=with_digest) for path, with_digest in tasks]
-
-
-def _raise_first(futures: set[Future[list[Look | str]]]) -> None:
-    """Raise what went wrong in one of the processes, if anything did."""
-    for future in futures:
-        future.result()
 
 
 def _end_with_parent() -> None:

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Collection
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from mmap import mmap
@@ -20,6 +20,7 @@ from cnn_engine.data.listing import ImageFile, Listing, list_images
 from cnn_engine.data.preprocess import Fit
 from cnn_engine.data.raw import Pixels, Progress, Raw
 from cnn_engine.data.sizes import choose_side, evenly
+from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
 
 DECODING = f"1, Pillow {PIL.__version__}"
@@ -34,9 +35,6 @@ BLOCK_BYTES = 1 << 24
 SMALL_BYTES = 1 << 14
 """Of files that are smaller on average, decoding is mostly Python, which runs in one thread at a
 time: threads that wrest it from each other were measured to take half as long again as one."""
-
-PROGRESS_SECONDS = 0.1
-"""How often progress is told."""
 
 LISTED = 10
 """Unreadable files that a message names."""
@@ -181,10 +179,7 @@ def _decode_all(
     with ThreadPoolExecutor(max_workers=thread_count) as pool:
         futures = [pool.submit(decode_chunk, number) for number in range(len(chunks))]
         try:
-            while wait(futures, PROGRESS_SECONDS, FIRST_EXCEPTION).not_done:
-                _raise_first(futures)
-                progress("decoding images", sum(done), len(files))
-            _raise_first(futures)
+            wait_for_all(futures, lambda _: progress("decoding images", sum(done), len(files)))
         finally:
             stopping.set()
             pool.shutdown(cancel_futures=True)
@@ -224,13 +219,6 @@ def _read_ahead(files: list[ImageFile]) -> None:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
             finally:
                 os.close(descriptor)
-
-
-def _raise_first(futures: list[Future[None]]) -> None:
-    """Raise what went wrong in one of the threads, if anything did."""
-    for future in futures:
-        if future.done():
-            future.result()
 
 
 def _unreadable_error(files: list[ImageFile], reasons: dict[int, str]) -> DataError:
