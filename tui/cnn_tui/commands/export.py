@@ -39,7 +39,8 @@ def export(  # noqa: PLR0913 - one parameter per option
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="A run's id, the start of one, or 'latest'; for csv and tensorboard several.",
+            help="A run's id, the start of one, or 'latest'; for csv, csv-steps, csv-long and "
+            "tensorboard several.",
             autocompletion=complete_run,
         ),
     ],
@@ -57,7 +58,8 @@ def export(  # noqa: PLR0913 - one parameter per option
         typer.Option(
             "--output",
             "-o",
-            help="What to write. Default: RUN-FORMAT or RUN.ENDING here; '-': standard output.",
+            help="What to write. Default: here RUN-FORMAT for a model, RUN.ENDING for a record, "
+            "tensorboard/RUN; '-': standard output, for a record that is one file.",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
