@@ -4,11 +4,11 @@ import copy
 import os
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18, shufflenet_v2_x0_5
@@ -340,31 +340,32 @@ def test_a_network_that_gives_something_else_than_scores_is_explained(own, name,
     assert re.search(message, run.live_state.finished.error)
 
 
-def test_a_run_from_someone_else_imports_nothing_unless_that_is_allowed(own):
+def test_a_run_from_someone_else_imports_nothing_unless_that_is_allowed(own, here):
     run = RunForTests(own / "runs", "model.name='mynet:Net'", "train.epochs=1").train()
-    (own / "mynet.py").write_text(f"open({str(own / 'canary')!r}, 'w')\n{OWN}")
+    (own / "mynet.py").write_text(f"open({str(own / 'canary')!r}, 'w').close()\n{OWN}")
+    Image.new("L", (8, 8)).save(own / "x.png")
     log = run.directory.events.read_bytes()
-    image = Path(__file__).parent / "x.png"
     for command in (
         ("resume", "latest", "--epochs", "2", "--no-ui"),
-        ("predict", "latest", str(own)),
-        ("show",),
-        ("runs",),
-        ("watch", "--no-ui"),
+        ("run", "--like", "latest", "--no-ui"),
+        ("test", "latest"),
+        ("predict", "latest", "x.png"),
+        ("export", "latest", "--to", "safetensors"),
     ):
-        result = cnn_tui(*command, cwd=own)
+        sys.modules.pop("mynet", None)
+        code, _, errors = here(*command, cwd=own)
+        assert code == 2, errors
+        assert "'mynet:Net'" in errors
+        assert "add --allow-code" in errors
         assert not (own / "canary").exists(), command
-        assert run.directory.events.read_bytes() == log, command
-        if command[0] in ("resume",):
-            assert result.returncode == 2
-            assert "'mynet:Net'" in result.stderr
-            assert "add --allow-code" in result.stderr
-    assert not image.exists()
-    assert (
-        cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", "--allow-code", cwd=own).returncode
-        == 0
-    )
+    for command in (("show",), ("runs",), ("watch", "--no-ui")):
+        assert cnn_tui(*command, cwd=own).returncode == 0
+        assert not (own / "canary").exists(), command
+    assert run.directory.events.read_bytes() == log
+    assert here("predict", "latest", "x.png", "--allow-code", cwd=own)[0] == 0
     assert (own / "canary").exists()
+    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", "--allow-code", cwd=own)
+    assert resumed.returncode == 0, resumed.stderr
 
 
 # Class weights.

@@ -122,15 +122,14 @@ def test_images_of_a_known_set_are_answered_as_the_set_itself(digits, tmp_path, 
     assert np.allclose(found, scores.sort(dim=1, descending=True)[0][:, :3], atol=1e-6)
 
 
-def test_piped_lines_are_aligned_and_plain(pets):
-    where, _ = pets
-    result = cnn_tui("predict", "latest", "photos/test/cat", cwd=where)
-    lines = result.stdout.splitlines()
+def test_piped_lines_are_aligned_and_plain(pets, command):
+    _, out, errors = command("photos/test/cat", cwd=pets[0])
+    lines = out.splitlines()
     assert len(lines) == 20
     assert len({line.index("photos/") for line in lines}) == 1
     assert lines[0].split()[1].endswith("%")
-    assert "\x1b" not in result.stdout + result.stderr
-    assert result.stderr == "20 images classified\n"
+    assert "\x1b" not in out + errors
+    assert errors == "20 images classified\n"
 
 
 def test_a_tie_goes_to_the_first_class_as_everywhere_else(digits, monkeypatch):
@@ -235,17 +234,11 @@ def test_json_keeps_odd_names_exactly(odd, oddly_named, answers):
 
 
 @pytest.mark.parametrize("separator", [b"\n", b"\0"])
-def test_files_are_listed_on_stdin(pets, separator):
+def test_files_are_listed_on_stdin(pets, answers, monkeypatch, separator):
     names = [b"photos/test/dog/03.jpg", b"photos/test/cat/01.jpg"]
-    result = subprocess.run(
-        [*CLI, "predict", "latest", "--json", "-"],
-        input=separator.join([*names, b""]),
-        capture_output=True,
-        check=True,
-        cwd=pets[0],
-        env=environment(),
-    )
-    told = [json.loads(line) for line in result.stdout.splitlines()]
+    listed = io.BytesIO(separator.join([*names, b""]))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(listed))
+    told, _ = answers(pets[0], "-")
     assert [each["path"].encode() for each in told] == names
     assert told[0]["truth"] is None
 
