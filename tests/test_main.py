@@ -13,7 +13,7 @@ from golden import golden_run
     "line",
     [
         *("", "run", "run digits --epochs 3", "watch latest", "--theme light", "--ascii run"),
-        *("compare a b", "import --follow logs"),
+        *("compare a b", "import --follow logs", "explain"),
     ],
 )
 def test_what_may_open_a_dashboard_is_supervised(line):
@@ -29,6 +29,7 @@ def test_what_may_open_a_dashboard_is_supervised(line):
             "run digits --json",
             "watch --no-ui",
             "compare a b --no-ui",
+            "explain --no-ui",
             "--help",
             "run --help",
             "--version",

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from cnn_tui.supervisor import supervise
 
-DASHBOARDS = (None, "run", "watch", "resume", "compare", "import")
+DASHBOARDS = (None, "run", "watch", "resume", "compare", "import", "explain")
 """Commands that may take the whole screen; None is the browser of runs."""
 
 HEADLESS = {"--no-ui", "--json", "-h", "--help", "--version"}
