@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnn_engine.events import Notice
+from cnn_engine.state import INFERENCE
 from cnn_engine.views import VIEWS
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ LEAST_SECONDS = 3.0
 
 RESERVE = 0.03
 """Share of the time that is left over, for what cannot be known."""
-
-INFERENCE = 1 / 3
-"""What an image costs that nothing is learnt from, of one that is: the forward pass alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

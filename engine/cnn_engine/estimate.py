@@ -10,6 +10,7 @@ from cnn_engine import runs
 from cnn_engine.config import Config
 from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet
+from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.train import Training
 
@@ -19,9 +20,6 @@ BATCHES = 4
 SECONDS = 1.0
 """How long is measured, at least."""
 
-VALIDATION_SHARE = 1 / 3
-"""What validating an image takes of what training on it does: the forward pass alone."""
-
 
 def images_per_second(config: Config, side: int, class_count: int) -> float:
     """Images trained on in a second, of that size and number of classes, as the config trains.
@@ -29,6 +27,7 @@ def images_per_second(config: Config, side: int, class_count: int) -> float:
     Raises:
         ConfigError: the config's device is not there, or its model not to be had.
     """
+    keep_freed_memory()
     data = _made_up(BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count)
     with tempfile.TemporaryDirectory() as directory, Recorder(runs.create(Path(directory))) as log:
         training = Training(config, data, log, Control(log))

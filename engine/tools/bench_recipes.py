@@ -32,11 +32,10 @@ from cnn_engine.launch import Engine, Request
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
+from cnn_engine.state import INFERENCE
 from cnn_engine.train import Training
 
 PUBLISHED_EPOCHS = 20
-VALIDATION_COST = 1 / 3
-"""Of an image that nothing is learnt from, in images that are trained on: the forward pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ def main() -> None:
 
 def published_seconds(data: DataSet, rate: float) -> float:
     """Time of the published procedure's epochs at a rate of images a second."""
-    return PUBLISHED_EPOCHS * (len(data.train) + len(data.val) * VALIDATION_COST) / rate
+    return PUBLISHED_EPOCHS * (len(data.train) + len(data.val) * INFERENCE) / rate
 
 
 def _train(preset: str, settings: list[str]) -> Outcome:

@@ -14,6 +14,8 @@ from cnn_tui.options import AsJson, settings_of
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cnn_engine.config import Config
     from cnn_engine.data.check import Checked
     from cnn_engine.data.findings import Finding
@@ -109,7 +111,7 @@ def check(
             console = console_for_results()
             print_checked(console, checked, found)
             if not stops:
-                _print_training_time(checked, config)
+                _print_training_time(console, checked, config)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(DataError.exit_code if stops else 0)
@@ -118,6 +120,7 @@ def check(
 def _training_seconds(checked: "Checked", config: "Config") -> float | None:
     """How long a run would take; nothing where PyTorch is not installed."""
     from cnn_engine.data.findings import split_counts
+    from cnn_engine.state import INFERENCE
 
     with ProgressLine(sys.stderr) as progress:
         progress.write("measuring how fast this machine trains")
@@ -127,14 +130,14 @@ def _training_seconds(checked: "Checked", config: "Config") -> float | None:
             return None
         rate = estimate.images_per_second(config, checked.side, len(checked.listing.classes))
     train, validation, _ = split_counts(checked, config.data)
-    return config.train.epochs * (train + validation * estimate.VALIDATION_SHARE) / rate
+    return config.train.epochs * (train + validation * INFERENCE) / rate
 
 
-def _print_training_time(checked: "Checked", config: "Config") -> None:
+def _print_training_time(console: "Console", checked: "Checked", config: "Config") -> None:
     seconds = _training_seconds(checked, config)
     if seconds is not None:
         epochs, side = config.train.epochs, checked.side
-        print(
+        console.print(
             f"\nTraining {epochs} epochs with the folder preset takes about {duration(seconds)}: "
             f"measured just now, on made-up images of {side} × {side} pixels."
         )
