@@ -1,5 +1,6 @@
 """Runs of other programs: read as they are, followed as they grow, and nothing invented."""
 
+import errno
 import math
 import os
 import signal
@@ -12,7 +13,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from cnn_engine import runs
-from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.errors import ConfigError, DataError, StorageError
 from cnn_engine.event_files import DamagedFileError, RecordReader, masked_crc, scalars_of
 from cnn_engine.events import EpochFinished, Notice, StepsFinished
 from cnn_engine.imports.importer import Importer
@@ -23,6 +24,7 @@ from cnn_engine.runlog import LogReader, is_held
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary
 from cnn_tui.app import Dashboard
+from cnn_tui.commands.importing import Following
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.screens.compare import CompareScreen
 from cnn_tui.screens.run import RunScreen
@@ -436,6 +438,22 @@ def test_a_failed_import_leaves_no_run(tmp_path):
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.count("\n") == 1
     assert not list((tmp_path / "runs").iterdir())
+
+
+def test_what_could_not_be_written_while_following_is_an_error_at_the_end(tmp_path, monkeypatch):
+    (tmp_path / "log.csv").write_text("loss\n3\n")
+    source = open_source(tmp_path / "log.csv")
+    importer = Importer(source, runs.create(tmp_path / "runs"))
+    importer.poll()
+    following = Following(importer, source)
+    following.start()
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", refuse)
+    with pytest.raises(StorageError, match="could not be written: No space left"):
+        following.stop()
 
 
 def test_following_goes_on_until_a_signal(tmp_path):

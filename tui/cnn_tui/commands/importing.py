@@ -94,12 +94,16 @@ class Following(threading.Thread):
                 self._importer.poll()
             except (OSError, DataError):
                 continue  # it may be replaced by another just now; what was read stands
-        self._importer.close(ended=False)
 
     def stop(self) -> None:
-        """End it, and wait for its end."""
+        """Wait for its end, and end the run.
+
+        Raises:
+            StorageError: what is new could not be written.
+        """
         self.stopped.set()
         self.join()
+        self._importer.close(ended=False)
 
 
 def _poll(importer: "Importer", source: "Source") -> bool:
