@@ -213,8 +213,8 @@ def test_runs_of_strange_names_are_listed_as_harmless_text(tmp_path):
         ("RunStarted", {"config": {"train": 5}}),
         ("RunStarted", {"config": {"train": {"epochs": "many"}}}),
         ("RunStarted", {"config": {"train": {"epochs": None}}}),
-        ("RunPrepared", {"steps_per_epoch": (1 << 64) - 1}),
-        ("StepsFinished", {"epoch": (1 << 64) - 1}),
+        ("RunPrepared", {"steps_per_epoch": (1 << 63) - 1}),
+        ("StepsFinished", {"epoch": (1 << 63) - 1}),
         ("TestFinished", {"correct": (), "total": (), "tta": "flip"}),
     ],
 )

@@ -51,18 +51,22 @@ length of an epoch is known; its epochs have `StepsFinished` and `EpochFinished`
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
 
 FORMAT = 1
 """Version of the log's format, written in its first event."""
 
-Confusion: TypeAlias = tuple[tuple[int, int, int], ...]
+Int64: TypeAlias = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""A whole number as a log may hold it: a line with a greater one is damaged."""
+
+Confusion: TypeAlias = tuple[tuple[Int64, Int64, Int64], ...]
 """True class, predicted class, images: the pairs of unlike classes that occur, sorted. With the
 count of right images per class it is the whole confusion matrix, and small for a thousand
 classes."""
 
-
-Bins: TypeAlias = tuple[tuple[int, int, float], ...]
+Bins: TypeAlias = tuple[tuple[Int64, Int64, float], ...]
 """Images, images classified right, and the sum of their confidences, per bin of confidence: as many
 bins as there are rows, all of one width, from 0 to 1; each holds its upper edge. Confidence is the
 probability that the model gives to its answer."""
@@ -92,7 +96,7 @@ class RunStarted(Event):
     config: dict[str, Any]
     """The whole config, checked."""
 
-    pid: int
+    pid: Int64
     """Process that trains."""
 
     host: str
@@ -101,7 +105,7 @@ class RunStarted(Event):
     version: str
     """Version of cnn-tui."""
 
-    format: int = FORMAT
+    format: Int64 = FORMAT
     """Version of the log's format."""
 
     fallback_preset: str = ""
@@ -134,7 +138,7 @@ class RunImported(Event):
     source: str
     """File or directory that it comes from."""
 
-    steps_per_epoch: int
+    steps_per_epoch: Int64
     """Steps between two validations; 1 as long as there was none."""
 
 
@@ -145,7 +149,7 @@ class RunResumed(Event):
     Whether it can go on exactly is known once all is loaded: see `RunPrepared.differences`.
     """
 
-    pid: int
+    pid: Int64
     """Process that trains from now on."""
 
     host: str
@@ -154,10 +158,10 @@ class RunResumed(Event):
     version: str
     """Version of cnn-tui."""
 
-    epoch: int
+    epoch: Int64
     """Epoch it goes on in, counted from 1; one more than asked for where only the test is left."""
 
-    step: int
+    step: Int64
     """Steps of that epoch which are done."""
 
     file: str
@@ -196,10 +200,10 @@ class StageProgressed(Event):
     what: str
     """What is being done, such as `decoding images`."""
 
-    done: int
+    done: Int64
     """Units done."""
 
-    total: int
+    total: Int64
     """Units in all; 0 when not known."""
 
 
@@ -221,22 +225,22 @@ class RunPrepared(Event):
     source: str
     """Where the images came from."""
 
-    image_shape: tuple[int, ...]
+    image_shape: tuple[Int64, ...]
     """Channels, height and width of one image."""
 
-    train_images: int
+    train_images: Int64
     """Images trained on in each epoch."""
 
-    val_images: int
+    val_images: Int64
     """Images validated on after each epoch."""
 
-    test_images: int
+    test_images: Int64
     """Images of the final test."""
 
-    steps_per_epoch: int
+    steps_per_epoch: Int64
     """Batches in an epoch."""
 
-    parameters: int
+    parameters: Int64
     """Trainable parameters of the model."""
 
     device: str
@@ -245,13 +249,13 @@ class RunPrepared(Event):
     device_name: str
     """What the device calls itself."""
 
-    threads: int
+    threads: Int64
     """CPU threads that PyTorch uses."""
 
     precision: str
     """Arithmetic of the network: `fp32`, `bf16` or `fp16`."""
 
-    train_counts: tuple[int, ...] = ()
+    train_counts: tuple[Int64, ...] = ()
     """Images trained on in each epoch, per class; empty in logs of version 0.1 before it."""
 
     differences: tuple[str, ...] = ()
@@ -268,10 +272,10 @@ class RunPrepared(Event):
 class EpochStarted(Event):
     """An epoch began, or goes on."""
 
-    epoch: int
+    epoch: Int64
     """Counted from 1."""
 
-    step: int = 0
+    step: Int64 = 0
     """Steps of it that are done already, from before the run was resumed or rolled back."""
 
 
@@ -279,13 +283,13 @@ class EpochStarted(Event):
 class StepsFinished(Event):
     """Some steps were trained since the last such event; the only frequent event."""
 
-    epoch: int
+    epoch: Int64
     """Counted from 1."""
 
-    step: int
+    step: Int64
     """Steps done in this epoch so far."""
 
-    steps: int
+    steps: Int64
     """Steps that this event covers."""
 
     loss: float
@@ -303,7 +307,7 @@ class StepsFinished(Event):
     seconds: float
     """Time those steps took."""
 
-    images: int
+    images: Int64
     """Images those steps trained on."""
 
     data_seconds: float = 0.0
@@ -324,10 +328,10 @@ class StepsFinished(Event):
 class ValidationProgressed(Event):
     """Validation got further; recorded about twice a second."""
 
-    epoch: int
+    epoch: Int64
     """Counted from 1."""
 
-    images: int
+    images: Int64
     """Images validated so far."""
 
 
@@ -335,7 +339,7 @@ class ValidationProgressed(Event):
 class EpochFinished(Event):
     """An epoch was trained and validated."""
 
-    epoch: int
+    epoch: Int64
     """Counted from 1."""
 
     train_loss: float
@@ -348,10 +352,10 @@ class EpochFinished(Event):
     """Mean loss over the validation images, after the epoch; not a number where they were not
     looked at, because there are none or it was not their turn: then the counts are empty."""
 
-    correct: tuple[int, ...]
+    correct: tuple[Int64, ...]
     """Validation images classified right, per class."""
 
-    total: tuple[int, ...]
+    total: tuple[Int64, ...]
     """Validation images, per class."""
 
     train_seconds: float
@@ -388,13 +392,13 @@ class CheckpointSaved(Event):
     """The weights to use: of the best validation loss so far, or the latest where no images are
     held back to choose by; the latest state as a matter of course; or that as a command asked."""
 
-    epoch: int
+    epoch: Int64
     """Epoch that it holds, or holds a part of."""
 
     file: str
     """File name in the run's directory."""
 
-    step: int = 0
+    step: Int64 = 0
     """Steps of that epoch which it holds; 0 in logs of version 0.1 before runs could be resumed."""
 
     old_loss: float | None = None
@@ -437,10 +441,10 @@ class CommandRefused(Event):
 class RolledBack(Event):
     """The loss was no longer a number; training goes on from before, at half the rate."""
 
-    epoch: int
+    epoch: Int64
     """Epoch it goes on in, counted from 1."""
 
-    step: int
+    step: Int64
     """Steps of that epoch which are done."""
 
     file: str
@@ -460,25 +464,25 @@ class MachineMeasured(Event):
     cpu: float
     """Share of all its cores that was busy since the last such event, 0 to 1."""
 
-    memory_bytes: int
+    memory_bytes: Int64
     """Memory that the process that trains holds (resident)."""
 
-    memory_total_bytes: int
+    memory_total_bytes: Int64
     """Memory of the machine."""
 
-    memory_available_bytes: int
+    memory_available_bytes: Int64
     """Part of that which programs can still get."""
 
-    disk_free_bytes: int
+    disk_free_bytes: Int64
     """Room left where the run's directory is."""
 
     gpu_busy: float | None = None
     """Share of the last moment in which the GPU computed, 0 to 1; None where that is not told."""
 
-    gpu_memory_bytes: int | None = None
+    gpu_memory_bytes: Int64 | None = None
     """GPU memory in use by all processes; None without a GPU."""
 
-    gpu_memory_total_bytes: int | None = None
+    gpu_memory_total_bytes: Int64 | None = None
     """Memory of the GPU; None without one."""
 
 
@@ -486,16 +490,16 @@ class MachineMeasured(Event):
 class TestFinished(Event):
     """The best checkpoint was run over the test images."""
 
-    epoch: int
+    epoch: Int64
     """Epoch of the checkpoint."""
 
     loss: float
     """Mean loss over the test images."""
 
-    correct: tuple[int, ...]
+    correct: tuple[Int64, ...]
     """Test images classified right, per class."""
 
-    total: tuple[int, ...]
+    total: tuple[Int64, ...]
     """Test images, per class."""
 
     seconds: float
@@ -504,7 +508,7 @@ class TestFinished(Event):
     confusion: Confusion = ()
     """Test images classified wrong, per pair of classes."""
 
-    top5: int | None = None
+    top5: Int64 | None = None
     """Test images whose class is among the five that the model finds likeliest; None of so few
     classes that it says nothing, and, as the next two are empty, in logs from before it."""
 
@@ -521,7 +525,7 @@ class TestFinished(Event):
     tta_loss: float | None = None
     """Mean loss of that."""
 
-    tta_correct: tuple[int, ...] = ()
+    tta_correct: tuple[Int64, ...] = ()
     """Test images classified right in that way, per class."""
 
     @property
@@ -545,7 +549,7 @@ class RunFinished(Event):
     status: Literal["done", "stopped", "failed", "detached"]
     """How it ended; `detached`: another process goes on at once."""
 
-    exit_code: int
+    exit_code: Int64
     """Exit code of a process that ran it for its user."""
 
     seconds: float

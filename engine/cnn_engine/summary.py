@@ -8,9 +8,10 @@ from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, get_args, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args
 
-from cnn_engine.event_lines import fit_of
+from msgspec import convert
+
 from cnn_engine.files import write_cache
 from cnn_engine.marks import NO_MARKS, Marks, read_marks
 from cnn_engine.runlog import LogReader
@@ -244,7 +245,7 @@ def _stamp(run: RunDirectory) -> list[int]:
 
 
 def _store(summary: RunSummary, run: RunDirectory, stamp: list[int]) -> None:
-    record = {name: getattr(summary, name) for name in _FITS} | {"log": stamp}
+    record = {name: getattr(summary, name) for name in _CACHED} | {"log": stamp}
     with suppress(OSError):
         write_cache(run.summary, json.dumps(record).encode())
 
@@ -254,17 +255,13 @@ def _cached(run: RunDirectory, stamp: list[int]) -> RunSummary | None:
     try:
         with open(f"{run.path}/summary.json", "rb") as file:  # noqa: PTH123 - as above
             record = json.loads(file.read())
-        if record.pop("log") != stamp or record.keys() != _FITS.keys():
+        if record.pop("log") != stamp or record.keys() != _CACHED:
             return None
         record["config_json"] = sys.intern(record["config_json"])
-        return RunSummary(**{name: fit(record[name]) for name, fit in _FITS.items()})
+        return convert(record, RunSummary)
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
 
 
-_FITS = {
-    name: fit_of(hint)
-    for name, hint in get_type_hints(RunSummary).items()
-    if name not in {field.name for field in fields(Marks)} - {"name"}
-}
-"""Of what type the cached fields must be: what its user noted stands in a file of its own."""
+_CACHED = {field.name for field in fields(RunSummary)} - {"star", "note", "tags"}
+"""The cached fields: what its user noted stands in a file of its own."""
