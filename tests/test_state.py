@@ -285,6 +285,26 @@ def test_a_curve_is_a_sequence_of_points():
     assert list(curve.losses) == [1.0, 0.5, 1.0 / 3]
 
 
+def test_a_curve_of_too_many_points_is_halved_and_no_extreme_lost(monkeypatch):
+    monkeypatch.setattr("cnn_engine.state.MOST_POINTS", 8)
+    losses = [1.0 + number % 7 for number in range(40)]
+    state = state_after(*(steps(1, 5 * number, loss=loss) for number, loss in enumerate(losses, 1)))
+    assert list(state.curve.steps) == [40, 80, 120, 160, 200]
+    assert list(state.curve.losses) == [sum(losses[at : at + 8]) / 8 for at in range(0, 40, 8)]
+    assert list(state.curve.lows) == [min(losses[at : at + 8]) - 0.1 for at in range(0, 40, 8)]
+    assert list(state.curve.highs) == [max(losses[at : at + 8]) + 0.1 for at in range(0, 40, 8)]
+    assert list(state.curve.seconds) == [16.0, 32.0, 48.0, 64.0, 80.0]
+
+
+def test_a_halved_curve_that_is_taken_back_goes_on_as_it_was(monkeypatch):
+    monkeypatch.setattr("cnn_engine.state.MOST_POINTS", 8)
+    state = state_after(started(), prepared(), *(steps(1, number) for number in range(1, 9)))
+    state.apply(resumed(1, 5))
+    for number in range(6, 10):
+        state.apply(steps(1, number))
+    assert list(state.curve.steps) == [2, 4, 7, 9]
+
+
 # Sessions after the first.
 
 

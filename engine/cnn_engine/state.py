@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from cnn_engine.curve import Curve
+from cnn_engine.curve import MOST_POINTS, Curve
 from cnn_engine.events import (
     FORMAT,
     CheckpointSaved,
@@ -232,6 +232,8 @@ class RunState:
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.busy_seconds += event.seconds
         self.curve.add(step, event.loss, event.loss_min, event.loss_max, self.busy_seconds)
+        if len(self.curve) == MOST_POINTS:
+            self.curve = self.curve.halved()  # another object, which tells whoever has drawn it
         self.recent.append(event)
         self._add_parts(event)
 
