@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -99,12 +100,15 @@ def measure(
         reference = Reference(config, data, asked.device)
         measurements: dict[str, Callable[[], float]] = {
             "reference": lambda: reference.images_per_second(seconds),
-            **{name: _rate_of(training, seconds) for name, training in ours.items()},
+            **{
+                name: partial(images_per_second, training, seconds)
+                for name, training in ours.items()
+            },
             "matrix": lambda: matrix_flops(asked.learner.precision, asked.device),
         }
         reference.images_per_second(WARM_UP_SECONDS)
         for training in ours.values():
-            _rate_of(training, WARM_UP_SECONDS)()
+            images_per_second(training, WARM_UP_SECONDS)
         found: dict[str, list[float]] = {name: [] for name in measurements}
         for done in range(rounds):
             progress("measuring, round", done, rounds)
@@ -124,16 +128,14 @@ def _ours(config: Config, data: DataSet, runs_dir: Path) -> dict[str, Training]:
     return trainings
 
 
-def _rate_of(training: Training, seconds: float) -> Callable[[], float]:
-    def measure() -> float:
-        epochs, start = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < seconds or not epochs:
-            training.begin_epoch()
-            training.train_epoch()
-            epochs += 1
-        return epochs * len(training.data.train) / elapsed
-
-    return measure
+def images_per_second(training: Training, seconds: float) -> float:
+    """Images trained on in a second, over as many epochs as begin in so many; one at least."""
+    epochs, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds or not epochs:
+        training.begin_epoch()
+        training.train_epoch()
+        epochs += 1
+    return epochs * len(training.data.train) / elapsed
 
 
 def matrix_flops(precision: str, device: torch.device) -> float:

@@ -1,12 +1,11 @@
 """How fast this machine would train, measured for a moment on images made up for it."""
 
 import tempfile
-import time
 from pathlib import Path
 
 import torch
 
-from cnn_engine import runs
+from cnn_engine import bench, runs
 from cnn_engine.config import Config
 from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet
@@ -31,17 +30,8 @@ def images_per_second(config: Config, side: int, class_count: int) -> float:
     data = _made_up(BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count)
     with tempfile.TemporaryDirectory() as directory, Recorder(runs.create(Path(directory))) as log:
         training = Training(config, data, log, Control(log))
-        _train_epoch(training)  # the first steps allocate memory
-        epochs, start = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < SECONDS or not epochs:
-            _train_epoch(training)
-            epochs += 1
-    return epochs * len(data.train) / elapsed
-
-
-def _train_epoch(training: Training) -> None:
-    training.begin_epoch()
-    training.train_epoch()
+        bench.images_per_second(training, 0)  # the first steps allocate memory
+        return bench.images_per_second(training, SECONDS)
 
 
 def _made_up(count: int, side: int, channels: int, class_count: int) -> DataSet:
