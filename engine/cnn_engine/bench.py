@@ -3,7 +3,8 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -94,8 +95,7 @@ def measure(
         ConfigError: the device asked for is not there.
     """
     data = replace(data, train=data.train[:MOST_IMAGES])
-    with tempfile.TemporaryDirectory() as runs_dir:
-        ours = _ours(config, data, Path(runs_dir))
+    with tempfile.TemporaryDirectory() as runs_dir, _ours(config, data, Path(runs_dir)) as ours:
         asked = list(ours.values())[-1]
         reference = Reference(config, data, asked.device)
         measurements: dict[str, Callable[[], float]] = {
@@ -117,15 +117,17 @@ def measure(
         return _measured(asked, found)
 
 
-def _ours(config: Config, data: DataSet, runs_dir: Path) -> dict[str, Training]:
+@contextmanager
+def _ours(config: Config, data: DataSet, runs_dir: Path) -> Iterator[dict[str, Training]]:
     """Our loop by precision: in fp32, and last in what the config asks for, if that is another."""
     trainings: dict[str, Training] = {}
-    for precision in ("fp32", config.train.precision):
-        recorder = Recorder(runs.create(runs_dir))
-        changed = config.replaced("train", precision=precision)
-        training = Training(changed, data, recorder, Control(recorder))
-        trainings[training.learner.precision] = training
-    return trainings
+    with ExitStack() as recorders:
+        for precision in ("fp32", config.train.precision):
+            recorder = recorders.enter_context(Recorder(runs.create(runs_dir)))
+            changed = config.replaced("train", precision=precision)
+            training = Training(changed, data, recorder, Control(recorder))
+            trainings[training.learner.precision] = training
+        yield trainings
 
 
 def images_per_second(training: Training, seconds: float) -> float:
