@@ -107,6 +107,16 @@ def test_a_plateau():
     assert kinds(validated([*falling, *flat, 0.5], train=[1.0] * 30)) == []
 
 
+@pytest.mark.parametrize("losses", [[0.9, 0.8, *[0.8001] * 12], [0.9, 0.8, 1.0, 1.0, 1.0]])
+def test_the_epoch_that_is_said_to_be_kept_is_the_one_that_could_be(losses):
+    state = validated(losses)
+    (alarm,) = alarms(state, state.last_time, live=True)
+    assert "best.pt" not in alarm.advice
+    state.apply(events.CheckpointSaved(reason="best", epoch=1, file="best.pt"))
+    (alarm,) = alarms(state, state.last_time, live=True)
+    assert "best.pt holds epoch 1" in alarm.advice
+
+
 def test_overfitting_is_told_rather_than_a_plateau():
     rising = [0.7 + number / 20 for number in range(12)]
     assert kinds(validated([0.9, 0.8, 0.7, 0.8, 0.85, 0.9])) == ["overfitting"]

@@ -157,7 +157,7 @@ def test_a_checkpoint_that_cannot_be_saved_is_a_failure_of_storage(tmp_path):
         ) as process,
     ):
         wait_until(lambda: run.commands.exists() and asked_of(run))
-        text = "last.pt could not be saved: No space left on device; an earlier one stands"
+        text = "last.pt could not be saved: No space left on device; that of epoch 1 stands"
         add_events(run, events.CommandRefused(command="checkpoint", by="cli", text=text))
         said = process.stderr.read()
     assert process.returncode == 5

@@ -74,7 +74,7 @@ def test_a_run_trains_on_over_a_full_disk_and_its_log_is_whole(tmp_path, disk):
     assert (damaged, state) == (0, run.live_state)
     assert (state.status, len(state.epochs)) == ("done", 3)
     texts = [notice.text for notice in state.notices]
-    assert "last.pt could not be saved: No space left on device; an earlier one stands" in texts
+    assert "last.pt could not be saved: No space left on device; there is none yet" in texts
     assert [saved.epoch for saved in state.checkpoints if saved.reason == "last"] == [2, 3]
     assert sum("log could not be written" in text for text in texts) == 1
 

@@ -589,7 +589,7 @@ def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, 
     assert (content["epoch"], content["step"]) == (1, STEPS)
     (notice,) = run.live_state.notices
     assert notice.text == (
-        "last.pt is not saved, as weights are not numbers; an earlier one stands"
+        "last.pt is not saved, as weights are not numbers; that of epoch 1 stands"
     )
 
 

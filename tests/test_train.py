@@ -3,6 +3,7 @@
 import math
 import re
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from cnn_engine.models import Dropout, build_model
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state
+from cnn_engine.train import Training
 from grammar import COMPLETION, FAILURE, STOP, spelled
 from runs_for_tests import RunForTests, wait_until
 
@@ -303,10 +305,38 @@ def test_a_checkpoint_that_cannot_be_saved_costs_a_notice(tmp_path, monkeypatch)
     monkeypatch.setattr(checkpoint, "write_atomically", refuse)
     run = RunForTests(tmp_path, "train.epochs=2").train()
     texts = [notice.text for notice in run.live_state.notices]
-    assert "best.pt could not be saved: No space left on device; an earlier one stands" in texts
+    assert "best.pt could not be saved: No space left on device; there is none yet" in texts
     assert run.live_state.checkpoints == []
     assert run.live_state.status == "done"
     assert any("the test uses the weights of the last epoch" in text for text in texts)
+
+
+def test_a_best_epoch_that_could_not_be_saved_is_not_taken_for_the_one_tested(
+    tmp_path, monkeypatch
+):
+    losses, saves = iter([3.0, 1.0, 2.0]), []
+    validate, write = Training._validate, checkpoint.write_atomically
+
+    def write_but_the_second(path, content, **options):
+        saves.append(path.name)
+        if path.name == "best.pt" and saves.count("best.pt") == 2:
+            raise OSError(28, "No space left on device")
+        write(path, content, **options)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", write_but_the_second)
+    monkeypatch.setattr(
+        Training, "_validate", lambda training: replace(validate(training), loss=next(losses))
+    )
+    run = RunForTests(tmp_path, "train.epochs=3").train()
+    state = run.live_state
+    best = checkpoint.load(run.directory.path / "best.pt", torch.device("cpu"))
+    assert (best["epoch"], best["best_loss"]) == (3, 2.0)
+    assert (state.best.epoch, state.kept_epoch, state.test.epoch) == (2, 3, 3)
+    assert [notice.text for notice in state.notices] == [
+        "best.pt could not be saved: No space left on device; that of epoch 1 stands",
+        "The test uses the weights of epoch 3, which best.pt holds, and not those of epoch 2, "
+        "whose validation loss was least",
+    ]
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path):

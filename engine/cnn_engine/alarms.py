@@ -116,7 +116,7 @@ def _non_finite(state: RunState) -> Alarm | None:
         what, value = "validation", state.epochs[-1].val_loss
     else:
         return None
-    kept = f"; best.pt still holds epoch {state.best.epoch}" if state.best else ""
+    kept = f"; best.pt still holds epoch {state.kept_epoch}" if state.kept_epoch else ""
     return Alarm(
         kind="non-finite",
         severity="error",
@@ -151,11 +151,12 @@ def _plateau(state: RunState) -> Alarm | None:
     since = state.epochs[-1].epoch - state.best.epoch
     if since < patience:
         return None
+    kept = f": best.pt holds epoch {state.kept_epoch}" if state.kept_epoch else ""
     return Alarm(
         kind="plateau",
         severity="warning",
         text=f"The validation loss has not improved for {since} epochs",
-        advice=f"Lower the learning rate, or stop: best.pt holds epoch {state.best.epoch}",
+        advice=f"Lower the learning rate, or stop{kept}",
     )
 
 
@@ -169,12 +170,13 @@ def _overfitting(state: RunState) -> Alarm | None:
     if not (worse and learned):
         return None
     rise = latest[-1].val_loss - best.val_loss
+    kept = f", as best.pt holds epoch {state.kept_epoch}" if state.kept_epoch else ""
     return Alarm(
         kind="overfitting",
         severity="warning",
         text=f"The validation loss is {rise:.3f} above its best, of epoch {best.epoch}, "
         "while the training loss still falls: the model learns its images by heart",
-        advice="Stop, as best.pt holds the best epoch; then try more images or more model.dropout",
+        advice=f"Stop{kept}; then try more images or more model.dropout",
     )
 
 

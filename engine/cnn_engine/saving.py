@@ -62,14 +62,22 @@ class Saving:
     def _save(self, event: CheckpointSaved, content: dict[str, Any]) -> str:
         training = self._training
         if not training.learner.weights.are_finite():
-            return f"{event.file} is not saved, as weights are not numbers; an earlier one stands"
+            return (
+                f"{event.file} is not saved, as weights are not numbers; {self._kept(event.file)}"
+            )
         try:
             path = training.recorder.run.path / event.file
             checkpoint.save(path, content, training.place)
         except OSError as error:
-            return f"{event.file} could not be saved: {error.strerror}; an earlier one stands"
+            why = error.strerror
+            return f"{event.file} could not be saved: {why}; {self._kept(event.file)}"
         training.recorder.record(event)
         return ""
+
+    def _kept(self, file: str) -> str:
+        """What stands instead of a checkpoint that could not be saved."""
+        saved = [each for each in self._training.recorder.state.checkpoints if each.file == file]
+        return f"that of epoch {saved[-1].epoch} stands" if saved else "there is none yet"
 
 
 def use_best(training: "Training") -> int:
@@ -84,4 +92,9 @@ def use_best(training: "Training") -> int:
             learner.weights.load_state_dict(learner.average.state_dict()["model"])
         return training.epoch
     learner.weights.load_state_dict(content["model"])
-    return int(content["epoch"])
+    epoch, best = int(content["epoch"]), training.recorder.state.best
+    if best is not None and best.epoch != epoch:  # as where the disk was full after that
+        text = f"The test uses the weights of epoch {epoch}, which {BEST_FILE} holds, and not those"
+        text += f" of epoch {best.epoch}, whose validation loss was least"
+        training.recorder.record(Notice(text=text))
+    return epoch

@@ -338,6 +338,12 @@ class RunState:
         return frozenset(saved.epoch for saved in self.checkpoints if saved.reason == "best")
 
     @property
+    def kept_epoch(self) -> int | None:
+        """Epoch that `best.pt` holds: not `best` where that one could not be saved."""
+        newest_first = reversed(self.checkpoints)
+        return next((saved.epoch for saved in newest_first if saved.reason == "best"), None)
+
+    @property
     def images_per_second(self) -> float | None:
         """Training speed over the last few seconds."""
         seconds = sum(event.seconds for event in self.recent)
