@@ -17,15 +17,27 @@ LETTERS = {
     events.TestFinished: "T",
     events.RunFinished: ".",
     events.RunResumed: "r",
+    events.RolledBack: "<",
 }
-EPOCH = "Es*v*Fb?l"
-PREPARATION = "R(Sp*)+(C(Sp*)+)?P"
-COMPLETION = re.compile(rf"{PREPARATION}({EPOCH})*ST\.")
-PREFIX_OF_EPOCH = r"(E(s*(v*(F(b)?)?)?)?)?"
-STOP = re.compile(rf"R(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}l|S)?)?\.")
-FAILURE = re.compile(rf"R(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}|S))?\.")
+TRAINED = "E[sl]*"
+"""Steps of an epoch; the latest state may be saved among them, because it was time."""
 
-SESSION = rf"(Sp*)*(C(Sp*)*)?(P({EPOCH})*({PREFIX_OF_EPOCH}l?|S|ST))?\.?"
+EPOCH = f"{TRAINED}v*Fb?l"
+CUT = rf"{TRAINED}(s|v*F)<"
+"""An epoch that was rolled back, after its steps or its end."""
+
+EPOCHS = f"(({CUT})*{EPOCH})*"
+BEGUN = rf"({CUT})*({TRAINED}(v*(F(b)?)?)?)?"
+PREPARATION = "R(Sp*)+(C(Sp*)+)?P"
+PREFIX_OF_PREPARATION = "(Sp*)*(C(Sp*)*)?"
+COMPLETION = re.compile(rf"{PREPARATION}{EPOCHS}ST\.")
+STOP = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}l|S)?)?\.")
+FAILURE = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}|S))?\.")
+
+UNSAVED = f"(({CUT})*{EPOCH}?)*"
+"""Epochs of which the latest state may not have been saved, as on a full disk."""
+
+SESSION = rf"{PREFIX_OF_PREPARATION}(P{UNSAVED}({BEGUN}l?|S|ST))?\.?"
 SESSIONS = re.compile(rf"R{SESSION}(r{SESSION})*")
 
 

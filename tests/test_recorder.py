@@ -16,6 +16,7 @@ from cnn_engine.errors import StorageError
 from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import LogReader
 from cnn_engine.summary import read_state
+from grammar import SESSIONS, spelled
 from runs_for_tests import SMALL, RunForTests
 from terminal import CLI, environment
 
@@ -77,6 +78,7 @@ def test_a_run_trains_on_over_a_full_disk_and_its_log_is_whole(tmp_path, disk):
     assert "last.pt could not be saved: No space left on device; there is none yet" in texts
     assert [saved.epoch for saved in state.checkpoints if saved.reason == "last"] == [2, 3]
     assert sum("log could not be written" in text for text in texts) == 1
+    assert SESSIONS.fullmatch(spelled(run.events()))
 
 
 def test_no_cached_figures_are_ahead_of_the_log(tmp_path, disk):

@@ -17,7 +17,7 @@ from cnn_engine.optimizers import Adam
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary
-from grammar import SESSIONS, spelled
+from grammar import COMPLETION, FAILURE, SESSIONS, spelled
 from runs_for_tests import RunForTests
 
 CPU = torch.device("cpu")
@@ -516,6 +516,7 @@ def test_rollback_goes_back_to_the_last_checkpoint_at_half_the_rate(tmp_path, mo
     assert ("rollback", STEPS) in [(mark.kind, mark.step) for mark in state.markers]
     assert state.recent[-1].lr == 0.0005
     assert read_state(run.directory)[0] == state
+    assert COMPLETION.fullmatch(spelled(run.events()))
 
 
 def test_rollback_without_a_checkpoint_begins_again(tmp_path, monkeypatch):
@@ -525,6 +526,7 @@ def test_rollback_without_a_checkpoint_begins_again(tmp_path, monkeypatch):
     assert (back.epoch, back.step, back.file, back.lr) == (1, 0, "", 0.0005)
     expected = RunForTests(tmp_path, EPOCHS, "optimizer.lr=0.0005").train()
     assert results(run) == results(expected)
+    assert COMPLETION.fullmatch(spelled(run.events()))
 
 
 def test_rollback_gives_up_in_the_end(tmp_path, monkeypatch):
@@ -533,6 +535,7 @@ def test_rollback_gives_up_in_the_end(tmp_path, monkeypatch):
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
     assert "gave up after 5 rollbacks" in run.live_state.finished.error
     assert [back.lr for back in rollbacks(run)] == [0.001 / 2**n for n in range(1, 6)]
+    assert FAILURE.fullmatch(spelled(run.events()))
 
 
 @pytest.mark.parametrize("policy", ["stop", "rollback", "continue"])
@@ -548,6 +551,7 @@ def test_a_validation_loss_that_is_no_number_is_treated_alike(tmp_path, monkeypa
     elif policy == "rollback":
         assert [(back.epoch, back.step) for back in rollbacks(run)] == [(2, 0)]
         assert (state.status, len(state.epochs)) == ("done", 2)
+        assert COMPLETION.fullmatch(spelled(run.events()))
     else:
         assert (state.status, len(state.epochs)) == ("done", 2)
         assert math.isnan(state.epochs[1].val_loss)

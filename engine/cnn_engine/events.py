@@ -19,7 +19,7 @@ The legal order, where `*` is any number of times and `?` at most once::
                 ValidationProgressed *
                 EpochFinished
                 CheckpointSaved best ?
-                CheckpointSaved last
+                CheckpointSaved last      but for a full disk, of which a Notice tells
             StageStarted                  testing
             TestFinished
             RunFinished
