@@ -35,13 +35,18 @@ def verdict_text(first: str, other: str, verdict: Verdict, count: int) -> Verdic
         f"{other} alone on {split.only_second:,}. "
     )
     if not any(split):
-        return VerdictText(f"{counts}They are right on the very same images", "", "")
+        return VerdictText(
+            counts, "No difference was found", ": they are right on the very same images."
+        )
     better, worse = names if split.only_first > split.only_second else names[::-1]
-    conclusion = (
-        f"{better} is better than {worse}: chance alone would seldom make such a difference"
-        if verdict.differs
-        else "That may be chance: neither is shown to be better"
-    )
+    if verdict.differs:
+        conclusion = (
+            f"{better} is better than {worse}: chance alone would seldom make such a difference"
+        )
+    elif _shows_nothing(verdict.p):
+        conclusion = "No difference was found"
+    else:
+        conclusion = "That may be chance: neither is shown to be better"
     several = f", adjusted for {count} comparisons" if count > 1 else ""
     test = f" (McNemar's exact test, p = {_probability(verdict.p)}{several})."
     return VerdictText(counts, conclusion, test)
@@ -52,10 +57,17 @@ def verdict_cell(verdict: Verdict) -> str:
     split = verdict.disagreement
     if split is None:
         return "–"
+    if _shows_nothing(verdict.p):
+        return "no difference"
     word = "maybe chance"
     if verdict.differs:
         word = "better" if split.only_second > split.only_first else "worse"
     return f"{word}, p {_probability(verdict.p)}"
+
+
+def _shows_nothing(p: float) -> bool:
+    """Whether equal models are sure to split as unevenly, as far as the figure is shown."""
+    return round(p, 3) == 1.0
 
 
 def _probability(p: float) -> str:
