@@ -8,7 +8,7 @@ import pytest
 
 from cnn_engine import runs
 from cnn_engine.bench import MATRIX_SIDE, Measured, Rate, _ours
-from cnn_engine.config import load
+from cnn_engine.config_files import load
 from cnn_engine.data import load as load_data
 from cnn_engine.runlog import is_held
 from cnn_tui.reports.bench import print_measured

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cnn_engine.config import keys, load, presets
+from cnn_engine.config_files import keys, load, presets
 from cnn_engine.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cnn_engine import runs
-from cnn_engine.config import load, presets
+from cnn_engine.config_files import load, presets
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.models import build_model, count_parameters

@@ -16,7 +16,8 @@ from threading import Thread
 from typing import Literal, Self
 
 from cnn_engine.checkpoint_files import BEGINNING, Found
-from cnn_engine.config import Config, from_dict, load
+from cnn_engine.config import Config
+from cnn_engine.config_files import from_dict, load
 from cnn_engine.control import Control, DetachRequested, StopRequested
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
 from cnn_engine.events import (

@@ -72,7 +72,7 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
     import torch  # noqa: PLC0415
 
     from cnn_engine import runs  # noqa: PLC0415
-    from cnn_engine.config import load  # noqa: PLC0415
+    from cnn_engine.config_files import load  # noqa: PLC0415
     from cnn_engine.control import Control  # noqa: PLC0415
     from cnn_engine.data import DataSet  # noqa: PLC0415
     from cnn_engine.recorder import Recorder  # noqa: PLC0415

@@ -336,7 +336,7 @@ def configs(
     as_json: AsJson = False,
 ) -> None:
     """List the presets, or print one."""
-    from cnn_engine.config import presets
+    from cnn_engine.config_files import presets
 
     known = presets()
     if name is None:

@@ -36,19 +36,19 @@ def bench(  # noqa: PLR0913 - one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine trains, in turn with the published loop, for a minute or so."""
-    from cnn_engine import config as configs
+    from cnn_engine import config_files
     from cnn_engine.memory import keep_freed_memory
 
     options = {"data.path": data_dir, "train.batch_size": batch_size}
     settings = [*(overrides or []), *settings_of(options)]
-    checked = configs.load(config or "cifar10", settings)
+    checked = config_files.load(config or "cifar10", settings)
     keep_freed_memory()
     from cnn_engine.bench import measure
     from cnn_engine.data import load
     from cnn_engine.data.cifar10 import is_on_disk
 
     if config is None and not is_on_disk(checked.data.path):
-        checked = configs.load("digits", settings)
+        checked = config_files.load("digits", settings)
     with ProgressLine(sys.stderr) as progress:
         data = load(checked.data, checked.train.seed, progress.tell)
         found = measure(checked, data, rounds, seconds, progress.tell)

@@ -14,7 +14,8 @@ from textual.widgets import Input, Label
 
 from cnn_engine import runs
 from cnn_engine.background import start_in_background
-from cnn_engine.config import Config, from_dict, text_of, value_of
+from cnn_engine.config import Config
+from cnn_engine.config_files import from_dict, text_of, value_of
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.launch import Request
 from cnn_engine.marks import checked_name
