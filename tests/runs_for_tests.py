@@ -7,8 +7,9 @@ from pathlib import Path
 from cnn_engine import runs
 from cnn_engine.commands import Command, Name, send
 from cnn_engine.events import Event
-from cnn_engine.launch import Engine, Request
+from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
+from cnn_engine.request import Request
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState

@@ -14,8 +14,9 @@ from cnn_engine.background import start_in_background
 from cnn_engine.commands import Command, send
 from cnn_engine.control import Control
 from cnn_engine.errors import RunHeldError
-from cnn_engine.launch import Engine, Request
+from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
+from cnn_engine.request import Request
 from cnn_engine.runlog import LogReader, is_held
 from cnn_engine.summary import read_state, read_summary
 from runs_for_tests import SMALL, RunForTests, wait_until

@@ -16,8 +16,9 @@ from types import FrameType
 
 from cnn_engine.commands import Command, send
 from cnn_engine.errors import UserError
-from cnn_engine.launch import Engine, Request, started
+from cnn_engine.launch import Engine, started
 from cnn_engine.recorder import Inheritance, Recorder
+from cnn_engine.request import Request
 from cnn_engine.resume import find_checkpoint
 from cnn_engine.runs import RunDirectory
 

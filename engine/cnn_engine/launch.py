@@ -9,15 +9,12 @@ import platform
 import socket
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import Literal, Self
 
 from cnn_engine.checkpoint_files import BEGINNING, Found
-from cnn_engine.config import Config
-from cnn_engine.config_files import from_dict, load
 from cnn_engine.control import Control, DetachRequested, StopRequested
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
 from cnn_engine.events import (
@@ -32,112 +29,13 @@ from cnn_engine.events import (
 )
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Inheritance, Recorder
+from cnn_engine.request import Request
 from cnn_engine.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.revision import Revision
 from cnn_engine.runs import RunDirectory
-from cnn_engine.state import RunState
-from cnn_engine.summary import read_state
 from cnn_engine.unlike import unlike
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a user asked to train."""
-
-    preset: str
-    """Name of the preset or config file."""
-
-    config: Config
-    name: str = ""
-    """What the user calls the run."""
-
-    fallback: "Request | None" = None
-    """What to train instead when the images are not to be had."""
-
-    group: str = ""
-    """Id of the first run of the series that this is one of; empty without one."""
-
-    command: tuple[str, ...] = ()
-    """The words of the command line that asked for it."""
-
-    like: str = ""
-    """Run that it repeats; may be empty."""
-
-    environment_of_like: dict[str, str] = field(default_factory=dict)
-    """In what environment that was trained."""
-
-    @classmethod
-    def of(
-        cls,
-        preset: str,
-        overrides: Sequence[str] = (),
-        name: str = "",
-        fallback: "Request | None" = None,
-    ) -> Self:
-        """A request for a preset or a config file.
-
-        Ways to files are made absolute, as the run may go on from another directory.
-
-        Raises:
-            ConfigError: naming every problem of the config.
-        """
-        config = _with_absolute_paths(load(preset, overrides))
-        return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
-
-    @classmethod
-    def of_state(cls, state: RunState, *, allow_code: bool) -> Self:
-        """What a run was asked to train, and is asked by now, as its log tells.
-
-        Raises:
-            ConfigError: a newer version of cnn-tui wrote the log, or its network is code that is
-                not allowed.
-        """
-        begun = state.started
-        fallback = None
-        if begun and begun.fallback_config and state.config == begun.config:
-            config = from_dict(begun.fallback_config)
-            fallback = Request(preset=begun.fallback_preset, config=config)
-        return cls(
-            preset=state.preset,
-            config=from_dict(state.config, allow_code=allow_code),
-            fallback=fallback,
-        )
-
-    @classmethod
-    def like_run(
-        cls, run: RunDirectory, overrides: Sequence[str] = (), *, allow_code: bool = False
-    ) -> Self:
-        """A request for what a run trained in the end, its seed included, perhaps changed.
-
-        Args:
-            run: The run.
-            overrides: Keys that are to have other values, each as `KEY=VALUE`.
-            allow_code: Import the network, if it is code of the run's user.
-
-        Raises:
-            ConfigError: its log tells no config, that is of another version of cnn-tui, what is
-                to be changed cannot be so, or the network is code that is not allowed.
-            StorageError: its log cannot be read.
-        """
-        try:
-            state, _ = read_state(run)
-        except OSError as error:
-            raise StorageError(f"{run.events}: cannot be read: {error.strerror}") from None
-        if not state.config:
-            raise ConfigError(f"run {run.id}: its log does not tell what was trained")
-        prepared = state.prepared
-        return cls(
-            preset=state.preset,
-            config=_with_absolute_paths(from_dict(state.config, overrides, allow_code=allow_code)),
-            like=run.id,
-            environment_of_like=prepared.environment if prepared else {},
-        )
-
-    def with_epochs(self, epochs: int) -> "Request":
-        """The same with another number of epochs."""
-        return replace(self, config=self.config.replaced("train", epochs=epochs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,14 +50,6 @@ class Resumption:
 
     seconds: float
     """Time that all sessions before took."""
-
-
-def _with_absolute_paths(config: Config) -> Config:
-    for table, key in (("data", "path"), ("model", "weights")):
-        path = getattr(getattr(config, table), key)
-        if path is not None:
-            config = config.replaced(table, **{key: str(Path(path).absolute())})
-    return config
 
 
 def started(request: Request, run: RunDirectory) -> RunStarted:

@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from cnn_engine import runs
-from cnn_engine.launch import Engine, Request
+from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
+from cnn_engine.request import Request
 from cnn_engine.state import RunState
 
 PRECISIONS = ("auto", "fp32")

@@ -28,10 +28,11 @@ from cnn_engine.config import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet, load
 from cnn_engine.device import choose_device, choose_threads
-from cnn_engine.launch import Engine, Request
+from cnn_engine.launch import Engine
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
+from cnn_engine.request import Request
 from cnn_engine.state import INFERENCE
 from cnn_engine.train import Training
 

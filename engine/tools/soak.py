@@ -28,8 +28,9 @@ from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, PREVIOUS_FILE, Pla
 from cnn_engine.errors import UserError
 from cnn_engine.events import CheckpointSaved, EpochFinished
 from cnn_engine.files import TEMPORARY
-from cnn_engine.launch import Engine, Request
+from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
+from cnn_engine.request import Request
 from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state

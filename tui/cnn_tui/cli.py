@@ -168,9 +168,10 @@ def run(  # noqa: PLR0913 - one parameter per option
     on_hangup: OnHangupOption = OnHangup.TRAIN,
 ) -> None:
     """Train, and watch: the dashboard, or lines with --no-ui or without a terminal."""
-    from cnn_engine.launch import Engine, Request
+    from cnn_engine.launch import Engine
     from cnn_engine.marks import checked_name
     from cnn_engine.recorder import Recorder
+    from cnn_engine.request import Request
 
     options = {
         "train.epochs": epochs,

@@ -30,7 +30,7 @@ from cnn_tui.terminal import say
 if TYPE_CHECKING:
     import signal
 
-    from cnn_engine.launch import Request
+    from cnn_engine.request import Request
 
 
 class Planned(NamedTuple):
@@ -133,7 +133,7 @@ def plan(
     Raises:
         ConfigError: naming what is wrong, with which of the runs.
     """
-    from cnn_engine.launch import Request  # noqa: PLC0415 - its config takes pydantic
+    from cnn_engine.request import Request  # noqa: PLC0415 - its config takes pydantic
 
     planned = []
     for values in product(*map(_swept, sweeps)):

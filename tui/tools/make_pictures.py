@@ -16,8 +16,9 @@ from typing import NamedTuple
 from textual.pilot import Pilot
 
 from cnn_engine import runs
-from cnn_engine.launch import Engine, Request
+from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
+from cnn_engine.request import Request
 from cnn_engine.state import RunState
 from cnn_tui.app import Dashboard
 from cnn_tui.screens.run import RunScreen

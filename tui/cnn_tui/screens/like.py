@@ -17,8 +17,8 @@ from cnn_engine.background import start_in_background
 from cnn_engine.config import Config
 from cnn_engine.config_files import from_dict, text_of, value_of
 from cnn_engine.errors import ConfigError, UserError
-from cnn_engine.launch import Request
 from cnn_engine.marks import checked_name
+from cnn_engine.request import Request
 from cnn_engine.runs import RunDirectory
 from cnn_tui.format import safe_text
 
