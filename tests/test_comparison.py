@@ -14,6 +14,7 @@ from cnn_engine.mcnemar import Disagreement, adjusted, disagreement
 from cnn_engine.predictions import FILE, Predictions
 from cnn_engine.summary import read_state
 from cnn_tui.reports.comparison import print_comparison
+from cnn_tui.reports.run import show_run
 from cnn_tui.verdict_texts import verdict_cell, verdict_text
 from golden import golden_run, rewritten
 from runs_for_tests import RunForTests
@@ -227,22 +228,29 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
     def change(event):
         match event:
             case events.RunPrepared():
-                return dataclasses.replace(event, classes=(*hostile, *event.classes[8:]))
+                classes = (*hostile, *event.classes[8:])
+                return dataclasses.replace(
+                    event, classes=classes, device="\x1b[2J", precision="\x9b"
+                )
             case events.RunStarted():
                 config = event.config | {"x\x1b[2J": {"[/y]": hostile}}
+                config["train"] = event.config["train"] | {"seed": "\x1b[3J"}
                 return dataclasses.replace(event, name="\x1b]0;x\x07", config=config)
         return event
 
     runs = [
-        rewritten(golden_run(tmp_path, "completed", "1-bad"), change),
+        rewritten(golden_run(tmp_path, "completed", "[/1]\x1b[2J"), change),
         golden_run(tmp_path, "completed", "2-good"),
     ]
     found = compare(runs)
     print_comparison(found)
+    show_run(runs[0])
     text = capsys.readouterr().out
     assert all(char == "\n" or char.isprintable() for char in text)
     assert "[/nope]" in text
     assert "[/y]" in text
+    assert r"[/1]\x1b[2J" in text
+    assert r"seed \x1b[3J" in text
     json.dumps(as_dict(found)).encode()
 
 

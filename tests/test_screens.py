@@ -224,9 +224,13 @@ async def test_hostile_names_are_text(tmp_path):
         match event:
             case events.RunPrepared():
                 names = (*hostile, *event.classes[len(hostile) :])
-                return dataclasses.replace(event, classes=names, source="[b]\x1b]0;x\x07")
+                source, precision = "[b]\x1b]0;x\x07", "bf\x1b[2J"
+                return dataclasses.replace(event, classes=names, source=source, precision=precision)
             case events.RunStarted():
-                return dataclasses.replace(event, name="[@click=app.exit]n", preset="[/x]")
+                config = event.config | {"train": event.config["train"] | {"seed": "\x1b[3J"}}
+                return dataclasses.replace(
+                    event, name="[@click=app.exit]n", preset="[/x]", config=config
+                )
         return event
 
     rewritten(run, change)
@@ -237,6 +241,7 @@ async def test_hostile_names_are_text(tmp_path):
     assert "[red]a" in text
     assert "[/nope]" in text
     assert r"\x1b[2Jb" in text
+    assert r"bf\x1b[2J · seed \x1b[3J" in text
     assert "\x1b" not in text
     assert "[@click=app.exit]n" in text
 

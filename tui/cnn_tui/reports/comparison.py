@@ -35,7 +35,9 @@ FIGURES: dict[str, Callable[[Compared], str | None]] = {
     "macro F1": lambda of: _or_none(of.figures, lambda its: figure(its.macro_f1)),
     "calibration error": lambda of: _or_none(_calibration_error(of), _percent),
     "parameters": lambda of: _or_none(of.state.prepared, lambda its: f"{its.parameters:,}"),
-    "device": lambda of: f"{of.summary.device} {of.summary.precision}".strip() or None,
+    "device": lambda of: (
+        safe_text(f"{of.summary.device} {of.summary.precision}".strip(), LONGEST_VALUE) or None
+    ),
     "time": lambda of: duration(of.summary.seconds),
 }
 """What stands side by side; None where a run has no such thing."""
@@ -65,7 +67,7 @@ def _table(comparison: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True)
     for of in comparison.runs:
-        table.add_column(of.run.id, justify="right", overflow="fold")
+        table.add_column(Text(safe_text(of.run.id)), justify="right", overflow="fold")
     return table
 
 
@@ -118,7 +120,8 @@ def _change(*rates: Rate | None) -> str:
 
 def _verdict(first: Compared, other: Compared, verdict: Verdict, count: int) -> Text:
     """Whether two runs truly differ, in words."""
-    told = verdict_text(first.run.id, other.run.id, verdict, count)
+    names = safe_text(first.run.id), safe_text(other.run.id)
+    told = verdict_text(*names, verdict, count)
     return Text.assemble(told.counts, (told.conclusion, "bold"), told.test)
 
 

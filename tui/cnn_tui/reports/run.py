@@ -69,13 +69,12 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
         counts = "train {:,}, validation {:,}, test {:,}".format(*sizes)
         lines.append(Text(f"{safe_text(prepared.source, 200)}: {counts} images"))
         where = prepared.device_name if prepared.device == "cuda" else prepared.device
-        lines.append(
-            Text(
-                f"{prepared.parameters:,} parameters on {where} ×{prepared.threads} in "
-                f"{prepared.precision}, batch {state.setting('train.batch_size')}, "
-                f"seed {state.setting('train.seed')}"
-            )
+        facts = (
+            f"{prepared.parameters:,} parameters on {where} ×{prepared.threads} in "
+            f"{prepared.precision}, batch {state.setting('train.batch_size')}, "
+            f"seed {state.setting('train.seed')}"
         )
+        lines.append(Text(safe_text(facts, 500)))
     lines += [Text(line, style="dim") for line in _origin(state)]
     if best := state.best:
         lines.append(

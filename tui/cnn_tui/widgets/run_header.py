@@ -83,4 +83,4 @@ def _machine(state: RunState) -> str:
         return ""
     prepared, seed = state.prepared, state.setting("train.seed")
     threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
-    return f"{safe_text(prepared.device_name)}{threads} · {prepared.precision} · seed {seed}"
+    return safe_text(f"{prepared.device_name}{threads} · {prepared.precision} · seed {seed}", 120)
