@@ -215,6 +215,7 @@ def test_predictions_that_are_wrong_are_named(run, trained, change, message):
         (put("fingerprint", "5"), "of another test"),
         (put_of_mistake("width", 9), "not as many as its sides tell"),
         (put_of_mistake("width", 65), "no integer from 1 to 64"),
+        (lambda content: content["mistakes"][0].update(width=4, height=16), "not all of one size"),
         (put_of_mistake("height", 0), "no integer"),
         (put_of_mistake("channels", 4), "no integer from 1 to 3"),
         (put_of_mistake("pixels", "?"), "is damaged"),

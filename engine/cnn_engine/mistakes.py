@@ -115,6 +115,8 @@ def read_mistakes(run: RunDirectory, test: TestFinished) -> list[Mistake]:
         fields = Fields(read_object(path, FORMAT, MOST_BYTES))
         epoch, fingerprint = fields.integer("epoch", 0, 2**63), fields.text("fingerprint")
         mistakes = [_mistake(Fields(item), len(test.total)) for item in fields.items("mistakes")]
+        if len({(mistake.width, mistake.height) for mistake in mistakes}) > 1:
+            raise ValueError("its pictures are not all of one size")
     except DataError as error:
         raise DataError(f"{error}; {cure}") from None
     except ValueError as error:
