@@ -25,9 +25,6 @@ TEXT_WIDTH = 36
 
 LONGEST_NAME, LONGEST_PATH = 24, 60
 
-MOST_STYLES = 4_096
-"""Pairs of colours that are remembered."""
-
 
 class Pair(NamedTuple):
     """Which mistakes: those of one cell of the confusion matrix."""
@@ -103,8 +100,6 @@ class MistakeGrid(Panel):
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """The grid, or one picture."""
-        if len(self._styles) > MOST_STYLES:
-            self._styles.clear()
         shown, test = self.shown, state.test
         self.selected = max(0, min(self.selected, len(shown) - 1))
         classes = state.prepared.classes if state.prepared else ()
