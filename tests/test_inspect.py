@@ -4,6 +4,7 @@ import errno
 import json
 import struct
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -311,7 +312,8 @@ def damaged_maps(content: bytes) -> list[bytes]:
     def with_(**values: object) -> bytes:
         return json.dumps(header | values).encode() + b"\n" + body
 
-    first = header["samples"][0]
+    first, filters = header["samples"][0], header["filters"]["shape"]
+    tall = header | {"image": [2**13, 1, 1], "samples": [], "stages": []}
     return [
         b"",
         b"\n",
@@ -331,11 +333,13 @@ def damaged_maps(content: bytes) -> list[bytes]:
         with_(whole=[]),
         with_(image=[0, 8, 1]),
         with_(image=[2**40, 2**40, 1]),
+        json.dumps(tall).encode() + b"\n" + body[: 4 * (prod(filters) + filters[0])],
         with_(stages=None),
         with_(stages=[{"name": "x"}]),
         with_(samples=[first | {"lows": []}]),
         with_(samples=[first | {"lows": [float("nan")] * len(header["stages"])}]),
         with_(samples=[first | {"answers": [0]}]),
+        with_(samples=[*header["samples"][:-1], first | {"answers": [], "shares": []}]),
         with_(samples=[first | {"shares": ["much"] * len(first["answers"])}]),
         with_(samples=[first | {"name": 3}]),
         with_(samples=first),

@@ -78,7 +78,7 @@ class Sample:
     """Index of its true class."""
 
     answers: tuple[int, ...]
-    """The likeliest classes, most likely first."""
+    """The likeliest classes, most likely first; at least one."""
 
     shares: tuple[float, ...]
     """Their probabilities."""
@@ -90,7 +90,7 @@ class Sample:
     @property
     def is_right(self) -> bool:
         """Whether the likeliest class is the true one."""
-        return bool(self.answers) and self.answers[0] == self.label
+        return self.answers[0] == self.label
 
 
 @dataclass(frozen=True, kw_only=True)

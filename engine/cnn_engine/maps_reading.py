@@ -9,6 +9,10 @@ from cnn_engine.maps import FORMAT, Filters, Header, Maps, Part, Sample, Stage
 MOST_BYTES = 2**24
 """A larger file than any that is written is not read."""
 
+MOST_SIZE = 2**12
+"""No image or map has a side of more pixels, and nothing is kept in more pieces: a picture that is
+higher would take a screen forever to draw."""
+
 
 def read_maps(path: Path) -> Maps:
     """Read `maps.bin`.
@@ -31,7 +35,7 @@ def _header(values: dict[str, Any]) -> Header:
     if part is None:
         raise ValueError(f"{values.get('part')!r} is no part of the images")
     filters = values.get("filters")
-    height, width, channels = fields.sizes("image", MOST_BYTES, 3)
+    height, width, channels = fields.sizes("image", MOST_SIZE, 3)
     return Header(
         epoch=fields.integer("epoch", 0, MOST_NUMBER),
         part=part,
@@ -47,7 +51,7 @@ def _header(values: dict[str, Any]) -> Header:
 
 def _filters(values: object) -> Filters:
     fields = Fields(values)
-    count, channels, height, width = fields.sizes("shape", MOST_BYTES, 4)
+    count, channels, height, width = fields.sizes("shape", MOST_SIZE, 4)
     return Filters(
         layer=fields.text("layer"),
         shape=(count, channels, height, width),
@@ -59,7 +63,7 @@ def _filters(values: object) -> Filters:
 
 def _stage(values: object) -> Stage:
     fields = Fields(values)
-    maps, height, width = fields.sizes("shape", MOST_BYTES, 3)
+    maps, height, width = fields.sizes("shape", MOST_SIZE, 3)
     return Stage(
         name=fields.text("name"),
         kind=fields.text("kind"),
@@ -76,7 +80,7 @@ def _sample(values: object, stages: int) -> Sample:
     if not len(lows) == len(highs) == stages:
         raise ValueError(f"{len(lows)} and {len(highs)} ends of ranges for {stages} stages")
     shares = fields.shares("shares")
-    if len(shares) != len(classes):
+    if not classes or len(shares) != len(classes):
         raise ValueError(f"{len(shares)} shares of {len(classes)} answers")
     return Sample(
         name=fields.text("name"),

@@ -127,7 +127,7 @@ class FeatureMaps(Panel):
     ) -> list[Content]:
         number = f"{maps.header.part} image {self.sample + 1} of {len(self.samples)}"
         truth = _class_name(classes, sample.label)
-        taken = _class_name(classes, sample.answers[0]) if sample.answers else "–"
+        taken = _class_name(classes, sample.answers[0])
         verdict = (
             Content.styled(f"✓ {truth}", "bold $text-success")
             if sample.is_right
