@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from cnn_engine import event_lines
 from cnn_engine.layers import LAYERS_FILE
 from cnn_engine.maps import MAPS_FILE, Maps
 from cnn_engine.maps_reading import read_maps
@@ -235,6 +236,21 @@ def test_what_does_not_fit_together_is_not_computed(tmp_path, change):
     assert shown_filters(maps) is None
     chapter = own_run.own_run(Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), "")
     assert "no plain" in text_of_chapter(chapter)
+
+
+def test_numbers_out_of_all_proportion_are_computed_all_the_same(tmp_path):
+    found = read_maps(DATA / "maps.bin")
+    maps = Maps(dataclasses.replace(found.header, std=(1e-200,)), found._content)
+    chapter = own_run.own_run(Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), "")
+    assert re.search(r"= −?\d\S*e\+(199|20\d)", text_of_chapter(chapter))
+
+
+def test_of_a_long_log_the_beginning_is_read(tmp_path, monkeypatch):
+    run, read = explained_run(tmp_path), []
+    from_line = event_lines.from_line
+    monkeypatch.setattr(event_lines, "from_line", lambda line: read.append(line) or from_line(line))
+    assert example_of(run).classes == tuple("0123456789")
+    assert len(read) < 10 < len(run.events.read_bytes().splitlines())
 
 
 # The screen.

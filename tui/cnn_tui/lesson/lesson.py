@@ -1,10 +1,11 @@
 """The whole lesson, and the run that it ends with."""
 
 from cnn_engine.errors import UserError
+from cnn_engine.events import RunPrepared
 from cnn_engine.maps import MAPS_FILE
 from cnn_engine.maps_reading import read_maps
+from cnn_engine.runlog import LogReader
 from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import read_state
 from cnn_tui.lesson.learning import (
     how_an_answer_is_made,
     how_it_learns,
@@ -51,5 +52,6 @@ def example_of(run: RunDirectory) -> Example:
         UserError: it keeps no maps, or they are damaged.
     """
     maps = read_maps(run.path / MAPS_FILE)
-    prepared = read_state(run)[0].prepared
+    beginning = (each for each in LogReader(run.events).poll() if isinstance(each, RunPrepared))
+    prepared = next(beginning, None)  # the rest of the log may be long, and tells nothing of this
     return Example(run=run, maps=maps, classes=prepared.classes if prepared else ())

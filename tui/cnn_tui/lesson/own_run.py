@@ -218,8 +218,7 @@ def _busiest(framed: Sequence[Grid], filters: Filters) -> Place:
 
     def differences(cell: Place) -> float:
         at, kernel = Place(cell.row * stride, cell.column * stride), Place(side, side)
-        seen = [window(plane, kernel, at) for plane in framed]
-        return sum(sum((value - mean(values)) ** 2 for value in values) for values in seen)
+        return sum(_spread(window(plane, kernel, at)) for plane in framed)
 
     last_row = (len(framed[0]) - padding - side) // stride
     last_column = (len(framed[0][0]) - padding - side) // stride
@@ -229,6 +228,12 @@ def _busiest(framed: Sequence[Grid], filters: Filters) -> Place:
         for column in range(first, last_column + 1)
     ]
     return max(places, key=differences, default=Place(0, 0))
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Squares of the distances from their mean, added up."""
+    middle = mean(values)
+    return sum((value - middle) * (value - middle) for value in values)
 
 
 def is_exact(maps: Maps) -> bool:
