@@ -84,7 +84,7 @@ class FeatureMaps(Panel):
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """The image with its answers on top, and the steps below it."""
-        self._retitle()
+        self._name_panel()
         maps = self._file.value
         if maps is None:
             when = "once the model is built, and anew after each epoch"
@@ -97,7 +97,7 @@ class FeatureMaps(Panel):
         top = self._image(maps, classes, width, _image_lines(height))
         return [*top, *self._steps(_steps_of(maps, self.sample), width, height - len(top))]
 
-    def _retitle(self) -> None:
+    def _name_panel(self) -> None:
         maps = self._file.value
         title, subtitle = "What the network sees", ""
         if maps:
@@ -106,8 +106,7 @@ class FeatureMaps(Panel):
             subtitle = (
                 "black least, white greatest" if self.has_pictures else "blank least, @ greatest"
             )
-        if (title, subtitle) != (self.border_title, self.border_subtitle):
-            self.border_title, self.border_subtitle = title, subtitle
+        self.retitle(title, subtitle)
 
     def _image(self, maps: Maps, classes: Sequence[str], width: int, height: int) -> list[Content]:
         """The image, and beside it what it is and what it is taken for."""
@@ -138,7 +137,7 @@ class FeatureMaps(Panel):
             verdict,
         ]
         names = [_class_name(classes, answer)[:NAME_WIDTH] for answer in sample.answers]
-        name_width = min(max(map(len, names), default=0), max(4, width - 12))
+        name_width = min(max(map(len, names)), max(4, width - 12))
         bar_width = max(0, min(BAR_WIDTH, width - name_width - 9))
         for name, answer, share in zip(names, sample.answers, sample.shares, strict=True):
             mark = "✓" if answer == sample.label else " "
