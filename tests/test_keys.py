@@ -321,6 +321,33 @@ async def test_what_cannot_be_asked_is_said(tmp_path):
         assert "cannot be written: Is a directory" in text_of(app)
 
 
+@pytest.mark.parametrize("of", [RunScreen, RunsScreen])
+async def test_an_answer_stands_as_long_as_the_one_before_it(tmp_path, monkeypatch, of):
+    run, waiting = golden_run(tmp_path, "completed"), []
+
+    class Waiting:
+        def __init__(self, _seconds, do):
+            self.do = do
+            waiting.append(self)
+
+        def stop(self):
+            waiting.remove(self)
+
+    app = Dashboard(of(run if of is RunScreen else tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        monkeypatch.setattr(app.screen.query_one(KeyBar), "set_timer", Waiting)
+        app.screen.say("the first")
+        app.screen.say("the second")
+        await settle(pilot)
+        assert "the second" in text_of(app)
+        (left,) = waiting  # nothing of the first is left to take the second away
+        left.do()
+        await settle(pilot)
+        assert "the second" not in text_of(app)
+        assert "help" in text_of(app).splitlines()[-1]
+
+
 # Looks.
 
 

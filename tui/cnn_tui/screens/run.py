@@ -39,8 +39,6 @@ SOON_SECONDS = (0.15, 0.4)
 PIECE_SECONDS = 0.001
 """Left between two pieces of a long log to whatever else there is to do: the first paint."""
 
-MESSAGE_SECONDS = 5.0
-
 
 class RunScreen(Screen[None]):
     """Follows a run's log, and shows what it says in one of several views."""
@@ -217,9 +215,7 @@ class RunScreen(Screen[None]):
 
     def say(self, message: str) -> None:
         """Show a message for a while where the keys are."""
-        bar = self.query_one(KeyBar)
-        bar.say(message)
-        self.set_timer(MESSAGE_SECONDS, lambda: bar.say(""))
+        self.query_one(KeyBar).answer(message)
 
     @on(KeyBar.Clicked)
     async def _clicked(self, event: KeyBar.Clicked) -> None:

@@ -34,8 +34,6 @@ PIECE_SECONDS = 0.03
 SHOW_EVERY = 10
 """Times as long as to show what has been read so far, of very many runs, it is read on."""
 
-MESSAGE_SECONDS = 5.0
-
 
 class RunsScreen(Screen[None]):
     """A table of runs; beside it, where there is room, the one under the cursor."""
@@ -209,9 +207,7 @@ class RunsScreen(Screen[None]):
 
     def say(self, message: str) -> None:
         """Show a message for a while where the keys are."""
-        bar = self.query_one(KeyBar)
-        bar.say(message)
-        self.set_timer(MESSAGE_SECONDS, lambda: bar.say(""))
+        self.query_one(KeyBar).answer(message)
 
     # The filter, and the order.
 

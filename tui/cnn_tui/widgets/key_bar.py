@@ -3,6 +3,7 @@
 from textual import events
 from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 
 from cnn_engine.state import RunState
 from cnn_tui.format import safe_text
@@ -10,6 +11,9 @@ from cnn_tui.keys import Key, Place, keys_of
 from cnn_tui.widgets.panel import Panel
 
 GAP = "  "
+
+MESSAGE_SECONDS = 5.0
+"""How long an answer stands in place of the keys."""
 
 
 class KeyBar(Panel):
@@ -38,12 +42,21 @@ class KeyBar(Panel):
         self.can_control = True
         """Whether there is an engine to ask."""
         self._message = ""
+        self._end: Timer | None = None
+        """When the message goes, if it is to go by itself."""
         self._ends: list[tuple[int, Key]] = []
 
     def say(self, message: str) -> None:
         """Show a message instead of the keys; an empty one to show the keys again."""
-        self._message = message
+        if self._end is not None:
+            self._end.stop()  # it is that of the message before
+        self._message, self._end = message, None
         self.redraw()
+
+    def answer(self, message: str) -> None:
+        """Show a message for a while."""
+        self.say(message)
+        self._end = self.set_timer(MESSAGE_SECONDS, lambda: self.say(""))
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """The one line."""
