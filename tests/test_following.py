@@ -10,6 +10,7 @@ from cnn_engine.runlog import LogReader
 from cnn_engine.summary import read_state
 from cnn_tui.app import Dashboard
 from cnn_tui.following import Follower
+from cnn_tui.screens.compare import CompareScreen
 from cnn_tui.screens.run import RunScreen
 from golden import golden_lines, golden_run, running_run
 from pilot import settle, text_of
@@ -71,6 +72,27 @@ async def test_a_connection_that_is_lost_is_said_and_found_again(tmp_path, monke
         await settle(pilot)
         assert "cannot be read" not in text_of(app)
         assert "✓ done" in text_of(app)
+
+
+@pytest.mark.parametrize("screen", [RunScreen, CompareScreen])
+async def test_a_long_log_is_read_in_one_sequence_of_pieces(tmp_path, monkeypatch, screen):
+    run, made = running_run(tmp_path, 60), []
+    app = Dashboard(RunScreen(run) if screen is RunScreen else CompareScreen([run, run]))
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        set_timer = app.screen.set_timer
+        with monkeypatch.context() as patch:
+            patch.setattr(Follower, "has_more", True)
+            patch.setattr(
+                app.screen, "set_timer", lambda *what: made.append(set_timer(*what)) or made[-1]
+            )
+            for _ in range(5):
+                app.screen.poll()
+        waiting = [timer for timer in made if timer._task is not None]
+        assert len(made) == 5
+        assert waiting == made[-1:]
+        await settle(pilot)
 
 
 @pytest.mark.parametrize("name", ["events", "console"])

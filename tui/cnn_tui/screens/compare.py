@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from cnn_engine.comparison import compare
@@ -102,6 +103,7 @@ class CompareScreen(Screen[None]):
         ]
         self._judged: list[TestFinished | None] = []
         """Tests of the runs that the verdicts are of."""
+        self._next_piece: Timer | None = None
 
     @property
     def _chart(self) -> OverlayChart:
@@ -151,8 +153,10 @@ class CompareScreen(Screen[None]):
         """Take in what is new, and show it; while the terminal takes nothing, only take in."""
         for run in self._runs:
             run.follower.take()
+        if self._next_piece is not None:
+            self._next_piece.stop()  # else each poll meanwhile would begin a sequence of its own
         if any(run.follower.has_more for run in self._runs):
-            self.set_timer(PIECE_SECONDS, self.poll)
+            self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
         else:
             self._judge_if_tested()
             if self.app.may_draw():  # type: ignore[attr-defined]

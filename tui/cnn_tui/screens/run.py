@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from textual import on
 from textual.app import ComposeResult
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from cnn_engine.alarms import Kind, alarms, blocked_log
@@ -75,6 +76,7 @@ class RunScreen(Screen[None]):
         self._blocked, self._bell = blocked, bell
         self._rung: set[Kind] = set()
         self._trouble = ""
+        self._next_piece: Timer | None = None
         self.controls = Controls(self, self._follower)
 
     @property
@@ -125,8 +127,10 @@ class RunScreen(Screen[None]):
         if self._follower.trains_here and any(isinstance(event, RunPrepared) for event in events):
             gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time
         self._tell_trouble()
+        if self._next_piece is not None:
+            self._next_piece.stop()  # else each poll meanwhile would begin a sequence of its own
         if self._follower.has_more:
-            self.set_timer(PIECE_SECONDS, self.poll)
+            self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
         elif self.app.may_draw(at_once=at_once):  # type: ignore[attr-defined]
             self._show()
         is_over = self.state.ended or not self._follower.trains_here
