@@ -16,6 +16,7 @@ from cnn_engine.errors import UserError
 from cnn_engine.events import TestFinished
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
+from cnn_engine.summary import LIVE
 from cnn_tui.contenders import Contender, Row, class_rows, figure_rows, setting_rows
 from cnn_tui.following import Follower
 from cnn_tui.format import safe_text
@@ -272,8 +273,6 @@ class Title(Lines):
 
     def make(self, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """The one line."""
-        going = sum(
-            run.status not in ("done", "stopped", "failed", "interrupted") for run in self._runs
-        )
+        going = sum(run.status in LIVE for run in self._runs)
         text = f"{len(self._runs)} runs side by side" + (f", {going} going on" if going else "")
         return [Content.assemble(("cnn-tui", "bold $primary"), f"  {text}")]
