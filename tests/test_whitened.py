@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.nn.functional import unfold
 
+from cnn_engine import checkpoint
 from cnn_engine.config import ModelConfig
 from cnn_engine.models import build_model
-from cnn_engine.whitened import Block, WhitenedCNN, Whitening
+from cnn_engine.whitened import SHIFT_EPOCHS, Block, WhitenedCNN, Whitening
 from runs_for_tests import RunForTests
 
 SMALL = ModelConfig(name="whitened", filters=(24, 32), depth=2)
@@ -45,6 +46,21 @@ def test_its_filters_are_not_learnt_and_its_shifts_are():
     assert "whitening.weight" not in learnt
     assert {"whitening.bias", "head.weight", "blocks.0.norms.0.bias"} <= learnt
     assert not any(name.endswith("norms.0.weight") for name in learnt)
+
+
+def test_its_shifts_are_learnt_in_the_first_epochs(tmp_path):
+    settings = ("model.name=whitened", "model.filters=[16]", "data.image_size=16")
+    recipe = ("optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0")
+    run = RunForTests(tmp_path, *settings, *recipe, f"train.epochs={SHIFT_EPOCHS - 1}").train()
+    shifts = []
+    for epochs in (SHIFT_EPOCHS, SHIFT_EPOCHS + 1, None):
+        content = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
+        shifts.append(content["model"]["whitening.bias"])
+        if epochs:
+            run.resume(epochs)
+    before, last, after = shifts
+    assert not torch.equal(before, last)
+    assert torch.equal(last, after)
 
 
 def test_a_convolution_begins_by_passing_its_input_on():

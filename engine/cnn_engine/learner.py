@@ -18,7 +18,7 @@ from cnn_engine.own_model import check_model
 from cnn_engine.step_parts import StepParts
 from cnn_engine.transfer import Transfer
 from cnn_engine.weights import Weights
-from cnn_engine.whitened import WHITENING_IMAGES, WhitenedCNN
+from cnn_engine.whitened import SHIFT_EPOCHS, WHITENING_IMAGES, WhitenedCNN
 
 
 class Learner:
@@ -69,6 +69,12 @@ class Learner:
         """These images, as the model is to have them."""
         images, _ = next(self._batches.cut(indices, len(indices)))
         return images
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Make ready for the steps of an epoch, or of what is left of it, counted from 1."""
+        self.model.train()
+        if isinstance(self.model, WhitenedCNN):
+            self.model.whitening.learns = epoch <= SHIFT_EPOCHS
 
     def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Change the weights once; scores [n, classes] and loss, both left on the device.

@@ -282,7 +282,7 @@ class Training:
             self.recorder, clock, parts, self.epoch, sizes, self.losses, self.step
         )
         began = clock() - self.train_seconds
-        learner.model.train()
+        learner.begin_epoch(self.epoch)
         parts.begin_step()
         for images, labels in self.batches.cut(
             order[done:], train.batch_size, views and views.part(done, len(order))

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, max_pool2d
+from torch.nn.functional import conv2d, gelu, max_pool2d
 
 from cnn_engine.config import ModelConfig
 
@@ -13,6 +13,10 @@ WHITENING_IMAGES = 1_000
 
 WHITENING_FLOOR = 5e-4
 """Added to the patches' variances, so that what hardly varies is not blown up."""
+
+SHIFT_EPOCHS = 3
+"""Epochs in which the first layer's shift is learnt, as in airbench: it gains nothing later, and its
+gradient, which comes through the largest maps, takes a twentieth of a step."""
 
 
 class WhitenedCNN(nn.Module):
@@ -45,12 +49,20 @@ class Whitening(nn.Conv2d):
     """Patches of 2×2 pixels along the axes in which they vary, each scaled to vary alike.
 
     Each axis stands twice, with either sign, as what follows cuts off below zero. The filters are
-    not learnt; a shift of each is.
+    not learnt; a shift of each is, as long as `learns`.
     """
+
+    bias: nn.Parameter
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, 2 * channels * 2 * 2, kernel_size=2)
         self.weight.requires_grad = False
+        self.learns = True
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps [N, 8 C, H - 1, W - 1] of normalised images [N, C, H, W]."""
+        shift = self.bias if self.learns else self.bias.detach()
+        return conv2d(images, self.weight, shift)
 
     @torch.no_grad()
     def look_at(self, images: Tensor) -> None:
