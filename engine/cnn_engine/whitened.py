@@ -15,8 +15,8 @@ WHITENING_FLOOR = 5e-4
 """Added to the patches' variances, so that what hardly varies is not blown up."""
 
 SHIFT_EPOCHS = 3
-"""Epochs in which the first layer's shift is learnt, as in airbench: it gains nothing later, and its
-gradient, which comes through the largest maps, takes a twentieth of a step."""
+"""Epochs in which the first layer's shift is learnt, as in airbench: it gains nothing later, and
+its gradient, which comes through the largest maps, takes a twentieth of a step."""
 
 
 class WhitenedCNN(nn.Module):
