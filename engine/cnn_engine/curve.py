@@ -34,14 +34,8 @@ class CurvePoint(NamedTuple):
 class Curve(Sequence[CurvePoint]):
     """Points in the order of steps, 36 bytes each; the columns are there for whoever draws them."""
 
-    def __init__(self, points: Sequence[CurvePoint] = (), adds_a_point: int = 1) -> None:
-        """Begin with some points.
-
-        Args:
-            points: What was added before.
-            adds_a_point: How many of what is added from now on make a point. Until there are so
-                many they do not show.
-        """
+    def __init__(self, points: Sequence[CurvePoint] = (), *, adds_a_point: int = 1) -> None:
+        """Add some points; of what is added, so many make a point together."""
         self.steps = array("q")
         self.losses = array("d")
         self.lows = array("d")
@@ -50,20 +44,17 @@ class Curve(Sequence[CurvePoint]):
         self._adds_a_point = adds_a_point
         self._begun: list[CurvePoint] = []
         for point in points:
-            self._append(*point)
+            self.add(*point)
 
     def add(self, step: int, loss: float, low: float, high: float, seconds: float = 0.0) -> None:
         """Append a point, or what is a part of one."""
-        if self._adds_a_point == 1:
-            self._append(step, loss, low, high, seconds)
-            return
-        self._begun.append(CurvePoint(step, loss, low, high, seconds))
-        if len(self._begun) == self._adds_a_point:
+        if self._adds_a_point > 1:
+            self._begun.append(CurvePoint(step, loss, low, high, seconds))
+            if len(self._begun) < self._adds_a_point:
+                return
             _, losses, lows, highs, _ = zip(*self._begun, strict=True)
-            self._append(step, sum(losses) / len(losses), min(lows), max(highs), seconds)
+            loss, low, high = sum(losses) / len(losses), min(lows), max(highs)
             self._begun.clear()
-
-    def _append(self, step: int, loss: float, low: float, high: float, seconds: float) -> None:
         try:
             self.steps.append(step)
         except OverflowError:

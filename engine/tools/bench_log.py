@@ -2,8 +2,9 @@
 
     python engine/tools/bench_log.py
 
-Writes logs of 60,000 and 1,000,000 step events, as a training of eight hours and one of six days
-record them, and reads each in a process of its own.
+Writes logs of 60,000 step events, of as many as a million steps make where six are as long as an
+event, and of 1,000,000, as a training of eight hours, one of a day and one of six days record them,
+and reads each in a process of its own.
 """
 
 import math
@@ -19,25 +20,26 @@ from cnn_engine import event_lines, events
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 
-EVENTS = (60_000, 1_000_000)
+EVENTS = (60_000, 166_667, 1_000_000)
 EVENTS_AN_EPOCH = 100
 STEPS_AN_EVENT = 6
 
 
 def main() -> None:
     """Print a line of figures for each log."""
-    if len(sys.argv) == 2:
-        print_figures(RunDirectory(Path(sys.argv[1])))
+    if len(sys.argv) == 3:
+        print_figures(RunDirectory(Path(sys.argv[1])), int(sys.argv[2]))
         return
     for count in EVENTS:
         with tempfile.TemporaryDirectory() as directory:
             run = RunDirectory(Path(directory))
             with run.events.open("w") as log:
                 log.writelines(event_lines.to_line(event) + "\n" for event in happened(count))
-            subprocess.run([sys.executable, __file__, directory], check=True)  # noqa: S603
+            command = [sys.executable, __file__, directory, str(count)]
+            subprocess.run(command, check=True)  # noqa: S603
 
 
-def print_figures(run: RunDirectory) -> None:
+def print_figures(run: RunDirectory, count: int) -> None:
     """Read the log, and say how that went."""
     before = _peak_mb()
     start = time.perf_counter()
@@ -45,8 +47,9 @@ def print_figures(run: RunDirectory) -> None:
     seconds = time.perf_counter() - start
     peak = _peak_mb()
     print(
-        f"{len(state.curve):>9,} step events, {run.events.stat().st_size / 1e6:4.0f} MB: "
-        f"read in {seconds:5.2f} s, {1e6 * seconds / len(state.curve):.1f} µs each; "
+        f"{count:>9,} step events of {state.steps_done:,} steps, "
+        f"{run.events.stat().st_size / 1e6:.0f} MB: "
+        f"read in {seconds:.2f} s, {1e6 * seconds / count:.1f} µs each; "
         f"peak {peak:.0f} MB, {peak - before:.0f} MB of it for this; {damaged} damaged lines"
     )
 
