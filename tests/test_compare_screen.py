@@ -198,6 +198,20 @@ def test_columns_are_kept_while_the_same_is_shown_and_follow_what_is_new(tmp_pat
 # On the screen
 
 
+async def test_runs_without_validation_say_which_key_draws_what_they_have(tmp_path):
+    def unvalidated(event):
+        if isinstance(event, events.EpochFinished):
+            return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
+        return event
+
+    runs = [rewritten(variant(tmp_path, number), unvalidated) for number in (1, 2, 3)]
+    async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
+        await shown_in(pilot, "no validation loss yet: v draws other curves")
+        await pilot.press("v")
+        await shown_in(pilot, "Training loss by epoch")
+        assert "draws other curves" not in text_of(pilot.app)
+
+
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])
 async def test_every_run_has_its_letter_on_the_curve(tmp_path, size):
     text = await shown([variant(tmp_path, number) for number in range(3)], size=size)

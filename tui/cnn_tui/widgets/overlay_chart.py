@@ -61,8 +61,10 @@ class OverlayChart(Chart):
             lines = draw_overlay(traces, self._readings(width), window, self.view, (width, height))
         self._retitle()
         if lines is None:
-            text = "nothing to draw yet".center(width)
-            return [Content(""), Content.styled(text, "$muted")]
+            text = "nothing to draw yet"
+            if any(state.curve for state in states):  # as where no images are held back
+                text = f"no {self.view.series} yet: v draws other curves"
+            return [Content(""), Content.styled(text.center(width), "$muted")]
         return [content_of(line) for line in lines]
 
     def _readings(self, width: int) -> list[tuple[str, str, str]]:
