@@ -94,7 +94,11 @@ def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
         '{"kind":"EpochStarted","time":1.0,"epoch":true}',
         '{"kind":"EpochStarted","time":1' + 400 * "0" + ',"epoch":3}',
         '{"kind":"StageProgressed","time":1.0,"what":"x","done":[1],"total":2}',
+        '{"kind":"ConfigReplaced","time":1.0,"preset":"a","reason":"b","config":{"train":{"epochs":1'
+        + 400 * "0"
+        + "}}}",
         200_000 * "[",
+        '{"kind":"Notice","time":1.0,"text":"\\ud800","more":' + 200_000 * "[",
         b"\xff\x00\x80",
     ],
 )

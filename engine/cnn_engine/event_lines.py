@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from cnn_engine.events import KINDS, Event
+from cnn_engine.events import KINDS, ConfigReplaced, Event, RunStarted
 
 
 def to_line(event: Event) -> str:
@@ -36,7 +36,11 @@ class _Head(msgspec.Struct):
 
 
 _HEAD = msgspec.json.Decoder(_Head)
-_EVENTS = {name: msgspec.json.Decoder(kind) for name, kind in KINDS.items()}
+_WITH_CONFIG = (RunStarted, ConfigReplaced)
+"""Kinds with whole numbers that no type bounds."""
+_EVENTS = {
+    name: msgspec.json.Decoder(kind) for name, kind in KINDS.items() if kind not in _WITH_CONFIG
+}
 
 
 def from_line(line: str | bytes) -> Event | None:
@@ -48,17 +52,29 @@ def from_line(line: str | bytes) -> Event | None:
         ValueError: the line is not an event.
     """
     try:
+        return _event(line)
+    except RecursionError:
+        raise ValueError("nested too deeply for an event") from None
+
+
+def _event(line: str | bytes) -> Event | None:
+    try:
         head = _HEAD.decode(line)
         decoder = _EVENTS.get(head.kind)
-        if decoder is None or not head.nonfinite:
-            return decoder and decoder.decode(line)
+        if decoder and not head.nonfinite:
+            return decoder.decode(line)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
         pass  # damaged, or with a lone surrogate
-    except RecursionError:
-        raise ValueError("nested too deeply for an event") from None
-    return _from_values(json.loads(line))
+    return _from_values(json.loads(line, parse_int=_whole))
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{digits[:20]} has more than 64 bits")
+    return number
 
 
 def _from_values(values: dict[str, Any]) -> Event | None:
