@@ -263,5 +263,6 @@ def _cached(run: RunDirectory, stamp: list[int]) -> RunSummary | None:
         return None
 
 
-_CACHED = {field.name for field in fields(RunSummary)} - {"star", "note", "tags"}
+_NOTED = {field.name for field in fields(Marks)} - {"name"}
+_CACHED = {field.name for field in fields(RunSummary)} - _NOTED
 """The cached fields: what its user noted stands in a file of its own."""
