@@ -206,10 +206,10 @@ async def test_runs_without_validation_say_which_key_draws_what_they_have(tmp_pa
 
     runs = [rewritten(variant(tmp_path, number), unvalidated) for number in (1, 2, 3)]
     async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
-        await shown_in(pilot, "no validation loss yet: v draws other curves")
+        await shown_in(pilot, "no validation loss by epoch here: v and x draw others")
         await pilot.press("v")
         await shown_in(pilot, "Training loss by epoch")
-        assert "draws other curves" not in text_of(pilot.app)
+        assert "draw others" not in text_of(pilot.app)
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])

@@ -63,7 +63,7 @@ class OverlayChart(Chart):
         if lines is None:
             text = "nothing to draw yet"
             if any(state.curve for state in states):  # as where no images are held back
-                text = f"no {self.view.series} yet: v draws other curves"
+                text = f"no {self.view.series} by {self.view.along} here: v and x draw others"
             return [Content(""), Content.styled(text.center(width), "$muted")]
         return [content_of(line) for line in lines]
 
