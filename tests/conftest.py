@@ -16,6 +16,14 @@ os.environ["TZ"] = "UTC"
 time.tzset()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_cache_home(tmp_path_factory):
+    """A cache for what several tests share, which is made before any test has its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def cache_home(monkeypatch, tmp_path_factory):
     """A cache of the test's own, for the programs that it starts too; never the user's."""
