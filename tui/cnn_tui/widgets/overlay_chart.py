@@ -1,6 +1,7 @@
 """Curves of several runs in one chart."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from textual.content import Content
 
@@ -25,6 +26,14 @@ class OverlayChart(Chart):
         self._window: Window | None = None
         self.view = OverlayView(series="losses" if len(runs) <= 2 else "validation loss")
 
+    @property
+    def seen(self) -> OverlayView:
+        """The view, but for the validation loss of runs that have none: their training loss."""
+        epochs = (epoch for run in self._runs for epoch in run.state.epochs)
+        if self.view.series != "validation loss" or any(epoch.is_validated for epoch in epochs):
+            return self.view
+        return replace(self.view, series="training loss")
+
     def window(self) -> Window | None:
         """What is shown, along the axis."""
         return self._window
@@ -47,23 +56,22 @@ class OverlayChart(Chart):
         if width < LEAST_WIDTH or height < LEAST_HEIGHT:
             return []
         states = [run.state for run in self._runs]
-        whole, newest = whole_of(states, self.view), self.newest()
+        view, newest = self.seen, self.newest()
+        whole = whole_of(states, view)
         self._window = None
         lines = None
         if whole > 0:
             columns = 2 * (width - MARGIN)
-            window = self._window = window_of(self.view, newest, max(whole, newest), columns)
+            window = self._window = window_of(view, newest, max(whole, newest), columns)
             traces = [
-                trace
-                for run in self._runs
-                for trace in run.curves.traces(run.state, window, self.view)
+                trace for run in self._runs for trace in run.curves.traces(run.state, window, view)
             ]
-            lines = draw_overlay(traces, self._readings(width), window, self.view, (width, height))
+            lines = draw_overlay(traces, self._readings(width), window, view, (width, height))
         self._retitle()
         if lines is None:
             text = "nothing to draw yet"
-            if any(state.curve for state in states):  # as where no images are held back
-                text = f"no {self.view.series} by {self.view.along} here: v and x draw others"
+            if any(state.curve for state in states):
+                text = f"no {view.series} by {view.along} here: v and x draw others"
             return [Content(""), Content.styled(text.center(width), "$muted")]
         return [content_of(line) for line in lines]
 
@@ -74,7 +82,7 @@ class OverlayChart(Chart):
         for run in self._runs:
             text = safe_text(run.name, longest)
             if self.view.cursor is not None:
-                text = value_at(run.state, run.curves, self.view)
+                text = value_at(run.state, run.curves, self.seen)
             readings.append((run.curves.letter, run.curves.style, text))
         return readings
 
@@ -83,6 +91,7 @@ class OverlayChart(Chart):
         if along == "time" and self._window:
             along = f"time in {time_unit(self._window)[1]}"  # type: ignore[assignment]
         names = {"losses": "Loss (a training, A validation)", "accuracy": "Validation accuracy"}
-        title = f"{names.get(self.view.series, self.view.series.capitalize())} by {along}"
+        series = self.seen.series
+        title = f"{names.get(series, series.capitalize())} by {along}"
         if title != self.border_title:  # setting it repaints, even to what it is
             self.border_title = title
