@@ -26,6 +26,10 @@ def _convolution(args: Sequence[Any], output: Tensor) -> int:
     return _convolved(images if is_transposed else output, weight)
 
 
+def _onednn_convolution(args: Sequence[Any], output: Tensor) -> int:
+    return _convolved(output, args[1])
+
+
 def _convolution_backward(args: Sequence[Any], _output: object) -> int:
     gradient, images, weight, *_ = args
     is_transposed, wanted = args[7], args[10]
@@ -55,6 +59,7 @@ def _attention(args: Sequence[Any], _output: object) -> int:
 
 PRODUCTS: Mapping[object, Callable[[Sequence[Any], Any], int]] = {
     aten.convolution: _convolution,
+    aten.mkldnn_convolution: _onednn_convolution,
     aten.convolution_backward: _convolution_backward,
     aten.mm: _product,
     aten.bmm: _product,
