@@ -11,12 +11,13 @@ from cnn_engine.batches import Batches
 from cnn_engine.events import Bins, Confusion
 from cnn_engine.metrics import LEAST_CLASSES_FOR_TOP5
 
-EVALUATION_PIXELS = {"cpu": 2**18, "cuda": 2**22}
-"""Pixels at a time, 256 or 4,096 images of 32×32: enough to keep the arithmetic busy; on a CPU
-few enough for its cache, and for what they take of memory."""
+EVALUATION_PIXELS = {"cpu": 2**16, "cuda": 2**22}
+"""Pixels at a time, 64 or 4,096 images of 32×32: enough to keep the arithmetic busy; on a CPU few
+enough for its cache, and for what they take of memory: of 256 images each layer's maps are as large
+as all that a step of 64 takes, and the C library finds room for them in no two batches alike."""
 
-MOST_IMAGES = 4_096
-"""Images at a time, however small they are."""
+LEAST_IMAGES, MOST_IMAGES = 8, 4_096
+"""Images at a time, however large or small they are."""
 
 BIN_COUNT = 10
 """Bins of confidence: tenths, which a table of them is read by at a glance."""
@@ -83,23 +84,30 @@ def evaluate(
         progress: Told the number of images done so far after each batch; may raise to stop.
     """
     model.eval()
-    losses, parts, done = [], [], 0
-    for images, truth in batches.cut(indices, _batch_size(batches)):
+    count, size, done = len(indices), _batch_size(batches), 0
+    # What is kept of each batch has its place beforehand: small pieces that stay between the large
+    # ones that are freed would leave no room for those of the next batch, and memory would grow.
+    losses = torch.empty(len(range(0, count, size)), device=batches.device)
+    confidence = torch.empty(count, device=batches.device)
+    truth, predicted, rank = torch.empty(3, count, dtype=torch.int64, device=batches.device)
+    for number, (images, labels) in enumerate(batches.cut(indices, size)):
         scores = model(images)
-        losses.append(cross_entropy(scores, truth, reduction="sum"))
-        parts.append(_judged(scores, truth))
-        done += len(truth)
+        losses[number] = cross_entropy(scores, labels, reduction="sum")
+        here = slice(done, done + len(labels))
+        truth[here] = labels
+        predicted[here], confidence[here], rank[here] = _judged(scores, labels)
+        done = here.stop
         progress(done)
     answers = Answers(
-        truth=torch.cat([truth for truth, *_ in parts]).cpu(),
-        predicted=torch.cat([predicted for _, predicted, *_ in parts]).cpu(),
-        confidence=torch.cat([confidence for *_, confidence, _ in parts]).cpu().double(),
-        rank=torch.cat([rank for *_, rank in parts]).cpu(),
+        truth=truth.cpu(),
+        predicted=predicted.cpu(),
+        confidence=confidence.cpu().double(),
+        rank=rank.cpu(),
     )
     right = answers.truth[answers.predicted == answers.truth]
     has_top5 = class_count >= LEAST_CLASSES_FOR_TOP5
     return Evaluation(
-        loss=torch.stack(losses).double().sum().item() / len(indices),
+        loss=losses.cpu().double().sum().item() / count,
         correct=tuple(torch.bincount(right, minlength=class_count).tolist()),
         total=tuple(torch.bincount(answers.truth, minlength=class_count).tolist()),
         confusion=_confusion(answers, class_count),
@@ -109,8 +117,8 @@ def evaluate(
     )
 
 
-def _judged(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Truth, predicted class, confidence and rank of a batch, all [n], where the scores are.
+def _judged(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Predicted class, confidence and rank of a batch's images, all [n], where the scores are.
 
     Args:
         scores: [n, classes].
@@ -123,13 +131,13 @@ def _judged(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor, Tens
     mine = scores.gather(1, at)
     ahead = ((scores > mine) | ((scores == mine) & (place < at))).sum(dim=1)
     rank = torch.where(predicted == truth, 1, ahead.clamp(min=1) + 1)
-    return truth, predicted, confidence.nan_to_num(), rank
+    return predicted, confidence.nan_to_num(), rank
 
 
 def _batch_size(batches: Batches) -> int:
     _, height, width, _ = batches.images.shape
     pixels = EVALUATION_PIXELS.get(batches.device.type, EVALUATION_PIXELS["cpu"])
-    return min(MOST_IMAGES, max(1, pixels // (height * width)))
+    return min(MOST_IMAGES, max(LEAST_IMAGES, pixels // (height * width)))
 
 
 def _confusion(answers: Answers, class_count: int) -> Confusion:

@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 SIZES = (1_000, 10_000, 60_000)
 MEASURED_IMAGES = 10_000
@@ -32,12 +33,15 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         seconds = pool.submit(train_in_turn, rounds).result()
-        peak, size = pool.submit(peak_memory, SIZES[-1]).result()
+        memory = pool.submit(peak_memory, SIZES[-1]).result()
     flat = median(seconds[SIZES[-1]])
     for images, found in seconds.items():
         cost = median(found)
         print(f"{images:>6,} images: {cost * 1e6:6.0f} µs an image, {cost / flat:.2f}×")
-    print(f"peak {peak / MEGABYTE:,.0f} MB, of which images {size / MEGABYTE:,.0f} MB")
+    peak, images, pytorch = (each / MEGABYTE for each in memory)
+    print(
+        f"peak {peak:,.0f} MB, of which images {images:,.0f} MB, PyTorch itself {pytorch:,.0f} MB"
+    )
 
 
 def train_in_turn(rounds: int) -> dict[int, list[float]]:
@@ -56,19 +60,40 @@ def train_in_turn(rounds: int) -> dict[int, list[float]]:
     return {size: seconds[1:] for size, seconds in found.items()}  # the first is to warm up
 
 
-def peak_memory(size: int) -> tuple[int, int]:
-    """Bytes of memory that a run's process takes at most, and its images."""
+class Memory(NamedTuple):
+    """Bytes of memory that a run takes."""
+
+    peak: int
+    """Of its process, at most."""
+    images: int
+    pytorch: int
+    """Of a process that has imported PyTorch and done nothing."""
+
+
+def peak_memory(size: int) -> Memory:
+    """What a run takes of memory."""
+    import_pytorch()
+    pytorch = _peak()
     with tempfile.TemporaryDirectory() as runs_dir:
         training = _training(size, Path(runs_dir))
         training.run()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
-        return peak, training.data.images.nbytes
+        return Memory(_peak(), training.data.images.nbytes, pytorch)
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
+
+
+def import_pytorch() -> None:
+    """As a run does; not in the process that waits."""
+    from cnn_engine.memory import keep_freed_memory  # noqa: PLC0415
+
+    keep_freed_memory()
+    import torch  # noqa: F401, PLC0415
 
 
 def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - torch's
-    from cnn_engine.memory import keep_freed_memory  # noqa: PLC0415 - not in the waiting process
-
-    keep_freed_memory()
+    import_pytorch()
     import torch  # noqa: PLC0415
 
     from cnn_engine import runs  # noqa: PLC0415
