@@ -5,9 +5,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from cnn_engine.blocked import Conv2d, are_faster, blocked, unblocked
 from cnn_engine.config import ModelConfig
 from cnn_engine.errors import ConfigError
+from cnn_engine.onednn import Conv2d, is_faster, packed, unpacked
 from cnn_engine.own_model import build_own
 from cnn_engine.resnet import ResNet
 from cnn_engine.transfer import build_transfer
@@ -45,8 +45,8 @@ class CNN(nn.Module):
 
     def _maps(self, images: Tensor) -> Tensor:
         """What the blocks make of images, computed in the layout that is fastest to learn in."""
-        if self.training and are_faster(images):
-            return unblocked(self.blocks(blocked(images)), self._norms)
+        if self.training and is_faster(images):
+            return unpacked(self.blocks(packed(images)), self._norms)
         maps: Tensor = self.blocks(images)
         return maps
 

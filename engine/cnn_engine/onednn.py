@@ -1,8 +1,8 @@
 """Maps in the layout of oneDNN, which computes for PyTorch on x86 processors.
 
-There a pixel's channels lie in blocks of as many as a register holds. Convolutions are as fast in
-any layout; but in this one oneDNN has batch norm and pooling of its own, which take half as long as
-PyTorch's, and whose notes of where the greatest values were are an eighth of the size.
+There a pixel's channels lie packed in blocks, of as many as a register holds. Convolutions are as
+fast in any layout; but in this one oneDNN has batch norm and pooling of its own, which take half as
+long as PyTorch's, and whose notes of where the greatest values were are an eighth of the size.
 """
 
 import platform
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 
-def are_faster(images: Tensor) -> bool:
+def is_faster(images: Tensor) -> bool:
     """Whether training on these images is faster so: on an x86 processor."""
     return (
         images.device.type == "cpu"
@@ -21,14 +21,14 @@ def are_faster(images: Tensor) -> bool:
     )
 
 
-def blocked(images: Tensor) -> Tensor:
+def packed(images: Tensor) -> Tensor:
     """Images [N, C, H, W] in this layout, in the arithmetic of autocast if that is on."""
     if torch.is_autocast_enabled("cpu"):
         images = images.to(torch.get_autocast_dtype("cpu"))
     return images.to_mkldnn()
 
 
-def unblocked(maps: Tensor, norms: Iterable[nn.BatchNorm2d]) -> Tensor:
+def unpacked(maps: Tensor, norms: Iterable[nn.BatchNorm2d]) -> Tensor:
     """Maps [N, C, H, W] in this layout in PyTorch's; all that is not a number stays visible.
 
     To oneDNN's pooling and ReLU that is less than any number, so that zeros would come of it, and a
