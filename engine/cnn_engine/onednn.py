@@ -52,8 +52,8 @@ class Conv2d(nn.Conv2d):
             return super().forward(maps)
         return torch.mkldnn_convolution(
             maps,
-            self.weight,
-            self.bias,
+            self.weight.to(maps.dtype),  # as autocast would have it
+            None if self.bias is None else self.bias.to(maps.dtype),
             self.padding,  # type: ignore[arg-type]  # numbers: layers here give no word for it
             self.stride,
             self.dilation,
