@@ -53,16 +53,21 @@ def verdict_text(first: str, other: str, verdict: Verdict, count: int) -> Verdic
 
 
 def verdict_cell(verdict: Verdict) -> str:
-    """`better, p 0.003`: a run against the first, in a table; a dash where it is not known."""
+    """A run against the first in a word or two, for a table; a dash where it is not known."""
     split = verdict.disagreement
     if split is None:
         return "–"
     if _shows_nothing(verdict.p):
         return "no difference"
-    word = "maybe chance"
-    if verdict.differs:
-        word = "better" if split.only_second > split.only_first else "worse"
-    return f"{word}, p {_probability(verdict.p)}"
+    if not verdict.differs:
+        return "maybe chance"
+    return "better" if split.only_second > split.only_first else "worse"
+
+
+def probability_cell(verdict: Verdict) -> str:
+    """`0.003`: how likely chance is to make such a difference; empty where there is none."""
+    is_known = verdict.disagreement is not None and not _shows_nothing(verdict.p)
+    return _probability(verdict.p) if is_known else ""
 
 
 def _shows_nothing(p: float) -> bool:

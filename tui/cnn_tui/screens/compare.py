@@ -140,7 +140,7 @@ class CompareScreen(Screen[None]):
     def _figure_rows(self, runs: Sequence[Contender]) -> list[Row]:
         rows = figure_rows(runs)
         after = 1 + [row.label for row in rows].index("test accuracy")
-        return [*rows[:after], *self.query_one(Verdicts).row(), *rows[after:]]
+        return [*rows[:after], *self.query_one(Verdicts).rows(), *rows[after:]]
 
     def _class_rows(self, runs: Sequence[Contender]) -> list[Row]:
         title, rows = class_rows(runs)

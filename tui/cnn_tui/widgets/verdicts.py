@@ -7,7 +7,7 @@ from textual.content import Content
 
 from cnn_engine.comparison import Verdict
 from cnn_tui.contenders import Contender, Row
-from cnn_tui.verdict_texts import verdict_cell, verdict_text
+from cnn_tui.verdict_texts import probability_cell, verdict_cell, verdict_text
 from cnn_tui.widgets.panel import Lines
 
 
@@ -27,11 +27,14 @@ class Verdicts(Lines):
         self.display = bool(verdicts or reason)
         self.redraw()
 
-    def row(self) -> list[Row]:
-        """The same in a word for each run, as a row of a table; none while they are not judged."""
+    def rows(self) -> list[Row]:
+        """The same in a word and a figure for each run, as rows of a table; none until judged."""
         if not self._verdicts:
             return []
-        return [Row("  against A", ["", *map(verdict_cell, self._verdicts)])]
+        return [
+            Row("  against A", ["", *map(verdict_cell, self._verdicts)]),
+            Row("  McNemar's p", ["", *map(probability_cell, self._verdicts)]),
+        ]
 
     def make(self, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Sentences, wrapped."""
