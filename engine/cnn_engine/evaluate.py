@@ -13,8 +13,7 @@ from cnn_engine.metrics import LEAST_CLASSES_FOR_TOP5
 
 EVALUATION_PIXELS = {"cpu": 2**16, "cuda": 2**22}
 """Pixels at a time, 64 or 4,096 images of 32×32: enough to keep the arithmetic busy; on a CPU few
-enough for its cache, and for what they take of memory: of 256 images each layer's maps are as large
-as all that a step of 64 takes, and the C library finds room for them in no two batches alike."""
+enough for its cache, and to take no more memory than a step of training does."""
 
 LEAST_IMAGES, MOST_IMAGES = 8, 4_096
 """Images at a time, however large or small they are."""
