@@ -16,11 +16,17 @@ import pytest
 from typer.testing import CliRunner
 
 from cnn_engine.config import DataConfig
-from cnn_engine.data import cifar10, load
+from cnn_engine.data import cifar10, download, load
 from cnn_engine.errors import DataError
 from cnn_tui.cli import cli
 
 torchvision = pytest.importorskip("torchvision")
+
+
+def serve_from(monkeypatch, address):
+    """Have the archive somewhere else than where it is published."""
+    monkeypatch.setattr(download, "URL", address)
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", address)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -53,6 +59,7 @@ def server(tmp_path_factory, monkeypatch):
     published = torchvision.datasets.CIFAR10
     archive_md5 = hashlib.md5((root / "cifar-10-python.tar.gz").read_bytes()).hexdigest()
     monkeypatch.setattr(published, "tgz_md5", archive_md5)
+    monkeypatch.setattr(download, "ARCHIVE_MD5", archive_md5)
     monkeypatch.setattr(published, "train_list", [[n, md5[n]] for n in list(md5)[:5]])
     monkeypatch.setattr(published, "test_list", [["test_batch", md5["test_batch"]]])
     monkeypatch.setattr(published, "meta", published.meta | {"md5": md5["batches.meta"]})
@@ -60,7 +67,7 @@ def server(tmp_path_factory, monkeypatch):
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         address = f"http://127.0.0.1:{running.server_port}/cifar-10-python.tar.gz"
-        monkeypatch.setattr(published, "url", address)
+        serve_from(monkeypatch, address)
         yield root
         running.shutdown()
         thread.join()
@@ -72,6 +79,15 @@ def server(tmp_path_factory, monkeypatch):
 
 def load_cifar10(path, progress=lambda *_: None):
     return load(DataConfig(source="cifar10", path=path and str(path)), 0, progress)
+
+
+def test_the_server_is_asked_for_what_torchvision_downloads():
+    published = torchvision.datasets.CIFAR10
+    assert (published.url, published.tgz_md5) == (download.URL, download.ARCHIVE_MD5)
+    assert (cifar10.ARCHIVE, cifar10.PYTHON.directory) == (
+        published.filename,
+        published.base_folder,
+    )
 
 
 def test_what_is_not_on_disk_is_downloaded_with_progress(server, tmp_path, capfd):
@@ -151,7 +167,7 @@ def test_a_part_of_an_archive_does_not_make_a_silent_server_slower(tmp_path, mon
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz"
-        monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", address)
+        serve_from(monkeypatch, address)
         monkeypatch.setattr(torchvision.datasets.utils, "_urlretrieve", pytest.fail)
         with pytest.raises(DataError, match="timed out"):
             load_cifar10(tmp_path)
@@ -169,7 +185,7 @@ def test_a_server_that_speaks_something_else_is_told(tmp_path, monkeypatch):
         thread = threading.Thread(target=answer)
         thread.start()
         address = f"http://127.0.0.1:{server.getsockname()[1]}/x.tar.gz"
-        monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", address)
+        serve_from(monkeypatch, address)
         with pytest.raises(DataError, match=r"\(SSH-2\.0\); put"):
             load_cifar10(tmp_path)
         thread.join()
@@ -179,6 +195,6 @@ def test_no_server_is_told_soon(monkeypatch, tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"http://127.0.0.1:{port}/x.tar.gz")
+    serve_from(monkeypatch, f"http://127.0.0.1:{port}/x.tar.gz")
     with pytest.raises(DataError, match="refused"):
         load_cifar10(tmp_path)

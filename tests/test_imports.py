@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +21,8 @@ TORCH_SIDE = {
 SCREEN_SIDE = {"textual", "plotext", "rich"}
 
 
-def modules_after(code, tmp_path):
-    """Names of the modules loaded after the code has run."""
+def modules_after(code, tmp_path, *before):
+    """Names of the modules loaded after the code has run, with some places looked in before all."""
     result = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules, file=sys.stderr)"],
         capture_output=True,
@@ -29,7 +30,7 @@ def modules_after(code, tmp_path):
         check=True,
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, before), *sys.path])},
     )
     return set(result.stderr.split())
 
@@ -142,3 +143,16 @@ def test_training_imports_no_compiler_of_pytorch_no_torchvision_and_no_screen(tm
     assert "cnn_engine.train" in loaded
     compiler = {"torch._dynamo", "torch._inductor", "sympy"}
     assert not loaded & (compiler | {"torchvision", "textual", "plotext"})
+
+
+def test_without_a_network_torchvision_is_not_imported_to_download_anything(tmp_path):
+    no_network = Path(__file__).parent / "no_network"
+    code = (
+        "from pathlib import Path\n"
+        "from cnn_engine.data.download import download_cifar10\n"
+        "from cnn_engine.errors import DataError\n"
+        "try: download_cifar10(Path('here'), print)\n"
+        "except DataError as error: assert 'Network is unreachable' in str(error)\n"
+        "else: raise AssertionError"
+    )
+    assert "torchvision" not in modules_after(code, tmp_path, no_network)

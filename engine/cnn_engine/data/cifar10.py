@@ -80,7 +80,7 @@ def read(path: str | None, progress: Progress) -> Raw:
             if raw is not None:
                 return raw
     target = _download_target(path)
-    # Only here, as a run that finds its images on disk needs no torchvision.
+    # Only here, as a run that finds its images on disk needs nothing of a network.
     from cnn_engine.data.download import download_cifar10  # noqa: PLC0415
 
     try:
