@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cnn_engine.config import ModelConfig
 from cnn_engine.errors import ConfigError
-from cnn_engine.onednn import Conv2d, is_faster, packed, unpacked
+from cnn_engine.onednn import Conv2d, Packed
 from cnn_engine.own_model import build_own
 from cnn_engine.resnet import ResNet
 from cnn_engine.transfer import build_transfer
@@ -26,10 +26,9 @@ class CNN(nn.Module):
         self, config: ModelConfig, channels: int, image_size: int, class_count: int
     ) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
+        self.blocks = Packed(
             *(_block(before, after) for before, after in pairwise((channels, *config.filters)))
         )
-        self._norms = [each for each in self.blocks.modules() if isinstance(each, nn.BatchNorm2d)]
         side = image_size >> len(config.filters)
         flat = config.filters[-1] * side * side
         dense = [
@@ -40,15 +39,8 @@ class CNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores [N, classes] of normalised images [N, C, H, W]."""
-        scores: Tensor = self.dense(self._maps(images).flatten(1))
+        scores: Tensor = self.dense(self.blocks(images).flatten(1))
         return scores
-
-    def _maps(self, images: Tensor) -> Tensor:
-        """What the blocks make of images, computed in the layout that is fastest to learn in."""
-        if self.training and is_faster(images):
-            return unpacked(self.blocks(packed(images)), self._norms)
-        maps: Tensor = self.blocks(images)
-        return maps
 
 
 def _block(channels: int, filters: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""Maps in the layout of oneDNN, which computes for PyTorch on x86 processors.
+"""Learning in the layout of oneDNN, which computes for PyTorch on x86 processors.
 
 There a pixel's channels lie packed in blocks, of as many as a register holds. Convolutions are as
 fast in any layout; but in this one oneDNN has batch norm and pooling of its own, which take half as
@@ -6,41 +6,39 @@ long as PyTorch's, and whose notes of where the greatest values were are an eigh
 """
 
 import platform
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 
-def is_faster(images: Tensor) -> bool:
-    """Whether training on these images is faster so: on an x86 processor."""
-    return (
-        images.device.type == "cpu"
-        and platform.machine().lower() in {"x86_64", "amd64"}
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    )
+class Packed(nn.Sequential):
+    """As `torch.nn.Sequential`; in training its layers get and give maps in oneDNN's layout.
 
-
-def packed(images: Tensor) -> Tensor:
-    """Images [N, C, H, W] in this layout, in the arithmetic of autocast if that is on."""
-    if torch.is_autocast_enabled("cpu"):
-        images = images.to(torch.get_autocast_dtype("cpu"))
-    return images.to_mkldnn()
-
-
-def unpacked(maps: Tensor, norms: Iterable[nn.BatchNorm2d]) -> Tensor:
-    """Maps [N, C, H, W] in this layout in PyTorch's; all that is not a number stays visible.
-
-    To oneDNN's pooling and ReLU that is less than any number, so that zeros would come of it, and a
-    loss that looks sound. The means that batch norm keeps tell.
-
-    Args:
-        maps: In this layout.
-        norms: What they have come through, in training.
+    Those that have to know of it are convolutions, for which there is `Conv2d` below. Elsewhere
+    than on an x86 processor, and in evaluation, all is as PyTorch has it.
     """
-    # Nothing is added, but where a mean is not a number 0 times it is none either.
-    means = torch.cat([norm.running_mean for norm in norms if norm.running_mean is not None])
-    return maps.to_dense().add_(means.sum(), alpha=0)
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self._norms = [each for each in self.modules() if isinstance(each, nn.BatchNorm2d)]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps [N, C, H, W] of images or maps, both in PyTorch's layout."""
+        is_packed = self.training and _is_faster(images)
+        maps: Tensor = _packed(images) if is_packed else images
+        for layer in self:
+            maps = layer(maps)
+        return self._unpacked(maps) if is_packed else maps
+
+    def _unpacked(self, maps: Tensor) -> Tensor:
+        """Maps in PyTorch's layout, in which all that is not a number stays visible.
+
+        To oneDNN's pooling and ReLU that is less than any number, so that zeros would come of it,
+        and a loss that looks sound. The means that batch norm keeps tell.
+        """
+        means = [norm.running_mean for norm in self._norms if norm.running_mean is not None]
+        # Nothing is added, but where a mean is not a number 0 times it is none either.
+        return maps.to_dense().add_(torch.cat(means).sum(), alpha=0)
 
 
 class Conv2d(nn.Conv2d):
@@ -59,3 +57,18 @@ class Conv2d(nn.Conv2d):
             self.dilation,
             self.groups,
         )
+
+
+def _is_faster(images: Tensor) -> bool:
+    return (
+        images.device.type == "cpu"
+        and platform.machine().lower() in {"x86_64", "amd64"}
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    )
+
+
+def _packed(images: Tensor) -> Tensor:
+    """Images in oneDNN's layout, in the arithmetic of autocast if that is on."""
+    if torch.is_autocast_enabled("cpu"):
+        images = images.to(torch.get_autocast_dtype("cpu"))
+    return images.to_mkldnn()
