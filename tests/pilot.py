@@ -27,11 +27,18 @@ def text_of(app):
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
 
 
-def assert_looks_like(app, name):
-    """Compare with the text that is kept under that name, or keep it where that is asked."""
+async def looks_like(pilot, name, seconds=10.0):
+    """Wait until the screen is the text that is kept under that name; fail if it never is.
+
+    Keeps it instead where that is asked. On a busy machine the last of several changes, such as a
+    scroll to the end, can come after the screen is settled.
+    """
     path = SCREENS / f"{name}.txt"
-    seen = text_of(app)
     if os.environ.get("UPDATE_SCREENS"):
+        await pilot.pause(0.5)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(seen, encoding="utf-8")
-    assert seen == path.read_text(encoding="utf-8"), f"see tests/data/README.md; now:\n{seen}"
+        path.write_text(text_of(pilot.app), encoding="utf-8")
+    kept, deadline = path.read_text(encoding="utf-8"), time.monotonic() + seconds
+    while (seen := text_of(pilot.app)) != kept and time.monotonic() < deadline:
+        await pilot.pause(0.05)
+    assert seen == kept, f"see tests/data/README.md; now:\n{seen}"

@@ -37,7 +37,7 @@ from cnn_tui.options import Options
 from cnn_tui.screens.lesson import LessonScreen
 from cnn_tui.screens.run import RunScreen
 from golden import DATA, golden_run
-from pilot import assert_looks_like, settle, text_of
+from pilot import looks_like, settle, text_of
 
 SIZES = [(120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -282,7 +282,7 @@ async def test_pages_look_as_they_should(tmp_path, name, keys, size):
         await settle(pilot)
         await pilot.press(*keys.split())
         await settle(pilot)
-        assert_looks_like(app, f"lesson_{name}-{size[0]}x{size[1]}")
+        await looks_like(pilot, f"lesson_{name}-{size[0]}x{size[1]}")
 
 
 async def test_keys_turn_pages_and_leave(tmp_path):

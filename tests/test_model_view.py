@@ -21,7 +21,7 @@ from cnn_tui.watched import Watched
 from cnn_tui.widgets.feature_maps import FeatureMaps
 from cnn_tui.widgets.layer_table import LayerTable
 from golden import DATA, NOW, golden_run, running_run
-from pilot import assert_looks_like, settle, text_of
+from pilot import looks_like, settle, text_of
 
 SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -68,7 +68,7 @@ async def test_it_looks_as_it_should(tmp_path, name, keys, size):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await opened(pilot, *keys.split())
-        assert_looks_like(app, f"model_{name}-{size[0]}x{size[1]}")
+        await looks_like(pilot, f"model_{name}-{size[0]}x{size[1]}")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -78,7 +78,7 @@ async def test_in_ascii_and_without_colours_pictures_are_characters(tmp_path, mo
     async with app.run_test(size=size) as pilot:
         text = await opened(pilot, "down")
         assert text.isascii()
-        assert_looks_like(app, f"model_ascii-{size[0]}x{size[1]}")
+        await looks_like(pilot, f"model_ascii-{size[0]}x{size[1]}")
     monkeypatch.setenv("NO_COLOR", "1")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:

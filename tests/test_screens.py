@@ -17,7 +17,7 @@ from cnn_tui.run_table import print_runs
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
 from golden import NOW, add_events, golden_lines, golden_run, rewritten, running_run
-from pilot import assert_looks_like, settle, text_of
+from pilot import looks_like, settle, shown, text_of
 
 SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -111,7 +111,7 @@ async def test_a_run(tmp_path, state, size):
     app = Dashboard(RunScreen(state(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        assert_looks_like(app, f"{state.__name__}-{size[0]}x{size[1]}")
+        await looks_like(pilot, f"{state.__name__}-{size[0]}x{size[1]}")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -120,7 +120,7 @@ async def test_in_ascii(tmp_path, size):
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         assert text_of(app).isascii()
-        assert_looks_like(app, f"ascii-{size[0]}x{size[1]}")
+        await looks_like(pilot, f"ascii-{size[0]}x{size[1]}")
         for key in ("2", "3", "4", "5", "question_mark"):
             await pilot.press(key)
             await settle(pilot)
@@ -133,7 +133,7 @@ async def test_without_colours_all_is_there_and_nothing_is_coloured(tmp_path, mo
     app = Dashboard(RunScreen(mid_epoch(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        assert_looks_like(app, f"mid_epoch-{size[0]}x{size[1]}")
+        await looks_like(pilot, f"mid_epoch-{size[0]}x{size[1]}")
         colors = {
             color.name
             for strip in app.screen._compositor.render_strips()
@@ -164,7 +164,7 @@ async def test_what_keys_lead_to(tmp_path, name, state, keys, size):
         await settle(pilot)
         await pilot.press(*keys.split())
         await settle(pilot)
-        assert_looks_like(app, f"{name}-{size[0]}x{size[1]}")
+        await looks_like(pilot, f"{name}-{size[0]}x{size[1]}")
 
 
 async def test_stages_are_named_before_there_is_anything_else(tmp_path):
@@ -255,7 +255,7 @@ async def test_no_size_breaks_it(tmp_path):
         await pilot.resize_terminal(1, 1)
         await pilot.resize_terminal(120, 36)
         await settle(pilot)
-        assert_looks_like(app, "completed-120x36")
+        await looks_like(pilot, "completed-120x36")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -274,18 +274,18 @@ async def test_the_log_stays_at_the_newest_until_it_is_scrolled(tmp_path, size):
         await pilot.press("5")
         await settle(pilot)
         await add("first news")
-        assert "first news" in text_of(app)
+        await shown(pilot, "first news")
         await pilot.resize_terminal(size[0] - 1, size[1] - 1)
         await settle(pilot)
         await add("second news")
-        assert "second news" in text_of(app)
+        await shown(pilot, "second news")
         await pilot.press("up", "up", "up", "up")
         await add("third news")
         assert "third news" not in text_of(app)
         await pilot.press("f")
         await settle(pilot)
         await add("fourth news")
-        assert "fourth news" in text_of(app)
+        await shown(pilot, "fourth news")
 
 
 async def test_an_idle_screen_repaints_nothing(tmp_path):
