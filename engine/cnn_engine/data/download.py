@@ -6,6 +6,7 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
+from cnn_engine.data.cifar10 import ARCHIVE, PYTHON
 from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError
 
@@ -25,12 +26,12 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
     Raises:
         DataError: that was not to be had; says why, and where to put the files by hand.
     """
-    archive = directory / Path(URL).name
+    archive = directory / ARCHIVE
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not _is_whole(archive):
             _ask_server()
-        # Only here, as without a network its import would be for nothing: 1.6 s, and 160 MB.
+        # Only here, as without a network its import would be for nothing, and it takes long.
         from cnn_engine.data.torchvision_download import fetch  # noqa: PLC0415
 
         fetch(directory, progress)
@@ -43,7 +44,7 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
         text = " ".join(str(getattr(reason, "strerror", None) or reason).split())
         raise DataError(
             f"CIFAR-10 cannot be downloaded from {URL} ({text}); put "
-            f"cifar-10-batches-py/ into {directory}, or name its directory with --data-dir"
+            f"{PYTHON.directory}/ into {directory}, or name its directory with --data-dir"
         ) from None
 
 
