@@ -11,7 +11,7 @@ from cnn_engine import onednn
 from cnn_engine.config import ModelConfig
 from cnn_engine.models import CNN, build_model
 
-HERE = onednn._is_faster(torch.zeros(0))
+HERE = platform.machine() in ("x86_64", "AMD64")
 only_where_used = pytest.mark.skipif(not HERE, reason="only x86 processors train in this layout")
 
 
@@ -86,6 +86,15 @@ def test_a_weight_that_is_not_a_number_shows_in_the_loss(block: int, value: floa
     loss, gradients, _ = learnt(model, torch.randn(8, 3, 32, 32), torch.bfloat16)
     assert loss.isnan()
     assert gradients.isnan().all()
+
+
+@only_where_used
+def test_training_is_in_this_layout() -> None:
+    layouts = []
+    model = network().train()
+    model.blocks[-1].register_forward_hook(lambda *found: layouts.append(found[2].is_mkldnn))
+    assert not model(torch.randn(2, 3, 32, 32)).is_mkldnn
+    assert layouts == [True]
 
 
 def test_elsewhere_and_in_evaluation_the_layout_is_pytorchs(
