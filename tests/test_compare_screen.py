@@ -304,6 +304,7 @@ async def test_a_run_beside_itself_shows_no_difference(trained):
     async with Dashboard(CompareScreen([trained[0]] * 2)).run_test(size=(120, 36)) as pilot:
         await shown_in(pilot, "no difference")
         assert "right on the very same images" in verdicts_of(pilot.app)
+        assert "McNemar's p " not in text_of(pilot.app)
 
 
 async def test_runs_that_cannot_be_told_apart_say_why(trained, tmp_path):

@@ -31,10 +31,10 @@ class Verdicts(Lines):
         """The same in a word and a figure for each run, as rows of a table; none until judged."""
         if not self._verdicts:
             return []
-        return [
-            Row("  against A", ["", *map(verdict_cell, self._verdicts)]),
-            Row("  McNemar's p", ["", *map(probability_cell, self._verdicts)]),
-        ]
+        rows = [Row("  against A", ["", *map(verdict_cell, self._verdicts)])]
+        if any(chances := [probability_cell(verdict) for verdict in self._verdicts]):
+            rows.append(Row("  McNemar's p", ["", *chances]))
+        return rows
 
     def make(self, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Sentences, wrapped."""
