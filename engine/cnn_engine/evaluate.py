@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from cnn_engine.batches import Batches
+from cnn_engine.batches import Batches, batch_sizes
 from cnn_engine.events import Bins, Confusion
 from cnn_engine.metrics import LEAST_CLASSES_FOR_TOP5
 
@@ -86,7 +86,7 @@ def evaluate(
     count, size, done = len(indices), _batch_size(batches), 0
     # What is kept of each batch has its place beforehand: small pieces that stay between the large
     # ones that are freed would leave no room for those of the next batch, and memory would grow.
-    losses = torch.empty(len(range(0, count, size)), device=batches.device)
+    losses = torch.empty(len(batch_sizes(count, size)), device=batches.device)
     confidence = torch.empty(count, device=batches.device)
     truth, predicted, rank = torch.empty(3, count, dtype=torch.int64, device=batches.device)
     for number, (images, labels) in enumerate(batches.cut(indices, size)):

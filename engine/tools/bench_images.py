@@ -72,7 +72,7 @@ class Memory(NamedTuple):
 
 def peak_memory(size: int) -> Memory:
     """What a run takes of memory."""
-    import_pytorch()
+    _import_pytorch()
     pytorch = _peak()
     with tempfile.TemporaryDirectory() as runs_dir:
         training = _training(size, Path(runs_dir))
@@ -84,7 +84,7 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
 
 
-def import_pytorch() -> None:
+def _import_pytorch() -> None:
     """As a run does; not in the process that waits."""
     from cnn_engine.memory import keep_freed_memory  # noqa: PLC0415
 
@@ -93,7 +93,7 @@ def import_pytorch() -> None:
 
 
 def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - torch's
-    import_pytorch()
+    _import_pytorch()
     import torch  # noqa: PLC0415
 
     from cnn_engine import runs  # noqa: PLC0415
