@@ -19,7 +19,7 @@ def fields_of(kind):
     finite = st.floats(allow_nan=False, allow_infinity=False)
     bins = st.lists(st.tuples(WHOLE, WHOLE, finite)).map(tuple)
     special = {dict[str, object]: JSON_VALUES, events.Bins: bins}
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)  # else no hint is `events.Bins`
     return {"time": finite} | {
         name: JSON_VALUES if "typing.Any" in str(hint) else special.get(hint, st.from_type(hint))
         for name, hint in hints.items()
