@@ -6,11 +6,17 @@ import sys
 import time
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cnn_tui.cli import main
 
 # Small tensors on many threads are slower than on one, and tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# How long an example takes tells how busy the machine is, and nothing of the code.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 # Screens show the time of day.
 os.environ["TZ"] = "UTC"
 time.tzset()
