@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from itertools import pairwise
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -19,6 +20,9 @@ PAIRS = (
     '×x ·. …~ –- —- −- ≈~ ²2 →> ←< ↑^ ↓v ±+ “" ”" ’\''
 )
 ASCII = {pair[0]: pair[1] for pair in PAIRS.split()}
+
+JOINERS = frozenset("\ufe0f\u200d")
+"""Characters that change the width of those beside them: ❤ is one cell wide, ❤\ufe0f is two."""
 
 BRAILLE = range(0x2800, 0x2900)
 BRAILLE_ROWS = (0x09, 0x12, 0x24, 0xC0)
@@ -53,8 +57,14 @@ class AsciiGlyphs(LineFilter):
 
 
 def in_ascii(text: str) -> str:
-    """The text, character by character."""
-    return "".join(map(_in_ascii, text))
+    """The text in ASCII, of the same width."""
+    if JOINERS.isdisjoint(text):
+        return "".join(map(_in_ascii, text))
+    widths = [cell_len(text[:end]) for end in range(len(text) + 1)]
+    return "".join(
+        _in_ascii(char)[: after - before].ljust(after - before, "?")
+        for char, (before, after) in zip(text, pairwise(widths), strict=True)
+    )
 
 
 def _in_ascii(char: str) -> str:
