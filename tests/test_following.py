@@ -1,11 +1,13 @@
 """Following a run whose files come and go, as over a network."""
 
 import errno
+import io
 import os
 from pathlib import Path
 
 import pytest
 
+from cnn_engine import runlog
 from cnn_engine.runlog import LogReader
 from cnn_engine.summary import read_state
 from cnn_tui.app import Dashboard
@@ -13,7 +15,7 @@ from cnn_tui.following import Follower
 from cnn_tui.screens.compare import CompareScreen
 from cnn_tui.screens.run import RunScreen
 from golden import golden_lines, golden_run, running_run
-from pilot import settle, text_of
+from pilot import settle, shown, text_of
 
 
 def test_a_log_that_is_replaced_is_read_anew(tmp_path):
@@ -55,6 +57,40 @@ def failing(number):
     return fail
 
 
+def test_trouble_lasts_as_long_as_the_connection_is_lost(tmp_path, monkeypatch):
+    run = running_run(tmp_path, 60)
+    follower = Follower(run, trains_here=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", failing(errno.ENOTCONN))
+        for _ in range(3):
+            assert follower.take() == ([], [])
+            assert follower.trouble == os.strerror(errno.ENOTCONN)
+            assert not follower.has_more
+    events, _ = follower.take()
+    assert len(events) == 60
+    assert follower.trouble == ""
+
+
+def test_events_read_before_an_error_are_kept(tmp_path, monkeypatch):
+    run = golden_run(tmp_path, "completed")
+    follower = Follower(run, trains_here=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(runlog, "CHUNK_BYTES", 4096)
+        patch.setattr(Path, "open", lambda path, _: FailingLater(path))
+        follower.take()
+    follower.take()
+    assert follower.state == read_state(run)[0]
+
+
+class FailingLater(io.FileIO):
+    """A file whose server is gone once its first part has been read."""
+
+    def read(self, size=-1):
+        if self.tell():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(size)
+
+
 async def test_a_connection_that_is_lost_is_said_and_found_again(tmp_path, monkeypatch):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run))
@@ -63,15 +99,13 @@ async def test_a_connection_that_is_lost_is_said_and_found_again(tmp_path, monke
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", failing(errno.ENOTCONN))
             patch.setattr(Path, "stat", failing(errno.ENOTCONN))
-            app.screen.poll()
-            await settle(pilot)
-        assert "The run cannot be read now: Transport endpoint" in text_of(app)
+            for _ in range(2):
+                app.screen.poll()
+            await shown(pilot, "The run cannot be read now: Transport endpoint")
         run.events.write_text("\n".join(golden_lines("completed")) + "\n")
         app.screen.poll()
-        app.screen.poll()
-        await settle(pilot)
+        await shown(pilot, "✓ done")
         assert "cannot be read" not in text_of(app)
-        assert "✓ done" in text_of(app)
 
 
 @pytest.mark.parametrize("screen", [RunScreen, CompareScreen])

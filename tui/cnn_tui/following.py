@@ -26,11 +26,22 @@ class Feed(Generic[Item]):
         """Whether there was more than was taken last."""
 
     def take(self) -> list[Item]:
-        """The next piece of what there is by now."""
-        piece = list(islice(self._items, AT_ONCE))
-        self.has_more = len(piece) == AT_ONCE
-        if not self.has_more:
-            self._items = self._poll()
+        """Return the next piece of what there is by now.
+
+        Raises:
+            OSError: nothing can be read now. Items read before an error are returned first.
+        """
+        piece: list[Item] = []
+        try:
+            for item in islice(self._items, AT_ONCE):
+                piece.append(item)
+        except OSError:
+            if not piece:
+                raise
+        finally:
+            self.has_more = len(piece) == AT_ONCE
+            if not self.has_more:
+                self._items = self._poll()  # a generator that raised would only end
         return piece
 
 
