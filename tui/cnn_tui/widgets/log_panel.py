@@ -54,6 +54,11 @@ class LogPanel(Panel):
         super().watch_scroll_y(old_value, new_value)
         self._follows = round(new_value) >= self.max_scroll_y
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Go to the newest line, as nothing scrolls before the scroll bar is there."""
+        if self._follows:
+            self.scroll_end(animate=False)
+
     def on_resize(self) -> None:
         """Draw for the new size, and stay at the newest."""
         super().on_resize()
