@@ -1,16 +1,65 @@
 """Looking at an app under test."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
 
+import textual.app
+import textual.pilot
+from textual._context import active_app
+
 SCREENS = Path(__file__).parent / "data" / "screens"
+
+SHORT_SECONDS = 0.1
+"""Timers up to this are part of one thing that is being done, such as a piece of a long log."""
 
 
 async def settle(pilot):
-    """Wait until all that is known has been read and drawn."""
+    """Wait until all messages have been handled and all that is known has been drawn."""
     await pilot.pause()
-    await pilot.pause()
+
+
+async def _wait_until_quiet(*_seconds, most=60.0):
+    """Wait until nothing is left to be done for the app under test.
+
+    Textual's own function waits until the process uses no processor time for a moment. On a busy
+    machine that is also so in the middle of something, when the process does not get any.
+    """
+    app, deadline = active_app.get(), time.monotonic() + most
+    pilot, quiet = textual.pilot.Pilot(app), 0
+    while quiet < 2 and not app._exit and app._exception is None:
+        assert time.monotonic() < deadline, "the app is never quiet"
+        await pilot._wait_for_screen()
+        # A message that another widget has sent meanwhile may be in hand: so twice.
+        quiet = quiet + 1 if _is_quiet(app) else 0
+        await asyncio.sleep(0 if quiet else 0.002)
+
+
+textual.app.wait_for_idle = textual.pilot.wait_for_idle = _wait_until_quiet
+
+
+def _is_quiet(app):
+    """Return whether nothing waits: no message, callback, short timer, worker or repaint."""
+    screen = app.screen
+    pumps = [
+        app,
+        *(pump for each in app.screen_stack for pump in each.walk_children(with_self=True)),
+    ]
+    return not (
+        any(pump.message_queue_size or pump._pending_message for pump in pumps)
+        or any(pump._next_callbacks or any(map(_is_due_soon, pump._timers)) for pump in pumps)
+        or not all(worker.is_finished for worker in app.workers)
+        or screen._callbacks
+        or screen._dirty_widgets
+        or screen._layout_required
+        or screen._repaint_required
+    )
+
+
+def _is_due_soon(timer):
+    is_once = timer._repeat == 0
+    return is_once and timer._interval < SHORT_SECONDS and timer._task and not timer._task.done()
 
 
 async def shown(pilot, text, seconds=30.0):

@@ -436,7 +436,6 @@ async def test_the_palette_offers_what_the_keys_do(runs_dir):
     app = browser(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
         await pressed(pilot, "ctrl+p")
-        await pilot.press(*"star, or not")
-        await pilot.pause(0.5)
+        await pressed(pilot, *"star, or not")
         await pressed(pilot, "enter", "enter")
     assert read_marks(RunDirectory(runs_dir / "d")).star

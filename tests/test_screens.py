@@ -204,14 +204,14 @@ async def test_a_followed_run_looks_like_one_opened_now(tmp_path, size):
         run = running_run(tmp_path / str(known), known)
         app = Dashboard(RunScreen(run))
         async with app.run_test(size=size) as pilot:
-            await pilot.pause()
+            await settle(pilot)
             for end in range(known, len(lines) + 1, 7):
                 run.events.write_text("\n".join(lines[:end]) + "\n")
                 app.screen.poll()
-                await pilot.pause()
+                await settle(pilot)
             run.events.write_text("\n".join(lines) + "\n")
             app.screen.poll()
-            await pilot.pause()
+            await settle(pilot)
             texts.append(text_of(app))
     assert texts[0] == texts[1]
 
