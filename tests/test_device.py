@@ -6,45 +6,9 @@ import sys
 import pytest
 import torch
 
-from cnn_engine import device
 from cnn_engine.config import TrainConfig
-from cnn_engine.device import choose_precision, choose_threads
+from cnn_engine.device import choose_precision
 from cnn_engine.errors import ConfigError
-
-
-@pytest.fixture
-def eight_cores(monkeypatch, tmp_path):
-    """A machine of eight cores with sixteen threads, without a quota."""
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(device.psutil, "cpu_count", lambda logical: 16 if logical else 8)
-    monkeypatch.setattr(device.os, "cpu_count", lambda: 16)
-    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
-    quota = tmp_path / "cpu.max"
-    monkeypatch.setattr(device, "CPU_QUOTA", quota)
-    return quota
-
-
-def test_a_thread_for_each_core(eight_cores):
-    assert choose_threads() == 8
-
-
-@pytest.mark.parametrize(
-    ("quota", "threads"),
-    [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 8), ("9999999 100000", 8)],
-)
-def test_no_more_than_a_containers_quota(eight_cores, quota, threads):
-    eight_cores.write_text(quota)
-    assert choose_threads() == threads
-
-
-def test_no_more_than_the_process_may_use(eight_cores, monkeypatch):
-    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 5, 6})
-    assert choose_threads() == 3
-
-
-def test_the_users_word_counts(eight_cores, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert choose_threads() == torch.get_num_threads()
 
 
 def test_fp16_is_refused_where_it_is_slow():

@@ -1,20 +1,13 @@
 """Where to train, in which arithmetic and with how many threads: what the machine does best."""
 
-import math
-import os
-from pathlib import Path
-
-import psutil
 import torch
 
 from cnn_engine.config import TrainConfig
 from cnn_engine.errors import ConfigError
+from cnn_engine.threads import choose_threads
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
 """What convolutions and dense layers compute in; None for as they are."""
-
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Where a container's share of the processor stands: microseconds, or `max`, in each period."""
 
 
 def choose_device(config: TrainConfig) -> torch.device:
@@ -62,26 +55,9 @@ def choose_precision(config: TrainConfig, device: torch.device) -> str:
     return "fp32"
 
 
-def choose_threads() -> int:
-    """CPU threads to compute with: the cores this process may use, unless the user says otherwise.
-
-    PyTorch's own choice knows nothing of a container's quota; twice as many threads as it allows
-    make training many times slower. Two threads on one core gain nothing, so cores are counted.
-    """
-    if os.environ.get("OMP_NUM_THREADS"):
-        return torch.get_num_threads()
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    return max(1, min(cores, allowed or 1, _quota()))
-
-
-def _quota() -> int:
-    """Processors' worth of time that the container may use, rounded up."""
-    try:
-        quota, period = CPU_QUOTA.read_text().split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # no such file, or `max`: there is no quota
-        return os.cpu_count() or 1
+def limit_threads() -> None:
+    """Have PyTorch compute with `choose_threads` threads, before it resizes the first image."""
+    torch.set_num_threads(choose_threads())
 
 
 def device_name(device: torch.device) -> str:

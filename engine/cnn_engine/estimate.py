@@ -9,6 +9,7 @@ from cnn_engine import bench, runs
 from cnn_engine.config import Config
 from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet
+from cnn_engine.device import limit_threads
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.train import Training
@@ -27,6 +28,7 @@ def images_per_second(config: Config, side: int, class_count: int) -> float:
         ConfigError: the config's device is not there, or its model not to be had.
     """
     keep_freed_memory()
+    limit_threads()
     data = _made_up(BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count)
     with tempfile.TemporaryDirectory() as directory, Recorder(runs.create(Path(directory))) as log:
         training = Training(config, data, log, Control(log))

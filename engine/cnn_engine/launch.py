@@ -242,9 +242,11 @@ class Engine:
         control = Control(self._recorder)
         self._recorder.record(StageStarted(stage="torch"))
         # See the module's text.
+        from cnn_engine.device import limit_threads  # noqa: PLC0415
         from cnn_engine.preparing import load_data  # noqa: PLC0415
         from cnn_engine.train import Training  # noqa: PLC0415
 
+        limit_threads()
         request, found = self._request, self._resumption.found if self._resumption else None
         if found is not None:
             set_damaged_aside(found, self._recorder)

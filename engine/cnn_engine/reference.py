@@ -4,7 +4,6 @@ PIL images, transforms of one sample at a time, a DataLoader, and the loop of a 
 loss read in every step, layers in the written order. Only what the config names is taken from it.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -18,9 +17,10 @@ from torchvision import transforms
 from cnn_engine.config import Config, ModelConfig
 from cnn_engine.data import DataSet
 from cnn_engine.models import build_model
+from cnn_engine.threads import choose_threads
 
-WORKERS = min(4, os.cpu_count() or 1)
-"""Processes that prepare samples: four as published, or as many as there are processors."""
+WORKERS = min(4, choose_threads())
+"""Processes that prepare samples: four as published, or as many as there are cores to use."""
 
 
 class ReferenceImages(Dataset[tuple[Tensor, int]]):

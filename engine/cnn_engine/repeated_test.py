@@ -7,7 +7,6 @@ from torch import nn
 from cnn_engine.batches import batches_on
 from cnn_engine.data import DataSet, load
 from cnn_engine.data.raw import Progress
-from cnn_engine.device import choose_threads
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.events import RunPrepared, TestFinished
@@ -17,6 +16,7 @@ from cnn_engine.predictions import Predictions, read_predictions
 from cnn_engine.runs import RunDirectory
 from cnn_engine.snapshot import check_images
 from cnn_engine.summary import read_state
+from cnn_engine.threads import choose_threads
 from cnn_engine.trained import Trained, load_trained
 from cnn_engine.views import MeanOverViews
 

@@ -16,7 +16,7 @@ from cnn_engine.checkpoint_files import Place, newest
 from cnn_engine.config import Config
 from cnn_engine.control import Control, StopRequested, Throttle
 from cnn_engine.data import DataSet
-from cnn_engine.device import choose_device, choose_threads
+from cnn_engine.device import choose_device
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluate import Evaluation
 from cnn_engine.events import (
@@ -76,7 +76,6 @@ class Training:
         if file is not None:
             check_images(recorder.state.prepared, data)
         recorder.record(StageStarted(stage="model"))
-        torch.set_num_threads(choose_threads())
         self.device = choose_device(config.train)
         control.machine.measure_gpu = gpu_meter(self.device)
         self.batches = batches_on(self.device, data, config.data.mean, config.data.std)

@@ -9,7 +9,7 @@ from cnn_engine import checkpoint
 from cnn_engine.checkpoint_files import BEST_FILE
 from cnn_engine.config import Config, TrainConfig
 from cnn_engine.config_files import from_dict
-from cnn_engine.device import DTYPES, choose_device, choose_precision, choose_threads
+from cnn_engine.device import DTYPES, choose_device, choose_precision, limit_threads
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models import build_model
 from cnn_engine.runs import RunDirectory
@@ -84,7 +84,7 @@ def load_trained(
         raise ConfigError(f"run {run.id}: has no model yet; one is saved after its first epoch")
     config = from_dict(state.config, allow_code=allow_code)
     device = choose_device(train or config.train)
-    torch.set_num_threads(choose_threads())
+    limit_threads()
     content = checkpoint.load(run.path / BEST_FILE, device)
     channels, size, _ = state.prepared.image_shape
     classes = state.prepared.classes

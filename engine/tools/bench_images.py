@@ -100,9 +100,11 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
     from cnn_engine.config_files import load  # noqa: PLC0415
     from cnn_engine.control import Control  # noqa: PLC0415
     from cnn_engine.data import DataSet  # noqa: PLC0415
+    from cnn_engine.device import limit_threads  # noqa: PLC0415
     from cnn_engine.recorder import Recorder  # noqa: PLC0415
     from cnn_engine.train import Training  # noqa: PLC0415
 
+    limit_threads()
     held_back = size // 6
     indices = torch.arange(size + 2 * held_back)
     data = DataSet(

@@ -20,14 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
-import torch
-
 from cnn_engine import runs
 from cnn_engine.bench import flops_per_image
 from cnn_engine.config import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet, load
-from cnn_engine.device import choose_device, choose_threads
+from cnn_engine.device import choose_device, limit_threads
 from cnn_engine.launch import Engine
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
@@ -63,7 +61,7 @@ def main() -> None:
     parser.add_argument("--reference-seconds", type=float, default=20.0, help="of each round")
     options = parser.parse_args()
     keep_freed_memory()
-    torch.set_num_threads(choose_threads())
+    limit_threads()
     settings = [f"data.source={options.source}", f"data.path={json.dumps(options.data_dir)}"]
     if options.source == "folder":
         settings.append("data.image_size=32")

@@ -22,6 +22,7 @@ from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_side, evenly
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
+from cnn_engine.threads import choose_threads
 
 CHUNK = 50
 """Files handed to a process at once."""
@@ -85,7 +86,7 @@ class Checked:
 
 
 def check(root: Path, progress: Progress) -> Checked:
-    """Read and decode every image of the folder, in as many processes as there are processors.
+    """Read and decode every image of the folder, in as many processes as `choose_threads` says.
 
     Args:
         root: The folder of class folders.
@@ -141,7 +142,7 @@ def _look_at_all(files: list[ImageFile], progress: Progress) -> list[Look | str]
         progress("looking at images", min(done * CHUNK, len(files)), len(files))
 
     chunks = [tasks[first : first + CHUNK] for first in range(0, len(tasks), CHUNK)]
-    processes = min(os.cpu_count() or 1, len(chunks))
+    processes = min(choose_threads(), len(chunks))
     # Spawned, not forked: that is safe whatever threads there are.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, initializer=_end_with_parent)

@@ -22,6 +22,7 @@ from cnn_engine.data.raw import Pixels, Progress, Raw
 from cnn_engine.data.sizes import choose_side, evenly
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
+from cnn_engine.threads import choose_threads
 
 DECODING = f"1, Pillow {PIL.__version__}"
 """Names the way from a file to pixels. To be counted up when `decode` gives other pixels."""
@@ -200,7 +201,7 @@ def _without(images: Pixels, left_out: Collection[int]) -> Pixels:
 
 def _thread_count(files: list[ImageFile]) -> int:
     mean_bytes = sum(file.stamp[0] for file in files) / len(files)
-    return 1 if mean_bytes < SMALL_BYTES else os.cpu_count() or 1
+    return 1 if mean_bytes < SMALL_BYTES else choose_threads()
 
 
 def _read_ahead(files: list[ImageFile]) -> None:

@@ -46,7 +46,9 @@ def bench(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.bench import measure
     from cnn_engine.data import load
     from cnn_engine.data.cifar10 import is_on_disk
+    from cnn_engine.device import limit_threads
 
+    limit_threads()
     if config is None and not is_on_disk(checked.data.path):
         checked = config_files.load("digits", settings)
     with ProgressLine(sys.stderr) as progress:

@@ -1,0 +1,169 @@
+"""How many threads are used, and that this is settled before the first image is decoded."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cnn_engine import config_files, estimate, threads
+from cnn_engine.data import dataset
+from cnn_engine.errors import ConfigError
+from cnn_engine.threads import choose_threads
+from runs_for_tests import SMALL, RunForTests
+from terminal import environment
+
+
+@pytest.fixture
+def eight_cores(monkeypatch, tmp_path):
+    """A machine of eight cores with sixteen threads, without a quota; the directory of cgroups."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads.psutil, "cpu_count", lambda logical: 16 if logical else 8)
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr(threads, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(threads, "OWN_CGROUPS", tmp_path / "own")
+    return tmp_path / "cgroup"
+
+
+def write(file, text):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text + "\n")
+
+
+def test_a_thread_for_each_core(eight_cores):
+    assert choose_threads() == 8
+
+
+@pytest.mark.parametrize(
+    ("quota", "count"),
+    [
+        ("150000 100000", 2),
+        ("50000 100000", 1),
+        ("max 100000", 8),
+        ("9999999 100000", 8),
+        ("", 8),
+    ],
+)
+def test_no_more_than_a_containers_quota(eight_cores, quota, count):
+    write(eight_cores / "cpu.max", quota)
+    assert choose_threads() == count
+
+
+def test_the_least_quota_of_nested_cgroups_counts(eight_cores, tmp_path):
+    write(tmp_path / "own", "0::/a.slice/b.scope")
+    write(eight_cores / "a.slice" / "cpu.max", "300000 100000")
+    write(eight_cores / "a.slice" / "b.scope" / "cpu.max", "500000 100000")
+    write(eight_cores / "other.slice" / "cpu.max", "100000 100000")
+    assert choose_threads() == 3
+    write(eight_cores / "a.slice" / "b.scope" / "cpu.max", "200000 100000")
+    assert choose_threads() == 2
+
+
+@pytest.mark.parametrize("cgroup", ["cpu", "cpu/docker", "cpu/docker/1234"])
+def test_quotas_of_version_1_count(eight_cores, tmp_path, cgroup):
+    write(tmp_path / "own", "5:memory:/other\n4:cpu,cpuacct:/docker/1234\n0::/")
+    write(eight_cores / "cpu" / "other" / "cpu.cfs_quota_us", "100000")
+    write(eight_cores / "cpu" / "other" / "cpu.cfs_period_us", "100000")
+    write(eight_cores / "cpu" / "cpu.cfs_quota_us", "-1")
+    write(eight_cores / "cpu" / "cpu.cfs_period_us", "100000")
+    assert choose_threads() == 8
+    write(eight_cores / cgroup / "cpu.cfs_quota_us", "250000")
+    write(eight_cores / cgroup / "cpu.cfs_period_us", "100000")
+    assert choose_threads() == 3
+
+
+def test_no_more_than_the_process_may_use(eight_cores, monkeypatch):
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: {0, 5, 6})
+    assert choose_threads() == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "count"), [("3", 3), ("12", 12), ("4,2", 4), ("", 8), ("0", 8), ("many", 8), ("-1", 8)]
+)
+def test_the_users_number_counts_where_it_is_one(eight_cores, monkeypatch, said, count):
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert choose_threads() == count
+
+
+ON_ONE_CORE = """
+import os, sys
+from pathlib import Path
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from cnn_engine.config_files import load
+from cnn_engine.data import check, folder
+def noted(pool):
+    def make(max_workers, *how, **options):
+        print(max_workers)
+        return pool(max_workers, *how, **options)
+    return make
+folder.ThreadPoolExecutor = noted(folder.ThreadPoolExecutor)
+check.ProcessPoolExecutor = noted(check.ProcessPoolExecutor)
+check.CHUNK = 1
+folder.read(load("folder", [f"data.path={sys.argv[1]}"]).data, lambda *_: None)
+check.check(Path(sys.argv[1]), lambda *_: None)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="macOS has no affinity")
+@pytest.mark.parametrize("asked", ["", "3"])
+def test_images_are_decoded_in_as_many_threads_and_processes(tmp_path, asked):
+    noise = np.random.default_rng(0)
+    for number in range(12):
+        path = tmp_path / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(noise.integers(256, size=(300, 300, 3), dtype=np.uint8)).save(path)
+    command = [sys.executable, "-c", ON_ONE_CORE, str(tmp_path)]
+    settings = environment(OMP_NUM_THREADS=asked)
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=settings)
+    assert result.stdout.split() == [asked or "1"] * 2
+
+
+# PyTorch's own, which resizes images.
+
+
+@pytest.fixture
+def three_threads(monkeypatch):
+    """Three threads are to be used; numbers that PyTorch used when images were read."""
+    before, seen, read = torch.get_num_threads(), [], dataset._read
+    monkeypatch.setattr("cnn_engine.device.choose_threads", lambda: 3)
+    monkeypatch.setattr(
+        dataset, "_read", lambda *how: seen.append(torch.get_num_threads()) or read(*how)
+    )
+    yield seen
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=1").train()
+
+
+def test_a_run_limits_threads_before_it_reads_images(tmp_path, three_threads):
+    run = RunForTests(tmp_path, "train.epochs=1").train()
+    assert three_threads == [3]
+    assert run.live_state.prepared.threads == 3
+
+
+def test_a_test_limits_threads_before_it_reads_images(trained, three_threads, here):
+    run = trained.directory
+    code, _, _ = here("test", run.id, "--runs-dir", run.path.parent, cwd=run.path)
+    assert code == 0
+    assert three_threads == [3]
+
+
+def test_bench_limits_threads_before_it_reads_images(tmp_path, three_threads, here, monkeypatch):
+    def measure(*_):
+        raise ConfigError("seen enough")
+
+    monkeypatch.setattr("cnn_engine.bench.measure", measure)
+    assert here("bench", "digits", cwd=tmp_path)[0] == ConfigError.exit_code
+    assert three_threads == [3]
+
+
+def test_an_estimate_limits_threads(three_threads):
+    estimate.images_per_second(config_files.load("folder", ["data.path=x", *SMALL]), 8, 2)
+    assert torch.get_num_threads() == 3
