@@ -398,15 +398,18 @@ class Published(nn.Module):
         return [parameter for module in modules for parameter in module.parameters()]
 
 
-@pytest.mark.parametrize(("dropout", "tolerance"), [(0.0, 2e-3), (0.5, 2e-2)])
-def test_our_fast_loop_is_the_published_one(tmp_path, dropout, tolerance):
+@pytest.mark.parametrize(
+    ("dropout", "batch_size", "tolerance"),
+    [(0.0, 384, 1e-3), (0.5, 384, 1e-3), (0.0, 64, 2e-2), (0.5, 64, 2e-2)],
+)
+def test_our_fast_loop_is_the_published_one(tmp_path, dropout, batch_size, tolerance):
     """Same initial weights, order and dropout: the same losses, until rounding has grown.
 
-    The first steps agree to the last digits. Adam then magnifies what is left of rounding, with
-    dropout the more, so the mean of an epoch agrees to the tolerances above.
+    The first three steps agree closely. Adam then magnifies what is left of rounding, on each
+    processor in its own way, so the mean of 18 steps agrees to a fiftieth only.
     """
     overrides = ["train.epochs=1", "train.precision=fp32", "data.image_size=32"]
-    overrides += [f"model.dropout={dropout}"]
+    overrides += [f"model.dropout={dropout}", f"train.batch_size={batch_size}"]
     run = RunForTests(
         tmp_path, *overrides, "model.filters=[32, 64, 128]", "model.hidden=[256, 128]"
     ).train()
@@ -420,7 +423,7 @@ def test_our_fast_loop_is_the_published_one(tmp_path, dropout, tolerance):
         for mine, yours in zip(model.in_order(), ours.parameters(), strict=True):
             mine.copy_(yours)
     torch.set_rng_state(state)
-    expected = one_published_epoch(model, data)
+    expected = one_published_epoch(model, data, batch_size)
     assert run.live_state.epochs[0].train_loss == pytest.approx(expected, rel=tolerance)
 
 
@@ -428,11 +431,11 @@ def normalised(data, indices):
     return (data.images[indices].permute(0, 3, 1, 2) / 255 - 0.5) / 0.5
 
 
-def one_published_epoch(model, data):
+def one_published_epoch(model, data, batch_size):
     model.train()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     total = 0.0
-    for indices in epoch_order(data.train, seed=0, epoch=1).split(64):
+    for indices in epoch_order(data.train, seed=0, epoch=1).split(batch_size):
         optimizer.zero_grad()
         loss = cross_entropy(model(normalised(data, indices)), data.labels[indices])
         loss.backward()
