@@ -55,7 +55,7 @@ def run_headless(
         if reader.given > earlier:
             printer.show(event, state)
     engine.start()
-    follow(state, reader, printer, _until_it_ends(engine))
+    follow(state, reader, printer, _until_it_ends(engine, printer))
     engine.join()
     if state.phase == "stopped" and state.checkpoints:
         say(last_words(run))
@@ -79,7 +79,7 @@ def _take_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
     return hang_up
 
 
-def _until_it_ends(engine: "Engine") -> Callable[[RunState], bool]:
+def _until_it_ends(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]:
     """Whether nothing more can come; meanwhile it says when the log cannot be written."""
     told = ""
 
@@ -88,6 +88,7 @@ def _until_it_ends(engine: "Engine") -> Callable[[RunState], bool]:
         if engine.blocked != told:
             told = engine.blocked
             if told:
+                printer.clear()
                 say(f"the log cannot be written: {told}; training goes on, make room on the disk")
         return not engine.is_alive()
 

@@ -89,6 +89,10 @@ class Series:
             say(str(error))
         return engine.exit_code
 
+    def clear(self) -> None:
+        """Take the progress line away."""
+        self.progress.clear()
+
     def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - as all printers
         """Show how far the run in hand is."""
         which = f"Run {len(self.done) + 1}/{len(self.planned)}"
