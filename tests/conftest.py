@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 from cnn_tui.cli import main
@@ -20,6 +21,14 @@ settings.load_profile("any-machine")
 # Screens show the time of day.
 os.environ["TZ"] = "UTC"
 time.tzset()
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the tests that need a GPU where there is none; without them, ask no driver."""
+    needing = [item for item in items if item.get_closest_marker("gpu")]
+    if needing and not torch.cuda.is_available():
+        for item in needing:
+            item.add_marker(pytest.mark.skip(reason="PyTorch finds no NVIDIA GPU here"))
 
 
 @pytest.fixture(scope="session", autouse=True)

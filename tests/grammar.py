@@ -34,6 +34,11 @@ COMPLETION = re.compile(rf"{PREPARATION}{EPOCHS}ST\.")
 STOP = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}l|S)?)?\.")
 FAILURE = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}|S))?\.")
 
+EPOCHS_BEHIND = "(E[sbl]*v*F)*[bl]*"
+"""Where checkpoints are written behind training, they are told of when it has gone on."""
+
+COMPLETION_BEHIND = re.compile(rf"{PREPARATION}{EPOCHS_BEHIND}S[bl]*T\.")
+
 UNSAVED = f"(({CUT})*{EPOCH}?)*"
 """Epochs of which the latest state may not have been saved, as on a full disk."""
 

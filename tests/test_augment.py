@@ -69,7 +69,9 @@ def test_each_image_has_its_own_view():
     batch = views(order=order, flip="random", translate=2, cutout=3)
     together = batch.of(IMAGES, order)
     for place, image in enumerate(order.tolist()):
-        alone = batch.part(place, 1).of(IMAGES, torch.tensor([image]))
+        alone = batch.with_rows(batch.rows()[:, place : place + 1]).of(
+            IMAGES, torch.tensor([image])
+        )
         assert torch.equal(together[place], alone[0])
 
 

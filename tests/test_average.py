@@ -29,7 +29,9 @@ def test_it_is_the_exponential_moving_average(low):
         with torch.no_grad():
             for kept in (weights.flat, model[1].running_mean, model[1].running_var):
                 kept.add_(step)
-        average.step_done(progress=step / 6)
+        if average.is_due():
+            average.update(torch.tensor(average.weight(1, progress=step / 6)))
+        average.steps += 1
         now = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
         if decay is not None:
             expected = decay * expected + (1 - decay) * now
@@ -49,7 +51,8 @@ def test_lookahead_goes_on_from_the_average_and_the_more_the_later_it_is():
     for progress in (0.25, 0.5, 1.0):
         with torch.no_grad():
             weights.flat += 1
-        average.step_done(progress)
+        average.update(torch.tensor(average.weight(1, progress)))
+        average.steps += 1
         expected = expected + (1 - 0.8 * progress**3)
         torch.testing.assert_close(weights.flat.detach(), expected)
         with average.in_place():

@@ -230,7 +230,11 @@ def test_settings_that_do_not_belong_together_are_refused(overrides, message):
 def test_what_is_frozen_is_no_weight_and_stays_in_evaluation_mode(weights_file):
     model = transfer(weights=str(weights_file), freeze=True)
     weights = Weights(model, torch.bfloat16)
-    assert len(weights.flat) == 512 * 4 + 4
+    learned = weights.by_name(weights.flat)
+    assert {name.rpartition(".")[2]: each.shape for name, each in learned.items()} == {
+        "weight": (4, 512),
+        "bias": (4,),
+    }
     assert weights.state_dict()["network.conv1.weight"].dtype == torch.float32
     model.train()
     assert not model.network.bn1.training

@@ -38,7 +38,7 @@ def loss_of(model, images, labels, low):
 
 
 def train_plainly(model, low):
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=torch.tensor(0.01), fused=True)
     losses = []
     for images, labels in batches():
         loss = loss_of(model, images, labels, low)

@@ -5,7 +5,7 @@ nothing that went before: a run that is resumed in mid-epoch sees what it would 
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -41,17 +41,18 @@ class Views:
     fill: Tensor
     """uint8 [C]: what it is filled with."""
 
-    def part(self, first: int, count: int) -> Self:
-        """The views of `count` images from the `first` on."""
-        return type(self)(
-            **{
-                name: value[first : first + count]
-                for name, value in vars(self).items()
-                if name not in {"side", "fill"}
-            },
-            side=self.side,
-            fill=self.fill,
-        )
+    def rows(self) -> Tensor:
+        """Return the values as int64 [5, M], to be cut into batches; `with_rows` takes a part."""
+        return torch.stack([self.flipped.long(), self.down, self.right, self.top, self.left])
+
+    def with_rows(self, rows: Tensor) -> Self:
+        """Return the views of other images, from int64 [5, M] as `rows` gives them."""
+        flipped, down, right, top, left = rows
+        return replace(self, flipped=flipped.bool(), down=down, right=right, top=top, left=left)
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same on a device."""
+        return replace(self.with_rows(self.rows().to(device)), fill=self.fill.to(device))
 
     def of(self, images: Tensor, chosen: Tensor) -> Tensor:
         """Images as they are to be seen, uint8 [M, H, W, C].
@@ -114,7 +115,7 @@ def epoch_views(  # noqa: PLR0913, PLR0917 - what an epoch's views are drawn fro
     seed: int,
     epoch: int,
 ) -> Views | None:
-    """How the images of an epoch are to be seen; None where as they are.
+    """Draw on the host how the images of an epoch are to be seen; None where as they are.
 
     Flips are by chance, or `alternating` (K. Jordan, 2024, arXiv:2404.00498): each image by chance
     in the first epoch, and then one way and the other in turn, so that an image is seen both ways
@@ -124,7 +125,7 @@ def epoch_views(  # noqa: PLR0913, PLR0917 - what an epoch's views are drawn fro
     Args:
         config: What is to be done.
         order: int64 [M], the images in the epoch's order.
-        images: uint8 [N, S, S, C], all of them, where they are to be made.
+        images: uint8 [N, S, S, C], all of them.
         mean: What the cut-out square becomes, in [0, 1], one value or one per channel.
         seed: The run's.
         epoch: Counted from 1.
@@ -142,15 +143,14 @@ def epoch_views(  # noqa: PLR0913, PLR0917 - what an epoch's views are drawn fro
     down, right = torch.randint(-reach, reach + 1, (2, count), generator=draws)
     top, left = torch.randint(0, last + 1, (2, count), generator=draws)
     fill = (255 * torch.tensor(mean)).round().clamp(0, 255).expand(images.shape[3])
-    home = images.device
     return Views(
-        flipped=flipped.to(home),
-        down=down.to(home),
-        right=right.to(home),
-        top=top.to(home),
-        left=left.to(home),
+        flipped=flipped,
+        down=down,
+        right=right,
+        top=top,
+        left=left,
         side=config.cutout,
-        fill=fill.to(home, torch.uint8),
+        fill=fill.to(torch.uint8),
     )
 
 

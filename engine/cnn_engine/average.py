@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cnn_engine.config import AverageConfig
 from cnn_engine.weights import Weights
@@ -24,32 +24,40 @@ class Average:
         kept = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
         self._values = [weights.flat.detach(), *kept]
         self._averages = [values.clone() for values in self._values]
-        self._steps = 0
+        self.steps = 0
+        """Steps that are done."""
 
-    @torch.no_grad()
-    def step_done(self, progress: float) -> None:
-        """Take the weights into the average, if this is a step in which that is done.
+    def is_due(self) -> bool:
+        """Return whether the next step takes the weights into the average."""
+        return (self.steps + 1) % self._config.every == 0
+
+    def weight(self, ahead: int, progress: float) -> float:
+        """Return what the weights count in the average after a step; the average counts the rest.
+
+        At first the weights count more, when they are far from good.
 
         Args:
-            progress: Steps done of all steps, 0 to 1.
+            ahead: Steps from now, counted from 1.
+            progress: Steps that are done of all steps then, 0 to 1.
         """
-        self._steps += 1
-        if self._steps % self._config.every:
-            return
-        decay = self._decay(progress)
+        if self._config.kind == "lookahead":
+            return 1 - self._config.decay * progress**3
+        updates = (self.steps + ahead) // self._config.every
+        return 1 - min(self._config.decay, (1 + updates) / (10 + updates))
+
+    @torch.no_grad()
+    def update(self, weight: Tensor) -> None:
+        """Take the weights into the average.
+
+        Args:
+            weight: fp32 [] on the device of the weights, as `weight` gives it.
+        """
         for average, values in zip(self._averages, self._values, strict=True):
-            average.lerp_(values, 1 - decay)
+            average.lerp_(values, weight)
             if self._config.kind == "lookahead":
                 values.copy_(average)
         if self._config.kind == "lookahead":
             self._weights.publish()
-
-    def _decay(self, progress: float) -> float:
-        """Share of the average that stays, less at first, when the weights are far from good."""
-        if self._config.kind == "lookahead":
-            return self._config.decay * progress**3
-        updates = self._steps // self._config.every
-        return min(self._config.decay, (1 + updates) / (10 + updates))
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -72,7 +80,7 @@ class Average:
         """All that averaging on needs."""
         with self.in_place():
             state = {name: values.clone() for name, values in self._weights.state_dict().items()}
-        return {"model": state, "steps": self._steps}
+        return {"model": state, "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state that `state_dict` gave."""
@@ -81,4 +89,4 @@ class Average:
         for average, values in zip(self._averages, self._values, strict=True):
             average.copy_(values)
         self._weights.load_state_dict(mine)
-        self._steps = int(state["steps"])
+        self.steps = int(state["steps"])

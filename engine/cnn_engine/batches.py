@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cnn_engine.augment import Views
 from cnn_engine.data import DataSet
 
 GPU_SHARE = 0.5
@@ -21,7 +20,7 @@ class Batches:
     """uint8 [N, H, W, C], on the device, or on the host where they do not fit."""
 
     labels: Tensor
-    """int64 [N], where the images are."""
+    """int64 [N], on the device."""
 
     scale: Tensor
     """float [H · W · C]: what a pixel value is multiplied with."""
@@ -32,36 +31,32 @@ class Batches:
     device: torch.device
     """Where batches are wanted."""
 
-    def cut(
-        self, indices: Tensor, size: int, views: Views | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised images [n, C, H, W] (channels-last in memory) and labels [n], in order.
+    @property
+    def are_staged(self) -> bool:
+        """Whether the images stay with the host, and go to the device batch by batch."""
+        return self.images.device != self.device
+
+    def cut(self, indices: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield normalised images [n, C, H, W] (channels-last in memory) and labels [n], in order.
 
         Args:
             indices: int64 [M], which images.
             size: Images in each batch but the last, which has what remains.
-            views: How each is to be seen; None for as they are.
         """
-        height, width, channels = self.images.shape[1:]
         if not len(indices):
             return  # where torch.split would give one batch of nothing
-        for number, chosen in enumerate(torch.split(indices.to(self.images.device), size)):
-            if views is None:
-                seen = self.images.index_select(0, chosen)
-            else:
-                seen = views.part(number * size, len(chosen)).of(self.images, chosen)
-            pixels = self._to_device(seen).flatten(1)
-            # By whole rows of pixels, as a row of three channels is too short to be fast.
-            normalised = pixels.float().mul_(self.scale).add_(self.shift)
-            yield (
-                normalised.view(-1, height, width, channels).permute(0, 3, 1, 2),
-                self._to_device(self.labels.index_select(0, chosen)),
-            )
+        for chosen in torch.split(indices.to(self.images.device), size):
+            pixels = self.images.index_select(0, chosen)
+            if self.are_staged and self.device.type == "cuda":
+                # Pinned, so that the copy does not hold up the host.
+                pixels = pixels.pin_memory().to(self.device, non_blocking=True)
+            yield self.normalised(pixels), self.labels.index_select(0, chosen.to(self.device))
 
-    def _to_device(self, values: Tensor) -> Tensor:
-        if values.device == self.device:
-            return values
-        return values.pin_memory().to(self.device, non_blocking=True)
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Return float [n, C, H, W] (channels-last in memory) of pixels, uint8 [n, H, W, C]."""
+        # By whole rows of pixels, as a row of three channels is too short to be fast.
+        values = pixels.flatten(1).float().mul_(self.scale).add_(self.shift)
+        return values.view(pixels.shape).permute(0, 3, 1, 2)
 
 
 def batches_on(
@@ -74,7 +69,7 @@ def batches_on(
     )
     return Batches(
         images=data.images.to(home),
-        labels=data.labels.to(home),
+        labels=data.labels.to(device),
         scale=(1 / (255 * std_)).to(device),
         shift=(-mean_ / std_).to(device),
         device=device,

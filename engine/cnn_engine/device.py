@@ -1,17 +1,23 @@
 """Where to train, in which arithmetic and with how many threads: what the machine does best."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 import torch
 
 from cnn_engine.config import TrainConfig
 from cnn_engine.errors import ConfigError
 from cnn_engine.threads import choose_threads
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
-"""What convolutions and dense layers compute in; None for as they are."""
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "tf32": None, "fp32": None}
+"""Dtype that convolutions and dense layers compute in; None for fp32 tensors."""
 
 
 def choose_device(config: TrainConfig) -> torch.device:
-    """The device asked for, or with `auto` a GPU if there is one.
+    """Return the device asked for, or with `auto` a GPU if there is one.
+
+    A GPU has an index (`cuda:0`, `mps:0`), as the device of each of its tensors has:
+    `torch.device("cuda") != torch.device("cuda:0")`.
 
     Raises:
         ConfigError: the device asked for is not there.
@@ -22,25 +28,31 @@ def choose_device(config: TrainConfig) -> torch.device:
         "cpu": True,
     }
     if config.device == "auto":
-        return torch.device(next(name for name, there in present.items() if there))
+        return _device(next(name for name, there in present.items() if there))
     if not present[config.device]:
         there = " and ".join(name for name, there in present.items() if there)
         raise ConfigError(
             f"train.device: PyTorch finds no {config.device!r} device here, only {there}"
         )
-    return torch.device(config.device)
+    return _device(config.device)
+
+
+def _device(name: str) -> torch.device:
+    return torch.device("cpu") if name == "cpu" else torch.device(name, 0)
 
 
 def choose_precision(config: TrainConfig, device: torch.device) -> str:
-    """The arithmetic asked for, or with `auto` the fastest that the device has in hardware.
+    """Return the precision asked for, or with `auto` the fastest that the device has in hardware.
 
     That is bf16 on processors and GPUs that have it, fp16 on older GPUs, and fp32 elsewhere.
 
     Raises:
-        ConfigError: fp16 was asked for elsewhere than on a GPU.
+        ConfigError: fp16 was asked for on a processor, or tf32 elsewhere than on an NVIDIA GPU.
     """
     if config.precision == "fp16" and device.type == "cpu":
         raise ConfigError("train.precision: fp16 needs a GPU; use bf16 or fp32 on a processor")
+    if config.precision == "tf32" and device.type != "cuda":
+        raise ConfigError("train.precision: tf32 needs an NVIDIA GPU; use fp32 or auto here")
     if config.precision != "auto":
         return config.precision
     match device.type:
@@ -55,11 +67,47 @@ def choose_precision(config: TrainConfig, device: torch.device) -> str:
     return "fp32"
 
 
+def warm_up(config: TrainConfig) -> None:
+    """Have the libraries of a GPU loaded, if training is to be on one: it takes up to a second."""
+    with suppress(Exception):  # what fails here fails again where it is needed, and is told then
+        device = choose_device(config)
+        if device.type == "cuda":
+            maps = torch.ones(1, 8, 8, 8, device=device, dtype=torch.float16)
+            torch.nn.functional.conv2d(maps, maps).flatten(1).mm(maps[0, 0, :1])
+
+
+@contextmanager
+def arithmetic(device: torch.device, precision: str, *, benchmark: bool = False) -> Iterator[None]:
+    """Compute in a precision: autocast for bf16 and fp16, and on a GPU real fp32 unless it is tf32.
+
+    PyTorch's own default lets cuDNN compute fp32 convolutions in TF32, with 10 bits of mantissa.
+
+    Args:
+        device: Where the arithmetic is done.
+        precision: One of `DTYPES`.
+        benchmark: Let cuDNN try its algorithms for each new shape and keep the fastest.
+    """
+    dtype = DTYPES[precision]
+    with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+        if device.type != "cuda":
+            yield
+            return
+        cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+        convolution = cudnn.conv  # type: ignore[attr-defined]  # made as the module is imported
+        before = cudnn.benchmark, convolution.fp32_precision, matmul.fp32_precision
+        fp32 = "tf32" if precision == "tf32" else "ieee"
+        cudnn.benchmark, convolution.fp32_precision, matmul.fp32_precision = benchmark, fp32, fp32
+        try:
+            yield
+        finally:
+            cudnn.benchmark, convolution.fp32_precision, matmul.fp32_precision = before
+
+
 def limit_threads() -> None:
     """Have PyTorch compute with `choose_threads` threads, before it resizes the first image."""
     torch.set_num_threads(choose_threads())
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself: a GPU's name, or just `cpu`."""
+    """Return what the device calls itself: a GPU's name, or `cpu` or `mps`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

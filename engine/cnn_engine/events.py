@@ -25,8 +25,11 @@ The legal order, where `*` is any number of times and `?` at most once::
             RunFinished
 
 `Notice`, `CommandApplied`, `CommandRefused` and `MachineMeasured` may stand anywhere between a
-session's first and last event, `CheckpointSaved` `asked`, or `last` because it was time, anywhere
-between `RunPrepared` and the test. `RolledBack` may cut an epoch short, after `StepsFinished` or
+session's first and last event, `StepsCaptured` (on a GPU) between steps, `CheckpointSaved`
+`asked`, or `last` because it was time, anywhere between `RunPrepared` and the test. On a GPU
+checkpoints are written while training goes on: `best` and `last` of an epoch may then stand
+anywhere after its `EpochFinished`, before the test, and of short epochs not each has them.
+`RolledBack` may cut an epoch short, after `StepsFinished` or
 `EpochFinished`; what lies beyond its point is taken back, and an epoch begins, or begins again. A
 session can end at any point after its first event; how, stands in `RunFinished`:
 
@@ -253,7 +256,7 @@ class RunPrepared(Event):
     """CPU threads that PyTorch uses."""
 
     precision: str
-    """Arithmetic of the network: `fp32`, `bf16` or `fp16`."""
+    """Arithmetic of the network: `fp32`, `tf32`, `bf16` or `fp16`."""
 
     train_counts: tuple[Int64, ...] = ()
     """Images trained on in each epoch, per class; empty in logs of version 0.1 before it."""
@@ -277,6 +280,14 @@ class EpochStarted(Event):
 
     step: Int64 = 0
     """Steps of it that are done already, from before the run was resumed or rolled back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepsCaptured(Event):
+    """Steps are replayed from a CUDA graph from now on, or are called one by one all the same."""
+
+    reason: str = ""
+    """Why they cannot be captured; empty where they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

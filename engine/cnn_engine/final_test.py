@@ -1,5 +1,6 @@
 """The final test: the best model over the test images, and what is kept of it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -30,15 +31,18 @@ def run_test(training: "Training") -> None:
     data, recorder, clock = training.data, training.recorder, training.control.clock
     recorder.record(StageStarted(stage="test"))
     start = clock()
+    training.saving.writer.wait()
     epoch = use_best(training)
-    result = training.learner.evaluate(data.test, lambda _: training.control.check())
-    augmented = _test_augmented(training)
-    said = predictions_of(data, result, epoch)
+    with ThreadPoolExecutor(1, "fingerprint") as pool:  # a tenth of a second beside the test
+        fingerprint = pool.submit(data.test_fingerprint)
+        result = training.learner.evaluate(data.test, lambda _: training.control.check())
+        augmented = _test_augmented(training)
+    said = predictions_of(data, result, epoch, fingerprint.result())
     if trouble := keep_results(recorder.run, data, said):
         recorder.record(Notice(text=trouble))
     recorder.record(finished(result, said, clock() - start, augmented))
     some = right_and_wrong(data, result.answers)
-    training.say_trouble(keep_maps(training, "test", some, epoch))
+    keep_maps(training, "test", some, epoch)
 
 
 def _test_augmented(training: "Training") -> tuple[str, Evaluation] | None:
@@ -51,18 +55,19 @@ def _test_augmented(training: "Training") -> tuple[str, Evaluation] | None:
     return kind, training.learner.evaluate(test, lambda _: training.control.check(), model)
 
 
-def predictions_of(data: DataSet, result: Evaluation, epoch: int) -> Predictions:
+def predictions_of(data: DataSet, result: Evaluation, epoch: int, fingerprint: str) -> Predictions:
     """What the model said of each test image.
 
     Args:
         data: The images.
         result: What came of those for the test.
         epoch: Epoch that the model's weights are from.
+        fingerprint: Of the test images.
     """
     answers = result.answers
     return Predictions(
         epoch=epoch,
-        fingerprint=data.test_fingerprint(),
+        fingerprint=fingerprint,
         names=list(map(data.name_of, data.test.tolist())),
         truth=answers.truth.tolist(),
         predicted=answers.predicted.tolist(),

@@ -5,7 +5,7 @@ then in the mode it was in before, module by module; the state of the random num
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,30 +14,32 @@ from cnn_engine.data import DataSet
 from cnn_engine.evaluate import Answers
 from cnn_engine.files import write_atomically
 from cnn_engine.inspect_layers import layers_of
-from cnn_engine.inspect_maps import maps_of
+from cnn_engine.inspect_maps import Seen, seen_by
 from cnn_engine.layers import LAYERS_FILE, Layers, layers_as_bytes
 from cnn_engine.maps import MAPS_FILE, Part
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training
 
+T = TypeVar("T")
+
 MOST_SAMPLES = 20
 """Images that are kept with their maps."""
 
 
-def keep_layers(training: "Training") -> str:
-    """Write `model.json`; why it could not be, if so."""
-    return _written(training, LAYERS_FILE, lambda: layers_as_bytes(_layers_of_training(training)))
+def keep_layers(training: "Training") -> None:
+    """Write `model.json`, or tell why it could not be."""
+
+    def found() -> Layers:
+        images, _ = next(training.batches.cut(training.data.train[:1], 1))
+        with training.learner.arithmetic():
+            return layers_of(training.learner.model, images)
+
+    _look_and_write(training, LAYERS_FILE, found, layers_as_bytes)
 
 
-def _layers_of_training(training: "Training") -> Layers:
-    images, _ = next(training.batches.cut(training.data.train[:1], 1))
-    with training.learner.autocast():
-        return layers_of(training.learner.model, images)
-
-
-def keep_maps(training: "Training", part: Part, indices: Tensor, epoch: int) -> str:
-    """Write `maps.bin`; why it could not be, if so.
+def keep_maps(training: "Training", part: Part, indices: Tensor, epoch: int) -> None:
+    """Write `maps.bin`, or tell why it could not be.
 
     Args:
         training: Whose model, with the weights that it has now.
@@ -46,19 +48,43 @@ def keep_maps(training: "Training", part: Part, indices: Tensor, epoch: int) -> 
         epoch: That the weights are from.
     """
     if not training.learner.weights.are_finite():
-        return f"{MAPS_FILE} is not written, as weights are not numbers; an earlier one stands"
-    return _written(training, MAPS_FILE, lambda: maps_of(training, part, indices, epoch))
+        training.say_trouble(
+            f"{MAPS_FILE} is not written, as weights are not numbers; an earlier one stands"
+        )
+        return
+    _look_and_write(
+        training, MAPS_FILE, lambda: seen_by(training, part, indices, epoch), Seen.as_bytes
+    )
 
 
-def _written(training: "Training", name: str, make: Callable[[], bytes]) -> str:
-    """Make a file's content and write it; a model that cannot be looked into still trains."""
+def _look_and_write(
+    training: "Training", name: str, look: Callable[[], T], as_bytes: Callable[[T], bytes]
+) -> None:
+    """Look into the model now, and write what is seen; a model that fails then still trains.
+
+    The writer may be behind training, which then has changed the model: it gets what was seen.
+    """
+    path = training.recorder.run.path / name
     try:
-        write_atomically(training.recorder.run.path / name, make())
-    except OSError as error:
-        return f"{name} could not be written: {error.strerror}; the Model view lacks it"
+        seen = look()
     except Exception as error:  # noqa: BLE001 - a model of the user's own may do anything
-        return f"{name} could not be made: {type(error).__name__}: {error}; the Model view lacks it"
-    return ""
+        training.say_trouble(_not_made(name, error))
+        return
+
+    def work() -> str:
+        try:
+            write_atomically(path, as_bytes(seen))
+        except OSError as error:
+            return f"{name} could not be written: {error.strerror}; the Model view lacks it"
+        except Exception as error:  # noqa: BLE001 - what was seen of such a model may be anything
+            return _not_made(name, error)
+        return ""
+
+    training.saving.writer.write(work, training.say_trouble)
+
+
+def _not_made(name: str, error: Exception) -> str:
+    return f"{name} could not be made: {type(error).__name__}: {error}; the Model view lacks it"
 
 
 def a_few_of_each_class(data: DataSet, indices: Tensor, most: int = MOST_SAMPLES) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from cnn_engine.config import DataConfig
 from cnn_engine.inspect_layers import pair
 from cnn_engine.maps import Filters, Header, Part, Sample, Stage, maps_as_bytes
 from cnn_engine.undisturbed import removed, undisturbed
@@ -97,8 +98,48 @@ def _stages_of(model: nn.Module, taken: dict[nn.Module, _Taken]) -> list[_Taken]
     return [taken[module] for module in first + [each for each in stages if each not in first]]
 
 
-def maps_of(training: "Training", part: Part, indices: Tensor, epoch: int) -> bytes:
-    """The content of `maps.bin`.
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a model made of some images, copied to the host: `maps.bin` is made from it."""
+
+    epoch: int
+    part: Part
+    config: DataConfig
+    whole: tuple[int, int]
+    """Sides of the images."""
+    names: list[str]
+    labels: Tensor
+    """int64 [n]."""
+    pixels: Tensor
+    """uint8 [n, H, W, C], as kept."""
+    stages: list[_Taken]
+    shares: Tensor
+    """float [n, classes], probabilities."""
+    filters: Filters | None
+    filter_values: bytes
+
+    def as_bytes(self) -> bytes:
+        """Return the content of `maps.bin`."""
+        header = Header(
+            epoch=self.epoch,
+            part=self.part,
+            image=tuple(self.pixels.shape[1:]),  # type: ignore[arg-type]  # three of four
+            whole=self.whole,
+            mean=self.config.mean,
+            std=self.config.std,
+            filters=self.filters,
+            stages=tuple(taken.stage for taken in self.stages),
+            samples=_samples(self.names, self.labels, self.shares, self.stages),
+        )
+        content = [self.filter_values]
+        for number, pixels in enumerate(self.pixels):
+            content.append(pixels.numpy().tobytes())
+            content += [_as_bytes(taken.values[number]) for taken in self.stages]
+        return maps_as_bytes(header, b"".join(content))
+
+
+def seen_by(training: "Training", part: Part, indices: Tensor, epoch: int) -> Seen:
+    """Run the model over some images, and keep what it makes of them.
 
     Args:
         training: Whose model, with the weights that it has now.
@@ -106,30 +147,26 @@ def maps_of(training: "Training", part: Part, indices: Tensor, epoch: int) -> by
         indices: int64 [n], which images those are.
         epoch: That the weights are from.
     """
-    learner, data, config = training.learner, training.data, training.config.data
+    learner, data = training.learner, training.data
     images, labels = next(training.batches.cut(indices, len(indices)))
     names = {module: name for name, module in learner.model.named_modules()}
     convolution = next((each for each in names if isinstance(each, nn.Conv2d)), None)
-    with learner.autocast():
+    with learner.arithmetic():
         stages, shares = _seen(learner.model, images, names, convolution)
-    pixels = _kept_images(data.images[indices.to(data.images.device)])
     filters, values = _filters_of(convolution, names, learner.weights.state_dict())
-    header = Header(
+    return Seen(
         epoch=epoch,
         part=part,
-        image=tuple(pixels.shape[1:]),  # type: ignore[arg-type]  # three of four
-        whole=tuple(data.images.shape[1:3]),  # type: ignore[arg-type]
-        mean=config.mean,
-        std=config.std,
+        config=training.config.data,
+        whole=(data.images.shape[1], data.images.shape[2]),
+        names=list(map(data.name_of, indices.tolist())),
+        labels=labels.cpu(),
+        pixels=_kept_images(data.images[indices.to(data.images.device)]),
+        stages=stages,
+        shares=shares,
         filters=filters,
-        stages=tuple(taken.stage for taken in stages),
-        samples=_samples(list(map(data.name_of, indices.tolist())), labels, shares, stages),
+        filter_values=values,
     )
-    content = [values]
-    for number in range(len(indices)):
-        content.append(pixels[number].numpy().tobytes())
-        content += [_as_bytes(taken.values[number]) for taken in stages]
-    return maps_as_bytes(header, b"".join(content))
 
 
 def _seen(

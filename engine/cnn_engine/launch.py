@@ -28,6 +28,7 @@ from cnn_engine.events import (
     StageStarted,
 )
 from cnn_engine.memory import keep_freed_memory
+from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.recorder import Inheritance, Recorder
 from cnn_engine.request import Request
 from cnn_engine.resume import find_checkpoint, set_damaged_aside
@@ -219,8 +220,8 @@ class Engine:
                 text = f"{text}; {_keep_traceback(self._recorder.run)}"
             return self._finished("failed", error.exit_code, text)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run must say that it failed
-            if _is_out_of_memory(error):
-                text = "out of memory; try a smaller train.batch_size or data.image_size"
+            if is_out_of_memory(error):
+                text = out_of_memory_text(error)
                 return self._finished("failed", TrainingError.exit_code, text)
             where = _keep_traceback(self._recorder.run)
             text = f"internal error: {type(error).__name__}: {error}; {where}"
@@ -243,27 +244,28 @@ class Engine:
         self._recorder.record(StageStarted(stage="torch"))
         # See the module's text.
         from cnn_engine.device import limit_threads  # noqa: PLC0415
-        from cnn_engine.preparing import load_data  # noqa: PLC0415
+        from cnn_engine.preparing import load_data, warming_up  # noqa: PLC0415
         from cnn_engine.train import Training  # noqa: PLC0415
 
         limit_threads()
         request, found = self._request, self._resumption.found if self._resumption else None
         if found is not None:
             set_damaged_aside(found, self._recorder)
-        try:
-            data = load_data(request.config, self._recorder, control)
-        except DataError as error:
-            if request.fallback is None:
-                raise
-            request = request.fallback
-            self._recorder.record(
-                ConfigReplaced(
-                    preset=request.preset,
-                    config=request.config.model_dump(mode="json"),
-                    reason=f"{error}. Training on the bundled {request.preset} instead",
+        with warming_up(request.config.train):
+            try:
+                data = load_data(request.config, self._recorder, control)
+            except DataError as error:
+                if request.fallback is None:
+                    raise
+                request = request.fallback
+                self._recorder.record(
+                    ConfigReplaced(
+                        preset=request.preset,
+                        config=request.config.model_dump(mode="json"),
+                        reason=f"{error}. Training on the bundled {request.preset} instead",
+                    )
                 )
-            )
-            data = load_data(request.config, self._recorder, control)
+                data = load_data(request.config, self._recorder, control)
         file = found.path if found else None
         surroundings = {"cnn-tui": _version(), "Python": platform.python_version()}
         if commit := revision.text():
@@ -294,12 +296,3 @@ def _keep_traceback(run: RunDirectory) -> str:
     except OSError as error:  # the disk may be full, and that must not hide what failed
         return f"its traceback could not be kept: {error.strerror}"
     return f"see {run.console}"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # PyTorch's CPU allocator raises a plain RuntimeError with this text.
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
-    )

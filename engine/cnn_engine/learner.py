@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, log_softmax, nll_loss
 
 from cnn_engine.average import Average
 from cnn_engine.batches import Batches, batch_sizes
 from cnn_engine.config import Config
 from cnn_engine.data import DataSet
-from cnn_engine.device import DTYPES, choose_precision
+from cnn_engine.device import DTYPES, arithmetic, choose_precision
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.optimizers import build_optimizer
 from cnn_engine.own_model import check_model
@@ -19,6 +20,23 @@ from cnn_engine.step_parts import StepParts
 from cnn_engine.transfer import Transfer
 from cnn_engine.weights import Weights
 from cnn_engine.whitened import SHIFT_EPOCHS, WHITENING_IMAGES, WhitenedCNN
+
+BENCHMARK_STEPS = 5_000
+"""Steps of a run from which cuDNN tries its algorithms out: it takes a third of a second, and makes
+steps a few percent shorter, if at all."""
+
+
+class StepKind(NamedTuple):
+    """What a step does otherwise than another."""
+
+    size: int
+    """Images in its batch."""
+
+    takes_average: bool
+    """Whether the weights are taken into their average after it."""
+
+    learns_shift: bool
+    """Whether the first layer of a `WhitenedCNN` learns."""
 
 
 class Learner:
@@ -44,6 +62,8 @@ class Learner:
         self.precision = choose_precision(config.train, self.device)
         self._class_count = len(data.classes)
         self._smoothing = config.train.label_smoothing
+        steps = len(batch_sizes(len(data.train), config.train.batch_size))
+        self._benchmarks = config.train.epochs * steps >= BENCHMARK_STEPS
         self._fit_model(config, data)
         self.weights = Weights(self.model, DTYPES[self.precision])
         self.optimizer = build_optimizer(config.optimizer, self.weights)
@@ -76,37 +96,64 @@ class Learner:
         if isinstance(self.model, WhitenedCNN):
             self.model.whitening.learns = epoch <= SHIFT_EPOCHS
 
-    def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Change the weights once; scores [n, classes] and loss, both left on the device.
+    def kind(self, size: int) -> StepKind:
+        """Return what tells the next step, of a batch of `size` images, from others."""
+        return StepKind(
+            size=size,
+            takes_average=self.average is not None and self.average.is_due(),
+            learns_shift=isinstance(self.model, WhitenedCNN) and self.model.whitening.learns,
+        )
 
-        The loss is without label smoothing and class weights, so that it compares with that of
-        validation.
+    def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Change the weights once, by the optimizer's `current_lr`; nothing waits for the device.
 
         Args:
             images: float [n, C, H, W], normalised.
             labels: int64 [n].
+
+        Returns:
+            Logits [n, classes], and the loss, [], without label smoothing and class weights, so
+            that it compares with that of validation.
         """
-        smoothing = self._smoothing
-        with self.autocast():
-            scores = self.model(images)
-            loss = cross_entropy(scores, labels, self.class_weights, label_smoothing=smoothing)
-            is_plain = self.class_weights is None and not smoothing
-            told = loss.detach() if is_plain else cross_entropy(scores.detach(), labels)
-        self._parts.done("forward")
-        self.weights.clear_gradients()
-        torch.autograd.backward(self.scaler.scale(loss))
-        self.weights.gather_gradients()
+        with arithmetic(self.device, self.precision, benchmark=self._benchmarks):
+            logits = self.model(images)
+            loss, reported = self._losses(logits, labels)
+            self._parts.done("forward")
+            self.weights.clear_gradients()
+            with torch.autocast(self.device.type, enabled=False):
+                torch.autograd.backward(self.scaler.scale(loss))
+            self.weights.gather_gradients()
         self._parts.done("backward")
         self.scaler.step(self.optimizer)  # type: ignore[arg-type]  # has all that it looks for
         self.scaler.update()
         self.weights.publish()
         self._parts.done("optimizer")
-        return scores.detach(), told
+        return logits.detach(), reported
 
-    def autocast(self) -> torch.autocast:
-        """The arithmetic that it trains in."""
-        dtype = DTYPES[self.precision]
-        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+    def _losses(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss to descend on and the plain cross-entropy, from one softmax.
+
+        With smoothing s and class weights w, as `torch.nn.functional.cross_entropy` has them.
+        """
+        smoothing, weights = self._smoothing, self.class_weights
+        if weights is None and not smoothing:
+            loss = cross_entropy(logits, labels)
+            return loss, loss.detach()
+        logs = log_softmax(logits.float(), dim=1)
+        reported = nll_loss(logs.detach(), labels)
+        loss = nll_loss(logs, labels, weights)
+        if smoothing:
+            if weights is None:
+                spread = -logs.mean()
+            else:
+                total = weights.index_select(0, labels).sum()
+                spread = -(logs * weights).sum() / (logs.shape[1] * total)
+            loss = (1 - smoothing) * loss + smoothing * spread
+        return loss, reported
+
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """Compute in the precision that it trains in."""
+        return arithmetic(self.device, self.precision)
 
     def averaged(self) -> AbstractContextManager[None]:
         """The model has the average as its weights meanwhile, if there is one."""
@@ -123,7 +170,7 @@ class Learner:
             model: Another one, such as the model over several views of an image.
         """
         model = self.model if model is None else model
-        with self.autocast():
+        with self.arithmetic():
             return evaluate(model, self._batches, indices, self._class_count, progress)
 
 

@@ -1,9 +1,7 @@
-"""What is told of the steps while they go on."""
+"""Records the steps while they go on."""
 
 import math
-from collections.abc import Callable
-
-from torch import Tensor
+from collections.abc import Callable, Sequence
 
 from cnn_engine.control import Throttle
 from cnn_engine.events import StepsFinished
@@ -15,7 +13,10 @@ EVENT_SECONDS = 0.5
 
 
 class StepMeter:
-    """Records an epoch's steps, reading their losses from the device only when that is due."""
+    """Records an epoch's steps, reading their losses from the device only when that is due.
+
+    Steps may be launched ahead of the device; those that are done are recorded.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what an epoch's steps are told from
         self,
@@ -24,7 +25,8 @@ class StepMeter:
         parts: StepParts,
         epoch: int,
         sizes: list[int],
-        losses: Tensor,
+        rates: Sequence[float],
+        losses: Callable[[int, int], list[float]],
         step: int,
     ) -> None:
         """Watch one epoch.
@@ -35,31 +37,32 @@ class StepMeter:
             parts: Knows where the time of the steps goes.
             epoch: Counted from 1.
             sizes: Images in each batch.
-            losses: float [steps] on the device, filled in step by step.
-            step: Steps that are done already, and were told of.
+            rates: Learning rate of each step; may be changed for those to come.
+            losses: Gives the losses of the steps from one to before another, which are done.
+            step: Steps that are done already, and were recorded.
         """
         self._recorder, self._clock, self._parts = recorder, clock, parts
-        self._epoch, self._sizes, self._losses = epoch, sizes, losses
+        self._epoch, self._sizes, self._rates, self._losses = epoch, sizes, rates, losses
         self._throttle = Throttle(EVENT_SECONDS)
         self._recorded = step
         self._recorded_at = self._clock()
         self._trouble = ""
 
-    def step_done(self, step: int, lr: float) -> str:
-        """Take note that `step` steps of the epoch are done.
+    def step_done(self, step: int) -> str:
+        """Record, if that is due, that `step` steps of the epoch are done.
 
         Returns what is wrong where a loss is not a number, or infinite; else nothing.
         """
         if self._throttle.due() or step == len(self._sizes):
-            self.tell(step, lr)
+            self.tell(step)
         trouble, self._trouble = self._trouble, ""
         return trouble
 
-    def tell(self, step: int, lr: float) -> None:
-        """Record the steps up to this one that have not been yet."""
+    def tell(self, step: int) -> None:
+        """Record the steps up to this one that have not been yet; all must be done."""
         if step == self._recorded:
             return
-        losses = self._losses[self._recorded : step].tolist()
+        losses = self._losses(self._recorded, step)
         now = self._clock()
         seconds, shares = now - self._recorded_at, self._parts.take_shares()
         self._recorder.record(
@@ -70,7 +73,7 @@ class StepMeter:
                 loss=sum(losses) / len(losses),
                 loss_min=min(losses),
                 loss_max=max(losses),
-                lr=lr,
+                lr=self._rates[step - 1],
                 seconds=seconds,
                 images=sum(self._sizes[self._recorded : step]),
                 data_seconds=seconds * shares.get("data", 0.0),

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from cnn_engine.config import ModelConfig
 from cnn_engine.errors import ConfigError
+from cnn_engine.random_states import kept_random_states
 
 
 def build_own(config: ModelConfig, channels: int, image_size: int, class_count: int) -> nn.Module:
@@ -54,7 +55,7 @@ def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -
     Raises:
         ConfigError: it does not; what it raised is the cause.
     """
-    with torch.random.fork_rng(), torch.no_grad():
+    with kept_random_states(images.device), torch.no_grad():
         try:
             scores = copy.deepcopy(model).train()(images)
         except Exception as error:

@@ -1,16 +1,18 @@
 """What comes before the first step: the images, the model, and what is recorded of both."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from cnn_engine.augment import check_augment
-from cnn_engine.config import Config
+from cnn_engine.config import Config, TrainConfig
 from cnn_engine.control import Control, Throttle
 from cnn_engine.data import DataSet, load
-from cnn_engine.device import device_name
+from cnn_engine.device import device_name, warm_up
 from cnn_engine.environment import environment
 from cnn_engine.events import Notice, RunPrepared, StageProgressed, StageStarted
 from cnn_engine.meter import EVENT_SECONDS
@@ -20,6 +22,15 @@ from cnn_engine.transfer import Transfer, load_weights, normalisation_notice
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training
+
+
+@contextmanager
+def warming_up(config: TrainConfig) -> Iterator[None]:
+    """Warm a GPU up meanwhile, as while images are read."""
+    thread = Thread(target=warm_up, args=(config,), name="warm-up", daemon=True)
+    thread.start()
+    yield
+    thread.join()
 
 
 def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:

@@ -73,6 +73,14 @@ class Recorder:
         self._log.append(event)
         self.state.apply(event)
 
+    def sync(self) -> None:
+        """Bring the log to disk, as far as it can be written.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        self._log.sync()
+
     def hand_over(self) -> None:
         """Start a process in the background that goes on with the run.
 

@@ -103,7 +103,7 @@ def _tested(
     count, kind = len(data.test), trained.config.evaluate.tta
 
     def judge(model: nn.Module) -> Evaluation:
-        with trained.autocast():
+        with trained.arithmetic():
             return evaluate(
                 model,
                 batches,
@@ -114,7 +114,7 @@ def _tested(
 
     result = judge(trained.model)
     augmented = None if kind == "none" else (kind, judge(MeanOverViews(trained.model, kind)))
-    said = predictions_of(data, result, trained.epoch)
+    said = predictions_of(data, result, trained.epoch, data.test_fingerprint())
     return finished(result, said, 0.0, augmented), said
 
 

@@ -59,6 +59,14 @@ class LogWriter:
         if not self._unwritten:
             self.refusal = ""
 
+    def sync(self) -> None:
+        """Bring what is written to disk.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        os.fsync(self.descriptor)
+
     def flush(self) -> None:
         """Write what could not be written so far.
 

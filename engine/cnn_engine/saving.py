@@ -1,24 +1,45 @@
 """Which checkpoints a training writes and when, what is said if one fails, and using the best."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
+
 from cnn_engine import checkpoint
-from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE
+from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, Place
 from cnn_engine.errors import UserError
 from cnn_engine.events import CheckpointSaved, Notice
-from cnn_engine.snapshot import snapshot, weights_of
+from cnn_engine.snapshot import snapshot, to_host, weights_of
+from cnn_engine.writer import Writer
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training
 
 
+SHORT_SECONDS = 1.0
+"""Behind the steps of a GPU the latest state is saved no oftener: epochs may be shorter."""
+
+
+def writes_behind(device: torch.device) -> bool:
+    """Return whether files are written while training goes on.
+
+    On a GPU a step takes less time than a file. On a processor the thread that writes would take
+    from training what it saves, and memory for a copy of the state besides.
+    """
+    return device.type == "cuda"
+
+
 class Saving:
-    """Writes a training's checkpoints; each method says why one could not be, if so."""
+    """Writes a training's checkpoints: behind the steps of a GPU, else before training goes on."""
 
     def __init__(self, training: "Training") -> None:
         self._training = training
-        self._due_at = math.inf
+        self._due_at, self._saved_at = math.inf, -math.inf
+        self._is_behind = writes_behind(training.device)
+        self._saved_place: Place | None = None
+        self.writer = Writer(behind=self._is_behind)
+        self._best_loss_on_disk = math.inf
 
     def later(self) -> None:
         """The latest state is due again in as long as the config says."""
@@ -26,20 +47,42 @@ class Saving:
         self._due_at = training.control.clock() + training.config.train.checkpoint_seconds
 
     def is_due(self, now: float) -> bool:
-        """Whether the latest state has not been saved for long."""
+        """Return whether the latest state has not been saved for long."""
         return now >= self._due_at
 
-    def save_last(self, reason: Literal["last", "asked"]) -> str:
+    def is_due_after_epoch(self, now: float) -> bool:
+        """Return whether the latest state is to be saved after an epoch that is not the last."""
+        return not self._is_behind or now - self._saved_at >= SHORT_SECONDS
+
+    def has_saved(self, place: Place) -> bool:
+        """Return whether the latest state that was saved is of this place."""
+        return self._saved_place == place
+
+    def goes_on_from(self, best_loss: float) -> None:
+        """Take note of the validation loss of what `best.pt` holds; infinite if there is none."""
+        self._best_loss_on_disk = best_loss
+
+    def save_last(self) -> None:
         """Save the latest state, from which training can go on."""
+        self._save_state("last", self._training.say_trouble)
+
+    def save_asked(self) -> str:
+        """Save the latest state because a command asks for it; return what failed, if it did."""
+        troubles: list[str] = []
+        self._save_state("asked", troubles.append)
+        self.writer.wait()
+        return "".join(troubles)
+
+    def _save_state(self, reason: Literal["last", "asked"], then: Callable[[str], None]) -> None:
         training = self._training
         event = CheckpointSaved(
             reason=reason, epoch=training.epoch, step=training.step, file=LAST_FILE
         )
-        trouble = self._save(event, snapshot(training))
+        self._saved_place, self._saved_at = training.place, training.control.clock()
+        self._save(event, snapshot(training), then)
         self.later()
-        return trouble
 
-    def save_best(self, loss: float | None) -> str:
+    def save_best(self, loss: float | None) -> None:
         """Save the weights to use: those of the least loss; with None, because they are the last.
 
         The latter is where no images are held back to choose by.
@@ -54,25 +97,46 @@ class Saving:
             old_loss=None if loss is None else old,
             new_loss=loss,
         )
-        trouble = self._save(event, weights_of(training))
-        if trouble:
-            training.best_loss = old  # of what best.pt holds: a worse epoch may still be better
-        return trouble
 
-    def _save(self, event: CheckpointSaved, content: dict[str, Any]) -> str:
+        def then(trouble: str) -> None:
+            if trouble:
+                # Of what best.pt holds: a worse epoch may still be better.
+                training.best_loss = self._best_loss_on_disk
+            training.say_trouble(trouble)
+
+        self._save(event, weights_of(training), then)
+
+    def _save(
+        self, event: CheckpointSaved, content: dict[str, Any], then: Callable[[str], None]
+    ) -> None:
         training = self._training
         if not training.learner.weights.are_finite():
-            return (
-                f"{event.file} is not saved, as weights are not numbers; {self._kept(event.file)}"
-            )
-        try:
-            path = training.recorder.run.path / event.file
-            checkpoint.save(path, content, training.place)
-        except OSError as error:
-            why = error.strerror
-            return f"{event.file} could not be saved: {why}; {self._kept(event.file)}"
-        training.recorder.record(event)
-        return ""
+            then(f"{event.file} is not saved, as weights are not numbers; {self._kept(event.file)}")
+            return
+        place = training.place
+        if self._is_behind:
+            content = to_host(content)
+
+        def work() -> str:
+            if event.file == LAST_FILE:
+                content["best_loss"] = self._best_loss_on_disk
+            try:
+                training.recorder.sync()  # so that no checkpoint is ahead of the log
+                checkpoint.save(training.recorder.run.path / event.file, content, place)
+            except OSError as error:
+                return f"{event.file} could not be saved: {error.strerror}"
+            if event.new_loss is not None:
+                self._best_loss_on_disk = event.new_loss
+            return ""
+
+        def tell(trouble: str) -> None:
+            if trouble:
+                then(f"{trouble}; {self._kept(event.file)}")
+            else:
+                training.recorder.record(event)
+                then("")
+
+        self.writer.write(work, tell)
 
     def _kept(self, file: str) -> str:
         """What stands instead of a checkpoint that could not be saved."""

@@ -10,6 +10,7 @@ from cnn_engine.environment import environment
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.events import RunPrepared
 from cnn_engine.learner import Learner
+from cnn_engine.random_states import random_states, set_random_states
 from cnn_engine.unlike import unlike
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def snapshot(training: "Training") -> dict[str, Any]:
         "epoch_is_done": training.epoch_is_done,
         "optimizer": _optimizer_state(learner),
         "scaler": learner.scaler.state_dict(),
-        "random": _random_states(training.device),
+        "random": random_states(training.device),
         "losses": training.losses[: training.step].cpu(),
         "correct": int(training.correct.item()),
         "train_seconds": training.train_seconds,
@@ -70,8 +71,37 @@ def restore(training: "Training", content: dict[str, Any], file: str) -> tuple[s
     training.losses[: training.step] = content["losses"].to(training.device)
     training.correct.fill_(content["correct"])
     training.train_seconds = content["train_seconds"]
-    _set_random_states(training.device, content["random"])
+    set_random_states(training.device, content["random"])
     return unlike(environment(training.device, learner.precision), content["environment"])
+
+
+def to_host(content: Any) -> Any:  # noqa: ANN401 - what a checkpoint holds, as nested as that is
+    """Return a copy on the host of all tensors in nested dicts, lists and tuples.
+
+    What shares memory shares it in the copy too: each storage is copied once.
+    """
+    copies: dict[int, torch.UntypedStorage] = {}
+
+    def copied(value: Any) -> Any:  # noqa: ANN401
+        match value:
+            case Tensor():
+                storage = value.untyped_storage()
+                if storage.data_ptr() not in copies:
+                    copies[storage.data_ptr()] = storage.clone().cpu()  # type: ignore[no-untyped-call]
+                copy = torch.empty(0, dtype=value.dtype)
+                return copy.set_(
+                    copies[storage.data_ptr()],
+                    value.storage_offset(),
+                    value.shape,
+                    value.stride(),
+                )
+            case dict():
+                return {key: copied(each) for key, each in value.items()}
+            case list() | tuple():
+                return type(value)(copied(each) for each in value)
+        return value
+
+    return copied(content)
 
 
 def check_images(before: RunPrepared | None, data: DataSet) -> None:
@@ -147,20 +177,3 @@ def _load_optimizer_state(learner: Learner, state: dict[str, Any]) -> None:
         for key, value in state.items()
     }
     learner.optimizer.load_state_dict(flat)
-
-
-def _random_states(device: torch.device) -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    if device.type == "mps":
-        states["mps"] = torch.mps.get_rng_state()
-    return states
-
-
-def _set_random_states(device: torch.device, states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"].cpu())
-    if device.type == "cuda" and "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
-    if device.type == "mps" and "mps" in states:
-        torch.mps.set_rng_state(states["mps"].cpu())

@@ -30,6 +30,7 @@ from cnn_engine.events import (
     RunStarted,
     StageProgressed,
     StageStarted,
+    StepsCaptured,
     StepsFinished,
     TestFinished,
     ValidationProgressed,
@@ -112,6 +113,8 @@ class RunState:
     commands: list[CommandApplied] = field(default_factory=list)
     markers: list[Marker] = field(default_factory=list)
     machine: MachineMeasured | None = None
+    is_captured: bool = False
+    """Whether training steps are replayed from a CUDA graph, as far as this session has told."""
     test: TestFinished | None = None
     finished: RunFinished | None = None
     last_time: float = 0.0
@@ -155,6 +158,8 @@ class RunState:
                 self._add_epoch(event)
             case CheckpointSaved():
                 self._add_checkpoint(event)
+            case StepsCaptured():
+                self._take_capture(event)
             case CommandRefused():
                 self.notices.append(Notice(time=event.time, text=event.text))
             case CommandApplied():
@@ -181,7 +186,7 @@ class RunState:
             self.stops_after_epoch = False
         self.phase, self.paused, self.resumed = "starting", False, event
         self.stages, self.progress = [], None
-        self.machine = None
+        self.machine, self.is_captured = None, False
         self.recent.clear()
         self.last_time = event.time
         self._take_back(event)
@@ -265,10 +270,18 @@ class RunState:
         if event.val_loss <= least:  # never true of NaN
             self.best = event
 
+    def _take_capture(self, event: StepsCaptured) -> None:
+        self.is_captured = not event.reason
+        if event.reason:
+            text = f"Training steps are not captured as a CUDA graph, and so slower: {event.reason}"
+            self.notices.append(Notice(time=event.time, text=text))
+
     def _add_checkpoint(self, event: CheckpointSaved) -> None:
         self.checkpoints.append(event)
         if event.reason == "best":
-            self._mark("best", f"best, epoch {event.epoch}")
+            # At the end of its epoch: written behind training, it is told of when that has gone on.
+            step = event.epoch * self.steps_per_epoch
+            self.markers.append(Marker(step, "best", f"best, epoch {event.epoch}"))
         elif event.reason == "asked":
             self._mark("checkpoint", "checkpoint")
 

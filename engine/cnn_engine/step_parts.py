@@ -1,7 +1,8 @@
 """Where the time of the steps goes, measured on some of them without making the device wait."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple, TypeAlias
 
 import torch
@@ -32,12 +33,33 @@ class StepParts:
         self._step = 0
         self._last: Stamp | None = None
         self._spans: list[Span] = []
+        self._is_off = False
 
     def begin_step(self) -> None:
-        """A step begins; what came since the last part was done, such as a pause, is no part."""
+        """Begin a step."""
+        if self._is_off:
+            return
         self._step += 1
-        is_sampled = self._stamp is not None and self._step % SAMPLE_EVERY == 0
+        is_sampled = self._step % SAMPLE_EVERY == 0
         self._last = self._stamp() if is_sampled and self._stamp else None
+
+    def sample_next(self) -> None:
+        """Measure the next step, whichever it is."""
+        self._step = SAMPLE_EVERY - 1
+
+    def end_step(self) -> None:
+        """End a step; what comes until the next begins, such as a pause, is no part of any."""
+        self.done("other")
+        self._last = None
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Time nothing meanwhile, as in a step that is captured and not done."""
+        self._is_off, self._last = True, None
+        try:
+            yield
+        finally:
+            self._is_off = False
 
     def done(self, part: Part) -> None:
         """All since the last call was this part."""

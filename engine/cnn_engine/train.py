@@ -26,12 +26,14 @@ from cnn_engine.events import (
     Notice,
     RolledBack,
     StageStarted,
+    StepsCaptured,
     ValidationProgressed,
 )
 from cnn_engine.final_test import run_test
 from cnn_engine.gpu import gpu_meter
 from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
-from cnn_engine.learner import Learner
+from cnn_engine.launch_queue import LaunchQueue
+from cnn_engine.learner import Learner, StepKind
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.preparing import new_model, prepared
 from cnn_engine.recorder import Recorder
@@ -39,6 +41,8 @@ from cnn_engine.resume import set_damaged_aside
 from cnn_engine.saving import Saving
 from cnn_engine.schedule import rate_share
 from cnn_engine.snapshot import check_images, restore
+from cnn_engine.step_graphs import StepGraphs
+from cnn_engine.step_inputs import EpochPlan, EpochPlans, StepInputs, plan_epoch
 from cnn_engine.step_parts import StepParts
 
 MOST_ROLLBACKS = 5
@@ -81,16 +85,25 @@ class Training:
         self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
         self.fingerprint = data.fingerprint()
         self.steps_per_epoch = len(self._sizes())
+        self.epoch = 0
         self.saving = Saving(self)
         self._parts = StepParts(self.device)
+        self._queue = LaunchQueue(self.device)
+        self.losses = torch.zeros(self.steps_per_epoch, device=self.device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self._rates: list[float] = [config.optimizer.lr] * self.steps_per_epoch
         self._budget: Budget | None = None
         self._build(begins=file is None)
+        self._inputs = StepInputs(
+            self.batches, len(data.train), config.train.batch_size, self._views(data.train[:1], 1)
+        )
+        self._plans = EpochPlans(self._plan_epoch, ahead=self.device.type == "cuda")
         differences = self._restore(file) if file else ()
         recorder.record(prepared(self, differences, surroundings or {}))
         if differences:
             text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
             recorder.record(Notice(text=text))
-        self.say_trouble(keep_layers(self))
+        keep_layers(self)
         self._keep_maps()
 
     def _build(self, *, begins: bool) -> None:
@@ -98,8 +111,18 @@ class Training:
         torch.manual_seed(self.config.train.seed)
         model = new_model(self.config, self.data, self.recorder, begins=begins)
         self.learner = Learner(model, self.config, self.data, self.batches, self._parts)
+        self._graphs: StepGraphs[StepKind] = StepGraphs(
+            self._train_step,
+            self.learner.model,
+            self.device,
+            self._parts,
+            captures=self._captures_steps(),
+        )
+        if self.device.type == "cuda" and self.learner.precision == "fp16":
+            self._graphs.news.append("the loss scaling of fp16 asks the host in each step")
         self.epoch = self.rollbacks = 0
         self.best_loss = math.inf
+        self.saving.goes_on_from(math.inf)
         self._forget_epoch()
         self.epoch_is_done = True
 
@@ -110,15 +133,17 @@ class Training:
     def _forget_epoch(self) -> None:
         """No steps of the epoch are done."""
         self.step, self.train_seconds = 0, 0.0
-        self.losses = torch.zeros(self.steps_per_epoch, device=self.device)
-        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.losses.zero_()
+        self.correct.zero_()
         self._meter: StepMeter | None = None
         self._said: set[str] = set()
 
     def _restore(self, file: Path) -> tuple[str, ...]:
         """Go on from a checkpoint; what is other here than where it was made."""
         content = checkpoint.load(file, self.device)
-        return restore(self, content, file.name)
+        differences = restore(self, content, file.name)
+        self.saving.goes_on_from(self.best_loss)
+        return differences
 
     def run(self) -> None:
         """Train every epoch, then test the best one.
@@ -131,20 +156,38 @@ class Training:
         seconds = self.config.train.budget_seconds
         self._budget = Budget(seconds, self) if seconds is not None else None
         self.saving.later()
+        try:
+            self._run_epochs()
+            self.control.end_training()
+            run_test(self)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is still to be written, and end the threads that served training."""
+        self._plans.close()
+        self._inputs.close()
+        self.saving.writer.close()
+
+    def _run_epochs(self) -> None:
+        """Train the epochs that are left.
+
+        Raises:
+            TrainingError: the loss or a weight is no longer a number.
+            StopRequested: the user asked to stop; the last checkpoint is saved.
+        """
         while self.epoch < self.epochs or not self.epoch_is_done:
             try:
                 self._run_epoch()
+                self.control.end_epoch()
             except StopRequested:
-                self._save_last()
+                if not self.saving.has_saved(self.place):
+                    self._save_last()
                 raise
             except NonFiniteError as error:
                 if self.config.train.on_non_finite != "rollback":
                     raise TrainingError(f"{error}; try {self._cure()}") from None
                 self._roll_back(str(error))
-                continue
-            self.control.end_epoch()
-        self.control.end_training()
-        run_test(self)
 
     @property
     def place(self) -> Place:
@@ -159,6 +202,7 @@ class Training:
     @epochs.setter
     def epochs(self, epochs: int) -> None:
         self.config = self.config.replaced("train", epochs=epochs)
+        self._plan_rates()
 
     def end_after(self, epochs: int, by: Literal["patience", "budget"]) -> None:
         """Train so many epochs in all, because the config says so."""
@@ -179,6 +223,7 @@ class Training:
     @lr.setter
     def lr(self, lr: float) -> None:
         self.learner.optimizer.lr = lr / self._share()
+        self._plan_rates()
 
     def _share(self) -> float:
         """What the schedule makes of the learning rate now; more than nothing, but at the end."""
@@ -186,7 +231,8 @@ class Training:
 
     def save_asked(self) -> str:
         """Save the latest state now, because a command asked for it; why it could not be, if so."""
-        return self._write_last("asked")
+        self._catch_up()
+        return self.saving.save_asked()
 
     def begin_epoch(self) -> None:
         """Go to the next epoch, of which no steps are done."""
@@ -219,11 +265,12 @@ class Training:
         self.epoch_is_done = True
         if validation is not None:
             self._judge(validation.loss)
-        elif not len(self.data.val):
-            self.say_trouble(self.saving.save_best(None))
         if self._budget is not None:
             self._budget.epoch_done()
-        self._save_last()
+        if self.epoch >= self.epochs or self.saving.is_due_after_epoch(self.control.clock()):
+            if not len(self.data.val):
+                self.saving.save_best(None)
+            self._save_last()
         if validation is not None:
             self._keep_maps()
 
@@ -253,7 +300,7 @@ class Training:
         if not math.isfinite(loss):
             self._not_finite(f"validation loss became {loss} in epoch {self.epoch}")
         elif loss <= self.best_loss:
-            self.say_trouble(self.saving.save_best(loss))
+            self.saving.save_best(loss)
         else:
             self._lose_patience()
 
@@ -268,50 +315,112 @@ class Training:
             self.end_after(self.epoch, by="patience")
 
     def train_epoch(self) -> tuple[float, float]:
-        """Train on every image once; the mean loss and the accuracy, as each image was seen.
+        """Train on every image once; return the mean loss and the accuracy, as images were seen.
 
-        Both stay on the device until someone is to see them: nothing here waits for a GPU. Steps
-        that are done already are passed over.
+        Both stay on the device until someone is to see them: nothing here waits for a GPU, but
+        where it is too far behind. Steps that are done already are passed over.
         """
-        train, clock, sizes = self.config.train, self.control.clock, self._sizes()
-        learner, parts = self.learner, self._parts
-        order = epoch_order(self.data.train, train.seed, self.epoch)
-        views, done = self._views(order), self.step * train.batch_size
+        clock, sizes, queue = self.control.clock, self._sizes(), self._queue
+        self._inputs.begin_epoch(self._plans.get(self.epoch), self.step)
+        self.learner.begin_epoch(self.epoch)
+        self._plan_rates()
+        queue.begin(self.step)
         meter = self._meter = StepMeter(
-            self.recorder, clock, parts, self.epoch, sizes, self.losses, self.step
+            self.recorder,
+            clock,
+            self._parts,
+            self.epoch,
+            sizes,
+            self._rates,
+            self._losses_of,
+            self.step,
         )
         began = clock() - self.train_seconds
-        learner.begin_epoch(self.epoch)
-        parts.begin_step()
-        for images, labels in self.batches.cut(
-            order[done:], train.batch_size, views and views.part(done, len(order))
-        ):
-            parts.done("data")
-            learner.optimizer.share = self._share()
-            scores, loss = learner.train_step(images, labels)
-            self.losses[self.step] = loss
-            self.correct += (scores.argmax(dim=1) == labels).sum()
+        for size in sizes[self.step :]:
+            self._inputs.stage()
+            self._graphs.run(self.learner.kind(size))
             self.step += 1
-            if learner.average is not None:
-                learner.average.step_done(self.progress)
+            if self.learner.average is not None:
+                self.learner.average.steps += 1
+            queue.launched(self.step)
+            if self.step == len(sizes):
+                queue.wait(self.step)
             self.train_seconds = clock() - began
             if self._budget is not None:
                 self._budget.step_done()
-            if trouble := meter.step_done(self.step, learner.optimizer.rate):
+            if trouble := meter.step_done(queue.done):
                 self._not_finite(trouble)
-            parts.done("other")
+            self._say_of_graphs()
+            self.saving.writer.poll()
             self.control.check()
             if self.saving.is_due(clock()):
                 self._save_last()
-            parts.begin_step()
         weighted = self.losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
-        return weighted.item() / len(order), self.correct.item() / len(order)
+        count = len(self.data.train)
+        return weighted.item() / count, self.correct.item() / count
 
-    def _views(self, order: Tensor) -> Views | None:
-        """How the images of the epoch in hand are to be seen."""
-        config, images = self.config, self.batches.images
+    def _train_step(self, kind: StepKind) -> None:
+        """Do the next step: from tensors on the device to tensors on the device, and no others."""
+        learner, parts = self.learner, self._parts
+        parts.begin_step()
+        learner.optimizer.current_lr, weight = self._inputs.scalars()
+        images, labels = self._inputs.batch(kind.size)
+        parts.done("data")
+        logits, loss = learner.train_step(images, labels)
+        self.correct += (logits.argmax(dim=1) == labels).sum()
+        if learner.average is not None and kind.takes_average:
+            learner.average.update(weight)
+        self._inputs.record(self.losses, loss)
+        parts.end_step()
+
+    def _captures_steps(self) -> bool:
+        """Return whether steps are to be captured as a CUDA graph."""
+        return (
+            self.device.type == "cuda"
+            and self.config.train.graph == "auto"
+            and self.learner.precision != "fp16"
+        )
+
+    def _say_of_graphs(self) -> None:
+        """Record that steps are replayed from now on, or why they cannot be."""
+        for reason in self._graphs.news:
+            self.recorder.record(StepsCaptured(reason=reason))
+        self._graphs.news.clear()
+
+    def _plan_rates(self) -> None:
+        """Set the learning rate, and the weight in the average, of the epoch's steps to come."""
+        optimizer, average = self.learner.optimizer, self.learner.average
+        first, steps = self.step, self.steps_per_epoch
+        done, every = max(0, self.epoch - 1) * steps, self.epochs * steps
+        schedule = self.config.schedule
+        self._rates[first:] = [
+            optimizer.lr * rate_share(schedule, min(1.0, (done + step) / every))
+            for step in range(first, steps)
+        ]
+        weights = [0.0] * (steps - first)
+        if average is not None:
+            weights = [
+                average.weight(step + 1 - first, min(1.0, (done + step + 1) / every))
+                for step in range(first, steps)
+            ]
+        self._inputs.set_scalars(first, [*zip(self._rates[first:], weights, strict=True)])
+
+    def _losses_of(self, first: int, end: int) -> list[float]:
+        """Return the losses of the steps from one to before another, all of them done."""
+        losses: list[float] = self._queue.to_host(self.losses[first:end]).tolist()
+        return losses
+
+    def _plan_epoch(self, epoch: int) -> EpochPlan:
+        """Draw the order of an epoch, and how its images are to be seen."""
+        train = self.config.train
+        order = epoch_order(self.data.train, train.seed, epoch)
+        return plan_epoch(order, self._views(order, epoch), train.batch_size)
+
+    def _views(self, order: Tensor, epoch: int) -> Views | None:
+        """Draw how images are to be seen in an epoch, in its order."""
+        config, images = self.config, self.data.images
         return epoch_views(
-            config.augment, order, images, config.data.mean, config.train.seed, self.epoch
+            config.augment, order, images, config.data.mean, config.train.seed, epoch
         )
 
     def _validate(self) -> Evaluation:
@@ -332,7 +441,7 @@ class Training:
             return
         some = a_few_of_each_class(self.data, self.data.val)
         with self.learner.averaged():
-            self.say_trouble(keep_maps(self, "validation", some, self.epoch))
+            keep_maps(self, "validation", some, self.epoch)
 
     def _not_finite(self, what: str) -> None:
         """Do what the config says of a loss or weights that are not numbers.
@@ -370,6 +479,7 @@ class Training:
         lr, rollbacks = self.lr / 2, self.rollbacks + 1
         if rollbacks > MOST_ROLLBACKS:
             raise TrainingError(f"{reason}; gave up after {MOST_ROLLBACKS} rollbacks")
+        self.saving.writer.wait()
         found = newest(self.recorder.run.path)
         self._build(begins=found is None)
         if found is not None:
@@ -384,10 +494,11 @@ class Training:
 
     def _save_last(self) -> None:
         """Save the latest state; a disk that refuses costs a notice, not the run."""
-        self.say_trouble(self._write_last("last"))
+        self._catch_up()
+        self.saving.save_last()
 
-    def _write_last(self, reason: Literal["last", "asked"]) -> str:
+    def _catch_up(self) -> None:
+        """Wait for the steps that are launched, and record them, so that the log tells of them."""
         if self._meter is not None:
-            # So that the log knows of all that is saved.
-            self._meter.tell(self.step, self.learner.optimizer.rate)
-        return self.saving.save_last(reason)
+            self._queue.wait(self.step)
+            self._meter.tell(self.step)

@@ -1,5 +1,6 @@
 """The model of a run, ready to be used: its best checkpoint, its classes, its arithmetic."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from cnn_engine import checkpoint
 from cnn_engine.checkpoint_files import BEST_FILE
 from cnn_engine.config import Config, TrainConfig
 from cnn_engine.config_files import from_dict
-from cnn_engine.device import DTYPES, choose_device, choose_precision, limit_threads
+from cnn_engine.device import arithmetic, choose_device, choose_precision, limit_threads
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models import build_model
 from cnn_engine.runs import RunDirectory
@@ -43,12 +44,12 @@ class Trained:
     def scores(self, images: Tensor) -> Tensor:
         """Scores, fp32 [N, classes] on the host, of images as they are: uint8 [N, H, W, C]."""
         normalised = self.normalised(images)
-        with self.autocast():
+        with self.arithmetic():
             scores: Tensor = self.model(normalised)
         return scores.float().cpu()
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Images uint8 [N, H, W, C] as the model takes them: float [N, C, H, W] on its device."""
+        """Return float [N, C, H, W] on the device of images, uint8 [N, H, W, C]."""
         mean, std = (
             torch.tensor(values, device=self.device)
             for values in (self.config.data.mean, self.config.data.std)
@@ -57,10 +58,9 @@ class Trained:
         normalised = images.to(self.device).float() * (1 / (255 * std)) - mean / std
         return normalised.permute(0, 3, 1, 2)  # channels-last in memory
 
-    def autocast(self) -> torch.autocast:
-        """The arithmetic that it was trained in, where this machine has it."""
-        dtype = DTYPES[self.precision]
-        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """Compute as it was trained, where this machine can."""
+        return arithmetic(self.device, self.precision)
 
 
 def load_trained(

@@ -7,13 +7,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from cnn_engine.random_states import kept_random_states
+
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients, from which the model comes back as it was."""
     modes: Sequence[tuple[nn.Module, bool]] = [(each, each.training) for each in model.modules()]
-    gpus = {each.device for each in model.parameters() if each.device.type == "cuda"}
-    with torch.random.fork_rng(devices=list(gpus)), torch.no_grad():
+    device = next((each.device for each in model.parameters()), torch.device("cpu"))
+    with kept_random_states(device), torch.no_grad():
         try:
             model.eval()
             yield

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +19,15 @@ class Segment:
 
     start: int
     end: int
+    padded_end: int
+    """Where the next may begin: what lies between is 0, and stays so."""
     rows: int
     """Filters or units: how often a matrix's segment is to be cut to have its rows."""
+
+
+ALIGNMENT = 16
+"""Values after which a parameter may begin in the flat tensor: 32 bytes in bf16. On a GPU the
+libraries choose kernels that fail on tensors that begin anywhere."""
 
 
 class Weights:
@@ -47,12 +55,12 @@ class Weights:
         }
         learned = [each for each in model.parameters() if each.requires_grad]
         self._parameters = sorted(learned, key=lambda each: each not in arithmetic)
-        self.flat = nn.Parameter(torch.cat([_in_memory_order(each) for each in self._parameters]))
-        """fp32 [weights], what the optimizer changes."""
+        self.flat = nn.Parameter(torch.cat([_padded(each) for each in self._parameters]))
+        """fp32 [weights and what pads them], what the optimizer changes."""
         self._gradient = self.flat.grad = torch.zeros_like(self.flat)
         self._values = self._views(self.flat.detach())
         self._gradients = self._views(self._gradient)
-        low_count = sum(parameter.numel() for parameter in arithmetic)
+        low_count = sum(_padded_size(parameter) for parameter in arithmetic)
         self._high = self.flat.detach()[:low_count]
         self._low = self._high.to(low)
         for parameter, values in zip(self._parameters, self._values, strict=True):
@@ -62,27 +70,30 @@ class Weights:
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         """Views of the flat values, in order, in the parameters' shapes and memory formats."""
-        ends = accumulate((parameter.numel() for parameter in self._parameters), initial=0)
         return [
-            flat[start:end].as_strided(parameter.shape, parameter.stride())
-            for parameter, (start, end) in zip(self._parameters, pairwise(ends), strict=True)
+            flat[start : start + parameter.numel()].as_strided(parameter.shape, parameter.stride())
+            for parameter, (start, end) in zip(self._parameters, self._places(), strict=True)
             if end <= len(flat)
         ]
+
+    def _places(self) -> list[tuple[int, int]]:
+        """Return where each parameter begins in the flat tensor, and where the next does."""
+        return [*pairwise(accumulate(map(_padded_size, self._parameters), initial=0))]
 
     @property
     def segments(self) -> list[Segment]:
         """The parameters' places, in their order in the flat tensor."""
-        ends = accumulate((parameter.numel() for parameter in self._parameters), initial=0)
         matrices = [each for each in self._model.parameters() if each.dim() > 1]
         head = matrices[-1] if matrices and matrices[-1].dim() == 2 else None
         return [
             Segment(
                 kind="head" if each is head else "matrix" if each.dim() > 1 else "vector",
                 start=start,
-                end=end,
+                end=start + each.numel(),
+                padded_end=end,
                 rows=len(each) if each.dim() else 1,
             )
-            for each, (start, end) in zip(self._parameters, pairwise(ends), strict=True)
+            for each, (start, end) in zip(self._parameters, self._places(), strict=True)
         ]
 
     def clear_gradients(self) -> None:
@@ -92,11 +103,14 @@ class Weights:
 
     def gather_gradients(self) -> None:
         """Bring the gradients to the flat tensor, after the backward pass."""
+        flat, found = [], []
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             if parameter.grad is None:
                 gradient.zero_()
             else:
-                gradient.copy_(parameter.grad)
+                flat.append(gradient)
+                found.append(parameter.grad)
+        torch._foreach_copy_(flat, found)
 
     def publish(self) -> None:
         """Bring the changed weights to the model, after the optimizer's step."""
@@ -137,12 +151,19 @@ class Weights:
     def are_finite(self) -> bool:
         """Whether every weight, and every figure that normalisation keeps, is a number."""
         kept = [buffer for buffer in self._model.buffers() if buffer.is_floating_point()]
-        return all(bool(values.isfinite().all()) for values in (self.flat.detach(), *kept))
+        values = (self.flat.detach(), *kept)
+        return bool(torch.stack([each.isfinite().all() for each in values]).all())
 
 
-def _in_memory_order(parameter: nn.Parameter) -> Tensor:
-    """Its values as they lie in memory."""
+def _padded_size(parameter: nn.Parameter) -> int:
+    """Return the values that a parameter takes in the flat tensor."""
+    return -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
+
+
+def _padded(parameter: nn.Parameter) -> Tensor:
+    """Return its values as they lie in memory, fp32, and zeros behind them."""
     values = parameter.detach()
     if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
         values = values.permute(0, 2, 3, 1)
-    return values.reshape(-1).float()
+    missing = _padded_size(parameter) - parameter.numel()
+    return pad(values.reshape(-1).float(), (0, missing))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu, max_pool2d
 
 from cnn_engine.config import ModelConfig
+from cnn_engine.pooling import MaxPool2d
 
 WHITENING_IMAGES = 1_000
 """Images whose patches the first layer is made from: a million patches are more than enough."""
@@ -82,7 +83,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, filters: int, depth: int) -> None:
         super().__init__()
         self.first = _convolution(channels, filters)
-        self.pool = nn.MaxPool2d(2)
+        self.pool = MaxPool2d()
         self.norms = nn.ModuleList(_norm(filters) for _ in range(depth))
         self.others = nn.ModuleList(_convolution(filters, filters) for _ in range(depth - 1))
 

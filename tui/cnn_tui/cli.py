@@ -4,12 +4,13 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from cnn_engine import runs
-from cnn_engine.errors import ConfigError, UserError
+from cnn_engine.errors import ConfigError, TrainingError, UserError
+from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.runs import RunDirectory
 from cnn_tui.commands.bench import bench
 from cnn_tui.commands.compare import compare
@@ -71,9 +72,20 @@ def main() -> None:
     try:
         cli()
     except UserError as error:
-        for line in str(error).splitlines():
-            print(f"cnn-tui: {safe_text(line, 4000)}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _exit_with(error)
+    except (
+        MemoryError,
+        RuntimeError,
+    ) as error:  # as in `test` and `predict`, on a GPU that is full
+        if not is_out_of_memory(error):
+            raise
+        _exit_with(TrainingError(out_of_memory_text(error)))
+
+
+def _exit_with(error: UserError) -> NoReturn:
+    for line in str(error).splitlines():
+        print(f"cnn-tui: {safe_text(line, 4000)}", file=sys.stderr)
+    sys.exit(error.exit_code)
 
 
 def _print_version(asked: bool) -> None:

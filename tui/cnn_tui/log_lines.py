@@ -65,6 +65,8 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
             return "●", "$primary", _epoch(event)
         case events.CheckpointSaved():
             return _checkpoint(event)
+        case events.StepsCaptured():
+            return _captured(event)
         case events.Notice() | events.CommandRefused():
             return "!", "$text-warning", safe_text(event.text, LONGEST)
         case events.CommandApplied():
@@ -91,6 +93,12 @@ def _epoch(event: events.EpochFinished) -> str:
         f"val {val_figure(event)}, accuracy {percent(event.val_accuracy)}, "
         f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s"
     )
+
+
+def _captured(event: events.StepsCaptured) -> tuple[str, str, str]:
+    if event.reason:
+        return "!", "$text-warning", safe_text(f"steps are not captured: {event.reason}", LONGEST)
+    return "·", "$muted", "steps are captured as a CUDA graph, and replayed from now on"
 
 
 def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:

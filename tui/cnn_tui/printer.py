@@ -31,6 +31,9 @@ class Printer(Protocol):
     def show(self, event: Event, state: RunState) -> None:
         """Show an event that has just been applied to the state."""
 
+    def clear(self) -> None:
+        """Take away what will be rewritten, so that a line can be printed by somebody else."""
+
 
 class LinePrinter:
     """Results to `out`; stages, notices and a progress line to `err`."""
@@ -54,6 +57,8 @@ class LinePrinter:
                 self._tell(STAGES[event.stage])
             case events.Notice() | events.CommandRefused():
                 self._tell(safe_text(event.text, 1000))
+            case events.StepsCaptured(reason=reason) if reason:
+                self._tell(safe_text(state.notices[-1].text, 1000))
             case events.RunPrepared():
                 self._tell(_prepared_line(event))
             case events.StepsFinished() | events.ValidationProgressed() | events.StageProgressed():
@@ -67,6 +72,10 @@ class LinePrinter:
             case _:
                 for line in _result_lines(event, state):
                     self._print(line)
+
+    def clear(self) -> None:
+        """Take the progress line away."""
+        self._progress.clear()
 
     def _print(self, line: str) -> None:
         self._progress.clear()
@@ -86,6 +95,9 @@ class JsonPrinter:
     def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - the lines are complete
         """Print the event."""
         print(event_lines.to_line(event), file=self._out, flush=True)
+
+    def clear(self) -> None:
+        """Do nothing: no line is rewritten."""
 
 
 def follow(

@@ -83,4 +83,6 @@ def _machine(state: RunState) -> str:
         return ""
     prepared, seed = state.prepared, state.setting("train.seed")
     threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
-    return safe_text(f"{prepared.device_name}{threads} · {prepared.precision} · seed {seed}", 120)
+    graph = " · graph" if state.is_captured else ""
+    text = f"{prepared.device_name}{threads} · {prepared.precision}{graph} · seed {seed}"
+    return safe_text(text, 120)

@@ -1,0 +1,36 @@
+"""The states of PyTorch's random number generators, of the processor and of a device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """Return the generators' states by kind of device, uint8 on the host."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def set_random_states(device: torch.device, states: dict[str, Tensor]) -> None:
+    """Set the generators to states that `random_states` gave, as far as they are of this device."""
+    torch.set_rng_state(states["cpu"].cpu())
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
+    if device.type == "mps" and "mps" in states:
+        torch.mps.set_rng_state(states["mps"].cpu())
+
+
+@contextmanager
+def kept_random_states(device: torch.device) -> Iterator[None]:
+    """Leave the generators as they were, whatever is drawn meanwhile."""
+    states = random_states(device)
+    try:
+        yield
+    finally:
+        set_random_states(device, states)

@@ -1,0 +1,422 @@
+"""Checks that training works on this machine's NVIDIA GPU, and how fast; prints one table.
+
+    python engine/tools/check_gpu.py --data-dir DIR [--source cifar10] [--script FILE]
+
+It takes eight minutes or less. DIR is a folder of CIFAR-10 as images, or with `--source cifar10`
+where CIFAR-10 is. A script that is given trains in turn with `cifar10-94`, as `python FILE DIR SEED
+…`, and prints a line `RESULT {"test": …, "tta": …, "seconds": …}` for each seed; seconds from its
+first step to the end of its test. Needs the packages of the extra `[dev]` for the tests. Exit code
+1 if anything did not work.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, median, stdev
+
+import torch
+
+from cnn_engine import batches, bench, runs
+from cnn_engine.commands import Command, send
+from cnn_engine.control import Control
+from cnn_engine.data import DataSet, load
+from cnn_engine.events import (
+    EpochFinished,
+    EpochStarted,
+    Event,
+    RunFinished,
+    TestFinished,
+)
+from cnn_engine.launch import Engine
+from cnn_engine.recorder import Recorder
+from cnn_engine.request import Request
+from cnn_engine.runlog import LogReader
+from cnn_engine.runs import RunDirectory
+from cnn_engine.train import Training
+
+PROGRAM = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
+ROOT = Path(__file__).parents[2]
+SIZE = (120, 36)
+"""Columns and rows of the dashboard."""
+
+SECONDS = 1.5
+"""How long a rate is measured."""
+
+SEEDS = ((0, 1), (2, 3), (4,))
+"""Of `cifar10-94`, in turn with the script."""
+
+
+@dataclass
+class Table:
+    """What has been found; printed at the end, and each line as it is found."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, name: str, value: str) -> None:
+        """Add a line."""
+        self.rows.append((name, value))
+        print(f"  {name:<44} {value}", flush=True)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where the images are."""
+
+    directory: str
+    source: str
+
+    @property
+    def settings(self) -> list[str]:
+        """Return what is set for them."""
+        size = ["data.image_size=32"] if self.source == "folder" else []
+        return [f"data.source={self.source}", f"data.path={json.dumps(self.directory)}", *size]
+
+    @property
+    def options(self) -> list[str]:
+        """Return the same as options of a command."""
+        return [word for setting in self.settings for word in ("--set", setting)]
+
+
+def main() -> None:
+    """Run all checks, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--source", default="folder")
+    parser.add_argument("--script", help="a script to run in turn with cifar10-94")
+    parser.add_argument("--skip", nargs="*", default=[], help="names of checks")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        raise SystemExit("PyTorch finds no NVIDIA GPU here")
+    images, table, start = Images(options.data_dir, options.source), Table(), time.monotonic()
+    table.add("GPU", torch.cuda.get_device_name(0))
+    table.add("PyTorch, Python", f"{torch.__version__}, {sys.version.split()[0]}")
+    checks: dict[str, Callable[[], None]] = {
+        "data": lambda: check_data(images, table),
+        "published": lambda: check_published(images, table),
+        "recipe": lambda: check_recipe(images, options.script, table),
+        "tests": lambda: check_tests(table),
+        "dashboard": lambda: check_dashboard(images, table),
+        "answers": lambda: check_answers(images, table),
+        "rates": lambda: check_rates(images, table),
+    }
+    for name, check in checks.items():
+        if name in options.skip:
+            continue
+        began = time.monotonic()
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001 - the other checks are worth their lease
+            table.failures.append(name)
+            table.add(name, f"FAILED: {type(error).__name__}: {error}"[:300])
+        print(f"  ({name}: {time.monotonic() - began:.0f} s)", flush=True)
+    print(f"\n{'':2}{'what':<44} on this machine, in {time.monotonic() - start:.0f} s")
+    for name, value in table.rows:
+        print(f"  {name:<44} {value}")
+    sys.exit(1 if table.failures else 0)
+
+
+def check_data(images: Images, table: Table) -> None:
+    """Have the images decoded, so that no later check waits for that."""
+    start = time.monotonic()
+    config = Request.of("cifar10", images.settings).config
+    data = load(config.data, 0, lambda *_: None)
+    table.add("images read", f"{len(data.images):,} in {time.monotonic() - start:.1f} s")
+
+
+def check_published(images: Images, table: Table) -> None:
+    """Train the published procedure as its user would, from command to exit."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = ["run", "cifar10", "--no-ui", *images.options, "--runs-dir", directory]
+        start = time.monotonic()
+        process = subprocess.Popen(  # noqa: S603
+            [*PROGRAM, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        busy = _Busy()
+        _, errors = process.communicate()
+        seconds, shares = time.monotonic() - start, busy.stop()
+        if process.returncode:
+            raise RuntimeError(errors.decode()[-300:])
+        events = _events(Path(directory))
+    test = _only(events, TestFinished)
+    rates = [40_000 / each.train_seconds for each in events if isinstance(each, EpochFinished)][1:]
+    begun = next(each.time for each in events if isinstance(each, EpochStarted))
+    ended = next(each.time for each in events if isinstance(each, RunFinished))
+    epochs = len([each for each in events if isinstance(each, EpochFinished)])
+    table.add(f"published, {epochs} epochs, command to exit", f"{seconds:.1f} s")
+    table.add("  first epoch to end of test", f"{ended - begun:.1f} s")
+    table.add("  training, batch 64, bf16", f"{median(rates):,.0f} images/s")
+    table.add("  test accuracy", f"{test.accuracy:.2%}")
+    table.add("  GPU busy while it trains (median)", shares)
+
+
+def check_recipe(images: Images, script: str | None, table: Table) -> None:
+    """Train `cifar10-94` with five seeds, in turn with a script if there is one."""
+    found: dict[str, list[tuple[float, float, float]]] = {"cifar10-94": []}
+    for seeds in SEEDS:
+        found["cifar10-94"] += _in_a_process_of_its_own(images, seeds)
+        if script:
+            found.setdefault(script, []).extend(_run_script(script, images.directory, seeds))
+    for name, results in found.items():
+        plain, tta, seconds = zip(*results, strict=True)
+        label = Path(name).name
+        table.add(
+            f"{label}, first step to end of test",
+            f"{median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})",
+        )
+        accuracies = f"{_spread(plain)}; {_spread(tta)}"
+        table.add(f"  test; with six views; {len(plain)} seeds", accuracies)
+
+
+def _in_a_process_of_its_own(
+    images: Images, seeds: tuple[int, ...]
+) -> list[tuple[float, float, float]]:
+    code = "import check_gpu, sys, json; check_gpu.train_recipe(*json.loads(sys.argv[1]))"
+    arguments = json.dumps([images.directory, images.source, seeds])
+    result = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code, arguments],
+        cwd=Path(__file__).parent,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode:
+        raise RuntimeError(result.stderr[-300:])
+    return _results(result.stdout)
+
+
+def train_recipe(directory: str, source: str, seeds: list[int]) -> None:
+    """Train `cifar10-94` once to warm up and then with each seed, and print what came of it."""
+    images = Images(directory, source)
+    for number, seed in enumerate([seeds[0], *seeds]):
+        with tempfile.TemporaryDirectory() as runs_dir:
+            events = _train("cifar10-94", [*images.settings, f"train.seed={seed}"], Path(runs_dir))
+        test = _only(events, TestFinished)
+        begun = next(each.time for each in events if isinstance(each, EpochStarted))
+        tta = sum(test.tta_correct) / sum(test.total)
+        result = {"test": test.accuracy, "tta": tta, "seconds": test.time - begun}
+        print(("RESULT " if number else "warm-up ") + json.dumps(result), flush=True)
+
+
+def _run_script(
+    script: str, directory: str, seeds: tuple[int, ...]
+) -> list[tuple[float, float, float]]:
+    command = [sys.executable, script, directory, *map(str, seeds)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    if result.returncode:
+        raise RuntimeError(result.stderr[-300:])
+    return _results(result.stdout)
+
+
+def _results(output: str) -> list[tuple[float, float, float]]:
+    lines = [line.removeprefix("RESULT ") for line in output.splitlines() if "RESULT " in line]
+    return [(each["test"], each["tta"], each["seconds"]) for each in map(json.loads, lines)]
+
+
+def check_rates(images: Images, table: Table) -> None:
+    """Measure what training reaches in each precision, called and captured, here and staged."""
+    base = Request.of("cifar10", images.settings).config
+    data = load(base.data, 0, lambda *_: None)
+    variants = {
+        "published, bf16": ("cifar10", ()),
+        "published, bf16, graph off": ("cifar10", ("train.graph=off",)),
+        "published, tf32": ("cifar10", ("train.precision=tf32",)),
+        "published, fp32": ("cifar10", ("train.precision=fp32",)),
+        "published, fp16": ("cifar10", ("train.precision=fp16",)),
+        "cifar10-fast, bf16": ("cifar10-fast", ()),
+        "cifar10-94, bf16": ("cifar10-94", ()),
+        "cifar10-94, bf16, graph off": ("cifar10-94", ("train.graph=off",)),
+        "cifar10-96, bf16": ("cifar10-96", ()),
+    }
+    for name, (preset, settings) in variants.items():
+        table.add(name, f"{_rate(preset, [*images.settings, *settings], data):,.0f} images/s")
+    for preset in ("cifar10", "cifar10-94"):
+        ratios = []
+        for _ in range(2):
+            at_home = _rate(preset, images.settings, data)
+            share, batches.GPU_SHARE = batches.GPU_SHARE, 0.0
+            try:
+                staged = _rate(preset, images.settings, data)
+            finally:
+                batches.GPU_SHARE = share
+            ratios.append(staged / at_home)
+        table.add(f"{preset}, images kept on the host", f"{median(ratios):.0%} of that rate")
+
+
+def _rate(preset: str, settings: list[str], data: DataSet) -> float:
+    config = Request.of(preset, settings).config
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Recorder(runs.create(Path(directory))) as recorder,
+    ):
+        training = Training(config, data, recorder, Control(recorder))
+        bench.images_per_second(training, 0.0)
+        rate = bench.images_per_second(training, SECONDS)
+        training.close()
+    return rate
+
+
+def check_answers(images: Images, table: Table) -> None:
+    """Measure how long commands wait, while steps of half a millisecond are launched ahead."""
+    waits: dict[str, list[float]] = {"pause": [], "unpause": [], "lr": [], "stop": []}
+    for number in range(4):
+        with tempfile.TemporaryDirectory() as directory:
+            run, engine, recorder = _engine(
+                "cifar10", [*images.settings, "train.epochs=1000"], Path(directory)
+            )
+            engine.start()
+            while not recorder.state.is_captured:
+                time.sleep(0.01)
+            time.sleep(0.3 + 0.07 * number)
+            for name, seconds in waits.items():
+                value = 1e-4 if name == "lr" else None
+                seconds.append(_answered(run, recorder, name, value))
+                time.sleep(0.1)
+            engine.join()
+    for name, seconds in waits.items():
+        longest = f"at most {1e3 * max(seconds):.0f}"
+        table.add(f"answer to {name}", f"{1e3 * median(seconds):.0f} ms, {longest}")
+
+
+def _answered(run: RunDirectory, recorder: Recorder, name: str, value: float | None) -> float:
+    known, asked = len(recorder.state.commands), time.time()
+    send(run.commands, Command(name=name, by="cli", value=value))  # type: ignore[arg-type]
+    while len(recorder.state.commands) == known:
+        time.sleep(0.002)
+    return recorder.state.commands[-1].time - asked
+
+
+def check_dashboard(images: Images, table: Table) -> None:
+    """Compare the training time with the dashboard open and without, in turn."""
+    ratios = []
+    for _ in range(3):
+        plain = _watched(images, ["--no-ui"])
+        ratios.append(_watched(images, []) / plain)
+    each = ", ".join(f"{ratio - 1:+.1%}" for ratio in ratios)
+    table.add("dashboard against --no-ui, training", f"{median(ratios) - 1:+.1%} (of {each})")
+
+
+def _watched(images: Images, options: list[str]) -> float:
+    """Train eight epochs on a terminal; return the seconds of training of the later six."""
+    with tempfile.TemporaryDirectory() as directory:
+        words = ["run", "cifar10", "--epochs", "8", *images.options, "--runs-dir", directory]
+        child, descriptor = pty.fork()
+        if child == 0:
+            os.environ["TERM"] = "xterm-256color"
+            os.execv(PROGRAM[0], [*PROGRAM, *words, *options])  # noqa: S606
+        fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+        start = time.monotonic()
+        for _ in _read(descriptor):
+            if time.monotonic() - start > 5 and not options and _is_done(Path(directory)):
+                os.write(descriptor, b"q")
+        os.waitpid(child, 0)
+        events = _events(Path(directory))
+        epochs = [each for each in events if isinstance(each, EpochFinished)]
+        return sum(each.train_seconds for each in epochs[2:])
+
+
+def _read(descriptor: int) -> Iterator[bytes]:
+    """Yield what a program writes to its terminal, and nothing each while it writes nothing."""
+    while True:
+        ready, _, _ = select.select([descriptor], [], [], 0.2)
+        try:
+            chunk = os.read(descriptor, 1 << 16) if ready else b""
+        except OSError:
+            return
+        if ready and not chunk:
+            return
+        yield chunk
+
+
+def _is_done(directory: Path) -> bool:
+    return any(isinstance(event, RunFinished) for event in _events(directory))
+
+
+def check_tests(table: Table) -> None:
+    """Run the tests that need a GPU."""
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-n", "6", "-p", "no:cacheprovider"]
+    result = subprocess.run(  # noqa: S603
+        [*command, "-p", "no:benchmark", "--timeout", "120", "tests/test_gpu_training.py"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    lines = result.stdout.strip().splitlines()
+    table.add("pytest -m gpu", lines[-1] if lines else result.stderr[-200:])
+    if result.returncode:
+        print("\n".join(lines[-80:]))
+        raise RuntimeError(f"pytest ended with {result.returncode}")
+
+
+class _Busy:
+    """Asks in a thread how busy the GPU is, as `nvidia-smi` tells it."""
+
+    def __init__(self) -> None:
+        self._shares: list[int] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._stopping.wait(0.2):
+            try:
+                self._shares.append(torch.cuda.utilization(0))
+            except Exception:  # noqa: BLE001 - nvidia-ml-py is not installed, or refuses
+                return
+
+    def stop(self) -> str:
+        """Return the median of the later half, in which training goes on."""
+        self._stopping.set()
+        self._thread.join()
+        late = [share for share in self._shares if share > 5]
+        return f"{median(late):.0f}%" if late else "not told: pip install nvidia-ml-py"
+
+
+def _train(preset: str, settings: list[str], runs_dir: Path) -> list[Event]:
+    _, engine, _ = _engine(preset, settings, runs_dir)
+    engine.start()
+    engine.join()
+    return _events(runs_dir)
+
+
+def _engine(
+    preset: str, settings: list[str], runs_dir: Path
+) -> tuple[RunDirectory, Engine, Recorder]:
+    run = runs.create(runs_dir)
+    recorder = Recorder(run)
+    return run, Engine(Request.of(preset, settings), recorder), recorder
+
+
+def _events(runs_dir: Path) -> list[Event]:
+    log = next(runs_dir.glob("*/events.jsonl"), None)
+    return list(LogReader(log).poll()) if log else []
+
+
+def _only(events: list[Event], kind: type) -> "TestFinished":
+    found = [event for event in events if isinstance(event, kind)]
+    if not found:
+        raise RuntimeError(f"the run has no {kind.__name__}")
+    return found[0]
+
+
+def _spread(values: tuple[float, ...]) -> str:
+    deviation = f" ± {100 * stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * mean(values):.2f}{deviation} %"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Training on a GPU, as far as it can be seen without one: on tensors that name `cuda:0`."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
+
+from cnn_engine import batches
+from cnn_engine.augment import epoch_views
+from cnn_engine.batches import batches_on, epoch_order
+from cnn_engine.config import TrainConfig
+from cnn_engine.config_files import load
+from cnn_engine.data import load as load_data
+from cnn_engine.device import arithmetic, choose_device, choose_precision
+from cnn_engine.errors import ConfigError
+from cnn_engine.evaluate import evaluate
+from cnn_engine.inspect_layers import layers_of
+from cnn_engine.learner import Learner
+from cnn_engine.models import build_model
+from cnn_engine.own_model import check_model
+from cnn_engine.random_states import kept_random_states, random_states, set_random_states
+from cnn_engine.step_inputs import StepInputs, plan_epoch
+from cnn_engine.step_parts import StepParts
+from cnn_engine.trained import Trained
+from cnn_engine.views import MeanOverViews
+
+SETTINGS = ("data.image_size=8", "model.filters=[8]", "model.hidden=[16]", "augment.translate=1")
+
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'"),
+    pytest.mark.filterwarnings("ignore:CUDA is not available"),
+]
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """The device that is chosen where there is a GPU; what asks its driver is answered."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 40, 1 << 40))
+    # A generator must not be given a state that is made up.
+    monkeypatch.setattr("cnn_engine.random_states.random_states", lambda _: {})
+    monkeypatch.setattr("cnn_engine.random_states.set_random_states", lambda *_: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        return choose_device(TrainConfig(device="cuda"))
+
+
+@pytest.fixture
+def config():
+    return load("digits", SETTINGS)
+
+
+@pytest.fixture
+def data(config):
+    """Images that are made up, as is all that is made of them."""
+    real = load_data(config.data, 0, lambda *_: None)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        tensors = ("images", "labels", "train", "val", "test")
+        yield replace(real, **{name: mode.from_tensor(getattr(real, name)) for name in tensors})
+
+
+def network(config, gpu):
+    with gpu:  # as parameters that are made up cannot be moved
+        return build_model(config.model, 1, 8, 10)
+
+
+def dense_layer(gpu):
+    with gpu:
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_a_chosen_device_is_the_one_that_its_tensors_name(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: name == "cuda")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: name == "mps")
+    chosen = [choose_device(TrainConfig(device=asked)) for asked in (name, "auto")]
+    monkeypatch.undo()
+    with FakeTensorMode():
+        for device in chosen:
+            assert torch.empty(1, device=device).device == device == torch.device(name, 0)
+
+
+def test_batches_are_cut_where_the_images_are(gpu, config, data):
+    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    assert not on_gpu.are_staged
+    images, labels = next(on_gpu.cut(data.train, 64))
+    assert (images.device, labels.device) == (gpu, gpu)
+    assert images.shape == (64, 1, 8, 8)
+
+
+def test_steps_take_their_images_from_the_device(gpu, config, data):
+    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    order = epoch_order(data.train, 0, 1)
+    views = epoch_views(config.augment, order, data.images, (0.5,), 0, 1)
+    inputs = StepInputs(on_gpu, len(order), 64, views)
+    inputs.begin_epoch(plan_epoch(order, views, 64), 0)
+    inputs.set_scalars(0, [(0.1, 0.2)] * 18)
+    inputs.stage()
+    images, labels = inputs.batch(64)
+    assert (images.device, labels.device) == (gpu, gpu)
+    assert [each.device for each in inputs.scalars()] == [gpu, gpu]
+
+
+def test_a_learner_computes_its_losses_on_the_device(gpu, config, data, monkeypatch):
+    monkeypatch.setattr(nn.Module, "to", lambda model, *_, **__: model)  # see `network`
+    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    config = config.replaced("train", label_smoothing=0.1, precision="fp32")
+    learner = Learner(network(config, gpu), config, data, on_gpu, StepParts(gpu))
+    learner.class_weights = torch.ones(10, device=gpu)
+    images, labels = next(on_gpu.cut(data.train, 64))
+    with learner.arithmetic():
+        logits = learner.model(images)
+        losses = learner._losses(logits, labels)
+    assert {each.device for each in (logits, *losses)} == {gpu}
+    assert learner.optimizer.current_lr.device == gpu
+
+
+def test_evaluation_stays_on_the_device_until_it_counts(gpu, config, data):
+    """Counts are figures, which made-up tensors do not have: it comes as far as that."""
+    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    for model in (dense_layer(gpu), MeanOverViews(dense_layer(gpu), "mirror-shift")):
+        seen = []
+        with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
+            evaluate(model, on_gpu, data.test, 10, seen.append)
+        assert seen == [len(data.test)]
+
+
+def test_a_model_is_looked_into_on_the_device(gpu, config, data):
+    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    images, _ = next(on_gpu.cut(data.train[:1], 1))
+    layers = layers_of(network(config, gpu), images).layers
+    assert next(layer.name for layer in layers) == "blocks.0.0"
+
+
+def test_a_model_of_ones_own_is_checked_on_the_device(gpu, config, data, monkeypatch):
+    # A copy of a tensor that is made up reads memory that is not there.
+    monkeypatch.setattr("cnn_engine.own_model.copy.deepcopy", lambda model: model)
+    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    images, _ = next(on_gpu.cut(data.train[:3], 3))
+    check_model(network(config, gpu), images, 10, "mine:Net")
+
+
+def test_a_trained_model_takes_images_from_the_host(gpu, config, data, monkeypatch):
+    # Its two numbers are real ones, which cannot go where there is no GPU.
+    normalised = torch.empty(5, 1, 8, 8, device=gpu)
+    monkeypatch.setattr(Trained, "normalised", lambda *_: normalised)
+    trained = Trained(
+        model=dense_layer(gpu),
+        config=config,
+        classes=data.classes,
+        image_shape=(1, 8, 8),
+        epoch=1,
+        device=gpu,
+        precision="bf16",
+    )
+    scores = trained.scores(data.images[:5])
+    assert (scores.device.type, scores.shape) == ("cpu", (5, 10))
+
+
+def test_images_that_do_not_fit_stay_on_the_host(gpu, config, data, monkeypatch):
+    monkeypatch.setattr(batches, "GPU_SHARE", 0.0)
+    staged = batches_on(gpu, data, config.data.mean, config.data.std)
+    assert staged.are_staged
+    assert staged.images.device.type == "cpu"
+    assert (staged.labels.device, staged.scale.device) == (gpu, gpu)
+
+
+def test_generators_of_the_device_are_kept(monkeypatch):
+    held = {"mps": torch.tensor([1, 2], dtype=torch.uint8)}
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: held["mps"])
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: held.update(mps=state))
+    device = torch.device("mps", 0)
+    before = random_states(device)
+    assert before.keys() == {"cpu", "mps"}
+    with kept_random_states(device):
+        held["mps"] = torch.tensor([9, 9], dtype=torch.uint8)
+        torch.rand(3)
+    assert held["mps"].tolist() == [1, 2]
+    assert torch.equal(torch.get_rng_state(), before["cpu"])
+    set_random_states(device, {"cpu": before["cpu"], "cuda": torch.zeros(1)})  # of another machine
+    assert held["mps"].tolist() == [1, 2]
+
+
+def test_fp32_of_a_gpu_is_fp32_unless_it_is_called_tf32(monkeypatch):
+    cudnn, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    before = cudnn.fp32_precision, matmul.fp32_precision, torch.backends.cudnn.benchmark
+    for precision, used in [("fp32", "ieee"), ("tf32", "tf32")]:
+        with arithmetic(torch.device("cuda", 0), precision, benchmark=True):
+            assert (cudnn.fp32_precision, matmul.fp32_precision) == (used, used)
+            assert torch.backends.cudnn.benchmark
+    assert before == (cudnn.fp32_precision, matmul.fp32_precision, torch.backends.cudnn.benchmark)
+
+
+@pytest.mark.parametrize("name", ["cpu", "mps"])
+def test_tf32_is_refused_where_there_is_none(name):
+    with pytest.raises(ConfigError, match="tf32 needs an NVIDIA GPU"):
+        choose_precision(TrainConfig(precision="tf32"), torch.device(name))

@@ -1,0 +1,349 @@
+"""Training on a real GPU: captured steps, and all that goes on around them."""
+
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cnn_engine import batches, bench, checkpoint, runs
+from cnn_engine.config_files import load
+from cnn_engine.control import Control
+from cnn_engine.data import load as load_data
+from cnn_engine.events import EpochStarted, Notice, StepsCaptured, StepsFinished
+from cnn_engine.image_files import Named
+from cnn_engine.launch_queue import AHEAD_SECONDS
+from cnn_engine.predict import predict
+from cnn_engine.recorder import Recorder
+from cnn_engine.repeated_test import repeat_test
+from cnn_engine.summary import read_state
+from cnn_engine.train import Training
+from cnn_engine.trained import load_trained
+from grammar import COMPLETION_BEHIND, spelled
+from runs_for_tests import RunForTests, wait_until
+
+pytestmark = pytest.mark.gpu
+
+ON_GPU = "train.device=cuda"
+
+RECIPES = {
+    "adam": (),
+    "adam fp32": ("train.precision=fp32",),
+    "adamw, clipped": ("optimizer.name=adamw", "optimizer.clip_norm=1.0"),
+    "sgd, cosine": ("optimizer.name=sgd", "schedule.shape=cosine", "schedule.warmup=0.2"),
+    "groups": ("optimizer.vector_lr=0.002", "optimizer.weight_decay=0.01"),
+    "muon": ("optimizer.name=muon", "optimizer.lr=0.02", "optimizer.normalise=true"),
+    "ema": ("average.kind=ema", "average.every=2"),
+    "lookahead": ("average.kind=lookahead", "average.every=3", "average.decay=0.9"),
+    "smoothed, weighted": ("train.label_smoothing=0.1", "train.class_weights=balanced"),
+    "augmented": ("augment.flip=random", "augment.translate=1", "augment.cutout=2"),
+    "whitened": ("model.name=whitened", "model.filters=[8]"),
+    "resnet": ("model.name=resnet", "model.filters=[8, 16]"),
+}
+
+
+@pytest.fixture(autouse=True)
+def repeatable(monkeypatch):
+    """cuDNN and cuBLAS compute the same each time, so that what differs is ours."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+
+
+def captured(run):
+    return [event.reason for event in run.events() if isinstance(event, StepsCaptured)]
+
+
+@pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES)
+def test_captured_steps_compute_what_called_steps_do(tmp_path, settings):
+    replayed, called = (
+        RunForTests(tmp_path, "train.epochs=4", ON_GPU, *settings, f"train.graph={graph}").train()
+        for graph in ("auto", "off")
+    )
+    assert captured(replayed) == [""]
+    assert captured(called) == []
+    assert COMPLETION_BEHIND.fullmatch(spelled(replayed.events()))
+    for ours, theirs in zip(replayed.live_state.epochs, called.live_state.epochs, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-2)
+        assert ours.val_loss == pytest.approx(theirs.val_loss, rel=2e-2)
+    assert replayed.live_state.epochs[-1].train_loss < replayed.live_state.epochs[0].train_loss
+
+
+def test_a_schedule_and_a_command_reach_captured_steps(tmp_path):
+    """With a rate of nothing the weights stay as they are."""
+    run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
+    run.engine.start()
+    wait_until(lambda: run.live_state.is_captured)
+    run.ask("lr", 1e-30)
+    wait_until(lambda: run.live_state.lr == 1e-30)
+    epoch = run.live_state.epoch
+    wait_until(lambda: len(run.live_state.epochs) >= epoch + 3)
+    run.ask("stop")
+    run.engine.join()
+    # Dropout and batch norm's running means still change figures a little; weights do not.
+    losses = [each.train_loss for each in run.live_state.epochs[epoch + 1 :]]
+    assert max(losses) - min(losses) < 0.3 * losses[0]
+    state = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
+    assert state["optimizer"]["lr"] == 1e-30
+
+
+def test_a_resumed_run_is_the_unbroken_one(tmp_path):
+    settings = ("train.epochs=4", ON_GPU, "train.precision=fp32")
+    whole = RunForTests(tmp_path, *settings).train()
+    broken = RunForTests(tmp_path, *settings, "train.epochs=2").train()
+    broken.resume(epochs=4)
+    assert [each.epoch for each in broken.live_state.epochs] == [1, 2, 3, 4]
+    for ours, theirs in zip(broken.live_state.epochs, whole.live_state.epochs, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-2)
+
+
+def test_a_run_stopped_in_an_epoch_goes_on_from_there(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
+    run.engine.start()
+    wait_until(lambda: len(run.live_state.epochs) >= 3)
+    run.ask("stop")
+    run.engine.join()
+    epochs = len(run.live_state.epochs) + 2
+    run.resume(epochs=epochs)
+    assert run.live_state.status == "done"
+    steps = [event for event in run.events() if isinstance(event, StepsFinished)]
+    counts = {}
+    for event in steps:
+        counts[event.epoch] = counts.get(event.epoch, 0) + event.steps
+    assert set(counts.values()) == {18}
+
+
+def test_a_paused_run_launches_nothing(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
+    run.engine.start()
+    wait_until(lambda: run.live_state.is_captured)
+    run.ask("pause")
+    wait_until(lambda: run.live_state.paused)
+    known = len(run.events())
+    time.sleep(0.3)
+    assert len(run.events()) == known
+    run.ask("unpause")
+    run.ask("stop")
+    run.engine.join()
+    assert run.live_state.status == "stopped"
+
+
+def test_the_host_is_ahead_by_a_bounded_time(tmp_path, monkeypatch):
+    ahead = []
+    real = Training._say_of_graphs
+
+    def looked(training):
+        ahead.append((training.step - training._queue.done) * training._queue._seconds)
+        real(training)
+
+    monkeypatch.setattr(Training, "_say_of_graphs", looked)
+    settings = ("model.filters=[64, 128]", "data.image_size=32", "train.epochs=20")
+    RunForTests(tmp_path, ON_GPU, *settings).train()
+    late = ahead[len(ahead) // 2 :]
+    assert 0 < max(late) < 2 * AHEAD_SECONDS
+
+
+OWN = """
+import random
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, channels, image_size, class_count, kind=""):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(channels * image_size**2, 32), nn.ReLU(), nn.Dropout(0.2)
+        )
+        self.head = nn.Linear(32, class_count)
+        self.kind, self.calls = kind, 0
+
+    def forward(self, images):
+        maps = self.layers(images)
+        if self.kind == "reads" and self.training and maps.mean().item() > 1e9:
+            maps = maps * 2
+        if self.kind == "counts":
+            self.calls += 1
+        if self.kind == "draws" and random.random() < 0.5:
+            maps = maps * 1.1
+        return self.head(maps)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("", ""),
+        ("reads", "capturing"),
+        ("counts", "the model changes its attribute calls in a step"),
+        ("draws", "the model draws random numbers on the host"),
+    ],
+)
+def test_what_cannot_be_captured_is_called_and_said_once(tmp_path, monkeypatch, kind, reason):
+    name = f"own_{kind or 'plain'}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = ("train.epochs=8", f"model.name={name}:Net", f"model.options.kind={kind}")
+    run = RunForTests(tmp_path / "runs", ON_GPU, "model.filters=[8]", *settings)
+    run.train()
+    console = run.directory.console
+    assert run.live_state.status == "done", console.read_text() if console.exists() else ""
+    reasons = captured(run)
+    assert len(reasons) == 1
+    assert reason in reasons[0]
+    assert (reasons == [""]) == (kind == "")
+    assert run.live_state.epochs[-1].train_loss < 0.8 * run.live_state.epochs[0].train_loss
+    # A failed capture leaves the generator and the allocator usable.
+    assert torch.rand(10, device="cuda").unique().numel() == 10
+
+
+def test_fp16_is_trained_and_says_that_it_is_not_captured(tmp_path):
+    run = RunForTests(tmp_path, ON_GPU, "train.precision=fp16", "train.epochs=3").train()
+    assert run.live_state.prepared.precision == "fp16"
+    assert run.live_state.status == "done"
+    assert len(captured(run)) == 1
+    assert "fp16" in run.live_state.notices[-1].text
+    assert run.live_state.epochs[-1].train_loss < run.live_state.epochs[0].train_loss
+
+
+def test_fp32_is_fp32_and_tf32_is_told(tmp_path):
+    left, right = (torch.randn(64, 64, 8, 8, device="cuda") for _ in range(2))
+    exact = torch.nn.functional.conv2d(left.double(), right.double(), padding=4)
+    from cnn_engine.device import arithmetic  # noqa: PLC0415
+
+    errors = {}
+    for precision in ("fp32", "tf32"):
+        with arithmetic(torch.device("cuda", 0), precision):
+            found = torch.nn.functional.conv2d(left, right, padding=4)
+        errors[precision] = ((found - exact).norm() / exact.norm()).item()
+    assert errors["fp32"] < 1e-5 < errors["tf32"] < 1e-2
+    run = RunForTests(tmp_path, ON_GPU, "train.precision=tf32", "train.epochs=1").train()
+    assert run.live_state.prepared.precision == "tf32"
+
+
+@pytest.mark.parametrize("settings", [(), ("augment.translate=1", "augment.flip=random")])
+def test_images_on_the_host_give_the_same_training(tmp_path, monkeypatch, settings):
+    settings = ("train.epochs=3", ON_GPU, "train.precision=fp32", *settings)
+    at_home = RunForTests(tmp_path, *settings).train()
+    monkeypatch.setattr(batches, "GPU_SHARE", 0.0)
+    staged = RunForTests(tmp_path, *settings).train()
+    assert captured(staged) == [""]
+    for ours, theirs in zip(staged.live_state.epochs, at_home.live_state.epochs, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-2)
+    assert sum(staged.live_state.test.total) == 359
+
+
+def test_out_of_memory_says_what_was_asked_for(tmp_path):
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    hog = torch.empty(free - (600 << 20), dtype=torch.uint8, device="cuda")
+    try:
+        settings = ("train.batch_size=1151", "model.filters=[512]", "data.image_size=64")
+        run = RunForTests(tmp_path, ON_GPU, *settings).train()
+    finally:
+        del hog
+        torch.cuda.empty_cache()
+    assert run.engine.exit_code == 4
+    error = run.live_state.finished.error
+    assert error.startswith("out of GPU memory (")
+    assert "more were asked for" in error
+    assert "train.batch_size" in error
+
+
+def test_a_batch_that_is_smaller_is_trained_on_like_the_others(tmp_path):
+    """1,151 images in batches of 64 leave 63, whose step is captured in the fourth epoch."""
+    run = RunForTests(tmp_path, ON_GPU, "train.epochs=6").train()
+    steps = [event for event in run.events() if isinstance(event, StepsFinished)]
+    for epoch in range(1, 7):
+        assert sum(event.images for event in steps if event.epoch == epoch) == 1151
+    assert all(math.isfinite(event.loss) for event in steps)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
+    run = RunForTests(tmp_path, ON_GPU, "optimizer.lr=1e30", "train.epochs=50").train()
+    assert run.engine.exit_code == 4
+    assert "became" in run.live_state.finished.error or "no longer" in run.live_state.finished.error
+
+
+def test_a_rollback_goes_on_captured(tmp_path):
+    settings = ("optimizer.lr=1e30", "train.on_non_finite=rollback", "train.epochs=2")
+    run = RunForTests(tmp_path, ON_GPU, *settings).train()
+    assert "gave up after 5 rollbacks" in run.live_state.finished.error
+
+
+def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
+    run = RunForTests(tmp_path / "runs", ON_GPU, "train.epochs=8").train()
+    repeated = repeat_test(run.directory, None, lambda *_: None)
+    assert repeated.is_equal
+    trained = load_trained(run.directory)
+    assert trained.device == torch.device("cuda", 0)
+    config = load("digits", ["data.image_size=8"])
+    data = load_data(config.data, 0, lambda *_: None)
+    files = []
+    for number, index in enumerate(data.test[:20].tolist()):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(np.asarray(data.images[index, :, :, 0])).save(path)
+        files.append(Named(str(path), ""))
+    answers = list(predict(trained, files, top=3))
+    right = [
+        answer.top[0][0] == data.classes[data.labels[index]]
+        for answer, index in zip(answers, data.test[:20].tolist(), strict=True)
+    ]
+    assert sum(right) >= 12
+    assert (run.directory.path / "maps.bin").exists()
+    layers = json.loads((run.directory.path / "model.json").read_text())
+    assert layers["layers"]
+    assert not [event for event in run.events() if isinstance(event, Notice)]
+
+
+def test_bench_measures_a_gpu(tmp_path):
+    config = load("digits", ["train.device=cuda", "data.image_size=32"])
+    data = load_data(config.data, 0, lambda *_: None)
+    found = bench.measure(config, data, 2, 0.5, lambda *_: None)
+    assert found.device == "cuda"
+    assert {rate.name for rate in found.rates} == {"reference", "fp32", "bf16"}
+
+
+def test_memory_does_not_grow(tmp_path):
+    run = RunForTests(tmp_path, ON_GPU, "train.epochs=12")
+    used = []
+    real = Training._validate
+
+    def looked(training):
+        used.append(torch.cuda.memory_allocated())
+        return real(training)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "_validate", looked)
+        run.train()
+    assert max(used[6:]) <= used[5] + (1 << 20)
+
+
+def test_epochs_follow_each_other_without_the_log_falling_behind(tmp_path):
+    run = RunForTests(tmp_path, ON_GPU, "train.epochs=5").train()
+    state, damaged = read_state(run.directory)
+    assert damaged == 0
+    assert state == run.live_state
+    assert [each.epoch for each in run.events() if isinstance(each, EpochStarted)] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
+    saved = [(each.reason, each.epoch) for each in state.checkpoints]
+    last = [epoch for reason, epoch in saved if reason == "last"]
+    assert last[-1] == 5
+    assert last == sorted(set(last))
+
+
+def test_training_in_the_project_of_a_bench_is_captured(tmp_path):
+    config = load("digits", ["train.device=cuda", "data.image_size=8", "model.filters=[8]"])
+    data = load_data(config.data, 0, lambda *_: None)
+    with Recorder(runs.create(tmp_path)) as recorder:
+        training = Training(config, data, recorder, Control(recorder))
+        training.begin_epoch()
+        training.train_epoch()
+        assert recorder.state.is_captured

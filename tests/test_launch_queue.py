@@ -1,0 +1,80 @@
+"""How far the host runs ahead of the GPU."""
+
+import pytest
+import torch
+
+from cnn_engine.launch_queue import AHEAD_SECONDS, LaunchQueue
+
+
+class Gpu:
+    """Takes so many seconds a step, by a clock of its own; the host takes none, unless it waits."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.now, self.free_at, self.waits = 0.0, 0.0, 0
+
+    def step(self):
+        self.free_at = max(self.free_at, self.now) + self.seconds
+
+    def event(self, **_):
+        gpu = self
+
+        class Event:
+            def record(self):
+                self.at = max(gpu.free_at, gpu.now)
+
+            def query(self):
+                return gpu.now >= self.at
+
+            def synchronize(self):
+                gpu.waits += gpu.now < self.at
+                gpu.now = max(gpu.now, self.at)
+
+            def elapsed_time(self, later):
+                return 1000 * (later.at - self.at)
+
+        return Event()
+
+
+@pytest.mark.parametrize("seconds", [0.0004, 0.004, 0.03, 0.5])
+def test_it_is_ahead_by_a_bounded_time_and_never_idle(monkeypatch, seconds):
+    gpu = Gpu(seconds)
+    monkeypatch.setattr(torch.cuda, "Event", gpu.event)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: None)
+    queue = LaunchQueue(torch.device("cuda", 0))
+    queue.begin(0)
+    ahead = []
+    for step in range(1, 2001):
+        gpu.step()
+        queue.launched(step)
+        ahead.append(gpu.free_at - gpu.now)
+        assert queue.done <= step
+    late = ahead[100:]
+    assert min(late) > 0
+    assert max(late) <= max(AHEAD_SECONDS, 2 * seconds) + 0.011
+    assert queue.done >= 2000 - max(late) / seconds - 30
+    if seconds < 0.001:
+        assert gpu.waits < 2000 / 10  # not each step
+
+
+def test_a_pause_does_not_stop_it_from_being_ahead_again(monkeypatch):
+    gpu = Gpu(0.001)
+    monkeypatch.setattr(torch.cuda, "Event", gpu.event)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: None)
+    queue = LaunchQueue(torch.device("cuda", 0))
+    queue.begin(0)
+    for step in range(1, 500):
+        gpu.step()
+        queue.launched(step)
+        if step == 250:
+            gpu.now += 60
+    assert gpu.free_at - gpu.now > AHEAD_SECONDS / 2
+
+
+def test_on_a_processor_what_is_launched_is_done():
+    queue = LaunchQueue(torch.device("cpu"))
+    queue.begin(3)
+    assert queue.done == 3
+    queue.launched(4)
+    assert queue.done == 4
+    assert queue.to_host(torch.tensor([1.0])).tolist() == [1.0]

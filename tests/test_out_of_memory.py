@@ -1,0 +1,72 @@
+"""What is said where memory runs out."""
+
+import pytest
+import torch
+
+from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
+from runs_for_tests import RunForTests
+
+CUDA = (
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB of "
+    "which 1.20 GiB is free. Process 1 has 77.00 GiB memory in use."
+)
+MPS = (
+    "MPS backend out of memory (MPS allocated: 8.90 GB, other allocations: 1.00 MB, max allowed: "
+    "9.07 GB). Tried to allocate 256.00 MB on private pool."
+)
+CPU = (
+    "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you "
+    "tried to allocate 123456 bytes. Error code 12"
+)
+CURE = "; try a smaller train.batch_size or data.image_size"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            torch.OutOfMemoryError(CUDA),
+            "out of GPU memory (2.00 GiB more were asked for, 1.20 GiB of 79.10 GiB are free)",
+        ),
+        (RuntimeError(MPS), "out of GPU memory (256.00 MB more were asked for, there are 9.07 GB)"),
+        (RuntimeError(CPU), "out of memory (123456 bytes more were asked for)"),
+        (RuntimeError("CUDA error: out of memory"), "out of GPU memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out of GPU memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "out of GPU memory"),
+        (MemoryError(), "out of memory"),
+    ],
+)
+def test_it_is_said_what_was_asked_for(error, text):
+    assert is_out_of_memory(error)
+    assert out_of_memory_text(error) == text + CURE
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shape mismatch"), ValueError("out of memory"), OSError("disk full")]
+)
+def test_other_errors_are_others(error):
+    assert not is_out_of_memory(error)
+
+
+def test_a_gpu_that_is_full_fails_the_run_with_its_code(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise torch.OutOfMemoryError(CUDA)
+
+    monkeypatch.setattr("cnn_engine.learner.Learner.train_step", refuse)
+    run = RunForTests(tmp_path).train()
+    assert run.engine.exit_code == 4
+    assert run.live_state.finished.error.startswith("out of GPU memory (2.00 GiB more")
+
+
+@pytest.mark.parametrize("command", ["test", "predict"])
+def test_a_gpu_that_is_full_is_no_traceback_of_a_command(tmp_path, here, monkeypatch, command):
+    def refuse(*_, **__):
+        raise torch.OutOfMemoryError(CUDA)
+
+    run = RunForTests(tmp_path / "runs", "train.epochs=1").train()
+    monkeypatch.setattr("cnn_engine.trained.build_model", refuse)
+    (tmp_path / "a.png").write_bytes(b"")
+    images = [tmp_path / "a.png"] if command == "predict" else []
+    code, _, errors = here(command, run.directory.id, *images, cwd=tmp_path)
+    assert code == 4
+    assert errors.startswith("cnn-tui: out of GPU memory (2.00 GiB more were asked for")

@@ -1,0 +1,190 @@
+"""Checkpoints that are written behind training, as on a GPU."""
+
+import errno
+import time
+from itertools import pairwise
+
+import pytest
+import torch
+
+from cnn_engine import checkpoint, saving
+from cnn_engine.events import CheckpointSaved, EpochFinished, Notice
+from cnn_engine.snapshot import to_host
+from cnn_engine.writer import Writer
+from grammar import COMPLETION_BEHIND, spelled
+from runs_for_tests import RunForTests, wait_until
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def behind(monkeypatch):
+    monkeypatch.setattr(saving, "writes_behind", lambda _: True)
+
+
+@pytest.fixture
+def every_epoch(monkeypatch):
+    monkeypatch.setattr(saving, "SHORT_SECONDS", 0.0)
+
+
+def saved_of(run, reason):
+    events = [event for event in run.events() if isinstance(event, CheckpointSaved)]
+    return [event for event in events if event.reason == reason]
+
+
+def test_a_run_ends_with_all_that_it_says_it_saved(tmp_path, every_epoch):
+    run = RunForTests(tmp_path, "train.epochs=5").train()
+    assert COMPLETION_BEHIND.fullmatch(spelled(run.events()))
+    assert [event.epoch for event in saved_of(run, "last")] == [1, 2, 3, 4, 5]
+    best = checkpoint.load(run.directory.path / "best.pt", CPU)
+    last = checkpoint.load(run.directory.path / "last.pt", CPU)
+    assert best["epoch"] == run.live_state.best.epoch == run.live_state.test.epoch
+    assert last["best_loss"] == best["best_loss"] == run.live_state.best.val_loss
+    assert (last["epoch"], last["step"]) == (5, 18)
+
+
+def test_a_checkpoint_is_told_of_after_its_epoch_and_marked_there(tmp_path, every_epoch):
+    run = RunForTests(tmp_path, "train.epochs=6").train()
+    happened = run.events()
+    for event in saved_of(run, "best") + saved_of(run, "last"):
+        before = happened[: happened.index(event)]
+        epochs = [each.epoch for each in before if isinstance(each, EpochFinished)]
+        assert event.epoch in epochs
+    marks = [mark.step for mark in run.live_state.markers if mark.kind == "best"]
+    assert marks == [18 * event.epoch for event in saved_of(run, "best")]
+
+
+def test_what_is_saved_is_of_its_moment(tmp_path, every_epoch, monkeypatch):
+    """A slow disk: training goes on while the state of the epoch before is written."""
+    real, written = checkpoint.write_atomically, []
+
+    def slow(path, content, **how):
+        time.sleep(0.05)
+        written.append(bytes(content))
+        real(path, content, **how)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", slow)
+    behind = RunForTests(tmp_path, "train.epochs=3").train()
+    monkeypatch.undo()
+    at_once = RunForTests(tmp_path, "train.epochs=3").train()
+    contents = [checkpoint.load(run.directory.path / "last.pt", CPU) for run in (behind, at_once)]
+    for name, values in contents[0]["model"].items():
+        assert torch.equal(values, contents[1]["model"][name])
+    for name, values in contents[0]["optimizer"]["mean"].items():
+        assert torch.equal(values, contents[1]["optimizer"]["mean"][name])
+    assert len(written) == len(saved_of(behind, "best")) + len(saved_of(behind, "last"))
+
+
+def test_short_epochs_are_not_all_saved_but_the_last_is(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=8").train()
+    last = [event.epoch for event in saved_of(run, "last")]
+    assert last[0] == 1
+    assert last[-1] == 8
+    assert len(last) < 8
+
+
+@pytest.mark.parametrize("name", ["stop", "stop-epoch"])
+def test_a_stopped_run_has_saved_its_last_state(tmp_path, name):
+    run = RunForTests(tmp_path, "train.epochs=100000")
+    run.engine.start()
+    wait_until(lambda: len(run.live_state.epochs) >= 3)
+    run.ask(name)
+    run.engine.join()
+    state = run.live_state
+    last = checkpoint.load(run.directory.path / "last.pt", CPU)
+    assert last["epoch"] == state.epoch
+    assert last["step"] == state.step
+    epochs = len(state.epochs) + 2
+    run.resume(epochs=epochs)
+    assert (run.live_state.status, len(run.live_state.epochs)) == ("done", epochs)
+
+
+def test_a_resumed_run_is_the_unbroken_one(tmp_path, every_epoch):
+    whole = RunForTests(tmp_path, "train.epochs=4").train()
+    broken = RunForTests(tmp_path, "train.epochs=2").train()
+    broken.resume(epochs=4)
+    losses = [
+        [(each.train_loss, each.val_loss) for each in run.live_state.epochs]
+        for run in (whole, broken)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_without_validation_images_the_last_state_is_the_best(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=6", "data.validation_fraction=0.0").train()
+    assert run.live_state.test.epoch == 6
+    assert saved_of(run, "best")[-1].epoch == 6
+
+
+def test_a_best_that_a_disk_refuses_is_not_claimed(tmp_path, every_epoch, monkeypatch):
+    real = checkpoint.write_atomically
+
+    def refuse(path, content, **how):
+        if path.name == "best.pt":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, content, **how)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", refuse)
+    run = RunForTests(tmp_path, "train.epochs=3").train()
+    assert saved_of(run, "best") == []
+    notices = [event.text for event in run.events() if isinstance(event, Notice)]
+    assert any(text.startswith("best.pt could not be saved: No space left") for text in notices)
+    last = checkpoint.load(run.directory.path / "last.pt", CPU)
+    assert last["best_loss"] == float("inf")
+
+
+def test_a_checkpoint_that_is_asked_for_is_there_when_that_is_said(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=100000")
+    run.engine.start()
+    wait_until(lambda: len(run.live_state.epochs) >= 1)
+    run.ask("checkpoint")
+    wait_until(lambda: any(each.reason == "asked" for each in run.live_state.checkpoints))
+    assert (run.directory.path / "last.pt").exists()
+    run.ask("stop")
+    run.engine.join()
+
+
+def test_the_log_is_synced_before_the_checkpoint_that_it_tells_of(tmp_path, monkeypatch):
+    order = []
+    real = checkpoint.write_atomically
+
+    def write(path, content, **how):
+        order.append(path.name)
+        real(path, content, **how)
+
+    run = RunForTests(tmp_path, "train.epochs=1")
+    monkeypatch.setattr(checkpoint, "write_atomically", write)
+    monkeypatch.setattr(run.recorder._log, "sync", lambda: order.append("log"))
+    run.train()
+    checkpoints = [name for name in order if name != "log"]
+    assert checkpoints
+    assert order == [name for each in checkpoints for name in ("log", each)]
+
+
+def test_work_is_done_in_order_and_told_where_it_was_asked_for():
+    done, told = [], []
+    writer = Writer(behind=True)
+
+    def work(number):
+        time.sleep(0.02 * (3 - number))
+        done.append(number)
+        return f"trouble {number}"
+
+    for number in range(3):
+        writer.write(lambda number=number: work(number), told.append)
+    assert told == []
+    writer.close()
+    assert done == [0, 1, 2]
+    assert told == ["trouble 0", "trouble 1", "trouble 2"]
+
+
+def test_a_copy_on_the_host_shares_what_the_original_shares():
+    flat = torch.arange(12.0)
+    content = {"a": flat[:6].view(2, 3), "b": [flat[6:].view(3, 2).T], "c": 7, "d": None}
+    copy = to_host(content)
+    flat.zero_()
+    assert copy["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert copy["b"][0].tolist() == [[6, 8, 10], [7, 9, 11]]
+    assert (copy["c"], copy["d"]) == (7, None)
+    storages = [each.untyped_storage().data_ptr() for each in (copy["a"], copy["b"][0])]
+    assert all(one == other for one, other in pairwise(storages))

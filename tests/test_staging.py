@@ -1,0 +1,123 @@
+"""Images that stay with the host go to the device batch by batch; here the device is the host."""
+
+import pytest
+import torch
+
+from cnn_engine.augment import epoch_views
+from cnn_engine.batches import Batches, batches_on, epoch_order
+from cnn_engine.config_files import load
+from cnn_engine.data import load as load_data
+from cnn_engine.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
+from cnn_engine.step_inputs import EpochPlans, StepInputs, plan_epoch
+from runs_for_tests import RunForTests
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def staged(monkeypatch):
+    monkeypatch.setattr(Batches, "are_staged", property(lambda _: True))
+
+
+def batches_of(count, side=4):
+    images = torch.randint(256, (count, side, side, 3), dtype=torch.uint8)
+    size = side * side * 3
+    return Batches(
+        images=images,
+        labels=torch.arange(count),
+        scale=torch.ones(size),
+        shift=torch.zeros(size),
+        device=CPU,
+    )
+
+
+def test_batches_come_in_their_order():
+    batches = batches_of(50)
+    order = torch.randperm(50)
+    staging = Staging(batches, 8)
+    staging.begin([*order.split(8)])
+    for indices in order.split(8):
+        staging.next()
+        assert torch.equal(staging.images[: len(indices)], batches.images[indices])
+    staging.close()
+
+
+def test_an_epoch_that_is_cut_short_leaves_nothing_for_the_next():
+    batches = batches_of(400)
+    staging = Staging(batches, 4)
+    staging.begin([*torch.arange(400).split(4)])
+    for _ in range(3):
+        staging.next()
+    order = torch.randperm(400)
+    staging.begin([*order.split(4)])
+    for indices in order.split(4):
+        staging.next()
+        assert torch.equal(staging.images, batches.images[indices])
+    staging.close()
+
+
+def test_what_is_ahead_is_bounded():
+    for side, depth in [
+        (1, MAX_DEPTH),
+        (2048, MIN_DEPTH),
+        (512, AHEAD_BYTES // (512 * 512 * 3 * 8)),
+    ]:
+        batches = Batches(
+            images=torch.zeros(1, side, side, 3, dtype=torch.uint8),
+            labels=torch.zeros(1, dtype=torch.int64),
+            scale=torch.ones(1),
+            shift=torch.zeros(1),
+            device=CPU,
+        )
+        staging = Staging(batches, 8)
+        assert len(staging._free) == depth
+        staging.close()
+
+
+@pytest.mark.parametrize("done", [0, 7])
+def test_steps_see_what_they_would_see_of_images_on_the_device(monkeypatch, done):
+    config = load("digits", ["data.image_size=8", "augment.translate=2", "augment.cutout=2"])
+    data = load_data(config.data, 0, lambda *_: None)
+    batches = batches_on(CPU, data, config.data.mean, config.data.std)
+    order = epoch_order(data.train, 0, 1)
+    views = epoch_views(config.augment, order, data.images, (0.5,), 0, 1)
+
+    def seen():
+        inputs = StepInputs(batches, len(order), 64, views)
+        inputs.begin_epoch(plan_epoch(order, views, 64), done)
+        losses, found = torch.zeros(18), []
+        for size in [64] * (17 - done) + [63]:
+            inputs.stage()
+            found.append([each.clone() for each in inputs.batch(size)])
+            inputs.record(losses, torch.tensor(1.0))
+        inputs.close()
+        assert losses.tolist() == [0.0] * done + [1.0] * (18 - done)
+        return found
+
+    here = seen()
+    monkeypatch.setattr(Batches, "are_staged", property(lambda _: True))
+    for (images, labels), (staged_images, staged_labels) in zip(here, seen(), strict=True):
+        assert torch.equal(images, staged_images)
+        assert torch.equal(labels, staged_labels)
+
+
+@pytest.mark.parametrize("settings", [(), ("augment.flip=alternating",), ("train.batch_size=100",)])
+def test_a_run_learns_the_same_from_staged_images(tmp_path, monkeypatch, settings):
+    def losses():
+        run = RunForTests(tmp_path, "train.epochs=2", *settings).train()
+        assert run.live_state.status == "done"
+        return [(each.train_loss, each.val_loss) for each in run.live_state.epochs]
+
+    at_home = losses()
+    monkeypatch.setattr(Batches, "are_staged", property(lambda _: True))
+    assert losses() == at_home
+
+
+def test_plans_made_ahead_are_the_same():
+    order = torch.arange(10)
+    plans = EpochPlans(lambda epoch: plan_epoch(order + epoch, None, 4), ahead=True)
+    for epoch in (1, 2, 3, 7, 8, 2):  # in turn, and elsewhere as after a rollback
+        plan = plans.get(epoch)
+        assert torch.equal(plan.order, order + epoch)
+        assert torch.equal(plan.table[:2, 0], (order + epoch)[:8].view(2, 4))
+    plans.close()

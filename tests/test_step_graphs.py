@@ -1,0 +1,204 @@
+"""Which steps are called, captured and replayed, and what becomes of a capture that fails."""
+
+import contextlib
+import random
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from cnn_engine import step_graphs
+from cnn_engine.events import StepsCaptured
+from cnn_engine.state import RunState
+from cnn_engine.step_graphs import TIMED_EVERY, WARM_UP_CALLS, HostState, StepGraphs
+from cnn_engine.step_parts import StepParts
+
+
+class Gpu:
+    """Stands for CUDA: work is noted, and what was captured is noted in each replay."""
+
+    def __init__(self):
+        self.capturing = None
+        self.done, self.stream, self.state, self.cleaned = [], "main", "drawn", []
+
+    def work(self, what):
+        """Do something on the GPU: now, or while capturing, in each replay."""
+        (self.done if self.capturing is None else self.capturing.work).append(what)
+
+    def graph_class(self):
+        gpu = self
+
+        class Graph:
+            def __init__(self):
+                self.work = []
+
+            def replay(self):
+                gpu.done.extend(self.work)
+
+        return Graph
+
+    @contextlib.contextmanager
+    def graph(self, graph, pool, capture_error_mode):
+        assert (pool, capture_error_mode) == ("pool", "thread_local")
+        self.capturing, self.stream = graph, "side"
+        try:
+            yield
+        finally:
+            self.capturing = None
+        self.stream = "main"  # as PyTorch, not after an error
+
+
+class Generator:
+    def __init__(self, gpu):
+        self.gpu = gpu
+
+    def clone_state(self):
+        return self.gpu.state
+
+    def graphsafe_set_state(self, state):
+        self.gpu.cleaned.append(state)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    found = Gpu()
+    cuda = step_graphs.torch.cuda
+    monkeypatch.setattr(cuda, "CUDAGraph", found.graph_class())
+    monkeypatch.setattr(cuda, "graph", found.graph)
+    monkeypatch.setattr(cuda, "graph_pool_handle", lambda: "pool")
+    monkeypatch.setattr(cuda, "current_stream", lambda _: found.stream)
+    monkeypatch.setattr(cuda, "set_stream", lambda stream: setattr(found, "stream", stream))
+    monkeypatch.setattr(cuda, "synchronize", lambda _: None)
+    monkeypatch.setattr(cuda, "default_generators", [Generator(found)], raising=False)
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda *_: None, raising=False)
+    return found
+
+
+DEVICE = SimpleNamespace(type="cuda", index=0)
+
+
+def graphs_of(step, model=None, **changes):
+    parts = StepParts(torch.device("cpu"))
+    return StepGraphs(step, model or nn.Linear(1, 1), DEVICE, parts, captures=True, **changes)
+
+
+def test_steps_are_called_then_captured_then_replayed_each_once(gpu):
+    calls = []
+
+    def step(kind):
+        calls.append(kind)
+        gpu.work(kind)
+
+    graphs = graphs_of(step)
+    for _ in range(10):
+        graphs.run("whole")
+    assert gpu.done == ["whole"] * 10
+    assert len(calls) == WARM_UP_CALLS + 1  # and once to capture it
+    assert graphs.news == [""]
+
+
+def test_another_kind_is_captured_apart(gpu):
+    graphs = graphs_of(gpu.work)
+    for _ in range(4):
+        for kind in ("whole", "whole", "last"):
+            graphs.run(kind)
+    assert gpu.done == ["whole", "whole", "last"] * 4
+    assert set(graphs._graphs) == {"whole", "last"}
+    assert graphs.news == [""]
+
+
+def test_a_replayed_step_is_let_through_now_and_then_to_be_timed(gpu):
+    calls = []
+
+    def step(kind):
+        calls.append(kind)
+        gpu.work(kind)
+
+    graphs = graphs_of(step)
+    for _ in range(WARM_UP_CALLS + TIMED_EVERY + 1):
+        graphs.run("whole")
+    assert len(calls) == WARM_UP_CALLS + 2
+    assert len(gpu.done) == WARM_UP_CALLS + TIMED_EVERY + 1
+
+
+def test_a_capture_that_fails_leaves_no_trace_and_says_why_once(gpu, monkeypatch):
+    def step(kind):
+        if gpu.capturing is not None:
+            raise RuntimeError("operation not permitted when stream is capturing\nmore")
+        gpu.work(kind)
+
+    # On a machine without a GPU there is nothing to clear.
+    monkeypatch.setattr(step_graphs, "MAX_STALE_ERRORS", 0)
+    model = nn.Linear(1, 1)
+    model.weight.grad = torch.zeros(1, 1)
+    graphs = graphs_of(step, model)
+    for _ in range(8):
+        graphs.run("whole")
+    assert gpu.done == ["whole"] * 8
+    assert gpu.stream == "main"
+    assert gpu.cleaned == ["drawn"]
+    assert model.weight.grad is None
+    assert graphs.news == [
+        "RuntimeError: operation not permitted when stream is capturing",
+    ]
+
+
+def test_elsewhere_steps_are_called(gpu):
+    graphs = StepGraphs(
+        gpu.work, nn.Linear(1, 1), DEVICE, StepParts(torch.device("cpu")), captures=False
+    )
+    for _ in range(8):
+        graphs.run("whole")
+    assert gpu.done == ["whole"] * 8
+    assert graphs.news == []
+
+
+class Counts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(1, 1)
+        self.calls = 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda _: None, ""),
+        (lambda model: model.train(), ""),
+        (
+            lambda model: setattr(model, "calls", 1),
+            "the model changes its attribute calls in a step",
+        ),
+        (lambda _: random.random(), "the model draws random numbers on the host"),
+        (lambda _: torch.rand(1), "the model draws random numbers on the host"),
+    ],
+)
+def test_what_a_replay_would_leave_out_is_seen(change, reason):
+    model = Counts()
+    before = HostState(model)
+    change(model)
+    assert before.changes() == reason
+
+
+def test_a_model_that_counts_is_never_captured(gpu):
+    model = Counts()
+
+    def step(kind):
+        model.calls += 1
+        gpu.work(kind)
+
+    graphs = graphs_of(step, model)
+    for _ in range(8):
+        graphs.run("whole")
+    assert model.calls == 8
+    assert graphs.news == ["the model changes its attribute calls in a step"]
+
+
+def test_the_state_knows_whether_steps_are_captured():
+    state = RunState()
+    state.apply(StepsCaptured())
+    assert (state.is_captured, state.notices) == (True, [])
+    state.apply(StepsCaptured(reason="it reads a tensor"))
+    assert not state.is_captured
+    assert "it reads a tensor" in state.notices[-1].text
