@@ -8,6 +8,7 @@ import torch
 from cnn_engine.events import StepsFinished
 from cnn_engine.state import RunState
 from cnn_engine.step_parts import SAMPLE_EVERY, StepParts
+from cnn_tui.widgets.step_time import StepTime
 
 
 @pytest.fixture
@@ -92,3 +93,22 @@ def test_the_state_sums_up_what_was_measured():
     assert state.part_shares == pytest.approx(
         {"data": 0.15, "forward": 0.35, "backward": 0.2, "optimizer": 0.05, "other": 0.25}
     )
+
+
+def test_the_panel_tells_of_steps_that_were_measured():
+    """On a GPU steps are replayed, and few are measured: the others are no part of any share."""
+    state = RunState()
+    measured = {"data_seconds": 0.2, "forward_seconds": 0.6, "backward_seconds": 1.0}
+    for event in (steps(), steps(**measured, optimizer_seconds=0.1), steps(), steps()):
+        state.apply(event)
+    lines = [line.plain.split() for line in StepTime().draw(state, 14, 5)]
+    assert lines == [
+        ["data", "10%"],
+        ["forward", "30%"],
+        ["backward", "50%"],
+        ["optimizer", "5%"],
+        ["other", "5%"],
+    ]
+    for _ in range(state.recent.maxlen):
+        state.apply(steps())
+    assert [line.plain.split() for line in StepTime().draw(state, 14, 5)] == lines
