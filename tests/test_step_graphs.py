@@ -1,6 +1,7 @@
 """Which steps are called, captured and replayed, and what becomes of a capture that fails."""
 
 import contextlib
+import json
 import random
 from types import SimpleNamespace
 
@@ -13,6 +14,9 @@ from cnn_engine.events import StepsCaptured
 from cnn_engine.state import RunState
 from cnn_engine.step_graphs import TIMED_EVERY, WARM_UP_CALLS, HostState, StepGraphs
 from cnn_engine.step_parts import StepParts
+from cnn_engine.summary import read_state
+from cnn_tui.widgets.run_header import _machine
+from runs_for_tests import RunForTests
 
 
 class Gpu:
@@ -202,3 +206,27 @@ def test_the_state_knows_whether_steps_are_captured():
     state.apply(StepsCaptured(reason="it reads a tensor"))
     assert not state.is_captured
     assert "it reads a tensor" in state.notices[-1].text
+
+
+def test_a_captured_run_says_so_wherever_its_device_stands(tmp_path, here):
+    """The log of a run on a GPU, made from one of this machine."""
+    run = RunForTests(tmp_path / "runs", "train.epochs=1").train()
+    lines = run.directory.events.read_text().splitlines()
+    log = []
+    for line in lines:
+        event = json.loads(line)
+        if event["kind"] == "RunPrepared":
+            event |= {"device": "cuda", "device_name": "NVIDIA H200", "threads": 16}
+        log.append(json.dumps(event))
+        if event["kind"] == "EpochStarted":
+            log.append(json.dumps({"kind": "StepsCaptured", "time": event["time"], "reason": ""}))
+    run.directory.events.write_text("\n".join(log) + "\n")
+    state, _ = read_state(run.directory)
+    assert _machine(state).startswith("NVIDIA H200 · ")
+    assert " · graph · seed 0" in _machine(state)
+    code, told, _ = here("show", run.directory.id, cwd=tmp_path)
+    assert code == 0
+    assert "captured as a CUDA graph" in " ".join(told.split())
+    assert "×16" not in told
+    code, told, _ = here("export", run.directory.id, "--to", "json", "-o", "a.json", cwd=tmp_path)
+    assert json.loads((tmp_path / "a.json").read_text())["is_captured"] is True

@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from cnn_engine.events import CommandApplied, EpochFinished, RolledBack, RunResumed, TestFinished
+from cnn_engine.events import (
+    CommandApplied,
+    EpochFinished,
+    RolledBack,
+    RunPrepared,
+    RunResumed,
+    TestFinished,
+)
 from cnn_engine.runs import RunDirectory, default_runs_dir
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -21,6 +28,12 @@ STAGES = {
     "test": "Testing the best checkpoint",
 }
 """What a stage of a run is called."""
+
+
+def device_text(prepared: RunPrepared) -> str:
+    """Return the device by name; of a processor also how many threads compute."""
+    threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
+    return safe_text(f"{prepared.device_name}{threads}", 120)
 
 
 def duration(seconds: float) -> str:

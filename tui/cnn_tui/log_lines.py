@@ -7,6 +7,7 @@ from cnn_engine.events import Event
 from cnn_tui.format import (
     STAGES,
     command_text,
+    device_text,
     duration,
     figure,
     percent,
@@ -82,7 +83,7 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
 
 def _prepared(event: events.RunPrepared) -> str:
     sizes = f"{event.train_images:,} + {event.val_images:,} + {event.test_images:,}"
-    where = f"{event.device_name} ×{event.threads} in {event.precision}"
+    where = f"{device_text(event)} in {event.precision}"
     text = f"{event.source}: {sizes} images in {len(event.classes):,} classes; "
     return safe_text(f"{text}{event.parameters:,} parameters on {where}", LONGEST)
 

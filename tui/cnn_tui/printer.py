@@ -12,6 +12,7 @@ from cnn_engine.state import RunState
 from cnn_tui.figure_texts import figure_lines
 from cnn_tui.format import (
     STAGES,
+    device_text,
     duration,
     percent,
     ratio,
@@ -142,7 +143,7 @@ def progress_line(state: RunState) -> str:
 def _prepared_line(event: events.RunPrepared) -> str:
     counts = f"{event.train_images:,} train, {event.val_images:,} validation, "
     counts += f"{event.test_images:,} test images in {len(event.classes)} classes"
-    device = f"{safe_text(event.device_name)} ×{event.threads}, {event.precision}"
+    device = f"{device_text(event)}, {event.precision}"
     return f"{safe_text(event.source, 200)}: {counts}\n{event.parameters:,} parameters on {device}"
 
 

@@ -58,6 +58,7 @@ def as_values(record: Record) -> dict[str, Any]:
         "prepared": asdict(state.prepared) if state.prepared else None,
         "version": state.started.version if state.started else None,
         "classes": record.classes,
+        "is_captured": state.is_captured,
         "step_parts": state.part_shares,
         "epochs_finished": [
             asdict(epoch) | ({} if epoch.is_validated else {"val_loss": None})

@@ -6,7 +6,15 @@ from rich.text import Text
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_state, read_summary
-from cnn_tui.format import command_for, duration, figure, percent, safe_text, tta_text
+from cnn_tui.format import (
+    command_for,
+    device_text,
+    duration,
+    figure,
+    percent,
+    safe_text,
+    tta_text,
+)
 from cnn_tui.origin import command_line, environment_values
 from cnn_tui.reports.figures import class_table, report_of_test
 
@@ -68,10 +76,10 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
         sizes = (prepared.train_images, prepared.val_images, prepared.test_images)
         counts = "train {:,}, validation {:,}, test {:,}".format(*sizes)
         lines.append(Text(f"{safe_text(prepared.source, 200)}: {counts} images"))
-        where = prepared.device_name if prepared.device == "cuda" else prepared.device
+        graph = ", captured as a CUDA graph" if state.is_captured else ""
         facts = (
-            f"{prepared.parameters:,} parameters on {where} ×{prepared.threads} in "
-            f"{prepared.precision}, batch {state.setting('train.batch_size')}, "
+            f"{prepared.parameters:,} parameters on {device_text(prepared)} in "
+            f"{prepared.precision}{graph}, batch {state.setting('train.batch_size')}, "
             f"seed {state.setting('train.seed')}"
         )
         lines.append(Text(safe_text(facts, 500)))

@@ -4,7 +4,7 @@ from textual.content import Content
 
 from cnn_engine.commands import Name
 from cnn_engine.state import RunState
-from cnn_tui.format import safe_text
+from cnn_tui.format import device_text, safe_text
 from cnn_tui.widgets.panel import Panel, spread
 
 BADGES = {
@@ -82,7 +82,6 @@ def _machine(state: RunState) -> str:
     if state.prepared is None:
         return ""
     prepared, seed = state.prepared, state.setting("train.seed")
-    threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
     graph = " · graph" if state.is_captured else ""
-    text = f"{prepared.device_name}{threads} · {prepared.precision}{graph} · seed {seed}"
+    text = f"{device_text(prepared)} · {prepared.precision}{graph} · seed {seed}"
     return safe_text(text, 120)
