@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from cnn_engine import device
 from cnn_engine.config import TrainConfig
 from cnn_engine.device import choose_precision
 from cnn_engine.errors import ConfigError
@@ -26,9 +27,24 @@ def test_precision_of_gpus(monkeypatch, bf16, capability, precision):
     assert choose_precision(TrainConfig(), torch.device("cuda")) == precision
 
 
-@pytest.mark.parametrize(("has", "precision"), [(True, "bf16"), (False, "fp32")])
-def test_precision_of_processors(monkeypatch, has, precision):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has})
+ZEN, XEON = "AMD EPYC 9655 96-Core Processor", "Intel(R) Xeon(R) Processor"
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "precision"),
+    [
+        (ZEN, {"avx512_bf16"}, "bf16"),
+        (ZEN, {"avx512_bf16", "avx512_fp16"}, "bf16"),
+        (ZEN, set(), "fp32"),
+        (XEON, {"avx512_bf16"}, "bf16"),  # Cooper Lake
+        (XEON, {"avx512_bf16", "avx512_fp16"}, "fp32"),  # Sapphire Rapids whose AMX is hidden
+        (XEON, {"avx512_bf16", "avx512_fp16", "amx_bf16"}, "bf16"),
+        ("", {"arm_bf16"}, "bf16"),
+    ],
+)
+def test_precision_of_processors(monkeypatch, name, has, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(has, True))
+    monkeypatch.setattr(device, "processor_name", lambda: name)
     assert choose_precision(TrainConfig(), torch.device("cpu")) == precision
 
 

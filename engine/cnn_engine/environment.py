@@ -1,13 +1,9 @@
 """What the same arithmetic depends on: elsewhere, a run goes on only approximately."""
 
-import platform
-from pathlib import Path
-
 import torch
 
 from cnn_engine.device import device_name
-
-CPU_INFO = Path("/proc/cpuinfo")
+from cnn_engine.processor import processor_name
 
 
 def environment(device: torch.device, precision: str) -> dict[str, str]:
@@ -24,13 +20,4 @@ def environment(device: torch.device, precision: str) -> dict[str, str]:
 
 def _processor() -> str:
     """Its model and the widest instructions that PyTorch uses of it."""
-    return f"{_model()} with {torch.backends.cpu.get_cpu_capability()}"
-
-
-def _model() -> str:
-    try:
-        lines = CPU_INFO.read_text().splitlines()
-    except OSError:  # only Linux has it
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return f"{processor_name()} with {torch.backends.cpu.get_cpu_capability()}"
