@@ -3,6 +3,7 @@
 import errno
 import time
 from itertools import pairwise
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from cnn_engine import checkpoint, saving
 from cnn_engine.events import CheckpointSaved, EpochFinished, Notice
 from cnn_engine.snapshot import to_host
-from cnn_engine.writer import Writer
+from cnn_engine.writer import MAX_PENDING, Writer
 from grammar import COMPLETION_BEHIND, spelled
 from runs_for_tests import RunForTests, wait_until
 
@@ -176,6 +177,25 @@ def test_work_is_done_in_order_and_told_where_it_was_asked_for():
     writer.close()
     assert done == [0, 1, 2]
     assert told == ["trouble 0", "trouble 1", "trouble 2"]
+
+
+def test_work_that_waits_is_bounded():
+    released, told = Event(), []
+    writer = Writer(behind=True)
+
+    def work():
+        released.wait()
+        return ""
+
+    asked = Thread(target=lambda: [writer.write(work, told.append) for _ in range(MAX_PENDING + 1)])
+    asked.start()
+    asked.join(0.3)
+    assert asked.is_alive()  # the last waits for the first
+    assert len(writer._pending) == MAX_PENDING
+    released.set()
+    asked.join()
+    writer.close()
+    assert len(told) == MAX_PENDING + 1
 
 
 def test_a_copy_on_the_host_shares_what_the_original_shares():

@@ -4,6 +4,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+MAX_PENDING = 4
+"""Files that may wait to be written; with more, training waits for the disk: memory is bounded."""
+
 
 class Writer:
     """Does work that ends in a file; what came of it is told in the thread that asked for it."""
@@ -23,8 +26,10 @@ class Writer:
         """
         if self._pool is None:
             then(work())
-        else:
-            self._pending.append((self._pool.submit(work), then))
+            return
+        while len(self._pending) >= MAX_PENDING:
+            self._wait_for_first()
+        self._pending.append((self._pool.submit(work), then))
 
     def poll(self) -> None:
         """Tell of the work that is done."""
@@ -35,8 +40,11 @@ class Writer:
     def wait(self) -> None:
         """Return once all work is done, and told of."""
         while self._pending:
-            self._pending[0][0].exception()  # waits
-            self.poll()
+            self._wait_for_first()
+
+    def _wait_for_first(self) -> None:
+        self._pending[0][0].exception()  # returns once the work is done
+        self.poll()
 
     def close(self) -> None:
         """Do what is left, and end the thread."""
