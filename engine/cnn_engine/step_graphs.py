@@ -25,7 +25,7 @@ WARM_UP_CALLS = 2
 second the host is watched. Of other kinds one is called."""
 
 MAX_STALE_ERRORS = 3
-"""How often the driver may tell the error of a broken capture again."""
+"""Times that the driver may report the error of a broken capture again."""
 
 TIMED_EVERY = 2_000
 """Of replayed steps one in so many is called instead, to time its parts."""
@@ -59,8 +59,8 @@ class StepGraphs(Generic[Kind]):
         self._replays = 0
         self._pool: tuple[int, int] | None = None
         self.news: list[str] = []
-        """What became of capturing since somebody looked: "" that steps are replayed from now on,
-        or why they are not."""
+        """Results of capturing, to be taken away by whoever reports them: "" once steps are
+        replayed, or the reason why they are not."""
 
     def run(self, kind: Kind) -> None:
         """Do the next step."""
@@ -146,7 +146,7 @@ class StepGraphs(Generic[Kind]):
 
 
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 class HostState:
-    """What a step may change on the host, where a replayed step changes nothing."""
+    """The host's random states and the model's plain attributes, which a replay never changes."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
