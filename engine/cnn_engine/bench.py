@@ -126,6 +126,7 @@ def _ours(config: Config, data: DataSet, runs_dir: Path) -> Iterator[dict[str, T
             recorder = recorders.enter_context(Recorder(runs.create(runs_dir)))
             changed = config.replaced("train", precision=precision)
             training = Training(changed, data, recorder, Control(recorder))
+            recorders.callback(training.close)
             trainings[training.learner.precision] = training
         yield trainings
 

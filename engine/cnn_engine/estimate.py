@@ -33,7 +33,9 @@ def images_per_second(config: Config, side: int, class_count: int) -> float:
     with tempfile.TemporaryDirectory() as directory, Recorder(runs.create(Path(directory))) as log:
         training = Training(config, data, log, Control(log))
         bench.images_per_second(training, 0)  # the first steps allocate memory
-        return bench.images_per_second(training, SECONDS)
+        rate = bench.images_per_second(training, SECONDS)
+        training.close()
+        return rate
 
 
 def _made_up(count: int, side: int, channels: int, class_count: int) -> DataSet:
