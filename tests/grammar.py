@@ -35,7 +35,7 @@ STOP = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}l|S)?)?\.")
 FAILURE = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}|S))?\.")
 
 EPOCHS_BEHIND = "(E[sbl]*v*F)*[bl]*"
-"""Where checkpoints are written behind training, they are told of when it has gone on."""
+"""Epochs whose checkpoints are written while training continues, and recorded later."""
 
 COMPLETION_BEHIND = re.compile(rf"{PREPARATION}{EPOCHS_BEHIND}S[bl]*T\.")
 

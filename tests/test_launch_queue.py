@@ -1,4 +1,4 @@
-"""How far the host runs ahead of the GPU."""
+"""The host runs ahead of the GPU by a bounded time."""
 
 import pytest
 import torch

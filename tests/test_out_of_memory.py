@@ -1,4 +1,4 @@
-"""What is said where memory runs out."""
+"""Out-of-memory errors name the amount that was asked for, and settings to change."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""How many threads are used, and that this is settled before the first image is decoded."""
+"""The number of threads is chosen before the first image is decoded."""
 
 import os
 import subprocess

@@ -33,7 +33,7 @@ class Batches:
 
     @property
     def are_staged(self) -> bool:
-        """Whether the images stay with the host, and go to the device batch by batch."""
+        """Return True if the images stay on the host and are copied to the device by batch."""
         return self.images.device != self.device
 
     def cut(self, indices: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -238,13 +238,13 @@ class TrainConfig(Table):
     """Where to train; `auto` takes a GPU when there is one."""
 
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
-    """Arithmetic of the network; `auto`: bf16 where the hardware has it, else fp16 on a GPU. `tf32`
+    """Arithmetic of the network; `auto`: bf16 where it is fast, else fp16 on a GPU. `tf32`
     is fp32 whose products are rounded to 10 bits, on NVIDIA GPUs; `fp32` never is that."""
 
     graph: Literal["auto", "off"] = "auto"
-    """Whether training steps are captured as a CUDA graph and replayed, which takes small networks
-    a fraction of the time; `auto`: on an NVIDIA GPU, where the model allows it. `off` for a model
-    whose Python code does otherwise from step to step in a way that cannot be seen from outside."""
+    """`auto`: on an NVIDIA GPU, capture the training step as a CUDA graph and replay it, if the
+    model can be captured; small networks train several times faster. `off`: call each step. Needed
+    if the model's Python code changes its behavior between steps unnoticed, as by a global."""
 
     label_smoothing: Share = 0.0
     """Share of the truth that is spread over all classes, so that no answer is ever quite certain

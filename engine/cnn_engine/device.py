@@ -45,7 +45,8 @@ def _device(name: str) -> torch.device:
 def choose_precision(config: TrainConfig, device: torch.device) -> str:
     """Return the precision asked for, or with `auto` the fastest that the device has in hardware.
 
-    That is bf16 on processors and GPUs that have it, fp16 on older GPUs, and fp32 elsewhere.
+    That is bf16 on GPUs that have it and processors that are fast in it, fp16 on older GPUs, and
+    fp32 elsewhere.
 
     Raises:
         ConfigError: fp16 was asked for on a processor, or tf32 elsewhere than on an NVIDIA GPU.
@@ -69,9 +70,8 @@ def choose_precision(config: TrainConfig, device: torch.device) -> str:
 def _has_fast_bf16() -> bool:
     """Return whether the processor multiplies faster in bf16 than in fp32.
 
-    Intel's since Sapphire Rapids, which have AVX512-FP16, do with AMX alone, and a virtual machine
-    may hide that: a product of 2048×2048 matrices then came to 145 GFLOP/s in bf16, and to 252 in
-    fp32.
+    Intel's since Sapphire Rapids (they have AVX512-FP16) are fast in bf16 with AMX only, and a
+    virtual machine may hide AMX: then `cnn-tui bench` prints half the matrix rate of fp32.
     """
     has = torch.cpu.get_capabilities()
     if has.get("amx_bf16") or has.get("arm_bf16"):

@@ -287,7 +287,7 @@ class StepsCaptured(Event):
     """Steps are replayed from a CUDA graph from now on, or are called one by one all the same."""
 
     reason: str = ""
-    """Why they cannot be captured; empty where they are."""
+    """Reason why steps cannot be captured; empty if they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

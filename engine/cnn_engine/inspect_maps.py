@@ -100,7 +100,7 @@ def _stages_of(model: nn.Module, taken: dict[nn.Module, _Taken]) -> list[_Taken]
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What a model made of some images, copied to the host: `maps.bin` is made from it."""
+    """A model's feature maps and predictions for some images, on the host, for `maps.bin`."""
 
     epoch: int
     part: Part

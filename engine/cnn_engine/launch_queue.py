@@ -25,7 +25,7 @@ class LaunchQueue:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._is_asynchronous = device.type == "cuda"
-        self._copies = _new_stream(device) if self._is_asynchronous else None
+        self._copies = torch.cuda.Stream(device) if self._is_asynchronous else None  # type: ignore[no-untyped-call]
         self._marks: deque[_Mark] = deque()
         self._last: _Mark | None = None
         self._seconds = 0.0
@@ -80,7 +80,3 @@ class LaunchQueue:
             return values.cpu()
         with torch.cuda.stream(self._copies):
             return values.cpu()
-
-
-def _new_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -27,16 +27,16 @@ steps a few percent shorter, if at all."""
 
 
 class StepKind(NamedTuple):
-    """What a step does otherwise than another."""
+    """Properties that steps captured as one CUDA graph must share."""
 
     size: int
     """Images in its batch."""
 
     takes_average: bool
-    """Whether the weights are taken into their average after it."""
+    """True if the average of the weights is updated after the step."""
 
     learns_shift: bool
-    """Whether the first layer of a `WhitenedCNN` learns."""
+    """True if the bias of the first layer of a `WhitenedCNN` is trained."""
 
 
 class Learner:
@@ -97,7 +97,7 @@ class Learner:
             self.model.whitening.learns = epoch <= SHIFT_EPOCHS
 
     def kind(self, size: int) -> StepKind:
-        """Return what tells the next step, of a batch of `size` images, from others."""
+        """Return the kind of the next step, for a batch of `size` images."""
         return StepKind(
             size=size,
             takes_average=self.average is not None and self.average.is_due(),

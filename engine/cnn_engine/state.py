@@ -114,7 +114,7 @@ class RunState:
     markers: list[Marker] = field(default_factory=list)
     machine: MachineMeasured | None = None
     is_captured: bool = False
-    """Whether training steps are replayed from a CUDA graph, as far as this session has told."""
+    """True once this session replays training steps from a CUDA graph."""
     test: TestFinished | None = None
     finished: RunFinished | None = None
     last_time: float = 0.0

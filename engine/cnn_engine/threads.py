@@ -1,4 +1,4 @@
-"""How many threads or processes to decode and compute with. Needs no PyTorch."""
+"""Chooses the number of threads or processes to decode and compute with. Needs no PyTorch."""
 
 import math
 import os

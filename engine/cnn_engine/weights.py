@@ -20,7 +20,7 @@ class Segment:
     start: int
     end: int
     padded_end: int
-    """Where the next may begin: what lies between is 0, and stays so."""
+    """First place that the next parameter may have; the values from `end` to here stay 0."""
     rows: int
     """Filters or units: how often a matrix's segment is to be cut to have its rows."""
 

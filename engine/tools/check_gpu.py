@@ -53,7 +53,7 @@ SIZE = (120, 36)
 """Columns and rows of the dashboard."""
 
 SECONDS = 1.5
-"""How long a rate is measured."""
+"""Seconds that each rate is measured for."""
 
 SEEDS = ((0, 1), (2, 3), (4,))
 """Of `cifar10-94`, in turn with the script."""
@@ -61,7 +61,7 @@ SEEDS = ((0, 1), (2, 3), (4,))
 
 @dataclass
 class Table:
-    """What has been found; printed at the end, and each line as it is found."""
+    """Results; each line is printed when it is found, and all of them at the end."""
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Images:
-    """Where the images are."""
+    """A data source and its directory."""
 
     directory: str
     source: str

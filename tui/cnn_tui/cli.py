@@ -73,11 +73,8 @@ def main() -> None:
         cli()
     except UserError as error:
         _exit_with(error)
-    except (
-        MemoryError,
-        RuntimeError,
-    ) as error:  # as in `test` and `predict`, on a GPU that is full
-        if not is_out_of_memory(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):  # else a GPU may be full, as in `test` and `predict`
             raise
         _exit_with(TrainingError(out_of_memory_text(error)))
 
