@@ -87,13 +87,19 @@ def graphs_of(step, model=None, **changes):
     return StepGraphs(step, model or nn.Linear(1, 1), DEVICE, parts, captures=True, **changes)
 
 
-def test_steps_are_called_then_captured_then_replayed_each_once(gpu):
+def counted(gpu):
+    """Return a list, and a step that appends its kind to it at each call."""
     calls = []
 
     def step(kind):
         calls.append(kind)
         gpu.work(kind)
 
+    return calls, step
+
+
+def test_steps_are_called_then_captured_then_replayed_each_once(gpu):
+    calls, step = counted(gpu)
     graphs = graphs_of(step)
     for _ in range(10):
         graphs.run("whole")
@@ -113,12 +119,7 @@ def test_another_kind_is_captured_apart(gpu):
 
 
 def test_a_replayed_step_is_let_through_now_and_then_to_be_timed(gpu):
-    calls = []
-
-    def step(kind):
-        calls.append(kind)
-        gpu.work(kind)
-
+    calls, step = counted(gpu)
     graphs = graphs_of(step)
     for _ in range(WARM_UP_CALLS + TIMED_EVERY + 1):
         graphs.run("whole")
