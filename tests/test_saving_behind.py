@@ -100,6 +100,21 @@ def test_a_stopped_run_has_saved_its_last_state(tmp_path, name):
     assert (run.live_state.status, len(run.live_state.epochs)) == ("done", epochs)
 
 
+def test_a_rate_set_between_a_checkpoint_and_a_stop_is_saved(tmp_path):
+    """All three are read in one look, and nothing is trained between them."""
+    run = RunForTests(tmp_path, "train.epochs=100000")
+    run.engine.start()
+    wait_until(lambda: len(run.live_state.epochs) >= 1)
+    run.ask("pause")
+    wait_until(lambda: run.live_state.paused)
+    run.ask("checkpoint")
+    run.ask("lr", 3e-5)
+    run.ask("stop")
+    run.engine.join()
+    last = checkpoint.load(run.directory.path / "last.pt", CPU)
+    assert last["optimizer"]["lr"] == 3e-5
+
+
 def test_a_resumed_run_is_the_unbroken_one(tmp_path, every_epoch):
     whole = RunForTests(tmp_path, "train.epochs=4").train()
     broken = RunForTests(tmp_path, "train.epochs=2").train()

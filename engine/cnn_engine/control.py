@@ -111,6 +111,11 @@ class Control:
         for command in self._waiting:
             self._change(training, command)
 
+    @property
+    def stops_after_epoch(self) -> bool:
+        """Return True if the run is to end after this epoch."""
+        return self._stop_after_epoch is not None
+
     def end_epoch(self) -> None:
         """To be called when an epoch is done and saved.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from cnn_engine import checkpoint
-from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, Place
+from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE
 from cnn_engine.errors import UserError
 from cnn_engine.events import CheckpointSaved, Notice
 from cnn_engine.snapshot import snapshot, to_host, weights_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 SHORT_SECONDS = 1.0
-"""Behind the steps of a GPU the latest state is saved no oftener: epochs may be shorter."""
+"""Least time between saves of the latest state after an epoch, where epochs are shorter (GPU)."""
 
 
 def writes_behind(device: torch.device) -> bool:
@@ -37,7 +37,6 @@ class Saving:
         self._training = training
         self._due_at, self._saved_at = math.inf, -math.inf
         self._is_behind = writes_behind(training.device)
-        self._saved_place: Place | None = None
         self.writer = Writer(behind=self._is_behind)
         self._best_loss_on_disk = math.inf
 
@@ -53,10 +52,6 @@ class Saving:
     def is_due_after_epoch(self, now: float) -> bool:
         """Return whether the latest state is to be saved after an epoch that is not the last."""
         return not self._is_behind or now - self._saved_at >= SHORT_SECONDS
-
-    def has_saved(self, place: Place) -> bool:
-        """Return whether the latest state that was saved is of this place."""
-        return self._saved_place == place
 
     def goes_on_from(self, best_loss: float) -> None:
         """Take note of the validation loss of what `best.pt` holds; infinite if there is none."""
@@ -78,7 +73,7 @@ class Saving:
         event = CheckpointSaved(
             reason=reason, epoch=training.epoch, step=training.step, file=LAST_FILE
         )
-        self._saved_place, self._saved_at = training.place, training.control.clock()
+        self._saved_at = training.control.clock()
         self._save(event, snapshot(training), then)
         self.later()
 

@@ -179,15 +179,15 @@ class Training:
         while self.epoch < self.epochs or not self.epoch_is_done:
             try:
                 self._run_epoch()
-                self.control.end_epoch()
             except StopRequested:
-                if not self.saving.has_saved(self.place):
-                    self._save_last()
+                self._save_last()
                 raise
             except NonFiniteError as error:
                 if self.config.train.on_non_finite != "rollback":
                     raise TrainingError(f"{error}; try {self._cure()}") from None
                 self._roll_back(str(error))
+                continue
+            self.control.end_epoch()
 
     @property
     def place(self) -> Place:
@@ -267,7 +267,8 @@ class Training:
             self._judge(validation.loss)
         if self._budget is not None:
             self._budget.epoch_done()
-        if self.epoch >= self.epochs or self.saving.is_due_after_epoch(self.control.clock()):
+        is_last = self.epoch >= self.epochs or self.control.stops_after_epoch
+        if is_last or self.saving.is_due_after_epoch(self.control.clock()):
             if not len(self.data.val):
                 self.saving.save_best(None)
             self._save_last()
