@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cnn_engine import runs
 from cnn_engine.commands import Command, Name, send
 from cnn_engine.events import Event
 from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.runlog import LogReader
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, create_run
 from cnn_engine.state import RunState
 
 SMALL = ("data.image_size=8", "model.filters=[8]", "model.hidden=[16]", "train.device=cpu")
@@ -21,7 +20,7 @@ class RunForTests:
     """A run of the bundled digits with a small network."""
 
     def __init__(self, runs_dir: Path, *overrides: str, preset: str = "digits") -> None:
-        self.directory: RunDirectory = runs.create(runs_dir)
+        self.directory: RunDirectory = create_run(runs_dir)
         self.recorder = Recorder(self.directory)
         request = Request.of(preset, [*SMALL, *overrides])
         self.engine = Engine(request, self.recorder)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine import event_lines, events
+from cnn_engine import events
 from cnn_engine.alarms import SPIKE_EVENTS, STALL_SECONDS, alarms
+from cnn_engine.event_lines import from_line
 from cnn_engine.state import RATE_WINDOW, RunState
 from golden import golden_lines
 from test_state import applied, epoch_finished, prepared, started, state_after, steps
@@ -56,14 +57,14 @@ def measured(state, **changes):
 def test_real_runs_that_went_well_raise_none_at_any_moment(name):
     state = RunState()
     for line in golden_lines(name):
-        state.apply(event_lines.from_line(line))
+        state.apply(from_line(line))
         assert kinds(state) == []
 
 
 def test_a_diverged_run_says_so_also_when_it_has_ended():
     state = RunState()
     for line in golden_lines("failed"):
-        state.apply(event_lines.from_line(line))
+        state.apply(from_line(line))
     (alarm,) = alarms(state, state.last_time + 1e6, live=False)
     assert (alarm.kind, alarm.severity) == ("non-finite", "error")
     assert "became nan in epoch 1" in alarm.text

@@ -7,7 +7,7 @@ from torch import nn
 from cnn_engine import checkpoint
 from cnn_engine.average import Average
 from cnn_engine.config import AverageConfig
-from cnn_engine.config_files import load
+from cnn_engine.config_files import load_config
 from cnn_engine.data import load as load_data
 from cnn_engine.trained import load_trained
 from cnn_engine.weights import Weights
@@ -75,7 +75,7 @@ def test_the_average_is_what_is_kept_and_tested(tmp_path):
 
 
 def run_data():
-    config = load("digits", SMALL)
+    config = load_config("digits", SMALL)
     return load_data(config.data, config.train.seed, lambda *_: None)
 
 

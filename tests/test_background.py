@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from cnn_engine import events, runs
+from cnn_engine import events
 from cnn_engine.background import start_in_background
 from cnn_engine.commands import Command, send
 from cnn_engine.control import Control
@@ -18,6 +18,7 @@ from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.runlog import LogReader, is_held
+from cnn_engine.runs import create_run
 from cnn_engine.summary import read_state, read_summary
 from runs_for_tests import SMALL, RunForTests, wait_until
 from terminal import environment
@@ -52,7 +53,7 @@ def events_of(run, kind):
 
 
 def test_a_run_started_in_the_background_trains_to_its_end(tmp_path):
-    run = runs.create(tmp_path)
+    run = create_run(tmp_path)
     start_in_background(Request.of("digits", [*SMALL, "train.epochs=2"], name="mine"), run)
     assert is_held(run.events)  # from the very beginning, and at every moment
     assert read_state(run)[0].started.name == "mine"
@@ -177,7 +178,7 @@ def test_killed_it_can_be_taken_over_at_once_and_before_that_not(tmp_path):
 
 def test_a_log_that_is_asked_about_can_still_be_taken(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.runlog.HOLD_SECONDS", 30.0)
-    run = runs.create(tmp_path)
+    run = create_run(tmp_path)
     Recorder(run).close()
     asker = os.open(run.events, os.O_RDONLY)
     fcntl.flock(asker, fcntl.LOCK_SH)  # as `is_held` does for a moment

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from cnn_engine import runs
 from cnn_engine.bench import MATRIX_SIDE, Measured, Rate, _ours
-from cnn_engine.config_files import load
+from cnn_engine.config_files import load_config
 from cnn_engine.data import load as load_data
 from cnn_engine.runlog import is_held
+from cnn_engine.runs import all_runs
 from cnn_tui.reports.bench import print_measured
 from runs_for_tests import SMALL
 
@@ -40,11 +40,11 @@ def test_all_are_measured_in_each_round(measured):
 
 @pytest.mark.parametrize(("asked", "measured"), [("fp32", ["fp32"]), ("bf16", ["fp32", "bf16"])])
 def test_the_precision_asked_for_is_measured_and_its_logs_let_go(tmp_path, asked, measured):
-    config = load("digits", [*SMALL, f"train.precision={asked}"])
+    config = load_config("digits", [*SMALL, f"train.precision={asked}"])
     data = load_data(config.data, 0, lambda *_: None)
     with _ours(config, data, tmp_path) as ours:
         assert list(ours) == measured
-        logs = [run.events for run in runs.all_runs(tmp_path)]
+        logs = [run.events for run in all_runs(tmp_path)]
         assert [is_held(log) for log in logs] == [True, True]
     assert [is_held(log) for log in logs] == [False, False]
 

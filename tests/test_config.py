@@ -4,19 +4,19 @@ import re
 
 import pytest
 
-from cnn_engine.config_files import keys, load, presets
+from cnn_engine.config_files import keys, load_config, presets
 from cnn_engine.errors import ConfigError
 
 
 def problems(name_or_path, *overrides):
     with pytest.raises(ConfigError) as caught:
-        load(str(name_or_path), overrides)
+        load_config(str(name_or_path), overrides)
     assert caught.value.exit_code == 2
     return caught.value.problems
 
 
 def test_the_published_procedure_stands_in_its_preset():
-    config = load("cifar10")
+    config = load_config("cifar10")
     assert config.data.source == "cifar10"
     assert (config.data.mean, config.data.std) == ((0.5,), (0.5,))
     assert config.data.validation_fraction == 0.2
@@ -30,14 +30,14 @@ def test_every_preset_is_complete_and_valid():
     for name, path in presets().items():
         overrides = ["data.path=somewhere"] if name in {"folder", "transfer"} else []
         overrides += ["model.weights=some.pth"] if name == "transfer" else []
-        load(name, overrides)
+        load_config(name, overrides)
         text = path.read_text(encoding="utf-8")
         assert text.startswith("# "), f"{name} does not say what it is"
         assert "lr = " in text
 
 
 def test_overrides_apply_in_order_and_as_toml():
-    config = load("digits", ["train.epochs=3", "train.epochs=4", "model.filters=[8, 16]"])
+    config = load_config("digits", ["train.epochs=3", "train.epochs=4", "model.filters=[8, 16]"])
     assert config.train.epochs == 4
     assert config.model.filters == (8, 16)
 
@@ -88,7 +88,7 @@ def test_images_too_small_for_the_blocks_are_refused():
 def test_a_whitened_network_needs_a_pixel_more(name, size, fits):
     settings = [f"model.name={name}", f"data.image_size={size}", "model.filters=[4, 4, 4]"]
     if fits:
-        load("digits", settings)
+        load_config("digits", settings)
     else:
         assert "use 9 or more" in problems("digits", *settings)[0]
 

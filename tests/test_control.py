@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from cnn_engine import runs
 from cnn_engine.commands import Command, CommandReader, send
 from cnn_engine.control import Control, StopRequested
 from cnn_engine.events import CommandApplied, CommandRefused, MachineMeasured
 from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import LogReader
+from cnn_engine.runs import create_run
 from runs_for_tests import RunForTests, wait_until
 
 
@@ -33,7 +33,7 @@ class Asked:
     """A control of a run, and what it was told and did."""
 
     def __init__(self, runs_dir):
-        self.directory = runs.create(runs_dir)
+        self.directory = create_run(runs_dir)
         self.recorder = Recorder(self.directory)
         self.control = Control(self.recorder)
         self.training = Training()

@@ -21,7 +21,7 @@ from cnn_engine.events import Notice
 from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
-from cnn_engine.runs import create
+from cnn_engine.runs import create_run
 from runs_for_tests import SMALL
 from terminal import cnn_tui, environment
 
@@ -400,7 +400,7 @@ def test_a_disk_that_refuses_costs_a_notice(pets, monkeypatch, call):
 
 def test_the_run_says_that_nothing_could_be_kept(pets, cache_home, tmp_path):
     (cache_home / "cnn-tui").write_text("in the way")
-    recorder = Recorder(create(tmp_path / "runs"))
+    recorder = Recorder(create_run(tmp_path / "runs"))
     size = ["data.image_size=16", f"data.path={json.dumps(str(pets))}", "train.epochs=1"]
     engine = Engine(Request.of("folder", [*SMALL, *size]), recorder)
     engine.start()

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from cnn_engine import runs
 from cnn_engine.commands import Command, send
 from cnn_engine.events import EpochFinished
 from cnn_engine.runlog import LogReader, is_held
+from cnn_engine.runs import all_runs
 from cnn_engine.summary import read_state, read_summary
 from runs_for_tests import wait_until
 from terminal import Terminal, cnn_tui
@@ -18,7 +18,7 @@ from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored
 @contextmanager
 def the_run(where):
     """The only run there is; stopped at the end of the test, however that ends."""
-    (run,) = runs.all_runs(where / "runs")
+    (run,) = all_runs(where / "runs")
     try:
         yield run
     finally:
@@ -104,7 +104,7 @@ def test_a_run_that_begins_in_the_background_outlives_the_terminal(tmp_path):
 def test_without_a_terminal_it_says_how_to_watch(tmp_path):
     result = cnn_tui("run", "digits", "--epochs", "2", *SET_SMALL, "--detach", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    (run,) = runs.all_runs(tmp_path / "runs")
+    (run,) = all_runs(tmp_path / "runs")
     assert result.stdout == f"{run.id}\n"
     assert f"cnn-tui watch {run.id}" in result.stderr
     wait_until(lambda: read_summary(run).status == "done")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_engine import event_lines, events
+from cnn_engine import events
+from cnn_engine.event_lines import from_line, to_line
 
 WHOLE = st.integers(-(1 << 63), (1 << 63) - 1)
 st.register_type_strategy(int, WHOLE)
@@ -41,33 +42,33 @@ def same(left, right):
 
 @given(any_event())
 def test_an_event_comes_back_from_its_line(event):
-    line = event_lines.to_line(event)
+    line = to_line(event)
     assert "\n" not in line
     assert line.isascii()
-    assert same(event_lines.from_line(line), event)
+    assert same(from_line(line), event)
 
 
 def test_numbers_that_json_lacks_are_null_with_a_mark():
     event = events.CheckpointSaved(
         reason="best", epoch=1, file="best.pt", old_loss=math.inf, new_loss=math.nan
     )
-    values = json.loads(event_lines.to_line(event), parse_constant=pytest.fail)
+    values = json.loads(to_line(event), parse_constant=pytest.fail)
     assert values["old_loss"] is None
     assert values["nonfinite"] == {"old_loss": "inf", "new_loss": "nan"}
-    back = event_lines.from_line(event_lines.to_line(event))
+    back = from_line(to_line(event))
     assert back.old_loss == math.inf
     assert math.isnan(back.new_loss)
 
 
 def test_names_of_files_that_are_no_utf_8_come_back():
     event = events.RunImported(time=1.0, source="caf\udce9/\ud800", steps_per_epoch=7)
-    assert event_lines.from_line(event_lines.to_line(event)) == event
-    assert event_lines.from_line(event_lines.to_line(event).encode()) == event
+    assert from_line(to_line(event)) == event
+    assert from_line(to_line(event).encode()) == event
 
 
 def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
-    assert event_lines.from_line('{"kind":"ModelPruned","time":1.0}') is None
-    event = event_lines.from_line('{"kind":"EpochStarted","time":1.0,"epoch":3,"colour":"red"}')
+    assert from_line('{"kind":"ModelPruned","time":1.0}') is None
+    event = from_line('{"kind":"EpochStarted","time":1.0,"epoch":3,"colour":"red"}')
     assert event == events.EpochStarted(time=1.0, epoch=3)
 
 
@@ -104,7 +105,7 @@ def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
 )
 def test_what_is_no_event_is_a_value_error(line):
     with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
-        event_lines.from_line(line)
+        from_line(line)
 
 
 EPOCH = events.EpochFinished(
@@ -122,9 +123,9 @@ EPOCH = events.EpochFinished(
 
 
 def test_an_older_log_has_no_confusion():
-    values = json.loads(event_lines.to_line(EPOCH))
+    values = json.loads(to_line(EPOCH))
     del values["confusion"]
-    assert event_lines.from_line(json.dumps(values)).confusion == ()
+    assert from_line(json.dumps(values)).confusion == ()
 
 
 @pytest.mark.parametrize(
@@ -132,13 +133,13 @@ def test_an_older_log_has_no_confusion():
     ["none", [1], [[0, 1]], [[0, 1, 2, 3]], [[0, 1, 2.0]], [[0, 1, None]], [[0, [1], 2]], {}],
 )
 def test_confusion_is_triples_of_whole_numbers_or_nothing(confusion):
-    values = json.loads(event_lines.to_line(EPOCH)) | {"confusion": confusion}
+    values = json.loads(to_line(EPOCH)) | {"confusion": confusion}
     with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
-        event_lines.from_line(json.dumps(values))
+        from_line(json.dumps(values))
 
 
 def test_whole_numbers_serve_where_fractions_are_due():
-    line = event_lines.to_line(EPOCH).replace('"val_loss":1.0', '"val_loss":1')
-    assert line != event_lines.to_line(EPOCH)
-    assert event_lines.from_line(line) == EPOCH
-    assert type(event_lines.from_line(line).val_loss) is float
+    line = to_line(EPOCH).replace('"val_loss":1.0', '"val_loss":1')
+    assert line != to_line(EPOCH)
+    assert from_line(line) == EPOCH
+    assert type(from_line(line).val_loss) is float

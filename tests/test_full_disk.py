@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from cnn_engine import runs
 from cnn_engine.runlog import LogReader
+from cnn_engine.runs import all_runs
 from cnn_engine.summary import read_state
 from runs_for_tests import wait_until
 from terminal import Terminal
@@ -40,7 +40,7 @@ def fill(disk):
 def test_training_goes_on_and_all_is_written_once_there_is_room(small_disk, shown):
     with Terminal(*FOREVER, *shown, cwd=small_disk) as terminal:
         terminal.wait_for("Epoch")
-        (run,) = runs.all_runs(small_disk / "runs")
+        (run,) = all_runs(small_disk / "runs")
         wait_until(lambda: len(read_state(run)[0].epochs) > 2)
         filler = fill(small_disk)
         terminal.wait_for("log cannot be written: No space left on device")

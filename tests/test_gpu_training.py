@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine import batches, bench, checkpoint, runs
-from cnn_engine.config_files import load
+from cnn_engine import batches, bench, checkpoint
+from cnn_engine.config_files import load_config
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.events import EpochStarted, Notice, StepsCaptured, StepsFinished
@@ -19,6 +19,7 @@ from cnn_engine.launch_queue import AHEAD_SECONDS
 from cnn_engine.predict import predict
 from cnn_engine.recorder import Recorder
 from cnn_engine.repeated_test import repeat_test
+from cnn_engine.runs import create_run
 from cnn_engine.summary import read_state
 from cnn_engine.train import Training
 from cnn_engine.trained import load_trained
@@ -279,7 +280,7 @@ def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
     assert repeated.is_equal
     trained = load_trained(run.directory)
     assert trained.device == torch.device("cuda", 0)
-    config = load("digits", ["data.image_size=8"])
+    config = load_config("digits", ["data.image_size=8"])
     data = load_data(config.data, 0, lambda *_: None)
     files = []
     for number, index in enumerate(data.test[:20].tolist()):
@@ -299,7 +300,7 @@ def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
 
 
 def test_bench_measures_a_gpu(tmp_path):
-    config = load("digits", ["train.device=cuda", "data.image_size=32"])
+    config = load_config("digits", ["train.device=cuda", "data.image_size=32"])
     data = load_data(config.data, 0, lambda *_: None)
     found = bench.measure(config, data, 2, 0.5, lambda *_: None)
     assert found.device == "cuda"
@@ -340,9 +341,9 @@ def test_epochs_follow_each_other_without_the_log_falling_behind(tmp_path):
 
 
 def test_training_in_the_project_of_a_bench_is_captured(tmp_path):
-    config = load("digits", ["train.device=cuda", "data.image_size=8", "model.filters=[8]"])
+    config = load_config("digits", ["train.device=cuda", "data.image_size=8", "model.filters=[8]"])
     data = load_data(config.data, 0, lambda *_: None)
-    with Recorder(runs.create(tmp_path)) as recorder:
+    with Recorder(create_run(tmp_path)) as recorder:
         training = Training(config, data, recorder, Control(recorder))
         training.begin_epoch()
         training.train_epoch()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnn_engine import event_lines
+from cnn_engine.event_lines import from_line
 from golden import golden_lines
 from grammar import COMPLETION, FAILURE, SESSIONS, STOP, spelled
 
@@ -12,7 +12,7 @@ from grammar import COMPLETION, FAILURE, SESSIONS, STOP, spelled
     [("completed", COMPLETION), ("stopped", STOP), ("failed", FAILURE), ("resumed", SESSIONS)],
 )
 def test_golden_logs_follow_it(name, order):
-    happened = spelled(map(event_lines.from_line, golden_lines(name)))
+    happened = spelled(map(from_line, golden_lines(name)))
     assert order.fullmatch(happened)
     assert SESSIONS.fullmatch(happened)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_engine import event_lines
+from cnn_engine.event_lines import from_line
 from golden import golden_run
 from runs_for_tests import SMALL
 from terminal import CLI, Terminal, cnn_tui, environment
@@ -91,7 +91,7 @@ def test_the_run_is_kept_listed_and_shown(digits):
 def test_json_is_one_event_a_line(tmp_path):
     result = cnn_tui("run", "digits", "--epochs", "1", "--json", *SET_SMALL, cwd=tmp_path)
     assert result.returncode == 0
-    kinds = [type(event_lines.from_line(line)).__name__ for line in result.stdout.splitlines()]
+    kinds = [type(from_line(line)).__name__ for line in result.stdout.splitlines()]
     assert kinds[0] == "RunStarted"
     assert kinds[-1] == "RunFinished"
     assert "EpochFinished" in kinds

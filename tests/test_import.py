@@ -12,7 +12,6 @@ import pytest
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from cnn_engine import runs
 from cnn_engine.errors import ConfigError, DataError, StorageError
 from cnn_engine.event_files import DamagedFileError, RecordReader, masked_crc, scalars_of
 from cnn_engine.events import EpochFinished, Notice, StepsFinished
@@ -21,6 +20,7 @@ from cnn_engine.imports.roles import roles_of
 from cnn_engine.imports.sources import open_source
 from cnn_engine.launch import Engine
 from cnn_engine.runlog import LogReader, is_held
+from cnn_engine.runs import RunDirectory, create_run
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary
 from cnn_tui.app import Dashboard
@@ -43,7 +43,7 @@ LIGHTNING = (
 
 def imported(tmp_path, source, name=""):
     """A run made of all there is at a path."""
-    run = runs.create(tmp_path / "runs")
+    run = create_run(tmp_path / "runs")
     importer = Importer(open_source(source), run, name)
     importer.poll()
     importer.close(ended=True)
@@ -184,7 +184,7 @@ def test_what_is_no_table_of_losses_is_refused(tmp_path, text, problem):
 
 def test_rows_that_do_not_fit_are_counted_and_steps_that_go_back_left_out(tmp_path):
     (tmp_path / "log.csv").write_text("step;loss\n1;3\n2;2;7\n3;1\n3;0.9\n")
-    run = runs.create(tmp_path / "runs")
+    run = create_run(tmp_path / "runs")
     importer = Importer(open_source(tmp_path / "log.csv"), run)
     importer.poll()
     with (tmp_path / "log.csv").open("a") as log:
@@ -320,7 +320,7 @@ def test_a_record_of_an_absurd_length_is_not_waited_for(tmp_path):
 def test_a_growing_table_is_followed(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("step,loss,val_loss\n10,3,\n20,2,\n")
-    run = runs.create(tmp_path / "runs")
+    run = create_run(tmp_path / "runs")
     importer = Importer(open_source(path), run)
     assert importer.poll()
     assert is_held(run.events)
@@ -345,7 +345,7 @@ def test_growing_event_files_are_followed_and_new_series_told(tmp_path):
     board = Board(tmp_path / "logs")
     board.scalar("loss", 1, 2.0)
     board._writer.flush()
-    run = runs.create(tmp_path / "runs")
+    run = create_run(tmp_path / "runs")
     importer = Importer(open_source(tmp_path / "logs"), run)
     assert importer.poll()
     board.scalar("loss", 2, 1.0).scalar("val_loss", 2, 0.5).scalar("memory", 2, 9.0)
@@ -397,7 +397,7 @@ async def test_an_imported_run_opens_in_every_screen(tmp_path, size):
 async def test_a_followed_run_is_live_and_cannot_be_asked(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(LIGHTNING)
-    run = runs.create(tmp_path / "runs")
+    run = create_run(tmp_path / "runs")
     importer = Importer(open_source(path), run)
     importer.poll()
     app = Dashboard(RunScreen(run))
@@ -443,7 +443,7 @@ def test_a_failed_import_leaves_no_run(tmp_path):
 def test_what_could_not_be_written_while_following_is_an_error_at_the_end(tmp_path, monkeypatch):
     (tmp_path / "log.csv").write_text("loss\n3\n")
     source = open_source(tmp_path / "log.csv")
-    importer = Importer(source, runs.create(tmp_path / "runs"))
+    importer = Importer(source, create_run(tmp_path / "runs"))
     importer.poll()
     following = Following(importer, source)
     following.start()
@@ -471,7 +471,7 @@ def test_following_goes_on_until_a_signal(tmp_path):
         text=True,
     )
     try:
-        run = runs.RunDirectory(tmp_path / "runs" / process.stdout.readline().strip())
+        run = RunDirectory(tmp_path / "runs" / process.stdout.readline().strip())
         with (tmp_path / "log.csv").open("a") as log:
             log.write("2\n")
         wait_until(lambda: len(events_of(run, StepsFinished)) == 2)

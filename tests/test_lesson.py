@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cnn_engine import event_lines
+from cnn_engine.event_lines import from_line
 from cnn_engine.layers import LAYERS_FILE
 from cnn_engine.maps import MAPS_FILE, Maps
 from cnn_engine.maps_reading import read_maps
@@ -247,8 +247,9 @@ def test_numbers_out_of_all_proportion_are_computed_all_the_same(tmp_path):
 
 def test_of_a_long_log_the_beginning_is_read(tmp_path, monkeypatch):
     run, read = explained_run(tmp_path), []
-    from_line = event_lines.from_line
-    monkeypatch.setattr(event_lines, "from_line", lambda line: read.append(line) or from_line(line))
+    monkeypatch.setattr(
+        "cnn_engine.runlog.from_line", lambda line: read.append(line) or from_line(line)
+    )
     assert example_of(run).classes == tuple("0123456789")
     assert len(read) < 10 < len(run.events.read_bytes().splitlines())
 

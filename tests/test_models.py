@@ -15,7 +15,7 @@ from torchvision.models import resnet18, shufflenet_v2_x0_5
 
 from cnn_engine import checkpoint
 from cnn_engine.config import ModelConfig
-from cnn_engine.config_files import load
+from cnn_engine.config_files import load_config
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.errors import ConfigError, DataError
@@ -224,7 +224,7 @@ def test_the_last_layer_of_other_kinds_of_networks_is_found(arch):
 )
 def test_settings_that_do_not_belong_together_are_refused(overrides, message):
     with pytest.raises(ConfigError, match=message):
-        load("digits", overrides)
+        load_config("digits", overrides)
 
 
 def test_what_is_frozen_is_no_weight_and_stays_in_evaluation_mode(weights_file):

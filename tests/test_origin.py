@@ -16,7 +16,7 @@ from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.revision import Revision
-from cnn_engine.runs import RunDirectory, all_runs, create
+from cnn_engine.runs import RunDirectory, all_runs, create_run
 from cnn_engine.summary import read_state, read_summary
 from golden import golden_run, rewritten
 from runs_for_tests import SMALL, RunForTests, wait_until
@@ -98,7 +98,7 @@ def notices(run):
 
 
 def repeat(run, runs_dir, *overrides):
-    directory = create(runs_dir)
+    directory = create_run(runs_dir)
     engine = Engine(Request.like_run(run, overrides), Recorder(directory))
     engine.start()
     engine.join()
@@ -144,7 +144,7 @@ def test_what_it_is_like_is_known_in_the_background_too(tmp_path):
             else event
         ),
     )
-    second = create(tmp_path)
+    second = create_run(tmp_path)
     start_in_background(Request.like_run(first), second)
     wait_until(lambda: read_summary(second).status == "done")
     state, _ = read_state(second)

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cnn_engine import runs
 from cnn_engine.commands import Command, send
 from cnn_engine.events import EpochFinished
 from cnn_engine.runlog import LogReader
+from cnn_engine.runs import all_runs
 from cnn_engine.summary import read_state, read_summary
 from cnn_tui.signals import StopSignals
 from golden import DATA, golden_run
@@ -28,7 +28,7 @@ HANGUP = pytest.mark.parametrize("blocked", [(), (signal.SIGHUP,)], ids=["SIGHUP
 
 def the_run(where):
     """The only run there is."""
-    (run,) = runs.all_runs(where / "runs")
+    (run,) = all_runs(where / "runs")
     return run
 
 
@@ -94,7 +94,7 @@ def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_pat
         arguments=["run", "digits", "--epochs", "3", *SET_SMALL],
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
-        wait_until(lambda: runs.all_runs(tmp_path / "runs"))
+        wait_until(lambda: all_runs(tmp_path / "runs"))
         terminal.hang_up()
         assert terminal.wait() == 0
     assert read_summary(the_run(tmp_path)).status == "done"
@@ -121,7 +121,7 @@ def test_a_run_is_stopped_by_a_hangup_where_that_is_asked(tmp_path, shown, block
     arguments = [*FOREVER, "--on-hangup", "stop", *shown]
     with Terminal(*arguments, cwd=tmp_path, blocked=blocked) as terminal:
         terminal.wait_for("raining")
-        wait_until(lambda: runs.all_runs(tmp_path / "runs"))
+        wait_until(lambda: all_runs(tmp_path / "runs"))
         run = the_run(tmp_path)
         wait_for_epochs(run, 1)
         terminal.hang_up()

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cnn_engine import runs
-from cnn_engine.config_files import load, presets
+from cnn_engine.config_files import load_config, presets
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.recorder import Recorder
+from cnn_engine.runs import create_run
 from cnn_engine.train import Training
 
 IMAGES = 16
@@ -27,11 +27,11 @@ def test_a_preset_is_complete_and_trains(tmp_path, name):
     # The weights that it begins with are the user's own: here it begins by chance.
     settings = ["model.freeze=false"] if name == "transfer" else []
     settings += ["data.source=digits", "data.image_size=32", f"data.path='{tmp_path}'"]
-    settings += [f"data.channels={len(load(name, settings).data.mean)}", "train.device=cpu"]
-    config = load(name, settings)
+    settings += [f"data.channels={len(load_config(name, settings).data.mean)}", "train.device=cpu"]
+    config = load_config(name, settings)
     data = load_data(config.data, config.train.seed, lambda *_: None)
     some = replace(data, train=data.train[:IMAGES], val=data.val[:IMAGES])
-    recorder = Recorder(runs.create(tmp_path))
+    recorder = Recorder(create_run(tmp_path))
     with recorder:
         training = Training(config, some, recorder, Control(recorder))
         before = training.learner.weights.flat.detach().clone()
@@ -44,7 +44,9 @@ def test_a_preset_is_complete_and_trains(tmp_path, name):
 
 def test_the_network_of_the_94_is_as_large_as_its_authors_say():
     """24 whitening filters with a shift each, 1.97 million weights in all that are learnt."""
-    model = build_model(load("cifar10-94", ["model.filters=[64, 256, 256]"]).model, 3, 32, 10)
+    model = build_model(
+        load_config("cifar10-94", ["model.filters=[64, 256, 256]"]).model, 3, 32, 10
+    )
     filters = [24 * 64, 64 * 64, 64 * 256, 256 * 256, 256 * 256, 256 * 256]
     shifts = 24 + 2 * (64 + 256 + 256)
     assert count_parameters(model) == 9 * sum(filters) + shifts + 256 * 10

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine import events, learner, runs
+from cnn_engine import events, learner
 from cnn_engine.errors import StorageError
 from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import LogReader
+from cnn_engine.runs import create_run
 from cnn_engine.summary import read_state
 from grammar import SESSIONS, spelled
 from runs_for_tests import SMALL, RunForTests
@@ -43,7 +44,7 @@ def disk(monkeypatch):
 
 
 def test_while_the_disk_is_full_that_is_known_and_once_there_is_room_it_is_told(tmp_path, disk):
-    run = runs.create(tmp_path)
+    run = create_run(tmp_path)
     with Recorder(run) as recorder:
         recorder.record(events.EpochStarted(epoch=1))
         assert recorder.blocked == ""

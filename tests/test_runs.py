@@ -6,17 +6,16 @@ import re
 
 import pytest
 
-from cnn_engine import runs
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.recorder import Recorder
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, all_runs, create_run, default_runs_dir, find_run
 from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary, store_summary
 from golden import golden_lines, golden_run, running_run
 
 
 def test_every_run_has_a_directory_of_its_own(tmp_path):
-    made = [runs.create(tmp_path / "runs") for _ in range(20)]
+    made = [create_run(tmp_path / "runs") for _ in range(20)]
     assert len({run.id for run in made}) == 20
     assert all(re.fullmatch(r"\d{4}-\d{4}-[a-z]+", run.id) for run in made)
 
@@ -25,21 +24,21 @@ def test_every_run_has_a_directory_of_its_own(tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError, match="cannot keep runs here: Permission denied"):
-        runs.create(tmp_path / "runs")
+        create_run(tmp_path / "runs")
 
 
 def test_a_file_in_the_place_of_runs_is_named(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(StorageError, match="cannot keep runs here"):
-        runs.create(tmp_path / "runs")
+        create_run(tmp_path / "runs")
 
 
 def test_runs_go_to_the_working_directory_or_else_to_the_users(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert str(runs.default_runs_dir()) == "runs"
+    assert str(default_runs_dir()) == "runs"
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert runs.default_runs_dir().is_absolute()
-    assert "cnn-tui" in runs.default_runs_dir().parts
+    assert default_runs_dir().is_absolute()
+    assert "cnn-tui" in default_runs_dir().parts
 
 
 @pytest.fixture
@@ -64,22 +63,22 @@ def three(tmp_path):
     ],
 )
 def test_a_run_is_found_by_the_start_of_its_id(three, reference, found):
-    assert runs.find(three, reference).id == found
+    assert find_run(three, reference).id == found
 
 
 @pytest.mark.parametrize("reference", ["1124-0412", "zzz", "", "../x", "/etc", "notes", "\0"])
 def test_what_names_no_single_run_is_refused(three, reference):
     with pytest.raises(ConfigError):
-        runs.find(three, reference)
+        find_run(three, reference)
 
 
 def test_no_runs_at_all_says_how_to_start_one(tmp_path):
     with pytest.raises(ConfigError, match="start one with: cnn-tui run"):
-        runs.find(tmp_path / "runs", "latest")
+        find_run(tmp_path / "runs", "latest")
 
 
 def test_runs_are_listed_newest_first(three):
-    ids = [run.id for run in runs.all_runs(three)]
+    ids = [run.id for run in all_runs(three)]
     assert ids == ["1124-0500-teal", "1124-0412-aspen", "1124-0412-amber"]
 
 

@@ -5,7 +5,7 @@ import torch
 
 from cnn_engine.augment import epoch_views
 from cnn_engine.batches import Batches, batches_on, epoch_order
-from cnn_engine.config_files import load
+from cnn_engine.config_files import load_config
 from cnn_engine.data import load as load_data
 from cnn_engine.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
 from cnn_engine.step_inputs import EpochPlans, StepInputs, plan_epoch
@@ -76,7 +76,7 @@ def test_what_is_ahead_is_bounded():
 
 @pytest.mark.parametrize("done", [0, 7])
 def test_steps_see_what_they_would_see_of_images_on_the_device(monkeypatch, done):
-    config = load("digits", ["data.image_size=8", "augment.translate=2", "augment.cutout=2"])
+    config = load_config("digits", ["data.image_size=8", "augment.translate=2", "augment.cutout=2"])
     data = load_data(config.data, 0, lambda *_: None)
     batches = batches_on(CPU, data, config.data.mean, config.data.std)
     order = epoch_order(data.train, 0, 1)

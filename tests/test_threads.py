@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine import config_files, estimate, threads
+from cnn_engine import estimate, threads
+from cnn_engine.config_files import load_config
 from cnn_engine.data import dataset
 from cnn_engine.errors import ConfigError
 from cnn_engine.threads import choose_threads
@@ -165,5 +166,5 @@ def test_bench_limits_threads_before_it_reads_images(tmp_path, three_threads, he
 
 
 def test_an_estimate_limits_threads(three_threads):
-    estimate.images_per_second(config_files.load("folder", ["data.path=x", *SMALL]), 8, 2)
+    estimate.images_per_second(load_config("folder", ["data.path=x", *SMALL]), 8, 2)
     assert torch.get_num_threads() == 3

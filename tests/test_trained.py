@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_engine import runs
 from cnn_engine.data import load
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.recorder import Recorder
+from cnn_engine.runs import create_run
 from cnn_engine.summary import read_state
 from cnn_engine.trained import load_trained
 from runs_for_tests import RunForTests
@@ -27,7 +27,7 @@ def test_it_answers_as_the_test_of_its_run_did(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_checkpoint_has_no_model(tmp_path: Path) -> None:
-    directory = runs.create(tmp_path)
+    directory = create_run(tmp_path)
     Recorder(directory).close()
     with pytest.raises(ConfigError, match="has no model yet"):
         load_trained(directory)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from cnn_engine import runs
 from cnn_engine.config import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet
@@ -19,6 +18,7 @@ from cnn_engine.device import DTYPES
 from cnn_engine.flops import FlopCount
 from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
+from cnn_engine.runs import create_run
 from cnn_engine.train import Training
 
 MATRIX_SIDE = 2048
@@ -123,7 +123,7 @@ def _ours(config: Config, data: DataSet, runs_dir: Path) -> Iterator[dict[str, T
     trainings: dict[str, Training] = {}
     with ExitStack() as recorders:
         for precision in ("fp32", config.train.precision):
-            recorder = recorders.enter_context(Recorder(runs.create(runs_dir)))
+            recorder = recorders.enter_context(Recorder(create_run(runs_dir)))
             changed = config.replaced("train", precision=precision)
             training = Training(changed, data, recorder, Control(recorder))
             recorders.callback(training.close)

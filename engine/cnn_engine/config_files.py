@@ -32,7 +32,7 @@ def _preset_dir() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
 
 
-def load(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
+def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     """Read a preset or a TOML file, apply `KEY=VALUE` overrides in order, and check it whole.
 
     Raises:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import torch
 
-from cnn_engine import bench, runs
+from cnn_engine import bench
 from cnn_engine.config import Config
 from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.device import limit_threads
 from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
+from cnn_engine.runs import create_run
 from cnn_engine.train import Training
 
 BATCHES = 4
@@ -30,7 +31,7 @@ def images_per_second(config: Config, side: int, class_count: int) -> float:
     keep_freed_memory()
     limit_threads()
     data = _made_up(BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count)
-    with tempfile.TemporaryDirectory() as directory, Recorder(runs.create(Path(directory))) as log:
+    with tempfile.TemporaryDirectory() as directory, Recorder(create_run(Path(directory))) as log:
         training = Training(config, data, log, Control(log))
         bench.images_per_second(training, 0)  # the first steps allocate memory
         rate = bench.images_per_second(training, SECONDS)

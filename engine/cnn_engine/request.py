@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from cnn_engine.config import Config
-from cnn_engine.config_files import from_dict, load
+from cnn_engine.config_files import from_dict, load_config
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState
@@ -54,7 +54,7 @@ class Request:
         Raises:
             ConfigError: naming every problem of the config.
         """
-        config = _with_absolute_paths(load(preset, overrides))
+        config = _with_absolute_paths(load_config(preset, overrides))
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
     @classmethod

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from cnn_engine import event_lines
 from cnn_engine.errors import RunHeldError, StorageError
+from cnn_engine.event_lines import from_line, to_line
 from cnn_engine.events import Event
 
 CHUNK_BYTES = 1 << 20
@@ -48,7 +48,7 @@ class LogWriter:
 
     def append(self, event: Event) -> None:
         """Add one line with one write. What a full disk refuses is kept for the next call."""
-        self._unwritten += event_lines.to_line(event).encode() + b"\n"
+        self._unwritten += to_line(event).encode() + b"\n"
         try:
             written = os.write(self.descriptor, self._unwritten)
         except OSError as error:
@@ -214,7 +214,7 @@ class LogReader:
         """The events added since. Events of kinds that this version does not know are left out."""
         for line in self._lines.poll():
             try:
-                event = event_lines.from_line(line)
+                event = from_line(line)
             except ValueError:
                 self.damaged_lines += 1
                 continue

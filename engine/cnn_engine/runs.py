@@ -101,7 +101,7 @@ def default_runs_dir() -> Path:
     return user_data_path("cnn-tui") / "runs"
 
 
-def create(runs_dir: Path) -> RunDirectory:
+def create_run(runs_dir: Path) -> RunDirectory:
     """Make a new run directory with an id of its own, such as `1124-0412-amber`.
 
     Raises:
@@ -161,7 +161,7 @@ def _started(run: RunDirectory) -> float:
         return 0.0
 
 
-def find(runs_dir: Path, reference: str) -> RunDirectory:
+def find_run(runs_dir: Path, reference: str) -> RunDirectory:
     """The run with this id, or the only one whose id starts so, or the newest for `latest`.
 
     Raises:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
-from cnn_engine.runs import RunDirectory, all_runs, find
+from cnn_engine.runs import RunDirectory, all_runs, find_run
 from cnn_engine.summary import LIVE, read_summary
 
 TRASH = ".trash"
@@ -47,7 +47,7 @@ def restore(runs_dir: Path, reference: str) -> RunDirectory:
     """
     if not trashed(runs_dir):
         raise ConfigError(f"{runs_dir}: its trash is empty")
-    run = find(runs_dir / TRASH, reference)
+    run = find_run(runs_dir / TRASH, reference)
     place = runs_dir / run.id.partition("~")[0]
     if os.path.lexists(place):
         raise StorageError(f"{place}: is there already; move it away to restore {run.id}")

@@ -96,12 +96,12 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
     _import_pytorch()
     import torch  # noqa: PLC0415
 
-    from cnn_engine import runs  # noqa: PLC0415
-    from cnn_engine.config_files import load  # noqa: PLC0415
+    from cnn_engine.config_files import load_config  # noqa: PLC0415
     from cnn_engine.control import Control  # noqa: PLC0415
     from cnn_engine.data import DataSet  # noqa: PLC0415
     from cnn_engine.device import limit_threads  # noqa: PLC0415
     from cnn_engine.recorder import Recorder  # noqa: PLC0415
+    from cnn_engine.runs import create_run  # noqa: PLC0415
     from cnn_engine.train import Training  # noqa: PLC0415
 
     limit_threads()
@@ -119,8 +119,8 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
         skipped=(),
         notices=(),
     )
-    recorder = Recorder(runs.create(runs_dir))
-    return Training(load("cifar10", ["train.epochs=1"]), data, recorder, Control(recorder))
+    recorder = Recorder(create_run(runs_dir))
+    return Training(load_config("cifar10", ["train.epochs=1"]), data, recorder, Control(recorder))
 
 
 if __name__ == "__main__":

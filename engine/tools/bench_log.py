@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnn_engine import event_lines, events
+from cnn_engine import events
+from cnn_engine.event_lines import to_line
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 
@@ -34,7 +35,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             run = RunDirectory(Path(directory))
             with run.events.open("w") as log:
-                log.writelines(event_lines.to_line(event) + "\n" for event in happened(count))
+                log.writelines(to_line(event) + "\n" for event in happened(count))
             command = [sys.executable, __file__, directory, str(count)]
             subprocess.run(command, check=True)  # noqa: S603
 

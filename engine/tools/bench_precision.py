@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 from statistics import mean, stdev
 
-from cnn_engine import runs
 from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
+from cnn_engine.runs import create_run
 from cnn_engine.state import RunState
 
 PRECISIONS = ("auto", "fp32")
@@ -44,7 +44,7 @@ def main() -> None:
 def _train(config: str, settings: list[str]) -> float:
     """Train; the best epoch's validation accuracy, 0 to 1."""
     with tempfile.TemporaryDirectory() as runs_dir:
-        recorder = Recorder(runs.create(Path(runs_dir)))
+        recorder = Recorder(create_run(Path(runs_dir)))
         engine = Engine(Request.of(config, settings), recorder)
         engine.start()
         engine.join()

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from cnn_engine import runs
 from cnn_engine.bench import flops_per_image
 from cnn_engine.config import Config
 from cnn_engine.control import Control
@@ -31,6 +30,7 @@ from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
 from cnn_engine.request import Request
+from cnn_engine.runs import create_run
 from cnn_engine.state import INFERENCE
 from cnn_engine.train import Training
 
@@ -93,7 +93,7 @@ def published_seconds(data: DataSet, rate: float) -> float:
 
 def _train(preset: str, settings: list[str]) -> Outcome:
     with tempfile.TemporaryDirectory() as runs_dir:
-        recorder = Recorder(runs.create(Path(runs_dir)))
+        recorder = Recorder(create_run(Path(runs_dir)))
         engine = Engine(Request.of(preset, settings), recorder)
         engine.start()
         engine.join()
@@ -168,7 +168,7 @@ def _spread(values: list[float]) -> str:
 def _gigaflops(config: Config, data: DataSet, found: list[Outcome]) -> float:
     """Median over the runs of what training reached, in convolutions and dense layers."""
     with tempfile.TemporaryDirectory() as runs_dir:
-        recorder = Recorder(runs.create(Path(runs_dir)))
+        recorder = Recorder(create_run(Path(runs_dir)))
         with recorder:
             flops = flops_per_image(Training(config, data, recorder, Control(recorder)))
     images = config.train.epochs * round(

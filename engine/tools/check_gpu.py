@@ -29,7 +29,7 @@ from statistics import mean, median, stdev
 
 import torch
 
-from cnn_engine import batches, bench, runs
+from cnn_engine import batches, bench
 from cnn_engine.commands import Command, send
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet, load
@@ -44,7 +44,7 @@ from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.runlog import LogReader
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, create_run
 from cnn_engine.train import Training
 
 PROGRAM = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
@@ -260,7 +260,7 @@ def _rate(preset: str, settings: list[str], data: DataSet) -> float:
     config = Request.of(preset, settings).config
     with (
         tempfile.TemporaryDirectory() as directory,
-        Recorder(runs.create(Path(directory))) as recorder,
+        Recorder(create_run(Path(directory))) as recorder,
     ):
         training = Training(config, data, recorder, Control(recorder))
         bench.images_per_second(training, 0.0)
@@ -396,7 +396,7 @@ def _train(preset: str, settings: list[str], runs_dir: Path) -> list[Event]:
 def _engine(
     preset: str, settings: list[str], runs_dir: Path
 ) -> tuple[RunDirectory, Engine, Recorder]:
-    run = runs.create(runs_dir)
+    run = create_run(runs_dir)
     recorder = Recorder(run)
     return run, Engine(Request.of(preset, settings), recorder), recorder
 

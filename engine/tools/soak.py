@@ -23,7 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # this process must start no thread, as it 
 
 import torch
 
-from cnn_engine import checkpoint, runs
+from cnn_engine import checkpoint
 from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, PREVIOUS_FILE, Place, newest, unseal
 from cnn_engine.errors import UserError
 from cnn_engine.events import CheckpointSaved, EpochFinished
@@ -32,7 +32,7 @@ from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.runlog import LogReader
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, create_run
 from cnn_engine.summary import read_state
 
 SETTINGS = (
@@ -74,10 +74,10 @@ def main() -> None:
     options = parser.parse_args()
     generator, report, start = random.Random(options.seed), Report(), time.monotonic()  # noqa: S311
     with tempfile.TemporaryDirectory() as directory:
-        whole = runs.create(Path(directory))
+        whole = create_run(Path(directory))
         _wait(_start(whole))
         while report.kills < options.kills:
-            _survive(runs.create(Path(directory)), whole, report, generator, options.kills)
+            _survive(create_run(Path(directory)), whole, report, generator, options.kills)
     print(
         f"{report.kills} kills, {report.while_saving} of them while a file was written, in "
         f"{report.runs} runs and {time.monotonic() - start:.0f} s\n"

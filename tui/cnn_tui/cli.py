@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cnn_engine import runs
 from cnn_engine.errors import ConfigError, TrainingError, UserError
 from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, create_run, default_runs_dir
 from cnn_tui.commands.bench import bench
 from cnn_tui.commands.compare import compare
 from cnn_tui.commands.control import checkpoint, pause, set_values, stop, unpause
@@ -44,7 +43,7 @@ from cnn_tui.options import (
     RunsDir,
     Theme,
     ThemeName,
-    find_run,
+    resolve_run,
     seconds_of,
     settings_of,
 )
@@ -110,7 +109,7 @@ def home(
         given = {"theme": theme, "ascii_only": ascii_only, "no_mouse": no_mouse, "bell": bell}
         context.default_map = {context.invoked_subcommand: given}
         return
-    directory = runs.default_runs_dir()
+    directory = default_runs_dir()
     if not has_terminal():
         list_runs()
         return
@@ -197,18 +196,18 @@ def run(  # noqa: PLR0913 - one parameter per option
         if detach or like is not None:
             raise ConfigError("run: --repeat and --sweep go with neither --detach nor --like")
         planned = plan(config or "cifar10", settings, checked_name(name), repeat, sweeps or [])
-        series = Series(planned, runs_dir or runs.default_runs_dir(), stop_on_failure)
+        series = Series(planned, runs_dir or default_runs_dir(), stop_on_failure)
         sys.exit(run_series(series, as_json=as_json))
     if like is None:
         fallback = None if config else Request.of("digits", settings)
         request = Request.of(config or "cifar10", settings, fallback=fallback)
     elif config is None:
-        request = Request.like_run(find_run(like, runs_dir), settings, allow_code=allow_code)
+        request = Request.like_run(resolve_run(like, runs_dir), settings, allow_code=allow_code)
     else:
         raise ConfigError(f"run: --like {like} names a config already; leave out {config}")
     words = ("cnn-tui", *sys.argv[1:])
     request = dataclasses.replace(request, name=checked_name(name), command=words)
-    directory = runs.create(runs_dir or runs.default_runs_dir())
+    directory = create_run(runs_dir or default_runs_dir())
     look = Options(theme, ascii_only, not no_mouse, bell)
     if detach:
         from cnn_engine.background import start_in_background
@@ -238,7 +237,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     """Go on with a run that was stopped, killed or failed, exactly where its checkpoint is."""
     from cnn_engine.launch import Engine
 
-    directory = find_run(reference, runs_dir)
+    directory = resolve_run(reference, runs_dir)
     engine = Engine.resuming(directory, epochs, allow_code=allow_code)
     look = Options(theme, ascii_only, not no_mouse, bell)
     sys.exit(_train(engine, directory, look, on_hangup, no_ui=no_ui, as_json=as_json))
@@ -255,7 +254,7 @@ def watch(  # noqa: PLR0913 - one parameter per option
     bell: Bell = False,
 ) -> None:
     """Open a live or finished run of any process; the latest when RUN is omitted."""
-    directory = find_run(reference, runs_dir)
+    directory = resolve_run(reference, runs_dir)
     if no_ui or not has_terminal():
         from cnn_tui.headless import watch_headless
 
@@ -291,7 +290,7 @@ def list_runs(
     from cnn_engine.run_choice import choose
     from cnn_engine.run_list import RunList
 
-    directory = runs_dir or runs.default_runs_dir()
+    directory = runs_dir or default_runs_dir()
     found = RunList(directory)
     found.refresh()
     chosen = choose(found.runs, filter_, sort)
@@ -319,7 +318,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print one run's summary: figures, curve, the classes and the test."""
-    directory = find_run(reference, runs_dir)
+    directory = resolve_run(reference, runs_dir)
     if mistakes is not None:
         from cnn_engine.summary import read_state
         from cnn_tui.mistakes_csv import write_mistakes

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import typer
 
-from cnn_engine import runs
-from cnn_engine.runs import run_directories
+from cnn_engine.runs import default_runs_dir, run_directories
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
@@ -67,4 +66,4 @@ def _ids(runs_dir: Path) -> list[str]:
 def _runs_dir(context: typer.Context) -> Path:
     """Where the runs are that the words so far speak of."""
     given = context.params.get("runs_dir")
-    return Path(given) if given else runs.default_runs_dir()
+    return Path(given) if given else default_runs_dir()

@@ -9,8 +9,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from cnn_engine import runs
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, default_runs_dir, find_run
 from cnn_tui.completion import complete_run, complete_setting
 
 RunsDir = Annotated[
@@ -49,13 +48,13 @@ DataDir = Annotated[
 ]
 
 
-def find_run(reference: str, runs_dir: Path | None) -> RunDirectory:
+def resolve_run(reference: str, runs_dir: Path | None) -> RunDirectory:
     """The run that is meant.
 
     Raises:
         ConfigError: there is none, or more than one.
     """
-    return runs.find(runs_dir or runs.default_runs_dir(), reference)
+    return find_run(runs_dir or default_runs_dir(), reference)
 
 
 def settings_of(given: Mapping[str, Path | str | float | None]) -> list[str]:

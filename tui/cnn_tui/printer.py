@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from cnn_engine import event_lines, events
+from cnn_engine import events
+from cnn_engine.event_lines import to_line
 from cnn_engine.events import Event
 from cnn_engine.metrics import figures_of
 from cnn_engine.runlog import LogReader
@@ -95,7 +96,7 @@ class JsonPrinter:
 
     def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - the lines are complete
         """Print the event."""
-        print(event_lines.to_line(event), file=self._out, flush=True)
+        print(to_line(event), file=self._out, flush=True)
 
     def clear(self) -> None:
         """Do nothing: no line is rewritten."""

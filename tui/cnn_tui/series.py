@@ -13,11 +13,10 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnn_engine import runs
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.events import Event
 from cnn_engine.runlog import LogReader
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, create_run
 from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_summary
 from cnn_tui.format import duration, percent, safe_text
@@ -61,7 +60,7 @@ class Series:
         outlast_terminal(self._elsewhere)
         group, exit_code = "", 0
         for planned in self.planned:
-            run = self.current = runs.create(self.runs_dir)
+            run = self.current = create_run(self.runs_dir)
             group = group or run.id
             code = self._train(replace(planned.request, group=group), run)
             summary = read_summary(run)

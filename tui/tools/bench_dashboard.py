@@ -25,10 +25,11 @@ from pathlib import Path
 
 import psutil
 
-from cnn_engine import event_lines, events, runs
+from cnn_engine import events
+from cnn_engine.event_lines import to_line
 from cnn_engine.events import EpochFinished, Event, StepsFinished
 from cnn_engine.runlog import LogReader
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, create_run, find_run
 
 CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 COLUMNS, ROWS = 120, 36
@@ -109,7 +110,7 @@ class Bench:
 
     def newest_run(self) -> RunDirectory:
         """The newest run."""
-        return runs.find(self.directory / "runs", "latest")
+        return find_run(self.directory / "runs", "latest")
 
     def training(self) -> Pty:
         """A dashboard over a run that does not end by itself, once it trains."""
@@ -244,9 +245,9 @@ def paint(bench: Bench) -> None:
 
 def long_log(bench: Bench) -> None:
     """To open a run of 60,000 step events, and what the viewer then needs."""
-    run = runs.create(bench.directory / "runs")
+    run = create_run(bench.directory / "runs")
     with run.events.open("w") as log:
-        log.writelines(event_lines.to_line(event) + "\n" for event in long_run(60_000))
+        log.writelines(to_line(event) + "\n" for event in long_run(60_000))
     bare = Pty("watch", run.id, cwd=bench.directory)
     painted = bare.wait_for("Loss by epoch")
     opened = bare.wait_for("Epoch 600/600")

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from textual.pilot import Pilot
 
-from cnn_engine import runs
 from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
+from cnn_engine.runs import create_run
 from cnn_engine.state import RunState
 from cnn_tui.app import Dashboard
 from cnn_tui.screens.run import RunScreen
@@ -72,7 +72,7 @@ async def main(arguments: argparse.Namespace) -> None:
     """Train under the dashboard, and keep pictures of it."""
     settings = [f"data.path={arguments.data_dir}"] if arguments.data_dir else []
     with tempfile.TemporaryDirectory() as runs_dir:
-        directory = runs.create(Path(runs_dir))
+        directory = create_run(Path(runs_dir))
         request = Request.of(arguments.config, settings, name="baseline")
         engine = Engine(request, Recorder(directory))
         screen = RunScreen(directory, trains_here=True)

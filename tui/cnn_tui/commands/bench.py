@@ -36,12 +36,12 @@ def bench(  # noqa: PLR0913 - one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine trains, in turn with the published loop, for a minute or so."""
-    from cnn_engine import config_files
+    from cnn_engine.config_files import load_config
     from cnn_engine.memory import keep_freed_memory
 
     options = {"data.path": data_dir, "train.batch_size": batch_size}
     settings = [*(overrides or []), *settings_of(options)]
-    checked = config_files.load(config or "cifar10", settings)
+    checked = load_config(config or "cifar10", settings)
     keep_freed_memory()
     from cnn_engine.bench import measure
     from cnn_engine.data import load
@@ -50,7 +50,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
 
     limit_threads()
     if config is None and not is_on_disk(checked.data.path):
-        checked = config_files.load("digits", settings)
+        checked = load_config("digits", settings)
     with ProgressLine(sys.stderr) as progress:
         data = load(checked.data, checked.train.seed, progress.tell)
         found = measure(checked, data, rounds, seconds, progress.tell)

@@ -8,7 +8,7 @@ import typer
 from cnn_engine.errors import ConfigError
 from cnn_tui.completion import complete_run
 from cnn_tui.format import to_json
-from cnn_tui.options import Ascii, AsJson, NoMouse, Options, RunsDir, Theme, ThemeName, find_run
+from cnn_tui.options import Ascii, AsJson, NoMouse, Options, RunsDir, Theme, ThemeName, resolve_run
 from cnn_tui.terminal import has_terminal
 
 
@@ -36,7 +36,7 @@ def compare(  # noqa: PLR0913 - one parameter per option
     """
     if len(references) < 2:
         raise ConfigError("compare: give two runs or more; see: cnn-tui runs")
-    compared = [find_run(reference, runs_dir) for reference in references]
+    compared = [resolve_run(reference, runs_dir) for reference in references]
     if not as_json and not no_ui and has_terminal():
         from cnn_tui.dashboards import compare_runs
 

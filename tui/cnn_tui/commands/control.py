@@ -19,7 +19,7 @@ from cnn_engine.events import CheckpointSaved, CommandApplied, CommandRefused, E
 from cnn_engine.runlog import LogReader
 from cnn_engine.state import RunState
 from cnn_tui.format import COMMANDS, command_for, safe_text
-from cnn_tui.options import RunReference, RunsDir, find_run
+from cnn_tui.options import RunReference, RunsDir, resolve_run
 from cnn_tui.values import epochs_from, rate_from
 
 WAIT_SECONDS = 10.0
@@ -43,7 +43,7 @@ class Controlled:
         Raises:
             ConfigError: there is no such run, or nobody trains it.
         """
-        self._run = find_run(reference, runs_dir)
+        self._run = resolve_run(reference, runs_dir)
         self._log = LogReader(self._run.events)
         self.state = RunState()
         list(self._read())

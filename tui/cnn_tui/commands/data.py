@@ -87,13 +87,13 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look over a folder of images before training: what is there, what is amiss, what to do."""
-    from cnn_engine import config_files
+    from cnn_engine.config_files import load_config
     from cnn_engine.data import check as checks
     from cnn_engine.data.findings import findings
     from cnn_tui.reports.console import console_for_results
     from cnn_tui.reports.data_check import print_checked
 
-    config = config_files.load("folder", settings_of({"data.path": folder}))
+    config = load_config("folder", settings_of({"data.path": folder}))
     try:
         with ProgressLine(sys.stderr) as progress, interrupts_noted() as interrupt:
 

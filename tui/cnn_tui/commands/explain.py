@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine import runs
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, all_runs, default_runs_dir, find_run
 from cnn_tui.completion import complete_run
 from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
 from cnn_tui.terminal import has_terminal
@@ -33,7 +32,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
     no_mouse: NoMouse = False,
 ) -> None:
     """Learn how a convolutional network works: by hand, then with a run of your own."""
-    run = _run(reference, runs_dir or runs.default_runs_dir())
+    run = _run(reference, runs_dir or default_runs_dir())
     if no_ui or not has_terminal():
         print_lesson(run, ascii_only=ascii_only)
         return
@@ -45,8 +44,8 @@ def explain(  # noqa: PLR0913 - one parameter per option
 def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
     """The run asked for; the latest, or none where there is none, if none was asked for."""
     if reference is not None:
-        return runs.find(runs_dir, reference)
-    return next(iter(runs.all_runs(runs_dir)), None)
+        return find_run(runs_dir, reference)
+    return next(iter(all_runs(runs_dir)), None)
 
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:

@@ -12,7 +12,7 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.runs import RunDirectory
 from cnn_tui.completion import complete_run
 from cnn_tui.format import safe_text
-from cnn_tui.options import AllowCode, RunsDir, find_run
+from cnn_tui.options import AllowCode, RunsDir, resolve_run
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def export(  # noqa: PLR0913 - one parameter per option
     """Hand a run on: its best model, as a folder with all it takes to use it, or its record."""
     from cnn_tui.exports.formats import RECORD_FORMATS
 
-    found = [find_run(reference, runs_dir) for reference in references]
+    found = [resolve_run(reference, runs_dir) for reference in references]
     if to in RECORD_FORMATS:
         _export_record(found, to, output, force=force)
     elif len(found) > 1:

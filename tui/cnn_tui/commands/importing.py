@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine import runs
 from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.events import Notice
 from cnn_engine.runlog import LogReader
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, create_run, default_runs_dir
 from cnn_tui.format import command_for, safe_text
 from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
 from cnn_tui.terminal import has_terminal
@@ -45,7 +44,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.imports.sources import open_source
 
     source = open_source(path)
-    run = runs.create(runs_dir or runs.default_runs_dir())
+    run = create_run(runs_dir or default_runs_dir())
     importer = Importer(source, run, name)
     try:
         has_begun = _poll(importer, source)

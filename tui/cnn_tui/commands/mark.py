@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine import runs
 from cnn_engine.errors import ConfigError
+from cnn_engine.runs import default_runs_dir
 from cnn_tui.completion import complete_run, complete_trash
 from cnn_tui.format import safe_text, to_json
-from cnn_tui.options import AsJson, RunReference, RunsDir, find_run
+from cnn_tui.options import AsJson, RunReference, RunsDir, resolve_run
 
 trash = typer.Typer(help="Runs that were deleted: list, restore, remove for good.")
 
@@ -28,7 +28,7 @@ def mark(  # noqa: PLR0913 - one parameter per option
     """Star, name, tag and annotate a run; without options, tell how it is marked."""
     from cnn_engine.marks import checked_name, checked_note, checked_tag, read_marks, write_marks
 
-    run = find_run(reference, runs_dir)
+    run = resolve_run(reference, runs_dir)
     old = read_marks(run)
     marks = old.tagged(*map(checked_tag, tags or [])).untagged(*(untags or []))
     if star is not None:
@@ -68,7 +68,7 @@ def delete(
     from cnn_engine.trash import delete as move_to_trash
 
     # All are looked for before any is moved, so that a mistake moves none.
-    for run in [find_run(reference, runs_dir) for reference in references]:
+    for run in [resolve_run(reference, runs_dir) for reference in references]:
         print(safe_text(move_to_trash(run).id))
 
 
@@ -80,7 +80,7 @@ def list_trash(context: typer.Context, runs_dir: RunsDir = None, as_json: AsJson
     from cnn_engine.summary import read_summary
     from cnn_engine.trash import trashed
 
-    found = [read_summary(run) for run in trashed(runs_dir or runs.default_runs_dir())]
+    found = [read_summary(run) for run in trashed(runs_dir or default_runs_dir())]
     if as_json:
         print(to_json([run.as_dict() for run in found]))
     elif found:
@@ -106,7 +106,7 @@ def restore(
     """Bring a run back."""
     from cnn_engine.trash import restore as bring_back
 
-    print(safe_text(bring_back(runs_dir or runs.default_runs_dir(), reference).id))
+    print(safe_text(bring_back(runs_dir or default_runs_dir(), reference).id))
 
 
 @trash.command()
@@ -118,7 +118,7 @@ def empty(
     from cnn_engine.trash import empty as remove
     from cnn_engine.trash import trashed
 
-    directory = runs_dir or runs.default_runs_dir()
+    directory = runs_dir or default_runs_dir()
     count = len(trashed(directory))
     if count and not yes:
         if not sys.stdin.isatty():

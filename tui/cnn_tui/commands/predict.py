@@ -17,7 +17,7 @@ from cnn_engine.image_files import EXTENSIONS, Named, gather
 from cnn_engine.runs import RunDirectory
 from cnn_tui.format import percent, safe_text
 from cnn_tui.interrupts import interrupts_noted
-from cnn_tui.options import AllowCode, RunReference, RunsDir, find_run
+from cnn_tui.options import AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def predict(  # noqa: PLR0913 - one parameter per option
     """
     if as_json and as_csv:
         raise ConfigError("predict: --json or --csv, not both")
-    run = find_run(reference, runs_dir)
+    run = resolve_run(reference, runs_dir)
     tally = Tally(ProgressLine(sys.stderr))
     try:
         with tally.progress as progress:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnn_tui.format import percent, safe_text, to_json
-from cnn_tui.options import AllowCode, AsJson, RunReference, RunsDir, find_run
+from cnn_tui.options import AllowCode, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def repeat_final_test(
 
     The run's log is left as it is. Exit code 3: the images have changed.
     """
-    run = find_run(reference, runs_dir)
+    run = resolve_run(reference, runs_dir)
     with ProgressLine(sys.stderr) as progress:
         progress.write("Loading PyTorch")
         from cnn_engine.repeated_test import repeat_test

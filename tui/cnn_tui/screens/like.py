@@ -12,14 +12,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from cnn_engine import runs
 from cnn_engine.background import start_in_background
 from cnn_engine.config import Config
 from cnn_engine.config_files import from_dict, text_of, value_of
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.marks import checked_name
 from cnn_engine.request import Request
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs import RunDirectory, create_run
 from cnn_tui.format import safe_text
 
 NAME = "name"
@@ -171,7 +170,7 @@ class LikeForm(ModalScreen[RunDirectory | None]):
         if self._config is None:
             return
         try:
-            run = runs.create(self._runs_dir)
+            run = create_run(self._runs_dir)
             start_in_background(self._asked(self._config), run)
         except UserError as error:
             self.query_one("#problem", Label).update(safe_text(str(error), 500))
