@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 from cnn_engine import events
 from cnn_engine.augment import Views, epoch_views
 from cnn_engine.batches import epoch_order
-from cnn_engine.config import AugmentConfig
+from cnn_engine.config.schema import AugmentConfig
 from runs_for_tests import RunForTests
 
 SIZE, COUNT = 8, 60

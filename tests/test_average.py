@@ -6,8 +6,8 @@ from torch import nn
 
 from cnn_engine import checkpoint
 from cnn_engine.average import Average
-from cnn_engine.config import AverageConfig
-from cnn_engine.config_files import load_config
+from cnn_engine.config.presets import load_config
+from cnn_engine.config.schema import AverageConfig
 from cnn_engine.data import load as load_data
 from cnn_engine.trained import load_trained
 from cnn_engine.weights import Weights

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cnn_engine.config_files import keys, load_config, presets
+from cnn_engine.config.presets import keys, load_config, presets
 from cnn_engine.errors import ConfigError
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from cnn_engine import image_cache
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import folder, load, waiting
 from cnn_engine.data.decode import Unreadable
 from cnn_engine.errors import DataError
@@ -259,7 +259,7 @@ def test_names_that_are_no_unicode_are_kept_and_told_apart(tmp_path, decoded):
 
 LOAD = """
 import sys
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import folder
 
 print("ready", flush=True)
@@ -292,7 +292,7 @@ def test_several_processes_may_decode_at_once(pets):
 
 KILLED = """
 import sys
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import folder
 
 def hang(*_, **__):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.check import check
 from cnn_engine.data.findings import findings
 from cnn_engine.data.likeness import difference_hashes, groups, near_pairs

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cifar10, download, load
 from cnn_engine.errors import DataError
 from cnn_tui.cli import cli

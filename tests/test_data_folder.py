@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import folder, load, waiting
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_side

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cifar10, dataset, idx, load
 from cnn_engine.errors import ConfigError, DataError
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cnn_engine import device
-from cnn_engine.config import TrainConfig
+from cnn_engine.config.schema import TrainConfig
 from cnn_engine.device import choose_precision
 from cnn_engine.errors import ConfigError
 
@@ -54,7 +54,7 @@ from cnn_engine.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 import torch
-from cnn_engine.config import ModelConfig
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models import build_model
 model = build_model(ModelConfig(), 3, 32, 10).to(memory_format=torch.channels_last)
 images = torch.randn(128, 3, 32, 32).to(memory_format=torch.channels_last)

@@ -14,8 +14,8 @@ from torch._subclasses.fake_tensor import (
 from cnn_engine import batches
 from cnn_engine.augment import epoch_views
 from cnn_engine.batches import batches_on, epoch_order
-from cnn_engine.config import TrainConfig
-from cnn_engine.config_files import load_config
+from cnn_engine.config.presets import load_config
+from cnn_engine.config.schema import TrainConfig
 from cnn_engine.data import load as load_data
 from cnn_engine.device import arithmetic, choose_device, choose_precision
 from cnn_engine.errors import ConfigError

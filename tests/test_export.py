@@ -14,7 +14,7 @@ import safetensors
 import torch
 from PIL import Image
 
-from cnn_engine.config import TrainConfig
+from cnn_engine.config.schema import TrainConfig
 from cnn_engine.data import preprocess
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export import folder, onnx_file, torch_program

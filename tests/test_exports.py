@@ -19,7 +19,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cnn_engine import mistakes
-from cnn_engine.config_files import from_dict
+from cnn_engine.config.presets import from_dict
 from cnn_engine.curve import CurvePoint
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.events import EpochFinished, Notice, RunPrepared, RunStarted, StepsFinished

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cnn_engine import batches, bench, checkpoint
-from cnn_engine.config_files import load_config
+from cnn_engine.config.presets import load_config
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.events import EpochStarted, Notice, StepsCaptured, StepsFinished

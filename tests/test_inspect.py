@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnn_engine import inspect
-from cnn_engine.config import ModelConfig
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.data import load
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.events import Notice

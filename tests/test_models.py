@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18, shufflenet_v2_x0_5
 
 from cnn_engine import checkpoint
-from cnn_engine.config import ModelConfig
-from cnn_engine.config_files import load_config
+from cnn_engine.config.presets import load_config
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.errors import ConfigError, DataError

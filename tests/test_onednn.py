@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnn_engine import onednn
-from cnn_engine.config import ModelConfig
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models import CNN, build_model
 
 HERE = platform.machine() in ("x86_64", "AMD64")

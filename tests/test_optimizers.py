@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_engine.config import OptimizerConfig
+from cnn_engine.config.schema import OptimizerConfig
 from cnn_engine.optimizers import build_optimizer
 from cnn_engine.weights import Weights
 

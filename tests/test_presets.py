@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cnn_engine.config_files import load_config, presets
+from cnn_engine.config.presets import load_config, presets
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.models import build_model, count_parameters

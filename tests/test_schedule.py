@@ -3,7 +3,7 @@
 import pytest
 
 from cnn_engine import events
-from cnn_engine.config import ScheduleConfig
+from cnn_engine.config.schema import ScheduleConfig
 from cnn_engine.schedule import rate_share
 from runs_for_tests import RunForTests
 

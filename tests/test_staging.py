@@ -5,7 +5,7 @@ import torch
 
 from cnn_engine.augment import epoch_views
 from cnn_engine.batches import Batches, batches_on, epoch_order
-from cnn_engine.config_files import load_config
+from cnn_engine.config.presets import load_config
 from cnn_engine.data import load as load_data
 from cnn_engine.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
 from cnn_engine.step_inputs import EpochPlans, StepInputs, plan_epoch

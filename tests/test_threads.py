@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cnn_engine import estimate, threads
-from cnn_engine.config_files import load_config
+from cnn_engine.config.presets import load_config
 from cnn_engine.data import dataset
 from cnn_engine.errors import ConfigError
 from cnn_engine.threads import choose_threads
@@ -94,7 +94,7 @@ ON_ONE_CORE = """
 import os, sys
 from pathlib import Path
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from cnn_engine.config_files import load
+from cnn_engine.config.presets import load
 from cnn_engine.data import check, folder
 def noted(pool):
     def make(max_workers, *how, **options):

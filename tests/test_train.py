@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, max_pool2d, relu
 
 from cnn_engine import checkpoint, events
 from cnn_engine.batches import batches_on, epoch_order
-from cnn_engine.config_files import load_config
+from cnn_engine.config.presets import load_config
 from cnn_engine.data import load as load_data
 from cnn_engine.models import Dropout, build_model
 from cnn_engine.runlog import LogReader

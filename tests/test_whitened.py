@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import unfold
 
 from cnn_engine import checkpoint
-from cnn_engine.config import ModelConfig
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models import build_model
 from cnn_engine.whitened import SHIFT_EPOCHS, Block, WhitenedCNN, Whitening
 from runs_for_tests import RunForTests

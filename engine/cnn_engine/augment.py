@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from cnn_engine.config import AugmentConfig
+from cnn_engine.config.schema import AugmentConfig
 from cnn_engine.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnn_engine.config import AverageConfig
+from cnn_engine.config.schema import AverageConfig
 from cnn_engine.weights import Weights
 
 

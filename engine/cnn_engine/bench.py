@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from cnn_engine.config import Config
+from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet
 from cnn_engine.device import DTYPES

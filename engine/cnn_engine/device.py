@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 import torch
 
-from cnn_engine.config import TrainConfig
+from cnn_engine.config.schema import TrainConfig
 from cnn_engine.errors import ConfigError
 from cnn_engine.processor import processor_name
 from cnn_engine.threads import choose_threads

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from cnn_engine.config import ModelConfig
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError
 from cnn_engine.onednn import Conv2d, Packed
 from cnn_engine.own_model import build_own

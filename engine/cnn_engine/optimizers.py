@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from cnn_engine.config import OptimizerConfig
+from cnn_engine.config.schema import OptimizerConfig
 from cnn_engine.orthogonal import Orthogonalizer
 from cnn_engine.weights import Segment, Weights
 

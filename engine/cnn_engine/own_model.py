@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from cnn_engine.config import ModelConfig
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError
 from cnn_engine.random_states import kept_random_states
 

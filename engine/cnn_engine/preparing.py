@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cnn_engine.augment import check_augment
-from cnn_engine.config import Config, TrainConfig
+from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.control import Control, Throttle
 from cnn_engine.data import DataSet, load
 from cnn_engine.device import device_name, warm_up

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from cnn_engine.config import Config
-from cnn_engine.config_files import from_dict, load_config
+from cnn_engine.config.presets import from_dict, load_config
+from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runs import RunDirectory
 from cnn_engine.state import RunState

@@ -115,7 +115,7 @@ def _unknown(key: str, of_configs: frozenset[str]) -> str:
 @cache
 def _own_config_keys() -> frozenset[str]:
     """Keys of this version's configs. Asked only about a key that no run has: it takes pydantic."""
-    from cnn_engine.config_files import keys  # noqa: PLC0415 - see above
+    from cnn_engine.config.presets import keys  # noqa: PLC0415 - see above
 
     return frozenset(keys())
 

@@ -2,7 +2,7 @@
 
 import math
 
-from cnn_engine.config import ScheduleConfig
+from cnn_engine.config.schema import ScheduleConfig
 
 
 def rate_share(config: ScheduleConfig, progress: float) -> float:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from cnn_engine import checkpoint
 from cnn_engine.checkpoint_files import BEST_FILE
-from cnn_engine.config import Config, TrainConfig
-from cnn_engine.config_files import from_dict
+from cnn_engine.config.presets import from_dict
+from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.device import arithmetic, choose_device, choose_precision, limit_threads
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models import build_model

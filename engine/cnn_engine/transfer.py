@@ -7,7 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from cnn_engine.config import DataConfig, ModelConfig
+from cnn_engine.config.schema import DataConfig, ModelConfig
 from cnn_engine.errors import ConfigError, DataError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu, max_pool2d
 
-from cnn_engine.config import ModelConfig
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.pooling import MaxPool2d
 
 WHITENING_IMAGES = 1_000

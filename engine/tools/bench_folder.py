@@ -49,7 +49,7 @@ def load(folder: str, image_size: int) -> tuple[float, int, int, int]:
 
     The images are all looked at, as training would, so that mapped ones count.
     """
-    from cnn_engine.config import DataConfig  # noqa: PLC0415 - not in the process that waits
+    from cnn_engine.config.schema import DataConfig  # noqa: PLC0415 - not in the process that waits
     from cnn_engine.data import load as load_images  # noqa: PLC0415
 
     config = DataConfig(source="folder", path=folder, image_size=image_size)

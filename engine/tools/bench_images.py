@@ -96,7 +96,7 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
     _import_pytorch()
     import torch  # noqa: PLC0415
 
-    from cnn_engine.config_files import load_config  # noqa: PLC0415
+    from cnn_engine.config.presets import load_config  # noqa: PLC0415
     from cnn_engine.control import Control  # noqa: PLC0415
     from cnn_engine.data import DataSet  # noqa: PLC0415
     from cnn_engine.device import limit_threads  # noqa: PLC0415

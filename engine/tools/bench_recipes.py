@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 from cnn_engine.bench import flops_per_image
-from cnn_engine.config import Config
+from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet, load
 from cnn_engine.device import choose_device, limit_threads

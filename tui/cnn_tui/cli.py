@@ -345,7 +345,7 @@ def configs(
     as_json: AsJson = False,
 ) -> None:
     """List the presets, or print one."""
-    from cnn_engine.config_files import presets
+    from cnn_engine.config.presets import presets
 
     known = presets()
     if name is None:

@@ -22,7 +22,7 @@ def complete_trash(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_preset(incomplete: str) -> list[str]:
     """Names of the presets."""
-    from cnn_engine.config_files import presets
+    from cnn_engine.config.presets import presets
 
     return _starting(incomplete, presets())
 
@@ -41,14 +41,14 @@ def complete_config(incomplete: str) -> list[str]:
 
 def complete_setting(incomplete: str) -> list[str]:
     """Keys of a config, for `--set`."""
-    from cnn_engine.config_files import keys
+    from cnn_engine.config.presets import keys
 
     return _starting(incomplete, (f"{key}=" for key in keys()))
 
 
 def complete_figure(incomplete: str) -> list[str]:
     """What runs are sorted by."""
-    from cnn_engine.config_files import keys
+    from cnn_engine.config.presets import keys
     from cnn_engine.run_figures import FIGURES
 
     return _starting(incomplete, (*FIGURES, *keys()))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cifar10, idx
 from cnn_engine.data.raw import Progress, Raw
 from cnn_engine.errors import ConfigError, DataError

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from PIL import Image
 
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.check import Checked
 from cnn_engine.data.look import Look
 

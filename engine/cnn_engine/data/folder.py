@@ -14,7 +14,7 @@ import numpy as np
 import PIL
 
 from cnn_engine import image_cache
-from cnn_engine.config import DataConfig
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.decode import Unreadable, decode, image_size
 from cnn_engine.data.listing import ImageFile, Listing, list_images
 from cnn_engine.data.preprocess import Fit

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cnn_engine.config import TrainConfig
+from cnn_engine.config.schema import TrainConfig
 from cnn_engine.data import preprocess
 from cnn_engine.errors import ConfigError
 from cnn_engine.export import Files

@@ -36,7 +36,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine trains, in turn with the published loop, for a minute or so."""
-    from cnn_engine.config_files import load_config
+    from cnn_engine.config.presets import load_config
     from cnn_engine.memory import keep_freed_memory
 
     options = {"data.path": data_dir, "train.batch_size": batch_size}

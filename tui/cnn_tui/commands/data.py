@@ -16,7 +16,7 @@ from cnn_tui.progress_line import ProgressLine
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cnn_engine.config import Config
+    from cnn_engine.config.schema import Config
     from cnn_engine.data.check import Checked
     from cnn_engine.data.findings import Finding
     from cnn_engine.data.look import Look
@@ -87,7 +87,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look over a folder of images before training: what is there, what is amiss, what to do."""
-    from cnn_engine.config_files import load_config
+    from cnn_engine.config.presets import load_config
     from cnn_engine.data import check as checks
     from cnn_engine.data.findings import findings
     from cnn_tui.reports.console import console_for_results

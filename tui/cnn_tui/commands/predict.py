@@ -155,7 +155,7 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
             allowed.
         DataError: it is damaged.
     """
-    from cnn_engine.config_files import from_dict
+    from cnn_engine.config.presets import from_dict
     from cnn_engine.summary import read_state
     from cnn_engine.trained import load_trained
 

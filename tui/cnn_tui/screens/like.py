@@ -13,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from cnn_engine.background import start_in_background
-from cnn_engine.config import Config
-from cnn_engine.config_files import from_dict, text_of, value_of
+from cnn_engine.config.presets import from_dict, text_of, value_of
+from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.marks import checked_name
 from cnn_engine.request import Request

@@ -169,7 +169,7 @@ class RunActions:
 
     def new(self) -> None:
         """Ask which preset to train, and with which settings."""
-        from cnn_engine.config_files import presets  # noqa: PLC0415 - takes pydantic
+        from cnn_engine.config.presets import presets  # noqa: PLC0415 - takes pydantic
 
         names = list(presets())
         answers = [Answer(str(number), name, name) for number, name in enumerate(names[:9], 1)]

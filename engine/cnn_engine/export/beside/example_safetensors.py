@@ -9,7 +9,7 @@ from PIL import Image
 from preprocess import pixels
 from safetensors.torch import load_file
 
-from cnn_engine.config import ModelConfig
+from cnn_engine.config.schema import ModelConfig
 from cnn_engine.export.classifier import Classifier
 from cnn_engine.models import build_model
 

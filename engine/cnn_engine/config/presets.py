@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cnn_engine.config import Config
+from cnn_engine.config.schema import Config
+from cnn_engine.config.suggestion import suggestion
 from cnn_engine.errors import ConfigError
-from cnn_engine.suggestion import suggestion
 
 MAX_CONFIG_BYTES = 1_000_000
 
