@@ -28,8 +28,8 @@ def presets() -> dict[str, Path]:
 
 
 def _preset_dir() -> Path:
-    installed = Path(__file__).parent / "configs"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+    installed = Path(__file__).parents[1] / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[3] / "configs"
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
