@@ -24,7 +24,7 @@ from cnn_engine.checkpoint_files import (
     unseal,
 )
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.files import sweep
+from cnn_engine.storage.atomic import sweep
 from terminal import environment
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE, Place, seal, unseal
 from cnn_engine.errors import DataError
-from cnn_engine.files import write_atomically
+from cnn_engine.storage.atomic import write_atomically
 
 
 def save(path: Path, content: dict[str, Any], place: Place) -> None:

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cnn_engine.json_files import MOST_NUMBER, Fields, not_ours, read_object
+from cnn_engine.storage.json_files import MOST_NUMBER, Fields, not_ours, read_object
 
 LAYERS_FILE = "model.json"
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from cnn_engine.errors import DataError
 from cnn_engine.events import TestFinished
-from cnn_engine.json_files import Fields, read_object
 from cnn_engine.predictions import Predictions
 from cnn_engine.runs import RunDirectory
+from cnn_engine.storage.json_files import Fields, read_object
 
 FILE = "mistakes.json"
 FORMAT = 1

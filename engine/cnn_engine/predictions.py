@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from cnn_engine.errors import DataError
 from cnn_engine.events import Confusion, TestFinished
-from cnn_engine.json_files import Fields, read_object
 from cnn_engine.runs import RunDirectory
+from cnn_engine.storage.json_files import Fields, read_object
 
 FILE = "test.json"
 FORMAT = 1

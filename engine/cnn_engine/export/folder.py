@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export import Files
-from cnn_engine.files import write_atomically
+from cnn_engine.storage.atomic import write_atomically
 
 LEFT_BY_PYTHON = "__pycache__"
 """What running an example leaves in its folder."""

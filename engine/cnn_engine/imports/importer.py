@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from cnn_engine.errors import DataError
-from cnn_engine.event_files import Scalar
 from cnn_engine.events import (
     EpochFinished,
     Event,
@@ -26,6 +25,7 @@ from cnn_engine.imports.roles import ROLES, Role, roles_of
 from cnn_engine.imports.sources import Source
 from cnn_engine.runlog import LogWriter
 from cnn_engine.runs import RunDirectory
+from cnn_engine.storage.tfevents import Scalar
 
 NOT_KNOWN = float("nan")
 MOST_NAMED = 20
