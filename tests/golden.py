@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from cnn_engine.event_lines import from_line, to_line
-from cnn_engine.events import Event
+from cnn_engine.runlog.events import Event
+from cnn_engine.runlog.lines import from_line, to_line
 from cnn_engine.runs import RunDirectory
 
 DATA = Path(__file__).parent / "data"

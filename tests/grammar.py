@@ -2,7 +2,7 @@
 
 import re
 
-from cnn_engine import events
+from cnn_engine.runlog import events
 
 LETTERS = {
     events.RunStarted: "R",

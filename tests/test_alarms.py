@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine import events
-from cnn_engine.alarms import SPIKE_EVENTS, STALL_SECONDS, alarms
-from cnn_engine.event_lines import from_line
-from cnn_engine.state import RATE_WINDOW, RunState
+from cnn_engine.runlog import events
+from cnn_engine.runlog.alarms import SPIKE_EVENTS, STALL_SECONDS, alarms
+from cnn_engine.runlog.lines import from_line
+from cnn_engine.runlog.state import RATE_WINDOW, RunState
 from golden import golden_lines
 from test_state import applied, epoch_finished, prepared, started, state_after, steps
 

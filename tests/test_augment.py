@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from cnn_engine import events
 from cnn_engine.augment import Views, epoch_views
 from cnn_engine.batches import epoch_order
 from cnn_engine.config.schema import AugmentConfig
+from cnn_engine.runlog import events
 from runs_for_tests import RunForTests
 
 SIZE, COUNT = 8, 60

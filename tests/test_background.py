@@ -9,7 +9,6 @@ import threading
 
 import pytest
 
-from cnn_engine import events
 from cnn_engine.background import start_in_background
 from cnn_engine.commands import Command, send
 from cnn_engine.control import Control
@@ -17,7 +16,8 @@ from cnn_engine.errors import RunHeldError
 from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
-from cnn_engine.runlog import LogReader, is_held
+from cnn_engine.runlog import events
+from cnn_engine.runlog.log import LogReader, is_held
 from cnn_engine.runs import create_run
 from cnn_engine.summary import read_state, read_summary
 from runs_for_tests import SMALL, RunForTests, wait_until
@@ -177,7 +177,7 @@ def test_killed_it_can_be_taken_over_at_once_and_before_that_not(tmp_path):
 
 
 def test_a_log_that_is_asked_about_can_still_be_taken(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.runlog.HOLD_SECONDS", 30.0)
+    monkeypatch.setattr("cnn_engine.runlog.log.HOLD_SECONDS", 30.0)
     run = create_run(tmp_path)
     Recorder(run).close()
     asker = os.open(run.events, os.O_RDONLY)

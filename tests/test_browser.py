@@ -8,8 +8,8 @@ from textual.widgets import Input, Label
 
 from cnn_engine.marks import Marks, read_marks, write_marks
 from cnn_engine.recorder import Recorder
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory, all_runs
-from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary
 from cnn_engine.trash import trashed
 from cnn_tui.app import Dashboard

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine import events
 from cnn_engine.comparison import compare
-from cnn_engine.curve import Curve, CurvePoint
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog import events
+from cnn_engine.runlog.curve import Curve, CurvePoint
+from cnn_engine.runlog.log import LogReader
 from cnn_tui.app import Dashboard
 from cnn_tui.contenders import Contender, class_rows, figure_rows, setting_rows
 from cnn_tui.curves import Columns, Window

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from cnn_engine import events
 from cnn_engine.comparison import Verdict, as_dict, compare
 from cnn_engine.mcnemar import Disagreement, adjusted, disagreement
 from cnn_engine.predictions import FILE, Predictions
+from cnn_engine.runlog import events
 from cnn_engine.summary import read_state
 from cnn_tui.reports.comparison import print_comparison
 from cnn_tui.reports.run import show_run

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_engine.curve import Curve, CurvePoint
+from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_tui.axes import MARGIN
 from cnn_tui.braille import BLANK, Layer, merge
 from cnn_tui.curves import (

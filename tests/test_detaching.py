@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from cnn_engine.commands import Command, send
-from cnn_engine.events import EpochFinished
-from cnn_engine.runlog import LogReader, is_held
+from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.log import LogReader, is_held
 from cnn_engine.runs import all_runs
 from cnn_engine.summary import read_state, read_summary
 from runs_for_tests import wait_until

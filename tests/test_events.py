@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_engine import events
-from cnn_engine.event_lines import from_line, to_line
+from cnn_engine.runlog import events
+from cnn_engine.runlog.lines import from_line, to_line
 
 WHOLE = st.integers(-(1 << 63), (1 << 63) - 1)
 st.register_type_strategy(int, WHOLE)

@@ -6,10 +6,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from cnn_engine import events
 from cnn_engine.figures import figures_as_dict
 from cnn_engine.metrics import figures_of
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog import events
+from cnn_engine.runlog.log import LogReader
 from cnn_tui.exports.record import as_values, read_record
 from cnn_tui.figure_texts import figure_lines, figure_rows
 from cnn_tui.printer import lines_of_test

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cnn_engine import runlog
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog import log
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.summary import read_state
 from cnn_tui.app import Dashboard
 from cnn_tui.following import Follower
@@ -75,7 +75,7 @@ def test_events_read_before_an_error_are_kept(tmp_path, monkeypatch):
     run = golden_run(tmp_path, "completed")
     follower = Follower(run, trains_here=False)
     with monkeypatch.context() as patch:
-        patch.setattr(runlog, "CHUNK_BYTES", 4096)
+        patch.setattr(log, "CHUNK_BYTES", 4096)
         patch.setattr(Path, "open", lambda path, _: FailingLater(path))
         follower.take()
     follower.take()

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs import all_runs
 from cnn_engine.summary import read_state
 from runs_for_tests import wait_until

@@ -13,12 +13,12 @@ from cnn_engine import batches, bench, checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
-from cnn_engine.events import EpochStarted, Notice, StepsCaptured, StepsFinished
 from cnn_engine.image_files import Named
 from cnn_engine.launch_queue import AHEAD_SECONDS
 from cnn_engine.predict import predict
 from cnn_engine.recorder import Recorder
 from cnn_engine.repeated_test import repeat_test
+from cnn_engine.runlog.events import EpochStarted, Notice, StepsCaptured, StepsFinished
 from cnn_engine.runs import create_run
 from cnn_engine.summary import read_state
 from cnn_engine.train import Training

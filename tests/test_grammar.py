@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnn_engine.event_lines import from_line
+from cnn_engine.runlog.lines import from_line
 from golden import golden_lines
 from grammar import COMPLETION, FAILURE, SESSIONS, STOP, spelled
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_engine.event_lines import from_line
+from cnn_engine.runlog.lines import from_line
 from golden import golden_run
 from runs_for_tests import SMALL
 from terminal import CLI, Terminal, cnn_tui, environment

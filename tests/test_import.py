@@ -13,14 +13,14 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from cnn_engine.errors import ConfigError, DataError, StorageError
-from cnn_engine.events import EpochFinished, Notice, StepsFinished
 from cnn_engine.imports.importer import Importer
 from cnn_engine.imports.roles import roles_of
 from cnn_engine.imports.sources import open_source
 from cnn_engine.launch import Engine
-from cnn_engine.runlog import LogReader, is_held
+from cnn_engine.runlog.events import EpochFinished, Notice, StepsFinished
+from cnn_engine.runlog.log import LogReader, is_held
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory, create_run
-from cnn_engine.state import RunState
 from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, masked_crc, scalars_of
 from cnn_engine.summary import read_state, read_summary
 from cnn_tui.app import Dashboard

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cnn_engine.event_lines import from_line
 from cnn_engine.layers import LAYERS_FILE
 from cnn_engine.maps import MAPS_FILE, Maps
 from cnn_engine.maps_reading import read_maps
+from cnn_engine.runlog.lines import from_line
 from cnn_engine.runs import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.lesson import learning, own_run, seeing
@@ -248,7 +248,7 @@ def test_numbers_out_of_all_proportion_are_computed_all_the_same(tmp_path):
 def test_of_a_long_log_the_beginning_is_read(tmp_path, monkeypatch):
     run, read = explained_run(tmp_path), []
     monkeypatch.setattr(
-        "cnn_engine.runlog.from_line", lambda line: read.append(line) or from_line(line)
+        "cnn_engine.runlog.log.from_line", lambda line: read.append(line) or from_line(line)
     )
     assert example_of(run).classes == tuple("0123456789")
     assert len(read) < 10 < len(run.events.read_bytes().splitlines())

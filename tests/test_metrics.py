@@ -14,7 +14,6 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from cnn_engine import events
 from cnn_engine.batches import Batches
 from cnn_engine.evaluate import evaluate
 from cnn_engine.metrics import (
@@ -25,6 +24,7 @@ from cnn_engine.metrics import (
     figures_of,
     most_confused,
 )
+from cnn_engine.runlog import events
 
 
 class Told(torch.nn.Module):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cnn_engine import events, mistakes, predictions
+from cnn_engine import mistakes, predictions
 from cnn_engine.mistakes import read_mistakes
 from cnn_engine.predictions import read_predictions
+from cnn_engine.runlog import events
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 from cnn_tui.app import Dashboard

@@ -19,9 +19,9 @@ from cnn_engine.config.schema import ModelConfig
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.events import CheckpointSaved, Notice, RunPrepared
 from cnn_engine.launch import Engine
 from cnn_engine.models import build_model, count_parameters
+from cnn_engine.runlog.events import CheckpointSaved, Notice, RunPrepared
 from cnn_engine.train import Training
 from cnn_engine.trained import load_trained
 from cnn_engine.transfer import Transfer, load_weights

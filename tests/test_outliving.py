@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from cnn_engine.commands import Command, send
-from cnn_engine.events import EpochFinished
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs import all_runs
 from cnn_engine.summary import read_state, read_summary
 from cnn_tui.signals import StopSignals

@@ -11,9 +11,9 @@ import torch
 from cnn_engine import final_test, mistakes, predictions
 from cnn_engine.data import load
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.events import Notice
 from cnn_engine.mistakes import choose, read_mistakes
 from cnn_engine.predictions import Predictions, read_predictions
+from cnn_engine.runlog.events import Notice
 from cnn_engine.summary import read_state
 from cnn_engine.trained import load_trained
 from runs_for_tests import RunForTests

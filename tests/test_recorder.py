@@ -11,10 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine import events, learner
+from cnn_engine import learner
 from cnn_engine.errors import StorageError
 from cnn_engine.recorder import Recorder
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog import events
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs import create_run
 from cnn_engine.summary import read_state
 from grammar import SESSIONS, spelled

@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_engine import checkpoint, events, snapshot
+from cnn_engine import checkpoint, snapshot
 from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE
 from cnn_engine.control import Control, StopRequested
 from cnn_engine.errors import ConfigError, DataError, RunHeldError
 from cnn_engine.launch import Engine
 from cnn_engine.optimizers import Adam
 from cnn_engine.request import Request
-from cnn_engine.runlog import LogReader
-from cnn_engine.state import RunState
+from cnn_engine.runlog import events
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.state import RunState
 from cnn_engine.summary import read_state, read_summary
 from grammar import COMPLETION, FAILURE, SESSIONS, spelled
 from runs_for_tests import RunForTests

@@ -14,8 +14,8 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.run_choice import choose
 from cnn_engine.run_figures import FIGURES
 from cnn_engine.run_filter import parse
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory
-from cnn_engine.state import RunState
 from cnn_engine.summary import summarize
 
 CONFIG = {

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine.events import KINDS
 from cnn_engine.marks import Marks, read_marks, write_marks
 from cnn_engine.recorder import Recorder
 from cnn_engine.run_list import RunList
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog.events import KINDS
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs import RunDirectory, all_runs
 from cnn_engine.summary import LIVE, read_state, read_summary, store_summary
 from cnn_tui.format import to_json

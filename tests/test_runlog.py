@@ -9,11 +9,11 @@ import sys
 import pytest
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.event_lines import to_line
-from cnn_engine.events import EpochStarted
 from cnn_engine.launch import Engine
-from cnn_engine.runlog import LogReader, LogWriter, is_held
-from cnn_engine.state import NEWER
+from cnn_engine.runlog.events import EpochStarted
+from cnn_engine.runlog.lines import to_line
+from cnn_engine.runlog.log import LogReader, LogWriter, is_held
+from cnn_engine.runlog.state import NEWER
 from cnn_engine.summary import read_state
 from golden import golden_run
 
@@ -57,7 +57,7 @@ def test_damaged_lines_are_counted_and_the_rest_is_read(tmp_path):
 
 
 def test_a_line_longer_than_a_chunk_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.runlog.CHUNK_BYTES", 7)
+    monkeypatch.setattr("cnn_engine.runlog.log.CHUNK_BYTES", 7)
     path = tmp_path / "events.jsonl"
     path.write_text(to_line(FIRST) + "\n" + to_line(SECOND) + "\n")
     assert list(LogReader(path).poll()) == [FIRST, SECOND]
@@ -77,7 +77,7 @@ def test_one_writer_at_a_time(tmp_path):
 def test_a_killed_writer_holds_nothing(tmp_path):
     path = tmp_path / "events.jsonl"
     code = (
-        "import sys, pathlib; from cnn_engine.runlog import LogWriter\n"
+        "import sys, pathlib; from cnn_engine.runlog.log import LogWriter\n"
         "writer = LogWriter(pathlib.Path(sys.argv[1])); print('held', flush=True); input()"
     )
     with subprocess.Popen(

@@ -8,8 +8,8 @@ import pytest
 
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.recorder import Recorder
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory, all_runs, create_run, default_runs_dir, find_run
-from cnn_engine.state import RunState
 from cnn_engine.summary import read_state, read_summary, store_summary
 from golden import golden_lines, golden_run, running_run
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cnn_engine import checkpoint, saving
-from cnn_engine.events import CheckpointSaved, EpochFinished, Notice
+from cnn_engine.runlog.events import CheckpointSaved, EpochFinished, Notice
 from cnn_engine.snapshot import to_host
 from cnn_engine.writer import MAX_PENDING, Writer
 from grammar import COMPLETION_BEHIND, spelled

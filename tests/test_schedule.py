@@ -2,8 +2,8 @@
 
 import pytest
 
-from cnn_engine import events
 from cnn_engine.config.schema import ScheduleConfig
+from cnn_engine.runlog import events
 from cnn_engine.schedule import rate_share
 from runs_for_tests import RunForTests
 

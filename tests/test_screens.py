@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from cnn_engine import events
-from cnn_engine.event_lines import from_line, to_line
+from cnn_engine.runlog import events
+from cnn_engine.runlog.lines import from_line, to_line
 from cnn_engine.summary import read_summary
 from cnn_tui.app import Dashboard
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record

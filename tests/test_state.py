@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from cnn_engine import events
-from cnn_engine.curve import FURTHEST, Curve, CurvePoint
-from cnn_engine.event_lines import from_line
-from cnn_engine.runlog import LogReader
-from cnn_engine.state import RunState
+from cnn_engine.runlog import events
+from cnn_engine.runlog.curve import FURTHEST, Curve, CurvePoint
+from cnn_engine.runlog.lines import from_line
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.state import RunState
 from golden import golden_lines
 
 CLASSES = ("cat", "dog")
@@ -286,7 +286,7 @@ def test_a_curve_is_a_sequence_of_points():
 
 
 def test_a_curve_of_too_many_points_is_halved_and_no_extreme_lost(monkeypatch):
-    monkeypatch.setattr("cnn_engine.state.MOST_POINTS", 8)
+    monkeypatch.setattr("cnn_engine.runlog.state.MOST_POINTS", 8)
     losses = [1.0 + number % 7 for number in range(40)]
     state = state_after(*(steps(1, 5 * number, loss=loss) for number, loss in enumerate(losses, 1)))
     assert list(state.curve.steps) == [40, 80, 120, 160, 200]
@@ -297,7 +297,7 @@ def test_a_curve_of_too_many_points_is_halved_and_no_extreme_lost(monkeypatch):
 
 
 def test_a_halved_curve_that_is_taken_back_goes_on_as_it_was(monkeypatch):
-    monkeypatch.setattr("cnn_engine.state.MOST_POINTS", 8)
+    monkeypatch.setattr("cnn_engine.runlog.state.MOST_POINTS", 8)
     state = state_after(started(), prepared(), *(steps(1, number) for number in range(1, 9)))
     state.apply(resumed(1, 5))
     for number in range(6, 10):

@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
-from cnn_engine.events import StepsFinished
-from cnn_engine.state import RunState
+from cnn_engine.runlog.events import StepsFinished
+from cnn_engine.runlog.state import RunState
 from cnn_engine.step_parts import SAMPLE_EVERY, StepParts
 from cnn_tui.widgets.step_time import StepTime
 

@@ -10,13 +10,14 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, max_pool2d, relu
 
-from cnn_engine import checkpoint, events
+from cnn_engine import checkpoint
 from cnn_engine.batches import batches_on, epoch_order
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import load as load_data
 from cnn_engine.models import Dropout, build_model
-from cnn_engine.runlog import LogReader
-from cnn_engine.state import RunState
+from cnn_engine.runlog import events
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.state import RunState
 from cnn_engine.summary import read_state
 from cnn_engine.train import Training
 from grammar import COMPLETION, FAILURE, STOP, spelled

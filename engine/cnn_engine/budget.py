@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cnn_engine.events import Notice
-from cnn_engine.state import INFERENCE
+from cnn_engine.runlog.events import Notice
+from cnn_engine.runlog.state import INFERENCE
 from cnn_engine.views import VIEWS
 
 if TYPE_CHECKING:

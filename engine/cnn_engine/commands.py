@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cnn_engine.errors import StorageError
-from cnn_engine.runlog import LineReader
+from cnn_engine.runlog.log import LineReader
 
 Name = Literal["pause", "unpause", "stop", "stop-epoch", "checkpoint", "lr", "epochs", "detach"]
 """Halt, and go on; save a checkpoint and end, at once or after the epoch in hand; save a

@@ -5,8 +5,8 @@ import time
 from typing import Protocol
 
 from cnn_engine.commands import Command, send
-from cnn_engine.events import CommandApplied, CommandRefused
 from cnn_engine.recorder import Recorder
+from cnn_engine.runlog.events import CommandApplied, CommandRefused
 
 CHECK_SECONDS = 0.05
 """How often the commands file is looked at: seldom enough to cost nothing, even in fast steps."""

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine.batches import Batches, batch_sizes
-from cnn_engine.events import Bins, Confusion
 from cnn_engine.metrics import LEAST_CLASSES_FOR_TOP5
+from cnn_engine.runlog.events import Bins, Confusion
 
 EVALUATION_PIXELS = {"cpu": 2**16, "cuda": 2**22}
 """Pixels at a time, 64 or 4,096 images of 32×32: enough to keep the arithmetic busy; on a CPU few

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-from cnn_engine.events import RunPrepared, TestFinished
 from cnn_engine.metrics import Bin, ClassFigures, Rate, figures_of
+from cnn_engine.runlog.events import RunPrepared, TestFinished
 
 
 def figures_as_dict(test: TestFinished, prepared: RunPrepared | None) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from torch.nn.functional import interpolate
 from cnn_engine import mistakes, predictions
 from cnn_engine.data import DataSet
 from cnn_engine.evaluate import Evaluation
-from cnn_engine.events import Notice, StageStarted, TestFinished
 from cnn_engine.inspect import keep_maps, right_and_wrong
 from cnn_engine.mistakes import Mistake
 from cnn_engine.predictions import Predictions
+from cnn_engine.runlog.events import Notice, StageStarted, TestFinished
 from cnn_engine.runs import RunDirectory
 from cnn_engine.saving import use_best
 from cnn_engine.storage.atomic import write_atomically

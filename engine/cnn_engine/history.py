@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import accumulate
 
-from cnn_engine.events import RolledBack, RunResumed, StepsFinished
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog.events import RolledBack, RunResumed, StepsFinished
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs import RunDirectory
 
 _END = (1 << 62, 0)

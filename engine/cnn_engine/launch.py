@@ -17,7 +17,13 @@ from typing import Literal, Self
 from cnn_engine.checkpoint_files import BEGINNING, Found
 from cnn_engine.control import Control, DetachRequested, StopRequested
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
-from cnn_engine.events import (
+from cnn_engine.memory import keep_freed_memory
+from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
+from cnn_engine.recorder import Inheritance, Recorder
+from cnn_engine.request import Request
+from cnn_engine.resume import find_checkpoint, set_damaged_aside
+from cnn_engine.revision import Revision
+from cnn_engine.runlog.events import (
     FORMAT,
     CommandApplied,
     ConfigReplaced,
@@ -27,12 +33,6 @@ from cnn_engine.events import (
     RunStarted,
     StageStarted,
 )
-from cnn_engine.memory import keep_freed_memory
-from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
-from cnn_engine.recorder import Inheritance, Recorder
-from cnn_engine.request import Request
-from cnn_engine.resume import find_checkpoint, set_damaged_aside
-from cnn_engine.revision import Revision
 from cnn_engine.runs import RunDirectory
 from cnn_engine.unlike import unlike
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import psutil
 
-from cnn_engine.events import MachineMeasured
+from cnn_engine.runlog.events import MachineMeasured
 
 
 class Gpu(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cnn_engine.events import Bins, Confusion, RunPrepared, TestFinished
+from cnn_engine.runlog.events import Bins, Confusion, RunPrepared, TestFinished
 
 Z = 1.959963984540054
 """Standard deviations that 95 % of a normal distribution lie within, to either side."""

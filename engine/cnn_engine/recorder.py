@@ -5,8 +5,8 @@ from typing import NamedTuple, Self
 
 from cnn_engine.commands import CommandReader
 from cnn_engine.errors import RunHeldError
-from cnn_engine.events import EpochFinished, Event, Notice, RunFinished, RunPrepared
-from cnn_engine.runlog import LogWriter
+from cnn_engine.runlog.events import EpochFinished, Event, Notice, RunFinished, RunPrepared
+from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runs import RunDirectory
 from cnn_engine.spawn import spawn
 from cnn_engine.storage.atomic import sweep

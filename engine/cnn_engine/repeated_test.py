@@ -9,10 +9,10 @@ from cnn_engine.data import DataSet, load
 from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
-from cnn_engine.events import RunPrepared, TestFinished
 from cnn_engine.final_test import finished, keep_results, predictions_of
 from cnn_engine.mistakes import read_mistakes
 from cnn_engine.predictions import Predictions, read_predictions
+from cnn_engine.runlog.events import RunPrepared, TestFinished
 from cnn_engine.runs import RunDirectory
 from cnn_engine.snapshot import check_images
 from cnn_engine.summary import read_state

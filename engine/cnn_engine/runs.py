@@ -33,7 +33,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.runlog import is_held
+from cnn_engine.runlog.log import is_held
 
 REMOTE_SILENCE_SECONDS = 60
 """A run on another machine that has written nothing for this long counts as interrupted."""

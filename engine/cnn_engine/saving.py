@@ -9,7 +9,7 @@ import torch
 from cnn_engine import checkpoint
 from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE
 from cnn_engine.errors import UserError
-from cnn_engine.events import CheckpointSaved, Notice
+from cnn_engine.runlog.events import CheckpointSaved, Notice
 from cnn_engine.snapshot import snapshot, to_host, weights_of
 from cnn_engine.writer import Writer
 

@@ -19,16 +19,6 @@ from cnn_engine.data import DataSet
 from cnn_engine.device import choose_device
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluate import Evaluation
-from cnn_engine.events import (
-    CommandApplied,
-    EpochFinished,
-    EpochStarted,
-    Notice,
-    RolledBack,
-    StageStarted,
-    StepsCaptured,
-    ValidationProgressed,
-)
 from cnn_engine.final_test import run_test
 from cnn_engine.gpu import gpu_meter
 from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
@@ -38,6 +28,16 @@ from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.preparing import new_model, prepared
 from cnn_engine.recorder import Recorder
 from cnn_engine.resume import set_damaged_aside
+from cnn_engine.runlog.events import (
+    CommandApplied,
+    EpochFinished,
+    EpochStarted,
+    Notice,
+    RolledBack,
+    StageStarted,
+    StepsCaptured,
+    ValidationProgressed,
+)
 from cnn_engine.saving import Saving
 from cnn_engine.schedule import rate_share
 from cnn_engine.snapshot import check_images, restore

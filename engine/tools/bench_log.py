@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnn_engine import events
-from cnn_engine.event_lines import to_line
+from cnn_engine.runlog import events
+from cnn_engine.runlog.lines import to_line
 from cnn_engine.runs import RunDirectory
 from cnn_engine.summary import read_state
 

@@ -13,8 +13,8 @@ from statistics import mean, stdev
 from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import create_run
-from cnn_engine.state import RunState
 
 PRECISIONS = ("auto", "fp32")
 

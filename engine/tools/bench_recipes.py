@@ -30,8 +30,8 @@ from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
 from cnn_engine.request import Request
+from cnn_engine.runlog.state import INFERENCE
 from cnn_engine.runs import create_run
-from cnn_engine.state import INFERENCE
 from cnn_engine.train import Training
 
 PUBLISHED_EPOCHS = 20

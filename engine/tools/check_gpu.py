@@ -33,17 +33,17 @@ from cnn_engine import batches, bench
 from cnn_engine.commands import Command, send
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet, load
-from cnn_engine.events import (
+from cnn_engine.launch import Engine
+from cnn_engine.recorder import Recorder
+from cnn_engine.request import Request
+from cnn_engine.runlog.events import (
     EpochFinished,
     EpochStarted,
     Event,
     RunFinished,
     TestFinished,
 )
-from cnn_engine.launch import Engine
-from cnn_engine.recorder import Recorder
-from cnn_engine.request import Request
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs import RunDirectory, create_run
 from cnn_engine.train import Training
 

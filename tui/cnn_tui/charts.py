@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import plotext
 
-from cnn_engine.state import RunState
+from cnn_engine.runlog.state import RunState
 from cnn_tui.curves import epochs_across
 
 Color: TypeAlias = str | tuple[int, int, int]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cnn_engine.comparison import differences, settings_of
-from cnn_engine.events import EpochFinished, TestFinished
-from cnn_engine.state import RunState
+from cnn_engine.runlog.events import EpochFinished, TestFinished
+from cnn_engine.runlog.state import RunState
 from cnn_tui.following import Follower
 from cnn_tui.format import duration, figure, percent, safe_text
 from cnn_tui.run_curves import RunCurves

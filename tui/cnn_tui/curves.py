@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cnn_engine.curve import Curve
+from cnn_engine.runlog.curve import Curve
 
 LARGEST = 1e100
 """A loss beyond this is drawn like one that is not a number: as a gap."""

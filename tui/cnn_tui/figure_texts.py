@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.events import Confusion
 from cnn_engine.metrics import Bin, ClassFigures, Figures, Rate
+from cnn_engine.runlog.events import Confusion
 from cnn_tui.format import figure, percent, ratio, safe_text
 
 LONGEST_NAME = 24

@@ -5,10 +5,10 @@ from contextlib import suppress
 from itertools import islice
 from typing import Generic, TypeVar
 
-from cnn_engine.events import Event
-from cnn_engine.runlog import LineReader, LogReader
+from cnn_engine.runlog.events import Event
+from cnn_engine.runlog.log import LineReader, LogReader
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory
-from cnn_engine.state import RunState
 
 Item = TypeVar("Item")
 

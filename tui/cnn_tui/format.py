@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from cnn_engine.events import (
+from cnn_engine.runlog.events import (
     CommandApplied,
     EpochFinished,
     RolledBack,

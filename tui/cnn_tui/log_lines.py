@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from cnn_engine import events
-from cnn_engine.events import Event
+from cnn_engine.runlog import events
+from cnn_engine.runlog.events import Event
 from cnn_tui.format import (
     STAGES,
     command_text,

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cnn_engine.state import RunState
+from cnn_engine.runlog.state import RunState
 from cnn_tui.axes import (
     AXIS,
     LEAST_HEIGHT_WITH_AXIS,

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from cnn_engine import events
-from cnn_engine.event_lines import to_line
-from cnn_engine.events import Event
 from cnn_engine.metrics import figures_of
-from cnn_engine.runlog import LogReader
-from cnn_engine.state import RunState
+from cnn_engine.runlog import events
+from cnn_engine.runlog.events import Event
+from cnn_engine.runlog.lines import to_line
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.state import RunState
 from cnn_tui.figure_texts import figure_lines
 from cnn_tui.format import (
     STAGES,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from cnn_engine.events import Confusion
-from cnn_engine.state import RunState
+from cnn_engine.runlog.events import Confusion
+from cnn_engine.runlog.state import RunState
 from cnn_tui.format import percent, ratio, safe_text
 
 Order: TypeAlias = Literal["as given", "worst first", "by name"]

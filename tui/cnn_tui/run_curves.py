@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from cnn_engine.curve import Curve
-from cnn_engine.events import EpochFinished
-from cnn_engine.state import RunState
+from cnn_engine.runlog.curve import Curve
+from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.state import RunState
 from cnn_tui.curves import Columns, Window, epochs_across, is_drawn
 from cnn_tui.format import figure, percent
 from cnn_tui.plot import SMOOTHINGS, ChartView

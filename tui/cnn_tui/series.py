@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.events import Event
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog.events import Event
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory, create_run
-from cnn_engine.state import RunState
 from cnn_engine.summary import RunSummary, read_summary
 from cnn_tui.format import duration, percent, safe_text
 from cnn_tui.headless import ask_to_stop, last_words, outlast_terminal

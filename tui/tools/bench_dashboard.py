@@ -25,10 +25,10 @@ from pathlib import Path
 
 import psutil
 
-from cnn_engine import events
-from cnn_engine.event_lines import to_line
-from cnn_engine.events import EpochFinished, Event, StepsFinished
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog import events
+from cnn_engine.runlog.events import EpochFinished, Event, StepsFinished
+from cnn_engine.runlog.lines import to_line
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs import RunDirectory, create_run, find_run
 
 CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]

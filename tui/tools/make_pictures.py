@@ -18,8 +18,8 @@ from textual.pilot import Pilot
 from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import create_run
-from cnn_engine.state import RunState
 from cnn_tui.app import Dashboard
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.theme import DARK, LIGHT

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from cnn_engine.errors import DataError
-from cnn_engine.events import (
+from cnn_engine.imports.roles import ROLES, Role, roles_of
+from cnn_engine.imports.sources import Source
+from cnn_engine.runlog.events import (
     EpochFinished,
     Event,
     Notice,
@@ -21,9 +23,7 @@ from cnn_engine.events import (
     RunStarted,
     StepsFinished,
 )
-from cnn_engine.imports.roles import ROLES, Role, roles_of
-from cnn_engine.imports.sources import Source
-from cnn_engine.runlog import LogWriter
+from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runs import RunDirectory
 from cnn_engine.storage.tfevents import Scalar
 

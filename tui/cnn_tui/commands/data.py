@@ -120,7 +120,7 @@ def check(
 def _training_seconds(checked: "Checked", config: "Config") -> float | None:
     """How long a run would take; nothing where PyTorch is not installed."""
     from cnn_engine.data.findings import split_counts
-    from cnn_engine.state import INFERENCE
+    from cnn_engine.runlog.state import INFERENCE
 
     with ProgressLine(sys.stderr) as progress:
         progress.write("measuring how fast this machine trains")

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-from cnn_engine.events import EpochFinished
-from cnn_engine.state import RunState
+from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.state import RunState
 from cnn_tui.curves import Columns, Scale, Window, is_drawn, linear_scale, round_step
 from cnn_tui.format import figure, percent
 from cnn_tui.plot import losses_of, val_points

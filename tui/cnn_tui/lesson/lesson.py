@@ -1,10 +1,10 @@
 """The whole lesson, and the run that it ends with."""
 
 from cnn_engine.errors import UserError
-from cnn_engine.events import RunPrepared
 from cnn_engine.maps import MAPS_FILE
 from cnn_engine.maps_reading import read_maps
-from cnn_engine.runlog import LogReader
+from cnn_engine.runlog.events import RunPrepared
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs import RunDirectory
 from cnn_tui.lesson.learning import (
     how_an_answer_is_made,

@@ -13,9 +13,9 @@ from textual.widgets import ContentSwitcher
 
 from cnn_engine.comparison import compare
 from cnn_engine.errors import UserError
-from cnn_engine.events import TestFinished
+from cnn_engine.runlog.events import TestFinished
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory
-from cnn_engine.state import RunState
 from cnn_engine.summary import LIVE
 from cnn_tui.contenders import Contender, Row, class_rows, figure_rows, setting_rows
 from cnn_tui.following import Follower

@@ -12,10 +12,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
-from cnn_engine.alarms import Kind, alarms, blocked_log
-from cnn_engine.events import RunPrepared
+from cnn_engine.runlog.alarms import Kind, alarms, blocked_log
+from cnn_engine.runlog.events import RunPrepared
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory
-from cnn_engine.state import RunState
 from cnn_tui.following import Follower
 from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.log_lines import line_of, output_line

@@ -15,8 +15,8 @@ from cnn_engine.run_choice import RunChoice, choose, sort_figure
 from cnn_engine.run_figures import Figure
 from cnn_engine.run_filter import parse
 from cnn_engine.run_list import RunList
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory
-from cnn_engine.state import RunState
 from cnn_tui.format import safe_text
 from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.screens.compare import MOST_RUNS, CompareScreen

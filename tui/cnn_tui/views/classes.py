@@ -4,7 +4,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
-from cnn_engine.state import RunState
+from cnn_engine.runlog.state import RunState
 from cnn_tui.keys import bindings_of
 from cnn_tui.results import ORDERS, order_of, results_of
 from cnn_tui.views.view import View

@@ -6,7 +6,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from cnn_engine.state import RunState
+from cnn_engine.runlog.state import RunState
 from cnn_tui.keys import bindings_of
 from cnn_tui.log_lines import LogLine
 from cnn_tui.views.view import View

@@ -6,10 +6,10 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from cnn_engine.errors import UserError
-from cnn_engine.events import TestFinished
 from cnn_engine.mistakes import FILE, Mistake, read_mistakes
+from cnn_engine.runlog.events import TestFinished
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs import RunDirectory
-from cnn_engine.state import RunState
 from cnn_tui.keys import bindings_of
 from cnn_tui.mistakes_csv import write_mistakes
 from cnn_tui.views.view import View

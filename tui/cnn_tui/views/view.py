@@ -2,7 +2,7 @@
 
 from textual.containers import Container
 
-from cnn_engine.state import RunState
+from cnn_engine.runlog.state import RunState
 from cnn_tui.widgets.panel import Panel
 
 

@@ -4,8 +4,8 @@ from textwrap import wrap
 
 from textual.content import Content
 
-from cnn_engine.alarms import Alarm
-from cnn_engine.state import RunState
+from cnn_engine.runlog.alarms import Alarm
+from cnn_engine.runlog.state import RunState
 from cnn_tui.format import safe_text
 from cnn_tui.widgets.panel import Panel
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual.content import Content
 
-from cnn_engine.state import RunState
+from cnn_engine.runlog.state import RunState
 from cnn_tui.results import Results, results_of
 from cnn_tui.widgets.panel import Panel
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_engine.events import EpochFinished
-from cnn_engine.state import RunState
+from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.state import RunState
 from cnn_tui.format import figure, percent, val_figure
 from cnn_tui.widgets.panel import Panel, Rows
 

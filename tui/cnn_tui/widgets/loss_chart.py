@@ -2,8 +2,8 @@
 
 from textual.content import Content
 
-from cnn_engine.curve import Curve
-from cnn_engine.state import RunState
+from cnn_engine.runlog.curve import Curve
+from cnn_engine.runlog.state import RunState
 from cnn_tui.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN
 from cnn_tui.curves import Columns, Window, epochs_across
 from cnn_tui.plot import (

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from textual.content import Content
 
-from cnn_engine.events import TestFinished
 from cnn_engine.mistakes import Mistake
-from cnn_engine.state import RunState
+from cnn_engine.runlog.events import TestFinished
+from cnn_engine.runlog.state import RunState
 from cnn_tui.format import percent, safe_text
 from cnn_tui.pictures import Picture, columns_within, draw, height_of
 from cnn_tui.widgets.panel import Panel

@@ -10,7 +10,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
 
-from cnn_engine.state import RunState
+from cnn_engine.runlog.state import RunState
 from cnn_tui.format import bar
 from cnn_tui.keys import bindings_of
 

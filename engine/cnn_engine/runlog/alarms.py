@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from cnn_engine.state import RATE_WINDOW, RunState
+from cnn_engine.runlog.state import RATE_WINDOW, RunState
 
 SPIKE_EVENTS = 40
 """Step events, about 20 s, in which a jump is looked for, and as many before to know the level."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from cnn_engine.events import KINDS, ConfigReplaced, Event, RunStarted
+from cnn_engine.runlog.events import KINDS, ConfigReplaced, Event, RunStarted
 
 
 def to_line(event: Event) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from cnn_engine.errors import RunHeldError, StorageError
-from cnn_engine.event_lines import from_line, to_line
-from cnn_engine.events import Event
+from cnn_engine.runlog.events import Event
+from cnn_engine.runlog.lines import from_line, to_line
 
 CHUNK_BYTES = 1 << 20
 

@@ -10,8 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from cnn_engine.curve import MOST_POINTS, Curve
-from cnn_engine.events import (
+from cnn_engine.runlog.curve import MOST_POINTS, Curve
+from cnn_engine.runlog.events import (
     FORMAT,
     CheckpointSaved,
     CommandApplied,
