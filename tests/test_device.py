@@ -6,10 +6,10 @@ import sys
 import pytest
 import torch
 
-from cnn_engine import device
 from cnn_engine.config.schema import TrainConfig
-from cnn_engine.device import choose_precision
 from cnn_engine.errors import ConfigError
+from cnn_engine.system import device
+from cnn_engine.system.device import choose_precision
 
 
 def test_fp16_is_refused_where_it_is_slow():
@@ -50,7 +50,7 @@ def test_precision_of_processors(monkeypatch, name, has, precision):
 
 FAULTS_IN_STEPS = """
 import resource, sys, threading
-from cnn_engine.memory import keep_freed_memory
+from cnn_engine.system.malloc import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 import torch

@@ -17,16 +17,16 @@ from cnn_engine.batches import batches_on, epoch_order
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import TrainConfig
 from cnn_engine.data import load as load_data
-from cnn_engine.device import arithmetic, choose_device, choose_precision
 from cnn_engine.errors import ConfigError
 from cnn_engine.evaluate import evaluate
 from cnn_engine.inspect_layers import layers_of
 from cnn_engine.learner import Learner
 from cnn_engine.models import build_model
 from cnn_engine.own_model import check_model
-from cnn_engine.random_states import kept_random_states, random_states, set_random_states
 from cnn_engine.step_inputs import StepInputs, plan_epoch
 from cnn_engine.step_parts import StepParts
+from cnn_engine.system.device import arithmetic, choose_device, choose_precision
+from cnn_engine.system.random_states import kept_random_states, random_states, set_random_states
 from cnn_engine.trained import Trained
 from cnn_engine.views import MeanOverViews
 
@@ -45,8 +45,8 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 40, 1 << 40))
     # A generator must not be given a state that is made up.
-    monkeypatch.setattr("cnn_engine.random_states.random_states", lambda _: {})
-    monkeypatch.setattr("cnn_engine.random_states.set_random_states", lambda *_: None)
+    monkeypatch.setattr("cnn_engine.system.random_states.random_states", lambda _: {})
+    monkeypatch.setattr("cnn_engine.system.random_states.set_random_states", lambda *_: None)
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: True)
         return choose_device(TrainConfig(device="cuda"))

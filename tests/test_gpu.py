@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnn_engine.gpu import gpu_meter
+from cnn_engine.system.gpu import gpu_meter
 
 
 def refuse(_):

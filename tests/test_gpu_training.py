@@ -212,7 +212,7 @@ def test_fp16_is_trained_and_says_that_it_is_not_captured(tmp_path):
 def test_fp32_is_fp32_and_tf32_is_told(tmp_path):
     left, right = (torch.randn(64, 64, 8, 8, device="cuda") for _ in range(2))
     exact = torch.nn.functional.conv2d(left.double(), right.double(), padding=4)
-    from cnn_engine.device import arithmetic  # noqa: PLC0415
+    from cnn_engine.system.device import arithmetic  # noqa: PLC0415
 
     errors = {}
     for precision in ("fp32", "tf32"):

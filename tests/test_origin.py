@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine import revision
 from cnn_engine.background import start_in_background
 from cnn_engine.errors import ConfigError
 from cnn_engine.launch import Engine
 from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
-from cnn_engine.revision import Revision
 from cnn_engine.runlog.events import Notice, RunPrepared
 from cnn_engine.runs import RunDirectory, all_runs, create_run
 from cnn_engine.summary import read_state, read_summary
+from cnn_engine.system import git_revision
+from cnn_engine.system.git_revision import Revision
 from golden import golden_run, rewritten
 from runs_for_tests import SMALL, RunForTests, wait_until
 from terminal import cnn_tui
@@ -66,7 +66,7 @@ def test_a_git_that_takes_too_long_is_not_waited_for(repository, monkeypatch):
     (repository / "git").write_text("#!/bin/sh\nsleep 60\n")
     (repository / "git").chmod(0o700)
     monkeypatch.setenv("PATH", f"{repository}:{os.environ['PATH']}")
-    monkeypatch.setattr(revision, "LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr(git_revision, "LONGEST_SECONDS", 0.2)
     assert Revision().text() == ""
 
 

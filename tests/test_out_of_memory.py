@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
+from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from runs_for_tests import RunForTests
 
 CUDA = (

@@ -362,7 +362,7 @@ def test_weights_alone_are_nothing_to_go_on_from(broken_off):
 def test_with_another_number_of_threads_it_says_that_it_is_approximate(broken_off, monkeypatch):
     run = broken_off(5)
     threads = torch.get_num_threads()
-    monkeypatch.setattr("cnn_engine.device.choose_threads", lambda: threads + 1)
+    monkeypatch.setattr("cnn_engine.system.device.choose_threads", lambda: threads + 1)
     run.resume()
     torch.set_num_threads(threads)
     assert run.live_state.status == "done"

@@ -9,11 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine import estimate, threads
+from cnn_engine import estimate
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import dataset
 from cnn_engine.errors import ConfigError
-from cnn_engine.threads import choose_threads
+from cnn_engine.system import threads
+from cnn_engine.system.threads import choose_threads
 from runs_for_tests import SMALL, RunForTests
 from terminal import environment
 
@@ -130,7 +131,7 @@ def test_images_are_decoded_in_as_many_threads_and_processes(tmp_path, asked):
 def three_threads(monkeypatch):
     """Three threads are to be used; numbers that PyTorch used when images were read."""
     before, seen, read = torch.get_num_threads(), [], dataset._read
-    monkeypatch.setattr("cnn_engine.device.choose_threads", lambda: 3)
+    monkeypatch.setattr("cnn_engine.system.device.choose_threads", lambda: 3)
     monkeypatch.setattr(
         dataset, "_read", lambda *how: seen.append(torch.get_num_threads()) or read(*how)
     )

@@ -14,11 +14,11 @@ import torch
 from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet
-from cnn_engine.device import DTYPES
 from cnn_engine.flops import FlopCount
 from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
 from cnn_engine.runs import create_run
+from cnn_engine.system.device import DTYPES
 from cnn_engine.train import Training
 
 MATRIX_SIDE = 2048

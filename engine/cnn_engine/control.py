@@ -67,7 +67,7 @@ class Control:
 
     def __init__(self, recorder: Recorder) -> None:
         # Only here, as it needs psutil, which the screen need not wait for.
-        from cnn_engine.machine import Machine  # noqa: PLC0415
+        from cnn_engine.system.machine import Machine  # noqa: PLC0415
 
         self._recorder = recorder
         self._throttle = Throttle(CHECK_SECONDS)

@@ -9,10 +9,10 @@ from cnn_engine import bench
 from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.device import limit_threads
-from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.runs import create_run
+from cnn_engine.system.device import limit_threads
+from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.train import Training
 
 BATCHES = 4

@@ -17,12 +17,9 @@ from typing import Literal, Self
 from cnn_engine.checkpoint_files import BEGINNING, Found
 from cnn_engine.control import Control, DetachRequested, StopRequested
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
-from cnn_engine.memory import keep_freed_memory
-from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.recorder import Inheritance, Recorder
 from cnn_engine.request import Request
 from cnn_engine.resume import find_checkpoint, set_damaged_aside
-from cnn_engine.revision import Revision
 from cnn_engine.runlog.events import (
     FORMAT,
     CommandApplied,
@@ -34,7 +31,10 @@ from cnn_engine.runlog.events import (
     StageStarted,
 )
 from cnn_engine.runs import RunDirectory
-from cnn_engine.unlike import unlike
+from cnn_engine.system.git_revision import Revision
+from cnn_engine.system.malloc import keep_freed_memory
+from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
+from cnn_engine.system.unlike import unlike
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 
@@ -243,8 +243,8 @@ class Engine:
         control = Control(self._recorder)
         self._recorder.record(StageStarted(stage="torch"))
         # See the module's text.
-        from cnn_engine.device import limit_threads  # noqa: PLC0415
         from cnn_engine.preparing import load_data, warming_up  # noqa: PLC0415
+        from cnn_engine.system.device import limit_threads  # noqa: PLC0415
         from cnn_engine.train import Training  # noqa: PLC0415
 
         limit_threads()

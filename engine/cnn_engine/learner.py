@@ -12,11 +12,11 @@ from cnn_engine.average import Average
 from cnn_engine.batches import Batches, batch_sizes
 from cnn_engine.config.schema import Config
 from cnn_engine.data import DataSet
-from cnn_engine.device import DTYPES, arithmetic, choose_precision
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.optimizers import build_optimizer
 from cnn_engine.own_model import check_model
 from cnn_engine.step_parts import StepParts
+from cnn_engine.system.device import DTYPES, arithmetic, choose_precision
 from cnn_engine.transfer import Transfer
 from cnn_engine.weights import Weights
 from cnn_engine.whitened import SHIFT_EPOCHS, WHITENING_IMAGES, WhitenedCNN

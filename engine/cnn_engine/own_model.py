@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError
-from cnn_engine.random_states import kept_random_states
+from cnn_engine.system.random_states import kept_random_states
 
 
 def build_own(config: ModelConfig, channels: int, image_size: int, class_count: int) -> nn.Module:

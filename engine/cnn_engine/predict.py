@@ -10,7 +10,7 @@ from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.raw import Pixels
 from cnn_engine.image_files import Named
-from cnn_engine.threads import choose_threads
+from cnn_engine.system.threads import choose_threads
 from cnn_engine.trained import Trained
 
 BATCH_PIXELS = 2**18

@@ -17,7 +17,7 @@ from torchvision import transforms
 from cnn_engine.config.schema import Config, ModelConfig
 from cnn_engine.data import DataSet
 from cnn_engine.models import build_model
-from cnn_engine.threads import choose_threads
+from cnn_engine.system.threads import choose_threads
 
 WORKERS = min(4, choose_threads())
 """Processes that prepare samples: four as published, or as many as there are cores to use."""

@@ -16,7 +16,7 @@ from cnn_engine.runlog.events import RunPrepared, TestFinished
 from cnn_engine.runs import RunDirectory
 from cnn_engine.snapshot import check_images
 from cnn_engine.summary import read_state
-from cnn_engine.threads import choose_threads
+from cnn_engine.system.threads import choose_threads
 from cnn_engine.trained import Trained, load_trained
 from cnn_engine.views import MeanOverViews
 

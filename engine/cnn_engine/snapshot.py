@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from cnn_engine.data import DataSet
-from cnn_engine.environment import environment
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.learner import Learner
-from cnn_engine.random_states import random_states, set_random_states
 from cnn_engine.runlog.events import RunPrepared
-from cnn_engine.unlike import unlike
+from cnn_engine.system.environment import environment
+from cnn_engine.system.random_states import random_states, set_random_states
+from cnn_engine.system.unlike import unlike
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training

@@ -16,11 +16,9 @@ from cnn_engine.checkpoint_files import Place, newest
 from cnn_engine.config.schema import Config
 from cnn_engine.control import Control, StopRequested, Throttle
 from cnn_engine.data import DataSet
-from cnn_engine.device import choose_device
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluate import Evaluation
 from cnn_engine.final_test import run_test
-from cnn_engine.gpu import gpu_meter
 from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
 from cnn_engine.launch_queue import LaunchQueue
 from cnn_engine.learner import Learner, StepKind
@@ -44,6 +42,8 @@ from cnn_engine.snapshot import check_images, restore
 from cnn_engine.step_graphs import StepGraphs
 from cnn_engine.step_inputs import EpochPlan, EpochPlans, StepInputs, plan_epoch
 from cnn_engine.step_parts import StepParts
+from cnn_engine.system.device import choose_device
+from cnn_engine.system.gpu import gpu_meter
 
 MOST_ROLLBACKS = 5
 """A loss that is not a number after as many halvings of the learning rate has another cause."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnn_engine.random_states import kept_random_states
+from cnn_engine.system.random_states import kept_random_states
 
 
 @contextmanager

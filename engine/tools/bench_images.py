@@ -86,7 +86,7 @@ def _peak() -> int:
 
 def _import_pytorch() -> None:
     """As a run does; not in the process that waits."""
-    from cnn_engine.memory import keep_freed_memory  # noqa: PLC0415
+    from cnn_engine.system.malloc import keep_freed_memory  # noqa: PLC0415
 
     keep_freed_memory()
     import torch  # noqa: F401, PLC0415
@@ -99,9 +99,9 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
     from cnn_engine.config.presets import load_config  # noqa: PLC0415
     from cnn_engine.control import Control  # noqa: PLC0415
     from cnn_engine.data import DataSet  # noqa: PLC0415
-    from cnn_engine.device import limit_threads  # noqa: PLC0415
     from cnn_engine.recorder import Recorder  # noqa: PLC0415
     from cnn_engine.runs import create_run  # noqa: PLC0415
+    from cnn_engine.system.device import limit_threads  # noqa: PLC0415
     from cnn_engine.train import Training  # noqa: PLC0415
 
     limit_threads()

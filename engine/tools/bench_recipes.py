@@ -24,14 +24,14 @@ from cnn_engine.bench import flops_per_image
 from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet, load
-from cnn_engine.device import choose_device, limit_threads
 from cnn_engine.launch import Engine
-from cnn_engine.memory import keep_freed_memory
 from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
 from cnn_engine.request import Request
 from cnn_engine.runlog.state import INFERENCE
 from cnn_engine.runs import create_run
+from cnn_engine.system.device import choose_device, limit_threads
+from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.train import Training
 
 PUBLISHED_EPOCHS = 20

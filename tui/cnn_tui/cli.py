@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cnn_engine.errors import ConfigError, TrainingError, UserError
-from cnn_engine.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.runs import RunDirectory, create_run, default_runs_dir
+from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_tui.commands.bench import bench
 from cnn_tui.commands.compare import compare
 from cnn_tui.commands.control import checkpoint, pause, set_values, stop, unpause

@@ -22,7 +22,7 @@ from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_side, evenly
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
-from cnn_engine.threads import choose_threads
+from cnn_engine.system.threads import choose_threads
 
 CHUNK = 50
 """Files handed to a process at once."""

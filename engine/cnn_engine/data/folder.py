@@ -22,7 +22,7 @@ from cnn_engine.data.raw import Pixels, Progress, Raw
 from cnn_engine.data.sizes import choose_side, evenly
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
-from cnn_engine.threads import choose_threads
+from cnn_engine.system.threads import choose_threads
 
 DECODING = f"1, Pillow {PIL.__version__}"
 """Names the way from a file to pixels. To be counted up when `decode` gives other pixels."""

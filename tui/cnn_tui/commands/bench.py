@@ -37,7 +37,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Measure how fast this machine trains, in turn with the published loop, for a minute or so."""
     from cnn_engine.config.presets import load_config
-    from cnn_engine.memory import keep_freed_memory
+    from cnn_engine.system.malloc import keep_freed_memory
 
     options = {"data.path": data_dir, "train.batch_size": batch_size}
     settings = [*(overrides or []), *settings_of(options)]
@@ -46,7 +46,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.bench import measure
     from cnn_engine.data import load
     from cnn_engine.data.cifar10 import is_on_disk
-    from cnn_engine.device import limit_threads
+    from cnn_engine.system.device import limit_threads
 
     limit_threads()
     if config is None and not is_on_disk(checked.data.path):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from cnn_engine.machine import Gpu
+from cnn_engine.system.machine import Gpu
 
 
 def gpu_meter(device: torch.device) -> Callable[[], Gpu | None]:

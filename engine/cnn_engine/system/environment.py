@@ -2,8 +2,8 @@
 
 import torch
 
-from cnn_engine.device import device_name
-from cnn_engine.processor import processor_name
+from cnn_engine.system.device import device_name
+from cnn_engine.system.processor import processor_name
 
 
 def environment(device: torch.device, precision: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ import torch
 
 from cnn_engine.config.schema import TrainConfig
 from cnn_engine.errors import ConfigError
-from cnn_engine.processor import processor_name
-from cnn_engine.threads import choose_threads
+from cnn_engine.system.processor import processor_name
+from cnn_engine.system.threads import choose_threads
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "tf32": None, "fp32": None}
 """Dtype that convolutions and dense layers compute in; None for fp32 tensors."""

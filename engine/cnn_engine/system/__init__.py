@@ -1,0 +1,1 @@
+"""This machine: devices, threads, memory, and the environment that results depend on."""
