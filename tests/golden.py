@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line, to_line
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 
 DATA = Path(__file__).parent / "data"
 

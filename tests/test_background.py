@@ -10,16 +10,16 @@ import threading
 import pytest
 
 from cnn_engine.background import start_in_background
-from cnn_engine.commands import Command, send
 from cnn_engine.control import Control
 from cnn_engine.errors import RunHeldError
 from cnn_engine.launch import Engine
-from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader, is_held
-from cnn_engine.runs import create_run
-from cnn_engine.summary import read_state, read_summary
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_state, read_summary
 from runs_for_tests import SMALL, RunForTests, wait_until
 from terminal import environment
 
@@ -124,7 +124,7 @@ def test_to_stop_after_the_epoch_holds_in_the_background_too(tmp_path):
 
 
 def test_when_nobody_takes_a_detached_run_it_is_interrupted(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.recorder.spawn", lambda *_: None)
+    monkeypatch.setattr("cnn_engine.runs.recorder.spawn", lambda *_: None)
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("detach")
     run.train()
@@ -190,7 +190,7 @@ def test_a_log_that_is_asked_about_can_still_be_taken(tmp_path, monkeypatch):
 
 def test_an_earlier_detach_is_not_done_again(tmp_path, monkeypatch):
     spawned = []
-    monkeypatch.setattr("cnn_engine.recorder.spawn", lambda run, *_: spawned.append(run))
+    monkeypatch.setattr("cnn_engine.runs.recorder.spawn", lambda run, *_: spawned.append(run))
     run = RunForTests(tmp_path, "train.epochs=1")
     send(run.directory.commands, Command(name="detach", by="key"))
     run.train()

@@ -10,7 +10,7 @@ from cnn_engine.bench import MATRIX_SIDE, Measured, Rate, _ours
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import load as load_data
 from cnn_engine.runlog.log import is_held
-from cnn_engine.runs import all_runs
+from cnn_engine.runs.directory import all_runs
 from cnn_tui.reports.bench import print_measured
 from runs_for_tests import SMALL
 

@@ -6,12 +6,12 @@ import time
 import pytest
 from textual.widgets import Input, Label
 
-from cnn_engine.marks import Marks, read_marks, write_marks
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory, all_runs
-from cnn_engine.summary import read_state, read_summary
-from cnn_engine.trash import trashed
+from cnn_engine.runs.directory import RunDirectory, all_runs
+from cnn_engine.runs.marks import Marks, read_marks, write_marks
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.runs.trash import trashed
 from cnn_tui.app import Dashboard
 from cnn_tui.screens.choice import Choice
 from cnn_tui.screens.like import LikeForm
@@ -402,7 +402,7 @@ async def test_nothing_is_read_and_nothing_painted_when_nothing_changes(runs_dir
             os.utime(runs_dir / run_id, (long_ago, long_ago))
         app.screen._begin()
         await settle(pilot)
-        monkeypatch.setattr("cnn_engine.run_list.reading_summary", None)
+        monkeypatch.setattr("cnn_engine.runs.run_list.reading_summary", None)
         painted = []
         monkeypatch.setattr(type(app.screen.rows), "render_line", lambda *_: painted.append(1))
         app.screen._begin()

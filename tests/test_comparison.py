@@ -12,7 +12,7 @@ from cnn_engine.comparison import Verdict, as_dict, compare
 from cnn_engine.mcnemar import Disagreement, adjusted, disagreement
 from cnn_engine.predictions import FILE, Predictions
 from cnn_engine.runlog import events
-from cnn_engine.summary import read_state
+from cnn_engine.runs.summary import read_state
 from cnn_tui.reports.comparison import print_comparison
 from cnn_tui.reports.run import show_run
 from cnn_tui.verdict_texts import probability_cell, verdict_cell, verdict_text

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from cnn_engine.commands import Command, CommandReader, send
 from cnn_engine.control import Control, StopRequested
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog.events import CommandApplied, CommandRefused, MachineMeasured
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs import create_run
+from cnn_engine.runs.commands import Command, CommandReader, send
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
 from runs_for_tests import RunForTests, wait_until
 
 

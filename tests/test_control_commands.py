@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from cnn_engine.commands import CommandReader
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import events
+from cnn_engine.runs.commands import CommandReader
+from cnn_engine.runs.recorder import Recorder
 from cnn_tui.commands.control import pause
 from golden import add_events, golden_run, running_run
 from runs_for_tests import RunForTests, wait_until

@@ -18,10 +18,10 @@ from cnn_engine.data import folder, load, waiting
 from cnn_engine.data.decode import Unreadable
 from cnn_engine.errors import DataError
 from cnn_engine.launch import Engine
-from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.runlog.events import Notice
-from cnn_engine.runs import create_run
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
 from runs_for_tests import SMALL
 from terminal import cnn_tui, environment
 

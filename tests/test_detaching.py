@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from cnn_engine.commands import Command, send
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader, is_held
-from cnn_engine.runs import all_runs
-from cnn_engine.summary import read_state, read_summary
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.summary import read_state, read_summary
 from runs_for_tests import wait_until
 from terminal import Terminal, cnn_tui
 from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored

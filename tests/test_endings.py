@@ -12,7 +12,7 @@ from cnn_engine import checkpoint
 from cnn_engine.budget import Costs, epochs_within
 from cnn_engine.control import Control
 from cnn_engine.learner import Learner
-from cnn_engine.summary import read_state, read_summary
+from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.views import MeanOverViews
 from cnn_tui.app import Dashboard
 from cnn_tui.printer import LinePrinter

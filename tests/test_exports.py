@@ -21,13 +21,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cnn_engine import mistakes
 from cnn_engine.config.presets import from_dict
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.history import kept_steps
 from cnn_engine.metrics import figures_of
 from cnn_engine.mistakes import Mistake, read_mistakes
 from cnn_engine.runlog.curve import CurvePoint
 from cnn_engine.runlog.events import EpochFinished, Notice, RunPrepared, RunStarted, StepsFinished
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.summary import read_state
+from cnn_engine.runs.history import kept_steps
+from cnn_engine.runs.summary import read_state
 from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.exports.html_report import write_html

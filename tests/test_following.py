@@ -9,7 +9,7 @@ import pytest
 
 from cnn_engine.runlog import log
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.summary import read_state
+from cnn_engine.runs.summary import read_state
 from cnn_tui.app import Dashboard
 from cnn_tui.following import Follower
 from cnn_tui.screens.compare import CompareScreen

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs import all_runs
-from cnn_engine.summary import read_state
+from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.summary import read_state
 from runs_for_tests import wait_until
 from terminal import Terminal
 from test_terminal import FOREVER

@@ -16,11 +16,11 @@ from cnn_engine.data import load as load_data
 from cnn_engine.image_files import Named
 from cnn_engine.launch_queue import AHEAD_SECONDS
 from cnn_engine.predict import predict
-from cnn_engine.recorder import Recorder
 from cnn_engine.repeated_test import repeat_test
 from cnn_engine.runlog.events import EpochStarted, Notice, StepsCaptured, StepsFinished
-from cnn_engine.runs import create_run
-from cnn_engine.summary import read_state
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_state
 from cnn_engine.train import Training
 from cnn_engine.trained import load_trained
 from grammar import COMPLETION_BEHIND, spelled

@@ -20,9 +20,9 @@ from cnn_engine.launch import Engine
 from cnn_engine.runlog.events import EpochFinished, Notice, StepsFinished
 from cnn_engine.runlog.log import LogReader, is_held
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory, create_run
+from cnn_engine.runs.directory import RunDirectory, create_run
+from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, masked_crc, scalars_of
-from cnn_engine.summary import read_state, read_summary
 from cnn_tui.app import Dashboard
 from cnn_tui.commands.importing import Following
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from cnn_engine.commands import CommandReader
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog import events
+from cnn_engine.runs.commands import CommandReader
+from cnn_engine.runs.recorder import Recorder
 from cnn_tui.app import Dashboard
 from cnn_tui.keys import KEYS, PLACES, keys_of
 from cnn_tui.options import Options

@@ -17,7 +17,7 @@ from cnn_engine.layers import LAYERS_FILE
 from cnn_engine.maps import MAPS_FILE, Maps
 from cnn_engine.maps_reading import read_maps
 from cnn_engine.runlog.lines import from_line
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.lesson import learning, own_run, seeing
 from cnn_tui.lesson.arithmetic import (

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from cnn_engine import trash
 from cnn_engine.errors import RunHeldError, StorageError
-from cnn_engine.marks import Marks, read_marks
-from cnn_engine.recorder import Recorder
-from cnn_engine.runs import RunDirectory, all_runs
+from cnn_engine.runs import trash
+from cnn_engine.runs.directory import RunDirectory, all_runs
+from cnn_engine.runs.marks import Marks, read_marks
+from cnn_engine.runs.recorder import Recorder
 from golden import golden_run, running_run
 from test_imports import TORCH_SIDE
 

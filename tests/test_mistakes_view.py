@@ -13,8 +13,8 @@ from cnn_engine import mistakes, predictions
 from cnn_engine.mistakes import read_mistakes
 from cnn_engine.predictions import read_predictions
 from cnn_engine.runlog import events
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import read_state
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
 from cnn_tui.app import Dashboard
 from cnn_tui.options import Options
 from cnn_tui.pictures import Picture

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cnn_engine.commands import Command, send
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs import all_runs
-from cnn_engine.summary import read_state, read_summary
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.summary import read_state, read_summary
 from cnn_tui.signals import StopSignals
 from golden import DATA, golden_run
 from runs_for_tests import RunForTests, wait_until
@@ -302,8 +302,8 @@ MOMENTS = {
 def test_a_run_is_interrupted_wherever_it_is(tmp_path, event):
     program = patched(
         tmp_path,
-        "import cnn_engine.recorder, os\nsent = []",
-        "cnn_engine.recorder.Recorder.record",
+        "import cnn_engine.runs.recorder, os\nsent = []",
+        "cnn_engine.runs.recorder.Recorder.record",
         "before(*args)",
         f"if {event!r} in repr(args[1]) and not sent:",
         "    sent.append(os.kill(os.getpid(), 15))",

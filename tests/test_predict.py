@@ -22,8 +22,8 @@ from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.checkpoint_files import BEGINNING, seal
 from cnn_engine.data import load
 from cnn_engine.image_files import Named, gather
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import read_state
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
 from cnn_engine.trained import load_trained
 from cnn_tui.reports.predictions import as_line, name_width
 from runs_for_tests import RunForTests

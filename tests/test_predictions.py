@@ -14,7 +14,7 @@ from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.mistakes import choose, read_mistakes
 from cnn_engine.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import Notice
-from cnn_engine.summary import read_state
+from cnn_engine.runs.summary import read_state
 from cnn_engine.trained import load_trained
 from runs_for_tests import RunForTests
 

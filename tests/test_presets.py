@@ -9,8 +9,8 @@ from cnn_engine.config.presets import load_config, presets
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
 from cnn_engine.models import build_model, count_parameters
-from cnn_engine.recorder import Recorder
-from cnn_engine.runs import create_run
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
 from cnn_engine.train import Training
 
 IMAGES = 16

@@ -13,8 +13,8 @@ from cnn_engine.data import load
 from cnn_engine.mistakes import read_mistakes
 from cnn_engine.predictions import read_predictions
 from cnn_engine.repeated_test import repeat_test
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import read_state
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
 

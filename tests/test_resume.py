@@ -18,7 +18,7 @@ from cnn_engine.request import Request
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_engine.summary import read_state, read_summary
+from cnn_engine.runs.summary import read_state, read_summary
 from grammar import COMPLETION, FAILURE, SESSIONS, spelled
 from runs_for_tests import RunForTests
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.run_choice import choose
-from cnn_engine.run_figures import FIGURES
-from cnn_engine.run_filter import parse
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import summarize
+from cnn_engine.runs.columns import FIGURES
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.filter import parse
+from cnn_engine.runs.selection import choose
+from cnn_engine.runs.summary import summarize
 
 CONFIG = {
     "data": {"source": "digits", "path": None, "mean": [0.5]},

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine.marks import Marks, read_marks, write_marks
-from cnn_engine.recorder import Recorder
-from cnn_engine.run_list import RunList
 from cnn_engine.runlog.events import KINDS
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs import RunDirectory, all_runs
-from cnn_engine.summary import LIVE, read_state, read_summary, store_summary
+from cnn_engine.runs.directory import RunDirectory, all_runs
+from cnn_engine.runs.marks import Marks, read_marks, write_marks
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.run_list import RunList
+from cnn_engine.runs.summary import LIVE, read_state, read_summary, store_summary
 from cnn_tui.format import to_json
 from cnn_tui.reports.run import show_run
 from golden import golden_lines, golden_run, rewritten, running_run
@@ -66,7 +66,7 @@ def test_nothing_is_read_again_of_runs_that_have_not_changed(tmp_path, monkeypat
         settled(RunDirectory(tmp_path / name))
     runs.refresh()
     before = runs.runs
-    monkeypatch.setattr("cnn_engine.run_list.reading_summary", None)
+    monkeypatch.setattr("cnn_engine.runs.run_list.reading_summary", None)
     runs.refresh()
     assert runs.runs is before
 

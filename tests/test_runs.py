@@ -7,10 +7,10 @@ import re
 import pytest
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory, all_runs, create_run, default_runs_dir, find_run
-from cnn_engine.summary import read_state, read_summary, store_summary
+from cnn_engine.runs.directory import RunDirectory, all_runs, create_run, default_runs_dir, find_run
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_state, read_summary, store_summary
 from golden import golden_lines, golden_run, running_run
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cnn_engine.runlog import events
 from cnn_engine.runlog.lines import from_line, to_line
-from cnn_engine.summary import read_summary
+from cnn_engine.runs.summary import read_summary
 from cnn_tui.app import Dashboard
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.options import Options

@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runs import all_runs
-from cnn_engine.summary import read_summary
+from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.summary import read_summary
 from cnn_tui.options import seconds_of
 from cnn_tui.reports.series import Spread
 from cnn_tui.series import plan

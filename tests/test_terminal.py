@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from cnn_engine.runs import all_runs
-from cnn_engine.summary import read_summary
+from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.summary import read_summary
 from golden import DATA, golden_run
 from runs_for_tests import SMALL, RunForTests
 from terminal import CLI, Terminal

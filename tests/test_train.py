@@ -18,7 +18,7 @@ from cnn_engine.models import Dropout, build_model
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_engine.summary import read_state
+from cnn_engine.runs.summary import read_state
 from cnn_engine.train import Training
 from grammar import COMPLETION, FAILURE, STOP, spelled
 from runs_for_tests import RunForTests, wait_until

@@ -7,9 +7,9 @@ import torch
 
 from cnn_engine.data import load
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.recorder import Recorder
-from cnn_engine.runs import create_run
-from cnn_engine.summary import read_state
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_state
 from cnn_engine.trained import load_trained
 from runs_for_tests import RunForTests
 

@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from cnn_engine.commands import Command, send
 from cnn_engine.errors import UserError
 from cnn_engine.launch import Engine, started
-from cnn_engine.recorder import Inheritance, Recorder
 from cnn_engine.request import Request
 from cnn_engine.resume import find_checkpoint
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.recorder import Inheritance, Recorder
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:

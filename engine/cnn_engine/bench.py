@@ -15,9 +15,9 @@ from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet
 from cnn_engine.flops import FlopCount
-from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
-from cnn_engine.runs import create_run
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import DTYPES
 from cnn_engine.train import Training
 

@@ -10,8 +10,8 @@ from cnn_engine.mcnemar import Disagreement, adjusted, disagreement
 from cnn_engine.metrics import Figures, Rate, figures_of
 from cnn_engine.predictions import Predictions, read_predictions
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import RunSummary, read_state, read_summary
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import RunSummary, read_state, read_summary
 
 CHANCE = 0.05
 """Probability below which a difference is not put down to chance."""

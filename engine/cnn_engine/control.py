@@ -4,9 +4,9 @@ import math
 import time
 from typing import Protocol
 
-from cnn_engine.commands import Command, send
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog.events import CommandApplied, CommandRefused
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.recorder import Recorder
 
 CHECK_SECONDS = 0.05
 """How often the commands file is looked at: seldom enough to cost nothing, even in fast steps."""

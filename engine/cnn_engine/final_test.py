@@ -13,7 +13,7 @@ from cnn_engine.inspect import keep_maps, right_and_wrong
 from cnn_engine.mistakes import Mistake
 from cnn_engine.predictions import Predictions
 from cnn_engine.runlog.events import Notice, StageStarted, TestFinished
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.saving import use_best
 from cnn_engine.storage.atomic import write_atomically
 from cnn_engine.views import MeanOverViews

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from cnn_engine.control import Throttle
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog.events import StepsFinished
+from cnn_engine.runs.recorder import Recorder
 from cnn_engine.step_parts import StepParts
 
 EVENT_SECONDS = 0.5

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cnn_engine.errors import DataError
 from cnn_engine.predictions import Predictions
 from cnn_engine.runlog.events import TestFinished
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.json_files import Fields, read_object
 
 FILE = "mistakes.json"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cnn_engine.errors import DataError
 from cnn_engine.runlog.events import Confusion, TestFinished
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.json_files import Fields, read_object
 
 FILE = "test.json"

@@ -14,8 +14,8 @@ from cnn_engine.control import Control, Throttle
 from cnn_engine.data import DataSet, load
 from cnn_engine.meter import EVENT_SECONDS
 from cnn_engine.models import build_model, count_parameters
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog.events import Notice, RunPrepared, StageProgressed, StageStarted
+from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import device_name, warm_up
 from cnn_engine.system.environment import environment
 from cnn_engine.transfer import Transfer, load_weights, normalisation_notice

@@ -13,9 +13,9 @@ from cnn_engine.final_test import finished, keep_results, predictions_of
 from cnn_engine.mistakes import read_mistakes
 from cnn_engine.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import RunPrepared, TestFinished
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
 from cnn_engine.snapshot import check_images
-from cnn_engine.summary import read_state
 from cnn_engine.system.threads import choose_threads
 from cnn_engine.trained import Trained, load_trained
 from cnn_engine.views import MeanOverViews

@@ -9,8 +9,8 @@ from cnn_engine.config.presets import from_dict, load_config
 from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import read_state
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
 
 
 @dataclass(frozen=True, kw_only=True)

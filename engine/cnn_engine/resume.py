@@ -7,10 +7,10 @@ from cnn_engine.checkpoint_files import (
     newest,
 )
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.recorder import Recorder
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.recorder import Recorder
 
 
 def find_checkpoint(state: RunState, run: RunDirectory, epochs: int | None) -> Found | None:

@@ -5,7 +5,7 @@ import sys
 from threading import Thread
 
 from cnn_engine.errors import StorageError
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 
 
 def spawn(run: RunDirectory, log: int, commands_read: int) -> None:

@@ -24,7 +24,6 @@ from cnn_engine.launch_queue import LaunchQueue
 from cnn_engine.learner import Learner, StepKind
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.preparing import new_model, prepared
-from cnn_engine.recorder import Recorder
 from cnn_engine.resume import set_damaged_aside
 from cnn_engine.runlog.events import (
     CommandApplied,
@@ -36,6 +35,7 @@ from cnn_engine.runlog.events import (
     StepsCaptured,
     ValidationProgressed,
 )
+from cnn_engine.runs.recorder import Recorder
 from cnn_engine.saving import Saving
 from cnn_engine.schedule import rate_share
 from cnn_engine.snapshot import check_images, restore

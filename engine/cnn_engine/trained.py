@@ -12,9 +12,9 @@ from cnn_engine.config.presets import from_dict
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models import build_model
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
 from cnn_engine.snapshot import check_weights
-from cnn_engine.summary import read_state
 from cnn_engine.system.device import arithmetic, choose_device, choose_precision, limit_threads
 
 

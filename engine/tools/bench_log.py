@@ -18,8 +18,8 @@ from pathlib import Path
 
 from cnn_engine.runlog import events
 from cnn_engine.runlog.lines import to_line
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import read_state
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
 
 EVENTS = (60_000, 166_667, 1_000_000)
 EVENTS_AN_EPOCH = 100

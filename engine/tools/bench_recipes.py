@@ -25,11 +25,11 @@ from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet, load
 from cnn_engine.launch import Engine
-from cnn_engine.recorder import Recorder
 from cnn_engine.reference import Reference
 from cnn_engine.request import Request
 from cnn_engine.runlog.state import INFERENCE
-from cnn_engine.runs import create_run
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import choose_device, limit_threads
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.train import Training

@@ -30,11 +30,9 @@ from statistics import mean, median, stdev
 import torch
 
 from cnn_engine import batches, bench
-from cnn_engine.commands import Command, send
 from cnn_engine.control import Control
 from cnn_engine.data import DataSet, load
 from cnn_engine.launch import Engine
-from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.runlog.events import (
     EpochFinished,
@@ -44,7 +42,9 @@ from cnn_engine.runlog.events import (
     TestFinished,
 )
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs import RunDirectory, create_run
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import RunDirectory, create_run
+from cnn_engine.runs.recorder import Recorder
 from cnn_engine.train import Training
 
 PROGRAM = [sys.executable, "-c", "from cnn_tui.main import main; main()"]

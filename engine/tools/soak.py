@@ -27,13 +27,13 @@ from cnn_engine import checkpoint
 from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, PREVIOUS_FILE, Place, newest, unseal
 from cnn_engine.errors import UserError
 from cnn_engine.launch import Engine
-from cnn_engine.recorder import Recorder
 from cnn_engine.request import Request
 from cnn_engine.runlog.events import CheckpointSaved, EpochFinished
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs import RunDirectory, create_run
+from cnn_engine.runs.directory import RunDirectory, create_run
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_state
 from cnn_engine.storage.atomic import TEMPORARY
-from cnn_engine.summary import read_state
 
 SETTINGS = (
     "data.image_size=8",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cnn_engine.errors import ConfigError, TrainingError, UserError
-from cnn_engine.runs import RunDirectory, create_run, default_runs_dir
+from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_tui.commands.bench import bench
 from cnn_tui.commands.compare import compare
@@ -177,9 +177,9 @@ def run(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Train, and watch: the dashboard, or lines with --no-ui or without a terminal."""
     from cnn_engine.launch import Engine
-    from cnn_engine.marks import checked_name
-    from cnn_engine.recorder import Recorder
     from cnn_engine.request import Request
+    from cnn_engine.runs.marks import checked_name
+    from cnn_engine.runs.recorder import Recorder
 
     options = {
         "train.epochs": epochs,
@@ -287,8 +287,8 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
-    from cnn_engine.run_choice import choose
-    from cnn_engine.run_list import RunList
+    from cnn_engine.runs.run_list import RunList
+    from cnn_engine.runs.selection import choose
 
     directory = runs_dir or default_runs_dir()
     found = RunList(directory)
@@ -320,7 +320,7 @@ def show(
     """Print one run's summary: figures, curve, the classes and the test."""
     directory = resolve_run(reference, runs_dir)
     if mistakes is not None:
-        from cnn_engine.summary import read_state
+        from cnn_engine.runs.summary import read_state
         from cnn_tui.mistakes_csv import write_mistakes
 
         count = write_mistakes(directory, read_state(directory)[0], mistakes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from cnn_engine.runs import default_runs_dir, run_directories
+from cnn_engine.runs.directory import default_runs_dir, run_directories
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
@@ -15,7 +15,7 @@ def complete_run(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_trash(context: typer.Context, incomplete: str) -> list[str]:
     """Ids of the runs that were deleted."""
-    from cnn_engine.trash import TRASH
+    from cnn_engine.runs.trash import TRASH
 
     return _starting(incomplete, _ids(_runs_dir(context) / TRASH))
 
@@ -49,7 +49,7 @@ def complete_setting(incomplete: str) -> list[str]:
 def complete_figure(incomplete: str) -> list[str]:
     """What runs are sorted by."""
     from cnn_engine.config.presets import keys
-    from cnn_engine.run_figures import FIGURES
+    from cnn_engine.runs.columns import FIGURES
 
     return _starting(incomplete, (*FIGURES, *keys()))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.app import Dashboard
 from cnn_tui.headless import ask_to_stop, last_words, run_headless
 from cnn_tui.options import OnHangup, Options

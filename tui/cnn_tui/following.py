@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.log import LineReader, LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 
 Item = TypeVar("Item")
 

@@ -17,7 +17,7 @@ from cnn_engine.runlog.events import (
     RunResumed,
     TestFinished,
 )
-from cnn_engine.runs import RunDirectory, default_runs_dir
+from cnn_engine.runs.directory import RunDirectory, default_runs_dir
 
 SPARKS = "▁▂▃▄▅▆▇█"
 

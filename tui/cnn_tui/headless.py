@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from cnn_engine.commands import Command, send
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import read_summary
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_summary
 from cnn_tui.format import command_for
 from cnn_tui.options import OnHangup
 from cnn_tui.printer import JsonPrinter, LinePrinter, Printer, follow

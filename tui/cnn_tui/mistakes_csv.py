@@ -8,7 +8,7 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
 from cnn_tui.format import csv_cell
 

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from cnn_engine.runs import RunDirectory, default_runs_dir, find_run
+from cnn_engine.runs.directory import RunDirectory, default_runs_dir, find_run
 from cnn_tui.completion import complete_run, complete_setting
 
 RunsDir = Annotated[

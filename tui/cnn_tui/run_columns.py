@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from cnn_engine.run_figures import FIGURES, Figure
-from cnn_engine.summary import RunSummary
+from cnn_engine.runs.columns import FIGURES, Figure
+from cnn_engine.runs.summary import RunSummary
 from cnn_tui.format import date, duration, figure, percent, safe_text
 
 Justify = Literal["left", "right"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from cnn_engine.run_figures import Figure
-from cnn_engine.summary import RunSummary
+from cnn_engine.runs.columns import Figure
+from cnn_engine.runs.summary import RunSummary
 from cnn_tui.run_columns import columns_with, fitted
 
 GAP = "  "

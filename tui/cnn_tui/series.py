@@ -17,8 +17,8 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory, create_run
-from cnn_engine.summary import RunSummary, read_summary
+from cnn_engine.runs.directory import RunDirectory, create_run
+from cnn_engine.runs.summary import RunSummary, read_summary
 from cnn_tui.format import duration, percent, safe_text
 from cnn_tui.headless import ask_to_stop, last_words, outlast_terminal
 from cnn_tui.printer import follow, progress_line
@@ -77,7 +77,7 @@ class Series:
     def _train(self, request: "Request", run: RunDirectory) -> int:
         """Train one run to its end, showing how far it is; its exit code."""
         from cnn_engine.launch import Engine  # noqa: PLC0415 - its config takes pydantic
-        from cnn_engine.recorder import Recorder  # noqa: PLC0415
+        from cnn_engine.runs.recorder import Recorder  # noqa: PLC0415
 
         engine = Engine(request, Recorder(run))
         engine.start()

@@ -80,8 +80,8 @@ def _last_words(number: int, run_path: str) -> str:
     from pathlib import Path  # noqa: PLC0415
 
     from cnn_engine.checkpoint_files import LAST_FILE  # noqa: PLC0415
-    from cnn_engine.runs import RunDirectory  # noqa: PLC0415
-    from cnn_engine.summary import read_summary  # noqa: PLC0415
+    from cnn_engine.runs.directory import RunDirectory  # noqa: PLC0415
+    from cnn_engine.runs.summary import read_summary  # noqa: PLC0415
     from cnn_tui.format import command_for  # noqa: PLC0415
 
     cause = f"ended by signal {number} ({signal.strsignal(number)})"

@@ -6,7 +6,7 @@ import torch
 
 from cnn_engine.export import Files
 from cnn_engine.export.model import load, needed
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 
 MODEL_FILE = "model.onnx"
 

@@ -9,7 +9,7 @@ import torch
 
 from cnn_engine.export import Files
 from cnn_engine.export.model import load
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 
 MODEL_FILE = "model.pt2"
 

@@ -24,7 +24,7 @@ from cnn_engine.runlog.events import (
     StepsFinished,
 )
 from cnn_engine.runlog.log import LogWriter
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.tfevents import Scalar
 
 NOT_KNOWN = float("nan")

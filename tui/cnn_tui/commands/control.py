@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine.commands import Command, Name, send
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import (
     CheckpointSaved,
@@ -24,6 +23,7 @@ from cnn_engine.runlog.events import (
 )
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.commands import Command, Name, send
 from cnn_tui.format import COMMANDS, command_for, safe_text
 from cnn_tui.options import RunReference, RunsDir, resolve_run
 from cnn_tui.values import epochs_from, rate_from

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine.runs import RunDirectory, all_runs, default_runs_dir, find_run
+from cnn_engine.runs.directory import RunDirectory, all_runs, default_runs_dir, find_run
 from cnn_tui.completion import complete_run
 from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
 from cnn_tui.terminal import has_terminal

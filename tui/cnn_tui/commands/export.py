@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.completion import complete_run
 from cnn_tui.format import safe_text
 from cnn_tui.options import AllowCode, RunsDir, resolve_run

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runs import default_runs_dir
+from cnn_engine.runs.directory import default_runs_dir
 from cnn_tui.completion import complete_run, complete_trash
 from cnn_tui.format import safe_text, to_json
 from cnn_tui.options import AsJson, RunReference, RunsDir, resolve_run
@@ -26,7 +26,13 @@ def mark(  # noqa: PLR0913 - one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Star, name, tag and annotate a run; without options, tell how it is marked."""
-    from cnn_engine.marks import checked_name, checked_note, checked_tag, read_marks, write_marks
+    from cnn_engine.runs.marks import (
+        checked_name,
+        checked_note,
+        checked_tag,
+        read_marks,
+        write_marks,
+    )
 
     run = resolve_run(reference, runs_dir)
     old = read_marks(run)
@@ -65,7 +71,7 @@ def delete(
     runs_dir: RunsDir = None,
 ) -> None:
     """Move runs to the trash; cnn-tui trash restore RUN brings one back."""
-    from cnn_engine.trash import delete as move_to_trash
+    from cnn_engine.runs.trash import delete as move_to_trash
 
     # All are looked for before any is moved, so that a mistake moves none.
     for run in [resolve_run(reference, runs_dir) for reference in references]:
@@ -77,8 +83,8 @@ def list_trash(context: typer.Context, runs_dir: RunsDir = None, as_json: AsJson
     """List the runs that were deleted."""
     if context.invoked_subcommand is not None:
         return
-    from cnn_engine.summary import read_summary
-    from cnn_engine.trash import trashed
+    from cnn_engine.runs.summary import read_summary
+    from cnn_engine.runs.trash import trashed
 
     found = [read_summary(run) for run in trashed(runs_dir or default_runs_dir())]
     if as_json:
@@ -104,7 +110,7 @@ def restore(
     runs_dir: RunsDir = None,
 ) -> None:
     """Bring a run back."""
-    from cnn_engine.trash import restore as bring_back
+    from cnn_engine.runs.trash import restore as bring_back
 
     print(safe_text(bring_back(runs_dir or default_runs_dir(), reference).id))
 
@@ -115,8 +121,8 @@ def empty(
     runs_dir: RunsDir = None,
 ) -> None:
     """Remove the runs in the trash for good."""
-    from cnn_engine.trash import empty as remove
-    from cnn_engine.trash import trashed
+    from cnn_engine.runs.trash import empty as remove
+    from cnn_engine.runs.trash import trashed
 
     directory = runs_dir or default_runs_dir()
     count = len(trashed(directory))

@@ -14,7 +14,7 @@ import typer
 from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.image_files import EXTENSIONS, Named, gather
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.format import percent, safe_text
 from cnn_tui.interrupts import interrupts_noted
 from cnn_tui.options import AllowCode, RunReference, RunsDir, resolve_run
@@ -156,7 +156,7 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
         DataError: it is damaged.
     """
     from cnn_engine.config.presets import from_dict
-    from cnn_engine.summary import read_state
+    from cnn_engine.runs.summary import read_state
     from cnn_engine.trained import load_trained
 
     if device is None:

@@ -39,7 +39,7 @@ def repeat_final_test(
     if as_json:
         print(to_json({"run_id": run.id, **_as_dict(repeated)}))
     else:
-        from cnn_engine.summary import read_state
+        from cnn_engine.runs.summary import read_state
         from cnn_tui.printer import lines_of_test
 
         state, _ = read_state(run)

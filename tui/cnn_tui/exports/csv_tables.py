@@ -8,8 +8,8 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from cnn_engine.history import kept_steps
 from cnn_engine.runlog.events import EpochFinished, TestFinished
+from cnn_engine.runs.history import kept_steps
 from cnn_tui.exports.record import STEP_COLUMNS, Record
 from cnn_tui.format import ratio, safe_text
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, TextIO
 
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export.folder import check_target
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
 from cnn_tui.exports.html_report import write_html
 from cnn_tui.exports.json_record import write_json

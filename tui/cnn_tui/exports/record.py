@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cnn_engine.figures import figures_as_dict
-from cnn_engine.history import kept_steps
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import RunSummary, read_state, read_summary
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.history import kept_steps
+from cnn_engine.runs.summary import RunSummary, read_state, read_summary
 from cnn_tui.format import finite
 
 VERSION = 1

@@ -7,8 +7,8 @@ chart. Steps are counted from the start of the run.
 from pathlib import Path
 from typing import BinaryIO
 
-from cnn_engine.history import kept_steps
 from cnn_engine.runlog.events import EpochFinished, TestFinished
+from cnn_engine.runs.history import kept_steps
 from cnn_engine.storage.tfevents import write_beginning, write_scalars, write_text
 from cnn_tui.exports.markdown import markdown_of
 from cnn_tui.exports.record import Record

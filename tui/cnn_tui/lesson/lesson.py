@@ -5,7 +5,7 @@ from cnn_engine.maps import MAPS_FILE
 from cnn_engine.maps_reading import read_maps
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.lesson.learning import (
     how_an_answer_is_made,
     how_it_learns,

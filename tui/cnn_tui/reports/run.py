@@ -4,8 +4,8 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import RunSummary, read_state, read_summary
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import RunSummary, read_state, read_summary
 from cnn_tui.format import (
     command_for,
     device_text,

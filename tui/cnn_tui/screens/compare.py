@@ -15,8 +15,8 @@ from cnn_engine.comparison import compare
 from cnn_engine.errors import UserError
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import LIVE
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import LIVE
 from cnn_tui.contenders import Contender, Row, class_rows, figure_rows, setting_rows
 from cnn_tui.following import Follower
 from cnn_tui.format import safe_text

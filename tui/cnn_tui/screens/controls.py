@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from cnn_engine import commands
-from cnn_engine.commands import Command, Name
 from cnn_engine.errors import StorageError
+from cnn_engine.runs import commands
+from cnn_engine.runs.commands import Command, Name
 from cnn_tui.following import Follower
 from cnn_tui.screens.choice import Answer, Choice
 from cnn_tui.screens.value import ValueDialog

@@ -8,7 +8,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.keys import bindings_of
 from cnn_tui.lesson.lesson import lesson
 from cnn_tui.lesson.pages import Look

@@ -15,7 +15,7 @@ from textual.widgets import ContentSwitcher
 from cnn_engine.runlog.alarms import Kind, alarms, blocked_log
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.following import Follower
 from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.log_lines import line_of, output_line

@@ -5,9 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cnn_engine import trash
 from cnn_engine.errors import ConfigError, UserError
-from cnn_engine.marks import (
+from cnn_engine.runs import trash
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.marks import (
     Marks,
     checked_name,
     checked_note,
@@ -15,8 +16,7 @@ from cnn_engine.marks import (
     read_marks,
     write_marks,
 )
-from cnn_engine.runs import RunDirectory
-from cnn_engine.summary import LIVE, RunSummary
+from cnn_engine.runs.summary import LIVE, RunSummary
 from cnn_tui.format import safe_text
 from cnn_tui.screens.choice import Answer, Choice
 from cnn_tui.screens.run import RunScreen

@@ -11,12 +11,12 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.run_choice import RunChoice, choose, sort_figure
-from cnn_engine.run_figures import Figure
-from cnn_engine.run_filter import parse
-from cnn_engine.run_list import RunList
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.columns import Figure
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.filter import parse
+from cnn_engine.runs.run_list import RunList
+from cnn_engine.runs.selection import RunChoice, choose, sort_figure
 from cnn_tui.format import safe_text
 from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.screens.compare import MOST_RUNS, CompareScreen

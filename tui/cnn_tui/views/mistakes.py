@@ -9,7 +9,7 @@ from cnn_engine.errors import UserError
 from cnn_engine.mistakes import FILE, Mistake, read_mistakes
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.keys import bindings_of
 from cnn_tui.mistakes_csv import write_mistakes
 from cnn_tui.views.view import View

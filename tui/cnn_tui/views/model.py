@@ -6,7 +6,7 @@ from cnn_engine.layers import LAYERS_FILE, read_layers
 from cnn_engine.maps import MAPS_FILE
 from cnn_engine.maps_reading import read_maps
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.keys import bindings_of
 from cnn_tui.views.view import View
 from cnn_tui.watched import Watched

@@ -7,9 +7,9 @@ from textual import events
 from textual.content import Content
 from textual.message import Message
 
-from cnn_engine.run_figures import FIGURES, Figure
 from cnn_engine.runlog.state import RunState
-from cnn_engine.summary import RunSummary
+from cnn_engine.runs.columns import FIGURES, Figure
+from cnn_engine.runs.summary import RunSummary
 from cnn_tui.format import age, safe_text
 from cnn_tui.run_columns import COLUMNS, Column, column_of, fitted
 from cnn_tui.widgets.panel import Panel

@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
-from cnn_engine.runs import RunDirectory, all_runs, find_run
-from cnn_engine.summary import LIVE, read_summary
+from cnn_engine.runs.directory import RunDirectory, all_runs, find_run
+from cnn_engine.runs.summary import LIVE, read_summary
 
 TRASH = ".trash"
 """Directory in that of the runs, where no run is looked for."""

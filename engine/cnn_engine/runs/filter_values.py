@@ -15,8 +15,8 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.run_figures import Figure
-from cnn_engine.summary import LIVE, STATUSES
+from cnn_engine.runs.columns import Figure
+from cnn_engine.runs.summary import LIVE, STATUSES
 
 Test: TypeAlias = Callable[[Any], bool]
 """Whether a figure's value is one that is asked for."""

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.summary import RunSummary
+from cnn_engine.runs.summary import RunSummary
 
 Kind: TypeAlias = Literal["number", "share", "seconds", "date", "text", "words", "flag", "config"]
 """How a figure is written: a plain number, a share of 0 to 1, a duration, a moment, a text, a set

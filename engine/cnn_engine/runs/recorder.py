@@ -3,14 +3,14 @@
 import time
 from typing import NamedTuple, Self
 
-from cnn_engine.commands import CommandReader
 from cnn_engine.errors import RunHeldError
 from cnn_engine.runlog.events import EpochFinished, Event, Notice, RunFinished, RunPrepared
 from cnn_engine.runlog.log import LogWriter
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.commands import CommandReader
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state, store_summary
 from cnn_engine.spawn import spawn
 from cnn_engine.storage.atomic import sweep
-from cnn_engine.summary import read_state, store_summary
 
 
 class Inheritance(NamedTuple):

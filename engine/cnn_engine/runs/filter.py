@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TypeAlias
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.filter_values import comparison, contains
-from cnn_engine.run_figures import FIGURES, Figure, find_figure
-from cnn_engine.summary import RunSummary
+from cnn_engine.runs.columns import FIGURES, Figure, find_figure
+from cnn_engine.runs.filter_values import comparison, contains
+from cnn_engine.runs.summary import RunSummary
 
 Condition: TypeAlias = Callable[[RunSummary], bool]
 

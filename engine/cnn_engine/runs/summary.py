@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from msgspec import convert
 
-from cnn_engine.marks import NO_MARKS, Marks, read_marks
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import ENDED, Phase, RunState
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.marks import NO_MARKS, Marks, read_marks
 from cnn_engine.storage.atomic import write_cache
 
 RunStatus: TypeAlias = Literal[

@@ -5,8 +5,8 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from cnn_engine.runs import RunDirectory, run_directories
-from cnn_engine.summary import LIVE, OpenLog, RunSummary, reading_summary
+from cnn_engine.runs.directory import RunDirectory, run_directories
+from cnn_engine.runs.summary import LIVE, OpenLog, RunSummary, reading_summary
 
 SETTLED_SECONDS = 0.1
 """What was changed a moment ago may be so again within one tick of the file system's clock."""

@@ -6,9 +6,9 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.run_figures import Figure, find_figure
-from cnn_engine.run_filter import parse
-from cnn_engine.summary import RunSummary
+from cnn_engine.runs.columns import Figure, find_figure
+from cnn_engine.runs.filter import parse
+from cnn_engine.runs.summary import RunSummary
 
 
 class RunChoice(NamedTuple):

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
 
 LONGEST_NAME, LONGEST_TAG, LONGEST_NOTE = 80, 40, 2000

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from cnn_engine.runlog.events import RolledBack, RunResumed, StepsFinished
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs import RunDirectory
+from cnn_engine.runs.directory import RunDirectory
 
 _END = (1 << 62, 0)
 """A place that no training reaches."""

@@ -1,0 +1,1 @@
+"""Run directories: create, record, command, list, filter, annotate, delete."""
