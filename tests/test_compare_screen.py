@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine.comparison import compare
+from cnn_engine.results.comparison import compare
 from cnn_engine.runlog import events
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.log import LogReader

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from cnn_engine.comparison import Verdict, as_dict, compare
-from cnn_engine.mcnemar import Disagreement, adjusted, disagreement
-from cnn_engine.predictions import FILE, Predictions
+from cnn_engine.results.comparison import Verdict, as_dict, compare
+from cnn_engine.results.mcnemar import Disagreement, adjusted, disagreement
+from cnn_engine.results.predictions import FILE, Predictions
 from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
 from cnn_tui.reports.comparison import print_comparison

@@ -18,11 +18,11 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cnn_engine import mistakes
 from cnn_engine.config.presets import from_dict
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.metrics import figures_of
-from cnn_engine.mistakes import Mistake, read_mistakes
+from cnn_engine.results import mistakes
+from cnn_engine.results.metrics import figures_of
+from cnn_engine.results.mistakes import Mistake, read_mistakes
 from cnn_engine.runlog.curve import CurvePoint
 from cnn_engine.runlog.events import EpochFinished, Notice, RunPrepared, RunStarted, StepsFinished
 from cnn_engine.runlog.log import LogReader

@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from cnn_engine.figures import figures_as_dict
-from cnn_engine.metrics import figures_of
+from cnn_engine.results.metrics import figures_of
+from cnn_engine.results.metrics_json import figures_as_dict
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_tui.exports.record import as_values, read_record

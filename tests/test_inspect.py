@@ -18,10 +18,10 @@ from cnn_engine.data import load
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.flops import FlopCount
 from cnn_engine.inspect_layers import layers_of
-from cnn_engine.layers import read_layers
-from cnn_engine.maps import MAPS_FILE
-from cnn_engine.maps_reading import read_maps
 from cnn_engine.models import CNN
+from cnn_engine.results.feature_maps import MAPS_FILE
+from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.model_layers import read_layers
 from cnn_engine.runlog.events import Notice
 from cnn_engine.trained import load_trained
 from cnn_engine.undisturbed import undisturbed

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cnn_engine.layers import LAYERS_FILE
-from cnn_engine.maps import MAPS_FILE, Maps
-from cnn_engine.maps_reading import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE, Maps
+from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.app import Dashboard

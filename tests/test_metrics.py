@@ -16,7 +16,7 @@ from sklearn.metrics import (
 
 from cnn_engine.batches import Batches
 from cnn_engine.evaluate import evaluate
-from cnn_engine.metrics import (
+from cnn_engine.results.metrics import (
     Rate,
     calibration_error,
     class_figures,

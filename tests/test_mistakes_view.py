@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cnn_engine import mistakes, predictions
-from cnn_engine.mistakes import read_mistakes
-from cnn_engine.predictions import read_predictions
+from cnn_engine.results import mistakes, predictions
+from cnn_engine.results.mistakes import read_mistakes
+from cnn_engine.results.predictions import read_predictions
 from cnn_engine.runlog import events
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from cnn_engine.layers import LAYERS_FILE, read_layers
-from cnn_engine.maps import MAPS_FILE, Maps, maps_as_bytes
-from cnn_engine.maps_reading import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE, Maps, maps_as_bytes
+from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
 from cnn_tui.app import Dashboard
 from cnn_tui.format import count_text
 from cnn_tui.map_pictures import filter_pictures, filter_range, rows_of, stage_pictures

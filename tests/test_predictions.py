@@ -8,11 +8,12 @@ import os
 import pytest
 import torch
 
-from cnn_engine import final_test, mistakes, predictions
+from cnn_engine import final_test
 from cnn_engine.data import load
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.mistakes import choose, read_mistakes
-from cnn_engine.predictions import Predictions, read_predictions
+from cnn_engine.results import mistakes, predictions
+from cnn_engine.results.mistakes import choose, read_mistakes
+from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.summary import read_state
 from cnn_engine.trained import load_trained

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_engine import mistakes, predictions
 from cnn_engine.data import load
-from cnn_engine.mistakes import read_mistakes
-from cnn_engine.predictions import read_predictions
 from cnn_engine.repeated_test import repeat_test
+from cnn_engine.results import mistakes, predictions
+from cnn_engine.results.mistakes import read_mistakes
+from cnn_engine.results.predictions import read_predictions
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from runs_for_tests import RunForTests

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine.batches import Batches, batch_sizes
-from cnn_engine.metrics import LEAST_CLASSES_FOR_TOP5
+from cnn_engine.results.metrics import LEAST_CLASSES_FOR_TOP5
 from cnn_engine.runlog.events import Bins, Confusion
 
 EVALUATION_PIXELS = {"cpu": 2**16, "cuda": 2**22}

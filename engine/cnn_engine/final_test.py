@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from cnn_engine import mistakes, predictions
 from cnn_engine.data import DataSet
 from cnn_engine.evaluate import Evaluation
 from cnn_engine.inspect import keep_maps, right_and_wrong
-from cnn_engine.mistakes import Mistake
-from cnn_engine.predictions import Predictions
+from cnn_engine.results import mistakes, predictions
+from cnn_engine.results.mistakes import Mistake
+from cnn_engine.results.predictions import Predictions
 from cnn_engine.runlog.events import Notice, StageStarted, TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.saving import use_best

@@ -14,8 +14,8 @@ from cnn_engine.data import DataSet
 from cnn_engine.evaluate import Answers
 from cnn_engine.inspect_layers import layers_of
 from cnn_engine.inspect_maps import Seen, seen_by
-from cnn_engine.layers import LAYERS_FILE, Layers, layers_as_bytes
-from cnn_engine.maps import MAPS_FILE, Part
+from cnn_engine.results.feature_maps import MAPS_FILE, Part
+from cnn_engine.results.model_layers import LAYERS_FILE, Layers, layers_as_bytes
 from cnn_engine.storage.atomic import write_atomically
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cnn_engine.flops import FlopCount
-from cnn_engine.layers import Layer, Layers
+from cnn_engine.results.model_layers import Layer, Layers
 from cnn_engine.undisturbed import removed, undisturbed
 
 

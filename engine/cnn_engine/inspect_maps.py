@@ -11,7 +11,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.inspect_layers import pair
-from cnn_engine.maps import Filters, Header, Part, Sample, Stage, maps_as_bytes
+from cnn_engine.results.feature_maps import Filters, Header, Part, Sample, Stage, maps_as_bytes
 from cnn_engine.undisturbed import removed, undisturbed
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.final_test import finished, keep_results, predictions_of
-from cnn_engine.mistakes import read_mistakes
-from cnn_engine.predictions import Predictions, read_predictions
+from cnn_engine.results.mistakes import read_mistakes
+from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import RunPrepared, TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state

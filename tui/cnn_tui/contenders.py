@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cnn_engine.comparison import differences, settings_of
+from cnn_engine.results.comparison import differences, settings_of
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.following import Follower

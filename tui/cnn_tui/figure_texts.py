@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.metrics import Bin, ClassFigures, Figures, Rate
+from cnn_engine.results.metrics import Bin, ClassFigures, Figures, Rate
 from cnn_engine.runlog.events import Confusion
 from cnn_tui.format import figure, percent, ratio, safe_text
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_engine.maps import Maps
+from cnn_engine.results.feature_maps import Maps
 from cnn_tui.pictures import Picture, draw, height_of
 
 GAP = 1

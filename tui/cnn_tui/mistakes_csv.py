@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.predictions import Predictions, read_predictions
+from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from cnn_engine.metrics import figures_of
+from cnn_engine.results.metrics import figures_of
 from cnn_engine.runlog import events
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line

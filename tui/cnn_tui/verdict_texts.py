@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from cnn_engine.comparison import Verdict
+from cnn_engine.results.comparison import Verdict
 from cnn_tui.format import safe_text
 
 

@@ -41,7 +41,7 @@ def compare(  # noqa: PLR0913 - one parameter per option
         from cnn_tui.dashboards import compare_runs
 
         sys.exit(compare_runs(compared, Options(theme, ascii_only, not no_mouse)))
-    from cnn_engine import comparison
+    from cnn_engine.results import comparison
 
     found = comparison.compare(compared)
     if as_json:

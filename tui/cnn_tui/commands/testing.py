@@ -50,7 +50,7 @@ def repeat_final_test(
 
 
 def _as_dict(repeated: "RepeatedTest") -> dict[str, Any]:
-    from cnn_engine.figures import figures_as_dict
+    from cnn_engine.results.metrics_json import figures_as_dict
 
     recorded = repeated.recorded
     return {

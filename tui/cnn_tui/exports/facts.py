@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.metrics import ClassFigures, class_figures, figures_of, most_confused
+from cnn_engine.results.metrics import ClassFigures, class_figures, figures_of, most_confused
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_tui.exports.record import Record
 from cnn_tui.figure_texts import FigureRow, PairRow, bin_cells, figure_rows, filled_bins, pair_rows

@@ -4,8 +4,8 @@ from base64 import b64encode
 from html import escape
 
 from cnn_engine.errors import UserError
-from cnn_engine.metrics import confusion_matrix
-from cnn_engine.mistakes import Mistake, read_mistakes
+from cnn_engine.results.metrics import confusion_matrix
+from cnn_engine.results.mistakes import Mistake, read_mistakes
 from cnn_tui.exports.facts import (
     LONGEST_NAME,
     class_rows,

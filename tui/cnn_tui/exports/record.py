@@ -7,7 +7,7 @@ added at any time; none goes, or changes its meaning, unless `VERSION` does.
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cnn_engine.figures import figures_as_dict
+from cnn_engine.results.metrics_json import figures_as_dict
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.history import kept_steps

@@ -1,8 +1,8 @@
 """The whole lesson, and the run that it ends with."""
 
 from cnn_engine.errors import UserError
-from cnn_engine.maps import MAPS_FILE
-from cnn_engine.maps_reading import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE
+from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory

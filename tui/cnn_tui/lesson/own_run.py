@@ -6,7 +6,7 @@ from functools import partial
 
 from textual.content import Content
 
-from cnn_engine.maps import Filters, Maps
+from cnn_engine.results.feature_maps import Filters, Maps
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.format import command_for, safe_text
 from cnn_tui.lesson.arithmetic import (

@@ -7,8 +7,8 @@ from typing import TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.comparison import Compared, Comparison, Verdict
-from cnn_engine.metrics import Rate
+from cnn_engine.results.comparison import Compared, Comparison, Verdict
+from cnn_engine.results.metrics import Rate
 from cnn_tui.figure_texts import interval_text, share_text
 from cnn_tui.format import duration, figure, percent, safe_text
 from cnn_tui.reports.console import console_for_results

@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.metrics import Figures, class_figures, figures_of
+from cnn_engine.results.metrics import Figures, class_figures, figures_of
 from cnn_engine.runlog.events import EpochFinished, RunPrepared, TestFinished
 from cnn_tui.figure_texts import (
     BIN_HEADINGS,

@@ -11,8 +11,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
-from cnn_engine.comparison import compare
 from cnn_engine.errors import UserError
+from cnn_engine.results.comparison import compare
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory

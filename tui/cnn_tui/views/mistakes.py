@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from cnn_engine.errors import UserError
-from cnn_engine.mistakes import FILE, Mistake, read_mistakes
+from cnn_engine.results.mistakes import FILE, Mistake, read_mistakes
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory

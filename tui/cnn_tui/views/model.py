@@ -2,9 +2,9 @@
 
 from textual.app import ComposeResult
 
-from cnn_engine.layers import LAYERS_FILE, read_layers
-from cnn_engine.maps import MAPS_FILE
-from cnn_engine.maps_reading import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE
+from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.keys import bindings_of

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_engine.metrics import ClassFigures, class_figures
+from cnn_engine.results.metrics import ClassFigures, class_figures
 from cnn_tui.format import percent, ratio
 from cnn_tui.results import Results, short_names
 from cnn_tui.widgets.class_grid import change_text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from cnn_engine.maps import Maps, Sample
+from cnn_engine.results.feature_maps import Maps, Sample
 from cnn_engine.runlog.state import RunState
 from cnn_tui.format import percent, safe_text
 from cnn_tui.map_pictures import (

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from textual.content import Content
 
-from cnn_engine.layers import Layer, Layers
+from cnn_engine.results.model_layers import Layer, Layers
 from cnn_engine.runlog.state import RunState
 from cnn_tui.format import count_text, safe_text
 from cnn_tui.watched import Watched

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from textual.content import Content
 
-from cnn_engine.mistakes import Mistake
+from cnn_engine.results.mistakes import Mistake
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.format import percent, safe_text

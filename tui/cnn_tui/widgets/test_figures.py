@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_engine.metrics import Bin, figures_of
+from cnn_engine.results.metrics import Bin, figures_of
 from cnn_engine.runlog.state import RunState
 from cnn_tui.figure_texts import FigureRow, confidence_text, figure_rows
 from cnn_tui.format import percent

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, get_args
 
-from cnn_engine.maps import FORMAT, Filters, Header, Maps, Part, Sample, Stage
+from cnn_engine.results.feature_maps import FORMAT, Filters, Header, Maps, Part, Sample, Stage
 from cnn_engine.storage.json_files import MOST_NUMBER, Fields, not_ours, read_object_and_bytes
 
 MOST_BYTES = 2**24

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cnn_engine.errors import DataError
-from cnn_engine.predictions import Predictions
+from cnn_engine.results.predictions import Predictions
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.json_files import Fields, read_object

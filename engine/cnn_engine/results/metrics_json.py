@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-from cnn_engine.metrics import Bin, ClassFigures, Rate, figures_of
+from cnn_engine.results.metrics import Bin, ClassFigures, Rate, figures_of
 from cnn_engine.runlog.events import RunPrepared, TestFinished
 
 

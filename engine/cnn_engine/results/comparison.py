@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnn_engine.errors import UserError
-from cnn_engine.figures import figures_as_dict, rate_as_dict
-from cnn_engine.mcnemar import Disagreement, adjusted, disagreement
-from cnn_engine.metrics import Figures, Rate, figures_of
-from cnn_engine.predictions import Predictions, read_predictions
+from cnn_engine.results.mcnemar import Disagreement, adjusted, disagreement
+from cnn_engine.results.metrics import Figures, Rate, figures_of
+from cnn_engine.results.metrics_json import figures_as_dict, rate_as_dict
+from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary

@@ -1,0 +1,1 @@
+"""The result files of a run, and the metrics computed from them."""
