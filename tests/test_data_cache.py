@@ -14,8 +14,9 @@ from PIL import Image
 
 from cnn_engine import image_cache
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import folder, load, waiting
+from cnn_engine.data import load, waiting
 from cnn_engine.data.decode import Unreadable
+from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
 from cnn_engine.launch import Engine
 from cnn_engine.request import Request

@@ -16,7 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import cifar10, download, load
+from cnn_engine.data import load
+from cnn_engine.data.sources import cifar10, download
 from cnn_engine.errors import DataError
 from cnn_tui.cli import cli
 
@@ -162,7 +163,7 @@ def test_an_archive_that_cannot_be_unpacked_is_kept(server, tmp_path):
 
 def test_a_part_of_an_archive_does_not_make_a_silent_server_slower(tmp_path, monkeypatch):
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"a part")
-    monkeypatch.setattr("cnn_engine.data.download.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("cnn_engine.data.sources.download.CONNECT_SECONDS", 0.1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import folder, load, waiting
+from cnn_engine.data import load, waiting
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_side
+from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
 from photos_for_tests import bomb
 

@@ -15,7 +15,8 @@ import torch
 from torch.nn.functional import interpolate
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import cifar10, dataset, idx, load
+from cnn_engine.data import dataset, load
+from cnn_engine.data.sources import cifar10, idx
 from cnn_engine.errors import ConfigError, DataError
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")

@@ -149,7 +149,7 @@ def test_without_a_network_torchvision_is_not_imported_to_download_anything(tmp_
     no_network = Path(__file__).parent / "no_network"
     code = (
         "from pathlib import Path\n"
-        "from cnn_engine.data.download import download_cifar10\n"
+        "from cnn_engine.data.sources.download import download_cifar10\n"
         "from cnn_engine.errors import DataError\n"
         "try: download_cifar10(Path('here'), print)\n"
         "except DataError as error: assert 'Network is unreachable' in str(error)\n"

@@ -6,7 +6,7 @@ from torch import nn
 
 from cnn_engine.batches import batches_on
 from cnn_engine.data import DataSet, load
-from cnn_engine.data.raw import Progress
+from cnn_engine.data.sources.raw import Progress
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.final_test import finished, keep_results, predictions_of

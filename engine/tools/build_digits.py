@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-BUNDLED = Path(__file__).parents[1] / "cnn_engine" / "data" / "digits"
+BUNDLED = Path(__file__).parents[1] / "cnn_engine" / "data" / "sources" / "digits"
 
 
 def main(directory: Path) -> None:

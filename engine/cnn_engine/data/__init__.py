@@ -5,7 +5,7 @@ What needs PyTorch is imported when it is first asked for: looking a folder over
 
 from typing import TYPE_CHECKING, Any
 
-from cnn_engine.data.raw import Progress
+from cnn_engine.data.sources.raw import Progress
 
 if TYPE_CHECKING:
     from cnn_engine.data.dataset import DataSet, load

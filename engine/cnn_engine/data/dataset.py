@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import cifar10, idx
-from cnn_engine.data.raw import Progress, Raw
+from cnn_engine.data.sources import cifar10, idx
+from cnn_engine.data.sources.raw import Progress, Raw
 from cnn_engine.errors import ConfigError, DataError
 
 TEST_SEED = 0
@@ -131,7 +131,7 @@ def _read(config: DataConfig, progress: Progress) -> Raw:
             return idx.read_digits()
         case "folder":
             # Only here, as it needs Pillow, which takes a while to import.
-            from cnn_engine.data import folder  # noqa: PLC0415
+            from cnn_engine.data.sources import folder  # noqa: PLC0415
 
             return folder.read(config, progress)
 

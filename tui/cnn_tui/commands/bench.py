@@ -45,7 +45,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     keep_freed_memory()
     from cnn_engine.bench import measure
     from cnn_engine.data import load
-    from cnn_engine.data.cifar10 import is_on_disk
+    from cnn_engine.data.sources.cifar10 import is_on_disk
     from cnn_engine.system.device import limit_threads
 
     limit_threads()

@@ -74,7 +74,7 @@ def fetch(
     ] = None,
 ) -> None:
     """Download CIFAR-10 unless it is there already, and verify it."""
-    from cnn_engine.data import cifar10
+    from cnn_engine.data.sources import cifar10
 
     with ProgressLine(sys.stderr) as progress:
         source = cifar10.read(str(data_dir) if data_dir else None, progress.tell).source

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_engine.data.raw import Progress
+from cnn_engine.data.sources.raw import Progress
 from cnn_engine.errors import DataError
 from cnn_engine.image_files import is_image_name
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_engine.data.raw import Pixels, Progress, Raw, places
+from cnn_engine.data.sources.raw import Pixels, Progress, Raw, places
 from cnn_engine.errors import DataError
 
 CLASSES = (
@@ -81,7 +81,7 @@ def read(path: str | None, progress: Progress) -> Raw:
                 return raw
     target = _download_target(path)
     # Only here, as a run that finds its images on disk needs nothing of a network.
-    from cnn_engine.data.download import download_cifar10  # noqa: PLC0415
+    from cnn_engine.data.sources.download import download_cifar10  # noqa: PLC0415
 
     try:
         download_cifar10(target, progress)

@@ -6,8 +6,8 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
-from cnn_engine.data.cifar10 import ARCHIVE, PYTHON
-from cnn_engine.data.raw import Progress
+from cnn_engine.data.sources.cifar10 import ARCHIVE, PYTHON
+from cnn_engine.data.sources.raw import Progress
 from cnn_engine.errors import DataError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -32,7 +32,7 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
         if not _is_whole(archive):
             _ask_server()
         # Only here, as without a network its import would be for nothing, and it takes long.
-        from cnn_engine.data.torchvision_download import fetch  # noqa: PLC0415
+        from cnn_engine.data.sources.torchvision_download import fetch  # noqa: PLC0415
 
         fetch(directory, progress)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
