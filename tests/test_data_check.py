@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data.check import check
-from cnn_engine.data.findings import findings
-from cnn_engine.data.likeness import difference_hashes, groups, near_pairs
-from cnn_engine.data.look import Look, look
+from cnn_engine.data.checks.check import check
+from cnn_engine.data.checks.image_info import Look, look
+from cnn_engine.data.checks.issues import findings
+from cnn_engine.data.checks.near_duplicates import difference_hashes, groups, near_pairs
 from cnn_engine.errors import DataError
 from terminal import CLI, Terminal, cnn_tui, environment
 
@@ -341,7 +341,7 @@ def test_killed_it_leaves_no_process_behind(tmp_path):
 
 def test_looking_a_folder_over_needs_no_pytorch():
     code = (
-        "import cnn_engine.data.check, cnn_engine.data.findings, cnn_tui.reports.data_check, sys\n"
+        "import cnn_engine.data.checks.check, cnn_engine.data.checks.issues, cnn_tui.reports.data_check, sys\n"
         "print('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code]

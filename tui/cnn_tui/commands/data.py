@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cnn_engine.config.schema import Config
-    from cnn_engine.data.check import Checked
-    from cnn_engine.data.findings import Finding
-    from cnn_engine.data.look import Look
+    from cnn_engine.data.checks.check import Checked
+    from cnn_engine.data.checks.image_info import Look
+    from cnn_engine.data.checks.issues import Finding
     from cnn_engine.image_cache import Entry
 
 data = typer.Typer(
@@ -88,8 +88,8 @@ def check(
 ) -> None:
     """Look over a folder of images before training: what is there, what is amiss, what to do."""
     from cnn_engine.config.presets import load_config
-    from cnn_engine.data import check as checks
-    from cnn_engine.data.findings import findings
+    from cnn_engine.data.checks import check as checks
+    from cnn_engine.data.checks.issues import findings
     from cnn_tui.reports.console import console_for_results
     from cnn_tui.reports.data_check import print_checked
 
@@ -119,7 +119,7 @@ def check(
 
 def _training_seconds(checked: "Checked", config: "Config") -> float | None:
     """How long a run would take; nothing where PyTorch is not installed."""
-    from cnn_engine.data.findings import split_counts
+    from cnn_engine.data.checks.issues import split_counts
     from cnn_engine.runlog.state import INFERENCE
 
     with ProgressLine(sys.stderr) as progress:

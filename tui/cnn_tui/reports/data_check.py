@@ -8,9 +8,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.data.check import Checked
+from cnn_engine.data.checks.check import Checked
+from cnn_engine.data.checks.issues import Finding
 from cnn_engine.data.decode import Unreadable, decode
-from cnn_engine.data.findings import Finding
 from cnn_engine.data.sizes import evenly
 from cnn_tui.format import bar, percent, ratio, safe_text
 from cnn_tui.palette import in_256_colors

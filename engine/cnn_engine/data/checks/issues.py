@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data.check import Checked
-from cnn_engine.data.look import Look
+from cnn_engine.data.checks.check import Checked
+from cnn_engine.data.checks.image_info import Look
 
 Weight: TypeAlias = Literal["stop", "warning", "note"]
 """Whether it keeps a run from training, should be looked into, or is just good to know."""

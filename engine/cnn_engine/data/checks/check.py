@@ -15,8 +15,8 @@ from threading import Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_engine.data.likeness import are_blank, groups, near_pairs
-from cnn_engine.data.look import MINIATURE, Look, look
+from cnn_engine.data.checks.image_info import MINIATURE, Look, look
+from cnn_engine.data.checks.near_duplicates import are_blank, groups, near_pairs
 from cnn_engine.data.sizes import choose_side, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
 from cnn_engine.data.sources.raw import Progress
