@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from cnn_engine.augment import Views, epoch_views
-from cnn_engine.batches import epoch_order
 from cnn_engine.config.schema import AugmentConfig
+from cnn_engine.data.augment import Views, epoch_views
+from cnn_engine.data.loader import epoch_order
 from cnn_engine.runlog import events
 from runs_for_tests import RunForTests
 

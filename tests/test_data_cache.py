@@ -12,9 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine import image_cache
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import load, waiting
+from cnn_engine.data import cache, load, waiting
 from cnn_engine.data.decode import Unreadable
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
@@ -61,7 +60,7 @@ def decoded(monkeypatch):
 
 
 def kept():
-    return sorted(image_cache.directory().glob("*"))
+    return sorted(cache.directory().glob("*"))
 
 
 def test_the_second_time_nothing_is_decoded(pets, decoded):
@@ -128,7 +127,7 @@ def test_a_changed_folder_is_decoded_again(pets, decoded, change):
     change(pets)
     after = load_folder(pets)
     assert len(decoded) - before == len(after.images)
-    image_cache.clear()
+    cache.clear()
     fresh = load_folder(pets)
     assert (after.classes, after.images.tolist()) == (fresh.classes, fresh.images.tolist())
 
@@ -314,11 +313,11 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_an_entry(pets, decode
     ) as process:
         assert process.stdout.readline() == b"decoding\n"
         (unfinished,) = kept()
-        assert image_cache.clear() == []
+        assert cache.clear() == []
         assert unfinished.exists(), "what a living process holds is not to be swept"
         process.send_signal(signal.SIGKILL)
     assert kept() == [unfinished]
-    assert image_cache.entries() == []
+    assert cache.entries() == []
     load_folder(pets)
     assert len(decoded) == 20
     assert unfinished not in kept()
@@ -327,7 +326,7 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_an_entry(pets, decode
 def test_an_entry_that_is_removed_stays_with_who_has_it(pets):
     load_folder(pets)
     mapped = load_folder(pets).images
-    assert len(image_cache.clear()) == 1
+    assert len(cache.clear()) == 1
     assert kept() == []
     assert mapped[:, 0, 0, 0].tolist() == [*range(10, 20), *range(200, 210)]
 
@@ -337,7 +336,7 @@ def test_an_entry_that_is_removed_stays_with_who_has_it(pets):
 
 def used_at(seconds):
     """Make every entry the last used at this time, if it has no other; the newest one's path."""
-    (newest,) = (entry for entry in image_cache.entries() if entry.last_used > 1e9)
+    (newest,) = (entry for entry in cache.entries() if entry.last_used > 1e9)
     os.utime(newest.path, (seconds, seconds))
     return newest.path
 
@@ -348,29 +347,29 @@ def test_the_least_recently_used_entries_make_room(pets, monkeypatch):
         load_folder(pets, image_size=size)
         paths.append(used_at(seconds))
     load_folder(pets, image_size=8)  # used again, and so no longer the first to go
-    total = sum(entry.bytes for entry in image_cache.entries())
-    monkeypatch.setattr(image_cache, "LIMIT_BYTES", total)
+    total = sum(entry.bytes for entry in cache.entries())
+    monkeypatch.setattr(cache, "LIMIT_BYTES", total)
     load_folder(pets, image_size=11)
-    shapes = {entry.index.shape[1] for entry in image_cache.entries()}
+    shapes = {entry.index.shape[1] for entry in cache.entries()}
     assert shapes == {8, 11}
     assert not paths[1].exists()
 
 
 def test_an_entry_larger_than_the_limit_stands_alone(pets, monkeypatch):
     load_folder(pets, image_size=8)
-    monkeypatch.setattr(image_cache, "LIMIT_BYTES", 10)
+    monkeypatch.setattr(cache, "LIMIT_BYTES", 10)
     load_folder(pets)
-    assert [entry.index.shape[1] for entry in image_cache.entries()] == [16]
+    assert [entry.index.shape[1] for entry in cache.entries()] == [16]
 
 
 def test_a_nearly_full_disk_is_not_filled(pets, monkeypatch, decoded):
     load_folder(pets, image_size=8)
-    free = image_cache.FREE_BYTES + 100
-    monkeypatch.setattr(image_cache.shutil, "disk_usage", lambda _: Usage(free))
+    free = cache.FREE_BYTES + 100
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: Usage(free))
     data = load_folder(pets)
     assert len(data.images) == 20
     assert "No space left on device" in data.notices[0]
-    assert [entry.index.shape[1] for entry in image_cache.entries()] == [8], "evicted for nothing"
+    assert [entry.index.shape[1] for entry in cache.entries()] == [8], "evicted for nothing"
 
 
 # Where nothing can be kept.
@@ -433,7 +432,7 @@ def test_entries_are_shown_as_json(pets):
     assert (entry["folder"], entry["folder_exists"]) == (str(pets), True)
     assert (entry["images"], entry["image_shape"]) == (20, [16, 16, 3])
     assert entry["bytes"] == shown["bytes"] == path.stat().st_size
-    assert shown["limit_bytes"] == image_cache.LIMIT_BYTES
+    assert shown["limit_bytes"] == cache.LIMIT_BYTES
 
 
 def test_a_damaged_entry_is_shown_and_cleared(pets):
@@ -458,9 +457,9 @@ def test_one_folder_is_cleared_or_all(pets, tmp_path):
     load_folder(other)
     other.rename(pets)
     load_folder(pets)
-    size = sum(e.bytes for e in image_cache.entries() if e.index.folder == str(pets))
+    size = sum(e.bytes for e in cache.entries() if e.index.folder == str(pets))
     assert cnn_tui("data", "clear", str(pets)).stdout == f"{size:,} bytes freed (1 folder)\n"
-    assert [entry.index.folder for entry in image_cache.entries()] == [str(other)]
+    assert [entry.index.folder for entry in cache.entries()] == [str(other)]
     assert cnn_tui("data", "clear").returncode == 0
     assert kept() == []
 

@@ -11,12 +11,12 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 
-from cnn_engine import batches
-from cnn_engine.augment import epoch_views
-from cnn_engine.batches import batches_on, epoch_order
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import TrainConfig
 from cnn_engine.data import load as load_data
+from cnn_engine.data import loader
+from cnn_engine.data.augment import epoch_views
+from cnn_engine.data.loader import batches_on, epoch_order
 from cnn_engine.errors import ConfigError
 from cnn_engine.evaluate import evaluate
 from cnn_engine.inspect_layers import layers_of
@@ -165,7 +165,7 @@ def test_a_trained_model_takes_images_from_the_host(gpu, config, data, monkeypat
 
 
 def test_images_that_do_not_fit_stay_on_the_host(gpu, config, data, monkeypatch):
-    monkeypatch.setattr(batches, "GPU_SHARE", 0.0)
+    monkeypatch.setattr(loader, "GPU_SHARE", 0.0)
     staged = batches_on(gpu, data, config.data.mean, config.data.std)
     assert staged.are_staged
     assert staged.images.device.type == "cpu"

@@ -9,11 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine import batches, bench, checkpoint
+from cnn_engine import bench, checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.control import Control
 from cnn_engine.data import load as load_data
-from cnn_engine.image_files import Named
+from cnn_engine.data import loader
+from cnn_engine.data.image_files import Named
 from cnn_engine.launch_queue import AHEAD_SECONDS
 from cnn_engine.predict import predict
 from cnn_engine.repeated_test import repeat_test
@@ -228,7 +229,7 @@ def test_fp32_is_fp32_and_tf32_is_told(tmp_path):
 def test_images_on_the_host_give_the_same_training(tmp_path, monkeypatch, settings):
     settings = ("train.epochs=3", ON_GPU, "train.precision=fp32", *settings)
     at_home = RunForTests(tmp_path, *settings).train()
-    monkeypatch.setattr(batches, "GPU_SHARE", 0.0)
+    monkeypatch.setattr(loader, "GPU_SHARE", 0.0)
     staged = RunForTests(tmp_path, *settings).train()
     assert captured(staged) == [""]
     for ours, theirs in zip(staged.live_state.epochs, at_home.live_state.epochs, strict=True):

@@ -14,7 +14,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from cnn_engine.batches import Batches
+from cnn_engine.data.loader import Batches
 from cnn_engine.evaluate import evaluate
 from cnn_engine.results.metrics import (
     Rate,

@@ -21,7 +21,7 @@ from cnn_engine import predict as engine
 from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.checkpoint_files import BEGINNING, seal
 from cnn_engine.data import load
-from cnn_engine.image_files import Named, gather
+from cnn_engine.data.image_files import Named, gather
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_engine.trained import load_trained

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from cnn_engine.augment import epoch_views
-from cnn_engine.batches import Batches, batches_on, epoch_order
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import load as load_data
-from cnn_engine.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
+from cnn_engine.data.augment import epoch_views
+from cnn_engine.data.loader import Batches, batches_on, epoch_order
+from cnn_engine.data.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
 from cnn_engine.step_inputs import EpochPlans, StepInputs, plan_epoch
 from runs_for_tests import RunForTests
 

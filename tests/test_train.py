@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy, max_pool2d, relu
 
 from cnn_engine import checkpoint
-from cnn_engine.batches import batches_on, epoch_order
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import load as load_data
+from cnn_engine.data.loader import batches_on, epoch_order
 from cnn_engine.models import Dropout, build_model
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader

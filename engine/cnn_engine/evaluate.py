@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from cnn_engine.batches import Batches, batch_sizes
+from cnn_engine.data.loader import Batches, batch_sizes
 from cnn_engine.results.metrics import LEAST_CLASSES_FOR_TOP5
 from cnn_engine.runlog.events import Bins, Confusion
 

@@ -8,8 +8,8 @@ import torch
 
 from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.data.decode import Unreadable, decode
+from cnn_engine.data.image_files import Named
 from cnn_engine.data.sources.raw import Pixels
-from cnn_engine.image_files import Named
 from cnn_engine.system.threads import choose_threads
 from cnn_engine.trained import Trained
 

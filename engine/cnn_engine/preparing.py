@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from cnn_engine.augment import check_augment
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.control import Control, Throttle
 from cnn_engine.data import DataSet, load
+from cnn_engine.data.augment import check_augment
 from cnn_engine.meter import EVENT_SECONDS
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.runlog.events import Notice, RunPrepared, StageProgressed, StageStarted

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from cnn_engine.batches import batches_on
 from cnn_engine.data import DataSet, load
+from cnn_engine.data.loader import batches_on
 from cnn_engine.data.sources.raw import Progress
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluate import Evaluation, evaluate

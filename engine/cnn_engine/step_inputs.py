@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cnn_engine.augment import Views
-from cnn_engine.batches import Batches, batch_sizes
-from cnn_engine.staging import Staging
+from cnn_engine.data.augment import Views
+from cnn_engine.data.loader import Batches, batch_sizes
+from cnn_engine.data.staging import Staging
 
 
 class EpochPlan(NamedTuple):

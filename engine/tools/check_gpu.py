@@ -29,9 +29,9 @@ from statistics import mean, median, stdev
 
 import torch
 
-from cnn_engine import batches, bench
+from cnn_engine import bench
 from cnn_engine.control import Control
-from cnn_engine.data import DataSet, load
+from cnn_engine.data import DataSet, load, loader
 from cnn_engine.launch import Engine
 from cnn_engine.request import Request
 from cnn_engine.runlog.events import (
@@ -247,11 +247,11 @@ def check_rates(images: Images, table: Table) -> None:
         ratios = []
         for _ in range(2):
             at_home = _rate(preset, images.settings, data)
-            share, batches.GPU_SHARE = batches.GPU_SHARE, 0.0
+            share, loader.GPU_SHARE = loader.GPU_SHARE, 0.0
             try:
                 staged = _rate(preset, images.settings, data)
             finally:
-                batches.GPU_SHARE = share
+                loader.GPU_SHARE = share
             ratios.append(staged / at_home)
         table.add(f"{preset}, images kept on the host", f"{median(ratios):.0%} of that rate")
 

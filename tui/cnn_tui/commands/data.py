@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cnn_engine.config.schema import Config
+    from cnn_engine.data.cache import Entry
     from cnn_engine.data.checks.check import Checked
     from cnn_engine.data.checks.image_info import Look
     from cnn_engine.data.checks.issues import Finding
-    from cnn_engine.image_cache import Entry
 
 data = typer.Typer(
     help="Look an image folder over before training; show and clear what is kept decoded; "
@@ -33,19 +33,19 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
     """List the decoded image folders that are kept, the last used first."""
     if context.invoked_subcommand is not None:
         return
-    from cnn_engine import image_cache
+    from cnn_engine.data import cache
 
-    entries = image_cache.entries()
+    entries = cache.entries()
     if as_json:
         print(to_json(_as_dict(entries)))
     elif entries:
         _print_table(entries)
         total = byte_size(sum(entry.bytes for entry in entries))
-        limit = byte_size(image_cache.LIMIT_BYTES)
-        where = safe_text(str(image_cache.directory()), 500)
+        limit = byte_size(cache.LIMIT_BYTES)
+        where = safe_text(str(cache.directory()), 500)
         print(f"\n{total} of at most {limit} in {where}")
     else:
-        where = safe_text(str(image_cache.directory()), 500)
+        where = safe_text(str(cache.directory()), 500)
         print(f"No decoded images in {where} yet", file=sys.stderr)
 
 
@@ -56,10 +56,10 @@ def clear(
     ] = None,
 ) -> None:
     """Remove decoded images. They are decoded again by the next run that needs them."""
-    from cnn_engine import image_cache
+    from cnn_engine.data import cache
 
     try:
-        removed = image_cache.clear(folder and folder.resolve())
+        removed = cache.clear(folder and folder.resolve())
     except OSError as error:
         raise StorageError(f"{error.filename}: cannot be removed: {error.strerror}") from None
     freed = sum(entry.bytes for entry in removed)
@@ -176,12 +176,12 @@ def _look_as_dict(look: "Look") -> dict[str, object]:
 
 
 def _as_dict(entries: list["Entry"]) -> dict[str, object]:
-    from cnn_engine import image_cache
+    from cnn_engine.data import cache
 
     return {
-        "directory": str(image_cache.directory()),
+        "directory": str(cache.directory()),
         "bytes": sum(entry.bytes for entry in entries),
-        "limit_bytes": image_cache.LIMIT_BYTES,
+        "limit_bytes": cache.LIMIT_BYTES,
         "entries": [
             {
                 "folder": entry.index and entry.index.folder,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_engine.answers import Answer, Unanswered
+from cnn_engine.data.image_files import EXTENSIONS, Named, gather
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.image_files import EXTENSIONS, Named, gather
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.format import percent, safe_text
 from cnn_tui.interrupts import interrupts_noted

@@ -13,8 +13,8 @@ from threading import Event
 import numpy as np
 import PIL
 
-from cnn_engine import image_cache
 from cnn_engine.config.schema import DataConfig
+from cnn_engine.data import cache
 from cnn_engine.data.decode import Unreadable, decode, image_size
 from cnn_engine.data.preprocess import Fit
 from cnn_engine.data.sizes import choose_side, evenly
@@ -96,14 +96,14 @@ def _from_cache_or_decoded(
 ) -> _Decoded:
     channels = config.channels or 3
     folder = listing.root.resolve()
-    path = image_cache.entry_path(folder, size, channels, config.fit, DECODING)
+    path = cache.entry_path(folder, size, channels, config.fit, DECODING)
     digest = listing.digest()
-    if found := image_cache.open_entry(path, digest):
+    if found := cache.open_entry(path, digest):
         index, pixels = found
         return _Decoded(images=_array(pixels, index.shape), reasons=dict(index.unreadable))
     shape = (len(listing.files), size, size, channels)
     try:
-        entry = image_cache.NewEntry(path, math.prod(shape))
+        entry = cache.NewEntry(path, math.prod(shape))
     except OSError as error:
         images = np.zeros(shape, dtype=np.uint8)
         reasons, _ = _decode_all(listing.files, images, config.fit, progress)
@@ -115,7 +115,7 @@ def _from_cache_or_decoded(
         images = _without(images, reasons)
         if not len(images) or not are_lasting:
             return _Decoded(images=images, reasons=reasons)
-        index = image_cache.Index(
+        index = cache.Index(
             folder=str(folder),
             listing=digest,
             shape=(len(images), *shape[1:]),
@@ -134,7 +134,7 @@ def _array(pixels: mmap, shape: tuple[int, int, int, int]) -> Pixels:
 
 def _not_kept(error: OSError) -> str:
     return (
-        f"decoded images cannot be kept in {image_cache.directory()} ({error.strerror}); "
+        f"decoded images cannot be kept in {cache.directory()} ({error.strerror}); "
         "the next run has to decode them again"
     )
 

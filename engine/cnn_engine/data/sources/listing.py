@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from cnn_engine.data.image_files import is_image_name
 from cnn_engine.data.sources.raw import Progress
 from cnn_engine.errors import DataError
-from cnn_engine.image_files import is_image_name
 
 PROGRESS_FILES = 1000
 """How many files are found between two tellings."""

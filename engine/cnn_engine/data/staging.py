@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from cnn_engine.batches import Batches
+from cnn_engine.data.loader import Batches
 
 AHEAD_BYTES = 64 << 20
 """Images that are gathered or copied ahead, as far as `MIN_DEPTH` and `MAX_DEPTH` allow: enough for
