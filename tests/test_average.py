@@ -8,7 +8,7 @@ from cnn_engine import checkpoint
 from cnn_engine.average import Average
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import AverageConfig
-from cnn_engine.data import load as load_data
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.trained import load_trained
 from cnn_engine.weights import Weights
 from runs_for_tests import SMALL, RunForTests
@@ -76,7 +76,7 @@ def test_the_average_is_what_is_kept_and_tested(tmp_path):
 
 def run_data():
     config = load_config("digits", SMALL)
-    return load_data(config.data, config.train.seed, lambda *_: None)
+    return load_dataset(config.data, config.train.seed, lambda *_: None)
 
 
 def test_an_average_that_hardly_moves_is_no_better_than_chance(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from cnn_engine.bench import MATRIX_SIDE, Measured, Rate, _ours
 from cnn_engine.config.presets import load_config
-from cnn_engine.data import load as load_data
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.directory import all_runs
 from cnn_tui.reports.bench import print_measured
@@ -41,7 +41,7 @@ def test_all_are_measured_in_each_round(measured):
 @pytest.mark.parametrize(("asked", "measured"), [("fp32", ["fp32"]), ("bf16", ["fp32", "bf16"])])
 def test_the_precision_asked_for_is_measured_and_its_logs_let_go(tmp_path, asked, measured):
     config = load_config("digits", [*SMALL, f"train.precision={asked}"])
-    data = load_data(config.data, 0, lambda *_: None)
+    data = load_dataset(config.data, 0, lambda *_: None)
     with _ours(config, data, tmp_path) as ours:
         assert list(ours) == measured
         logs = [run.events for run in all_runs(tmp_path)]

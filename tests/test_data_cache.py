@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import cache, load, waiting
+from cnn_engine.data import cache, waiting
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.decode import Unreadable
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
@@ -30,7 +31,7 @@ Usage = namedtuple("Usage", "free")
 
 def load_folder(path, progress=lambda *_: None, **changes):
     config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
-    return load(config, 0, progress)
+    return load_dataset(config, 0, progress)
 
 
 def save(path, shade):
@@ -260,7 +261,7 @@ def test_names_that_are_no_unicode_are_kept_and_told_apart(tmp_path, decoded):
 LOAD = """
 import sys
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import folder
+from cnn_engine.data.sources import folder
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -293,7 +294,7 @@ def test_several_processes_may_decode_at_once(pets):
 KILLED = """
 import sys
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import folder
+from cnn_engine.data.sources import folder
 
 def hang(*_, **__):
     print("decoding", flush=True)

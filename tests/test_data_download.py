@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import load
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.sources import cifar10, download
 from cnn_engine.errors import DataError
 from cnn_tui.cli import cli
@@ -79,7 +79,7 @@ def server(tmp_path_factory, monkeypatch):
 
 
 def load_cifar10(path, progress=lambda *_: None):
-    return load(DataConfig(source="cifar10", path=path and str(path)), 0, progress)
+    return load_dataset(DataConfig(source="cifar10", path=path and str(path)), 0, progress)
 
 
 def test_the_server_is_asked_for_what_torchvision_downloads():

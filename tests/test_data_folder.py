@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import load, waiting
+from cnn_engine.data import waiting
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_side
 from cnn_engine.data.sources import folder
@@ -19,7 +20,7 @@ from photos_for_tests import bomb
 
 def load_folder(path, progress=lambda *_: None, **changes):
     config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
-    return load(config, 0, progress)
+    return load_dataset(config, 0, progress)
 
 
 def fill(folder, count=10, shade=0, size=(16, 16), suffix=".png"):

@@ -15,7 +15,8 @@ import torch
 from torch.nn.functional import interpolate
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data import dataset, load
+from cnn_engine.data import dataset
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.sources import cifar10, idx
 from cnn_engine.errors import ConfigError, DataError
 
@@ -27,7 +28,7 @@ def silent(*_):
 
 
 def load_from(source, path=None, seed=0, **changes):
-    return load(DataConfig(source=source, path=path and str(path), **changes), seed, silent)
+    return load_dataset(DataConfig(source=source, path=path and str(path), **changes), seed, silent)
 
 
 # The bundled digits.
@@ -99,7 +100,7 @@ def test_resizing_takes_little_more_memory_than_the_result_and_can_be_stopped(mo
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        load(DataConfig(source="digits", image_size=32), 0, stop)
+        load_dataset(DataConfig(source="digits", image_size=32), 0, stop)
 
 
 @pytest.mark.parametrize("key", ["mean", "std"])

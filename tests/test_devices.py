@@ -13,9 +13,9 @@ from torch._subclasses.fake_tensor import (
 
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import TrainConfig
-from cnn_engine.data import load as load_data
 from cnn_engine.data import loader
 from cnn_engine.data.augment import epoch_views
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import batches_on, epoch_order
 from cnn_engine.errors import ConfigError
 from cnn_engine.evaluate import evaluate
@@ -60,7 +60,7 @@ def config():
 @pytest.fixture
 def data(config):
     """Images that are made up, as is all that is made of them."""
-    real = load_data(config.data, 0, lambda *_: None)
+    real = load_dataset(config.data, 0, lambda *_: None)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         tensors = ("images", "labels", "train", "val", "test")
         yield replace(real, **{name: mode.from_tensor(getattr(real, name)) for name in tensors})

@@ -12,8 +12,8 @@ from PIL import Image
 from cnn_engine import bench, checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.control import Control
-from cnn_engine.data import load as load_data
 from cnn_engine.data import loader
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.image_files import Named
 from cnn_engine.launch_queue import AHEAD_SECONDS
 from cnn_engine.predict import predict
@@ -282,7 +282,7 @@ def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
     trained = load_trained(run.directory)
     assert trained.device == torch.device("cuda", 0)
     config = load_config("digits", ["data.image_size=8"])
-    data = load_data(config.data, 0, lambda *_: None)
+    data = load_dataset(config.data, 0, lambda *_: None)
     files = []
     for number, index in enumerate(data.test[:20].tolist()):
         path = tmp_path / f"{number}.png"
@@ -302,7 +302,7 @@ def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
 
 def test_bench_measures_a_gpu(tmp_path):
     config = load_config("digits", ["train.device=cuda", "data.image_size=32"])
-    data = load_data(config.data, 0, lambda *_: None)
+    data = load_dataset(config.data, 0, lambda *_: None)
     found = bench.measure(config, data, 2, 0.5, lambda *_: None)
     assert found.device == "cuda"
     assert {rate.name for rate in found.rates} == {"reference", "fp32", "bf16"}
@@ -343,7 +343,7 @@ def test_epochs_follow_each_other_without_the_log_falling_behind(tmp_path):
 
 def test_training_in_the_project_of_a_bench_is_captured(tmp_path):
     config = load_config("digits", ["train.device=cuda", "data.image_size=8", "model.filters=[8]"])
-    data = load_data(config.data, 0, lambda *_: None)
+    data = load_dataset(config.data, 0, lambda *_: None)
     with Recorder(create_run(tmp_path)) as recorder:
         training = Training(config, data, recorder, Control(recorder))
         training.begin_epoch()

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cnn_engine import inspect
 from cnn_engine.config.schema import ModelConfig
-from cnn_engine.data import load
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.flops import FlopCount
 from cnn_engine.inspect_layers import layers_of
@@ -154,7 +154,7 @@ def test_a_run_keeps_its_layers(run: RunForTests) -> None:
 def test_it_keeps_what_the_tested_model_makes_of_test_images(run: RunForTests) -> None:
     maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained(run.directory)
     header = maps.header
-    data = load(trained.config.data, trained.config.train.seed, lambda *_: None)
+    data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
     assert (header.part, header.epoch) == ("test", trained.epoch)
     indices = {data.name_of(int(index)): int(index) for index in data.test}
     for number, sample in enumerate(header.samples):

@@ -17,7 +17,7 @@ from cnn_engine import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.control import Control
-from cnn_engine.data import load as load_data
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.launch import Engine
 from cnn_engine.models import build_model, count_parameters
@@ -379,7 +379,7 @@ def test_a_run_from_someone_else_imports_nothing_unless_that_is_allowed(own, her
 def test_balanced_weights_are_scikit_learns(tmp_path):
     run = RunForTests(tmp_path, "train.class_weights=balanced", "train.precision=fp32")
     config = run.engine._request.config
-    data = load_data(config.data, 0, lambda *_: None)
+    data = load_dataset(config.data, 0, lambda *_: None)
     training = Training(config, data, run.recorder, Control(run.recorder))
     learner = training.learner
     labels = data.labels[data.train].numpy()

@@ -20,7 +20,7 @@ from PIL import Image
 from cnn_engine import predict as engine
 from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.checkpoint_files import BEGINNING, seal
-from cnn_engine.data import load
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.image_files import Named, gather
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
@@ -102,7 +102,7 @@ def test_a_folder_of_test_images_gives_the_figure_of_the_runs_own_test(pets, ans
     assert right == sum(test.correct)
     assert f"40 images classified; {right} of 40 are what their folders say" in errors
     trained = load_trained(run)
-    data = load(trained.config.data, trained.config.train.seed, lambda *_: None)
+    data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
     expected = trained.scores(data.images[data.test]).softmax(1).amax(1)
     assert [each["path"] for each in told] == [f"photos/{path}" for path in data.paths[-40:]]
     found = torch.tensor([each["probability"] for each in told])
@@ -112,7 +112,7 @@ def test_a_folder_of_test_images_gives_the_figure_of_the_runs_own_test(pets, ans
 def test_images_of_a_known_set_are_answered_as_the_set_itself(digits, tmp_path, answers):
     where, run = digits
     trained = load_trained(run)
-    data = load(trained.config.data, trained.config.train.seed, lambda *_: None)
+    data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
     for number, pixels in enumerate(data.images[:30].numpy()):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:02}.png")
     told, _ = answers(where, tmp_path, "--top", "3")

@@ -7,7 +7,7 @@ import torch
 
 from cnn_engine.config.presets import load_config, presets
 from cnn_engine.control import Control
-from cnn_engine.data import load as load_data
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
@@ -29,7 +29,7 @@ def test_a_preset_is_complete_and_trains(tmp_path, name):
     settings += ["data.source=digits", "data.image_size=32", f"data.path='{tmp_path}'"]
     settings += [f"data.channels={len(load_config(name, settings).data.mean)}", "train.device=cpu"]
     config = load_config(name, settings)
-    data = load_data(config.data, config.train.seed, lambda *_: None)
+    data = load_dataset(config.data, config.train.seed, lambda *_: None)
     some = replace(data, train=data.train[:IMAGES], val=data.val[:IMAGES])
     recorder = Recorder(create_run(tmp_path))
     with recorder:

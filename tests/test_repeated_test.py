@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_engine.data import load
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.repeated_test import repeat_test
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import read_mistakes
@@ -171,7 +171,7 @@ def test_names_are_those_of_the_files(of_folder):
     run, images = of_folder
     kept = read_predictions(run, read_state(run)[0].test)
     assert all((images / name).is_file() for name in kept.names)
-    data = load(
+    data = load_dataset(
         RunForTests(
             images.parent / "again", f"data.path={images}", preset="folder"
         ).engine._request.config.data,

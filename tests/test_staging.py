@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from cnn_engine.config.presets import load_config
-from cnn_engine.data import load as load_data
 from cnn_engine.data.augment import epoch_views
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import Batches, batches_on, epoch_order
 from cnn_engine.data.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
 from cnn_engine.step_inputs import EpochPlans, StepInputs, plan_epoch
@@ -77,7 +77,7 @@ def test_what_is_ahead_is_bounded():
 @pytest.mark.parametrize("done", [0, 7])
 def test_steps_see_what_they_would_see_of_images_on_the_device(monkeypatch, done):
     config = load_config("digits", ["data.image_size=8", "augment.translate=2", "augment.cutout=2"])
-    data = load_data(config.data, 0, lambda *_: None)
+    data = load_dataset(config.data, 0, lambda *_: None)
     batches = batches_on(CPU, data, config.data.mean, config.data.std)
     order = epoch_order(data.train, 0, 1)
     views = epoch_views(config.augment, order, data.images, (0.5,), 0, 1)

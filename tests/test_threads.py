@@ -95,8 +95,9 @@ ON_ONE_CORE = """
 import os, sys
 from pathlib import Path
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from cnn_engine.config.presets import load
-from cnn_engine.data import check, folder
+from cnn_engine.config.presets import load_config
+from cnn_engine.data.checks import check
+from cnn_engine.data.sources import folder
 def noted(pool):
     def make(max_workers, *how, **options):
         print(max_workers)
@@ -105,7 +106,7 @@ def noted(pool):
 folder.ThreadPoolExecutor = noted(folder.ThreadPoolExecutor)
 check.ProcessPoolExecutor = noted(check.ProcessPoolExecutor)
 check.CHUNK = 1
-folder.read(load("folder", [f"data.path={sys.argv[1]}"]).data, lambda *_: None)
+folder.read(load_config("folder", [f"data.path={sys.argv[1]}"]).data, lambda *_: None)
 check.check(Path(sys.argv[1]), lambda *_: None)
 """
 

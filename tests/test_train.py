@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, max_pool2d, relu
 
 from cnn_engine import checkpoint
 from cnn_engine.config.presets import load_config
-from cnn_engine.data import load as load_data
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import batches_on, epoch_order
 from cnn_engine.models import Dropout, build_model
 from cnn_engine.runlog import events
@@ -82,7 +82,7 @@ def test_the_best_epoch_is_kept_and_tested(completed):
     assert (last["epoch"], last["step"]) == (4, 18)
     assert last["optimizer"]["steps"] == 4 * 18
     config = load_config("digits", ["data.image_size=8", "model.filters=[8]", "model.hidden=[16]"])
-    data = load_data(config.data, config.train.seed, lambda *_: None)
+    data = load_dataset(config.data, config.train.seed, lambda *_: None)
     model = build_model(config.model, 1, 8, 10)
     model.load_state_dict(best["model"])
     model.eval()
@@ -415,7 +415,7 @@ def test_our_fast_loop_is_the_published_one(tmp_path, dropout, batch_size, toler
         tmp_path, *overrides, "model.filters=[32, 64, 128]", "model.hidden=[256, 128]"
     ).train()
     config = load_config("digits", overrides)
-    data = load_data(config.data, 0, lambda *_: None)
+    data = load_dataset(config.data, 0, lambda *_: None)
     torch.manual_seed(0)
     ours = build_model(config.model, 1, 32, 10)
     state = torch.get_rng_state()  # what the engine goes on with when it has built its model

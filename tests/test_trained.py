@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_engine.data import load
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
@@ -17,7 +17,7 @@ from runs_for_tests import RunForTests
 def test_it_answers_as_the_test_of_its_run_did(tmp_path: Path) -> None:
     run = RunForTests(tmp_path, "train.epochs=2").train()
     trained, state = load_trained(run.directory), read_state(run.directory)[0]
-    data = load(trained.config.data, trained.config.train.seed, lambda *_: None)
+    data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
     answers = trained.scores(data.images[data.test]).argmax(dim=1)
     right = data.labels[data.test][answers == data.labels[data.test]]
     counts = torch.bincount(right, minlength=len(trained.classes)).tolist()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from cnn_engine.data import DataSet
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.evaluate import Evaluation
 from cnn_engine.inspect import keep_maps, right_and_wrong
 from cnn_engine.results import mistakes, predictions

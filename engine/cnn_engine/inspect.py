@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
-from cnn_engine.data import DataSet
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.evaluate import Answers
 from cnn_engine.inspect_layers import layers_of
 from cnn_engine.inspect_maps import Seen, seen_by

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, log_softmax, nll_loss
 
 from cnn_engine.average import Average
 from cnn_engine.config.schema import Config
-from cnn_engine.data import DataSet
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import Batches, batch_sizes
 from cnn_engine.evaluate import Evaluation, evaluate
 from cnn_engine.optimizers import build_optimizer

@@ -10,8 +10,8 @@ from torch import nn
 
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.control import Control, Throttle
-from cnn_engine.data import DataSet, load
 from cnn_engine.data.augment import check_augment
+from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.meter import EVENT_SECONDS
 from cnn_engine.models import build_model, count_parameters
 from cnn_engine.runlog.events import Notice, RunPrepared, StageProgressed, StageStarted
@@ -48,7 +48,7 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
         if throttle.due():
             recorder.record(StageProgressed(what=what, done=done, total=total))
 
-    data = load(config.data, config.train.seed, progress)
+    data = load_dataset(config.data, config.train.seed, progress)
     if data.skipped:
         text = f"{len(data.skipped)} image files were left out: {'; '.join(data.skipped[:5])}"
         recorder.record(Notice(text=text))

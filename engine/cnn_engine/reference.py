@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from cnn_engine.config.schema import Config, ModelConfig
-from cnn_engine.data import DataSet
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.models import build_model
 from cnn_engine.system.threads import choose_threads
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from cnn_engine.data import DataSet, load
+from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.data.loader import batches_on
 from cnn_engine.data.sources.raw import Progress
 from cnn_engine.errors import DataError, UserError
@@ -74,7 +74,7 @@ def repeat_test(
     trained = load_trained(run, allow_code=allow_code)
     assert state.prepared is not None, "load_trained looks for it"  # noqa: S101
     config = trained.config if path is None else trained.config.replaced("data", path=path)
-    data = load(config.data, config.train.seed, progress)
+    data = load_dataset(config.data, config.train.seed, progress)
     check_images(state.prepared, data)
     test, said = _tested(trained, data, progress)
     recorded = state.test

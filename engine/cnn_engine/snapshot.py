@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from cnn_engine.data import DataSet
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.learner import Learner
 from cnn_engine.runlog.events import RunPrepared

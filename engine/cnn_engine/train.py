@@ -13,8 +13,8 @@ from cnn_engine.budget import Budget
 from cnn_engine.checkpoint_files import Place, newest
 from cnn_engine.config.schema import Config
 from cnn_engine.control import Control, StopRequested, Throttle
-from cnn_engine.data import DataSet
 from cnn_engine.data.augment import Views, epoch_views
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import batch_sizes, batches_on, epoch_order
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluate import Evaluation

@@ -50,11 +50,11 @@ def load(folder: str, image_size: int) -> tuple[float, int, int, int]:
     The images are all looked at, as training would, so that mapped ones count.
     """
     from cnn_engine.config.schema import DataConfig  # noqa: PLC0415 - not in the process that waits
-    from cnn_engine.data import load as load_images  # noqa: PLC0415
+    from cnn_engine.data.dataset import load_dataset  # noqa: PLC0415
 
     config = DataConfig(source="folder", path=folder, image_size=image_size)
     start = time.perf_counter()
-    images = load_images(config, 0, lambda *_: None).images
+    images = load_dataset(config, 0, lambda *_: None).images
     seconds = time.perf_counter() - start
     images.amax()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES

@@ -98,7 +98,7 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
 
     from cnn_engine.config.presets import load_config  # noqa: PLC0415
     from cnn_engine.control import Control  # noqa: PLC0415
-    from cnn_engine.data import DataSet  # noqa: PLC0415
+    from cnn_engine.data.dataset import DataSet  # noqa: PLC0415
     from cnn_engine.runs.directory import create_run  # noqa: PLC0415
     from cnn_engine.runs.recorder import Recorder  # noqa: PLC0415
     from cnn_engine.system.device import limit_threads  # noqa: PLC0415

@@ -23,7 +23,7 @@ from statistics import mean, median, stdev
 from cnn_engine.bench import flops_per_image
 from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
-from cnn_engine.data import DataSet, load
+from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.launch import Engine
 from cnn_engine.reference import Reference
 from cnn_engine.request import Request
@@ -68,7 +68,7 @@ def main() -> None:
     settings += options.settings
     requests = {name: Request.of(name, settings) for name in options.presets}
     published = Request.of("cifar10", settings).config
-    data = load(published.data, 0, lambda *_: None)
+    data = load_dataset(published.data, 0, lambda *_: None)
     reference = Reference(published, data, choose_device(published.train))
     names = [*requests, options.script] if options.script else [*requests]
     rates: list[float] = []

@@ -31,7 +31,8 @@ import torch
 
 from cnn_engine import bench
 from cnn_engine.control import Control
-from cnn_engine.data import DataSet, load, loader
+from cnn_engine.data import loader
+from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.launch import Engine
 from cnn_engine.request import Request
 from cnn_engine.runlog.events import (
@@ -133,7 +134,7 @@ def check_data(images: Images, table: Table) -> None:
     """Have the images decoded, so that no later check waits for that."""
     start = time.monotonic()
     config = Request.of("cifar10", images.settings).config
-    data = load(config.data, 0, lambda *_: None)
+    data = load_dataset(config.data, 0, lambda *_: None)
     table.add("images read", f"{len(data.images):,} in {time.monotonic() - start:.1f} s")
 
 
@@ -229,7 +230,7 @@ def _results(output: str) -> list[tuple[float, float, float]]:
 def check_rates(images: Images, table: Table) -> None:
     """Measure what training reaches in each precision, called and captured, here and staged."""
     base = Request.of("cifar10", images.settings).config
-    data = load(base.data, 0, lambda *_: None)
+    data = load_dataset(base.data, 0, lambda *_: None)
     variants = {
         "published, bf16": ("cifar10", ()),
         "published, bf16, graph off": ("cifar10", ("train.graph=off",)),

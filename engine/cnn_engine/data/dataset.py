@@ -86,7 +86,7 @@ class DataSet:
         return digest.hexdigest()
 
 
-def load(config: DataConfig, seed: int, progress: Progress) -> DataSet:
+def load_dataset(config: DataConfig, seed: int, progress: Progress) -> DataSet:
     """Read, size, split and check the images that the config names.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cnn_engine.data import DataSet
+from cnn_engine.data.dataset import DataSet
 
 GPU_SHARE = 0.5
 """Share of a GPU's free memory that the images may take; larger sets stay with the host."""

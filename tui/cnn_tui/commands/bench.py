@@ -44,7 +44,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     checked = load_config(config or "cifar10", settings)
     keep_freed_memory()
     from cnn_engine.bench import measure
-    from cnn_engine.data import load
+    from cnn_engine.data.dataset import load_dataset
     from cnn_engine.data.sources.cifar10 import is_on_disk
     from cnn_engine.system.device import limit_threads
 
@@ -52,7 +52,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     if config is None and not is_on_disk(checked.data.path):
         checked = load_config("digits", settings)
     with ProgressLine(sys.stderr) as progress:
-        data = load(checked.data, checked.train.seed, progress.tell)
+        data = load_dataset(checked.data, checked.train.seed, progress.tell)
         found = measure(checked, data, rounds, seconds, progress.tell)
     if as_json:
         print(to_json(asdict(found)))
