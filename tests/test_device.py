@@ -55,7 +55,7 @@ if sys.argv[1] == "kept":
     assert keep_freed_memory()
 import torch
 from cnn_engine.config.schema import ModelConfig
-from cnn_engine.models import build_model
+from cnn_engine.models.build import build_model
 model = build_model(ModelConfig(), 3, 32, 10).to(memory_format=torch.channels_last)
 images = torch.randn(128, 3, 32, 32).to(memory_format=torch.channels_last)
 def faults():

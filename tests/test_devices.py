@@ -21,8 +21,8 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.evaluate import evaluate
 from cnn_engine.inspect_layers import layers_of
 from cnn_engine.learner import Learner
-from cnn_engine.models import build_model
-from cnn_engine.own_model import check_model
+from cnn_engine.models.build import build_model
+from cnn_engine.models.user_model import check_model
 from cnn_engine.step_inputs import StepInputs, plan_epoch
 from cnn_engine.step_parts import StepParts
 from cnn_engine.system.device import arithmetic, choose_device, choose_precision
@@ -141,7 +141,7 @@ def test_a_model_is_looked_into_on_the_device(gpu, config, data):
 
 def test_a_model_of_ones_own_is_checked_on_the_device(gpu, config, data, monkeypatch):
     # A copy of a tensor that is made up reads memory that is not there.
-    monkeypatch.setattr("cnn_engine.own_model.copy.deepcopy", lambda model: model)
+    monkeypatch.setattr("cnn_engine.models.user_model.copy.deepcopy", lambda model: model)
     on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
     images, _ = next(on_gpu.cut(data.train[:3], 3))
     check_model(network(config, gpu), images, 10, "mine:Net")

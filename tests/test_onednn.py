@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from cnn_engine import onednn
 from cnn_engine.config.schema import ModelConfig
-from cnn_engine.models import CNN, build_model
+from cnn_engine.models import mkldnn
+from cnn_engine.models.build import CNN, build_model
 
 HERE = platform.machine() in ("x86_64", "AMD64")
 only_where_used = pytest.mark.skipif(not HERE, reason="only x86 processors train in this layout")
@@ -56,7 +56,7 @@ def test_a_step_is_the_same_as_in_pytorchs_layout(
     model, images = task
     plain = copy.deepcopy(model)
     ours = learnt(model, images)
-    monkeypatch.setattr(onednn, "_is_faster", lambda _: False)
+    monkeypatch.setattr(mkldnn, "_is_faster", lambda _: False)
     theirs = learnt(plain, images)
     for mine, yours in zip(ours, theirs, strict=True):
         assert (mine - yours).norm() < 1e-4 * yours.norm()
@@ -69,7 +69,7 @@ def test_in_bf16_a_step_is_as_near_to_that_in_fp32_as_in_pytorchs_layout(
     model, images = task
     plain, exact = copy.deepcopy(model), copy.deepcopy(model)
     ours = learnt(model, images, torch.bfloat16)
-    monkeypatch.setattr(onednn, "_is_faster", lambda _: False)
+    monkeypatch.setattr(mkldnn, "_is_faster", lambda _: False)
     theirs, true = learnt(plain, images, torch.bfloat16), learnt(exact, images)
     for mine, yours, right in zip(ours, theirs, true, strict=True):
         assert (mine - right).norm() < 1.3 * (yours - right).norm() + 1e-2 * right.norm()
@@ -103,7 +103,7 @@ def test_elsewhere_and_in_evaluation_the_layout_is_pytorchs(
     def refused(_: torch.Tensor) -> torch.Tensor:
         raise AssertionError
 
-    monkeypatch.setattr(onednn, "_packed", refused)
+    monkeypatch.setattr(mkldnn, "_packed", refused)
     images = torch.randn(2, 3, 32, 32)
     assert network().eval()(images).shape == (2, 5)
     monkeypatch.setattr(platform, "machine", lambda: "arm64")

@@ -14,7 +14,7 @@ from cnn_engine import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import batches_on, epoch_order
-from cnn_engine.models import Dropout, build_model
+from cnn_engine.models.build import Dropout, build_model
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine.config.schema import ModelConfig, OptimizerConfig
-from cnn_engine.models import Dropout, build_model
+from cnn_engine.models.build import Dropout, build_model
 from cnn_engine.optimizers import build_optimizer
 from cnn_engine.weights import Weights
 

@@ -6,8 +6,8 @@ from torch.nn.functional import unfold
 
 from cnn_engine import checkpoint
 from cnn_engine.config.schema import ModelConfig
-from cnn_engine.models import build_model
-from cnn_engine.whitened import SHIFT_EPOCHS, Block, WhitenedCNN, Whitening
+from cnn_engine.models.build import build_model
+from cnn_engine.models.whitened import SHIFT_EPOCHS, Block, WhitenedCNN, Whitening
 from runs_for_tests import RunForTests
 
 SMALL = ModelConfig(name="whitened", filters=(24, 32), depth=2)

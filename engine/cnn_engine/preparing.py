@@ -13,12 +13,12 @@ from cnn_engine.control import Control, Throttle
 from cnn_engine.data.augment import check_augment
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.meter import EVENT_SECONDS
-from cnn_engine.models import build_model, count_parameters
+from cnn_engine.models.build import build_model, count_parameters
+from cnn_engine.models.torchvision_model import Transfer, load_weights, normalisation_notice
 from cnn_engine.runlog.events import Notice, RunPrepared, StageProgressed, StageStarted
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import device_name, warm_up
 from cnn_engine.system.environment import environment
-from cnn_engine.transfer import Transfer, load_weights, normalisation_notice
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training

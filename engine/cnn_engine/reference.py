@@ -16,7 +16,7 @@ from torchvision import transforms
 
 from cnn_engine.config.schema import Config, ModelConfig
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.models import build_model
+from cnn_engine.models.build import build_model
 from cnn_engine.system.threads import choose_threads
 
 WORKERS = min(4, choose_threads())

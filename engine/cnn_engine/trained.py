@@ -11,7 +11,7 @@ from cnn_engine.checkpoint_files import BEST_FILE
 from cnn_engine.config.presets import from_dict
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.models import build_model
+from cnn_engine.models.build import build_model
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_engine.snapshot import check_weights

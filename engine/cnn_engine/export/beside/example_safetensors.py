@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.export.classifier import Classifier
-from cnn_engine.models import build_model
+from cnn_engine.models.build import build_model
 
 here = Path(__file__).parent
 about = json.loads((here / "model.json").read_text())

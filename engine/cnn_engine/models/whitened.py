@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu, max_pool2d
 
 from cnn_engine.config.schema import ModelConfig
-from cnn_engine.pooling import MaxPool2d
+from cnn_engine.models.pooling import MaxPool2d
 
 WHITENING_IMAGES = 1_000
 """Images whose patches the first layer is made from: a million patches are more than enough."""

@@ -8,12 +8,12 @@ from torch.nn.functional import dropout
 
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError
-from cnn_engine.onednn import Conv2d, Packed
-from cnn_engine.own_model import build_own
-from cnn_engine.pooling import MaxPool2d
-from cnn_engine.resnet import ResNet
-from cnn_engine.transfer import build_transfer
-from cnn_engine.whitened import WhitenedCNN
+from cnn_engine.models.mkldnn import Conv2d, Packed
+from cnn_engine.models.pooling import MaxPool2d
+from cnn_engine.models.resnet import ResNet
+from cnn_engine.models.torchvision_model import build_transfer
+from cnn_engine.models.user_model import build_own
+from cnn_engine.models.whitened import WhitenedCNN
 
 
 class CNN(nn.Module):

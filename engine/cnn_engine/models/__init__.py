@@ -1,0 +1,1 @@
+"""The networks: normalized images [N, C, H, W] to logits [N, classes]."""
