@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_engine import checkpoint
 from cnn_engine.average import Average
+from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import AverageConfig
 from cnn_engine.data.dataset import load_dataset

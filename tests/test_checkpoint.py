@@ -11,8 +11,8 @@ import time
 import pytest
 import torch
 
-from cnn_engine import checkpoint
-from cnn_engine.checkpoint_files import (
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import (
     FORMAT,
     LAST_FILE,
     MAGIC,
@@ -135,7 +135,7 @@ def test_a_checkpoint_cannot_run_code_even_with_the_right_seal(last, call):
 
 
 def test_one_of_a_newer_version_is_told_as_such_and_left_alone(last, monkeypatch):
-    monkeypatch.setattr("cnn_engine.checkpoint_files.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("cnn_engine.checkpoints.format.FORMAT", FORMAT + 1)
     save(last, 3)
     monkeypatch.undo()
     whole = last.read_bytes()
@@ -195,7 +195,7 @@ def test_a_write_that_takes_only_a_part_is_gone_on_with(last, monkeypatch):
 SAVER = """
 import sys, pathlib, torch
 from cnn_engine import checkpoint
-from cnn_engine.checkpoint_files import Place
+from cnn_engine.checkpoints.format import Place
 path = pathlib.Path(sys.argv[1])
 content = {"model": {"weight": torch.ones(200_000)}}
 for epoch in range(1, 1_000_000):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from cnn_engine import checkpoint
 from cnn_engine.budget import Costs, epochs_within
+from cnn_engine.checkpoints import checkpoint
 from cnn_engine.control import Control
 from cnn_engine.learner import Learner
 from cnn_engine.runs.summary import read_state, read_summary

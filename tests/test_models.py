@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18, shufflenet_v2_x0_5
 
-from cnn_engine import checkpoint
+from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.control import Control

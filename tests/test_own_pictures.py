@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_engine.checkpoint_files import Place, seal
+from cnn_engine.checkpoints.format import Place, seal
 from cnn_engine.data.decode import decode
 from photos_for_tests import WAYS, add_bad_files, make_photos
 from runs_for_tests import RunForTests

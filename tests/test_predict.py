@@ -19,7 +19,7 @@ from PIL import Image
 
 from cnn_engine import predict as engine
 from cnn_engine.answers import Answer, Unanswered
-from cnn_engine.checkpoint_files import BEGINNING, seal
+from cnn_engine.checkpoints.format import BEGINNING, seal
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.image_files import Named, gather
 from cnn_engine.runs.directory import RunDirectory

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_engine import checkpoint, snapshot
-from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE
+from cnn_engine import snapshot
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import LAST_FILE, PREVIOUS_FILE
 from cnn_engine.control import Control, StopRequested
 from cnn_engine.errors import ConfigError, DataError, RunHeldError
 from cnn_engine.launch import Engine

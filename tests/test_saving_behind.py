@@ -8,10 +8,11 @@ from threading import Event, Thread
 import pytest
 import torch
 
-from cnn_engine import checkpoint, saving
+from cnn_engine import saving
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.writer import MAX_PENDING, Writer
 from cnn_engine.runlog.events import CheckpointSaved, EpochFinished, Notice
 from cnn_engine.snapshot import to_host
-from cnn_engine.writer import MAX_PENDING, Writer
 from grammar import COMPLETION_BEHIND, spelled
 from runs_for_tests import RunForTests, wait_until
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, max_pool2d, relu
 
-from cnn_engine import checkpoint
+from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import batches_on, epoch_order

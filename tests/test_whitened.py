@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import unfold
 
-from cnn_engine import checkpoint
+from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models.build import build_model
 from cnn_engine.models.whitened import SHIFT_EPOCHS, Block, WhitenedCNN, Whitening

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from cnn_engine.checkpoints.resume import find_checkpoint
 from cnn_engine.errors import UserError
 from cnn_engine.launch import Engine, started
 from cnn_engine.request import Request
-from cnn_engine.resume import find_checkpoint
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import Inheritance, Recorder

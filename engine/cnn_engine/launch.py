@@ -14,11 +14,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Literal, Self
 
-from cnn_engine.checkpoint_files import BEGINNING, Found
+from cnn_engine.checkpoints.format import BEGINNING, Found
+from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.control import Control, DetachRequested, StopRequested
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
 from cnn_engine.request import Request
-from cnn_engine.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.runlog.events import (
     FORMAT,
     CommandApplied,

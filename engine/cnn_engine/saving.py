@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from cnn_engine import checkpoint
-from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import BEST_FILE, LAST_FILE
+from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.errors import UserError
 from cnn_engine.runlog.events import CheckpointSaved, Notice
 from cnn_engine.snapshot import snapshot, to_host, weights_of
-from cnn_engine.writer import Writer
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training

@@ -8,9 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cnn_engine import checkpoint
 from cnn_engine.budget import Budget
-from cnn_engine.checkpoint_files import Place, newest
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import Place, newest
+from cnn_engine.checkpoints.resume import set_damaged_aside
 from cnn_engine.config.schema import Config
 from cnn_engine.control import Control, StopRequested, Throttle
 from cnn_engine.data.augment import Views, epoch_views
@@ -24,7 +25,6 @@ from cnn_engine.launch_queue import LaunchQueue
 from cnn_engine.learner import Learner, StepKind
 from cnn_engine.meter import EVENT_SECONDS, StepMeter
 from cnn_engine.preparing import new_model, prepared
-from cnn_engine.resume import set_damaged_aside
 from cnn_engine.runlog.events import (
     CommandApplied,
     EpochFinished,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cnn_engine import checkpoint
-from cnn_engine.checkpoint_files import BEST_FILE
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import BEST_FILE
 from cnn_engine.config.presets import from_dict
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.errors import ConfigError, DataError

@@ -23,8 +23,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # this process must start no thread, as it 
 
 import torch
 
-from cnn_engine import checkpoint
-from cnn_engine.checkpoint_files import BEST_FILE, LAST_FILE, PREVIOUS_FILE, Place, newest, unseal
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import BEST_FILE, LAST_FILE, PREVIOUS_FILE, Place, newest, unseal
 from cnn_engine.errors import UserError
 from cnn_engine.launch import Engine
 from cnn_engine.request import Request

@@ -79,7 +79,7 @@ def _last_words(number: int, run_path: str) -> str:
     """What happened, and what to do now. Only here is anything imported."""
     from pathlib import Path  # noqa: PLC0415
 
-    from cnn_engine.checkpoint_files import LAST_FILE  # noqa: PLC0415
+    from cnn_engine.checkpoints.format import LAST_FILE  # noqa: PLC0415
     from cnn_engine.runs.directory import RunDirectory  # noqa: PLC0415
     from cnn_engine.runs.summary import read_summary  # noqa: PLC0415
     from cnn_tui.format import command_for  # noqa: PLC0415

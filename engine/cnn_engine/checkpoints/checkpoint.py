@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cnn_engine.checkpoint_files import LAST_FILE, PREVIOUS_FILE, Place, seal, unseal
+from cnn_engine.checkpoints.format import LAST_FILE, PREVIOUS_FILE, Place, seal, unseal
 from cnn_engine.errors import DataError
 from cnn_engine.storage.atomic import write_atomically
 

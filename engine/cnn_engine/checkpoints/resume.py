@@ -1,6 +1,6 @@
 """Where a run that has ended, however it did, can go on."""
 
-from cnn_engine.checkpoint_files import (
+from cnn_engine.checkpoints.format import (
     DAMAGED_FILE,
     LAST_FILE,
     Found,

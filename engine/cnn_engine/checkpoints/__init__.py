@@ -1,0 +1,1 @@
+"""Checkpoint files: write, verify, find the newest, check that they fit."""
