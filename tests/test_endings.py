@@ -11,9 +11,9 @@ from torch.nn.functional import pad
 from cnn_engine.budget import Costs, epochs_within
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.control import Control
+from cnn_engine.evaluation.tta import MeanOverViews
 from cnn_engine.learner import Learner
 from cnn_engine.runs.summary import read_state, read_summary
-from cnn_engine.views import MeanOverViews
 from cnn_tui.app import Dashboard
 from cnn_tui.printer import LinePrinter
 from cnn_tui.screens.run import RunScreen

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from cnn_engine.data.loader import Batches
-from cnn_engine.evaluate import evaluate
+from cnn_engine.evaluation.evaluate import evaluate
 from cnn_engine.results.metrics import (
     Rate,
     calibration_error,

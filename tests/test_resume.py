@@ -31,7 +31,7 @@ EPOCH_CHECKS = STEPS + VALIDATION_BATCHES
 
 @pytest.fixture(autouse=True)
 def small_validation_batches(monkeypatch):
-    monkeypatch.setattr("cnn_engine.evaluate.EVALUATION_PIXELS", {"cpu": 100 * 8 * 8})
+    monkeypatch.setattr("cnn_engine.evaluation.evaluate.EVALUATION_PIXELS", {"cpu": 100 * 8 * 8})
 
 
 class Killed(BaseException):

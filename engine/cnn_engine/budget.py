@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cnn_engine.evaluation.tta import VIEWS
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.state import INFERENCE
-from cnn_engine.views import VIEWS
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training

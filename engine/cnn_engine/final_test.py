@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.evaluate import Evaluation
+from cnn_engine.evaluation.evaluate import Evaluation
+from cnn_engine.evaluation.tta import MeanOverViews
 from cnn_engine.inspect import keep_maps, right_and_wrong
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import Mistake
@@ -16,7 +17,6 @@ from cnn_engine.runlog.events import Notice, StageStarted, TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.saving import use_best
 from cnn_engine.storage.atomic import write_atomically
-from cnn_engine.views import MeanOverViews
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training

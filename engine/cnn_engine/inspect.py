@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.evaluate import Answers
+from cnn_engine.evaluation.evaluate import Answers
 from cnn_engine.inspect_layers import layers_of
 from cnn_engine.inspect_maps import Seen, seen_by
 from cnn_engine.results.feature_maps import MAPS_FILE, Part

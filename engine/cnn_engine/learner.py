@@ -12,7 +12,7 @@ from cnn_engine.average import Average
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import Batches, batch_sizes
-from cnn_engine.evaluate import Evaluation, evaluate
+from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.models.torchvision_model import Transfer
 from cnn_engine.models.user_model import check_model
 from cnn_engine.models.whitened import SHIFT_EPOCHS, WHITENING_IMAGES, WhitenedCNN

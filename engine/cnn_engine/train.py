@@ -18,7 +18,7 @@ from cnn_engine.data.augment import Views, epoch_views
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import batch_sizes, batches_on, epoch_order
 from cnn_engine.errors import NonFiniteError, TrainingError
-from cnn_engine.evaluate import Evaluation
+from cnn_engine.evaluation.evaluate import Evaluation
 from cnn_engine.final_test import run_test
 from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
 from cnn_engine.launch_queue import LaunchQueue

@@ -1,0 +1,1 @@
+"""Run a model over labelled images and count what it gets right."""
