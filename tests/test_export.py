@@ -19,7 +19,7 @@ from cnn_engine.data import preprocess
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export import folder, onnx_file, torch_program
 from cnn_engine.export.model import Exported, load
-from cnn_engine.trained import load_trained
+from cnn_engine.inference.trained import load_trained
 from runs_for_tests import RunForTests
 from terminal import cnn_tui, environment
 

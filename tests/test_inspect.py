@@ -17,13 +17,13 @@ from cnn_engine.config.schema import ModelConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.flops import FlopCount
+from cnn_engine.inference.trained import load_trained
 from cnn_engine.inspect_layers import layers_of
 from cnn_engine.models.build import CNN
 from cnn_engine.results.feature_maps import MAPS_FILE
 from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.results.model_layers import read_layers
 from cnn_engine.runlog.events import Notice
-from cnn_engine.trained import load_trained
 from cnn_engine.undisturbed import undisturbed
 from runs_for_tests import RunForTests
 

@@ -64,7 +64,7 @@ def test_a_gpu_that_is_full_is_no_traceback_of_a_command(tmp_path, here, monkeyp
         raise torch.OutOfMemoryError(CUDA)
 
     run = RunForTests(tmp_path / "runs", "train.epochs=1").train()
-    monkeypatch.setattr("cnn_engine.trained.build_model", refuse)
+    monkeypatch.setattr("cnn_engine.inference.trained.build_model", refuse)
     (tmp_path / "a.png").write_bytes(b"")
     images = [tmp_path / "a.png"] if command == "predict" else []
     code, _, errors = here(command, run.directory.id, *images, cwd=tmp_path)

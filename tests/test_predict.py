@@ -17,14 +17,14 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine import predict as engine
-from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.checkpoints.format import BEGINNING, seal
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.image_files import Named, gather
+from cnn_engine.inference import predict as engine
+from cnn_engine.inference.answers import Answer, Unanswered
+from cnn_engine.inference.trained import load_trained
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
-from cnn_engine.trained import load_trained
 from cnn_tui.reports.predictions import as_line, name_width
 from runs_for_tests import RunForTests
 from terminal import CLI, Terminal, cnn_tui, environment

@@ -11,12 +11,12 @@ import torch
 from cnn_engine import final_test
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.inference.trained import load_trained
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import choose, read_mistakes
 from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.summary import read_state
-from cnn_engine.trained import load_trained
 from runs_for_tests import RunForTests
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.repeated_test import repeat_test
+from cnn_engine.inference.retest import repeat_test
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import read_mistakes
 from cnn_engine.results.predictions import read_predictions

@@ -7,10 +7,10 @@ import torch
 
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.inference.trained import load_trained
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
-from cnn_engine.trained import load_trained
 from runs_for_tests import RunForTests
 
 

@@ -15,9 +15,9 @@ from cnn_engine.data import preprocess
 from cnn_engine.errors import ConfigError
 from cnn_engine.export import Files
 from cnn_engine.export.classifier import Classifier
+from cnn_engine.inference.trained import Trained, load_trained
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_summary
-from cnn_engine.trained import Trained, load_trained
 
 ABOUT_FILE = "model.json"
 BESIDE = Path(__file__).parent / "beside"

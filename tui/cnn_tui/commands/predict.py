@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.data.image_files import EXTENSIONS, Named, gather
 from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.inference.answers import Answer, Unanswered
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.format import percent, safe_text
 from cnn_tui.interrupts import interrupts_noted
@@ -21,7 +21,7 @@ from cnn_tui.options import AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
-    from cnn_engine.trained import Trained
+    from cnn_engine.inference.trained import Trained
 
 STDIN = "-"
 """Stands for a list of files there."""
@@ -69,7 +69,7 @@ def predict(  # noqa: PLR0913 - one parameter per option
             found = _gather(images, tally)
             progress.write("Loading PyTorch and the model")
             trained = _load(run, device, allow_code=allow_code)
-            from cnn_engine.predict import predict as answers_to
+            from cnn_engine.inference.predict import predict as answers_to
 
             count = min(top, len(trained.classes))
             tell = _printer(trained.classes, count, as_json, as_csv, pictures=not no_pictures)
@@ -156,8 +156,8 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
         DataError: it is damaged.
     """
     from cnn_engine.config.presets import from_dict
+    from cnn_engine.inference.trained import load_trained
     from cnn_engine.runs.summary import read_state
-    from cnn_engine.trained import load_trained
 
     if device is None:
         return load_trained(run, allow_code=allow_code)

@@ -12,7 +12,7 @@ from cnn_tui.options import AllowCode, AsJson, RunReference, RunsDir, resolve_ru
 from cnn_tui.progress_line import ProgressLine
 
 if TYPE_CHECKING:
-    from cnn_engine.repeated_test import RepeatedTest
+    from cnn_engine.inference.retest import RepeatedTest
 
 
 def repeat_final_test(
@@ -32,7 +32,7 @@ def repeat_final_test(
     run = resolve_run(reference, runs_dir)
     with ProgressLine(sys.stderr) as progress:
         progress.write("Loading PyTorch")
-        from cnn_engine.repeated_test import repeat_test
+        from cnn_engine.inference.retest import repeat_test
 
         path = str(data_dir.absolute()) if data_dir else None
         repeated = repeat_test(run, path, progress.tell, allow_code=allow_code)

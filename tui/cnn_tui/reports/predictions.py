@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.answers import Answer
+from cnn_engine.inference.answers import Answer
 from cnn_tui.format import bar, csv_cell, percent, safe_text
 from cnn_tui.palette import in_256_colors
 from cnn_tui.pictures import Picture, draw

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from cnn_engine.answers import Answer, Unanswered
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.image_files import Named
 from cnn_engine.data.sources.raw import Pixels
+from cnn_engine.inference.answers import Answer, Unanswered
+from cnn_engine.inference.trained import Trained
 from cnn_engine.system.threads import choose_threads
-from cnn_engine.trained import Trained
 
 BATCH_PIXELS = 2**18
 """Pixels in a batch, so that memory stays small whatever the images' size."""

@@ -1,0 +1,1 @@
+"""Load a run's best model and use it."""
