@@ -21,7 +21,7 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.evaluation.evaluate import evaluate
 from cnn_engine.evaluation.tta import MeanOverViews
 from cnn_engine.inference.trained import Trained
-from cnn_engine.inspect_layers import layers_of
+from cnn_engine.inspection.layers import layers_of
 from cnn_engine.learner import Learner
 from cnn_engine.models.build import build_model
 from cnn_engine.models.user_model import check_model

@@ -12,19 +12,19 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_engine import inspect
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.flops import FlopCount
 from cnn_engine.inference.trained import load_trained
-from cnn_engine.inspect_layers import layers_of
+from cnn_engine.inspection import writer
+from cnn_engine.inspection.eval_mode import undisturbed
+from cnn_engine.inspection.flops import FlopCount
+from cnn_engine.inspection.layers import layers_of
 from cnn_engine.models.build import CNN
 from cnn_engine.results.feature_maps import MAPS_FILE
 from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.results.model_layers import read_layers
 from cnn_engine.runlog.events import Notice
-from cnn_engine.undisturbed import undisturbed
 from runs_for_tests import RunForTests
 
 PUBLISHED = ModelConfig(filters=(32, 64, 128), hidden=(256, 128))
@@ -235,7 +235,7 @@ def test_maps_change_with_the_epochs_and_are_there_before_the_first(
         if path.name == MAPS_FILE:
             kept.append(content)
 
-    monkeypatch.setattr(inspect, "write_atomically", keep)
+    monkeypatch.setattr(writer, "write_atomically", keep)
     RunForTests(tmp_path, "train.epochs=2").train()
     headers = [json.loads(content.partition(b"\n")[0]) for content in kept]
     assert [(header["part"], header["epoch"]) for header in headers][:3] == [
@@ -275,7 +275,7 @@ def test_what_cannot_be_kept_costs_a_notice(
     def refuse(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(inspect, "write_atomically", refuse)
+    monkeypatch.setattr(writer, "write_atomically", refuse)
     run = RunForTests(tmp_path, "train.epochs=1").train()
     notices = [event.text for event in run.events() if isinstance(event, Notice)]
     assert run.live_state.status == "done"

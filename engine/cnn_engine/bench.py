@@ -14,7 +14,7 @@ import torch
 from cnn_engine.config.schema import Config
 from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.flops import FlopCount
+from cnn_engine.inspection.flops import FlopCount
 from cnn_engine.reference import Reference
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder

@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.evaluation.evaluate import Evaluation
 from cnn_engine.evaluation.tta import MeanOverViews
-from cnn_engine.inspect import keep_maps, right_and_wrong
+from cnn_engine.inspection.writer import keep_maps, right_and_wrong
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import Mistake
 from cnn_engine.results.predictions import Predictions

@@ -20,7 +20,7 @@ from cnn_engine.data.loader import batch_sizes, batches_on, epoch_order
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
 from cnn_engine.final_test import run_test
-from cnn_engine.inspect import a_few_of_each_class, keep_layers, keep_maps
+from cnn_engine.inspection.writer import a_few_of_each_class, keep_layers, keep_maps
 from cnn_engine.launch_queue import LaunchQueue
 from cnn_engine.learner import Learner, StepKind
 from cnn_engine.meter import EVENT_SECONDS, StepMeter

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cnn_engine.flops import FlopCount
+from cnn_engine.inspection.eval_mode import removed, undisturbed
+from cnn_engine.inspection.flops import FlopCount
 from cnn_engine.results.model_layers import Layer, Layers
-from cnn_engine.undisturbed import removed, undisturbed
 
 
 @dataclass

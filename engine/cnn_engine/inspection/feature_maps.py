@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.inspect_layers import pair
+from cnn_engine.inspection.eval_mode import removed, undisturbed
+from cnn_engine.inspection.layers import pair
 from cnn_engine.results.feature_maps import Filters, Header, Part, Sample, Stage, maps_as_bytes
-from cnn_engine.undisturbed import removed, undisturbed
 
 if TYPE_CHECKING:
     from cnn_engine.train import Training

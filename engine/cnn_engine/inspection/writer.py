@@ -12,8 +12,8 @@ from torch import Tensor
 
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.evaluation.evaluate import Answers
-from cnn_engine.inspect_layers import layers_of
-from cnn_engine.inspect_maps import Seen, seen_by
+from cnn_engine.inspection.feature_maps import Seen, seen_by
+from cnn_engine.inspection.layers import layers_of
 from cnn_engine.results.feature_maps import MAPS_FILE, Part
 from cnn_engine.results.model_layers import LAYERS_FILE, Layers, layers_as_bytes
 from cnn_engine.storage.atomic import write_atomically
