@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_engine.average import Average
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import AverageConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.inference.trained import load_trained
-from cnn_engine.weights import Weights
+from cnn_engine.training.ema import Average
+from cnn_engine.training.flat_parameters import Weights
 from runs_for_tests import SMALL, RunForTests
 
 

@@ -10,7 +10,6 @@ import threading
 import pytest
 
 from cnn_engine.background import start_in_background
-from cnn_engine.control import Control
 from cnn_engine.errors import RunHeldError
 from cnn_engine.launch import Engine
 from cnn_engine.request import Request
@@ -20,6 +19,7 @@ from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.training.control import Control
 from runs_for_tests import SMALL, RunForTests, wait_until
 from terminal import environment
 
@@ -77,7 +77,7 @@ def ask_after(patches, run, checks, name):
         real(control)
 
     patches.setattr(Control, "check", counted)
-    patches.setattr("cnn_engine.control.CHECK_SECONDS", 0.0)
+    patches.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
 
 
 def test_detached_a_run_goes_on_exactly_in_another_process(tmp_path, monkeypatch):

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from cnn_engine.control import Control, StopRequested
 from cnn_engine.runlog.events import CommandApplied, CommandRefused, MachineMeasured
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, CommandReader, send
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.training.control import Control, StopRequested
 from runs_for_tests import RunForTests, wait_until
 
 
@@ -56,7 +56,7 @@ class Asked:
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.control.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
     asked = Asked(tmp_path)
     with asked.recorder:
         yield asked
@@ -232,8 +232,8 @@ def test_lines_that_are_no_commands_are_passed_over(asked):
 
 
 def test_the_machine_is_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.control.CHECK_SECONDS", 0.0)
-    monkeypatch.setattr("cnn_engine.control.MACHINE_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.0)
     asked = Asked(tmp_path)
     with asked.recorder:
         asked.control.check()
@@ -248,7 +248,7 @@ def test_the_machine_is_measured(tmp_path, monkeypatch):
 
 
 def test_a_busy_machine_is_busy_from_the_first(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.control.MACHINE_SECONDS", 0.3)
+    monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.3)
     run = RunForTests(tmp_path, "train.epochs=1000")
     run.engine.start()
     wait_until(lambda: run.live_state.machine)
@@ -259,8 +259,8 @@ def test_a_busy_machine_is_busy_from_the_first(tmp_path, monkeypatch):
 
 
 def test_a_run_directory_that_is_gone_is_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.control.CHECK_SECONDS", 0.0)
-    monkeypatch.setattr("cnn_engine.control.MACHINE_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.0)
     asked = Asked(tmp_path)
     with asked.recorder:
         asked.directory.path.rename(tmp_path / "elsewhere")

@@ -22,13 +22,13 @@ from cnn_engine.evaluation.evaluate import evaluate
 from cnn_engine.evaluation.tta import MeanOverViews
 from cnn_engine.inference.trained import Trained
 from cnn_engine.inspection.layers import layers_of
-from cnn_engine.learner import Learner
 from cnn_engine.models.build import build_model
 from cnn_engine.models.user_model import check_model
-from cnn_engine.step_inputs import StepInputs, plan_epoch
-from cnn_engine.step_parts import StepParts
 from cnn_engine.system.device import arithmetic, choose_device, choose_precision
 from cnn_engine.system.random_states import kept_random_states, random_states, set_random_states
+from cnn_engine.training.learner import Learner
+from cnn_engine.training.step_inputs import StepInputs, plan_epoch
+from cnn_engine.training.step_timer import StepParts
 
 SETTINGS = ("data.image_size=8", "model.filters=[8]", "model.hidden=[16]", "augment.translate=1")
 

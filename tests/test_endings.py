@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from cnn_engine.budget import Costs, epochs_within
 from cnn_engine.checkpoints import checkpoint
-from cnn_engine.control import Control
 from cnn_engine.evaluation.tta import MeanOverViews
-from cnn_engine.learner import Learner
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.training.budget import Costs, epochs_within
+from cnn_engine.training.control import Control
+from cnn_engine.training.learner import Learner
 from cnn_tui.app import Dashboard
 from cnn_tui.printer import LinePrinter
 from cnn_tui.screens.run import RunScreen
@@ -44,7 +44,7 @@ def test_an_early_end_holds_where_the_test_is_all_that_is_left(tmp_path, monkeyp
     settings = ("train.epochs=50", "train.patience=1", "optimizer.lr=0.3")
     run = RunForTests(tmp_path, *settings)
     with monkeypatch.context() as patches:
-        patches.setattr("cnn_engine.train.run_test", lambda training: training.unknown)
+        patches.setattr("cnn_engine.training.trainer.run_test", lambda training: training.unknown)
         run.train()
     assert run.live_state.status == "failed"
     done = len(run.live_state.epochs)

@@ -12,19 +12,19 @@ from PIL import Image
 from cnn_engine import bench
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
-from cnn_engine.control import Control
 from cnn_engine.data import loader
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.image_files import Named
 from cnn_engine.inference.predict import predict
 from cnn_engine.inference.retest import repeat_test
 from cnn_engine.inference.trained import load_trained
-from cnn_engine.launch_queue import AHEAD_SECONDS
 from cnn_engine.runlog.events import EpochStarted, Notice, StepsCaptured, StepsFinished
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
-from cnn_engine.train import Training
+from cnn_engine.training.control import Control
+from cnn_engine.training.launch_queue import AHEAD_SECONDS
+from cnn_engine.training.trainer import Training
 from grammar import COMPLETION_BEHIND, spelled
 from runs_for_tests import RunForTests, wait_until
 

@@ -14,8 +14,8 @@ TORCH_SIDE = {
     "torch",
     "torchvision",
     "numpy",
-    "cnn_engine.preparing",
-    "cnn_engine.train",
+    "cnn_engine.training.setup",
+    "cnn_engine.training.trainer",
     "cnn_engine.data",
 }
 SCREEN_SIDE = {"textual", "plotext", "rich"}
@@ -140,7 +140,7 @@ def test_the_supervisor_imports_next_to_nothing(tmp_path):
 def test_training_imports_no_compiler_of_pytorch_no_torchvision_and_no_screen(tmp_path):
     settings = ("--epochs", "1", "--set", "model.filters=[8]", "--set", "model.hidden=[8]")
     loaded = modules_after(command("run", "digits", "--no-ui", *settings), tmp_path)
-    assert "cnn_engine.train" in loaded
+    assert "cnn_engine.training.trainer" in loaded
     compiler = {"torch._dynamo", "torch._inductor", "sympy"}
     assert not loaded & (compiler | {"torchvision", "textual", "plotext"})
 

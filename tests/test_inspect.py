@@ -256,7 +256,7 @@ def test_what_is_kept_does_not_change_what_is_learned(
         return b"".join(value.numpy().tobytes() for value in content["model"].values())
 
     looked = RunForTests(tmp_path, "train.epochs=2").train()
-    monkeypatch.setattr("cnn_engine.train.keep_layers", lambda *_: "")
+    monkeypatch.setattr("cnn_engine.training.trainer.keep_layers", lambda *_: "")
     for module in ("train", "final_test"):
         monkeypatch.setattr(f"cnn_engine.{module}.keep_maps", lambda *_: "")
     assert weights(looked) == weights(RunForTests(tmp_path, "train.epochs=2").train())

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnn_engine.launch_queue import AHEAD_SECONDS, LaunchQueue
+from cnn_engine.training.launch_queue import AHEAD_SECONDS, LaunchQueue
 
 
 class Gpu:

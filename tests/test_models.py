@@ -16,7 +16,6 @@ from torchvision.models import resnet18, shufflenet_v2_x0_5
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import ModelConfig
-from cnn_engine.control import Control
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained
@@ -24,8 +23,9 @@ from cnn_engine.launch import Engine
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.models.torchvision_model import Transfer, load_weights
 from cnn_engine.runlog.events import CheckpointSaved, Notice, RunPrepared
-from cnn_engine.train import Training
-from cnn_engine.weights import Weights
+from cnn_engine.training.control import Control
+from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.trainer import Training
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
 

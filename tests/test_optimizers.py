@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from cnn_engine.config.schema import OptimizerConfig
-from cnn_engine.optimizers import build_optimizer
-from cnn_engine.weights import Weights
+from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.optimizers import build_optimizer
 
 SCALE = 2.0**16
 

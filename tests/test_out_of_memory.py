@@ -52,7 +52,7 @@ def test_a_gpu_that_is_full_fails_the_run_with_its_code(tmp_path, monkeypatch):
     def refuse(*_):
         raise torch.OutOfMemoryError(CUDA)
 
-    monkeypatch.setattr("cnn_engine.learner.Learner.train_step", refuse)
+    monkeypatch.setattr("cnn_engine.training.learner.Learner.train_step", refuse)
     run = RunForTests(tmp_path).train()
     assert run.engine.exit_code == 4
     assert run.live_state.finished.error.startswith("out of GPU memory (2.00 GiB more")

@@ -8,7 +8,6 @@ import os
 import pytest
 import torch
 
-from cnn_engine import final_test
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained
@@ -17,6 +16,7 @@ from cnn_engine.results.mistakes import choose, read_mistakes
 from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.summary import read_state
+from cnn_engine.training import final_test
 from runs_for_tests import RunForTests
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from cnn_engine.config.presets import load_config, presets
-from cnn_engine.control import Control
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
-from cnn_engine.train import Training
+from cnn_engine.training.control import Control
+from cnn_engine.training.trainer import Training
 
 IMAGES = 16
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine import learner
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
+from cnn_engine.training import learner
 from grammar import SESSIONS, spelled
 from runs_for_tests import SMALL, RunForTests
 from terminal import CLI, environment

@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_engine import snapshot
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import LAST_FILE, PREVIOUS_FILE
-from cnn_engine.control import Control, StopRequested
 from cnn_engine.errors import ConfigError, DataError, RunHeldError
 from cnn_engine.launch import Engine
-from cnn_engine.optimizers import Adam
 from cnn_engine.request import Request
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.training import snapshot
+from cnn_engine.training.control import Control, StopRequested
+from cnn_engine.training.optimizers import Adam
 from grammar import COMPLETION, FAILURE, SESSIONS, spelled
 from runs_for_tests import RunForTests
 
@@ -375,7 +375,7 @@ def test_with_another_number_of_threads_it_says_that_it_is_approximate(broken_of
 def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monkeypatch):
     run = broken_off(5, "train.precision=bf16")
     kept = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["mean"]
-    monkeypatch.setattr("cnn_engine.learner.choose_precision", lambda *_: "fp32")
+    monkeypatch.setattr("cnn_engine.training.learner.choose_precision", lambda *_: "fp32")
     seen = {}
 
     def look(training, content, file):
@@ -384,7 +384,7 @@ def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monk
         seen.update(training.learner.weights.by_name(state["mean"].clone()))
         return differences
 
-    monkeypatch.setattr("cnn_engine.train.restore", look)
+    monkeypatch.setattr("cnn_engine.training.trainer.restore", look)
     run.resume()
     assert run.live_state.prepared.differences == ("precision: fp32, before bf16",)
     assert values_of(seen) == values_of(kept)
@@ -402,7 +402,7 @@ def test_more_or_fewer_images_are_counted(broken_off, monkeypatch):
     run = broken_off(5)
     real = snapshot.check_images
     monkeypatch.setattr(
-        "cnn_engine.train.check_images",
+        "cnn_engine.training.trainer.check_images",
         lambda before, data: real(before, replace(data, train=data.train[:-7])),
     )
     run.resume()
@@ -463,7 +463,7 @@ def test_a_run_that_never_saved_still_falls_back(tmp_path, monkeypatch):
     fallback = RunForTests(tmp_path, "train.epochs=1").engine._request
     run.engine._request = replace(run.engine._request, fallback=fallback)
     with monkeypatch.context() as patches:
-        patches.setattr("cnn_engine.preparing.load_data", killed)
+        patches.setattr("cnn_engine.training.setup.load_data", killed)
         patches.setattr("threading.excepthook", lambda _: None)
         run.train()
     assert run.live_state.preset == "folder"
@@ -489,7 +489,7 @@ def poison(patches, first, last=math.inf, when=lambda module: module.training):
         return scores
 
     patches.setattr(nn.Module, "__call__", call)
-    patches.setattr("cnn_engine.meter.EVENT_SECONDS", 0.0)
+    patches.setattr("cnn_engine.training.step_logger.EVENT_SECONDS", 0.0)
 
 
 def rollbacks(run):

@@ -8,11 +8,11 @@ from threading import Event, Thread
 import pytest
 import torch
 
-from cnn_engine import saving
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.writer import MAX_PENDING, Writer
 from cnn_engine.runlog.events import CheckpointSaved, EpochFinished, Notice
-from cnn_engine.snapshot import to_host
+from cnn_engine.training import checkpointer
+from cnn_engine.training.snapshot import to_host
 from grammar import COMPLETION_BEHIND, spelled
 from runs_for_tests import RunForTests, wait_until
 
@@ -21,12 +21,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def behind(monkeypatch):
-    monkeypatch.setattr(saving, "writes_behind", lambda _: True)
+    monkeypatch.setattr(checkpointer, "writes_behind", lambda _: True)
 
 
 @pytest.fixture
 def every_epoch(monkeypatch):
-    monkeypatch.setattr(saving, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpointer, "SHORT_SECONDS", 0.0)
 
 
 def saved_of(run, reason):

@@ -4,7 +4,7 @@ import pytest
 
 from cnn_engine.config.schema import ScheduleConfig
 from cnn_engine.runlog import events
-from cnn_engine.schedule import rate_share
+from cnn_engine.training.lr_schedule import rate_share
 from runs_for_tests import RunForTests
 
 STEPS = 2 * 18

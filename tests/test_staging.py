@@ -8,7 +8,7 @@ from cnn_engine.data.augment import epoch_views
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import Batches, batches_on, epoch_order
 from cnn_engine.data.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
-from cnn_engine.step_inputs import EpochPlans, StepInputs, plan_epoch
+from cnn_engine.training.step_inputs import EpochPlans, StepInputs, plan_epoch
 from runs_for_tests import RunForTests
 
 CPU = torch.device("cpu")

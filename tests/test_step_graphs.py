@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_engine import step_graphs
 from cnn_engine.runlog.events import StepsCaptured
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state
-from cnn_engine.step_graphs import TIMED_EVERY, WARM_UP_CALLS, HostState, StepGraphs
-from cnn_engine.step_parts import StepParts
+from cnn_engine.training import step_graphs
+from cnn_engine.training.step_graphs import TIMED_EVERY, WARM_UP_CALLS, HostState, StepGraphs
+from cnn_engine.training.step_timer import StepParts
 from cnn_tui.widgets.run_header import _machine
 from runs_for_tests import RunForTests
 

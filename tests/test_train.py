@@ -19,7 +19,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state
-from cnn_engine.train import Training
+from cnn_engine.training.trainer import Training
 from grammar import COMPLETION, FAILURE, STOP, spelled
 from runs_for_tests import RunForTests, wait_until
 
@@ -289,7 +289,7 @@ def test_an_internal_error_leaves_a_traceback_in_the_console_log(tmp_path, monke
     def explode(*_arguments, **_options):
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr("cnn_engine.preparing.build_model", explode)
+    monkeypatch.setattr("cnn_engine.training.setup.build_model", explode)
     run = RunForTests(tmp_path).train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 1)
     assert "internal error: ZeroDivisionError: on purpose" in run.live_state.finished.error
@@ -303,7 +303,7 @@ def test_running_out_of_memory_is_told_as_such(tmp_path, monkeypatch, error):
     def explode(*_arguments, **_options):
         raise error
 
-    monkeypatch.setattr("cnn_engine.learner.cross_entropy", explode)
+    monkeypatch.setattr("cnn_engine.training.learner.cross_entropy", explode)
     run = RunForTests(tmp_path).train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
     assert "out of memory" in run.live_state.finished.error

@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from cnn_engine.config.schema import ModelConfig, OptimizerConfig
 from cnn_engine.models.build import Dropout, build_model
-from cnn_engine.optimizers import build_optimizer
-from cnn_engine.weights import Weights
+from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.optimizers import build_optimizer
 
 STEPS = 5
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 
 from cnn_engine.config.schema import Config
-from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.inspection.flops import FlopCount
 from cnn_engine.reference import Reference
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import DTYPES
-from cnn_engine.train import Training
+from cnn_engine.training.control import Control
+from cnn_engine.training.trainer import Training
 
 MATRIX_SIDE = 2048
 """Side of the matrices whose product tells the machine's rate."""

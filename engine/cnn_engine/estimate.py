@@ -7,13 +7,13 @@ import torch
 
 from cnn_engine import bench
 from cnn_engine.config.schema import Config
-from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import limit_threads
 from cnn_engine.system.malloc import keep_freed_memory
-from cnn_engine.train import Training
+from cnn_engine.training.control import Control
+from cnn_engine.training.trainer import Training
 
 BATCHES = 4
 """Batches of a measured epoch."""

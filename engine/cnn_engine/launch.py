@@ -16,7 +16,6 @@ from typing import Literal, Self
 
 from cnn_engine.checkpoints.format import BEGINNING, Found
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
-from cnn_engine.control import Control, DetachRequested, StopRequested
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
 from cnn_engine.request import Request
 from cnn_engine.runlog.events import (
@@ -35,6 +34,7 @@ from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.system.unlike import unlike
+from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 
@@ -243,9 +243,9 @@ class Engine:
         control = Control(self._recorder)
         self._recorder.record(StageStarted(stage="torch"))
         # See the module's text.
-        from cnn_engine.preparing import load_data, warming_up  # noqa: PLC0415
         from cnn_engine.system.device import limit_threads  # noqa: PLC0415
-        from cnn_engine.train import Training  # noqa: PLC0415
+        from cnn_engine.training.setup import load_data, warming_up  # noqa: PLC0415
+        from cnn_engine.training.trainer import Training  # noqa: PLC0415
 
         limit_threads()
         request, found = self._request, self._resumption.found if self._resumption else None

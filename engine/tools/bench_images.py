@@ -97,12 +97,12 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
     import torch  # noqa: PLC0415
 
     from cnn_engine.config.presets import load_config  # noqa: PLC0415
-    from cnn_engine.control import Control  # noqa: PLC0415
     from cnn_engine.data.dataset import DataSet  # noqa: PLC0415
     from cnn_engine.runs.directory import create_run  # noqa: PLC0415
     from cnn_engine.runs.recorder import Recorder  # noqa: PLC0415
     from cnn_engine.system.device import limit_threads  # noqa: PLC0415
-    from cnn_engine.train import Training  # noqa: PLC0415
+    from cnn_engine.training.control import Control  # noqa: PLC0415
+    from cnn_engine.training.trainer import Training  # noqa: PLC0415
 
     limit_threads()
     held_back = size // 6

@@ -22,7 +22,6 @@ from statistics import mean, median, stdev
 
 from cnn_engine.bench import flops_per_image
 from cnn_engine.config.schema import Config
-from cnn_engine.control import Control
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.launch import Engine
 from cnn_engine.reference import Reference
@@ -32,7 +31,8 @@ from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import choose_device, limit_threads
 from cnn_engine.system.malloc import keep_freed_memory
-from cnn_engine.train import Training
+from cnn_engine.training.control import Control
+from cnn_engine.training.trainer import Training
 
 PUBLISHED_EPOCHS = 20
 

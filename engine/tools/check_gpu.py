@@ -30,7 +30,6 @@ from statistics import mean, median, stdev
 import torch
 
 from cnn_engine import bench
-from cnn_engine.control import Control
 from cnn_engine.data import loader
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.launch import Engine
@@ -46,7 +45,8 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.recorder import Recorder
-from cnn_engine.train import Training
+from cnn_engine.training.control import Control
+from cnn_engine.training.trainer import Training
 
 PROGRAM = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 ROOT = Path(__file__).parents[2]

@@ -10,15 +10,15 @@ from cnn_engine.data.sources.raw import Progress
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.evaluation.tta import MeanOverViews
-from cnn_engine.final_test import finished, keep_results, predictions_of
 from cnn_engine.inference.trained import Trained, load_trained
 from cnn_engine.results.mistakes import read_mistakes
 from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import RunPrepared, TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
-from cnn_engine.snapshot import check_images
 from cnn_engine.system.threads import choose_threads
+from cnn_engine.training.final_test import finished, keep_results, predictions_of
+from cnn_engine.training.snapshot import check_images
 
 COUNTS = ("epoch", "correct", "total", "confusion", "top5", "tta_correct")
 """What has to be equal; the loss may differ in its last digits from machine to machine."""

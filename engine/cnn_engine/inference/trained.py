@@ -14,8 +14,8 @@ from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models.build import build_model
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
-from cnn_engine.snapshot import check_weights
 from cnn_engine.system.device import arithmetic, choose_device, choose_precision, limit_threads
+from cnn_engine.training.snapshot import check_weights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from cnn_engine.inspection.layers import pair
 from cnn_engine.results.feature_maps import Filters, Header, Part, Sample, Stage, maps_as_bytes
 
 if TYPE_CHECKING:
-    from cnn_engine.train import Training
+    from cnn_engine.training.trainer import Training
 
 MOST_STAGES = 8
 """Points on the way whose maps are kept, beside the first convolution."""

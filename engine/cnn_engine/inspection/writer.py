@@ -19,7 +19,7 @@ from cnn_engine.results.model_layers import LAYERS_FILE, Layers, layers_as_bytes
 from cnn_engine.storage.atomic import write_atomically
 
 if TYPE_CHECKING:
-    from cnn_engine.train import Training
+    from cnn_engine.training.trainer import Training
 
 T = TypeVar("T")
 

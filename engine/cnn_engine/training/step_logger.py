@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 
-from cnn_engine.control import Throttle
 from cnn_engine.runlog.events import StepsFinished
 from cnn_engine.runs.recorder import Recorder
-from cnn_engine.step_parts import StepParts
+from cnn_engine.training.control import Throttle
+from cnn_engine.training.step_timer import StepParts
 
 EVENT_SECONDS = 0.5
 """How often progress is recorded."""

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.learner import Learner
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.system.environment import environment
 from cnn_engine.system.random_states import random_states, set_random_states
 from cnn_engine.system.unlike import unlike
+from cnn_engine.training.learner import Learner
 
 if TYPE_CHECKING:
-    from cnn_engine.train import Training
+    from cnn_engine.training.trainer import Training
 
 
 def weights_of(training: "Training") -> dict[str, Any]:

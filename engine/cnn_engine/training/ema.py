@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_engine.config.schema import AverageConfig
-from cnn_engine.weights import Weights
+from cnn_engine.training.flat_parameters import Weights
 
 
 class Average:

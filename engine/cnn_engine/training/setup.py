@@ -9,19 +9,19 @@ import torch
 from torch import nn
 
 from cnn_engine.config.schema import Config, TrainConfig
-from cnn_engine.control import Control, Throttle
 from cnn_engine.data.augment import check_augment
 from cnn_engine.data.dataset import DataSet, load_dataset
-from cnn_engine.meter import EVENT_SECONDS
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.models.torchvision_model import Transfer, load_weights, normalisation_notice
 from cnn_engine.runlog.events import Notice, RunPrepared, StageProgressed, StageStarted
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import device_name, warm_up
 from cnn_engine.system.environment import environment
+from cnn_engine.training.control import Control, Throttle
+from cnn_engine.training.step_logger import EVENT_SECONDS
 
 if TYPE_CHECKING:
-    from cnn_engine.train import Training
+    from cnn_engine.training.trainer import Training
 
 
 @contextmanager

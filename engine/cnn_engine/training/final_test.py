@@ -15,11 +15,11 @@ from cnn_engine.results.mistakes import Mistake
 from cnn_engine.results.predictions import Predictions
 from cnn_engine.runlog.events import Notice, StageStarted, TestFinished
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.saving import use_best
 from cnn_engine.storage.atomic import write_atomically
+from cnn_engine.training.checkpointer import use_best
 
 if TYPE_CHECKING:
-    from cnn_engine.train import Training
+    from cnn_engine.training.trainer import Training
 
 
 def run_test(training: "Training") -> None:

@@ -11,10 +11,10 @@ from cnn_engine.checkpoints.format import BEST_FILE, LAST_FILE
 from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.errors import UserError
 from cnn_engine.runlog.events import CheckpointSaved, Notice
-from cnn_engine.snapshot import snapshot, to_host, weights_of
+from cnn_engine.training.snapshot import snapshot, to_host, weights_of
 
 if TYPE_CHECKING:
-    from cnn_engine.train import Training
+    from cnn_engine.training.trainer import Training
 
 
 SHORT_SECONDS = 1.0

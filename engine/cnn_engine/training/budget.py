@@ -8,7 +8,7 @@ from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.state import INFERENCE
 
 if TYPE_CHECKING:
-    from cnn_engine.train import Training
+    from cnn_engine.training.trainer import Training
 
 LEAST_SECONDS = 3.0
 """Training before the speed counts as known: the first steps are slower than all others."""

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, nll_loss
 
-from cnn_engine.average import Average
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import Batches, batch_sizes
@@ -16,10 +15,11 @@ from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.models.torchvision_model import Transfer
 from cnn_engine.models.user_model import check_model
 from cnn_engine.models.whitened import SHIFT_EPOCHS, WHITENING_IMAGES, WhitenedCNN
-from cnn_engine.optimizers import build_optimizer
-from cnn_engine.step_parts import StepParts
 from cnn_engine.system.device import DTYPES, arithmetic, choose_precision
-from cnn_engine.weights import Weights
+from cnn_engine.training.ema import Average
+from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.optimizers import build_optimizer
+from cnn_engine.training.step_timer import StepParts
 
 BENCHMARK_STEPS = 5_000
 """Steps of a run from which cuDNN tries its algorithms out: it takes a third of a second, and makes

@@ -8,23 +8,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cnn_engine.budget import Budget
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import Place, newest
 from cnn_engine.checkpoints.resume import set_damaged_aside
 from cnn_engine.config.schema import Config
-from cnn_engine.control import Control, StopRequested, Throttle
 from cnn_engine.data.augment import Views, epoch_views
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import batch_sizes, batches_on, epoch_order
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
-from cnn_engine.final_test import run_test
 from cnn_engine.inspection.writer import a_few_of_each_class, keep_layers, keep_maps
-from cnn_engine.launch_queue import LaunchQueue
-from cnn_engine.learner import Learner, StepKind
-from cnn_engine.meter import EVENT_SECONDS, StepMeter
-from cnn_engine.preparing import new_model, prepared
 from cnn_engine.runlog.events import (
     CommandApplied,
     EpochFinished,
@@ -36,14 +29,21 @@ from cnn_engine.runlog.events import (
     ValidationProgressed,
 )
 from cnn_engine.runs.recorder import Recorder
-from cnn_engine.saving import Saving
-from cnn_engine.schedule import rate_share
-from cnn_engine.snapshot import check_images, restore
-from cnn_engine.step_graphs import StepGraphs
-from cnn_engine.step_inputs import EpochPlan, EpochPlans, StepInputs, plan_epoch
-from cnn_engine.step_parts import StepParts
 from cnn_engine.system.device import choose_device
 from cnn_engine.system.gpu import gpu_meter
+from cnn_engine.training.budget import Budget
+from cnn_engine.training.checkpointer import Saving
+from cnn_engine.training.control import Control, StopRequested, Throttle
+from cnn_engine.training.final_test import run_test
+from cnn_engine.training.launch_queue import LaunchQueue
+from cnn_engine.training.learner import Learner, StepKind
+from cnn_engine.training.lr_schedule import rate_share
+from cnn_engine.training.setup import new_model, prepared
+from cnn_engine.training.snapshot import check_images, restore
+from cnn_engine.training.step_graphs import StepGraphs
+from cnn_engine.training.step_inputs import EpochPlan, EpochPlans, StepInputs, plan_epoch
+from cnn_engine.training.step_logger import EVENT_SECONDS, StepMeter
+from cnn_engine.training.step_timer import StepParts
 
 MOST_ROLLBACKS = 5
 """A loss that is not a number after as many halvings of the learning rate has another cause."""

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from cnn_engine.config.schema import OptimizerConfig
-from cnn_engine.orthogonal import Orthogonalizer
-from cnn_engine.weights import Segment, Weights
+from cnn_engine.training.flat_parameters import Segment, Weights
+from cnn_engine.training.orthogonal import Orthogonalizer
 
 GPU_PIECES = 32
 """A fused kernel of a GPU gives each tensor of a list few of its processors: one flat tensor of

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from cnn_engine.step_parts import StepParts
+from cnn_engine.training.step_timer import StepParts
 
 Kind = TypeVar("Kind")
 
