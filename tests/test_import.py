@@ -13,9 +13,9 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from cnn_engine.errors import ConfigError, DataError, StorageError
-from cnn_engine.imports.importer import Importer
-from cnn_engine.imports.roles import roles_of
-from cnn_engine.imports.sources import open_source
+from cnn_engine.importers.importer import Importer
+from cnn_engine.importers.roles import roles_of
+from cnn_engine.importers.sources import open_source
 from cnn_engine.launch import Engine
 from cnn_engine.runlog.events import EpochFinished, Notice, StepsFinished
 from cnn_engine.runlog.log import LogReader, is_held

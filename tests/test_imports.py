@@ -109,7 +109,7 @@ def test_a_run_is_handed_on_and_taken_in_without_torch(arguments, tmp_path):
     loaded = modules_after(command(*arguments), tmp_path)
     assert loaded & {
         "cnn_tui.exports.formats",
-        "cnn_engine.imports.importer",
+        "cnn_engine.importers.importer",
         "cnn_engine.results.comparison",
     }
     assert not loaded & (TORCH_SIDE | {"textual", "plotext", "tensorboard"})

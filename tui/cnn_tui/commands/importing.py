@@ -18,8 +18,8 @@ from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
 from cnn_tui.terminal import has_terminal
 
 if TYPE_CHECKING:
-    from cnn_engine.imports.importer import Importer
-    from cnn_engine.imports.sources import Source
+    from cnn_engine.importers.importer import Importer
+    from cnn_engine.importers.sources import Source
 
 POLL_SECONDS = 1.0
 
@@ -40,8 +40,8 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     no_mouse: NoMouse = False,
 ) -> None:
     """Make a run of what another program logs: losses, accuracies, learning rate."""
-    from cnn_engine.imports.importer import Importer
-    from cnn_engine.imports.sources import open_source
+    from cnn_engine.importers.importer import Importer
+    from cnn_engine.importers.sources import open_source
 
     source = open_source(path)
     run = create_run(runs_dir or default_runs_dir())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.imports.roles import TEST, TRAINING, VALIDATION, words_of
+from cnn_engine.importers.roles import TEST, TRAINING, VALIDATION, words_of
 from cnn_engine.runlog.log import LineReader
 from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, Scalar, scalars_of
 

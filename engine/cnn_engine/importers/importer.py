@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from cnn_engine.errors import DataError
-from cnn_engine.imports.roles import ROLES, Role, roles_of
-from cnn_engine.imports.sources import Source
+from cnn_engine.importers.roles import ROLES, Role, roles_of
+from cnn_engine.importers.sources import Source
 from cnn_engine.runlog.events import (
     EpochFinished,
     Event,

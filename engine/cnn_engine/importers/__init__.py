@@ -1,0 +1,1 @@
+"""Runs made from the logs of other programs."""
