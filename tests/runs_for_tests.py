@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 
 SMALL = ("data.image_size=8", "model.filters=[8]", "model.hidden=[16]", "train.device=cpu")
 

@@ -9,16 +9,16 @@ import threading
 
 import pytest
 
-from cnn_engine.background import start_in_background
 from cnn_engine.errors import RunHeldError
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader, is_held
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.session.background import start_in_background
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 from cnn_engine.training.control import Control
 from runs_for_tests import SMALL, RunForTests, wait_until
 from terminal import environment
@@ -34,7 +34,7 @@ def importable(monkeypatch):
 
 def background(run):
     """The background process of a run, as one that the test can wait for and signal."""
-    command = [sys.executable, "-m", "cnn_engine.background", str(run.path)]
+    command = [sys.executable, "-m", "cnn_engine.session.background", str(run.path)]
     return subprocess.Popen(
         command, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

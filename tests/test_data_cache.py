@@ -18,11 +18,11 @@ from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.decode import Unreadable
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 from runs_for_tests import SMALL
 from terminal import cnn_tui, environment
 

@@ -16,12 +16,12 @@ from cnn_engine.errors import ConfigError, DataError, StorageError
 from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.roles import roles_of
 from cnn_engine.importers.sources import open_source
-from cnn_engine.launch import Engine
 from cnn_engine.runlog.events import EpochFinished, Notice, StepsFinished
 from cnn_engine.runlog.log import LogReader, is_held
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.session.engine import Engine
 from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, masked_crc, scalars_of
 from cnn_tui.app import Dashboard
 from cnn_tui.commands.importing import Following

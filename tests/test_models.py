@@ -19,10 +19,10 @@ from cnn_engine.config.schema import ModelConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained
-from cnn_engine.launch import Engine
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.models.torchvision_model import Transfer, load_weights
 from cnn_engine.runlog.events import CheckpointSaved, Notice, RunPrepared
+from cnn_engine.session.engine import Engine
 from cnn_engine.training.control import Control
 from cnn_engine.training.flat_parameters import Weights
 from cnn_engine.training.trainer import Training

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from cnn_engine.background import start_in_background
 from cnn_engine.errors import ConfigError
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog.events import Notice, RunPrepared
 from cnn_engine.runs.directory import RunDirectory, all_runs, create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.session.background import start_in_background
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 from cnn_engine.system import git_revision
 from cnn_engine.system.git_revision import Revision
 from golden import golden_run, rewritten

@@ -253,7 +253,7 @@ def test_a_viewer_is_ended_by_a_signal_and_the_run_goes_on(tmp_path, number):
         run.engine.join()
 
 
-STUCK = ("import cnn_engine.launch, time", "cnn_engine.launch.Engine._train")
+STUCK = ("import cnn_engine.session.engine, time", "cnn_engine.session.engine.Engine._train")
 """An engine that never looks at what it is asked."""
 
 
@@ -411,8 +411,8 @@ def test_a_viewer_that_fails_says_so(tmp_path):
 def test_an_engine_that_fails_is_told_on_the_screen(tmp_path):
     program = patched(
         tmp_path,
-        "import cnn_engine.launch",
-        "cnn_engine.launch.Engine._train",
+        "import cnn_engine.session.engine",
+        "cnn_engine.session.engine.Engine._train",
         "secret = 271828; 1 / 0",
         arguments=FOREVER,
     )
@@ -428,8 +428,8 @@ def test_an_engine_that_fails_is_told_on_the_screen(tmp_path):
 def test_nothing_that_the_engine_prints_is_on_the_screen(tmp_path):
     program = patched(
         tmp_path,
-        "import ctypes, logging, os, subprocess, sys, warnings, cnn_engine.launch",
-        "cnn_engine.launch.Engine._train",
+        "import ctypes, logging, os, subprocess, sys, warnings, cnn_engine.session.engine",
+        "cnn_engine.session.engine.Engine._train",
         "print('a print'); print('an error', file=sys.stderr)",
         "warnings.warn('a warning'); logging.getLogger('library').error('a log line')",
         "os.write(1, b'written to 1\\n'); os.write(2, b'written to 2\\n')",

@@ -11,12 +11,12 @@ from torch import nn
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import LAST_FILE, PREVIOUS_FILE
 from cnn_engine.errors import ConfigError, DataError, RunHeldError
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 from cnn_engine.training import snapshot
 from cnn_engine.training.control import Control, StopRequested
 from cnn_engine.training.optimizers import Adam

@@ -9,12 +9,12 @@ import sys
 import pytest
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.launch import Engine
 from cnn_engine.runlog.events import EpochStarted
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.log import LogReader, LogWriter, is_held
 from cnn_engine.runlog.state import NEWER
 from cnn_engine.runs.summary import read_state
+from cnn_engine.session.engine import Engine
 from golden import golden_run
 
 FIRST, SECOND, THIRD = (EpochStarted(time=float(number), epoch=number) for number in (1, 2, 3))

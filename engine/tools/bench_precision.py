@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 from statistics import mean, stdev
 
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 
 PRECISIONS = ("auto", "fp32")
 

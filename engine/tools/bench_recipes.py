@@ -23,12 +23,12 @@ from statistics import mean, median, stdev
 from cnn_engine.bench import flops_per_image
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet, load_dataset
-from cnn_engine.launch import Engine
 from cnn_engine.reference import Reference
-from cnn_engine.request import Request
 from cnn_engine.runlog.state import INFERENCE
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 from cnn_engine.system.device import choose_device, limit_threads
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.training.control import Control

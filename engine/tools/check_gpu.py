@@ -32,8 +32,6 @@ import torch
 from cnn_engine import bench
 from cnn_engine.data import loader
 from cnn_engine.data.dataset import DataSet, load_dataset
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog.events import (
     EpochFinished,
     EpochStarted,
@@ -45,6 +43,8 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 from cnn_engine.training.control import Control
 from cnn_engine.training.trainer import Training
 

@@ -26,13 +26,13 @@ import torch
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import BEST_FILE, LAST_FILE, PREVIOUS_FILE, Place, newest, unseal
 from cnn_engine.errors import UserError
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog.events import CheckpointSaved, EpochFinished
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 from cnn_engine.storage.atomic import TEMPORARY
 
 SETTINGS = (

@@ -22,7 +22,7 @@ from cnn_tui.theme import THEMES
 
 if TYPE_CHECKING:
     # Its config takes pydantic, which `watch` need not wait for.
-    from cnn_engine.launch import Engine
+    from cnn_engine.session.engine import Engine
 
 MOVES = ("move", "scroll", "page", "app.")
 """Actions that are of no use from the palette: it would have to be opened for every step."""

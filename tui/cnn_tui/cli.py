@@ -50,7 +50,7 @@ from cnn_tui.options import (
 from cnn_tui.terminal import has_terminal
 
 if TYPE_CHECKING:
-    from cnn_engine.launch import Engine
+    from cnn_engine.session.engine import Engine
 
 cli = typer.Typer(
     help="Train a convolutional network on images and watch it learn, in a terminal.",
@@ -176,10 +176,10 @@ def run(  # noqa: PLR0913 - one parameter per option
     on_hangup: OnHangupOption = OnHangup.TRAIN,
 ) -> None:
     """Train, and watch: the dashboard, or lines with --no-ui or without a terminal."""
-    from cnn_engine.launch import Engine
-    from cnn_engine.request import Request
     from cnn_engine.runs.marks import checked_name
     from cnn_engine.runs.recorder import Recorder
+    from cnn_engine.session.engine import Engine
+    from cnn_engine.session.request import Request
 
     options = {
         "train.epochs": epochs,
@@ -210,7 +210,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     directory = create_run(runs_dir or default_runs_dir())
     look = Options(theme, ascii_only, not no_mouse, bell)
     if detach:
-        from cnn_engine.background import start_in_background
+        from cnn_engine.session.background import start_in_background
 
         start_in_background(request, directory)
         sys.exit(_attach(directory, look, no_ui=no_ui or as_json))
@@ -235,7 +235,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     on_hangup: OnHangupOption = OnHangup.TRAIN,
 ) -> None:
     """Go on with a run that was stopped, killed or failed, exactly where its checkpoint is."""
-    from cnn_engine.launch import Engine
+    from cnn_engine.session.engine import Engine
 
     directory = resolve_run(reference, runs_dir)
     engine = Engine.resuming(directory, epochs, allow_code=allow_code)

@@ -22,7 +22,7 @@ from cnn_tui.terminal import TerminalSettings, say, screen_that_lasts, screen_to
 
 if TYPE_CHECKING:
     # Its config takes pydantic, which `watch` need not wait for.
-    from cnn_engine.launch import Engine
+    from cnn_engine.session.engine import Engine
 
 
 def run_dashboard(

@@ -22,7 +22,7 @@ from cnn_tui.terminal import NOWHERE, lasting_output, say
 
 if TYPE_CHECKING:
     # Its config takes pydantic, which `watch` need not wait for.
-    from cnn_engine.launch import Engine
+    from cnn_engine.session.engine import Engine
 
 
 def run_headless(

@@ -29,7 +29,7 @@ from cnn_tui.terminal import say
 if TYPE_CHECKING:
     import signal
 
-    from cnn_engine.request import Request
+    from cnn_engine.session.request import Request
 
 
 class Planned(NamedTuple):
@@ -76,8 +76,8 @@ class Series:
 
     def _train(self, request: "Request", run: RunDirectory) -> int:
         """Train one run to its end, showing how far it is; its exit code."""
-        from cnn_engine.launch import Engine  # noqa: PLC0415 - its config takes pydantic
         from cnn_engine.runs.recorder import Recorder  # noqa: PLC0415
+        from cnn_engine.session.engine import Engine  # noqa: PLC0415 - its config takes pydantic
 
         engine = Engine(request, Recorder(run))
         engine.start()
@@ -136,7 +136,7 @@ def plan(
     Raises:
         ConfigError: naming what is wrong, with which of the runs.
     """
-    from cnn_engine.request import Request  # noqa: PLC0415 - its config takes pydantic
+    from cnn_engine.session.request import Request  # noqa: PLC0415 - its config takes pydantic
 
     planned = []
     for values in product(*map(_swept, sweeps)):

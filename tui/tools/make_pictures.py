@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from textual.pilot import Pilot
 
-from cnn_engine.launch import Engine
-from cnn_engine.request import Request
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
 from cnn_tui.app import Dashboard
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.theme import DARK, LIGHT

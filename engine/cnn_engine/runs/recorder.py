@@ -9,7 +9,7 @@ from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state, store_summary
-from cnn_engine.spawn import spawn
+from cnn_engine.session.spawn import spawn
 from cnn_engine.storage.atomic import sweep
 
 

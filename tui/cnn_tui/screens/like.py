@@ -12,13 +12,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from cnn_engine.background import start_in_background
 from cnn_engine.config.presets import from_dict, text_of, value_of
 from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, UserError
-from cnn_engine.request import Request
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.marks import checked_name
+from cnn_engine.session.background import start_in_background
+from cnn_engine.session.request import Request
 from cnn_tui.format import safe_text
 
 NAME = "name"

@@ -152,7 +152,7 @@ class RunActions:
             self._try(partial(self._resume, self._screen.directory(run.run_id)))
 
     def _resume(self, run: RunDirectory) -> None:
-        from cnn_engine.background import resume_in_background  # noqa: PLC0415 - takes pydantic
+        from cnn_engine.session.background import resume_in_background  # noqa: PLC0415 - takes pydantic
 
         resume_in_background(run)
         self._screen.app.push_screen(RunScreen(run))

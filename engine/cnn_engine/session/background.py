@@ -1,6 +1,6 @@
 """A run in the background: a process with no terminal, which outlives the one that started it.
 
-    python -m cnn_engine.background RUN_DIR [LOG COMMANDS_READ]
+    python -m cnn_engine.session.background RUN_DIR [LOG COMMANDS_READ]
 
 goes on with the run from its last checkpoint, or begins with one that is only prepared. The two
 numbers are what it inherits from the process that held the run before. What libraries print, and
@@ -16,11 +16,11 @@ from types import FrameType
 
 from cnn_engine.checkpoints.resume import find_checkpoint
 from cnn_engine.errors import UserError
-from cnn_engine.launch import Engine, started
-from cnn_engine.request import Request
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import Inheritance, Recorder
+from cnn_engine.session.engine import Engine, started
+from cnn_engine.session.request import Request
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:

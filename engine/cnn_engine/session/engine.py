@@ -17,7 +17,6 @@ from typing import Literal, Self
 from cnn_engine.checkpoints.format import BEGINNING, Found
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
-from cnn_engine.request import Request
 from cnn_engine.runlog.events import (
     FORMAT,
     CommandApplied,
@@ -30,6 +29,7 @@ from cnn_engine.runlog.events import (
 )
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import Inheritance, Recorder
+from cnn_engine.session.request import Request
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text

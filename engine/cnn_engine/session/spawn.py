@@ -20,7 +20,7 @@ def spawn(run: RunDirectory, log: int, commands_read: int) -> None:
         StorageError: it cannot be started.
     """
     # -P, as a file in the working directory must not stand in for a module of the same name.
-    program = [sys.executable, "-P", "-m", "cnn_engine.background"]
+    program = [sys.executable, "-P", "-m", "cnn_engine.session.background"]
     command = [*program, str(run.path.absolute()), str(log), str(commands_read)]
     try:
         with run.console.open("ab") as console:

@@ -1,0 +1,1 @@
+"""A run as a process: start, resume, detach, end."""
