@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cnn_engine.bench import MATRIX_SIDE, Measured, Rate, _ours
+from cnn_engine.benchmarks.bench import MATRIX_SIDE, Measured, Rate, _ours
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.runlog.log import is_held

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine import bench
+from cnn_engine.benchmarks import bench
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import loader

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine import estimate
+from cnn_engine.benchmarks import estimate
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import dataset
 from cnn_engine.errors import ConfigError
@@ -162,7 +162,7 @@ def test_bench_limits_threads_before_it_reads_images(tmp_path, three_threads, he
     def measure(*_):
         raise ConfigError("seen enough")
 
-    monkeypatch.setattr("cnn_engine.bench.measure", measure)
+    monkeypatch.setattr("cnn_engine.benchmarks.bench.measure", measure)
     assert here("bench", "digits", cwd=tmp_path)[0] == ConfigError.exit_code
     assert three_threads == [3]
 

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from cnn_engine.bench import flops_per_image
+from cnn_engine.benchmarks.bench import flops_per_image
+from cnn_engine.benchmarks.reference import Reference
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet, load_dataset
-from cnn_engine.reference import Reference
 from cnn_engine.runlog.state import INFERENCE
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder

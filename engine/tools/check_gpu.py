@@ -29,7 +29,7 @@ from statistics import mean, median, stdev
 
 import torch
 
-from cnn_engine import bench
+from cnn_engine.benchmarks import bench
 from cnn_engine.data import loader
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.runlog.events import (

@@ -43,7 +43,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     settings = [*(overrides or []), *settings_of(options)]
     checked = load_config(config or "cifar10", settings)
     keep_freed_memory()
-    from cnn_engine.bench import measure
+    from cnn_engine.benchmarks.bench import measure
     from cnn_engine.data.dataset import load_dataset
     from cnn_engine.data.sources.cifar10 import is_on_disk
     from cnn_engine.system.device import limit_threads

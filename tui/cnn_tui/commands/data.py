@@ -125,7 +125,7 @@ def _training_seconds(checked: "Checked", config: "Config") -> float | None:
     with ProgressLine(sys.stderr) as progress:
         progress.write("measuring how fast this machine trains")
         try:
-            from cnn_engine import estimate
+            from cnn_engine.benchmarks import estimate
         except ImportError:
             return None
         rate = estimate.images_per_second(config, checked.side, len(checked.listing.classes))

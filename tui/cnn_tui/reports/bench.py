@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.bench import Measured, Rate
+from cnn_engine.benchmarks.bench import Measured, Rate
 from cnn_tui.format import percent, safe_text
 
 

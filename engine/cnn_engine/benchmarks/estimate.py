@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from cnn_engine import bench
+from cnn_engine.benchmarks import bench
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.runs.directory import create_run

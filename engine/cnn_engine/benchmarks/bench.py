@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
+from cnn_engine.benchmarks.reference import Reference
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.inspection.flops import FlopCount
-from cnn_engine.reference import Reference
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import DTYPES
