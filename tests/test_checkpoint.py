@@ -194,7 +194,7 @@ def test_a_write_that_takes_only_a_part_is_gone_on_with(last, monkeypatch):
 
 SAVER = """
 import sys, pathlib, torch
-from cnn_engine import checkpoint
+from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import Place
 path = pathlib.Path(sys.argv[1])
 content = {"model": {"weight": torch.ones(200_000)}}
