@@ -15,7 +15,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
 from cnn_tui.reports.comparison import print_comparison
 from cnn_tui.reports.run import show_run
-from cnn_tui.verdict_texts import probability_cell, verdict_cell, verdict_text
+from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
 from golden import golden_run, rewritten
 from runs_for_tests import RunForTests
 from terminal import cnn_tui

@@ -37,8 +37,8 @@ from cnn_tui.exports.markdown import code, write_markdown
 from cnn_tui.exports.png import png_of
 from cnn_tui.exports.record import as_values, read_record
 from cnn_tui.exports.toml_text import toml_of
-from cnn_tui.figure_texts import bin_cells, class_cells, figure_rows, filled_bins
-from cnn_tui.format import command_for, safe_text
+from cnn_tui.text.format import command_for, safe_text
+from cnn_tui.text.metrics import bin_cells, class_cells, figure_rows, filled_bins
 from golden import add_events, golden_run, rewritten, running_run
 
 HOSTILE = (

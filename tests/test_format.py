@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cnn_tui.format import bar, duration, figure, percent, ratio, safe_text, sparkline
+from cnn_tui.text.format import bar, duration, figure, percent, ratio, safe_text, sparkline
 
 
 @pytest.mark.parametrize(

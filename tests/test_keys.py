@@ -16,7 +16,7 @@ from cnn_tui.screens.help import Help
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
 from cnn_tui.screens.value import ValueDialog
-from cnn_tui.values import epochs_from, rate_from
+from cnn_tui.text.parse import epochs_from, rate_from
 from cnn_tui.widgets.key_bar import KeyBar
 from cnn_tui.widgets.loss_chart import LossChart
 from golden import add_events, golden_run, running_run

@@ -16,8 +16,8 @@ from cnn_engine.runs.marks import Marks, read_marks, write_marks
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.summary import LIVE, read_state, read_summary, store_summary
-from cnn_tui.format import to_json
 from cnn_tui.reports.run import show_run
+from cnn_tui.text.format import to_json
 from golden import golden_lines, golden_run, rewritten, running_run
 from runs_for_tests import RunForTests
 

@@ -27,7 +27,6 @@ from cnn_tui.completion import (
     complete_preset,
     complete_run,
 )
-from cnn_tui.format import command_for, safe_text, to_json
 from cnn_tui.options import (
     AllowCode,
     Ascii,
@@ -48,6 +47,7 @@ from cnn_tui.options import (
     settings_of,
 )
 from cnn_tui.terminal import has_terminal
+from cnn_tui.text.format import command_for, safe_text, to_json
 
 if TYPE_CHECKING:
     from cnn_engine.session.engine import Engine

@@ -24,7 +24,7 @@ from cnn_tui.axes import (
 )
 from cnn_tui.braille import Layer, merge
 from cnn_tui.curves import Columns, Scale, Window, is_drawn
-from cnn_tui.format import figure
+from cnn_tui.text.format import figure
 
 CELLS_BETWEEN_RINGS = 4
 ZOOMS = 12

@@ -10,8 +10,8 @@ from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_tui.figure_texts import figure_lines
-from cnn_tui.format import (
+from cnn_tui.progress_line import ProgressLine, amount
+from cnn_tui.text.format import (
     STAGES,
     device_text,
     duration,
@@ -22,7 +22,7 @@ from cnn_tui.format import (
     safe_text,
     tta_text,
 )
-from cnn_tui.progress_line import ProgressLine, amount
+from cnn_tui.text.metrics import figure_lines
 
 POLL_SECONDS = 0.1
 

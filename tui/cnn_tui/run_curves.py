@@ -10,8 +10,8 @@ from cnn_engine.runlog.curve import Curve
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.curves import Columns, Window, epochs_across, is_drawn
-from cnn_tui.format import figure, percent
 from cnn_tui.plot import SMOOTHINGS, ChartView
+from cnn_tui.text.format import figure, percent
 
 LETTERS = "ABCDEFGH"
 """What runs are called where they are compared; as many as can be."""

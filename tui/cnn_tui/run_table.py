@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from cnn_engine.runs.columns import Figure
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.run_columns import columns_with, fitted
+from cnn_tui.text.columns import columns_with, fitted
 
 GAP = "  "
 

@@ -7,9 +7,9 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_tui.completion import complete_run
-from cnn_tui.format import to_json
 from cnn_tui.options import Ascii, AsJson, NoMouse, Options, RunsDir, Theme, ThemeName, resolve_run
 from cnn_tui.terminal import has_terminal
+from cnn_tui.text.format import to_json
 
 
 def compare(  # noqa: PLR0913 - one parameter per option

@@ -24,9 +24,9 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
-from cnn_tui.format import COMMANDS, command_for, safe_text
 from cnn_tui.options import RunReference, RunsDir, resolve_run
-from cnn_tui.values import epochs_from, rate_from
+from cnn_tui.text.format import COMMANDS, command_for, safe_text
+from cnn_tui.text.parse import epochs_from, rate_from
 
 WAIT_SECONDS = 10.0
 """How long to wait for the engine, which looks between two steps."""

@@ -15,10 +15,10 @@ from cnn_engine.data.image_files import EXTENSIONS, Named, gather
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.answers import Answer, Unanswered
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.format import percent, safe_text
 from cnn_tui.interrupts import interrupts_noted
 from cnn_tui.options import AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.progress_line import ProgressLine
+from cnn_tui.text.format import percent, safe_text
 
 if TYPE_CHECKING:
     from cnn_engine.inference.trained import Trained

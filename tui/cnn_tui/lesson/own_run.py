@@ -8,7 +8,6 @@ from textual.content import Content
 
 from cnn_engine.results.feature_maps import Filters, Maps
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.format import command_for, safe_text
 from cnn_tui.lesson.arithmetic import (
     Grid,
     Place,
@@ -35,6 +34,7 @@ from cnn_tui.lesson.pages import (
 from cnn_tui.lesson.seeing import signed_sum
 from cnn_tui.map_pictures import filter_pictures, image_picture, row_of, stage_pictures
 from cnn_tui.pictures import Picture, columns_within, draw
+from cnn_tui.text.format import command_for, safe_text
 
 TITLE = "On your own run"
 

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.benchmarks.bench import Measured, Rate
-from cnn_tui.format import percent, safe_text
+from cnn_tui.text.format import percent, safe_text
 
 
 def print_measured(found: Measured) -> None:

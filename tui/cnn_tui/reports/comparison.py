@@ -9,10 +9,10 @@ from rich.text import Text
 
 from cnn_engine.results.comparison import Compared, Comparison, Verdict
 from cnn_engine.results.metrics import Rate
-from cnn_tui.figure_texts import interval_text, share_text
-from cnn_tui.format import duration, figure, percent, safe_text
 from cnn_tui.reports.console import console_for_results
-from cnn_tui.verdict_texts import verdict_text
+from cnn_tui.text.format import duration, figure, percent, safe_text
+from cnn_tui.text.metrics import interval_text, share_text
+from cnn_tui.text.verdicts import verdict_text
 
 Value = TypeVar("Value")
 

@@ -6,7 +6,8 @@ from rich.text import Text
 
 from cnn_engine.results.metrics import Figures, class_figures, figures_of
 from cnn_engine.runlog.events import EpochFinished, RunPrepared, TestFinished
-from cnn_tui.figure_texts import (
+from cnn_tui.text.format import bar, safe_text
+from cnn_tui.text.metrics import (
     BIN_HEADINGS,
     CLASS_HEADINGS,
     bin_cells,
@@ -15,7 +16,6 @@ from cnn_tui.figure_texts import (
     filled_bins,
     pair_rows,
 )
-from cnn_tui.format import bar, safe_text
 
 PAIRS = 5
 """Of the most confused classes."""

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.inference.answers import Answer
-from cnn_tui.format import bar, csv_cell, percent, safe_text
 from cnn_tui.palette import in_256_colors
 from cnn_tui.pictures import Picture, draw
+from cnn_tui.text.format import bar, csv_cell, percent, safe_text
 
 PICTURE_COLUMNS = 20
 """Width of a picture, whose height is half as many lines."""

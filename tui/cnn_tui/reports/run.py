@@ -6,7 +6,8 @@ from rich.text import Text
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
-from cnn_tui.format import (
+from cnn_tui.reports.figures import class_table, report_of_test
+from cnn_tui.text.format import (
     command_for,
     device_text,
     duration,
@@ -15,8 +16,7 @@ from cnn_tui.format import (
     safe_text,
     tta_text,
 )
-from cnn_tui.origin import command_line, environment_values
-from cnn_tui.reports.figures import class_table, report_of_test
+from cnn_tui.text.provenance import command_line, environment_values
 
 CHART_HEIGHT = 14
 STATUS_STYLES = {

@@ -19,11 +19,11 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import LIVE
 from cnn_tui.contenders import Contender, Row, class_rows, figure_rows, setting_rows
 from cnn_tui.following import Follower
-from cnn_tui.format import safe_text
 from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.run_curves import LETTERS
 from cnn_tui.screens.help import Help
 from cnn_tui.screens.run import PIECE_SECONDS, POLL_SECONDS
+from cnn_tui.text.format import safe_text
 from cnn_tui.widgets.comparison_table import ComparisonTable
 from cnn_tui.widgets.key_bar import KeyBar
 from cnn_tui.widgets.overlay_chart import OverlayChart

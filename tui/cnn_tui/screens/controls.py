@@ -8,7 +8,7 @@ from cnn_engine.runs.commands import Command, Name
 from cnn_tui.following import Follower
 from cnn_tui.screens.choice import Answer, Choice
 from cnn_tui.screens.value import ValueDialog
-from cnn_tui.values import epochs_from, rate_from
+from cnn_tui.text.parse import epochs_from, rate_from
 
 if TYPE_CHECKING:
     from cnn_tui.screens.run import RunScreen

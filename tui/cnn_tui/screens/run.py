@@ -18,9 +18,9 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.following import Follower
 from cnn_tui.keys import Key, Place, bindings_of
-from cnn_tui.log_lines import line_of, output_line
 from cnn_tui.screens.controls import Controls
 from cnn_tui.screens.help import Help
+from cnn_tui.text.events import line_of, output_line
 from cnn_tui.views.live import LiveView
 from cnn_tui.views.log import LogView
 from cnn_tui.views.view import View

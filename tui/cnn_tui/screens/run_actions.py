@@ -17,10 +17,10 @@ from cnn_engine.runs.marks import (
     write_marks,
 )
 from cnn_engine.runs.summary import LIVE, RunSummary
-from cnn_tui.format import safe_text
 from cnn_tui.screens.choice import Answer, Choice
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.value import ValueDialog
+from cnn_tui.text.format import safe_text
 
 if TYPE_CHECKING:
     from cnn_tui.screens.runs import RunsScreen

@@ -17,12 +17,12 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.selection import RunChoice, choose, sort_figure
-from cnn_tui.format import safe_text
 from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.screens.compare import MOST_RUNS, CompareScreen
 from cnn_tui.screens.help import Help
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.run_actions import RunActions
+from cnn_tui.text.format import safe_text
 from cnn_tui.widgets.key_bar import KeyBar
 from cnn_tui.widgets.run_details import RunDetails
 from cnn_tui.widgets.run_rows import RunRows

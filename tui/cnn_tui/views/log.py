@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.keys import bindings_of
-from cnn_tui.log_lines import LogLine
+from cnn_tui.text.events import LogLine
 from cnn_tui.views.view import View
 from cnn_tui.widgets.log_panel import LogPanel
 

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import safe_text
+from cnn_tui.text.format import safe_text
 from cnn_tui.widgets.panel import Panel
 
 MOST_LINES = 4

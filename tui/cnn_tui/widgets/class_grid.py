@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import percent, ratio, safe_text
+from cnn_tui.text.format import percent, ratio, safe_text
 from cnn_tui.widgets.panel import Panel, Rows, colored_bar
 
 LONGEST_NAME = 12

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cnn_engine.results.metrics import ClassFigures, class_figures
-from cnn_tui.format import percent, ratio
 from cnn_tui.results import Results, short_names
+from cnn_tui.text.format import percent, ratio
 from cnn_tui.widgets.class_grid import change_text
 from cnn_tui.widgets.class_panel import ClassPanel, first_in_view
 from cnn_tui.widgets.panel import colored_bar

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_tui.format import percent, ratio
 from cnn_tui.results import Results, short_names
+from cnn_tui.text.format import percent, ratio
 from cnn_tui.widgets.class_panel import ClassPanel, first_in_view
 
 LONGEST_NAME = 12

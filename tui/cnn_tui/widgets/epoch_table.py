@@ -6,7 +6,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import figure, percent, val_figure
+from cnn_tui.text.format import figure, percent, val_figure
 from cnn_tui.widgets.panel import Panel, Rows
 
 HEADING = f"{'#':>3} {'time':>7} {'train':>7} {'val':>7}   {'acc':>6}"

@@ -7,7 +7,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.events import CheckpointSaved, CommandApplied, Notice
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import clock, command_text, figure, safe_text
+from cnn_tui.text.format import clock, command_text, figure, safe_text
 from cnn_tui.widgets.panel import Panel, Rows
 
 Entry: TypeAlias = CheckpointSaved | Notice | CommandApplied

@@ -6,8 +6,8 @@ from textual.message import Message
 from textual.timer import Timer
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import safe_text
 from cnn_tui.keys import Key, Place, keys_of
+from cnn_tui.text.format import safe_text
 from cnn_tui.widgets.panel import Panel
 
 GAP = "  "

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from cnn_engine.results.model_layers import Layer, Layers
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import count_text, safe_text
+from cnn_tui.text.format import count_text, safe_text
 from cnn_tui.watched import Watched
 from cnn_tui.widgets.panel import Panel, Rows, spread
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import clock, safe_text
-from cnn_tui.log_lines import LogLine
+from cnn_tui.text.events import LogLine
+from cnn_tui.text.format import clock, safe_text
 from cnn_tui.widgets.panel import Panel, Rows
 
 MOST_LINES = 100_000

@@ -4,7 +4,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.events import MachineMeasured
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import bytes_text, percent, ratio
+from cnn_tui.text.format import bytes_text, percent, ratio
 from cnn_tui.widgets.panel import Panel, colored_bar
 
 NAME_WIDTH = 4

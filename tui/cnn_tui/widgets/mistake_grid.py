@@ -9,8 +9,8 @@ from textual.content import Content
 from cnn_engine.results.mistakes import Mistake
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import percent, safe_text
 from cnn_tui.pictures import Picture, columns_within, draw, height_of
+from cnn_tui.text.format import percent, safe_text
 from cnn_tui.widgets.panel import Panel
 
 SIZES = ((32, 8), (24, 8), (20, 8), (16, 8), (16, 4), (12, 4), (8, 1))

@@ -6,8 +6,8 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.format import date, duration, figure, percent, safe_text, sparkline
-from cnn_tui.run_columns import setting_text
+from cnn_tui.text.columns import setting_text
+from cnn_tui.text.format import date, duration, figure, percent, safe_text, sparkline
 from cnn_tui.widgets.panel import Panel
 from cnn_tui.widgets.run_header import BADGES
 

@@ -4,7 +4,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
-from cnn_tui.format import device_text, safe_text
+from cnn_tui.text.format import device_text, safe_text
 from cnn_tui.widgets.panel import Panel, spread
 
 BADGES = {

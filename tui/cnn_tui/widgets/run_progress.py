@@ -5,7 +5,7 @@ import time
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import STAGES, duration, figure, percent, safe_text
+from cnn_tui.text.format import STAGES, duration, figure, percent, safe_text
 from cnn_tui.widgets.panel import Panel, colored_bar
 
 LEAST_BAR = 12

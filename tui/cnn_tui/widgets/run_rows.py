@@ -10,8 +10,8 @@ from textual.message import Message
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.columns import FIGURES, Figure
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.format import age, safe_text
-from cnn_tui.run_columns import COLUMNS, Column, column_of, fitted
+from cnn_tui.text.columns import COLUMNS, Column, column_of, fitted
+from cnn_tui.text.format import age, safe_text
 from cnn_tui.widgets.panel import Panel
 from cnn_tui.widgets.run_header import BADGES
 

@@ -3,7 +3,7 @@
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import figure, percent, sparkline
+from cnn_tui.text.format import figure, percent, sparkline
 from cnn_tui.widgets.panel import Panel
 
 LEAST_SPARK, SPARK_WIDTH = 12, 40

@@ -3,7 +3,7 @@
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.format import percent, ratio
+from cnn_tui.text.format import percent, ratio
 from cnn_tui.widgets.panel import Panel, colored_bar
 
 PARTS = ("data", "forward", "backward", "optimizer")

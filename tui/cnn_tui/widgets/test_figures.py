@@ -6,8 +6,8 @@ from textual.content import Content
 
 from cnn_engine.results.metrics import Bin, figures_of
 from cnn_engine.runlog.state import RunState
-from cnn_tui.figure_texts import FigureRow, confidence_text, figure_rows
-from cnn_tui.format import percent
+from cnn_tui.text.format import percent
+from cnn_tui.text.metrics import FigureRow, confidence_text, figure_rows
 from cnn_tui.widgets.panel import Panel, colored_bar
 
 LEAST_WIDTH_FOR_REMARKS = 74

@@ -7,7 +7,7 @@ from textual.content import Content
 
 from cnn_engine.results.comparison import Verdict
 from cnn_tui.contenders import Contender, Row
-from cnn_tui.verdict_texts import probability_cell, verdict_cell, verdict_text
+from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
 from cnn_tui.widgets.panel import Lines
 
 

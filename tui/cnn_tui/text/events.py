@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from cnn_engine.runlog import events
 from cnn_engine.runlog.events import Event
-from cnn_tui.format import (
+from cnn_tui.text.format import (
     STAGES,
     command_text,
     device_text,

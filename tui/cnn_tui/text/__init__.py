@@ -1,0 +1,1 @@
+"""Numbers, events and metrics as text, harmless on a terminal."""
