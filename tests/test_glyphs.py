@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
-from cnn_tui.glyphs import ASCII, AsciiGlyphs, is_ascii_only
+from cnn_tui.terminal.ascii import ASCII, AsciiGlyphs, is_ascii_only
 
 
 @pytest.mark.parametrize(

@@ -131,8 +131,8 @@ def test_the_supervisor_imports_next_to_nothing(tmp_path):
     assert {name for name in loaded if name.startswith("cnn_")} == {
         "cnn_tui",
         "cnn_tui.main",
-        "cnn_tui.supervisor",
-        "cnn_tui.terminal",
+        "cnn_tui.terminal.supervisor",
+        "cnn_tui.terminal.tty",
     }
     assert not loaded & (TORCH_SIDE | SCREEN_SIDE | {"typer", "pydantic", "asyncio", "threading"})
 

@@ -17,7 +17,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import all_runs
 from cnn_engine.runs.summary import read_state, read_summary
-from cnn_tui.signals import StopSignals
+from cnn_tui.terminal.signals import StopSignals
 from golden import DATA, golden_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, Terminal, environment
@@ -86,9 +86,9 @@ def test_a_run_outlives_its_dashboards_terminal(tmp_path, blocked):
 def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_path):
     program = patched(
         tmp_path,
-        "import cnn_tui.app, cnn_tui.terminal, time",
+        "import cnn_tui.app, cnn_tui.terminal.tty, time",
         "cnn_tui.app.Dashboard.run",
-        "while not cnn_tui.terminal.is_lost(0): time.sleep(0.01)",
+        "while not cnn_tui.terminal.tty.is_lost(0): time.sleep(0.01)",
         "args[0].call_after_refresh = lambda *_: None",  # what is called once it is shown
         "return before(*args, **options)",
         arguments=["run", "digits", "--epochs", "3", *SET_SMALL],
@@ -277,7 +277,7 @@ def test_a_second_signal_leaves_at_once(tmp_path, number):
 
 def test_a_second_signal_much_later_is_a_first_one_again(monkeypatch):
     now, heard = [100.0], []
-    monkeypatch.setattr("cnn_tui.signals.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("cnn_tui.terminal.signals.time.monotonic", lambda: now[0])
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     StopSignals(lambda _: heard.append("ask"), lambda _: heard.append("leave"))
     try:

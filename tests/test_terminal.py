@@ -226,7 +226,7 @@ def test_real_resizes_leave_the_right_layout(tmp_path):
 def test_what_libraries_print_goes_to_the_console_log(tmp_path):
     program = (
         "import os, pathlib, sys, warnings\n"
-        "from cnn_tui.terminal import screen_to_ourselves\n"
+        "from cnn_tui.terminal.tty import screen_to_ourselves\n"
         "print('before')\n"
         "with screen_to_ourselves(pathlib.Path('console.log')):\n"
         "    print('a print'); warnings.warn('a warning')\n"

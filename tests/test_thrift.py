@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_tui.thrift import SYNC_END, SYNC_START, Thrift, look_of
+from cnn_tui.terminal.screen_diff import SYNC_END, SYNC_START, Thrift, look_of
 
 ROWS, COLUMNS = 6, 24
 STYLES = ["", "1", "1;31", "38;2;1;2;3", "38;5;9;48;2;9;9;9", "7;48;5;3", "4;93;104", "0"]

@@ -11,13 +11,13 @@ from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 
 from cnn_tui.driver import ThriftyDriver
-from cnn_tui.glyphs import AsciiGlyphs, is_ascii_only
 from cnn_tui.keys import Keyed, keys_of
 from cnn_tui.options import DEFAULTS, Options
 from cnn_tui.palette import NearestColors
 from cnn_tui.screens.run import RunScreen
-from cnn_tui.signals import LOST_CODE
-from cnn_tui.terminal import is_lost, takes_output
+from cnn_tui.terminal.ascii import AsciiGlyphs, is_ascii_only
+from cnn_tui.terminal.signals import LOST_CODE
+from cnn_tui.terminal.tty import is_lost, takes_output
 from cnn_tui.theme import THEMES
 
 if TYPE_CHECKING:

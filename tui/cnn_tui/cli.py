@@ -46,7 +46,7 @@ from cnn_tui.options import (
     seconds_of,
     settings_of,
 )
-from cnn_tui.terminal import has_terminal
+from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.format import command_for, safe_text, to_json
 
 if TYPE_CHECKING:

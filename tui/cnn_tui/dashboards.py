@@ -16,9 +16,9 @@ from cnn_tui.app import Dashboard
 from cnn_tui.headless import ask_to_stop, last_words, run_headless
 from cnn_tui.options import OnHangup, Options
 from cnn_tui.screens.run import RunScreen
-from cnn_tui.signals import LOST_CODE, StopSignals
-from cnn_tui.supervisor import tell_supervisor
-from cnn_tui.terminal import TerminalSettings, say, screen_that_lasts, screen_to_ourselves
+from cnn_tui.terminal.signals import LOST_CODE, StopSignals
+from cnn_tui.terminal.supervisor import tell_supervisor
+from cnn_tui.terminal.tty import TerminalSettings, say, screen_that_lasts, screen_to_ourselves
 
 if TYPE_CHECKING:
     # Its config takes pydantic, which `watch` need not wait for.

@@ -9,7 +9,7 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from cnn_tui.thrift import Thrift
+from cnn_tui.terminal.screen_diff import Thrift
 
 RESIZE_SECONDS = 1.0
 """For so long after a resize all is painted: what a terminal does to its content is its affair,

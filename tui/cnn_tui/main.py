@@ -4,7 +4,7 @@ import os
 import sys
 from itertools import pairwise
 
-from cnn_tui.supervisor import supervise
+from cnn_tui.terminal.supervisor import supervise
 
 DASHBOARDS = (None, "run", "watch", "resume", "compare", "import", "explain")
 """Commands that may take the whole screen; None is the browser of runs."""

@@ -10,7 +10,7 @@ from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_tui.progress_line import ProgressLine, amount
+from cnn_tui.terminal.progress_line import ProgressLine, amount
 from cnn_tui.text.format import (
     STAGES,
     device_text,

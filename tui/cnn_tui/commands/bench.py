@@ -8,7 +8,7 @@ import typer
 
 from cnn_tui.completion import complete_config
 from cnn_tui.options import AsJson, DataDir, Overrides, settings_of
-from cnn_tui.progress_line import ProgressLine
+from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.format import to_json
 
 ROUNDS, SECONDS = 5, 3.0

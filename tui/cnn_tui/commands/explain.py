@@ -10,7 +10,7 @@ import typer
 from cnn_engine.runs.directory import RunDirectory, all_runs, default_runs_dir, find_run
 from cnn_tui.completion import complete_run
 from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
-from cnn_tui.terminal import has_terminal
+from cnn_tui.terminal.tty import has_terminal
 
 MARGIN = 2
 
@@ -50,9 +50,9 @@ def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
     """Print all chapters, without colours; what a page shares with the one before only once."""
-    from cnn_tui.glyphs import in_ascii, is_ascii_only
     from cnn_tui.lesson.lesson import lesson
     from cnn_tui.lesson.pages import MOST_WIDTH, Look, part_lines
+    from cnn_tui.terminal.ascii import in_ascii, is_ascii_only
 
     width = max(20, shutil.get_terminal_size().columns - MARGIN)
     look = Look(min(width, MOST_WIDTH), pictures=False)

@@ -15,9 +15,9 @@ from cnn_engine.data.image_files import EXTENSIONS, Named, gather
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.answers import Answer, Unanswered
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.interrupts import interrupts_noted
 from cnn_tui.options import AllowCode, RunReference, RunsDir, resolve_run
-from cnn_tui.progress_line import ProgressLine
+from cnn_tui.terminal.interrupts import interrupts_noted
+from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.format import percent, safe_text
 
 if TYPE_CHECKING:
@@ -173,9 +173,9 @@ def _printer(
     """What prints an answer with so many classes."""
     from rich.console import Console
 
-    from cnn_tui.glyphs import is_ascii_only
     from cnn_tui.reports import predictions
     from cnn_tui.reports.console import has_colors
+    from cnn_tui.terminal.ascii import is_ascii_only
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks

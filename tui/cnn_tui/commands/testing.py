@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnn_tui.options import AllowCode, AsJson, RunReference, RunsDir, resolve_run
-from cnn_tui.progress_line import ProgressLine
+from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.format import percent, safe_text, to_json
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from cnn_tui.terminal import TerminalSettings, say
+from cnn_tui.terminal.tty import TerminalSettings, say
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that may be sent to the parent alone, and are meant for the child."""
