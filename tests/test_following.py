@@ -11,7 +11,7 @@ from cnn_engine.runlog import log
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.summary import read_state
 from cnn_tui.app import Dashboard
-from cnn_tui.following import Follower
+from cnn_tui.live.follower import Follower
 from cnn_tui.screens.compare import CompareScreen
 from cnn_tui.screens.run import RunScreen
 from golden import golden_lines, golden_run, running_run

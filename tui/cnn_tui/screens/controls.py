@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from cnn_engine.errors import StorageError
 from cnn_engine.runs import commands
 from cnn_engine.runs.commands import Command, Name
-from cnn_tui.following import Follower
+from cnn_tui.live.follower import Follower
 from cnn_tui.screens.choice import Answer, Choice
 from cnn_tui.screens.value import ValueDialog
 from cnn_tui.text.parse import epochs_from, rate_from

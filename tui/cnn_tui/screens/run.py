@@ -16,8 +16,8 @@ from cnn_engine.runlog.alarms import Kind, alarms, blocked_log
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.following import Follower
 from cnn_tui.keys import Key, Place, bindings_of
+from cnn_tui.live.follower import Follower
 from cnn_tui.screens.controls import Controls
 from cnn_tui.screens.help import Help
 from cnn_tui.text.events import line_of, output_line

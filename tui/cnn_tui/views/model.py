@@ -8,8 +8,8 @@ from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.keys import bindings_of
+from cnn_tui.live.watched_file import Watched
 from cnn_tui.views.view import View
-from cnn_tui.watched import Watched
 from cnn_tui.widgets.feature_maps import FeatureMaps
 from cnn_tui.widgets.layer_table import LayerTable
 

@@ -7,6 +7,7 @@ from textual.content import Content
 
 from cnn_engine.results.feature_maps import Maps, Sample
 from cnn_engine.runlog.state import RunState
+from cnn_tui.live.watched_file import Watched
 from cnn_tui.map_pictures import (
     filter_pictures,
     filter_range,
@@ -19,7 +20,6 @@ from cnn_tui.map_pictures import (
 )
 from cnn_tui.pictures import Picture, columns_within, draw
 from cnn_tui.text.format import percent, safe_text
-from cnn_tui.watched import Watched
 from cnn_tui.widgets.layer_table import why_nothing
 from cnn_tui.widgets.panel import Panel, colored_bar, spread
 

@@ -8,8 +8,8 @@ from textual.content import Content
 
 from cnn_engine.results.model_layers import Layer, Layers
 from cnn_engine.runlog.state import RunState
+from cnn_tui.live.watched_file import Watched
 from cnn_tui.text.format import count_text, safe_text
-from cnn_tui.watched import Watched
 from cnn_tui.widgets.panel import Panel, Rows, spread
 
 NAME_WIDTH, LEAST_NAME, KIND_WIDTH, OUTPUT_WIDTH, COUNT_WIDTH = 14, 8, 13, 10, 6

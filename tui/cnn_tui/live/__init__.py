@@ -1,0 +1,1 @@
+"""Logs and files that another thread or process writes."""
