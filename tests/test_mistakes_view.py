@@ -17,7 +17,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_tui.app import Dashboard
 from cnn_tui.options import Options
-from cnn_tui.pictures import Picture
+from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.widgets.mistake_grid import SIZES, MistakeGrid, grid_for
 from golden import golden_run, running_run

@@ -8,7 +8,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.color import Color as Background
 
-from cnn_tui.palette import NearestColors, in_256_colors, nearest
+from cnn_tui.pictures.colors import NearestColors, in_256_colors, nearest
 
 
 @pytest.mark.parametrize("number", range(16, 256))

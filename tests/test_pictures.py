@@ -3,7 +3,7 @@
 from rich.text import Text
 from textual.content import Content
 
-from cnn_tui.pictures import Picture, columns_within, draw, height_of
+from cnn_tui.pictures.half_blocks import Picture, columns_within, draw, height_of
 
 RED, BLUE, GREY = b"\xff\0\0", b"\0\0\xff", b"\x80\x80\x80"
 

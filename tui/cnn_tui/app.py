@@ -13,7 +13,7 @@ from textual.screen import Screen
 from cnn_tui.driver import ThriftyDriver
 from cnn_tui.keys import Keyed, keys_of
 from cnn_tui.options import DEFAULTS, Options
-from cnn_tui.palette import NearestColors
+from cnn_tui.pictures.colors import NearestColors
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.terminal.ascii import AsciiGlyphs, is_ascii_only
 from cnn_tui.terminal.signals import LOST_CODE

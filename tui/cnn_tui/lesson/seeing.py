@@ -28,7 +28,7 @@ from cnn_tui.lesson.pages import (
     number,
     tight_grid,
 )
-from cnn_tui.pictures import Picture, draw
+from cnn_tui.pictures.half_blocks import Picture, draw
 
 SEVEN = (
     "00000000",

@@ -12,8 +12,8 @@ from cnn_engine.data.checks.check import Checked
 from cnn_engine.data.checks.issues import Finding
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import evenly
-from cnn_tui.palette import in_256_colors
-from cnn_tui.pictures import Picture, Row, draw
+from cnn_tui.pictures.colors import in_256_colors
+from cnn_tui.pictures.half_blocks import Picture, Row, draw
 from cnn_tui.reports.console import has_colors
 from cnn_tui.text.format import bar, percent, ratio, safe_text
 

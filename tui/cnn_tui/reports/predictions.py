@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.inference.answers import Answer
-from cnn_tui.palette import in_256_colors
-from cnn_tui.pictures import Picture, draw
+from cnn_tui.pictures.colors import in_256_colors
+from cnn_tui.pictures.half_blocks import Picture, draw
 from cnn_tui.text.format import bar, csv_cell, percent, safe_text
 
 PICTURE_COLUMNS = 20

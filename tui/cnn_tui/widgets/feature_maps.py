@@ -8,7 +8,8 @@ from textual.content import Content
 from cnn_engine.results.feature_maps import Maps, Sample
 from cnn_engine.runlog.state import RunState
 from cnn_tui.live.watched_file import Watched
-from cnn_tui.map_pictures import (
+from cnn_tui.pictures.half_blocks import Picture, columns_within, draw
+from cnn_tui.pictures.maps import (
     filter_pictures,
     filter_range,
     image_picture,
@@ -18,7 +19,6 @@ from cnn_tui.map_pictures import (
     stage_pictures,
     tile_lines,
 )
-from cnn_tui.pictures import Picture, columns_within, draw
 from cnn_tui.text.format import percent, safe_text
 from cnn_tui.widgets.layer_table import why_nothing
 from cnn_tui.widgets.panel import Panel, colored_bar, spread

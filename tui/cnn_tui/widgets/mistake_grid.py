@@ -9,7 +9,7 @@ from textual.content import Content
 from cnn_engine.results.mistakes import Mistake
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
-from cnn_tui.pictures import Picture, columns_within, draw, height_of
+from cnn_tui.pictures.half_blocks import Picture, columns_within, draw, height_of
 from cnn_tui.text.format import percent, safe_text
 from cnn_tui.widgets.panel import Panel
 

@@ -12,7 +12,7 @@ from rich.style import Style
 from textual.color import Color as Background
 from textual.filter import LineFilter
 
-from cnn_tui.pictures import Row
+from cnn_tui.pictures.half_blocks import Row
 
 CUBE = (0, 95, 135, 175, 215, 255)
 """What each part of the colours 16 to 231 can be."""

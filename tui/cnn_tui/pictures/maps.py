@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cnn_engine.results.feature_maps import Maps
-from cnn_tui.pictures import Picture, draw, height_of
+from cnn_tui.pictures.half_blocks import Picture, draw, height_of
 
 GAP = 1
 """Cells between two pictures, and lines between two rows of them."""
