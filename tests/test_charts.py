@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts import ChartColors, loss_chart, thin
+from cnn_tui.charts.report import ChartColors, loss_chart, thin
 from test_state import epoch_finished, prepared, started, state_after
 
 

@@ -11,12 +11,12 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.log import LogReader
 from cnn_tui.app import Dashboard
+from cnn_tui.charts.binning import Columns, Window
+from cnn_tui.charts.traces import OverlayView, RunCurves, reached, value_at, whole_of
 from cnn_tui.contenders import Contender, class_rows, figure_rows, setting_rows
-from cnn_tui.curves import Columns, Window
 from cnn_tui.keys import keys_of
 from cnn_tui.live.follower import Follower
 from cnn_tui.options import Options
-from cnn_tui.run_curves import OverlayView, RunCurves, reached, value_at, whole_of
 from cnn_tui.screens.compare import MOST_RUNS, CompareScreen
 from cnn_tui.screens.help import Help
 from cnn_tui.screens.runs import RunsScreen

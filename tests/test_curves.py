@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnn_engine.runlog.curve import Curve, CurvePoint
-from cnn_tui.axes import MARGIN
-from cnn_tui.braille import BLANK, Layer, merge
-from cnn_tui.curves import (
+from cnn_tui.charts.axes import MARGIN
+from cnn_tui.charts.binning import (
     LARGEST,
     Columns,
     Smoothing,
@@ -19,7 +18,8 @@ from cnn_tui.curves import (
     linear_scale,
     log_scale,
 )
-from cnn_tui.plot import BAND, TRAIN, VAL, ChartView, draw_plot, window_of
+from cnn_tui.charts.braille import BLANK, Layer, merge
+from cnn_tui.charts.loss import BAND, TRAIN, VAL, ChartView, draw_plot, window_of
 from test_state import epoch_finished, prepared, started, state_after, steps
 
 any_float = st.floats(allow_nan=True, allow_infinity=True)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from cnn_engine.results.comparison import differences, settings_of
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
+from cnn_tui.charts.traces import RunCurves
 from cnn_tui.live.follower import Follower
-from cnn_tui.run_curves import RunCurves
 from cnn_tui.text.format import duration, figure, percent, safe_text
 
 LONGEST_NAME = 40

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from textual.content import Content
 
-from cnn_tui.braille import BLANK, Layer
+from cnn_tui.charts.braille import BLANK, Layer
 from cnn_tui.lesson.arithmetic import cross_entropy, descend, softmax, weighted_sum
 from cnn_tui.lesson.pages import Chapter, Look, Page, bar_lines, decimals, grid, number
 from cnn_tui.lesson.seeing import signed_sum

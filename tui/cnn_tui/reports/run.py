@@ -34,7 +34,7 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         run: Which run.
         brief: Leave out how sure it was and what it confused.
     """
-    from cnn_tui.charts import ChartColors, loss_chart  # noqa: PLC0415 - no list needs plotext
+    from cnn_tui.charts.report import ChartColors, loss_chart  # noqa: PLC0415 - no list needs plotext
 
     console = Console(highlight=False)
     state, _ = read_state(run)

@@ -17,10 +17,10 @@ from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import LIVE
+from cnn_tui.charts.traces import LETTERS
 from cnn_tui.contenders import Contender, Row, class_rows, figure_rows, setting_rows
 from cnn_tui.keys import Key, Place, bindings_of
 from cnn_tui.live.follower import Follower
-from cnn_tui.run_curves import LETTERS
 from cnn_tui.screens.help import Help
 from cnn_tui.screens.run import PIECE_SECONDS, POLL_SECONDS
 from cnn_tui.text.format import safe_text

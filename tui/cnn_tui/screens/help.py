@@ -7,8 +7,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from cnn_tui.charts.loss import MARKS
 from cnn_tui.keys import PLACES, Place, keys_of
-from cnn_tui.plot import MARKS
 
 
 class Help(ModalScreen[None]):

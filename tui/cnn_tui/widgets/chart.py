@@ -5,9 +5,9 @@ from itertools import groupby
 
 from textual.content import Content
 
-from cnn_tui.axes import Cells
-from cnn_tui.curves import Window
-from cnn_tui.plot import SMOOTHINGS, ZOOMS, ChartView
+from cnn_tui.charts.axes import Cells
+from cnn_tui.charts.binning import Window
+from cnn_tui.charts.loss import SMOOTHINGS, ZOOMS, ChartView
 from cnn_tui.widgets.panel import Lines
 
 

@@ -4,9 +4,9 @@ from textual.content import Content
 
 from cnn_engine.runlog.curve import Curve
 from cnn_engine.runlog.state import RunState
-from cnn_tui.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN
-from cnn_tui.curves import Columns, Window, epochs_across
-from cnn_tui.plot import (
+from cnn_tui.charts.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN
+from cnn_tui.charts.binning import Columns, Window, epochs_across
+from cnn_tui.charts.loss import (
     SMOOTHINGS,
     draw_plot,
     window_of,

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from textual.content import Content
 
-from cnn_tui.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN
+from cnn_tui.charts.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN
+from cnn_tui.charts.binning import Window
+from cnn_tui.charts.loss import window_of
+from cnn_tui.charts.overlay import draw_overlay, time_unit
+from cnn_tui.charts.traces import ALONG, SERIES, OverlayView, reached, value_at, whole_of
 from cnn_tui.contenders import Contender
-from cnn_tui.curves import Window
-from cnn_tui.overlay import draw_overlay, time_unit
-from cnn_tui.plot import window_of
-from cnn_tui.run_curves import ALONG, SERIES, OverlayView, reached, value_at, whole_of
 from cnn_tui.text.format import safe_text
 from cnn_tui.widgets.chart import Chart, content_of
 

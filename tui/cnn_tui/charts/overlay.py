@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cnn_tui.axes import (
+from cnn_tui.charts.axes import (
     LEAST_HEIGHT_WITH_AXIS,
     LEAST_HEIGHT_WITH_LABELS,
     LEAST_HEIGHT_WITH_LEGEND,
@@ -17,10 +17,10 @@ from cnn_tui.axes import (
     ticks_of,
     with_labels,
 )
-from cnn_tui.braille import Layer, merge
-from cnn_tui.curves import Scale, Window
-from cnn_tui.plot import SMOOTHINGS
-from cnn_tui.run_curves import OverlayView, Trace
+from cnn_tui.charts.binning import Scale, Window
+from cnn_tui.charts.braille import Layer, merge
+from cnn_tui.charts.loss import SMOOTHINGS
+from cnn_tui.charts.traces import OverlayView, Trace
 
 UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 CELLS_BETWEEN_LETTERS = 9

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from cnn_tui.curves import Scale, Window, linear_scale, log_scale, round_step
+from cnn_tui.charts.binning import Scale, Window, linear_scale, log_scale, round_step
 
 Cells: TypeAlias = list[tuple[str, str]]
 """A line: a character and its style for each cell."""

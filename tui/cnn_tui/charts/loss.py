@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.axes import (
+from cnn_tui.charts.axes import (
     AXIS,
     LEAST_HEIGHT_WITH_AXIS,
     LEAST_HEIGHT_WITH_LABELS,
@@ -22,8 +22,8 @@ from cnn_tui.axes import (
     ticks_of,
     with_labels,
 )
-from cnn_tui.braille import Layer, merge
-from cnn_tui.curves import Columns, Scale, Window, is_drawn
+from cnn_tui.charts.binning import Columns, Scale, Window, is_drawn
+from cnn_tui.charts.braille import Layer, merge
 from cnn_tui.text.format import figure
 
 CELLS_BETWEEN_RINGS = 4

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import plotext
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.curves import epochs_across
+from cnn_tui.charts.binning import epochs_across
 
 Color: TypeAlias = str | tuple[int, int, int]
 """A name that plotext knows, or red, green and blue in 0..255."""

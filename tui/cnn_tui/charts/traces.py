@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from cnn_engine.runlog.curve import Curve
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
-from cnn_tui.curves import Columns, Window, epochs_across, is_drawn
-from cnn_tui.plot import SMOOTHINGS, ChartView
+from cnn_tui.charts.binning import Columns, Window, epochs_across, is_drawn
+from cnn_tui.charts.loss import SMOOTHINGS, ChartView
 from cnn_tui.text.format import figure, percent
 
 LETTERS = "ABCDEFGH"
