@@ -321,7 +321,7 @@ def show(
     directory = resolve_run(reference, runs_dir)
     if mistakes is not None:
         from cnn_engine.runs.summary import read_state
-        from cnn_tui.mistakes_csv import write_mistakes
+        from cnn_tui.exports.mistakes import write_mistakes
 
         count = write_mistakes(directory, read_state(directory)[0], mistakes)
         print(f"{count:,} mistakes are in {safe_text(str(mistakes), 1000)}", file=sys.stderr)

@@ -10,9 +10,9 @@ from cnn_engine.results.mistakes import FILE, Mistake, read_mistakes
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
+from cnn_tui.exports.mistakes import write_mistakes
 from cnn_tui.keys import bindings_of
 from cnn_tui.live.watched_file import Watched
-from cnn_tui.mistakes_csv import write_mistakes
 from cnn_tui.views.view import View
 from cnn_tui.widgets.mistake_grid import MistakeGrid, Pair
 
