@@ -117,7 +117,7 @@ def test_a_run_is_handed_on_and_taken_in_without_torch(arguments, tmp_path):
 
 def test_the_lesson_imports_no_torch(tmp_path):
     loaded = modules_after(command("explain", "--no-ui"), tmp_path)
-    assert "cnn_tui.lesson.lesson" in loaded
+    assert "cnn_tui.lesson.contents" in loaded
     assert not loaded & (TORCH_SIDE | {"plotext"})
 
 

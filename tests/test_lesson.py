@@ -30,7 +30,7 @@ from cnn_tui.lesson.arithmetic import (
     relu,
     softmax,
 )
-from cnn_tui.lesson.lesson import example_of, lesson
+from cnn_tui.lesson.contents import example_of, lesson
 from cnn_tui.lesson.own_run import Example, shown_filters, strongest_response
 from cnn_tui.lesson.pages import Look
 from cnn_tui.options import Options

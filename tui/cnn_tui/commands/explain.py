@@ -50,7 +50,7 @@ def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
     """Print all chapters, without colours; what a page shares with the one before only once."""
-    from cnn_tui.lesson.lesson import lesson
+    from cnn_tui.lesson.contents import lesson
     from cnn_tui.lesson.pages import MOST_WIDTH, Look, part_lines
     from cnn_tui.terminal.ascii import in_ascii, is_ascii_only
 

@@ -10,7 +10,7 @@ from textual.widgets import Static
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.keys import bindings_of
-from cnn_tui.lesson.lesson import lesson
+from cnn_tui.lesson.contents import lesson
 from cnn_tui.lesson.pages import Look
 from cnn_tui.screens.help import Help
 from cnn_tui.widgets.key_bar import KeyBar
