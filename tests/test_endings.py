@@ -15,7 +15,7 @@ from cnn_engine.training.budget import Costs, epochs_within
 from cnn_engine.training.control import Control
 from cnn_engine.training.learner import Learner
 from cnn_tui.app import Dashboard
-from cnn_tui.printer import LinePrinter
+from cnn_tui.headless.printer import LinePrinter
 from cnn_tui.screens.run import RunScreen
 from grammar import COMPLETION, spelled
 from pilot import settle, text_of

@@ -11,7 +11,7 @@ from cnn_engine.results.metrics_json import figures_as_dict
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_tui.exports.record import as_values, read_record
-from cnn_tui.printer import lines_of_test
+from cnn_tui.headless.printer import lines_of_test
 from cnn_tui.reports.figures import report_of_test
 from cnn_tui.reports.run import show_run
 from cnn_tui.text.metrics import figure_lines, figure_rows

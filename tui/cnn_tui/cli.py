@@ -190,8 +190,8 @@ def run(  # noqa: PLR0913 - one parameter per option
     }
     settings = [*(overrides or []), *settings_of(options)]
     if repeat > 1 or sweeps:
+        from cnn_tui.headless.series import Series, plan
         from cnn_tui.reports.series import run_series
-        from cnn_tui.series import Series, plan
 
         if detach or like is not None:
             raise ConfigError("run: --repeat and --sweep go with neither --detach nor --like")
@@ -256,7 +256,7 @@ def watch(  # noqa: PLR0913 - one parameter per option
     """Open a live or finished run of any process; the latest when RUN is omitted."""
     directory = resolve_run(reference, runs_dir)
     if no_ui or not has_terminal():
-        from cnn_tui.headless import watch_headless
+        from cnn_tui.headless.run import watch_headless
 
         watch_headless(directory)
         return
@@ -391,7 +391,7 @@ def _train(  # noqa: PLR0913 - what the options come to
 ) -> int:
     """Train under the dashboard, or printing lines; the exit code."""
     if no_ui or as_json or not has_terminal():
-        from cnn_tui.headless import run_headless
+        from cnn_tui.headless.run import run_headless
 
         return run_headless(engine, run, as_json, on_hangup)
     from cnn_tui.dashboards import run_dashboard

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.app import Dashboard
-from cnn_tui.headless import ask_to_stop, last_words, run_headless
+from cnn_tui.headless.run import ask_to_stop, last_words, run_headless
 from cnn_tui.options import OnHangup, Options
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.terminal.signals import LOST_CODE, StopSignals

@@ -40,7 +40,7 @@ def repeat_final_test(
         print(to_json({"run_id": run.id, **_as_dict(repeated)}))
     else:
         from cnn_engine.runs.summary import read_state
-        from cnn_tui.printer import lines_of_test
+        from cnn_tui.headless.printer import lines_of_test
 
         state, _ = read_state(run)
         print(*lines_of_test(repeated.test, state), _verdict(repeated), sep="\n")

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
+from cnn_tui.headless.series import Series
 from cnn_tui.reports.console import console_for_results
-from cnn_tui.series import Series
 from cnn_tui.text.format import duration, safe_text, to_json
 
 FIGURES = ("best_val_accuracy", "test_accuracy", "tta_accuracy", "seconds")

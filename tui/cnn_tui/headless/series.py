@@ -19,8 +19,8 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import RunSummary, read_summary
-from cnn_tui.headless import ask_to_stop, last_words, outlast_terminal
-from cnn_tui.printer import follow, progress_line
+from cnn_tui.headless.printer import follow, progress_line
+from cnn_tui.headless.run import ask_to_stop, last_words, outlast_terminal
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import LOST_CODE, StopSignals
 from cnn_tui.terminal.tty import say
