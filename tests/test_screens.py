@@ -13,7 +13,7 @@ from cnn_tui.app import Dashboard
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.options import Options
 from cnn_tui.reports.run import show_run
-from cnn_tui.run_table import print_runs
+from cnn_tui.reports.runs import print_runs
 from cnn_tui.screens.run import RunScreen
 from cnn_tui.screens.runs import RunsScreen
 from golden import NOW, add_events, golden_lines, golden_run, rewritten, running_run

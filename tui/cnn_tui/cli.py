@@ -297,7 +297,7 @@ def list_runs(
     if as_json:
         print(to_json([run.as_dict() for run in chosen.runs]))
     elif chosen.runs:
-        from cnn_tui.run_table import print_runs
+        from cnn_tui.reports.runs import print_runs
 
         print_runs(chosen.runs, chosen.figures)
     elif found.runs:

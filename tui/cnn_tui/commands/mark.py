@@ -90,7 +90,7 @@ def list_trash(context: typer.Context, runs_dir: RunsDir = None, as_json: AsJson
     if as_json:
         print(to_json([run.as_dict() for run in found]))
     elif found:
-        from cnn_tui.run_table import print_runs
+        from cnn_tui.reports.runs import print_runs
 
         print_runs(found)
     else:
