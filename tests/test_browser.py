@@ -12,12 +12,12 @@ from cnn_engine.runs.marks import Marks, read_marks, write_marks
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.runs.trash import trashed
-from cnn_tui.app import Dashboard
-from cnn_tui.screens.choice import Choice
-from cnn_tui.screens.like import LikeForm
-from cnn_tui.screens.run import RunScreen
-from cnn_tui.screens.runs import RunsScreen
-from cnn_tui.screens.value import ValueDialog
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.dialogs.choice import Choice
+from cnn_tui.dashboard.dialogs.new_run import LikeForm
+from cnn_tui.dashboard.dialogs.value import ValueDialog
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.screens.runs import RunsScreen
 from golden import golden_run, running_run
 from pilot import settle, text_of
 from runs_for_tests import RunForTests, wait_until

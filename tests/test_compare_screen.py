@@ -10,18 +10,18 @@ from cnn_engine.results.comparison import compare
 from cnn_engine.runlog import events
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.log import LogReader
-from cnn_tui.app import Dashboard
 from cnn_tui.charts.binning import Columns, Window
 from cnn_tui.charts.traces import OverlayView, RunCurves, reached, value_at, whole_of
-from cnn_tui.contenders import Contender, class_rows, figure_rows, setting_rows
-from cnn_tui.keys import keys_of
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.compared import Contender, class_rows, figure_rows, setting_rows
+from cnn_tui.dashboard.dialogs.help import Help
+from cnn_tui.dashboard.keys import keys_of
+from cnn_tui.dashboard.screens.compare import MOST_RUNS, CompareScreen
+from cnn_tui.dashboard.screens.runs import RunsScreen
+from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
+from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
 from cnn_tui.live.follower import Follower
 from cnn_tui.options import Options
-from cnn_tui.screens.compare import MOST_RUNS, CompareScreen
-from cnn_tui.screens.help import Help
-from cnn_tui.screens.runs import RunsScreen
-from cnn_tui.widgets.overlay_chart import OverlayChart
-from cnn_tui.widgets.verdicts import Verdicts
 from golden import add_events, golden_lines, golden_run, rewritten, running_run
 from pilot import settle, text_of
 from pilot import shown as shown_in

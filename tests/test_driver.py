@@ -2,7 +2,7 @@
 
 import time
 
-from cnn_tui.driver import BYTES_A_SECOND, BYTES_AT_ONCE, MOST_BYTES_OWED, Allowance
+from cnn_tui.dashboard.driver import BYTES_A_SECOND, BYTES_AT_ONCE, MOST_BYTES_OWED, Allowance
 
 FRAME = 3_000
 SECONDS = 1_000

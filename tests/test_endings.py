@@ -14,9 +14,9 @@ from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.training.budget import Costs, epochs_within
 from cnn_engine.training.control import Control
 from cnn_engine.training.learner import Learner
-from cnn_tui.app import Dashboard
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.headless.printer import LinePrinter
-from cnn_tui.screens.run import RunScreen
 from grammar import COMPLETION, spelled
 from pilot import settle, text_of
 from runs_for_tests import RunForTests

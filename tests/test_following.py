@@ -10,10 +10,10 @@ import pytest
 from cnn_engine.runlog import log
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.summary import read_state
-from cnn_tui.app import Dashboard
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.compare import CompareScreen
+from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.live.follower import Follower
-from cnn_tui.screens.compare import CompareScreen
-from cnn_tui.screens.run import RunScreen
 from golden import golden_lines, golden_run, running_run
 from pilot import settle, shown, text_of
 

@@ -122,7 +122,7 @@ def test_the_lesson_imports_no_torch(tmp_path):
 
 
 def test_the_dashboard_imports_no_torch_and_does_not_wait_for_pydantic(tmp_path):
-    loaded = modules_after("import cnn_tui.dashboards, cnn_tui.headless.run", tmp_path)
+    loaded = modules_after("import cnn_tui.dashboard.launch, cnn_tui.headless.run", tmp_path)
     assert not loaded & (TORCH_SIDE | {"pydantic"})
 
 

@@ -8,17 +8,17 @@ import pytest
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
-from cnn_tui.app import Dashboard
-from cnn_tui.keys import KEYS, PLACES, keys_of
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.dialogs.choice import Choice
+from cnn_tui.dashboard.dialogs.help import Help
+from cnn_tui.dashboard.dialogs.value import ValueDialog
+from cnn_tui.dashboard.keys import KEYS, PLACES, keys_of
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.screens.runs import RunsScreen
+from cnn_tui.dashboard.widgets.key_bar import KeyBar
+from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.options import Options
-from cnn_tui.screens.choice import Choice
-from cnn_tui.screens.help import Help
-from cnn_tui.screens.run import RunScreen
-from cnn_tui.screens.runs import RunsScreen
-from cnn_tui.screens.value import ValueDialog
 from cnn_tui.text.parse import epochs_from, rate_from
-from cnn_tui.widgets.key_bar import KeyBar
-from cnn_tui.widgets.loss_chart import LossChart
 from golden import add_events, golden_run, running_run
 from pilot import settle, shown, text_of
 

@@ -18,7 +18,9 @@ from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.app import Dashboard
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.lesson import LessonScreen
+from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.lesson import learning, own_run, seeing
 from cnn_tui.lesson.arithmetic import (
     convolve,
@@ -34,8 +36,6 @@ from cnn_tui.lesson.contents import example_of, lesson
 from cnn_tui.lesson.own_run import Example, shown_filters, strongest_response
 from cnn_tui.lesson.pages import Look
 from cnn_tui.options import Options
-from cnn_tui.screens.lesson import LessonScreen
-from cnn_tui.screens.run import RunScreen
 from golden import DATA, golden_run
 from pilot import looks_like, settle, text_of
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from cnn_tui import cli, dashboards
+from cnn_tui import cli
 from cnn_tui.commands import compare, explain, importing
+from cnn_tui.dashboard import launch
 from cnn_tui.main import may_open_dashboard
 from cnn_tui.options import Options, ThemeName
 from golden import golden_run
@@ -56,7 +57,7 @@ def test_how_a_dashboard_looks_may_be_said_before_the_command(
     golden_run(tmp_path / "runs", "completed")
     (tmp_path / "log.csv").write_text("loss\n1\n")
     asked = []
-    monkeypatch.setattr(dashboards, opens, lambda _, options: asked.append(options) or 0)
+    monkeypatch.setattr(launch, opens, lambda _, options: asked.append(options) or 0)
     for module in (cli, compare, explain, importing):
         monkeypatch.setattr(module, "has_terminal", lambda: True)
     code, _, errors = here("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)

@@ -86,8 +86,8 @@ def test_a_run_outlives_its_dashboards_terminal(tmp_path, blocked):
 def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_path):
     program = patched(
         tmp_path,
-        "import cnn_tui.app, cnn_tui.terminal.tty, time",
-        "cnn_tui.app.Dashboard.run",
+        "import cnn_tui.dashboard.app, cnn_tui.terminal.tty, time",
+        "cnn_tui.dashboard.app.Dashboard.run",
         "while not cnn_tui.terminal.tty.is_lost(0): time.sleep(0.01)",
         "args[0].call_after_refresh = lambda *_: None",  # what is called once it is shown
         "return before(*args, **options)",
@@ -321,8 +321,8 @@ def test_a_run_is_interrupted_wherever_it_is(tmp_path, event):
 def test_a_run_is_interrupted_before_anything_is_shown(tmp_path):
     program = patched(
         tmp_path,
-        "import cnn_tui.app, os",
-        "cnn_tui.app.Dashboard.run",
+        "import cnn_tui.dashboard.app, os",
+        "cnn_tui.dashboard.app.Dashboard.run",
         "os.kill(os.getpid(), 15)",
         "before(*args, **options)",
         arguments=FOREVER,
@@ -374,7 +374,7 @@ def test_a_screen_is_right_again_after_any_stop(tmp_path):
 def test_a_run_outlives_a_dashboard_that_fails(tmp_path):
     program = patched(
         tmp_path,
-        "from cnn_tui.widgets.epoch_table import EpochTable",
+        "from cnn_tui.dashboard.widgets.epoch_table import EpochTable",
         "EpochTable.draw",
         "if args[1].epoch > 2: raise ValueError('no such colour')",
         "return before(*args)",
@@ -398,7 +398,7 @@ def test_a_viewer_that_fails_says_so(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     program = patched(
         tmp_path,
-        "from cnn_tui.widgets.epoch_table import EpochTable",
+        "from cnn_tui.dashboard.widgets.epoch_table import EpochTable",
         "EpochTable.draw",
         "raise ValueError('no such colour')",
         arguments=["watch"],

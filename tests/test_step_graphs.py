@@ -15,7 +15,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.training import step_graphs
 from cnn_engine.training.step_graphs import TIMED_EVERY, WARM_UP_CALLS, HostState, StepGraphs
 from cnn_engine.training.step_timer import StepParts
-from cnn_tui.widgets.run_header import _machine
+from cnn_tui.dashboard.widgets.run_header import _machine
 from runs_for_tests import RunForTests
 
 

@@ -8,7 +8,7 @@ import torch
 from cnn_engine.runlog.events import StepsFinished
 from cnn_engine.runlog.state import RunState
 from cnn_engine.training.step_timer import SAMPLE_EVERY, StepParts
-from cnn_tui.widgets.step_time import StepTime
+from cnn_tui.dashboard.widgets.step_time import StepTime
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def home(
     if not has_terminal():
         list_runs()
         return
-    from cnn_tui.dashboards import show_runs
+    from cnn_tui.dashboard.launch import show_runs
 
     sys.exit(show_runs(directory, Options(theme, ascii_only, not no_mouse, bell)))
 
@@ -260,7 +260,7 @@ def watch(  # noqa: PLR0913 - one parameter per option
 
         watch_headless(directory)
         return
-    from cnn_tui.dashboards import watch_run
+    from cnn_tui.dashboard.launch import watch_run
 
     sys.exit(watch_run(directory, Options(theme, ascii_only, not no_mouse, bell)))
 
@@ -394,7 +394,7 @@ def _train(  # noqa: PLR0913 - what the options come to
         from cnn_tui.headless.run import run_headless
 
         return run_headless(engine, run, as_json, on_hangup)
-    from cnn_tui.dashboards import run_dashboard
+    from cnn_tui.dashboard.launch import run_dashboard
 
     return run_dashboard(engine, run, look, on_hangup)
 
@@ -405,6 +405,6 @@ def _attach(run: RunDirectory, look: Options, *, no_ui: bool) -> int:
         print(run.id)
         print(f"Trains in the background; watch it: {command_for('watch', run)}", file=sys.stderr)
         return 0
-    from cnn_tui.dashboards import watch_run
+    from cnn_tui.dashboard.launch import watch_run
 
     return watch_run(run, look)

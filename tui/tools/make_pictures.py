@@ -20,9 +20,9 @@ from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
-from cnn_tui.app import Dashboard
-from cnn_tui.screens.run import RunScreen
-from cnn_tui.theme import DARK, LIGHT
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.theme import DARK, LIGHT
 
 
 class Picture(NamedTuple):

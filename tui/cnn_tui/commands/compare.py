@@ -38,7 +38,7 @@ def compare(  # noqa: PLR0913 - one parameter per option
         raise ConfigError("compare: give two runs or more; see: cnn-tui runs")
     compared = [resolve_run(reference, runs_dir) for reference in references]
     if not as_json and not no_ui and has_terminal():
-        from cnn_tui.dashboards import compare_runs
+        from cnn_tui.dashboard.launch import compare_runs
 
         sys.exit(compare_runs(compared, Options(theme, ascii_only, not no_mouse)))
     from cnn_engine.results import comparison

@@ -36,7 +36,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
     if no_ui or not has_terminal():
         print_lesson(run, ascii_only=ascii_only)
         return
-    from cnn_tui.dashboards import show_lesson
+    from cnn_tui.dashboard.launch import show_lesson
 
     sys.exit(show_lesson(run, Options(theme, ascii_only, not no_mouse)))
 

@@ -63,7 +63,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
             _tell(run)
             _wait(following)
         else:
-            from cnn_tui.dashboards import watch_run
+            from cnn_tui.dashboard.launch import watch_run
 
             sys.exit(watch_run(run, Options(theme, ascii_only, not no_mouse)))
     finally:

@@ -1,0 +1,146 @@
+"""The dashboard: a Textual app over run directories."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App, SystemCommand
+from textual.filter import LineFilter, NoColor
+from textual.screen import Screen
+
+from cnn_tui.dashboard.driver import ThriftyDriver
+from cnn_tui.dashboard.keys import Keyed, keys_of
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.theme import THEMES
+from cnn_tui.options import DEFAULTS, Options
+from cnn_tui.pictures.colors import NearestColors
+from cnn_tui.terminal.ascii import AsciiGlyphs, is_ascii_only
+from cnn_tui.terminal.signals import LOST_CODE
+from cnn_tui.terminal.tty import is_lost, takes_output
+
+if TYPE_CHECKING:
+    # Its config takes pydantic, which `watch` need not wait for.
+    from cnn_engine.session.engine import Engine
+
+MOVES = ("move", "scroll", "page", "app.")
+"""Actions that are of no use from the palette: it would have to be opened for every step."""
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the terminal is still there."""
+
+
+class Dashboard(App[None]):
+    """Shows one screen first; trains, if it is given an engine, in that engine's thread."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "cnn-tui"
+    ALLOW_SELECT = False  # panels repaint single cells, which a selection would be lost in
+
+    def __init__(
+        self, first: Screen[None], engine: "Engine | None" = None, options: Options = DEFAULTS
+    ) -> None:
+        super().__init__(driver_class=ThriftyDriver)
+        self._first = first
+        self._engine = engine
+        self._ascii = [AsciiGlyphs()] if options.ascii or is_ascii_only() else []
+        self._palette = [NearestColors()] if self.console.color_system == "256" else []
+        self._streams = sys.stdout, sys.stderr
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._code: int | None = None
+        self.was_left = False
+        """Whether it was left, rather than ended by a failure of its own."""
+        self.failure: Exception | None = None
+        """What ended it, if it was one of ours."""
+        self.animation_level = "none"
+        for theme in THEMES.values():
+            self.register_theme(theme)
+        self.theme = THEMES[options.theme].name
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """How all that is drawn is changed in the end: to the colours there are, to ASCII."""
+        if self.no_color:  # Textual's own filter leaves shades of grey, which are colours too
+            return [NoColor(), *self._ascii]
+        return [*super().get_line_filters(), *self._palette, *self._ascii]
+
+    @property
+    def draws_pictures(self) -> bool:
+        """Whether pictures are drawn in half blocks and colours, or else in characters."""
+        return not self.no_color and not self._ascii
+
+    def on_mount(self) -> None:
+        """Show the first screen; start the engine only once it is painted."""
+        self._event_loop = asyncio.get_running_loop()
+        self.push_screen(self._first)
+        self.set_interval(LOOK_SECONDS, self._look)
+        if self._engine is not None:
+            # Textual takes these two, and drops what is printed.
+            sys.stdout, sys.stderr = self._streams
+            self.call_after_refresh(self._engine.start)
+
+    def exit(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as they come
+        """Leave."""
+        self.was_left = True
+        super().exit(*arguments, **options)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Keep what failed; Textual would print it in colours, with the values of variables."""
+        self.failure = self.failure or error
+        super()._handle_exception(error)
+        self._exit_renderables.clear()
+
+    def leave(self, code: int) -> None:
+        """Leave with an exit code. To be called at any moment, by a signal too."""
+        self._code = code
+        self.soon(self._look)
+
+    def soon(self, callback: Callable[[], object]) -> None:
+        """Call back between two messages. To be called at any moment, by a signal too."""
+        if self._event_loop is not None and self.is_running:
+            self._event_loop.call_soon_threadsafe(self.call_later, callback)
+
+    def _look(self) -> None:
+        """See whether to leave: because a signal said so, or as nobody can see this any more."""
+        if not self.is_headless and is_lost(0):
+            self._code = LOST_CODE
+        if self._code is not None:
+            self.exit(return_code=self._code)
+
+    def may_draw(self, *, at_once: bool = False) -> bool:
+        """Whether it is of any use to draw now, and no more than may be written to a terminal.
+
+        Args:
+            at_once: However much has been written, as it is the answer to a key.
+        """
+        if not isinstance(self._driver, ThriftyDriver):
+            return True
+        return takes_output() and (at_once or self._driver.allowance.is_left())
+
+    async def action_quit(self) -> None:
+        """Leave as the screen would; Textual's own key for it would not ask."""
+        if isinstance(self.screen, RunScreen):
+            self.screen.action_leave()
+        else:
+            self.exit()
+
+    def action_redraw(self) -> None:
+        """Paint all again, over what something else may have left on the screen."""
+        if isinstance(self._driver, ThriftyDriver):
+            self._driver.forget()
+        self.screen.refresh(layout=True)
+
+    def action_next_theme(self) -> None:
+        """Change to the next theme."""
+        names = [theme.name for theme in THEMES.values()]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers: what the keys do, and the themes."""
+        if isinstance(screen, Keyed):
+            for key in keys_of(*screen.places):
+                if key.action.startswith(MOVES):
+                    continue
+                yield SystemCommand(key.help, f"key {key.shown}", partial(screen.press, key))
+        for name, theme in THEMES.items():
+            yield SystemCommand(f"Theme: {name}", "", partial(setattr, self, "theme", theme.name))

@@ -1,0 +1,1 @@
+"""Dialogs: a choice, a value, help, a new run."""

@@ -1,0 +1,62 @@
+"""What the keys do."""
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from cnn_tui.charts.loss import MARKS
+from cnn_tui.dashboard.keys import PLACES, Place, keys_of
+
+
+class Help(ModalScreen[None]):
+    """The table of keys, by where they work."""
+
+    BINDINGS = [Binding("escape,q,question_mark,enter", "dismiss", show=False)]
+    AUTO_FOCUS = "VerticalScroll"
+
+    DEFAULT_CSS = """
+    Help {
+        align: center middle;
+        & > VerticalScroll {
+            width: 72;
+            max-width: 100%;
+            max-height: 90%;
+            height: auto;
+            padding: 0 2;
+            border: round $primary;
+            border-title-color: $primary;
+            border-subtitle-color: $muted;
+            background: $surface;
+            scrollbar-size: 0 1;
+        }
+        Static {
+            height: auto;
+        }
+    }
+    """
+
+    def __init__(self, *places: Place) -> None:
+        super().__init__()
+        self._places = places
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        with VerticalScroll() as box:
+            box.border_title, box.border_subtitle = "Keys", "esc"
+            yield Static(Content("\n").join(self._lines()))
+
+    def _lines(self) -> list[Content]:
+        lines = []
+        for place in self._places:
+            lines += [Content(""), Content.styled(PLACES[place], "bold")]
+            lines += [
+                Content.assemble((f"  {key.shown:<9}", "bold $primary"), key.help)
+                for key in keys_of(place)
+            ]
+        if "live" in self._places:
+            marks = "   ".join(f"{glyph} {kind}" for kind, glyph in MARKS.items())
+            lines += [Content(""), Content.styled(f"★ best epoch   on the axis: {marks}", "$muted")]
+        return [*lines, Content("")]

@@ -1,0 +1,19 @@
+"""What all views of a run have in common."""
+
+from textual.containers import Container
+
+from cnn_engine.runlog.state import RunState
+from cnn_tui.dashboard.widgets.panel import Panel
+
+
+class View(Container, can_focus=True):
+    """Panels, and the keys that work while they are shown."""
+
+    def show(self, state: RunState) -> None:
+        """Show the run's state in every panel."""
+        for panel in self.query(Panel):
+            panel.show(state)
+
+    def back(self) -> bool:
+        """Leave whatever was entered, and say whether there was anything."""
+        return False

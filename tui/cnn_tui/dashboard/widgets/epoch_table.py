@@ -1,0 +1,48 @@
+"""The epochs so far, the newest first."""
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.state import RunState
+from cnn_tui.dashboard.widgets.panel import Panel, Rows
+from cnn_tui.text.format import figure, percent, val_figure
+
+HEADING = f"{'#':>3} {'time':>7} {'train':>7} {'val':>7}   {'acc':>6}"
+
+
+class EpochTable(Panel, can_focus=True):
+    """Time, losses and validation accuracy of each epoch; ★ where it was the best so far."""
+
+    def on_mount(self) -> None:
+        """Name the panel."""
+        self.border_title = "Epochs"
+
+    def sees(self, state: RunState) -> object:
+        """Finished epochs, and which of them were the best."""
+        return len(state.epochs), len(state.checkpoints)
+
+    def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
+        """A heading, then a line an epoch."""
+        epochs, best = state.epochs, state.best_epochs
+        latest_best = state.best.epoch if state.best else 0
+
+        def line(y: int) -> Content:
+            if y == 0:
+                return Content.styled(HEADING, "$muted")
+            epoch = epochs[len(epochs) - y]
+            return _row(epoch, epoch.epoch in best, epoch.epoch == latest_best)
+
+        return Rows(1 + len(epochs), line)
+
+
+def _row(epoch: EpochFinished, was_best: bool, is_best: bool) -> Content:
+    seconds = epoch.train_seconds + epoch.val_seconds
+    return Content.assemble(
+        (f"{epoch.epoch:>3} {seconds:>6.1f}s ", "$muted"),
+        f"{figure(epoch.train_loss):>7}",
+        (f" {val_figure(epoch):>7}", "bold" if is_best else ""),
+        (" ★" if was_best else "  ", "$secondary"),
+        (f" {percent(epoch.val_accuracy):>6}", "bold" if is_best else ""),
+    )

@@ -1,0 +1,109 @@
+"""How far the run is, and how long it will take."""
+
+import time
+
+from textual.content import Content
+
+from cnn_engine.runlog.state import RunState
+from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
+from cnn_tui.text.format import STAGES, duration, figure, percent, safe_text
+
+LEAST_BAR = 12
+
+
+class RunProgress(Panel):
+    """One line: what is being done, a bar, speeds and times; at the end, the result."""
+
+    DEFAULT_CSS = """
+    RunProgress {
+        height: 1;
+        margin: 1 0 0 0;
+        padding: 0 1;
+    }
+    """
+
+    def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
+        """The one line."""
+        if state.ended:
+            return [_result(state)]
+        if state.phase in ("starting", "testing"):
+            return [_stage_line(state, width)]
+        if state.imported:
+            return [_imported_line(state)]
+        return [_epoch_line(state, width)]
+
+
+def _imported_line(state: RunState) -> Content:
+    """How far another program has come; how far it will go is not known."""
+    source = safe_text(state.imported.source, 200) if state.imported else ""
+    return Content.assemble(
+        (f"Step {state.steps_done:,}", "bold"),
+        (f"  {len(state.epochs):,} validations  ", ""),
+        (f"followed from {source}", "$muted"),
+    )
+
+
+def _epoch_line(state: RunState, width: int) -> Content:
+    epochs = str(state.epochs_asked)
+    head = f"Epoch {state.epoch:>{len(epochs)}}/{epochs}"
+    if state.phase == "validating" and state.prepared:
+        done, total, what = state.validated_images, state.prepared.val_images, "validating"
+    else:
+        done, total, what = state.step, state.steps_per_epoch, "batch"
+    # The most important first: the line is cut from its end where it is too narrow.
+    parts = [f"{what} {done:>{len(f'{total:,}')},}/{total:,}"]
+    if state.seconds_left is not None:
+        parts.append(f"left {duration(state.seconds_left)}")
+    if state.images_per_second is not None:
+        parts.append(f"{state.images_per_second:,.0f} img/s")
+    if (epoch_time := _epoch_time(state)) is not None:
+        parts.append(epoch_time)
+    while len(parts) > 1 and len("  ".join([head, *parts])) + LEAST_BAR > width:
+        parts.pop()
+    bar = colored_bar(done / total if total else 0.0, width - len("  ".join([head, "", *parts])))
+    return Content.assemble(
+        (head, "bold"),
+        "  ",
+        bar,
+        "  ",
+        parts[0],
+        *((f"  {part}", "$muted") for part in parts[1:]),
+    )
+
+
+def _epoch_time(state: RunState) -> str | None:
+    """`0:08 of ~0:12` for this epoch."""
+    left = state.epoch_seconds_left
+    if left is None:
+        return None
+    last = state.epochs[-1]
+    whole = last.train_seconds + last.val_seconds
+    return f"{duration(max(0.0, whole - left))} of ~{duration(whole)}"
+
+
+def _stage_line(state: RunState, width: int) -> Content:
+    stage = state.stages[-1] if state.stages else None
+    what = STAGES[stage.stage] if stage else "Starting"
+    seconds = f"  {max(0.0, time.time() - stage.time):.1f} s" if stage else ""
+    progress = state.progress
+    if progress is None or not progress.total:
+        return Content.assemble((what, "bold"), (seconds, "$muted"))
+    count = f"{progress.what}  {progress.done:,}/{progress.total:,}"
+    room = max(LEAST_BAR, width - len(what) - len(count) - len(seconds) - 4)
+    bar = colored_bar(progress.done / progress.total, room)
+    return Content.assemble((what, "bold"), "  ", bar, f"  {count}", (seconds, "$muted"))
+
+
+def _result(state: RunState) -> Content:
+    status = state.status.capitalize()
+    parts = [(f"{status} after {duration(state.elapsed_seconds)}", "bold")]
+    if state.test:
+        parts.append((f"   test accuracy {percent(state.test.accuracy, 2)}", "bold $text-success"))
+        if state.test.tta_accuracy is not None:
+            with_tta = percent(state.test.tta_accuracy, 2)
+            parts.append((f"   {with_tta} with {safe_text(state.test.tta)} TTA", ""))
+        parts.append((f"   test loss {figure(state.test.loss)}", ""))
+    if best := state.best:
+        parts.append((f"   best epoch {best.epoch} of {len(state.epochs)}", "$muted"))
+        parts.append((f"   val loss {figure(best.val_loss)}", "$muted"))
+    return Content.assemble(*parts)

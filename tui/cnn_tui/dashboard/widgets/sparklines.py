@@ -1,0 +1,54 @@
+"""Train and validation loss as two small lines with their latest values."""
+
+from textual.content import Content
+
+from cnn_engine.runlog.state import RunState
+from cnn_tui.dashboard.widgets.panel import Panel
+from cnn_tui.text.format import figure, percent, sparkline
+
+LEAST_SPARK, SPARK_WIDTH = 12, 40
+LEAST_WIDTH_WITH_NOTES = 48
+
+
+class Sparklines(Panel):
+    """Two lines: the recent course of each loss by epoch, its value, and what goes with it."""
+
+    DEFAULT_CSS = """
+    Sparklines {
+        height: 2;
+        padding: 0 2;
+    }
+    """
+
+    def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
+        """Train above validation."""
+        notes = width >= LEAST_WIDTH_WITH_NOTES
+        fits = width - (40 if notes else 14)
+        room = max(0, min(SPARK_WIDTH, max(LEAST_SPARK, state.epochs_asked), fits))
+        epochs = state.epochs[-room:] if room else []
+        # Within the first epoch the curve's own points have to do.
+        train = [epoch.train_loss for epoch in epochs]
+        if room and not train:
+            train = list(state.curve.losses[-room:])
+        newest = state.curve[-1].loss if state.curve else None
+        validated = state.validated
+        last = validated[-1] if validated else None
+        lr = "" if state.lr is None or not notes else f"lr {state.lr:.3g}"
+        gap = ""
+        if last is not None and notes:
+            gap = f"acc {percent(last.val_accuracy)}   gap {last.val_loss - last.train_loss:+.4f}"
+        val = [epoch.val_loss for epoch in validated[-room:]] if room else []
+        val_loss = last.val_loss if last else None
+        return [
+            _line("train", "$primary", sparkline(train, room).ljust(room), newest, lr),
+            _line("val", "$secondary", sparkline(val, room).ljust(room), val_loss, gap),
+        ]
+
+
+def _line(name: str, style: str, spark: str, value: float | None, note: str) -> Content:
+    return Content.assemble(
+        (f"{name:<6}", "$muted"),
+        (spark, style),
+        (f" {figure(value):>7}", "bold"),
+        (f"   {note}" if note else "", "$muted"),
+    )
