@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from cnn_tui.cli import main
+from cnn_tui.cli.app import main
 
 # Small tensors on many threads are slower than on one, and tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -14,7 +14,7 @@ from cnn_engine.runs.directory import all_runs
 from cnn_tui.reports.bench import print_measured
 from runs_for_tests import SMALL
 
-RUN = [sys.executable, "-c", "from cnn_tui.cli import main; main()"]
+RUN = [sys.executable, "-c", "from cnn_tui.cli.app import main; main()"]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.log import LogReader
 from cnn_tui.charts.binning import Columns, Window
 from cnn_tui.charts.traces import OverlayView, RunCurves, reached, value_at, whole_of
+from cnn_tui.cli.options import Options
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.compared import Contender, class_rows, figure_rows, setting_rows
 from cnn_tui.dashboard.dialogs.help import Help
@@ -21,7 +22,6 @@ from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
 from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
 from cnn_tui.live.follower import Follower
-from cnn_tui.options import Options
 from golden import add_events, golden_lines, golden_run, rewritten, running_run
 from pilot import settle, text_of
 from pilot import shown as shown_in

@@ -9,7 +9,7 @@ import pytest
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
-from cnn_tui.commands.control import pause
+from cnn_tui.cli.control import pause
 from golden import add_events, golden_run, running_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, cnn_tui, environment
@@ -135,7 +135,7 @@ def here(run):
 
 
 def test_what_is_not_done_in_time_stays_asked(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("cnn_tui.commands.control.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("cnn_tui.cli.control.WAIT_SECONDS", 0.2)
     run = running_run(tmp_path, 60)
     with Recorder(run):
         pause(run.id, tmp_path)
@@ -175,5 +175,5 @@ def test_a_directory_that_cannot_be_written_says_so(tmp_path):
 
 def test_nothing_is_imported_that_a_shell_would_wait_for(tmp_path):
     loaded = modules_after(command("pause", "latest"), tmp_path)
-    assert "cnn_tui.commands.control" in loaded
+    assert "cnn_tui.cli.control" in loaded
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})

@@ -19,7 +19,7 @@ from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.sources import cifar10, download
 from cnn_engine.errors import DataError
-from cnn_tui.cli import cli
+from cnn_tui.cli.app import cli
 
 torchvision = pytest.importorskip("torchvision")
 

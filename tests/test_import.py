@@ -23,7 +23,7 @@ from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.engine import Engine
 from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, masked_crc, scalars_of
-from cnn_tui.commands.importing import Following
+from cnn_tui.cli.import_ import Following
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen

@@ -38,7 +38,7 @@ def modules_after(code, tmp_path, *before):
 def command(*arguments):
     return (
         f"import sys; sys.argv = ['cnn-tui', *{arguments!r}]\n"
-        "from cnn_tui.cli import main\n"
+        "from cnn_tui.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit: pass"
     )
 
@@ -91,7 +91,7 @@ def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
 )
 def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
     loaded = modules_after(command(*arguments), tmp_path)
-    assert "cnn_tui.cli" in loaded
+    assert "cnn_tui.cli.app" in loaded
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})
 
 

@@ -8,6 +8,7 @@ import pytest
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
+from cnn_tui.cli.options import Options
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.dialogs.choice import Choice
 from cnn_tui.dashboard.dialogs.help import Help
@@ -17,7 +18,6 @@ from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
-from cnn_tui.options import Options
 from cnn_tui.text.parse import epochs_from, rate_from
 from golden import add_events, golden_run, running_run
 from pilot import settle, shown, text_of

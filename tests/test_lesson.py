@@ -18,6 +18,7 @@ from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runs.directory import RunDirectory
+from cnn_tui.cli.options import Options
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.lesson import LessonScreen
 from cnn_tui.dashboard.screens.run import RunScreen
@@ -35,7 +36,6 @@ from cnn_tui.lesson.arithmetic import (
 from cnn_tui.lesson.contents import example_of, lesson
 from cnn_tui.lesson.own_run import Example, shown_filters, strongest_response
 from cnn_tui.lesson.pages import Look
-from cnn_tui.options import Options
 from golden import DATA, golden_run
 from pilot import looks_like, settle, text_of
 
@@ -346,7 +346,7 @@ async def test_in_ascii_it_is_in_ascii(tmp_path):
 
 def printed(tmp_path, *arguments, **environment):
     return subprocess.run(
-        [sys.executable, "-c", "from cnn_tui.cli import main; main()", "explain", *arguments],
+        [sys.executable, "-c", "from cnn_tui.cli.app import main; main()", "explain", *arguments],
         check=False,
         capture_output=True,
         text=True,

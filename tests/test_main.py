@@ -2,11 +2,10 @@
 
 import pytest
 
-from cnn_tui import cli
-from cnn_tui.commands import compare, explain, importing
+from cnn_tui.cli import app, compare, explain, import_
+from cnn_tui.cli.options import Options, ThemeName
 from cnn_tui.dashboard import launch
 from cnn_tui.main import may_open_dashboard
-from cnn_tui.options import Options, ThemeName
 from golden import golden_run
 
 
@@ -58,7 +57,7 @@ def test_how_a_dashboard_looks_may_be_said_before_the_command(
     (tmp_path / "log.csv").write_text("loss\n1\n")
     asked = []
     monkeypatch.setattr(launch, opens, lambda _, options: asked.append(options) or 0)
-    for module in (cli, compare, explain, importing):
+    for module in (app, compare, explain, import_):
         monkeypatch.setattr(module, "has_terminal", lambda: True)
     code, _, errors = here("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
     assert code == 0, errors

@@ -214,7 +214,7 @@ def test_completion_imports_no_torch(where):
     )
     loaded = set(result.stderr.split())
     assert "1124-0412-amber" in result.stdout
-    assert "cnn_tui.completion" in loaded
+    assert "cnn_tui.cli.completion" in loaded
     assert not loaded & (TORCH_SIDE | {"textual", "rich"})
 
 

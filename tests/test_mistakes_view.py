@@ -15,10 +15,10 @@ from cnn_engine.results.predictions import read_predictions
 from cnn_engine.runlog import events
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
+from cnn_tui.cli.options import Options
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.widgets.mistake_grid import SIZES, MistakeGrid, grid_for
-from cnn_tui.options import Options
 from cnn_tui.pictures.half_blocks import Picture
 from golden import golden_run, running_run
 from pilot import settle, text_of

@@ -11,12 +11,12 @@ import pytest
 from cnn_engine.results.feature_maps import MAPS_FILE, Maps, maps_as_bytes
 from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
+from cnn_tui.cli.options import Options
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.widgets.feature_maps import FeatureMaps
 from cnn_tui.dashboard.widgets.layer_table import LayerTable
 from cnn_tui.live.watched_file import Watched
-from cnn_tui.options import Options
 from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.pictures.maps import filter_pictures, filter_range, rows_of, stage_pictures
 from cnn_tui.text.format import count_text

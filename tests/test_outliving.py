@@ -189,7 +189,9 @@ def test_a_viewer_that_is_killed_leaves_a_usable_terminal(tmp_path):
 
 
 def test_a_process_that_shows_nothing_yet_is_interrupted_without_a_word(tmp_path):
-    program = patched(tmp_path, "import cnn_tui.cli, os", "cnn_tui.cli.main", "os.kill(0, 2)")
+    program = patched(
+        tmp_path, "import cnn_tui.cli.app, os", "cnn_tui.cli.app.main", "os.kill(0, 2)"
+    )
     with Terminal(cwd=tmp_path, command=program) as terminal:
         assert terminal.wait() == 130
     assert terminal.raw == b""

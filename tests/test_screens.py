@@ -9,11 +9,11 @@ import pytest
 from cnn_engine.runlog import events
 from cnn_engine.runlog.lines import from_line, to_line
 from cnn_engine.runs.summary import read_summary
+from cnn_tui.cli.options import Options
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
-from cnn_tui.options import Options
 from cnn_tui.reports.run import show_run
 from cnn_tui.reports.runs import print_runs
 from golden import NOW, add_events, golden_lines, golden_run, rewritten, running_run

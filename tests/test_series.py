@@ -14,8 +14,8 @@ import typer
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import all_runs
 from cnn_engine.runs.summary import read_summary
+from cnn_tui.cli.options import seconds_of
 from cnn_tui.headless.series import plan
-from cnn_tui.options import seconds_of
 from cnn_tui.reports.series import Spread
 from runs_for_tests import SMALL, wait_until
 

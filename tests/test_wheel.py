@@ -48,7 +48,7 @@ def test_the_wheel_trains_on_digits_with_sockets_blocked(wheel, tmp_path):
     attempts = tmp_path / "attempts"
     small = [argument for key in SMALL for argument in ("--set", key)]
     code = (
-        "import cnn_engine, cnn_tui, sys; from cnn_tui.cli import main\n"
+        "import cnn_engine, cnn_tui, sys; from cnn_tui.cli.app import main\n"
         "print(cnn_engine.__file__, cnn_tui.__file__, file=sys.stderr); main()"
     )
     result = subprocess.run(

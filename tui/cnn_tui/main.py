@@ -17,7 +17,7 @@ def main() -> None:
     """Run the command line, under a supervisor where it may open a dashboard."""
     if may_open_dashboard(sys.argv[1:]) and all(os.isatty(number) for number in range(3)):
         supervise()
-    from cnn_tui.cli import main as run_command_line  # noqa: PLC0415 - in the child alone
+    from cnn_tui.cli.app import main as run_command_line  # noqa: PLC0415 - in the child alone
 
     run_command_line()
 

@@ -10,8 +10,8 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.completion import complete_run
-from cnn_tui.options import AllowCode, RunsDir, resolve_run
+from cnn_tui.cli.completion import complete_run
+from cnn_tui.cli.options import AllowCode, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.format import safe_text
 

@@ -24,7 +24,7 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
-from cnn_tui.options import RunReference, RunsDir, resolve_run
+from cnn_tui.cli.options import RunReference, RunsDir, resolve_run
 from cnn_tui.text.format import COMMANDS, command_for, safe_text
 from cnn_tui.text.parse import epochs_from, rate_from
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_engine.errors import DataError, StorageError
-from cnn_tui.options import AsJson, settings_of
+from cnn_tui.cli.options import AsJson, settings_of
 from cnn_tui.terminal.interrupts import interrupts_noted
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.format import byte_size, date, duration, safe_text, to_json

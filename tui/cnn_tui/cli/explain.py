@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from cnn_engine.runs.directory import RunDirectory, all_runs, default_runs_dir, find_run
-from cnn_tui.completion import complete_run
-from cnn_tui.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
+from cnn_tui.cli.completion import complete_run
+from cnn_tui.cli.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
 from cnn_tui.terminal.tty import has_terminal
 
 MARGIN = 2

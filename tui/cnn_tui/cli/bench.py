@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cnn_tui.completion import complete_config
-from cnn_tui.options import AsJson, DataDir, Overrides, settings_of
+from cnn_tui.cli.completion import complete_config
+from cnn_tui.cli.options import AsJson, DataDir, Overrides, settings_of
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.format import to_json
 

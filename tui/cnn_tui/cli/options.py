@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from cnn_engine.runs.directory import RunDirectory, default_runs_dir, find_run
-from cnn_tui.completion import complete_run, complete_setting
+from cnn_tui.cli.completion import complete_run, complete_setting
 
 RunsDir = Annotated[
     Path | None,

@@ -6,8 +6,17 @@ from typing import Annotated
 import typer
 
 from cnn_engine.errors import ConfigError
-from cnn_tui.completion import complete_run
-from cnn_tui.options import Ascii, AsJson, NoMouse, Options, RunsDir, Theme, ThemeName, resolve_run
+from cnn_tui.cli.completion import complete_run
+from cnn_tui.cli.options import (
+    Ascii,
+    AsJson,
+    NoMouse,
+    Options,
+    RunsDir,
+    Theme,
+    ThemeName,
+    resolve_run,
+)
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.format import to_json
 

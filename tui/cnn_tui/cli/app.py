@@ -11,23 +11,21 @@ import typer
 from cnn_engine.errors import ConfigError, TrainingError, UserError
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
-from cnn_tui.commands.bench import bench
-from cnn_tui.commands.compare import compare
-from cnn_tui.commands.control import checkpoint, pause, set_values, stop, unpause
-from cnn_tui.commands.data import data
-from cnn_tui.commands.explain import explain
-from cnn_tui.commands.export import export
-from cnn_tui.commands.importing import import_run
-from cnn_tui.commands.mark import delete, mark, trash
-from cnn_tui.commands.predict import predict
-from cnn_tui.commands.testing import repeat_final_test
-from cnn_tui.completion import (
+from cnn_tui.cli.bench import bench
+from cnn_tui.cli.compare import compare
+from cnn_tui.cli.completion import (
     complete_config,
     complete_figure,
     complete_preset,
     complete_run,
 )
-from cnn_tui.options import (
+from cnn_tui.cli.control import checkpoint, pause, set_values, stop, unpause
+from cnn_tui.cli.data import data
+from cnn_tui.cli.explain import explain
+from cnn_tui.cli.export import export
+from cnn_tui.cli.import_ import import_run
+from cnn_tui.cli.mark import delete, mark, trash
+from cnn_tui.cli.options import (
     AllowCode,
     Ascii,
     AsJson,
@@ -46,6 +44,8 @@ from cnn_tui.options import (
     seconds_of,
     settings_of,
 )
+from cnn_tui.cli.predict import predict
+from cnn_tui.cli.test import repeat_final_test
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.format import command_for, safe_text, to_json
 

@@ -15,7 +15,7 @@ from cnn_engine.data.image_files import EXTENSIONS, Named, gather
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.answers import Answer, Unanswered
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.options import AllowCode, RunReference, RunsDir, resolve_run
+from cnn_tui.cli.options import AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.interrupts import interrupts_noted
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.format import percent, safe_text

@@ -8,8 +8,8 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import default_runs_dir
-from cnn_tui.completion import complete_run, complete_trash
-from cnn_tui.options import AsJson, RunReference, RunsDir, resolve_run
+from cnn_tui.cli.completion import complete_run, complete_trash
+from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.format import safe_text, to_json
 
 trash = typer.Typer(help="Runs that were deleted: list, restore, remove for good.")

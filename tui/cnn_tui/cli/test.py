@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnn_tui.options import AllowCode, AsJson, RunReference, RunsDir, resolve_run
+from cnn_tui.cli.options import AllowCode, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.format import percent, safe_text, to_json
 
