@@ -1,1 +1,0 @@
-"""What can be asked of cnn-tui in a shell, a module for each kind of command."""

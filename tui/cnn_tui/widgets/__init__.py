@@ -1,1 +1,0 @@
-"""Parts of screens: each shows one thing about a run."""
