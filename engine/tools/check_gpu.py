@@ -350,7 +350,14 @@ def check_tests(table: Table) -> None:
     """Run the tests that need a GPU."""
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-n", "6", "-p", "no:cacheprovider"]
     result = subprocess.run(  # noqa: S603
-        [*command, "-p", "no:benchmark", "--timeout", "120", "tests/test_gpu_training.py"],
+        [
+            *command,
+            "-p",
+            "no:benchmark",
+            "--timeout",
+            "120",
+            "tests/engine/training/test_gpu_training.py",
+        ],
         cwd=ROOT,
         check=False,
         capture_output=True,

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cnn_engine.config.schema import DataConfig
+from cnn_engine.data.raw import Progress, Raw
 from cnn_engine.data.sources import cifar10, idx
-from cnn_engine.data.sources.raw import Progress, Raw
 from cnn_engine.errors import ConfigError, DataError
 
 TEST_SEED = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from cnn_engine.data.preprocess import Fit, pixels
-from cnn_engine.data.sources.raw import Pixels
+from cnn_engine.data.raw import Pixels
 
 MOST_PIXELS = 89_000_000
 """Larger images are taken for decompression bombs, as Pillow does."""

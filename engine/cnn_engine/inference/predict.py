@@ -8,7 +8,7 @@ import torch
 
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.image_files import Named
-from cnn_engine.data.sources.raw import Pixels
+from cnn_engine.data.raw import Pixels
 from cnn_engine.inference.answers import Answer, Unanswered
 from cnn_engine.inference.trained import Trained
 from cnn_engine.system.threads import choose_threads

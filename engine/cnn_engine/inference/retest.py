@@ -6,7 +6,7 @@ from torch import nn
 
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.data.loader import batches_on
-from cnn_engine.data.sources.raw import Progress
+from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.evaluation.tta import MeanOverViews

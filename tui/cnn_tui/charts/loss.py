@@ -24,7 +24,7 @@ from cnn_tui.charts.axes import (
 )
 from cnn_tui.charts.binning import Columns, Scale, Window, is_drawn
 from cnn_tui.charts.braille import Layer, merge
-from cnn_tui.text.format import figure
+from cnn_tui.text.numbers import figure
 
 CELLS_BETWEEN_RINGS = 4
 ZOOMS = 12

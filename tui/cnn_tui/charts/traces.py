@@ -11,7 +11,7 @@ from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import Columns, Window, epochs_across, is_drawn
 from cnn_tui.charts.loss import SMOOTHINGS, ChartView
-from cnn_tui.text.format import figure, percent
+from cnn_tui.text.numbers import figure, percent
 
 LETTERS = "ABCDEFGH"
 """What runs are called where they are compared; as many as can be."""

@@ -32,22 +32,22 @@ from cnn_tui.cli.options import (
     Bell,
     DataDir,
     NoMouse,
-    OnHangup,
     OnHangupOption,
-    Options,
     Overrides,
     RunReference,
     RunsDir,
     Theme,
-    ThemeName,
     resolve_run,
     seconds_of,
     settings_of,
 )
 from cnn_tui.cli.predict import predict
 from cnn_tui.cli.test import repeat_final_test
+from cnn_tui.settings import OnHangup, Options, ThemeName
 from cnn_tui.terminal.tty import has_terminal
-from cnn_tui.text.format import command_for, safe_text, to_json
+from cnn_tui.text.json import to_json
+from cnn_tui.text.safe import safe_text
+from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
     from cnn_engine.session.engine import Engine

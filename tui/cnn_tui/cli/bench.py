@@ -9,7 +9,7 @@ import typer
 from cnn_tui.cli.completion import complete_config
 from cnn_tui.cli.options import AsJson, DataDir, Overrides, settings_of
 from cnn_tui.terminal.progress_line import ProgressLine
-from cnn_tui.text.format import to_json
+from cnn_tui.text.json import to_json
 
 ROUNDS, SECONDS = 5, 3.0
 

@@ -7,18 +7,10 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_tui.cli.completion import complete_run
-from cnn_tui.cli.options import (
-    Ascii,
-    AsJson,
-    NoMouse,
-    Options,
-    RunsDir,
-    Theme,
-    ThemeName,
-    resolve_run,
-)
+from cnn_tui.cli.options import Ascii, AsJson, NoMouse, RunsDir, Theme, resolve_run
+from cnn_tui.settings import Options, ThemeName
 from cnn_tui.terminal.tty import has_terminal
-from cnn_tui.text.format import to_json
+from cnn_tui.text.json import to_json
 
 
 def compare(  # noqa: PLR0913 - one parameter per option

@@ -25,8 +25,10 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
 from cnn_tui.cli.options import RunReference, RunsDir, resolve_run
-from cnn_tui.text.format import COMMANDS, command_for, safe_text
+from cnn_tui.text.events import COMMANDS
 from cnn_tui.text.parse import epochs_from, rate_from
+from cnn_tui.text.safe import safe_text
+from cnn_tui.text.shell import command_for
 
 WAIT_SECONDS = 10.0
 """How long to wait for the engine, which looks between two steps."""

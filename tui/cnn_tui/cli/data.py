@@ -11,7 +11,9 @@ from cnn_engine.errors import DataError, StorageError
 from cnn_tui.cli.options import AsJson, settings_of
 from cnn_tui.terminal.interrupts import interrupts_noted
 from cnn_tui.terminal.progress_line import ProgressLine
-from cnn_tui.text.format import byte_size, date, duration, safe_text, to_json
+from cnn_tui.text.json import to_json
+from cnn_tui.text.numbers import byte_size, date, duration
+from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console

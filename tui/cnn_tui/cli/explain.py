@@ -9,7 +9,8 @@ import typer
 
 from cnn_engine.runs.directory import RunDirectory, all_runs, default_runs_dir, find_run
 from cnn_tui.cli.completion import complete_run
-from cnn_tui.cli.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
+from cnn_tui.cli.options import Ascii, NoMouse, RunsDir, Theme
+from cnn_tui.settings import Options, ThemeName
 from cnn_tui.terminal.tty import has_terminal
 
 MARGIN = 2

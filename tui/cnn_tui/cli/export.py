@@ -13,7 +13,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.cli.completion import complete_run
 from cnn_tui.cli.options import AllowCode, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
     from cnn_engine.export import Files

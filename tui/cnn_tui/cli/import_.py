@@ -13,9 +13,11 @@ from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
-from cnn_tui.cli.options import Ascii, NoMouse, Options, RunsDir, Theme, ThemeName
+from cnn_tui.cli.options import Ascii, NoMouse, RunsDir, Theme
+from cnn_tui.settings import Options, ThemeName
 from cnn_tui.terminal.tty import has_terminal
-from cnn_tui.text.format import command_for, safe_text
+from cnn_tui.text.safe import safe_text
+from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
     from cnn_engine.importers.importer import Importer

@@ -10,7 +10,8 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import default_runs_dir
 from cnn_tui.cli.completion import complete_run, complete_trash
 from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
-from cnn_tui.text.format import safe_text, to_json
+from cnn_tui.text.json import to_json
+from cnn_tui.text.safe import safe_text
 
 trash = typer.Typer(help="Runs that were deleted: list, restore, remove for good.")
 

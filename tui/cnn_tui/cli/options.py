@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
 from cnn_engine.runs.directory import RunDirectory, default_runs_dir, find_run
 from cnn_tui.cli.completion import complete_run, complete_setting
+from cnn_tui.settings import OnHangup, ThemeName
 
 RunsDir = Annotated[
     Path | None,
@@ -83,14 +83,6 @@ def seconds_of(text: str) -> float:
     return float(3600 * hours + 60 * minutes + seconds)
 
 
-class ThemeName(StrEnum):
-    """What a theme is called on the command line."""
-
-    DARK = "dark"
-    LIGHT = "light"
-    COLOR_BLIND = "color-blind"
-
-
 Theme = Annotated[ThemeName, typer.Option(help="Colours of the dashboard.", envvar="CNN_TUI_THEME")]
 Ascii = Annotated[
     bool, typer.Option("--ascii", help="Draw with ASCII only, whatever the locale says.")
@@ -99,28 +91,9 @@ NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to th
 Bell = Annotated[bool, typer.Option("--bell", help="Ring the terminal's bell at an alarm.")]
 
 
-class OnHangup(StrEnum):
-    """What becomes of a run that loses its terminal."""
-
-    TRAIN = "train"
-    STOP = "stop"
-
-
 OnHangupOption = Annotated[
     OnHangup,
     typer.Option(
         "--on-hangup", help="When the terminal is lost: train on, or stop with a checkpoint."
     ),
 ]
-
-
-class Options(NamedTuple):
-    """What was asked of a dashboard."""
-
-    theme: ThemeName = ThemeName.DARK
-    ascii: bool = False
-    mouse: bool = True
-    bell: bool = False
-
-
-DEFAULTS = Options()

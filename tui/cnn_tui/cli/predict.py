@@ -18,7 +18,8 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.cli.options import AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.interrupts import interrupts_noted
 from cnn_tui.terminal.progress_line import ProgressLine
-from cnn_tui.text.format import percent, safe_text
+from cnn_tui.text.numbers import percent
+from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
     from cnn_engine.inference.trained import Trained

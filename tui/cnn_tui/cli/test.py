@@ -9,7 +9,9 @@ import typer
 
 from cnn_tui.cli.options import AllowCode, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
-from cnn_tui.text.format import percent, safe_text, to_json
+from cnn_tui.text.json import to_json
+from cnn_tui.text.numbers import percent
+from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
     from cnn_engine.inference.retest import RepeatedTest

@@ -10,13 +10,13 @@ from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 
-from cnn_tui.cli.options import DEFAULTS, Options
 from cnn_tui.dashboard.driver import ThriftyDriver
+from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors
 from cnn_tui.dashboard.keys import Keyed, keys_of
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.theme import THEMES
-from cnn_tui.pictures.colors import NearestColors
-from cnn_tui.terminal.ascii import AsciiGlyphs, is_ascii_only
+from cnn_tui.settings import DEFAULTS, Options
+from cnn_tui.terminal.ascii import is_ascii_only
 from cnn_tui.terminal.signals import LOST_CODE
 from cnn_tui.terminal.tty import is_lost, takes_output
 

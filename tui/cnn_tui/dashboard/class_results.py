@@ -5,7 +5,8 @@ from typing import Literal, TypeAlias, get_args
 
 from cnn_engine.runlog.events import Confusion
 from cnn_engine.runlog.state import RunState
-from cnn_tui.text.format import percent, ratio, safe_text
+from cnn_tui.text.numbers import percent, ratio
+from cnn_tui.text.safe import safe_text
 
 Order: TypeAlias = Literal["as given", "worst first", "by name"]
 ORDERS: tuple[Order, ...] = get_args(Order)

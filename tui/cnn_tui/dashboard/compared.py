@@ -10,7 +10,8 @@ from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.traces import RunCurves
 from cnn_tui.live.follower import Follower
-from cnn_tui.text.format import duration, figure, percent, safe_text
+from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.text.safe import safe_text
 
 LONGEST_NAME = 40
 

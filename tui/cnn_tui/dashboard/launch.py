@@ -12,10 +12,10 @@ from textual.screen import Screen
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.cli.options import OnHangup, Options
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.headless.run import ask_to_stop, last_words, run_headless
+from cnn_tui.settings import OnHangup, Options
 from cnn_tui.terminal.signals import LOST_CODE, StopSignals
 from cnn_tui.terminal.supervisor import tell_supervisor
 from cnn_tui.terminal.tty import TerminalSettings, say, screen_that_lasts, screen_to_ourselves

@@ -11,7 +11,8 @@ from typing import Any, TextIO
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runs.history import kept_steps
 from cnn_tui.exports.record import STEP_COLUMNS, Record
-from cnn_tui.text.format import ratio, safe_text
+from cnn_tui.text.numbers import ratio
+from cnn_tui.text.safe import safe_text
 
 FORMULA_STARTS = ("=", "+", "-", "@")
 """What begins a formula; the other two, tab and carriage return, are escaped already."""

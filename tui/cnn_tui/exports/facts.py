@@ -6,9 +6,11 @@ from typing import NamedTuple
 from cnn_engine.results.metrics import ClassFigures, class_figures, figures_of, most_confused
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_tui.exports.record import Record
-from cnn_tui.text.format import duration, figure, percent, safe_text, tta_text, utc
+from cnn_tui.text.events import tta_text
 from cnn_tui.text.metrics import FigureRow, PairRow, bin_cells, figure_rows, filled_bins, pair_rows
+from cnn_tui.text.numbers import duration, figure, percent, utc
 from cnn_tui.text.provenance import environment_values
+from cnn_tui.text.safe import safe_text
 
 LONGEST_NAME, LONGEST_TEXT = 60, 2000
 MOST_EPOCHS = 40

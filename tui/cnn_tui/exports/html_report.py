@@ -16,8 +16,11 @@ from cnn_tui.exports.html_results import results
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.svg import accuracy_svg, loss_svg
 from cnn_tui.exports.toml_text import toml_of
-from cnn_tui.text.format import command_for, figure, percent, safe_text, val_figure
+from cnn_tui.text.events import val_figure
+from cnn_tui.text.numbers import figure, percent
 from cnn_tui.text.provenance import command_line
+from cnn_tui.text.safe import safe_text
+from cnn_tui.text.shell import command_for
 
 TILES = (
     *("Test accuracy", "Test loss", "Best epoch", "Its validation loss"),

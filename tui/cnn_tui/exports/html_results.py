@@ -17,8 +17,9 @@ from cnn_tui.exports.facts import (
 from cnn_tui.exports.html_parts import Markup, section, table
 from cnn_tui.exports.png import png_of
 from cnn_tui.exports.record import Record
-from cnn_tui.text.format import percent, ratio, safe_text
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
+from cnn_tui.text.numbers import percent, ratio
+from cnn_tui.text.safe import safe_text
 
 MOST_CLASSES_IN_MATRIX = 40
 """A larger matrix would be a page of its own that nobody could read."""

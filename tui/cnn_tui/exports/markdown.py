@@ -17,9 +17,11 @@ from cnn_tui.exports.facts import (
 )
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.toml_text import toml_of
-from cnn_tui.text.format import command_for, figure, percent, val_figure
+from cnn_tui.text.events import val_figure
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
+from cnn_tui.text.numbers import figure, percent
 from cnn_tui.text.provenance import command_line
+from cnn_tui.text.shell import command_for
 
 BACKTICKS = re.compile("`+")
 

@@ -10,7 +10,7 @@ from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
-from cnn_tui.text.format import csv_cell
+from cnn_tui.text.safe import csv_cell
 
 HEADINGS = ("path", "true", "predicted", "confidence", "rank")
 

@@ -12,7 +12,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.history import kept_steps
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
-from cnn_tui.text.format import finite
+from cnn_tui.text.json import finite
 
 VERSION = 1
 """Of the record's shape."""

@@ -8,7 +8,7 @@ from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import Columns, Scale, Window, is_drawn, linear_scale, round_step
 from cnn_tui.charts.loss import losses_of, val_points
-from cnn_tui.text.format import figure, percent
+from cnn_tui.text.numbers import figure, percent
 
 COLUMNS, ROWS = 1440, 560
 """Of the plot, in units of the drawing."""

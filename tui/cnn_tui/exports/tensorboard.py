@@ -12,7 +12,8 @@ from cnn_engine.runs.history import kept_steps
 from cnn_engine.storage.tfevents import write_beginning, write_scalars, write_text
 from cnn_tui.exports.markdown import markdown_of
 from cnn_tui.exports.record import Record
-from cnn_tui.text.format import ratio, safe_text
+from cnn_tui.text.numbers import ratio
+from cnn_tui.text.safe import safe_text
 
 FILE_NAME = "events.out.tfevents.{}.cnn-tui"
 """TensorBoard reads what has `tfevents` in its name."""

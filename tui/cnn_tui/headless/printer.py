@@ -1,40 +1,17 @@
 """A run as lines of text: what a headless run prints, in the published procedure's words."""
 
-import time
-from collections.abc import Callable
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from cnn_engine.results.metrics import figures_of
 from cnn_engine.runlog import events
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
-from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_tui.terminal.progress_line import ProgressLine, amount
-from cnn_tui.text.format import (
-    STAGES,
-    device_text,
-    duration,
-    percent,
-    ratio,
-    resumed_text,
-    rolled_back_text,
-    safe_text,
-    tta_text,
-)
+from cnn_tui.text.events import STAGES, device_text, resumed_text, rolled_back_text, tta_text
 from cnn_tui.text.metrics import figure_lines
-
-POLL_SECONDS = 0.1
-
-
-class Printer(Protocol):
-    """Shows events as they come."""
-
-    def show(self, event: Event, state: RunState) -> None:
-        """Show an event that has just been applied to the state."""
-
-    def clear(self) -> None:
-        """Take away what will be rewritten, so that a line can be printed by somebody else."""
+from cnn_tui.text.numbers import duration, percent, ratio
+from cnn_tui.text.safe import safe_text
 
 
 class LinePrinter:
@@ -100,27 +77,6 @@ class JsonPrinter:
 
     def clear(self) -> None:
         """Do nothing: no line is rewritten."""
-
-
-def follow(
-    state: RunState, reader: LogReader, printer: Printer, ended: Callable[[RunState], bool]
-) -> RunState:
-    """Show a run's events until no more can come; its state at the end.
-
-    Args:
-        state: The run as far as the reader has read.
-        reader: Reads its log.
-        printer: Shows the events.
-        ended: Whether no more can come.
-    """
-    while True:
-        is_last_look = ended(state)  # asked before reading, so that nothing is missed
-        for event in reader.poll():
-            state.apply(event)
-            printer.show(event, state)
-        if is_last_look:
-            return state
-        time.sleep(POLL_SECONDS)
 
 
 def progress_line(state: RunState) -> str:

@@ -14,11 +14,12 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_summary
-from cnn_tui.cli.options import OnHangup
-from cnn_tui.headless.printer import JsonPrinter, LinePrinter, Printer, follow
+from cnn_tui.headless.printer import JsonPrinter, LinePrinter
+from cnn_tui.live.follower import Printer, follow
+from cnn_tui.settings import OnHangup
 from cnn_tui.terminal.signals import LOST_CODE, StopSignals
 from cnn_tui.terminal.tty import NOWHERE, lasting_output, say
-from cnn_tui.text.format import command_for
+from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
     # Its config takes pydantic, which `watch` need not wait for.

@@ -19,12 +19,14 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import RunSummary, read_summary
-from cnn_tui.headless.printer import follow, progress_line
+from cnn_tui.headless.printer import progress_line
 from cnn_tui.headless.run import ask_to_stop, last_words, outlast_terminal
+from cnn_tui.live.follower import follow
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import LOST_CODE, StopSignals
 from cnn_tui.terminal.tty import say
-from cnn_tui.text.format import duration, percent, safe_text
+from cnn_tui.text.numbers import duration, percent
+from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
     import signal

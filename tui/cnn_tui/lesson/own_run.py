@@ -34,7 +34,8 @@ from cnn_tui.lesson.pages import (
 from cnn_tui.lesson.seeing import signed_sum
 from cnn_tui.pictures.half_blocks import Picture, columns_within, draw
 from cnn_tui.pictures.maps import filter_pictures, image_picture, row_of, stage_pictures
-from cnn_tui.text.format import command_for, safe_text
+from cnn_tui.text.safe import safe_text
+from cnn_tui.text.shell import command_for
 
 TITLE = "On your own run"
 

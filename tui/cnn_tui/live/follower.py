@@ -1,9 +1,10 @@
 """Following a run: what is new in its files, and whether anyone still trains it."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.log import LineReader, LogReader
@@ -99,3 +100,37 @@ class Follower:
         with suppress(OSError):  # not to be told now, so it is as it was
             self._was_live = self.run.is_live(self.state.host)
         return self._was_live
+
+
+POLL_SECONDS = 0.1
+
+
+class Printer(Protocol):
+    """Shows events as they come."""
+
+    def show(self, event: Event, state: RunState) -> None:
+        """Show an event that has just been applied to the state."""
+
+    def clear(self) -> None:
+        """Take away what will be rewritten, so that a line can be printed by somebody else."""
+
+
+def follow(
+    state: RunState, reader: LogReader, printer: Printer, ended: Callable[[RunState], bool]
+) -> RunState:
+    """Show a run's events until no more can come; its state at the end.
+
+    Args:
+        state: The run as far as the reader has read.
+        reader: Reads its log.
+        printer: Shows the events.
+        ended: Whether no more can come.
+    """
+    while True:
+        is_last_look = ended(state)  # asked before reading, so that nothing is missed
+        for event in reader.poll():
+            state.apply(event)
+            printer.show(event, state)
+        if is_last_look:
+            return state
+        time.sleep(POLL_SECONDS)

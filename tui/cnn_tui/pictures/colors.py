@@ -6,12 +6,6 @@ Here the nearest of the cube and the nearest grey compete.
 
 from functools import lru_cache
 
-from rich.color import Color, ColorType
-from rich.segment import Segment
-from rich.style import Style
-from textual.color import Color as Background
-from textual.filter import LineFilter
-
 from cnn_tui.pictures.half_blocks import Row
 
 CUBE = (0, 95, 135, 175, 215, 255)
@@ -43,28 +37,6 @@ def _distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
         weight * (mine - theirs) ** 2
         for mine, theirs, weight in zip(one, other, WEIGHTS, strict=True)
     )
-
-
-class NearestColors(LineFilter):
-    """Gives every cell colours that a terminal of 256 has."""
-
-    def apply(self, segments: list[Segment], background: Background) -> list[Segment]:  # noqa: ARG002
-        """The segments with other colours."""
-        return [
-            Segment(text, style and _nearest_style(style), control)
-            for text, style, control in segments
-        ]
-
-
-@lru_cache(maxsize=1024)
-def _nearest_style(style: Style) -> Style:
-    return style + Style(color=_nearest_color(style.color), bgcolor=_nearest_color(style.bgcolor))
-
-
-def _nearest_color(color: Color | None) -> Color | None:
-    if color is None or color.type is not ColorType.TRUECOLOR or color.triplet is None:
-        return None
-    return Color.from_ansi(nearest(*color.triplet))
 
 
 def in_256_colors(rows: list[Row]) -> list[Row]:

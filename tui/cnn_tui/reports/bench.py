@@ -5,7 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.benchmarks.bench import Measured, Rate
-from cnn_tui.text.format import percent, safe_text
+from cnn_tui.text.numbers import percent
+from cnn_tui.text.safe import safe_text
 
 
 def print_measured(found: Measured) -> None:

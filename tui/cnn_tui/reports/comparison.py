@@ -10,8 +10,9 @@ from rich.text import Text
 from cnn_engine.results.comparison import Compared, Comparison, Verdict
 from cnn_engine.results.metrics import Rate
 from cnn_tui.reports.console import console_for_results
-from cnn_tui.text.format import duration, figure, percent, safe_text
 from cnn_tui.text.metrics import interval_text, share_text
+from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.text.safe import safe_text
 from cnn_tui.text.verdicts import verdict_text
 
 Value = TypeVar("Value")

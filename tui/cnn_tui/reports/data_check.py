@@ -12,10 +12,12 @@ from cnn_engine.data.checks.check import Checked
 from cnn_engine.data.checks.issues import Finding
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import evenly
+from cnn_tui.charts.blocks import bar
 from cnn_tui.pictures.colors import in_256_colors
 from cnn_tui.pictures.half_blocks import Picture, Row, draw
 from cnn_tui.reports.console import has_colors
-from cnn_tui.text.format import bar, percent, ratio, safe_text
+from cnn_tui.text.numbers import percent, ratio
+from cnn_tui.text.safe import safe_text
 
 MOST_CLASSES = 40
 """Classes that are listed; of more, the least and the largest ones."""

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from cnn_engine.results.metrics import Figures, class_figures, figures_of
 from cnn_engine.runlog.events import EpochFinished, RunPrepared, TestFinished
-from cnn_tui.text.format import bar, safe_text
+from cnn_tui.charts.blocks import bar
 from cnn_tui.text.metrics import (
     BIN_HEADINGS,
     CLASS_HEADINGS,
@@ -16,6 +16,7 @@ from cnn_tui.text.metrics import (
     filled_bins,
     pair_rows,
 )
+from cnn_tui.text.safe import safe_text
 
 PAIRS = 5
 """Of the most confused classes."""

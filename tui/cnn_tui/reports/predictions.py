@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.inference.answers import Answer
+from cnn_tui.charts.blocks import bar
 from cnn_tui.pictures.colors import in_256_colors
 from cnn_tui.pictures.half_blocks import Picture, draw
-from cnn_tui.text.format import bar, csv_cell, percent, safe_text
+from cnn_tui.text.numbers import percent
+from cnn_tui.text.safe import csv_cell, safe_text
 
 PICTURE_COLUMNS = 20
 """Width of a picture, whose height is half as many lines."""

@@ -7,16 +7,11 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
 from cnn_tui.reports.figures import class_table, report_of_test
-from cnn_tui.text.format import (
-    command_for,
-    device_text,
-    duration,
-    figure,
-    percent,
-    safe_text,
-    tta_text,
-)
+from cnn_tui.text.events import device_text, tta_text
+from cnn_tui.text.numbers import duration, figure, percent
 from cnn_tui.text.provenance import command_line, environment_values
+from cnn_tui.text.safe import safe_text
+from cnn_tui.text.shell import command_for
 
 CHART_HEIGHT = 14
 STATUS_STYLES = {

@@ -9,7 +9,9 @@ from rich.text import Text
 
 from cnn_tui.headless.series import Series
 from cnn_tui.reports.console import console_for_results
-from cnn_tui.text.format import duration, safe_text, to_json
+from cnn_tui.text.json import to_json
+from cnn_tui.text.numbers import duration
+from cnn_tui.text.safe import safe_text
 
 FIGURES = ("best_val_accuracy", "test_accuracy", "tta_accuracy", "seconds")
 """Of a run's summary, what means are taken of."""

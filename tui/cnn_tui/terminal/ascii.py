@@ -5,9 +5,6 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from rich.cells import cell_len
-from rich.segment import Segment
-from textual.color import Color
-from textual.filter import LineFilter
 
 PAIRS = (
     # bars, rules and borders
@@ -41,19 +38,6 @@ def is_ascii_only(environment: Mapping[str, str] = os.environ) -> bool:
     names = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     locale = next(filter(None, names), "UTF-8")
     return "utf" not in locale.lower()
-
-
-class AsciiGlyphs(LineFilter):
-    """Replaces every character that is not ASCII by one that is, cell by cell."""
-
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
-        """The segments with other characters of the same width."""
-        return [
-            Segment(in_ascii(text), style, control)
-            if not text.isascii()
-            else Segment(text, style, control)
-            for text, style, control in segments
-        ]
 
 
 def in_ascii(text: str) -> str:

@@ -82,7 +82,7 @@ def _last_words(number: int, run_path: str) -> str:
     from cnn_engine.checkpoints.format import LAST_FILE  # noqa: PLC0415
     from cnn_engine.runs.directory import RunDirectory  # noqa: PLC0415
     from cnn_engine.runs.summary import read_summary  # noqa: PLC0415
-    from cnn_tui.text.format import command_for  # noqa: PLC0415
+    from cnn_tui.text.shell import command_for  # noqa: PLC0415
 
     cause = f"ended by signal {number} ({signal.strsignal(number)})"
     if not run_path:

@@ -7,7 +7,8 @@ from rich.cells import cell_len, set_cell_size
 
 from cnn_engine.runs.columns import FIGURES, Figure
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.text.format import date, duration, figure, percent, safe_text
+from cnn_tui.text.numbers import date, duration, figure, percent
+from cnn_tui.text.safe import safe_text
 
 Justify = Literal["left", "right"]
 LONGEST_NAME = 30

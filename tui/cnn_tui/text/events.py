@@ -1,123 +1,77 @@
-"""A run's events as readable lines; the frequent ones, which the curve shows, are left out."""
+"""Parts of events in words."""
 
-from typing import NamedTuple
-
-from cnn_engine.runlog import events
-from cnn_engine.runlog.events import Event
-from cnn_tui.text.format import (
-    STAGES,
-    command_text,
-    device_text,
-    duration,
-    figure,
-    percent,
-    resumed_text,
-    rolled_back_text,
-    safe_text,
-    val_figure,
+from cnn_engine.runlog.events import (
+    CommandApplied,
+    EpochFinished,
+    RolledBack,
+    RunPrepared,
+    RunResumed,
+    TestFinished,
 )
+from cnn_tui.text.numbers import figure, percent
+from cnn_tui.text.safe import safe_text
 
-LONGEST = 2000
-
-
-class LogLine(NamedTuple):
-    """One line."""
-
-    time: float
-    """Seconds since 1970; 0 for captured output, which bears none."""
-
-    glyph: str
-    style: str
-    text: str
-    """Safe to be shown."""
+STAGES = {
+    "torch": "Loading PyTorch",
+    "data": "Loading images",
+    "model": "Building the model",
+    "test": "Testing the best checkpoint",
+}
+"""What a stage of a run is called."""
 
 
-def line_of(event: Event) -> LogLine | None:
-    """What to say of an event, if anything."""
-    described = _describe(event)
-    return LogLine(event.time, *described) if described else None
+def device_text(prepared: RunPrepared) -> str:
+    """Return the device by name; of a processor also how many threads compute."""
+    threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
+    return safe_text(f"{prepared.device_name}{threads}", 120)
 
 
-def output_line(line: bytes) -> LogLine:
-    """A line of captured output."""
-    return LogLine(0.0, "▸", "$muted", safe_text(line.decode("utf-8", "replace"), LONGEST))
+def val_figure(epoch: EpochFinished) -> str:
+    """An epoch's validation loss; a dash where the validation images were not looked at."""
+    return figure(epoch.val_loss if epoch.is_validated else None)
 
 
-def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - flat
-    match event:
-        case events.RunStarted():
-            text = f"run {event.run_id} started, process {event.pid} on {event.host}"
-            return "●", "$primary", safe_text(text, LONGEST)
-        case events.RunResumed():
-            text = f"{resumed_text(event)}, process {event.pid} on {event.host}"
-            return "▶", "$primary", safe_text(text, LONGEST)
-        case events.RolledBack():
-            return "←", "$text-warning", f"rolled back {rolled_back_text(event)}"
-        case events.ConfigReplaced():
-            return "!", "$text-warning", safe_text(event.reason, LONGEST)
-        case events.StageStarted():
-            return "·", "$muted", STAGES[event.stage]
-        case events.RunPrepared():
-            return "●", "$primary", _prepared(event)
-        case events.EpochStarted():
-            goes_on = f"goes on after step {event.step}" if event.step else "started"
-            return "·", "$muted", f"epoch {event.epoch} {goes_on}"
-        case events.EpochFinished():
-            return "●", "$primary", _epoch(event)
-        case events.CheckpointSaved():
-            return _checkpoint(event)
-        case events.StepsCaptured():
-            return _captured(event)
-        case events.Notice() | events.CommandRefused():
-            return "!", "$text-warning", safe_text(event.text, LONGEST)
-        case events.CommandApplied():
-            return "›", "$primary", command_text(event)
-        case events.TestFinished():
-            text = f"test: loss {figure(event.loss)}, accuracy {percent(event.accuracy, 2)}"
-            return "●", "$primary", f"{text}, with the weights of epoch {event.epoch}"
-        case events.RunFinished():
-            return _finished(event)
-        case _:
-            return None
+def tta_text(test: TestFinished) -> str | None:
+    """`with test-time augmentation (mirror): 90.80%`; None without it."""
+    if test.tta_accuracy is None:
+        return None
+    return f"with test-time augmentation ({safe_text(test.tta)}): {percent(test.tta_accuracy, 2)}"
 
 
-def _prepared(event: events.RunPrepared) -> str:
-    sizes = f"{event.train_images:,} + {event.val_images:,} + {event.test_images:,}"
-    where = f"{device_text(event)} in {event.precision}"
-    text = f"{event.source}: {sizes} images in {len(event.classes):,} classes; "
-    return safe_text(f"{text}{event.parameters:,} parameters on {where}", LONGEST)
+COMMANDS = {
+    "pause": "paused",
+    "unpause": "going on",
+    "stop": "stopping",
+    "stop-epoch": "stopping after this epoch",
+    "checkpoint": "checkpoint",
+    "lr": "learning rate",
+    "epochs": "epochs",
+    "detach": "going to the background",
+}
+"""What it is called when a command was carried out."""
 
 
-def _epoch(event: events.EpochFinished) -> str:
-    return (
-        f"epoch {event.epoch} finished: train {figure(event.train_loss)}, "
-        f"val {val_figure(event)}, accuracy {percent(event.val_accuracy)}, "
-        f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s"
-    )
+def command_text(command: CommandApplied) -> str:
+    """`learning rate 0.0003 (key)`."""
+    value = "" if command.value is None else f" {command.value:g}"
+    what = COMMANDS.get(command.command, safe_text(command.command))
+    return f"{what}{value} ({safe_text(command.by, 20)})"
 
 
-def _captured(event: events.StepsCaptured) -> tuple[str, str, str]:
-    if event.reason:
-        return "!", "$text-warning", safe_text(f"steps are not captured: {event.reason}", LONGEST)
-    return "·", "$muted", "steps are captured as a CUDA graph, and replayed from now on"
+def resumed_text(event: RunResumed) -> str:
+    """`resumed in epoch 3 after step 120, from last.pt`."""
+    if not event.seconds:  # by a process that was started for it, before it had begun elsewhere
+        return "begun in the background"
+    if not event.file:
+        return "resumed from the beginning, as there was no checkpoint yet"
+    return f"resumed {_place(event.epoch, event.step)}, from {safe_text(event.file)}"
 
 
-def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
-    file = safe_text(event.file)
-    if event.reason == "best":
-        if event.new_loss is None:
-            return "★", "$secondary", f"epoch {event.epoch}, the latest, saved as {file}"
-        change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
-        return "★", "$secondary", f"best so far, {change}: saved as {file}"
-    asked = ", as asked" if event.reason == "asked" else ""
-    step = f" to step {event.step}" if event.step else ""
-    return "■", "$muted", f"epoch {event.epoch}{step} saved as {file}{asked}"
+def rolled_back_text(event: RolledBack) -> str:
+    """`before epoch 3, learning rate 0.0005: training loss became nan …`."""
+    where = _place(event.epoch, event.step)
+    return f"{where}, learning rate {event.lr:g}: {safe_text(event.reason, 500)}"
 
 
-def _finished(event: events.RunFinished) -> tuple[str, str, str]:
-    text = f"{event.status} after {duration(event.seconds)}"
-    if event.status == "detached":
-        return "■", "$muted", f"{text}: goes on in the background"
-    if event.status == "failed":
-        return "✗", "$text-error", f"{text}: {safe_text(event.error, LONGEST)}"
-    return ("✓", "$text-success", text) if event.status == "done" else ("■", "$text-warning", text)
+def _place(epoch: int, step: int) -> str:
+    return f"in epoch {epoch} after step {step}" if step else f"before epoch {epoch}"

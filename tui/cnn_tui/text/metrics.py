@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from cnn_engine.results.metrics import Bin, ClassFigures, Figures, Rate
 from cnn_engine.runlog.events import Confusion
-from cnn_tui.text.format import figure, percent, ratio, safe_text
+from cnn_tui.text.numbers import figure, percent, ratio
+from cnn_tui.text.safe import safe_text
 
 LONGEST_NAME = 24
 

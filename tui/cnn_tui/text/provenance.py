@@ -4,7 +4,7 @@ import shlex
 from typing import NamedTuple
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 LONGEST_VALUE = 1000
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from cnn_engine.results.comparison import Verdict
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 
 class VerdictText(NamedTuple):

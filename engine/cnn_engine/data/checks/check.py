@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from cnn_engine.data.checks.image_info import MINIATURE, Look, look
 from cnn_engine.data.checks.near_duplicates import are_blank, groups, near_pairs
+from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_side, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
-from cnn_engine.data.sources.raw import Progress
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
 from cnn_engine.system.threads import choose_threads

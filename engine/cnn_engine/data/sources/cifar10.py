@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_engine.data.sources.raw import Pixels, Progress, Raw, places
+from cnn_engine.data.raw import Pixels, Progress, Raw, places
+from cnn_engine.data.sources.download import ARCHIVE, UNPACKED, download_cifar10
 from cnn_engine.errors import DataError
 
 CLASSES = (
@@ -46,9 +47,6 @@ BINARY_SHA1 = {
 """SHA-1 of git's header and the content: the ids under which public git repositories hold these
 files, such as JanHalozan/ConvolutionalNeuralNetwork."""
 
-ARCHIVE = "cifar-10-python.tar.gz"
-"""What is downloaded, and holds the python files."""
-
 RECORD_BYTES = 1 + 3 * 32 * 32
 """A label, then the planes of red, green and blue."""
 
@@ -80,9 +78,6 @@ def read(path: str | None, progress: Progress) -> Raw:
             if raw is not None:
                 return raw
     target = _download_target(path)
-    # Only here, as a run that finds its images on disk needs nothing of a network.
-    from cnn_engine.data.sources.download import download_cifar10  # noqa: PLC0415
-
     try:
         download_cifar10(target, progress)
     except DataError as error:
@@ -165,7 +160,7 @@ def _git_sha1(content: bytes) -> str:
 
 PYTHON = Layout(
     name="python",
-    directory="cifar-10-batches-py",
+    directory=UNPACKED,
     checksums=PYTHON_MD5,
     checksum=_md5,
     parse=_parse_python,

@@ -6,9 +6,14 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
-from cnn_engine.data.sources.cifar10 import ARCHIVE, PYTHON
-from cnn_engine.data.sources.raw import Progress
+from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError
+
+ARCHIVE = "cifar-10-python.tar.gz"
+"""Name of the archive that is downloaded."""
+
+UNPACKED = "cifar-10-batches-py"
+"""Directory that the archive holds."""
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 """Where the archive is, as torchvision has it."""
@@ -44,7 +49,7 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
         text = " ".join(str(getattr(reason, "strerror", None) or reason).split())
         raise DataError(
             f"CIFAR-10 cannot be downloaded from {URL} ({text}); put "
-            f"{PYTHON.directory}/ into {directory}, or name its directory with --data-dir"
+            f"{UNPACKED}/ into {directory}, or name its directory with --data-dir"
         ) from None
 
 

@@ -17,9 +17,9 @@ from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cache
 from cnn_engine.data.decode import Unreadable, decode, image_size
 from cnn_engine.data.preprocess import Fit
+from cnn_engine.data.raw import Pixels, Progress, Raw
 from cnn_engine.data.sizes import choose_side, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
-from cnn_engine.data.sources.raw import Pixels, Progress, Raw
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
 from cnn_engine.system.threads import choose_threads

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_engine.data.sources.raw import Pixels, Raw, places
+from cnn_engine.data.raw import Pixels, Raw, places
 from cnn_engine.errors import DataError
 
 UNSIGNED_BYTE = 8

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnn_engine.data.image_files import is_image_name
-from cnn_engine.data.sources.raw import Progress
+from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError
 
 PROGRESS_FILES = 1000

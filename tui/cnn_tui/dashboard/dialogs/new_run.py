@@ -19,7 +19,7 @@ from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.marks import checked_name
 from cnn_engine.session.background import start_in_background
 from cnn_engine.session.request import Request
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 NAME = "name"
 

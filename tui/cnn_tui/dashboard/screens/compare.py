@@ -28,7 +28,7 @@ from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.panel import Lines
 from cnn_tui.live.follower import Follower
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 MOST_RUNS = len(LETTERS)
 

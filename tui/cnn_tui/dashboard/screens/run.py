@@ -27,7 +27,7 @@ from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.run_header import RunHeader
 from cnn_tui.dashboard.widgets.run_progress import RunProgress
 from cnn_tui.live.follower import Follower
-from cnn_tui.text.events import line_of, output_line
+from cnn_tui.text.log_lines import line_of, output_line
 
 if TYPE_CHECKING:
     from cnn_tui.dashboard.views.classes import ClassesView

@@ -20,7 +20,7 @@ from cnn_engine.runs.summary import LIVE, RunSummary
 from cnn_tui.dashboard.dialogs.choice import Answer, Choice
 from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
     from cnn_tui.dashboard.screens.runs import RunsScreen

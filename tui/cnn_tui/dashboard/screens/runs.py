@@ -25,7 +25,7 @@ from cnn_tui.dashboard.screens.run_actions import RunActions
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.runs.run_details import RunDetails
 from cnn_tui.dashboard.widgets.runs.run_rows import RunRows
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 REFRESH_SECONDS = 2.0
 PIECE_SECONDS = 0.03

@@ -10,7 +10,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.keys import bindings_of
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.log_panel import LogPanel
-from cnn_tui.text.events import LogLine
+from cnn_tui.text.log_lines import LogLine
 
 
 class LogView(View):

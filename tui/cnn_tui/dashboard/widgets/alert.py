@@ -7,7 +7,7 @@ from textual.content import Content
 from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 MOST_LINES = 4
 NOTICE_SECONDS = 60

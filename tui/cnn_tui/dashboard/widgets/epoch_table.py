@@ -7,7 +7,8 @@ from textual.content import Content
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, Rows
-from cnn_tui.text.format import figure, percent, val_figure
+from cnn_tui.text.events import val_figure
+from cnn_tui.text.numbers import figure, percent
 
 HEADING = f"{'#':>3} {'time':>7} {'train':>7} {'val':>7}   {'acc':>6}"
 

@@ -8,7 +8,9 @@ from textual.content import Content
 from cnn_engine.runlog.events import CheckpointSaved, CommandApplied, Notice
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, Rows
-from cnn_tui.text.format import clock, command_text, figure, safe_text
+from cnn_tui.text.events import command_text
+from cnn_tui.text.numbers import clock, figure
+from cnn_tui.text.safe import safe_text
 
 Entry: TypeAlias = CheckpointSaved | Notice | CommandApplied
 

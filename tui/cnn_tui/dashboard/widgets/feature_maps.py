@@ -21,7 +21,8 @@ from cnn_tui.pictures.maps import (
     stage_pictures,
     tile_lines,
 )
-from cnn_tui.text.format import percent, safe_text
+from cnn_tui.text.numbers import percent
+from cnn_tui.text.safe import safe_text
 
 TILES = (32, 24, 16, 12, 8)
 """Cells across for a map that is looked at: the largest of which all fit."""

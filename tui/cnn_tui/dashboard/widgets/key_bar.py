@@ -8,7 +8,7 @@ from textual.timer import Timer
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.keys import Key, Place, keys_of
 from cnn_tui.dashboard.widgets.panel import Panel
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 GAP = "  "
 

@@ -10,7 +10,8 @@ from cnn_engine.results.model_layers import Layer, Layers
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, Rows, spread
 from cnn_tui.live.watched_file import Watched
-from cnn_tui.text.format import count_text, safe_text
+from cnn_tui.text.numbers import count_text
+from cnn_tui.text.safe import safe_text
 
 NAME_WIDTH, LEAST_NAME, KIND_WIDTH, OUTPUT_WIDTH, COUNT_WIDTH = 14, 8, 13, 10, 6
 

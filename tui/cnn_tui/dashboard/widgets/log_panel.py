@@ -6,8 +6,9 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, Rows
-from cnn_tui.text.events import LogLine
-from cnn_tui.text.format import clock, safe_text
+from cnn_tui.text.log_lines import LogLine
+from cnn_tui.text.numbers import clock
+from cnn_tui.text.safe import safe_text
 
 MOST_LINES = 100_000
 """Of those that are more, the oldest are forgotten."""

@@ -5,7 +5,7 @@ from textual.content import Content
 from cnn_engine.runlog.events import MachineMeasured
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
-from cnn_tui.text.format import bytes_text, percent, ratio
+from cnn_tui.text.numbers import bytes_text, percent, ratio
 
 NAME_WIDTH = 4
 LEAST_BAR = 3

@@ -11,7 +11,8 @@ from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.pictures.half_blocks import Picture, columns_within, draw, height_of
-from cnn_tui.text.format import percent, safe_text
+from cnn_tui.text.numbers import percent
+from cnn_tui.text.safe import safe_text
 
 SIZES = ((32, 8), (24, 8), (20, 8), (16, 8), (16, 4), (12, 4), (8, 1))
 """Cells across for a picture, and how many have to fit for it to be that large."""

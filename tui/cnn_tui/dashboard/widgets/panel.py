@@ -11,8 +11,8 @@ from textual.strip import Strip
 from textual.style import Style
 
 from cnn_engine.runlog.state import RunState
+from cnn_tui.charts.blocks import bar
 from cnn_tui.dashboard.keys import bindings_of
-from cnn_tui.text.format import bar
 
 MOST_STYLES = 500
 """Styles kept for later: a panel has a dozen, but pictures have one for each pair of colours."""

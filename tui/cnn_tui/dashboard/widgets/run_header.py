@@ -5,7 +5,8 @@ from textual.content import Content
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
 from cnn_tui.dashboard.widgets.panel import Panel, spread
-from cnn_tui.text.format import device_text, safe_text
+from cnn_tui.text.events import device_text
+from cnn_tui.text.safe import safe_text
 
 BADGES = {
     "starting": ("○", "$text-warning"),

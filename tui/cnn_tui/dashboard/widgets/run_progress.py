@@ -6,7 +6,9 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
-from cnn_tui.text.format import STAGES, duration, figure, percent, safe_text
+from cnn_tui.text.events import STAGES
+from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.text.safe import safe_text
 
 LEAST_BAR = 12
 

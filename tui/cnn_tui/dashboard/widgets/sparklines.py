@@ -3,8 +3,9 @@
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
+from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
-from cnn_tui.text.format import figure, percent, sparkline
+from cnn_tui.text.numbers import figure, percent
 
 LEAST_SPARK, SPARK_WIDTH = 12, 40
 LEAST_WIDTH_WITH_NOTES = 48

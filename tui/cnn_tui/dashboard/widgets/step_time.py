@@ -4,7 +4,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
-from cnn_tui.text.format import percent, ratio
+from cnn_tui.text.numbers import percent, ratio
 
 PARTS = ("data", "forward", "backward", "optimizer")
 NAME_WIDTH = max(map(len, PARTS))

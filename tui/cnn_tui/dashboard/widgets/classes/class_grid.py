@@ -6,7 +6,8 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, Rows, colored_bar
-from cnn_tui.text.format import percent, ratio, safe_text
+from cnn_tui.text.numbers import percent, ratio
+from cnn_tui.text.safe import safe_text
 
 LONGEST_NAME = 12
 LEAST_BAR, LONGEST_BAR = 4, 10

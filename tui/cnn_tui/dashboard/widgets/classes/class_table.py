@@ -9,7 +9,7 @@ from cnn_tui.dashboard.class_results import Results, short_names
 from cnn_tui.dashboard.widgets.classes.class_grid import change_text
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, first_in_view
 from cnn_tui.dashboard.widgets.panel import colored_bar
-from cnn_tui.text.format import percent, ratio
+from cnn_tui.text.numbers import percent, ratio
 
 LONGEST_NAME = 24
 LEAST_BAR, LONGEST_BAR = 4, 20

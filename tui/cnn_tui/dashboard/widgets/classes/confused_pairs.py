@@ -8,7 +8,7 @@ from cnn_engine.results.metrics import most_confused
 from cnn_tui.dashboard.class_results import Results, short_names
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel
 from cnn_tui.dashboard.widgets.panel import colored_bar
-from cnn_tui.text.format import percent, ratio
+from cnn_tui.text.numbers import percent, ratio
 
 LONGEST_NAME = 16
 LEAST_BAR = 6

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from cnn_tui.dashboard.class_results import Results, short_names
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, first_in_view
-from cnn_tui.text.format import percent, ratio
+from cnn_tui.text.numbers import percent, ratio
 
 LONGEST_NAME = 12
 LEAST_CELL = 5

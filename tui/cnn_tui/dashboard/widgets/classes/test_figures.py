@@ -7,8 +7,8 @@ from textual.content import Content
 from cnn_engine.results.metrics import Bin, figures_of
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
-from cnn_tui.text.format import percent
 from cnn_tui.text.metrics import FigureRow, confidence_text, figure_rows
+from cnn_tui.text.numbers import percent
 
 LEAST_WIDTH_FOR_REMARKS = 74
 """Narrower, a remark has a line of its own."""

@@ -12,7 +12,7 @@ from cnn_tui.charts.overlay import draw_overlay, time_unit
 from cnn_tui.charts.traces import ALONG, SERIES, OverlayView, reached, value_at, whole_of
 from cnn_tui.dashboard.compared import Contender
 from cnn_tui.dashboard.widgets.chart import Chart, content_of
-from cnn_tui.text.format import safe_text
+from cnn_tui.text.safe import safe_text
 
 
 class OverlayChart(Chart):

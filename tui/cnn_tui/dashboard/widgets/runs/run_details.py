@@ -6,10 +6,12 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import RunSummary
+from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import setting_text
-from cnn_tui.text.format import date, duration, figure, percent, safe_text, sparkline
+from cnn_tui.text.numbers import date, duration, figure, percent
+from cnn_tui.text.safe import safe_text
 
 LABEL_WIDTH = 9
 

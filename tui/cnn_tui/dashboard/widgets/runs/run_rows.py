@@ -13,7 +13,8 @@ from cnn_engine.runs.summary import RunSummary
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import COLUMNS, Column, column_of, fitted
-from cnn_tui.text.format import age, safe_text
+from cnn_tui.text.numbers import age
+from cnn_tui.text.safe import safe_text
 
 GAP = "  "
 MARKS_WIDTH = 4

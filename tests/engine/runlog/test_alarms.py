@@ -1,0 +1,174 @@
+"""Alarms that come when they should, and above all not when they should not."""
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from test_state import applied, epoch_finished, prepared, started, state_after, steps
+
+from cnn_engine.runlog import events
+from cnn_engine.runlog.alarms import SPIKE_EVENTS, STALL_SECONDS, alarms
+from cnn_engine.runlog.lines import from_line
+from cnn_engine.runlog.state import RATE_WINDOW, RunState
+from golden import golden_lines
+
+NOW = 2000.0
+
+
+def kinds(state, now=None, live=True):
+    now = state.last_time if now is None else now
+    return [alarm.kind for alarm in alarms(state, now, live)]
+
+
+def training(losses, **changes):
+    """A run that has had these training losses."""
+    happened = [
+        replace(steps(1, number, loss, seconds=0.5), time=NOW, **changes)
+        for number, loss in enumerate(losses, start=1)
+    ]
+    first = replace(prepared(), time=NOW, steps_per_epoch=100_000)
+    return state_after(started(), first, events.EpochStarted(time=NOW, epoch=1), *happened)
+
+
+def validated(losses, train=None, epochs=40):
+    """A run that has had these validation losses, and training losses that fall or as given."""
+    train = train or [1.0 / number for number in range(1, len(losses) + 1)]
+    happened = (
+        replace(epoch_finished(number, loss), time=NOW, train_loss=train[number - 1])
+        for number, loss in enumerate(losses, start=1)
+    )
+    return state_after(started(epochs), replace(prepared(), time=NOW), *happened)
+
+
+def measured(state, **changes):
+    values = {
+        "cpu": 0.5,
+        "memory_bytes": 10**9,
+        "memory_total_bytes": 16 * 10**9,
+        "memory_available_bytes": 8 * 10**9,
+        "disk_free_bytes": 100 * 10**9,
+    }
+    state.apply(events.MachineMeasured(time=NOW, **values | changes))
+    return state
+
+
+@pytest.mark.parametrize("name", ["completed", "stopped"])
+def test_real_runs_that_went_well_raise_none_at_any_moment(name):
+    state = RunState()
+    for line in golden_lines(name):
+        state.apply(from_line(line))
+        assert kinds(state) == []
+
+
+def test_a_diverged_run_says_so_also_when_it_has_ended():
+    state = RunState()
+    for line in golden_lines("failed"):
+        state.apply(from_line(line))
+    (alarm,) = alarms(state, state.last_time + 1e6, live=False)
+    assert (alarm.kind, alarm.severity) == ("non-finite", "error")
+    assert "became nan in epoch 1" in alarm.text
+    assert "1e+30" in alarm.advice
+
+
+def test_a_validation_loss_that_is_no_number_is_told():
+    assert kinds(validated([0.5, math.nan])) == ["non-finite"]
+
+
+def noisy(level, count, seed=1):
+    generator = random.Random(seed)
+    return [abs(generator.gauss(level, level / 10)) for _ in range(count)]
+
+
+def test_a_jump_of_the_loss_is_told_for_a_while():
+    calm = noisy(0.8, 2 * SPIKE_EVENTS)
+    assert kinds(training([*calm, 3.0])) == ["spike"]
+    assert kinds(training([*calm, 3.0, *noisy(0.8, SPIKE_EVENTS - 1)])) == ["spike"]
+    assert kinds(training([*calm, 3.0, *noisy(0.8, SPIKE_EVENTS)])) == []
+
+
+@pytest.mark.parametrize("level", [0.001, 0.05, 0.8, 2.3])
+def test_noise_is_no_jump(level):
+    state = training([])
+    for number, loss in enumerate(noisy(level, 1000), start=1):
+        state.apply(replace(steps(1, number, loss), time=NOW))
+        assert kinds(state) == []
+
+
+def test_the_first_steps_may_jump():
+    assert kinds(training([2.3, 2.2, 9.0, 2.1])) == []
+
+
+def test_a_plateau():
+    falling = [1.0 - number / 100 for number in range(20)]
+    assert kinds(validated(falling)) == []
+    flat = [falling[-1] + 0.001] * 9
+    assert kinds(validated([*falling, *flat], train=[1.0] * 29)) == []
+    assert kinds(validated([*falling, *flat, 0.9], train=[1.0] * 30)) == ["plateau"]
+    assert kinds(validated([*falling, *flat, 0.5], train=[1.0] * 30)) == []
+
+
+@pytest.mark.parametrize("losses", [[0.9, 0.8, *[0.8001] * 12], [0.9, 0.8, 1.0, 1.0, 1.0]])
+def test_the_epoch_that_is_said_to_be_kept_is_the_one_that_could_be(losses):
+    state = validated(losses)
+    (alarm,) = alarms(state, state.last_time, live=True)
+    assert "best.pt" not in alarm.advice
+    state.apply(events.CheckpointSaved(reason="best", epoch=1, file="best.pt"))
+    (alarm,) = alarms(state, state.last_time, live=True)
+    assert "best.pt holds epoch 1" in alarm.advice
+
+
+def test_overfitting_is_told_rather_than_a_plateau():
+    rising = [0.7 + number / 20 for number in range(12)]
+    assert kinds(validated([0.9, 0.8, 0.7, 0.8, 0.85, 0.9])) == ["overfitting"]
+    assert kinds(validated([0.9, 0.8, *rising])) == ["overfitting"]
+
+
+def test_overfitting_needs_a_falling_training_loss_and_more_than_chance():
+    assert kinds(validated([0.9, 0.8, 0.7, 0.9, 0.9, 0.9], train=[1.0] * 6)) == []
+    assert kinds(validated([0.9, 0.8, 0.7, 0.9, 0.9])) == []
+    assert kinds(validated([0.9, 0.8, 0.7, 0.72, 0.71, 0.73])) == []
+    assert kinds(validated([0.1, 0.05, 0.02, 0.04, 0.05, 0.06])) == []
+
+
+def test_silence_of_a_live_run_is_a_stall():
+    state = training([1.0] * 5)
+    assert kinds(state, NOW + STALL_SECONDS - 1) == []
+    assert kinds(state, NOW + STALL_SECONDS + 1) == ["stall"]
+    assert kinds(state, NOW + STALL_SECONDS + 1, live=False) == []
+    assert kinds(state, NOW - 3600) == []
+    state.apply(replace(applied("pause"), time=NOW))
+    assert kinds(state, NOW + 3600) == []
+
+
+def test_where_steps_are_slow_and_while_starting_silence_may_last_longer():
+    assert kinds(training([1.0] * 5, seconds=10.0), NOW + 150) == []
+    assert kinds(training([1.0] * 5, seconds=10.0), NOW + 250) == ["stall"]
+    starting = state_after(started())
+    assert kinds(starting, starting.last_time + 100) == []
+    assert kinds(starting, starting.last_time + 200) == ["stall"]
+    assert kinds(RunState(), 1e9) == []
+
+
+def test_slow_data():
+    assert kinds(training([1.0] * RATE_WINDOW, data_seconds=0.3)) == ["slow data"]
+    assert kinds(training([1.0] * (RATE_WINDOW - 1), data_seconds=0.3)) == []
+    assert kinds(training([1.0] * RATE_WINDOW, data_seconds=0.1)) == []
+
+
+def test_a_disk_and_a_memory_that_fill_up():
+    assert kinds(measured(training([]))) == []
+    assert kinds(measured(training([]), disk_free_bytes=10**8)) == ["disk"]
+    assert kinds(measured(training([]), memory_available_bytes=10**8)) == ["memory"]
+
+
+def test_a_large_model_needs_more_room():
+    state = state_after(started(), replace(prepared(), time=NOW, parameters=10**9))
+    assert kinds(measured(state, disk_free_bytes=30 * 10**9)) == ["disk"]
+
+
+def test_the_worst_comes_first_and_an_ended_run_is_silent():
+    state = measured(training([1.0] * RATE_WINDOW, data_seconds=0.4), disk_free_bytes=10**8)
+    assert kinds(state) == ["disk", "slow data"]
+    state.apply(events.RunFinished(time=NOW, status="done", exit_code=0, seconds=1.0))
+    assert kinds(state, NOW + 3600) == []

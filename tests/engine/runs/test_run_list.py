@@ -1,0 +1,342 @@
+"""The list of all runs: never stale, and up to date by looking at little."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from cnn_engine.runlog.events import KINDS
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runs.directory import RunDirectory, all_runs
+from cnn_engine.runs.marks import Marks, read_marks, write_marks
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.run_list import RunList
+from cnn_engine.runs.summary import LIVE, read_state, read_summary, store_summary
+from cnn_tui.reports.run import show_run
+from cnn_tui.text.json import to_json
+from golden import golden_lines, golden_run, rewritten, running_run
+from runs_for_tests import RunForTests
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Logs that were read from their beginning or on, by run."""
+    counted = []
+    poll = LogReader.poll
+
+    def count(self):
+        counted.append(self._lines._path.parent.name)
+        return poll(self)
+
+    monkeypatch.setattr(LogReader, "poll", count)
+    return counted
+
+
+def settled(run):
+    """The run, as if nothing had touched it for a while."""
+    long_ago = time.time() - 60
+    os.utime(run.path, (long_ago, long_ago))
+    return run
+
+
+def in_list(runs):
+    runs.refresh()
+    return {run.run_id: run for run in runs.runs}
+
+
+def test_each_log_is_read_once_and_its_figures_are_kept(tmp_path, read):
+    for name in ("a", "b", "c"):
+        settled(golden_run(tmp_path, "completed", name))
+    assert list(in_list(RunList(tmp_path))) == ["c", "b", "a"]
+    assert sorted(read) == ["a", "b", "c"]
+    assert in_list(RunList(tmp_path))["a"] == read_summary(RunDirectory(tmp_path / "a"))
+    assert len(read) == 3
+
+
+def test_nothing_is_read_again_of_runs_that_have_not_changed(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        golden_run(tmp_path, "completed", name)
+    runs = RunList(tmp_path)
+    runs.refresh()
+    for name in ("a", "b", "c"):
+        settled(RunDirectory(tmp_path / name))
+    runs.refresh()
+    before = runs.runs
+    monkeypatch.setattr("cnn_engine.runs.run_list.reading_summary", None)
+    runs.refresh()
+    assert runs.runs is before
+
+
+def test_the_list_follows_what_comes_goes_and_changes(tmp_path):
+    run = running_run(tmp_path, lines=30, run_id="a")
+    runs = RunList(tmp_path)
+    assert in_list(runs)["a"].status == "training"  # on another machine, a moment ago
+    with run.events.open("a") as log:
+        log.write("\n".join(golden_lines("completed")[30:]) + "\n")
+    assert in_list(runs)["a"].status == "done"
+    second = golden_run(tmp_path, "stopped", "b")
+    assert in_list(runs)["b"].status == "stopped"
+    write_marks(second, Marks(star=True, name="other", tags=("x",)))
+    assert (in_list(runs)["b"].star, in_list(runs)["b"].name) == (True, "other")
+    second.path.rename(tmp_path / ".gone")
+    assert list(in_list(runs)) == ["a"]
+
+
+def test_a_live_run_is_read_on_and_not_anew(tmp_path, read):
+    run = running_run(tmp_path, lines=30)
+    runs = RunList(tmp_path)
+    with Recorder(run):
+        here = json.loads(golden_lines("completed")[0]) | {"host": os.uname().nodename}
+        lines = [json.dumps(here), *golden_lines("completed")[1:40]]
+        run.events.write_text("\n".join(lines) + "\n")
+        assert in_list(runs)[run.id].status in LIVE
+        epochs = in_list(runs)[run.id].epochs_done
+        log = runs._logs[run.id]
+        with run.events.open("a") as file:
+            file.write("\n".join(golden_lines("completed")[40:60]) + "\n")
+        assert in_list(runs)[run.id].epochs_done > epochs
+        assert runs._logs[run.id] is log
+    assert in_list(runs)[run.id].status == "interrupted"
+    assert not runs._logs
+
+
+def test_a_real_run_is_listed_as_it_goes_and_as_it_went(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=2")
+    runs = RunList(tmp_path)
+    assert in_list(runs)[run.directory.id].status == "starting"
+    run.train()
+    summary = in_list(runs)[run.directory.id]
+    assert (summary.status, summary.epochs_done) == ("done", 2)
+    assert summary.val_losses == tuple(epoch.val_loss for epoch in run.live_state.epochs)
+    assert summary.config == run.live_state.config
+    assert in_list(RunList(tmp_path))[run.directory.id] == summary
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "dome"},
+        {"epochs": "many"},
+        {"best_val_loss": []},
+        {"val_losses": [1, "x"]},
+        {"config_json": {}},
+        {"log": None},
+        {"name": None},
+        {"more": 1},
+        {"star": True},
+    ],
+)
+def test_a_cache_that_holds_anything_else_is_not_believed(tmp_path, change, read):
+    run = golden_run(tmp_path, "completed")
+    expected = read_summary(run)
+    record = json.loads(run.summary.read_bytes()) | change
+    run.summary.write_text(json.dumps(record))
+    read.clear()
+    assert read_summary(run) == expected
+    assert read == [run.id]
+    read.clear()
+    assert read_summary(run) == expected
+    assert not read
+
+
+def test_another_log_of_the_same_size_is_noticed(tmp_path):
+    run = golden_run(tmp_path, "completed")
+    assert read_summary(run).name == "baseline"
+    changed = run.events.read_text().replace('"baseline"', '"bassline"', 1)
+    run.events.write_text(changed)
+    os.utime(run.events, (1e9, 1e9))
+    assert read_summary(run).name == "bassline"
+
+
+def test_many_epochs_keep_some_of_their_losses_and_the_last(tmp_path):
+    run = golden_run(tmp_path, "completed")
+    state, _ = read_state(run)
+    state.epochs = [*state.epochs * 50]
+    store_summary(state, run)
+    losses = json.loads(run.summary.read_bytes())["val_losses"]
+    assert 24 <= len(losses) <= 48
+    assert losses[-1] == state.epochs[-1].val_loss
+
+
+# What is no run, or a damaged one.
+
+
+def test_what_is_no_run_is_passed_over(tmp_path):
+    runs_dir = tmp_path / "runs"
+    real = golden_run(tmp_path / "elsewhere", "completed", "real")
+    golden_run(runs_dir, "completed", "mine")
+    golden_run(runs_dir, "completed", ".hidden")
+    (runs_dir / "link").symlink_to(real.path)
+    (runs_dir / "notes.txt").write_text("not a run")
+    (runs_dir / "empty").mkdir()
+    (runs_dir / "linked-log").mkdir()
+    (runs_dir / "linked-log" / "events.jsonl").symlink_to(real.events)
+    (runs_dir / "pipe").mkdir()
+    os.mkfifo(runs_dir / "pipe" / "events.jsonl")
+    (runs_dir / "folder").mkdir()
+    (runs_dir / "folder" / "events.jsonl").mkdir()
+    (runs_dir / "dangling").symlink_to("nowhere")
+    assert [run.id for run in all_runs(runs_dir)] == ["mine"]
+    assert list(in_list(RunList(runs_dir))) == ["mine"]
+
+
+NAMES = [
+    "\x1b[2J",
+    "[red]x",
+    "[@click=app.exit]y",
+    "a\nb",
+    "x" * 255,
+    "\udcff",
+    "\u202eabc",
+    "=cmd",
+]
+
+
+def test_runs_of_strange_names_are_listed_as_harmless_text(tmp_path):
+    for name in NAMES:
+        golden_run(tmp_path, "completed", name)
+    result = cnn_tui("runs", "--runs-dir", str(tmp_path))
+    assert result.returncode == 0
+    assert len(result.stdout.splitlines()) == len(NAMES) + 1
+    assert all(line.isprintable() for line in result.stdout.splitlines())
+    listed = json.loads(cnn_tui("runs", "--runs-dir", str(tmp_path), "--json").stdout)
+    assert {run["run_id"] for run in listed} == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("RunStarted", {"config": {"train": 5}}),
+        ("RunStarted", {"config": {"train": {"epochs": "many"}}}),
+        ("RunStarted", {"config": {"train": {"epochs": None}}}),
+        ("RunPrepared", {"steps_per_epoch": (1 << 63) - 1}),
+        ("StepsFinished", {"epoch": (1 << 63) - 1}),
+        ("TestFinished", {"correct": (), "total": (), "tta": "flip"}),
+    ],
+)
+def test_a_log_with_values_that_make_no_sense_is_listed_and_shown(tmp_path, capsys, kind, values):
+    run = golden_run(tmp_path, "completed")
+    rewritten(run, lambda event: replace(event, **values) if type(event) is KINDS[kind] else event)
+    summary = in_list(RunList(tmp_path))[run.id]
+    assert (summary.status, summary.damaged_lines) == ("done", 0)
+    json.loads(to_json(summary.as_dict()), parse_constant=pytest.fail)
+    show_run(run)
+    assert run.id in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_a_log_that_cannot_be_read_is_listed_as_damaged(tmp_path):
+    run = golden_run(tmp_path, "completed")
+    run.events.chmod(0)
+    summary = read_summary(run)
+    assert (summary.status, summary.error) == (
+        "damaged",
+        "the log cannot be read: Permission denied",
+    )
+
+
+def test_a_log_of_nonsense_times_and_figures_is_listed(tmp_path):
+    run = golden_run(tmp_path, "completed")
+    first, *rest = map(json.loads, golden_lines("completed"))
+    first["time"] = 1e300
+    first["config"]["train"]["epochs"] = 10**30
+    for event in rest:
+        event["time"] = -1e300
+        if "seconds" in event and event["kind"] == "RunFinished":
+            event["seconds"] = 1e308
+    run.events.write_text("\n".join(map(json.dumps, [first, *rest])) + "\n")
+    for arguments in (("runs",), ("runs", "--json"), ("show", run.id), ("show", run.id, "--json")):
+        result = cnn_tui(*arguments, "--runs-dir", str(tmp_path))
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_directory_that_cannot_be_written_is_listed_all_the_same(tmp_path):
+    run = golden_run(tmp_path, "completed")
+    run.path.chmod(0o500)
+    try:
+        assert in_list(RunList(tmp_path))[run.id].status == "done"
+    finally:
+        run.path.chmod(0o700)
+
+
+# The marks.
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"[]", b"null", b"\xff", b'{"tags": 5}', b"[" * 100_000),
+        b'{"star": "yes", "name": 5, "note": [], "tags": [1, {}]}',
+    ],
+)
+def test_damaged_marks_are_none(tmp_path, content):
+    run = golden_run(tmp_path, "completed")
+    run.marks.write_bytes(content)
+    assert read_marks(run) == Marks()
+
+
+def test_marks_are_read_as_they_were_written(tmp_path):
+    run = golden_run(tmp_path, "completed")
+    marks = Marks(star=True, name="", note="a\u202eb", tags=("a", "b"))
+    write_marks(run, marks)
+    assert read_marks(run) == marks
+    assert read_marks(run).tagged("c", "a").untagged("b").tags == ("a", "c")
+    assert [path.name for path in run.path.glob("*.tmp")] == []
+
+
+# The command.
+
+
+def cnn_tui(*arguments):
+    program = "from cnn_tui.main import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "300"},
+    )
+
+
+def test_the_command_filters_and_sorts(tmp_path):
+    for name in ("completed", "stopped", "failed"):
+        golden_run(tmp_path, name, name)
+
+    def listed(*options):
+        result = cnn_tui("runs", "--runs-dir", str(tmp_path), *options)
+        assert (result.returncode, result.stderr) == (0, "")
+        return [line.split()[0] for line in result.stdout.splitlines()[1:]]
+
+    assert listed("--filter", "acc>50%", "--sort", "-acc") == ["completed", "stopped"]
+    assert listed("--filter", "not status=done", "--sort", "run") == ["failed", "stopped"]
+    result = cnn_tui("runs", "--runs-dir", str(tmp_path), "--filter", "lr<=0.001", "--json")
+    values = json.loads(result.stdout)
+    assert {run["config"]["optimizer"]["lr"] for run in values} == {0.001}
+    assert " lr " in cnn_tui("runs", "--runs-dir", str(tmp_path), "--sort", "lr").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--filter", "acx>1"), "filter, column 1: nothing is called 'acx'; did you mean 'acc'?"),
+        (("--sort", "-acx"), "sort: nothing is called 'acx'; did you mean 'acc'?"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_usage_error(tmp_path, options, said):
+    golden_run(tmp_path, "completed")
+    result = cnn_tui("runs", "--runs-dir", str(tmp_path), *options)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"cnn-tui: {said}\n"
+
+
+def test_a_filter_that_means_no_run_says_so(tmp_path):
+    golden_run(tmp_path, "completed")
+    result = cnn_tui("runs", "--runs-dir", str(tmp_path), "--filter", "acc<0.1")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr == f"cnn-tui: None of 1 runs in {tmp_path} matches: acc<0.1\n"

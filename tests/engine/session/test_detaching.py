@@ -1,0 +1,114 @@
+"""Runs handed to a process in the background, from the dashboard and at their start."""
+
+import signal
+from contextlib import contextmanager
+
+import pytest
+from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored
+
+from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.log import LogReader, is_held
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.summary import read_state, read_summary
+from runs_for_tests import wait_until
+from terminal import Terminal, cnn_tui
+
+
+@contextmanager
+def the_run(where):
+    """The only run there is; stopped at the end of the test, however that ends."""
+    (run,) = all_runs(where / "runs")
+    try:
+        yield run
+    finally:
+        send(run.commands, Command(name="stop", by="cli"))
+        wait_until(lambda: not is_held(run.events))
+
+
+def epochs_of(run):
+    return [
+        event.epoch for event in LogReader(run.events).poll() if isinstance(event, EpochFinished)
+    ]
+
+
+def test_d_hands_the_run_over_and_the_screen_goes_on(tmp_path):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        before = terminal.settings
+        terminal.wait_for("● training")
+        with the_run(tmp_path) as run:
+            terminal.press("p")
+            terminal.wait_for("paused")
+            terminal.press("d")
+            # Paused there too, where it waits with a model that is built.
+            terminal.wait_for(lambda text: "Building the model" in text and "‖ paused" in text)
+            terminal.press("p")
+            wait_until(lambda: read_state(run)[0].phase == "training")
+            terminal.wait_for("● training")
+            state, _ = read_state(run)
+            assert state.resumed.pid != state.started.pid
+            assert state.resumed.file == "last.pt"
+            terminal.press("d")
+            terminal.wait_for("you can just leave")
+            terminal.press("q")
+            assert terminal.wait() == 0
+            assert_restored(terminal, before)
+            reached = len(epochs_of(run))
+            wait_until(lambda: len(epochs_of(run)) > reached)
+        assert epochs_of(run) == list(range(1, len(epochs_of(run)) + 1))
+        assert read_summary(run).status == "stopped"
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "hang-up"])
+def test_what_ends_the_screen_after_that_does_not_end_the_run(tmp_path, end):
+    with Terminal(*FOREVER, "--on-hangup", "stop", cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        with the_run(tmp_path) as run:
+            terminal.press("d")
+            wait_until(lambda: read_state(run)[0].resumed)
+            terminal.wait_for("▶")
+            if end == "SIGTERM":
+                terminal.kill(signal.SIGTERM)
+            else:
+                terminal.hang_up()
+            terminal.wait()
+            reached = len(epochs_of(run))
+            wait_until(lambda: len(epochs_of(run)) > reached)
+            assert "stop" not in [done.command for done in read_state(run)[0].commands]
+
+
+def test_leaving_can_hand_the_run_over(tmp_path):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        with the_run(tmp_path) as run:
+            terminal.press("q")
+            terminal.wait_for("Train on in the background")
+            terminal.press("d")
+            assert terminal.wait() == 0
+            assert f"cnn-tui watch {run.id}" in after_the_screen(terminal)
+            wait_until(lambda: read_state(run)[0].resumed)
+            reached = len(epochs_of(run))
+            wait_until(lambda: len(epochs_of(run)) > reached)
+
+
+def test_a_run_that_begins_in_the_background_outlives_the_terminal(tmp_path):
+    with Terminal(*FOREVER, "--detach", cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        with the_run(tmp_path) as run:
+            terminal.hang_up()
+            assert terminal.wait() == 128 + signal.SIGHUP
+            reached = len(epochs_of(run))
+            wait_until(lambda: len(epochs_of(run)) > reached)
+
+
+def test_without_a_terminal_it_says_how_to_watch(tmp_path):
+    result = cnn_tui("run", "digits", "--epochs", "2", *SET_SMALL, "--detach", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (run,) = all_runs(tmp_path / "runs")
+    assert result.stdout == f"{run.id}\n"
+    assert f"cnn-tui watch {run.id}" in result.stderr
+    wait_until(lambda: read_summary(run).status == "done")
+    wait_until(lambda: not is_held(run.events))
+    told = cnn_tui("watch", "--no-ui", cwd=tmp_path).stderr
+    assert "Begun in the background" in told
+    assert "Resumed" not in told

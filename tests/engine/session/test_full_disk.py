@@ -1,0 +1,57 @@
+"""A disk that fills up while a run goes on: a real one, of two megabytes."""
+
+import os
+import subprocess
+
+import pytest
+from test_terminal import FOREVER
+
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.summary import read_state
+from runs_for_tests import wait_until
+from terminal import Terminal
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a disk can be mounted by root alone, and not in every container")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk):
+    """Leave no room; the file that takes it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1024))
+        except OSError:
+            pass
+    return filler
+
+
+@pytest.mark.parametrize("shown", [(), ("--no-ui",)], ids=["dashboard", "lines"])
+def test_training_goes_on_and_all_is_written_once_there_is_room(small_disk, shown):
+    with Terminal(*FOREVER, *shown, cwd=small_disk) as terminal:
+        terminal.wait_for("Epoch")
+        (run,) = all_runs(small_disk / "runs")
+        wait_until(lambda: len(read_state(run)[0].epochs) > 2)
+        filler = fill(small_disk)
+        terminal.wait_for("log cannot be written: No space left on device")
+        stood_at = len(read_state(run)[0].epochs)
+        filler.unlink()
+        wait_until(lambda: len(read_state(run)[0].epochs) > stood_at + 2)
+        terminal.kill(15)
+        assert terminal.wait() == 143
+    reader = LogReader(run.events)
+    list(reader.poll())
+    state, _ = read_state(run)
+    assert reader.damaged_lines == 0
+    assert [epoch.epoch for epoch in state.epochs] == list(range(1, len(state.epochs) + 1))
+    assert any("nothing of it is lost" in notice.text for notice in state.notices)

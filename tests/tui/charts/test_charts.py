@@ -1,0 +1,217 @@
+"""The loss chart's arithmetic: no point is lost, no spike is hidden, whatever the numbers."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_state import epoch_finished, prepared, started, state_after, steps
+
+from cnn_engine.runlog.curve import Curve, CurvePoint
+from cnn_tui.charts.axes import MARGIN
+from cnn_tui.charts.binning import (
+    LARGEST,
+    Columns,
+    Smoothing,
+    Window,
+    epochs_across,
+    is_drawn,
+    linear_scale,
+    log_scale,
+)
+from cnn_tui.charts.braille import BLANK, Layer, merge
+from cnn_tui.charts.loss import BAND, TRAIN, VAL, ChartView, draw_plot, window_of
+
+any_float = st.floats(allow_nan=True, allow_infinity=True)
+losses = st.lists(any_float, min_size=1, max_size=200)
+
+
+def curve_of(values):
+    return Curve([CurvePoint(step, loss, loss, loss) for step, loss in enumerate(values, 1)])
+
+
+def gathered(curve, columns=40, weight=0.0):
+    bins = Columns(Window(0, max(1, len(curve)), columns), weight)
+    bins.take(curve)
+    return bins
+
+
+@given(losses)
+def test_every_extreme_is_in_its_column(values):
+    bins = gathered(curve_of(values))
+    for step, loss in enumerate(values, 1):
+        column = bins.window.column(step)
+        if is_drawn(loss):
+            assert bins.low[column] <= loss <= bins.high[column]
+        else:
+            assert bins.broken[column]
+
+
+@given(losses, st.integers(0, 200))
+def test_a_growing_curve_is_gathered_as_the_whole_one(values, cut):
+    whole, growing = (
+        gathered(curve_of(values), weight=0.8),
+        Columns(Window(0, len(values), 40), 0.8),
+    )
+    curve = curve_of(values[:cut])
+    growing.take(curve)
+    for step, loss in enumerate(values[cut:], cut + 1):
+        curve.add(step, loss, loss, loss)
+    growing.take(curve)
+    assert list(growing.means()) == list(whole.means())
+    assert list(growing.extremes()) == list(whole.extremes())
+
+
+@given(losses)
+def test_a_smoothed_curve_stays_within_what_was(values):
+    smoothing = Smoothing(0.9)
+    smoothing.take(curve_of(values))
+    seen = []
+    for loss, smooth in zip(values, smoothing.values, strict=True):
+        seen += [loss] if is_drawn(loss) else []
+        if seen:
+            slack = 1e-9 * max(map(abs, seen))
+            assert min(seen) - slack <= smooth <= max(seen) + slack
+
+
+@given(
+    st.lists(st.floats(0.001, 1e6), min_size=2, max_size=60),
+    st.integers(20, 120),
+    st.integers(6, 40),
+    st.booleans(),
+)
+def test_every_spike_is_visible(values, width, height, log):
+    """In the cell of every column's least and greatest loss something is drawn."""
+    state = state_after(started(epochs=1), prepared(steps_per_epoch=len(values)))
+    state.curve = curve_of(values)
+    state.epoch = 1
+    bins = gathered(state.curve, 2 * (width - MARGIN))
+    lines = draw_plot(state, bins, ChartView(log=log), width, height)
+    assert len(lines) == height
+    assert {len(line) for line in lines} == {width}
+    marked = {
+        (x - MARGIN, y)
+        for y, line in enumerate(lines)
+        for x, cell in enumerate(line)
+        if cell[1] in (TRAIN, VAL, BAND) and x >= MARGIN
+    }
+    most = max(values)
+    columns = {x for x, _ in marked}
+    for column, _, _ in bins.extremes():
+        assert column // 2 in columns
+    peak = [column for column, _, high in bins.extremes() if high == most]
+    assert any(x == peak[0] // 2 and y == min(v for u, v in marked if u == x) for x, y in marked)
+
+
+def test_one_step_that_leaps_shows_among_ten_thousand():
+    state = state_after(started(epochs=1), prepared(steps_per_epoch=10_000))
+    state.epoch = 1
+    state.curve = Curve(
+        [CurvePoint(step, 1.0, 0.9, 9.0 if step == 5000 else 1.1) for step in range(1, 10_001)]
+    )
+    bins = gathered(state.curve, 2 * (80 - MARGIN))
+    lines = draw_plot(state, bins, ChartView(), 80, 20)
+    tall = [x for x in range(MARGIN, 80) if any(line[x][1] == BAND for line in lines[1:6])]
+    assert len(tall) == 1
+    assert abs(tall[0] - MARGIN - (80 - MARGIN) / 2) <= 1
+
+
+def test_what_is_not_a_number_is_a_gap():
+    def dots(values):
+        state = state_after(started(epochs=1), prepared(steps_per_epoch=len(values)))
+        state.epoch, state.curve = 1, curve_of(values)
+        lines = draw_plot(state, gathered(state.curve, 108), ChartView(), 60, 12)
+        return sum(cell[1] == TRAIN for line in lines[1:] for cell in line)
+
+    whole = dots([1.0] * 200)
+    assert 0 < dots([1.0] * 80 + [math.nan, math.inf] * 20 + [1.0] * 80) < whole
+    state = state_after(started(epochs=1), prepared())
+    state.epoch, state.curve = 1, curve_of([math.nan, math.inf])
+    assert draw_plot(state, gathered(state.curve), ChartView(), 60, 12) is None
+
+
+@given(st.floats(-LARGEST, LARGEST), st.floats(-LARGEST, LARGEST), st.integers(4, 200))
+def test_a_linear_scale_holds_what_it_is_made_for(one, other, rows):
+    low, high = min(one, other), max(one, other)
+    scale = linear_scale(low, high, rows, 5)
+    slack = 1e-9 * max(abs(low), abs(high))
+    assert scale.low <= low + slack
+    assert scale.high >= high - slack
+    assert 0 <= scale.row(high) <= scale.row(low) < rows
+    assert 2 <= len(scale.ticks) <= 12
+
+
+@given(st.floats(1e-300, LARGEST), st.floats(1e-300, LARGEST), st.integers(4, 200))
+def test_a_logarithmic_scale_holds_what_it_is_made_for(one, other, rows):
+    low, high = min(one, other), max(one, other)
+    scale = log_scale(low, high, rows, 5)
+    assert scale.low <= low
+    assert scale.high >= high
+    assert 0 <= scale.row(high) <= scale.row(low) < rows
+    assert scale.ticks
+
+
+@given(st.floats(0, 1e6), st.integers(0, 10_000))
+def test_the_axis_holds_what_was_reached_and_no_more_than_was_asked(reached, asked):
+    across = epochs_across(reached, asked)
+    assert 1 <= across <= max(asked, 1, math.ceil(reached))
+    assert across >= min(reached, asked)
+
+
+@pytest.mark.parametrize("zoom", range(6))
+def test_a_window_holds_the_newest_or_the_cursor(zoom):
+    for newest in range(1, 1000, 7):
+        following = window_of(ChartView(zoom=zoom), newest, 1000, 100)
+        assert following.first <= newest <= following.last
+        reading = window_of(ChartView(zoom=zoom, cursor=newest / 2), newest, 1000, 100)
+        assert reading.first <= newest / 2 <= reading.last
+        assert reading.first >= 0
+        assert reading.last <= 1000
+
+
+def test_the_best_epoch_and_a_change_of_rate_are_marked():
+    state = state_after(
+        started(epochs=4),
+        prepared(steps_per_epoch=10),
+        steps(1, 10),
+        epoch_finished(1, 0.5),
+        steps(2, 10),
+        epoch_finished(2, 0.9),
+    )
+    state.epoch = 2
+    state._mark("lr", "lr 0.1")
+    bins = Columns(Window(0, 40, 100))
+    bins.take(state.curve)
+    lines = draw_plot(state, bins, ChartView(), MARGIN + 50, 14)
+    text = ["".join(char for char, _ in line) for line in lines]
+    assert sum(line.count("★") for line in text) == 1
+    assert sum(line.count("○") for line in text[1:]) == 1
+    assert text[-2].count("◆") == 1
+    assert any("┊" in line for line in text)
+
+
+def test_dots_are_where_they_are_put():
+    layer = Layer(2, 1)
+    layer.bar(0, 0, 3)
+    layer.bar(3, 1, 1)
+    assert [chr(BLANK + code) for code in layer.cells(0)] == ["⡇", "⠐"]
+    shade = Layer(2, 1)
+    shade.bar(2, 0, 0)
+    row = merge([(layer.cells(0), "line")], (shade.cells(0), "shade"))
+    assert row == [("⡇", "line"), ("⠐", "line")]
+
+
+@given(st.integers(0, 30), st.integers(0, 31), st.integers(0, 15), st.integers(0, 31))
+def test_a_line_has_no_gaps(x0, y0, length, y1):
+    layer = Layer(40, 8)
+    layer.line(x0, y0, x0 + length, y1)
+    dots = {
+        (x, y) for x, column in enumerate(layer._columns) for y in range(32) if (column >> y) & 1
+    }
+    assert (x0, y0) in dots
+    assert (x0 + length, y1) in dots
+    assert {x for x, _ in dots} == set(range(x0, x0 + length + 1))
+    for x in range(x0, x0 + length):
+        here = [y for u, y in dots if u == x]
+        there = [y for u, y in dots if u == x + 1]
+        assert min(abs(a - b) for a in here for b in there) <= 1

@@ -1,0 +1,73 @@
+"""Curves keep their extremes, survive what is not a number, and fit where they are put."""
+
+import math
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+from test_state import epoch_finished, prepared, started, state_after
+
+from cnn_engine.runlog.curve import Curve, CurvePoint
+from cnn_engine.runlog.state import RunState
+from cnn_tui.charts.report import ChartColors, loss_chart, thin
+
+
+def run_of(losses):
+    state = state_after(started(epochs=10), prepared(steps_per_epoch=100))
+    state.curve = Curve([CurvePoint(step, loss, loss, loss) for step, loss in enumerate(losses, 1)])
+    return state
+
+
+def test_thinning_keeps_the_least_and_the_greatest():
+    points = [(float(x), 1.0) for x in range(10_000)]
+    points[1234] = (1234.0, 9.0)
+    points[7777] = (7777.0, -3.0)
+    kept = thin(points, 200)
+    assert len(kept) <= 200
+    assert (1234.0, 9.0) in kept
+    assert (7777.0, -3.0) in kept
+    assert kept == sorted(kept)
+
+
+def test_few_points_are_all_kept():
+    points = [(0.0, 1.0), (1.0, math.nan)]
+    assert thin(points, 200) == points
+
+
+@pytest.mark.parametrize("size", [(16, 4), (40, 8), (76, 16), (196, 50)])
+def test_a_chart_fits_its_place(size):
+    width, height = size
+    state = run_of([2.0 / step for step in range(1, 900)])
+    state.apply(epoch_finished(1, 1.1))
+    lines = Text.from_ansi(loss_chart(state, width, height, ChartColors())).plain.split("\n")
+    assert len(lines) == height
+    assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize("size", [(0, 0), (1, 1), (15, 20), (80, 3)])
+def test_where_there_is_no_room_there_is_no_chart(size):
+    assert loss_chart(run_of([1.0]), *size, ChartColors()) == ""
+
+
+def test_what_is_not_a_number_is_a_gap():
+    whole = loss_chart(run_of([1.0] * 200), 60, 10, ChartColors())
+    torn = run_of([1.0] * 90 + [math.nan, math.inf, -math.inf] * 7 + [1.0] * 89)
+    gap = loss_chart(torn, 60, 10, ChartColors())
+    assert 0 < dots(gap) < dots(whole)
+    assert loss_chart(run_of([math.nan, math.inf]), 60, 10, ChartColors()) == ""
+    assert loss_chart(RunState(), 60, 10, ChartColors()) == ""
+
+
+def dots(chart):
+    return sum(0x2800 < ord(char) < 0x2900 for char in Text.from_ansi(chart).plain)
+
+
+def test_plotext_is_used_in_one_place():
+    roots = [Path(__file__).parents[3] / root for root in ("engine", "tui")]
+    users = [
+        path.name
+        for root in roots
+        for path in root.rglob("*.py")
+        if "import plotext" in path.read_text(encoding="utf-8")
+    ]
+    assert users == ["charts.py"]

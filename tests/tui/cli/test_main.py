@@ -1,0 +1,64 @@
+"""The program's first step."""
+
+import pytest
+
+from cnn_tui.cli import app, compare, explain, import_
+from cnn_tui.dashboard import launch
+from cnn_tui.main import may_open_dashboard
+from cnn_tui.settings import Options, ThemeName
+from golden import golden_run
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", "run", "run digits --epochs 3", "watch latest", "--theme light", "--ascii run"),
+        *("compare a b", "import --follow logs", "explain"),
+    ],
+)
+def test_what_may_open_a_dashboard_is_supervised(line):
+    assert may_open_dashboard(line.split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("runs", "show", "--theme light runs", "pause latest", "data fetch"),
+        *(
+            "run --no-ui",
+            "run digits --json",
+            "watch --no-ui",
+            "compare a b --no-ui",
+            "explain --no-ui",
+            "--help",
+            "run --help",
+            "--version",
+        ),
+    ],
+)
+def test_what_only_prints_is_not(line):
+    assert not may_open_dashboard(line.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "opens"),
+    [
+        ("", "show_runs"),
+        ("watch", "watch_run"),
+        ("compare latest latest", "compare_runs"),
+        ("explain", "show_lesson"),
+        ("import log.csv --follow", "watch_run"),
+    ],
+)
+def test_how_a_dashboard_looks_may_be_said_before_the_command(
+    tmp_path, monkeypatch, here, command, opens
+):
+    golden_run(tmp_path / "runs", "completed")
+    (tmp_path / "log.csv").write_text("loss\n1\n")
+    asked = []
+    monkeypatch.setattr(launch, opens, lambda _, options: asked.append(options) or 0)
+    for module in (app, compare, explain, import_):
+        monkeypatch.setattr(module, "has_terminal", lambda: True)
+    code, _, errors = here("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
+    assert code == 0, errors
+    assert asked == [Options(ThemeName.LIGHT, ascii=True)]

@@ -1,0 +1,167 @@
+"""Pictures of one's own, from a folder to a model that is used: real commands, real files."""
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnn_engine.checkpoints.format import Place, seal
+from cnn_engine.data.decode import decode
+from photos_for_tests import WAYS, add_bad_files, make_photos
+from runs_for_tests import RunForTests
+from terminal import cnn_tui
+
+README = Path(__file__).parents[3] / "README.md"
+
+QUICK = ["--no-ui", "--epochs", "1", "--set", "train.device=cpu", "--set", "data.image_size=32"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of mixed files, to be left as it is."""
+    folder = tmp_path_factory.mktemp("made")
+    make_photos(folder)
+    return folder
+
+
+@pytest.fixture
+def photos(made, tmp_path):
+    """The same as a folder `photos`, in a directory of its own."""
+    return shutil.copytree(made, tmp_path / "photos")
+
+
+def trained(photos, runs_dir, *settings):
+    """A run on them, beside them."""
+    settings = (f"data.path={photos}", "train.epochs=1", *settings)
+    run = RunForTests(photos.parent / runs_dir, *settings, preset="folder").train()
+    assert run.live_state.status == "done"
+    return run.directory.path
+
+
+def commands_of_readme():
+    """What README's section on own pictures has a reader type, line by line."""
+    section = README.read_text().partition("\n## Your own pictures\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+
+
+def test_the_walk_through_of_the_readme_works_as_it_stands(photos):
+    commands = [command for command in commands_of_readme() if command]
+    assert [command[1] for command in commands] == [
+        "data", "run", "show", "test", "predict", "export",
+    ]  # fmt: skip
+    outputs = {}
+    for program, *arguments in commands:
+        assert program == "cnn-tui"
+        result = cnn_tui(*arguments, cwd=photos.parent)
+        assert result.returncode == 0, (arguments, result.stderr)
+        assert "\x1b" not in result.stdout + result.stderr
+        outputs[arguments[0]] = result.stdout
+    assert "66 image files in 2 classes" in outputs["data"]
+    assert "Test Accuracy of cat" in outputs["run"]
+    assert "dog" in outputs["show"]
+    assert "recorded" in outputs["test"]
+    assert outputs["predict"].count("photos/cat/") == 33
+    assert (photos.parent / outputs["export"].strip() / "example.py").exists()
+
+
+@pytest.mark.parametrize("number", range(len(WAYS)), ids=list(WAYS))
+def test_a_picture_of_each_kind_shows_its_bright_middle(made, number):
+    (path,) = (made / "dog").glob(f"{number:03}.*")
+    pixels = decode(path, 32, 3).astype(int)
+    assert pixels.shape == (32, 32, 3)
+    assert pixels[14:18, 14:18].mean() > 130
+    assert pixels[14:18, 14:18].mean() > pixels[:3, :3].mean() + 20
+
+
+def test_bad_files_are_left_out_and_told_alike_by_the_check_and_by_a_run(photos):
+    bad = add_bad_files(photos / "cat")
+    checked = json.loads(cnn_tui("data", "check", "photos", "--json", cwd=photos.parent).stdout)
+    (finding,) = (each for each in checked["findings"] if each["kind"] == "unreadable")
+    named = [Path(file.partition(": ")[0]).name for file in finding["files"]]
+    assert sorted(named) == bad
+    assert checked["can_train"] is True
+    run = ["run", "folder", "--data-dir", "photos", *QUICK]
+    result = cnn_tui(*run, cwd=photos.parent)
+    assert result.returncode == 0, result.stderr
+    assert f"{len(bad)} image files were left out" in result.stderr
+    assert "Test Accuracy (Overall)" in result.stdout
+    stopped = cnn_tui(*run, "--set", "data.unreadable=stop", cwd=photos.parent)
+    assert stopped.returncode == 3
+    assert f"{len(bad)} of 75 image files cannot be read" in stopped.stderr
+    assert "Traceback" not in result.stderr + stopped.stderr
+
+
+NAMES = ["\x1b]0;x\x07", "\x1b[2J", "a\nb", "[red]", "[nope]", "[@click=app.exit]", "🐈", "=cmd"]
+
+
+def test_hostile_names_are_text_in_a_run_and_after_it(photos, here):
+    for name in [*NAMES, "\udcff", "\u202e"]:
+        shutil.copytree(photos / "cat", photos / name)
+        (photos / name / f"{name}.png").write_bytes(b"")
+    run = cnn_tui("run", "folder", "--data-dir", "photos", *QUICK, cwd=photos.parent)
+    assert run.returncode == 0, run.stderr
+    outputs = [run.stdout, run.stderr]
+    for command in (("show",), ("test",), ("test", "--json"), ("runs",), ("show", "--json")):
+        code, *texts = here(*command, cwd=photos.parent)
+        assert code == 0, texts
+        outputs += texts
+    for text in outputs:
+        assert not any(harmful in text for harmful in ("\x1b", "\x07", "\u202e", "\udcff"))
+    assert r"\x1b[2J" in run.stdout
+    assert "[@click=app.exit]" in run.stdout
+    assert "\x1b[2J" in json.loads(outputs[-2])["classes"]
+
+
+class Canary:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self._path}",)
+
+
+def test_a_malicious_checkpoint_is_refused_by_whatever_would_use_it(photos, here):
+    cwd, run = photos.parent, trained(photos, "runs")
+    buffer = io.BytesIO()
+    torch.save({"model": Canary(cwd / "canary")}, buffer)
+    content = buffer.getvalue() + seal(buffer.getvalue(), Place(1, 0))
+    for name in ("best.pt", "last.pt", "previous.pt"):
+        (run / name).write_bytes(content)
+    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", cwd=cwd)
+    outcomes = [(resumed.returncode, resumed.stderr)]
+    for command in (
+        ("test",),
+        ("predict", "latest", "photos/cat"),
+        ("export", "latest", "--to", "torch-export"),
+    ):
+        code, _, errors = here(*command, cwd=cwd)
+        outcomes.append((code, errors))
+    for code, errors in outcomes:
+        assert code == 3, errors
+        assert "holds something else than a checkpoint" in errors
+        assert "Traceback" not in errors
+    assert not (cwd / "canary").exists()
+    assert all((run / name).read_bytes() == content for name in ("best.pt", "last.pt"))
+
+
+def test_a_checkpoint_of_another_network_or_class_count_is_explained_and_left(photos, here):
+    one, two = trained(photos, "one"), trained(photos, "two", "model.name=resnet")
+    for name in ("best.pt", "last.pt"):
+        (one / name).write_bytes((two / name).read_bytes())
+    before = (one / "last.pt").read_bytes()
+    where = ("--runs-dir", "one")
+    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", *where, cwd=photos.parent)
+    tested, _, told = here("test", *where, cwd=photos.parent)
+    for code, errors in ((resumed.returncode, resumed.stderr), (tested, told)):
+        assert code == 2, errors
+        assert "is of another model than the run's config makes" in errors
+    assert (one / "last.pt").read_bytes() == before

@@ -1,0 +1,443 @@
+"""Runs side by side: curves in one chart, what differs, live too, and in any place."""
+
+import math
+import re
+from dataclasses import replace
+
+import pytest
+
+from cnn_engine.results.comparison import compare
+from cnn_engine.runlog import events
+from cnn_engine.runlog.curve import Curve, CurvePoint
+from cnn_engine.runlog.log import LogReader
+from cnn_tui.charts.binning import Columns, Window
+from cnn_tui.charts.traces import OverlayView, RunCurves, reached, value_at, whole_of
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.compared import Contender, class_rows, figure_rows, setting_rows
+from cnn_tui.dashboard.dialogs.help import Help
+from cnn_tui.dashboard.keys import keys_of
+from cnn_tui.dashboard.screens.compare import MOST_RUNS, CompareScreen
+from cnn_tui.dashboard.screens.runs import RunsScreen
+from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
+from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
+from cnn_tui.live.follower import Follower
+from cnn_tui.settings import Options
+from golden import add_events, golden_lines, golden_run, rewritten, running_run
+from pilot import settle, text_of
+from pilot import shown as shown_in
+from runs_for_tests import RunForTests
+from terminal import cnn_tui
+
+HOSTILE = "[red]\x1b]0;x\x07 [@click=app.exit]\n"
+
+
+def variant(runs_dir, number, **settings):
+    """The completed run with other losses, the more of them wrong the higher the number."""
+
+    def change(event):
+        match event:
+            case events.RunStarted():
+                optimizer = event.config["optimizer"] | settings
+                return replace(
+                    event,
+                    name=f"run {number}",
+                    config=event.config | {"optimizer": optimizer},
+                )
+            case events.StepsFinished():
+                return replace(event, loss=event.loss * (1 + number), seconds=1.0 + number)
+            case events.EpochFinished():
+                return replace(event, val_loss=event.val_loss * (1 + number))
+            case events.TestFinished():
+                correct = (event.correct[0] - number, *event.correct[1:])
+                return replace(event, loss=event.loss * (1 + number), correct=correct)
+            case _:
+                return event
+
+    return rewritten(golden_run(runs_dir, "completed", f"run-{number}"), change)
+
+
+def contenders(*runs):
+    found = [Contender(Follower(run, trains_here=False), place) for place, run in enumerate(runs)]
+    for run in found:
+        run.follower.take()
+    return found
+
+
+async def shown(runs, *keys, size=(120, 36)):
+    app = Dashboard(CompareScreen(runs))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await settle(pilot)
+        return text_of(app)
+
+
+# What is told of the runs
+
+
+def test_only_what_differs_is_told_of_the_configs(tmp_path):
+    runs = contenders(variant(tmp_path, 0), variant(tmp_path, 1, lr=0.01, momentum=0.9))
+    assert [(row.label, row.cells) for row in setting_rows(runs)] == [
+        ("optimizer.lr", ["0.001", "0.01"]),
+        ("optimizer.momentum", ["–", "0.9"]),
+    ]
+    assert setting_rows(runs[:1] * 2) == []
+
+
+def test_the_best_figures_are_marked_and_none_where_all_are_alike(tmp_path):
+    runs = contenders(variant(tmp_path, 1), variant(tmp_path, 0), variant(tmp_path, 2))
+    rows = {row.label: row for row in figure_rows(runs)}
+    assert rows["test loss"].best == {1}
+    assert rows["best val loss"].best == {1}
+    assert rows["test accuracy"].cells == ["99.44%", "99.72%", "99.16%"]
+    assert rows["parameters"].best == set()
+    assert rows["status"].cells == ["done"] * 3
+
+
+def test_classes_are_told_against_the_first_run_the_most_different_first(tmp_path):
+    title, rows = class_rows(contenders(variant(tmp_path, 0), variant(tmp_path, 7)))
+    assert title == "test"
+    assert rows[0].label == "0"
+    assert rows[0].cells == ["100.0%", "-25.0"]
+    assert rows[0].best == {0}
+    assert rows[1].cells[1] == "0.0"
+
+
+def test_classes_of_a_run_without_a_test_are_those_of_validations(tmp_path):
+    runs = contenders(golden_run(tmp_path, "completed", "a"), golden_run(tmp_path, "stopped", "b"))
+    assert class_rows(runs).title == "last validation"
+    assert class_rows(contenders(running_run(tmp_path / "new", 3))) == ("last validation", [])
+
+
+def test_an_epoch_without_validation_takes_nothing_from_the_classes(tmp_path):
+    def without(event):
+        if isinstance(event, events.EpochFinished) and event.epoch == 14:
+            return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
+        return event
+
+    whole = golden_run(tmp_path, "stopped", "a")
+    runs = contenders(whole, rewritten(golden_run(tmp_path, "stopped", "b"), without))
+    assert not runs[1].state.epochs[-1].is_validated
+    _, rows = class_rows(runs)
+    assert len(rows) == 10
+    assert all("–" not in row.cells for row in rows)
+
+
+def test_an_accuracy_is_told_where_no_counts_are_known(tmp_path):
+    def uncounted(event):
+        if isinstance(event, events.EpochFinished):
+            return replace(event, correct=(), total=(), confusion=(), accuracy=0.75)
+        return event
+
+    runs = contenders(rewritten(golden_run(tmp_path, "completed"), uncounted))
+    rows = {row.label: row for row in figure_rows(runs)}
+    assert rows["  its accuracy"].cells == ["75.00%"]
+
+
+# Curves along an axis
+
+
+def test_a_cursor_reads_every_run_along_any_axis(tmp_path):
+    (run,) = contenders(variant(tmp_path, 1))
+    state = run.state
+    epochs, steps = state.epochs, state.steps_per_epoch
+    for along, cursor in (("epoch", 2.0), ("step", 2.0 * steps), ("time", 4.3)):
+        view = OverlayView(along=along, cursor=cursor, series="validation loss")
+        assert value_at(state, run.curves, view) == f"{epochs[1].val_loss:.4f}", along
+    view = OverlayView(along="step", cursor=float(steps), series="training loss")
+    assert value_at(state, run.curves, view) == f"{state.curve.losses[0]:.4f}"
+    both = value_at(state, run.curves, OverlayView(series="losses"))
+    assert both == f"{state.curve.losses[-1]:.4f}/{epochs[-1].val_loss:.4f}"
+    accuracy = value_at(state, run.curves, OverlayView(series="accuracy", cursor=1.0))
+    assert accuracy == f"{100 * epochs[0].val_accuracy:.1f}%"
+
+
+def test_the_axis_ends_with_runs_that_ended_and_goes_beyond_those_that_go_on(tmp_path):
+    done, live = contenders(golden_run(tmp_path, "completed", "a"), running_run(tmp_path, 40))
+    for along in ("epoch", "step", "time"):
+        view = OverlayView(along=along)
+        assert whole_of([done.state], view) == reached(done.state, view)
+        assert whole_of([live.state], view) > reached(live.state, view)
+        assert whole_of([done.state, live.state], view) >= reached(done.state, view)
+
+
+def test_columns_by_time_have_the_points_of_their_seconds():
+    curve = Curve([CurvePoint(step, float(step), 0.0, 9.0, 10.0 * step) for step in (1, 2, 3, 4)])
+    columns = Columns(Window(0.0, 40.0, 4), by_time=True)
+    columns.take(curve)
+    assert [columns.mean(column) for column in range(4)] == [None, 1.0, 2.0, 3.5]
+
+
+def test_what_is_no_number_leaves_a_gap(tmp_path):
+    def change(event):
+        if isinstance(event, events.EpochFinished) and event.epoch == 3:
+            return replace(event, val_loss=math.nan)
+        return event
+
+    (run,) = contenders(rewritten(golden_run(tmp_path, "completed"), change))
+    view = OverlayView(series="validation loss")
+    (trace,) = run.curves.traces(run.state, Window(0.0, 20.0, 200), view)
+    assert len(trace.points) == 19
+    assert [point.joined for point in trace.points[:4]] == [False, True, False, True]
+
+
+def test_columns_are_kept_while_the_same_is_shown_and_follow_what_is_new(tmp_path):
+    (run,) = contenders(running_run(tmp_path, 30))
+    view, window = OverlayView(series="training loss"), Window(0.0, 20.0, 100)
+    (before,) = run.curves.traces(run.state, window, view)
+    with run.follower.run.events.open("a") as log:
+        log.writelines(f"{line}\n" for line in golden_lines("completed")[30:60])
+    run.follower.take()
+    (after,) = run.curves.traces(run.state, window, view)
+    (fresh,) = RunCurves(0).traces(run.state, window, view)
+    assert len(after.points) > len(before.points)
+    assert after.points == fresh.points
+
+
+# On the screen
+
+
+async def test_runs_without_validation_are_drawn_by_their_training_loss(tmp_path):
+    def unvalidated(event):
+        if isinstance(event, events.EpochFinished):
+            return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
+        return event
+
+    runs = [rewritten(variant(tmp_path, number), unvalidated) for number in (1, 2, 3)]
+    async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
+        await shown_in(pilot, "Training loss by epoch")
+        assert "┤" in text_of(pilot.app)
+        await pilot.press("v", "v")
+        await shown_in(pilot, "no accuracy by epoch here: v and x draw others")
+
+
+@pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])
+async def test_every_run_has_its_letter_on_the_curve(tmp_path, size):
+    text = await shown([variant(tmp_path, number) for number in range(3)], size=size)
+    chart = [line for line in text.splitlines() if "┤" in line or "│" in line]
+    for letter in "ABC":
+        assert any(letter in line for line in chart), text
+    assert "run 0" in text or "ru…" in text
+
+
+async def test_letters_stay_without_colours_and_without_braille(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    runs = [variant(tmp_path, number) for number in range(3)]
+    app = Dashboard(CompareScreen(runs), options=Options(ascii=True))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        rows = text_of(app).splitlines()[3:12]
+        assert all(any(letter in row for row in rows) for letter in "ABC"), rows
+
+
+async def test_a_key_changes_axis_and_curves(tmp_path):
+    runs = [variant(tmp_path, 0), variant(tmp_path, 1)]
+    assert "Loss (a training, A validation) by epoch" in await shown(runs)
+    assert "by step" in await shown(runs, "x")
+    assert "by time in seconds" in await shown(runs, "x", "x")
+    assert "Validation loss by epoch" in await shown(runs, "v")
+    assert "Training loss by epoch" in await shown(runs, "v", "v")
+    assert "Validation accuracy by epoch" in await shown(runs, "v", "v", "v")
+
+
+async def test_the_cursor_reads_and_is_put_away(tmp_path):
+    runs = [variant(tmp_path, 0), variant(tmp_path, 1)]
+    text = await shown(runs, "left", "left")
+    assert "epoch 19." in text
+    app = Dashboard(CompareScreen(runs))
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("left", "escape")
+        await settle(pilot)
+        assert app.screen.query_one(OverlayChart).view.cursor is None
+        assert "run 0" in text_of(app)
+        await pilot.press("escape")
+        await settle(pilot)
+    assert not app.is_running
+
+
+async def test_views_tell_settings_and_classes(tmp_path):
+    runs = [variant(tmp_path, 0), variant(tmp_path, 3, lr=0.5)]
+    text = await shown(runs, "2")
+    assert "What was set differently" in text
+    assert "optimizer.lr" in text
+    assert "0.5" in text
+    text = await shown(runs, "3")
+    assert "Accuracy by class, test" in text
+    assert "-10.7" in text
+    assert "All have the same config." in await shown([runs[0], runs[0]], "2")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run, and the same trained longer."""
+    where = tmp_path_factory.mktemp("runs")
+    return [
+        RunForTests(where, "train.epochs=1").train().directory,
+        RunForTests(where, "train.epochs=4", "optimizer.lr=0.01").train().directory,
+    ]
+
+
+def verdicts_of(app):
+    return " ".join(line.plain for line in app.screen.query_one(Verdicts).make(200, 0))
+
+
+async def test_it_tells_whether_runs_differ_by_more_than_chance(trained):
+    first, other = trained
+    (verdict,) = compare(trained).verdicts
+    app = Dashboard(CompareScreen(trained))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await shown_in(pilot, "Of the same test images")
+        assert "McNemar's exact test" in verdicts_of(app)
+        assert f"B {other.id} is better than A {first.id}" in verdicts_of(app)
+        assert f"B {other.id} alone on {verdict.disagreement.only_second}." in verdicts_of(app)
+        assert re.search(r"against A +better", text_of(app))
+        assert re.search(r"McNemar's p +\d", text_of(app))
+    app = Dashboard(CompareScreen(trained[::-1]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown_in(pilot, "against A")
+        assert re.search(r"against A +worse", text_of(app))
+
+
+async def test_a_run_beside_itself_shows_no_difference(trained):
+    async with Dashboard(CompareScreen([trained[0]] * 2)).run_test(size=(120, 36)) as pilot:
+        await shown_in(pilot, "no difference")
+        assert "right on the very same images" in verdicts_of(pilot.app)
+        assert "McNemar's p " not in text_of(pilot.app)
+
+
+async def test_runs_that_cannot_be_told_apart_say_why(trained, tmp_path):
+    runs = [trained[0], golden_run(tmp_path, "completed")]
+    async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
+        await shown_in(pilot, "cannot be tested")
+        assert "no such file" in verdicts_of(pilot.app)
+
+
+async def test_eight_runs_are_gone_through_where_not_all_fit(tmp_path):
+    runs = [variant(tmp_path, number) for number in range(MOST_RUNS)]
+    before = await shown(runs, "3", size=(80, 24))
+    after = await shown(runs, "3", "right", "right", size=(80, 24))
+    assert "B run 1" in before
+    assert "A run 0" in after
+    assert "B run 1" not in after
+    assert "D run 3" in after
+
+
+async def test_a_live_run_is_drawn_on_as_it_goes(tmp_path):
+    done, live = golden_run(tmp_path, "completed", "done"), running_run(tmp_path, 40)
+    app = Dashboard(CompareScreen([done, live]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        before = text_of(app)
+        assert "2 runs side by side, 1 going on" in before
+        lines = golden_lines("completed")
+        with live.events.open("a") as log:
+            log.writelines(f"{line}\n" for line in lines[40:])
+        app.screen.poll()
+        await settle(pilot)
+        assert "going on" not in text_of(app)
+        assert text_of(app).count("20 of 20") == 2
+
+
+async def test_nothing_is_painted_while_nothing_changes(tmp_path):
+    app = Dashboard(
+        CompareScreen([golden_run(tmp_path, "completed"), running_run(tmp_path, 40, "b")])
+    )
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        painted = []
+        for widget in app.screen.query("*"):
+            widget.refresh_line = painted.append
+            widget.refresh = lambda *_, **__: painted.append("all")
+        app.screen.poll()
+        await settle(pilot)
+        assert painted == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (12, 4), (40, 12), (300, 100)])
+async def test_it_fits_anywhere(tmp_path, size):
+    runs = [golden_run(tmp_path, log, log) for log in ("completed", "failed", "stopped", "resumed")]
+    runs.append(running_run(tmp_path, 1, "new"))
+    for key in "123":
+        await shown(runs, key, "right", "plus", size=size)
+
+
+@pytest.mark.parametrize("lines", [1, 60])
+async def test_every_key_works(tmp_path, lines):
+    runs = [running_run(tmp_path, lines, "a"), golden_run(tmp_path, "completed", "b")]
+    for view in "123":
+        app = Dashboard(CompareScreen(runs))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await settle(pilot)
+            await pilot.press(view)
+            for key in keys_of("compare"):
+                if key.action not in ("leave", "back", "help"):
+                    await pilot.press(*key.keys.split(","))
+            await settle(pilot)
+            await pilot.press("question_mark")
+            await settle(pilot)
+            assert isinstance(app.screen, Help)
+            await pilot.press("escape")
+            await pilot.press("q")
+        assert not app.is_running
+
+
+async def test_hostile_names_are_shown_as_text(tmp_path):
+    def change(event):
+        match event:
+            case events.RunStarted():
+                return replace(event, name=HOSTILE, config={HOSTILE: {HOSTILE: HOSTILE}})
+            case events.RunPrepared():
+                return replace(event, classes=(HOSTILE, *event.classes[1:]))
+            case _:
+                return event
+
+    hostile = rewritten(golden_run(tmp_path, "completed", "hostile"), change)
+    for key in "123":
+        text = await shown([hostile, golden_run(tmp_path, "completed", key)], key)
+        assert "\x1b" not in text
+        assert "[red]" in text
+
+
+def test_a_damaged_log_is_compared_as_far_as_it_goes(tmp_path):
+    run = golden_run(tmp_path, "completed")
+    run.events.write_bytes(b"\x00\xff garbage\n" + run.events.read_bytes()[2000:9000])
+    (compared,) = contenders(run)
+    assert list(LogReader(run.events).poll())
+    assert figure_rows([compared])
+    whole = add_events(run, events.Notice(text="x"))
+    assert figure_rows(contenders(whole))
+
+
+async def test_the_browser_compares_the_runs_that_are_chosen(tmp_path):
+    for number in range(3):
+        variant(tmp_path, number)
+    app = Dashboard(RunsScreen(tmp_path))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("c")
+        await settle(pilot)
+        assert "Choose two to 8 runs" in text_of(app)
+        await pilot.press("space", "down", "space", "c")
+        await settle(pilot)
+        assert isinstance(app.screen, CompareScreen)
+        assert "2 runs side by side" in text_of(app)
+        await pilot.press("q")
+        await settle(pilot)
+        assert isinstance(app.screen, RunsScreen)
+
+
+def test_the_command_prints_without_a_terminal_and_exports_by_name(tmp_path):
+    for number in range(2):
+        variant(tmp_path / "runs", number)
+    assert "run-1" in cnn_tui("compare", "run-0", "run-1", cwd=tmp_path).stdout
+    table = cnn_tui("export", "run-0", "run-1", "--to", "csv", "-o", "-", cwd=tmp_path)
+    assert table.stdout.count("\nrun-1,") == 20
+    page = cnn_tui("export", "run-0", "--to", "html", cwd=tmp_path)
+    assert (page.stdout, page.returncode) == ("run-0.html\n", 0)
+    again = cnn_tui("export", "run-0", "--to", "html", cwd=tmp_path)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "--force" in again.stderr
+    many = cnn_tui("export", "run-0", "run-1", "--to", "onnx", cwd=tmp_path)
+    assert (many.returncode, "takes one run" in many.stderr) == (2, True)

@@ -1,0 +1,419 @@
+"""The Mistakes view: pictures of what was mistaken, and the way to them."""
+
+import csv
+import json
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from cnn_engine.results import mistakes, predictions
+from cnn_engine.results.mistakes import read_mistakes
+from cnn_engine.results.predictions import read_predictions
+from cnn_engine.runlog import events
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.widgets.mistake_grid import SIZES, MistakeGrid, grid_for
+from cnn_tui.pictures.half_blocks import Picture
+from cnn_tui.settings import Options
+from golden import golden_run, running_run
+from pilot import settle, text_of
+from runs_for_tests import RunForTests
+from terminal import Terminal, cnn_tui
+
+SIZES_OF_SCREENS = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run that gets quite a few images wrong."""
+    return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=2").train().directory
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of it that can be spoiled."""
+    return RunDirectory(Path(shutil.copytree(trained.path, tmp_path / "runs" / "copy")))
+
+
+@pytest.fixture
+def test_of(run):
+    return read_state(run)[0].test
+
+
+def grid_of(app):
+    return app.screen.query_one(MistakeGrid)
+
+
+def test_pictures_are_as_large_as_enough_of_them_fit():
+    square = Picture(bytes(32 * 32 * 3), 32, 32, 3)
+    for width, height, cells, least in ((196, 52, 32, 8), (116, 28, 20, 8), (76, 18, 16, 4)):
+        grid = grid_for(square, width, height)
+        assert grid.cells == cells
+        assert grid.places >= least
+    for width in range(1, 210, 3):
+        for height in range(1, 70, 3):
+            grid = grid_for(square, width, height)
+            assert grid.cells <= width
+            assert grid.columns * (grid.cells + 2) - 2 <= width or grid.columns == 1
+            assert grid.rows * (grid.cells // 2 + 4) - 1 <= height or grid.rows == 1
+    assert [size for size, _ in SIZES] == sorted((size for size, _ in SIZES), reverse=True)
+
+
+@pytest.mark.parametrize("size", SIZES_OF_SCREENS)
+async def test_the_surest_mistakes_come_first(run, test_of, size):
+    first = read_mistakes(run, test_of)[0]
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        lines = text_of(app).splitlines()
+    assert any("▀▀▀▀" in line for line in lines)
+    classes = read_state(run)[0].prepared.classes
+    (caption,) = [number for number, line in enumerate(lines) if "› " in line]
+    assert f"› {classes[first.truth]} " in lines[caption] + " "
+    assert f"→ {classes[first.predicted]} " in lines[caption + 1] + " "
+    assert f"{100 * first.confidence:.1f}%" in lines[caption + 2]
+
+
+async def test_all_of_them_can_be_stepped_through(run, test_of):
+    pictures = read_mistakes(run, test_of)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        grid = grid_of(app)
+        await pilot.press("left", "up")
+        assert grid.selected == 0
+        await pilot.press("right", "right", "left")
+        assert grid.selected == 1
+        await pilot.press("down")
+        assert grid.selected == 1 + grid._grid.columns
+        await pilot.press("up", "pagedown")
+        assert grid.selected == 1 + grid._grid.places
+        await settle(pilot)
+        assert f"2{len(pictures)}" not in text_of(app)
+        assert f"{grid.selected + 1} of {len(pictures)}" in text_of(app)
+        await pilot.press("end")
+        assert grid.selected == len(pictures) - 1
+        await pilot.press("right", "down", "pagedown")
+        assert grid.selected == len(pictures) - 1
+        await pilot.press("home")
+        assert grid.selected == 0
+
+
+@pytest.mark.parametrize("size", [(120, 36), (60, 20)])
+async def test_one_is_enlarged_and_told_of(run, test_of, size):
+    mistake = read_mistakes(run, test_of)[1]
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("3", "right", "enter")
+        await settle(pilot)
+        text = text_of(app)
+        assert f"was answer {mistake.rank}" in text
+        assert f"{100 * mistake.confidence:.2f}%" in text
+        assert mistake.name in text
+        await pilot.press("escape")
+        await settle(pilot)
+        assert "was answer" not in text_of(app)
+        assert app.is_running
+
+
+async def test_a_cell_of_the_matrix_leads_to_its_mistakes(run, test_of):
+    truth, predicted, count = max(test_of.confusion, key=lambda pair: pair[2])
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("2", *["down"] * truth, *["right"] * predicted, "enter")
+        await settle(pilot)
+        grid = grid_of(app)
+        assert app.screen.place == "mistakes"
+        pairs = {(of.truth, of.predicted) for of in grid.shown}
+        assert pairs == {(truth, predicted)}
+        text = text_of(app)
+        assert f"{truth} called {predicted} ─ {len(grid.shown)}" in text
+        assert len(grid.shown) == count or f" of {count}," in text
+        await pilot.press("escape")
+        await settle(pilot)
+        assert len(grid.shown) == len(grid.mistakes)
+        assert app.screen.place == "mistakes"
+        await pilot.press("2", "enter")  # and again, then a for all
+        await settle(pilot)
+        await pilot.press("a")
+        assert grid.pair is None
+
+
+async def test_the_diagonal_leads_to_all_that_a_class_is_taken_for(run, test_of):
+    truth = max(range(10), key=lambda of: test_of.total[of] - test_of.correct[of])
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("2", *["down"] * truth, *["right"] * truth, "enter")
+        await settle(pilot)
+        assert {of.truth for of in grid_of(app).shown} == {truth}
+        assert f"{truth} called something else" in text_of(app)
+
+
+async def test_a_pair_without_mistakes_says_so(run, test_of):
+    pairs = {(truth, predicted) for truth, predicted, _ in test_of.confusion}
+    truth, predicted = next(
+        (a, b) for a in range(10) for b in range(10) if a != b and (a, b) not in pairs
+    )
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("2", *["down"] * truth, *["right"] * predicted, "enter")
+        await settle(pilot)
+        assert "no picture is kept of these" in text_of(app)
+        await pilot.press("enter", "right", "down", "escape", "escape")
+        await settle(pilot)
+        assert grid_of(app).pair is None
+
+
+# Before the test, and without its pictures.
+
+
+async def test_before_the_test_it_says_what_it_waits_for(tmp_path):
+    app = Dashboard(RunScreen(running_run(tmp_path, 60), trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        assert "after the test" in text_of(app)
+
+
+async def test_they_appear_when_the_test_is_done(run):
+    lines = run.events.read_text().splitlines(keepends=True)
+    before = next(number for number, line in enumerate(lines) if '"TestFinished"' in line)
+    run.events.write_text("".join(lines[:before]))
+    app = Dashboard(RunScreen(run, trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        assert "▀" not in text_of(app)
+        run.events.write_text("".join(lines))
+        app.screen.poll()
+        await settle(pilot)
+        assert "▀" in text_of(app)
+
+
+async def test_an_older_run_says_how_to_get_them(tmp_path):
+    app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
+    async with app.run_test(size=(160, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("3", "enter", "right", "w")
+        await settle(pilot)
+        assert "there is no such file" in text_of(app)
+        assert "cnn-tui test" in text_of(app)
+
+
+async def test_a_run_that_ended_before_the_test_says_so(tmp_path):
+    app = Dashboard(RunScreen(golden_run(tmp_path, "stopped")))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("3", "w")
+        await settle(pilot)
+        assert "was not tested" in text_of(app)
+        assert "has not been tested yet" in text_of(app)
+
+
+async def test_a_run_without_mistakes_says_so(run, monkeypatch):
+    perfect = events.TestFinished(
+        time=time.time(), epoch=1, loss=0.0, correct=(4,) * 10, total=(4,) * 10, seconds=1.0
+    )
+    content = {"format": 1, "epoch": 1, "fingerprint": "", "mistakes": []}
+    (run.path / mistakes.FILE).write_text(json.dumps(content))
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.screen.state.test = perfect
+        await pilot.press("3")
+        await settle(pilot)
+        assert "nothing was mistaken" in text_of(app)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"format":7}'])
+async def test_damaged_pictures_are_named_and_every_view_works(run, content):
+    (run.path / mistakes.FILE).write_bytes(content)
+    (run.path / predictions.FILE).write_bytes(content)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(200, 36)) as pilot:
+        for keys in ("3", "enter right down enter", "2 enter", "w", "1", "5"):
+            await pilot.press(*keys.split())
+            await settle(pilot)
+            assert "q quit" in text_of(app) or "test.json" in text_of(app)
+        await pilot.press("3")
+        await settle(pilot)
+        assert mistakes.FILE in text_of(app)
+
+
+async def test_hostile_names_are_text(run):
+    hostile = ["[red]a", "[/nope]", "[@click=app.exit]x", "\x1b[2Jb", "c\nd", "\u202ee", "\udcff"]
+    hostile.append("é" * 500)
+    content = json.loads((run.path / mistakes.FILE).read_text())
+    for mistake, name in zip(content["mistakes"], hostile, strict=False):
+        mistake["name"] = name
+    (run.path / mistakes.FILE).write_text(json.dumps(content))
+    log = run.events.read_text()
+    names = json.dumps(["[/x]", "\x1b]0;x\x07", *map(str, range(2, 9)), "[@click=app.exit]9"])
+    log = log.replace(json.dumps(list(map(str, range(10)))).replace(" ", ""), names)
+    run.events.write_text(log)
+    app = Dashboard(RunScreen(run))
+    seen = ""
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("3", "enter")
+        for _ in hostile:
+            await settle(pilot)
+            seen += text_of(app)
+            await pilot.press("right")
+    assert all(char == "\n" or char.isprintable() for char in seen)
+    assert "[/nope]" in seen
+    assert r"\x1b[2Jb" in seen
+    assert r"\udcff" in seen
+
+
+# Terminals.
+
+
+async def test_without_colours_they_are_drawn_in_characters(run, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    await _drawn_in_characters(Dashboard(RunScreen(run)))
+
+
+async def test_in_ascii_they_are_drawn_in_characters(run):
+    app = Dashboard(RunScreen(run), options=Options(ascii=True))
+    assert (await _drawn_in_characters(app)).isascii()
+
+
+async def _drawn_in_characters(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        text = text_of(app)
+    assert "▀" not in text
+    assert "@@" in text
+    assert "##" in text or "**" in text
+    return text
+
+
+def test_a_terminal_of_256_colours_gets_no_more(run, monkeypatch):
+    monkeypatch.delenv("COLORTERM", raising=False)
+    arguments = ("watch", run.id, "--runs-dir", str(run.path.parent))
+    with Terminal(*arguments, cwd=run.path.parent, size=(80, 24)) as terminal:
+        terminal.wait_for("q quit")
+        before = len(terminal.raw)
+        terminal.press("3")
+        terminal.wait_for("▀▀▀▀")
+        drawn = terminal.raw[before:]
+        terminal.press("\r")
+        terminal.wait_for("was answer")
+        terminal.press("q")
+        assert terminal.wait() == 0
+    assert b"38;5;" in drawn
+    assert b"48;5;" in drawn
+    assert b"38;2;" not in terminal.raw
+    assert b"48;2;" not in terminal.raw
+    assert len(drawn) < 40_000
+
+
+async def test_no_size_breaks_it(run):
+    random.seed(0)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        for number in range(60):
+            await pilot.resize_terminal(random.randint(1, 220), random.randint(1, 70))
+            await pilot.press("enter" if number % 7 == 0 else "right")
+        await pilot.resize_terminal(1, 1)
+        await pilot.press("enter", "down", "enter")
+        assert app.is_running
+
+
+async def test_an_idle_view_repaints_nothing(run):
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        painted = []
+        for panel in app.screen.query("Panel"):
+            panel.refresh = lambda *regions, **_: painted.append(regions)
+        for _ in range(3):
+            app.screen.poll()
+            await settle(pilot)
+        assert painted == []
+
+
+# CSV.
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_show_writes_them_as_csv(run, test_of, tmp_path):
+    where, said = tmp_path / "wrong.csv", read_predictions(run, test_of)
+    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", where)
+    assert (result.returncode, result.stdout) == (0, "")
+    wrong = [said[index] for index in said.mistakes()]
+    assert f"{len(wrong)} mistakes are in " in result.stderr
+    assert [
+        (row["path"], int(row["true"]), int(row["predicted"]), float(row["confidence"]))
+        for row in rows_of(where)
+    ] == [(of.name, of.truth, of.predicted, of.confidence) for of in wrong]
+    assert [int(row["rank"]) for row in rows_of(where)] == [of.rank for of in wrong]
+
+
+async def test_a_key_writes_them_as_csv(run, test_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(160, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("3", "w")
+        await settle(pilot)
+        assert "mistakes are in" in text_of(app)
+    rows = rows_of(tmp_path / f"{run.id}-mistakes.csv")
+    assert len(rows) == sum(test_of.total) - sum(test_of.correct)
+
+
+def test_formulas_and_escapes_are_text(run, test_of, tmp_path):
+    said = read_predictions(run, test_of)
+    hostile = ['=cmd|"/c calc"!A1', "+1", "-1", "@a", "\t=1", "a,b", 'a"b', "a\nb", "\x1b[2J"]
+    hostile += ["\udcff", "é" * 5000]
+    for index, name in zip(said.mistakes(), hostile, strict=False):
+        said.names[index] = name
+    (run.path / predictions.FILE).write_bytes(said.to_json())
+    where = tmp_path / "wrong.csv"
+    cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", where)
+    names = [row["path"] for row in rows_of(where)][: len(hostile)]
+    assert names[:4] == ['\'=cmd|"/c calc"!A1', "'+1", "'-1", "'@a"]
+    assert names[4:10] == [r"\t=1", "a,b", 'a"b', r"a\nb", r"\x1b[2J", r"\udcff"]
+    assert len(names[10]) == 4096
+    assert all(char == "\n" or char.isprintable() for char in where.read_text())
+
+
+@pytest.mark.parametrize("spoil", ["missing", "damaged", "not to be written"])
+def test_csv_that_cannot_be_written_leaves_nothing(run, tmp_path, spoil):
+    where, code = tmp_path / "wrong.csv", 3
+    if spoil == "missing":
+        (run.path / predictions.FILE).unlink()
+    elif spoil == "damaged":
+        (run.path / predictions.FILE).write_bytes(b"{")
+    else:
+        where, code = tmp_path / "nowhere" / "wrong.csv", 5
+    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", where)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert "Traceback" not in result.stderr
+    assert not where.exists()

@@ -1,0 +1,311 @@
+"""The Model view: layers, filters, feature maps and answers, from the files of a run."""
+
+import dataclasses
+import json
+import shutil
+import struct
+import time
+
+import pytest
+
+from cnn_engine.results.feature_maps import MAPS_FILE, Maps, maps_as_bytes
+from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.widgets.feature_maps import FeatureMaps
+from cnn_tui.dashboard.widgets.layer_table import LayerTable
+from cnn_tui.live.watched_file import Watched
+from cnn_tui.pictures.half_blocks import Picture
+from cnn_tui.pictures.maps import filter_pictures, filter_range, rows_of, stage_pictures
+from cnn_tui.settings import Options
+from cnn_tui.text.numbers import count_text
+from golden import DATA, NOW, golden_run, running_run
+from pilot import looks_like, settle, text_of
+
+SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """The screens say how long ago things were."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+
+def with_files(run):
+    """The run, with what a smaller one kept."""
+    for name in (LAYERS_FILE, MAPS_FILE):
+        shutil.copy(DATA / name, run.path / name)
+    return run
+
+
+def completed(runs_dir):
+    return with_files(golden_run(runs_dir, "completed"))
+
+
+def change_maps(run, **values):
+    """Write the run's maps anew with another header."""
+    maps = read_maps(DATA / MAPS_FILE)
+    header = dataclasses.replace(maps.header, **values)
+    (run.path / MAPS_FILE).write_bytes(maps_as_bytes(header, maps._content))
+
+
+async def opened(pilot, *keys):
+    await settle(pilot)
+    await pilot.press("4", *keys)
+    await settle(pilot)
+    return text_of(pilot.app)
+
+
+# What is seen.
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("name", "keys"), [("model", ""), ("maps", "down w"), ("layers", "l"), ("last", "end up down")]
+)
+async def test_it_looks_as_it_should(tmp_path, name, keys, size):
+    app = Dashboard(RunScreen(completed(tmp_path)))
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, *keys.split())
+        await looks_like(pilot, f"model_{name}-{size[0]}x{size[1]}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_in_ascii_and_without_colours_pictures_are_characters(tmp_path, monkeypatch, size):
+    run = completed(tmp_path)
+    app = Dashboard(RunScreen(run), options=Options(ascii=True))
+    async with app.run_test(size=size) as pilot:
+        text = await opened(pilot, "down")
+        assert text.isascii()
+        await looks_like(pilot, f"model_ascii-{size[0]}x{size[1]}")
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=size) as pilot:
+        text = await opened(pilot, "down")
+        assert "▀" not in text
+        assert "*" in text
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10, 5), (300, 100)])
+async def test_at_any_size(tmp_path, size):
+    app = Dashboard(RunScreen(completed(tmp_path)))
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, "down", "right", "w", "l", "l", "up", "home", "end")
+    assert app.return_code in (0, None)
+
+
+async def test_right_and_wrong_are_told_in_words_too(tmp_path):
+    run = completed(tmp_path)
+    samples = read_maps(DATA / MAPS_FILE).header.samples
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await opened(pilot)
+        assert f"test image 1 of {len(samples)}" in text
+        assert samples[0].is_right
+        assert f"✓ {samples[0].label}" in text
+        wrong = next(index for index, sample in enumerate(samples) if not sample.is_right)
+        text = await opened(pilot, "w")
+        assert f"test image {wrong + 1} of {len(samples)}" in text
+        assert f"✗ {samples[wrong].label}, taken for {samples[wrong].answers[0]}" in text
+        for answer, share in zip(samples[wrong].answers, samples[wrong].shares, strict=True):
+            assert f" {answer} " in text
+            assert f"{100 * share:.0f}%" in text
+
+
+async def test_layers_are_told_with_their_sum(tmp_path):
+    layers = read_layers(DATA / LAYERS_FILE).layers
+    app = Dashboard(RunScreen(completed(tmp_path)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await opened(pilot)
+    for layer in layers:
+        (line,) = [line for line in text.splitlines() if f"│ {layer.name} " in line]
+        assert layer.kind in line
+        assert "×".join(map(str, layer.output)) in line
+        assert not layer.flops or count_text(layer.flops) in line
+    assert count_text(sum(layer.parameters for layer in layers)) in text
+
+
+async def test_keys_go_through_images_and_blocks_and_stop_at_the_ends(tmp_path):
+    app = Dashboard(RunScreen(completed(tmp_path)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot, "left", "up")
+        panel = app.screen.query_one(FeatureMaps)
+        assert (panel.sample, panel.step) == (0, 0)
+        await opened(pilot, "right", "right", "down")
+        assert (panel.sample, panel.step) == (2, 1)
+        await opened(pilot, "end", "right", *["down"] * 20)
+        assert (panel.sample, panel.step) == (len(panel.samples) - 1, panel.step_count - 1)
+        await opened(pilot, "home")
+        assert panel.sample == 0
+        await opened(pilot, "l")
+        assert app.focused is app.screen.query_one(LayerTable)
+
+
+# What is not there, or damaged.
+
+
+async def test_what_is_not_there_yet_says_what_it_waits_for(tmp_path):
+    run = running_run(tmp_path, 2)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        assert (await opened(pilot, "w", "right", "down")).count("once the model is built") == 2
+        with_files(run)
+        app.screen.poll()
+        await settle(pilot)
+        assert "blocks.0.0 filters" in text_of(app)
+
+
+async def test_a_run_of_an_earlier_version_says_so(tmp_path):
+    app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await opened(pilot)
+        assert "This run has no model.json" in text
+        assert "This run has no maps.bin" in text
+
+
+@pytest.mark.parametrize("size", [(120, 36), (40, 12)])
+async def test_a_damaged_file_is_told_and_the_rest_is_shown(tmp_path, size):
+    run = completed(tmp_path)
+    (run.path / MAPS_FILE).write_bytes(b"\x1b[2J[red]")
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=size) as pilot:
+        text = await opened(pilot)
+        assert "maps.bin" in text
+        assert "\x1b" not in text
+        assert "blocks.0.0" in (await opened(pilot, "l"))
+
+
+async def test_names_from_the_file_are_harmless(tmp_path):
+    run = completed(tmp_path)
+    header = read_maps(DATA / MAPS_FILE).header
+    bad = "\x1b]0;x\x07[red][/nope][@click=app.exit]" + "y" * 500
+    change_maps(
+        run,
+        stages=tuple(dataclasses.replace(stage, name=bad, kind=bad) for stage in header.stages),
+        samples=tuple(dataclasses.replace(each, name=bad, label=999) for each in header.samples),
+    )
+    layers = json.loads((run.path / LAYERS_FILE).read_text())
+    for layer in layers["layers"]:
+        layer["name"] = layer["kind"] = layer["detail"] = bad
+        layer["parameters"] = 2**60
+    (run.path / LAYERS_FILE).write_text(json.dumps(layers))
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await opened(pilot, "down")
+        assert "\x1b" not in text
+        assert r"\x1b]0;x" in text
+        assert "class 1000" in text
+        assert app.is_running
+
+
+async def test_maps_change_on_screen_when_the_file_does(tmp_path):
+    run = with_files(running_run(tmp_path, 60))
+    change_maps(run, part="validation", epoch=0)
+    app = Dashboard(RunScreen(run, trains_here=True))
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await opened(pilot)
+        assert "before training" in text
+        assert "validation image 1" in text
+        change_maps(run, part="validation", epoch=10)
+        app.screen.poll()
+        await settle(pilot)
+        assert "after epoch 10" in text_of(app)
+
+
+# Its parts.
+
+
+def test_a_file_is_read_when_it_has_changed_and_only_then(tmp_path):
+    path, reads = tmp_path / "x", []
+
+    def read(path):
+        reads.append(path.read_text())
+        return reads[-1]
+
+    file = Watched(path, read)
+    file.look()
+    assert (file.value, file.trouble, reads) == (None, "", [])
+    path.write_text("one")
+    file.look()
+    file.look()
+    assert (file.value, reads) == ("one", ["one"])
+    other = tmp_path / "y"
+    other.write_text("two")
+    other.replace(path)
+    file.look()
+    assert file.value == "two"
+    path.unlink()
+    file.look()
+    assert (file.value, file.trouble) == (None, "")
+
+
+def test_a_file_that_cannot_be_read_is_tried_again(tmp_path):
+    path = tmp_path / "model.json"
+    path.write_text("{")
+    file = Watched(path, read_layers)
+    file.look()
+    assert file.value is None
+    assert "is damaged" in file.trouble
+    shutil.copy(DATA / LAYERS_FILE, path)
+    file.look()
+    assert file.value is not None
+    assert file.trouble == ""
+    path.unlink()
+    (tmp_path / "no").symlink_to(tmp_path / "no")
+    file = Watched(tmp_path / "no", read_layers)
+    file.look()
+    assert "cannot be read: Too many levels of symbolic links" in file.trouble
+
+
+def test_filters_are_on_one_scale():
+    maps = read_maps(DATA / MAPS_FILE)
+    low, high = filter_range(maps)
+    values = maps.filter_values()
+    assert (low, high) == (min(values), max(values))
+    pixels = b"".join(picture.pixels for picture in filter_pictures(maps))
+    assert (min(pixels), max(pixels)) == (0, 255)
+    expected = [round((value - low) / (high - low) * 255) for value in values]
+    assert list(pixels) == pytest.approx(expected, abs=1)
+
+
+def test_filters_of_three_channels_are_in_colour_and_others_are_means():
+    maps = read_maps(DATA / MAPS_FILE)
+
+    def pictures_of(channels, values):
+        filters = dataclasses.replace(maps.header.filters, shape=(1, channels, 1, 2))
+        header = dataclasses.replace(maps.header, filters=filters, samples=())
+        return filter_pictures(Maps(header, struct.pack(f"<{len(values) + 1}f", *values, 0.0)))
+
+    (colored,) = pictures_of(3, [0.0, 1.0, 0.5, 0.0, 0.0, 0.25])
+    assert (colored.channels, list(colored.pixels)) == (3, [0, 128, 0, 255, 0, 64])
+    (grey,) = pictures_of(2, [0.0, 1.0, 1.0, 1.0])
+    assert (grey.channels, list(grey.pixels)) == (1, [128, 255])
+    (spoiled,) = pictures_of(1, [float("nan"), float("inf")])
+    assert len(spoiled.pixels) == 2
+
+
+def test_maps_are_cut_apart():
+    maps = read_maps(DATA / MAPS_FILE)
+    for stage, told in enumerate(maps.header.stages):
+        pictures = stage_pictures(maps, 3, stage)
+        assert len(pictures) == told.shape[0]
+        assert b"".join(picture.pixels for picture in pictures) == maps.maps(3, stage)
+        assert {(picture.height, picture.width) for picture in pictures} == {told.shape[1:]}
+
+
+def test_as_many_pictures_are_drawn_as_fit():
+    pictures = [Picture(bytes(64), 8, 8, 1)] * 10
+    lines, shown = rows_of(pictures, 8, 40, 9, colors=True)
+    assert (len(lines), shown) == (9, 8)
+    assert all(line.cell_length <= 40 for line in lines)
+    lines, shown = rows_of(pictures, 8, 200, 100, colors=False)
+    assert (len(lines), shown) == (4, 10)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (896, "896"), (652_426, "652k"), (21_875_200, "21.9M")],
+)
+def test_counts_have_three_figures(count, text):
+    assert count_text(count) == text

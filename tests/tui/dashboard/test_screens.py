@@ -1,0 +1,362 @@
+"""The screens, from golden logs, at the sizes they are made for, as text."""
+
+import dataclasses
+import random
+import time
+
+import pytest
+
+from cnn_engine.runlog import events
+from cnn_engine.runlog.lines import from_line, to_line
+from cnn_engine.runs.summary import read_summary
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.screens.runs import RunsScreen
+from cnn_tui.exports.formats import RECORD_FORMATS, export_record
+from cnn_tui.reports.run import show_run
+from cnn_tui.reports.runs import print_runs
+from cnn_tui.settings import Options
+from golden import NOW, add_events, golden_lines, golden_run, rewritten, running_run
+from pilot import looks_like, settle, shown, text_of
+
+SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """The screens say how long ago things were."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+
+def waiting(runs_dir):
+    return running_run(runs_dir, lines=2)
+
+
+def mid_epoch(runs_dir):
+    return running_run(runs_dir, lines=60)
+
+
+def paused(runs_dir):
+    return add_events(
+        mid_epoch(runs_dir), events.CommandApplied(time=NOW - 1, command="pause", by="key")
+    )
+
+
+def completed(runs_dir):
+    return golden_run(runs_dir, "completed")
+
+
+def stopped(runs_dir):
+    return golden_run(runs_dir, "stopped")
+
+
+def failed(runs_dir):
+    return golden_run(runs_dir, "failed")
+
+
+def resumed(runs_dir):
+    return golden_run(runs_dir, "resumed")
+
+
+def not_a_number(runs_dir):
+    def change(event):
+        if isinstance(event, events.EpochFinished) and event.epoch % 3 == 0:
+            return dataclasses.replace(event, val_loss=float("nan"), train_loss=float("inf"))
+        if isinstance(event, events.StepsFinished) and event.epoch == 3:
+            return dataclasses.replace(event, loss=float("nan"), loss_max=float("nan"))
+        return event
+
+    return rewritten(completed(runs_dir), change)
+
+
+def many_classes(runs_dir):
+    many = 1000
+
+    def change(event):
+        match event:
+            case events.RunPrepared():
+                names = tuple(f"class {number}" for number in range(many))
+                return dataclasses.replace(event, classes=names)
+            case events.EpochFinished() | events.TestFinished():
+                counts = tuple(number % 11 for number in range(many))
+                wrong = tuple(
+                    (number, (number + 7) % many, 10 - count)
+                    for number, count in enumerate(counts)
+                    if count < 10
+                )
+                return dataclasses.replace(
+                    event, correct=counts, total=(10,) * many, confusion=wrong
+                )
+        return event
+
+    return rewritten(completed(runs_dir), change)
+
+
+STATES = [
+    waiting,
+    mid_epoch,
+    paused,
+    completed,
+    stopped,
+    resumed,
+    failed,
+    not_a_number,
+    many_classes,
+]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", STATES)
+async def test_a_run(tmp_path, state, size):
+    app = Dashboard(RunScreen(state(tmp_path)))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await looks_like(pilot, f"{state.__name__}-{size[0]}x{size[1]}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_in_ascii(tmp_path, size):
+    app = Dashboard(RunScreen(mid_epoch(tmp_path)), options=Options(ascii=True))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        assert text_of(app).isascii()
+        await looks_like(pilot, f"ascii-{size[0]}x{size[1]}")
+        for key in ("2", "3", "4", "5", "question_mark"):
+            await pilot.press(key)
+            await settle(pilot)
+            assert text_of(app).isascii()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_without_colours_all_is_there_and_nothing_is_coloured(tmp_path, monkeypatch, size):
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = Dashboard(RunScreen(mid_epoch(tmp_path)))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await looks_like(pilot, f"mid_epoch-{size[0]}x{size[1]}")
+        colors = {
+            color.name
+            for strip in app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style
+            for color in (segment.style.color, segment.style.bgcolor)
+            if color
+        }
+        assert colors <= {"default"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("name", "state", "keys"),
+    [
+        ("classes", many_classes, "2 o"),
+        ("matrix", many_classes, "2 m down right"),
+        ("log", completed, "5"),
+        ("help", mid_epoch, "question_mark"),
+        ("stop", mid_epoch, "s"),
+        ("rate", mid_epoch, "r"),
+        ("cursor", completed, "left left l m"),
+    ],
+)
+async def test_what_keys_lead_to(tmp_path, name, state, keys, size):
+    app = Dashboard(RunScreen(state(tmp_path), trains_here=True))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press(*keys.split())
+        await settle(pilot)
+        await looks_like(pilot, f"{name}-{size[0]}x{size[1]}")
+
+
+async def test_stages_are_named_before_there_is_anything_else(tmp_path):
+    run = waiting(tmp_path)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "Loading PyTorch" in text_of(app)
+        with run.events.open("a") as log:
+            log.write(to_line(events.StageStarted(stage="data")) + "\n")
+            what = events.StageProgressed(what="decoding images", done=12_000, total=60_000)
+            log.write(to_line(what) + "\n")
+        app.screen.poll()
+        await settle(pilot)
+        text = text_of(app)
+        assert "Loading images" in text
+        assert "decoding images  12,000/60,000" in text
+
+
+async def test_what_is_appended_appears(tmp_path):
+    run = running_run(tmp_path, lines=60)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "Done after" not in text_of(app)
+        golden_run(tmp_path / "whole", "completed").events.rename(run.events)
+        app.screen.poll()
+        await settle(pilot)
+        assert "Done after" in text_of(app)
+        assert "Accuracy by class ─ test" in text_of(app)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_a_followed_run_looks_like_one_opened_now(tmp_path, size):
+    lines, texts = golden_lines("completed")[:60], []
+    for known in (1, len(lines)):
+        run = running_run(tmp_path / str(known), known)
+        app = Dashboard(RunScreen(run))
+        async with app.run_test(size=size) as pilot:
+            await settle(pilot)
+            for end in range(known, len(lines) + 1, 7):
+                run.events.write_text("\n".join(lines[:end]) + "\n")
+                app.screen.poll()
+                await settle(pilot)
+            run.events.write_text("\n".join(lines) + "\n")
+            app.screen.poll()
+            await settle(pilot)
+            texts.append(text_of(app))
+    assert texts[0] == texts[1]
+
+
+async def test_hostile_names_are_text(tmp_path):
+    hostile = ["[red]a", "[/nope]", "[@click=app.exit]x", "\x1b[2Jb", "c\nd", "\u202ee", "é" * 500]
+    run = golden_run(tmp_path, "completed")
+
+    def change(event):
+        match event:
+            case events.RunPrepared():
+                names = (*hostile, *event.classes[len(hostile) :])
+                source, precision = "[b]\x1b]0;x\x07", "bf\x1b[2J"
+                return dataclasses.replace(event, classes=names, source=source, precision=precision)
+            case events.RunStarted():
+                config = event.config | {"train": event.config["train"] | {"seed": "\x1b[3J"}}
+                return dataclasses.replace(
+                    event, name="[@click=app.exit]n", preset="[/x]", config=config
+                )
+        return event
+
+    rewritten(run, change)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        text = text_of(app)
+    assert "[red]a" in text
+    assert "[/nope]" in text
+    assert r"\x1b[2Jb" in text
+    assert r"bf\x1b[2J · seed \x1b[3J" in text
+    assert "\x1b" not in text
+    assert "[@click=app.exit]n" in text
+
+
+async def test_no_size_breaks_it(tmp_path):
+    random.seed(0)
+    app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(200):
+            await pilot.resize_terminal(random.randint(1, 220), random.randint(1, 70))
+        await pilot.resize_terminal(1, 1)
+        await pilot.resize_terminal(120, 36)
+        await settle(pilot)
+        await looks_like(pilot, "completed-120x36")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_log_stays_at_the_newest_until_it_is_scrolled(tmp_path, size):
+    run = running_run(tmp_path, lines=100)
+    app = Dashboard(RunScreen(run))
+
+    async def add(text):
+        with run.console.open("a") as console:
+            console.write(f"{text}\n")
+        app.screen.poll()
+        await settle(pilot)
+
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("5")
+        await settle(pilot)
+        await add("first news")
+        await shown(pilot, "first news")
+        await pilot.resize_terminal(size[0] - 1, size[1] - 1)
+        await settle(pilot)
+        await add("second news")
+        await shown(pilot, "second news")
+        await pilot.press("up", "up", "up", "up")
+        await add("third news")
+        assert "third news" not in text_of(app)
+        await pilot.press("f")
+        await settle(pilot)
+        await add("fourth news")
+        await shown(pilot, "fourth news")
+
+
+async def test_an_idle_screen_repaints_nothing(tmp_path):
+    app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        painted = []
+        for panel in app.screen.query("Panel"):
+            panel.refresh = lambda *regions, **_: painted.append(regions)
+        for _ in range(3):
+            app.screen.poll()
+            await settle(pilot)
+        assert painted == []
+
+
+# The list of runs.
+
+
+async def test_runs_are_listed_and_opened(tmp_path):
+    golden_run(tmp_path, "completed", "1124-0412-amber")
+    golden_run(tmp_path, "failed", "1124-0500-teal")
+    app = Dashboard(RunsScreen(tmp_path))
+    async with app.run_test(size=(120, 20)) as pilot:
+        await settle(pilot)
+        text = text_of(app)
+        assert text.index("1124-0500-teal") < text.index("1124-0412-amber")
+        assert "✗ failed" in text
+        await pilot.press("down", "enter")
+        await settle(pilot)
+        assert isinstance(app.screen, RunScreen)
+        assert "baseline" in text_of(app)
+        await pilot.press("escape")
+        assert isinstance(app.screen, RunsScreen)
+        golden_run(tmp_path, "stopped", "1124-0600-jade")
+        app.screen.refresh_now()
+        await settle(pilot)
+        assert "1124-0600-jade" in text_of(app)
+
+
+async def test_without_runs_it_says_how_to_start_one(tmp_path):
+    app = Dashboard(RunsScreen(tmp_path / "runs"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "cnn-tui run" in text_of(app)
+
+
+def test_golden_logs_are_whole():
+    for name in ("completed", "stopped", "failed"):
+        assert all(from_line(line) is not None for line in golden_lines(name))
+
+
+KINDS_IN_A_RUN = sorted({type(from_line(line)).__name__ for line in golden_lines("completed")})
+
+
+@pytest.mark.parametrize("lost", [*KINDS_IN_A_RUN, "every second line"])
+async def test_a_damaged_run_opens_as_far_as_it_goes(tmp_path, capsys, lost):
+    run = golden_run(tmp_path, "completed")
+    left = [
+        line
+        for number, line in enumerate(golden_lines("completed"))
+        if f'"kind":"{lost}"' not in line and not (lost == "every second line" and number % 2)
+    ]
+    run.events.write_text("\n".join(left) + "\n")
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        for view in "12345":
+            await pilot.press(view)
+            await settle(pilot)
+            assert "q quit" in text_of(app)
+    show_run(run)
+    print_runs([read_summary(run)])
+    assert run.id in capsys.readouterr().out
+    for to in RECORD_FORMATS:
+        export_record([run], to, tmp_path / f"handed-on-{to}")

@@ -1,0 +1,316 @@
+"""`cnn-tui` without a dashboard, as a real process: lines, JSON, signals, exit codes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cnn_engine.runlog.lines import from_line
+from golden import golden_run
+from runs_for_tests import SMALL
+from terminal import CLI, Terminal, cnn_tui, environment
+
+NO_NETWORK = str(Path(__file__).parents[2] / "no_network")
+SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A small run of three epochs, by the automatic choice of lines where there is no terminal."""
+    where = tmp_path_factory.mktemp("work")
+    return where, cnn_tui("run", "digits", "--epochs", "3", *SET_SMALL, cwd=where)
+
+
+def test_the_published_lines_are_printed(digits):
+    _, result = digits
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert re.match(
+        r"Epoch: 1/3 \| Time: \d+\.\d{3}s \| Training Loss: \d\.\d{4} "
+        r"\| Validation Loss: \d\.\d{4}",
+        lines[0],
+    )
+    assert re.fullmatch(
+        r"Validation loss decreased \(inf --> \d\.\d{4}\)\. Saving model as best\.pt", lines[1]
+    )
+    end = lines.index("Finished Training")
+    assert re.fullmatch(r"Test Loss: \d+\.\d{6}", lines[end + 1])
+    assert [line.split(":")[0] for line in lines[end + 2 :]] == [
+        *(f"Test Accuracy of {digit}" for digit in range(10)),
+        "Test Accuracy (Overall)",
+        "Test Accuracy (95% Interval)",
+        "Test Accuracy (Top 5)",
+        "Test Accuracy (Always 0)",
+        "Test Macro F1",
+        "Test Calibration Error",
+    ]
+    assert re.fullmatch(r"Test Accuracy \(Overall\): \d+\.\d\d% \(\d+/359\)", lines[end + 12])
+
+
+def test_the_per_class_counts_add_up_to_the_overall_one(digits):
+    _, result = digits
+    counts = re.findall(r"Test Accuracy of \d: .*\((\d+)/(\d+)\)", result.stdout)
+    overall = re.search(r"\(Overall\).*\((\d+)/(\d+)\)", result.stdout)
+    assert len(counts) == 10
+    for position in (0, 1):
+        assert sum(int(count[position]) for count in counts) == int(overall[position + 1])
+
+
+def test_results_go_to_stdout_and_the_rest_to_stderr(digits):
+    _, result = digits
+    assert "Loading PyTorch" in result.stderr
+    assert "Loading" not in result.stdout
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "\r" not in result.stderr
+
+
+def test_the_run_is_kept_listed_and_shown(digits):
+    where, _ = digits
+    listed = json.loads(cnn_tui("runs", "--json", cwd=where).stdout)
+    assert [(run["status"], run["epochs_done"], run["preset"]) for run in listed] == [
+        ("done", 3, "digits")
+    ]
+    shown = cnn_tui("show", "latest", cwd=where)
+    assert shown.returncode == 0
+    assert "Test accuracy" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    values = json.loads(cnn_tui("show", listed[0]["run_id"], "--json", cwd=where).stdout)
+    assert values["test"]["total"] == [28, 37, 29, 36, 39, 38, 34, 42, 38, 38]
+    assert len(values["epochs_finished"]) == 3
+    watched = cnn_tui("watch", cwd=where)
+    assert watched.returncode == 0
+    assert "Test Accuracy (Overall)" in watched.stdout
+    home = cnn_tui(cwd=where)
+    assert listed[0]["run_id"] in home.stdout
+
+
+def test_json_is_one_event_a_line(tmp_path):
+    result = cnn_tui("run", "digits", "--epochs", "1", "--json", *SET_SMALL, cwd=tmp_path)
+    assert result.returncode == 0
+    kinds = [type(from_line(line)).__name__ for line in result.stdout.splitlines()]
+    assert kinds[0] == "RunStarted"
+    assert kinds[-1] == "RunFinished"
+    assert "EpochFinished" in kinds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("run", "cifra10"), 2, "did you mean 'cifar10'"),
+        (("run", "digits", "--set", "train.epoch=3"), 2, "did you mean 'train.epochs'"),
+        (("run", "digits", "--epochs", "0"), 2, "train.epochs"),
+        (("run", "digits", "--epochs", "many"), 2, "--epochs"),
+        (("run", "folder"), 2, "--data-dir"),
+        (("run", "digits", "--runs-dir", "/dev/null/runs"), 5, "cannot keep runs here"),
+        (("show", "zzz"), 2, "holds no runs yet"),
+        (("watch", "zzz"), 2, "holds no runs yet"),
+        (("configs", "nope"), 2, "no preset is named 'nope'"),
+        (("nonsense",), 2, "No such command"),
+    ],
+)
+def test_a_users_mistake_is_a_line_and_an_exit_code(here, tmp_path, arguments, code, told):
+    ended, out, errors = here(*arguments, cwd=tmp_path)
+    assert ended == code, errors
+    assert told in errors
+    assert "Traceback" not in errors + out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("run", "folder", "--data-dir", "nowhere"), 3, "nowhere: is no folder"),
+        (("run", "digits", "--device", "cuda"), 2, "no 'cuda' device"),
+        (("run", "digits", "--set", "optimizer.lr=1e30"), 4, "training loss became"),
+    ],
+)
+def test_what_a_run_fails_of_is_a_line_and_an_exit_code(tmp_path, arguments, code, told):
+    if "cuda" in arguments:
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("this machine has a CUDA device")
+    result = cnn_tui(*arguments, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_without_a_config_and_a_network_it_trains_on_the_digits_and_says_so(tmp_path):
+    result = cnn_tui(
+        "run",
+        "--epochs",
+        "1",
+        *SET_SMALL,
+        cwd=tmp_path,
+        PYTHONPATH=os.pathsep.join([NO_NETWORK, environment()["PYTHONPATH"]]),
+        XDG_DATA_HOME=str(tmp_path / "home"),
+    )
+    assert result.returncode == 0, result.stderr
+    assert "CIFAR-10 cannot be downloaded" in result.stderr
+    assert "Training on the bundled digits instead" in result.stderr
+    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
+    assert (run["preset"], run["status"]) == ("digits", "done")
+
+
+def test_cifar10_by_name_never_falls_back(tmp_path):
+    result = cnn_tui(
+        "run",
+        "cifar10",
+        cwd=tmp_path,
+        PYTHONPATH=os.pathsep.join([NO_NETWORK, environment()["PYTHONPATH"]]),
+        XDG_DATA_HOME=str(tmp_path / "home"),
+    )
+    assert result.returncode == 3
+    assert "CIFAR-10 cannot be downloaded" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path, number):
+    with subprocess.Popen(
+        [*CLI, "run", "digits", "--epochs", "100000", *SET_SMALL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        env=environment(),
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("Epoch: 2/"):
+                break
+        process.send_signal(number)
+        process.stdout.read()
+        told = process.stderr.read()
+    assert process.returncode == 128 + number
+    assert "Stopped after" in told
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert (directory / "last.pt").stat().st_size > 1000
+    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
+    assert run["status"] == "stopped"
+
+
+def test_when_nobody_reads_the_lines_the_run_goes_on(tmp_path):
+    with subprocess.Popen(
+        [*CLI, "run", "digits", "--epochs", "30", *SET_SMALL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        env=environment(),
+    ) as process:
+        assert process.stdout.readline().startswith("Epoch: 1/30")
+        process.stdout.close()
+        told = process.stderr.read()
+    assert process.returncode == 0
+    assert "Traceback" not in told
+    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
+    assert (run["status"], run["epochs_done"]) == ("done", 30)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+def test_a_full_disk_under_the_lines_ends_no_run(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*CLI, "run", "digits", "--epochs", "2", *SET_SMALL],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=full,
+            cwd=tmp_path,
+            env=environment(),
+            timeout=120,
+        )
+    assert result.returncode == 0
+    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
+    assert (run["status"], run["epochs_done"]) == ("done", 2)
+
+
+def test_closed_streams_are_no_trouble(tmp_path):
+    command = " ".join([f"'{word}'" for word in [*CLI, "run", "digits", "--epochs", "1"]])
+    small = " ".join(f"'{word}'" for word in SET_SMALL)
+    result = subprocess.run(
+        ["sh", "-c", f"{command} {small} <&- 2>&- >lines"],
+        check=False,
+        cwd=tmp_path,
+        env=environment(),
+        timeout=120,
+    )
+    assert result.returncode == 0
+    assert "Test Accuracy (Overall)" in (tmp_path / "lines").read_text()
+
+
+def test_a_terminals_stderr_has_a_progress_line(tmp_path):
+    arguments = ["run", "digits", "--no-ui", "--epochs", "100000", "--set", "data.image_size=32"]
+    with Terminal(*arguments, cwd=tmp_path, size=(100, 30)) as terminal:
+        terminal.wait_for(lambda text: re.search(r"Epoch \d+/100000  batch \d+/18", text))
+        terminal.kill(signal.SIGINT)
+        assert terminal.wait() == 130
+    assert b"\x1b" not in terminal.raw
+
+
+def test_hostile_names_are_printed_as_text(tmp_path):
+    run = golden_run(tmp_path / "runs", "completed")
+    whole = run.events.read_text()
+    run.events.write_text(whole.replace('"baseline"', r'"\u001b]0;x\u0007[red]\ud800"'))
+    for arguments in (("runs",), ("show",), ("watch",)):
+        result = cnn_tui(*arguments, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert "\x1b" not in result.stdout + result.stderr
+    assert r"\x1b]0;x\x07[red]\ud800" in cnn_tui("runs", cwd=tmp_path).stdout
+
+
+def test_presets_are_listed_and_printed(tmp_path):
+    listed = cnn_tui("configs", cwd=tmp_path).stdout.splitlines()
+    assert [line.split()[0] for line in listed] == [
+        "cifar10",
+        "cifar10-94",
+        "cifar10-96",
+        "cifar10-fast",
+        "digits",
+        "fashion-mnist",
+        "folder",
+        "transfer",
+    ]
+    (tmp_path / "mine.toml").write_text(cnn_tui("configs", "digits", cwd=tmp_path).stdout)
+    result = cnn_tui("run", "mine.toml", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_version(tmp_path):
+    assert re.fullmatch(r"cnn-tui \d+\.\d+\.\d+\n", cnn_tui("--version", cwd=tmp_path).stdout)
+
+
+def test_a_stopped_run_is_resumed_and_prints_only_what_is_new(tmp_path):
+    run = ["run", "digits", "--epochs", "2", "--set", "train.checkpoint_seconds=1e-9", *SET_SMALL]
+    with subprocess.Popen(
+        [*CLI, *run, "--json"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        while '"CheckpointSaved"' not in process.stdout.readline():
+            pass
+        process.kill()
+    result = cnn_tui("resume", "--epochs", "3", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert re.match(
+        r"Resumed (in epoch \d after step \d+|before epoch \d), from last\.pt\n", result.stderr
+    )
+    assert [line for line in result.stdout.splitlines() if line.startswith("Epoch: 3/3")]
+    assert "Test Accuracy (Overall)" in result.stdout
+    again = cnn_tui("resume", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "is done, after 3 epochs; to train it longer: cnn-tui resume" in again.stderr
+    assert cnn_tui("resume", "--epochs", "2", cwd=tmp_path).returncode == 2
+    assert cnn_tui("resume", "nothing", cwd=tmp_path).returncode == 2
+
+
+def test_what_is_printed_of_a_run_of_several_sessions(tmp_path):
+    golden_run(tmp_path / "runs", "resumed")
+    result = cnn_tui("watch", cwd=tmp_path)
+    assert "Resumed in epoch 3 after step 7, from last.pt" in result.stderr
+    assert "Resumed in epoch 4 after step 3, from last.pt" in result.stderr
+    epochs = [line.split("|")[0] for line in result.stdout.splitlines() if line[:6] == "Epoch:"]
+    assert epochs == [f"Epoch: {number}/6 " for number in range(1, 7)]

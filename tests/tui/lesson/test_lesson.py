@@ -1,0 +1,385 @@
+"""The lesson: its arithmetic against PyTorch's, its pages, its screen, its printed text."""
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from math import prod
+
+import pytest
+import torch
+from torch.nn import functional
+
+from cnn_engine.results.feature_maps import MAPS_FILE, Maps
+from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.model_layers import LAYERS_FILE
+from cnn_engine.runlog.lines import from_line
+from cnn_engine.runs.directory import RunDirectory
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.lesson import LessonScreen
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.lesson import learning, own_run, seeing
+from cnn_tui.lesson.arithmetic import (
+    convolve,
+    cross_entropy,
+    descend,
+    mean,
+    output_size,
+    pool,
+    relu,
+    softmax,
+)
+from cnn_tui.lesson.contents import example_of, lesson
+from cnn_tui.lesson.own_run import Example, shown_filters, strongest_response
+from cnn_tui.lesson.pages import Look
+from cnn_tui.settings import Options
+from golden import DATA, golden_run
+from pilot import looks_like, settle, text_of
+
+SIZES = [(120, 36), (80, 24), (60, 20), (40, 12)]
+
+
+def as_tensor(values):
+    return torch.tensor(values, dtype=torch.float64)[None, None]
+
+
+def explained_run(runs_dir):
+    """A run of the golden log with the maps of a smaller one."""
+    run = golden_run(runs_dir, "completed")
+    for name in (LAYERS_FILE, MAPS_FILE):
+        shutil.copy(DATA / name, run.path / name)
+    return run
+
+
+def text_of_chapter(chapter, look=Look(76, False)):  # noqa: B008 - a plain tuple
+    return "\n".join(line.plain for page in chapter.pages for line in page.lines(look))
+
+
+# The arithmetic.
+
+
+def test_the_worked_example_is_what_pytorch_computes():
+    made = convolve(seeing.IMAGE, seeing.FILTER)
+    assert made == [[-6, -6], [-6, -6]]
+    expected = functional.conv2d(as_tensor(seeing.IMAGE), as_tensor(seeing.FILTER))
+    assert torch.equal(as_tensor(made), expected)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_convolution_is_pytorchs(stride, padding):
+    image, weights = torch.randn(7, 9).double(), torch.randn(3, 2).double()
+    expected = functional.conv2d(image[None, None], weights[None, None], None, stride, padding)
+    made = convolve(image.tolist(), weights.tolist(), stride, padding)
+    assert torch.allclose(as_tensor(made), expected)
+    assert len(made) == output_size(7, 3, stride, padding)
+    assert len(made[0]) == output_size(9, 2, stride, padding)
+
+
+def test_pooling_softmax_and_loss_are_pytorchs():
+    image = torch.randn(6, 4).double()
+    values = image.tolist()
+    assert torch.allclose(as_tensor(pool(values, 2, max)), functional.max_pool2d(image[None], 2))
+    assert torch.allclose(as_tensor(pool(values, 2, mean)), functional.avg_pool2d(image[None], 2))
+    scores = torch.randn(5).double()
+    shares = softmax(scores.tolist())
+    assert shares == pytest.approx(scores.softmax(0).tolist())
+    loss = functional.cross_entropy(scores[None], torch.tensor([3])).item()
+    assert cross_entropy(shares[3]) == pytest.approx(loss)
+    assert [relu(value) for value in (-2.0, 0.0, 3.0)] == [0, 0, 3]
+
+
+def test_descent_is_pytorchs():
+    weight = torch.tensor(4.0, dtype=torch.float64, requires_grad=True)
+    optimizer, places = torch.optim.SGD([weight], lr=0.3), [4.0]
+    for _ in range(5):
+        optimizer.zero_grad()
+        (weight**2).backward()
+        optimizer.step()
+        places.append(weight.item())
+    assert descend(lambda w: 2 * w, 4.0, 0.3, 5) == pytest.approx(places)
+
+
+# What the pages say.
+
+ARITHMETIC = re.compile(r"[-+*/().\d ]*\d[-+*/().\d ]*")
+
+
+def equations(text):
+    """Neighbours of an equals sign that are digits and signs alone."""
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", text.replace("−", "-").replace("·", "*"))
+    for line in text.splitlines():
+        for left, right in pairwise(line.split("=")):
+            start = (
+                left.rpartition(":")[2].removeprefix("bird").removeprefix("cat").removeprefix("dog")
+            )
+            terms = start.strip(), re.split(r"[a-zA-Z:,]", right)[0].rstrip(" .").strip()
+            if all(map(ARITHMETIC.fullmatch, terms)):
+                yield terms
+
+
+def test_both_sides_of_every_equation_are_equal(tmp_path):
+    found = 0
+    for chapter in lesson(explained_run(tmp_path)):
+        for left, right in equations(text_of_chapter(chapter).replace("\n  = ", " = ")):
+            results = eval(left), eval(right)  # noqa: S307 - digits and signs alone
+            assert results[0] == pytest.approx(results[1], rel=0.01, abs=0.006), (left, right)
+            found += 1
+    assert found >= 19
+
+
+def test_figures_follow_the_numbers_that_they_are_made_from(monkeypatch):
+    """None is typed: other images, filters and weights give other, equally right ones."""
+    image, weights = ((3, 1, 4), (1, 5, 9), (2, 6, 5)), ((2, -1), (0, 3))
+    monkeypatch.setattr(seeing, "IMAGE", image)
+    monkeypatch.setattr(seeing, "FILTER", weights)
+    made = functional.conv2d(as_tensor(image), as_tensor(weights)).flatten().tolist()
+    chapter = seeing.what_convolution_is()
+    for page, value in zip(chapter.pages, made, strict=False):
+        last = page.lines(Look(76, False))[-1].plain
+        assert last.endswith(f"= {value:g}".replace("-", "−"))
+    monkeypatch.setattr(learning, "INPUTS", (1.0, 2.0, 3.0, 4.0))
+    text = text_of_chapter(learning.how_an_answer_is_made())
+    scores = torch.tensor(learning.WEIGHTS) @ torch.tensor([1.0, 2.0, 3.0, 4.0])
+    scores += torch.tensor(learning.BIASES)
+    for share in scores.softmax(0).tolist():
+        assert f"{100 * share:5.1f}%" in text
+
+
+def test_the_gradient_is_pytorchs():
+    weight = torch.tensor(learning.WEIGHT, requires_grad=True)
+    ((weight * learning.INPUT - learning.TARGET) ** 2).backward()
+    text = text_of_chapter(learning.how_it_learns())
+    assert f"= {weight.grad.item():g}   the gradient".replace("-", "−") in text
+
+
+def test_the_published_networks_sides_are_told():
+    assert "32 → 16 → 8 → 4" in text_of_chapter(seeing.what_stride_and_padding_are())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_fits_across_and_at_80x24_down_too(tmp_path, size):
+    for chapter in lesson(explained_run(tmp_path)):
+        for page in chapter.pages:
+            lines = page.lines(Look(size[0] - 5, pictures=True))
+            assert max(line.cell_length for line in lines) <= size[0] - 5, chapter.title
+            assert size != (80, 24) or len(lines) <= 24 - 3, chapter.title
+
+
+# A run of one's own.
+
+
+def test_the_runs_number_is_computed_by_hand_and_found_in_its_map(tmp_path):
+    example = example_of(explained_run(tmp_path))
+    maps, filters = example.maps, shown_filters(example.maps)
+    response = strongest_response(maps, filters)
+    header = maps.header
+    height, width, channels = header.image
+    pixels = torch.tensor(list(maps.image(0))).view(height, width, channels).permute(2, 0, 1)
+    image = (pixels / 255 - header.mean[0]) / header.std[0]
+    weights = torch.tensor(maps.filter_values()).view(filters.shape)
+    made = functional.conv2d(
+        image[None], weights, torch.tensor(maps.biases()), filters.stride, filters.padding
+    )[0]
+    value = made[response.filter, response.cell.row, response.cell.column].item()
+    assert response.value == pytest.approx(value, abs=1e-5)
+    assert value == made[:, response.cell.row, response.cell.column].max()
+    kept = torch.tensor(list(maps.maps(0, 0))).view(header.stages[0].shape)
+    sample = header.samples[0]
+    step = (sample.highs[0] - sample.lows[0]) / 255
+    found = kept[response.filter, response.cell.row, response.cell.column] * step + sample.lows[0]
+    assert found.item() == pytest.approx(value, abs=3 * step)
+    text = text_of_chapter(own_run.own_run(example, ""))
+    assert f"by hand it was {value:.4g}".replace("-", "−") in text
+
+
+def test_without_a_run_it_says_how_to_have_one(tmp_path):
+    text = text_of_chapter(lesson(None)[-1])
+    assert "cnn-tui run digits" in text
+    assert "nothing to show" not in text
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\x1b[2J"])
+def test_a_run_without_usable_maps_is_told_and_the_lesson_goes_on(tmp_path, content):
+    run = golden_run(tmp_path, "completed")
+    if content is not None:
+        (run.path / MAPS_FILE).write_bytes(content)
+    chapters = lesson(run)
+    text = text_of_chapter(chapters[-1])
+    assert "There is nothing to show" in text
+    assert "maps.bin" in text
+    assert "\x1b" not in text
+    assert len(chapters) == 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"filters": None},
+        {"samples": ()},
+        {"stages": ()},
+        {"mean": (0.5, 0.5)},
+        {"std": (0.0,)},
+        {"std": ()},
+        {"whole": (500, 500)},
+    ],
+)
+def test_what_does_not_fit_together_is_not_computed(tmp_path, change):
+    header = dataclasses.replace(read_maps(DATA / "maps.bin").header, **change)
+    filters = header.filters
+    numbers = prod(filters.shape) + filters.shape[0] if filters else 0
+    each = prod(header.image) + sum(prod(stage.shape) for stage in header.stages)
+    maps = Maps(header, bytes(4 * numbers + each * len(header.samples)))
+    assert shown_filters(maps) is None
+    chapter = own_run.own_run(Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), "")
+    assert "no plain" in text_of_chapter(chapter)
+
+
+def test_numbers_out_of_all_proportion_are_computed_all_the_same(tmp_path):
+    found = read_maps(DATA / "maps.bin")
+    maps = Maps(dataclasses.replace(found.header, std=(1e-200,)), found._content)
+    chapter = own_run.own_run(Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), "")
+    assert re.search(r"= −?\d\S*e\+(199|20\d)", text_of_chapter(chapter))
+
+
+def test_of_a_long_log_the_beginning_is_read(tmp_path, monkeypatch):
+    run, read = explained_run(tmp_path), []
+    monkeypatch.setattr(
+        "cnn_engine.runlog.log.from_line", lambda line: read.append(line) or from_line(line)
+    )
+    assert example_of(run).classes == tuple("0123456789")
+    assert len(read) < 10 < len(run.events.read_bytes().splitlines())
+
+
+# The screen.
+
+
+@pytest.mark.parametrize("size", [*SIZES, (1, 1), (300, 100)])
+async def test_the_screen_shows_every_page(tmp_path, size):
+    run = explained_run(tmp_path)
+    pages = [(chapter.title, page) for chapter in lesson(run) for page in chapter.pages]
+    app = Dashboard(LessonScreen(run))
+    async with app.run_test(size=size) as pilot:
+        for number, (title, _) in enumerate(pages):
+            await settle(pilot)
+            if size == (80, 24):
+                assert title in text_of(app), number
+            await pilot.press("space")
+        await settle(pilot)
+        if size == (80, 24):
+            assert pages[-1][0] in text_of(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("name", "keys"), [("window", "2 space"), ("rate", "7 right"), ("own", "8 space space")]
+)
+async def test_pages_look_as_they_should(tmp_path, name, keys, size):
+    app = Dashboard(LessonScreen(explained_run(tmp_path)))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press(*keys.split())
+        await settle(pilot)
+        await looks_like(pilot, f"lesson_{name}-{size[0]}x{size[1]}")
+
+
+async def test_keys_turn_pages_and_leave(tmp_path):
+    app = Dashboard(LessonScreen(None))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("left")
+        assert "1/8  page 1 of 2" in await seen(pilot)
+        await pilot.press("space", "right")
+        assert "2/8  page 1 of 5" in await seen(pilot)
+        await pilot.press("left")
+        assert "1/8  page 2 of 2" in await seen(pilot)
+        await pilot.press("8", "space")
+        assert "8/8  page 1 of 1" in await seen(pilot)
+        await pilot.press("question_mark")
+        assert "On: the next step" in await seen(pilot)
+        await pilot.press("escape", "q")
+    assert app.return_code == 0
+
+
+async def seen(pilot):
+    await settle(pilot)
+    return text_of(pilot.app)
+
+
+async def test_a_page_that_is_too_long_scrolls(tmp_path):
+    app = Dashboard(LessonScreen(None))
+    async with app.run_test(size=(40, 12)) as pilot:
+        before = await seen(pilot)
+        await pilot.press("down", "down")
+        assert await seen(pilot) != before
+        await pilot.press("up", "up")
+        assert await seen(pilot) == before
+
+
+async def test_it_opens_from_a_run_and_leads_back(tmp_path):
+    app = Dashboard(RunScreen(explained_run(tmp_path)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("h", "8")
+        assert "1124-0412-amber" in await seen(pilot)
+        await pilot.press("q")
+        await settle(pilot)
+        assert isinstance(app.screen, RunScreen)
+
+
+async def test_in_ascii_it_is_in_ascii(tmp_path):
+    app = Dashboard(LessonScreen(explained_run(tmp_path)), options=Options(ascii=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for number in range(1, 9):
+            await pilot.press(str(number))
+            text = await seen(pilot)
+            assert text.isascii()
+            # A question mark stands for what has no equal; the lesson asks once, the keys too.
+            assert text.count("?") == 1 + (number == 3)
+
+
+# Printed.
+
+
+def printed(tmp_path, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", "from cnn_tui.cli.app import main; main()", "explain", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"} | environment,
+    )
+
+
+def test_without_a_terminal_all_of_it_is_printed_plainly(tmp_path):
+    explained_run(tmp_path / "runs")
+    result = printed(tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "\x1b" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    for chapter in lesson(None):
+        assert chapter.title in result.stdout
+    assert result.stdout.count("A filter is a small grid of numbers") == 1
+    for sums in ("1 + 2 − 4 − 5 = −6", "2 + 3 − 5 − 6 = −6", "4 + 5 − 7 − 8 = −6"):
+        assert sums in result.stdout
+    assert "1124-0412-amber" in result.stdout
+    assert printed(tmp_path, "--no-ui", NO_COLOR="1").stdout == result.stdout
+
+
+def test_printed_in_ascii(tmp_path):
+    result = printed(tmp_path, "--ascii")
+    assert result.returncode == 0
+    assert result.stdout.isascii()
+    assert "1 + 2 - 4 - 5 = -6" in result.stdout
+    assert printed(tmp_path, LC_ALL="C").stdout == result.stdout
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path):
+    result = printed(tmp_path, "nowhere", "--runs-dir", str(tmp_path))
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr

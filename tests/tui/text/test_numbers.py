@@ -1,0 +1,62 @@
+"""Figures and names as people read them."""
+
+import math
+
+import pytest
+
+from cnn_tui.charts.blocks import bar, sparkline
+from cnn_tui.text.numbers import duration, figure, percent, ratio
+from cnn_tui.text.safe import safe_text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (8.4, "0:08"), (161, "2:41"), (3723, "1:02:03"), (-5, "0:00"), (59.6, "1:00")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_figures():
+    assert percent(0.746) == "74.6%"
+    assert figure(0.71271) == "0.7127"
+    assert figure(None) == "–"
+    assert figure(math.nan) == "nan"
+    assert ratio(0, 0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("plane", "plane"),
+        ("chat à l'été 🐈", "chat à l'été 🐈"),
+        ("a\x1b]0;title\x07b", r"a\x1b]0;title\x07b"),
+        ("\x1b[2J", r"\x1b[2J"),
+        ("c1 \x9b31m", r"c1 \x9b31m"),
+        ("new\nline", r"new\nline"),
+        ("\u202eevil", r"\u202eevil"),
+        ("lone \ud800", r"lone \ud800"),
+        ("[/nope]", "[/nope]"),
+        ("x" * 500, "x" * 79 + "…"),
+    ],
+)
+def test_text_from_outside_is_harmless(name, shown):
+    assert safe_text(name) == shown
+    assert len(safe_text(name)) <= 80
+
+
+def test_a_bar_is_as_wide_as_asked_and_as_full_as_told():
+    assert bar(0.0, 4) == ("", "────")
+    assert bar(0.5, 4) == ("━━", "──")
+    assert bar(0.625, 4) == ("━━╸", "─")
+    assert bar(1.0, 4) == ("━━━━", "")
+    assert bar(7.0, 4) == ("━━━━", "")
+
+
+def test_a_sparkline_shows_the_last_values_and_leaves_gaps():
+    assert sparkline([0, 1, 2, 3], 4) == "▁▃▆█"
+    assert sparkline([9, 0, 7], 2) == "▁█"
+    assert sparkline([0, math.nan, 1], 3) == "▁ █"
+    assert sparkline([math.inf, 1, 1], 3) == " ▁▁"
+    assert sparkline([math.nan], 3) == " "
+    assert sparkline([], 3) == ""

@@ -1,0 +1,47 @@
+"""Filters of all that is drawn: the nearest of 256 colours, and ASCII only."""
+
+from functools import lru_cache
+
+from rich.color import Color, ColorType
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color as Background
+from textual.filter import LineFilter
+
+from cnn_tui.pictures.colors import nearest
+from cnn_tui.terminal.ascii import in_ascii
+
+
+class NearestColors(LineFilter):
+    """Gives every cell colours that a terminal of 256 has."""
+
+    def apply(self, segments: list[Segment], background: Background) -> list[Segment]:  # noqa: ARG002
+        """The segments with other colours."""
+        return [
+            Segment(text, style and _nearest_style(style), control)
+            for text, style, control in segments
+        ]
+
+
+@lru_cache(maxsize=1024)
+def _nearest_style(style: Style) -> Style:
+    return style + Style(color=_nearest_color(style.color), bgcolor=_nearest_color(style.bgcolor))
+
+
+def _nearest_color(color: Color | None) -> Color | None:
+    if color is None or color.type is not ColorType.TRUECOLOR or color.triplet is None:
+        return None
+    return Color.from_ansi(nearest(*color.triplet))
+
+
+class AsciiGlyphs(LineFilter):
+    """Replaces every character that is not ASCII by one that is, cell by cell."""
+
+    def apply(self, segments: list[Segment], background: Background) -> list[Segment]:  # noqa: ARG002
+        """The segments with other characters of the same width."""
+        return [
+            Segment(in_ascii(text), style, control)
+            if not text.isascii()
+            else Segment(text, style, control)
+            for text, style, control in segments
+        ]

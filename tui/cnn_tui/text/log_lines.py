@@ -1,0 +1,123 @@
+"""A run's events as readable lines; the frequent ones, which the curve shows, are left out."""
+
+from typing import NamedTuple
+
+from cnn_engine.runlog import events
+from cnn_engine.runlog.events import (
+    Event,
+)
+from cnn_tui.text.events import (
+    STAGES,
+    command_text,
+    device_text,
+    resumed_text,
+    rolled_back_text,
+    val_figure,
+)
+from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.text.safe import safe_text
+
+LONGEST = 2000
+
+
+class LogLine(NamedTuple):
+    """One line."""
+
+    time: float
+    """Seconds since 1970; 0 for captured output, which bears none."""
+
+    glyph: str
+    style: str
+    text: str
+    """Safe to be shown."""
+
+
+def line_of(event: Event) -> LogLine | None:
+    """What to say of an event, if anything."""
+    described = _describe(event)
+    return LogLine(event.time, *described) if described else None
+
+
+def output_line(line: bytes) -> LogLine:
+    """A line of captured output."""
+    return LogLine(0.0, "▸", "$muted", safe_text(line.decode("utf-8", "replace"), LONGEST))
+
+
+def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - flat
+    match event:
+        case events.RunStarted():
+            text = f"run {event.run_id} started, process {event.pid} on {event.host}"
+            return "●", "$primary", safe_text(text, LONGEST)
+        case events.RunResumed():
+            text = f"{resumed_text(event)}, process {event.pid} on {event.host}"
+            return "▶", "$primary", safe_text(text, LONGEST)
+        case events.RolledBack():
+            return "←", "$text-warning", f"rolled back {rolled_back_text(event)}"
+        case events.ConfigReplaced():
+            return "!", "$text-warning", safe_text(event.reason, LONGEST)
+        case events.StageStarted():
+            return "·", "$muted", STAGES[event.stage]
+        case events.RunPrepared():
+            return "●", "$primary", _prepared(event)
+        case events.EpochStarted():
+            goes_on = f"goes on after step {event.step}" if event.step else "started"
+            return "·", "$muted", f"epoch {event.epoch} {goes_on}"
+        case events.EpochFinished():
+            return "●", "$primary", _epoch(event)
+        case events.CheckpointSaved():
+            return _checkpoint(event)
+        case events.StepsCaptured():
+            return _captured(event)
+        case events.Notice() | events.CommandRefused():
+            return "!", "$text-warning", safe_text(event.text, LONGEST)
+        case events.CommandApplied():
+            return "›", "$primary", command_text(event)
+        case events.TestFinished():
+            text = f"test: loss {figure(event.loss)}, accuracy {percent(event.accuracy, 2)}"
+            return "●", "$primary", f"{text}, with the weights of epoch {event.epoch}"
+        case events.RunFinished():
+            return _finished(event)
+        case _:
+            return None
+
+
+def _prepared(event: events.RunPrepared) -> str:
+    sizes = f"{event.train_images:,} + {event.val_images:,} + {event.test_images:,}"
+    where = f"{device_text(event)} in {event.precision}"
+    text = f"{event.source}: {sizes} images in {len(event.classes):,} classes; "
+    return safe_text(f"{text}{event.parameters:,} parameters on {where}", LONGEST)
+
+
+def _epoch(event: events.EpochFinished) -> str:
+    return (
+        f"epoch {event.epoch} finished: train {figure(event.train_loss)}, "
+        f"val {val_figure(event)}, accuracy {percent(event.val_accuracy)}, "
+        f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s"
+    )
+
+
+def _captured(event: events.StepsCaptured) -> tuple[str, str, str]:
+    if event.reason:
+        return "!", "$text-warning", safe_text(f"steps are not captured: {event.reason}", LONGEST)
+    return "·", "$muted", "steps are captured as a CUDA graph, and replayed from now on"
+
+
+def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
+    file = safe_text(event.file)
+    if event.reason == "best":
+        if event.new_loss is None:
+            return "★", "$secondary", f"epoch {event.epoch}, the latest, saved as {file}"
+        change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
+        return "★", "$secondary", f"best so far, {change}: saved as {file}"
+    asked = ", as asked" if event.reason == "asked" else ""
+    step = f" to step {event.step}" if event.step else ""
+    return "■", "$muted", f"epoch {event.epoch}{step} saved as {file}{asked}"
+
+
+def _finished(event: events.RunFinished) -> tuple[str, str, str]:
+    text = f"{event.status} after {duration(event.seconds)}"
+    if event.status == "detached":
+        return "■", "$muted", f"{text}: goes on in the background"
+    if event.status == "failed":
+        return "✗", "$text-error", f"{text}: {safe_text(event.error, LONGEST)}"
+    return ("✓", "$text-success", text) if event.status == "done" else ("■", "$text-warning", text)
