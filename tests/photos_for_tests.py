@@ -100,3 +100,9 @@ def bomb() -> bytes:
     header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
     rest = chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rest
+
+
+def fill(folder, count=10, shade=0, size=(16, 16), suffix=".png"):
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Image.new("RGB", size, (shade, number, 0)).save(folder / f"{number:03}{suffix}")

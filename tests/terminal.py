@@ -4,6 +4,7 @@ import ctypes
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -16,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pyte
+
+from runs_for_tests import SMALL
 
 CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 
@@ -157,3 +160,29 @@ class Terminal:
         self.raw += content
         self._stream.feed(content)
         return bool(content)
+
+
+SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
+
+
+FOREVER = ["run", "digits", "--epochs", "100000", *SET_SMALL]
+
+
+def assert_restored(terminal, before):
+    """The screen, the cursor, mouse and keyboard, and the terminal's settings are as they were."""
+    for sequence in RESTORED:
+        assert terminal.raw.rindex(sequence) > terminal.raw.index(b"\x1b[?1049h")
+    assert terminal.settings == before
+    assert terminal.settings[3] & termios.ECHO
+
+
+def after_the_screen(terminal):
+    """What is left in the shell."""
+    text = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
+    return re.sub(r"\x1b\[[0-9;?]*[a-z]", "", text)
+
+
+RESTORED = (
+    *(b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[?7h", b"\x1b[<u"),
+    *(b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?1015l"),
+)

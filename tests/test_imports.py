@@ -1,46 +1,12 @@
 """What a command must not import, seen in a fresh interpreter: a static graph cannot tell."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from cnn_tui.exports.formats import RECORD_FORMATS
+from fresh_interpreter import SCREEN_SIDE, TORCH_SIDE, command, modules_after
 from golden import golden_run
-
-TORCH_SIDE = {
-    "torch",
-    "torchvision",
-    "numpy",
-    "cnn_engine.training.setup",
-    "cnn_engine.training.trainer",
-    "cnn_engine.data",
-}
-SCREEN_SIDE = {"textual", "plotext", "rich"}
-
-
-def modules_after(code, tmp_path, *before):
-    """Names of the modules loaded after the code has run, with some places looked in before all."""
-    result = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules, file=sys.stderr)"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, before), *sys.path])},
-    )
-    return set(result.stderr.split())
-
-
-def command(*arguments):
-    return (
-        f"import sys; sys.argv = ['cnn-tui', *{arguments!r}]\n"
-        "from cnn_tui.cli.app import main\n"
-        "try:\n    main()\nexcept SystemExit: pass"
-    )
 
 
 @pytest.mark.parametrize(

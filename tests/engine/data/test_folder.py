@@ -15,18 +15,12 @@ from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_side
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
-from photos_for_tests import bomb
+from photos_for_tests import bomb, fill
 
 
 def load_folder(path, progress=lambda *_: None, **changes):
     config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
     return load_dataset(config, 0, progress)
-
-
-def fill(folder, count=10, shade=0, size=(16, 16), suffix=".png"):
-    folder.mkdir(parents=True)
-    for number in range(count):
-        Image.new("RGB", size, (shade, number, 0)).save(folder / f"{number:03}{suffix}")
 
 
 @pytest.fixture

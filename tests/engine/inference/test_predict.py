@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_data_folder import bomb, fill
 
 from cnn_engine.checkpoints.format import BEGINNING, seal
 from cnn_engine.data.dataset import load_dataset
@@ -27,6 +26,7 @@ from cnn_engine.inference.trained import load_trained
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_tui.reports.predictions import as_line, name_width
+from photos_for_tests import bomb, fill
 from runs_for_tests import RunForTests
 from terminal import CLI, Terminal, cnn_tui, environment
 

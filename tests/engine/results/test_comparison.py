@@ -16,10 +16,10 @@ from cnn_engine.runs.summary import read_state
 from cnn_tui.reports.comparison import print_comparison
 from cnn_tui.reports.run import show_run
 from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
+from fresh_interpreter import TORCH_SIDE, command, modules_after
 from golden import golden_run, rewritten
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
-from test_imports import TORCH_SIDE, command, modules_after
 
 # The test itself.
 

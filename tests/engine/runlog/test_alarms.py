@@ -5,12 +5,12 @@ import random
 from dataclasses import replace
 
 import pytest
-from test_state import applied, epoch_finished, prepared, started, state_after, steps
 
 from cnn_engine.runlog import events
 from cnn_engine.runlog.alarms import SPIKE_EVENTS, STALL_SECONDS, alarms
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
+from event_samples import applied, epoch_finished, prepared, started, state_after, steps
 from golden import golden_lines
 
 NOW = 2000.0

@@ -4,7 +4,6 @@ import signal
 from contextlib import contextmanager
 
 import pytest
-from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored
 
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader, is_held
@@ -12,7 +11,7 @@ from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import all_runs
 from cnn_engine.runs.summary import read_state, read_summary
 from runs_for_tests import wait_until
-from terminal import Terminal, cnn_tui
+from terminal import FOREVER, SET_SMALL, Terminal, after_the_screen, assert_restored, cnn_tui
 
 
 @contextmanager

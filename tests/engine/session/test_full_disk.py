@@ -4,13 +4,12 @@ import os
 import subprocess
 
 import pytest
-from test_terminal import FOREVER
 
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import all_runs
 from cnn_engine.runs.summary import read_state
 from runs_for_tests import wait_until
-from terminal import Terminal
+from terminal import FOREVER, Terminal
 
 
 @pytest.fixture

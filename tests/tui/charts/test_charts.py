@@ -5,7 +5,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_state import epoch_finished, prepared, started, state_after, steps
 
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_tui.charts.axes import MARGIN
@@ -21,6 +20,7 @@ from cnn_tui.charts.binning import (
 )
 from cnn_tui.charts.braille import BLANK, Layer, merge
 from cnn_tui.charts.loss import BAND, TRAIN, VAL, ChartView, draw_plot, window_of
+from event_samples import epoch_finished, prepared, started, state_after, steps
 
 any_float = st.floats(allow_nan=True, allow_infinity=True)
 losses = st.lists(any_float, min_size=1, max_size=200)

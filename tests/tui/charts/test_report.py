@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from rich.text import Text
-from test_state import epoch_finished, prepared, started, state_after
 
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.report import ChartColors, loss_chart, thin
+from event_samples import epoch_finished, prepared, started, state_after
 
 
 def run_of(losses):

@@ -10,10 +10,10 @@ from cnn_engine.runlog import events
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
 from cnn_tui.cli.control import pause
+from fresh_interpreter import TORCH_SIDE, command, modules_after
 from golden import add_events, golden_run, running_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, cnn_tui, environment
-from test_imports import TORCH_SIDE, command, modules_after
 
 
 @pytest.fixture(scope="module")

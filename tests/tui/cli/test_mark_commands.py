@@ -12,8 +12,8 @@ from cnn_engine.runs import trash
 from cnn_engine.runs.directory import RunDirectory, all_runs
 from cnn_engine.runs.marks import Marks, read_marks
 from cnn_engine.runs.recorder import Recorder
+from fresh_interpreter import TORCH_SIDE
 from golden import golden_run, running_run
-from test_imports import TORCH_SIDE
 
 PROGRAM = "import sys; sys.argv[0] = 'cnn-tui'\nfrom cnn_tui.main import main; main()"
 

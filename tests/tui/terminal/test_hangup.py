@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_terminal import FOREVER, SET_SMALL, after_the_screen, assert_restored
 
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader
@@ -21,7 +20,15 @@ from cnn_engine.runs.summary import read_state, read_summary
 from cnn_tui.terminal.signals import StopSignals
 from golden import DATA, golden_run
 from runs_for_tests import RunForTests, wait_until
-from terminal import CLI, Terminal, environment
+from terminal import (
+    CLI,
+    FOREVER,
+    SET_SMALL,
+    Terminal,
+    after_the_screen,
+    assert_restored,
+    environment,
+)
 
 HANGUP = pytest.mark.parametrize("blocked", [(), (signal.SIGHUP,)], ids=["SIGHUP", "no SIGHUP"])
 

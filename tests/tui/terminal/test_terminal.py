@@ -4,7 +4,6 @@ import random
 import re
 import signal
 import sys
-import termios
 import time
 
 import pytest
@@ -12,29 +11,8 @@ import pytest
 from cnn_engine.runs.directory import all_runs
 from cnn_engine.runs.summary import read_summary
 from golden import DATA, golden_run
-from runs_for_tests import SMALL, RunForTests
-from terminal import CLI, Terminal
-
-SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
-FOREVER = ["run", "digits", "--epochs", "100000", *SET_SMALL]
-RESTORED = (
-    *(b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[?7h", b"\x1b[<u"),
-    *(b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?1015l"),
-)
-
-
-def assert_restored(terminal, before):
-    """The screen, the cursor, mouse and keyboard, and the terminal's settings are as they were."""
-    for sequence in RESTORED:
-        assert terminal.raw.rindex(sequence) > terminal.raw.index(b"\x1b[?1049h")
-    assert terminal.settings == before
-    assert terminal.settings[3] & termios.ECHO
-
-
-def after_the_screen(terminal):
-    """What is left in the shell."""
-    text = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
-    return re.sub(r"\x1b\[[0-9;?]*[a-z]", "", text)
+from runs_for_tests import RunForTests
+from terminal import CLI, FOREVER, SET_SMALL, Terminal, after_the_screen, assert_restored
 
 
 def test_a_run_is_watched_to_its_end_and_its_summary_stays(tmp_path):
