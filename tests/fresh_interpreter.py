@@ -10,7 +10,7 @@ TORCH_SIDE = {
     "numpy",
     "cnn_engine.training.setup",
     "cnn_engine.training.trainer",
-    "cnn_engine.data",
+    "cnn_engine.data.dataset",
 }
 
 

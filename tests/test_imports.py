@@ -97,6 +97,7 @@ def test_the_supervisor_imports_next_to_nothing(tmp_path):
     assert {name for name in loaded if name.startswith("cnn_")} == {
         "cnn_tui",
         "cnn_tui.main",
+        "cnn_tui.terminal",
         "cnn_tui.terminal.supervisor",
         "cnn_tui.terminal.tty",
     }

@@ -60,15 +60,23 @@ class Conv2d(nn.Conv2d):
 
 
 def _is_faster(images: Tensor) -> bool:
+    """Return True if oneDNN's layout can be used, and is worth it."""
     return (
         images.device.type == "cpu"
         and platform.machine().lower() in {"x86_64", "amd64"}
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        # Processors without AVX-512 have no bf16 convolution in this layout.
+        and (_dtype(images) != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
     )
 
 
-def _packed(images: Tensor) -> Tensor:
-    """Images in oneDNN's layout, in the arithmetic of autocast if that is on."""
+def _dtype(images: Tensor) -> torch.dtype:
+    """Return the dtype in which convolutions compute: autocast's if that is on."""
     if torch.is_autocast_enabled("cpu"):
-        images = images.to(torch.get_autocast_dtype("cpu"))
-    return images.to_mkldnn()
+        return torch.get_autocast_dtype("cpu")
+    return images.dtype
+
+
+def _packed(images: Tensor) -> Tensor:
+    """Return images in oneDNN's layout and the dtype in which convolutions compute."""
+    return images.to(_dtype(images)).to_mkldnn()

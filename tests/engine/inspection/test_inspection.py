@@ -257,8 +257,8 @@ def test_what_is_kept_does_not_change_what_is_learned(
 
     looked = RunForTests(tmp_path, "train.epochs=2").train()
     monkeypatch.setattr("cnn_engine.training.trainer.keep_layers", lambda *_: "")
-    for module in ("train", "final_test"):
-        monkeypatch.setattr(f"cnn_engine.{module}.keep_maps", lambda *_: "")
+    for module in ("trainer", "final_test"):
+        monkeypatch.setattr(f"cnn_engine.training.{module}.keep_maps", lambda *_: "")
     assert weights(looked) == weights(RunForTests(tmp_path, "train.epochs=2").train())
 
 

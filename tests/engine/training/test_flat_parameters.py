@@ -67,11 +67,11 @@ def train_flat(model, weights, low):
 def test_training_is_the_plain_models(plain, low):
     flat = copy.deepcopy(plain)
     weights = Weights(flat, low)
-    assert train_flat(flat, weights, low) == train_plainly(plain, low)
+    # Not to the bit: where a vector instruction ends in the flat tensor, another rounding does.
+    assert train_flat(flat, weights, low) == pytest.approx(train_plainly(plain, low), rel=1e-5)
     ours, theirs = weights.state_dict(), plain.state_dict()
     assert ours.keys() == theirs.keys()
     for name, values in theirs.items():
-        # Not to the bit: where a vector instruction ends in the flat tensor, another rounding does.
         torch.testing.assert_close(ours[name], values, rtol=1e-6, atol=1e-8)
 
 

@@ -70,4 +70,4 @@ def test_plotext_is_used_in_one_place():
         for path in root.rglob("*.py")
         if "import plotext" in path.read_text(encoding="utf-8")
     ]
-    assert users == ["charts.py"]
+    assert users == ["report.py"]
