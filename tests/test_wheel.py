@@ -28,11 +28,11 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
         "cnn_engine/configs/cifar10.toml",
-        "cnn_engine/data/digits/digits-images-idx3-ubyte.gz",
-        "cnn_engine/data/digits/LICENSE.md",
+        "cnn_engine/data/sources/digits/digits-images-idx3-ubyte.gz",
+        "cnn_engine/data/sources/digits/LICENSE.md",
         "cnn_engine/py.typed",
-        "cnn_tui/app.tcss",
-        "cnn_tui/screens/run.py",
+        "cnn_tui/dashboard/app.tcss",
+        "cnn_tui/dashboard/screens/run.py",
     ):
         assert name in names
     tops = {name.split("/")[0] for name in names}
