@@ -65,9 +65,13 @@ def _is_faster(images: Tensor) -> bool:
         images.device.type == "cpu"
         and platform.machine().lower() in {"x86_64", "amd64"}
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        # Processors without AVX-512 have no bf16 convolution in this layout.
-        and (_dtype(images) != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        and (_dtype(images) != torch.bfloat16 or _has_bf16_convolution())
     )
+
+
+def _has_bf16_convolution() -> bool:
+    """Return True if the processor can convolve bf16 maps in this layout, which takes AVX-512."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _dtype(images: Tensor) -> torch.dtype:

@@ -76,14 +76,17 @@ def test_in_bf16_a_step_is_as_near_to_that_in_fp32_as_in_pytorchs_layout(
         assert (mine - right).norm() < 0.15 * right.norm()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("block", [0, 1, 2])
-def test_a_weight_that_is_not_a_number_shows_in_the_loss(block: int, value: float) -> None:
+def test_a_weight_that_is_not_a_number_shows_in_the_loss(
+    block: int, value: float, dtype: torch.dtype
+) -> None:
     """To oneDNN's pooling it is less than any number, and its maps would be zeros."""
     model = network()
     with torch.no_grad():
         model.blocks[block][0].weight[0, 0, 0, 0] = value  # type: ignore[index]
-    loss, gradients, _ = learnt(model, torch.randn(8, 3, 32, 32), torch.bfloat16)
+    loss, gradients, _ = learnt(model, torch.randn(8, 3, 32, 32), dtype)
     assert loss.isnan()
     assert gradients.isnan().all()
 
@@ -108,3 +111,24 @@ def test_elsewhere_and_in_evaluation_the_layout_is_pytorchs(
     assert network().eval()(images).shape == (2, 5)
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     assert network().train()(images).shape == (2, 5)
+
+
+@only_where_used
+def test_bf16_trains_in_pytorchs_layout_where_the_processor_has_no_convolution_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packed = []
+
+    def noted(images: torch.Tensor) -> torch.Tensor:
+        packed.append(images.dtype)
+        return images.to_mkldnn()
+
+    monkeypatch.setattr(mkldnn, "_has_bf16_convolution", lambda: False)
+    monkeypatch.setattr(mkldnn, "_packed", noted)
+    images = torch.randn(2, 3, 32, 32)
+    loss, gradients, _ = learnt(network(), images, torch.bfloat16)
+    assert loss.isfinite()
+    assert gradients.isfinite().all()
+    assert packed == []
+    learnt(network(), images)
+    assert packed == [torch.float32]
