@@ -3,6 +3,8 @@
 from cnn_engine.runlog import events
 from cnn_engine.runlog.state import RunState
 
+CLASSES = ("cat", "dog")
+
 
 def prepared(**changes):
     values = {
@@ -72,6 +74,3 @@ def state_after(*happened):
     for event in happened:
         state.apply(event)
     return state
-
-
-CLASSES = ("cat", "dog")

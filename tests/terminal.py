@@ -21,6 +21,12 @@ import pyte
 from runs_for_tests import SMALL
 
 CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
+SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
+FOREVER = ["run", "digits", "--epochs", "100000", *SET_SMALL]
+RESTORED = (
+    *(b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[?7h", b"\x1b[<u"),
+    *(b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?1015l"),
+)
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -162,12 +168,6 @@ class Terminal:
         return bool(content)
 
 
-SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
-
-
-FOREVER = ["run", "digits", "--epochs", "100000", *SET_SMALL]
-
-
 def assert_restored(terminal, before):
     """The screen, the cursor, mouse and keyboard, and the terminal's settings are as they were."""
     for sequence in RESTORED:
@@ -177,12 +177,6 @@ def assert_restored(terminal, before):
 
 
 def after_the_screen(terminal):
-    """What is left in the shell."""
+    """Return the text after the dashboard has left the screen."""
     text = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
     return re.sub(r"\x1b\[[0-9;?]*[a-z]", "", text)
-
-
-RESTORED = (
-    *(b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[?7h", b"\x1b[<u"),
-    *(b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?1015l"),
-)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class ThemeName(StrEnum):
-    """What a theme is called on the command line."""
+    """Names of the themes on the command line."""
 
     DARK = "dark"
     LIGHT = "light"
@@ -13,14 +13,14 @@ class ThemeName(StrEnum):
 
 
 class OnHangup(StrEnum):
-    """What becomes of a run that loses its terminal."""
+    """Reaction of a run to the loss of its terminal."""
 
     TRAIN = "train"
     STOP = "stop"
 
 
 class Options(NamedTuple):
-    """What was asked of a dashboard."""
+    """Options of a dashboard."""
 
     theme: ThemeName = ThemeName.DARK
     ascii: bool = False

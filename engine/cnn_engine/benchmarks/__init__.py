@@ -1,1 +1,1 @@
-"""How fast this machine trains."""
+"""Benchmarks of this machine's training speed."""

@@ -12,7 +12,7 @@ bytes in this order, whose number follows from the header::
             maps    uint8 [maps, height, width]; 0 is the sample's least value in the stage, 255
                     its greatest, both in the header
 
-It is read by `maps_reading.py`, without PyTorch or NumPy, which takes nothing in it on trust.
+`feature_maps_reader.py` reads and validates it, without PyTorch or NumPy.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Reading `maps.bin`, whose form stands in `maps.py`, whoever has written it."""
+"""Read `maps.bin`, from whatever program; its format is in `feature_maps.py`."""
 
 from pathlib import Path
 from typing import Any, get_args

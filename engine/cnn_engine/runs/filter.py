@@ -7,7 +7,7 @@
     condition   = "not" condition | "(" filter ")" | comparison | word
     comparison  = key ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~") value
 
-A key is one of `run_figures`; what values look like stands in `filter_values`. A word alone is
+A key is one of `columns`; what values look like stands in `filter_values`. A word alone is
 looked for in a run's names, note, tags and images; `star` alone asks for starred runs. What has a
 space in it stands in quotes.
 """

@@ -379,7 +379,7 @@ def test_a_newer_versions_file_is_not_called_damaged(tmp_path: Path) -> None:
 
 
 def test_the_format_is_as_documented(run: RunForTests) -> None:
-    """Read as another program would, from nothing but the docstring of `maps.py`."""
+    """Read as another program would, from nothing but the docstring of `feature_maps.py`."""
     line, _, body = (run.directory.path / MAPS_FILE).read_bytes().partition(b"\n")
     header = json.loads(line)
     filters, *rest = header["filters"]["shape"]

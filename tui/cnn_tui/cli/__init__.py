@@ -1,1 +1,1 @@
-"""What can be typed in a shell."""
+"""The command line."""

@@ -1,4 +1,4 @@
-"""What commands have in common: which run is meant, how a dashboard looks and behaves."""
+"""Options that several commands share, and functions that read them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is drawn where a terminal has nothing but ASCII: one table, applied to all that is drawn."""
+"""ASCII replacements of all other characters, for terminals that have nothing else."""
 
 import os
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ STAGES = {
     "model": "Building the model",
     "test": "Testing the best checkpoint",
 }
-"""What a stage of a run is called."""
+"""Names of the stages before and after training."""
 
 
 def device_text(prepared: RunPrepared) -> str:
@@ -48,7 +48,7 @@ COMMANDS = {
     "epochs": "epochs",
     "detach": "going to the background",
 }
-"""What it is called when a command was carried out."""
+"""Text of each command that has been carried out."""
 
 
 def command_text(command: CommandApplied) -> str:

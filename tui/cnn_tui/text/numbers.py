@@ -1,4 +1,4 @@
-"""Figures and names as people read them."""
+"""Numbers, durations, sizes and dates as text."""
 
 import math
 import time
