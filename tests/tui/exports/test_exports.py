@@ -31,7 +31,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.exports.html_report import write_html
-from cnn_tui.exports.html_results import MOST_MISTAKES
+from cnn_tui.exports.html_results import MAX_MISTAKES
 from cnn_tui.exports.json_record import write_json
 from cnn_tui.exports.markdown import code, write_markdown
 from cnn_tui.exports.png import png_of
@@ -463,8 +463,8 @@ def test_the_page_shows_the_surest_mistakes(tested):
     page = Page(written(write_html, tested))
     wrong = read_mistakes(tested.run, tested.state.test)
     images = page.all("img")
-    assert len(wrong) > len(images) == MOST_MISTAKES
-    for mistake, image in zip(wrong[:MOST_MISTAKES], images, strict=True):
+    assert len(wrong) > len(images) == MAX_MISTAKES
+    for mistake, image in zip(wrong[:MAX_MISTAKES], images, strict=True):
         png = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
         with Image.open(io.BytesIO(png)) as picture:
             assert picture.size == (mistake.width, mistake.height)

@@ -32,9 +32,9 @@ from cnn_tui.lesson.arithmetic import (
     relu,
     softmax,
 )
-from cnn_tui.lesson.contents import example_of, lesson
+from cnn_tui.lesson.contents import all_chapters, read_example
 from cnn_tui.lesson.own_run import Example, shown_filters, strongest_response
-from cnn_tui.lesson.pages import Look
+from cnn_tui.lesson.pages import Canvas
 from cnn_tui.settings import Options
 from golden import DATA, golden_run
 from pilot import looks_like, settle, text_of
@@ -54,8 +54,8 @@ def explained_run(runs_dir):
     return run
 
 
-def text_of_chapter(chapter, look=Look(76, False)):  # noqa: B008 - a plain tuple
-    return "\n".join(line.plain for page in chapter.pages for line in page.lines(look))
+def text_of_chapter(chapter, canvas=Canvas(76, False)):  # noqa: B008 - a plain tuple
+    return "\n".join(line.plain for page in chapter.pages for line in page.lines(canvas))
 
 
 # The arithmetic.
@@ -123,7 +123,7 @@ def equations(text):
 
 def test_both_sides_of_every_equation_are_equal(tmp_path):
     found = 0
-    for chapter in lesson(explained_run(tmp_path)):
+    for chapter in all_chapters(explained_run(tmp_path)):
         for left, right in equations(text_of_chapter(chapter).replace("\n  = ", " = ")):
             results = eval(left), eval(right)  # noqa: S307 - digits and signs alone
             assert results[0] == pytest.approx(results[1], rel=0.01, abs=0.006), (left, right)
@@ -137,12 +137,12 @@ def test_figures_follow_the_numbers_that_they_are_made_from(monkeypatch):
     monkeypatch.setattr(seeing, "IMAGE", image)
     monkeypatch.setattr(seeing, "FILTER", weights)
     made = functional.conv2d(as_tensor(image), as_tensor(weights)).flatten().tolist()
-    chapter = seeing.what_convolution_is()
+    chapter = seeing.convolution_chapter()
     for page, value in zip(chapter.pages, made, strict=False):
-        last = page.lines(Look(76, False))[-1].plain
+        last = page.lines(Canvas(76, False))[-1].plain
         assert last.endswith(f"= {value:g}".replace("-", "−"))
     monkeypatch.setattr(learning, "INPUTS", (1.0, 2.0, 3.0, 4.0))
-    text = text_of_chapter(learning.how_an_answer_is_made())
+    text = text_of_chapter(learning.prediction_chapter())
     scores = torch.tensor(learning.WEIGHTS) @ torch.tensor([1.0, 2.0, 3.0, 4.0])
     scores += torch.tensor(learning.BIASES)
     for share in scores.softmax(0).tolist():
@@ -152,19 +152,19 @@ def test_figures_follow_the_numbers_that_they_are_made_from(monkeypatch):
 def test_the_gradient_is_pytorchs():
     weight = torch.tensor(learning.WEIGHT, requires_grad=True)
     ((weight * learning.INPUT - learning.TARGET) ** 2).backward()
-    text = text_of_chapter(learning.how_it_learns())
+    text = text_of_chapter(learning.backpropagation_chapter())
     assert f"= {weight.grad.item():g}   the gradient".replace("-", "−") in text
 
 
 def test_the_published_networks_sides_are_told():
-    assert "32 → 16 → 8 → 4" in text_of_chapter(seeing.what_stride_and_padding_are())
+    assert "32 → 16 → 8 → 4" in text_of_chapter(seeing.stride_and_padding_chapter())
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_page_fits_across_and_at_80x24_down_too(tmp_path, size):
-    for chapter in lesson(explained_run(tmp_path)):
+    for chapter in all_chapters(explained_run(tmp_path)):
         for page in chapter.pages:
-            lines = page.lines(Look(size[0] - 5, pictures=True))
+            lines = page.lines(Canvas(size[0] - 5, pictures=True))
             assert max(line.cell_length for line in lines) <= size[0] - 5, chapter.title
             assert size != (80, 24) or len(lines) <= 24 - 3, chapter.title
 
@@ -173,7 +173,7 @@ def test_every_page_fits_across_and_at_80x24_down_too(tmp_path, size):
 
 
 def test_the_runs_number_is_computed_by_hand_and_found_in_its_map(tmp_path):
-    example = example_of(explained_run(tmp_path))
+    example = read_example(explained_run(tmp_path))
     maps, filters = example.maps, shown_filters(example.maps)
     response = strongest_response(maps, filters)
     header = maps.header
@@ -192,12 +192,12 @@ def test_the_runs_number_is_computed_by_hand_and_found_in_its_map(tmp_path):
     step = (sample.highs[0] - sample.lows[0]) / 255
     found = kept[response.filter, response.cell.row, response.cell.column] * step + sample.lows[0]
     assert found.item() == pytest.approx(value, abs=3 * step)
-    text = text_of_chapter(own_run.own_run(example, ""))
+    text = text_of_chapter(own_run.own_run_chapter(example, ""))
     assert f"by hand it was {value:.4g}".replace("-", "−") in text
 
 
 def test_without_a_run_it_says_how_to_have_one(tmp_path):
-    text = text_of_chapter(lesson(None)[-1])
+    text = text_of_chapter(all_chapters(None)[-1])
     assert "cnn-tui run digits" in text
     assert "nothing to show" not in text
 
@@ -207,7 +207,7 @@ def test_a_run_without_usable_maps_is_told_and_the_lesson_goes_on(tmp_path, cont
     run = golden_run(tmp_path, "completed")
     if content is not None:
         (run.path / MAPS_FILE).write_bytes(content)
-    chapters = lesson(run)
+    chapters = all_chapters(run)
     text = text_of_chapter(chapters[-1])
     assert "There is nothing to show" in text
     assert "maps.bin" in text
@@ -234,14 +234,18 @@ def test_what_does_not_fit_together_is_not_computed(tmp_path, change):
     each = prod(header.image) + sum(prod(stage.shape) for stage in header.stages)
     maps = Maps(header, bytes(4 * numbers + each * len(header.samples)))
     assert shown_filters(maps) is None
-    chapter = own_run.own_run(Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), "")
+    chapter = own_run.own_run_chapter(
+        Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), ""
+    )
     assert "no plain" in text_of_chapter(chapter)
 
 
 def test_numbers_out_of_all_proportion_are_computed_all_the_same(tmp_path):
     found = read_maps(DATA / "maps.bin")
     maps = Maps(dataclasses.replace(found.header, std=(1e-200,)), found._content)
-    chapter = own_run.own_run(Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), "")
+    chapter = own_run.own_run_chapter(
+        Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), ""
+    )
     assert re.search(r"= −?\d\S*e\+(199|20\d)", text_of_chapter(chapter))
 
 
@@ -250,7 +254,7 @@ def test_of_a_long_log_the_beginning_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "cnn_engine.runlog.log.from_line", lambda line: read.append(line) or from_line(line)
     )
-    assert example_of(run).classes == tuple("0123456789")
+    assert read_example(run).classes == tuple("0123456789")
     assert len(read) < 10 < len(run.events.read_bytes().splitlines())
 
 
@@ -260,7 +264,7 @@ def test_of_a_long_log_the_beginning_is_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize("size", [*SIZES, (1, 1), (300, 100)])
 async def test_the_screen_shows_every_page(tmp_path, size):
     run = explained_run(tmp_path)
-    pages = [(chapter.title, page) for chapter in lesson(run) for page in chapter.pages]
+    pages = [(chapter.title, page) for chapter in all_chapters(run) for page in chapter.pages]
     app = Dashboard(LessonScreen(run))
     async with app.run_test(size=size) as pilot:
         for number, (title, _) in enumerate(pages):
@@ -362,7 +366,7 @@ def test_without_a_terminal_all_of_it_is_printed_plainly(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     assert "\x1b" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
-    for chapter in lesson(None):
+    for chapter in all_chapters(None):
         assert chapter.title in result.stdout
     assert result.stdout.count("A filter is a small grid of numbers") == 1
     for sums in ("1 + 2 − 4 − 5 = −6", "2 + 3 − 5 − 6 = −6", "4 + 5 − 7 − 8 = −6"):

@@ -51,21 +51,21 @@ def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
     """Print all chapters, without colours; what a page shares with the one before only once."""
-    from cnn_tui.lesson.contents import lesson
-    from cnn_tui.lesson.pages import MOST_WIDTH, Look, part_lines
+    from cnn_tui.lesson.contents import all_chapters
+    from cnn_tui.lesson.pages import MAX_WIDTH, Canvas, part_lines
     from cnn_tui.terminal.ascii import in_ascii, is_ascii_only
 
     width = max(20, shutil.get_terminal_size().columns - MARGIN)
-    look = Look(min(width, MOST_WIDTH), pictures=False)
+    canvas = Canvas(min(width, MAX_WIDTH), pictures=False)
     lines: list[str] = []
-    for number, chapter in enumerate(lesson(run), start=1):
+    for number, chapter in enumerate(all_chapters(run), start=1):
         title = f"{number}  {chapter.title}"
         lines += [title, "─" * len(title), ""]
         before: tuple[object, ...] = ()
         for page in chapter.pages:
             for part in page.parts:
                 if not isinstance(part, str) or part not in before:
-                    lines += [*(line.plain.rstrip() for line in part_lines(part, look)), ""]
+                    lines += [*(line.plain.rstrip() for line in part_lines(part, canvas)), ""]
             before = page.parts
         lines.append("")
     text = "\n".join(lines).rstrip()

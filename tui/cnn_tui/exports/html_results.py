@@ -24,7 +24,7 @@ from cnn_tui.text.safe import safe_text
 MOST_CLASSES_IN_MATRIX = 40
 """A larger matrix would be a page of its own that nobody could read."""
 
-MOST_MISTAKES = 24
+MAX_MISTAKES = 24
 
 LONGEST_FILE = 200
 
@@ -115,7 +115,7 @@ def _mistakes(record: Record) -> str:
     if record.state.test is None:
         return ""
     try:
-        mistakes = read_mistakes(record.run, record.state.test)[:MOST_MISTAKES]
+        mistakes = read_mistakes(record.run, record.state.test)[:MAX_MISTAKES]
     except UserError as error:
         reason = f"No pictures of them: {safe_text(str(error), 1000)}"
         return section("Surest mistakes", f'<p class="muted">{escape(reason)}</p>')

@@ -8,7 +8,7 @@ Grid: TypeAlias = Sequence[Sequence[float]]
 """Numbers [rows][columns]."""
 
 
-class Place(NamedTuple):
+class Cell(NamedTuple):
     """Where a window stands, or a cell of what it makes."""
 
     row: int
@@ -28,15 +28,15 @@ def padded(image: Grid, padding: int) -> list[list[float]]:
     return [[0.0] * width for _ in sides] + rows + [[0.0] * width for _ in sides]
 
 
-def window(image: Grid, kernel: Place, at: Place) -> list[float]:
+def window(image: Grid, kernel: Cell, at: Cell) -> list[float]:
     """What a window of that size sees whose upper left corner is there, row by row."""
     rows = image[at.row : at.row + kernel.row]
     return [value for row in rows for value in row[at.column : at.column + kernel.column]]
 
 
-def products(image: Grid, weights: Grid, at: Place) -> list[tuple[float, float]]:
+def products(image: Grid, weights: Grid, at: Cell) -> list[tuple[float, float]]:
     """Pixels and the filter's weights that meet at that place."""
-    seen = window(image, Place(len(weights), len(weights[0])), at)
+    seen = window(image, Cell(len(weights), len(weights[0])), at)
     return list(zip(seen, [weight for row in weights for weight in row], strict=True))
 
 
@@ -48,7 +48,7 @@ def weighted_sum(pairs: Sequence[tuple[float, float]]) -> float:
 def convolve(image: Grid, weights: Grid, stride: int = 1, padding: int = 0) -> list[list[float]]:
     """The feature map: the weighted sum at every place of the window."""
     framed = padded(image, padding)
-    kernel = Place(len(weights), len(weights[0]))
+    kernel = Cell(len(weights), len(weights[0]))
     return _at_every_place(
         framed, kernel, stride, lambda at: weighted_sum(products(framed, weights, at))
     )
@@ -56,17 +56,17 @@ def convolve(image: Grid, weights: Grid, stride: int = 1, padding: int = 0) -> l
 
 def pool(image: Grid, size: int, choose: Callable[[list[float]], float]) -> list[list[float]]:
     """One value of every window of that size; windows do not overlap."""
-    kernel = Place(size, size)
+    kernel = Cell(size, size)
     return _at_every_place(image, kernel, size, lambda at: choose(window(image, kernel, at)))
 
 
 def _at_every_place(
-    image: Grid, kernel: Place, stride: int, make: Callable[[Place], float]
+    image: Grid, kernel: Cell, stride: int, make: Callable[[Cell], float]
 ) -> list[list[float]]:
     down = output_size(len(image), kernel.row, stride)
     across = output_size(len(image[0]), kernel.column, stride)
     return [
-        [make(Place(row * stride, column * stride)) for column in range(across)]
+        [make(Cell(row * stride, column * stride)) for column in range(across)]
         for row in range(down)
     ]
 

@@ -7,21 +7,21 @@ from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.lesson.learning import (
-    how_an_answer_is_made,
-    how_it_learns,
-    what_the_learning_rate_does,
+    backpropagation_chapter,
+    learning_rate_chapter,
+    prediction_chapter,
 )
-from cnn_tui.lesson.own_run import Example, own_run
+from cnn_tui.lesson.own_run import Example, own_run_chapter
 from cnn_tui.lesson.pages import Chapter
 from cnn_tui.lesson.seeing import (
-    what_an_image_is,
-    what_convolution_is,
-    what_relu_and_pooling_are,
-    what_stride_and_padding_are,
+    convolution_chapter,
+    image_chapter,
+    relu_and_pooling_chapter,
+    stride_and_padding_chapter,
 )
 
 
-def lesson(run: RunDirectory | None) -> list[Chapter]:
+def all_chapters(run: RunDirectory | None) -> list[Chapter]:
     """All chapters.
 
     Args:
@@ -30,22 +30,22 @@ def lesson(run: RunDirectory | None) -> list[Chapter]:
     example, trouble = None, ""
     if run is not None:
         try:
-            example = example_of(run)
+            example = read_example(run)
         except (UserError, OSError) as error:
             trouble = str(error)
     return [
-        what_an_image_is(),
-        what_convolution_is(),
-        what_stride_and_padding_are(),
-        what_relu_and_pooling_are(),
-        how_an_answer_is_made(),
-        how_it_learns(),
-        what_the_learning_rate_does(),
-        own_run(example, trouble),
+        image_chapter(),
+        convolution_chapter(),
+        stride_and_padding_chapter(),
+        relu_and_pooling_chapter(),
+        prediction_chapter(),
+        backpropagation_chapter(),
+        learning_rate_chapter(),
+        own_run_chapter(example, trouble),
     ]
 
 
-def example_of(run: RunDirectory) -> Example:
+def read_example(run: RunDirectory) -> Example:
     """What the lesson shows of a run.
 
     Raises:

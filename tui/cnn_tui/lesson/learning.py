@@ -8,7 +8,7 @@ from textual.content import Content
 
 from cnn_tui.charts.braille import BLANK, Layer
 from cnn_tui.lesson.arithmetic import cross_entropy, descend, softmax, weighted_sum
-from cnn_tui.lesson.pages import Chapter, Look, Page, bar_lines, decimals, grid, number
+from cnn_tui.lesson.pages import Canvas, Chapter, Page, bar_lines, decimals, grid, number
 from cnn_tui.lesson.seeing import signed_sum
 
 INPUTS = (4.0, 3.0, 5.0, 0.0)
@@ -34,7 +34,7 @@ RATES = (
 )
 
 
-def how_an_answer_is_made() -> Chapter:
+def prediction_chapter() -> Chapter:
     """5: dense layers, softmax, the loss."""
     scores = [
         weighted_sum(list(zip(INPUTS, weights, strict=True))) + bias
@@ -48,7 +48,9 @@ def how_an_answer_is_made() -> Chapter:
             "After the last block, all maps are written in one row of numbers. A dense layer has "
             "a weight for each of them and for each class, adds up, adds a bias, and so gives "
             "every class a score.",
-            lambda look: [line for index in range(len(CLASSES)) for line in _score(index, look)],
+            lambda canvas: [
+                line for index in range(len(CLASSES)) for line in _score(index, canvas)
+            ],
             "The default network has two dense layers more before this one, with ReLU between.",
         )
     )
@@ -85,7 +87,7 @@ def how_an_answer_is_made() -> Chapter:
     return Chapter("From maps to an answer", (dense, shared, lost))
 
 
-def _score(index: int, look: Look) -> list[Content]:
+def _score(index: int, canvas: Canvas) -> list[Content]:
     """The sum for a class, on one line or two."""
     terms = [value * weight for value, weight in zip(INPUTS, WEIGHTS[index], strict=True)]
     pairs = " + ".join(
@@ -95,14 +97,14 @@ def _score(index: int, look: Look) -> list[Content]:
     bias = BIASES[index]
     score = number(sum(terms) + bias)
     name = f"{CLASSES[index]:<4} "
-    if look.width >= 70:
+    if canvas.width >= 70:
         text = f"{name}{pairs} {'−' if bias < 0 else '+'} {number(abs(bias))} = "
     else:
         text = f"{name}{signed_sum([*terms, bias])} = "
     return [Content.assemble(text, (score, "bold $primary"))]
 
 
-def how_it_learns() -> Chapter:
+def backpropagation_chapter() -> Chapter:
     """6: forward and backward pass."""
     score = WEIGHT * INPUT
     loss = (score - TARGET) ** 2
@@ -171,7 +173,7 @@ def _in_brackets(value: float) -> str:
     return f"({number(value)})" if value < 0 else number(value)
 
 
-def what_the_learning_rate_does() -> Chapter:
+def learning_rate_chapter() -> Chapter:
     """7: too small, right, too large."""
     intro = (
         "A weight w, and a loss that is w²: a valley with its bottom at 0. The gradient is 2·w. "
@@ -193,10 +195,10 @@ def what_the_learning_rate_does() -> Chapter:
     return Chapter("What the learning rate does", (*pages, end))
 
 
-def _valley(rate: float, look: Look) -> list[Content]:
+def _valley(rate: float, canvas: Canvas) -> list[Content]:
     """The parabola with the places on it, and below it where they are and what they cost."""
     places = descend(lambda w: 2 * w, START, rate, STEPS)
-    width, height = min(57, look.width // 2 * 2 - 1), 8
+    width, height = min(57, canvas.width // 2 * 2 - 1), 8
     most = max(map(abs, descend(lambda w: 2 * w, START, RATES[-1][0], STEPS)))
     layer = Layer(width, height)
 
@@ -222,7 +224,7 @@ def _valley(rate: float, look: Look) -> list[Content]:
         )
         for y in range(height)
     ]
-    shown = range(0, len(places), 1 if look.width >= 72 else 4)
+    shown = range(0, len(places), 1 if canvas.width >= 72 else 4)
     table = grid(
         [
             ["step", *map(str, shown)],

@@ -9,8 +9,8 @@ from textual.content import Content
 from cnn_engine.results.feature_maps import Filters, Maps
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.lesson.arithmetic import (
+    Cell,
     Grid,
-    Place,
     mean,
     output_size,
     padded,
@@ -19,9 +19,9 @@ from cnn_tui.lesson.arithmetic import (
     window,
 )
 from cnn_tui.lesson.pages import (
+    Canvas,
     Chapter,
     Figure,
-    Look,
     Page,
     Parts,
     bar_lines,
@@ -66,10 +66,10 @@ class Response:
     filter: int
     """Which of them."""
 
-    at: Place
+    at: Cell
     """Upper left corner of the window, in the image with its padding."""
 
-    cell: Place
+    cell: Cell
     """Where it lands in the map."""
 
     patches: list[list[list[float]]]
@@ -89,7 +89,7 @@ class Response:
         return sum(self.sums) + self.bias
 
 
-def own_run(example: Example | None, trouble: str) -> Chapter:
+def own_run_chapter(example: Example | None, trouble: str) -> Chapter:
     """8: real numbers; or how to have some.
 
     Args:
@@ -188,7 +188,7 @@ def strongest_response(maps: Maps, filters: Filters, sample: int = 0) -> Respons
     framed = [padded(plane, padding) for plane in planes_of(maps, sample)]
     side = filters.shape[2]
     cell = _busiest(framed, filters)
-    at = Place(cell.row * stride, cell.column * stride)
+    at = Cell(cell.row * stride, cell.column * stride)
     responses = []
     for index in range(maps.header.stages[0].shape[0]):
         weights = weights_of(maps, filters, index)
@@ -212,23 +212,23 @@ def strongest_response(maps: Maps, filters: Filters, sample: int = 0) -> Respons
     return max(responses, key=lambda response: response.value)
 
 
-def _busiest(framed: Sequence[Grid], filters: Filters) -> Place:
+def _busiest(framed: Sequence[Grid], filters: Filters) -> Cell:
     """The place, in the map, of the window with no padding in it whose pixels differ most."""
     side, stride, padding = filters.shape[2], filters.stride[0], filters.padding[0]
     first = -(-padding // stride)
 
-    def differences(cell: Place) -> float:
-        at, kernel = Place(cell.row * stride, cell.column * stride), Place(side, side)
+    def differences(cell: Cell) -> float:
+        at, kernel = Cell(cell.row * stride, cell.column * stride), Cell(side, side)
         return sum(_spread(window(plane, kernel, at)) for plane in framed)
 
     last_row = (len(framed[0]) - padding - side) // stride
     last_column = (len(framed[0][0]) - padding - side) // stride
     places = [
-        Place(row, column)
+        Cell(row, column)
         for row in range(first, last_row + 1)
         for column in range(first, last_column + 1)
     ]
-    return max(places, key=differences, default=Place(0, 0))
+    return max(places, key=differences, default=Cell(0, 0))
 
 
 def _spread(values: Sequence[float]) -> float:
@@ -258,18 +258,18 @@ def _meet(example: Example, response: Response) -> Parts:
         f"({safe_text(sample.name, 60)}: {_name(example, sample.label)}). Beside it is filter "
         f"{response.filter + 1} of {filters.of} of the first layer: {size}, white for the "
         f"greatest, black for the least of all filters. They {past}.",
-        lambda look: _image_and_filter(maps, response, look),
+        lambda canvas: _image_and_filter(maps, response, canvas),
         "We look at the place where the image changes most from pixel to pixel, and this filter "
         "is the one that makes most of it.",
     )
 
 
-def _image_and_filter(maps: Maps, response: Response, look: Look) -> list[Content]:
+def _image_and_filter(maps: Maps, response: Response, canvas: Canvas) -> list[Content]:
     picture = image_picture(maps, 0)
-    columns = columns_within(picture, look.width // 2, LINES)
-    image = [Content.assemble(*row) for row in draw(picture, columns, colors=look.pictures)]
-    weights = row_of([filter_pictures(maps)[response.filter]], 12, colors=look.pictures)
-    return fitting(captioned("image", image), captioned("filter", weights), look=look)
+    columns = columns_within(picture, canvas.width // 2, LINES)
+    image = [Content.assemble(*row) for row in draw(picture, columns, colors=canvas.pictures)]
+    weights = row_of([filter_pictures(maps)[response.filter]], 12, colors=canvas.pictures)
+    return fitting(captioned("image", image), captioned("filter", weights), canvas=canvas)
 
 
 def _by_hand(response: Response) -> Parts:
@@ -296,7 +296,7 @@ def _by_hand(response: Response) -> Parts:
     return tuple(parts)
 
 
-def _patches(response: Response, names: tuple[str, ...], look: Look) -> list[Content]:
+def _patches(response: Response, names: tuple[str, ...], canvas: Canvas) -> list[Content]:
     lines: list[Content] = []
     for index, (patch, kernel) in enumerate(zip(response.patches, response.weights, strict=True)):
         name = names[index] if index < len(names) else f"channel {index + 1}"
@@ -304,7 +304,7 @@ def _patches(response: Response, names: tuple[str, ...], look: Look) -> list[Con
             captioned(name, grid([list(map(decimals, row)) for row in patch])),
             captioned("weights", grid([list(map(decimals, row)) for row in kernel])),
             captioned("sum", [Content.styled(number(response.sums[index], 3), "bold $primary")]),
-            look=look,
+            canvas=canvas,
         )
         lines += [*row, Content("")]
     return lines[:-1]
@@ -337,15 +337,15 @@ def _where_it_lands(example: Example, response: Response) -> Parts:
     return tuple(parts)
 
 
-def _map(maps: Maps, response: Response, look: Look) -> list[Content]:
+def _map(maps: Maps, response: Response, canvas: Canvas) -> list[Content]:
     picture: Picture = stage_pictures(maps, 0, 0)[response.filter]
     image = image_picture(maps, 0)
-    columns = columns_within(picture, look.width // 2 - 2, LINES)
+    columns = columns_within(picture, canvas.width // 2 - 2, LINES)
     drawn = [
-        [Content.assemble(*row) for row in draw(each, columns, colors=look.pictures)]
+        [Content.assemble(*row) for row in draw(each, columns, colors=canvas.pictures)]
         for each in (image, picture)
     ]
-    return fitting(captioned("image", drawn[0]), captioned("feature map", drawn[1]), look=look)
+    return fitting(captioned("image", drawn[0]), captioned("feature map", drawn[1]), canvas=canvas)
 
 
 def _answer(example: Example) -> Parts:

@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeAlias
 
 from textual.content import Content
 
-from cnn_tui.lesson.arithmetic import Grid, Place
+from cnn_tui.lesson.arithmetic import Cell, Grid
 
 
-class Look(NamedTuple):
+class Canvas(NamedTuple):
     """What there is to draw on."""
 
     width: int
@@ -19,12 +19,12 @@ class Look(NamedTuple):
     """Whether in half blocks and colours; or else in characters."""
 
 
-Figure: TypeAlias = Callable[[Look], Sequence[Content]]
+Figure: TypeAlias = Callable[[Canvas], Sequence[Content]]
 """Lines, which are not to be wrapped."""
 
 Parts: TypeAlias = tuple[str | Figure, ...]
 
-MOST_WIDTH = 76
+MAX_WIDTH = 76
 """Cells across that text is easily read in."""
 
 
@@ -34,11 +34,11 @@ class Page:
 
     parts: Parts
 
-    def lines(self, look: Look) -> list[Content]:
+    def lines(self, canvas: Canvas) -> list[Content]:
         """All of it, with a blank line between two parts."""
         lines: list[Content] = []
         for part in self.parts:
-            lines += [*part_lines(part, look), Content("")]
+            lines += [*part_lines(part, canvas), Content("")]
         return lines[:-1]
 
 
@@ -50,11 +50,11 @@ class Chapter:
     pages: tuple[Page, ...]
 
 
-def part_lines(part: str | Figure, look: Look) -> Sequence[Content]:
+def part_lines(part: str | Figure, canvas: Canvas) -> Sequence[Content]:
     """A text wrapped, or a figure drawn."""
     if not isinstance(part, str):
-        return [piece for line in part(look) for piece in _folded(line, look.width)]
-    wrapped = textwrap.wrap(part, min(look.width, MOST_WIDTH), break_on_hyphens=False)
+        return [piece for line in part(canvas) for piece in _folded(line, canvas.width)]
+    wrapped = textwrap.wrap(part, min(canvas.width, MAX_WIDTH), break_on_hyphens=False)
     return [Content(line) for line in wrapped]
 
 
@@ -78,7 +78,7 @@ def decimals(value: float) -> str:
 
 def grid(
     values: Sequence[Sequence[float | str]],
-    marked: Collection[Place] = (),
+    marked: Collection[Cell] = (),
 ) -> list[Content]:
     """Numbers in columns; those that are marked stand in brackets, and in colour."""
     texts = [[cell if isinstance(cell, str) else number(cell) for cell in row] for row in values]
@@ -87,7 +87,7 @@ def grid(
         Content.assemble(
             *(
                 (f"[{cell:>{width}}]", "bold $primary")
-                if Place(y, x) in marked
+                if Cell(y, x) in marked
                 else f" {cell:>{width}} "
                 for x, cell in enumerate(row)
             )
@@ -103,10 +103,10 @@ def tight_grid(values: Grid) -> list[Content]:
     return [Content(" ".join(f"{cell:>{width}}" for cell in row)) for row in texts]
 
 
-def cells_of(at: Place, size: Place) -> set[Place]:
+def cells_of(at: Cell, size: Cell) -> set[Cell]:
     """The cells that a window covers."""
     return {
-        Place(at.row + row, at.column + column)
+        Cell(at.row + row, at.column + column)
         for row in range(size.row)
         for column in range(size.column)
     }
@@ -139,10 +139,10 @@ def beside(*blocks: Sequence[Content], gap: int = 3) -> list[Content]:
     ]
 
 
-def fitting(*blocks: Sequence[Content], look: Look, gap: int = 3) -> list[Content]:
+def fitting(*blocks: Sequence[Content], canvas: Canvas, gap: int = 3) -> list[Content]:
     """Blocks side by side, or below each other where there is no room for that."""
     row = beside(*blocks, gap=gap)
-    if max(line.cell_length for line in row) <= look.width:
+    if max(line.cell_length for line in row) <= canvas.width:
         return row
     stacked: list[Content] = []
     for block in blocks:
@@ -150,10 +150,10 @@ def fitting(*blocks: Sequence[Content], look: Look, gap: int = 3) -> list[Conten
     return stacked[:-1]
 
 
-def bar_lines(names: Sequence[str], shares: Sequence[float], look: Look) -> list[Content]:
+def bar_lines(names: Sequence[str], shares: Sequence[float], canvas: Canvas) -> list[Content]:
     """A bar for each share, with its name before and its percentage behind."""
     name_width = max(map(len, names))
-    width = max(4, min(30, look.width - name_width - 9))
+    width = max(4, min(30, canvas.width - name_width - 9))
     return [
         Content.assemble(
             f"{name:<{name_width}} ",

@@ -6,8 +6,8 @@ from functools import partial
 from textual.content import Content
 
 from cnn_tui.lesson.arithmetic import (
+    Cell,
     Grid,
-    Place,
     convolve,
     mean,
     output_size,
@@ -17,8 +17,8 @@ from cnn_tui.lesson.arithmetic import (
     weighted_sum,
 )
 from cnn_tui.lesson.pages import (
+    Canvas,
     Chapter,
-    Look,
     Page,
     captioned,
     cells_of,
@@ -50,7 +50,7 @@ MAP = ((1, -3, 2, 0), (-2, 4, 1, 3), (5, 0, -1, -4), (2, 1, -2, -6))
 """A feature map to be pooled."""
 
 
-def what_an_image_is() -> Chapter:
+def image_chapter() -> Chapter:
     """1: numbers."""
     grey = [[int(char, 16) * 17 for char in line] for line in SEVEN]
     side, colored, pixels = len(grey), 32 * 32 * 3, (0, 51, 204, 255)
@@ -89,18 +89,18 @@ def what_an_image_is() -> Chapter:
     )
 
 
-def _picture_and_numbers(grey: Sequence[Sequence[int]], look: Look) -> list[Content]:
+def _picture_and_numbers(grey: Sequence[Sequence[int]], canvas: Canvas) -> list[Content]:
     pixels = bytes(pixel for row in grey for pixel in row)
     picture = Picture(pixels, len(grey[0]), len(grey), 1)
-    drawn = [Content.assemble(*row) for row in draw(picture, 16, colors=look.pictures)]
-    return fitting(drawn, tight_grid(grey), look=look)
+    drawn = [Content.assemble(*row) for row in draw(picture, 16, colors=canvas.pictures)]
+    return fitting(drawn, tight_grid(grey), canvas=canvas)
 
 
-def what_convolution_is() -> Chapter:
+def convolution_chapter() -> Chapter:
     """2: a small window slides over the image."""
     made = convolve(IMAGE, FILTER)
     across = len(made[0])
-    places = [Place(row, column) for row in range(len(made)) for column in range(across)]
+    places = [Cell(row, column) for row in range(len(made)) for column in range(across)]
     intro = (
         "A filter is a small grid of numbers, its weights. It slides over the image like a window. "
         "Wherever it stands, each pixel is multiplied by the weight that lies on it, and all is "
@@ -123,14 +123,14 @@ def what_convolution_is() -> Chapter:
     return Chapter("Convolution, by hand", (*pages, end))
 
 
-def _window(made: Grid, at: Place | None, count: int, look: Look) -> list[Content]:
+def _window(made: Grid, at: Cell | None, count: int, canvas: Canvas) -> list[Content]:
     """The image under the window, the filter, the map so far, and the sum."""
-    size = Place(len(FILTER), len(FILTER[0]))
+    size = Cell(len(FILTER), len(FILTER[0]))
     figure = fitting(
         captioned("image", grid(IMAGE, cells_of(at, size) if at else ())),
         captioned("filter", grid(FILTER)),
         captioned("map", grid(filled(made, count), {at} if at else ())),
-        look=look,
+        canvas=canvas,
     )
     if at is None:
         return figure
@@ -146,7 +146,7 @@ def _window(made: Grid, at: Place | None, count: int, look: Look) -> list[Conten
     ]
 
 
-def _flat(value: int, _look: Look) -> list[Content]:
+def _flat(value: int, _look: Canvas) -> list[Content]:
     pairs = [(float(value), float(weight)) for row in FILTER for weight in row]
     terms = signed_sum([pixel * weight for pixel, weight in pairs])
     return [Content(f"{terms} = {number(weighted_sum(pairs))}")]
@@ -165,7 +165,7 @@ def signed_sum(terms: Sequence[float], digits: int = 4) -> str:
     return text
 
 
-def what_stride_and_padding_are() -> Chapter:
+def stride_and_padding_chapter() -> Chapter:
     """3: how far the window moves, and what lies around the image."""
     size, kernel = 5, 3
     formula = (
@@ -197,7 +197,7 @@ def what_stride_and_padding_are() -> Chapter:
     return Chapter("Stride and padding", (*pages, end))
 
 
-def _places(size: int, kernel: int, stride: int, padding: int, look: Look) -> list[Content]:
+def _places(size: int, kernel: int, stride: int, padding: int, canvas: Canvas) -> list[Content]:
     """The image with its padding, the first window in it, and where windows begin."""
     whole = size + 2 * padding
     inside = range(padding, padding + size)
@@ -217,11 +217,11 @@ def _places(size: int, kernel: int, stride: int, padding: int, look: Look) -> li
         Content("[ ] the first window"),
         Content("v   where windows begin"),
     ]
-    first = cells_of(Place(0, 0), Place(kernel, kernel))
-    return fitting([Content(marks), *grid(cells, first)], legend, look=look)
+    first = cells_of(Cell(0, 0), Cell(kernel, kernel))
+    return fitting([Content(marks), *grid(cells, first)], legend, canvas=canvas)
 
 
-def what_relu_and_pooling_are() -> Chapter:
+def relu_and_pooling_chapter() -> Chapter:
     """4: what is negative goes, what is near is put together."""
     rectified = [[relu(value) for value in row] for row in MAP]
     greatest, means = pool(rectified, 2, max), pool(rectified, 2, mean)
@@ -230,12 +230,12 @@ def what_relu_and_pooling_are() -> Chapter:
             "After a convolution, batch norm brings all maps to a common scale. Then comes ReLU: "
             "what is negative becomes 0, the rest stays. It is the bend in the network: without "
             "it, many layers could do no more than one.",
-            lambda look: fitting(
+            lambda canvas: fitting(
                 captioned(
                     "map", grid(MAP, {at for at in _cells(MAP) if MAP[at.row][at.column] < 0})
                 ),
                 captioned("after ReLU", grid(rectified)),
-                look=look,
+                canvas=canvas,
             ),
         )
     )
@@ -244,7 +244,7 @@ def what_relu_and_pooling_are() -> Chapter:
         "pooling). The map has a quarter of its cells then, and an edge counts even if it has "
         "moved by a pixel."
     )
-    places = [Place(row, column) for row in (0, 2) for column in (0, 2)]
+    places = [Cell(row, column) for row in (0, 2) for column in (0, 2)]
     pages = [
         Page((text, partial(_pooling, rectified, greatest, means, at, count + 1)))
         for count, at in enumerate(places)
@@ -252,20 +252,20 @@ def what_relu_and_pooling_are() -> Chapter:
     return Chapter("ReLU and pooling", (first, *pages))
 
 
-def _cells(values: Grid) -> list[Place]:
-    return [Place(y, x) for y, row in enumerate(values) for x in range(len(row))]
+def _cells(values: Grid) -> list[Cell]:
+    return [Cell(y, x) for y, row in enumerate(values) for x in range(len(row))]
 
 
 def _pooling(  # noqa: PLR0913, PLR0917 - what the figure shows
-    values: Grid, greatest: Grid, means: Grid, at: Place, count: int, look: Look
+    values: Grid, greatest: Grid, means: Grid, at: Cell, count: int, canvas: Canvas
 ) -> list[Content]:
-    made = Place(at.row // 2, at.column // 2)
+    made = Cell(at.row // 2, at.column // 2)
     seen = [values[at.row + y][at.column + x] for y in range(2) for x in range(2)]
     figure = fitting(
-        captioned("after ReLU", grid(values, cells_of(at, Place(2, 2)))),
+        captioned("after ReLU", grid(values, cells_of(at, Cell(2, 2)))),
         captioned("max", grid(filled(greatest, count), {made})),
         captioned("average", grid(filled(means, count), {made})),
-        look=look,
+        canvas=canvas,
     )
     numbers = ", ".join(map(number, seen))
     return [

@@ -13,8 +13,8 @@ from cnn_tui.dashboard.dialogs.help import Help
 from cnn_tui.dashboard.keys import bindings_of
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.panel import spread
-from cnn_tui.lesson.contents import lesson
-from cnn_tui.lesson.pages import Look
+from cnn_tui.lesson.contents import all_chapters
+from cnn_tui.lesson.pages import Canvas
 
 MARGIN = 2
 """Cells left and right of a page."""
@@ -52,7 +52,7 @@ class LessonScreen(Screen[None]):
             run: Whose filter and image the last chapter is about; None where there is none.
         """
         super().__init__()
-        self._chapters = lesson(run)
+        self._chapters = all_chapters(run)
         self._turns = [
             (chapter, page)
             for chapter, content in enumerate(self._chapters)
@@ -83,8 +83,8 @@ class LessonScreen(Screen[None]):
         title = Content.assemble((f"{chapter + 1}  {content.title}", "bold"))
         heading = spread(title, Content.styled(where, "$muted"), max(1, width - 2))
         self.query_one("#title", Static).update(heading)
-        look = Look(max(20, width - 2 * MARGIN - 1), self.app.draws_pictures)  # type: ignore[attr-defined]
-        lines = content.pages[page].lines(look)
+        canvas = Canvas(max(20, width - 2 * MARGIN - 1), self.app.draws_pictures)  # type: ignore[attr-defined]
+        lines = content.pages[page].lines(canvas)
         self.query_one("#page", Static).update(Content("\n").join(lines))
 
     def _go_to(self, turn: int) -> None:
