@@ -248,11 +248,11 @@ def check_rates(images: Images, table: Table) -> None:
         ratios = []
         for _ in range(2):
             at_home = _rate(preset, images.settings, data)
-            share, loader.GPU_SHARE = loader.GPU_SHARE, 0.0
+            share, loader.MAX_GPU_FRACTION = loader.MAX_GPU_FRACTION, 0.0
             try:
                 staged = _rate(preset, images.settings, data)
             finally:
-                loader.GPU_SHARE = share
+                loader.MAX_GPU_FRACTION = share
             ratios.append(staged / at_home)
         table.add(f"{preset}, images kept on the host", f"{median(ratios):.0%} of that rate")
 

@@ -158,7 +158,7 @@ def matrix_flops(precision: str, device: torch.device) -> float:
 def flops_per_image(training: Training) -> float:
     """Operations of convolutions and dense layers in one training step, an image."""
     size = training.config.train.batch_size
-    images, labels = next(training.batches.cut(training.data.train[:size], size))
+    images, labels = next(training.batches.batches(training.data.train[:size], size))
     with FlopCount() as count:
         training.learner.train_step(images, labels)
     return float(count.products / len(labels))

@@ -16,64 +16,73 @@ from cnn_engine.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Views:
+class AugmentParams:
     """How images are to be seen, one value an image."""
 
-    flipped: Tensor
+    flip: Tensor
     """bool [M]: left and right exchanged."""
 
-    down: Tensor
+    shift_y: Tensor
     """int64 [M]: pixels that the image is moved down, negative for up; what lies beyond its edge is
     its mirror image."""
 
-    right: Tensor
+    shift_x: Tensor
     """int64 [M]: pixels that it is moved to the right."""
 
-    top: Tensor
+    cutout_y: Tensor
     """int64 [M]: uppermost row of the square that is cut out."""
 
-    left: Tensor
+    cutout_x: Tensor
     """int64 [M]: leftmost column of that square."""
 
-    side: int
+    cutout_size: int
     """Side of the square in pixels; 0 for none."""
 
     fill: Tensor
     """uint8 [C]: what it is filled with."""
 
-    def rows(self) -> Tensor:
-        """Return the values as int64 [5, M], to be cut into batches; `with_rows` takes a part."""
-        return torch.stack([self.flipped.long(), self.down, self.right, self.top, self.left])
+    def pack(self) -> Tensor:
+        """Return the values as int64 [5, M], to be cut into batches; `unpack` takes a part."""
+        return torch.stack(
+            [self.flip.long(), self.shift_y, self.shift_x, self.cutout_y, self.cutout_x]
+        )
 
-    def with_rows(self, rows: Tensor) -> Self:
-        """Return the views of other images, from int64 [5, M] as `rows` gives them."""
-        flipped, down, right, top, left = rows
-        return replace(self, flipped=flipped.bool(), down=down, right=right, top=top, left=left)
+    def unpack(self, rows: Tensor) -> Self:
+        """Return the views of other images, from int64 [5, M] as `pack` gives them."""
+        flip, shift_y, shift_x, cutout_y, cutout_x = rows
+        return replace(
+            self,
+            flip=flip.bool(),
+            shift_y=shift_y,
+            shift_x=shift_x,
+            cutout_y=cutout_y,
+            cutout_x=cutout_x,
+        )
 
     def to(self, device: torch.device) -> Self:
         """Return the same on a device."""
-        return replace(self.with_rows(self.rows().to(device)), fill=self.fill.to(device))
+        return replace(self.unpack(self.pack().to(device)), fill=self.fill.to(device))
 
-    def of(self, images: Tensor, chosen: Tensor) -> Tensor:
+    def apply(self, images: Tensor, indices: Tensor) -> Tensor:
         """Images as they are to be seen, uint8 [M, H, W, C].
 
         Args:
             images: uint8 [N, H, W, C].
-            chosen: int64 [M], which of them.
+            indices: int64 [M], which of them.
         """
         height, width, channels = images.shape[1:]
-        rows = _moved(height, self.down)
-        columns = _moved(width, self.right)
-        columns = torch.where(self.flipped[:, None], columns.flip(1), columns)
+        rows = _moved(height, self.shift_y)
+        columns = _moved(width, self.shift_x)
+        columns = torch.where(self.flip[:, None], columns.flip(1), columns)
         # One index for each pixel of all images, so that one pass over them does everything.
-        firsts = (chosen[:, None] * height + rows) * width
+        firsts = (indices[:, None] * height + rows) * width
         places = (firsts[:, :, None] + columns[:, None, :]).flatten()
         pixels = images.reshape(-1, channels).index_select(0, places)
-        pixels = pixels.view(len(chosen), height, width, channels)
-        if not self.side:
+        pixels = pixels.view(len(indices), height, width, channels)
+        if not self.cutout_size:
             return pixels
-        inside = _within(height, self.top, self.side)[:, :, None, None]
-        inside = inside & _within(width, self.left, self.side)[:, None, :, None]
+        inside = _within(height, self.cutout_y, self.cutout_size)[:, :, None, None]
+        inside = inside & _within(width, self.cutout_x, self.cutout_size)[:, None, :, None]
         return torch.where(inside, self.fill, pixels)
 
 
@@ -107,14 +116,14 @@ def check_augment(config: AugmentConfig, size: int) -> None:
         )
 
 
-def epoch_views(  # noqa: PLR0913, PLR0917 - what an epoch's views are drawn from
+def sample_params(  # noqa: PLR0913, PLR0917 - what an epoch's views are drawn from
     config: AugmentConfig,
     order: Tensor,
     images: Tensor,
     mean: tuple[float, ...],
     seed: int,
     epoch: int,
-) -> Views | None:
+) -> AugmentParams | None:
     """Draw on the host how the images of an epoch are to be seen; None where as they are.
 
     Flips are by chance, or `alternating` (K. Jordan, 2024, arXiv:2404.00498): each image by chance
@@ -143,13 +152,13 @@ def epoch_views(  # noqa: PLR0913, PLR0917 - what an epoch's views are drawn fro
     down, right = torch.randint(-reach, reach + 1, (2, count), generator=draws)
     top, left = torch.randint(0, last + 1, (2, count), generator=draws)
     fill = (255 * torch.tensor(mean)).round().clamp(0, 255).expand(images.shape[3])
-    return Views(
-        flipped=flipped,
-        down=down,
-        right=right,
-        top=top,
-        left=left,
-        side=config.cutout,
+    return AugmentParams(
+        flip=flipped,
+        shift_y=down,
+        shift_x=right,
+        cutout_y=top,
+        cutout_x=left,
+        cutout_size=config.cutout,
         fill=fill.to(torch.uint8),
     )
 

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from cnn_engine.data.dataset import DataSet
 
-GPU_SHARE = 0.5
+MAX_GPU_FRACTION = 0.5
 """Share of a GPU's free memory that the images may take; larger sets stay with the host."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batches:
+class TensorLoader:
     """The images, labels and normalisation, and the device that trains."""
 
     images: Tensor
@@ -32,42 +32,42 @@ class Batches:
     """Where batches are wanted."""
 
     @property
-    def are_staged(self) -> bool:
+    def is_staged(self) -> bool:
         """Return True if the images stay on the host and are copied to the device by batch."""
         return self.images.device != self.device
 
-    def cut(self, indices: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, indices: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield normalised images [n, C, H, W] (channels-last in memory) and labels [n], in order.
 
         Args:
             indices: int64 [M], which images.
-            size: Images in each batch but the last, which has what remains.
+            batch_size: Images in each batch but the last, which has what remains.
         """
         if not len(indices):
             return  # where torch.split would give one batch of nothing
-        for chosen in torch.split(indices.to(self.images.device), size):
+        for chosen in torch.split(indices.to(self.images.device), batch_size):
             pixels = self.images.index_select(0, chosen)
-            if self.are_staged and self.device.type == "cuda":
+            if self.is_staged and self.device.type == "cuda":
                 # Pinned, so that the copy does not hold up the host.
                 pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-            yield self.normalised(pixels), self.labels.index_select(0, chosen.to(self.device))
+            yield self.normalize(pixels), self.labels.index_select(0, chosen.to(self.device))
 
-    def normalised(self, pixels: Tensor) -> Tensor:
+    def normalize(self, pixels: Tensor) -> Tensor:
         """Return float [n, C, H, W] (channels-last in memory) of pixels, uint8 [n, H, W, C]."""
         # By whole rows of pixels, as a row of three channels is too short to be fast.
         values = pixels.flatten(1).float().mul_(self.scale).add_(self.shift)
         return values.view(pixels.shape).permute(0, 3, 1, 2)
 
 
-def batches_on(
+def make_loader(
     device: torch.device, data: DataSet, mean: tuple[float, ...], std: tuple[float, ...]
-) -> Batches:
+) -> TensorLoader:
     """Move a data set to the device; pixels p in 0..255 will become (p / 255 - mean) / std."""
     home = device if _fits(data.images, device) else torch.device("cpu")
     mean_, std_ = (
         torch.tensor(values).expand(data.images.shape[1:]).flatten() for values in (mean, std)
     )
-    return Batches(
+    return TensorLoader(
         images=data.images.to(home),
         labels=data.labels.to(device),
         scale=(1 / (255 * std_)).to(device),
@@ -80,7 +80,7 @@ def _fits(images: Tensor, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return images.nbytes <= GPU_SHARE * free
+    return images.nbytes <= MAX_GPU_FRACTION * free
 
 
 def batch_sizes(count: int, size: int) -> list[int]:

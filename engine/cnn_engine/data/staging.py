@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from cnn_engine.data.loader import Batches
+from cnn_engine.data.loader import TensorLoader
 
 AHEAD_BYTES = 64 << 20
 """Images that are gathered or copied ahead, as far as `MIN_DEPTH` and `MAX_DEPTH` allow: enough for
@@ -25,7 +25,7 @@ MIN_DEPTH, MAX_DEPTH = 3, 32
 class Staging:
     """The next batch of images in one place on the device, where a step looks for it."""
 
-    def __init__(self, batches: Batches, batch_size: int) -> None:
+    def __init__(self, batches: TensorLoader, batch_size: int) -> None:
         self._source, self._device = batches.images, batches.device
         shape = (batch_size, *self._source.shape[1:])
         is_cuda = self._device.type == "cuda"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from cnn_engine.data.loader import Batches, batch_sizes
+from cnn_engine.data.loader import TensorLoader, batch_sizes
 from cnn_engine.results.metrics import LEAST_CLASSES_FOR_TOP5
 from cnn_engine.runlog.events import Bins, Confusion
 
@@ -68,7 +68,7 @@ class Evaluation:
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
-    batches: Batches,
+    batches: TensorLoader,
     indices: Tensor,
     class_count: int,
     progress: Callable[[int], None],
@@ -89,7 +89,7 @@ def evaluate(
     losses = torch.empty(len(batch_sizes(count, size)), device=batches.device)
     confidence = torch.empty(count, device=batches.device)
     truth, predicted, rank = torch.empty(3, count, dtype=torch.int64, device=batches.device)
-    for number, (images, labels) in enumerate(batches.cut(indices, size)):
+    for number, (images, labels) in enumerate(batches.batches(indices, size)):
         scores = model(images)
         losses[number] = cross_entropy(scores, labels, reduction="sum")
         here = slice(done, done + len(labels))
@@ -133,7 +133,7 @@ def _judged(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return predicted, confidence.nan_to_num(), rank
 
 
-def _batch_size(batches: Batches) -> int:
+def _batch_size(batches: TensorLoader) -> int:
     _, height, width, _ = batches.images.shape
     pixels = EVALUATION_PIXELS.get(batches.device.type, EVALUATION_PIXELS["cpu"])
     return min(MOST_IMAGES, max(LEAST_IMAGES, pixels // (height * width)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from cnn_engine.data.dataset import DataSet, load_dataset
-from cnn_engine.data.loader import batches_on
+from cnn_engine.data.loader import make_loader
 from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
@@ -99,7 +99,7 @@ def repeat_test(
 def _tested(
     trained: Trained, data: DataSet, progress: Progress
 ) -> tuple[TestFinished, Predictions]:
-    batches = batches_on(trained.device, data, trained.config.data.mean, trained.config.data.std)
+    batches = make_loader(trained.device, data, trained.config.data.mean, trained.config.data.std)
     count, kind = len(data.test), trained.config.evaluate.tta
 
     def judge(model: nn.Module) -> Evaluation:

@@ -148,7 +148,7 @@ def seen_by(training: "Training", part: Part, indices: Tensor, epoch: int) -> Se
         epoch: That the weights are from.
     """
     learner, data = training.learner, training.data
-    images, labels = next(training.batches.cut(indices, len(indices)))
+    images, labels = next(training.batches.batches(indices, len(indices)))
     names = {module: name for name, module in learner.model.named_modules()}
     convolution = next((each for each in names if isinstance(each, nn.Conv2d)), None)
     with learner.arithmetic():

@@ -31,7 +31,7 @@ def keep_layers(training: "Training") -> None:
     """Write `model.json`, or tell why it could not be."""
 
     def found() -> Layers:
-        images, _ = next(training.batches.cut(training.data.train[:1], 1))
+        images, _ = next(training.batches.batches(training.data.train[:1], 1))
         with training.learner.arithmetic():
             return layers_of(training.learner.model, images)
 

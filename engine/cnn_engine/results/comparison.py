@@ -6,8 +6,8 @@ from typing import Any
 
 from cnn_engine.errors import UserError
 from cnn_engine.results.mcnemar import Disagreement, adjusted, disagreement
-from cnn_engine.results.metrics import Figures, Rate, figures_of
-from cnn_engine.results.metrics_json import figures_as_dict, rate_as_dict
+from cnn_engine.results.metrics import Metrics, Rate, metrics_of
+from cnn_engine.results.metrics_json import metrics_as_dict, rate_as_dict
 from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -27,7 +27,7 @@ class Compared:
     settings: dict[str, Any]
     """Its config, by dotted keys."""
 
-    figures: Figures | None
+    figures: Metrics | None
     """Of its test; None where there is none yet."""
 
     predictions: Predictions | None
@@ -105,7 +105,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
 
 
 def _figures(state: RunState) -> dict[str, Any] | None:
-    return figures_as_dict(state.test, state.prepared) if state.test else None
+    return metrics_as_dict(state.test, state.prepared) if state.test else None
 
 
 def _verdict_as_dict(verdict: Verdict) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _read(run: RunDirectory) -> Compared:
         state=state,
         summary=read_summary(run),
         settings=settings_of(state.config),
-        figures=figures_of(state.test, state.prepared) if state.test else None,
+        figures=metrics_of(state.test, state.prepared) if state.test else None,
         predictions=predictions,
         untold=untold,
     )

@@ -78,7 +78,7 @@ class Bin(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class Metrics:
     """All that is said of a test."""
 
     accuracy: Rate
@@ -110,14 +110,14 @@ class Figures:
     """Pairs of classes, the one most often mistaken first."""
 
 
-def figures_of(test: TestFinished, prepared: RunPrepared | None) -> Figures:
+def metrics_of(test: TestFinished, prepared: RunPrepared | None) -> Metrics:
     """The figures of a run's test."""
     classes = class_figures(test.correct, test.total, test.confusion)
     judged = [of for of in classes if of.f1 is not None]
     images, places = sum(test.total), range(len(test.total))
     confusion = tuple(row for row in test.confusion if row[0] in places and row[1] in places)
     commonest = _commonest(prepared.train_counts if prepared else (), len(test.total))
-    return Figures(
+    return Metrics(
         accuracy=Rate(sum(test.correct), images),
         classes=tuple(classes),
         macro_precision=_mean(of.precision for of in judged),

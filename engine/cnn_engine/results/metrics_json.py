@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-from cnn_engine.results.metrics import Bin, ClassFigures, Rate, figures_of
+from cnn_engine.results.metrics import Bin, ClassFigures, Rate, metrics_of
 from cnn_engine.runlog.events import RunPrepared, TestFinished
 
 
-def figures_as_dict(test: TestFinished, prepared: RunPrepared | None) -> dict[str, Any]:
+def metrics_as_dict(test: TestFinished, prepared: RunPrepared | None) -> dict[str, Any]:
     """All that is said of a test."""
-    figures = figures_of(test, prepared)
+    figures = metrics_of(test, prepared)
     names = prepared.classes if prepared else ()
     return {
         "loss": test.loss,

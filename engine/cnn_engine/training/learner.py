@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, log_softmax, nll_loss
 
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.data.loader import Batches, batch_sizes
+from cnn_engine.data.loader import TensorLoader, batch_sizes
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.models.torchvision_model import Transfer
 from cnn_engine.models.user_model import check_model
@@ -43,7 +43,12 @@ class Learner:
     """A model that can be trained a step and evaluated; it knows nothing of epochs."""
 
     def __init__(
-        self, model: nn.Module, config: Config, data: DataSet, batches: Batches, parts: StepParts
+        self,
+        model: nn.Module,
+        config: Config,
+        data: DataSet,
+        batches: TensorLoader,
+        parts: StepParts,
     ) -> None:
         """Move the model to where the batches are, and stand before the first step.
 
@@ -87,7 +92,7 @@ class Learner:
 
     def _some(self, indices: Tensor) -> Tensor:
         """These images, as the model is to have them."""
-        images, _ = next(self._batches.cut(indices, len(indices)))
+        images, _ = next(self._batches.batches(indices, len(indices)))
         return images
 
     def begin_epoch(self, epoch: int) -> None:

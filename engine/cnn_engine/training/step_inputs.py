@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cnn_engine.data.augment import Views
-from cnn_engine.data.loader import Batches, batch_sizes
+from cnn_engine.data.augment import AugmentParams
+from cnn_engine.data.loader import TensorLoader, batch_sizes
 from cnn_engine.data.staging import Staging
 
 
@@ -27,7 +27,7 @@ class EpochPlan(NamedTuple):
     """int64 [steps, rows, batch size]: of each image which it is, and how it is to be seen."""
 
 
-def plan_epoch(order: Tensor, views: Views | None, batch_size: int) -> EpochPlan:
+def plan_epoch(order: Tensor, views: AugmentParams | None, batch_size: int) -> EpochPlan:
     """Cut an epoch into batches.
 
     Args:
@@ -35,7 +35,7 @@ def plan_epoch(order: Tensor, views: Views | None, batch_size: int) -> EpochPlan
         views: How each is to be seen, in that order; None where as they are.
         batch_size: Images in each batch but the last.
     """
-    rows = order[None] if views is None else torch.cat([order[None], views.rows()])
+    rows = order[None] if views is None else torch.cat([order[None], views.pack()])
     steps = len(batch_sizes(len(order), batch_size))
     padded = pad(rows, (0, steps * batch_size - len(order)))
     table = padded.view(len(rows), steps, batch_size).transpose(0, 1).contiguous()
@@ -70,7 +70,7 @@ class StepInputs:
     """Images and labels of each step, and the numbers that the host has for it."""
 
     def __init__(
-        self, batches: Batches, image_count: int, batch_size: int, views: Views | None
+        self, batches: TensorLoader, image_count: int, batch_size: int, views: AugmentParams | None
     ) -> None:
         """Make the tables.
 
@@ -83,14 +83,14 @@ class StepInputs:
         self._batches, self._batch_size = batches, batch_size
         steps, device = len(batch_sizes(image_count, batch_size)), batches.device
         self._views = None if views is None else views.to(device)
-        rows = 1 if views is None else 1 + len(views.rows())
+        rows = 1 if views is None else 1 + len(views.pack())
         self._table = torch.zeros(steps, rows, batch_size, dtype=torch.int64, device=device)
         """int64 [steps, rows, images]: which image, and how it is to be seen."""
         self._scalars = torch.zeros(steps, 2, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
         """int64 [1], steps that are done of the epoch."""
         self._places = torch.arange(batch_size, device=device)
-        self._staging = Staging(batches, batch_size) if batches.are_staged else None
+        self._staging = Staging(batches, batch_size) if batches.is_staged else None
 
     def begin_epoch(self, plan: EpochPlan, done: int) -> None:
         """Take the plan of an epoch, of which so many steps are done already."""
@@ -130,8 +130,8 @@ class StepInputs:
         if self._views is None:
             pixels = images.index_select(0, places)
         else:
-            pixels = self._views.with_rows(row[1:]).of(images, places)
-        return self._batches.normalised(pixels), self._batches.labels.index_select(0, chosen)
+            pixels = self._views.unpack(row[1:]).apply(images, places)
+        return self._batches.normalize(pixels), self._batches.labels.index_select(0, chosen)
 
     def record(self, losses: Tensor, loss: Tensor) -> None:
         """Put the step's loss, fp32 [], in its place in losses, fp32 [steps]; the step is done."""

@@ -12,9 +12,9 @@ from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import Place, newest
 from cnn_engine.checkpoints.resume import set_damaged_aside
 from cnn_engine.config.schema import Config
-from cnn_engine.data.augment import Views, epoch_views
+from cnn_engine.data.augment import AugmentParams, sample_params
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.data.loader import batch_sizes, batches_on, epoch_order
+from cnn_engine.data.loader import batch_sizes, epoch_order, make_loader
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
 from cnn_engine.inspection.writer import a_few_of_each_class, keep_layers, keep_maps
@@ -82,7 +82,7 @@ class Training:
         recorder.record(StageStarted(stage="model"))
         self.device = choose_device(config.train)
         control.machine.measure_gpu = gpu_meter(self.device)
-        self.batches = batches_on(self.device, data, config.data.mean, config.data.std)
+        self.batches = make_loader(self.device, data, config.data.mean, config.data.std)
         self.fingerprint = data.fingerprint()
         self.steps_per_epoch = len(self._sizes())
         self.epoch = 0
@@ -417,10 +417,10 @@ class Training:
         order = epoch_order(self.data.train, train.seed, epoch)
         return plan_epoch(order, self._views(order, epoch), train.batch_size)
 
-    def _views(self, order: Tensor, epoch: int) -> Views | None:
+    def _views(self, order: Tensor, epoch: int) -> AugmentParams | None:
         """Draw how images are to be seen in an epoch, in its order."""
         config, images = self.config, self.data.images
-        return epoch_views(
+        return sample_params(
             config.augment, order, images, config.data.mean, config.train.seed, epoch
         )
 

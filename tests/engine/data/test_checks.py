@@ -16,7 +16,7 @@ from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.checks.check import check
-from cnn_engine.data.checks.image_info import Look, look
+from cnn_engine.data.checks.image_info import ImageInfo, inspect_image
 from cnn_engine.data.checks.issues import findings
 from cnn_engine.data.checks.near_duplicates import difference_hashes, groups, near_pairs
 from cnn_engine.errors import DataError
@@ -61,8 +61,8 @@ def test_a_file_is_looked_at_as_a_run_will_see_it(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     picture(0, (60, 40)).save(tmp_path / "x.png", exif=exif)
-    seen = look(str(tmp_path / "x.png"), with_digest=True)
-    assert isinstance(seen, Look)
+    seen = inspect_image(str(tmp_path / "x.png"), with_digest=True)
+    assert isinstance(seen, ImageInfo)
     assert (seen.width, seen.height, seen.format, seen.mode) == (40, 60, "PNG", "RGB")
     assert (seen.is_turned, seen.is_animated, seen.is_transparent) == (True, False, False)
     assert len(seen.miniature) == 18 * 16

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from cnn_engine.config.presets import load_config
-from cnn_engine.data.augment import epoch_views
+from cnn_engine.data.augment import sample_params
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.data.loader import Batches, batches_on, epoch_order
+from cnn_engine.data.loader import TensorLoader, epoch_order, make_loader
 from cnn_engine.data.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
 from cnn_engine.training.step_inputs import EpochPlans, StepInputs, plan_epoch
 from runs_for_tests import RunForTests
@@ -16,13 +16,13 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def staged(monkeypatch):
-    monkeypatch.setattr(Batches, "are_staged", property(lambda _: True))
+    monkeypatch.setattr(TensorLoader, "is_staged", property(lambda _: True))
 
 
 def batches_of(count, side=4):
     images = torch.randint(256, (count, side, side, 3), dtype=torch.uint8)
     size = side * side * 3
-    return Batches(
+    return TensorLoader(
         images=images,
         labels=torch.arange(count),
         scale=torch.ones(size),
@@ -62,7 +62,7 @@ def test_what_is_ahead_is_bounded():
         (2048, MIN_DEPTH),
         (512, AHEAD_BYTES // (512 * 512 * 3 * 8)),
     ]:
-        batches = Batches(
+        batches = TensorLoader(
             images=torch.zeros(1, side, side, 3, dtype=torch.uint8),
             labels=torch.zeros(1, dtype=torch.int64),
             scale=torch.ones(1),
@@ -78,9 +78,9 @@ def test_what_is_ahead_is_bounded():
 def test_steps_see_what_they_would_see_of_images_on_the_device(monkeypatch, done):
     config = load_config("digits", ["data.image_size=8", "augment.translate=2", "augment.cutout=2"])
     data = load_dataset(config.data, 0, lambda *_: None)
-    batches = batches_on(CPU, data, config.data.mean, config.data.std)
+    batches = make_loader(CPU, data, config.data.mean, config.data.std)
     order = epoch_order(data.train, 0, 1)
-    views = epoch_views(config.augment, order, data.images, (0.5,), 0, 1)
+    views = sample_params(config.augment, order, data.images, (0.5,), 0, 1)
 
     def seen():
         inputs = StepInputs(batches, len(order), 64, views)
@@ -95,7 +95,7 @@ def test_steps_see_what_they_would_see_of_images_on_the_device(monkeypatch, done
         return found
 
     here = seen()
-    monkeypatch.setattr(Batches, "are_staged", property(lambda _: True))
+    monkeypatch.setattr(TensorLoader, "is_staged", property(lambda _: True))
     for (images, labels), (staged_images, staged_labels) in zip(here, seen(), strict=True):
         assert torch.equal(images, staged_images)
         assert torch.equal(labels, staged_labels)
@@ -109,7 +109,7 @@ def test_a_run_learns_the_same_from_staged_images(tmp_path, monkeypatch, setting
         return [(each.train_loss, each.val_loss) for each in run.live_state.epochs]
 
     at_home = losses()
-    monkeypatch.setattr(Batches, "are_staged", property(lambda _: True))
+    monkeypatch.setattr(TensorLoader, "is_staged", property(lambda _: True))
     assert losses() == at_home
 
 

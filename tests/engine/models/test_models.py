@@ -385,7 +385,7 @@ def test_balanced_weights_are_scikit_learns(tmp_path):
     labels = data.labels[data.train].numpy()
     expected = compute_class_weight("balanced", classes=np.arange(10), y=labels)
     assert learner.class_weights.tolist() == pytest.approx(expected.tolist())
-    images, truth = next(training.batches.cut(data.train[:64], 64))
+    images, truth = next(training.batches.batches(data.train[:64], 64))
     same = copy.deepcopy(learner.model)
     torch.manual_seed(3)  # of the dropout
     each = cross_entropy(same(images), truth, reduction="none")

@@ -14,14 +14,14 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from cnn_engine.data.loader import Batches
+from cnn_engine.data.loader import TensorLoader
 from cnn_engine.evaluation.evaluate import evaluate
 from cnn_engine.results.metrics import (
     Rate,
     calibration_error,
     class_figures,
     confusion_matrix,
-    figures_of,
+    metrics_of,
     most_confused,
 )
 from cnn_engine.runlog import events
@@ -43,7 +43,7 @@ def evaluated(scores, truth):
     """The evaluation of a model that gives these scores [n, classes] for these images."""
     numbers = torch.arange(len(truth))
     pixels = torch.stack([numbers // 256, numbers % 256], dim=1).to(torch.uint8)
-    batches = Batches(
+    batches = TensorLoader(
         images=pixels.view(-1, 1, 2, 1),
         labels=torch.tensor(truth),
         scale=torch.ones(2),
@@ -74,7 +74,7 @@ def figures(result, train_counts=()):
         precision="fp32",
         train_counts=train_counts,
     )
-    return figures_of(test, prepared)
+    return metrics_of(test, prepared)
 
 
 def case(classes, images, of=None, called=None):
@@ -211,7 +211,7 @@ def test_the_baseline_is_the_commonest_class_of_the_training_images():
 
 
 def test_a_log_from_before_has_no_baseline_calibration_or_top5():
-    mine = figures_of(
+    mine = metrics_of(
         events.TestFinished(epoch=1, loss=1.0, correct=(1, 2), total=(2, 2), seconds=1.0), None
     )
     assert (mine.baseline, mine.commonest, mine.top5, mine.calibration_error) == (None,) * 4

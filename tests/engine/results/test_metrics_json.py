@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from cnn_engine.results.metrics import figures_of
-from cnn_engine.results.metrics_json import figures_as_dict
+from cnn_engine.results.metrics import metrics_of
+from cnn_engine.results.metrics_json import metrics_as_dict
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_tui.exports.record import as_values, read_record
@@ -50,7 +50,7 @@ BINS = ((0, 0, 0.0), (4, 2, 1.8), (8, 7, 7.2))
 
 def rows(test, of=None):
     of = of or prepared()
-    return {row.name: row[1:] for row in figure_rows(figures_of(test, of), of.classes)}
+    return {row.name: row[1:] for row in figure_rows(metrics_of(test, of), of.classes)}
 
 
 def test_figures_in_words():
@@ -79,7 +79,7 @@ def test_what_is_said_of_the_commonest_class(right, verdict):
 
 def test_figures_as_lines():
     test = a_test(bins=BINS, top5=12)
-    assert figure_lines(figures_of(test, prepared()), ("cat", "dog")) == [
+    assert figure_lines(metrics_of(test, prepared()), ("cat", "dog")) == [
         "Test Accuracy (95% Interval): 46.77% to 91.11%",
         "Test Accuracy (Top 5): 100.00% (12/12)",
         "Test Accuracy (Always cat): 83.33% (10/12)",
@@ -89,7 +89,7 @@ def test_figures_as_lines():
 
 
 def test_figures_as_plain_values():
-    values = figures_as_dict(a_test(bins=BINS), prepared())
+    values = metrics_as_dict(a_test(bins=BINS), prepared())
     assert json.loads(json.dumps(values)) == values
     assert values["accuracy"] == {
         "right": 9,
@@ -151,7 +151,7 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
         counts = tuple(1 + (one == commonest) for one in range(many))
         of = prepared(HOSTILE, counts)
         Console(width=100).print(report_of_test(test, of))
-        lines += figure_lines(figures_of(test, of), HOSTILE)
+        lines += figure_lines(metrics_of(test, of), HOSTILE)
     text = "\n".join([capsys.readouterr().out, *lines])
     assert "\x1b" not in text
     assert "\u202e" not in text
@@ -159,7 +159,7 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
     assert r"\x1b[2Jb" in text
     assert text.isprintable() or all(char == "\n" or char.isprintable() for char in text)
     assert max(map(len, text.splitlines())) <= 100
-    json.dumps(figures_as_dict(test, of)).encode()
+    json.dumps(metrics_as_dict(test, of)).encode()
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
 def test_counts_that_cannot_be_are_survived(changes):
     test = a_test(**changes)
     Console(file=StringIO()).print(report_of_test(test, prepared()))
-    figure_lines(figures_of(test, None), ())
-    json.dumps(figures_as_dict(test, prepared(("one",), (3,))))
+    figure_lines(metrics_of(test, None), ())
+    json.dumps(metrics_as_dict(test, prepared(("one",), (3,))))
 
 
 def test_the_lines_of_a_test_come_from_its_event(tmp_path):

@@ -14,9 +14,9 @@ from torch._subclasses.fake_tensor import (
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import TrainConfig
 from cnn_engine.data import loader
-from cnn_engine.data.augment import epoch_views
+from cnn_engine.data.augment import sample_params
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.data.loader import batches_on, epoch_order
+from cnn_engine.data.loader import epoch_order, make_loader
 from cnn_engine.errors import ConfigError
 from cnn_engine.evaluation.evaluate import evaluate
 from cnn_engine.evaluation.tta import MeanOverViews
@@ -88,17 +88,17 @@ def test_a_chosen_device_is_the_one_that_its_tensors_name(monkeypatch, name):
 
 
 def test_batches_are_cut_where_the_images_are(gpu, config, data):
-    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
-    assert not on_gpu.are_staged
-    images, labels = next(on_gpu.cut(data.train, 64))
+    on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
+    assert not on_gpu.is_staged
+    images, labels = next(on_gpu.batches(data.train, 64))
     assert (images.device, labels.device) == (gpu, gpu)
     assert images.shape == (64, 1, 8, 8)
 
 
 def test_steps_take_their_images_from_the_device(gpu, config, data):
-    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     order = epoch_order(data.train, 0, 1)
-    views = epoch_views(config.augment, order, data.images, (0.5,), 0, 1)
+    views = sample_params(config.augment, order, data.images, (0.5,), 0, 1)
     inputs = StepInputs(on_gpu, len(order), 64, views)
     inputs.begin_epoch(plan_epoch(order, views, 64), 0)
     inputs.set_scalars(0, [(0.1, 0.2)] * 18)
@@ -110,11 +110,11 @@ def test_steps_take_their_images_from_the_device(gpu, config, data):
 
 def test_a_learner_computes_its_losses_on_the_device(gpu, config, data, monkeypatch):
     monkeypatch.setattr(nn.Module, "to", lambda model, *_, **__: model)  # see `network`
-    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     config = config.replaced("train", label_smoothing=0.1, precision="fp32")
     learner = Learner(network(config, gpu), config, data, on_gpu, StepParts(gpu))
     learner.class_weights = torch.ones(10, device=gpu)
-    images, labels = next(on_gpu.cut(data.train, 64))
+    images, labels = next(on_gpu.batches(data.train, 64))
     with learner.arithmetic():
         logits = learner.model(images)
         losses = learner._losses(logits, labels)
@@ -124,7 +124,7 @@ def test_a_learner_computes_its_losses_on_the_device(gpu, config, data, monkeypa
 
 def test_evaluation_stays_on_the_device_until_it_counts(gpu, config, data):
     """Counts are figures, which made-up tensors do not have: it comes as far as that."""
-    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
+    on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     for model in (dense_layer(gpu), MeanOverViews(dense_layer(gpu), "mirror-shift")):
         seen = []
         with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
@@ -133,8 +133,8 @@ def test_evaluation_stays_on_the_device_until_it_counts(gpu, config, data):
 
 
 def test_a_model_is_looked_into_on_the_device(gpu, config, data):
-    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
-    images, _ = next(on_gpu.cut(data.train[:1], 1))
+    on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
+    images, _ = next(on_gpu.batches(data.train[:1], 1))
     layers = layers_of(network(config, gpu), images).layers
     assert next(layer.name for layer in layers) == "blocks.0.0"
 
@@ -142,8 +142,8 @@ def test_a_model_is_looked_into_on_the_device(gpu, config, data):
 def test_a_model_of_ones_own_is_checked_on_the_device(gpu, config, data, monkeypatch):
     # A copy of a tensor that is made up reads memory that is not there.
     monkeypatch.setattr("cnn_engine.models.user_model.copy.deepcopy", lambda model: model)
-    on_gpu = batches_on(gpu, data, config.data.mean, config.data.std)
-    images, _ = next(on_gpu.cut(data.train[:3], 3))
+    on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
+    images, _ = next(on_gpu.batches(data.train[:3], 3))
     check_model(network(config, gpu), images, 10, "mine:Net")
 
 
@@ -166,8 +166,8 @@ def test_a_trained_model_takes_images_from_the_host(gpu, config, data, monkeypat
 
 def test_images_that_do_not_fit_stay_on_the_host(gpu, config, data, monkeypatch):
     monkeypatch.setattr(loader, "GPU_SHARE", 0.0)
-    staged = batches_on(gpu, data, config.data.mean, config.data.std)
-    assert staged.are_staged
+    staged = make_loader(gpu, data, config.data.mean, config.data.std)
+    assert staged.is_staged
     assert staged.images.device.type == "cpu"
     assert (staged.labels.device, staged.scale.device) == (gpu, gpu)
 

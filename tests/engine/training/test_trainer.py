@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, max_pool2d, relu
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.data.loader import batches_on, epoch_order
+from cnn_engine.data.loader import epoch_order, make_loader
 from cnn_engine.models.build import Dropout, build_model
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
@@ -86,10 +86,10 @@ def test_the_best_epoch_is_kept_and_tested(completed):
     model = build_model(config.model, 1, 8, 10)
     model.load_state_dict(best["model"])
     model.eval()
-    batches = batches_on(torch.device("cpu"), data, config.data.mean, config.data.std)
+    batches = make_loader(torch.device("cpu"), data, config.data.mean, config.data.std)
     right = sum(
         int((model(images).argmax(1) == labels).sum())
-        for images, labels in batches.cut(data.test, 99)
+        for images, labels in batches.batches(data.test, 99)
     )
     assert right == pytest.approx(sum(state.test.correct), abs=3)  # bf16 there, fp32 here
 

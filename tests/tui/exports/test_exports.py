@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cnn_engine.config.presets import from_dict
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.results import mistakes
-from cnn_engine.results.metrics import figures_of
+from cnn_engine.results.metrics import metrics_of
 from cnn_engine.results.mistakes import Mistake, read_mistakes
 from cnn_engine.runlog.curve import CurvePoint
 from cnn_engine.runlog.events import EpochFinished, Notice, RunPrepared, RunStarted, StepsFinished
@@ -435,7 +435,7 @@ def test_no_name_is_markup(hostile):
 def test_reports_tell_what_show_tells_of_the_test(tested):
     page, text = Page(written(write_html, tested)), written(write_markdown, tested)
     classes, test = tested.classes, tested.state.test
-    figures = figures_of(test, tested.state.prepared)
+    figures = metrics_of(test, tested.state.prepared)
     cells = [cell for row in figure_rows(figures, classes) for cell in row]
     cells += [cell for of in figures.classes for cell in class_cells(of)]
     cells += [cell for row in filled_bins(figures) for cell in bin_cells(row)]

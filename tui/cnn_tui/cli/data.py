@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cnn_engine.config.schema import Config
     from cnn_engine.data.cache import Entry
     from cnn_engine.data.checks.check import Checked
-    from cnn_engine.data.checks.image_info import Look
+    from cnn_engine.data.checks.image_info import ImageInfo
     from cnn_engine.data.checks.issues import Finding
 
 data = typer.Typer(
@@ -168,7 +168,7 @@ def _checked_as_dict(
     }
 
 
-def _look_as_dict(look: "Look") -> dict[str, object]:
+def _look_as_dict(look: "ImageInfo") -> dict[str, object]:
     return {
         "width": look.width,
         "height": look.height,

@@ -52,14 +52,14 @@ def repeat_final_test(
 
 
 def _as_dict(repeated: "RepeatedTest") -> dict[str, Any]:
-    from cnn_engine.results.metrics_json import figures_as_dict
+    from cnn_engine.results.metrics_json import metrics_as_dict
 
     recorded = repeated.recorded
     return {
         "equal_to_recorded": repeated.is_equal,
         "differences": repeated.differences,
         "epoch": repeated.test.epoch,
-        "figures": figures_as_dict(repeated.test, repeated.prepared),
+        "figures": metrics_as_dict(repeated.test, repeated.prepared),
         "recorded": recorded and dataclasses.asdict(recorded),
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.results.metrics import ClassFigures, class_figures, figures_of, most_confused
+from cnn_engine.results.metrics import ClassFigures, class_figures, metrics_of, most_confused
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_tui.exports.record import Record
 from cnn_tui.text.events import tta_text
@@ -107,13 +107,13 @@ def _known_before(record: Record) -> dict[str, str]:
 def test_rows(record: Record) -> list[FigureRow]:
     """The figures of the test with what they mean; none before it."""
     test, prepared = record.state.test, record.state.prepared
-    return figure_rows(figures_of(test, prepared), record.classes) if test else []
+    return figure_rows(metrics_of(test, prepared), record.classes) if test else []
 
 
 def reliability_rows(record: Record) -> list[list[str]]:
     """The reliability table of the test, as `BIN_HEADINGS` name its columns."""
     test, prepared = record.state.test, record.state.prepared
-    return list(map(bin_cells, filled_bins(figures_of(test, prepared)))) if test else []
+    return list(map(bin_cells, filled_bins(metrics_of(test, prepared)))) if test else []
 
 
 def judged_counts(record: Record) -> TestFinished | EpochFinished | None:

@@ -7,7 +7,7 @@ added at any time; none goes, or changes its meaning, unless `VERSION` does.
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cnn_engine.results.metrics_json import figures_as_dict
+from cnn_engine.results.metrics_json import metrics_as_dict
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.history import kept_steps
@@ -65,7 +65,7 @@ def as_values(record: Record) -> dict[str, Any]:
             for epoch in state.epochs
         ],
         "test": asdict(state.test) if state.test else None,
-        "figures": figures_as_dict(state.test, state.prepared) if state.test else None,
+        "figures": metrics_as_dict(state.test, state.prepared) if state.test else None,
         "markers": [marker._asdict() for marker in state.markers],
         "notices": [asdict(notice) for notice in state.notices],
     }

@@ -2,7 +2,7 @@
 
 from typing import TextIO
 
-from cnn_engine.results.metrics import figures_of
+from cnn_engine.results.metrics import metrics_of
 from cnn_engine.runlog import events
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
@@ -143,5 +143,5 @@ def lines_of_test(event: events.TestFinished, state: RunState) -> list[str]:
         *per_class,
         f"Test Accuracy (Overall): {percent(event.accuracy, 2)} {overall}",
         *([f"Test Accuracy {augmented}"] if (augmented := tta_text(event)) else []),
-        *figure_lines(figures_of(event, state.prepared), classes),
+        *figure_lines(metrics_of(event, state.prepared), classes),
     ]

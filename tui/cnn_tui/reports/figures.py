@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.results.metrics import Figures, class_figures, figures_of
+from cnn_engine.results.metrics import Metrics, class_figures, metrics_of
 from cnn_engine.runlog.events import EpochFinished, RunPrepared, TestFinished
 from cnn_tui.charts.blocks import bar
 from cnn_tui.text.metrics import (
@@ -42,7 +42,7 @@ def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) 
 
 def report_of_test(test: TestFinished, prepared: RunPrepared | None) -> RenderableType:
     """The figures of a test, its reliability table and its commonest mistakes."""
-    figures, classes = figures_of(test, prepared), prepared.classes if prepared else ()
+    figures, classes = metrics_of(test, prepared), prepared.classes if prepared else ()
     rows = Table.grid(padding=(0, 2))
     for name, value, remark in figure_rows(figures, classes):
         rows.add_row(Text(name), Text(value, justify="right"), Text(remark, "dim"))
@@ -54,7 +54,7 @@ def report_of_test(test: TestFinished, prepared: RunPrepared | None) -> Renderab
     return Group(*parts)
 
 
-def _reliability(figures: Figures) -> Table:
+def _reliability(figures: Metrics) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in BIN_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -66,7 +66,7 @@ def _reliability(figures: Figures) -> Table:
     return table
 
 
-def _pairs(figures: Figures, test: TestFinished, classes: tuple[str, ...]) -> Table:
+def _pairs(figures: Metrics, test: TestFinished, classes: tuple[str, ...]) -> Table:
     table = Table.grid(padding=(0, 2))
     for row in pair_rows(figures.confused[:PAIRS], test.total, classes, 20):
         table.add_row(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.results.metrics import Bin, ClassFigures, Figures, Rate
+from cnn_engine.results.metrics import Bin, ClassFigures, Metrics, Rate
 from cnn_engine.runlog.events import Confusion
 from cnn_tui.text.numbers import figure, percent, ratio
 from cnn_tui.text.safe import safe_text
@@ -29,7 +29,7 @@ class FigureRow(NamedTuple):
     """What it means, or how sure it is; may be empty."""
 
 
-def figure_rows(figures: Figures, classes: tuple[str, ...]) -> list[FigureRow]:
+def figure_rows(figures: Metrics, classes: tuple[str, ...]) -> list[FigureRow]:
     """The figures of a test that there are."""
     accuracy = figures.accuracy
     counts = f"{interval_text(accuracy)}, {accuracy.right:,} of {accuracy.images:,}"
@@ -47,7 +47,7 @@ def figure_rows(figures: Figures, classes: tuple[str, ...]) -> list[FigureRow]:
     return rows
 
 
-def figure_lines(figures: Figures, classes: tuple[str, ...]) -> list[str]:
+def figure_lines(figures: Metrics, classes: tuple[str, ...]) -> list[str]:
     """The same as lines that are easily searched, but for the accuracy itself."""
     low, high = figures.accuracy.interval or (0.0, 1.0)
     lines = [f"Test Accuracy (95% Interval): {percent(low, 2)} to {percent(high, 2)}"]
@@ -83,7 +83,7 @@ def class_cells(of: ClassFigures) -> list[str]:
     ]
 
 
-def filled_bins(figures: Figures) -> list[Bin]:
+def filled_bins(figures: Metrics) -> list[Bin]:
     """The rows of the reliability table that have images, the most confident first."""
     return [row for row in reversed(figures.bins) if row.rate.images > 0]
 
@@ -140,7 +140,7 @@ def confidence_text(row: Bin) -> str:
     return f"{100 * row.above:.0f}–{100 * row.to:.0f}%"
 
 
-def _gain(figures: Figures) -> str:
+def _gain(figures: Metrics) -> str:
     """How far always answering the commonest class is from the model, if beyond doubt.
 
     It is that where it lies outside of the interval of the model's accuracy.
@@ -154,7 +154,7 @@ def _gain(figures: Figures) -> str:
     return f"the commonest class; {abs(points):.1f} points {'more' if points > 0 else 'less'}"
 
 
-def _confidence(figures: Figures) -> str:
+def _confidence(figures: Metrics) -> str:
     """Whether the model thinks too much of itself."""
     sure, right = figures.mean_confidence, figures.accuracy.share
     if sure is None or right is None:

@@ -15,7 +15,7 @@ from threading import Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_engine.data.checks.image_info import MINIATURE, Look, look
+from cnn_engine.data.checks.image_info import MINIATURE, ImageInfo, inspect_image
 from cnn_engine.data.checks.near_duplicates import are_blank, groups, near_pairs
 from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_side, evenly
@@ -34,7 +34,7 @@ class Checked:
 
     listing: Listing
 
-    looks: list[Look | str]
+    looks: list[ImageInfo | str]
     """What each file is, or why it cannot be used; in the listing's order."""
 
     equal: list[list[int]]
@@ -65,7 +65,7 @@ class Checked:
         """Whether the file is one of them."""
         return position >= self.listing.train_count
 
-    def readable(self) -> Iterator[tuple[int, Look]]:
+    def readable(self) -> Iterator[tuple[int, ImageInfo]]:
         """Positions of the files that can be used, and what they are."""
         for position, found in enumerate(self.looks):
             if not isinstance(found, str):
@@ -97,7 +97,7 @@ def check(root: Path, progress: Progress) -> Checked:
     """
     listing = list_images(root, progress, empty_classes=True)
     looks = _look_at_all(listing.files, progress)
-    positions = [where for where, found in enumerate(looks) if isinstance(found, Look)]
+    positions = [where for where, found in enumerate(looks) if isinstance(found, ImageInfo)]
     sizes = [looks[positions[place]][:2] for place in evenly(len(positions))]
     side, why = choose_side(sizes)  # type: ignore[arg-type]  # none of these is a reason
     equal = _equal(looks)
@@ -117,22 +117,22 @@ def check(root: Path, progress: Progress) -> Checked:
     )
 
 
-def _equal(looks: list[Look | str]) -> list[list[int]]:
+def _equal(looks: list[ImageInfo | str]) -> list[list[int]]:
     """Groups of positions whose files have the same content."""
     by_digest: dict[bytes, list[int]] = {}
     for position, found in enumerate(looks):
-        if isinstance(found, Look) and found.digest:
+        if isinstance(found, ImageInfo) and found.digest:
             by_digest.setdefault(found.digest, []).append(position)
     return [group for group in by_digest.values() if len(group) > 1]
 
 
-def _miniatures(looks: list[Look | str]) -> NDArray[np.uint8]:
-    content = b"".join(found.miniature for found in looks if isinstance(found, Look))
+def _miniatures(looks: list[ImageInfo | str]) -> NDArray[np.uint8]:
+    content = b"".join(found.miniature for found in looks if isinstance(found, ImageInfo))
     width, height = MINIATURE
     return np.frombuffer(content, np.uint8).reshape(-1, height, width)
 
 
-def _look_at_all(files: list[ImageFile], progress: Progress) -> list[Look | str]:
+def _look_at_all(files: list[ImageFile], progress: Progress) -> list[ImageInfo | str]:
     if not files:
         return []
     alike = Counter(file.stamp[0] for file in files)
@@ -164,8 +164,8 @@ def _look_at_all(files: list[ImageFile], progress: Progress) -> list[Look | str]
         pool.shutdown(cancel_futures=True)
 
 
-def _look_at(tasks: list[tuple[str, bool]]) -> list[Look | str]:
-    return [look(path, with_digest=with_digest) for path, with_digest in tasks]
+def _look_at(tasks: list[tuple[str, bool]]) -> list[ImageInfo | str]:
+    return [inspect_image(path, with_digest=with_digest) for path, with_digest in tasks]
 
 
 def _end_with_parent() -> None:

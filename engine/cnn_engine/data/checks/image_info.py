@@ -15,7 +15,7 @@ DRAFT = (64, 64)
 """A JPEG is decoded at the least size that is no smaller."""
 
 
-class Look(NamedTuple):
+class ImageInfo(NamedTuple):
     """A readable image file. There may be millions, so it is small."""
 
     width: int
@@ -41,7 +41,7 @@ class Look(NamedTuple):
     """Grey uint8, row by row, of the size `MINIATURE`."""
 
 
-def look(path: str, *, with_digest: bool) -> Look | str:
+def inspect_image(path: str, *, with_digest: bool) -> ImageInfo | str:
     """Read and decode a file; what it is, or why it cannot be used."""
     try:
         with opened(path) as image:
@@ -60,7 +60,7 @@ def look(path: str, *, with_digest: bool) -> Look | str:
     except OSError as error:  # read once, and then not a second time
         return error.strerror or str(error)
     width, height = reversed(size) if sideways else size
-    return Look(
+    return ImageInfo(
         width=width,
         height=height,
         format=format_,

@@ -8,9 +8,9 @@ from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.checks.check import Checked
-from cnn_engine.data.checks.image_info import Look
+from cnn_engine.data.checks.image_info import ImageInfo
 
-Weight: TypeAlias = Literal["stop", "warning", "note"]
+Severity: TypeAlias = Literal["stop", "warning", "note"]
 """Whether it keeps a run from training, should be looked into, or is just good to know."""
 
 FEW = 20
@@ -33,7 +33,7 @@ class Finding:
     kind: str
     """A name for scripts, such as `unreadable`."""
 
-    weight: Weight
+    weight: Severity
 
     text: str
     """What it is, a sentence."""
@@ -220,7 +220,7 @@ def _formats(checked: Checked) -> Iterator[Finding]:
         yield Finding(kind="handled", weight="note", text="; ".join(parts))
 
 
-def _handled(look: Look) -> Iterator[str]:
+def _handled(look: ImageInfo) -> Iterator[str]:
     if look.is_turned:
         yield "turned"
     if look.is_animated:

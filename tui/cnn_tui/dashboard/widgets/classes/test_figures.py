@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_engine.results.metrics import Bin, figures_of
+from cnn_engine.results.metrics import Bin, metrics_of
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
 from cnn_tui.text.metrics import FigureRow, confidence_text, figure_rows
@@ -35,7 +35,7 @@ class TestFigures(Panel):
         if state.test is None:
             text = "after the test, once training is done; until then validation tells"
             return [Content.styled(text, "$muted")]
-        figures = figures_of(state.test, state.prepared)
+        figures = metrics_of(state.test, state.prepared)
         rows = figure_rows(figures, state.prepared.classes if state.prepared else ())
         table = [Content(""), Content.styled(HEADING, "$muted")]
         table += [_reliability(row, width) for row in reversed(figures.bins)]
