@@ -28,4 +28,4 @@ class Options(NamedTuple):
     bell: bool = False
 
 
-DEFAULTS = Options()
+DEFAULT_OPTIONS = Options()

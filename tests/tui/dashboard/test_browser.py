@@ -13,8 +13,8 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.runs.trash import trashed
 from cnn_tui.dashboard.app import Dashboard
-from cnn_tui.dashboard.dialogs.choice import Choice
-from cnn_tui.dashboard.dialogs.new_run import LikeForm
+from cnn_tui.dashboard.dialogs.choice import ChoiceDialog
+from cnn_tui.dashboard.dialogs.new_run import NewRunDialog
 from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
@@ -68,7 +68,7 @@ async def test_it_fits_any_terminal(runs_dir, size):
         if size[0] >= 40:
             assert all(f" {run_id} " in text_of(app) for run_id in "bcd")
         await pressed(pilot, "l")
-        assert isinstance(app.screen, LikeForm)
+        assert isinstance(app.screen, NewRunDialog)
     assert app.return_code in (0, None)
 
 
@@ -247,7 +247,7 @@ async def test_a_run_is_deleted_and_brought_back(runs_dir):
     app = browser(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
         await pressed(pilot, "down", "d")
-        assert isinstance(app.screen, Choice)
+        assert isinstance(app.screen, ChoiceDialog)
         await pressed(pilot, "n")
         assert shown(app) == "dcba"
         await pressed(pilot, "d", "y")
@@ -326,14 +326,14 @@ async def test_a_like_run_with_changes_is_trained(tmp_path):
     app = browser(tmp_path)
     async with app.run_test(size=(100, 40)) as pilot:
         await pressed(pilot, "l", *"again")
-        assert isinstance(app.screen, LikeForm)
+        assert isinstance(app.screen, NewRunDialog)
         entry(app, "train-seed").value = "3"
         entry(app, "optimizer-lr").value = "fast"
         await settle(pilot)
         assert told(app, "train-seed") == "was 0"
         assert "must be a valid number" in told(app, "optimizer-lr")
         await pressed(pilot, "enter")
-        assert isinstance(app.screen, LikeForm)
+        assert isinstance(app.screen, NewRunDialog)
         entry(app, "optimizer-lr").value = "0.002"
         entry(app, "model-filters").value = "[]"
         await settle(pilot)
@@ -374,7 +374,7 @@ async def test_a_preset_is_trained_from_an_empty_browser(tmp_path):
         await pressed(pilot, "n")
         digits = next(a.key for a in app.screen._answers if a.value == "digits")
         await pressed(pilot, digits)
-        assert isinstance(app.screen, LikeForm)
+        assert isinstance(app.screen, NewRunDialog)
         assert entry(app, "data-source").value == "digits"
         await pressed(pilot, "escape")
         assert isinstance(app.screen, RunsScreen)

@@ -13,10 +13,10 @@ from cnn_engine.runlog.log import LogReader
 from cnn_tui.charts.binning import Columns, Window
 from cnn_tui.charts.traces import OverlayView, RunCurves, reached, value_at, whole_of
 from cnn_tui.dashboard.app import Dashboard
-from cnn_tui.dashboard.compared import Contender, class_rows, figure_rows, setting_rows
-from cnn_tui.dashboard.dialogs.help import Help
-from cnn_tui.dashboard.keys import keys_of
-from cnn_tui.dashboard.screens.compare import MOST_RUNS, CompareScreen
+from cnn_tui.dashboard.compared import ComparedRun, class_accuracy_rows, config_rows, metric_rows
+from cnn_tui.dashboard.dialogs.help import HelpScreen
+from cnn_tui.dashboard.keys import keys_for
+from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
 from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
@@ -57,7 +57,7 @@ def variant(runs_dir, number, **settings):
 
 
 def contenders(*runs):
-    found = [Contender(Follower(run, trains_here=False), place) for place, run in enumerate(runs)]
+    found = [ComparedRun(Follower(run, trains_here=False), place) for place, run in enumerate(runs)]
     for run in found:
         run.follower.take()
     return found
@@ -78,16 +78,16 @@ async def shown(runs, *keys, size=(120, 36)):
 
 def test_only_what_differs_is_told_of_the_configs(tmp_path):
     runs = contenders(variant(tmp_path, 0), variant(tmp_path, 1, lr=0.01, momentum=0.9))
-    assert [(row.label, row.cells) for row in setting_rows(runs)] == [
+    assert [(row.label, row.cells) for row in config_rows(runs)] == [
         ("optimizer.lr", ["0.001", "0.01"]),
         ("optimizer.momentum", ["–", "0.9"]),
     ]
-    assert setting_rows(runs[:1] * 2) == []
+    assert config_rows(runs[:1] * 2) == []
 
 
 def test_the_best_figures_are_marked_and_none_where_all_are_alike(tmp_path):
     runs = contenders(variant(tmp_path, 1), variant(tmp_path, 0), variant(tmp_path, 2))
-    rows = {row.label: row for row in figure_rows(runs)}
+    rows = {row.label: row for row in metric_rows(runs)}
     assert rows["test loss"].best == {1}
     assert rows["best val loss"].best == {1}
     assert rows["test accuracy"].cells == ["99.44%", "99.72%", "99.16%"]
@@ -96,7 +96,7 @@ def test_the_best_figures_are_marked_and_none_where_all_are_alike(tmp_path):
 
 
 def test_classes_are_told_against_the_first_run_the_most_different_first(tmp_path):
-    title, rows = class_rows(contenders(variant(tmp_path, 0), variant(tmp_path, 7)))
+    title, rows = class_accuracy_rows(contenders(variant(tmp_path, 0), variant(tmp_path, 7)))
     assert title == "test"
     assert rows[0].label == "0"
     assert rows[0].cells == ["100.0%", "-25.0"]
@@ -106,8 +106,11 @@ def test_classes_are_told_against_the_first_run_the_most_different_first(tmp_pat
 
 def test_classes_of_a_run_without_a_test_are_those_of_validations(tmp_path):
     runs = contenders(golden_run(tmp_path, "completed", "a"), golden_run(tmp_path, "stopped", "b"))
-    assert class_rows(runs).title == "last validation"
-    assert class_rows(contenders(running_run(tmp_path / "new", 3))) == ("last validation", [])
+    assert class_accuracy_rows(runs).title == "last validation"
+    assert class_accuracy_rows(contenders(running_run(tmp_path / "new", 3))) == (
+        "last validation",
+        [],
+    )
 
 
 def test_an_epoch_without_validation_takes_nothing_from_the_classes(tmp_path):
@@ -119,7 +122,7 @@ def test_an_epoch_without_validation_takes_nothing_from_the_classes(tmp_path):
     whole = golden_run(tmp_path, "stopped", "a")
     runs = contenders(whole, rewritten(golden_run(tmp_path, "stopped", "b"), without))
     assert not runs[1].state.epochs[-1].is_validated
-    _, rows = class_rows(runs)
+    _, rows = class_accuracy_rows(runs)
     assert len(rows) == 10
     assert all("–" not in row.cells for row in rows)
 
@@ -131,7 +134,7 @@ def test_an_accuracy_is_told_where_no_counts_are_known(tmp_path):
         return event
 
     runs = contenders(rewritten(golden_run(tmp_path, "completed"), uncounted))
-    rows = {row.label: row for row in figure_rows(runs)}
+    rows = {row.label: row for row in metric_rows(runs)}
     assert rows["  its accuracy"].cells == ["75.00%"]
 
 
@@ -315,7 +318,7 @@ async def test_runs_that_cannot_be_told_apart_say_why(trained, tmp_path):
 
 
 async def test_eight_runs_are_gone_through_where_not_all_fit(tmp_path):
-    runs = [variant(tmp_path, number) for number in range(MOST_RUNS)]
+    runs = [variant(tmp_path, number) for number in range(MAX_RUNS)]
     before = await shown(runs, "3", size=(80, 24))
     after = await shown(runs, "3", "right", "right", size=(80, 24))
     assert "B run 1" in before
@@ -371,13 +374,13 @@ async def test_every_key_works(tmp_path, lines):
         async with app.run_test(size=(100, 30)) as pilot:
             await settle(pilot)
             await pilot.press(view)
-            for key in keys_of("compare"):
+            for key in keys_for("compare"):
                 if key.action not in ("leave", "back", "help"):
                     await pilot.press(*key.keys.split(","))
             await settle(pilot)
             await pilot.press("question_mark")
             await settle(pilot)
-            assert isinstance(app.screen, Help)
+            assert isinstance(app.screen, HelpScreen)
             await pilot.press("escape")
             await pilot.press("q")
         assert not app.is_running
@@ -405,9 +408,9 @@ def test_a_damaged_log_is_compared_as_far_as_it_goes(tmp_path):
     run.events.write_bytes(b"\x00\xff garbage\n" + run.events.read_bytes()[2000:9000])
     (compared,) = contenders(run)
     assert list(LogReader(run.events).poll())
-    assert figure_rows([compared])
+    assert metric_rows([compared])
     whole = add_events(run, events.Notice(text="x"))
-    assert figure_rows(contenders(whole))
+    assert metric_rows(contenders(whole))
 
 
 async def test_the_browser_compares_the_runs_that_are_chosen(tmp_path):

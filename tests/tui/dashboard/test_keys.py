@@ -9,10 +9,10 @@ from cnn_engine.runlog import events
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
 from cnn_tui.dashboard.app import Dashboard
-from cnn_tui.dashboard.dialogs.choice import Choice
-from cnn_tui.dashboard.dialogs.help import Help
+from cnn_tui.dashboard.dialogs.choice import ChoiceDialog
+from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.dialogs.value import ValueDialog
-from cnn_tui.dashboard.keys import KEYS, PLACES, keys_of
+from cnn_tui.dashboard.keys import KEYS, SCOPES, keys_for
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
@@ -39,19 +39,19 @@ async def opened(pilot, *keys):
 
 
 def test_no_key_is_given_twice_in_one_place():
-    for place in PLACES:
-        names = [name for key in keys_of(place) for name in key.keys.split(",")]
-        assert len(names) == len(set(names)), place
+    for scope in SCOPES:
+        names = [name for key in keys_for(scope) for name in key.keys.split(",")]
+        assert len(names) == len(set(names)), scope
 
 
 def test_no_view_takes_a_key_of_the_whole_screen():
-    everywhere = {name for key in keys_of("run") for name in key.keys.split(",")}
+    everywhere = {name for key in keys_for("run") for name in key.keys.split(",")}
     for view in VIEWS:
-        names = {name for key in keys_of(view) for name in key.keys.split(",")}
+        names = {name for key in keys_for(view) for name in key.keys.split(",")}
         assert not names & everywhere, view
 
 
-RUN_PLACES = set(PLACES) - {"runs", "lesson"}
+RUN_SCOPES = set(SCOPES) - {"runs", "lesson"}
 """Where keys of a run's screen work."""
 
 LEAVING = {"q", "escape", "ctrl+c", "d"}
@@ -62,7 +62,7 @@ LEAVING = {"q", "escape", "ctrl+c", "d"}
 @pytest.mark.parametrize("lines", [2, 60])
 async def test_every_key_works_in_every_view(tmp_path, view, lines):
     """None raises, whatever was pressed before, and none but those that leave ends the screen."""
-    names = [name for key in KEYS if key.place in RUN_PLACES for name in key.keys.split(",")]
+    names = [name for key in KEYS if key.scope in RUN_SCOPES for name in key.keys.split(",")]
     await _press_each(running_run(tmp_path / "staying", lines), view, set(names) - LEAVING)
     for name in LEAVING:
         await _press_each(running_run(tmp_path / name, lines), view, {name})
@@ -84,7 +84,7 @@ async def _press_each(run, view, names):
     assert app.return_code in (0, None), names
 
 
-@pytest.mark.parametrize("key", keys_of("runs"), ids=lambda key: key.shown)
+@pytest.mark.parametrize("key", keys_for("runs"), ids=lambda key: key.shown)
 async def test_every_key_works_in_the_list_of_runs(tmp_path, key):
     golden_run(tmp_path, "completed")
     app = Dashboard(RunsScreen(tmp_path))
@@ -98,9 +98,9 @@ async def test_help_names_every_key_of_the_view(tmp_path):
     async with app.run_test(size=(100, 70)) as pilot:
         for view, number in VIEWS.items():
             await opened(pilot, number, "question_mark")
-            assert isinstance(app.screen, Help)
+            assert isinstance(app.screen, HelpScreen)
             text = text_of(app)
-            for key in keys_of("run", view, "panel"):
+            for key in keys_for("run", view, "panel"):
                 assert f"{key.shown} " in text
                 assert key.help in text
             await pilot.press("escape")
@@ -248,7 +248,7 @@ async def test_leaving_a_run_that_trains_here_asks_and_can_be_declined(tmp_path)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "q")
-        assert isinstance(app.screen, Choice)
+        assert isinstance(app.screen, ChoiceDialog)
         assert "trained in this window" in text_of(app)
         await opened(pilot, "n")
         assert isinstance(app.screen, RunScreen)
@@ -283,7 +283,7 @@ async def test_a_watched_run_is_left_without_a_question(tmp_path):
         app = Dashboard(RunScreen(run))
         async with app.run_test(size=(80, 24)) as pilot:
             await opened(pilot, "q")
-            assert not isinstance(app.screen, Choice)
+            assert not isinstance(app.screen, ChoiceDialog)
     assert asked_of(run) == []
     assert app.return_code == 0
 
@@ -337,8 +337,8 @@ async def test_an_answer_stands_as_long_as_the_one_before_it(tmp_path, monkeypat
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         monkeypatch.setattr(app.screen.query_one(KeyBar), "set_timer", Waiting)
-        app.screen.say("the first")
-        app.screen.say("the second")
+        app.screen.report("the first")
+        app.screen.report("the second")
         await settle(pilot)
         assert "the second" in text_of(app)
         (left,) = waiting  # nothing of the first is left to take the second away

@@ -134,7 +134,7 @@ async def test_a_cell_of_the_matrix_leads_to_its_mistakes(run, test_of):
         await pilot.press("2", *["down"] * truth, *["right"] * predicted, "enter")
         await settle(pilot)
         grid = grid_of(app)
-        assert app.screen.place == "mistakes"
+        assert app.screen.scope == "mistakes"
         pairs = {(of.truth, of.predicted) for of in grid.shown}
         assert pairs == {(truth, predicted)}
         text = text_of(app)
@@ -143,7 +143,7 @@ async def test_a_cell_of_the_matrix_leads_to_its_mistakes(run, test_of):
         await pilot.press("escape")
         await settle(pilot)
         assert len(grid.shown) == len(grid.mistakes)
-        assert app.screen.place == "mistakes"
+        assert app.screen.scope == "mistakes"
         await pilot.press("2", "enter")  # and again, then a for all
         await settle(pilot)
         await pilot.press("a")

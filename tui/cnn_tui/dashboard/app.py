@@ -10,12 +10,12 @@ from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 
-from cnn_tui.dashboard.driver import ThriftyDriver
+from cnn_tui.dashboard.driver import DiffDriver
 from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors
-from cnn_tui.dashboard.keys import Keyed, keys_of
+from cnn_tui.dashboard.keys import HasKeys, keys_for
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.theme import THEMES
-from cnn_tui.settings import DEFAULTS, Options
+from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.ascii import is_ascii_only
 from cnn_tui.terminal.signals import LOST_CODE
 from cnn_tui.terminal.tty import is_lost, takes_output
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOVES = ("move", "scroll", "page", "app.")
 """Actions that are of no use from the palette: it would have to be opened for every step."""
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 """How often it is looked whether the terminal is still there."""
 
 
@@ -39,9 +39,12 @@ class Dashboard(App[None]):
     ALLOW_SELECT = False  # panels repaint single cells, which a selection would be lost in
 
     def __init__(
-        self, first: Screen[None], engine: "Engine | None" = None, options: Options = DEFAULTS
+        self,
+        first: Screen[None],
+        engine: "Engine | None" = None,
+        options: Options = DEFAULT_OPTIONS,
     ) -> None:
-        super().__init__(driver_class=ThriftyDriver)
+        super().__init__(driver_class=DiffDriver)
         self._first = first
         self._engine = engine
         self._ascii = [AsciiGlyphs()] if options.ascii or is_ascii_only() else []
@@ -49,7 +52,7 @@ class Dashboard(App[None]):
         self._streams = sys.stdout, sys.stderr
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._code: int | None = None
-        self.was_left = False
+        self.exited_normally = False
         """Whether it was left, rather than ended by a failure of its own."""
         self.failure: Exception | None = None
         """What ended it, if it was one of ours."""
@@ -65,7 +68,7 @@ class Dashboard(App[None]):
         return [*super().get_line_filters(), *self._palette, *self._ascii]
 
     @property
-    def draws_pictures(self) -> bool:
+    def can_draw_images(self) -> bool:
         """Whether pictures are drawn in half blocks and colours, or else in characters."""
         return not self.no_color and not self._ascii
 
@@ -73,7 +76,7 @@ class Dashboard(App[None]):
         """Show the first screen; start the engine only once it is painted."""
         self._event_loop = asyncio.get_running_loop()
         self.push_screen(self._first)
-        self.set_interval(LOOK_SECONDS, self._look)
+        self.set_interval(CHECK_SECONDS, self._check_terminal)
         if self._engine is not None:
             # Textual takes these two, and drops what is printed.
             sys.stdout, sys.stderr = self._streams
@@ -81,7 +84,7 @@ class Dashboard(App[None]):
 
     def exit(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as they come
         """Leave."""
-        self.was_left = True
+        self.exited_normally = True
         super().exit(*arguments, **options)
 
     def _handle_exception(self, error: Exception) -> None:
@@ -90,32 +93,32 @@ class Dashboard(App[None]):
         super()._handle_exception(error)
         self._exit_renderables.clear()
 
-    def leave(self, code: int) -> None:
+    def exit_from_signal(self, code: int) -> None:
         """Leave with an exit code. To be called at any moment, by a signal too."""
         self._code = code
-        self.soon(self._look)
+        self.call_from_signal(self._check_terminal)
 
-    def soon(self, callback: Callable[[], object]) -> None:
+    def call_from_signal(self, callback: Callable[[], object]) -> None:
         """Call back between two messages. To be called at any moment, by a signal too."""
         if self._event_loop is not None and self.is_running:
             self._event_loop.call_soon_threadsafe(self.call_later, callback)
 
-    def _look(self) -> None:
+    def _check_terminal(self) -> None:
         """See whether to leave: because a signal said so, or as nobody can see this any more."""
         if not self.is_headless and is_lost(0):
             self._code = LOST_CODE
         if self._code is not None:
             self.exit(return_code=self._code)
 
-    def may_draw(self, *, at_once: bool = False) -> bool:
+    def can_draw(self, *, at_once: bool = False) -> bool:
         """Whether it is of any use to draw now, and no more than may be written to a terminal.
 
         Args:
             at_once: However much has been written, as it is the answer to a key.
         """
-        if not isinstance(self._driver, ThriftyDriver):
+        if not isinstance(self._driver, DiffDriver):
             return True
-        return takes_output() and (at_once or self._driver.allowance.is_left())
+        return takes_output() and (at_once or self._driver.budget.has_room())
 
     async def action_quit(self) -> None:
         """Leave as the screen would; Textual's own key for it would not ask."""
@@ -126,8 +129,8 @@ class Dashboard(App[None]):
 
     def action_redraw(self) -> None:
         """Paint all again, over what something else may have left on the screen."""
-        if isinstance(self._driver, ThriftyDriver):
-            self._driver.forget()
+        if isinstance(self._driver, DiffDriver):
+            self._driver.invalidate()
         self.screen.refresh(layout=True)
 
     def action_next_theme(self) -> None:
@@ -137,8 +140,8 @@ class Dashboard(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: what the keys do, and the themes."""
-        if isinstance(screen, Keyed):
-            for key in keys_of(*screen.places):
+        if isinstance(screen, HasKeys):
+            for key in keys_for(*screen.scopes):
                 if key.action.startswith(MOVES):
                     continue
                 yield SystemCommand(key.help, f"key {key.shown}", partial(screen.press, key))

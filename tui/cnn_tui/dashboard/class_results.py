@@ -13,7 +13,7 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results:
+class ClassResults:
     """Counts per class, and what to compare them with."""
 
     title: str
@@ -25,13 +25,13 @@ class Results:
     correct: tuple[int, ...]
     total: tuple[int, ...]
     confusion: Confusion
-    before: tuple[int, ...]
+    previous_correct: tuple[int, ...]
     """Right in the epoch before; these same for the test, and for the first epoch."""
 
     is_final: bool
     """Whether they are of the test, which there is nothing to compare with."""
 
-    best: tuple[int, ...]
+    best_correct: tuple[int, ...]
     """Right in the best epoch before this one; these same where there is none."""
 
     def accuracy(self, index: int) -> float:
@@ -39,39 +39,39 @@ class Results:
         return ratio(self.correct[index], self.total[index])
 
 
-def results_of(state: RunState) -> Results | None:
+def latest_results(state: RunState) -> ClassResults | None:
     """The test's results, or before it those of the last validation."""
     if state.prepared is None or not (state.test or state.validated):
         return None
     names = state.prepared.classes
     if test := state.test:
-        return Results(
+        return ClassResults(
             title=f"test {percent(test.accuracy, 2)}",
             names=names,
             correct=test.correct,
             total=test.total,
             confusion=test.confusion,
             is_final=True,
-            before=test.correct,
-            best=test.correct,
+            previous_correct=test.correct,
+            best_correct=test.correct,
         )
     *earlier, last = state.validated
     best = min(
         earlier, key=lambda epoch: (epoch.val_loss != epoch.val_loss, epoch.val_loss), default=last
     )
-    return Results(
+    return ClassResults(
         title=f"validation {percent(last.val_accuracy)}, epoch {last.epoch}",
         names=names,
         correct=last.correct,
         total=last.total,
         confusion=last.confusion,
         is_final=False,
-        before=earlier[-1].correct if earlier else last.correct,
-        best=best.correct,
+        previous_correct=earlier[-1].correct if earlier else last.correct,
+        best_correct=best.correct,
     )
 
 
-def order_of(results: Results, order: Order) -> list[int]:
+def sorted_indices(results: ClassResults, order: Order) -> list[int]:
     """Indices of the classes in that order."""
     indices = list(range(len(results.names)))
     if order == "worst first":
@@ -81,7 +81,7 @@ def order_of(results: Results, order: Order) -> list[int]:
     return indices
 
 
-def short_names(names: tuple[str, ...], longest: int) -> tuple[list[str], int]:
+def shorten_names(names: tuple[str, ...], longest: int) -> tuple[list[str], int]:
     """The names made safe and no longer than that, and the length of the longest of them."""
     shown = [safe_text(name, longest) for name in names]
     return shown, max(map(len, shown), default=0)

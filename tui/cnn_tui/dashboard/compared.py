@@ -13,10 +13,10 @@ from cnn_tui.live.follower import Follower
 from cnn_tui.text.numbers import duration, figure, percent
 from cnn_tui.text.safe import safe_text
 
-LONGEST_NAME = 40
+MAX_NAME_LENGTH = 40
 
 
-class Contender:
+class ComparedRun:
     """One of the runs that are compared."""
 
     def __init__(self, follower: Follower, place: int) -> None:
@@ -32,7 +32,7 @@ class Contender:
     def name(self) -> str:
         """What its user calls it, or its id."""
         started = self.state.started
-        return safe_text((started.name if started else "") or self.follower.run.id, LONGEST_NAME)
+        return safe_text((started.name if started else "") or self.follower.run.id, MAX_NAME_LENGTH)
 
     @property
     def status(self) -> str:
@@ -42,7 +42,7 @@ class Contender:
         return self.state.status
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One line of a table of runs."""
 
     label: str
@@ -52,40 +52,40 @@ class Row(NamedTuple):
     """Places of the runs that are the best in it; none where nothing is better or worse."""
 
 
-def figure_rows(runs: Sequence[Contender]) -> list[Row]:
+def metric_rows(runs: Sequence[ComparedRun]) -> list[TableRow]:
     """What the runs came to."""
     states = [run.state for run in runs]
     tests, bests = [state.test for state in states], [state.best for state in states]
     return [
-        Row("status", [run.status for run in runs]),
-        Row("epochs", [_epochs(state) for state in states]),
+        TableRow("status", [run.status for run in runs]),
+        TableRow("epochs", [_epochs(state) for state in states]),
         _judged("test accuracy", [_of(test, "accuracy") for test in tests], _percent, max),
         _judged("test loss", [_of(test, "loss") for test in tests], figure, min),
         _judged("best val loss", [_of(best, "val_loss") for best in bests], figure, min),
         _judged("  its accuracy", [_of(best, "val_accuracy") for best in bests], _percent, max),
-        Row("  its epoch", [str(best.epoch) if best else "–" for best in bests]),
-        Row("last train loss", [_last_train(state) for state in states]),
-        Row("time", [duration(state.elapsed_seconds) for state in states]),
+        TableRow("  its epoch", [str(best.epoch) if best else "–" for best in bests]),
+        TableRow("last train loss", [_last_train(state) for state in states]),
+        TableRow("time", [duration(state.elapsed_seconds) for state in states]),
         _judged("images/s", [_speed(state) for state in states], _whole, max),
-        Row("parameters", [_parameters(state) for state in states]),
-        Row("device", [_device(state) for state in states]),
+        TableRow("parameters", [_parameters(state) for state in states]),
+        TableRow("device", [_device(state) for state in states]),
     ]
 
 
-def setting_rows(runs: Sequence[Contender]) -> list[Row]:
+def config_rows(runs: Sequence[ComparedRun]) -> list[TableRow]:
     """The keys of the config that not all have alike."""
     rows = differences([settings_of(run.state.config) for run in runs])
-    return [Row(safe_text(key), list(map(_setting, values))) for key, values in rows.items()]
+    return [TableRow(safe_text(key), list(map(_setting, values))) for key, values in rows.items()]
 
 
-class ClassRows(NamedTuple):
+class ClassAccuracies(NamedTuple):
     """Accuracy by class, of all runs on the same kind of images."""
 
     title: str
-    rows: list[Row]
+    rows: list[TableRow]
 
 
-def class_rows(runs: Sequence[Contender]) -> ClassRows:
+def class_accuracy_rows(runs: Sequence[ComparedRun]) -> ClassAccuracies:
     """Each class: the first run's accuracy, and how the others differ; the most different first.
 
     Of the test where all runs have had it, or else of the last validation of each.
@@ -97,9 +97,10 @@ def class_rows(runs: Sequence[Contender]) -> ClassRows:
     shares = {name: [each.get(name) for each in counts] for name in names}
     names.sort(key=lambda name: -_spread(shares[name]))
     rows = [
-        Row(safe_text(name), _changes(shares[name]), _best(shares[name], max)) for name in names
+        TableRow(safe_text(name), _changes(shares[name]), _best(shares[name], max))
+        for name in names
     ]
-    return ClassRows("test" if tested else "last validation", rows)
+    return ClassAccuracies("test" if tested else "last validation", rows)
 
 
 def _by_class(state: RunState, test: TestFinished | None) -> dict[str, float | None]:
@@ -135,8 +136,8 @@ def _judged(
     values: Sequence[float | None],
     text: Callable[[float | None], str],
     better: Callable[..., float],
-) -> Row:
-    return Row(label, [text(value) for value in values], _best(values, better))
+) -> TableRow:
+    return TableRow(label, [text(value) for value in values], _best(values, better))
 
 
 def _best(values: Sequence[float | None], better: Callable[..., float]) -> frozenset[int]:

@@ -15,41 +15,41 @@ RESIZE_SECONDS = 1.0
 """For so long after a resize all is painted: what a terminal does to its content is its affair,
 and a frame of the old size may still be on its way."""
 
-BYTES_A_SECOND = 2_000
+BYTES_PER_SECOND = 2_000
 """What a dashboard may write in the long run of its own accord; over SSH it is what it costs."""
 
-BYTES_AT_ONCE = 16_000
+MAX_SAVED_BYTES = 16_000
 """What may be saved up for a frame in which much changes."""
 
-MOST_BYTES_OWED = 6_000
+MAX_DEBT = 6_000
 """What is over that is not paid back: a screen that keys have changed often does not stand still
 for longer than this allows."""
 
 
-class Allowance:
+class ByteBudget:
     """How much may be written now, so that over time it is not more than so much a second."""
 
     def __init__(self) -> None:
-        self._left, self._since = float(BYTES_AT_ONCE), time.monotonic()
+        self._left, self._since = float(MAX_SAVED_BYTES), time.monotonic()
 
     def spend(self, count: int) -> None:
         """So many bytes were written."""
-        self._left = max(self._left - count, -MOST_BYTES_OWED)
+        self._left = max(self._left - count, -MAX_DEBT)
 
-    def is_left(self) -> bool:
+    def has_room(self) -> bool:
         """Whether anything may be written. One frame may exceed it, and the next then waits."""
         now = time.monotonic()
-        self._left = min(BYTES_AT_ONCE, self._left + BYTES_A_SECOND * (now - self._since))
+        self._left = min(MAX_SAVED_BYTES, self._left + BYTES_PER_SECOND * (now - self._since))
         self._since = now
         return self._left > 0
 
 
-class ThriftyDriver(LinuxDriver):
+class DiffDriver(LinuxDriver):
     """Writes to the terminal what is not there already."""
 
     def __init__(self, app: App[Any], **options: Any) -> None:  # noqa: ANN401 - as they come
         super().__init__(app, **options)
-        self.allowance = Allowance()
+        self.budget = ByteBudget()
         self._thrift = Thrift()
         self._known_size = self._get_terminal_size()
         self._resized = time.monotonic()
@@ -74,7 +74,7 @@ class ThriftyDriver(LinuxDriver):
         if not self._suspended:
             self.suspend_application_mode()
         self._suspended = False
-        self.forget()
+        self.invalidate()
         self.resume_application_mode()
         self._app.screen.refresh(layout=True)
 
@@ -95,9 +95,9 @@ class ThriftyDriver(LinuxDriver):
         shortened = self._thrift.shorten(data)
         if shortened:
             if not resizing:  # which costs what it costs, and a start is one too
-                self.allowance.spend(len(shortened.encode()))
+                self.budget.spend(len(shortened.encode()))
             super().write(shortened)
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Paint all of the next frame, whatever is on the screen."""
         self._thrift.forget()

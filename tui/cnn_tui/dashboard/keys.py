@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from textual.binding import Binding, BindingType
 
-Place: TypeAlias = Literal[
+Scope: TypeAlias = Literal[
     "run",
     "live",
     "classes",
@@ -19,7 +19,7 @@ Place: TypeAlias = Literal[
 """Where a key works: on the whole screen of a run, in one of its views, in a panel that has the
 focus, in the list of runs, in the lesson, where several runs are compared."""
 
-PLACES: dict[Place, str] = {
+SCOPES: dict[Scope, str] = {
     "run": "Everywhere",
     "live": "Live",
     "classes": "Classes",
@@ -36,7 +36,7 @@ PLACES: dict[Place, str] = {
 class Key(NamedTuple):
     """One key, or several that do the same."""
 
-    place: Place
+    scope: Scope
     keys: str
     """Textual's names, with commas between."""
 
@@ -60,11 +60,11 @@ class Key(NamedTuple):
 
 
 @runtime_checkable
-class Keyed(Protocol):
+class HasKeys(Protocol):
     """A screen whose keys are in the table."""
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def scopes(self) -> tuple[Scope, ...]:
         """Where its keys work."""
 
     async def press(self, key: Key) -> None:
@@ -222,8 +222,8 @@ KEYS = (
     Key("compare", "v", "v", "series", "curves", "Both losses, one of them, or accuracy", 3),
     Key("compare", "left", "←", "move(-1)", "cursor", "Cursor to the left; in a table: runs"),
     Key("compare", "right", "→", "move(1)", "cursor", "Cursor to the right"),
-    Key("compare", "shift+left", "shift ←", "move(-10)", "leap", "Cursor ten places back"),
-    Key("compare", "shift+right", "shift →", "move(10)", "leap", "Cursor ten places on"),
+    Key("compare", "shift+left", "shift ←", "move(-10)", "leap", "Cursor ten columns back"),
+    Key("compare", "shift+right", "shift →", "move(10)", "leap", "Cursor ten columns on"),
     Key("compare", "plus,equals_sign", "+", "zoom(1)", "zoom", "Zoom in, on cursor or newest", 5),
     Key("compare", "minus", "-", "zoom(-1)", "out", "Zoom out"),
     Key("compare", "0", "0", "show_all", "all", "Show all of the runs"),
@@ -242,14 +242,14 @@ KEYS = (
 )
 
 
-def keys_of(*places: Place) -> list[Key]:
+def keys_for(*scopes: Scope) -> list[Key]:
     """The keys that work there, in the table's order."""
-    return [key for key in KEYS if key.place in places]
+    return [key for key in KEYS if key.scope in scopes]
 
 
-def bindings_of(place: Place) -> list[BindingType]:
+def bindings_for(scope: Scope) -> list[BindingType]:
     """The bindings of a screen or a view."""
     return [
         Binding(key.keys, key.action, key.label, show=False, priority=key.keys == "ctrl+c")
-        for key in keys_of(place)
+        for key in keys_for(scope)
     ]

@@ -35,11 +35,11 @@ def run_dashboard(
 
     def ask(number: signal.Signals) -> None:
         if engine.has_ended():  # whoever may have the run by now is not meant
-            app.leave(128 + number)
+            app.exit_from_signal(128 + number)
             return
         ask_to_stop(run, number)
         screen.controls.leave_when_ended = True
-        app.soon(screen.controls.stop_sent)
+        app.call_from_signal(screen.controls.stop_sent)
 
     _take_signals(app, ask, last_words(run))
     tell_supervisor(run.path)
@@ -48,12 +48,12 @@ def run_dashboard(
         is_lost = app.return_code == LOST_CODE
         if is_lost and on_hangup == OnHangup.STOP and not engine.has_ended():
             ask_to_stop(run, signal.SIGHUP)
-        if app.was_left:
+        if app.exited_normally:
             engine.start()  # if the terminal was lost before the first paint
             engine.join()
         elif app.failure:
             traceback.print_exception(app.failure)
-    if not app.was_left:
+    if not app.exited_normally:
         say(f"the dashboard failed, see {run.console}; training goes on without it")
         return run_headless(engine, run, on_hangup=on_hangup, earlier=earlier)
     if not is_lost:
@@ -89,17 +89,19 @@ def compare_runs(compared: Sequence[RunDirectory], options: Options) -> int:
     Raises:
         ConfigError: they are more than fit on a screen.
     """
-    from cnn_tui.dashboard.screens.compare import MOST_RUNS, CompareScreen  # noqa: PLC0415 - as below
+    from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen  # noqa: PLC0415 - as below
 
-    if len(compared) > MOST_RUNS:
-        raise ConfigError(f"compare: {MOST_RUNS} runs fit on a screen; --no-ui prints any number")
+    if len(compared) > MAX_RUNS:
+        raise ConfigError(f"compare: {MAX_RUNS} runs fit on a screen; --no-ui prints any number")
     return _view(CompareScreen(compared), options)
 
 
 def _view(screen: Screen[None], options: Options) -> int:
     """Show runs that others train, and leave them alone."""
     app = Dashboard(screen, options=options)
-    _take_signals(app, lambda number: app.leave(128 + number), "the runs are as they were")
+    _take_signals(
+        app, lambda number: app.exit_from_signal(128 + number), "the runs are as they were"
+    )
     tell_supervisor(None)
     with screen_that_lasts():
         app.run(mouse=options.mouse)
@@ -120,7 +122,7 @@ def _take_signals(app: Dashboard, ask: Callable[[signal.Signals], None], words: 
         os._exit(128 + number)
 
     StopSignals(ask, leave_at_once)
-    signal.signal(signal.SIGHUP, lambda *_: app.leave(LOST_CODE))
+    signal.signal(signal.SIGHUP, lambda *_: app.exit_from_signal(LOST_CODE))
 
 
 def _leave_summary(run: RunDirectory) -> None:

@@ -19,7 +19,7 @@ class Answer(NamedTuple):
     """What the question returns for it; empty to leave things as they are."""
 
 
-class Choice(ModalScreen[str]):
+class ChoiceDialog(ModalScreen[str]):
     """Asks, explains the choice in a sentence, and returns the answer's value."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (66, "-wide")]
@@ -30,7 +30,7 @@ class Choice(ModalScreen[str]):
     ]
 
     DEFAULT_CSS = """
-    Choice {
+    ChoiceDialog {
         align: center middle;
         & > Vertical {
             width: 66;

@@ -8,17 +8,17 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from cnn_tui.charts.loss import MARKS
-from cnn_tui.dashboard.keys import PLACES, Place, keys_of
+from cnn_tui.dashboard.keys import SCOPES, Scope, keys_for
 
 
-class Help(ModalScreen[None]):
+class HelpScreen(ModalScreen[None]):
     """The table of keys, by where they work."""
 
     BINDINGS = [Binding("escape,q,question_mark,enter", "dismiss", show=False)]
     AUTO_FOCUS = "VerticalScroll"
 
     DEFAULT_CSS = """
-    Help {
+    HelpScreen {
         align: center middle;
         & > VerticalScroll {
             width: 72;
@@ -38,9 +38,9 @@ class Help(ModalScreen[None]):
     }
     """
 
-    def __init__(self, *places: Place) -> None:
+    def __init__(self, *scopes: Scope) -> None:
         super().__init__()
-        self._places = places
+        self._scopes = scopes
 
     def compose(self) -> ComposeResult:
         """One text."""
@@ -50,13 +50,13 @@ class Help(ModalScreen[None]):
 
     def _lines(self) -> list[Content]:
         lines = []
-        for place in self._places:
-            lines += [Content(""), Content.styled(PLACES[place], "bold")]
+        for scope in self._scopes:
+            lines += [Content(""), Content.styled(SCOPES[scope], "bold")]
             lines += [
                 Content.assemble((f"  {key.shown:<9}", "bold $primary"), key.help)
-                for key in keys_of(place)
+                for key in keys_for(scope)
             ]
-        if "live" in self._places:
+        if "live" in self._scopes:
             marks = "   ".join(f"{glyph} {kind}" for kind, glyph in MARKS.items())
             lines += [Content(""), Content.styled(f"★ best epoch   on the axis: {marks}", "$muted")]
         return [*lines, Content("")]

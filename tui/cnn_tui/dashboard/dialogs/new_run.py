@@ -24,7 +24,7 @@ from cnn_tui.text.safe import safe_text
 NAME = "name"
 
 
-class LikeForm(ModalScreen[RunDirectory | None]):
+class NewRunDialog(ModalScreen[RunDirectory | None]):
     """Asks for changes, trains in the background, and returns the run; None for none."""
 
     BINDINGS = [
@@ -35,7 +35,7 @@ class LikeForm(ModalScreen[RunDirectory | None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-wide")]
 
     DEFAULT_CSS = """
-    LikeForm {
+    NewRunDialog {
         align: center middle;
         & > Vertical {
             width: 76;
@@ -102,7 +102,7 @@ class LikeForm(ModalScreen[RunDirectory | None]):
         self._config: Config | None = request.config
 
     @classmethod
-    def of_run(cls, run: RunDirectory) -> Self:
+    def from_run(cls, run: RunDirectory) -> Self:
         """For a run like this one.
 
         Raises:
@@ -111,7 +111,7 @@ class LikeForm(ModalScreen[RunDirectory | None]):
         return cls(Request.like_run(run), run.path.parent)
 
     @classmethod
-    def of_preset(cls, preset: str, runs_dir: Path) -> Self:
+    def from_preset(cls, preset: str, runs_dir: Path) -> Self:
         """For a run of a preset; `folder` needs to be told which, so that may be wrong at first."""
         return cls(Request.of(preset, ["data.path=."] if preset == "folder" else []), runs_dir)
 

@@ -18,9 +18,15 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import LIVE
 from cnn_tui.charts.traces import LETTERS
-from cnn_tui.dashboard.compared import Contender, Row, class_rows, figure_rows, setting_rows
-from cnn_tui.dashboard.dialogs.help import Help
-from cnn_tui.dashboard.keys import Key, Place, bindings_of
+from cnn_tui.dashboard.compared import (
+    ComparedRun,
+    TableRow,
+    class_accuracy_rows,
+    config_rows,
+    metric_rows,
+)
+from cnn_tui.dashboard.dialogs.help import HelpScreen
+from cnn_tui.dashboard.keys import Key, Scope, bindings_for
 from cnn_tui.dashboard.screens.run import PIECE_SECONDS, POLL_SECONDS
 from cnn_tui.dashboard.widgets.compare.comparison_table import ComparisonTable
 from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
@@ -30,14 +36,14 @@ from cnn_tui.dashboard.widgets.panel import Lines
 from cnn_tui.live.follower import Follower
 from cnn_tui.text.safe import safe_text
 
-MOST_RUNS = len(LETTERS)
+MAX_RUNS = len(LETTERS)
 
 
 class CompareScreen(Screen[None]):
     """Follows the logs of up to eight runs."""
 
-    BINDINGS = bindings_of("compare")
-    places: tuple[Place, ...] = ("compare",)
+    BINDINGS = bindings_for("compare")
+    scopes: tuple[Scope, ...] = ("compare",)
     """Where the keys that work now have their place."""
 
     AUTO_FOCUS = ""
@@ -100,7 +106,7 @@ class CompareScreen(Screen[None]):
         """Compare runs, of which there are at most `MOST_RUNS`."""
         super().__init__()
         self._runs = [
-            Contender(Follower(run, trains_here=False), place) for place, run in enumerate(runs)
+            ComparedRun(Follower(run, trains_here=False), place) for place, run in enumerate(runs)
         ]
         self._judged: list[TestFinished | None] = []
         """Tests of the runs that the verdicts are of."""
@@ -123,7 +129,7 @@ class CompareScreen(Screen[None]):
                 yield ComparisonTable(self._runs, self._figure_rows, id="figures")
                 yield Verdicts(self._runs)
             yield ComparisonTable(
-                self._runs, setting_rows, "All have the same config.", id="settings"
+                self._runs, config_rows, "All have the same config.", id="settings"
             )
             yield ComparisonTable(self._runs, self._class_rows, "No classes yet.", id="by-class")
         yield KeyBar("compare")
@@ -137,13 +143,13 @@ class CompareScreen(Screen[None]):
         self.call_after_refresh(self.poll)
         self.set_interval(POLL_SECONDS, self.poll)
 
-    def _figure_rows(self, runs: Sequence[Contender]) -> list[Row]:
-        rows = figure_rows(runs)
+    def _figure_rows(self, runs: Sequence[ComparedRun]) -> list[TableRow]:
+        rows = metric_rows(runs)
         after = 1 + [row.label for row in rows].index("test accuracy")
         return [*rows[:after], *self.query_one(Verdicts).rows(), *rows[after:]]
 
-    def _class_rows(self, runs: Sequence[Contender]) -> list[Row]:
-        title, rows = class_rows(runs)
+    def _class_rows(self, runs: Sequence[ComparedRun]) -> list[TableRow]:
+        title, rows = class_accuracy_rows(runs)
         table = self.query_one("#by-class", Lines)
         text = f"Accuracy by class, {title}: A, and the others against it in points"
         if table.border_title != text:
@@ -160,7 +166,7 @@ class CompareScreen(Screen[None]):
             self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
         else:
             self._judge_if_tested()
-            if self.app.may_draw():  # type: ignore[attr-defined]
+            if self.app.can_draw():  # type: ignore[attr-defined]
                 self._show()
 
     def _judge_if_tested(self) -> None:
@@ -239,7 +245,7 @@ class CompareScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show what the keys do."""
-        self.app.push_screen(Help("compare", "panel"))
+        self.app.push_screen(HelpScreen("compare", "panel"))
 
     def action_back(self) -> None:
         """Put the cursor away, else leave."""
@@ -267,7 +273,7 @@ class CompareScreen(Screen[None]):
 class Title(Lines):
     """One line: what is compared."""
 
-    def __init__(self, runs: Sequence[Contender]) -> None:
+    def __init__(self, runs: Sequence[ComparedRun]) -> None:
         super().__init__(id="title")
         self._runs = runs
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from cnn_engine.errors import StorageError
 from cnn_engine.runs import commands
 from cnn_engine.runs.commands import Command, Name
-from cnn_tui.dashboard.dialogs.choice import Answer, Choice
+from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
 from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.live.follower import Follower
 from cnn_tui.text.parse import epochs_from, rate_from
@@ -46,7 +46,7 @@ class Controls:
     def checkpoint(self) -> None:
         """Save a checkpoint."""
         if self.ask("checkpoint"):
-            self._screen.say("A checkpoint is saved after the batch in hand")
+            self._screen.report("A checkpoint is saved after the batch in hand")
 
     def rate(self) -> None:
         """Ask for a learning rate."""
@@ -62,7 +62,7 @@ class Controls:
 
     def _set_rate(self, rate: float | None) -> None:
         if rate is not None and self.ask("lr", rate):
-            self._screen.say(f"Learning rate {rate:g} from the next step on")
+            self._screen.report(f"Learning rate {rate:g} from the next step on")
 
     def epochs(self) -> None:
         """Ask for a number of epochs."""
@@ -85,12 +85,12 @@ class Controls:
 
     def _set_epochs(self, epochs: float | None) -> None:
         if epochs is not None and self.ask("epochs", epochs):
-            self._screen.say(f"{epochs:g} epochs in all")
+            self._screen.report(f"{epochs:g} epochs in all")
 
     def stop(self) -> None:
         """Ask whether to stop at once or after the epoch."""
         if self._can_ask():
-            question = Choice(
+            question = ChoiceDialog(
                 "Stop training?",
                 "Either way the model is saved and the test is skipped; after this epoch it is "
                 "also validated.",
@@ -104,23 +104,23 @@ class Controls:
         if how == "stop":
             self.ask("stop")
         elif how == "stop-epoch" and self.ask("stop-epoch"):
-            self._screen.say("Stops once this epoch is validated and saved")
+            self._screen.report("Stops once this epoch is validated and saved")
 
     def detach(self) -> None:
         """Hand the run over to a process in the background."""
         if not self._can_ask():
             return
         if not self._follower.trains_here:
-            self._screen.say("It is trained by another process already: you can just leave")
+            self._screen.report("It is trained by another process already: you can just leave")
         elif self.ask("detach"):
-            self._screen.say("Goes to the background; from then on you can leave")
+            self._screen.report("Goes to the background; from then on you can leave")
 
     def leave(self, by: str = "key") -> None:
         """Leave the screen; where that would end the run, ask first."""
         if not (self._follower.trains_here and self._follower.is_live):
             self._screen.go()
-        elif not isinstance(self._screen.app.screen, Choice):
-            question = Choice(
+        elif not isinstance(self._screen.app.screen, ChoiceDialog):
+            question = ChoiceDialog(
                 "Leave the run?",
                 "It is trained in this window. Stopped, it is saved after the batch in hand and "
                 "can be resumed; in the background it trains on, and any terminal can watch it.",
@@ -146,7 +146,7 @@ class Controls:
         try:
             commands.send(self._follower.run.commands, Command(name=name, by=by, value=value))
         except StorageError as error:
-            self._screen.say(str(error))
+            self._screen.report(str(error))
             return False
         self._asked, self._answers = name, len(self._follower.state.commands)
         self._screen.asked()
@@ -154,12 +154,12 @@ class Controls:
 
     def _can_ask(self) -> bool:
         if self._follower.state.imported:
-            self._screen.say("Another program trains this run: it cannot be asked for anything")
+            self._screen.report("Another program trains this run: it cannot be asked for anything")
             return False
         if self._follower.is_live:
             return True
         ended = self._follower.state.ended
-        self._screen.say(
+        self._screen.report(
             "This run has ended" if ended else "Nobody trains this run: no process holds it"
         )
         return False

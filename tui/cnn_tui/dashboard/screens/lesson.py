@@ -9,8 +9,8 @@ from textual.widgets import Static
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.dashboard.dialogs.help import Help
-from cnn_tui.dashboard.keys import bindings_of
+from cnn_tui.dashboard.dialogs.help import HelpScreen
+from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.panel import spread
 from cnn_tui.lesson.contents import all_chapters
@@ -23,7 +23,7 @@ MARGIN = 2
 class LessonScreen(Screen[None]):
     """Chapters of pages; nothing moves by itself."""
 
-    BINDINGS = bindings_of("lesson")
+    BINDINGS = bindings_for("lesson")
     AUTO_FOCUS = ""
 
     DEFAULT_CSS = """
@@ -83,7 +83,7 @@ class LessonScreen(Screen[None]):
         title = Content.assemble((f"{chapter + 1}  {content.title}", "bold"))
         heading = spread(title, Content.styled(where, "$muted"), max(1, width - 2))
         self.query_one("#title", Static).update(heading)
-        canvas = Canvas(max(20, width - 2 * MARGIN - 1), self.app.draws_pictures)  # type: ignore[attr-defined]
+        canvas = Canvas(max(20, width - 2 * MARGIN - 1), self.app.can_draw_images)  # type: ignore[attr-defined]
         lines = content.pages[page].lines(canvas)
         self.query_one("#page", Static).update(Content("\n").join(lines))
 
@@ -106,7 +106,7 @@ class LessonScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show what the keys do."""
-        self.app.push_screen(Help("lesson"))
+        self.app.push_screen(HelpScreen("lesson"))
 
     def action_leave(self) -> None:
         """Go back to where it was opened from."""

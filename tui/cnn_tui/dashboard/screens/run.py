@@ -16,8 +16,8 @@ from cnn_engine.runlog.alarms import Kind, alarms, blocked_log
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.dashboard.dialogs.help import Help
-from cnn_tui.dashboard.keys import Key, Place, bindings_of
+from cnn_tui.dashboard.dialogs.help import HelpScreen
+from cnn_tui.dashboard.keys import Key, Scope, bindings_for
 from cnn_tui.dashboard.screens.controls import Controls
 from cnn_tui.dashboard.views.live import LiveView
 from cnn_tui.dashboard.views.log import LogView
@@ -44,7 +44,7 @@ PIECE_SECONDS = 0.001
 class RunScreen(Screen[None]):
     """Follows a run's log, and shows what it says in one of several views."""
 
-    BINDINGS = bindings_of("run")
+    BINDINGS = bindings_for("run")
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [
         (0, "-tiny"),
@@ -85,19 +85,19 @@ class RunScreen(Screen[None]):
         return self._follower.state
 
     @property
-    def place(self) -> Place:
+    def scope(self) -> Scope:
         """Name of the view that is shown."""
-        return cast("Place", self.query_one(ContentSwitcher).current)
+        return cast("Scope", self.query_one(ContentSwitcher).current)
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def scopes(self) -> tuple[Scope, ...]:
         """Where the keys that work now have their place."""
-        return "run", self.place
+        return "run", self.scope
 
     @property
     def view(self) -> View:
         """The view that is shown."""
-        return self.query_one(f"#{self.place}", View)
+        return self.query_one(f"#{self.scope}", View)
 
     def compose(self) -> ComposeResult:
         """Facts on top, one of the views, the keys."""
@@ -131,7 +131,7 @@ class RunScreen(Screen[None]):
             self._next_piece.stop()  # else each poll meanwhile would begin a sequence of its own
         if self._follower.has_more:
             self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
-        elif self.app.may_draw(at_once=at_once):  # type: ignore[attr-defined]
+        elif self.app.can_draw(at_once=at_once):  # type: ignore[attr-defined]
             self._show()
         is_over = self.state.ended or not self._follower.trains_here
         if is_over and self.controls.leave_when_ended:
@@ -142,9 +142,9 @@ class RunScreen(Screen[None]):
         before, self._trouble = self._trouble, self._follower.trouble
         if self._trouble:
             text = f"The run cannot be read now: {self._trouble}; tried again every second"
-            self.query_one(KeyBar).say(text)
+            self.query_one(KeyBar).show_message(text)
         elif before:
-            self.query_one(KeyBar).say("")
+            self.query_one(KeyBar).show_message("")
 
     def _show(self) -> None:
         live = self._follower.is_live
@@ -166,15 +166,15 @@ class RunScreen(Screen[None]):
 
     # Views.
 
-    async def action_view(self, name: Place) -> None:
+    async def action_view(self, name: Scope) -> None:
         """Show another view."""
         await self._see_to_view(name)
         self.query_one(ContentSwitcher).current = name
-        self.query_one(KeyBar).place = self.place
+        self.query_one(KeyBar).scope = self.scope
         self.view.focus()
         self._show()
 
-    async def _see_to_view(self, name: Place) -> None:
+    async def _see_to_view(self, name: Scope) -> None:
         """Make a view that is not there yet: the first paint need not wait for all of them."""
         if self.query(f"#{name}"):
             return
@@ -200,11 +200,11 @@ class RunScreen(Screen[None]):
 
     def on_mistakes_view_told(self, event: "MistakesView.Told") -> None:
         """Say what came of writing them."""
-        self.say(event.text)
+        self.report(event.text)
 
     def action_help(self) -> None:
         """Show what the keys do."""
-        self.app.push_screen(Help("run", self.place, "panel"))
+        self.app.push_screen(HelpScreen("run", self.scope, "panel"))
 
     def action_explain(self) -> None:
         """Show how a network like this works, with this one's numbers in the end."""
@@ -215,11 +215,11 @@ class RunScreen(Screen[None]):
     def action_bell(self) -> None:
         """Ring from now on, or no longer."""
         self._bell = not self._bell
-        self.say("Rings at an alarm" if self._bell else "Silent at an alarm")
+        self.report("Rings at an alarm" if self._bell else "Silent at an alarm")
 
-    def say(self, message: str) -> None:
+    def report(self, message: str) -> None:
         """Show a message for a while where the keys are."""
-        self.query_one(KeyBar).answer(message)
+        self.query_one(KeyBar).report(message)
 
     @on(KeyBar.Clicked)
     async def _clicked(self, event: KeyBar.Clicked) -> None:
@@ -227,8 +227,8 @@ class RunScreen(Screen[None]):
 
     async def press(self, key: Key) -> None:
         """Do what a key does."""
-        place = self if key.place == "run" else self.view
-        await self.app.run_action(key.action, default_namespace=place)
+        target = self if key.scope == "run" else self.view
+        await self.app.run_action(key.action, default_namespace=target)
 
     # What is asked of the engine.
 

@@ -17,7 +17,7 @@ from cnn_engine.runs.marks import (
     write_marks,
 )
 from cnn_engine.runs.summary import LIVE, RunSummary
-from cnn_tui.dashboard.dialogs.choice import Answer, Choice
+from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
 from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.text.safe import safe_text
@@ -100,10 +100,10 @@ class RunActions:
         runs = self._targets
         live = [run for run in runs if run.status in LIVE]
         if live:
-            self._screen.say(f"{live[0].run_id} is live: stop it first")
+            self._screen.report(f"{live[0].run_id} is live: stop it first")
         elif runs:
             what = f"{len(runs)} runs" if len(runs) > 1 else f"run {safe_text(runs[0].run_id)}"
-            question = Choice(
+            question = ChoiceDialog(
                 f"Delete {what}?",
                 "u brings back what is deleted, until cnn-tui trash empty removes it for good.",
                 Answer("y", "Delete", "delete"),
@@ -116,7 +116,7 @@ class RunActions:
             for run in runs:
                 lies = trash.delete(self._screen.directory(run.run_id))
                 self._deleted.append(lies.id)
-            self._screen.say(f"{len(runs)} deleted; u brings back the last")
+            self._screen.report(f"{len(runs)} deleted; u brings back the last")
 
         if answer:
             self._try(act)
@@ -126,13 +126,13 @@ class RunActions:
         left = [run.id for run in trash.trashed(self._screen.runs_dir)]
         here = [run_id for run_id in self._deleted if run_id in left]
         if not left:
-            self._screen.say("The trash is empty")
+            self._screen.report("The trash is empty")
             return
         run_id = here[-1] if here else left[0]
 
         def act() -> None:
             run = trash.restore(self._screen.runs_dir, run_id)
-            self._screen.say(f"{run.id} is back")
+            self._screen.report(f"{run.id} is back")
 
         self._try(act)
 
@@ -144,10 +144,10 @@ class RunActions:
         if run is None:
             return
         if run.status in LIVE:
-            self._screen.say(f"{run.run_id} goes on already: enter opens it")
+            self._screen.report(f"{run.run_id} goes on already: enter opens it")
         elif run.status == "done":
             command = f"cnn-tui resume {run.run_id} --epochs {run.epochs + 10}"
-            self._screen.say(f"It is done; to train it longer: {command}")
+            self._screen.report(f"It is done; to train it longer: {command}")
         else:
             self._try(partial(self._resume, self._screen.directory(run.run_id)))
 
@@ -163,9 +163,9 @@ class RunActions:
             self._try(partial(self._open_form, self._screen.directory(run.run_id)))
 
     def _open_form(self, run: RunDirectory) -> None:
-        from cnn_tui.dashboard.dialogs.new_run import LikeForm  # noqa: PLC0415 - takes pydantic
+        from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - takes pydantic
 
-        self._screen.app.push_screen(LikeForm.of_run(run), self._watch)
+        self._screen.app.push_screen(NewRunDialog.from_run(run), self._watch)
 
     def new(self) -> None:
         """Ask which preset to train, and with which settings."""
@@ -173,14 +173,14 @@ class RunActions:
 
         names = list(presets())
         answers = [Answer(str(number), name, name) for number, name in enumerate(names[:9], 1)]
-        question = Choice("Which preset?", "Its settings can be changed next.", *answers)
+        question = ChoiceDialog("Which preset?", "Its settings can be changed next.", *answers)
         self._screen.app.push_screen(question, self._open_preset)
 
     def _open_preset(self, preset: str | None) -> None:
-        from cnn_tui.dashboard.dialogs.new_run import LikeForm  # noqa: PLC0415 - takes pydantic
+        from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - takes pydantic
 
         if preset:
-            form = LikeForm.of_preset(preset, self._screen.runs_dir)
+            form = NewRunDialog.from_preset(preset, self._screen.runs_dir)
             self._screen.app.push_screen(form, self._watch)
 
     def _watch(self, run: RunDirectory | None) -> None:
@@ -225,7 +225,7 @@ class RunActions:
         try:
             act()
         except UserError as error:
-            self._screen.say(str(error))
+            self._screen.report(str(error))
         self._screen.refresh_now()
 
 

@@ -17,9 +17,9 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.selection import RunChoice, choose, sort_figure
-from cnn_tui.dashboard.dialogs.help import Help
-from cnn_tui.dashboard.keys import Key, Place, bindings_of
-from cnn_tui.dashboard.screens.compare import MOST_RUNS, CompareScreen
+from cnn_tui.dashboard.dialogs.help import HelpScreen
+from cnn_tui.dashboard.keys import Key, Scope, bindings_for
+from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.run_actions import RunActions
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
@@ -38,10 +38,10 @@ SHOW_EVERY = 10
 class RunsScreen(Screen[None]):
     """A table of runs; beside it, where there is room, the one under the cursor."""
 
-    BINDINGS = bindings_of("runs")
+    BINDINGS = bindings_for("runs")
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-    places: tuple[Place, ...] = ("runs",)
+    scopes: tuple[Scope, ...] = ("runs",)
     """Where the keys that work now have their place."""
 
     DEFAULT_CSS = """
@@ -158,7 +158,7 @@ class RunsScreen(Screen[None]):
     def show(self) -> None:
         """Show what is known, as far as it is asked for."""
         began = time.monotonic()
-        if not self.app.may_draw():  # type: ignore[attr-defined]
+        if not self.app.can_draw():  # type: ignore[attr-defined]
             return
         seen = (self._list.runs, self._filter, self._sort)
         if seen != self._seen:
@@ -205,9 +205,9 @@ class RunsScreen(Screen[None]):
         other = rows.runs[below] if len(rows.runs) > 1 else None
         self.query_one(RunDetails).show_run(rows.current, other)
 
-    def say(self, message: str) -> None:
+    def report(self, message: str) -> None:
         """Show a message for a while where the keys are."""
-        self.query_one(KeyBar).answer(message)
+        self.query_one(KeyBar).report(message)
 
     # The filter, and the order.
 
@@ -290,8 +290,8 @@ class RunsScreen(Screen[None]):
     def action_compare(self) -> None:
         """Show the chosen runs side by side, in the order of the list."""
         chosen = [run.run_id for run in self.rows.runs if run.run_id in self.rows.chosen]
-        if not 2 <= len(chosen) <= MOST_RUNS:
-            self.say(f"Choose two to {MOST_RUNS} runs with the space bar, then compare them")
+        if not 2 <= len(chosen) <= MAX_RUNS:
+            self.report(f"Choose two to {MAX_RUNS} runs with the space bar, then compare them")
         else:
             self.app.push_screen(CompareScreen(list(map(self.directory, chosen))))
 
@@ -307,7 +307,7 @@ class RunsScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show what the keys do."""
-        self.app.push_screen(Help("runs"))
+        self.app.push_screen(HelpScreen("runs"))
 
     def action_back(self) -> None:
         """Leave the filter, the chosen runs, or else the program."""

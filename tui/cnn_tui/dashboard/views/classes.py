@@ -5,8 +5,8 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.class_results import ORDERS, order_of, results_of
-from cnn_tui.dashboard.keys import bindings_of
+from cnn_tui.dashboard.class_results import ORDERS, latest_results, sorted_indices
+from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel
 from cnn_tui.dashboard.widgets.classes.class_table import ClassTable
@@ -21,7 +21,7 @@ FRAME_AND_TEXTS = 4
 class ClassesView(View):
     """The classes' figures beside the confusion matrix, which share an order and a selection."""
 
-    BINDINGS = bindings_of("classes")
+    BINDINGS = bindings_for("classes")
 
     class Chosen(Message):
         """The mistakes of a pair of classes are to be shown."""
@@ -51,9 +51,9 @@ class ClassesView(View):
         super().show(state)
 
     def _select(self) -> None:
-        results = results_of(self._state) if self._state else None
+        results = latest_results(self._state) if self._state else None
         name = ORDERS[self._order]
-        order = order_of(results, name) if results else []
+        order = sorted_indices(results, name) if results else []
         last = max(0, len(order) - 1)
         self._row, self._column = min(self._row, last), min(self._column, last)
         for panel in self.query(ClassPanel):
@@ -77,9 +77,9 @@ class ClassesView(View):
 
     def action_mistakes(self) -> None:
         """Ask for the mistakes of the selected cell."""
-        results = results_of(self._state) if self._state else None
+        results = latest_results(self._state) if self._state else None
         if results is not None:
-            order = order_of(results, ORDERS[self._order])
+            order = sorted_indices(results, ORDERS[self._order])
             self.post_message(self.Chosen(order[self._row], order[self._column]))
 
     def action_order(self) -> None:

@@ -3,7 +3,7 @@
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from cnn_tui.dashboard.keys import bindings_of
+from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.classes.class_grid import ClassGrid
 from cnn_tui.dashboard.widgets.epoch_table import EpochTable
@@ -17,7 +17,7 @@ from cnn_tui.dashboard.widgets.step_time import StepTime
 class LiveView(View):
     """Curve and classes on the left; epochs, checkpoints and the machine on the right."""
 
-    BINDINGS = bindings_of("live")
+    BINDINGS = bindings_for("live")
 
     def compose(self) -> ComposeResult:
         """The panels."""

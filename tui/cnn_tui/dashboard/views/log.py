@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.widgets import Input
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.keys import bindings_of
+from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.log_panel import LogPanel
 from cnn_tui.text.log_lines import LogLine
@@ -16,7 +16,7 @@ from cnn_tui.text.log_lines import LogLine
 class LogView(View):
     """The log, and a line to type what is searched for."""
 
-    BINDINGS = bindings_of("log")
+    BINDINGS = bindings_for("log")
 
     DEFAULT_CSS = """
     LogView Input {

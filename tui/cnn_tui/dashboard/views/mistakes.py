@@ -10,7 +10,7 @@ from cnn_engine.results.mistakes import FILE, Mistake, read_mistakes
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.dashboard.keys import bindings_of
+from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.mistake_grid import MistakeGrid, Pair
 from cnn_tui.exports.mistakes import write_mistakes
@@ -20,7 +20,7 @@ from cnn_tui.live.watched_file import Watched
 class MistakesView(View):
     """Pictures of the most confident mistakes, all or those of a pair of classes."""
 
-    BINDINGS = bindings_of("mistakes")
+    BINDINGS = bindings_for("mistakes")
 
     class Told(Message):
         """There is something to say for a while."""
@@ -50,7 +50,7 @@ class MistakesView(View):
         self._look(state.test)
         grid.mistakes = self._file.value or () if self._file else ()
         grid.trouble = self._file.trouble if self._file else ""
-        grid.has_colors = self.app.draws_pictures  # type: ignore[attr-defined]
+        grid.has_colors = self.app.can_draw_images  # type: ignore[attr-defined]
         super().show(state)
 
     def _look(self, test: TestFinished | None) -> None:

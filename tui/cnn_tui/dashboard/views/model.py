@@ -7,7 +7,7 @@ from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.dashboard.keys import bindings_of
+from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.feature_maps import FeatureMaps
 from cnn_tui.dashboard.widgets.layer_table import LayerTable
@@ -17,7 +17,7 @@ from cnn_tui.live.watched_file import Watched
 class ModelView(View):
     """The layers beside an image on its way through them."""
 
-    BINDINGS = bindings_of("model")
+    BINDINGS = bindings_for("model")
 
     def __init__(self, run: RunDirectory, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
@@ -37,7 +37,7 @@ class ModelView(View):
         """Show what the files now hold."""
         self._layers.look()
         self._maps.look()
-        self._panel.has_pictures = self.app.draws_pictures  # type: ignore[attr-defined]
+        self._panel.has_pictures = self.app.can_draw_images  # type: ignore[attr-defined]
         super().show(state)
 
     def action_move_image(self, images: int) -> None:

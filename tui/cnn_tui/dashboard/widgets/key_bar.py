@@ -6,7 +6,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.keys import Key, Place, keys_of
+from cnn_tui.dashboard.keys import Key, Scope, keys_for
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.safe import safe_text
 
@@ -33,9 +33,9 @@ class KeyBar(Panel):
             super().__init__()
             self.key = key
 
-    def __init__(self, place: Place = "live") -> None:
+    def __init__(self, scope: Scope = "live") -> None:
         super().__init__()
-        self.place = place
+        self.scope = scope
         """The view whose keys are shown."""
         self.view: str = ""
         """The view that is shown, where that is no place of its own."""
@@ -46,27 +46,27 @@ class KeyBar(Panel):
         """When the message goes, if it is to go by itself."""
         self._ends: list[tuple[int, Key]] = []
 
-    def say(self, message: str) -> None:
+    def show_message(self, message: str) -> None:
         """Show a message instead of the keys; an empty one to show the keys again."""
         if self._end is not None:
             self._end.stop()  # it is that of the message before
         self._message, self._end = message, None
         self.redraw()
 
-    def answer(self, message: str) -> None:
+    def report(self, message: str) -> None:
         """Show a message for a while."""
-        self.say(message)
-        self._end = self.set_timer(MESSAGE_SECONDS, lambda: self.say(""))
+        self.show_message(message)
+        self._end = self.set_timer(MESSAGE_SECONDS, lambda: self.show_message(""))
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """The one line."""
         if self._message:
             return [Content.styled(safe_text(self._message, 400), "bold")]
-        places: tuple[Place, ...] = ("run", self.place)
-        if self.place in ("runs", "lesson", "compare"):  # screens of their own
-            places = (self.place,)
+        scopes: tuple[Scope, ...] = ("run", self.scope)
+        if self.scope in ("runs", "lesson", "compare"):  # screens of their own
+            scopes = (self.scope,)
         keys = [
-            key for key in keys_of(*places) if key.rank and (self.can_control or not key.controls)
+            key for key in keys_for(*scopes) if key.rank and (self.can_control or not key.controls)
         ]
         while len(GAP.join(map(_text, keys))) > width and len(keys) > 1:
             keys.remove(max(reversed(keys), key=lambda key: key.rank))
@@ -75,7 +75,7 @@ class KeyBar(Panel):
         for key in keys:
             x += len(_text(key) + GAP)
             self._ends.append((x, key))
-            is_here = key.action == f"view('{self.view or self.place}')"
+            is_here = key.action == f"view('{self.view or self.scope}')"
             parts.append(
                 Content.assemble(
                     (f"{key.shown} ", "bold $primary"),

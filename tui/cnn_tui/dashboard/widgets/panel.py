@@ -12,7 +12,7 @@ from textual.style import Style
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.blocks import bar
-from cnn_tui.dashboard.keys import bindings_of
+from cnn_tui.dashboard.keys import bindings_for
 
 MOST_STYLES = 500
 """Styles kept for later: a panel has a dozen, but pictures have one for each pair of colours."""
@@ -43,7 +43,7 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
     Textual repaints a widget's whole region when it is updated, which takes it time.
     """
 
-    BINDINGS = bindings_of("panel")
+    BINDINGS = bindings_for("panel")
     DEFAULT_CSS = """
     Lines {
         text-wrap: nowrap;

@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.class_results import Results, results_of
+from cnn_tui.dashboard.class_results import ClassResults, latest_results
 from cnn_tui.dashboard.widgets.panel import Panel
 
 
@@ -42,12 +42,12 @@ class ClassPanel(Panel):
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """The results, once there are any."""
-        results = results_of(state)
+        results = latest_results(state)
         if results is None or len(self.order) != len(results.names):
             return [Content.styled("after the first validation", "$muted")]
         return self.draw_results(results, width, height)
 
-    def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
+    def draw_results(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
         """The lines of the results."""
         raise NotImplementedError
 

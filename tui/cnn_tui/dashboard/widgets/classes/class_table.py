@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cnn_engine.results.metrics import ClassFigures, class_figures
-from cnn_tui.dashboard.class_results import Results, short_names
+from cnn_tui.dashboard.class_results import ClassResults, shorten_names
 from cnn_tui.dashboard.widgets.classes.class_grid import change_text
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, first_in_view
 from cnn_tui.dashboard.widgets.panel import colored_bar
@@ -26,7 +26,7 @@ class ClassTable(ClassPanel):
 
     TITLE = "Classes"
 
-    def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
+    def draw_results(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
         """A heading, and the classes around the selected one."""
         self.retitle(
             f"{self.TITLE} ─ {results.title}",
@@ -34,7 +34,7 @@ class ClassTable(ClassPanel):
         )
         rows = max(1, height - 1)
         self.top = first_in_view(self.top, self.row, rows, len(self.order))
-        names, name_width = short_names(results.names, max(4, min(LONGEST_NAME, width - 12)))
+        names, name_width = shorten_names(results.names, max(4, min(LONGEST_NAME, width - 12)))
         name_width = max(name_width, len("class"))
         room = width - 2 - name_width - len(" 100% ")
         columns = FINAL_HEADINGS if results.is_final else LIVE_HEADINGS
@@ -68,7 +68,7 @@ class ClassTable(ClassPanel):
         return [Content.styled(heading, "$muted"), *map(line, range(self.top, last))]
 
 
-def _certainty(results: Results, index: int, figures: ClassFigures) -> list[Content]:
+def _certainty(results: ClassResults, index: int, figures: ClassFigures) -> list[Content]:
     """Of the test, where a class's accuracy lies; of a validation, how it has changed."""
     if results.is_final:
         interval = figures.accuracy.interval
@@ -76,8 +76,8 @@ def _certainty(results: Results, index: int, figures: ClassFigures) -> list[Cont
         return [Content.styled(f"{text:>8}", "$muted")]
     share, total = results.accuracy(index), results.total[index]
     return [
-        change_text(share - ratio(results.before[index], total), 6),
-        change_text(share - ratio(results.best[index], total), 6),
+        change_text(share - ratio(results.previous_correct[index], total), 6),
+        change_text(share - ratio(results.best_correct[index], total), 6),
     ]
 
 

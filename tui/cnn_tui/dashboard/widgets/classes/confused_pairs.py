@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cnn_engine.results.metrics import most_confused
-from cnn_tui.dashboard.class_results import Results, short_names
+from cnn_tui.dashboard.class_results import ClassResults, shorten_names
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel
 from cnn_tui.dashboard.widgets.panel import colored_bar
 from cnn_tui.text.numbers import percent, ratio
@@ -19,12 +19,12 @@ class ConfusedPairs(ClassPanel):
 
     TITLE = "Most confused"
 
-    def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
+    def draw_results(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
         """A line a pair, as many as fit."""
         pairs = most_confused(results.confusion, height)
         if not pairs:
             return [Content.styled("nothing was mistaken", "$muted")]
-        names, name_width = short_names(results.names, LONGEST_NAME)
+        names, name_width = shorten_names(results.names, LONGEST_NAME)
         lines = []
         for truth, called, images in pairs:
             share = ratio(images, results.total[truth])

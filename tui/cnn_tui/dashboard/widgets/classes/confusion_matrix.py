@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_tui.dashboard.class_results import Results, short_names
+from cnn_tui.dashboard.class_results import ClassResults, shorten_names
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, first_in_view
 from cnn_tui.text.numbers import percent, ratio
 
@@ -21,11 +21,11 @@ class ConfusionMatrix(ClassPanel):
         super().__init__()
         self._left = 0
 
-    def draw_results(self, results: Results, width: int, height: int) -> Sequence[Content]:
+    def draw_results(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
         """The columns' names, the rows around the selected cell, and what that cell says."""
         counts = {(truth, called): images for truth, called, images in results.confusion}
         counts |= {(index, index): images for index, images in enumerate(results.correct)}
-        names, name_width = short_names(results.names, min(LONGEST_NAME, max(4, width // 4)))
+        names, name_width = shorten_names(results.names, min(LONGEST_NAME, max(4, width // 4)))
         cell = max(LEAST_CELL, len(str(max(results.total))) + 1)
         across = max(1, (width - name_width) // cell)
         down = max(1, height - 2)
@@ -56,9 +56,9 @@ class ConfusionMatrix(ClassPanel):
             lines.append(Content.assemble(name, *cells))
         return [*lines, self._sentence(results, counts)]
 
-    def _sentence(self, results: Results, counts: dict[tuple[int, int], int]) -> Content:
+    def _sentence(self, results: ClassResults, counts: dict[tuple[int, int], int]) -> Content:
         truth, called = self.order[self.row], self.order[self.column]
-        names, _ = short_names((results.names[truth], results.names[called]), 20)
+        names, _ = shorten_names((results.names[truth], results.names[called]), 20)
         images, total = counts.get((truth, called), 0), results.total[truth]
         share = f"{images:,} of {total:,}, {percent(ratio(images, total))}"
         if truth == called:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from textual.content import Content
 
-from cnn_tui.dashboard.compared import Contender, Row
+from cnn_tui.dashboard.compared import ComparedRun, TableRow
 from cnn_tui.dashboard.widgets.panel import Lines, Rows
 
 LEAST_COLUMN, LONGEST_COLUMN = 11, 26
@@ -17,8 +17,8 @@ class ComparisonTable(Lines, can_focus=True):
 
     def __init__(
         self,
-        runs: Sequence[Contender],
-        rows: Callable[[Sequence[Contender]], list[Row]],
+        runs: Sequence[ComparedRun],
+        rows: Callable[[Sequence[ComparedRun]], list[TableRow]],
         empty: str = "",
         *,
         id: str | None = None,  # noqa: A002 - Textual's name for it
@@ -67,7 +67,7 @@ class ComparisonTable(Lines, can_focus=True):
         self._first = min(self._first, max(0, len(others) - fitting))
         return [0, *others[self._first : self._first + fitting]]
 
-    def _width(self, place: int, rows: list[Row]) -> int:
+    def _width(self, place: int, rows: list[TableRow]) -> int:
         texts = [row.cells[place] for row in rows] + [f"A {self._runs[place].name}"]
         return min(LONGEST_COLUMN, max(map(len, texts)) + len(" ★"))
 
@@ -91,7 +91,7 @@ class ComparisonTable(Lines, can_focus=True):
         return Content("").join(parts)
 
 
-def _line(row: Row, label: int, column: int, shown: list[int]) -> Content:
+def _line(row: TableRow, label: int, column: int, shown: list[int]) -> Content:
     parts = [Content.styled(_cut(row.label, label).ljust(label), "$muted")]
     for place in shown:
         is_best = place in row.best

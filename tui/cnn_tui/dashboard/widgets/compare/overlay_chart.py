@@ -10,7 +10,7 @@ from cnn_tui.charts.binning import Window
 from cnn_tui.charts.loss import window_of
 from cnn_tui.charts.overlay import draw_overlay, time_unit
 from cnn_tui.charts.traces import ALONG, SERIES, OverlayView, reached, value_at, whole_of
-from cnn_tui.dashboard.compared import Contender
+from cnn_tui.dashboard.compared import ComparedRun
 from cnn_tui.dashboard.widgets.chart import Chart, content_of
 from cnn_tui.text.safe import safe_text
 
@@ -20,7 +20,7 @@ class OverlayChart(Chart):
 
     view: OverlayView
 
-    def __init__(self, runs: Sequence[Contender]) -> None:
+    def __init__(self, runs: Sequence[ComparedRun]) -> None:
         super().__init__()
         self._runs = runs
         self._window: Window | None = None

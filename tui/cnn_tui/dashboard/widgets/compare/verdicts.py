@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cnn_engine.results.comparison import Verdict
-from cnn_tui.dashboard.compared import Contender, Row
+from cnn_tui.dashboard.compared import ComparedRun, TableRow
 from cnn_tui.dashboard.widgets.panel import Lines
 from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
 
@@ -14,7 +14,7 @@ from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
 class Verdicts(Lines):
     """Every run but the first against that, by McNemar's test of the same images."""
 
-    def __init__(self, runs: Sequence[Contender]) -> None:
+    def __init__(self, runs: Sequence[ComparedRun]) -> None:
         """Tell of runs; nothing until they are judged."""
         super().__init__(id="verdicts")
         self._runs = runs
@@ -27,13 +27,13 @@ class Verdicts(Lines):
         self.display = bool(verdicts or reason)
         self.redraw()
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TableRow]:
         """The same in a word and a figure for each run, as rows of a table; none until judged."""
         if not self._verdicts:
             return []
-        rows = [Row("  against A", ["", *map(verdict_cell, self._verdicts)])]
+        rows = [TableRow("  against A", ["", *map(verdict_cell, self._verdicts)])]
         if any(chances := [probability_cell(verdict) for verdict in self._verdicts]):
-            rows.append(Row("  McNemar's p", ["", *chances]))
+            rows.append(TableRow("  McNemar's p", ["", *chances]))
         return rows
 
     def make(self, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
