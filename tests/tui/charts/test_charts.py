@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_tui.charts.axes import MARGIN
 from cnn_tui.charts.binning import (
-    LARGEST,
-    Columns,
-    Smoothing,
+    MAX_DRAWN,
+    BinnedCurve,
+    MovingAverage,
     Window,
-    epochs_across,
-    is_drawn,
+    axis_epochs,
+    is_drawable,
     linear_scale,
     log_scale,
 )
-from cnn_tui.charts.braille import BLANK, Layer, merge
-from cnn_tui.charts.loss import BAND, TRAIN, VAL, ChartView, draw_plot, window_of
+from cnn_tui.charts.braille import BLANK, DotGrid, merge
+from cnn_tui.charts.loss import BAND, TRAIN, VAL, ChartView, draw_loss_chart, visible_window
 from event_samples import epoch_finished, prepared, started, state_after, steps
 
 any_float = st.floats(allow_nan=True, allow_infinity=True)
@@ -31,8 +31,8 @@ def curve_of(values):
 
 
 def gathered(curve, columns=40, weight=0.0):
-    bins = Columns(Window(0, max(1, len(curve)), columns), weight)
-    bins.take(curve)
+    bins = BinnedCurve(Window(0, max(1, len(curve)), columns), weight)
+    bins.extend(curve)
     return bins
 
 
@@ -41,7 +41,7 @@ def test_every_extreme_is_in_its_column(values):
     bins = gathered(curve_of(values))
     for step, loss in enumerate(values, 1):
         column = bins.window.column(step)
-        if is_drawn(loss):
+        if is_drawable(loss):
             assert bins.low[column] <= loss <= bins.high[column]
         else:
             assert bins.broken[column]
@@ -51,24 +51,24 @@ def test_every_extreme_is_in_its_column(values):
 def test_a_growing_curve_is_gathered_as_the_whole_one(values, cut):
     whole, growing = (
         gathered(curve_of(values), weight=0.8),
-        Columns(Window(0, len(values), 40), 0.8),
+        BinnedCurve(Window(0, len(values), 40), 0.8),
     )
     curve = curve_of(values[:cut])
-    growing.take(curve)
+    growing.extend(curve)
     for step, loss in enumerate(values[cut:], cut + 1):
         curve.add(step, loss, loss, loss)
-    growing.take(curve)
+    growing.extend(curve)
     assert list(growing.means()) == list(whole.means())
     assert list(growing.extremes()) == list(whole.extremes())
 
 
 @given(losses)
 def test_a_smoothed_curve_stays_within_what_was(values):
-    smoothing = Smoothing(0.9)
-    smoothing.take(curve_of(values))
+    smoothing = MovingAverage(0.9)
+    smoothing.extend(curve_of(values))
     seen = []
     for loss, smooth in zip(values, smoothing.values, strict=True):
-        seen += [loss] if is_drawn(loss) else []
+        seen += [loss] if is_drawable(loss) else []
         if seen:
             slack = 1e-9 * max(map(abs, seen))
             assert min(seen) - slack <= smooth <= max(seen) + slack
@@ -86,7 +86,7 @@ def test_every_spike_is_visible(values, width, height, log):
     state.curve = curve_of(values)
     state.epoch = 1
     bins = gathered(state.curve, 2 * (width - MARGIN))
-    lines = draw_plot(state, bins, ChartView(log=log), width, height)
+    lines = draw_loss_chart(state, bins, ChartView(log=log), width, height)
     assert len(lines) == height
     assert {len(line) for line in lines} == {width}
     marked = {
@@ -110,7 +110,7 @@ def test_one_step_that_leaps_shows_among_ten_thousand():
         [CurvePoint(step, 1.0, 0.9, 9.0 if step == 5000 else 1.1) for step in range(1, 10_001)]
     )
     bins = gathered(state.curve, 2 * (80 - MARGIN))
-    lines = draw_plot(state, bins, ChartView(), 80, 20)
+    lines = draw_loss_chart(state, bins, ChartView(), 80, 20)
     tall = [x for x in range(MARGIN, 80) if any(line[x][1] == BAND for line in lines[1:6])]
     assert len(tall) == 1
     assert abs(tall[0] - MARGIN - (80 - MARGIN) / 2) <= 1
@@ -120,17 +120,17 @@ def test_what_is_not_a_number_is_a_gap():
     def dots(values):
         state = state_after(started(epochs=1), prepared(steps_per_epoch=len(values)))
         state.epoch, state.curve = 1, curve_of(values)
-        lines = draw_plot(state, gathered(state.curve, 108), ChartView(), 60, 12)
+        lines = draw_loss_chart(state, gathered(state.curve, 108), ChartView(), 60, 12)
         return sum(cell[1] == TRAIN for line in lines[1:] for cell in line)
 
     whole = dots([1.0] * 200)
     assert 0 < dots([1.0] * 80 + [math.nan, math.inf] * 20 + [1.0] * 80) < whole
     state = state_after(started(epochs=1), prepared())
     state.epoch, state.curve = 1, curve_of([math.nan, math.inf])
-    assert draw_plot(state, gathered(state.curve), ChartView(), 60, 12) is None
+    assert draw_loss_chart(state, gathered(state.curve), ChartView(), 60, 12) is None
 
 
-@given(st.floats(-LARGEST, LARGEST), st.floats(-LARGEST, LARGEST), st.integers(4, 200))
+@given(st.floats(-MAX_DRAWN, MAX_DRAWN), st.floats(-MAX_DRAWN, MAX_DRAWN), st.integers(4, 200))
 def test_a_linear_scale_holds_what_it_is_made_for(one, other, rows):
     low, high = min(one, other), max(one, other)
     scale = linear_scale(low, high, rows, 5)
@@ -141,7 +141,7 @@ def test_a_linear_scale_holds_what_it_is_made_for(one, other, rows):
     assert 2 <= len(scale.ticks) <= 12
 
 
-@given(st.floats(1e-300, LARGEST), st.floats(1e-300, LARGEST), st.integers(4, 200))
+@given(st.floats(1e-300, MAX_DRAWN), st.floats(1e-300, MAX_DRAWN), st.integers(4, 200))
 def test_a_logarithmic_scale_holds_what_it_is_made_for(one, other, rows):
     low, high = min(one, other), max(one, other)
     scale = log_scale(low, high, rows, 5)
@@ -153,7 +153,7 @@ def test_a_logarithmic_scale_holds_what_it_is_made_for(one, other, rows):
 
 @given(st.floats(0, 1e6), st.integers(0, 10_000))
 def test_the_axis_holds_what_was_reached_and_no_more_than_was_asked(reached, asked):
-    across = epochs_across(reached, asked)
+    across = axis_epochs(reached, asked)
     assert 1 <= across <= max(asked, 1, math.ceil(reached))
     assert across >= min(reached, asked)
 
@@ -161,9 +161,9 @@ def test_the_axis_holds_what_was_reached_and_no_more_than_was_asked(reached, ask
 @pytest.mark.parametrize("zoom", range(6))
 def test_a_window_holds_the_newest_or_the_cursor(zoom):
     for newest in range(1, 1000, 7):
-        following = window_of(ChartView(zoom=zoom), newest, 1000, 100)
+        following = visible_window(ChartView(zoom=zoom), newest, 1000, 100)
         assert following.first <= newest <= following.last
-        reading = window_of(ChartView(zoom=zoom, cursor=newest / 2), newest, 1000, 100)
+        reading = visible_window(ChartView(zoom=zoom, cursor=newest / 2), newest, 1000, 100)
         assert reading.first <= newest / 2 <= reading.last
         assert reading.first >= 0
         assert reading.last <= 1000
@@ -180,9 +180,9 @@ def test_the_best_epoch_and_a_change_of_rate_are_marked():
     )
     state.epoch = 2
     state._mark("lr", "lr 0.1")
-    bins = Columns(Window(0, 40, 100))
-    bins.take(state.curve)
-    lines = draw_plot(state, bins, ChartView(), MARGIN + 50, 14)
+    bins = BinnedCurve(Window(0, 40, 100))
+    bins.extend(state.curve)
+    lines = draw_loss_chart(state, bins, ChartView(), MARGIN + 50, 14)
     text = ["".join(char for char, _ in line) for line in lines]
     assert sum(line.count("★") for line in text) == 1
     assert sum(line.count("○") for line in text[1:]) == 1
@@ -191,11 +191,11 @@ def test_the_best_epoch_and_a_change_of_rate_are_marked():
 
 
 def test_dots_are_where_they_are_put():
-    layer = Layer(2, 1)
+    layer = DotGrid(2, 1)
     layer.bar(0, 0, 3)
     layer.bar(3, 1, 1)
     assert [chr(BLANK + code) for code in layer.cells(0)] == ["⡇", "⠐"]
-    shade = Layer(2, 1)
+    shade = DotGrid(2, 1)
     shade.bar(2, 0, 0)
     row = merge([(layer.cells(0), "line")], (shade.cells(0), "shade"))
     assert row == [("⡇", "line"), ("⠐", "line")]
@@ -203,7 +203,7 @@ def test_dots_are_where_they_are_put():
 
 @given(st.integers(0, 30), st.integers(0, 31), st.integers(0, 15), st.integers(0, 31))
 def test_a_line_has_no_gaps(x0, y0, length, y1):
-    layer = Layer(40, 8)
+    layer = DotGrid(40, 8)
     layer.line(x0, y0, x0 + length, y1)
     dots = {
         (x, y) for x, column in enumerate(layer._columns) for y in range(32) if (column >> y) & 1

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.report import ChartColors, loss_chart, thin
+from cnn_tui.charts.report import ChartColors, downsample, loss_chart
 from event_samples import epoch_finished, prepared, started, state_after
 
 
@@ -22,7 +22,7 @@ def test_thinning_keeps_the_least_and_the_greatest():
     points = [(float(x), 1.0) for x in range(10_000)]
     points[1234] = (1234.0, 9.0)
     points[7777] = (7777.0, -3.0)
-    kept = thin(points, 200)
+    kept = downsample(points, 200)
     assert len(kept) <= 200
     assert (1234.0, 9.0) in kept
     assert (7777.0, -3.0) in kept
@@ -31,7 +31,7 @@ def test_thinning_keeps_the_least_and_the_greatest():
 
 def test_few_points_are_all_kept():
     points = [(0.0, 1.0), (1.0, math.nan)]
-    assert thin(points, 200) == points
+    assert downsample(points, 200) == points
 
 
 @pytest.mark.parametrize("size", [(16, 4), (40, 8), (76, 16), (196, 50)])

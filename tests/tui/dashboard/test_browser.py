@@ -143,13 +143,13 @@ async def test_headings_and_rows_are_clicked(runs_dir):
     async with app.run_test(size=(120, 24)) as pilot:
         await settle(pilot)
         headings = text_of(app).splitlines()[1]
-        await pilot.click("RunRows", offset=(headings.index(" run") + 1, 0))
+        await pilot.click("RunTable", offset=(headings.index(" run") + 1, 0))
         await settle(pilot)
         assert shown(app) == "abcd"
-        await pilot.click("RunRows", offset=(8, 3))
+        await pilot.click("RunTable", offset=(8, 3))
         await settle(pilot)
         assert current(app) == "c"
-        await pilot.click("RunRows", offset=(8, 3))
+        await pilot.click("RunTable", offset=(8, 3))
         await settle(pilot)
         assert isinstance(app.screen, RunScreen)
 

@@ -10,8 +10,8 @@ from cnn_engine.results.comparison import compare
 from cnn_engine.runlog import events
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.log import LogReader
-from cnn_tui.charts.binning import Columns, Window
-from cnn_tui.charts.traces import OverlayView, RunCurves, reached, value_at, whole_of
+from cnn_tui.charts.binning import BinnedCurve, Window
+from cnn_tui.charts.traces import OverlayView, TraceCache, axis_extent, run_extent, value_at_cursor
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.compared import ComparedRun, class_accuracy_rows, config_rows, metric_rows
 from cnn_tui.dashboard.dialogs.help import HelpScreen
@@ -59,7 +59,7 @@ def variant(runs_dir, number, **settings):
 def contenders(*runs):
     found = [ComparedRun(Follower(run, trains_here=False), place) for place, run in enumerate(runs)]
     for run in found:
-        run.follower.take()
+        run.follower.poll()
     return found
 
 
@@ -146,29 +146,29 @@ def test_a_cursor_reads_every_run_along_any_axis(tmp_path):
     state = run.state
     epochs, steps = state.epochs, state.steps_per_epoch
     for along, cursor in (("epoch", 2.0), ("step", 2.0 * steps), ("time", 4.3)):
-        view = OverlayView(along=along, cursor=cursor, series="validation loss")
-        assert value_at(state, run.curves, view) == f"{epochs[1].val_loss:.4f}", along
-    view = OverlayView(along="step", cursor=float(steps), series="training loss")
-    assert value_at(state, run.curves, view) == f"{state.curve.losses[0]:.4f}"
-    both = value_at(state, run.curves, OverlayView(series="losses"))
+        view = OverlayView(x_axis=along, cursor=cursor, metric="validation loss")
+        assert value_at_cursor(state, run.curves, view) == f"{epochs[1].val_loss:.4f}", along
+    view = OverlayView(x_axis="step", cursor=float(steps), metric="training loss")
+    assert value_at_cursor(state, run.curves, view) == f"{state.curve.losses[0]:.4f}"
+    both = value_at_cursor(state, run.curves, OverlayView(metric="losses"))
     assert both == f"{state.curve.losses[-1]:.4f}/{epochs[-1].val_loss:.4f}"
-    accuracy = value_at(state, run.curves, OverlayView(series="accuracy", cursor=1.0))
+    accuracy = value_at_cursor(state, run.curves, OverlayView(metric="accuracy", cursor=1.0))
     assert accuracy == f"{100 * epochs[0].val_accuracy:.1f}%"
 
 
 def test_the_axis_ends_with_runs_that_ended_and_goes_beyond_those_that_go_on(tmp_path):
     done, live = contenders(golden_run(tmp_path, "completed", "a"), running_run(tmp_path, 40))
     for along in ("epoch", "step", "time"):
-        view = OverlayView(along=along)
-        assert whole_of([done.state], view) == reached(done.state, view)
-        assert whole_of([live.state], view) > reached(live.state, view)
-        assert whole_of([done.state, live.state], view) >= reached(done.state, view)
+        view = OverlayView(x_axis=along)
+        assert axis_extent([done.state], view) == run_extent(done.state, view)
+        assert axis_extent([live.state], view) > run_extent(live.state, view)
+        assert axis_extent([done.state, live.state], view) >= run_extent(done.state, view)
 
 
 def test_columns_by_time_have_the_points_of_their_seconds():
     curve = Curve([CurvePoint(step, float(step), 0.0, 9.0, 10.0 * step) for step in (1, 2, 3, 4)])
-    columns = Columns(Window(0.0, 40.0, 4), by_time=True)
-    columns.take(curve)
+    columns = BinnedCurve(Window(0.0, 40.0, 4), by_time=True)
+    columns.extend(curve)
     assert [columns.mean(column) for column in range(4)] == [None, 1.0, 2.0, 3.5]
 
 
@@ -179,7 +179,7 @@ def test_what_is_no_number_leaves_a_gap(tmp_path):
         return event
 
     (run,) = contenders(rewritten(golden_run(tmp_path, "completed"), change))
-    view = OverlayView(series="validation loss")
+    view = OverlayView(metric="validation loss")
     (trace,) = run.curves.traces(run.state, Window(0.0, 20.0, 200), view)
     assert len(trace.points) == 19
     assert [point.joined for point in trace.points[:4]] == [False, True, False, True]
@@ -187,13 +187,13 @@ def test_what_is_no_number_leaves_a_gap(tmp_path):
 
 def test_columns_are_kept_while_the_same_is_shown_and_follow_what_is_new(tmp_path):
     (run,) = contenders(running_run(tmp_path, 30))
-    view, window = OverlayView(series="training loss"), Window(0.0, 20.0, 100)
+    view, window = OverlayView(metric="training loss"), Window(0.0, 20.0, 100)
     (before,) = run.curves.traces(run.state, window, view)
     with run.follower.run.events.open("a") as log:
         log.writelines(f"{line}\n" for line in golden_lines("completed")[30:60])
-    run.follower.take()
+    run.follower.poll()
     (after,) = run.curves.traces(run.state, window, view)
-    (fresh,) = RunCurves(0).traces(run.state, window, view)
+    (fresh,) = TraceCache(0).traces(run.state, window, view)
     assert len(after.points) > len(before.points)
     assert after.points == fresh.points
 

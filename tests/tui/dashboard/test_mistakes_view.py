@@ -17,7 +17,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.dashboard.widgets.mistake_grid import SIZES, MistakeGrid, grid_for
+from cnn_tui.dashboard.widgets.mistake_grid import SIZES, MistakeGrid, tile_layout
 from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.settings import Options
 from golden import golden_run, running_run
@@ -52,12 +52,12 @@ def grid_of(app):
 def test_pictures_are_as_large_as_enough_of_them_fit():
     square = Picture(bytes(32 * 32 * 3), 32, 32, 3)
     for width, height, cells, least in ((196, 52, 32, 8), (116, 28, 20, 8), (76, 18, 16, 4)):
-        grid = grid_for(square, width, height)
+        grid = tile_layout(square, width, height)
         assert grid.cells == cells
         assert grid.places >= least
     for width in range(1, 210, 3):
         for height in range(1, 70, 3):
-            grid = grid_for(square, width, height)
+            grid = tile_layout(square, width, height)
             assert grid.cells <= width
             assert grid.columns * (grid.cells + 2) - 2 <= width or grid.columns == 1
             assert grid.rows * (grid.cells // 2 + 4) - 1 <= height or grid.rows == 1

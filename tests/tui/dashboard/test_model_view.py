@@ -15,9 +15,9 @@ from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.widgets.feature_maps import FeatureMaps
 from cnn_tui.dashboard.widgets.layer_table import LayerTable
-from cnn_tui.live.watched_file import Watched
+from cnn_tui.live.watched_file import WatchedFile
 from cnn_tui.pictures.half_blocks import Picture
-from cnn_tui.pictures.maps import filter_pictures, filter_range, rows_of, stage_pictures
+from cnn_tui.pictures.maps import draw_rows, filter_pictures, filter_range, stage_pictures
 from cnn_tui.settings import Options
 from cnn_tui.text.numbers import count_text
 from golden import DATA, NOW, golden_run, running_run
@@ -223,39 +223,39 @@ def test_a_file_is_read_when_it_has_changed_and_only_then(tmp_path):
         reads.append(path.read_text())
         return reads[-1]
 
-    file = Watched(path, read)
-    file.look()
-    assert (file.value, file.trouble, reads) == (None, "", [])
+    file = WatchedFile(path, read)
+    file.refresh()
+    assert (file.value, file.error, reads) == (None, "", [])
     path.write_text("one")
-    file.look()
-    file.look()
+    file.refresh()
+    file.refresh()
     assert (file.value, reads) == ("one", ["one"])
     other = tmp_path / "y"
     other.write_text("two")
     other.replace(path)
-    file.look()
+    file.refresh()
     assert file.value == "two"
     path.unlink()
-    file.look()
-    assert (file.value, file.trouble) == (None, "")
+    file.refresh()
+    assert (file.value, file.error) == (None, "")
 
 
 def test_a_file_that_cannot_be_read_is_tried_again(tmp_path):
     path = tmp_path / "model.json"
     path.write_text("{")
-    file = Watched(path, read_layers)
-    file.look()
+    file = WatchedFile(path, read_layers)
+    file.refresh()
     assert file.value is None
-    assert "is damaged" in file.trouble
+    assert "is damaged" in file.error
     shutil.copy(DATA / LAYERS_FILE, path)
-    file.look()
+    file.refresh()
     assert file.value is not None
-    assert file.trouble == ""
+    assert file.error == ""
     path.unlink()
     (tmp_path / "no").symlink_to(tmp_path / "no")
-    file = Watched(tmp_path / "no", read_layers)
-    file.look()
-    assert "cannot be read: Too many levels of symbolic links" in file.trouble
+    file = WatchedFile(tmp_path / "no", read_layers)
+    file.refresh()
+    assert "cannot be read: Too many levels of symbolic links" in file.error
 
 
 def test_filters_are_on_one_scale():
@@ -296,10 +296,10 @@ def test_maps_are_cut_apart():
 
 def test_as_many_pictures_are_drawn_as_fit():
     pictures = [Picture(bytes(64), 8, 8, 1)] * 10
-    lines, shown = rows_of(pictures, 8, 40, 9, colors=True)
+    lines, shown = draw_rows(pictures, 8, 40, 9, colors=True)
     assert (len(lines), shown) == (9, 8)
     assert all(line.cell_length <= 40 for line in lines)
-    lines, shown = rows_of(pictures, 8, 200, 100, colors=False)
+    lines, shown = draw_rows(pictures, 8, 200, 100, colors=False)
     assert (len(lines), shown) == (4, 10)
 
 

@@ -21,10 +21,10 @@ from pilot import settle, shown, text_of
 def test_a_log_that_is_replaced_is_read_anew(tmp_path):
     run = golden_run(tmp_path, "completed")
     follower = Follower(run, trains_here=False)
-    follower.take()
+    follower.poll()
     assert follower.state.ended
     run.events.write_text("\n".join(golden_lines("completed")[:60]) + "\n")
-    follower.take()
+    follower.poll()
     assert follower.state == read_state(run)[0]
     assert not follower.state.ended
 
@@ -32,11 +32,11 @@ def test_a_log_that_is_replaced_is_read_anew(tmp_path):
 def test_a_longer_copy_of_a_log_is_gone_on_with(tmp_path):
     run = running_run(tmp_path, 60)
     follower = Follower(run, trains_here=False)
-    follower.take()
+    follower.poll()
     whole = run.path / "copy"
     whole.write_text("\n".join(golden_lines("completed")) + "\n")
     whole.replace(run.events)
-    events, _ = follower.take()
+    events, _ = follower.poll()
     assert len(events) == len(golden_lines("completed")) - 60
     assert follower.state == read_state(run)[0]
 
@@ -63,12 +63,12 @@ def test_trouble_lasts_as_long_as_the_connection_is_lost(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", failing(errno.ENOTCONN))
         for _ in range(3):
-            assert follower.take() == ([], [])
-            assert follower.trouble == os.strerror(errno.ENOTCONN)
+            assert follower.poll() == ([], [])
+            assert follower.error == os.strerror(errno.ENOTCONN)
             assert not follower.has_more
-    events, _ = follower.take()
+    events, _ = follower.poll()
     assert len(events) == 60
-    assert follower.trouble == ""
+    assert follower.error == ""
 
 
 def test_events_read_before_an_error_are_kept(tmp_path, monkeypatch):
@@ -77,8 +77,8 @@ def test_events_read_before_an_error_are_kept(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(log, "CHUNK_BYTES", 4096)
         patch.setattr(Path, "open", lambda path, _: FailingLater(path))
-        follower.take()
-    follower.take()
+        follower.poll()
+    follower.poll()
     assert follower.state == read_state(run)[0]
 
 

@@ -9,21 +9,21 @@ from rich.text import Text
 from textual.color import Color as Background
 
 from cnn_tui.dashboard.filters import NearestColors
-from cnn_tui.pictures.colors import in_256_colors, nearest
+from cnn_tui.pictures.colors import nearest_256, to_256_colors
 
 
 @pytest.mark.parametrize("number", range(16, 256))
 def test_a_colour_that_the_terminal_has_stays(number):
     triplet = Color.from_ansi(number).get_truecolor()
-    assert Color.from_ansi(nearest(*triplet)).get_truecolor() == triplet
+    assert Color.from_ansi(nearest_256(*triplet)).get_truecolor() == triplet
 
 
 def test_dark_and_pale_colours_keep_their_look():
     """Rich alone takes 52 (maroon), 17 (navy) and 58 (olive) for these."""
-    assert nearest(50, 36, 36) in range(232, 256)
-    assert nearest(24, 26, 48) in range(232, 256)
-    assert nearest(60, 55, 40) in range(232, 256)
-    assert nearest(250, 0, 0) == 196
+    assert nearest_256(50, 36, 36) in range(232, 256)
+    assert nearest_256(24, 26, 48) in range(232, 256)
+    assert nearest_256(60, 55, 40) in range(232, 256)
+    assert nearest_256(250, 0, 0) == 196
 
 
 def test_every_cell_is_drawn_in_them():
@@ -31,7 +31,7 @@ def test_every_cell_is_drawn_in_them():
     (segment,) = NearestColors().apply([Segment("x", style)], Background(0, 0, 0))
     assert segment.style is not None
     drawn = segment.style.color, segment.style.bgcolor
-    assert drawn == (Color.from_ansi(nearest(50, 36, 36)), Color.from_ansi(196))
+    assert drawn == (Color.from_ansi(nearest_256(50, 36, 36)), Color.from_ansi(196))
     assert segment.style.bold
     assert segment.text == "x"
 
@@ -43,6 +43,6 @@ def test_what_has_no_such_colour_is_left_alone():
 
 def test_rows_of_a_picture_are_printed_in_them(capsys):
     console = Console(force_terminal=True, color_system="256")
-    (row,) = in_256_colors([[("▀", "#322424 on #fa0000"), (" ", "")]])
+    (row,) = to_256_colors([[("▀", "#322424 on #fa0000"), (" ", "")]])
     console.print(Text.assemble(*row))
-    assert f"\x1b[38;5;{nearest(50, 36, 36)};48;5;196m▀" in capsys.readouterr().out
+    assert f"\x1b[38;5;{nearest_256(50, 36, 36)};48;5;196m▀" in capsys.readouterr().out

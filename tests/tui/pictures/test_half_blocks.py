@@ -3,54 +3,61 @@
 from rich.text import Text
 from textual.content import Content
 
-from cnn_tui.pictures.half_blocks import Picture, columns_within, draw, height_of
+from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width, picture_height
 
 RED, BLUE, GREY = b"\xff\0\0", b"\0\0\xff", b"\x80\x80\x80"
 
 
 def test_a_cell_shows_two_pixels() -> None:
     picture = Picture(RED + BLUE, 1, 2, 3)
-    assert draw(picture, 1) == [[("▀", "#ff0000 on #0000ff")]]
+    assert draw_picture(picture, 1) == [[("▀", "#ff0000 on #0000ff")]]
 
 
 def test_equal_cells_are_one_piece() -> None:
     picture = Picture(RED * 8, 4, 2, 3)
-    assert draw(picture, 4) == [[("▀▀▀▀", "#ff0000 on #ff0000")]]
+    assert draw_picture(picture, 4) == [[("▀▀▀▀", "#ff0000 on #ff0000")]]
 
 
 def test_a_picture_that_is_drawn_smaller_shows_means() -> None:
     picture = Picture((RED + BLUE) * 8, 4, 4, 3)
-    assert draw(picture, 2) == [[("▀▀", "#7b007b on #7b007b")]]
+    assert draw_picture(picture, 2) == [[("▀▀", "#7b007b on #7b007b")]]
 
 
 def test_a_picture_that_is_drawn_larger_repeats_its_pixels() -> None:
     picture = Picture(bytes([0, 255]), 2, 1, 1)
-    assert draw(picture, 4) == [[("▀▀", "#000000 on #000000"), ("▀▀", "#ffffff on #ffffff")]]
+    assert draw_picture(picture, 4) == [
+        [("▀▀", "#000000 on #000000"), ("▀▀", "#ffffff on #ffffff")]
+    ]
 
 
 def test_grey_has_the_same_part_of_each_colour() -> None:
-    assert draw(Picture(b"\x80\x80", 1, 2, 1), 1) == draw(Picture(GREY * 2, 1, 2, 3), 1)
+    assert draw_picture(Picture(b"\x80\x80", 1, 2, 1), 1) == draw_picture(
+        Picture(GREY * 2, 1, 2, 3), 1
+    )
 
 
 def test_without_colours_bright_pixels_are_dense_characters() -> None:
     picture = Picture(bytes([0, 128, 255]), 3, 1, 1)
-    assert draw(picture, 3, colors=False) == [[(" +@", "")], [(" +@", "")]][: height_of(picture, 3)]
+    assert (
+        draw_picture(picture, 3, colors=False)
+        == [[(" +@", "")], [(" +@", "")]][: picture_height(picture, 3)]
+    )
 
 
 def test_width_keeps_the_shape_and_stays_within_the_room() -> None:
-    assert columns_within(Picture(b"", 32, 32, 3), 80, 10) == 20
-    assert columns_within(Picture(b"", 32, 32, 3), 12, 10) == 12
-    assert columns_within(Picture(b"", 1000, 10, 3), 80, 10) == 80
-    assert height_of(Picture(b"", 1000, 10, 3), 80) == 1
+    assert fit_width(Picture(b"", 32, 32, 3), 80, 10) == 20
+    assert fit_width(Picture(b"", 32, 32, 3), 12, 10) == 12
+    assert fit_width(Picture(b"", 1000, 10, 3), 80, 10) == 80
+    assert picture_height(Picture(b"", 1000, 10, 3), 80) == 1
 
 
 def test_both_libraries_take_the_rows() -> None:
-    (row,) = draw(Picture(RED + BLUE, 1, 2, 3), 1)
+    (row,) = draw_picture(Picture(RED + BLUE, 1, 2, 3), 1)
     assert Text.assemble(*row).plain == Content.assemble(*row).plain == "▀"
 
 
 def test_colours_have_32_steps_from_black_to_white() -> None:
-    (row,) = draw(Picture(bytes(range(256)) * 2, 256, 2, 1), 256)
+    (row,) = draw_picture(Picture(bytes(range(256)) * 2, 256, 2, 1), 256)
     colors = {style.partition(" ")[0] for _, style in row}
     assert len(colors) == len(row) == 32
     assert {"#000000", "#ffffff"} <= colors

@@ -6,20 +6,20 @@ from typing import TypeAlias
 
 from cnn_tui.charts.binning import Scale, Window, linear_scale, log_scale, round_step
 
-Cells: TypeAlias = list[tuple[str, str]]
+StyledCells: TypeAlias = list[tuple[str, str]]
 """A line: a character and its style for each cell."""
 
 LABEL_WIDTH = 5
 MARGIN = LABEL_WIDTH + 1
 """Cells left of the curves."""
 
-LEAST_WIDTH, LEAST_HEIGHT = MARGIN + 10, 3
-LEAST_HEIGHT_WITH_LEGEND, LEAST_HEIGHT_WITH_LABELS, LEAST_HEIGHT_WITH_AXIS = 7, 5, 9
+MIN_WIDTH, MIN_HEIGHT = MARGIN + 10, 3
+MIN_HEIGHT_WITH_LEGEND, MIN_HEIGHT_WITH_LABELS, MIN_HEIGHT_WITH_AXIS = 7, 5, 9
 
 AXIS, NOTE = "$faint", "$muted"
 
 
-def scale_of(values: Sequence[float], rows: int, *, log: bool) -> Scale | None:
+def fit_scale(values: Sequence[float], rows: int, *, log: bool) -> Scale | None:
     """A scale that holds all values on so many rows of cells; None where there is none to hold."""
     if log:
         values = [value for value in values if value > 0]
@@ -29,7 +29,7 @@ def scale_of(values: Sequence[float], rows: int, *, log: bool) -> Scale | None:
     return make(min(values), max(values), 4 * rows, max(2, rows // 3))
 
 
-def with_labels(lines: list[Cells], scale: Scale) -> list[Cells]:
+def add_scale(lines: list[StyledCells], scale: Scale) -> list[StyledCells]:
     """The lines behind a scale that names its round values."""
     labels = {scale.row(tick) // 4: _number(tick, scale) for tick in scale.ticks}
     return [
@@ -49,7 +49,7 @@ def _number(tick: float, scale: Scale) -> str:
     return text if len(text) <= LABEL_WIDTH else f"{tick:.0e}"
 
 
-def ticks_of(window: Window, unit: float) -> dict[int, str]:
+def axis_ticks(window: Window, unit: float) -> dict[int, str]:
     """Cells and the round numbers that are named there.
 
     Args:
@@ -66,20 +66,20 @@ def ticks_of(window: Window, unit: float) -> dict[int, str]:
     }
 
 
-def draw_cursor(lines: list[Cells], cell: int, beneath: str = "") -> None:
+def draw_cursor(lines: list[StyledCells], cell: int, beneath: str = "") -> None:
     """A line down where values are read, under what is drawn but in no such style."""
     for line in lines:
         if 0 <= cell < len(line) and line[cell][1] in ("", AXIS, beneath):
             line[cell] = ("│", "$foreground")
 
 
-def axis_line(ticks: dict[int, str], window: Window) -> Cells:
+def draw_axis(ticks: dict[int, str], window: Window) -> StyledCells:
     """The line below the curves, with a mark where a number stands."""
     line = [("┴" if cell in ticks else "─", AXIS) for cell in range(window.columns // 2)]
     return [*((" ", "") for _ in range(LABEL_WIDTH)), ("└", AXIS), *line]
 
 
-def tick_labels(ticks: dict[int, str], window: Window) -> Cells:
+def draw_tick_labels(ticks: dict[int, str], window: Window) -> StyledCells:
     """The numbers below the axis, as many as have room."""
     line = [" "] * (MARGIN + window.columns // 2)
     for cell, label in ticks.items():
@@ -89,11 +89,13 @@ def tick_labels(ticks: dict[int, str], window: Window) -> Cells:
     return [(char, NOTE) for char in line]
 
 
-def fitted(left: list[tuple[str, str]], right: list[tuple[str, str]], width: int) -> Cells:
+def legend_line(
+    left: list[tuple[str, str]], right: list[tuple[str, str]], width: int
+) -> StyledCells:
     """A line with something at either end; of the left as many whole parts as fit."""
     tail = [(char, style) for text, style in right for char in text]
     room = max(0, width - len(tail))
-    line: Cells = []
+    line: StyledCells = []
     for text, style in left:
         if len(line) + len(text.rstrip()) > room:
             break

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from cnn_engine.runlog.curve import Curve
 
-LARGEST = 1e100
+MAX_DRAWN = 1e100
 """A loss beyond this is drawn like one that is not a number: as a gap."""
 
 
-def is_drawn(value: float) -> bool:
+def is_drawable(value: float) -> bool:
     """Whether a value has a place on a scale."""
-    return -LARGEST < value < LARGEST  # false for NaN
+    return -MAX_DRAWN < value < MAX_DRAWN  # false for NaN
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Window:
         return self.first + (self.last - self.first) * column / self.columns
 
 
-class Smoothing:
+class MovingAverage:
     """Moving average of a growing curve; what is not a number is passed over."""
 
     def __init__(self, weight: float) -> None:
@@ -49,18 +49,18 @@ class Smoothing:
         self.values = array("d")
         """One for each point so far."""
 
-    def take(self, curve: Curve) -> None:
+    def extend(self, curve: Curve) -> None:
         """Go on with what the curve has more than when it was last seen."""
         weight = self._weight
         last = self.values[-1] if self.values else math.nan
         for loss in curve.losses[len(self.values) :]:
-            if is_drawn(loss):
+            if is_drawable(loss):
                 smooth = weight * last + (1 - weight) * loss
                 last = smooth if math.isfinite(last) else loss
             self.values.append(last)
 
 
-class Columns:
+class BinnedCurve:
     """A curve's points gathered by column: their extremes, their mean, and the gaps."""
 
     def __init__(self, window: Window, weight: float = 0.0, *, by_time: bool = False) -> None:
@@ -80,17 +80,17 @@ class Columns:
         """Whether a loss in the column was not a number."""
         self._sums = [0.0] * window.columns
         self._counts = [0] * window.columns
-        self._smoothing = Smoothing(weight) if weight else None
+        self._smoothing = MovingAverage(weight) if weight else None
         self._by_time = by_time
         self._taken = 0
 
-    def take(self, curve: Curve) -> None:
+    def extend(self, curve: Curve) -> None:
         """Go on with what the curve has more than when it was last seen.
 
         A column's points are looked at as one slice: a long curve has thousands in each.
         """
         if self._smoothing:
-            self._smoothing.take(curve)
+            self._smoothing.extend(curve)
         places = curve.seconds if self._by_time else curve.steps
         start = bisect_left(places, self.window.first, lo=self._taken)
         while start < len(curve):
@@ -112,7 +112,7 @@ class Columns:
         if count < len(losses):
             self.broken[column] = True
             pairs = zip(means, losses, strict=True)
-            self._sums[column] += sum(mean for mean, loss in pairs if is_drawn(loss))
+            self._sums[column] += sum(mean for mean, loss in pairs if is_drawable(loss))
         else:
             self._sums[column] += sum(means)
         self._counts[column] += count
@@ -142,9 +142,9 @@ class Columns:
 
 def _drawn(values: Sequence[float]) -> Sequence[float]:
     """Those of the values that have a place on a scale: mostly all."""
-    if is_drawn(sum(values)) and is_drawn(min(values)) and is_drawn(max(values)):
+    if is_drawable(sum(values)) and is_drawable(min(values)) and is_drawable(max(values)):
         return values
-    return [value for value in values if is_drawn(value)]
+    return [value for value in values if is_drawable(value)]
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def round_step(rough: float) -> float:
     return next(unit * power for unit in (1, 2, 5, 10) if unit * power >= rough * (1 - 1e-9))
 
 
-def epochs_across(reached: float, asked: int) -> int:
+def axis_epochs(reached: float, asked: int) -> int:
     """Epochs that an axis spans: doubled as they are reached, so the curve fills half or more."""
     across = 1
     while across < min(2 * reached, asked):

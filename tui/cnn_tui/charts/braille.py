@@ -17,7 +17,7 @@ CHECKS = tuple(sum(1 << row for row in range(start, 1024, 2)) for start in (0, 1
 """Every other row, for columns of either parity."""
 
 
-class Layer:
+class DotGrid:
     """Dots of one colour: a mask for each column of dots, whose lowest bit is the top row."""
 
     def __init__(self, width: int, height: int) -> None:

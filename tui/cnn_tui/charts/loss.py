@@ -8,22 +8,22 @@ from typing import NamedTuple
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.axes import (
     AXIS,
-    LEAST_HEIGHT_WITH_AXIS,
-    LEAST_HEIGHT_WITH_LABELS,
-    LEAST_HEIGHT_WITH_LEGEND,
     MARGIN,
+    MIN_HEIGHT_WITH_AXIS,
+    MIN_HEIGHT_WITH_LABELS,
+    MIN_HEIGHT_WITH_LEGEND,
     NOTE,
-    Cells,
-    axis_line,
+    StyledCells,
+    add_scale,
+    axis_ticks,
+    draw_axis,
     draw_cursor,
-    fitted,
-    scale_of,
-    tick_labels,
-    ticks_of,
-    with_labels,
+    draw_tick_labels,
+    fit_scale,
+    legend_line,
 )
-from cnn_tui.charts.binning import Columns, Scale, Window, is_drawn
-from cnn_tui.charts.braille import Layer, merge
+from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable
+from cnn_tui.charts.braille import DotGrid, merge
 from cnn_tui.text.numbers import figure
 
 CELLS_BETWEEN_RINGS = 4
@@ -74,7 +74,7 @@ class Reading(NamedTuple):
     val: float | None
 
 
-def window_of(view: ChartView, newest: float, whole: float, columns: int) -> Window:
+def visible_window(view: ChartView, newest: float, whole: float, columns: int) -> Window:
     """What is shown of `whole` steps: the newest, or the cursor with a quarter on either side.
 
     It moves in leaps of a half, so that a curve that grows does not crawl.
@@ -93,7 +93,7 @@ def val_points(state: RunState) -> list[tuple[float, float]]:
     return [(epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated]
 
 
-def read(state: RunState, columns: Columns, cursor: float) -> Reading:
+def read_at(state: RunState, columns: BinnedCurve, cursor: float) -> Reading:
     """The figures at the cursor: of the point next to it, and of all points in its cell."""
     at, steps = state.curve.steps, state.steps_per_epoch
     step = at[min(bisect_left(at, cursor), len(at) - 1)]
@@ -111,16 +111,16 @@ def read(state: RunState, columns: Columns, cursor: float) -> Reading:
     )
 
 
-def draw_plot(
-    state: RunState, columns: Columns, view: ChartView, width: int, height: int
-) -> list[Cells] | None:
+def draw_loss_chart(
+    state: RunState, columns: BinnedCurve, view: ChartView, width: int, height: int
+) -> list[StyledCells] | None:
     """The whole chart; None while there is no loss to draw."""
     window = columns.window
     vals = [(at, loss) for at, loss in val_points(state) if window.first <= at <= window.last]
-    has_legend = height >= LEAST_HEIGHT_WITH_LEGEND or view.cursor is not None
-    has_labels, has_axis = height >= LEAST_HEIGHT_WITH_LABELS, height >= LEAST_HEIGHT_WITH_AXIS
+    has_legend = height >= MIN_HEIGHT_WITH_LEGEND or view.cursor is not None
+    has_labels, has_axis = height >= MIN_HEIGHT_WITH_LABELS, height >= MIN_HEIGHT_WITH_AXIS
     rows = height - has_legend - has_labels - has_axis
-    scale = scale_of(losses_of(columns, vals), rows, log=view.log)
+    scale = fit_scale(losses_of(columns, vals), rows, log=view.log)
     if scale is None:
         return None
     lines = _curves(columns, vals, scale, width - MARGIN, rows)
@@ -128,27 +128,27 @@ def draw_plot(
     if view.cursor is not None:
         draw_cursor(lines, window.column(view.cursor) // 2, beneath=BAND)
     _ring_epochs(lines, state, vals, window, scale)
-    lines = with_labels(lines, scale)
-    ticks = ticks_of(window, state.steps_per_epoch)
+    lines = add_scale(lines, scale)
+    ticks = axis_ticks(window, state.steps_per_epoch)
     if has_axis:
         lines.append(_axis(state, window, ticks))
     if has_labels:
-        lines.append(tick_labels(ticks, window))
+        lines.append(draw_tick_labels(ticks, window))
     if has_legend:
         lines.insert(0, _legend(state, columns, view, width))
     return lines
 
 
-def losses_of(columns: Columns, vals: list[tuple[float, float]]) -> list[float]:
+def losses_of(columns: BinnedCurve, vals: list[tuple[float, float]]) -> list[float]:
     """Every loss of the window."""
     values = [value for _, low, high in columns.extremes() for value in (low, high)]
-    return values + [loss for _, loss in vals if is_drawn(loss)]
+    return values + [loss for _, loss in vals if is_drawable(loss)]
 
 
 def _curves(
-    columns: Columns, vals: list[tuple[float, float]], scale: Scale, width: int, rows: int
-) -> list[Cells]:
-    band, train, val = (Layer(width, rows) for _ in range(3))
+    columns: BinnedCurve, vals: list[tuple[float, float]], scale: Scale, width: int, rows: int
+) -> list[StyledCells]:
+    band, train, val = (DotGrid(width, rows) for _ in range(3))
     for column, low, high in columns.extremes():
         band.shade(column, scale.row(high), scale.row(low))
     before: tuple[int, int] | None = None
@@ -158,7 +158,7 @@ def _curves(
         before = there
     before = None
     for at, loss in vals:
-        here = (columns.window.column(at), scale.row(loss)) if is_drawn(loss) else None
+        here = (columns.window.column(at), scale.row(loss)) if is_drawable(loss) else None
         if here:
             val.line(*(before or here), *here)
         before = here
@@ -169,7 +169,7 @@ def _curves(
 
 
 def _ring_epochs(
-    lines: list[Cells],
+    lines: list[StyledCells],
     state: RunState,
     vals: list[tuple[float, float]],
     window: Window,
@@ -180,12 +180,12 @@ def _ring_epochs(
     free_from = 0
     for at, loss in sorted(vals, key=lambda point: point[0] == best):
         cell = window.column(at) // 2
-        if is_drawn(loss) and (at == best or cell >= free_from):
+        if is_drawable(loss) and (at == best or cell >= free_from):
             lines[scale.row(loss) // 4][cell] = ("★" if at == best else "○", VAL)
             free_from = cell + CELLS_BETWEEN_RINGS
 
 
-def _mark_happenings(lines: list[Cells], state: RunState, window: Window) -> None:
+def _mark_happenings(lines: list[StyledCells], state: RunState, window: Window) -> None:
     """A line down where training was changed, or broken off."""
     for marker in state.markers:
         if marker.kind in BREAKS and window.first <= marker.step <= window.last:
@@ -195,8 +195,8 @@ def _mark_happenings(lines: list[Cells], state: RunState, window: Window) -> Non
                     line[cell] = ("┊", AXIS)
 
 
-def _axis(state: RunState, window: Window, ticks: dict[int, str]) -> Cells:
-    line = axis_line(ticks, window)
+def _axis(state: RunState, window: Window, ticks: dict[int, str]) -> StyledCells:
+    line = draw_axis(ticks, window)
     for marker in state.markers:
         # The best epoch is marked on its curve; all that once were it would crowd the axis.
         if marker.kind != "best" and window.first <= marker.step <= window.last:
@@ -204,14 +204,14 @@ def _axis(state: RunState, window: Window, ticks: dict[int, str]) -> Cells:
     return line
 
 
-def _legend(state: RunState, columns: Columns, view: ChartView, width: int) -> Cells:
+def _legend(state: RunState, columns: BinnedCurve, view: ChartView, width: int) -> StyledCells:
     if view.cursor is not None:
-        return fitted(_reading_parts(read(state, columns, view.cursor)), [], width)
+        return legend_line(_reading_parts(read_at(state, columns, view.cursor)), [], width)
     smoothing = SMOOTHINGS[view.smoothing][0]
     zoom = f"{2**view.zoom}× zoom" if view.zoom else ""
     modes = " · ".join(filter(None, [zoom, "log" if view.log else "", smoothing]))
     curves = [("━", TRAIN), (" train  ", NOTE), ("○", VAL), (" val ", NOTE)]
-    return fitted([(modes, NOTE)], curves, width)
+    return legend_line([(modes, NOTE)], curves, width)
 
 
 def _reading_parts(reading: Reading) -> list[tuple[str, str]]:

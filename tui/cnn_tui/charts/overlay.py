@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 
 from cnn_tui.charts.axes import (
-    LEAST_HEIGHT_WITH_AXIS,
-    LEAST_HEIGHT_WITH_LABELS,
-    LEAST_HEIGHT_WITH_LEGEND,
     MARGIN,
+    MIN_HEIGHT_WITH_AXIS,
+    MIN_HEIGHT_WITH_LABELS,
+    MIN_HEIGHT_WITH_LEGEND,
     NOTE,
-    Cells,
-    axis_line,
+    StyledCells,
+    add_scale,
+    axis_ticks,
+    draw_axis,
     draw_cursor,
-    fitted,
-    scale_of,
-    tick_labels,
-    ticks_of,
-    with_labels,
+    draw_tick_labels,
+    fit_scale,
+    legend_line,
 )
 from cnn_tui.charts.binning import Scale, Window
-from cnn_tui.charts.braille import Layer, merge
+from cnn_tui.charts.braille import DotGrid, merge
 from cnn_tui.charts.loss import SMOOTHINGS
 from cnn_tui.charts.traces import OverlayView, Trace
 
@@ -32,7 +32,7 @@ def draw_overlay(
     window: Window,
     view: OverlayView,
     size: tuple[int, int],
-) -> list[Cells] | None:
+) -> list[StyledCells] | None:
     """The whole chart; None while there is nothing to draw.
 
     Args:
@@ -43,11 +43,11 @@ def draw_overlay(
         size: Cells across and down.
     """
     width, height = size
-    has_legend = height >= LEAST_HEIGHT_WITH_LEGEND or view.cursor is not None
-    has_labels, has_axis = height >= LEAST_HEIGHT_WITH_LABELS, height >= LEAST_HEIGHT_WITH_AXIS
+    has_legend = height >= MIN_HEIGHT_WITH_LEGEND or view.cursor is not None
+    has_labels, has_axis = height >= MIN_HEIGHT_WITH_LABELS, height >= MIN_HEIGHT_WITH_AXIS
     rows = height - has_legend - has_labels - has_axis
     values = [point.value for trace in traces for point in trace.points]
-    scale = scale_of(values, rows, log=view.log and view.series != "accuracy")
+    scale = fit_scale(values, rows, log=view.log and view.metric != "accuracy")
     if scale is None:
         return None
     lines = _curves(traces, scale, width - MARGIN, rows)
@@ -55,12 +55,12 @@ def draw_overlay(
         draw_cursor(lines, window.column(view.cursor) // 2)
     for number, trace in enumerate(traces):
         _put_letters(lines, trace, scale, number, len(traces))
-    lines = with_labels(lines, scale)
-    ticks = ticks_of(window, time_unit(window)[0] if view.along == "time" else 1.0)
+    lines = add_scale(lines, scale)
+    ticks = axis_ticks(window, time_unit(window)[0] if view.x_axis == "time" else 1.0)
     if has_axis:
-        lines.append(axis_line(ticks, window))
+        lines.append(draw_axis(ticks, window))
     if has_labels:
-        lines.append(tick_labels(ticks, window))
+        lines.append(draw_tick_labels(ticks, window))
     if has_legend:
         lines.insert(0, _legend(readings, window, view, width))
     return lines
@@ -71,23 +71,25 @@ def time_unit(window: Window) -> tuple[float, str]:
     return next((unit for unit in UNITS if window.last >= 2 * unit[0]), UNITS[-1])
 
 
-def _curves(traces: Sequence[Trace], scale: Scale, width: int, rows: int) -> list[Cells]:
+def _curves(traces: Sequence[Trace], scale: Scale, width: int, rows: int) -> list[StyledCells]:
     layers = []
     for trace in traces:
-        layer, before = Layer(width, rows), None
+        layer, before = DotGrid(width, rows), None
         for point in trace.points:
             there = point.column, scale.row(point.value)
             layer.line(*(before if before and point.joined else there), *there)
             before = there
         layers.append((layer, trace.style))
-    blank = Layer(width, rows)
+    blank = DotGrid(width, rows)
     return [
         merge([(layer.cells(row), style) for layer, style in layers], (blank.cells(row), ""))
         for row in range(rows)
     ]
 
 
-def _put_letters(lines: list[Cells], trace: Trace, scale: Scale, number: int, count: int) -> None:
+def _put_letters(
+    lines: list[StyledCells], trace: Trace, scale: Scale, number: int, count: int
+) -> None:
     """Letters along a curve, each curve's in other columns, and one at its end."""
     spacing = CELLS_BETWEEN_LETTERS * count
     free_from = CELLS_BETWEEN_LETTERS * number
@@ -101,14 +103,14 @@ def _put_letters(lines: list[Cells], trace: Trace, scale: Scale, number: int, co
 
 def _legend(
     readings: Sequence[tuple[str, str, str]], window: Window, view: OverlayView, width: int
-) -> Cells:
+) -> StyledCells:
     parts = [part for letter, style, text in readings for part in _named(letter, style, text)]
     if view.cursor is not None:
         parts = [(f"{cursor_text(window, view)}  ", "bold"), *parts]
     zoom = f"{2**view.zoom}× zoom" if view.zoom else ""
-    log = "log" if view.log and view.series != "accuracy" else ""
+    log = "log" if view.log and view.metric != "accuracy" else ""
     modes = " · ".join(filter(None, [zoom, log, SMOOTHINGS[view.smoothing][0]]))
-    return fitted(parts, [(f" {modes}" if modes else "", NOTE)], width)
+    return legend_line(parts, [(f" {modes}" if modes else "", NOTE)], width)
 
 
 def _named(letter: str, style: str, text: str) -> list[tuple[str, str]]:
@@ -118,7 +120,7 @@ def _named(letter: str, style: str, text: str) -> list[tuple[str, str]]:
 def cursor_text(window: Window, view: OverlayView) -> str:
     """Where the cursor stands."""
     cursor = view.cursor or 0.0
-    if view.along == "time":
+    if view.x_axis == "time":
         unit, name = time_unit(window)
         return f"{cursor / unit:.1f} {name}"
-    return f"step {cursor:,.0f}" if view.along == "step" else f"epoch {cursor:.1f}"
+    return f"step {cursor:,.0f}" if view.x_axis == "step" else f"epoch {cursor:.1f}"

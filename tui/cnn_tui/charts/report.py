@@ -8,13 +8,13 @@ from typing import TypeAlias
 import plotext
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.binning import epochs_across
+from cnn_tui.charts.binning import axis_epochs
 
 Color: TypeAlias = str | tuple[int, int, int]
 """A name that plotext knows, or red, green and blue in 0..255."""
 
 
-LEAST_WIDTH, LEAST_HEIGHT = 16, 4
+MIN_WIDTH, MIN_HEIGHT = 16, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
     steps = state.steps_per_epoch
     train = [(point.step / steps, point.loss) for point in state.curve] if steps else []
     val = [(float(epoch.epoch), epoch.val_loss) for epoch in state.validated]
-    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+    if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ""
     if not any(math.isfinite(loss) for _, loss in train + val):
         return ""
@@ -46,17 +46,17 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
     plotext.ticks_color(colors.axis)
-    last = epochs_across(max(x for x, _ in train + val), state.epochs_asked)
+    last = axis_epochs(max(x for x, _ in train + val), state.epochs_asked)
     plotext.xlim(0, last)
     plotext.xticks(_ticks(last, max(2, width // 10)))
     for points, color in ((train, colors.train), (val, colors.val)):
-        for segment in _segments(thin(points, 4 * width)):
+        for segment in _segments(downsample(points, 4 * width)):
             x, y = zip(*segment, strict=True)
             plotext.plot(x, y, marker="braille", color=color)
     return str(plotext.build()).rstrip("\n")
 
 
-def thin(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
+def downsample(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
     """At most about `limit` points that keep the least and the greatest of every stretch."""
     if len(points) <= limit:
         return list(points)

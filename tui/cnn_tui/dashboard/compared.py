@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cnn_engine.results.comparison import differences, settings_of
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.traces import RunCurves
+from cnn_tui.charts.traces import TraceCache
 from cnn_tui.live.follower import Follower
 from cnn_tui.text.numbers import duration, figure, percent
 from cnn_tui.text.safe import safe_text
@@ -21,7 +21,7 @@ class ComparedRun:
 
     def __init__(self, follower: Follower, place: int) -> None:
         self.follower = follower
-        self.curves = RunCurves(place)
+        self.curves = TraceCache(place)
 
     @property
     def state(self) -> RunState:

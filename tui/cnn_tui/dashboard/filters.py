@@ -8,7 +8,7 @@ from rich.style import Style
 from textual.color import Color as Background
 from textual.filter import LineFilter
 
-from cnn_tui.pictures.colors import nearest
+from cnn_tui.pictures.colors import nearest_256
 from cnn_tui.terminal.ascii import in_ascii
 
 
@@ -31,7 +31,7 @@ def _nearest_style(style: Style) -> Style:
 def _nearest_color(color: Color | None) -> Color | None:
     if color is None or color.type is not ColorType.TRUECOLOR or color.triplet is None:
         return None
-    return Color.from_ansi(nearest(*color.triplet))
+    return Color.from_ansi(nearest_256(*color.triplet))
 
 
 class AsciiGlyphs(LineFilter):

@@ -6,7 +6,7 @@ from html import escape
 
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.binning import Columns, Scale, Window, is_drawn, linear_scale, round_step
+from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, linear_scale, round_step
 from cnn_tui.charts.loss import losses_of, val_points
 from cnn_tui.text.numbers import figure, percent
 
@@ -23,8 +23,8 @@ def loss_svg(state: RunState) -> str:
     last = max([state.curve.steps[-1] if state.curve else 0, *(at for at, _ in vals)], default=0)
     if not last:
         return ""
-    columns = Columns(Window(0.0, float(last), COLUMNS))
-    columns.take(state.curve)
+    columns = BinnedCurve(Window(0.0, float(last), COLUMNS))
+    columns.extend(state.curve)
     losses = losses_of(columns, vals)
     if not losses:
         return ""
@@ -47,7 +47,7 @@ def accuracy_svg(state: RunState) -> str:
     steps = state.steps_per_epoch or 1
     train = [(epoch.epoch * steps, epoch.train_accuracy) for epoch in state.epochs]
     val = [(epoch.epoch * steps, epoch.val_accuracy) for epoch in state.epochs]
-    shares = [share for _, share in (*train, *val) if is_drawn(share)]
+    shares = [share for _, share in (*train, *val) if is_drawable(share)]
     if not shares:
         return ""
     scale = linear_scale(min(shares), max(shares), ROWS, 6)
@@ -97,7 +97,7 @@ def _place(window: Window, scale: Scale, step: float, value: float) -> tuple[int
     return LEFT + window.column(step), TOP + scale.row(value)
 
 
-def _bands(columns: Columns, scale: Scale) -> list[str]:
+def _bands(columns: BinnedCurve, scale: Scale) -> list[str]:
     """Outlines from the greatest losses to the least: one for each stretch without a gap."""
     outlines, tops, bottoms = list[str](), list[str](), list[str]()
     starts = {column for column, _, joined in columns.means() if not joined}
@@ -110,7 +110,7 @@ def _bands(columns: Columns, scale: Scale) -> list[str]:
     return [*outlines, " ".join([*tops, *reversed(bottoms)])] if tops else outlines
 
 
-def _means(columns: Columns, scale: Scale) -> str:
+def _means(columns: BinnedCurve, scale: Scale) -> str:
     return "".join(
         f"{'L' if joined else 'M'}{LEFT + column} {TOP + scale.row(mean)}"
         for column, mean, joined in columns.means()
@@ -123,11 +123,11 @@ def _epoch_curve(
     """A line through the epochs' values, broken where one is no number, and a ring on each."""
     path, rings, joined = "", list[str](), False
     for step, value in points:
-        if is_drawn(value):
+        if is_drawable(value):
             x, y = _place(window, scale, step, value)
             path += f"{'L' if joined else 'M'}{x} {y}"
             rings.append(f'<circle class="{name}" cx="{x}" cy="{y}" r="6"/>')
-        joined = is_drawn(value)
+        joined = is_drawable(value)
     return [f'<path class="{name}" d="{path}"/>', *(rings if len(points) <= 60 else [])]
 
 

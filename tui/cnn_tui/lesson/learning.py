@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from textual.content import Content
 
-from cnn_tui.charts.braille import BLANK, Layer
+from cnn_tui.charts.braille import BLANK, DotGrid
 from cnn_tui.lesson.arithmetic import cross_entropy, descend, softmax, weighted_sum
 from cnn_tui.lesson.pages import Canvas, Chapter, Page, bar_lines, decimals, grid, number
 from cnn_tui.lesson.seeing import signed_sum
@@ -200,7 +200,7 @@ def _valley(rate: float, canvas: Canvas) -> list[Content]:
     places = descend(lambda w: 2 * w, START, rate, STEPS)
     width, height = min(57, canvas.width // 2 * 2 - 1), 8
     most = max(map(abs, descend(lambda w: 2 * w, START, RATES[-1][0], STEPS)))
-    layer = Layer(width, height)
+    layer = DotGrid(width, height)
 
     def dot(w: float) -> tuple[int, int]:
         x = round((w / most + 1) / 2 * (layer.width - 1))

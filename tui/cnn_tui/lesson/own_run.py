@@ -32,8 +32,8 @@ from cnn_tui.lesson.pages import (
     number,
 )
 from cnn_tui.lesson.seeing import signed_sum
-from cnn_tui.pictures.half_blocks import Picture, columns_within, draw
-from cnn_tui.pictures.maps import filter_pictures, image_picture, row_of, stage_pictures
+from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width
+from cnn_tui.pictures.maps import draw_row, filter_pictures, image_picture, stage_pictures
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
 
@@ -266,9 +266,11 @@ def _meet(example: Example, response: Response) -> Parts:
 
 def _image_and_filter(maps: Maps, response: Response, canvas: Canvas) -> list[Content]:
     picture = image_picture(maps, 0)
-    columns = columns_within(picture, canvas.width // 2, LINES)
-    image = [Content.assemble(*row) for row in draw(picture, columns, colors=canvas.pictures)]
-    weights = row_of([filter_pictures(maps)[response.filter]], 12, colors=canvas.pictures)
+    columns = fit_width(picture, canvas.width // 2, LINES)
+    image = [
+        Content.assemble(*row) for row in draw_picture(picture, columns, colors=canvas.pictures)
+    ]
+    weights = draw_row([filter_pictures(maps)[response.filter]], 12, colors=canvas.pictures)
     return fitting(captioned("image", image), captioned("filter", weights), canvas=canvas)
 
 
@@ -340,9 +342,9 @@ def _where_it_lands(example: Example, response: Response) -> Parts:
 def _map(maps: Maps, response: Response, canvas: Canvas) -> list[Content]:
     picture: Picture = stage_pictures(maps, 0, 0)[response.filter]
     image = image_picture(maps, 0)
-    columns = columns_within(picture, canvas.width // 2 - 2, LINES)
+    columns = fit_width(picture, canvas.width // 2 - 2, LINES)
     drawn = [
-        [Content.assemble(*row) for row in draw(each, columns, colors=canvas.pictures)]
+        [Content.assemble(*row) for row in draw_picture(each, columns, colors=canvas.pictures)]
         for each in (image, picture)
     ]
     return fitting(captioned("image", drawn[0]), captioned("feature map", drawn[1]), canvas=canvas)

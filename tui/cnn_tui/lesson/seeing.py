@@ -28,7 +28,7 @@ from cnn_tui.lesson.pages import (
     number,
     tight_grid,
 )
-from cnn_tui.pictures.half_blocks import Picture, draw
+from cnn_tui.pictures.half_blocks import Picture, draw_picture
 
 SEVEN = (
     "00000000",
@@ -92,7 +92,7 @@ def image_chapter() -> Chapter:
 def _picture_and_numbers(grey: Sequence[Sequence[int]], canvas: Canvas) -> list[Content]:
     pixels = bytes(pixel for row in grey for pixel in row)
     picture = Picture(pixels, len(grey[0]), len(grey), 1)
-    drawn = [Content.assemble(*row) for row in draw(picture, 16, colors=canvas.pictures)]
+    drawn = [Content.assemble(*row) for row in draw_picture(picture, 16, colors=canvas.pictures)]
     return fitting(drawn, tight_grid(grey), canvas=canvas)
 
 

@@ -13,11 +13,11 @@ from cnn_engine.runs.directory import RunDirectory
 
 Item = TypeVar("Item")
 
-AT_ONCE = 2_000
+BATCH_SIZE = 2_000
 """Taken between two looks at the keyboard, so that a long log opens without freezing."""
 
 
-class Feed(Generic[Item]):
+class BatchReader(Generic[Item]):
     """What a reader gives, in pieces of bearable length."""
 
     def __init__(self, poll: Callable[[], Iterator[Item]]) -> None:
@@ -26,7 +26,7 @@ class Feed(Generic[Item]):
         self.has_more = True
         """Whether there was more than was taken last."""
 
-    def take(self) -> list[Item]:
+    def next_batch(self) -> list[Item]:
         """Return the next piece of what there is by now.
 
         Raises:
@@ -34,13 +34,13 @@ class Feed(Generic[Item]):
         """
         piece: list[Item] = []
         try:
-            for item in islice(self._items, AT_ONCE):
+            for item in islice(self._items, BATCH_SIZE):
                 piece.append(item)
         except OSError:
             if not piece:
                 raise
         finally:
-            self.has_more = len(piece) == AT_ONCE
+            self.has_more = len(piece) == BATCH_SIZE
             if not self.has_more:
                 self._items = self._poll()  # a generator that raised would only end
         return piece
@@ -52,22 +52,22 @@ class Follower:
     def __init__(self, run: RunDirectory, *, trains_here: bool) -> None:
         self.run = run
         self.state = RunState()
-        self.trouble = ""
+        self.error = ""
         """Why its files cannot be read at the moment; empty while they can."""
         self.trains_here = trains_here
         """Whether this very process trains the run, so that its end would be the run's."""
         self._was_live = True
         self._log = LogReader(run.events)
         self._beginnings = 0
-        self._events = Feed(self._log.poll)
-        self._output = Feed(LineReader(run.console).poll)
+        self._events = BatchReader(self._log.poll)
+        self._output = BatchReader(LineReader(run.console).poll)
 
-    def take(self) -> tuple[list[Event], list[bytes]]:
+    def poll(self) -> tuple[list[Event], list[bytes]]:
         """New events, which the state then knows of, and new lines of captured output.
 
         If the log was replaced by another, the state is made anew from that.
         """
-        self.trouble = ""
+        self.error = ""
         events = self._from(self._events)
         if self._beginnings != self._log.beginnings:
             self._beginnings, self.state = self._log.beginnings, RunState()
@@ -77,12 +77,12 @@ class Follower:
             self.trains_here = False
         return events, self._from(self._output)
 
-    def _from(self, feed: Feed[Item]) -> list[Item]:
+    def _from(self, feed: BatchReader[Item]) -> list[Item]:
         """What there is; nothing while the file cannot be read, as over a network that is down."""
         try:
-            return feed.take()
+            return feed.next_batch()
         except OSError as error:
-            self.trouble = error.strerror or str(error)
+            self.error = error.strerror or str(error)
             return []
 
     @property

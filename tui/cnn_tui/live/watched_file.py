@@ -9,7 +9,7 @@ from cnn_engine.errors import UserError
 Value = TypeVar("Value")
 
 
-class Watched(Generic[Value]):
+class WatchedFile(Generic[Value]):
     """What a file holds, as far as it can be read."""
 
     def __init__(self, path: Path, read: Callable[[Path], Value]) -> None:
@@ -23,23 +23,23 @@ class Watched(Generic[Value]):
         self._seen: object = None
         self.value: Value | None = None
         """What it holds; None where it is not there, or cannot be read."""
-        self.trouble = ""
+        self.error = ""
         """Why it cannot be read, if that is so."""
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read it if it has changed, or could not be read."""
         try:
             found = self._path.stat()
             seen = (found.st_mtime_ns, found.st_size, found.st_ino)
             if seen != self._seen:
-                self.value, self.trouble = self._read(self._path), ""
+                self.value, self.error = self._read(self._path), ""
                 self._seen = seen
         except FileNotFoundError:
-            self._forget("")
+            self._clear("")
         except UserError as error:
-            self._forget(str(error))
+            self._clear(str(error))
         except OSError as error:
-            self._forget(f"{self._path}: cannot be read: {error.strerror}")
+            self._clear(f"{self._path}: cannot be read: {error.strerror}")
 
-    def _forget(self, trouble: str) -> None:
-        self.value, self.trouble, self._seen = None, trouble, None
+    def _clear(self, error: str) -> None:
+        self.value, self.error, self._seen = None, error, None

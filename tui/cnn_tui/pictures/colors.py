@@ -6,7 +6,7 @@ Here the nearest of the cube and the nearest grey compete.
 
 from functools import lru_cache
 
-from cnn_tui.pictures.half_blocks import Row
+from cnn_tui.pictures.half_blocks import PictureRow
 
 CUBE = (0, 95, 135, 175, 215, 255)
 """What each part of the colours 16 to 231 can be."""
@@ -20,7 +20,7 @@ without its terms for the mean of red)."""
 
 
 @lru_cache(maxsize=4096)
-def nearest(red: int, green: int, blue: int) -> int:
+def nearest_256(red: int, green: int, blue: int) -> int:
     """Number of the colour, 16 to 255, that is seen as most alike."""
     wanted = (red, green, blue)
     places = [min(range(6), key=lambda place: abs(CUBE[place] - part)) for part in wanted]
@@ -39,14 +39,14 @@ def _distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
     )
 
 
-def in_256_colors(rows: list[Row]) -> list[Row]:
+def to_256_colors(rows: list[PictureRow]) -> list[PictureRow]:
     """Rows of a picture in colours that such a terminal has, for Rich."""
     return [[(text, _in_256_colors(style)) for text, style in row] for row in rows]
 
 
 def _in_256_colors(style: str) -> str:
     words = (
-        f"color({nearest(*bytes.fromhex(word[1:]))})" if word.startswith("#") else word
+        f"color({nearest_256(*bytes.fromhex(word[1:]))})" if word.startswith("#") else word
         for word in style.split()
     )
     return " ".join(words)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
-Row: TypeAlias = list[tuple[str, str]]
+PictureRow: TypeAlias = list[tuple[str, str]]
 """One line of a picture."""
 
 HALF_BLOCK = "▀"
@@ -47,17 +47,17 @@ class Picture:
     """1 for grey, 3 for colour."""
 
 
-def height_of(picture: Picture, columns: int) -> int:
+def picture_height(picture: Picture, columns: int) -> int:
     """Lines that the picture takes when it is that wide."""
     return max(1, round(columns * picture.height / picture.width / 2))
 
 
-def columns_within(picture: Picture, columns: int, lines: int) -> int:
+def fit_width(picture: Picture, columns: int, lines: int) -> int:
     """How wide the picture can be drawn in that room, and keep its shape."""
     return max(1, min(columns, lines * 2 * picture.width // picture.height))
 
 
-def draw(picture: Picture, columns: int, *, colors: bool = True) -> list[Row]:
+def draw_picture(picture: Picture, columns: int, *, colors: bool = True) -> list[PictureRow]:
     """The picture, `columns` cells wide and `height_of` lines high.
 
     Args:
@@ -65,7 +65,7 @@ def draw(picture: Picture, columns: int, *, colors: bool = True) -> list[Row]:
         columns: Its width in cells.
         colors: Draw half blocks in colours; or else shades made of characters.
     """
-    lines = height_of(picture, columns)
+    lines = picture_height(picture, columns)
     if not colors:
         grid = _scaled(picture, columns, lines)
         return [[("".join(map(_shade, row)), "")] for row in grid]
@@ -73,7 +73,7 @@ def draw(picture: Picture, columns: int, *, colors: bool = True) -> list[Row]:
     return [_half_blocks(grid[2 * line], grid[2 * line + 1]) for line in range(lines)]
 
 
-def _half_blocks(above: list[Color], below: list[Color]) -> Row:
+def _half_blocks(above: list[Color], below: list[Color]) -> PictureRow:
     pairs = groupby(zip(above, below, strict=True))
     return [
         (HALF_BLOCK * len(list(cells)), f"{_hex(upper)} on {_hex(lower)}")

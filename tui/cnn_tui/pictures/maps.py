@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cnn_engine.results.feature_maps import Maps
-from cnn_tui.pictures.half_blocks import Picture, draw, height_of
+from cnn_tui.pictures.half_blocks import Picture, draw_picture, picture_height
 
 GAP = 1
 """Cells between two pictures, and lines between two rows of them."""
@@ -69,19 +69,21 @@ def width_in_tile(picture: Picture, tile: int) -> int:
     return tile // picture.width * picture.width if picture.width <= tile else tile
 
 
-def tile_lines(picture: Picture, tile: int) -> int:
+def tile_height(picture: Picture, tile: int) -> int:
     """Lines that it takes there."""
-    return height_of(picture, width_in_tile(picture, tile))
+    return picture_height(picture, width_in_tile(picture, tile))
 
 
-def per_row(width: int, tile: int) -> int:
+def tiles_per_row(width: int, tile: int) -> int:
     """Places of that size across."""
     return max(1, (width + GAP) // (tile + GAP))
 
 
-def row_of(pictures: Sequence[Picture], tile: int, *, colors: bool) -> list[Content]:
+def draw_row(pictures: Sequence[Picture], tile: int, *, colors: bool) -> list[Content]:
     """Pictures of the same size side by side, each in a place of `tile` cells."""
-    drawn = [draw(picture, width_in_tile(picture, tile), colors=colors) for picture in pictures]
+    drawn = [
+        draw_picture(picture, width_in_tile(picture, tile), colors=colors) for picture in pictures
+    ]
     lines = []
     for parts in zip(*drawn, strict=True):
         cells = [Content.assemble(*part).pad_right(_missing(part, tile)) for part in parts]
@@ -93,16 +95,16 @@ def _missing(part: Sequence[tuple[str, str]], tile: int) -> int:
     return max(0, tile - sum(len(text) for text, _ in part))
 
 
-def rows_of(
+def draw_rows(
     pictures: Sequence[Picture], tile: int, width: int, height: int, *, colors: bool
 ) -> tuple[list[Content], int]:
     """As many as fit, in rows; their lines, and how many pictures that are."""
-    across = per_row(width, tile)
-    down = max(1, (height + GAP) // (tile_lines(pictures[0], tile) + GAP))
+    across = tiles_per_row(width, tile)
+    down = max(1, (height + GAP) // (tile_height(pictures[0], tile) + GAP))
     shown = pictures[: across * down]
     lines: list[Content] = []
     for first in range(0, len(shown), across):
         if first:
             lines += [Content("")] * GAP
-        lines += row_of(shown[first : first + across], tile, colors=colors)
+        lines += draw_row(shown[first : first + across], tile, colors=colors)
     return lines, len(shown)

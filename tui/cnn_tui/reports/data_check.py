@@ -13,8 +13,8 @@ from cnn_engine.data.checks.issues import Finding
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import evenly
 from cnn_tui.charts.blocks import bar
-from cnn_tui.pictures.colors import in_256_colors
-from cnn_tui.pictures.half_blocks import Picture, Row, draw
+from cnn_tui.pictures.colors import to_256_colors
+from cnn_tui.pictures.half_blocks import Picture, PictureRow, draw_picture
 from cnn_tui.reports.console import has_colors
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
@@ -145,26 +145,26 @@ def _print_sheet(console: Console, checked: Checked) -> None:
         console.print()
         console.print(Text(safe_text(checked.listing.classes[label], console.width), "bold"))
         rows = _side_by_side([_picture(checked, where, colors) for where in positions])
-        for line in in_256_colors(rows) if console.color_system == "256" else rows:
+        for line in to_256_colors(rows) if console.color_system == "256" else rows:
             console.print(Text.assemble(*line), no_wrap=True, overflow="crop", crop=True)
     if len(of_class) > len(labels):
         console.print(Text(f"… and {len(of_class) - len(labels):,} more classes", "dim"))
 
 
-def _picture(checked: Checked, position: int, colors: bool) -> list[Row]:
+def _picture(checked: Checked, position: int, colors: bool) -> list[PictureRow]:
     side = 2 * PICTURE_COLUMNS
     try:
         pixels = decode(checked.listing.files[position].path, side, 3)
     except Unreadable:  # it was readable a moment ago
         return [[(" " * PICTURE_COLUMNS, "")] for _ in range(PICTURE_COLUMNS // 2)]
     picture = Picture(pixels=pixels.tobytes(), width=side, height=side, channels=3)
-    return draw(picture, PICTURE_COLUMNS, colors=colors)
+    return draw_picture(picture, PICTURE_COLUMNS, colors=colors)
 
 
-def _side_by_side(pictures: list[list[Row]]) -> list[Row]:
+def _side_by_side(pictures: list[list[PictureRow]]) -> list[PictureRow]:
     lines = []
     for rows in zip(*pictures, strict=True):
-        line: Row = []
+        line: PictureRow = []
         for row in rows:
             line += [*row, (" ", "")]
         lines.append(line)

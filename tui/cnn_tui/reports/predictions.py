@@ -12,8 +12,8 @@ from rich.text import Text
 
 from cnn_engine.inference.answers import Answer
 from cnn_tui.charts.blocks import bar
-from cnn_tui.pictures.colors import in_256_colors
-from cnn_tui.pictures.half_blocks import Picture, draw
+from cnn_tui.pictures.colors import to_256_colors
+from cnn_tui.pictures.half_blocks import Picture, draw_picture
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import csv_cell, safe_text
 
@@ -75,9 +75,9 @@ def show(answer: Answer, width: int, console: Console) -> None:
     """Print the picture as the model saw it, and the likeliest classes beside it."""
     channels = len(answer.pixels) // answer.size**2
     picture = Picture(answer.pixels, answer.size, answer.size, channels)
-    rows = draw(picture, PICTURE_COLUMNS)
+    rows = draw_picture(picture, PICTURE_COLUMNS)
     if console.color_system == "256":
-        rows = in_256_colors(rows)
+        rows = to_256_colors(rows)
     drawn = Text("\n").join(Text.assemble(*row) for row in rows)
     table = Table.grid(padding=(0, GAP))
     table.add_column()

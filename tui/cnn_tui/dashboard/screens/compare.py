@@ -159,7 +159,7 @@ class CompareScreen(Screen[None]):
     def poll(self) -> None:
         """Take in what is new, and show it; while the terminal takes nothing, only take in."""
         for run in self._runs:
-            run.follower.take()
+            run.follower.poll()
         if self._next_piece is not None:
             self._next_piece.stop()  # else each poll meanwhile would begin a sequence of its own
         if any(run.follower.has_more for run in self._runs):

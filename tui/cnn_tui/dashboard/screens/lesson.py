@@ -12,7 +12,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
-from cnn_tui.dashboard.widgets.panel import spread
+from cnn_tui.dashboard.widgets.panel import justify
 from cnn_tui.lesson.contents import all_chapters
 from cnn_tui.lesson.pages import Canvas
 
@@ -81,7 +81,7 @@ class LessonScreen(Screen[None]):
         width = self.size.width
         where = f"{chapter + 1}/{len(self._chapters)}  page {page + 1} of {len(content.pages)}"
         title = Content.assemble((f"{chapter + 1}  {content.title}", "bold"))
-        heading = spread(title, Content.styled(where, "$muted"), max(1, width - 2))
+        heading = justify(title, Content.styled(where, "$muted"), max(1, width - 2))
         self.query_one("#title", Static).update(heading)
         canvas = Canvas(max(20, width - 2 * MARGIN - 1), self.app.can_draw_images)  # type: ignore[attr-defined]
         lines = content.pages[page].lines(canvas)

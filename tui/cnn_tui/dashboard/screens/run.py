@@ -121,7 +121,7 @@ class RunScreen(Screen[None]):
         Args:
             at_once: Show it however much has been written, as it is what was asked for.
         """
-        events, output = self._follower.take()
+        events, output = self._follower.poll()
         lines = [line for event in events if (line := line_of(event))]
         self.query_one(LogView).add([*lines, *map(output_line, output)])
         if self._follower.trains_here and any(isinstance(event, RunPrepared) for event in events):
@@ -139,7 +139,7 @@ class RunScreen(Screen[None]):
 
     def _tell_trouble(self) -> None:
         """Say that the run cannot be read, as long as that is so."""
-        before, self._trouble = self._trouble, self._follower.trouble
+        before, self._trouble = self._trouble, self._follower.error
         if self._trouble:
             text = f"The run cannot be read now: {self._trouble}; tried again every second"
             self.query_one(KeyBar).show_message(text)

@@ -24,7 +24,7 @@ from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.run_actions import RunActions
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.runs.run_details import RunDetails
-from cnn_tui.dashboard.widgets.runs.run_rows import RunRows
+from cnn_tui.dashboard.widgets.runs.run_table import RunTable
 from cnn_tui.text.safe import safe_text
 
 REFRESH_SECONDS = 2.0
@@ -93,15 +93,15 @@ class RunsScreen(Screen[None]):
         self.actions = RunActions(self)
 
     @property
-    def rows(self) -> RunRows:
+    def rows(self) -> RunTable:
         """The table."""
-        return self.query_one(RunRows)
+        return self.query_one(RunTable)
 
     def compose(self) -> ComposeResult:
         """A title, the table and one run of it, the line for a filter, the keys."""
         yield Static(id="title", markup=False)
         with Horizontal(id="list"):
-            yield RunRows()
+            yield RunTable()
             yield RunDetails()
         yield Static("Looking for runs …", id="empty", markup=False)
         with Static(id="filter"):
@@ -198,7 +198,7 @@ class RunsScreen(Screen[None]):
         if widget.content != title:
             widget.update(title)
 
-    @on(RunRows.Moved)
+    @on(RunTable.Moved)
     def _show_details(self) -> None:
         rows = self.rows
         below = rows.cursor + 1 if rows.cursor + 1 < len(rows.runs) else rows.cursor - 1
@@ -260,8 +260,8 @@ class RunsScreen(Screen[None]):
         key = self._sort.removeprefix("-")
         self.sort_by(key if self._sort.startswith("-") else f"-{key}")
 
-    @on(RunRows.Sorted)
-    def _heading_clicked(self, event: RunRows.Sorted) -> None:
+    @on(RunTable.Sorted)
+    def _heading_clicked(self, event: RunTable.Sorted) -> None:
         if event.figure.key == self.rows.by.key:
             self.action_invert()
         else:
@@ -295,7 +295,7 @@ class RunsScreen(Screen[None]):
         else:
             self.app.push_screen(CompareScreen(list(map(self.directory, chosen))))
 
-    @on(RunRows.Opened)
+    @on(RunTable.Opened)
     def action_open(self) -> None:
         """Open the run under the cursor."""
         if self.rows.current is not None:

@@ -12,7 +12,7 @@ from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel
 from cnn_tui.dashboard.widgets.classes.class_table import ClassTable
 from cnn_tui.dashboard.widgets.classes.confused_pairs import ConfusedPairs
 from cnn_tui.dashboard.widgets.classes.confusion_matrix import ConfusionMatrix
-from cnn_tui.dashboard.widgets.classes.test_figures import TestFigures
+from cnn_tui.dashboard.widgets.classes.test_metrics import TestMetrics
 
 FRAME_AND_TEXTS = 4
 """Lines of the matrix that are no class's: its border, its heading, its sentence."""
@@ -42,7 +42,7 @@ class ClassesView(View):
         with Vertical(id="confusion"):
             yield ConfusionMatrix()
             yield ConfusedPairs()
-        yield TestFigures()
+        yield TestMetrics()
 
     def show(self, state: RunState) -> None:
         """Show the last results."""

@@ -12,9 +12,9 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
-from cnn_tui.dashboard.widgets.mistake_grid import MistakeGrid, Pair
+from cnn_tui.dashboard.widgets.mistake_grid import ClassPair, MistakeGrid
 from cnn_tui.exports.mistakes import write_mistakes
-from cnn_tui.live.watched_file import Watched
+from cnn_tui.live.watched_file import WatchedFile
 
 
 class MistakesView(View):
@@ -34,7 +34,7 @@ class MistakesView(View):
         self._run = run
         self._state: RunState | None = None
         self._test: TestFinished | None = None
-        self._file: Watched[list[Mistake]] | None = None
+        self._file: WatchedFile[list[Mistake]] | None = None
 
     def compose(self) -> ComposeResult:
         """The panel."""
@@ -49,7 +49,7 @@ class MistakesView(View):
         self._state, grid = state, self._grid
         self._look(state.test)
         grid.mistakes = self._file.value or () if self._file else ()
-        grid.trouble = self._file.trouble if self._file else ""
+        grid.error = self._file.error if self._file else ""
         grid.has_colors = self.app.can_draw_images  # type: ignore[attr-defined]
         super().show(state)
 
@@ -59,14 +59,14 @@ class MistakesView(View):
             self._test, self._file = test, None
             if test is not None:
                 read = lambda _: read_mistakes(self._run, test)  # noqa: E731 - of this test
-                self._file = Watched(self._run.path / FILE, read)
+                self._file = WatchedFile(self._run.path / FILE, read)
         if self._file is not None:
-            self._file.look()
+            self._file.refresh()
 
     def choose(self, truth: int, predicted: int) -> None:
         """Show those of a pair alone; of a class and itself, all that it is taken for."""
         grid = self._grid
-        grid.pair, grid.selected, grid.is_enlarged = Pair(truth, predicted), 0, False
+        grid.pair, grid.selected, grid.is_enlarged = ClassPair(truth, predicted), 0, False
         grid.redraw()
 
     def back(self) -> bool:

@@ -11,7 +11,7 @@ from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.feature_maps import FeatureMaps
 from cnn_tui.dashboard.widgets.layer_table import LayerTable
-from cnn_tui.live.watched_file import Watched
+from cnn_tui.live.watched_file import WatchedFile
 
 
 class ModelView(View):
@@ -21,8 +21,8 @@ class ModelView(View):
 
     def __init__(self, run: RunDirectory, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
-        self._layers = Watched(run.path / LAYERS_FILE, read_layers)
-        self._maps = Watched(run.path / MAPS_FILE, read_maps)
+        self._layers = WatchedFile(run.path / LAYERS_FILE, read_layers)
+        self._maps = WatchedFile(run.path / MAPS_FILE, read_maps)
 
     def compose(self) -> ComposeResult:
         """The panels."""
@@ -35,8 +35,8 @@ class ModelView(View):
 
     def show(self, state: RunState) -> None:
         """Show what the files now hold."""
-        self._layers.look()
-        self._maps.look()
+        self._layers.refresh()
+        self._maps.refresh()
         self._panel.has_pictures = self.app.can_draw_images  # type: ignore[attr-defined]
         super().show(state)
 

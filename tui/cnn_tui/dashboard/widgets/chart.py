@@ -5,7 +5,7 @@ from itertools import groupby
 
 from textual.content import Content
 
-from cnn_tui.charts.axes import Cells
+from cnn_tui.charts.axes import StyledCells
 from cnn_tui.charts.binning import Window
 from cnn_tui.charts.loss import SMOOTHINGS, ZOOMS, ChartView
 from cnn_tui.dashboard.widgets.panel import Lines
@@ -29,15 +29,15 @@ class Chart(Lines):
 
     def zoom(self, by: int) -> None:
         """Halve the stretch that is shown, or double it."""
-        self.look(zoom=min(max(self.view.zoom + by, 0), ZOOMS))
+        self.set_view(zoom=min(max(self.view.zoom + by, 0), ZOOMS))
 
     def show_all(self) -> None:
         """Show the whole run."""
-        self.look(zoom=0)
+        self.set_view(zoom=0)
 
     def follow(self) -> None:
         """Put the cursor away, and show the newest."""
-        self.look(cursor=None)
+        self.set_view(cursor=None)
 
     def move(self, cells: float) -> None:
         """Move the cursor along the curve; the first time it starts from the newest."""
@@ -49,23 +49,23 @@ class Chart(Lines):
         if self.window():
             newest = self.newest()
             start = newest if self.view.cursor is None else self.view.cursor
-            self.look(cursor=min(max(start + distance, 0.0), newest))
+            self.set_view(cursor=min(max(start + distance, 0.0), newest))
 
     def toggle_log(self) -> None:
         """Change between a linear and a logarithmic scale."""
-        self.look(log=not self.view.log)
+        self.set_view(log=not self.view.log)
 
     def smooth(self) -> None:
         """Smooth the training curve more, or at last not at all."""
-        self.look(smoothing=(self.view.smoothing + 1) % len(SMOOTHINGS))
+        self.set_view(smoothing=(self.view.smoothing + 1) % len(SMOOTHINGS))
 
-    def look(self, **changes: float | str | None) -> None:
+    def set_view(self, **changes: float | str | None) -> None:
         """Look at it otherwise."""
         self.view = replace(self.view, **changes)  # type: ignore[arg-type]
         self.redraw()
 
 
-def content_of(line: Cells) -> Content:
+def content_of(line: StyledCells) -> Content:
     """A line of cells as Textual paints it."""
     runs = groupby(line, key=lambda cell: cell[1])
     return Content.assemble(*(("".join(char for char, _ in run), style) for style, run in runs))

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.widgets.panel import Panel, Rows
+from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
 from cnn_tui.text.events import val_figure
 from cnn_tui.text.numbers import figure, percent
 
@@ -20,7 +20,7 @@ class EpochTable(Panel, can_focus=True):
         """Name the panel."""
         self.border_title = "Epochs"
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """Finished epochs, and which of them were the best."""
         return len(state.epochs), len(state.checkpoints)
 
@@ -35,7 +35,7 @@ class EpochTable(Panel, can_focus=True):
             epoch = epochs[len(epochs) - y]
             return _row(epoch, epoch.epoch in best, epoch.epoch == latest_best)
 
-        return Rows(1 + len(epochs), line)
+        return LazyLines(1 + len(epochs), line)
 
 
 def _row(epoch: EpochFinished, was_best: bool, is_best: bool) -> Content:

@@ -7,7 +7,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.events import CheckpointSaved, CommandApplied, Notice
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.widgets.panel import Panel, Rows
+from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
 from cnn_tui.text.events import command_text
 from cnn_tui.text.numbers import clock, figure
 from cnn_tui.text.safe import safe_text
@@ -22,7 +22,7 @@ class EventList(Panel, can_focus=True):
         """Name the panel."""
         self.border_title = "Checkpoints"
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """How many there are of each."""
         return len(state.checkpoints), len(state.notices), len(state.commands)
 
@@ -30,7 +30,7 @@ class EventList(Panel, can_focus=True):
         """A line for each."""
         events: list[Entry] = [*_shown(state.checkpoints), *state.notices, *state.commands]
         events.sort(key=lambda event: event.time, reverse=True)
-        return Rows(len(events), lambda y: _line(events[y], state.steps_per_epoch))
+        return LazyLines(len(events), lambda y: _line(events[y], state.steps_per_epoch))
 
 
 def _shown(checkpoints: list[CheckpointSaved]) -> list[CheckpointSaved]:

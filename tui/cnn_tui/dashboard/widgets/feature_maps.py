@@ -8,18 +8,18 @@ from textual.content import Content
 from cnn_engine.results.feature_maps import Maps, Sample
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.layer_table import why_nothing
-from cnn_tui.dashboard.widgets.panel import Panel, colored_bar, spread
-from cnn_tui.live.watched_file import Watched
-from cnn_tui.pictures.half_blocks import Picture, columns_within, draw
+from cnn_tui.dashboard.widgets.panel import Panel, colored_bar, justify
+from cnn_tui.live.watched_file import WatchedFile
+from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width
 from cnn_tui.pictures.maps import (
+    draw_row,
+    draw_rows,
     filter_pictures,
     filter_range,
     image_picture,
-    per_row,
-    row_of,
-    rows_of,
     stage_pictures,
-    tile_lines,
+    tile_height,
+    tiles_per_row,
 )
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
@@ -34,7 +34,7 @@ NAME_WIDTH, BAR_WIDTH = 12, 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Stage:
     """A step on the way through the network."""
 
     name: str
@@ -54,13 +54,13 @@ class Step:
         count = f"{shown} of {self.of} {self.what}" if shown else f"{self.of} {self.what}"
         left = Content.assemble((name, "bold $primary" if chosen else ""), ("  " + count, "$muted"))
         scale = Content.styled(f" {self.low:.3g} … {self.high:.3g}", "$muted")
-        return spread(left, scale, width)
+        return justify(left, scale, width)
 
 
 class FeatureMaps(Panel):
     """An image and its answers; the first filters and each stage's maps, one of them large."""
 
-    def __init__(self, file: Watched[Maps]) -> None:
+    def __init__(self, file: WatchedFile[Maps]) -> None:
         super().__init__()
         self._file = file
         self.sample = self.step = 0
@@ -79,9 +79,9 @@ class FeatureMaps(Panel):
         maps = self._file.value
         return len(maps.header.stages) + (maps.header.filters is not None) if maps else 0
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """The file."""
-        return self._file.value, self._file.trouble, state.prepared is None, state.ended
+        return self._file.value, self._file.error, state.prepared is None, state.ended
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """The image with its answers on top, and the steps below it."""
@@ -89,7 +89,7 @@ class FeatureMaps(Panel):
         maps = self._file.value
         if maps is None:
             when = "once the model is built, and anew after each epoch"
-            return why_nothing(self._file.trouble, state, "maps.bin", when, width)
+            return why_nothing(self._file.error, state, "maps.bin", when, width)
         if not maps.header.samples:
             return [Content.styled("no images are kept", "$muted")]
         self.sample = min(self.sample, len(self.samples) - 1)
@@ -112,8 +112,11 @@ class FeatureMaps(Panel):
     def _image(self, maps: Maps, classes: Sequence[str], width: int, height: int) -> list[Content]:
         """The image, and beside it what it is and what it is taken for."""
         picture = image_picture(maps, self.sample)
-        columns = columns_within(picture, width // 2, height)
-        drawn = [Content.assemble(*row) for row in draw(picture, columns, colors=self.has_pictures)]
+        columns = fit_width(picture, width // 2, height)
+        drawn = [
+            Content.assemble(*row)
+            for row in draw_picture(picture, columns, colors=self.has_pictures)
+        ]
         sample = self.samples[self.sample]
         texts = self._texts(maps, sample, classes, width - columns - 2)
         lines = []
@@ -151,13 +154,13 @@ class FeatureMaps(Panel):
             )
         return lines
 
-    def _steps(self, steps: list[Step], width: int, height: int) -> list[Content]:
+    def _steps(self, steps: list[Stage], width: int, height: int) -> list[Content]:
         """The chosen step large, the others small beside their names as far as there is room."""
         if not steps or height < 2:
             return []
         chosen = steps[self.step]
         names = (
-            steps if height >= len(steps) + tile_lines(chosen.pictures[0], TILES[-1]) else [chosen]
+            steps if height >= len(steps) + tile_height(chosen.pictures[0], TILES[-1]) else [chosen]
         )
         room = height - len(names)
         strips = _strips(names, chosen, room)
@@ -170,18 +173,18 @@ class FeatureMaps(Panel):
             if step is chosen:
                 shown, count = self._large(step, width, room)
             elif index in strips:
-                count = min(len(step.pictures), per_row(width, STRIP_TILE))
-                shown = row_of(step.pictures[:count], STRIP_TILE, colors=self.has_pictures)
+                count = min(len(step.pictures), tiles_per_row(width, STRIP_TILE))
+                shown = draw_row(step.pictures[:count], STRIP_TILE, colors=self.has_pictures)
             lines += [step.title(count, chosen=step is chosen, width=width), *shown]
         return lines
 
-    def _large(self, step: Step, width: int, height: int) -> tuple[list[Content], int]:
+    def _large(self, step: Stage, width: int, height: int) -> tuple[list[Content], int]:
         """All its pictures in the largest size in which they fit, or as many as do."""
         drawn: tuple[list[Content], int] = [], 0
         for tile in TILES:
-            if tile > width or tile_lines(step.pictures[0], tile) > height:
+            if tile > width or tile_height(step.pictures[0], tile) > height:
                 continue
-            drawn = rows_of(step.pictures, tile, width, height, colors=self.has_pictures)
+            drawn = draw_rows(step.pictures, tile, width, height, colors=self.has_pictures)
             if drawn[1] == len(step.pictures):
                 break
         return drawn
@@ -192,14 +195,14 @@ def _image_lines(height: int) -> int:
     return 8 if height >= 17 else 7 if height >= 14 else max(1, height // 2)
 
 
-def _steps_of(maps: Maps, sample: int) -> list[Step]:
+def _steps_of(maps: Maps, sample: int) -> list[Stage]:
     header = maps.header
     steps = []
     if filters := header.filters:
         low, high = filter_range(maps)
         shape = "×".join(map(str, filters.shape[1:]))
         steps.append(
-            Step(
+            Stage(
                 name=f"{filters.layer} filters",
                 what=f"filters {shape}",
                 of=filters.of,
@@ -212,7 +215,7 @@ def _steps_of(maps: Maps, sample: int) -> list[Step]:
         low, high = header.samples[sample].lows[index], header.samples[sample].highs[index]
         whole = "×".join(map(str, stage.whole))
         steps.append(
-            Step(
+            Stage(
                 name=stage.name or stage.kind,
                 what=f"maps {whole}",
                 of=stage.of,
@@ -224,13 +227,13 @@ def _steps_of(maps: Maps, sample: int) -> list[Step]:
     return steps
 
 
-def _strips(names: list[Step], chosen: Step, room: int) -> dict[int, int]:
+def _strips(names: list[Stage], chosen: Stage, room: int) -> dict[int, int]:
     """Lines of each step that is drawn small, nearest to the chosen one first."""
     at = names.index(chosen)
-    least = tile_lines(chosen.pictures[0], TILES[-2])
+    least = tile_height(chosen.pictures[0], TILES[-2])
     strips: dict[int, int] = {}
     for index in sorted(range(len(names)), key=lambda index: abs(index - at)):
-        lines = tile_lines(names[index].pictures[0], STRIP_TILE)
+        lines = tile_height(names[index].pictures[0], STRIP_TILE)
         if index != at and room - sum(strips.values()) - lines >= least:
             strips[index] = lines
     return strips

@@ -8,15 +8,15 @@ from textual.content import Content
 
 from cnn_engine.results.model_layers import Layer, Layers
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.widgets.panel import Panel, Rows, spread
-from cnn_tui.live.watched_file import Watched
+from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, justify
+from cnn_tui.live.watched_file import WatchedFile
 from cnn_tui.text.numbers import count_text
 from cnn_tui.text.safe import safe_text
 
 NAME_WIDTH, LEAST_NAME, KIND_WIDTH, OUTPUT_WIDTH, COUNT_WIDTH = 14, 8, 13, 10, 6
 
 
-class Cells(NamedTuple):
+class LayerRow(NamedTuple):
     """What stands in a row."""
 
     name: str
@@ -29,7 +29,7 @@ class Cells(NamedTuple):
 class LayerTable(Panel, can_focus=True):
     """Shapes, parameters and operations, in the order in which an image goes through."""
 
-    def __init__(self, file: Watched[Layers]) -> None:
+    def __init__(self, file: WatchedFile[Layers]) -> None:
         super().__init__()
         self._file = file
 
@@ -38,27 +38,27 @@ class LayerTable(Panel, can_focus=True):
         self.border_title = "Layers"
         self.border_subtitle = "a multiply-add is 2 FLOP"
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """The file."""
-        return self._file.value, self._file.trouble, state.prepared is None, state.ended
+        return self._file.value, self._file.error, state.prepared is None, state.ended
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """A line for each layer, and one for all."""
         layers = self._file.value
         if layers is None:
             return why_nothing(
-                self._file.trouble, state, "model.json", "once the model is built", width
+                self._file.error, state, "model.json", "once the model is built", width
             )
         rows = layers.layers
-        heading = Cells("layer", "", "output", "params", "FLOP")
-        total = Cells(
+        heading = LayerRow("layer", "", "output", "params", "FLOP")
+        total = LayerRow(
             name="all",
             kind=f"{len(rows)} layers",
             output="",
             parameters=count_text(sum(layer.parameters for layer in rows)),
             flops=count_text(sum(layer.flops for layer in rows)),
         )
-        image = Cells("image", "", _shape(layers.input), "", "")
+        image = LayerRow("image", "", _shape(layers.input), "", "")
         training = "of one image, forward; training: three times that"
 
         def line(y: int) -> Content:
@@ -73,11 +73,11 @@ class LayerTable(Panel, can_focus=True):
                     return _row(total, width).stylize("bold")
             return Content.styled(training, "$muted")
 
-        return Rows(len(rows) + 4, line)
+        return LazyLines(len(rows) + 4, line)
 
 
-def _cells(layer: Layer) -> Cells:
-    return Cells(
+def _cells(layer: Layer) -> LayerRow:
+    return LayerRow(
         name=safe_text(layer.name, 200) or "(itself)",
         kind=" ".join(filter(None, (safe_text(layer.kind, 40), safe_text(layer.detail, 20)))),
         output=_shape(layer.output) if layer.output else "not used",
@@ -86,7 +86,7 @@ def _cells(layer: Layer) -> Cells:
     )
 
 
-def _row(cells: Cells, width: int) -> Content:
+def _row(cells: LayerRow, width: int) -> Content:
     """The cells in columns; on the narrow, not what kind it is."""
     figures = Content.assemble(
         f" {cells.output:>{OUTPUT_WIDTH}}",
@@ -95,9 +95,9 @@ def _row(cells: Cells, width: int) -> Content:
     )
     room = width - figures.cell_length
     if room <= LEAST_NAME + KIND_WIDTH:
-        return spread(Content(_end_of(cells.name, max(1, room))), figures, width)
+        return justify(Content(_end_of(cells.name, max(1, room))), figures, width)
     name = _end_of(cells.name, max(LEAST_NAME, min(NAME_WIDTH, room - KIND_WIDTH - 1)))
-    return spread(Content.assemble(name, " ", (cells.kind, "$muted")), figures, width)
+    return justify(Content.assemble(name, " ", (cells.kind, "$muted")), figures, width)
 
 
 def _end_of(name: str, width: int) -> str:

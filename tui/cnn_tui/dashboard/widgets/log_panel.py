@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.widgets.panel import Panel, Rows
+from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
 from cnn_tui.text.log_lines import LogLine
 from cnn_tui.text.numbers import clock
 from cnn_tui.text.safe import safe_text
@@ -37,7 +37,7 @@ class LogPanel(Panel):
             del self._entries[:surplus]
             self._found = None
 
-    def sees(self, state: RunState) -> object:  # noqa: ARG002
+    def depends_on(self, state: RunState) -> object:  # noqa: ARG002
         """How many lines there are, and the newest."""
         return len(self._entries), self._entries[-1:] or None
 
@@ -68,7 +68,7 @@ class LogPanel(Panel):
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """All lines."""
-        return Rows(len(self._entries), self._line)
+        return LazyLines(len(self._entries), self._line)
 
     def _line(self, y: int) -> Content:
         time, glyph, style, text = self._entries[y]

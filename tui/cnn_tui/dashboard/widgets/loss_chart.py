@@ -4,12 +4,12 @@ from textual.content import Content
 
 from cnn_engine.runlog.curve import Curve
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.axes import LEAST_HEIGHT, LEAST_WIDTH, MARGIN
-from cnn_tui.charts.binning import Columns, Window, epochs_across
+from cnn_tui.charts.axes import MARGIN, MIN_HEIGHT, MIN_WIDTH
+from cnn_tui.charts.binning import BinnedCurve, Window, axis_epochs
 from cnn_tui.charts.loss import (
     SMOOTHINGS,
-    draw_plot,
-    window_of,
+    draw_loss_chart,
+    visible_window,
 )
 from cnn_tui.dashboard.widgets.chart import Chart, content_of
 from cnn_tui.dashboard.widgets.panel import Panel
@@ -20,7 +20,7 @@ class LossChart(Panel, Chart):  # the first is what Textual knows it as
 
     def __init__(self) -> None:
         super().__init__()
-        self._columns: Columns | None = None
+        self._columns: BinnedCurve | None = None
         self._curve: Curve | None = None
         self._smoothing = 0
 
@@ -28,24 +28,24 @@ class LossChart(Panel, Chart):  # the first is what Textual knows it as
         """Name the panel."""
         self.border_title = "Loss by epoch"
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """Points, epochs and marks."""
         counts = (len(state.curve), len(state.epochs), len(state.markers), state.epochs_asked)
         return (*counts, state.ended, state.steps_per_epoch)
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:
         """The chart's lines; before there are any, what is being waited for."""
-        if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        if width < MIN_WIDTH or height < MIN_HEIGHT:
             return []
         lines = None
         if state.curve and state.steps_per_epoch:
             columns = self._gathered(state, 2 * (width - MARGIN))
-            lines = draw_plot(state, columns, self.view, width, height)
+            lines = draw_loss_chart(state, columns, self.view, width, height)
         if lines is None:
             return _waiting(state, width, height)
         return [content_of(line) for line in lines]
 
-    def _gathered(self, state: RunState, count: int) -> Columns:
+    def _gathered(self, state: RunState, count: int) -> BinnedCurve:
         """The curve's columns: those drawn last and what is new, where the window is the same."""
         window = self._window(state, count)
         kept = self._columns
@@ -53,8 +53,8 @@ class LossChart(Panel, Chart):  # the first is what Textual knows it as
         is_same = state.curve is self._curve and self._smoothing == self.view.smoothing
         if kept is None or kept.window != window or not is_same:
             self._smoothing, self._curve = self.view.smoothing, state.curve
-            kept = self._columns = Columns(window, SMOOTHINGS[self._smoothing][1])
-        kept.take(state.curve)
+            kept = self._columns = BinnedCurve(window, SMOOTHINGS[self._smoothing][1])
+        kept.extend(state.curve)
         return kept
 
     def window(self) -> Window | None:
@@ -72,8 +72,8 @@ class LossChart(Panel, Chart):  # the first is what Textual knows it as
 
     def _window(self, state: RunState, count: int) -> Window:
         newest, steps = state.curve[-1].step, state.steps_per_epoch
-        whole = epochs_across(newest / steps, state.epochs_asked) * steps
-        return window_of(self.view, newest, max(whole, newest), count)
+        whole = axis_epochs(newest / steps, state.epochs_asked) * steps
+        return visible_window(self.view, newest, max(whole, newest), count)
 
 
 def _waiting(state: RunState, width: int, height: int) -> list[Content]:

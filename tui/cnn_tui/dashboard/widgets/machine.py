@@ -14,7 +14,7 @@ LEAST_BAR = 3
 class Machine(Panel):
     """Processor, memory, GPU and disk, as last measured."""
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """The last measurement."""
         return state.machine
 

@@ -10,7 +10,7 @@ from cnn_engine.results.mistakes import Mistake
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel
-from cnn_tui.pictures.half_blocks import Picture, columns_within, draw, height_of
+from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width, picture_height
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
 
@@ -27,7 +27,7 @@ TEXT_WIDTH = 36
 LONGEST_NAME, LONGEST_PATH = 24, 60
 
 
-class Pair(NamedTuple):
+class ClassPair(NamedTuple):
     """Which mistakes: those of one cell of the confusion matrix."""
 
     truth: int
@@ -39,7 +39,7 @@ class Pair(NamedTuple):
         return truth == self.truth and self.predicted in (predicted, truth)
 
 
-class Grid(NamedTuple):
+class TileLayout(NamedTuple):
     """How many pictures there is room for, and how large."""
 
     columns: int
@@ -60,24 +60,24 @@ class MistakeGrid(Panel):
         super().__init__()
         self.mistakes: Sequence[Mistake] = ()
         """Those there are pictures of, the most confident first."""
-        self.trouble = ""
+        self.error = ""
         """Why there are none, where they cannot be read."""
-        self.pair: Pair | None = None
+        self.pair: ClassPair | None = None
         """Which are shown; None: all."""
         self.selected = 0
         self.is_enlarged = False
         self.has_colors = True
         """Whether pictures are drawn in colours, or else in characters."""
-        self._grid = Grid(1, 1, 1)
+        self._grid = TileLayout(1, 1, 1)
 
     def on_mount(self) -> None:
         """Name the panel."""
         self.retitle("Mistakes")
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """The pictures, which are made once, and which of them are to be seen."""
         chosen = (self.pair, self.selected, self.is_enlarged, self.has_colors)
-        return id(self.mistakes), self.trouble, chosen, state.test is None, state.ended
+        return id(self.mistakes), self.error, chosen, state.test is None, state.ended
 
     @property
     def shown(self) -> list[Mistake]:
@@ -117,8 +117,8 @@ class MistakeGrid(Panel):
             return ["this run was not tested: it ended before"]
         if state.test is None:
             return ["after the test, once training is done"]
-        if self.trouble:
-            return [safe_text(self.trouble, 1000)]
+        if self.error:
+            return [safe_text(self.error, 1000)]
         if self.pair is not None:
             return ["no picture is kept of these", "esc shows all"]
         return ["nothing was mistaken"]
@@ -138,7 +138,7 @@ class MistakeGrid(Panel):
     def _tiles(
         self, shown: list[Mistake], classes: Sequence[str], width: int, height: int
     ) -> list[Content]:
-        grid = self._grid = grid_for(_picture(shown[0]), width, height)
+        grid = self._grid = tile_layout(_picture(shown[0]), width, height)
         first = self.selected // grid.places * grid.places
         lines: list[Content] = []
         for start in range(first, min(first + grid.places, len(shown)), grid.columns):
@@ -151,7 +151,7 @@ class MistakeGrid(Panel):
         return lines
 
     def _tile(
-        self, mistake: Mistake, classes: Sequence[str], grid: Grid, place: int
+        self, mistake: Mistake, classes: Sequence[str], grid: TileLayout, place: int
     ) -> list[Content]:
         """A picture with its caption, all lines of one width."""
         is_selected, cells = place == self.selected, grid.cells
@@ -176,7 +176,7 @@ class MistakeGrid(Panel):
         texts, blank = _facts(mistake, classes), Content("")
         texts = [*texts, blank, *path] if is_wide else [blank, *texts, *path]
         room = (width - TEXT_WIDTH, height) if is_wide else (width, height - len(texts))
-        columns = columns_within(_picture(mistake), max(1, room[0]), max(1, room[1]))
+        columns = fit_width(_picture(mistake), max(1, room[0]), max(1, room[1]))
         drawn = list(_drawn(mistake, columns, self.has_colors))
         if not is_wide:
             return [*drawn, *texts]
@@ -186,11 +186,11 @@ class MistakeGrid(Panel):
         return [left + gap + right for left, right in zip(drawn, texts, strict=True)]
 
 
-def grid_for(picture: Picture, width: int, height: int) -> Grid:
+def tile_layout(picture: Picture, width: int, height: int) -> TileLayout:
     """How many pictures there is room for, in the largest size that shows enough of them."""
     for cells, enough in SIZES:
-        lines = height_of(picture, cells) + CAPTION_LINES + 1
-        grid = Grid(
+        lines = picture_height(picture, cells) + CAPTION_LINES + 1
+        grid = TileLayout(
             max(1, (width + GAP) // (cells + GAP)), max(1, (height + 1) // lines), min(cells, width)
         )
         if grid.places >= enough and lines <= height + 1:
@@ -200,7 +200,7 @@ def grid_for(picture: Picture, width: int, height: int) -> Grid:
 
 @lru_cache(maxsize=128)
 def _drawn(mistake: Mistake, columns: int, colors: bool) -> tuple[Content, ...]:
-    rows = draw(_picture(mistake), columns, colors=colors)
+    rows = draw_picture(_picture(mistake), columns, colors=colors)
     return tuple(Content.assemble(*row) for row in rows)
 
 
@@ -216,7 +216,7 @@ def _name(classes: Sequence[str], index: int) -> str:
     return classes[index] if index < len(classes) else f"class {index + 1}"
 
 
-def _counted(test: TestFinished, pair: Pair | None) -> int:
+def _counted(test: TestFinished, pair: ClassPair | None) -> int:
     """How many such mistakes the test counted."""
     return sum(
         images
@@ -225,7 +225,7 @@ def _counted(test: TestFinished, pair: Pair | None) -> int:
     )
 
 
-def _which(pair: Pair | None, classes: Sequence[str]) -> str:
+def _which(pair: ClassPair | None, classes: Sequence[str]) -> str:
     if pair is None:
         return ""
     truth, predicted = (safe_text(_name(classes, of), LONGEST_NAME) for of in pair)

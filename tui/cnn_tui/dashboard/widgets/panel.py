@@ -14,11 +14,11 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.blocks import bar
 from cnn_tui.dashboard.keys import bindings_for
 
-MOST_STYLES = 500
+MAX_STYLES = 500
 """Styles kept for later: a panel has a dozen, but pictures have one for each pair of colours."""
 
 
-class Rows(Sequence[Content]):
+class LazyLines(Sequence[Content]):
     """Lines that are made when they are looked at: of ten thousand, those in view."""
 
     def __init__(self, count: int, make: Callable[[int], Content]) -> None:
@@ -125,7 +125,7 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         if isinstance(style, Style):
             return style
         if style not in self._styles:
-            if len(self._styles) >= MOST_STYLES:
+            if len(self._styles) >= MAX_STYLES:
                 self._styles.clear()
             self._styles[style] = Style.parse(style)
         return self._styles[style]
@@ -143,13 +143,13 @@ class Panel(Lines):
         """The lines to show, for this many cells across; `height` is what fits unscrolled."""
         raise NotImplementedError
 
-    def sees(self, state: RunState) -> object:  # noqa: ARG002
+    def depends_on(self, state: RunState) -> object:  # noqa: ARG002
         """What of the state is shown here, as a value that changes with it; None: draw always."""
         return None
 
     def show(self, state: RunState) -> None:
         """Show the run's state."""
-        seen = self.sees(state)
+        seen = self.depends_on(state)
         if state is self._state and seen is not None and seen == self._seen:
             return
         self._state, self._seen = state, seen
@@ -166,7 +166,7 @@ def colored_bar(share: float, width: int) -> Content:
     return Content.assemble((done, "$primary"), (rest, "$faint"))
 
 
-def spread(left: Content, right: Content, width: int) -> Content:
+def justify(left: Content, right: Content, width: int) -> Content:
     """One line with something at either end; the left gives way where both do not fit."""
     room = width - right.cell_length
     if room <= 0:

@@ -4,7 +4,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
-from cnn_tui.dashboard.widgets.panel import Panel, spread
+from cnn_tui.dashboard.widgets.panel import Panel, justify
 from cnn_tui.text.events import device_text
 from cnn_tui.text.safe import safe_text
 
@@ -65,7 +65,7 @@ class RunHeader(Panel):
         badge = Content.assemble((f"  {glyph} {status}{last}", style))
         machine = Content.styled(_machine(state), "$muted")
         right = machine + badge if width >= 100 else badge
-        return [spread(title, right, width)]
+        return [justify(title, right, width)]
 
     def _status(self, state: RunState) -> str:
         if self.is_dead:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.widgets.panel import Panel, Rows, colored_bar
+from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, colored_bar
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
 
@@ -18,7 +18,7 @@ GAP = "  "
 class ClassGrid(Panel, can_focus=True):
     """A bar and a figure for each class: of the last validation, at the end of the test."""
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """Validations so far, and the test."""
         return len(state.epochs), state.test is None, state.prepared is None
 
@@ -49,7 +49,7 @@ class ClassGrid(Panel, can_focus=True):
             shown = range(y * columns, min((y + 1) * columns, len(names)))
             return Content(GAP).join(map(cell, shown))
 
-        return Rows(-(-len(names) // columns), line)
+        return LazyLines(-(-len(names) // columns), line)
 
 
 def _counts(state: RunState) -> tuple[str, tuple[int, ...], tuple[int, ...]]:

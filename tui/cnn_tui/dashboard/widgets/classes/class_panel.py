@@ -32,7 +32,7 @@ class ClassPanel(Panel):
         """Name the panel."""
         self.retitle(self.TITLE)
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """Validations so far, and the test."""
         return len(state.epochs), state.test is None, state.prepared is None
 

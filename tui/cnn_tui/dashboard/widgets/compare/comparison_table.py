@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from textual.content import Content
 
 from cnn_tui.dashboard.compared import ComparedRun, TableRow
-from cnn_tui.dashboard.widgets.panel import Lines, Rows
+from cnn_tui.dashboard.widgets.panel import LazyLines, Lines
 
 LEAST_COLUMN, LONGEST_COLUMN = 11, 26
 LONGEST_LABEL = 26
@@ -58,7 +58,7 @@ class ComparisonTable(Lines, can_focus=True):
                 return self._heading(label, column, shown)
             return _line(rows[y - 1], label, column, shown)
 
-        return Rows(1 + len(rows), line)
+        return LazyLines(1 + len(rows), line)
 
     def _shown(self, fitting: int) -> list[int]:
         """Places of the runs in view: the first, which the others are measured by, and some."""

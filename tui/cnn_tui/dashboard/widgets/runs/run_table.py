@@ -39,11 +39,11 @@ IMPORTANCE = ("acc", "name", "test", "epochs", "started", "val", "preset", "time
 ORDER = tuple(BY_KEY)
 
 
-class RunRows(Panel):
+class RunTable(Panel):
     """A row a run, with a cursor, and marks for those that are chosen together."""
 
     DEFAULT_CSS = """
-    RunRows {
+    RunTable {
         height: 1fr;
         width: 1fr;
         padding: 0 1;

@@ -17,7 +17,7 @@ LEAST_BAR, LONGEST_BAR = 6, 40
 HEADING = "confidence    images  average   right"
 
 
-class TestFigures(Panel):
+class TestMetrics(Panel):
     """The figures of the test, and below them the reliability table, the most confident first."""
 
     __test__ = False  # pytest takes a class of this name for tests
@@ -26,7 +26,7 @@ class TestFigures(Panel):
         """Name the panel."""
         self.border_title = "Test"
 
-    def sees(self, state: RunState) -> object:
+    def depends_on(self, state: RunState) -> object:
         """The test."""
         return state.test is None, state.prepared is None
 
