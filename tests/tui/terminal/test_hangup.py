@@ -95,7 +95,7 @@ def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_pat
         tmp_path,
         "import cnn_tui.dashboard.app, cnn_tui.terminal.tty, time",
         "cnn_tui.dashboard.app.Dashboard.run",
-        "while not cnn_tui.terminal.tty.is_lost(0): time.sleep(0.01)",
+        "while not cnn_tui.terminal.tty.is_hung_up(0): time.sleep(0.01)",
         "args[0].call_after_refresh = lambda *_: None",  # what is called once it is shown
         "return before(*args, **options)",
         arguments=["run", "digits", "--epochs", "3", *SET_SMALL],

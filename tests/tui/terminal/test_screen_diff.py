@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_tui.terminal.screen_diff import SYNC_END, SYNC_START, Thrift, look_of
+from cnn_tui.terminal.screen_diff import SYNC_END, SYNC_START, ScreenDiff, parse_style
 
 ROWS, COLUMNS = 6, 24
 STYLES = ["", "1", "1;31", "38;2;1;2;3", "38;5;9;48;2;9;9;9", "7;48;5;3", "4;93;104", "0"]
@@ -39,36 +39,41 @@ def screen_after(writes):
 @settings(max_examples=300)
 @given(frames)
 def test_the_screen_is_the_same(writes):
-    thrift = Thrift()
-    assert screen_after([thrift.shorten(text) for text in writes]) == screen_after(writes)
+    screen_diff = ScreenDiff()
+    assert screen_after([screen_diff.minimize(text) for text in writes]) == screen_after(writes)
 
 
 def test_what_is_there_already_is_not_written():
-    thrift = Thrift()
+    screen_diff = ScreenDiff()
     frame = "\x1b[2;3H\x1b[1;38;2;1;2;3mabc\x1b[0m\n\x1b[3;1Hxyz\x1b[1;1H"
-    assert "abc" in thrift.shorten(frame)
-    assert thrift.shorten(frame) == ""
-    assert thrift.shorten(SYNC_START) + thrift.shorten(frame) + thrift.shorten(SYNC_END) == ""
-    changed = thrift.shorten(frame.replace("xyz", "xyZ"))
+    assert "abc" in screen_diff.minimize(frame)
+    assert screen_diff.minimize(frame) == ""
+    assert (
+        screen_diff.minimize(SYNC_START)
+        + screen_diff.minimize(frame)
+        + screen_diff.minimize(SYNC_END)
+        == ""
+    )
+    changed = screen_diff.minimize(frame.replace("xyz", "xyZ"))
     assert "Z" in changed
     assert "abc" not in changed
     assert "xy" not in changed
 
 
 def test_all_is_written_again_once_the_screen_is_not_trusted():
-    thrift = Thrift()
+    screen_diff = ScreenDiff()
     frame = "\x1b[2;3Habc\x1b[1;1H"
-    thrift.shorten(frame)
-    thrift.forget()
-    assert "abc" in thrift.shorten(frame)
-    thrift.shorten("\x1b[2J")
-    assert "abc" in thrift.shorten(frame)
+    screen_diff.minimize(frame)
+    screen_diff.invalidate()
+    assert "abc" in screen_diff.minimize(frame)
+    screen_diff.minimize("\x1b[2J")
+    assert "abc" in screen_diff.minimize(frame)
 
 
 def test_wide_characters_are_written_as_they_come():
-    thrift, frame = Thrift(), "\x1b[1;1H日本語\x1b[2;1H"
+    screen_diff, frame = ScreenDiff(), "\x1b[1;1H日本語\x1b[2;1H"
     for _ in range(2):
-        assert "日本語" in thrift.shorten(frame)
+        assert "日本語" in screen_diff.minimize(frame)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_wide_characters_are_written_as_they_come():
     ],
 )
 def test_styles_are_understood(style, look):
-    assert tuple(look_of(style)) == look
+    assert tuple(parse_style(style)) == look
 
 
 def test_a_frame_of_little_change_is_short():
@@ -92,7 +97,7 @@ def test_a_frame_of_little_change_is_short():
     def frame(rows):
         return "\n".join(f"\x1b[{y};1H{style}{row}\x1b[0m" for y, row in enumerate(rows, 1))
 
-    thrift = Thrift()
-    assert len(thrift.shorten(frame(rows))) < len(frame(rows))
+    screen_diff = ScreenDiff()
+    assert len(screen_diff.minimize(frame(rows))) < len(frame(rows))
     rows[7] = "z" + rows[7][1:]
-    assert len(thrift.shorten(frame(rows))) < 60
+    assert len(screen_diff.minimize(frame(rows))) < 60

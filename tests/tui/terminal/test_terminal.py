@@ -204,9 +204,9 @@ def test_real_resizes_leave_the_right_layout(tmp_path):
 def test_what_libraries_print_goes_to_the_console_log(tmp_path):
     program = (
         "import os, pathlib, sys, warnings\n"
-        "from cnn_tui.terminal.tty import screen_to_ourselves\n"
+        "from cnn_tui.terminal.tty import capture_output\n"
         "print('before')\n"
-        "with screen_to_ourselves(pathlib.Path('console.log')):\n"
+        "with capture_output(pathlib.Path('console.log')):\n"
         "    print('a print'); warnings.warn('a warning')\n"
         "    os.write(1, b'from C on 1\\n'); os.write(2, b'from C on 2\\n')\n"
         "    sys.__stderr__.write('the screen\\n'); sys.__stderr__.flush()\n"

@@ -18,7 +18,7 @@ from cnn_tui.dashboard.theme import THEMES
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.ascii import is_ascii_only
 from cnn_tui.terminal.signals import LOST_CODE
-from cnn_tui.terminal.tty import is_lost, takes_output
+from cnn_tui.terminal.tty import can_write, is_hung_up
 
 if TYPE_CHECKING:
     # Its config takes pydantic, which `watch` need not wait for.
@@ -105,7 +105,7 @@ class Dashboard(App[None]):
 
     def _check_terminal(self) -> None:
         """See whether to leave: because a signal said so, or as nobody can see this any more."""
-        if not self.is_headless and is_lost(0):
+        if not self.is_headless and is_hung_up(0):
             self._code = LOST_CODE
         if self._code is not None:
             self.exit(return_code=self._code)
@@ -118,7 +118,7 @@ class Dashboard(App[None]):
         """
         if not isinstance(self._driver, DiffDriver):
             return True
-        return takes_output() and (at_once or self._driver.budget.has_room())
+        return can_write() and (at_once or self._driver.budget.has_room())
 
     async def action_quit(self) -> None:
         """Leave as the screen would; Textual's own key for it would not ask."""

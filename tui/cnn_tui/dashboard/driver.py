@@ -9,7 +9,7 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from cnn_tui.terminal.screen_diff import Thrift
+from cnn_tui.terminal.screen_diff import ScreenDiff
 
 RESIZE_SECONDS = 1.0
 """For so long after a resize all is painted: what a terminal does to its content is its affair,
@@ -50,7 +50,7 @@ class DiffDriver(LinuxDriver):
     def __init__(self, app: App[Any], **options: Any) -> None:  # noqa: ANN401 - as they come
         super().__init__(app, **options)
         self.budget = ByteBudget()
-        self._thrift = Thrift()
+        self._screen_diff = ScreenDiff()
         self._known_size = self._get_terminal_size()
         self._resized = time.monotonic()
         self._suspended = False
@@ -91,8 +91,8 @@ class DiffDriver(LinuxDriver):
             self._known_size, self._resized = size, now
         resizing = now - self._resized < RESIZE_SECONDS
         if resizing:
-            self._thrift.forget()
-        shortened = self._thrift.shorten(data)
+            self._screen_diff.invalidate()
+        shortened = self._screen_diff.minimize(data)
         if shortened:
             if not resizing:  # which costs what it costs, and a start is one too
                 self.budget.spend(len(shortened.encode()))
@@ -100,4 +100,4 @@ class DiffDriver(LinuxDriver):
 
     def invalidate(self) -> None:
         """Paint all of the next frame, whatever is on the screen."""
-        self._thrift.forget()
+        self._screen_diff.invalidate()

@@ -17,8 +17,8 @@ from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.headless.run import ask_to_stop, last_words, run_headless
 from cnn_tui.settings import OnHangup, Options
 from cnn_tui.terminal.signals import LOST_CODE, StopSignals
-from cnn_tui.terminal.supervisor import tell_supervisor
-from cnn_tui.terminal.tty import TerminalSettings, say, screen_that_lasts, screen_to_ourselves
+from cnn_tui.terminal.supervisor import notify_supervisor
+from cnn_tui.terminal.tty import TerminalSettings, capture_output, notify, survive_hangup
 
 if TYPE_CHECKING:
     # Its config takes pydantic, which `watch` need not wait for.
@@ -42,8 +42,8 @@ def run_dashboard(
         app.call_from_signal(screen.controls.stop_sent)
 
     _take_signals(app, ask, last_words(run))
-    tell_supervisor(run.path)
-    with screen_to_ourselves(run.console):
+    notify_supervisor(run.path)
+    with capture_output(run.console):
         app.run(mouse=options.mouse)
         is_lost = app.return_code == LOST_CODE
         if is_lost and on_hangup == OnHangup.STOP and not engine.has_ended():
@@ -54,7 +54,7 @@ def run_dashboard(
         elif app.failure:
             traceback.print_exception(app.failure)
     if not app.exited_normally:
-        say(f"the dashboard failed, see {run.console}; training goes on without it")
+        notify(f"the dashboard failed, see {run.console}; training goes on without it")
         return run_headless(engine, run, on_hangup=on_hangup, earlier=earlier)
     if not is_lost:
         _leave_summary(run)
@@ -102,8 +102,8 @@ def _view(screen: Screen[None], options: Options) -> int:
     _take_signals(
         app, lambda number: app.exit_from_signal(128 + number), "the runs are as they were"
     )
-    tell_supervisor(None)
-    with screen_that_lasts():
+    notify_supervisor(None)
+    with survive_hangup():
         app.run(mouse=options.mouse)
     if app.failure:
         traceback.print_exception(app.failure)
@@ -118,7 +118,7 @@ def _take_signals(app: Dashboard, ask: Callable[[signal.Signals], None], words: 
         screen = sys.__stderr__.fileno() if sys.__stderr__ else 2
         if app.is_running:
             settings.restore(screen)
-        say(f"left at once; {words}", screen)
+        notify(f"left at once; {words}", screen)
         os._exit(128 + number)
 
     StopSignals(ask, leave_at_once)

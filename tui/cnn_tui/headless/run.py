@@ -18,7 +18,7 @@ from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.live.follower import Printer, follow
 from cnn_tui.settings import OnHangup
 from cnn_tui.terminal.signals import LOST_CODE, StopSignals
-from cnn_tui.terminal.tty import NOWHERE, lasting_output, say
+from cnn_tui.terminal.tty import NOWHERE, hangup_proof_stream, notify
 from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run_headless(
     Raises:
         StorageError: the end of the log could not be written.
     """
-    out, err = outlast_terminal(_take_signals(run, on_hangup))
+    out, err = hangup_proof_streams(_take_signals(run, on_hangup))
     if sys.stderr is not None:
         faulthandler.enable()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
@@ -59,7 +59,7 @@ def run_headless(
     follow(state, reader, printer, _until_it_ends(engine, printer))
     engine.join()
     if state.phase == "stopped" and state.checkpoints:
-        say(last_words(run))
+        notify(last_words(run))
     return engine.exit_code
 
 
@@ -72,7 +72,7 @@ def _take_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
         return run.console
 
     def leave_at_once(number: signal.Signals) -> None:
-        say(f"left at once; {last_words(run)}")
+        notify(f"left at once; {last_words(run)}")
         os._exit(128 + number)
 
     StopSignals(lambda number: ask_to_stop(run, number), leave_at_once)
@@ -90,7 +90,9 @@ def _until_it_ends(engine: "Engine", printer: Printer) -> Callable[[RunState], b
             told = engine.blocked
             if told:
                 printer.clear()
-                say(f"the log cannot be written: {told}; training goes on, make room on the disk")
+                notify(
+                    f"the log cannot be written: {told}; training goes on, make room on the disk"
+                )
         return not engine.is_alive()
 
     return is_over
@@ -99,7 +101,7 @@ def _until_it_ends(engine: "Engine", printer: Printer) -> Callable[[RunState], b
 def watch_headless(run: RunDirectory) -> None:
     """Print a run of any process, to its end."""
     host = read_summary(run).host
-    printer = LinePrinter(*outlast_terminal(lambda: os._exit(LOST_CODE)))
+    printer = LinePrinter(*hangup_proof_streams(lambda: os._exit(LOST_CODE)))
     reader = LogReader(run.events)
     follow(RunState(), reader, printer, lambda state: state.ended or not run.is_live(host))
 
@@ -114,16 +116,16 @@ def ask_to_stop(run: RunDirectory, number: signal.Signals) -> None:
     try:
         send(run.commands, Command(name="stop", by=number.name))
     except StorageError as error:
-        say(f"{error}; another {number.name} leaves at once")
+        notify(f"{error}; another {number.name} leaves at once")
 
 
-def outlast_terminal(elsewhere: Callable[[], Path]) -> tuple[TextIO, TextIO]:
+def hangup_proof_streams(elsewhere: Callable[[], Path]) -> tuple[TextIO, TextIO]:
     """Streams to print to, for libraries too, that go on elsewhere when the terminal is lost.
 
     A stream that was closed before Python started is None, and is replaced.
     """
     if sys.stdout is not None:
-        sys.stdout = lasting_output(1, elsewhere, sys.stdout.encoding)
+        sys.stdout = hangup_proof_stream(1, elsewhere, sys.stdout.encoding)
     if sys.stderr is not None:
-        sys.stderr = lasting_output(2, elsewhere, sys.stderr.encoding)
+        sys.stderr = hangup_proof_stream(2, elsewhere, sys.stderr.encoding)
     return sys.stdout or NOWHERE.open("w"), sys.stderr or NOWHERE.open("w")

@@ -20,11 +20,11 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import RunSummary, read_summary
 from cnn_tui.headless.printer import progress_line
-from cnn_tui.headless.run import ask_to_stop, last_words, outlast_terminal
+from cnn_tui.headless.run import ask_to_stop, hangup_proof_streams, last_words
 from cnn_tui.live.follower import follow
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import LOST_CODE, StopSignals
-from cnn_tui.terminal.tty import say
+from cnn_tui.terminal.tty import notify
 from cnn_tui.text.numbers import duration, percent
 from cnn_tui.text.safe import safe_text
 
@@ -59,7 +59,7 @@ class Series:
     def run(self) -> int:
         """Train all, telling of each on stderr as it ends; the exit code."""
         StopSignals(self._stop, self._leave)
-        outlast_terminal(self._elsewhere)
+        hangup_proof_streams(self._elsewhere)
         group, exit_code = "", 0
         for planned in self.planned:
             run = self.current = create_run(self.runs_dir)
@@ -70,7 +70,7 @@ class Series:
             self._tell(planned, summary)
             exit_code = exit_code or code
             if self.stopped_by is not None:
-                say(f"{len(self.done)} of {len(self.planned)} runs; {last_words(run)}")
+                notify(f"{len(self.done)} of {len(self.planned)} runs; {last_words(run)}")
                 return 128 + self.stopped_by
             if code and self.ends_at_failure:
                 break
@@ -87,7 +87,7 @@ class Series:
         try:
             engine.join()
         except StorageError as error:
-            say(str(error))
+            notify(str(error))
         return engine.exit_code
 
     def clear(self) -> None:

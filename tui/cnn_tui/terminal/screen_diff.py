@@ -16,7 +16,7 @@ TOKENS = re.compile(
 told beside the screen, any other control."""
 
 SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
-LEAST_SKIP = 5
+MIN_SKIP = 5
 """Cells worth skipping: fewer are cheaper to paint again than the cursor is to move."""
 
 NARROW = re.compile(
@@ -29,7 +29,7 @@ FOREGROUNDS = {*range(30, 40), *range(90, 98)}
 BACKGROUNDS = {*range(40, 50), *range(100, 108)}
 
 
-class Look(NamedTuple):
+class CellStyle(NamedTuple):
     """Style of what is painted, as the numbers that a terminal takes for it."""
 
     attributes: frozenset[str]
@@ -40,11 +40,11 @@ class Look(NamedTuple):
     """Empty for the terminal's own."""
 
 
-PLAIN = Look(frozenset(), "", "")
-Cell: TypeAlias = tuple[str, Look]
+PLAIN = CellStyle(frozenset(), "", "")
+Cell: TypeAlias = tuple[str, CellStyle]
 
 
-class Thrift:
+class ScreenDiff:
     """Rewrites output so that the screen becomes the same with less.
 
     It knows what it painted in each cell, and leaves out what is there already; Textual repaints
@@ -54,7 +54,7 @@ class Thrift:
 
     def __init__(self) -> None:
         self._cells: dict[int, dict[int, Cell]] = {}
-        self._look: Look | None = None
+        self._look: CellStyle | None = None
         self._wanted = PLAIN
         self._cursor: tuple[int, int] | None = None
         """Where the terminal's cursor is, row and column; None when not known."""
@@ -64,18 +64,18 @@ class Thrift:
         self._new_lines = ""
         self._written: list[str] = []
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """No longer trust that the screen is as it was painted."""
         self._cells.clear()
         self._look = self._cursor = self._target = None
 
-    def shorten(self, text: str) -> str:
+    def minimize(self, text: str) -> str:
         """The same output in fewer bytes."""
         self._written, self._new_lines = [], ""
         for token in TOKENS.finditer(text):
             match token.lastgroup:
                 case "style":
-                    self._wanted = look_of(token["style"])
+                    self._wanted = parse_style(token["style"])
                 case "column":
                     self._target = int(token["row"]), int(token["column"])
                     self._new_lines = ""  # where they would have led does not matter
@@ -110,7 +110,7 @@ class Thrift:
         if self._look != PLAIN:
             self._change_look(PLAIN)
         self._write(control)
-        self.forget()
+        self.invalidate()
 
     def _break_lines(self) -> None:
         if self._new_lines:
@@ -131,7 +131,7 @@ class Thrift:
             cell = char, look
             if cells.get(column) != cell:
                 cells[column] = cell
-                if changed and column - changed[-1][1] < LEAST_SKIP:
+                if changed and column - changed[-1][1] < MIN_SKIP:
                     changed[-1] = (changed[-1][0], column + 1)
                 else:
                     changed.append((column, column + 1))
@@ -164,7 +164,7 @@ class Thrift:
             self._write(f"\x1b[{row};{column}H")
         self._cursor = self._target
 
-    def _change_look(self, wanted: Look) -> None:
+    def _change_look(self, wanted: CellStyle) -> None:
         now, self._look = self._look, wanted
         if now == wanted:
             return
@@ -185,7 +185,7 @@ class Thrift:
         self._written.append(text)
 
 
-def _loses_color(now: Look, wanted: Look) -> bool:
+def _loses_color(now: CellStyle, wanted: CellStyle) -> bool:
     """Whether a colour gives way to the terminal's own, which only a reset brings back."""
     return bool(now.foreground and not wanted.foreground) or bool(
         now.background and not wanted.background
@@ -198,7 +198,7 @@ def _is_narrow(text: str) -> bool:
 
 
 @lru_cache(1024)
-def look_of(style: str) -> Look:
+def parse_style(style: str) -> CellStyle:
     """What a style's numbers mean after a reset: Textual gives them all, and in one go."""
     attributes, foreground, background = set[str](), "", ""
     numbers = iter(style.split(";"))
@@ -214,4 +214,4 @@ def look_of(style: str) -> Look:
             background = all_of_it
         elif code:
             attributes.add(number)
-    return Look(frozenset(attributes), foreground, background)
+    return CellStyle(frozenset(attributes), foreground, background)

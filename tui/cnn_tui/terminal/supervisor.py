@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from cnn_tui.terminal.tty import TerminalSettings, say
+from cnn_tui.terminal.tty import TerminalSettings, notify
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that may be sent to the parent alone, and are meant for the child."""
@@ -44,7 +44,7 @@ def supervise() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def tell_supervisor(run: os.PathLike[str] | None) -> None:
+def notify_supervisor(run: os.PathLike[str] | None) -> None:
     """Say that the screen is ours from now on, and which run is trained here, if one is."""
     if _to_parent is not None:
         os.write(_to_parent, os.fsencode(run or b"") + b"\n")
@@ -69,9 +69,9 @@ def _wait_for(child: int, from_child: int, settings: TerminalSettings) -> NoRetu
         told = os.read(from_child, 65536)
         if told:
             settings.restore(screen=2)
-            say(_last_words(number, os.fsdecode(told.splitlines()[-1])))
+            notify(_last_words(number, os.fsdecode(told.splitlines()[-1])))
         elif number not in UNREMARKABLE:
-            say(f"ended by signal {number} ({signal.strsignal(number)})")
+            notify(f"ended by signal {number} ({signal.strsignal(number)})")
     os._exit(128 + number)
 
 

@@ -28,7 +28,7 @@ RESTORING = (
 NOWHERE = Path(os.devnull)
 
 
-def say(text: str, descriptor: int = 2) -> None:
+def notify(text: str, descriptor: int = 2) -> None:
     """One line to the user, if there is a terminal to say it on. At any moment, by a signal too."""
     if sys.stderr is not None:  # else the descriptor may be a file of ours by now
         with suppress(OSError):
@@ -54,7 +54,7 @@ class TerminalSettings:
                 termios.tcsetattr(0, termios.TCSANOW, self._settings)
 
 
-class _LastingFile(FileIO):
+class _HangupProofFile(FileIO):
     """A descriptor that can be written to whatever happens: what it refuses goes elsewhere.
 
     To a training run, output is worth no failure. A terminal that is gone would also end Textual's
@@ -85,16 +85,16 @@ class _LastingFile(FileIO):
         os.close(other)
 
 
-def lasting_output(
+def hangup_proof_stream(
     descriptor: int, elsewhere: Callable[[], Path], encoding: str = "utf-8"
 ) -> TextIOWrapper:
     """A text stream that goes on elsewhere when its terminal is lost, and never fails."""
-    raw = BufferedWriter(_LastingFile(descriptor, elsewhere))
+    raw = BufferedWriter(_HangupProofFile(descriptor, elsewhere))
     return TextIOWrapper(raw, encoding=encoding, errors="replace", line_buffering=True)
 
 
 @contextmanager
-def screen_that_lasts() -> Iterator[None]:
+def survive_hangup() -> Iterator[None]:
     """Let Textual draw on a terminal that may be lost meanwhile.
 
     It draws on `sys.__stderr__`, and asks `sys.__stdout__` for the size.
@@ -102,7 +102,7 @@ def screen_that_lasts() -> Iterator[None]:
     streams = sys.__stdout__, sys.__stderr__
     sys.stderr.flush()
     descriptor = os.dup(2)
-    screen = lasting_output(descriptor, lambda: NOWHERE)
+    screen = hangup_proof_stream(descriptor, lambda: NOWHERE)
     sys.__stdout__ = sys.__stderr__ = screen  # type: ignore[misc]
     try:
         yield
@@ -113,7 +113,7 @@ def screen_that_lasts() -> Iterator[None]:
 
 
 @contextmanager
-def screen_to_ourselves(console: Path) -> Iterator[None]:
+def capture_output(console: Path) -> Iterator[None]:
     """Send all that is written to file descriptors 1 and 2 to a file, but for what Textual draws.
 
     Libraries print, warn, and write from C, from any thread; on a drawn screen that is litter. So
@@ -121,7 +121,7 @@ def screen_to_ourselves(console: Path) -> Iterator[None]:
     """
     sys.stdout.flush()
     saved = os.dup(1), os.dup(2)
-    with screen_that_lasts(), console.open("ab") as log:
+    with survive_hangup(), console.open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         faulthandler.enable(log)
@@ -136,7 +136,7 @@ def screen_to_ourselves(console: Path) -> Iterator[None]:
                 os.close(copy)
 
 
-def takes_output() -> bool:
+def can_write() -> bool:
     """Whether the terminal would take more now; not if it is stopped, stalled or far behind."""
     if sys.__stderr__ is None:
         return False
@@ -144,7 +144,7 @@ def takes_output() -> bool:
     return bool(writable)
 
 
-def is_lost(descriptor: int) -> bool:
+def is_hung_up(descriptor: int) -> bool:
     """Whether the terminal, or the pipe, has nobody at its other end any more.
 
     The only sign of it where SIGHUP is blocked, or not sent as `sshd` was killed.
