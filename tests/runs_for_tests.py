@@ -22,7 +22,7 @@ class RunForTests:
     def __init__(self, runs_dir: Path, *overrides: str, preset: str = "digits") -> None:
         self.directory: RunDirectory = create_run(runs_dir)
         self.recorder = Recorder(self.directory)
-        request = Request.of(preset, [*SMALL, *overrides])
+        request = Request.from_preset(preset, [*SMALL, *overrides])
         self.engine = Engine(request, self.recorder)
 
     def train(self) -> "RunForTests":
@@ -38,7 +38,7 @@ class RunForTests:
 
     def take_hold(self, epochs: int | None = None) -> None:
         """Have an engine that will go on with it."""
-        self.engine = Engine.resuming(self.directory, epochs)
+        self.engine = Engine.resume(self.directory, epochs)
         self.recorder = self.engine._recorder
 
     def ask(self, name: Name, value: float | None = None, by: str = "key") -> None:

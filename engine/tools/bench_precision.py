@@ -45,7 +45,7 @@ def _train(config: str, settings: list[str]) -> float:
     """Train; the best epoch's validation accuracy, 0 to 1."""
     with tempfile.TemporaryDirectory() as runs_dir:
         recorder = Recorder(create_run(Path(runs_dir)))
-        engine = Engine(Request.of(config, settings), recorder)
+        engine = Engine(Request.from_preset(config, settings), recorder)
         engine.start()
         engine.join()
     return _told(recorder.state)

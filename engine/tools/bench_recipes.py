@@ -66,8 +66,8 @@ def main() -> None:
     if options.source == "folder":
         settings.append("data.image_size=32")
     settings += options.settings
-    requests = {name: Request.of(name, settings) for name in options.presets}
-    published = Request.of("cifar10", settings).config
+    requests = {name: Request.from_preset(name, settings) for name in options.presets}
+    published = Request.from_preset("cifar10", settings).config
     data = load_dataset(published.data, 0, lambda *_: None)
     reference = Reference(published, data, choose_device(published.train))
     names = [*requests, options.script] if options.script else [*requests]
@@ -94,7 +94,7 @@ def published_seconds(data: DataSet, rate: float) -> float:
 def _train(preset: str, settings: list[str]) -> Outcome:
     with tempfile.TemporaryDirectory() as runs_dir:
         recorder = Recorder(create_run(Path(runs_dir)))
-        engine = Engine(Request.of(preset, settings), recorder)
+        engine = Engine(Request.from_preset(preset, settings), recorder)
         engine.start()
         engine.join()
     state = recorder.state

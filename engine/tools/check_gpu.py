@@ -133,7 +133,7 @@ def main() -> None:
 def check_data(images: Images, table: Table) -> None:
     """Have the images decoded, so that no later check waits for that."""
     start = time.monotonic()
-    config = Request.of("cifar10", images.settings).config
+    config = Request.from_preset("cifar10", images.settings).config
     data = load_dataset(config.data, 0, lambda *_: None)
     table.add("images read", f"{len(data.images):,} in {time.monotonic() - start:.1f} s")
 
@@ -229,7 +229,7 @@ def _results(output: str) -> list[tuple[float, float, float]]:
 
 def check_rates(images: Images, table: Table) -> None:
     """Measure what training reaches in each precision, called and captured, here and staged."""
-    base = Request.of("cifar10", images.settings).config
+    base = Request.from_preset("cifar10", images.settings).config
     data = load_dataset(base.data, 0, lambda *_: None)
     variants = {
         "published, bf16": ("cifar10", ()),
@@ -258,7 +258,7 @@ def check_rates(images: Images, table: Table) -> None:
 
 
 def _rate(preset: str, settings: list[str], data: DataSet) -> float:
-    config = Request.of(preset, settings).config
+    config = Request.from_preset(preset, settings).config
     with (
         tempfile.TemporaryDirectory() as directory,
         Recorder(create_run(Path(directory))) as recorder,
@@ -406,7 +406,7 @@ def _engine(
 ) -> tuple[RunDirectory, Engine, Recorder]:
     run = create_run(runs_dir)
     recorder = Recorder(run)
-    return run, Engine(Request.of(preset, settings), recorder), recorder
+    return run, Engine(Request.from_preset(preset, settings), recorder), recorder
 
 
 def _events(runs_dir: Path) -> list[Event]:

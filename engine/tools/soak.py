@@ -120,9 +120,9 @@ def _start(run: RunDirectory) -> int:
         return child
     try:
         if read_state(run)[0].started is not None:
-            engine = Engine.resuming(run)
+            engine = Engine.resume(run)
         else:
-            engine = Engine(Request.of("digits", SETTINGS), Recorder(run))
+            engine = Engine(Request.from_preset("digits", SETTINGS), Recorder(run))
         engine.start()
         engine.join()
         os._exit(engine.exit_code)

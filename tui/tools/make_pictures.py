@@ -73,7 +73,7 @@ async def main(arguments: argparse.Namespace) -> None:
     settings = [f"data.path={arguments.data_dir}"] if arguments.data_dir else []
     with tempfile.TemporaryDirectory() as runs_dir:
         directory = create_run(Path(runs_dir))
-        request = Request.of(arguments.config, settings, name="baseline")
+        request = Request.from_preset(arguments.config, settings, name="baseline")
         engine = Engine(request, Recorder(directory))
         screen = RunScreen(directory, trains_here=True)
         app = Dashboard(screen, engine)

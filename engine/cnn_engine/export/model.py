@@ -15,7 +15,7 @@ from cnn_engine.data import preprocess
 from cnn_engine.errors import ConfigError
 from cnn_engine.export import Files
 from cnn_engine.export.classifier import Classifier
-from cnn_engine.inference.trained import Trained, load_trained
+from cnn_engine.inference.trained import TrainedModel, load_trained_model
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_summary
 
@@ -39,7 +39,7 @@ PREPARATION = {
 class Exported:
     """A run's best model, in fp32 on the processor, whatever it was trained in."""
 
-    trained: Trained
+    trained: TrainedModel
     classifier: Classifier
 
     about: dict[str, Any]
@@ -92,7 +92,7 @@ def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
         StorageError: it cannot be read.
     """
     on_cpu = TrainConfig(device="cpu", precision="fp32")
-    trained = load_trained(run, on_cpu, allow_code=allow_code)
+    trained = load_trained_model(run, on_cpu, allow_code=allow_code)
     trained.model.to(memory_format=torch.contiguous_format)
     data = trained.config.data
     channels, size, _ = trained.image_shape

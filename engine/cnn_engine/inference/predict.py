@@ -9,8 +9,8 @@ import torch
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.image_files import Named
 from cnn_engine.data.raw import Pixels
-from cnn_engine.inference.answers import Answer, Unanswered
-from cnn_engine.inference.trained import Trained
+from cnn_engine.inference.prediction import Prediction, PredictionFailed
+from cnn_engine.inference.trained import TrainedModel
 from cnn_engine.system.threads import choose_threads
 
 BATCH_PIXELS = 2**18
@@ -20,7 +20,9 @@ MOST_IMAGES = 64
 """Images in a batch, however small they are: the files may be large, and answers should come."""
 
 
-def predict(trained: Trained, images: Sequence[Named], top: int) -> Generator[Answer | Unanswered]:
+def predict(
+    trained: TrainedModel, images: Sequence[Named], top: int
+) -> Generator[Prediction | PredictionFailed]:
     """Answer for every image, in their order.
 
     Args:
@@ -37,7 +39,7 @@ def predict(trained: Trained, images: Sequence[Named], top: int) -> Generator[An
             yield from _answers(trained, batch, decoded, top)
 
 
-def _decoded(trained: Trained, image: Named) -> Pixels | str:
+def _decoded(trained: TrainedModel, image: Named) -> Pixels | str:
     """The image's pixels, or why there are none."""
     channels, size, _ = trained.image_shape
     try:
@@ -49,30 +51,30 @@ def _decoded(trained: Trained, image: Named) -> Pixels | str:
 
 
 def _answers(
-    trained: Trained, images: Sequence[Named], decoded: list[Pixels | str], top: int
-) -> Iterator[Answer | Unanswered]:
+    trained: TrainedModel, images: Sequence[Named], decoded: list[Pixels | str], top: int
+) -> Iterator[Prediction | PredictionFailed]:
     readable = [pixels for pixels in decoded if not isinstance(pixels, str)]
     likeliest = iter(_likeliest(trained, readable, top))
     for image, pixels in zip(images, decoded, strict=True):
         if isinstance(pixels, str):
-            yield Unanswered(path=image.path, reason=pixels)
+            yield PredictionFailed(path=image.path, reason=pixels)
         else:
-            yield Answer(
+            yield Prediction(
                 path=image.path,
                 top=next(likeliest),
-                truth=image.truth(trained.classes),
+                target=image.truth(trained.classes),
                 size=pixels.shape[0],
                 pixels=pixels.tobytes(),
             )
 
 
 def _likeliest(
-    trained: Trained, images: list[Pixels], top: int
+    trained: TrainedModel, images: list[Pixels], top: int
 ) -> list[tuple[tuple[str, float], ...]]:
     """For each image the likeliest classes with their probabilities, the likeliest first."""
     if not images:
         return []
-    scores = trained.scores(torch.from_numpy(np.stack(images)))
+    scores = trained.logits(torch.from_numpy(np.stack(images)))
     # Stable: of two classes that score the same, the first, as everywhere else.
     values, labels = scores.softmax(dim=1).sort(dim=1, descending=True, stable=True)
     return [

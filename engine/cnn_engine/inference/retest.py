@@ -10,7 +10,7 @@ from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.evaluation.tta import MeanOverViews
-from cnn_engine.inference.trained import Trained, load_trained
+from cnn_engine.inference.trained import TrainedModel, load_trained_model
 from cnn_engine.results.mistakes import read_mistakes
 from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import RunPrepared, TestFinished
@@ -25,7 +25,7 @@ COUNTS = ("epoch", "correct", "total", "confusion", "top5", "tta_correct")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepeatedTest:
+class RetestResult:
     """What came of it; nothing is recorded in the run's log."""
 
     test: TestFinished
@@ -53,9 +53,9 @@ class RepeatedTest:
         )
 
 
-def repeat_test(
+def retest(
     run: RunDirectory, path: str | None, progress: Progress, *, allow_code: bool = False
-) -> RepeatedTest:
+) -> RetestResult:
     """Run the best model over the test images again.
 
     Args:
@@ -71,7 +71,7 @@ def repeat_test(
         StorageError: something cannot be read.
     """
     state, _ = read_state(run)
-    trained = load_trained(run, allow_code=allow_code)
+    trained = load_trained_model(run, allow_code=allow_code)
     assert state.prepared is not None, "load_trained looks for it"  # noqa: S101
     config = trained.config if path is None else trained.config.replaced("data", path=path)
     data = load_dataset(config.data, config.train.seed, progress)
@@ -83,7 +83,7 @@ def repeat_test(
             f"{data.source}: the test images have changed since the run was tested on them; bring "
             "them back, or name where they are with --data-dir"
         )
-    repeated = RepeatedTest(
+    repeated = RetestResult(
         test=test,
         recorded=recorded,
         prepared=state.prepared,
@@ -97,7 +97,7 @@ def repeat_test(
 
 
 def _tested(
-    trained: Trained, data: DataSet, progress: Progress
+    trained: TrainedModel, data: DataSet, progress: Progress
 ) -> tuple[TestFinished, Predictions]:
     batches = make_loader(trained.device, data, trained.config.data.mean, trained.config.data.std)
     count, kind = len(data.test), trained.config.evaluate.tta
@@ -118,7 +118,7 @@ def _tested(
     return finished(result, said, 0.0, augmented), said
 
 
-def _differences(trained: Trained, prepared: RunPrepared) -> tuple[str, ...]:
+def _differences(trained: TrainedModel, prepared: RunPrepared) -> tuple[str, ...]:
     now = {
         "device": (trained.device.type, prepared.device),
         "precision": (trained.precision, prepared.precision),

@@ -19,7 +19,7 @@ from cnn_engine.training.snapshot import check_weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedModel:
     """A trained model and what it takes to use it."""
 
     model: nn.Module
@@ -41,14 +41,14 @@ class Trained:
     precision: str
 
     @torch.inference_mode()
-    def scores(self, images: Tensor) -> Tensor:
+    def logits(self, images: Tensor) -> Tensor:
         """Scores, fp32 [N, classes] on the host, of images as they are: uint8 [N, H, W, C]."""
-        normalised = self.normalised(images)
+        normalised = self.normalize(images)
         with self.arithmetic():
             scores: Tensor = self.model(normalised)
         return scores.float().cpu()
 
-    def normalised(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
         """Return float [N, C, H, W] on the device of images, uint8 [N, H, W, C]."""
         mean, std = (
             torch.tensor(values, device=self.device)
@@ -63,9 +63,9 @@ class Trained:
         return arithmetic(self.device, self.precision)
 
 
-def load_trained(
+def load_trained_model(
     run: RunDirectory, train: TrainConfig | None = None, *, allow_code: bool = False
-) -> Trained:
+) -> TrainedModel:
     """The best model of a run so far.
 
     Args:
@@ -96,7 +96,7 @@ def load_trained(
         raise DataError(f"{run.path / BEST_FILE}: is of other classes than the run's log tells")
     if not isinstance(content.get("epoch"), int):
         raise DataError(f"{run.path / BEST_FILE}: does not say which epoch it is from")
-    return Trained(
+    return TrainedModel(
         model=model.eval(),
         config=config,
         classes=classes,

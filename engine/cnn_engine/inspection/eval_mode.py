@@ -11,7 +11,7 @@ from cnn_engine.system.random_states import kept_random_states
 
 
 @contextmanager
-def undisturbed(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients, from which the model comes back as it was."""
     modes: Sequence[tuple[nn.Module, bool]] = [(each, each.training) for each in model.modules()]
     device = next((each.device for each in model.parameters()), torch.device("cpu"))

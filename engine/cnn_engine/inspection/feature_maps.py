@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.inspection.eval_mode import removed, undisturbed
+from cnn_engine.inspection.eval_mode import eval_mode, removed
 from cnn_engine.inspection.layers import pair
 from cnn_engine.results.feature_maps import Filters, Header, Part, Sample, Stage, maps_as_bytes
 
@@ -177,7 +177,7 @@ def _seen(
 ) -> tuple[list[_Taken], Tensor]:
     """Maps of images at each stage to be kept, and probabilities [n, classes], on the host."""
     others, firsts = _Taker(MOST_SIDE, names=names), _Taker(MOST_FIRST_SIDE, names=names)
-    with undisturbed(model), ExitStack() as hooks:
+    with eval_mode(model), ExitStack() as hooks:
         for module in names:
             taker = firsts if module is convolution else others
             hooks.enter_context(removed(module.register_forward_hook(taker.after)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cnn_engine.inspection.eval_mode import removed, undisturbed
+from cnn_engine.inspection.eval_mode import eval_mode, removed
 from cnn_engine.inspection.flops import FlopCount
 from cnn_engine.results.model_layers import Layer, Layers
 
@@ -52,7 +52,7 @@ class _Walk:
             found.output = tuple(output.shape[1:])
 
 
-def layers_of(model: nn.Module, images: Tensor) -> Layers:
+def inspect_layers(model: nn.Module, images: Tensor) -> Layers:
     """The modules that compute something themselves, in the order of their first result.
 
     Args:
@@ -60,7 +60,7 @@ def layers_of(model: nn.Module, images: Tensor) -> Layers:
         images: float [n, C, H, W], normalised; one is enough.
     """
     names = {module: name for name, module in model.named_modules()}
-    with undisturbed(model), FlopCount() as count, ExitStack() as hooks:
+    with eval_mode(model), FlopCount() as count, ExitStack() as hooks:
         walk = _Walk(count)
         for module in names:
             hooks.enter_context(removed(module.register_forward_pre_hook(walk.before)))

@@ -13,7 +13,7 @@ from torch import Tensor
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.evaluation.evaluate import Answers
 from cnn_engine.inspection.feature_maps import Seen, seen_by
-from cnn_engine.inspection.layers import layers_of
+from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.results.feature_maps import MAPS_FILE, Part
 from cnn_engine.results.model_layers import LAYERS_FILE, Layers, layers_as_bytes
 from cnn_engine.storage.atomic import write_atomically
@@ -33,7 +33,7 @@ def keep_layers(training: "Training") -> None:
     def found() -> Layers:
         images, _ = next(training.batches.batches(training.data.train[:1], 1))
         with training.learner.arithmetic():
-            return layers_of(training.learner.model, images)
+            return inspect_layers(training.learner.model, images)
 
     _look_and_write(training, LAYERS_FILE, found, layers_as_bytes)
 
@@ -87,7 +87,7 @@ def _not_made(name: str, error: Exception) -> str:
     return f"{name} could not be made: {type(error).__name__}: {error}; the Model view lacks it"
 
 
-def a_few_of_each_class(data: DataSet, indices: Tensor, most: int = MOST_SAMPLES) -> Tensor:
+def samples_per_class(data: DataSet, indices: Tensor, most: int = MOST_SAMPLES) -> Tensor:
     """The first images of each class among those at `indices`, class by class, then the second."""
     classes = min(len(data.classes), most)
     labels, each = data.labels[indices], max(1, most // classes)
@@ -96,10 +96,10 @@ def a_few_of_each_class(data: DataSet, indices: Tensor, most: int = MOST_SAMPLES
     return torch.cat(turns)[:most]
 
 
-def right_and_wrong(data: DataSet, answers: Answers) -> Tensor:
+def correct_and_mistaken(data: DataSet, answers: Answers) -> Tensor:
     """Of the test images, some of each class that the model gets right, and its surest mistakes."""
     is_right = answers.predicted == answers.truth
     surest = answers.confidence[~is_right].argsort(descending=True, stable=True)
     wrong = data.test[~is_right][surest][: MOST_SAMPLES // 2]
-    right = a_few_of_each_class(data, data.test[is_right], MOST_SAMPLES - len(wrong))
+    right = samples_per_class(data, data.test[is_right], MOST_SAMPLES - len(wrong))
     return torch.cat([right, wrong])

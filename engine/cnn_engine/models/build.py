@@ -8,11 +8,11 @@ from torch.nn.functional import dropout
 
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError
-from cnn_engine.models.mkldnn import Conv2d, Packed
+from cnn_engine.models.mkldnn import Conv2d, MkldnnSequential
 from cnn_engine.models.pooling import MaxPool2d
 from cnn_engine.models.resnet import ResNet
 from cnn_engine.models.torchvision_model import build_transfer
-from cnn_engine.models.user_model import build_own
+from cnn_engine.models.user_model import build_user_model
 from cnn_engine.models.whitened import WhitenedCNN
 
 
@@ -28,7 +28,7 @@ class CNN(nn.Module):
         self, config: ModelConfig, channels: int, image_size: int, class_count: int
     ) -> None:
         super().__init__()
-        self.blocks = Packed(
+        self.blocks = MkldnnSequential(
             *(_block(before, after) for before, after in pairwise((channels, *config.filters)))
         )
         side = image_size >> len(config.filters)
@@ -88,7 +88,7 @@ def build_model(config: ModelConfig, channels: int, image_size: int, class_count
         case "torchvision":
             return build_transfer(config, channels, class_count)
         case _ if config.is_own:
-            return build_own(config, channels, image_size, class_count)
+            return build_user_model(config, channels, image_size, class_count)
         case _ if image_size < 2 ** len(config.filters):
             raise ConfigError(
                 f"model.filters: {len(config.filters)} are too many for images of {image_size} "

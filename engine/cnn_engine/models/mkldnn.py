@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Packed(nn.Sequential):
+class MkldnnSequential(nn.Sequential):
     """As `torch.nn.Sequential`; in training its layers get and give maps in oneDNN's layout.
 
     Those that have to know of it are convolutions, for which there is `Conv2d` below. Elsewhere

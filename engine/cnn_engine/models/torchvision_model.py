@@ -17,7 +17,7 @@ INNER_KEYS = ("state_dict", "model")
 """Where training programs put the weights in what they save."""
 
 
-class Transfer(nn.Module):
+class TorchvisionModel(nn.Module):
     """A network of torchvision's with a last layer for our classes.
 
     With `freeze` that layer alone is trained; the others stay as they are, the statistics of batch
@@ -54,7 +54,7 @@ def _head_name(network: nn.Module) -> str:
     return (dense or [name for name, each in named.items() if isinstance(each, nn.Conv2d)])[-1]
 
 
-def build_transfer(config: ModelConfig, channels: int, class_count: int) -> Transfer:
+def build_transfer(config: ModelConfig, channels: int, class_count: int) -> TorchvisionModel:
     """The network, with initial weights by chance.
 
     Raises:
@@ -70,10 +70,10 @@ def build_transfer(config: ModelConfig, channels: int, class_count: int) -> Tran
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
         raise ConfigError(f"model.arch: torchvision has no {config.arch!r}; {hint}")
     network = models.get_model(config.arch, weights=None, num_classes=class_count)
-    return Transfer(network, freeze=config.freeze)
+    return TorchvisionModel(network, freeze=config.freeze)
 
 
-def load_weights(model: Transfer, file: str) -> None:
+def load_pretrained(model: TorchvisionModel, file: str) -> None:
     """Take over weights, all but those of the last layer. No file can run code.
 
     Raises:

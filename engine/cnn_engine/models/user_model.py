@@ -14,7 +14,9 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.system.random_states import kept_random_states
 
 
-def build_own(config: ModelConfig, channels: int, image_size: int, class_count: int) -> nn.Module:
+def build_user_model(
+    config: ModelConfig, channels: int, image_size: int, class_count: int
+) -> nn.Module:
     """`Class(channels=…, image_size=…, class_count=…, **model.options)`.
 
     The current directory is looked in first, and stays so, as for a script that lies there.

@@ -15,7 +15,7 @@ WHITENING_IMAGES = 1_000
 WHITENING_FLOOR = 5e-4
 """Added to the patches' variances, so that what hardly varies is not blown up."""
 
-SHIFT_EPOCHS = 3
+WHITEN_BIAS_EPOCHS = 3
 """Epochs in which the first layer's shift is learnt, as in airbench: it gains nothing later, and
 its gradient, which comes through the largest maps, takes a twentieth of a step."""
 
@@ -50,7 +50,7 @@ class Whitening(nn.Conv2d):
     """Patches of 2×2 pixels along the axes in which they vary, each scaled to vary alike.
 
     Each axis stands twice, with either sign, as what follows cuts off below zero. The filters are
-    not learnt; a shift of each is, as long as `learns`.
+    not learnt; a shift of each is, as long as `bias_trainable`.
     """
 
     bias: nn.Parameter
@@ -58,15 +58,15 @@ class Whitening(nn.Conv2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, 2 * channels * 2 * 2, kernel_size=2)
         self.weight.requires_grad = False
-        self.learns = True
+        self.bias_trainable = True
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps [N, 8 C, H - 1, W - 1] of normalised images [N, C, H, W]."""
-        shift = self.bias if self.learns else self.bias.detach()
+        shift = self.bias if self.bias_trainable else self.bias.detach()
         return conv2d(images, self.weight, shift)
 
     @torch.no_grad()
-    def look_at(self, images: Tensor) -> None:
+    def init_whitening(self, images: Tensor) -> None:
         """Make the filters from the patches of normalised images [N, C, H, W]."""
         patches = nn.functional.unfold(images.float().contiguous(), 2).transpose(1, 2).flatten(0, 1)
         variances, axes = torch.linalg.eigh(patches.T @ patches / len(patches))

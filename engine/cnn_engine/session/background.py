@@ -19,7 +19,7 @@ from cnn_engine.errors import UserError
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import Inheritance, Recorder
-from cnn_engine.session.engine import Engine, started
+from cnn_engine.session.engine import Engine, run_started
 from cnn_engine.session.request import Request
 
 
@@ -34,7 +34,7 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
         StorageError: its log cannot be written, or no process be started.
     """
     with Recorder(run) as recorder:
-        recorder.record(started(request, run))
+        recorder.record(run_started(request, run))
         recorder.hand_over()
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     faulthandler.enable()
     run = RunDirectory(Path(sys.argv[1]))
     try:
-        engine = Engine.resuming(run, inheritance=_inheritance())
+        engine = Engine.resume(run, inheritance=_inheritance())
         _stop_on_signals(run)
         engine.start()
         engine.join()

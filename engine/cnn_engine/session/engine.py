@@ -53,7 +53,7 @@ class Resumption:
     """Time that all sessions before took."""
 
 
-def started(request: Request, run: RunDirectory) -> RunStarted:
+def run_started(request: Request, run: RunDirectory) -> RunStarted:
     """The first event of a run by this process."""
     fallback = request.fallback
     return RunStarted(
@@ -94,7 +94,7 @@ class Engine:
         self._lost: StorageError | None = None
 
     @classmethod
-    def resuming(
+    def resume(
         cls,
         run: RunDirectory,
         epochs: int | None = None,
@@ -123,7 +123,7 @@ class Engine:
             if state.imported:
                 raise ConfigError(f"run {run.id}: it is another program's to resume")
             found = find_checkpoint(state, run, epochs)
-            request = Request.of_state(state, allow_code=allow_code or inheritance is not None)
+            request = Request.from_state(state, allow_code=allow_code or inheritance is not None)
             request = request.with_epochs(epochs or state.epochs_asked)
             if found is not None:
                 request = replace(request, fallback=None)
@@ -187,7 +187,7 @@ class Engine:
     def _begin(self) -> None:
         run, resumption = self._recorder.run, self._resumption
         if resumption is None:
-            self._recorder.record(started(self._request, run))
+            self._recorder.record(run_started(self._request, run))
             return
         found = resumption.found
         place = found.place if found else BEGINNING

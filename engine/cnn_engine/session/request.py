@@ -40,7 +40,7 @@ class Request:
     """In what environment that was trained."""
 
     @classmethod
-    def of(
+    def from_preset(
         cls,
         preset: str,
         overrides: Sequence[str] = (),
@@ -58,7 +58,7 @@ class Request:
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
     @classmethod
-    def of_state(cls, state: RunState, *, allow_code: bool) -> Self:
+    def from_state(cls, state: RunState, *, allow_code: bool) -> Self:
         """What a run was asked to train, and is asked by now, as its log tells.
 
         Raises:
@@ -77,7 +77,7 @@ class Request:
         )
 
     @classmethod
-    def like_run(
+    def from_run(
         cls, run: RunDirectory, overrides: Sequence[str] = (), *, allow_code: bool = False
     ) -> Self:
         """A request for what a run trained in the end, its seed included, perhaps changed.

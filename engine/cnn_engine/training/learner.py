@@ -12,9 +12,9 @@ from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader, batch_sizes
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
-from cnn_engine.models.torchvision_model import Transfer
+from cnn_engine.models.torchvision_model import TorchvisionModel
 from cnn_engine.models.user_model import check_model
-from cnn_engine.models.whitened import SHIFT_EPOCHS, WHITENING_IMAGES, WhitenedCNN
+from cnn_engine.models.whitened import WHITEN_BIAS_EPOCHS, WHITENING_IMAGES, WhitenedCNN
 from cnn_engine.system.device import DTYPES, arithmetic, choose_precision
 from cnn_engine.training.ema import Average
 from cnn_engine.training.flat_parameters import Weights
@@ -83,8 +83,8 @@ class Learner:
         """Bring the model to the device and, if it looks at images first, to these; check it."""
         self.model.to(self.device).to(memory_format=torch.channels_last)
         if isinstance(self.model, WhitenedCNN):
-            self.model.whitening.look_at(self._some(data.train[:WHITENING_IMAGES]))
-        if config.model.is_own or isinstance(self.model, Transfer):
+            self.model.whitening.init_whitening(self._some(data.train[:WHITENING_IMAGES]))
+        if config.model.is_own or isinstance(self.model, TorchvisionModel):
             # With the smallest of the batches, which a network of others may not do with.
             least = min(batch_sizes(len(data.train), config.train.batch_size))
             some = self._some(data.train[:least])
@@ -99,14 +99,15 @@ class Learner:
         """Make ready for the steps of an epoch, or of what is left of it, counted from 1."""
         self.model.train()
         if isinstance(self.model, WhitenedCNN):
-            self.model.whitening.learns = epoch <= SHIFT_EPOCHS
+            self.model.whitening.bias_trainable = epoch <= WHITEN_BIAS_EPOCHS
 
     def kind(self, size: int) -> StepKind:
         """Return the kind of the next step, for a batch of `size` images."""
         return StepKind(
             size=size,
             takes_average=self.average is not None and self.average.is_due(),
-            learns_shift=isinstance(self.model, WhitenedCNN) and self.model.whitening.learns,
+            learns_shift=isinstance(self.model, WhitenedCNN)
+            and self.model.whitening.bias_trainable,
         )
 
     def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,11 @@ from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.augment import check_augment
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.models.build import build_model, count_parameters
-from cnn_engine.models.torchvision_model import Transfer, load_weights, normalisation_notice
+from cnn_engine.models.torchvision_model import (
+    TorchvisionModel,
+    load_pretrained,
+    normalisation_notice,
+)
 from cnn_engine.runlog.events import Notice, RunPrepared, StageProgressed, StageStarted
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import device_name, warm_up
@@ -73,8 +77,8 @@ def new_model(config: Config, data: DataSet, recorder: Recorder, *, begins: bool
     size, channels = data.images.shape[2:]
     check_augment(config.augment, size)
     model = build_model(config.model, channels, size, len(data.classes))
-    if begins and isinstance(model, Transfer) and config.model.weights is not None:
-        load_weights(model, config.model.weights)
+    if begins and isinstance(model, TorchvisionModel) and config.model.weights is not None:
+        load_pretrained(model, config.model.weights)
         if text := normalisation_notice(config.data):
             recorder.record(Notice(text=text))
     return model

@@ -17,7 +17,7 @@ from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import batch_sizes, epoch_order, make_loader
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
-from cnn_engine.inspection.writer import a_few_of_each_class, keep_layers, keep_maps
+from cnn_engine.inspection.writer import keep_layers, keep_maps, samples_per_class
 from cnn_engine.runlog.events import (
     CommandApplied,
     EpochFinished,
@@ -440,7 +440,7 @@ class Training:
         """Let people see what the model now makes of some validation images, if there are any."""
         if not len(self.data.val):
             return
-        some = a_few_of_each_class(self.data, self.data.val)
+        some = samples_per_class(self.data, self.data.val)
         with self.learner.averaged():
             keep_maps(self, "validation", some, self.epoch)
 

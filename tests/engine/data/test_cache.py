@@ -403,7 +403,7 @@ def test_the_run_says_that_nothing_could_be_kept(pets, cache_home, tmp_path):
     (cache_home / "cnn-tui").write_text("in the way")
     recorder = Recorder(create_run(tmp_path / "runs"))
     size = ["data.image_size=16", f"data.path={json.dumps(str(pets))}", "train.epochs=1"]
-    engine = Engine(Request.of("folder", [*SMALL, *size]), recorder)
+    engine = Engine(Request.from_preset("folder", [*SMALL, *size]), recorder)
     engine.start()
     engine.join()
     assert engine.exit_code == 0

@@ -19,7 +19,7 @@ from cnn_engine.data import preprocess
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export import folder, onnx_file, torch_program
 from cnn_engine.export.model import Exported, load
-from cnn_engine.inference.trained import load_trained
+from cnn_engine.inference.trained import load_trained_model
 from runs_for_tests import RunForTests
 from terminal import cnn_tui, environment
 
@@ -137,16 +137,16 @@ def test_any_number_of_images_gives_the_same_in_onnx(exported, trained, count):
     assert (given.name, given.type, given.shape) == ("probabilities", "tensor(float)", ["N", 3])
     images = np.random.default_rng(count).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     (found,) = session.run(None, {"images": images})
-    ours = load_trained(trained[1], TrainConfig(device="cpu", precision="fp32"))
-    expected = ours.scores(torch.from_numpy(images)).softmax(1).numpy()
+    ours = load_trained_model(trained[1], TrainConfig(device="cpu", precision="fp32"))
+    expected = ours.logits(torch.from_numpy(images)).softmax(1).numpy()
     assert np.abs(found - expected).max() < AGREEMENT
 
 
 def test_any_number_of_images_gives_the_same_in_a_program(exported, trained):
     model = torch.export.load(exported / "torch-export" / "model.pt2").module()
     images = torch.randint(0, 256, (5, 8, 8, 3), dtype=torch.uint8)
-    ours = load_trained(trained[1], TrainConfig(device="cpu", precision="fp32"))
-    assert torch.allclose(model(images), ours.scores(images).softmax(1), atol=AGREEMENT)
+    ours = load_trained_model(trained[1], TrainConfig(device="cpu", precision="fp32"))
+    assert torch.allclose(model(images), ours.logits(images).softmax(1), atol=AGREEMENT)
 
 
 def test_weights_are_those_of_the_checkpoint(exported, trained):

@@ -414,7 +414,7 @@ async def test_a_followed_run_is_live_and_cannot_be_asked(tmp_path):
 
 def test_an_imported_run_is_not_resumed(tmp_path):
     with pytest.raises(ConfigError, match="another program's to resume"):
-        Engine.resuming(imported_text(tmp_path, KERAS))
+        Engine.resume(imported_text(tmp_path, KERAS))
 
 
 # On the command line

@@ -21,8 +21,8 @@ from cnn_engine.checkpoints.format import BEGINNING, seal
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.image_files import Named, gather
 from cnn_engine.inference import predict as engine
-from cnn_engine.inference.answers import Answer, Unanswered
-from cnn_engine.inference.trained import load_trained
+from cnn_engine.inference.prediction import Prediction, PredictionFailed
+from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_tui.reports.predictions import as_line, name_width
@@ -101,9 +101,9 @@ def test_a_folder_of_test_images_gives_the_figure_of_the_runs_own_test(pets, ans
     right = sum(each["class"] == each["truth"] for each in told)
     assert right == sum(test.correct)
     assert f"40 images classified; {right} of 40 are what their folders say" in errors
-    trained = load_trained(run)
+    trained = load_trained_model(run)
     data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
-    expected = trained.scores(data.images[data.test]).softmax(1).amax(1)
+    expected = trained.logits(data.images[data.test]).softmax(1).amax(1)
     assert [each["path"] for each in told] == [f"photos/{path}" for path in data.paths[-40:]]
     found = torch.tensor([each["probability"] for each in told])
     assert torch.allclose(found, expected, atol=1e-6)
@@ -111,12 +111,12 @@ def test_a_folder_of_test_images_gives_the_figure_of_the_runs_own_test(pets, ans
 
 def test_images_of_a_known_set_are_answered_as_the_set_itself(digits, tmp_path, answers):
     where, run = digits
-    trained = load_trained(run)
+    trained = load_trained_model(run)
     data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
     for number, pixels in enumerate(data.images[:30].numpy()):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:02}.png")
     told, _ = answers(where, tmp_path, "--top", "3")
-    scores = trained.scores(data.images[:30]).softmax(1)
+    scores = trained.logits(data.images[:30]).softmax(1)
     assert [each["class"] for each in told] == [str(int(best)) for best in scores.argmax(1)]
     found = [[each["probability"] for each in one["top"]] for one in told]
     assert np.allclose(found, scores.sort(dim=1, descending=True)[0][:, :3], atol=1e-6)
@@ -133,9 +133,9 @@ def test_piped_lines_are_aligned_and_plain(pets, command):
 
 
 def test_a_tie_goes_to_the_first_class_as_everywhere_else(digits, monkeypatch):
-    trained = load_trained(digits[1])
+    trained = load_trained_model(digits[1])
     scores = torch.randint(0, 4, (200, 10)).float()
-    monkeypatch.setattr(type(trained), "scores", lambda *_: scores)
+    monkeypatch.setattr(type(trained), "logits", lambda *_: scores)
     likeliest = engine._likeliest(trained, [np.zeros((8, 8, 1), np.uint8)] * 200, 2)
     assert [int(top[0][0]) for top in likeliest] == scores.argmax(1).tolist()
 
@@ -287,8 +287,8 @@ def test_only_a_batch_is_decoded_ahead(pets, monkeypatch):
     real = engine.decode
     monkeypatch.setattr(engine, "decode", lambda *how: decoded.append(how) or real(*how))
     image = str(pets[0] / "photos" / "test" / "cat" / "00.jpg")
-    told = engine.predict(load_trained(pets[1]), [Named(image, "")] * 1000, 1)
-    assert isinstance(next(told), Answer)
+    told = engine.predict(load_trained_model(pets[1]), [Named(image, "")] * 1000, 1)
+    assert isinstance(next(told), Prediction)
     assert len(decoded) == engine.MOST_IMAGES
 
 
@@ -297,8 +297,8 @@ def test_a_file_that_takes_too_much_memory_is_left_out(pets, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(engine, "decode", fail)
-    (told,) = engine.predict(load_trained(pets[1]), [Named("big.png", "")], 1)
-    assert told == Unanswered(path="big.png", reason="takes more memory than there is")
+    (told,) = engine.predict(load_trained_model(pets[1]), [Named("big.png", "")], 1)
+    assert told == PredictionFailed(path="big.png", reason="takes more memory than there is")
 
 
 # What the model is.
@@ -458,5 +458,7 @@ def test_a_reader_that_has_enough_is_no_fault(pets):
 
 
 def test_a_line_has_every_name_in_full_columns():
-    answer = Answer(path="a.png", top=(("日本", 0.9), ("x", 0.1)), truth=None, size=1, pixels=b"0")
+    answer = Prediction(
+        path="a.png", top=(("日本", 0.9), ("x", 0.1)), target=None, size=1, pixels=b"0"
+    )
     assert as_line(answer, name_width(["日本", "x"])) == "日本  90.0%  x     10.0%  a.png"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.inference.retest import repeat_test
+from cnn_engine.inference.retest import retest
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import read_mistakes
 from cnn_engine.results.predictions import read_predictions
@@ -31,7 +31,7 @@ def run(trained, tmp_path):
 
 
 def again(run, path=None):
-    return repeat_test(run, path, lambda *_: None)
+    return retest(run, path, lambda *_: None)
 
 
 def contents(run):

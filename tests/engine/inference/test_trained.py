@@ -7,7 +7,7 @@ import torch
 
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.inference.trained import load_trained
+from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
@@ -16,9 +16,9 @@ from runs_for_tests import RunForTests
 
 def test_it_answers_as_the_test_of_its_run_did(tmp_path: Path) -> None:
     run = RunForTests(tmp_path, "train.epochs=2").train()
-    trained, state = load_trained(run.directory), read_state(run.directory)[0]
+    trained, state = load_trained_model(run.directory), read_state(run.directory)[0]
     data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
-    answers = trained.scores(data.images[data.test]).argmax(dim=1)
+    answers = trained.logits(data.images[data.test]).argmax(dim=1)
     right = data.labels[data.test][answers == data.labels[data.test]]
     counts = torch.bincount(right, minlength=len(trained.classes)).tolist()
     assert state.test is not None
@@ -30,7 +30,7 @@ def test_a_run_without_a_checkpoint_has_no_model(tmp_path: Path) -> None:
     directory = create_run(tmp_path)
     Recorder(directory).close()
     with pytest.raises(ConfigError, match="has no model yet"):
-        load_trained(directory)
+        load_trained_model(directory)
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     other = RunForTests(tmp_path, "train.epochs=1", "model.hidden=[24]").train()
     (other.directory.path / "best.pt").replace(run.directory.path / "best.pt")
     with pytest.raises(ConfigError, match=r"is 24.*and should be 16"):
-        load_trained(run.directory)
+        load_trained_model(run.directory)
 
 
 def test_a_checkpoint_of_other_classes_is_refused(tmp_path: Path) -> None:
@@ -46,4 +46,4 @@ def test_a_checkpoint_of_other_classes_is_refused(tmp_path: Path) -> None:
     log = run.directory.events.read_text()
     run.directory.events.write_text(log.replace('"classes":["0","1"', '"classes":["1","0"', 1))
     with pytest.raises(DataError, match="of other classes"):
-        load_trained(run.directory)
+        load_trained_model(run.directory)

@@ -15,11 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.inference.trained import load_trained
+from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.inspection import writer
-from cnn_engine.inspection.eval_mode import undisturbed
+from cnn_engine.inspection.eval_mode import eval_mode
 from cnn_engine.inspection.flops import FlopCount
-from cnn_engine.inspection.layers import layers_of
+from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.models.build import CNN
 from cnn_engine.results.feature_maps import MAPS_FILE
 from cnn_engine.results.feature_maps_reader import read_maps
@@ -55,7 +55,7 @@ class Residual(nn.Module):
 
 def test_the_published_network_by_hand() -> None:
     """Every filter weight meets every position once; a multiplication and an addition are two."""
-    found = layers_of(published(), torch.zeros(2, 3, 32, 32)).layers
+    found = inspect_layers(published(), torch.zeros(2, 3, 32, 32)).layers
     layers = {layer.name: layer for layer in found}
     sides, filters = (32, 16, 8), (3, 32, 64, 128)
     for block, (side, (before, after)) in enumerate(zip(sides, pairwise(filters), strict=True)):
@@ -75,7 +75,7 @@ def test_the_published_network_by_hand() -> None:
 def test_a_training_step_is_the_63_5_mflop_of_the_benchmark() -> None:
     """Three products a layer, but no gradient of the images: what `bench` counts."""
     model, images = published().train(), torch.zeros(2, 3, 32, 32)
-    layers = layers_of(model, images).layers
+    layers = inspect_layers(model, images).layers
     products = [layer.flops for layer in layers if layer.kind in ("Conv2d", "Linear")]
     with FlopCount() as count:
         model(images).sum().backward()
@@ -105,7 +105,9 @@ def test_products_are_counted_as_pytorchs_own_counter_does(dtype: torch.dtype) -
 
 
 def test_any_module_has_its_layers_told() -> None:
-    layers = {layer.name: layer for layer in layers_of(Residual(), torch.zeros(1, 3, 8, 8)).layers}
+    layers = {
+        layer.name: layer for layer in inspect_layers(Residual(), torch.zeros(1, 3, 8, 8)).layers
+    }
     assert list(layers) == ["body.0", "body.1", "", "unused"]
     assert layers["body.0"].flops == 2 * (2 * 3 * 3 * 9 * 64)  # carried out twice
     assert layers[""].parameters == 3
@@ -118,7 +120,7 @@ def test_looking_leaves_no_trace() -> None:
     model.body.eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     random = torch.get_rng_state()
-    layers_of(model, images)
+    inspect_layers(model, images)
     assert torch.equal(random, torch.get_rng_state())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert model.training
@@ -129,7 +131,7 @@ def test_looking_leaves_no_trace() -> None:
 def test_a_model_that_fails_is_as_it_was_too() -> None:
     model = published().train()
     with pytest.raises(RuntimeError):
-        layers_of(model, torch.zeros(1, 4, 32, 32))
+        inspect_layers(model, torch.zeros(1, 4, 32, 32))
     assert model.training
     assert not any(module._forward_hooks for module in model.modules())
 
@@ -152,7 +154,7 @@ def test_a_run_keeps_its_layers(run: RunForTests) -> None:
 
 
 def test_it_keeps_what_the_tested_model_makes_of_test_images(run: RunForTests) -> None:
-    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained(run.directory)
+    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained_model(run.directory)
     header = maps.header
     data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
     assert (header.part, header.epoch) == ("test", trained.epoch)
@@ -162,7 +164,7 @@ def test_it_keeps_what_the_tested_model_makes_of_test_images(run: RunForTests) -
         image = data.images[index : index + 1]
         assert maps.image(number) == image.numpy().tobytes()
         assert sample.label == data.labels[index]
-        shares = trained.scores(image).softmax(dim=1)[0]
+        shares = trained.logits(image).softmax(dim=1)[0]
         for place, (answer, share) in enumerate(zip(sample.answers, sample.shares, strict=True)):
             assert share == pytest.approx(
                 shares.sort(descending=True).values[place].item(), abs=0.02
@@ -179,7 +181,7 @@ def test_it_keeps_what_the_tested_model_makes_of_test_images(run: RunForTests) -
 
 def test_the_maps_are_those_of_the_model(run: RunForTests) -> None:
     """Every stage, against the model carried out again, within a step of 256 and bf16's noise."""
-    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained(run.directory)
+    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained_model(run.directory)
     header = maps.header
     assert [stage.name for stage in header.stages][:2] == ["blocks.0.0", "blocks.0.1"]
     assert [stage.of for stage in header.stages[-4:]] == [20] * 4
@@ -192,7 +194,7 @@ def test_the_maps_are_those_of_the_model(run: RunForTests) -> None:
     height, width, channels = header.image
     for number, sample in enumerate(header.samples[:3]):
         pixels = torch.frombuffer(bytearray(maps.image(number)), dtype=torch.uint8)
-        trained.scores(pixels.view(1, height, width, channels))
+        trained.logits(pixels.view(1, height, width, channels))
         for place, stage in enumerate(header.stages):
             kept = torch.frombuffer(bytearray(maps.maps(number, place)), dtype=torch.uint8)
             low, high = sample.lows[place], sample.highs[place]
@@ -205,7 +207,7 @@ def test_the_maps_are_those_of_the_model(run: RunForTests) -> None:
 
 
 def test_filters_are_kept_in_full_precision(run: RunForTests) -> None:
-    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained(run.directory)
+    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained_model(run.directory)
     filters = maps.header.filters
     assert filters is not None
     assert (filters.shape, filters.of) == ((8, 1, 3, 3), 8)
@@ -296,7 +298,7 @@ def test_weights_that_are_not_numbers_are_not_shown(
 
 def test_undisturbed_is_undone_after_an_error() -> None:
     model = published().train()
-    with pytest.raises(KeyError), undisturbed(model):
+    with pytest.raises(KeyError), eval_mode(model):
         raise KeyError
     assert model.training
     assert torch.is_grad_enabled()

@@ -18,9 +18,9 @@ from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.inference.trained import load_trained
+from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.models.build import build_model, count_parameters
-from cnn_engine.models.torchvision_model import Transfer, load_weights
+from cnn_engine.models.torchvision_model import TorchvisionModel, load_pretrained
 from cnn_engine.runlog.events import CheckpointSaved, Notice, RunPrepared
 from cnn_engine.session.engine import Engine
 from cnn_engine.training.control import Control
@@ -133,8 +133,8 @@ def test_only_the_new_last_layer_of_a_frozen_network_is_trained(tmp_path, weight
     assert any(
         "data.mean = [0.485" in event.text for event in run.events() if isinstance(event, Notice)
     )
-    trained = load_trained(run.directory)
-    assert trained.scores(torch.zeros(2, 16, 16, 3, dtype=torch.uint8)).shape == (2, 10)
+    trained = load_trained_model(run.directory)
+    assert trained.logits(torch.zeros(2, 16, 16, 3, dtype=torch.uint8)).shape == (2, 10)
 
 
 def test_a_resumed_run_needs_its_weights_file_no_more(tmp_path):
@@ -158,7 +158,7 @@ def test_weights_within_what_a_training_program_saved_are_found(tmp_path, weight
     state = torch.load(weights_file, weights_only=True)
     torch.save({key: state, "epoch": 3}, tmp_path / "x.pth")
     model = transfer()
-    load_weights(model, str(tmp_path / "x.pth"))
+    load_pretrained(model, str(tmp_path / "x.pth"))
     assert torch.equal(model.network.conv1.weight, state["conv1.weight"])
 
 
@@ -166,9 +166,9 @@ def test_weights_of_another_network_are_explained(tmp_path, weights_file):
     with pytest.raises(
         ConfigError, match=r"of another network than model\.arch names: .* not in it"
     ):
-        load_weights(transfer(arch="resnet34"), str(weights_file))
+        load_pretrained(transfer(arch="resnet34"), str(weights_file))
     with pytest.raises(ConfigError, match=r"model\.weights: nowhere\.pth is no file; download one"):
-        load_weights(transfer(), "nowhere.pth")
+        load_pretrained(transfer(), "nowhere.pth")
 
 
 class Canary:
@@ -187,7 +187,7 @@ def test_a_file_that_holds_something_else_is_refused_and_nothing_in_it_is_run(tm
     else:
         torch.save({"state_dict": Canary(canary)} if content == "pickle" else content, path)
     with pytest.raises(DataError, match=r"x\.pth: ") as error:
-        load_weights(transfer(), str(path))
+        load_pretrained(transfer(), str(path))
     assert not canary.exists()
     assert "weights_only" not in str(error.value)
 
@@ -203,7 +203,7 @@ def test_an_unknown_network_and_grey_images_are_explained():
 def test_the_last_layer_of_other_kinds_of_networks_is_found(arch):
     with torch.device("meta"):
         model = transfer(arch=arch)
-    assert isinstance(model, Transfer)
+    assert isinstance(model, TorchvisionModel)
     head = model.network.get_submodule(model.head_name)
     assert head.weight.shape[0] == 4
 
@@ -301,12 +301,12 @@ def test_ones_own_network_trains_resumes_and_is_used(own):
     run.train()
     assert run.live_state.status == "done"
     assert weights_in(run.directory)["layers.0.weight"].shape[0] == 6
-    run.engine = Engine.resuming(run.directory, 2, allow_code=True)
+    run.engine = Engine.resume(run.directory, 2, allow_code=True)
     run.engine.start()
     run.engine.join()
     assert run.engine.exit_code == 0
-    trained = load_trained(run.directory, allow_code=True)
-    assert trained.scores(torch.zeros(1, 8, 8, 1, dtype=torch.uint8)).shape == (1, 10)
+    trained = load_trained_model(run.directory, allow_code=True)
+    assert trained.logits(torch.zeros(1, 8, 8, 1, dtype=torch.uint8)).shape == (1, 10)
 
 
 @pytest.mark.parametrize(

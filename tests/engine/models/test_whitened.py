@@ -7,7 +7,7 @@ from torch.nn.functional import unfold
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models.build import build_model
-from cnn_engine.models.whitened import SHIFT_EPOCHS, Block, WhitenedCNN, Whitening
+from cnn_engine.models.whitened import WHITEN_BIAS_EPOCHS, Block, WhitenedCNN, Whitening
 from runs_for_tests import RunForTests
 
 SMALL = ModelConfig(name="whitened", filters=(24, 32), depth=2)
@@ -24,7 +24,7 @@ def images(channels=3, count=64, size=16):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_first_layer_whitens(channels):
     layer, given = Whitening(channels), images(channels)
-    layer.look_at(given)
+    layer.init_whitening(given)
     with torch.no_grad():
         layer.bias.zero_()
         result = layer(given).transpose(0, 1).flatten(1)
@@ -51,9 +51,11 @@ def test_its_filters_are_not_learnt_and_its_shifts_are():
 def test_its_shifts_are_learnt_in_the_first_epochs(tmp_path):
     settings = ("model.name=whitened", "model.filters=[16]", "data.image_size=16")
     recipe = ("optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0")
-    run = RunForTests(tmp_path, *settings, *recipe, f"train.epochs={SHIFT_EPOCHS - 1}").train()
+    run = RunForTests(
+        tmp_path, *settings, *recipe, f"train.epochs={WHITEN_BIAS_EPOCHS - 1}"
+    ).train()
     shifts = []
-    for epochs in (SHIFT_EPOCHS, SHIFT_EPOCHS + 1, None):
+    for epochs in (WHITEN_BIAS_EPOCHS, WHITEN_BIAS_EPOCHS + 1, None):
         content = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
         shifts.append(content["model"]["whitening.bias"])
         if epochs:

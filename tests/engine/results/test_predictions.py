@@ -10,7 +10,7 @@ import torch
 
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.inference.trained import load_trained
+from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import choose, read_mistakes
 from cnn_engine.results.predictions import Predictions, read_predictions
@@ -56,9 +56,9 @@ def said(truth, predicted, confidence):
 def test_every_test_image_is_there_with_what_the_model_says_of_it(trained):
     run, test = trained
     kept = read_predictions(run.directory, test)
-    model = load_trained(run.directory)
+    model = load_trained_model(run.directory)
     data = load_dataset(model.config.data, model.config.train.seed, lambda *_: None)
-    scores = model.scores(data.images[data.test])
+    scores = model.logits(data.images[data.test])
     confidence, answers = scores.double().softmax(dim=1).max(dim=1)
     assert kept.names == [data.name_of(index) for index in data.test.tolist()]
     assert kept.truth == data.labels[data.test].tolist()
@@ -72,7 +72,7 @@ def test_every_test_image_is_there_with_what_the_model_says_of_it(trained):
 def test_the_pictures_are_those_of_the_images_most_surely_mistaken(trained):
     run, test = trained
     kept, pictures = read_predictions(run.directory, test), read_mistakes(run.directory, test)
-    model = load_trained(run.directory)
+    model = load_trained_model(run.directory)
     data = load_dataset(model.config.data, model.config.train.seed, lambda *_: None)
     wrong = kept.mistakes()
     assert len(wrong) > mistakes.MOST_OVERALL
@@ -88,7 +88,7 @@ def test_the_pictures_are_those_of_the_images_most_surely_mistaken(trained):
 
 
 def test_large_images_are_made_smaller(trained):
-    model = load_trained(trained[0].directory)
+    model = load_trained_model(trained[0].directory)
     data = load_dataset(model.config.data, 0, lambda *_: None)
     image = data.images[0].repeat_interleave(16, dim=0).repeat_interleave(16, dim=1)
     small = final_test._fitted(image, [64, 64])
@@ -110,7 +110,7 @@ def test_few_of_each_pair_and_bounded_in_all():
 
 
 def test_another_test_has_another_fingerprint(trained):
-    config = load_trained(trained[0].directory).config.data
+    config = load_trained_model(trained[0].directory).config.data
     same, other = (load_dataset(config, seed, lambda *_: None) for seed in (0, 1))
     assert same.test_fingerprint() == other.test_fingerprint() == trained[1].fingerprint
     assert same.fingerprint() != other.fingerprint()

@@ -145,5 +145,5 @@ def test_a_run_of_a_newer_format_is_not_gone_on_with(tmp_path):
     run = newer(tmp_path)
     before = run.events.read_bytes()
     with pytest.raises(ConfigError, match="a newer version of cnn-tui wrote it"):
-        Engine.resuming(run)
+        Engine.resume(run)
     assert run.events.read_bytes() == before

@@ -54,7 +54,7 @@ def events_of(run, kind):
 
 def test_a_run_started_in_the_background_trains_to_its_end(tmp_path):
     run = create_run(tmp_path)
-    start_in_background(Request.of("digits", [*SMALL, "train.epochs=2"], name="mine"), run)
+    start_in_background(Request.from_preset("digits", [*SMALL, "train.epochs=2"], name="mine"), run)
     assert is_held(run.events)  # from the very beginning, and at every moment
     assert read_state(run)[0].started.name == "mine"
     wait_until(lambda: read_summary(run).status == "done")
@@ -88,7 +88,7 @@ def test_detached_a_run_goes_on_exactly_in_another_process(tmp_path, monkeypatch
     assert (run.live_state.phase, run.engine.exit_code) == ("detached", 0)
     assert is_held(run.directory.events)
     with pytest.raises(RunHeldError):
-        Engine.resuming(run.directory)
+        Engine.resume(run.directory)
     assert not run.live_state.ended
     wait_until(lambda: read_state(run.directory)[0].status == "done")
     state, damaged = read_state(run.directory)
@@ -166,7 +166,7 @@ def test_killed_it_can_be_taken_over_at_once_and_before_that_not(tmp_path):
             f"to see it: cnn-tui watch {run.id}\n"
         )
         process.kill()
-    engine = Engine.resuming(run)
+    engine = Engine.resume(run)
     send(run.commands, Command(name="stop-epoch", by="cli"))
     engine.start()
     engine.join()

@@ -20,8 +20,8 @@ from cnn_engine.data.loader import epoch_order, make_loader
 from cnn_engine.errors import ConfigError
 from cnn_engine.evaluation.evaluate import evaluate
 from cnn_engine.evaluation.tta import MeanOverViews
-from cnn_engine.inference.trained import Trained
-from cnn_engine.inspection.layers import layers_of
+from cnn_engine.inference.trained import TrainedModel
+from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.models.build import build_model
 from cnn_engine.models.user_model import check_model
 from cnn_engine.system.device import arithmetic, choose_device, choose_precision
@@ -135,7 +135,7 @@ def test_evaluation_stays_on_the_device_until_it_counts(gpu, config, data):
 def test_a_model_is_looked_into_on_the_device(gpu, config, data):
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     images, _ = next(on_gpu.batches(data.train[:1], 1))
-    layers = layers_of(network(config, gpu), images).layers
+    layers = inspect_layers(network(config, gpu), images).layers
     assert next(layer.name for layer in layers) == "blocks.0.0"
 
 
@@ -150,8 +150,8 @@ def test_a_model_of_ones_own_is_checked_on_the_device(gpu, config, data, monkeyp
 def test_a_trained_model_takes_images_from_the_host(gpu, config, data, monkeypatch):
     # Its two numbers are real ones, which cannot go where there is no GPU.
     normalised = torch.empty(5, 1, 8, 8, device=gpu)
-    monkeypatch.setattr(Trained, "normalised", lambda *_: normalised)
-    trained = Trained(
+    monkeypatch.setattr(TrainedModel, "normalised", lambda *_: normalised)
+    trained = TrainedModel(
         model=dense_layer(gpu),
         config=config,
         classes=data.classes,
@@ -160,7 +160,7 @@ def test_a_trained_model_takes_images_from_the_host(gpu, config, data, monkeypat
         device=gpu,
         precision="bf16",
     )
-    scores = trained.scores(data.images[:5])
+    scores = trained.logits(data.images[:5])
     assert (scores.device.type, scores.shape) == ("cpu", (5, 10))
 
 

@@ -8,7 +8,7 @@ from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import AverageConfig
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.inference.trained import load_trained
+from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.training.ema import Average
 from cnn_engine.training.flat_parameters import Weights
 from runs_for_tests import SMALL, RunForTests
@@ -68,8 +68,8 @@ def test_the_average_is_what_is_kept_and_tested(tmp_path):
     assert run.live_state.best.epoch == best["epoch"] == 2
     for name, average in last["average"]["model"].items():
         assert torch.equal(best["model"][name], average)
-    trained, data = load_trained(run.directory), run_data()
-    right = trained.scores(data.images[data.test]).argmax(1) == data.labels[data.test]
+    trained, data = load_trained_model(run.directory), run_data()
+    right = trained.logits(data.images[data.test]).argmax(1) == data.labels[data.test]
     assert int(right.sum()) == pytest.approx(sum(run.live_state.test.correct), abs=2)
     assert any(not torch.equal(best["model"][name], plain) for name, plain in last["model"].items())
 

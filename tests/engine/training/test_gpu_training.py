@@ -16,8 +16,8 @@ from cnn_engine.data import loader
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.image_files import Named
 from cnn_engine.inference.predict import predict
-from cnn_engine.inference.retest import repeat_test
-from cnn_engine.inference.trained import load_trained
+from cnn_engine.inference.retest import retest
+from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.runlog.events import EpochStarted, Notice, StepsCaptured, StepsFinished
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
@@ -278,9 +278,9 @@ def test_a_rollback_goes_on_captured(tmp_path):
 
 def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
     run = RunForTests(tmp_path / "runs", ON_GPU, "train.epochs=8").train()
-    repeated = repeat_test(run.directory, None, lambda *_: None)
+    repeated = retest(run.directory, None, lambda *_: None)
     assert repeated.is_equal
-    trained = load_trained(run.directory)
+    trained = load_trained_model(run.directory)
     assert trained.device == torch.device("cuda", 0)
     config = load_config("digits", ["data.image_size=8"])
     data = load_dataset(config.data, 0, lambda *_: None)

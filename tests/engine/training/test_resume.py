@@ -323,7 +323,7 @@ def test_with_damaged_checkpoints_only_it_is_refused_and_left_as_it_is(broken_of
         (run.directory.path / file).write_bytes(b"text")
     before = run.directory.events.read_bytes()
     with pytest.raises(DataError, match="there is no good one to go on from"):
-        Engine.resuming(run.directory)
+        Engine.resume(run.directory)
     assert run.directory.events.read_bytes() == before
     run.recorder.__class__(run.directory).close()  # nobody holds it
 
@@ -420,9 +420,9 @@ def done(tmp_path_factory):
 
 def test_a_run_that_is_done_is_refused_with_what_to_do(done):
     with pytest.raises(ConfigError, match=r"is done, after 1 epochs; .*--epochs 2 or more"):
-        Engine.resuming(done.directory)
+        Engine.resume(done.directory)
     with pytest.raises(ConfigError, match=r"--epochs 1: 1 are done already; ask for more"):
-        Engine.resuming(done.directory, 1)
+        Engine.resume(done.directory, 1)
     assert read_summary(done.directory).status == "done"
 
 
@@ -440,14 +440,14 @@ def test_a_log_without_a_beginning_is_nothing_to_go_on_with(tmp_path):
     run = RunForTests(tmp_path)
     run.recorder.close()
     with pytest.raises(ConfigError, match="does not tell what it trained"):
-        Engine.resuming(run.directory)
+        Engine.resume(run.directory)
 
 
 def test_a_run_that_is_held_is_refused_with_who_holds_it_and_what_to_do(broken_off):
     run = broken_off(5)
     run.take_hold()
     with pytest.raises(RunHeldError, match=r"process \d+ on \S+ trains it.*cnn-tui watch") as error:
-        Engine.resuming(run.directory)
+        Engine.resume(run.directory)
     assert error.value.exit_code == 5
     run.recorder.close()
 
@@ -624,5 +624,5 @@ def test_a_weight_that_no_loss_tells_of_is_treated_alike(tmp_path, monkeypatch, 
 
 def test_the_way_to_the_images_does_not_depend_on_where_it_goes_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    request = Request.of("folder", ["data.path=photos"])
+    request = Request.from_preset("folder", ["data.path=photos"])
     assert request.config.data.path == str(tmp_path / "photos")

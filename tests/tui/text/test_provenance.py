@@ -99,7 +99,7 @@ def notices(run):
 
 def repeat(run, runs_dir, *overrides):
     directory = create_run(runs_dir)
-    engine = Engine(Request.like_run(run, overrides), Recorder(directory))
+    engine = Engine(Request.from_run(run, overrides), Recorder(directory))
     engine.start()
     engine.join()
     return directory
@@ -145,14 +145,14 @@ def test_what_it_is_like_is_known_in_the_background_too(tmp_path):
         ),
     )
     second = create_run(tmp_path)
-    start_in_background(Request.like_run(first), second)
+    start_in_background(Request.from_run(first), second)
     wait_until(lambda: read_summary(second).status == "done")
     state, _ = read_state(second)
     assert any("images: " in notice.text for notice in state.notices)
 
 
 def test_an_old_run_without_a_record_of_this_can_be_repeated(tmp_path):
-    request = Request.like_run(golden_run(tmp_path, "completed"), ["train.epochs=3"])
+    request = Request.from_run(golden_run(tmp_path, "completed"), ["train.epochs=3"])
     assert (request.preset, request.config.train.epochs) == ("digits", 3)
     assert request.environment_of_like == {}
 
@@ -162,7 +162,7 @@ def test_a_run_that_tells_no_config_cannot_be_repeated(tmp_path):
     run.path.mkdir()
     run.events.write_text("garbage\n")
     with pytest.raises(ConfigError, match="run a: its log does not tell what was trained"):
-        Request.like_run(run)
+        Request.from_run(run)
 
 
 # The command.

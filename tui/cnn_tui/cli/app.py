@@ -199,10 +199,10 @@ def run(  # noqa: PLR0913 - one parameter per option
         series = Series(planned, runs_dir or default_runs_dir(), stop_on_failure)
         sys.exit(run_series(series, as_json=as_json))
     if like is None:
-        fallback = None if config else Request.of("digits", settings)
-        request = Request.of(config or "cifar10", settings, fallback=fallback)
+        fallback = None if config else Request.from_preset("digits", settings)
+        request = Request.from_preset(config or "cifar10", settings, fallback=fallback)
     elif config is None:
-        request = Request.like_run(resolve_run(like, runs_dir), settings, allow_code=allow_code)
+        request = Request.from_run(resolve_run(like, runs_dir), settings, allow_code=allow_code)
     else:
         raise ConfigError(f"run: --like {like} names a config already; leave out {config}")
     words = ("cnn-tui", *sys.argv[1:])
@@ -238,7 +238,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.session.engine import Engine
 
     directory = resolve_run(reference, runs_dir)
-    engine = Engine.resuming(directory, epochs, allow_code=allow_code)
+    engine = Engine.resume(directory, epochs, allow_code=allow_code)
     look = Options(theme, ascii_only, not no_mouse, bell)
     sys.exit(_train(engine, directory, look, on_hangup, no_ui=no_ui, as_json=as_json))
 

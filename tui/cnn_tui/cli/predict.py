@@ -13,7 +13,7 @@ import typer
 
 from cnn_engine.data.image_files import EXTENSIONS, Named, gather
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.inference.answers import Answer, Unanswered
+from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.cli.options import AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.interrupts import interrupts_noted
@@ -22,7 +22,7 @@ from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
-    from cnn_engine.inference.trained import Trained
+    from cnn_engine.inference.trained import TrainedModel
 
 STDIN = "-"
 """Stands for a list of files there."""
@@ -98,11 +98,11 @@ class Tally:
     """Images whose class their folder tells."""
     right: int = 0
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Prediction) -> None:
         """Count an answer."""
         self.answered += 1
-        self.known += answer.truth is not None
-        self.right += answer.truth == answer.top[0][0]
+        self.known += answer.target is not None
+        self.right += answer.target == answer.top[0][0]
 
     def fail(self, path: str, reason: str) -> None:
         """Count a file that cannot be used, and name it."""
@@ -148,7 +148,7 @@ def _listed() -> list[str]:
     ]
 
 
-def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Trained":
+def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "TrainedModel":
     """The run's best model, on the device that was asked for.
 
     Raises:
@@ -157,20 +157,20 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
         DataError: it is damaged.
     """
     from cnn_engine.config.presets import from_dict
-    from cnn_engine.inference.trained import load_trained
+    from cnn_engine.inference.trained import load_trained_model
     from cnn_engine.runs.summary import read_state
 
     if device is None:
-        return load_trained(run, allow_code=allow_code)
+        return load_trained_model(run, allow_code=allow_code)
     tables = read_state(run)[0].config
     tables = {**tables, "train": {**tables.get("train", {}), "device": device}}
     checked = from_dict(tables, allow_code=allow_code)
-    return load_trained(run, checked.train, allow_code=allow_code)
+    return load_trained_model(run, checked.train, allow_code=allow_code)
 
 
 def _printer(
     classes: Sequence[str], count: int, as_json: bool, as_csv: bool, *, pictures: bool
-) -> Callable[[Answer], None]:
+) -> Callable[[Prediction], None]:
     """What prints an answer with so many classes."""
     from rich.console import Console
 
@@ -198,9 +198,9 @@ def _printer(
 
 
 def _tell_all(
-    answers: Iterator[Answer | Unanswered],
+    answers: Iterator[Prediction | PredictionFailed],
     total: int,
-    tell: Callable[[Answer], None],
+    tell: Callable[[Prediction], None],
     tally: Tally,
 ) -> None:
     """Print what comes, and how far it is.
@@ -211,7 +211,7 @@ def _tell_all(
     to_terminal = sys.stdout is not None and sys.stdout.isatty()
     with interrupts_noted() as interrupt:
         for done, answer in enumerate(answers, start=1):
-            if isinstance(answer, Unanswered):
+            if isinstance(answer, PredictionFailed):
                 tally.fail(answer.path, answer.reason)
             else:
                 if to_terminal:

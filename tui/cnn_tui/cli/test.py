@@ -14,7 +14,7 @@ from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
-    from cnn_engine.inference.retest import RepeatedTest
+    from cnn_engine.inference.retest import RetestResult
 
 
 def repeat_final_test(
@@ -34,10 +34,10 @@ def repeat_final_test(
     run = resolve_run(reference, runs_dir)
     with ProgressLine(sys.stderr) as progress:
         progress.write("Loading PyTorch")
-        from cnn_engine.inference.retest import repeat_test
+        from cnn_engine.inference.retest import retest
 
         path = str(data_dir.absolute()) if data_dir else None
-        repeated = repeat_test(run, path, progress.tell, allow_code=allow_code)
+        repeated = retest(run, path, progress.tell, allow_code=allow_code)
     if as_json:
         print(to_json({"run_id": run.id, **_as_dict(repeated)}))
     else:
@@ -51,7 +51,7 @@ def repeat_final_test(
             print(safe_text(text, 1000), file=sys.stderr)
 
 
-def _as_dict(repeated: "RepeatedTest") -> dict[str, Any]:
+def _as_dict(repeated: "RetestResult") -> dict[str, Any]:
     from cnn_engine.results.metrics_json import metrics_as_dict
 
     recorded = repeated.recorded
@@ -64,7 +64,7 @@ def _as_dict(repeated: "RepeatedTest") -> dict[str, Any]:
     }
 
 
-def _verdict(repeated: "RepeatedTest") -> str:
+def _verdict(repeated: "RetestResult") -> str:
     test, recorded = repeated.test, repeated.recorded
     if recorded is None:
         return "No test is recorded to compare with; the run was stopped before"

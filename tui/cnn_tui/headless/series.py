@@ -143,11 +143,11 @@ def plan(
     planned = []
     for values in product(*map(_swept, sweeps)):
         setting = " ".join(values)
-        first = Request.of(preset, [*settings, *values]).config.train.seed
+        first = Request.from_preset(preset, [*settings, *values]).config.train.seed
         for seed in range(first, first + repeat):
             label = f"{name} {setting} seed {seed}".strip()
             given = [*settings, *values, f"train.seed={seed}"]
-            planned.append(Planned(setting, seed, Request.of(preset, given, label)))
+            planned.append(Planned(setting, seed, Request.from_preset(preset, given, label)))
     return planned
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.inference.answers import Answer
+from cnn_engine.inference.prediction import Prediction
 from cnn_tui.charts.blocks import bar
 from cnn_tui.pictures.colors import to_256_colors
 from cnn_tui.pictures.half_blocks import Picture, draw_picture
@@ -36,7 +36,7 @@ def name_width(classes: Sequence[str]) -> int:
     return max(cell_len(safe_text(name, LONGEST_NAME)) for name in classes)
 
 
-def as_line(answer: Answer, width: int) -> str:
+def as_line(answer: Prediction, width: int) -> str:
     """`cat  97.3%   dog  1.2%   photos/1.jpg`, the names padded to `width`."""
     answers = "".join(
         f"{_padded(name, width)} {percent(probability):>6}  " for name, probability in answer.top
@@ -44,10 +44,10 @@ def as_line(answer: Answer, width: int) -> str:
     return answers + safe_text(answer.path, LONGEST_PATH)
 
 
-def as_json(answer: Answer) -> str:
+def as_json(answer: Prediction) -> str:
     """One object on a line, in ASCII; bytes of a path that are no text are lone surrogates."""
     top = [{"class": name, "probability": round(value, 6)} for name, value in answer.top]
-    return json.dumps({"path": answer.path, **top[0], "truth": answer.truth, "top": top})
+    return json.dumps({"path": answer.path, **top[0], "truth": answer.target, "top": top})
 
 
 def csv_heading(count: int) -> str:
@@ -56,9 +56,9 @@ def csv_heading(count: int) -> str:
     return ",".join(["path,truth,class,probability", *others])
 
 
-def as_csv(answer: Answer) -> str:
+def as_csv(answer: Prediction) -> str:
     """A row without its end."""
-    cells = [csv_cell(answer.path, LONGEST_PATH), csv_cell(answer.truth or "")]
+    cells = [csv_cell(answer.path, LONGEST_PATH), csv_cell(answer.target or "")]
     for name, probability in answer.top:
         cells += [csv_cell(name, LONGEST_PATH), f"{probability:.6f}"]
     row = StringIO()
@@ -71,7 +71,7 @@ def has_room(width: int, columns: int) -> bool:
     return columns >= PICTURE_COLUMNS + GAP + width + SHARE_COLUMNS + SHORTEST_BAR
 
 
-def show(answer: Answer, width: int, console: Console) -> None:
+def show(answer: Prediction, width: int, console: Console) -> None:
     """Print the picture as the model saw it, and the likeliest classes beside it."""
     channels = len(answer.pixels) // answer.size**2
     picture = Picture(answer.pixels, answer.size, answer.size, channels)
@@ -88,7 +88,7 @@ def show(answer: Answer, width: int, console: Console) -> None:
     console.print()
 
 
-def _beside(answer: Answer, width: int, room: int) -> list[Text]:
+def _beside(answer: Prediction, width: int, room: int) -> list[Text]:
     """Lines of at most `room` cells."""
     bar_width = min(LONGEST_BAR, room - width - SHARE_COLUMNS)
     lines = [Text(_end_of(safe_text(answer.path, LONGEST_PATH), room), "bold"), _verdict(answer)]
@@ -106,13 +106,13 @@ def _beside(answer: Answer, width: int, room: int) -> list[Text]:
     return lines
 
 
-def _verdict(answer: Answer) -> Text:
+def _verdict(answer: Prediction) -> Text:
     """Whether the folder's name says the same; nothing where it says nothing."""
-    if answer.truth is None:
+    if answer.target is None:
         return Text()
-    if answer.truth == answer.top[0][0]:
+    if answer.target == answer.top[0][0]:
         return Text("✓ as its folder says", "green")
-    return Text(f"✗ its folder says {safe_text(answer.truth, LONGEST_NAME)}", "red")
+    return Text(f"✗ its folder says {safe_text(answer.target, LONGEST_NAME)}", "red")
 
 
 def _padded(name: str, width: int) -> str:

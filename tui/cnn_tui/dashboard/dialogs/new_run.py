@@ -108,12 +108,14 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         Raises:
             ConfigError: its log does not tell what it trained, or another version has to read it.
         """
-        return cls(Request.like_run(run), run.path.parent)
+        return cls(Request.from_run(run), run.path.parent)
 
     @classmethod
     def from_preset(cls, preset: str, runs_dir: Path) -> Self:
         """For a run of a preset; `folder` needs to be told which, so that may be wrong at first."""
-        return cls(Request.of(preset, ["data.path=."] if preset == "folder" else []), runs_dir)
+        return cls(
+            Request.from_preset(preset, ["data.path=."] if preset == "folder" else []), runs_dir
+        )
 
     def compose(self) -> ComposeResult:
         """A line for each key, and beneath it what is wrong with it or what it was."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Prediction:
     """The likeliest classes of an image."""
 
     path: str
@@ -13,7 +13,7 @@ class Answer:
     top: tuple[tuple[str, float], ...]
     """Classes and their probabilities, the likeliest first."""
 
-    truth: str | None
+    target: str | None
     """Its class as its folder says, if one does."""
 
     size: int
@@ -24,7 +24,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unanswered:
+class PredictionFailed:
     """An image that could not be classified."""
 
     path: str
