@@ -10,7 +10,7 @@ from cnn_engine.results.metrics import metrics_of
 from cnn_engine.results.metrics_json import metrics_as_dict
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
-from cnn_tui.exports.record import as_values, read_record
+from cnn_tui.exports.record import read_record, to_dict
 from cnn_tui.headless.printer import lines_of_test
 from cnn_tui.reports.figures import report_of_test
 from cnn_tui.reports.run import show_run
@@ -121,7 +121,7 @@ def test_a_log_from_before_them_is_shown_without(tmp_path, capsys):
     assert "By class, test" in text
     assert "95% interval" in text
     assert "calibration" not in text
-    assert as_values(read_record(run))["figures"]["calibration_error"] is None
+    assert to_dict(read_record(run))["figures"]["calibration_error"] is None
 
 
 def test_a_run_shows_all_of_it(tmp_path, capsys):
@@ -132,7 +132,7 @@ def test_a_run_shows_all_of_it(tmp_path, capsys):
     assert "Most confused" in text
     show_run(run.directory, brief=True)
     assert "Most confused" not in capsys.readouterr().out
-    figures = as_values(read_record(run.directory))["figures"]
+    figures = to_dict(read_record(run.directory))["figures"]
     assert figures["accuracy"]["right"] == sum(run.live_state.test.correct)
     assert sum(row["images"] for row in figures["reliability"]) == 359
 

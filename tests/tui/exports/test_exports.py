@@ -34,9 +34,9 @@ from cnn_tui.exports.html_report import write_html
 from cnn_tui.exports.html_results import MAX_MISTAKES
 from cnn_tui.exports.json_record import write_json
 from cnn_tui.exports.markdown import code, write_markdown
-from cnn_tui.exports.png import png_of
-from cnn_tui.exports.record import as_values, read_record
-from cnn_tui.exports.toml_text import toml_of
+from cnn_tui.exports.png import encode_png
+from cnn_tui.exports.record import read_record, to_dict
+from cnn_tui.exports.toml_text import to_toml
 from cnn_tui.text.metrics import bin_cells, class_cells, figure_rows, filled_bins
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
@@ -261,7 +261,7 @@ def test_a_run_that_goes_on_has_a_record_too(tmp_path, lines):
 
 
 def test_the_schema_refuses_what_is_no_record(completed):
-    values = as_values(completed)
+    values = to_dict(completed)
     jsonschema.validate(values, schema())
     for wrong in ({"format_version": 2}, {"best_val_accuracy": 1.5}, {"classes": "ten"}):
         with pytest.raises(jsonschema.ValidationError):
@@ -478,7 +478,7 @@ def test_the_page_shows_the_surest_mistakes(tested):
 
 def test_a_picture_in_colour_is_a_png_too():
     pixels = bytes(range(2 * 3 * 3))
-    with Image.open(io.BytesIO(png_of(pixels, 3, 2, 3))) as picture:
+    with Image.open(io.BytesIO(encode_png(pixels, 3, 2, 3))) as picture:
         picture.load()
         assert (picture.mode, picture.size, picture.tobytes()) == ("RGB", (3, 2), pixels)
 
@@ -546,14 +546,14 @@ def test_of_many_epochs_some_are_listed_with_the_best(tmp_path):
 
 def test_the_config_comes_back_from_its_toml(completed):
     config = completed.state.config
-    text = toml_of(config)
+    text = to_toml(config)
     assert from_dict(tomllib.loads(text)) == from_dict(config)
 
 
 def test_a_string_comes_back_from_toml_whatever_is_in_it():
     values = {"data": {"path": '"\\\x00\x7f\x9b\u202e\n', "list": ["a", 1, 2.5, True]}, "a.b": {}}
-    assert tomllib.loads(toml_of(values)) == values
-    assert tomllib.loads(toml_of({"a": {"b": "\ud800"}})) == {"a": {"b": "\ufffd"}}
+    assert tomllib.loads(to_toml(values)) == values
+    assert tomllib.loads(to_toml({"a": {"b": "\ud800"}})) == {"a": {"b": "\ufffd"}}
 
 
 # Files

@@ -327,9 +327,9 @@ def show(
         print(f"{count:,} mistakes are in {safe_text(str(mistakes), 1000)}", file=sys.stderr)
         return
     if as_json:
-        from cnn_tui.exports.record import as_values, read_record
+        from cnn_tui.exports.record import read_record, to_dict
 
-        print(to_json(as_values(read_record(directory))))
+        print(to_json(to_dict(read_record(directory))))
         return
     from cnn_tui.reports.run import show_run
 

@@ -18,7 +18,7 @@ FORMULA_STARTS = ("=", "+", "-", "@")
 """What begins a formula; the other two, tab and carriage return, are escaped already."""
 
 LONG_COLUMNS = ("run", "series", "epoch", "step", "time", "value")
-EPOCH_FIGURES = (
+EPOCH_COLUMNS = (
     *("train_loss", "train_accuracy", "val_loss", "val_accuracy"),
     *("train_seconds", "val_seconds"),
 )
@@ -29,7 +29,7 @@ STEP_SERIES = {"step_loss": "loss", "step_lr": "lr"}
 def write_epochs(records: Sequence[Record], out: TextIO) -> None:
     """A line an epoch, a column a figure; with several runs, all their classes have columns."""
     classes = list(dict.fromkeys(name for record in records for name in record.classes))
-    heading = ["run", "epoch", "time", *EPOCH_FIGURES, "best"]
+    heading = ["run", "epoch", "time", *EPOCH_COLUMNS, "best"]
     rows = ([record.run.id, *row] for record in records for row in _epochs(record, classes))
     _write(out, [*heading, *(f"val_accuracy of {name}" for name in classes)], rows)
 
@@ -55,7 +55,7 @@ def _epochs(record: Record, classes: list[str]) -> Iterator[list[Any]]:
         yield [
             epoch.epoch,
             epoch.time,
-            *(getattr(epoch, name) for name in EPOCH_FIGURES),
+            *(getattr(epoch, name) for name in EPOCH_COLUMNS),
             int(epoch.epoch == record.summary.best_epoch),
             *(accuracies.get(name, "") for name in classes),
         ]
@@ -69,7 +69,7 @@ def _long(record: Record) -> Iterator[list[Any]]:
             yield [record.run.id, series, *place, getattr(event, name)]
     for epoch in record.state.epochs:
         place = [epoch.epoch, epoch.epoch * steps, epoch.time]
-        for name in EPOCH_FIGURES:
+        for name in EPOCH_COLUMNS:
             yield [record.run.id, name, *place, getattr(epoch, name)]
         for name, accuracy in _accuracies(record, epoch).items():
             yield [record.run.id, f"val_accuracy of {name}", *place, accuracy]
@@ -90,11 +90,11 @@ def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[st
 
 def _write(out: TextIO, heading: Iterable[str], rows: Iterable[list[Any]]) -> None:
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(map(_harmless, heading))
-    table.writerows(map(_harmless, row) for row in rows)
+    table.writerow(map(_safe_cell, heading))
+    table.writerows(map(_safe_cell, row) for row in rows)
 
 
-def _harmless(cell: Any) -> Any:  # noqa: ANN401 - text or number
+def _safe_cell(cell: Any) -> Any:  # noqa: ANN401 - text or number
     if not isinstance(cell, str):
         return cell
     text = safe_text(cell, 1000)

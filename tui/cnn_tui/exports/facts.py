@@ -12,11 +12,11 @@ from cnn_tui.text.numbers import duration, figure, percent, utc
 from cnn_tui.text.provenance import environment_values
 from cnn_tui.text.safe import safe_text
 
-LONGEST_NAME, LONGEST_TEXT = 60, 2000
-MOST_EPOCHS = 40
-MOST_PAIRS = 10
+MAX_NAME, MAX_TEXT = 60, 2000
+MAX_EPOCHS = 40
+MAX_PAIRS = 10
 
-ENVIRONMENT_NAMES = {
+ENVIRONMENT_LABELS = {
     "images": "Digest of the images",
     "revision": "Git revision",
     "device": "Device",
@@ -35,27 +35,27 @@ class Fact(NamedTuple):
     """Harmless on a terminal, but not yet escaped for any markup."""
 
 
-class ClassRow(NamedTuple):
+class ClassResult(NamedTuple):
     """How well a class is told apart."""
 
     name: str
-    figures: ClassFigures
+    result_facts: ClassFigures
 
 
-def title(record: Record) -> str:
+def run_title(record: Record) -> str:
     """What the run is called."""
     summary = record.summary
     names = [summary.preset, summary.name, record.run.id]
     return " · ".join(safe_text(name) for name in names if name)
 
 
-def figures(record: Record) -> list[Fact]:
+def result_facts(record: Record) -> list[Fact]:
     """What the run came to."""
     summary, state = record.summary, record.state
     best, test = state.best, state.test
     found = [
         Fact("Status", summary.status),
-        Fact("Error", safe_text(summary.error, LONGEST_TEXT)),
+        Fact("Error", safe_text(summary.error, MAX_TEXT)),
         Fact("Test accuracy", percent(test.accuracy, 2) if test else ""),
         Fact("Test accuracy, augmented", (tta_text(test) or "") if test else ""),
         Fact("Test loss", figure(test.loss) if test else ""),
@@ -71,14 +71,14 @@ def figures(record: Record) -> list[Fact]:
     return [fact for fact in found if fact.value]
 
 
-def environment(record: Record) -> list[Fact]:
+def environment_facts(record: Record) -> list[Fact]:
     """On what, with what, and where it was trained."""
     state, prepared = record.state, record.state.prepared
     found = []
     if prepared:
         counts = (prepared.train_images, prepared.val_images, prepared.test_images)
         found += [
-            Fact("Images", safe_text(prepared.source, LONGEST_TEXT)),
+            Fact("Images", safe_text(prepared.source, MAX_TEXT)),
             Fact("Train, validation, test", " / ".join(f"{count:,}" for count in counts)),
             Fact("Image", " × ".join(map(str, prepared.image_shape))),
             Fact("Parameters", f"{prepared.parameters:,}"),
@@ -86,7 +86,7 @@ def environment(record: Record) -> list[Fact]:
     known = _known_before(record) | environment_values(state)
     if revision := known.get("revision"):
         known["revision"] = revision if " with " in revision else f"{revision} without changes"
-    found += [Fact(ENVIRONMENT_NAMES.get(name, name), value) for name, value in known.items()]
+    found += [Fact(ENVIRONMENT_LABELS.get(name, name), value) for name, value in known.items()]
     found.append(Fact("Machine", safe_text(state.host)))
     return [fact for fact in found if fact.value]
 
@@ -104,7 +104,7 @@ def _known_before(record: Record) -> dict[str, str]:
     return known
 
 
-def test_rows(record: Record) -> list[FigureRow]:
+def test_metric_rows(record: Record) -> list[FigureRow]:
     """The figures of the test with what they mean; none before it."""
     test, prepared = record.state.test, record.state.prepared
     return figure_rows(metrics_of(test, prepared), record.classes) if test else []
@@ -116,44 +116,44 @@ def reliability_rows(record: Record) -> list[list[str]]:
     return list(map(bin_cells, filled_bins(metrics_of(test, prepared)))) if test else []
 
 
-def judged_counts(record: Record) -> TestFinished | EpochFinished | None:
+def latest_counts(record: Record) -> TestFinished | EpochFinished | None:
     """What the classes are judged by: the test, or before it the last validation."""
     state = record.state
     return state.test or (state.validated[-1] if state.validated else None)
 
 
-def class_rows(record: Record) -> tuple[str, list[ClassRow]]:
+def class_results(record: Record) -> tuple[str, list[ClassResult]]:
     """On which images, and each class: in the test, or before it in the last validation."""
-    counts = judged_counts(record)
+    counts = latest_counts(record)
     if counts is None or not record.classes:
         return "", []
     figures_by_class = class_figures(counts.correct, counts.total, counts.confusion)
     where = "test" if record.state.test else f"validation after epoch {counts.epoch}"
     return where, [
-        ClassRow(safe_text(name, LONGEST_NAME), of)
+        ClassResult(safe_text(name, MAX_NAME), of)
         for name, of in zip(record.classes, figures_by_class, strict=False)
     ]
 
 
 def confused_pairs(record: Record) -> list[PairRow]:
     """The pairs of classes with the most images, of the same counts."""
-    counts = judged_counts(record)
+    counts = latest_counts(record)
     if counts is None:
         return []
-    pairs = most_confused(counts.confusion, MOST_PAIRS)
-    return pair_rows(pairs, counts.total, record.classes, LONGEST_NAME)
+    pairs = most_confused(counts.confusion, MAX_PAIRS)
+    return pair_rows(pairs, counts.total, record.classes, MAX_NAME)
 
 
-def shown_epochs(record: Record) -> list[int]:
+def listed_epochs(record: Record) -> list[int]:
     """Indices of the epochs to list: all, or of many evenly some, with the best and the last."""
     epochs = record.state.epochs
-    step = -(-len(epochs) // MOST_EPOCHS)
+    step = -(-len(epochs) // MAX_EPOCHS)
     chosen = set(range(0, len(epochs), step or 1))
     best = record.summary.best_epoch
     chosen |= {index for index, epoch in enumerate(epochs) if epoch.epoch == best}
     return sorted(chosen | ({len(epochs) - 1} if epochs else set()))
 
 
-def notices(record: Record) -> Sequence[str]:
+def notice_texts(record: Record) -> Sequence[str]:
     """What its user should know."""
-    return [safe_text(notice.text, LONGEST_TEXT) for notice in record.state.notices]
+    return [safe_text(notice.text, MAX_TEXT) for notice in record.state.notices]

@@ -16,7 +16,7 @@ from cnn_tui.exports.record import Record, read_record
 from cnn_tui.exports.tensorboard import write_tensorboard
 
 
-class Exported(NamedTuple):
+class ExportResult(NamedTuple):
     """Something that was handed on."""
 
     path: Path
@@ -35,25 +35,27 @@ class TextFormat(NamedTuple):
     """Whether several runs fit into one."""
 
 
-def _alone(write: Callable[[Record, TextIO], None]) -> Callable[[Sequence[Record], TextIO], None]:
+def _single_run(
+    write: Callable[[Record, TextIO], None],
+) -> Callable[[Sequence[Record], TextIO], None]:
     return lambda records, out: write(records[0], out)
 
 
-TEXTS = {
+TEXT_FORMATS = {
     "csv": TextFormat(".csv", write_epochs, takes_many=True),
     "csv-steps": TextFormat("-steps.csv", write_steps, takes_many=True),
     "csv-long": TextFormat("-long.csv", write_long, takes_many=True),
-    "json": TextFormat(".json", _alone(write_json)),
-    "html": TextFormat(".html", _alone(write_html)),
-    "markdown": TextFormat(".md", _alone(write_markdown)),
+    "json": TextFormat(".json", _single_run(write_json)),
+    "html": TextFormat(".html", _single_run(write_html)),
+    "markdown": TextFormat(".md", _single_run(write_markdown)),
 }
 TENSORBOARD = "tensorboard"
-RECORD_FORMATS = (*TEXTS, TENSORBOARD)
+RECORD_FORMATS = (*TEXT_FORMATS, TENSORBOARD)
 
 
 def export_record(
     runs: Sequence[RunDirectory], to: str, path: Path | None, *, force: bool = False
-) -> Exported:
+) -> ExportResult:
     """Write the record of some runs.
 
     Args:
@@ -69,41 +71,41 @@ def export_record(
     """
     if to == TENSORBOARD:
         return _export_tensorboard(runs, path, force=force)
-    form = TEXTS[to]
+    form = TEXT_FORMATS[to]
     if len(runs) > 1 and not form.takes_many:
         raise ConfigError(f"--to {to}: takes one run, and there are {len(runs)}")
     path = path or Path(f"{runs[0].id}{form.ending}")
     if path != STDOUT:
         check_target(path, replace=force)  # sooner than a long log is read
-    records = _read(runs)
+    records = _read_records(runs)
     with text_output(path, force=force) as out:
         form.write(records, out)
-    return _exported(path, records)
+    return _result(path, records)
 
 
 def _export_tensorboard(
     runs: Sequence[RunDirectory], path: Path | None, *, force: bool
-) -> Exported:
+) -> ExportResult:
     """Write a directory for each run, all into one for `tensorboard --logdir`."""
     if path == STDOUT:
         raise ConfigError(f"--to {TENSORBOARD}: is a directory of files; name it with -o")
     directory = path or Path("tensorboard")
     for run in runs:
         check_target(directory / run.id, replace=force)
-    records = _read(runs)
+    records = _read_records(runs)
     for record in records:
         try:
             write_tensorboard(record, directory / record.run.id)
         except OSError as error:
             raise StorageError(f"{directory}: cannot be written: {error.strerror}") from None
-    return _exported(directory, records)
+    return _result(directory, records)
 
 
-def _exported(path: Path, records: list[Record]) -> Exported:
-    return Exported(path, sum(record.summary.damaged_lines for record in records))
+def _result(path: Path, records: list[Record]) -> ExportResult:
+    return ExportResult(path, sum(record.summary.damaged_lines for record in records))
 
 
-def _read(runs: Sequence[RunDirectory]) -> list[Record]:
+def _read_records(runs: Sequence[RunDirectory]) -> list[Record]:
     records = []
     for run in runs:
         try:

@@ -10,12 +10,12 @@ from html import escape
 from importlib.resources import files
 from typing import TextIO
 
-from cnn_tui.exports.facts import environment, figures, notices, title
+from cnn_tui.exports.facts import environment_facts, notice_texts, result_facts, run_title
 from cnn_tui.exports.html_parts import facts_table, section, table
-from cnn_tui.exports.html_results import results
+from cnn_tui.exports.html_results import result_sections
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.svg import accuracy_svg, loss_svg
-from cnn_tui.exports.toml_text import toml_of
+from cnn_tui.exports.toml_text import to_toml
 from cnn_tui.text.events import val_figure
 from cnn_tui.text.numbers import figure, percent
 from cnn_tui.text.provenance import command_line
@@ -48,26 +48,26 @@ def write_html(record: Record, out: TextIO) -> None:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{escape(title(record))}</title>\n<style>{style}</style></head>\n"
+        f"<title>{escape(run_title(record))}</title>\n<style>{style}</style></head>\n"
         f"<body>\n{_body(record)}\n</body></html>\n"
     )
 
 
 def _body(record: Record) -> str:
     parts = [
-        _head(record),
+        _header(record),
         _curves(record),
-        results(record),
+        result_sections(record),
         _epochs(record),
-        section("To train it again", _again(record)),
-        section("Environment", facts_table(environment(record))),
+        section("To train it again", _reproduce(record)),
+        section("Environment", facts_table(environment_facts(record))),
         f"<footer>Made by cnn-tui from run {escape(safe_text(record.run.id))}</footer>",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _head(record: Record) -> str:
-    known = dict(figures(record))
+def _header(record: Record) -> str:
+    known = dict(result_facts(record))
     status = known["Status"]
     tiles = "".join(
         f"<div><dt>{name}</dt><dd>{escape(known[name])}</dd></div>"
@@ -76,9 +76,9 @@ def _head(record: Record) -> str:
     )
     started = f" · started {escape(known['Started'])}" if "Started" in known else ""
     error = f'<p class="error">{escape(known["Error"])}</p>' if "Error" in known else ""
-    told = "".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices(record))
+    told = "".join(f'<p class="notice">{escape(notice)}</p>' for notice in notice_texts(record))
     return (
-        f"<header><h1>{escape(title(record))}</h1>"
+        f"<header><h1>{escape(run_title(record))}</h1>"
         f'<p><span class="status status-{status}">{status}</span>'
         f'<span class="muted">{started}</span></p>{error}{told}</header>\n'
         f'<dl class="tiles">{tiles}</dl>'
@@ -117,8 +117,8 @@ def _epochs(record: Record) -> str:
 _ACCURACIES = ("training accuracy", "validation accuracy")
 
 
-def _again(record: Record) -> str:
-    config = escape(toml_of(record.state.config))
+def _reproduce(record: Record) -> str:
+    config = escape(to_toml(record.state.config))
     like = escape(command_for("run --like", record.run))
     started = ""
     if command := command_line(record.state):

@@ -7,29 +7,29 @@ from cnn_engine.errors import UserError
 from cnn_engine.results.metrics import confusion_matrix
 from cnn_engine.results.mistakes import Mistake, read_mistakes
 from cnn_tui.exports.facts import (
-    LONGEST_NAME,
-    class_rows,
+    MAX_NAME,
+    class_results,
     confused_pairs,
-    judged_counts,
+    latest_counts,
     reliability_rows,
-    test_rows,
+    test_metric_rows,
 )
 from cnn_tui.exports.html_parts import Markup, section, table
-from cnn_tui.exports.png import png_of
+from cnn_tui.exports.png import encode_png
 from cnn_tui.exports.record import Record
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
 
-MOST_CLASSES_IN_MATRIX = 40
+MAX_MATRIX_CLASSES = 40
 """A larger matrix would be a page of its own that nobody could read."""
 
 MAX_MISTAKES = 24
 
-LONGEST_FILE = 200
+MAX_FILE_NAME = 200
 
 
-def results(record: Record) -> str:
+def result_sections(record: Record) -> str:
     """Figures of the test, classes, confusion, confidence, the surest mistakes."""
     return "\n".join(
         [
@@ -43,14 +43,14 @@ def results(record: Record) -> str:
 
 
 def _test(record: Record) -> str:
-    rows = test_rows(record)
+    rows = test_metric_rows(record)
     caption = "With the interval that each share lies in with 95 % confidence"
     heading = ("figure", "", "remark")
     return section("Test", table(caption, heading, rows, "remarks") if rows else "")
 
 
 def _classes(record: Record) -> str:
-    where, classes = class_rows(record)
+    where, classes = class_results(record)
     rows = (
         [row.name, _bar(row.figures.accuracy.share), *class_cells(row.figures)] for row in classes
     )
@@ -69,8 +69,8 @@ def _bar(share: float | None) -> Markup:
 
 
 def _matrix(record: Record) -> str:
-    (where, classes), counts = class_rows(record), judged_counts(record)
-    if counts is None or not counts.confusion or len(classes) > MOST_CLASSES_IN_MATRIX:
+    (where, classes), counts = class_results(record), latest_counts(record)
+    if counts is None or not counts.confusion or len(classes) > MAX_MATRIX_CLASSES:
         return ""
     heading = "".join(f'<th scope="col">{escape(row.name)}</th>' for row in classes)
     lines = []
@@ -127,11 +127,11 @@ def _mistakes(record: Record) -> str:
 
 def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
     truth, predicted = (
-        escape(safe_text(classes[of], LONGEST_NAME) if of < len(classes) else f"class {of + 1}")
+        escape(safe_text(classes[of], MAX_NAME) if of < len(classes) else f"class {of + 1}")
         for of in (mistake.truth, mistake.predicted)
     )
-    name = escape(safe_text(mistake.name, LONGEST_FILE))
-    png = png_of(mistake.pixels, mistake.width, mistake.height, mistake.channels)
+    name = escape(safe_text(mistake.name, MAX_FILE_NAME))
+    png = encode_png(mistake.pixels, mistake.width, mistake.height, mistake.channels)
     return (
         f'<figure><img src="data:image/png;base64,{b64encode(png).decode()}" '
         f'alt="{truth}, taken for {predicted}">'

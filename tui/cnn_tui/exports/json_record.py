@@ -3,7 +3,7 @@
 import json
 from typing import TextIO
 
-from cnn_tui.exports.record import Record, as_values, steps_of
+from cnn_tui.exports.record import Record, step_columns, to_dict
 
 
 def write_json(record: Record, out: TextIO) -> None:
@@ -11,6 +11,6 @@ def write_json(record: Record, out: TextIO) -> None:
 
     JSON has no NaN and no infinity: a loss that was no number is null.
     """
-    values = as_values(record) | {"steps": steps_of(record)}
+    values = to_dict(record) | {"steps": step_columns(record)}
     json.dump(values, out, indent=1, ensure_ascii=True, allow_nan=False)
     out.write("\n")

@@ -5,18 +5,18 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from cnn_tui.exports.facts import (
-    class_rows,
+    class_results,
     confused_pairs,
-    environment,
-    figures,
-    notices,
+    environment_facts,
+    listed_epochs,
+    notice_texts,
     reliability_rows,
-    shown_epochs,
-    test_rows,
-    title,
+    result_facts,
+    run_title,
+    test_metric_rows,
 )
 from cnn_tui.exports.record import Record
-from cnn_tui.exports.toml_text import toml_of
+from cnn_tui.exports.toml_text import to_toml
 from cnn_tui.text.events import val_figure
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
 from cnn_tui.text.numbers import figure, percent
@@ -28,26 +28,26 @@ BACKTICKS = re.compile("`+")
 
 def write_markdown(record: Record, out: TextIO) -> None:
     """Write the report."""
-    out.write(markdown_of(record))
+    out.write(to_markdown(record))
 
 
-def markdown_of(record: Record) -> str:
+def to_markdown(record: Record) -> str:
     """The whole report."""
     parts = [
-        f"# {code(title(record))}",
-        *(f"> {code(notice)}" for notice in notices(record)),
-        _facts(figures(record)),
+        f"# {code(run_title(record))}",
+        *(f"> {code(notice)}" for notice in notice_texts(record)),
+        _facts(result_facts(record)),
         _test(record),
         _classes(record),
         _reliability(record),
         _confused(record),
         _epochs(record),
         "## Environment\n",
-        _facts(environment(record)),
+        _facts(environment_facts(record)),
         "## To train it again\n",
         *_commands(record),
         "Elsewhere, save this as `run.toml`, then: `cnn-tui run run.toml`\n",
-        _fenced(toml_of(record.state.config), "toml"),
+        _fenced(to_toml(record.state.config), "toml"),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
 
@@ -89,7 +89,7 @@ def _commands(record: Record) -> list[str]:
 def _test(record: Record) -> str:
     rows = [
         [code(row.name, in_table=True), row.value, code(row.remark, in_table=True)]
-        for row in test_rows(record)
+        for row in test_metric_rows(record)
     ]
     return f"## Test\n\n{_table(['', '', ''], rows)}" if rows else ""
 
@@ -100,7 +100,7 @@ def _reliability(record: Record) -> str:
 
 
 def _epochs(record: Record) -> str:
-    epochs, shown = record.state.epochs, shown_epochs(record)
+    epochs, shown = record.state.epochs, listed_epochs(record)
     if not shown:
         return ""
     best = record.state.best_epochs
@@ -120,7 +120,7 @@ def _epochs(record: Record) -> str:
 
 
 def _classes(record: Record) -> str:
-    where, classes = class_rows(record)
+    where, classes = class_results(record)
     if not classes:
         return ""
     rows = ([code(row.name, in_table=True), *class_cells(row.figures)] for row in classes)

@@ -12,9 +12,9 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
 from cnn_tui.text.safe import csv_cell
 
-HEADINGS = ("path", "true", "predicted", "confidence", "rank")
+COLUMNS = ("path", "true", "predicted", "confidence", "rank")
 
-LONGEST = 4_096
+MAX_CELL = 4_096
 """Characters of a path or a class's name; no file system has longer ones."""
 
 
@@ -44,10 +44,10 @@ def write_mistakes(run: RunDirectory, state: RunState, path: Path) -> int:
 def _as_csv(predictions: Predictions, prepared: RunPrepared) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADINGS)
+    writer.writerow(COLUMNS)
     for index in predictions.mistakes():
         said = predictions[index]
         names = (said.name, prepared.classes[said.truth], prepared.classes[said.predicted])
-        cells = (csv_cell(name, LONGEST) for name in names)
+        cells = (csv_cell(name, MAX_CELL) for name in names)
         writer.writerow([*cells, f"{said.confidence:.6f}", said.rank])
     return text.getvalue()

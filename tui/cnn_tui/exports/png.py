@@ -7,7 +7,7 @@ GREY, COLOUR = 0, 2
 """What PNG calls them."""
 
 
-def png_of(pixels: bytes, width: int, height: int, channels: int) -> bytes:
+def encode_png(pixels: bytes, width: int, height: int, channels: int) -> bytes:
     """The file's content.
 
     Args:

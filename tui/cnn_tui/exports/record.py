@@ -14,7 +14,7 @@ from cnn_engine.runs.history import kept_steps
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
 from cnn_tui.text.json import finite
 
-VERSION = 1
+FORMAT_VERSION = 1
 """Of the record's shape."""
 
 STEP_COLUMNS = ("epoch", "step", "time", "loss", "loss_min", "loss_max", "lr", "seconds", "images")
@@ -44,12 +44,12 @@ def read_record(run: RunDirectory) -> Record:
     return Record(run=run, state=read_state(run)[0], summary=read_summary(run))
 
 
-def as_values(record: Record) -> dict[str, Any]:
+def to_dict(record: Record) -> dict[str, Any]:
     """The record without its steps, in values that strict JSON has: what is no number is None."""
     state = record.state
     values = {
         "format": "cnn-tui run",
-        "format_version": VERSION,
+        "format_version": FORMAT_VERSION,
         **record.summary.as_dict(),
         "command": state.started.command if state.started else (),
         "directory": state.started.directory if state.started else "",
@@ -73,7 +73,7 @@ def as_values(record: Record) -> dict[str, Any]:
     return plain
 
 
-def steps_of(record: Record) -> dict[str, list[Any]]:
+def step_columns(record: Record) -> dict[str, list[Any]]:
     """The steps by column, as strict JSON has them."""
     columns: dict[str, list[Any]] = {name: [] for name in STEP_COLUMNS}
     for event in kept_steps(record.run):

@@ -32,14 +32,14 @@ def loss_svg(state: RunState) -> str:
     window = columns.window
     parts = [
         *_axes(scale, window, state.steps_per_epoch or 1, "{:g}".format),
-        *(f'<polygon points="{points}"/>' for points in _bands(columns, scale)),
-        f'<path class="train" d="{_means(columns, scale)}"/>',
-        *_epoch_curve(vals, window, scale, "val"),
+        *(f'<polygon points="{points}"/>' for points in _range_polygons(columns, scale)),
+        f'<path class="train" d="{_mean_path(columns, scale)}"/>',
+        *_epoch_line(vals, window, scale, "val"),
     ]
     if state.best:
-        x, y = _place(window, scale, state.best.epoch * state.steps_per_epoch, state.best.val_loss)
+        x, y = _point(window, scale, state.best.epoch * state.steps_per_epoch, state.best.val_loss)
         parts.append(f'<text class="best" x="{x}" y="{y + 12}">★</text>')
-    return _svg("loss", "Loss by epoch", _loss_words(state), parts)
+    return _svg("loss", "Loss by epoch", _describe_loss(state), parts)
 
 
 def accuracy_svg(state: RunState) -> str:
@@ -54,10 +54,10 @@ def accuracy_svg(state: RunState) -> str:
     window = Window(0.0, float(train[-1][0]), COLUMNS)
     parts = [
         *_axes(scale, window, steps, lambda share: f"{100 * share:g}%"),
-        *_epoch_curve(train, window, scale, "train"),
-        *_epoch_curve(val, window, scale, "val"),
+        *_epoch_line(train, window, scale, "train"),
+        *_epoch_line(val, window, scale, "val"),
     ]
-    return _svg("accuracy", "Accuracy by epoch", _accuracy_words(state.epochs), parts)
+    return _svg("accuracy", "Accuracy by epoch", _describe_accuracy(state.epochs), parts)
 
 
 def _svg(name: str, title: str, words: str, parts: Sequence[str]) -> str:
@@ -69,7 +69,7 @@ def _svg(name: str, title: str, words: str, parts: Sequence[str]) -> str:
     )
 
 
-def _loss_words(state: RunState) -> str:
+def _describe_loss(state: RunState) -> str:
     """The curve for whoever does not see it."""
     if not state.epochs:
         return f"Training loss over {len(state.curve)} points, at last {state.curve[-1].loss:.4f}."
@@ -84,7 +84,7 @@ def _loss_words(state: RunState) -> str:
     return f"{text}."
 
 
-def _accuracy_words(epochs: Sequence[EpochFinished]) -> str:
+def _describe_accuracy(epochs: Sequence[EpochFinished]) -> str:
     first, last = epochs[0], epochs[-1]
     return (
         f"Over {len(epochs)} epochs the validation accuracy went from "
@@ -93,11 +93,11 @@ def _accuracy_words(epochs: Sequence[EpochFinished]) -> str:
     )
 
 
-def _place(window: Window, scale: Scale, step: float, value: float) -> tuple[int, int]:
+def _point(window: Window, scale: Scale, step: float, value: float) -> tuple[int, int]:
     return LEFT + window.column(step), TOP + scale.row(value)
 
 
-def _bands(columns: BinnedCurve, scale: Scale) -> list[str]:
+def _range_polygons(columns: BinnedCurve, scale: Scale) -> list[str]:
     """Outlines from the greatest losses to the least: one for each stretch without a gap."""
     outlines, tops, bottoms = list[str](), list[str](), list[str]()
     starts = {column for column, _, joined in columns.means() if not joined}
@@ -110,21 +110,21 @@ def _bands(columns: BinnedCurve, scale: Scale) -> list[str]:
     return [*outlines, " ".join([*tops, *reversed(bottoms)])] if tops else outlines
 
 
-def _means(columns: BinnedCurve, scale: Scale) -> str:
+def _mean_path(columns: BinnedCurve, scale: Scale) -> str:
     return "".join(
         f"{'L' if joined else 'M'}{LEFT + column} {TOP + scale.row(mean)}"
         for column, mean, joined in columns.means()
     )
 
 
-def _epoch_curve(
+def _epoch_line(
     points: Sequence[tuple[float, float]], window: Window, scale: Scale, name: str
 ) -> list[str]:
     """A line through the epochs' values, broken where one is no number, and a ring on each."""
     path, rings, joined = "", list[str](), False
     for step, value in points:
         if is_drawable(value):
-            x, y = _place(window, scale, step, value)
+            x, y = _point(window, scale, step, value)
             path += f"{'L' if joined else 'M'}{x} {y}"
             rings.append(f'<circle class="{name}" cx="{x}" cy="{y}" r="6"/>')
         joined = is_drawable(value)

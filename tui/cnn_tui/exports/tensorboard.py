@@ -10,7 +10,7 @@ from typing import BinaryIO
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runs.history import kept_steps
 from cnn_engine.storage.tfevents import write_beginning, write_scalars, write_text
-from cnn_tui.exports.markdown import markdown_of
+from cnn_tui.exports.markdown import to_markdown
 from cnn_tui.exports.record import Record
 from cnn_tui.text.numbers import ratio
 from cnn_tui.text.safe import safe_text
@@ -40,7 +40,7 @@ def write_tensorboard(record: Record, directory: Path) -> None:
 
 
 def _write_train(record: Record, out: BinaryIO) -> None:
-    write_text(out, record.summary.started, "run", markdown_of(record))
+    write_text(out, record.summary.started, "run", to_markdown(record))
     steps = record.state.steps_per_epoch
     for event in kept_steps(record.run):
         values = {"loss": event.loss, "learning_rate": event.lr}

@@ -8,7 +8,7 @@ from typing import Any
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def toml_of(config: dict[str, Any]) -> str:
+def to_toml(config: dict[str, Any]) -> str:
     """The whole config; what is None is left out, as TOML has no word for it."""
     return "\n".join(_lines(config, ())).lstrip("\n") + "\n"
 
