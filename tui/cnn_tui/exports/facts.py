@@ -39,7 +39,7 @@ class ClassResult(NamedTuple):
     """How well a class is told apart."""
 
     name: str
-    result_facts: ClassFigures
+    metrics: ClassFigures
 
 
 def run_title(record: Record) -> str:

@@ -52,7 +52,7 @@ def _test(record: Record) -> str:
 def _classes(record: Record) -> str:
     where, classes = class_results(record)
     rows = (
-        [row.name, _bar(row.figures.accuracy.share), *class_cells(row.figures)] for row in classes
+        [row.name, _bar(row.metrics.accuracy.share), *class_cells(row.metrics)] for row in classes
     )
     caption = f"On the images of the {where}; the accuracy within a class is its recall"
     heading = ("class", "", *CLASS_HEADINGS)
@@ -76,7 +76,7 @@ def _matrix(record: Record) -> str:
     lines = []
     matrix = confusion_matrix(counts.correct, counts.confusion)
     for index, (row, counts_of_row) in enumerate(zip(classes, matrix, strict=False)):
-        images = row.figures.accuracy.images
+        images = row.metrics.accuracy.images
         cells = "".join(
             f'<td class="{_heat(ratio(count, images), right=index == column)}">{count:,}</td>'
             for column, count in enumerate(counts_of_row)

@@ -123,7 +123,7 @@ def _classes(record: Record) -> str:
     where, classes = class_results(record)
     if not classes:
         return ""
-    rows = ([code(row.name, in_table=True), *class_cells(row.figures)] for row in classes)
+    rows = ([code(row.name, in_table=True), *class_cells(row.metrics)] for row in classes)
     return f"## Classes, {where}\n\n{_table(['class', *CLASS_HEADINGS], rows)}"
 
 
