@@ -24,7 +24,7 @@ from cnn_engine.benchmarks.bench import flops_per_image
 from cnn_engine.benchmarks.reference import Reference
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet, load_dataset
-from cnn_engine.runlog.state import INFERENCE
+from cnn_engine.runlog.state import INFERENCE_COST
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session.engine import Engine
@@ -88,7 +88,7 @@ def main() -> None:
 
 def published_seconds(data: DataSet, rate: float) -> float:
     """Time of the published procedure's epochs at a rate of images a second."""
-    return PUBLISHED_EPOCHS * (len(data.train) + len(data.val) * INFERENCE) / rate
+    return PUBLISHED_EPOCHS * (len(data.train) + len(data.val) * INFERENCE_COST) / rate
 
 
 def _train(preset: str, settings: list[str]) -> Outcome:

@@ -15,13 +15,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from cnn_engine.config.schema import Config
-from cnn_engine.config.suggestion import suggestion
+from cnn_engine.config.suggestion import suggest
 from cnn_engine.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1_000_000
 
 
-def presets() -> dict[str, Path]:
+def list_presets() -> dict[str, Path]:
     """The shipped configs by name, sorted."""
     paths = {path.stem: path for path in _preset_dir().glob("*.toml")}
     return dict(sorted(paths.items()))
@@ -77,14 +77,14 @@ def _json(tables: dict[str, Any]) -> str:
 
 
 def _find(name_or_path: str) -> Path:
-    known = presets()
+    known = list_presets()
     if name_or_path in known:
         return known[name_or_path]
     path = Path(name_or_path)
     if path.exists():
         return path
     raise ConfigError(
-        f"config: no preset and no file is named {name_or_path!r}{suggestion(name_or_path, known)} "
+        f"config: no preset and no file is named {name_or_path!r}{suggest(name_or_path, known)} "
         f"(presets: {', '.join(known)})"
     )
 
@@ -114,10 +114,10 @@ def _apply_override(tables: dict[str, Any], override: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ConfigError(f"--set {override}: {part} is a value, not a table")
-    table[path[-1]] = value_of(text.strip())
+    table[path[-1]] = parse_value(text.strip())
 
 
-def value_of(text: str) -> Any:  # noqa: ANN401 - any TOML value
+def parse_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
     """`0.1`, `true` and `[1, 2]` as TOML reads them; anything else is the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -125,12 +125,12 @@ def value_of(text: str) -> Any:  # noqa: ANN401 - any TOML value
         return text
 
 
-def text_of(value: Any) -> str:  # noqa: ANN401 - any value of a config
+def format_value(value: Any) -> str:  # noqa: ANN401 - any value of a config
     """How a value is typed, so that `value_of` reads the same; empty for one that is not set."""
     if value is None:
         return ""
     if isinstance(value, str):
-        return value if value_of(value) == value else json.dumps(value)
+        return value if parse_value(value) == value else json.dumps(value)
     return json.dumps(value)
 
 
@@ -139,21 +139,21 @@ def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a
     path = ".".join(map(str, error["loc"]))
     match error["type"]:
         case "extra_forbidden":
-            return f"{path}: unknown key{suggestion(path, keys())}"
+            return f"{path}: unknown key{suggest(path, list_keys())}"
         case "missing":
             return f"{path}: is missing"
         case "value_error":
             return f"{path}.{error['ctx']['error']}".lstrip(".")
         case "literal_error":
             given, expected = str(error["input"]), error["ctx"]["expected"]
-            close = suggestion(given, re.findall(r"'([^']*)'", expected))
+            close = suggest(given, re.findall(r"'([^']*)'", expected))
             return f"{path}: {given!r} is not one of {expected}{close}"
         case _:
             message = error["msg"].replace("Input should be", "must be")
             return f"{path}: {message} (got {error['input']!r})"
 
 
-def keys() -> list[str]:
+def list_keys() -> list[str]:
     """Every key a config may have, dotted: `data.source`, `train.epochs`, …."""
     return [
         f"{table}.{key}"

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cnn_engine.config.suggestion import suggestion
+from cnn_engine.config.suggestion import suggest
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+FractionOrZero = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Table(BaseModel):
@@ -51,7 +51,7 @@ class DataConfig(Table):
     std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...] = (0.5,)
     """Divides what remains: one value, or one per channel."""
 
-    validation_fraction: Share = 0.2
+    validation_fraction: FractionOrZero = 0.2
     """Share of the training images held back to choose the best epoch. With 0 none are: nothing is
     known of how good the model is until the test, which then takes the last epoch's."""
 
@@ -142,7 +142,7 @@ class ModelConfig(Table):
         elif self.name not in MODELS:
             raise ValueError(
                 f"name: {self.name!r} is not one of {', '.join(map(repr, MODELS))}, nor of the "
-                f"form module:Class{suggestion(self.name, MODELS)}"
+                f"form module:Class{suggest(self.name, MODELS)}"
             )
         if self.name != "torchvision" and (self.arch or self.weights or self.freeze):
             raise ValueError('arch: it, weights and freeze are for name = "torchvision" alone')
@@ -173,7 +173,7 @@ class OptimizerConfig(Table):
     head_lr: PositiveFloat | None = None
     """Learning rate of the last dense layer, which gives the scores; without it, `lr`."""
 
-    momentum: Share = 0.9
+    momentum: FractionOrZero = 0.9
     """Share of the last step that goes on, of `sgd` and `muon`."""
 
     weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 0.0
@@ -197,7 +197,7 @@ class ScheduleConfig(Table):
     shape: Literal["constant", "linear", "cosine"] = "constant"
     """How it falls, after the warm-up, to `end` at the last step; or that it stays."""
 
-    warmup: Share = 0.0
+    warmup: FractionOrZero = 0.0
     """Share of all steps in which it first rises in a straight line. With `cosine`, about 0.3 is
     the one-cycle policy; with `linear` it makes a triangle."""
 
@@ -246,7 +246,7 @@ class TrainConfig(Table):
     model can be captured; small networks train several times faster. `off`: call each step. Needed
     if the model's Python code changes its behavior between steps unnoticed, as by a global."""
 
-    label_smoothing: Share = 0.0
+    label_smoothing: FractionOrZero = 0.0
     """Share of the truth that is spread over all classes, so that no answer is ever quite certain
     (Szegedy and others, 2016). The losses that are shown are without it, and so comparable."""
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 
 
-def suggestion(given: str, known: Collection[str]) -> str:
+def suggest(given: str, known: Collection[str]) -> str:
     """`; did you mean …?`, by the whole key or by its last part (`lr`, `epoch`)."""
     leaves = {key.rpartition(".")[2]: key for key in known}
     close = get_close_matches(given, known, n=1, cutoff=0.7)

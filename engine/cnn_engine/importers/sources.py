@@ -10,7 +10,7 @@ from typing import Protocol
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.importers.roles import TEST, TRAINING, VALIDATION, words_of
 from cnn_engine.runlog.log import LineReader
-from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, Scalar, scalars_of
+from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, Scalar, read_scalars
 
 STEP_NAMES = ("step", "global_step", "iteration", "iter", "batch")
 EPOCH_NAMES = ("epoch", "epochs")
@@ -110,7 +110,7 @@ class EventFiles:
         try:
             with file.open("rb") as content:
                 for message in reader.poll(content):
-                    for scalar in scalars_of(message):
+                    for scalar in read_scalars(message):
                         tag = scalar.tag if folder == "." else f"{folder}/{scalar.tag}"
                         yield scalar._replace(tag=tag)
         except DamagedFileError:

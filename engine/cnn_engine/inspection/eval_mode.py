@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnn_engine.system.random_states import kept_random_states
+from cnn_engine.system.random_states import preserve_random_states
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients, from which the model comes back as it was."""
     modes: Sequence[tuple[nn.Module, bool]] = [(each, each.training) for each in model.modules()]
     device = next((each.device for each in model.parameters()), torch.device("cpu"))
-    with kept_random_states(device), torch.no_grad():
+    with preserve_random_states(device), torch.no_grad():
         try:
             model.eval()
             yield

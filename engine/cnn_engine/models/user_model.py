@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError
-from cnn_engine.system.random_states import kept_random_states
+from cnn_engine.system.random_states import preserve_random_states
 
 
 def build_user_model(
@@ -57,7 +57,7 @@ def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -
     Raises:
         ConfigError: it does not; what it raised is the cause.
     """
-    with kept_random_states(images.device), torch.no_grad():
+    with preserve_random_states(images.device), torch.no_grad():
         try:
             scores = copy.deepcopy(model).train()(images)
         except Exception as error:

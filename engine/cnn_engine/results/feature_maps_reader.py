@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cnn_engine.results.feature_maps import FORMAT, Filters, Header, Maps, Part, Sample, Stage
-from cnn_engine.storage.json_files import MOST_NUMBER, Fields, not_ours, read_object_and_bytes
+from cnn_engine.storage.json_files import MAX_NUMBER, Fields, not_ours, read_object_and_bytes
 
 MOST_BYTES = 2**24
 """A larger file than any that is written is not read."""
@@ -37,7 +37,7 @@ def _header(values: dict[str, Any]) -> Header:
     filters = values.get("filters")
     height, width, channels = fields.sizes("image", MOST_SIZE, 3)
     return Header(
-        epoch=fields.integer("epoch", 0, MOST_NUMBER),
+        epoch=fields.integer("epoch", 0, MAX_NUMBER),
         part=part,
         image=(height, width, channels),
         whole=_pair(fields, "whole"),
@@ -55,7 +55,7 @@ def _filters(values: object) -> Filters:
     return Filters(
         layer=fields.text("layer"),
         shape=(count, channels, height, width),
-        of=fields.integer("of", 1, MOST_NUMBER),
+        of=fields.integer("of", 1, MAX_NUMBER),
         stride=_pair(fields, "stride"),
         padding=_pair(fields, "padding", least=0),
     )
@@ -68,14 +68,14 @@ def _stage(values: object) -> Stage:
         name=fields.text("name"),
         kind=fields.text("kind"),
         shape=(maps, height, width),
-        of=fields.integer("of", 1, MOST_NUMBER),
+        of=fields.integer("of", 1, MAX_NUMBER),
         whole=_pair(fields, "whole"),
     )
 
 
 def _sample(values: object, stages: int) -> Sample:
     fields = Fields(values)
-    classes = fields.integers("answers", 0, MOST_NUMBER)
+    classes = fields.integers("answers", 0, MAX_NUMBER)
     lows, highs = fields.numbers("lows"), fields.numbers("highs")
     if not len(lows) == len(highs) == stages:
         raise ValueError(f"{len(lows)} and {len(highs)} ends of ranges for {stages} stages")
@@ -84,7 +84,7 @@ def _sample(values: object, stages: int) -> Sample:
         raise ValueError(f"{len(shares)} shares of {len(classes)} answers")
     return Sample(
         name=fields.text("name"),
-        label=fields.integer("label", 0, MOST_NUMBER),
+        label=fields.integer("label", 0, MAX_NUMBER),
         answers=tuple(classes),
         shares=tuple(shares),
         lows=lows,

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cnn_engine.storage.json_files import MOST_NUMBER, Fields, not_ours, read_object
+from cnn_engine.storage.json_files import MAX_NUMBER, Fields, not_ours, read_object
 
 LAYERS_FILE = "model.json"
 
@@ -82,6 +82,6 @@ def _layer(values: object) -> Layer:
         kind=fields.text("kind"),
         detail=fields.text("detail"),
         output=fields.sizes("output", MOST_BYTES),
-        parameters=fields.integer("parameters", 0, MOST_NUMBER),
-        flops=fields.integer("flops", 0, MOST_NUMBER),
+        parameters=fields.integer("parameters", 0, MAX_NUMBER),
+        flops=fields.integer("flops", 0, MAX_NUMBER),
     )

@@ -76,7 +76,7 @@ class Alarm:
     """What to do about it, in a sentence."""
 
 
-def alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
+def find_alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
     """What is amiss with a run, the worst first. Of one that has ended, only what spoiled it.
 
     Args:
@@ -94,7 +94,7 @@ def alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
     return sorted(present, key=lambda alarm: alarm.severity)
 
 
-def blocked_log(reason: str) -> Alarm:
+def unwritable_log_alarm(reason: str) -> Alarm:
     """What only the process that trains can tell, as the log is what the others read."""
     return Alarm(
         kind="disk",

@@ -5,10 +5,10 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, overload
 
-FURTHEST = (1 << 63) - 1
+MAX_STEP = (1 << 63) - 1
 """Step that no training reaches, though a damaged log may say so."""
 
-MOST_POINTS = 1 << 17
+MAX_POINTS = 1 << 17
 """Of a curve in memory, which is 18 hours of two events a second, and 5 MB."""
 
 
@@ -58,7 +58,7 @@ class Curve(Sequence[CurvePoint]):
         try:
             self.steps.append(step)
         except OverflowError:
-            self.steps.append(FURTHEST if step > 0 else -FURTHEST)
+            self.steps.append(MAX_STEP if step > 0 else -MAX_STEP)
         self.losses.append(loss)
         self.lows.append(low)
         self.highs.append(high)

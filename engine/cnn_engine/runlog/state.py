@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from cnn_engine.runlog.curve import MOST_POINTS, Curve
+from cnn_engine.runlog.curve import MAX_POINTS, Curve
 from cnn_engine.runlog.events import (
     FORMAT,
     CheckpointSaved,
@@ -47,7 +47,7 @@ ENDED: frozenset[Status] = frozenset({"done", "stopped", "failed"})
 
 NEWER = "A newer version of cnn-tui wrote this log: what is shown of it may be wrong, or lacking"
 
-INFERENCE = 1 / 3
+INFERENCE_COST = 1 / 3
 """What an image costs that nothing is learnt from, of one that is: the forward pass alone."""
 
 RATE_WINDOW = 10
@@ -237,7 +237,7 @@ class RunState:
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.busy_seconds += event.seconds
         self.curve.add(step, event.loss, event.loss_min, event.loss_max, self.busy_seconds)
-        if len(self.curve) == MOST_POINTS:
+        if len(self.curve) == MAX_POINTS:
             self.curve = self.curve.halved()  # another object, which tells whoever has drawn it
         self.recent.append(event)
         self._add_parts(event)
@@ -422,7 +422,7 @@ class RunState:
         for epoch in reversed(self.epochs):
             if epoch.is_validated:
                 return images * epoch.val_seconds / sum(epoch.total)
-        return images * INFERENCE / (self.images_per_second or math.inf)
+        return images * INFERENCE_COST / (self.images_per_second or math.inf)
 
 
 def _place(saved: CheckpointSaved) -> tuple[int, int]:

@@ -1,58 +1,75 @@
-"""What runs can be filtered and sorted by: figures by short names, and any key of a config."""
+"""Values that runs can be filtered and sorted by: columns with short names, and config keys."""
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from cnn_engine.config.suggestion import suggest
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.summary import RunSummary
 
-Kind: TypeAlias = Literal["number", "share", "seconds", "date", "text", "words", "flag", "config"]
-"""How a figure is written: a plain number, a share of 0 to 1, a duration, a moment, a text, a set
-of words, yes or no, or whatever a key of a config holds."""
+Kind: TypeAlias = Literal[
+    "number", "fraction", "seconds", "date", "text", "words", "flag", "config"
+]
+"""Type of a column's values: a number, a fraction from 0 to 1, a duration in seconds, a time in
+seconds since 1970, a string, a tuple of strings, a bool, or any value of a config."""
 
 
-class Figure(NamedTuple):
-    """Something that is known of a run."""
+class RunColumn(NamedTuple):
+    """One value of every run."""
 
     key: str
-    """The name that it goes by."""
+    """Name in filters and after `--sort`."""
 
     kind: Kind
     help: str
-    of: Callable[[RunSummary], Any]
-    """Its value; None where a run has none."""
+    value: Callable[[RunSummary], Any]
+    """Returns the run's value; None if it has none."""
+
+    lower_is_better: bool = False
+
+    @property
+    def is_ascending(self) -> bool:
+        """True if runs are best listed in ascending order: texts, and losses."""
+        return self.kind in ("text", "words") or self.lower_is_better
 
 
-FIGURES = {
-    figure.key: figure
-    for figure in (
-        Figure("acc", "share", "best validation accuracy", lambda run: run.best_val_accuracy),
-        Figure("val", "number", "best validation loss", lambda run: run.best_val_loss),
-        Figure("test", "share", "test accuracy", lambda run: run.test_accuracy),
-        Figure("testloss", "number", "test loss", lambda run: run.test_loss),
-        Figure("best", "number", "best epoch", lambda run: run.best_epoch),
-        Figure("epochs", "number", "epochs done", lambda run: run.epochs_done),
-        Figure("time", "seconds", "time it took", lambda run: run.seconds),
-        Figure("started", "date", "when it was started", lambda run: run.started or None),
-        Figure("status", "text", "how it goes; live: it goes on", lambda run: run.status),
-        Figure("run", "text", "its id", lambda run: run.run_id),
-        Figure("name", "text", "what its user calls it", lambda run: run.name),
-        Figure("preset", "text", "preset or config file", lambda run: run.preset),
-        Figure("tag", "words", "a tag of its user", lambda run: run.tags),
-        Figure("note", "text", "a note of its user", lambda run: run.note),
-        Figure("star", "flag", "whether it is starred", lambda run: run.star),
-        Figure("host", "text", "machine", lambda run: run.host),
-        Figure("device", "text", "cpu, cuda or mps", lambda run: run.device),
-        Figure("precision", "text", "fp32, bf16 or fp16", lambda run: run.precision),
-        Figure("params", "number", "trainable parameters", lambda run: run.parameters or None),
-        Figure("images", "number", "images trained on", lambda run: run.train_images or None),
-        Figure("damaged", "number", "damaged lines of the log", lambda run: run.damaged_lines),
+RUN_COLUMNS = {
+    column.key: column
+    for column in (
+        RunColumn("acc", "fraction", "best validation accuracy", lambda run: run.best_val_accuracy),
+        RunColumn(
+            "val",
+            "number",
+            "best validation loss",
+            lambda run: run.best_val_loss,
+            lower_is_better=True,
+        ),
+        RunColumn("test", "fraction", "test accuracy", lambda run: run.test_accuracy),
+        RunColumn(
+            "testloss", "number", "test loss", lambda run: run.test_loss, lower_is_better=True
+        ),
+        RunColumn("best", "number", "best epoch", lambda run: run.best_epoch),
+        RunColumn("epochs", "number", "epochs done", lambda run: run.epochs_done),
+        RunColumn("time", "seconds", "duration", lambda run: run.seconds),
+        RunColumn("started", "date", "start time", lambda run: run.started or None),
+        RunColumn("status", "text", "status; live: still running", lambda run: run.status),
+        RunColumn("run", "text", "run id", lambda run: run.run_id),
+        RunColumn("name", "text", "name", lambda run: run.name),
+        RunColumn("preset", "text", "preset or config file", lambda run: run.preset),
+        RunColumn("tag", "words", "tags", lambda run: run.tags),
+        RunColumn("note", "text", "note", lambda run: run.note),
+        RunColumn("star", "flag", "starred: yes or no", lambda run: run.star),
+        RunColumn("host", "text", "machine", lambda run: run.host),
+        RunColumn("device", "text", "cpu, cuda or mps", lambda run: run.device),
+        RunColumn("precision", "text", "fp32, bf16 or fp16", lambda run: run.precision),
+        RunColumn("params", "number", "trainable parameters", lambda run: run.parameters or None),
+        RunColumn("images", "number", "training images", lambda run: run.train_images or None),
+        RunColumn("damaged", "number", "damaged lines of the log", lambda run: run.damaged_lines),
     )
 }
 
-SHORT = {
+ALIASES = {
     "id": "run",
     "config": "preset",
     "tags": "tag",
@@ -61,11 +78,11 @@ SHORT = {
     "optimizer": "optimizer.name",
     "data": "data.source",
 }
-"""Other names that people will try."""
+"""Other names of columns and config keys."""
 
 
 def config_keys(runs: Iterable[RunSummary]) -> frozenset[str]:
-    """Dotted keys of all the runs' configs; other versions may have had others than this one."""
+    """Return the dotted config keys of all runs, which other versions may have written."""
     distinct = {run.config_json: run for run in runs}
     return frozenset(
         f"{table}.{key}"
@@ -75,57 +92,55 @@ def config_keys(runs: Iterable[RunSummary]) -> frozenset[str]:
     )
 
 
-def find_figure(key: str, runs: Iterable[RunSummary]) -> Figure:
-    """The figure of this name: a short one, a dotted key of a config, or that's last part.
+def find_column(name: str, runs: Iterable[RunSummary]) -> RunColumn:
+    """Return the column with this name, or the column of a config key.
 
     Args:
-        key: The name.
-        runs: Whose configs it may ask about.
+        name: A key of `RUN_COLUMNS` or `ALIASES`, a dotted config key, or its last part.
+        runs: Runs whose config keys are searched before those of this version.
 
     Raises:
-        ConfigError: there is none, or more than one; with what may have been meant.
+        ConfigError: no column has this name, or more than one config key ends with it.
     """
-    key = SHORT.get(key, key)
-    if key in FIGURES:
-        return FIGURES[key]
-    of_runs = config_keys(runs)
-    found = _find_among(key, of_runs) or _find_among(key, _own_config_keys())
+    name = ALIASES.get(name, name)
+    if name in RUN_COLUMNS:
+        return RUN_COLUMNS[name]
+    keys = config_keys(runs)
+    found = _find_config_column(name, keys) or _find_config_column(name, _current_config_keys())
     if found is None:
-        raise ConfigError(_unknown(key, of_runs | _own_config_keys()))
+        dotted = sorted(keys | _current_config_keys())
+        leaves = [key.rpartition(".")[2] for key in dotted]
+        hint = (
+            suggest(name, [*RUN_COLUMNS, *ALIASES, *dotted, *leaves])
+            or f"; use {', '.join(RUN_COLUMNS)}, or a config key"
+        )
+        raise ConfigError(f"unknown column {name!r}{hint}")
     return found
 
 
-def _find_among(key: str, of_configs: frozenset[str]) -> Figure | None:
-    if key in of_configs:
-        return config_figure(key)
-    dotted = sorted(known for known in of_configs if known.endswith(f".{key}"))
-    if len(dotted) > 1:
-        raise ConfigError(f"{key!r} may be {' or '.join(dotted)}: write it whole")
-    return config_figure(dotted[0]) if dotted else None
-
-
-def _unknown(key: str, of_configs: frozenset[str]) -> str:
-    leaves = [known.rpartition(".")[2] for known in of_configs]
-    close = get_close_matches(key, [*FIGURES, *SHORT, *of_configs, *leaves], n=1)
-    if close:
-        return f"nothing is called {key!r}; did you mean {close[0]!r}?"
-    return f"nothing is called {key!r}; there are {', '.join(FIGURES)}, and any key of a config"
+def _find_config_column(name: str, keys: frozenset[str]) -> RunColumn | None:
+    if name in keys:
+        return config_column(name)
+    matches = sorted(key for key in keys if key.endswith(f".{name}"))
+    if len(matches) > 1:
+        raise ConfigError(f"{name!r} is ambiguous: write {' or '.join(matches)}")
+    return config_column(matches[0]) if matches else None
 
 
 @cache
-def _own_config_keys() -> frozenset[str]:
-    """Keys of this version's configs. Asked only about a key that no run has: it takes pydantic."""
-    from cnn_engine.config.presets import keys  # noqa: PLC0415 - see above
+def _current_config_keys() -> frozenset[str]:
+    """Return this version's config keys. Called late because it imports pydantic."""
+    from cnn_engine.config.presets import list_keys  # noqa: PLC0415 - see above
 
-    return frozenset(keys())
+    return frozenset(list_keys())
 
 
 @cache
-def config_figure(key: str) -> Figure:
-    """A key of a config as a figure."""
+def config_column(key: str) -> RunColumn:
+    """Return the column of a dotted config key."""
     table, _, name = key.partition(".")
 
-    def value(run: RunSummary) -> Any:  # noqa: ANN401 - whatever a config holds
+    def value(run: RunSummary) -> Any:  # noqa: ANN401 - any value of a config
         return run.config.get(table, {}).get(name)
 
-    return Figure(key, "config", "a key of the config", value)
+    return RunColumn(key, "config", "config key", value)

@@ -122,7 +122,7 @@ def create_run(runs_dir: Path) -> RunDirectory:
     raise StorageError(f"{runs_dir}: holds {len(WORDS)} runs of this very minute; wait a little")
 
 
-def run_directories(runs_dir: Path) -> Iterator[RunDirectory]:
+def iter_runs(runs_dir: Path) -> Iterator[RunDirectory]:
     """Every run in the directory, in no order.
 
     Only real directories with a log that is a real file: a link may lead anywhere, and to read a
@@ -147,9 +147,9 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def all_runs(runs_dir: Path) -> list[RunDirectory]:
+def list_runs(runs_dir: Path) -> list[RunDirectory]:
     """Every run in the directory, newest first by the start of its log."""
-    return sorted(run_directories(runs_dir), key=_started, reverse=True)
+    return sorted(iter_runs(runs_dir), key=_started, reverse=True)
 
 
 def _started(run: RunDirectory) -> float:
@@ -167,7 +167,7 @@ def find_run(runs_dir: Path, reference: str) -> RunDirectory:
     Raises:
         ConfigError: there is none, or more than one.
     """
-    runs = list(run_directories(runs_dir))
+    runs = list(iter_runs(runs_dir))
     if not runs:
         raise ConfigError(f"{runs_dir}: holds no runs yet; start one with: cnn-tui run")
     if reference == "latest":

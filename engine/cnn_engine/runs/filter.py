@@ -1,15 +1,15 @@
-"""Which runs are meant: `acc>0.9 lr<=0.001 status=done model~resnet`.
+"""Parses run filters, such as `acc>0.9 lr<=0.001 status=done model~resnet`.
 
 ::
 
     filter      = all_of ("or" all_of)*
-    all_of      = condition ("and"? condition)*      a space is "and"
+    all_of      = condition ("and"? condition)*      a space means "and"
     condition   = "not" condition | "(" filter ")" | comparison | word
     comparison  = key ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~") value
 
-A key is one of `columns`; what values look like stands in `filter_values`. A word alone is
-looked for in a run's names, note, tags and images; `star` alone asks for starred runs. What has a
-space in it stands in quotes.
+A key is a column or a config key (see `columns`); `filter_values` describes the values. A single
+word is searched for in a run's id, names, note, tags and data source; `star` selects starred runs.
+Text with spaces must be quoted.
 """
 
 import re
@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, TypeAlias
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runs.columns import FIGURES, Figure, find_figure
+from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn, find_column
 from cnn_engine.runs.filter_values import comparison, contains
 from cnn_engine.runs.summary import RunSummary
 
 Condition: TypeAlias = Callable[[RunSummary], bool]
 
-LONGEST = 2000
-DEEPEST = 50
+MAX_LENGTH = 2000
+MAX_DEPTH = 50
 
 TOKEN = re.compile(
     r"(?P<operator><=|>=|!=|!~|==|=|<|>|~)|(?P<parenthesis>[()])"
@@ -36,27 +36,27 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class RunFilter:
-    """What a filter asks for."""
+    """A parsed filter."""
 
     matches: Condition
-    """Whether a run is meant."""
+    """Returns True if a run matches."""
 
-    figures: tuple[Figure, ...]
-    """What it asks about, in the order of the text."""
+    columns: tuple[RunColumn, ...]
+    """Columns that are compared, in the order of the text."""
 
 
 def parse(text: str, runs: Sequence[RunSummary]) -> RunFilter:
-    """The filter that a text means; an empty one means every run.
+    """Parse a filter; an empty one matches every run.
 
     Args:
-        text: As the module's text tells.
-        runs: Whose configs it may ask about.
+        text: The filter, in the grammar above.
+        runs: Runs whose config keys the filter may use.
 
     Raises:
-        ConfigError: it means nothing; where, and what to write instead.
+        ConfigError: the filter is invalid; the message gives the position and a suggestion.
     """
-    if len(text) > LONGEST:
-        raise ConfigError(f"filter: is over {LONGEST:,} characters")
+    if len(text) > MAX_LENGTH:
+        raise ConfigError(f"filter: longer than {MAX_LENGTH:,} characters")
     return _Parser(text, runs).filter()
 
 
@@ -65,28 +65,27 @@ class _Token(NamedTuple):
     """`operator`, `parenthesis`, `quoted`, `word`, `other`, or `end`."""
 
     text: str
-    at: int
-    """Column, counted from 1."""
+    position: int
+    """Position in the filter, counted from 1."""
 
 
 class _Parser:
-    """Reads a filter from left to right."""
+    """Recursive descent parser."""
 
     def __init__(self, text: str, runs: Sequence[RunSummary]) -> None:
         self._runs = runs
-        self._figures: dict[str, Figure] = {}
+        self._columns: dict[str, RunColumn] = {}
         self._depth = 0
         self._rest = [*map(_token, TOKEN.finditer(text)), _Token("end", "", len(text) + 1)]
         self._rest.reverse()
 
     def filter(self) -> RunFilter:
-        """All of it."""
         if self._next.kind == "end":
-            return RunFilter(matches=lambda _: True, figures=())
+            return RunFilter(matches=lambda _: True, columns=())
         matches = self._any_of()
         if self._next.kind != "end":
-            _fail(self._next, "closes nothing")
-        return RunFilter(matches=matches, figures=tuple(self._figures.values()))
+            _fail(self._next, "has no opening parenthesis")
+        return RunFilter(matches=matches, columns=tuple(self._columns.values()))
 
     @property
     def _next(self) -> _Token:
@@ -95,15 +94,15 @@ class _Parser:
     def _take(self) -> _Token:
         return self._rest.pop() if len(self._rest) > 1 else self._next
 
-    def _stands(self, word: str) -> bool:
-        """Whether this word comes next, and is not a key."""
+    def _next_is(self, word: str) -> bool:
+        """Return True if the next token is this word and not a key."""
         is_key = len(self._rest) > 1 and self._rest[-2].kind == "operator"
         return self._next.kind == "word" and self._next.text.lower() == word and not is_key
 
     def _any_of(self) -> Condition:
-        self._deeper()
+        self._enter()
         conditions = [self._all_of()]
-        while self._stands("or"):
+        while self._next_is("or"):
             self._take()
             conditions.append(self._all_of())
         self._depth -= 1
@@ -111,19 +110,19 @@ class _Parser:
 
     def _all_of(self) -> Condition:
         conditions = [self._condition()]
-        while self._next.kind != "end" and self._next.text != ")" and not self._stands("or"):
-            if self._stands("and"):
+        while self._next.kind != "end" and self._next.text != ")" and not self._next_is("or"):
+            if self._next_is("and"):
                 self._take()
             conditions.append(self._condition())
         return lambda run: all(condition(run) for condition in conditions)
 
     def _condition(self) -> Condition:
-        if self._stands("not"):
+        if self._next_is("not"):
             self._take()
-            self._deeper()
-            denied = self._condition()
+            self._enter()
+            negated = self._condition()
             self._depth -= 1
-            return lambda run: not denied(run)
+            return lambda run: not negated(run)
         token = self._take()
         if token.kind == "parenthesis" and token.text == "(":
             inner = self._any_of()
@@ -132,7 +131,7 @@ class _Parser:
             self._take()
             return inner
         if token.kind not in ("word", "quoted"):
-            _fail(token, "stands where a key or a word is needed, such as acc>0.9")
+            _fail(token, "found where a key or a word is expected, such as acc>0.9")
         if self._next.kind == "operator":
             return self._comparison(token)
         return _search(token.text)
@@ -140,18 +139,18 @@ class _Parser:
     def _comparison(self, key: _Token) -> Condition:
         sign, value = self._take(), self._take()
         if value.kind not in ("word", "quoted"):
-            _fail(value, f"stands where a value for {key.text!r} is needed")
+            _fail(value, f"found where a value for {key.text!r} is expected")
         try:
-            figure = find_figure(key.text, self._runs)
-            compare = comparison(figure, sign.text, value.text)
+            column = find_column(key.text, self._runs)
+            compare = comparison(column, sign.text, value.text)
         except ConfigError as error:
-            raise ConfigError(f"filter, column {key.at}: {error}") from None
-        self._figures[figure.key] = figure
-        return lambda run: compare(figure.of(run))
+            raise ConfigError(f"filter, position {key.position}: {error}") from None
+        self._columns[column.key] = column
+        return lambda run: compare(column.value(run))
 
-    def _deeper(self) -> None:
+    def _enter(self) -> None:
         self._depth += 1
-        if self._depth > DEEPEST:
+        if self._depth > MAX_DEPTH:
             _fail(self._next, "is nested too deeply")
 
 
@@ -163,18 +162,18 @@ def _token(match: re.Match[str]) -> _Token:
 
 
 def _fail(token: _Token, problem: str) -> NoReturn:
-    what = repr(token.text) if token.text else "the end"
-    raise ConfigError(f"filter, column {token.at}: {what} {problem}")
+    found = repr(token.text) if token.text else "the end"
+    raise ConfigError(f"filter, position {token.position}: {found} {problem}")
 
 
 def _search(word: str) -> Condition:
-    """A word alone."""
+    """Return the condition of a word that is not compared."""
     if word.lower() == "star":
         return lambda run: run.star
     is_in = contains(word)
-    figures = [FIGURES[key] for key in ("run", "name", "preset", "note")]
+    columns = [RUN_COLUMNS[key] for key in ("run", "name", "preset", "note")]
     return lambda run: (
-        any(is_in(figure.of(run)) for figure in figures)
+        any(is_in(column.value(run)) for column in columns)
         or any(map(is_in, run.tags))
         or is_in(run.source)
     )

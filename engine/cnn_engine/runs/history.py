@@ -11,7 +11,7 @@ _END = (1 << 62, 0)
 """A place that no training reaches."""
 
 
-def kept_steps(run: RunDirectory) -> Iterator[StepsFinished]:
+def read_steps(run: RunDirectory) -> Iterator[StepsFinished]:
     """The steps that training stands on: those that no resume and no rollback took back.
 
     The log is read twice, and nothing of it is kept: first for how far it is taken back later on.

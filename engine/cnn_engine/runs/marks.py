@@ -8,7 +8,7 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
 
-LONGEST_NAME, LONGEST_TAG, LONGEST_NOTE = 80, 40, 2000
+MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_NOTE_LENGTH = 80, 40, 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ def checked_name(text: str) -> str:
     Raises:
         ConfigError: it cannot be shown as it is, or is too long.
     """
-    return _checked("name", text, LONGEST_NAME)
+    return _checked("name", text, MAX_NAME_LENGTH)
 
 
 def checked_tag(text: str) -> str:
@@ -91,7 +91,7 @@ def checked_tag(text: str) -> str:
     """
     if not text.strip() or len(text.split()) > 1:
         raise ConfigError(f"tag {text!r}: write one word, such as baseline")
-    return _checked("tag", text, LONGEST_TAG)
+    return _checked("tag", text, MAX_TAG_LENGTH)
 
 
 def checked_note(text: str) -> str:
@@ -100,7 +100,7 @@ def checked_note(text: str) -> str:
     Raises:
         ConfigError: it is too long, or cannot be shown as it is.
     """
-    return _checked("note", text, LONGEST_NOTE)
+    return _checked("note", text, MAX_NOTE_LENGTH)
 
 
 def _checked(what: str, text: str, longest: int) -> str:

@@ -10,7 +10,7 @@ from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state, store_summary
 from cnn_engine.session.spawn import spawn
-from cnn_engine.storage.atomic import sweep
+from cnn_engine.storage.atomic import remove_temporary_files
 
 
 class Inheritance(NamedTuple):
@@ -42,7 +42,7 @@ class Recorder:
             self._log = LogWriter(run.events, inheritance.log if inheritance else None)
         except RunHeldError:
             raise RunHeldError(_held_text(run)) from None
-        sweep(run.path)
+        remove_temporary_files(run.path)
         for_others = run.commands.stat().st_size if run.commands.exists() else 0
         self.commands = CommandReader(
             run.commands, inheritance.commands_read if inheritance else for_others

@@ -5,8 +5,8 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from cnn_engine.runs.directory import RunDirectory, run_directories
-from cnn_engine.runs.summary import LIVE, OpenLog, RunSummary, reading_summary
+from cnn_engine.runs.directory import RunDirectory, iter_runs
+from cnn_engine.runs.summary import LIVE, OpenLog, RunSummary, read_summary_in_steps
 
 SETTLED_SECONDS = 0.1
 """What was changed a moment ago may be so again within one tick of the file system's clock."""
@@ -36,7 +36,7 @@ class RunList:
     def refreshing(self) -> Generator[None]:
         """As `refresh`, pausing after every run, and within long logs."""
         found = set()
-        for run in run_directories(self._runs_dir):
+        for run in iter_runs(self._runs_dir):
             found.add(run.id)
             if self._may_have_changed(run):
                 yield from self._read(run)
@@ -61,7 +61,7 @@ class RunList:
     def _read(self, run: RunDirectory) -> Generator[None]:
         self._seen[run.id] = _changed(run)
         log = self._logs.get(run.id) or OpenLog(run)
-        summary = yield from reading_summary(run, log)
+        summary = yield from read_summary_in_steps(run, log)
         if summary != self._known.get(run.id):
             self._known[run.id], self._is_sorted = summary, False
         if summary.status in LIVE:

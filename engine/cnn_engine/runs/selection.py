@@ -1,4 +1,4 @@
-"""Runs filtered and sorted: what `cnn-tui runs` and the browser show."""
+"""Filters and sorts runs for `cnn-tui runs` and the run browser."""
 
 import math
 from collections.abc import Sequence
@@ -6,69 +6,71 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runs.columns import Figure, find_figure
+from cnn_engine.runs.columns import RunColumn, find_column
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.summary import RunSummary
 
 
-class RunChoice(NamedTuple):
-    """What was chosen of many runs."""
+class RunSelection(NamedTuple):
+    """Runs that match a filter, sorted."""
 
     runs: tuple[RunSummary, ...]
-    """In the order that was asked for."""
+    columns: tuple[RunColumn, ...]
+    """Columns that the filter uses, and `sort_column`."""
 
-    figures: tuple[Figure, ...]
-    """What was asked about, `by` among it."""
-
-    by: Figure
-    """What they are sorted by."""
+    sort_column: RunColumn
 
 
-def choose(runs: Sequence[RunSummary], filter_: str = "", sort: str = "-started") -> RunChoice:
-    """The runs that a filter means, in the order of a figure.
+def select_runs(
+    runs: Sequence[RunSummary], filter_: str = "", sort: str = "-started"
+) -> RunSelection:
+    """Return the runs that match a filter, sorted by a column.
 
     Args:
-        runs: All of them; among equals their order is kept.
-        filter_: As `run_filter` reads it.
-        sort: A figure or a key of a config; with `-` before it, the greatest first. Runs without it
-            come last either way.
+        runs: All runs. The sort is stable.
+        filter_: A filter as described in `cnn_engine.runs.filter`; empty for all runs.
+        sort: A column or config key; with `-` before it, descending. Runs without a value come
+            last in both directions.
 
     Raises:
-        ConfigError: the filter or the key means nothing.
+        ConfigError: the filter is invalid or a column is unknown.
     """
-    asked = parse(filter_, runs)
-    by = sort_figure(sort, runs)
-    kept = [run for run in runs if asked.matches(run)]
-    figures = dict.fromkeys([*asked.figures, by])
-    return RunChoice(_in_order(kept, by, falling=sort.startswith("-")), tuple(figures), by)
+    parsed = parse(filter_, runs)
+    sort_column = find_sort_column(sort, runs)
+    matching = [run for run in runs if parsed.matches(run)]
+    ordered = _sorted(matching, sort_column, descending=sort.startswith("-"))
+    columns = dict.fromkeys([*parsed.columns, sort_column])
+    return RunSelection(ordered, tuple(columns), sort_column)
 
 
-def sort_figure(sort: str, runs: Sequence[RunSummary]) -> Figure:
-    """The figure that runs are sorted by.
+def find_sort_column(sort: str, runs: Sequence[RunSummary]) -> RunColumn:
+    """Return the column to sort by.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: the column is unknown.
     """
     try:
-        return find_figure(sort.removeprefix("-"), runs)
+        return find_column(sort.removeprefix("-"), runs)
     except ConfigError as error:
         raise ConfigError(f"sort: {error}") from None
 
 
-def _in_order(runs: list[RunSummary], by: Figure, *, falling: bool) -> tuple[RunSummary, ...]:
-    having, lacking = [], []
+def _sorted(
+    runs: list[RunSummary], column: RunColumn, *, descending: bool
+) -> tuple[RunSummary, ...]:
+    keyed, missing = [], []
     for run in runs:
-        key = _sort_key(by.of(run))
+        key = _sort_key(column.value(run))
         if key is None:
-            lacking.append(run)
+            missing.append(run)
         else:
-            having.append((key, run))
-    having.sort(key=itemgetter(0), reverse=falling)
-    return (*(run for _, run in having), *lacking)
+            keyed.append((key, run))
+    keyed.sort(key=itemgetter(0), reverse=descending)
+    return (*(run for _, run in keyed), *missing)
 
 
-def _sort_key(value: Any) -> tuple[int, float, str] | None:  # noqa: ANN401 - of any figure
-    """What is compared: numbers before texts; None for what is no value at all."""
+def _sort_key(value: Any) -> tuple[int, float, str] | None:  # noqa: ANN401 - of any column
+    """Return a key that sorts numbers before texts; None for an empty value or NaN."""
     if value is None or value in ("", ()) or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, int | float):

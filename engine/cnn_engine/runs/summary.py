@@ -202,7 +202,7 @@ def store_summary(state: RunState, run: RunDirectory, damaged_lines: int = 0) ->
 
 def read_summary(run: RunDirectory) -> RunSummary:
     """The run's figures and its status as of now, from the cache if that is up to date."""
-    steps = reading_summary(run, OpenLog(run))
+    steps = read_summary_in_steps(run, OpenLog(run))
     while True:
         try:
             next(steps)
@@ -210,7 +210,7 @@ def read_summary(run: RunDirectory) -> RunSummary:
             return end.value  # type: ignore[no-any-return]  # of the generator's own type
 
 
-def reading_summary(run: RunDirectory, log: OpenLog) -> Generator[None, None, RunSummary]:
+def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, None, RunSummary]:
     """As `read_summary`, pausing as often as reading a long log takes.
 
     Args:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
-from cnn_engine.runs.directory import RunDirectory, all_runs, find_run
+from cnn_engine.runs.directory import RunDirectory, find_run, list_runs
 from cnn_engine.runs.summary import LIVE, read_summary
 
 TRASH = ".trash"
@@ -28,10 +28,10 @@ def delete(run: RunDirectory) -> RunDirectory:
     return _moved(run, _free_place(trash, run.id))
 
 
-def trashed(runs_dir: Path) -> list[RunDirectory]:
+def list_trash(runs_dir: Path) -> list[RunDirectory]:
     """The runs in the trash, newest first."""
     trash = runs_dir / TRASH
-    return all_runs(trash) if _is_directory(trash) else []
+    return list_runs(trash) if _is_directory(trash) else []
 
 
 def restore(runs_dir: Path, reference: str) -> RunDirectory:
@@ -45,7 +45,7 @@ def restore(runs_dir: Path, reference: str) -> RunDirectory:
         ConfigError: no single run in the trash is named so.
         StorageError: it cannot be moved, as where another has its id by now.
     """
-    if not trashed(runs_dir):
+    if not list_trash(runs_dir):
         raise ConfigError(f"{runs_dir}: its trash is empty")
     run = find_run(runs_dir / TRASH, reference)
     place = runs_dir / run.id.partition("~")[0]
@@ -54,13 +54,13 @@ def restore(runs_dir: Path, reference: str) -> RunDirectory:
     return _moved(run, place)
 
 
-def empty(runs_dir: Path) -> int:
+def empty_trash(runs_dir: Path) -> int:
     """Remove the runs in the trash for good; how many they were.
 
     Raises:
         StorageError: one cannot be removed.
     """
-    runs = trashed(runs_dir)
+    runs = list_trash(runs_dir)
     for run in runs:
         try:
             shutil.rmtree(run.path)  # follows no link

@@ -30,10 +30,10 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import Inheritance, Recorder
 from cnn_engine.session.request import Request
+from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
-from cnn_engine.system.unlike import unlike
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
@@ -282,7 +282,7 @@ class Engine:
         begun, prepared = self._recorder.state.started, self._recorder.state.prepared
         if begun is None or prepared is None:
             return
-        found = unlike(prepared.environment, begun.environment_of_like)
+        found = environment_diff(prepared.environment, begun.environment_of_like)
         if found:
             text = f"Not quite as {begun.like} was: {'; '.join(found)}"
             self._recorder.record(Notice(text=text))

@@ -51,7 +51,7 @@ def write_cache(path: Path, content: bytes) -> None:
         raise
 
 
-def sweep(directory: Path) -> None:
+def remove_temporary_files(directory: Path) -> None:
     """Remove what writers left that died while they wrote; there must be none alive."""
     for path in directory.glob(TEMPORARY):
         path.unlink(missing_ok=True)

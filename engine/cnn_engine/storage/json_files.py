@@ -9,7 +9,7 @@ from typing import Any
 
 from cnn_engine.errors import ConfigError, DataError
 
-MOST_NUMBER = 2**62
+MAX_NUMBER = 2**62
 """What any count or index is below."""
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 FILE_VERSION = b"brain.Event:2"
 """What the first record of every event file says."""
 
-LARGEST_MESSAGE = 64 << 20
+MAX_MESSAGE_BYTES = 64 << 20
 """Bytes; a record that says it is longer is damaged. Those with images are large."""
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -44,7 +44,7 @@ class DamagedFileError(ValueError):
 # Writing.
 
 
-def write_beginning(out: BinaryIO, time: float) -> None:
+def write_header(out: BinaryIO, time: float) -> None:
     """Begin an event file."""
     _write_record(out, _event(time, 0, _field(3, FILE_VERSION)))
 
@@ -72,10 +72,10 @@ def _event(time: float, step: int, what: bytes) -> bytes:
 
 def _single(value: float) -> float:
     """The value in the range of single precision, which cannot be packed beyond it."""
-    return value if not abs(value) > LARGEST_SINGLE else value * float("inf")
+    return value if not abs(value) > MAX_FLOAT32 else value * float("inf")
 
 
-LARGEST_SINGLE = 3.4e38
+MAX_FLOAT32 = 3.4e38
 
 
 def _write_record(out: BinaryIO, content: bytes) -> None:
@@ -124,7 +124,7 @@ class RecordReader:
         file.seek(self._offset)
         while len(head := file.read(12)) == 12:
             (length,) = struct.unpack("<Q", head[:8])
-            if masked_crc(head[:8]) != head[8:] or length > LARGEST_MESSAGE:
+            if masked_crc(head[:8]) != head[8:] or length > MAX_MESSAGE_BYTES:
                 raise DamagedFileError(f"no record of TensorBoard's at byte {self._offset}")
             content = file.read(length + 4)
             if len(content) < length + 4:
@@ -135,7 +135,7 @@ class RecordReader:
             yield content[:-4]
 
 
-def scalars_of(message: bytes) -> list[Scalar]:
+def read_scalars(message: bytes) -> list[Scalar]:
     """The scalars in a record's message, and nothing else of it.
 
     Raises:

@@ -7,7 +7,7 @@ import torch
 from cnn_engine.system.machine import Gpu
 
 
-def gpu_meter(device: torch.device) -> Callable[[], Gpu | None]:
+def make_gpu_meter(device: torch.device) -> Callable[[], Gpu | None]:
     """What measures the device; how busy it is can be told only where nvidia-ml-py is installed."""
     if device.type != "cuda":
         return lambda: None

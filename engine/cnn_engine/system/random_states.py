@@ -27,7 +27,7 @@ def set_random_states(device: torch.device, states: dict[str, Tensor]) -> None:
 
 
 @contextmanager
-def kept_random_states(device: torch.device) -> Iterator[None]:
+def preserve_random_states(device: torch.device) -> Iterator[None]:
     """Leave the generators as they were, whatever is drawn meanwhile."""
     states = random_states(device)
     try:

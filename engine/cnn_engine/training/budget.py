@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cnn_engine.evaluation.tta import VIEWS
 from cnn_engine.runlog.events import Notice
-from cnn_engine.runlog.state import INFERENCE
+from cnn_engine.runlog.state import INFERENCE_COST
 
 if TYPE_CHECKING:
     from cnn_engine.training.trainer import Training
@@ -86,7 +86,7 @@ class Budget:
     def _costs(self) -> Costs:
         training, data = self._training, self._training.data
         step = training.train_seconds / training.step
-        image = step / training.config.train.batch_size * INFERENCE
+        image = step / training.config.train.batch_size * INFERENCE_COST
         if last := next(reversed(training.recorder.state.validated), None):
             image = last.val_seconds / sum(last.total)
         views = 1 + VIEWS[training.config.evaluate.tta]

@@ -9,8 +9,8 @@ from cnn_engine.data.dataset import DataSet
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.system.environment import environment
+from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.random_states import random_states, set_random_states
-from cnn_engine.system.unlike import unlike
 from cnn_engine.training.learner import Learner
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def restore(training: "Training", content: dict[str, Any], file: str) -> tuple[s
     training.correct.fill_(content["correct"])
     training.train_seconds = content["train_seconds"]
     set_random_states(training.device, content["random"])
-    return unlike(environment(training.device, learner.precision), content["environment"])
+    return environment_diff(environment(training.device, learner.precision), content["environment"])
 
 
 def to_host(content: Any) -> Any:  # noqa: ANN401 - what a checkpoint holds, as nested as that is

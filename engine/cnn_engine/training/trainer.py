@@ -30,7 +30,7 @@ from cnn_engine.runlog.events import (
 )
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import choose_device
-from cnn_engine.system.gpu import gpu_meter
+from cnn_engine.system.gpu import make_gpu_meter
 from cnn_engine.training.budget import Budget
 from cnn_engine.training.checkpointer import Saving
 from cnn_engine.training.control import Control, StopRequested, Throttle
@@ -81,7 +81,7 @@ class Training:
             check_images(recorder.state.prepared, data)
         recorder.record(StageStarted(stage="model"))
         self.device = choose_device(config.train)
-        control.machine.measure_gpu = gpu_meter(self.device)
+        control.machine.measure_gpu = make_gpu_meter(self.device)
         self.batches = make_loader(self.device, data, config.data.mean, config.data.std)
         self.fingerprint = data.fingerprint()
         self.steps_per_epoch = len(self._sizes())

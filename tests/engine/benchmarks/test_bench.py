@@ -10,7 +10,7 @@ from cnn_engine.benchmarks.bench import MATRIX_SIDE, Measured, Rate, _ours
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.runlog.log import is_held
-from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.directory import list_runs
 from cnn_tui.reports.bench import print_measured
 from runs_for_tests import SMALL
 
@@ -44,7 +44,7 @@ def test_the_precision_asked_for_is_measured_and_its_logs_let_go(tmp_path, asked
     data = load_dataset(config.data, 0, lambda *_: None)
     with _ours(config, data, tmp_path) as ours:
         assert list(ours) == measured
-        logs = [run.events for run in all_runs(tmp_path)]
+        logs = [run.events for run in list_runs(tmp_path)]
         assert [is_held(log) for log in logs] == [True, True]
     assert [is_held(log) for log in logs] == [False, False]
 

@@ -24,7 +24,7 @@ from cnn_engine.checkpoints.format import (
     unseal,
 )
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.storage.atomic import sweep
+from cnn_engine.storage.atomic import remove_temporary_files
 from terminal import environment
 
 CPU = torch.device("cpu")
@@ -218,7 +218,7 @@ def test_a_process_killed_while_it_saves_leaves_the_last_it_told_of_or_a_newer_o
         assert found.damaged == ()
         assert found.place.epoch >= told
         assert checkpoint.load(found.path, CPU)["model"]["weight"].eq(1).all()
-        sweep(tmp_path)
+        remove_temporary_files(tmp_path)
         assert list(tmp_path.glob("*.tmp")) == []
 
 

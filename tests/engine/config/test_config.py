@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cnn_engine.config.presets import keys, load_config, presets
+from cnn_engine.config.presets import list_keys, list_presets, load_config
 from cnn_engine.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ def test_the_published_procedure_stands_in_its_preset():
 
 
 def test_every_preset_is_complete_and_valid():
-    for name, path in presets().items():
+    for name, path in list_presets().items():
         overrides = ["data.path=somewhere"] if name in {"folder", "transfer"} else []
         overrides += ["model.weights=some.pth"] if name == "transfer" else []
         load_config(name, overrides)
@@ -125,5 +125,5 @@ def test_a_directory_is_not_a_config(tmp_path):
 
 
 def test_keys_are_all_keys():
-    assert "data.source" in keys()
-    assert "train.batch_size" in keys()
+    assert "data.source" in list_keys()
+    assert "train.batch_size" in list_keys()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cnn_engine.config.presets import load_config, presets
+from cnn_engine.config.presets import list_presets, load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.runs.directory import create_run
@@ -18,9 +18,9 @@ IMAGES = 16
 COMPLETE = ("[data]", "[model]", "[optimizer]", "[train]", "lr = ", "epochs = ", "batch_size = ")
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", list_presets())
 def test_a_preset_is_complete_and_trains(tmp_path, name):
-    text = presets()[name].read_text(encoding="utf-8")
+    text = list_presets()[name].read_text(encoding="utf-8")
     assert text.startswith("# ")
     for part in COMPLETE:
         assert part in text

@@ -22,7 +22,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.engine import Engine
-from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, masked_crc, scalars_of
+from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, masked_crc, read_scalars
 from cnn_tui.cli.import_ import Following
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.compare import CompareScreen
@@ -287,7 +287,9 @@ def test_a_torn_record_waits_for_its_rest(tmp_path):
         for part in (content[:cut], content):
             path.write_bytes(part)
             with path.open("rb") as file:
-                read += [scalar for message in reader.poll(file) for scalar in scalars_of(message)]
+                read += [
+                    scalar for message in reader.poll(file) for scalar in read_scalars(message)
+                ]
         assert [scalar.value for scalar in read] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
@@ -303,7 +305,7 @@ def test_a_torn_record_waits_for_its_rest(tmp_path):
 )
 def test_a_message_that_is_none_is_told(message):
     with pytest.raises(DamagedFileError):
-        scalars_of(message)
+        read_scalars(message)
 
 
 def test_a_record_of_an_absurd_length_is_not_waited_for(tmp_path):

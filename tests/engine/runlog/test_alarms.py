@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cnn_engine.runlog import events
-from cnn_engine.runlog.alarms import SPIKE_EVENTS, STALL_SECONDS, alarms
+from cnn_engine.runlog.alarms import SPIKE_EVENTS, STALL_SECONDS, find_alarms
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 from event_samples import applied, epoch_finished, prepared, started, state_after, steps
@@ -18,7 +18,7 @@ NOW = 2000.0
 
 def kinds(state, now=None, live=True):
     now = state.last_time if now is None else now
-    return [alarm.kind for alarm in alarms(state, now, live)]
+    return [alarm.kind for alarm in find_alarms(state, now, live)]
 
 
 def training(losses, **changes):
@@ -65,7 +65,7 @@ def test_a_diverged_run_says_so_also_when_it_has_ended():
     state = RunState()
     for line in golden_lines("failed"):
         state.apply(from_line(line))
-    (alarm,) = alarms(state, state.last_time + 1e6, live=False)
+    (alarm,) = find_alarms(state, state.last_time + 1e6, live=False)
     assert (alarm.kind, alarm.severity) == ("non-finite", "error")
     assert "became nan in epoch 1" in alarm.text
     assert "1e+30" in alarm.advice
@@ -111,10 +111,10 @@ def test_a_plateau():
 @pytest.mark.parametrize("losses", [[0.9, 0.8, *[0.8001] * 12], [0.9, 0.8, 1.0, 1.0, 1.0]])
 def test_the_epoch_that_is_said_to_be_kept_is_the_one_that_could_be(losses):
     state = validated(losses)
-    (alarm,) = alarms(state, state.last_time, live=True)
+    (alarm,) = find_alarms(state, state.last_time, live=True)
     assert "best.pt" not in alarm.advice
     state.apply(events.CheckpointSaved(reason="best", epoch=1, file="best.pt"))
-    (alarm,) = alarms(state, state.last_time, live=True)
+    (alarm,) = find_alarms(state, state.last_time, live=True)
     assert "best.pt holds epoch 1" in alarm.advice
 
 

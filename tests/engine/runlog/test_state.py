@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cnn_engine.runlog import events
-from cnn_engine.runlog.curve import FURTHEST, Curve, CurvePoint
+from cnn_engine.runlog.curve import MAX_STEP, Curve, CurvePoint
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
@@ -92,7 +92,7 @@ def test_the_curve_counts_steps_over_epochs():
 def test_steps_that_no_training_reaches_are_a_damaged_log_and_no_failure():
     far = (steps(1, 5), steps((1 << 64) - 1, 5), steps(-(1 << 63), 5))
     state = state_after(started(), prepared(), *far)
-    assert list(state.curve.steps) == [5, FURTHEST, -FURTHEST]
+    assert list(state.curve.steps) == [5, MAX_STEP, -MAX_STEP]
     assert len(state.curve) == len(state.curve.losses) == 3
 
 
@@ -215,7 +215,7 @@ def test_a_curve_is_a_sequence_of_points():
 
 
 def test_a_curve_of_too_many_points_is_halved_and_no_extreme_lost(monkeypatch):
-    monkeypatch.setattr("cnn_engine.runlog.state.MOST_POINTS", 8)
+    monkeypatch.setattr("cnn_engine.runlog.state.MAX_POINTS", 8)
     losses = [1.0 + number % 7 for number in range(40)]
     state = state_after(*(steps(1, 5 * number, loss=loss) for number, loss in enumerate(losses, 1)))
     assert list(state.curve.steps) == [40, 80, 120, 160, 200]
@@ -226,7 +226,7 @@ def test_a_curve_of_too_many_points_is_halved_and_no_extreme_lost(monkeypatch):
 
 
 def test_a_halved_curve_that_is_taken_back_goes_on_as_it_was(monkeypatch):
-    monkeypatch.setattr("cnn_engine.runlog.state.MOST_POINTS", 8)
+    monkeypatch.setattr("cnn_engine.runlog.state.MAX_POINTS", 8)
     state = state_after(started(), prepared(), *(steps(1, number) for number in range(1, 9)))
     state.apply(resumed(1, 5))
     for number in range(6, 10):

@@ -8,7 +8,13 @@ import pytest
 
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.directory import RunDirectory, all_runs, create_run, default_runs_dir, find_run
+from cnn_engine.runs.directory import (
+    RunDirectory,
+    create_run,
+    default_runs_dir,
+    find_run,
+    list_runs,
+)
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary, store_summary
 from golden import golden_lines, golden_run, running_run
@@ -78,7 +84,7 @@ def test_no_runs_at_all_says_how_to_start_one(tmp_path):
 
 
 def test_runs_are_listed_newest_first(three):
-    ids = [run.id for run in all_runs(three)]
+    ids = [run.id for run in list_runs(three)]
     assert ids == ["1124-0500-teal", "1124-0412-aspen", "1124-0412-amber"]
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.columns import FIGURES
+from cnn_engine.runs.columns import RUN_COLUMNS
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
-from cnn_engine.runs.selection import choose
+from cnn_engine.runs.selection import select_runs
 from cnn_engine.runs.summary import summarize
 
 CONFIG = {
@@ -85,30 +85,30 @@ def test_what_is_not_known_is_neither_great_nor_small(text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("acx>1", r"column 1: nothing is called 'acx'; did you mean 'acc'\?"),
-        ("star lrr>1", r"column 6: nothing is called 'lrr'; did you mean 'lr'\?"),
-        ("zzzz=1", "there are acc, val, .*any key of a config"),
-        ("acc>90", r"acc: '90' is no share of 0 to 1; write 0.9 or 90%"),
-        ("acc>high", "acc: 'high' is no share of 0 to 1; write 0.9 or 90%"),
-        ("val>low", "val: 'low' is no number"),
-        ("val~3", "val: is no text"),
-        ("time>long", "time: 'long' is no duration; write 90s, 10m or 1h30m"),
-        ("time>1.2.3", "is no duration"),
-        ("started>soon", "started: 'soon' is no date; write 2026-11-24, today"),
-        ("started>9999-12-31", "is no date"),
-        ("name>a", "name: is a text: compare it with =, != or ~"),
-        ("status=dome", r"status: 'dome' is none; did you mean 'done'\?"),
-        ("star=7", "star: is yes or no: write star=yes or star=no"),
-        ("acc>", "column 5: the end stands where a value for 'acc' is needed"),
-        ("acc>(", r"column 5: '\(' stands where a value"),
-        (">0.9", "column 1: '>' stands where a key or a word is needed"),
-        ("star or", "column 8: the end stands where a key"),
-        ("(star", r"column 1: '\(' is never closed"),
-        ("star)", r"column 5: '\)' closes nothing"),
-        ("name='a", 'column 6: "\'" stands where a value'),
+        ("acx>1", r"position 1: unknown column 'acx'; did you mean 'acc'\?"),
+        ("star lrr>1", r"position 6: unknown column 'lrr'; did you mean 'lr'\?"),
+        ("zzzz=1", "use acc, val, .*or a config key"),
+        ("acc>90", r"acc: '90' is not a fraction from 0 to 1; write 0.9 or 90%"),
+        ("acc>high", "acc: 'high' is not a fraction from 0 to 1; write 0.9 or 90%"),
+        ("val>low", "val: 'low' is not a number"),
+        ("val~3", "val: is not text"),
+        ("time>long", "time: 'long' is not a duration; write 90s, 10m or 1h30m"),
+        ("time>1.2.3", "is not a duration"),
+        ("started>soon", "started: 'soon' is not a date; write 2026-11-24, today"),
+        ("started>9999-12-31", "is not a date"),
+        ("name>a", "name: is text; compare it with =, != or ~"),
+        ("status=dome", r"status: unknown status 'dome'; did you mean 'done'\?"),
+        ("star=7", "star: is yes or no; write star=yes or star=no"),
+        ("acc>", "position 5: the end found where a value for 'acc' is expected"),
+        ("acc>(", r"position 5: '\(' found where a value"),
+        (">0.9", "position 1: '>' found where a key or a word is expected"),
+        ("star or", "position 8: the end found where a key"),
+        ("(star", r"position 1: '\(' is never closed"),
+        ("star)", r"position 5: '\)' has no opening parenthesis"),
+        ("name='a", 'position 6: "\'" found where a value'),
         ("(" * 60 + "star", "nested too deeply"),
         ("not " * 60 + "star", "nested too deeply"),
-        ("a" * 3000, "is over 2,000 characters"),
+        ("a" * 3000, "longer than 2,000 characters"),
     ],
 )
 def test_what_means_nothing_is_said_with_its_place(text, said):
@@ -119,7 +119,7 @@ def test_what_means_nothing_is_said_with_its_place(text, said):
 
 def test_a_key_that_is_not_the_only_one_is_to_be_written_whole():
     both = dataclasses.replace(RUN, config_json='{"a": {"rate": 1}, "b": {"rate": 2}}')
-    with pytest.raises(ConfigError, match=r"'rate' may be a.rate or b.rate: write it whole"):
+    with pytest.raises(ConfigError, match=r"'rate' is ambiguous: write a.rate or b.rate"):
         parse("rate=1", [both])
     assert parse("b.rate=2", [both]).matches(both)
 
@@ -130,12 +130,26 @@ def test_a_key_of_this_version_may_be_asked_of_runs_that_lack_it():
 
 
 def test_a_filter_tells_what_it_asks_about():
-    keys = [figure.key for figure in parse("acc>0.5 (lr>0 or lr<1) not tag=x", [RUN]).figures]
+    keys = [column.key for column in parse("acc>0.5 (lr>0 or lr<1) not tag=x", [RUN]).columns]
     assert keys == ["acc", "optimizer.lr", "tag"]
 
 
 PIECES = [
-    *(*FIGURES, "lr", "train.seed", "model", "(", ")", "or", "and", "not", '"', "'", "0.9", "90%"),
+    *(
+        *RUN_COLUMNS,
+        "lr",
+        "train.seed",
+        "model",
+        "(",
+        ")",
+        "or",
+        "and",
+        "not",
+        '"',
+        "'",
+        "0.9",
+        "90%",
+    ),
     *("=", "!=", "<", "<=", ">", ">=", "~", "!~", "1h30m", "2026-11-24", "7d", "none", "live", " "),
 ]
 
@@ -173,9 +187,9 @@ def runs_with(**values):
     ],
 )  # fmt: skip
 def test_runs_are_sorted_by_any_figure_and_those_without_it_come_last(sort, runs, order):
-    assert "".join(run.run_id for run in choose(runs, sort=sort).runs) == order
+    assert "".join(run.run_id for run in select_runs(runs, sort=sort).runs) == order
 
 
 def test_an_unknown_key_to_sort_by_is_named():
-    with pytest.raises(ConfigError, match=r"sort: nothing is called 'acx'; did you mean 'acc'\?"):
-        choose([RUN], sort="-acx")
+    with pytest.raises(ConfigError, match=r"sort: unknown column 'acx'; did you mean 'acc'\?"):
+        select_runs([RUN], sort="-acx")

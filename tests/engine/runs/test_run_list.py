@@ -11,7 +11,7 @@ import pytest
 
 from cnn_engine.runlog.events import KINDS
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs.directory import RunDirectory, all_runs
+from cnn_engine.runs.directory import RunDirectory, list_runs
 from cnn_engine.runs.marks import Marks, read_marks, write_marks
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.run_list import RunList
@@ -66,7 +66,7 @@ def test_nothing_is_read_again_of_runs_that_have_not_changed(tmp_path, monkeypat
         settled(RunDirectory(tmp_path / name))
     runs.refresh()
     before = runs.runs
-    monkeypatch.setattr("cnn_engine.runs.run_list.reading_summary", None)
+    monkeypatch.setattr("cnn_engine.runs.run_list.read_summary_in_steps", None)
     runs.refresh()
     assert runs.runs is before
 
@@ -180,7 +180,7 @@ def test_what_is_no_run_is_passed_over(tmp_path):
     (runs_dir / "folder").mkdir()
     (runs_dir / "folder" / "events.jsonl").mkdir()
     (runs_dir / "dangling").symlink_to("nowhere")
-    assert [run.id for run in all_runs(runs_dir)] == ["mine"]
+    assert [run.id for run in list_runs(runs_dir)] == ["mine"]
     assert list(in_list(RunList(runs_dir))) == ["mine"]
 
 
@@ -324,8 +324,8 @@ def test_the_command_filters_and_sorts(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--filter", "acx>1"), "filter, column 1: nothing is called 'acx'; did you mean 'acc'?"),
-        (("--sort", "-acx"), "sort: nothing is called 'acx'; did you mean 'acc'?"),
+        (("--filter", "acx>1"), "filter, position 1: unknown column 'acx'; did you mean 'acc'?"),
+        (("--sort", "-acx"), "sort: unknown column 'acx'; did you mean 'acc'?"),
     ],
 )
 def test_what_cannot_be_asked_is_a_usage_error(tmp_path, options, said):

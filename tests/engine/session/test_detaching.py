@@ -8,7 +8,7 @@ import pytest
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader, is_held
 from cnn_engine.runs.commands import Command, send
-from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_state, read_summary
 from runs_for_tests import wait_until
 from terminal import FOREVER, SET_SMALL, Terminal, after_the_screen, assert_restored, cnn_tui
@@ -17,7 +17,7 @@ from terminal import FOREVER, SET_SMALL, Terminal, after_the_screen, assert_rest
 @contextmanager
 def the_run(where):
     """The only run there is; stopped at the end of the test, however that ends."""
-    (run,) = all_runs(where / "runs")
+    (run,) = list_runs(where / "runs")
     try:
         yield run
     finally:
@@ -103,7 +103,7 @@ def test_a_run_that_begins_in_the_background_outlives_the_terminal(tmp_path):
 def test_without_a_terminal_it_says_how_to_watch(tmp_path):
     result = cnn_tui("run", "digits", "--epochs", "2", *SET_SMALL, "--detach", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    (run,) = all_runs(tmp_path / "runs")
+    (run,) = list_runs(tmp_path / "runs")
     assert result.stdout == f"{run.id}\n"
     assert f"cnn-tui watch {run.id}" in result.stderr
     wait_until(lambda: read_summary(run).status == "done")

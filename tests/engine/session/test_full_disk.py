@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_state
 from runs_for_tests import wait_until
 from terminal import FOREVER, Terminal
@@ -39,7 +39,7 @@ def fill(disk):
 def test_training_goes_on_and_all_is_written_once_there_is_room(small_disk, shown):
     with Terminal(*FOREVER, *shown, cwd=small_disk) as terminal:
         terminal.wait_for("Epoch")
-        (run,) = all_runs(small_disk / "runs")
+        (run,) = list_runs(small_disk / "runs")
         wait_until(lambda: len(read_state(run)[0].epochs) > 2)
         filler = fill(small_disk)
         terminal.wait_for("log cannot be written: No space left on device")

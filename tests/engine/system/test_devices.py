@@ -25,7 +25,7 @@ from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.models.build import build_model
 from cnn_engine.models.user_model import check_model
 from cnn_engine.system.device import arithmetic, choose_device, choose_precision
-from cnn_engine.system.random_states import kept_random_states, random_states, set_random_states
+from cnn_engine.system.random_states import preserve_random_states, random_states, set_random_states
 from cnn_engine.training.learner import Learner
 from cnn_engine.training.step_inputs import StepInputs, plan_epoch
 from cnn_engine.training.step_timer import StepParts
@@ -179,7 +179,7 @@ def test_generators_of_the_device_are_kept(monkeypatch):
     device = torch.device("mps", 0)
     before = random_states(device)
     assert before.keys() == {"cpu", "mps"}
-    with kept_random_states(device):
+    with preserve_random_states(device):
         held["mps"] = torch.tensor([9, 9], dtype=torch.uint8)
         torch.rand(3)
     assert held["mps"].tolist() == [1, 2]

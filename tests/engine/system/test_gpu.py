@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnn_engine.system.gpu import gpu_meter
+from cnn_engine.system.gpu import make_gpu_meter
 
 
 def refuse(_):
@@ -14,8 +14,8 @@ def refuse(_):
 def test_its_memory_is_told_and_how_busy_it_is_where_that_is_known(monkeypatch, utilization, busy):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (30, 100))
     monkeypatch.setattr(torch.cuda, "utilization", utilization)
-    assert gpu_meter(torch.device("cuda"))() == (busy, 70, 100)
+    assert make_gpu_meter(torch.device("cuda"))() == (busy, 70, 100)
 
 
 def test_a_processor_is_no_gpu():
-    assert gpu_meter(torch.device("cpu"))() is None
+    assert make_gpu_meter(torch.device("cpu"))() is None

@@ -9,7 +9,7 @@ import pytest
 
 from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.runs import trash
-from cnn_engine.runs.directory import RunDirectory, all_runs
+from cnn_engine.runs.directory import RunDirectory, list_runs
 from cnn_engine.runs.marks import Marks, read_marks
 from cnn_engine.runs.recorder import Recorder
 from fresh_interpreter import TORCH_SIDE
@@ -74,29 +74,29 @@ def test_runs_are_deleted_listed_restored_and_removed(where):
         "1124-0412-amber",
         "1124-0500-teal",
     ]
-    assert all_runs(runs_dir) == []
+    assert list_runs(runs_dir) == []
     assert len(cnn_tui(where, "trash").stdout.splitlines()) == 3
     listed = json.loads(cnn_tui(where, "trash", "--json").stdout)
     assert {run["run_id"] for run in listed} == {"1124-0412-amber", "1124-0500-teal"}
     assert cnn_tui(where, "trash", "restore", "1124-04").stdout == "1124-0412-amber\n"
-    assert ids(all_runs(runs_dir)) == ["1124-0412-amber"]
+    assert ids(list_runs(runs_dir)) == ["1124-0412-amber"]
     unasked = cnn_tui(where, "trash", "empty")
-    assert (unasked.returncode, len(trash.trashed(runs_dir))) == (2, 1)
+    assert (unasked.returncode, len(trash.list_trash(runs_dir))) == (2, 1)
     assert cnn_tui(where, "trash", "empty", "--yes").stdout == "1 runs removed\n"
     assert list((runs_dir / ".trash").iterdir()) == []
-    assert ids(all_runs(runs_dir)) == ["1124-0412-amber"]
+    assert ids(list_runs(runs_dir)) == ["1124-0412-amber"]
 
 
 def test_a_mistake_deletes_none(where):
     result = cnn_tui(where, "delete", "1124-04", "nope")
     assert result.returncode == 2
-    assert len(all_runs(where / "runs")) == 2
+    assert len(list_runs(where / "runs")) == 2
 
 
 @pytest.mark.parametrize("reference", ["../x", "/etc", ".trash", ".", "", "\n", "a/b"])
 def test_what_is_no_run_is_not_deleted(where, reference):
     assert cnn_tui(where, "delete", reference).returncode == 2
-    assert len(all_runs(where / "runs")) == 2
+    assert len(list_runs(where / "runs")) == 2
 
 
 def test_a_live_run_is_not_deleted(tmp_path):
@@ -109,11 +109,11 @@ def test_a_live_run_is_not_deleted(tmp_path):
 def test_what_was_deleted_before_stays_beside_another_of_its_name(tmp_path):
     for _ in range(3):
         trash.delete(golden_run(tmp_path, "completed", "a"))
-    assert ids(trash.trashed(tmp_path)) == ["a", "a~2", "a~3"]
+    assert ids(trash.list_trash(tmp_path)) == ["a", "a~2", "a~3"]
     assert trash.restore(tmp_path, "a~2").id == "a"
     with pytest.raises(StorageError, match="is there already"):
         trash.restore(tmp_path, "a~3")
-    assert ids(trash.trashed(tmp_path)) == ["a", "a~3"]
+    assert ids(trash.list_trash(tmp_path)) == ["a", "a~3"]
 
 
 def test_a_trash_that_leads_elsewhere_is_not_followed(tmp_path):
@@ -123,9 +123,9 @@ def test_a_trash_that_leads_elsewhere_is_not_followed(tmp_path):
     (runs_dir / ".trash").symlink_to(elsewhere)
     with pytest.raises(StorageError, match="is no directory, but a link"):
         trash.delete(run)
-    assert trash.trashed(runs_dir) == []
-    assert trash.empty(runs_dir) == 0
-    assert ids(all_runs(elsewhere)) == ["precious"]
+    assert trash.list_trash(runs_dir) == []
+    assert trash.empty_trash(runs_dir) == 0
+    assert ids(list_runs(elsewhere)) == ["precious"]
     assert run.events.exists()
 
 
@@ -137,7 +137,7 @@ def test_links_in_a_run_are_removed_and_not_what_they_lead_to(tmp_path):
     (run.path / "link").symlink_to(outside)
     trash.delete(run)
     (tmp_path / "runs" / ".trash" / "other").symlink_to(outside)
-    assert trash.empty(tmp_path / "runs") == 1
+    assert trash.empty_trash(tmp_path / "runs") == 1
     assert (outside / "precious").read_text() == "1"
 
 

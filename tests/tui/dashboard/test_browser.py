@@ -7,11 +7,11 @@ import pytest
 from textual.widgets import Input, Label
 
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.directory import RunDirectory, all_runs
+from cnn_engine.runs.directory import RunDirectory, list_runs
 from cnn_engine.runs.marks import Marks, read_marks, write_marks
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary
-from cnn_engine.runs.trash import trashed
+from cnn_engine.runs.trash import list_trash
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.dialogs.choice import ChoiceDialog
 from cnn_tui.dashboard.dialogs.new_run import NewRunDialog
@@ -31,7 +31,7 @@ def runs_dir(tmp_path):
     for run_id, name in (("a", "failed"), ("b", "completed"), ("c", "stopped"), ("d", "completed")):
         golden_run(tmp_path / "runs", name, run_id)
     order = {"d": 4, "c": 3, "b": 2, "a": 1}
-    for run in all_runs(tmp_path / "runs"):
+    for run in list_runs(tmp_path / "runs"):
         text = run.events.read_text()
         first, _, rest = text.partition("\n")
         start = first.partition('"time":')[2].partition(",")[0]
@@ -101,7 +101,7 @@ async def test_a_filter_is_checked_and_shown_as_it_is_typed(runs_dir):
         assert shown(app) == "db"
         assert "2 of 4 runs" in text_of(app)
         await pressed(pilot, *" acx>1")
-        assert "nothing is called 'acx'; did you mean 'acc'?" in text_of(app)
+        assert "unknown column 'acx'; did you mean 'acc'?" in text_of(app)
         assert shown(app) == ""  # of the last that meant something: `status=done acx`
         await pressed(pilot, *["backspace"] * 6)
         await pressed(pilot, "enter", "q")  # no longer a letter of the filter
@@ -252,7 +252,7 @@ async def test_a_run_is_deleted_and_brought_back(runs_dir):
         assert shown(app) == "dcba"
         await pressed(pilot, "d", "y")
         assert (shown(app), current(app)) == ("dba", "b")
-        assert [run.id for run in trashed(runs_dir)] == ["c"]
+        assert [run.id for run in list_trash(runs_dir)] == ["c"]
         await pressed(pilot, "u")
         assert shown(app) == "dcba"
         await pressed(pilot, "u")
@@ -342,7 +342,7 @@ async def test_a_like_run_with_changes_is_trained(tmp_path):
         entry(app, "model-filters").value = "[4]"
         await pressed(pilot, "enter")
         assert isinstance(app.screen, RunScreen)
-    second = next(run for run in all_runs(tmp_path) if run.id != first.id)
+    second = next(run for run in list_runs(tmp_path) if run.id != first.id)
     wait_until(lambda: read_summary(second).status == "done")
     state, _ = read_state(second)
     assert (state.started.name, state.started.like) == ("again", first.id)
@@ -363,7 +363,7 @@ async def test_a_config_that_is_wrong_as_a_whole_says_so(runs_dir):
         await settle(pilot)
         assert "did you mean 'digits'?" in told(app, "data-source")
         await pressed(pilot, "escape")
-    assert len(all_runs(runs_dir)) == 4
+    assert len(list_runs(runs_dir)) == 4
 
 
 async def test_a_preset_is_trained_from_an_empty_browser(tmp_path):
@@ -402,7 +402,7 @@ async def test_nothing_is_read_and_nothing_painted_when_nothing_changes(runs_dir
             os.utime(runs_dir / run_id, (long_ago, long_ago))
         app.screen._begin()
         await settle(pilot)
-        monkeypatch.setattr("cnn_engine.runs.run_list.reading_summary", None)
+        monkeypatch.setattr("cnn_engine.runs.run_list.read_summary_in_steps", None)
         painted = []
         monkeypatch.setattr(type(app.screen.rows), "render_line", lambda *_: painted.append(1))
         app.screen._begin()

@@ -26,7 +26,7 @@ from cnn_engine.results.mistakes import Mistake, read_mistakes
 from cnn_engine.runlog.curve import CurvePoint
 from cnn_engine.runlog.events import EpochFinished, Notice, RunPrepared, RunStarted, StepsFinished
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs.history import kept_steps
+from cnn_engine.runs.history import read_steps
 from cnn_engine.runs.summary import read_state
 from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
@@ -160,7 +160,7 @@ def test_the_steps_that_are_kept_are_those_of_the_curve(tmp_path, log):
             event.loss_max,
             point.seconds,
         )
-        for event, point in zip(kept_steps(run), state.curve, strict=True)
+        for event, point in zip(read_steps(run), state.curve, strict=True)
     ]
     # NaN is not equal to itself, and so the failed run's losses are compared as text.
     assert repr(kept) == repr(list(state.curve))
@@ -169,7 +169,7 @@ def test_the_steps_that_are_kept_are_those_of_the_curve(tmp_path, log):
 def test_what_is_taken_back_twice_counts_up_to_the_earlier_place(resumed):
     run = resumed.run
     told = [event for event in resumed_events(run) if isinstance(event, StepsFinished)]
-    kept = list(kept_steps(run))
+    kept = list(read_steps(run))
     assert len(kept) < len(told)
     places = [(event.epoch, event.step) for event in kept]
     assert places == sorted(set(places))
@@ -285,7 +285,7 @@ def test_tensorboard_itself_reads_the_event_files(resumed, tmp_path):
     curve = resumed.state.curve
     assert [point.step for point in losses] == list(curve.steps)
     assert [point.value for point in losses] == pytest.approx(list(curve.losses), rel=1e-6)
-    times = [event.time for event in kept_steps(resumed.run)]
+    times = [event.time for event in read_steps(resumed.run)]
     assert [point.wall_time for point in losses] == times
     rates = [point.value for point in train.Scalars("learning_rate")]
     assert rates == pytest.approx([0.001] * len(curve))
@@ -317,7 +317,7 @@ def test_tensorboard_shows_the_report_as_text(resumed, tmp_path):
 def test_what_is_no_number_is_none_in_tensorboard_either(tmp_path):
     run = golden_run(tmp_path, "failed")
     (point, *_) = tensorboard_of(run, tmp_path / "tb", "train").Scalars("loss")
-    (event, *_) = kept_steps(run)
+    (event, *_) = read_steps(run)
     assert math.isnan(point.value) == math.isnan(event.loss)
     huge = rewritten(
         golden_run(tmp_path, "completed", "huge"),

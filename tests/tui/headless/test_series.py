@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.cli.options import seconds_of
 from cnn_tui.headless.series import plan
@@ -48,7 +48,7 @@ def test_seeds_of_every_value_and_what_they_come_to(tmp_path):
         ("optimizer.lr=0.003", 5),
         ("optimizer.lr=0.003", 6),
     ]
-    kept = {run.id: read_summary(run) for run in all_runs(tmp_path)}
+    kept = {run.id: read_summary(run) for run in list_runs(tmp_path)}
     assert {run["run_id"] for run in told["runs"]} == kept.keys()
     assert [run["config"]["optimizer"]["lr"] for run in told["runs"]] == [0.001] * 2 + [0.003] * 2
     assert {summary.group for summary in kept.values()} == {told["runs"][0]["run_id"]}
@@ -89,13 +89,13 @@ def test_an_interrupt_stops_the_run_in_hand_and_begins_no_other(tmp_path):
         text=True,
     )
     try:
-        wait_until(lambda: any(read_summary(run).epochs_done for run in all_runs(tmp_path)))
+        wait_until(lambda: any(read_summary(run).epochs_done for run in list_runs(tmp_path)))
         os.kill(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
-    (run,) = all_runs(tmp_path)
+    (run,) = list_runs(tmp_path)
     assert read_summary(run).status == "stopped"
     assert "1 of 3 runs" in told
     assert f"cnn-tui resume {run.id}" in told
@@ -105,7 +105,7 @@ def test_every_run_is_checked_before_one_starts(tmp_path):
     result = series(tmp_path, "--sweep", "optimizer.lr=0.001,-1")
     assert result.returncode == 2
     assert "optimizer.lr: " in result.stderr
-    assert all_runs(tmp_path) == []
+    assert list_runs(tmp_path) == []
 
 
 @pytest.mark.parametrize("sweep", ["optimizer.lr", "=1,2", "optimizer.lr="])

@@ -15,7 +15,7 @@ import pytest
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, send
-from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_tui.terminal.signals import StopSignals
 from golden import DATA, golden_run
@@ -35,7 +35,7 @@ HANGUP = pytest.mark.parametrize("blocked", [(), (signal.SIGHUP,)], ids=["SIGHUP
 
 def the_run(where):
     """The only run there is."""
-    (run,) = all_runs(where / "runs")
+    (run,) = list_runs(where / "runs")
     return run
 
 
@@ -101,7 +101,7 @@ def test_a_run_outlives_a_terminal_that_is_lost_before_anything_is_shown(tmp_pat
         arguments=["run", "digits", "--epochs", "3", *SET_SMALL],
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
-        wait_until(lambda: all_runs(tmp_path / "runs"))
+        wait_until(lambda: list_runs(tmp_path / "runs"))
         terminal.hang_up()
         assert terminal.wait() == 0
     assert read_summary(the_run(tmp_path)).status == "done"
@@ -128,7 +128,7 @@ def test_a_run_is_stopped_by_a_hangup_where_that_is_asked(tmp_path, shown, block
     arguments = [*FOREVER, "--on-hangup", "stop", *shown]
     with Terminal(*arguments, cwd=tmp_path, blocked=blocked) as terminal:
         terminal.wait_for("raining")
-        wait_until(lambda: all_runs(tmp_path / "runs"))
+        wait_until(lambda: list_runs(tmp_path / "runs"))
         run = the_run(tmp_path)
         wait_for_epochs(run, 1)
         terminal.hang_up()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cnn_engine.runs.directory import all_runs
+from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
 from golden import DATA, golden_run
 from runs_for_tests import RunForTests
@@ -25,7 +25,7 @@ def test_a_run_is_watched_to_its_end_and_its_summary_stays(tmp_path):
         assert terminal.wait() == 0
         assert_restored(terminal, before)
     left = after_the_screen(terminal)
-    (run,) = all_runs(tmp_path / "runs")
+    (run,) = list_runs(tmp_path / "runs")
     assert "Test accuracy" in left
     assert str(run.path) in left
     assert f"cnn-tui watch {run.id}" in left
@@ -52,7 +52,7 @@ def test_quitting_asks_then_stops_and_keeps_the_run(tmp_path):
         terminal.press("y")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
-    (run,) = all_runs(tmp_path / "runs")
+    (run,) = list_runs(tmp_path / "runs")
     assert read_summary(run).status == "stopped"
     assert (run.path / "last.pt").exists()
     assert "stopped after" in after_the_screen(terminal)
@@ -75,7 +75,7 @@ def test_a_signal_stops_the_run_and_restores_the_terminal(tmp_path, number):
         terminal.kill(number)
         assert terminal.wait() == 128 + number
         assert_restored(terminal, before)
-    (run,) = all_runs(tmp_path / "runs")
+    (run,) = list_runs(tmp_path / "runs")
     assert read_summary(run).status == "stopped"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runlog.events import Notice, RunPrepared
-from cnn_engine.runs.directory import RunDirectory, all_runs, create_run
+from cnn_engine.runs.directory import RunDirectory, create_run, list_runs
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.background import start_in_background
@@ -174,12 +174,12 @@ def test_the_command_repeats_and_changes(tmp_path):
         "run", "digits", "--no-ui", "--epochs", "1", "--name", "one", *small, cwd=tmp_path
     )
     assert one.returncode == 0
-    (first,) = all_runs(tmp_path / "runs")
+    (first,) = list_runs(tmp_path / "runs")
     started, _ = read_state(first)
     assert started.started.command[:3] == ("cnn-tui", "run", "digits")
     two = cnn_tui("run", "--like", "latest", "--seed", "3", "--no-ui", cwd=tmp_path)
     assert two.returncode == 0
-    second = next(run for run in all_runs(tmp_path / "runs") if run.id != first.id)
+    second = next(run for run in list_runs(tmp_path / "runs") if run.id != first.id)
     state, _ = read_state(second)
     assert (state.started.like, state.setting("train.seed")) == (first.id, 3)
     assert state.setting("model.filters") == [8]
@@ -209,7 +209,7 @@ def test_what_cannot_be_repeated_or_named_so_is_a_usage_error(tmp_path, argument
     result = cnn_tui("run", *arguments, "--no-ui", cwd=tmp_path)
     assert result.returncode == 2
     assert said in result.stderr
-    assert len(all_runs(tmp_path / "runs")) == 1
+    assert len(list_runs(tmp_path / "runs")) == 1
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", ".", "CON", "[red]"])
@@ -218,5 +218,5 @@ def test_a_name_is_no_path(tmp_path, name):
     run = ("run", "digits", "--no-ui", "--epochs", "1", "--name", name)
     assert cnn_tui(*run, *small, cwd=tmp_path).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
-    (made,) = all_runs(tmp_path / "runs")
+    (made,) = list_runs(tmp_path / "runs")
     assert read_summary(made).name == name

@@ -288,18 +288,18 @@ def list_runs(
 ) -> None:
     """List the runs, newest first."""
     from cnn_engine.runs.run_list import RunList
-    from cnn_engine.runs.selection import choose
+    from cnn_engine.runs.selection import select_runs
 
     directory = runs_dir or default_runs_dir()
     found = RunList(directory)
     found.refresh()
-    chosen = choose(found.runs, filter_, sort)
+    chosen = select_runs(found.runs, filter_, sort)
     if as_json:
         print(to_json([run.as_dict() for run in chosen.runs]))
     elif chosen.runs:
         from cnn_tui.reports.runs import print_runs
 
-        print_runs(chosen.runs, chosen.figures)
+        print_runs(chosen.runs, chosen.columns)
     elif found.runs:
         text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
         print(f"cnn-tui: {safe_text(text, 4000)}", file=sys.stderr)
@@ -345,9 +345,9 @@ def configs(
     as_json: AsJson = False,
 ) -> None:
     """List the presets, or print one."""
-    from cnn_engine.config.presets import presets
+    from cnn_engine.config.presets import list_presets
 
-    known = presets()
+    known = list_presets()
     if name is None:
         about = {
             preset: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from cnn_engine.runs.directory import default_runs_dir, run_directories
+from cnn_engine.runs.directory import default_runs_dir, iter_runs
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
@@ -22,9 +22,9 @@ def complete_trash(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_preset(incomplete: str) -> list[str]:
     """Names of the presets."""
-    from cnn_engine.config.presets import presets
+    from cnn_engine.config.presets import list_presets
 
-    return _starting(incomplete, presets())
+    return _starting(incomplete, list_presets())
 
 
 def complete_config(incomplete: str) -> list[str]:
@@ -41,17 +41,17 @@ def complete_config(incomplete: str) -> list[str]:
 
 def complete_setting(incomplete: str) -> list[str]:
     """Keys of a config, for `--set`."""
-    from cnn_engine.config.presets import keys
+    from cnn_engine.config.presets import list_keys
 
-    return _starting(incomplete, (f"{key}=" for key in keys()))
+    return _starting(incomplete, (f"{key}=" for key in list_keys()))
 
 
 def complete_figure(incomplete: str) -> list[str]:
     """What runs are sorted by."""
-    from cnn_engine.config.presets import keys
-    from cnn_engine.runs.columns import FIGURES
+    from cnn_engine.config.presets import list_keys
+    from cnn_engine.runs.columns import RUN_COLUMNS
 
-    return _starting(incomplete, (*FIGURES, *keys()))
+    return _starting(incomplete, (*RUN_COLUMNS, *list_keys()))
 
 
 def _starting(incomplete: str, words: Iterable[str]) -> list[str]:
@@ -60,7 +60,7 @@ def _starting(incomplete: str, words: Iterable[str]) -> list[str]:
 
 
 def _ids(runs_dir: Path) -> list[str]:
-    return [run.id for run in run_directories(runs_dir)]
+    return [run.id for run in iter_runs(runs_dir)]
 
 
 def _runs_dir(context: typer.Context) -> Path:

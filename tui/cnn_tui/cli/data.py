@@ -122,7 +122,7 @@ def check(
 def _training_seconds(checked: "Checked", config: "Config") -> float | None:
     """How long a run would take; nothing where PyTorch is not installed."""
     from cnn_engine.data.checks.issues import split_counts
-    from cnn_engine.runlog.state import INFERENCE
+    from cnn_engine.runlog.state import INFERENCE_COST
 
     with ProgressLine(sys.stderr) as progress:
         progress.write("measuring how fast this machine trains")
@@ -132,7 +132,7 @@ def _training_seconds(checked: "Checked", config: "Config") -> float | None:
             return None
         rate = estimate.images_per_second(config, checked.side, len(checked.listing.classes))
     train, validation, _ = split_counts(checked, config.data)
-    return config.train.epochs * (train + validation * INFERENCE) / rate
+    return config.train.epochs * (train + validation * INFERENCE_COST) / rate
 
 
 def _print_training_time(console: "Console", checked: "Checked", config: "Config") -> None:

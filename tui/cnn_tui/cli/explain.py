@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine.runs.directory import RunDirectory, all_runs, default_runs_dir, find_run
+from cnn_engine.runs.directory import RunDirectory, default_runs_dir, find_run, list_runs
 from cnn_tui.cli.completion import complete_run
 from cnn_tui.cli.options import Ascii, NoMouse, RunsDir, Theme
 from cnn_tui.settings import Options, ThemeName
@@ -46,7 +46,7 @@ def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
     """The run asked for; the latest, or none where there is none, if none was asked for."""
     if reference is not None:
         return find_run(runs_dir, reference)
-    return next(iter(all_runs(runs_dir)), None)
+    return next(iter(list_runs(runs_dir)), None)
 
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:

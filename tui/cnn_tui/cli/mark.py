@@ -85,9 +85,9 @@ def list_trash(context: typer.Context, runs_dir: RunsDir = None, as_json: AsJson
     if context.invoked_subcommand is not None:
         return
     from cnn_engine.runs.summary import read_summary
-    from cnn_engine.runs.trash import trashed
+    from cnn_engine.runs.trash import list_trash
 
-    found = [read_summary(run) for run in trashed(runs_dir or default_runs_dir())]
+    found = [read_summary(run) for run in list_trash(runs_dir or default_runs_dir())]
     if as_json:
         print(to_json([run.as_dict() for run in found]))
     elif found:
@@ -122,11 +122,11 @@ def empty(
     runs_dir: RunsDir = None,
 ) -> None:
     """Remove the runs in the trash for good."""
-    from cnn_engine.runs.trash import empty as remove
-    from cnn_engine.runs.trash import trashed
+    from cnn_engine.runs.trash import empty_trash as remove
+    from cnn_engine.runs.trash import list_trash
 
     directory = runs_dir or default_runs_dir()
-    count = len(trashed(directory))
+    count = len(list_trash(directory))
     if count and not yes:
         if not sys.stdin.isatty():
             raise ConfigError(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from cnn_engine.runlog.events import EpochFinished, TestFinished
-from cnn_engine.runs.history import kept_steps
+from cnn_engine.runs.history import read_steps
 from cnn_tui.exports.record import STEP_COLUMNS, Record
 from cnn_tui.text.numbers import ratio
 from cnn_tui.text.safe import safe_text
@@ -39,7 +39,7 @@ def write_steps(records: Sequence[Record], out: TextIO) -> None:
     rows = (
         [record.run.id, *(getattr(event, name) for name in STEP_COLUMNS)]
         for record in records
-        for event in kept_steps(record.run)
+        for event in read_steps(record.run)
     )
     _write(out, ["run", *STEP_COLUMNS], rows)
 
@@ -63,7 +63,7 @@ def _epochs(record: Record, classes: list[str]) -> Iterator[list[Any]]:
 
 def _long(record: Record) -> Iterator[list[Any]]:
     steps = record.state.steps_per_epoch
-    for event in kept_steps(record.run):
+    for event in read_steps(record.run):
         place = [event.epoch, (event.epoch - 1) * steps + event.step, event.time]
         for series, name in STEP_SERIES.items():
             yield [record.run.id, series, *place, getattr(event, name)]

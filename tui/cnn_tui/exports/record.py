@@ -10,7 +10,7 @@ from typing import Any
 from cnn_engine.results.metrics_json import metrics_as_dict
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.history import kept_steps
+from cnn_engine.runs.history import read_steps
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
 from cnn_tui.text.json import finite
 
@@ -76,7 +76,7 @@ def to_dict(record: Record) -> dict[str, Any]:
 def step_columns(record: Record) -> dict[str, list[Any]]:
     """The steps by column, as strict JSON has them."""
     columns: dict[str, list[Any]] = {name: [] for name in STEP_COLUMNS}
-    for event in kept_steps(record.run):
+    for event in read_steps(record.run):
         for name, column in columns.items():
             column.append(finite(getattr(event, name)))
     return columns

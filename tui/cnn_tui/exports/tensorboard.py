@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cnn_engine.runlog.events import EpochFinished, TestFinished
-from cnn_engine.runs.history import kept_steps
-from cnn_engine.storage.tfevents import write_beginning, write_scalars, write_text
+from cnn_engine.runs.history import read_steps
+from cnn_engine.storage.tfevents import write_header, write_scalars, write_text
 from cnn_tui.exports.markdown import to_markdown
 from cnn_tui.exports.record import Record
 from cnn_tui.text.numbers import ratio
@@ -35,14 +35,14 @@ def write_tensorboard(record: Record, directory: Path) -> None:
         folder = directory / part
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / FILE_NAME.format(f"{started:.0f}")).open("wb") as out:
-            write_beginning(out, started)
+            write_header(out, started)
             write(record, out)
 
 
 def _write_train(record: Record, out: BinaryIO) -> None:
     write_text(out, record.summary.started, "run", to_markdown(record))
     steps = record.state.steps_per_epoch
-    for event in kept_steps(record.run):
+    for event in read_steps(record.run):
         values = {"loss": event.loss, "learning_rate": event.lr}
         write_scalars(out, event.time, (event.epoch - 1) * steps + event.step, values)
     for epoch in record.state.epochs:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from cnn_engine.runs.columns import Figure
+from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.text.columns import columns_with, fitted
 
 GAP = "  "
 
 
-def print_runs(runs: Sequence[RunSummary], asked: Sequence[Figure] = ()) -> None:
+def print_runs(runs: Sequence[RunSummary], asked: Sequence[RunColumn] = ()) -> None:
     """Print a table of runs, as given; on a terminal, as many columns as fit whole.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from cnn_engine.runs.columns import FIGURES, Figure
+from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.text.numbers import date, duration, figure, percent
 from cnn_tui.text.safe import safe_text
@@ -17,7 +17,7 @@ LONGEST_NAME = 30
 class Column(NamedTuple):
     """One column."""
 
-    figure: Figure
+    figure: RunColumn
     """What it shows, and is sorted by."""
 
     heading: str
@@ -25,18 +25,18 @@ class Column(NamedTuple):
     cell: Callable[[RunSummary], str]
 
 
-def column_of(figure_: Figure) -> Column:
+def column_of(figure_: RunColumn) -> Column:
     """A column for any figure."""
     heading = figure_.key.rpartition(".")[2]
     if figure_.kind == "config":
-        return Column(figure_, heading, "right", lambda run: setting_text(figure_.of(run)))
+        return Column(figure_, heading, "right", lambda run: setting_text(figure_.value(run)))
     text = _TEXTS[figure_.kind]
-    justify: Justify = "right" if figure_.kind in ("number", "share", "seconds") else "left"
+    justify: Justify = "right" if figure_.kind in ("number", "fraction", "seconds") else "left"
     return Column(
         figure_,
         heading,
         justify,
-        lambda run: "–" if figure_.of(run) is None else text(figure_.of(run)),
+        lambda run: "–" if figure_.value(run) is None else text(figure_.value(run)),
     )
 
 
@@ -51,7 +51,7 @@ def setting_text(value: Any) -> str:  # noqa: ANN401 - whatever a config holds
 
 _TEXTS: dict[str, Callable[[Any], str]] = {
     "number": lambda value: figure(value) if isinstance(value, float) else f"{value:,}",
-    "share": percent,
+    "fraction": percent,
     "seconds": duration,
     "date": date,
     "text": lambda value: safe_text(value, LONGEST_NAME),
@@ -60,25 +60,27 @@ _TEXTS: dict[str, Callable[[Any], str]] = {
 }
 
 COLUMNS = (
-    column_of(FIGURES["run"]),
-    column_of(FIGURES["status"]),
-    Column(FIGURES["preset"], "config", "left", lambda run: safe_text(run.preset, 16)),
-    Column(FIGURES["epochs"], "epochs", "right", lambda run: f"{run.epochs_done}/{run.epochs}"),
-    column_of(FIGURES["val"]),
-    column_of(FIGURES["acc"]),
-    column_of(FIGURES["test"]),
-    column_of(FIGURES["time"]),
-    column_of(FIGURES["started"]),
-    column_of(FIGURES["name"]),
-    Column(FIGURES["tag"], "tags", "left", lambda run: safe_text(" ".join(run.tags), LONGEST_NAME)),
+    column_of(RUN_COLUMNS["run"]),
+    column_of(RUN_COLUMNS["status"]),
+    Column(RUN_COLUMNS["preset"], "config", "left", lambda run: safe_text(run.preset, 16)),
+    Column(RUN_COLUMNS["epochs"], "epochs", "right", lambda run: f"{run.epochs_done}/{run.epochs}"),
+    column_of(RUN_COLUMNS["val"]),
+    column_of(RUN_COLUMNS["acc"]),
+    column_of(RUN_COLUMNS["test"]),
+    column_of(RUN_COLUMNS["time"]),
+    column_of(RUN_COLUMNS["started"]),
+    column_of(RUN_COLUMNS["name"]),
+    Column(
+        RUN_COLUMNS["tag"], "tags", "left", lambda run: safe_text(" ".join(run.tags), LONGEST_NAME)
+    ),
 )
 
 
-def columns_with(asked: Sequence[Figure]) -> tuple[Column, ...]:
+def columns_with(asked: Sequence[RunColumn]) -> tuple[Column, ...]:
     """The usual columns and the star, and among them what else is asked about."""
     usual = {column.figure.key for column in COLUMNS} | {"star", "note"}
     more = [column_of(other) for other in asked if other.key not in usual]
-    return (*COLUMNS[:8], *more, *COLUMNS[8:], column_of(FIGURES["star"]))
+    return (*COLUMNS[:8], *more, *COLUMNS[8:], column_of(RUN_COLUMNS["star"]))
 
 
 def fitted(text: str, width: int, justify: Justify) -> str:

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from cnn_engine.config.presets import from_dict, text_of, value_of
+from cnn_engine.config.presets import format_value, from_dict, parse_value
 from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs.directory import RunDirectory, create_run
@@ -128,7 +128,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
                 for table, values in self._tables.items():
                     yield Label(table, classes="heading")
                     for key, value in values.items():
-                        yield from self._row(f"{table}.{key}", text_of(value))
+                        yield from self._row(f"{table}.{key}", format_value(value))
             yield Label("", id="problem", markup=False)
 
     def _row(self, key: str, text: str) -> Iterator[Horizontal | Label]:
@@ -158,7 +158,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
 
     def _tell(self, key: str, wrong: list[str]) -> None:
         told = self.query_one(f"#{_id(key)}-told", Label)
-        was = text_of(self._value(key)) if key != NAME else ""
+        was = format_value(self._value(key)) if key != NAME else ""
         text = "; ".join(problem.removeprefix(f"{key}: ") for problem in wrong)
         if not wrong and key != NAME and self._text(key) != was:
             text = f"was {was or 'not set'}"
@@ -181,7 +181,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
 
     def _asked(self, config: Config) -> Request:
         what = ("--like", self._request.like) if self._request.like else (self._request.preset,)
-        changed = [key for key in self._keys() if self._text(key) != text_of(self._value(key))]
+        changed = [key for key in self._keys() if self._text(key) != format_value(self._value(key))]
         settings = [word for key in changed for word in ("--set", f"{key}={self._text(key)}")]
         name = checked_name(self._text(NAME))
         command = ("cnn-tui", "run", *what, *settings)
@@ -201,7 +201,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         """The tables as they are typed; what is left empty is not set."""
         return {
             table: {
-                key: value_of(text) if (text := self._text(f"{table}.{key}")) else None
+                key: parse_value(text) if (text := self._text(f"{table}.{key}")) else None
                 for key in values
             }
             for table, values in self._tables.items()

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
-from cnn_engine.runlog.alarms import Kind, alarms, blocked_log
+from cnn_engine.runlog.alarms import Kind, find_alarms, unwritable_log_alarm
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -152,7 +152,9 @@ class RunScreen(Screen[None]):
         bar = self.query_one(KeyBar)
         header.asked, header.is_dead = self.controls.unanswered, not live and not self.state.ended
         reason = self._blocked()
-        alert.alarms = [blocked_log(reason)] if reason else alarms(self.state, time.time(), live)
+        alert.alarms = (
+            [unwritable_log_alarm(reason)] if reason else find_alarms(self.state, time.time(), live)
+        )
         self._ring({alarm.kind for alarm in alert.alarms})
         bar.can_control = live and not self.state.imported
         for panel in (header, self.query_one(RunProgress), alert, bar):

@@ -123,7 +123,7 @@ class RunActions:
 
     def undo(self) -> None:
         """Bring back the run that was deleted last."""
-        left = [run.id for run in trash.trashed(self._screen.runs_dir)]
+        left = [run.id for run in trash.list_trash(self._screen.runs_dir)]
         here = [run_id for run_id in self._deleted if run_id in left]
         if not left:
             self._screen.report("The trash is empty")
@@ -169,9 +169,9 @@ class RunActions:
 
     def new(self) -> None:
         """Ask which preset to train, and with which settings."""
-        from cnn_engine.config.presets import presets  # noqa: PLC0415 - takes pydantic
+        from cnn_engine.config.presets import list_presets  # noqa: PLC0415 - takes pydantic
 
-        names = list(presets())
+        names = list(list_presets())
         answers = [Answer(str(number), name, name) for number, name in enumerate(names[:9], 1)]
         question = ChoiceDialog("Which preset?", "Its settings can be changed next.", *answers)
         self._screen.app.push_screen(question, self._open_preset)

@@ -12,11 +12,11 @@ from textual.widgets import Input, Static
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.columns import Figure
+from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.run_list import RunList
-from cnn_engine.runs.selection import RunChoice, choose, sort_figure
+from cnn_engine.runs.selection import RunSelection, find_sort_column, select_runs
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.keys import Key, Scope, bindings_for
 from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen
@@ -168,19 +168,19 @@ class RunsScreen(Screen[None]):
         self._show_title()
         self._shown_next = time.monotonic() + SHOW_EVERY * (time.monotonic() - began)
 
-    def _chosen(self) -> RunChoice:
+    def _chosen(self) -> RunSelection:
         """The runs to show; all, where those that the filter knew of are gone."""
         try:
-            return choose(self._list.runs, self._filter, self._sort)
+            return select_runs(self._list.runs, self._filter, self._sort)
         except ConfigError:
             self._filter, self._sort = "", "-started"
-            return choose(self._list.runs)
+            return select_runs(self._list.runs)
 
-    def _show_choice(self, choice: RunChoice) -> None:
+    def _show_choice(self, choice: RunSelection) -> None:
         self.set_class(not self._list.runs, "-empty")
         self.rows.chosen &= {run.run_id for run in self._list.runs}
         falling = self._sort.startswith("-")
-        self.rows.show_runs(choice.runs, choice.figures, choice.by, falling=falling)
+        self.rows.show_runs(choice.runs, choice.columns, choice.sort_column, falling=falling)
         self._show_details()
 
     def _show_title(self) -> None:
@@ -242,7 +242,7 @@ class RunsScreen(Screen[None]):
         Raises:
             ConfigError: there is no such figure.
         """
-        sort_figure(sort, self._list.runs)
+        find_sort_column(sort, self._list.runs)
         self._sort = sort
         self.show()
 
@@ -267,10 +267,8 @@ class RunsScreen(Screen[None]):
         else:
             self._sort_by(event.figure)
 
-    def _sort_by(self, figure: Figure) -> None:
-        """Texts begin with A; of figures the greatest come first, but of losses the least."""
-        rising = figure.kind in ("text", "words") or "loss" in figure.help
-        self.sort_by(figure.key if rising else f"-{figure.key}")
+    def _sort_by(self, figure: RunColumn) -> None:
+        self.sort_by(figure.key if figure.is_ascending else f"-{figure.key}")
 
     # What keys do.
 

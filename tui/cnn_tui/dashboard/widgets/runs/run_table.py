@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.message import Message
 
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.columns import FIGURES, Figure
+from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
@@ -59,7 +59,7 @@ class RunTable(Panel):
     class Sorted(Message):
         """The heading of a column was clicked."""
 
-        def __init__(self, figure: Figure) -> None:
+        def __init__(self, figure: RunColumn) -> None:
             super().__init__()
             self.figure = figure
 
@@ -68,10 +68,10 @@ class RunTable(Panel):
         self.runs: Sequence[RunSummary] = ()
         self.chosen: set[str] = set()
         """Ids of runs that are to be compared."""
-        self.by, self.falling = FIGURES["started"], True
+        self.by, self.falling = RUN_COLUMNS["started"], True
         self.cursor = 0
         self._was_moved = False
-        self._asked: tuple[Figure, ...] = ()
+        self._asked: tuple[RunColumn, ...] = ()
         self._top = 0
         self._page = 1
         self._id_width = 3
@@ -83,7 +83,12 @@ class RunTable(Panel):
         return self.runs[self.cursor] if self.runs else None
 
     def show_runs(
-        self, runs: Sequence[RunSummary], asked: Sequence[Figure], by: Figure, *, falling: bool
+        self,
+        runs: Sequence[RunSummary],
+        asked: Sequence[RunColumn],
+        by: RunColumn,
+        *,
+        falling: bool,
     ) -> None:
         """Show these, with the cursor on the run that it was put on, or else on the first.
 
@@ -126,7 +131,7 @@ class RunTable(Panel):
             self.redraw()
             self.move(1)
 
-    def sortable(self) -> list[Figure]:
+    def sortable(self) -> list[RunColumn]:
         """What the columns show, from left to right."""
         return [column.figure for column, _ in self._columns]
 
