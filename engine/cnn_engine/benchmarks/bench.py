@@ -14,7 +14,7 @@ import torch
 from cnn_engine.benchmarks.reference import Reference
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.inspection.flops import FlopCount
+from cnn_engine.inspection.flops import FlopCounter
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import DTYPES
@@ -159,7 +159,7 @@ def flops_per_image(training: Training) -> float:
     """Operations of convolutions and dense layers in one training step, an image."""
     size = training.config.train.batch_size
     images, labels = next(training.batches.batches(training.data.train[:size], size))
-    with FlopCount() as count:
+    with FlopCounter() as count:
         training.learner.train_step(images, labels)
     return float(count.products / len(labels))
 

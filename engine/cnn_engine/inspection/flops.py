@@ -81,7 +81,7 @@ NORMALISATIONS = {
 }
 
 
-class FlopCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what is carried out while it is entered."""
 
     def __init__(self) -> None:

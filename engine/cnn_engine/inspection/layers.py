@@ -1,4 +1,4 @@
-"""What a model is made of: each layer's shape, parameters and operations, from one pass."""
+"""Layers of a model with their output shapes, parameters and FLOPs, from one forward pass."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -6,67 +6,68 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cnn_engine.inspection.eval_mode import eval_mode, removed
-from cnn_engine.inspection.flops import FlopCount
+from cnn_engine.inspection.eval_mode import eval_mode
+from cnn_engine.inspection.flops import FlopCounter
 from cnn_engine.results.model_layers import Layer, Layers
 
 
 @dataclass
 class _Frame:
-    """A module that is being carried out."""
+    """A module whose forward pass has started and not ended."""
 
-    began: int
-    """Operations counted before."""
+    start: int
+    """FLOPs counted before."""
 
     inner: int = 0
-    """Operations of the modules within it."""
+    """FLOPs of the modules within it."""
 
 
 @dataclass
-class _Found:
-    """What is known of a module."""
+class _Cost:
+    """Output shape of a module for one image, and its FLOPs for the batch."""
 
     output: tuple[int, ...] = ()
     flops: int = 0
 
 
-class _Walk:
-    """Notes what each module makes and what it costs, without the modules within it."""
+class _Profiler:
+    """Forward hooks that record each module's output and FLOPs, without its submodules'."""
 
-    def __init__(self, count: FlopCount) -> None:
-        self.found: dict[nn.Module, _Found] = {}
-        self._count = count
+    def __init__(self, counter: FlopCounter) -> None:
+        self.costs: dict[nn.Module, _Cost] = {}
+        self._counter = counter
         self._frames: list[_Frame] = []
 
     def before(self, _module: nn.Module, _arguments: object) -> None:
-        self._frames.append(_Frame(self._count.total))
+        self._frames.append(_Frame(self._counter.total))
 
     def after(self, module: nn.Module, _arguments: object, output: object) -> None:
         frame = self._frames.pop()
-        whole = self._count.total - frame.began
+        total = self._counter.total - frame.start
         if self._frames:
-            self._frames[-1].inner += whole
-        found = self.found.setdefault(module, _Found())
-        found.flops += whole - frame.inner
+            self._frames[-1].inner += total
+        cost = self.costs.setdefault(module, _Cost())
+        cost.flops += total - frame.inner
         if isinstance(output, Tensor):
-            found.output = tuple(output.shape[1:])
+            cost.output = tuple(output.shape[1:])
 
 
 def inspect_layers(model: nn.Module, images: Tensor) -> Layers:
-    """The modules that compute something themselves, in the order of their first result.
+    """Return the modules that compute something themselves, in the order of execution.
 
     Args:
-        model: Any module that takes images.
-        images: float [n, C, H, W], normalised; one is enough.
+        model: Any module that takes images; its modes and the random states are restored.
+        images: float [n, C, H, W], normalized; one is enough.
     """
     names = {module: name for name, module in model.named_modules()}
-    with eval_mode(model), FlopCount() as count, ExitStack() as hooks:
-        walk = _Walk(count)
+    with eval_mode(model), FlopCounter() as counter, ExitStack() as hooks:
+        profiler = _Profiler(counter)
         for module in names:
-            hooks.enter_context(removed(module.register_forward_pre_hook(walk.before)))
-            hooks.enter_context(removed(module.register_forward_hook(walk.after)))
+            hooks.enter_context(module.register_forward_pre_hook(profiler.before))
+            hooks.enter_context(module.register_forward_hook(profiler.after))
         model(images)
-    unused = [module for module in names if module not in walk.found]
+    costs = profiler.costs
+    unused = {module: _Cost() for module in names if module not in costs}
     return Layers(
         input=tuple(images.shape[1:]),
         layers=tuple(
@@ -74,19 +75,19 @@ def inspect_layers(model: nn.Module, images: Tensor) -> Layers:
                 name=names[module],
                 kind=type(module).__name__,
                 detail=_detail(module),
-                output=found.output,
+                output=cost.output,
                 parameters=_own_parameters(module),
-                flops=found.flops // len(images),
+                flops=cost.flops // len(images),
             )
-            for module, found in [*walk.found.items(), *((each, _Found()) for each in unused)]
-            if _computes(module, found)
+            for module, cost in (costs | unused).items()
+            if _computes(module, cost)
         ),
     )
 
 
-def _computes(module: nn.Module, found: _Found) -> bool:
+def _computes(module: nn.Module, cost: _Cost) -> bool:
     is_leaf = next(module.children(), None) is None
-    return bool((is_leaf and found.output) or found.flops or _own_parameters(module))
+    return bool((is_leaf and cost.output) or cost.flops or _own_parameters(module))
 
 
 def _own_parameters(module: nn.Module) -> int:
@@ -94,16 +95,16 @@ def _own_parameters(module: nn.Module) -> int:
 
 
 def _detail(module: nn.Module) -> str:
-    """The kernel, and the stride where it is not as is usual for such a layer."""
+    """Return the kernel size, and the stride unless it is the default; empty without a kernel."""
     kernel = getattr(module, "kernel_size", None)
     if kernel is None:
         return ""
-    usual = 1 if isinstance(module, nn.Conv2d) else kernel
-    stride = getattr(module, "stride", usual)
-    text = "×".join(map(str, pair(kernel)))
-    return text if pair(stride) == pair(usual) else f"{text} /{pair(stride)[0]}"
+    default = 1 if isinstance(module, nn.Conv2d) else kernel
+    stride = getattr(module, "stride", default)
+    text = "×".join(map(str, as_pair(kernel)))
+    return text if as_pair(stride) == as_pair(default) else f"{text} /{as_pair(stride)[0]}"
 
 
-def pair(size: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as modules of all kinds have it
-    """A size down and across, where a module may have one number for both."""
+def as_pair(size: Any) -> tuple[Any, ...]:  # noqa: ANN401 - modules have a number or a tuple
+    """Return (height, width) of a size that may be one number for both."""
     return tuple(size) if isinstance(size, tuple | list) else (size, size)

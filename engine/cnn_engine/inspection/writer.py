@@ -1,105 +1,82 @@
-"""What is kept of a model for people to look at, and of which images.
+"""Writes what is shown of a model: its layers and the feature maps of sample images.
 
-Nothing here changes what is trained: the model runs in evaluation mode, without gradients, and is
-then in the mode it was in before, module by module; the state of the random numbers is put back.
+The model runs in evaluation mode without gradients. Its modes and the random states are restored,
+so that training continues as if it had not run.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cnn_engine.data.dataset import DataSet
-from cnn_engine.evaluation.evaluate import Answers
-from cnn_engine.inspection.feature_maps import Seen, seen_by
+from cnn_engine.checkpoints.writer import Writer
+from cnn_engine.inspection.feature_maps import CapturedFeatureMaps
 from cnn_engine.inspection.layers import inspect_layers
-from cnn_engine.results.feature_maps import MAPS_FILE, Part
-from cnn_engine.results.model_layers import LAYERS_FILE, Layers, layers_as_bytes
+from cnn_engine.results.model_layers import layers_as_bytes
 from cnn_engine.storage.atomic import write_atomically
-
-if TYPE_CHECKING:
-    from cnn_engine.training.trainer import Training
 
 T = TypeVar("T")
 
-MOST_SAMPLES = 20
-"""Images that are kept with their maps."""
 
-
-def keep_layers(training: "Training") -> None:
-    """Write `model.json`, or tell why it could not be."""
-
-    def found() -> Layers:
-        images, _ = next(training.batches.batches(training.data.train[:1], 1))
-        with training.learner.arithmetic():
-            return inspect_layers(training.learner.model, images)
-
-    _look_and_write(training, LAYERS_FILE, found, layers_as_bytes)
-
-
-def keep_maps(training: "Training", part: Part, indices: Tensor, epoch: int) -> None:
-    """Write `maps.bin`, or tell why it could not be.
+def write_layers(
+    model: nn.Module, images: Tensor, path: Path, writer: Writer, warn: Callable[[str], None]
+) -> None:
+    """Write the model's layers, `model.json`; call `warn` if the model or the disk fails.
 
     Args:
-        training: Whose model, with the weights that it has now.
-        part: Of which set the sample images are.
-        indices: int64 [n], which images those are.
-        epoch: That the weights are from.
+        model: Any module that takes images.
+        images: float [n, C, H, W], normalized, on the model's device; one is enough.
+        path: The file.
+        writer: Writes it now or in the background.
+        warn: Called with the problem, on this thread.
     """
-    if not training.learner.weights.are_finite():
-        training.say_trouble(
-            f"{MAPS_FILE} is not written, as weights are not numbers; an earlier one stands"
-        )
-        return
-    _look_and_write(
-        training, MAPS_FILE, lambda: seen_by(training, part, indices, epoch), Seen.as_bytes
-    )
+    _inspect_and_write(lambda: inspect_layers(model, images), layers_as_bytes, path, writer, warn)
 
 
-def _look_and_write(
-    training: "Training", name: str, look: Callable[[], T], as_bytes: Callable[[T], bytes]
+def write_feature_maps(
+    capture: Callable[[], CapturedFeatureMaps],
+    path: Path,
+    writer: Writer,
+    warn: Callable[[str], None],
 ) -> None:
-    """Look into the model now, and write what is seen; a model that fails then still trains.
+    """Write feature maps, `maps.bin`; call `warn` if the model or the disk fails.
 
-    The writer may be behind training, which then has changed the model: it gets what was seen.
+    Args:
+        capture: Runs the model, at once.
+        path: The file.
+        writer: Writes it now or in the background.
+        warn: Called with the problem, on this thread.
     """
-    path = training.recorder.run.path / name
+    _inspect_and_write(capture, CapturedFeatureMaps.to_bytes, path, writer, warn)
+
+
+def _inspect_and_write(
+    inspect: Callable[[], T],
+    to_bytes: Callable[[T], bytes],
+    path: Path,
+    writer: Writer,
+    warn: Callable[[str], None],
+) -> None:
+    """Inspect the model now, as the writer may run when training has changed it already."""
     try:
-        seen = look()
-    except Exception as error:  # noqa: BLE001 - a model of the user's own may do anything
-        training.say_trouble(_not_made(name, error))
+        result = inspect()
+    except Exception as error:  # noqa: BLE001 - a user's own model may raise anything
+        warn(_failed(path, error))
         return
 
-    def work() -> str:
+    def write() -> str:
         try:
-            write_atomically(path, as_bytes(seen))
+            write_atomically(path, to_bytes(result))
         except OSError as error:
-            return f"{name} could not be written: {error.strerror}; the Model view lacks it"
-        except Exception as error:  # noqa: BLE001 - what was seen of such a model may be anything
-            return _not_made(name, error)
+            return f"{path.name} could not be written: {error.strerror}; the Model view lacks it"
+        except Exception as error:  # noqa: BLE001 - the result of a user's own model is unchecked
+            return _failed(path, error)
         return ""
 
-    training.saving.writer.write(work, training.say_trouble)
+    writer.write(write, warn)
 
 
-def _not_made(name: str, error: Exception) -> str:
-    return f"{name} could not be made: {type(error).__name__}: {error}; the Model view lacks it"
-
-
-def samples_per_class(data: DataSet, indices: Tensor, most: int = MOST_SAMPLES) -> Tensor:
-    """The first images of each class among those at `indices`, class by class, then the second."""
-    classes = min(len(data.classes), most)
-    labels, each = data.labels[indices], max(1, most // classes)
-    found = [indices[labels == label][:each] for label in range(classes)]
-    turns = [part[turn : turn + 1] for turn in range(each) for part in found]
-    return torch.cat(turns)[:most]
-
-
-def correct_and_mistaken(data: DataSet, answers: Answers) -> Tensor:
-    """Of the test images, some of each class that the model gets right, and its surest mistakes."""
-    is_right = answers.predicted == answers.truth
-    surest = answers.confidence[~is_right].argsort(descending=True, stable=True)
-    wrong = data.test[~is_right][surest][: MOST_SAMPLES // 2]
-    right = samples_per_class(data, data.test[is_right], MOST_SAMPLES - len(wrong))
-    return torch.cat([right, wrong])
+def _failed(path: Path, error: Exception) -> str:
+    problem = f"{type(error).__name__}: {error}"
+    return f"{path.name} could not be created: {problem}; the Model view lacks it"

@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.evaluation.evaluate import Evaluation
 from cnn_engine.evaluation.tta import MeanOverViews
-from cnn_engine.inspection.writer import correct_and_mistaken, keep_maps
+from cnn_engine.inspection.samples import correct_and_mistaken
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import Mistake
 from cnn_engine.results.predictions import Predictions
@@ -41,8 +41,7 @@ def run_test(training: "Training") -> None:
     if trouble := keep_results(recorder.run, data, said):
         recorder.record(Notice(text=trouble))
     recorder.record(finished(result, said, clock() - start, augmented))
-    some = correct_and_mistaken(data, result.answers)
-    keep_maps(training, "test", some, epoch)
+    training.write_feature_maps("test", correct_and_mistaken(data, result.answers), epoch)
 
 
 def _test_augmented(training: "Training") -> tuple[str, Evaluation] | None:

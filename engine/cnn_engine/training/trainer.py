@@ -17,7 +17,11 @@ from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import batch_sizes, epoch_order, make_loader
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
-from cnn_engine.inspection.writer import keep_layers, keep_maps, samples_per_class
+from cnn_engine.inspection.feature_maps import feature_maps
+from cnn_engine.inspection.samples import SampleImages, samples_per_class
+from cnn_engine.inspection.writer import write_feature_maps, write_layers
+from cnn_engine.results.feature_maps import MAPS_FILE, Part
+from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.runlog.events import (
     CommandApplied,
     EpochFinished,
@@ -103,8 +107,8 @@ class Training:
         if differences:
             text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
             recorder.record(Notice(text=text))
-        keep_layers(self)
-        self._keep_maps()
+        self._write_layers()
+        self._write_validation_maps()
 
     def _build(self, *, begins: bool) -> None:
         """Make what learns, with its initial weights, and stand before the first epoch."""
@@ -273,7 +277,7 @@ class Training:
                 self.saving.save_best(None)
             self._save_last()
         if validation is not None:
-            self._keep_maps()
+            self._write_validation_maps()
 
     def _is_to_be_validated(self) -> bool:
         due = self.epoch % self.config.train.validate_every == 0 or self.epoch >= self.epochs
@@ -436,13 +440,46 @@ class Training:
         with self.learner.averaged():
             return self.learner.evaluate(self.data.val, progress)
 
-    def _keep_maps(self) -> None:
-        """Let people see what the model now makes of some validation images, if there are any."""
+    def _write_layers(self) -> None:
+        """Write `model.json`."""
+        images, _ = next(self.batches.batches(self.data.train[:1], 1))
+        path = self.recorder.run.path / LAYERS_FILE
+        with self.learner.arithmetic():
+            write_layers(
+                self.learner.model, images, path, self.saving.writer, warn=self.say_trouble
+            )
+
+    def _write_validation_maps(self) -> None:
+        """Write the current model's feature maps for some validation images, if there are any."""
         if not len(self.data.val):
             return
-        some = samples_per_class(self.data, self.data.val)
+        indices = samples_per_class(self.data, self.data.val)
         with self.learner.averaged():
-            keep_maps(self, "validation", some, self.epoch)
+            self.write_feature_maps("validation", indices, self.epoch)
+
+    def write_feature_maps(self, part: Part, indices: Tensor, epoch: int) -> None:
+        """Write `maps.bin`: the current weights' feature maps for sample images.
+
+        Args:
+            part: Split that the images are from.
+            indices: int64 [n], which images.
+            epoch: Epoch that the weights are from.
+        """
+        learner = self.learner
+        if not learner.weights.are_finite():
+            self.say_trouble(f"{MAPS_FILE} is not updated: the model's weights are NaN or infinite")
+            return
+        samples = SampleImages.from_dataset(self.data, self.config.data, part, indices)
+        images, _ = next(self.batches.batches(indices, len(indices)))
+        with learner.arithmetic():
+            write_feature_maps(
+                lambda: feature_maps(
+                    learner.model, images, samples, learner.weights.state_dict(), epoch
+                ),
+                self.recorder.run.path / MAPS_FILE,
+                self.saving.writer,
+                warn=self.say_trouble,
+            )
 
     def _not_finite(self, what: str) -> None:
         """Do what the config says of a loss or weights that are not numbers.

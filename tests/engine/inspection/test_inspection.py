@@ -18,7 +18,7 @@ from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.inspection import writer
 from cnn_engine.inspection.eval_mode import eval_mode
-from cnn_engine.inspection.flops import FlopCount
+from cnn_engine.inspection.flops import FlopCounter
 from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.models.build import CNN
 from cnn_engine.results.feature_maps import MAPS_FILE
@@ -77,7 +77,7 @@ def test_a_training_step_is_the_63_5_mflop_of_the_benchmark() -> None:
     model, images = published().train(), torch.zeros(2, 3, 32, 32)
     layers = inspect_layers(model, images).layers
     products = [layer.flops for layer in layers if layer.kind in ("Conv2d", "Linear")]
-    with FlopCount() as count:
+    with FlopCounter() as count:
         model(images).sum().backward()
     assert count.products / 2 == 3 * sum(products) - products[0] == 63_512_064
 
@@ -93,7 +93,7 @@ def test_products_are_counted_as_pytorchs_own_counter_does(dtype: torch.dtype) -
     for model in models:
         images = torch.zeros(3, 3, 32, 32, requires_grad=True)
         counts = []
-        for counter in (FlopCount(), FlopCounterMode(display=False)):
+        for counter in (FlopCounter(), FlopCounterMode(display=False)):
             with counter:
                 with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
                     output = model(images)
@@ -258,9 +258,8 @@ def test_what_is_kept_does_not_change_what_is_learned(
         return b"".join(value.numpy().tobytes() for value in content["model"].values())
 
     looked = RunForTests(tmp_path, "train.epochs=2").train()
-    monkeypatch.setattr("cnn_engine.training.trainer.keep_layers", lambda *_: "")
-    for module in ("trainer", "final_test"):
-        monkeypatch.setattr(f"cnn_engine.training.{module}.keep_maps", lambda *_: "")
+    for function in ("write_layers", "write_feature_maps"):
+        monkeypatch.setattr(f"cnn_engine.training.trainer.{function}", lambda *_, **__: None)
     assert weights(looked) == weights(RunForTests(tmp_path, "train.epochs=2").train())
 
 
@@ -268,7 +267,7 @@ def test_what_is_kept_does_not_change_what_is_learned(
     ("error", "text"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "could not be written: No space left"),
-        (RuntimeError("no hooks here"), "could not be made: RuntimeError: no hooks here"),
+        (RuntimeError("no hooks here"), "could not be created: RuntimeError: no hooks here"),
     ],
 )
 def test_what_cannot_be_kept_costs_a_notice(
@@ -292,7 +291,7 @@ def test_weights_that_are_not_numbers_are_not_shown(
     run = RunForTests(tmp_path, *settings).train()
     assert read_maps(run.directory.path / MAPS_FILE).header.epoch == 0
     assert any(
-        "weights are not numbers; an earlier" in each.text for each in run.live_state.notices
+        "is not updated: the model's weights are" in each.text for each in run.live_state.notices
     )
 
 
