@@ -1,7 +1,7 @@
-"""Runs as CSV, for spreadsheets and data frames: UTF-8, a comma between cells.
+"""Runs as CSV, for spreadsheets and data frames: UTF-8, separated by commas.
 
-Times are seconds since 1970. A text that a spreadsheet would take for a formula has an apostrophe
-before it, and control characters are written as escapes; what is no number is `nan` or `inf`.
+Times are seconds since 1970. Text that a spreadsheet would read as a formula is prefixed with an
+apostrophe, control characters are escaped, and non-finite numbers are `nan` or `inf`.
 """
 
 import csv
@@ -15,7 +15,7 @@ from cnn_tui.text.numbers import ratio
 from cnn_tui.text.safe import safe_text
 
 FORMULA_STARTS = ("=", "+", "-", "@")
-"""What begins a formula; the other two, tab and carriage return, are escaped already."""
+"""First characters of a formula; tab and carriage return are escaped elsewhere."""
 
 LONG_COLUMNS = ("run", "series", "epoch", "step", "time", "value")
 EPOCH_COLUMNS = (
@@ -23,11 +23,11 @@ EPOCH_COLUMNS = (
     *("train_seconds", "val_seconds"),
 )
 STEP_SERIES = {"step_loss": "loss", "step_lr": "lr"}
-"""Names of the long table's series, and the fields they hold."""
+"""Series names of the long table, with their fields of `StepsFinished`."""
 
 
 def write_epochs(records: Sequence[Record], out: TextIO) -> None:
-    """A line an epoch, a column a figure; with several runs, all their classes have columns."""
+    """Write one line per epoch, one column per metric and per class of any of the runs."""
     classes = list(dict.fromkeys(name for record in records for name in record.classes))
     heading = ["run", "epoch", "time", *EPOCH_COLUMNS, "best"]
     rows = ([record.run.id, *row] for record in records for row in _epochs(record, classes))
@@ -35,7 +35,7 @@ def write_epochs(records: Sequence[Record], out: TextIO) -> None:
 
 
 def write_steps(records: Sequence[Record], out: TextIO) -> None:
-    """A line for each time that the engine told of its steps, about twice a second."""
+    """Write one line per `StepsFinished` event, about two per second of training."""
     rows = (
         [record.run.id, *(getattr(event, name) for name in STEP_COLUMNS)]
         for record in records
@@ -45,7 +45,7 @@ def write_steps(records: Sequence[Record], out: TextIO) -> None:
 
 
 def write_long(records: Sequence[Record], out: TextIO) -> None:
-    """A line a value: every series of every run, one below the other."""
+    """Write one line per value, for every series of every run."""
     _write(out, LONG_COLUMNS, (row for record in records for row in _long(record)))
 
 
@@ -64,21 +64,21 @@ def _epochs(record: Record, classes: list[str]) -> Iterator[list[Any]]:
 def _long(record: Record) -> Iterator[list[Any]]:
     steps = record.state.steps_per_epoch
     for event in read_steps(record.run):
-        place = [event.epoch, (event.epoch - 1) * steps + event.step, event.time]
+        position = [event.epoch, (event.epoch - 1) * steps + event.step, event.time]
         for series, name in STEP_SERIES.items():
-            yield [record.run.id, series, *place, getattr(event, name)]
+            yield [record.run.id, series, *position, getattr(event, name)]
     for epoch in record.state.epochs:
-        place = [epoch.epoch, epoch.epoch * steps, epoch.time]
+        position = [epoch.epoch, epoch.epoch * steps, epoch.time]
         for name in EPOCH_COLUMNS:
-            yield [record.run.id, name, *place, getattr(epoch, name)]
+            yield [record.run.id, name, *position, getattr(epoch, name)]
         for name, accuracy in _accuracies(record, epoch).items():
-            yield [record.run.id, f"val_accuracy of {name}", *place, accuracy]
+            yield [record.run.id, f"val_accuracy of {name}", *position, accuracy]
     if test := record.state.test:
-        place = [test.epoch, test.epoch * steps, test.time]
-        yield [record.run.id, "test_loss", *place, test.loss]
-        yield [record.run.id, "test_accuracy", *place, test.accuracy]
+        position = [test.epoch, test.epoch * steps, test.time]
+        yield [record.run.id, "test_loss", *position, test.loss]
+        yield [record.run.id, "test_accuracy", *position, test.accuracy]
         for name, accuracy in _accuracies(record, test).items():
-            yield [record.run.id, f"test_accuracy of {name}", *place, accuracy]
+            yield [record.run.id, f"test_accuracy of {name}", *position, accuracy]
 
 
 def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:

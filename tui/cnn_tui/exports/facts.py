@@ -1,4 +1,4 @@
-"""What a report says of a run besides its curves: the same lines in every kind of report."""
+"""Facts and tables of a run, shared by the HTML and the Markdown report."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,75 +24,89 @@ ENVIRONMENT_LABELS = {
     "threads": "Threads",
     "processor": "Processor",
 }
-"""What a report calls them; programs keep their names."""
+"""Labels in a report, by name of an environment value; other values keep their names."""
 
 
 class Fact(NamedTuple):
-    """A line of a table."""
+    """One value of a run."""
 
-    name: str
+    id: str
+    """Stable name for code, such as `test_accuracy`; not shown."""
+
+    label: str
     value: str
-    """Harmless on a terminal, but not yet escaped for any markup."""
+    """Safe on a terminal, but not yet escaped for any markup."""
 
 
 class ClassResult(NamedTuple):
-    """How well a class is told apart."""
+    """A class and its metrics."""
 
     name: str
     metrics: ClassFigures
 
 
 def run_title(record: Record) -> str:
-    """What the run is called."""
+    """Return preset, name and id of the run, joined by dots."""
     summary = record.summary
     names = [summary.preset, summary.name, record.run.id]
     return " · ".join(safe_text(name) for name in names if name)
 
 
 def result_facts(record: Record) -> list[Fact]:
-    """What the run came to."""
+    """Return status, accuracies, losses and times of the run; empty values are left out."""
     summary, state = record.summary, record.state
     best, test = state.best, state.test
     found = [
-        Fact("Status", summary.status),
-        Fact("Error", safe_text(summary.error, MAX_TEXT)),
-        Fact("Test accuracy", percent(test.accuracy, 2) if test else ""),
-        Fact("Test accuracy, augmented", (tta_text(test) or "") if test else ""),
-        Fact("Test loss", figure(test.loss) if test else ""),
-        Fact("Best epoch", str(best.epoch) if best else ""),
-        Fact("Its validation loss", figure(best.val_loss) if best else ""),
-        Fact("Its validation accuracy", percent(best.val_accuracy, 2) if best else ""),
-        Fact("Epochs", f"{summary.epochs_done} of {summary.epochs or '?'}"),
-        Fact("Time", duration(summary.seconds)),
-        Fact("Started", utc(summary.started)),
+        Fact("status", "Status", summary.status),
+        Fact("error", "Error", safe_text(summary.error, MAX_TEXT)),
+        Fact("test_accuracy", "Test accuracy", percent(test.accuracy, 2) if test else ""),
+        Fact("tta_accuracy", "Test accuracy with TTA", (tta_text(test) or "") if test else ""),
+        Fact("test_loss", "Test loss", figure(test.loss) if test else ""),
+        Fact("best_epoch", "Best epoch", str(best.epoch) if best else ""),
+        Fact("best_val_loss", "Best validation loss", figure(best.val_loss) if best else ""),
+        Fact(
+            "best_val_accuracy",
+            "Validation accuracy at best",
+            percent(best.val_accuracy, 2) if best else "",
+        ),
+        Fact("epochs", "Epochs", f"{summary.epochs_done} of {summary.epochs or '?'}"),
+        Fact("seconds", "Time", duration(summary.seconds)),
+        Fact("started", "Started", utc(summary.started)),
     ]
     if summary.damaged_lines:
-        found.append(Fact("Damaged lines of the log", f"{summary.damaged_lines:,}"))
+        found.append(Fact("damaged_lines", "Damaged log lines", f"{summary.damaged_lines:,}"))
     return [fact for fact in found if fact.value]
 
 
 def environment_facts(record: Record) -> list[Fact]:
-    """On what, with what, and where it was trained."""
+    """Return data set, model size, versions and machine of the run."""
     state, prepared = record.state, record.state.prepared
     found = []
     if prepared:
         counts = (prepared.train_images, prepared.val_images, prepared.test_images)
         found += [
-            Fact("Images", safe_text(prepared.source, MAX_TEXT)),
-            Fact("Train, validation, test", " / ".join(f"{count:,}" for count in counts)),
-            Fact("Image", " × ".join(map(str, prepared.image_shape))),
-            Fact("Parameters", f"{prepared.parameters:,}"),
+            Fact("source", "Images", safe_text(prepared.source, MAX_TEXT)),
+            Fact(
+                "image_counts",
+                "Train / validation / test images",
+                " / ".join(f"{count:,}" for count in counts),
+            ),
+            Fact("image_shape", "Image shape", " × ".join(map(str, prepared.image_shape))),
+            Fact("parameters", "Parameters", f"{prepared.parameters:,}"),
         ]
-    known = _known_before(record) | environment_values(state)
-    if revision := known.get("revision"):
-        known["revision"] = revision if " with " in revision else f"{revision} without changes"
-    found += [Fact(ENVIRONMENT_LABELS.get(name, name), value) for name, value in known.items()]
-    found.append(Fact("Machine", safe_text(state.host)))
+    known = _environment_in_events(record) | environment_values(state)
+    revision = known.get("revision", "")
+    if revision.isalnum():  # a bare commit: no tracked file differed from it
+        known["revision"] = f"{revision} without changes"
+    found += [
+        Fact(name, ENVIRONMENT_LABELS.get(name, name), value) for name, value in known.items()
+    ]
+    found.append(Fact("host", "Machine", safe_text(state.host)))
     return [fact for fact in found if fact.value]
 
 
-def _known_before(record: Record) -> dict[str, str]:
-    """The part of the environment that logs told of before they held it as a whole."""
+def _environment_in_events(record: Record) -> dict[str, str]:
+    """Return the values that older logs record outside of `RunPrepared.environment`."""
     started, prepared = record.state.started, record.state.prepared
     known = {"cnn-tui": safe_text(started.version if started else "")}
     if prepared:
@@ -105,38 +119,41 @@ def _known_before(record: Record) -> dict[str, str]:
 
 
 def test_metric_rows(record: Record) -> list[FigureRow]:
-    """The figures of the test with what they mean; none before it."""
+    """Return the metrics of the final test, each with a remark; empty before the test."""
     test, prepared = record.state.test, record.state.prepared
     return figure_rows(metrics_of(test, prepared), record.classes) if test else []
 
 
 def reliability_rows(record: Record) -> list[list[str]]:
-    """The reliability table of the test, as `BIN_HEADINGS` name its columns."""
+    """Return the reliability table of the final test; columns are `BIN_HEADINGS`."""
     test, prepared = record.state.test, record.state.prepared
     return list(map(bin_cells, filled_bins(metrics_of(test, prepared)))) if test else []
 
 
 def latest_counts(record: Record) -> TestFinished | EpochFinished | None:
-    """What the classes are judged by: the test, or before it the last validation."""
+    """Return the final test, else the last validation: the newest counts per class."""
     state = record.state
     return state.test or (state.validated[-1] if state.validated else None)
 
 
 def class_results(record: Record) -> tuple[str, list[ClassResult]]:
-    """On which images, and each class: in the test, or before it in the last validation."""
+    """Return the name of the evaluated images and the metrics of each class on them.
+
+    The final test is taken if there is one, else the last validation; empty before both.
+    """
     counts = latest_counts(record)
     if counts is None or not record.classes:
         return "", []
-    figures_by_class = class_figures(counts.correct, counts.total, counts.confusion)
-    where = "test" if record.state.test else f"validation after epoch {counts.epoch}"
-    return where, [
-        ClassResult(safe_text(name, MAX_NAME), of)
-        for name, of in zip(record.classes, figures_by_class, strict=False)
+    metrics_by_class = class_figures(counts.correct, counts.total, counts.confusion)
+    images = "test" if record.state.test else f"validation after epoch {counts.epoch}"
+    return images, [
+        ClassResult(safe_text(name, MAX_NAME), metrics)
+        for name, metrics in zip(record.classes, metrics_by_class, strict=False)
     ]
 
 
 def confused_pairs(record: Record) -> list[PairRow]:
-    """The pairs of classes with the most images, of the same counts."""
+    """Return the most frequent pairs of true and predicted class, by `latest_counts`."""
     counts = latest_counts(record)
     if counts is None:
         return []
@@ -145,15 +162,18 @@ def confused_pairs(record: Record) -> list[PairRow]:
 
 
 def listed_epochs(record: Record) -> list[int]:
-    """Indices of the epochs to list: all, or of many evenly some, with the best and the last."""
+    """Return indices into `record.state.epochs`, about `MAX_EPOCHS` at most.
+
+    Longer runs are thinned evenly; the best and the last epoch are always included.
+    """
     epochs = record.state.epochs
     step = -(-len(epochs) // MAX_EPOCHS)
-    chosen = set(range(0, len(epochs), step or 1))
+    listed = set(range(0, len(epochs), step or 1))
     best = record.summary.best_epoch
-    chosen |= {index for index, epoch in enumerate(epochs) if epoch.epoch == best}
-    return sorted(chosen | ({len(epochs) - 1} if epochs else set()))
+    listed |= {index for index, epoch in enumerate(epochs) if epoch.epoch == best}
+    return sorted(listed | ({len(epochs) - 1} if epochs else set()))
 
 
 def notice_texts(record: Record) -> Sequence[str]:
-    """What its user should know."""
+    """Return the notices of the run, safe on a terminal."""
     return [safe_text(notice.text, MAX_TEXT) for notice in record.state.notices]

@@ -1,4 +1,4 @@
-"""The formats a run's record is handed on in, by what they are called on the command line."""
+"""The formats of `cnn-tui export` for a run's record, by their name on the command line."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,22 +17,22 @@ from cnn_tui.exports.tensorboard import write_tensorboard
 
 
 class ExportResult(NamedTuple):
-    """Something that was handed on."""
+    """A finished export."""
 
     path: Path
     damaged_lines: int
-    """Lines of the logs that could not be read, and so are not in it."""
+    """Unreadable lines of the logs, missing from the export."""
 
 
 class TextFormat(NamedTuple):
-    """A format that is one text."""
+    """A format that consists of one text file."""
 
-    ending: str
-    """Of the file's name, after the run's id."""
+    suffix: str
+    """End of the default file name, after the run's id."""
 
     write: Callable[[Sequence[Record], TextIO], None]
-    takes_many: bool = False
-    """Whether several runs fit into one."""
+    accepts_several: bool = False
+    """True if one file can hold several runs."""
 
 
 def _single_run(
@@ -42,9 +42,9 @@ def _single_run(
 
 
 TEXT_FORMATS = {
-    "csv": TextFormat(".csv", write_epochs, takes_many=True),
-    "csv-steps": TextFormat("-steps.csv", write_steps, takes_many=True),
-    "csv-long": TextFormat("-long.csv", write_long, takes_many=True),
+    "csv": TextFormat(".csv", write_epochs, accepts_several=True),
+    "csv-steps": TextFormat("-steps.csv", write_steps, accepts_several=True),
+    "csv-long": TextFormat("-long.csv", write_long, accepts_several=True),
     "json": TextFormat(".json", _single_run(write_json)),
     "html": TextFormat(".html", _single_run(write_html)),
     "markdown": TextFormat(".md", _single_run(write_markdown)),
@@ -56,39 +56,39 @@ RECORD_FORMATS = (*TEXT_FORMATS, TENSORBOARD)
 def export_record(
     runs: Sequence[RunDirectory], to: str, path: Path | None, *, force: bool = False
 ) -> ExportResult:
-    """Write the record of some runs.
+    """Export the record of one or several runs.
 
     Args:
-        runs: One run or, where the format takes them, several.
+        runs: One run, or several if the format accepts them.
         to: One of `RECORD_FORMATS`.
-        path: Where; None for a file named after the first run in the working directory, `-` for
-            standard output.
-        force: Whether to replace what is there.
+        path: File or directory; None for a name made of the first run's id, in the working
+            directory; `-` for standard output.
+        force: Replace an existing file.
 
     Raises:
-        ConfigError: the format takes one run, or no standard output, or there is a file already.
-        StorageError: it cannot be written, or a log not be read.
+        ConfigError: the format takes a single run or no standard output, or the file exists.
+        StorageError: the export cannot be written, or a log cannot be read.
     """
     if to == TENSORBOARD:
         return _export_tensorboard(runs, path, force=force)
-    form = TEXT_FORMATS[to]
-    if len(runs) > 1 and not form.takes_many:
-        raise ConfigError(f"--to {to}: takes one run, and there are {len(runs)}")
-    path = path or Path(f"{runs[0].id}{form.ending}")
+    text_format = TEXT_FORMATS[to]
+    if len(runs) > 1 and not text_format.accepts_several:
+        raise ConfigError(f"--to {to}: takes a single run, not {len(runs)}")
+    path = path or Path(f"{runs[0].id}{text_format.suffix}")
     if path != STDOUT:
-        check_target(path, replace=force)  # sooner than a long log is read
+        check_target(path, replace=force)  # before a long log is read
     records = _read_records(runs)
     with text_output(path, force=force) as out:
-        form.write(records, out)
+        text_format.write(records, out)
     return _result(path, records)
 
 
 def _export_tensorboard(
     runs: Sequence[RunDirectory], path: Path | None, *, force: bool
 ) -> ExportResult:
-    """Write a directory for each run, all into one for `tensorboard --logdir`."""
+    """Write one directory per run into a parent directory for `tensorboard --logdir`."""
     if path == STDOUT:
-        raise ConfigError(f"--to {TENSORBOARD}: is a directory of files; name it with -o")
+        raise ConfigError(f"--to {TENSORBOARD}: writes a directory; name it with -o")
     directory = path or Path("tensorboard")
     for run in runs:
         check_target(directory / run.id, replace=force)

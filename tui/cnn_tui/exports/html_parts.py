@@ -1,23 +1,25 @@
-"""Pieces of an HTML page; whatever is not `Markup` is escaped."""
+"""Building blocks of an HTML page; every text that is not `Markup` is escaped."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from cnn_tui.exports.facts import Fact
+
 
 class Markup(str):
-    """Markup of our own, not to be escaped."""
+    """Trusted HTML, inserted without escaping."""
 
 
 def section(heading: str, content: str) -> str:
-    """A part of the page under a heading; nothing where it has no content."""
+    """Return a section with a heading, or an empty string if there is no content."""
     return f"<section><h2>{heading}</h2>\n{content}</section>" if content else ""
 
 
-def facts_table(facts: Iterable[tuple[str, str]]) -> str:
-    """Names and values, one below the other."""
+def facts_table(facts: Iterable[Fact]) -> str:
+    """Return a table with a label and a value in each row."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
-        for name, value in facts
+        f'<tr><th scope="row">{escape(fact.label)}</th><td>{escape(fact.value)}</td></tr>'
+        for fact in facts
     )
     return f'<table class="facts"><tbody>{rows}</tbody></table>'
 
@@ -25,7 +27,7 @@ def facts_table(facts: Iterable[tuple[str, str]]) -> str:
 def table(
     caption: str, heading: Sequence[str], rows: Iterable[Sequence[str]], style: str = "figures"
 ) -> str:
-    """A table whose rows are named by their first cell."""
+    """Return a table whose first column holds row headers."""
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in heading)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_cell, cells))}</tr>'

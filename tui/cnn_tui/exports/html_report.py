@@ -1,7 +1,7 @@
-"""A run as one HTML page that needs nothing else: no script, no font, no request to anywhere.
+"""A run as one self-contained HTML page: no script, no font, no network request.
 
-Its policy forbids all of them too, so that a name from a log that slipped through as markup could
-do nothing. Colours follow the reader's system, light or dark.
+A Content-Security-Policy forbids all of them, so unescaped markup from a log could do nothing.
+Colours follow the system's light or dark theme.
 """
 
 import hashlib
@@ -23,9 +23,10 @@ from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
 
 TILES = (
-    *("Test accuracy", "Test loss", "Best epoch", "Its validation loss"),
-    *("Its validation accuracy", "Epochs", "Time"),
+    *("test_accuracy", "test_loss", "best_epoch", "best_val_loss"),
+    *("best_val_accuracy", "epochs", "seconds"),
 )
+"""Ids of the facts shown in large type, in this order."""
 
 LEGEND = """<p class="legend">
 <span><svg viewBox="0 0 40 12" aria-hidden="true"><path class="train" d="M0 6H40"/></svg>training\
@@ -33,11 +34,11 @@ LEGEND = """<p class="legend">
 <span><svg viewBox="0 0 40 12" aria-hidden="true"><path class="val" d="M0 6H40"/></svg>validation\
 </span>%s</p>"""
 BAND_LEGEND = """
-<span>the shade: least to greatest loss of a step</span><span>★ best epoch</span>"""
+<span>shaded: lowest to highest loss of a step</span><span>★ best epoch</span>"""
 
 
 def write_html(record: Record, out: TextIO) -> None:
-    """Write the page."""
+    """Write the page, encoded as UTF-8 by `out`."""
     style = files("cnn_tui.exports").joinpath("report.css").read_text(encoding="utf-8")
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; "
@@ -59,7 +60,7 @@ def _body(record: Record) -> str:
         _curves(record),
         result_sections(record),
         _epochs(record),
-        section("To train it again", _reproduce(record)),
+        section("Reproduce this run", _reproduce(record)),
         section("Environment", facts_table(environment_facts(record))),
         f"<footer>Made by cnn-tui from run {escape(safe_text(record.run.id))}</footer>",
     ]
@@ -67,31 +68,31 @@ def _body(record: Record) -> str:
 
 
 def _header(record: Record) -> str:
-    known = dict(result_facts(record))
-    status = known["Status"]
+    facts = {fact.id: fact for fact in result_facts(record)}
+    status = facts["status"].value
     tiles = "".join(
-        f"<div><dt>{name}</dt><dd>{escape(known[name])}</dd></div>"
-        for name in TILES
-        if name in known
+        f"<div><dt>{facts[id_].label}</dt><dd>{escape(facts[id_].value)}</dd></div>"
+        for id_ in TILES
+        if id_ in facts
     )
-    started = f" · started {escape(known['Started'])}" if "Started" in known else ""
-    error = f'<p class="error">{escape(known["Error"])}</p>' if "Error" in known else ""
-    told = "".join(f'<p class="notice">{escape(notice)}</p>' for notice in notice_texts(record))
+    started = f" · started {escape(facts['started'].value)}" if "started" in facts else ""
+    error = f'<p class="error">{escape(facts["error"].value)}</p>' if "error" in facts else ""
+    notices = "".join(f'<p class="notice">{escape(notice)}</p>' for notice in notice_texts(record))
     return (
         f"<header><h1>{escape(run_title(record))}</h1>"
         f'<p><span class="status status-{status}">{status}</span>'
-        f'<span class="muted">{started}</span></p>{error}{told}</header>\n'
+        f'<span class="muted">{started}</span></p>{error}{notices}</header>\n'
         f'<dl class="tiles">{tiles}</dl>'
     )
 
 
 def _curves(record: Record) -> str:
     loss, accuracy = loss_svg(record.state), accuracy_svg(record.state)
-    shown = f"<figure>{loss}{LEGEND % BAND_LEGEND}</figure>" if loss else ""
-    found = section("Loss by epoch", shown)
+    loss_figure = f"<figure>{loss}{LEGEND % BAND_LEGEND}</figure>" if loss else ""
+    sections = section("Loss by epoch", loss_figure)
     if accuracy:
-        found += section("Accuracy by epoch", f"<figure>{accuracy}{LEGEND % ''}</figure>")
-    return found
+        sections += section("Accuracy by epoch", f"<figure>{accuracy}{LEGEND % ''}</figure>")
+    return sections
 
 
 def _epochs(record: Record) -> str:
@@ -108,9 +109,9 @@ def _epochs(record: Record) -> str:
         for epoch in epochs
     )
     heading = ("epoch", "time", *("training loss", "validation loss"), *_ACCURACIES)
-    rows_shown = table("★ where the validation loss was the best so far", heading, rows)
+    epoch_table = table("★ lowest validation loss so far", heading, rows)
     is_open = " open" if len(epochs) <= 30 else ""
-    details = f"<details{is_open}><summary>{len(epochs)} epochs</summary>{rows_shown}</details>"
+    details = f"<details{is_open}><summary>{len(epochs)} epochs</summary>{epoch_table}</details>"
     return section("Epochs", details if epochs else "")
 
 
@@ -122,11 +123,11 @@ def _reproduce(record: Record) -> str:
     like = escape(command_for("run --like", record.run))
     started = ""
     if command := command_line(record.state):
-        where, words = escape(command.directory), escape(command.words)
-        started = f"<p>It was started in <code>{where}</code> by</p>"
+        directory, words = escape(command.directory), escape(command.words)
+        started = f"<p>Started in <code>{directory}</code> with</p>"
         started += f'<pre class="command"><code>{words}</code></pre>'
     return (
-        f"{started}<p>Where the run is kept: <code>{like}</code></p>"
-        "<p>Elsewhere, save this as <code>run.toml</code>, then: "
+        f"{started}<p>On the machine that has the run: <code>{like}</code></p>"
+        "<p>Anywhere else, save this as <code>run.toml</code> and run "
         f"<code>cnn-tui run run.toml</code></p><pre><code>{config}</code></pre>"
     )

@@ -1,4 +1,4 @@
-"""The part of an HTML page that tells how good the classifier is, and where it errs."""
+"""Sections of the HTML page about the final test, the classes and the mistakes."""
 
 from base64 import b64encode
 from html import escape
@@ -22,7 +22,7 @@ from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
 
 MAX_MATRIX_CLASSES = 40
-"""A larger matrix would be a page of its own that nobody could read."""
+"""Data sets with more classes get no matrix: it would be too large to read."""
 
 MAX_MISTAKES = 24
 
@@ -30,7 +30,7 @@ MAX_FILE_NAME = 200
 
 
 def result_sections(record: Record) -> str:
-    """Figures of the test, classes, confusion, confidence, the surest mistakes."""
+    """Return metrics, classes, confusion matrix, calibration and most confident mistakes."""
     return "\n".join(
         [
             _test(record),
@@ -44,71 +44,72 @@ def result_sections(record: Record) -> str:
 
 def _test(record: Record) -> str:
     rows = test_metric_rows(record)
-    caption = "With the interval that each share lies in with 95 % confidence"
-    heading = ("figure", "", "remark")
+    caption = "Rates with their 95 % confidence interval"
+    heading = ("metric", "", "remark")
     return section("Test", table(caption, heading, rows, "remarks") if rows else "")
 
 
 def _classes(record: Record) -> str:
-    where, classes = class_results(record)
+    images, classes = class_results(record)
     rows = (
         [row.name, _bar(row.metrics.accuracy.share), *class_cells(row.metrics)] for row in classes
     )
-    caption = f"On the images of the {where}; the accuracy within a class is its recall"
+    caption = f"Images: {images}; the accuracy of a class is its recall"
     heading = ("class", "", *CLASS_HEADINGS)
     return section("Classes", table(caption, heading, rows) if classes else "")
 
 
-def _bar(share: float | None) -> Markup:
-    part = round(100 * (share or 0.0))
+def _bar(fraction: float | None) -> Markup:
+    width = round(100 * (fraction or 0.0))
     return Markup(
         '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="rest" width="100" height="8"/><rect class="part" width="{part}" height="8"/>'
+        f'<rect class="rest" width="100" height="8"/>'
+        f'<rect class="part" width="{width}" height="8"/>'
         "</svg>"
     )
 
 
 def _matrix(record: Record) -> str:
-    (where, classes), counts = class_results(record), latest_counts(record)
+    (images, classes), counts = class_results(record), latest_counts(record)
     if counts is None or not counts.confusion or len(classes) > MAX_MATRIX_CLASSES:
         return ""
     heading = "".join(f'<th scope="col">{escape(row.name)}</th>' for row in classes)
     lines = []
     matrix = confusion_matrix(counts.correct, counts.confusion)
     for index, (row, counts_of_row) in enumerate(zip(classes, matrix, strict=False)):
-        images = row.metrics.accuracy.images
+        total = row.metrics.accuracy.images
         cells = "".join(
-            f'<td class="{_heat(ratio(count, images), right=index == column)}">{count:,}</td>'
+            f'<td class="{_heat(ratio(count, total), right=index == column)}">{count:,}</td>'
             for column, count in enumerate(counts_of_row)
         )
         lines.append(f'<tr><th scope="row">{escape(row.name)}</th>{cells}</tr>')
     cells = (
-        f'<table class="matrix"><caption>Images of the {where}: true class down, what it was taken '
-        f"for across; framed is right</caption><thead><tr><td></td>{heading}</tr></thead>"
+        f'<table class="matrix"><caption>Images: {images}. Rows: true class, columns: predicted '
+        f"class; correct predictions are framed</caption><thead><tr><td></td>{heading}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
-    return section("What is taken for what", f'<div class="scroll">{cells}</div>')
+    return section("Confusion matrix", f'<div class="scroll">{cells}</div>')
 
 
-def _heat(share: float, *, right: bool) -> str:
-    """How strongly a cell is coloured: by its share of the class's images."""
-    level = sum(share > limit for limit in (0, 0.02, 0.1, 0.3))
+def _heat(fraction: float, *, right: bool) -> str:
+    """Return the CSS classes of a matrix cell, by its fraction of the true class's images."""
+    level = sum(fraction > limit for limit in (0, 0.02, 0.1, 0.3))
     return f"q{level} right" if right else f"q{level}"
 
 
 def _reliability(record: Record) -> str:
     rows = reliability_rows(record)
-    caption = "Images of the test by the model's confidence, its mean, and the share right"
-    return section("How right, by how sure", table(caption, BIN_HEADINGS, rows) if rows else "")
+    caption = "Test images by confidence: mean confidence against accuracy"
+    return section("Calibration", table(caption, BIN_HEADINGS, rows) if rows else "")
 
 
 def _confused(record: Record) -> str:
     rows = [
-        [f"{row.truth} taken for {row.predicted}", row.images, row.share]
-        for row in confused_pairs(record)
+        [f"{row.truth} → {row.predicted}", row.images, row.share] for row in confused_pairs(record)
     ]
-    shown = table("The pairs with the most images", ("", "images", "of the class"), rows)
-    return section("Most confused", shown if rows else "")
+    heading = ("true → predicted", "images", "of the class")
+    pairs = table("The most frequent pairs of true and predicted class", heading, rows)
+    return section("Most confused", pairs if rows else "")
 
 
 def _mistakes(record: Record) -> str:
@@ -117,24 +118,26 @@ def _mistakes(record: Record) -> str:
     try:
         mistakes = read_mistakes(record.run, record.state.test)[:MAX_MISTAKES]
     except UserError as error:
-        reason = f"No pictures of them: {safe_text(str(error), 1000)}"
-        return section("Surest mistakes", f'<p class="muted">{escape(reason)}</p>')
+        reason = f"No images: {safe_text(str(error), 1000)}"
+        return section("Most confident mistakes", f'<p class="muted">{escape(reason)}</p>')
     figures = "".join(_mistake(mistake, record.classes) for mistake in mistakes)
-    told = '<p class="muted">What each was taken for, how surely, and what it is</p>'
-    shown = f'{told}<div class="mistakes">{figures}</div>' if figures else ""
-    return section("Surest mistakes", shown)
+    caption = '<p class="muted">Predicted class, confidence, true class</p>'
+    content = f'{caption}<div class="mistakes">{figures}</div>' if figures else ""
+    return section("Most confident mistakes", content)
 
 
 def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
     truth, predicted = (
-        escape(safe_text(classes[of], MAX_NAME) if of < len(classes) else f"class {of + 1}")
-        for of in (mistake.truth, mistake.predicted)
+        escape(
+            safe_text(classes[index], MAX_NAME) if index < len(classes) else f"class {index + 1}"
+        )
+        for index in (mistake.truth, mistake.predicted)
     )
     name = escape(safe_text(mistake.name, MAX_FILE_NAME))
     png = encode_png(mistake.pixels, mistake.width, mistake.height, mistake.channels)
     return (
         f'<figure><img src="data:image/png;base64,{b64encode(png).decode()}" '
-        f'alt="{truth}, taken for {predicted}">'
-        f"<figcaption><b>{predicted}</b> {percent(mistake.confidence)}<br>is {truth}<br>"
+        f'alt="true {truth}, predicted {predicted}">'
+        f"<figcaption><b>{predicted}</b> {percent(mistake.confidence)}<br>true: {truth}<br>"
         f'<span class="muted">{name}</span></figcaption></figure>\n'
     )

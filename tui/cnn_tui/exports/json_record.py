@@ -1,4 +1,4 @@
-"""A run as one JSON document, as `run.schema.json` describes it."""
+"""A run as one JSON document, described by `run.schema.json`."""
 
 import json
 from typing import TextIO
@@ -7,10 +7,7 @@ from cnn_tui.exports.record import Record, step_columns, to_dict
 
 
 def write_json(record: Record, out: TextIO) -> None:
-    """Write the record and its steps.
-
-    JSON has no NaN and no infinity: a loss that was no number is null.
-    """
+    """Write the record and its steps; a non-finite number becomes null, as JSON has none."""
     values = to_dict(record) | {"steps": step_columns(record)}
     json.dump(values, out, indent=1, ensure_ascii=True, allow_nan=False)
     out.write("\n")

@@ -1,10 +1,11 @@
-"""A run as Markdown in GitHub's dialect, for an issue, a pull request or a chat."""
+"""A run as GitHub-flavoured Markdown, for an issue, a pull request or a chat."""
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from cnn_tui.exports.facts import (
+    Fact,
     class_results,
     confused_pairs,
     environment_facts,
@@ -27,12 +28,12 @@ BACKTICKS = re.compile("`+")
 
 
 def write_markdown(record: Record, out: TextIO) -> None:
-    """Write the report."""
+    """Write the report of a run."""
     out.write(to_markdown(record))
 
 
 def to_markdown(record: Record) -> str:
-    """The whole report."""
+    """Return the report of a run."""
     parts = [
         f"# {code(run_title(record))}",
         *(f"> {code(notice)}" for notice in notice_texts(record)),
@@ -44,16 +45,16 @@ def to_markdown(record: Record) -> str:
         _epochs(record),
         "## Environment\n",
         _facts(environment_facts(record)),
-        "## To train it again\n",
+        "## Reproduce this run\n",
         *_commands(record),
-        "Elsewhere, save this as `run.toml`, then: `cnn-tui run run.toml`\n",
+        "Anywhere else, save this as `run.toml` and run `cnn-tui run run.toml`\n",
         _fenced(to_toml(record.state.config), "toml"),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
 
 
 def code(text: str, *, in_table: bool = False) -> str:
-    """A text as it is: in a code span nothing is markup, no link and no mention of anyone."""
+    """Return the text as a code span, where nothing becomes markup, a link or a mention."""
     if not text.strip():
         return "–"
     fence = "`" * (1 + max((len(run) for run in BACKTICKS.findall(text)), default=0))
@@ -68,22 +69,25 @@ def _fenced(text: str, language: str) -> str:
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is text, and the others figures."""
+    """Return a table; the first column is aligned left, the others right."""
     lines = [heading, [":--", *["--:"] * (len(heading) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    return _table(["", ""], ([name, code(value, in_table=True)] for name, value in facts))
+def _facts(facts: Iterable[Fact]) -> str:
+    return _table(["", ""], ([fact.label, code(fact.value, in_table=True)] for fact in facts))
 
 
 def _commands(record: Record) -> list[str]:
-    """How it was started, and how to start another like it where it is kept."""
+    """Return the command that started the run, and the one that repeats it."""
     parts = []
     if command := command_line(record.state):
-        parts.append(f"It was started in {code(command.directory)} by\n")
+        parts.append(f"Started in {code(command.directory)} with\n")
         parts.append(_fenced(f"{command.words}\n", "sh"))
-    return [*parts, f"Where it is kept: {code(command_for('run --like', record.run))}\n"]
+    return [
+        *parts,
+        f"On the machine that has the run: {code(command_for('run --like', record.run))}\n",
+    ]
 
 
 def _test(record: Record) -> str:
@@ -96,7 +100,7 @@ def _test(record: Record) -> str:
 
 def _reliability(record: Record) -> str:
     rows = reliability_rows(record)
-    return f"## How right, by how sure\n\n{_table(BIN_HEADINGS, rows)}" if rows else ""
+    return f"## Calibration\n\n{_table(BIN_HEADINGS, rows)}" if rows else ""
 
 
 def _epochs(record: Record) -> str:
@@ -104,7 +108,7 @@ def _epochs(record: Record) -> str:
     if not shown:
         return ""
     best = record.state.best_epochs
-    some = f", {len(shown)} of {len(epochs)} epochs" if len(shown) < len(epochs) else ""
+    subset = f", {len(shown)} of {len(epochs)} epochs" if len(shown) < len(epochs) else ""
     rows = (
         [
             f"{epoch.epoch}{' ★' if epoch.epoch in best else ''}",
@@ -116,15 +120,15 @@ def _epochs(record: Record) -> str:
         for epoch in map(epochs.__getitem__, shown)
     )
     heading = ["epoch", "time", "training loss", "validation loss", "validation accuracy"]
-    return f"## Epochs\n\n★ best so far{some}\n\n{_table(heading, rows)}"
+    return f"## Epochs\n\n★ lowest validation loss so far{subset}\n\n{_table(heading, rows)}"
 
 
 def _classes(record: Record) -> str:
-    where, classes = class_results(record)
+    images, classes = class_results(record)
     if not classes:
         return ""
     rows = ([code(row.name, in_table=True), *class_cells(row.metrics)] for row in classes)
-    return f"## Classes, {where}\n\n{_table(['class', *CLASS_HEADINGS], rows)}"
+    return f"## Classes, {images}\n\n{_table(['class', *CLASS_HEADINGS], rows)}"
 
 
 def _confused(record: Record) -> str:
@@ -133,10 +137,11 @@ def _confused(record: Record) -> str:
         return ""
     rows = (
         [
-            f"{code(row.truth, in_table=True)} taken for {code(row.predicted, in_table=True)}",
+            f"{code(row.truth, in_table=True)} → {code(row.predicted, in_table=True)}",
             row.images,
             row.share,
         ]
         for row in pairs
     )
-    return f"## Most confused\n\n{_table(['', 'images', 'of the class'], rows)}"
+    heading = ["true → predicted", "images", "of the class"]
+    return f"## Most confused\n\n{_table(heading, rows)}"

@@ -1,4 +1,4 @@
-"""The mistakes of a run's final test as CSV."""
+"""The misclassified images of a run's final test as CSV."""
 
 import csv
 import io
@@ -15,24 +15,24 @@ from cnn_tui.text.safe import csv_cell
 COLUMNS = ("path", "true", "predicted", "confidence", "rank")
 
 MAX_CELL = 4_096
-"""Characters of a path or a class's name; no file system has longer ones."""
+"""Maximum characters of a path or class name: the longest path of common file systems."""
 
 
 def write_mistakes(run: RunDirectory, state: RunState, path: Path) -> int:
-    """Write all mistakes, the most confident first; how many.
+    """Write all misclassified images, most confident first, and return their number.
 
     Args:
-        run: Where the predictions are.
-        state: What its log tells.
-        path: File to write; one that is there is replaced.
+        run: Run directory with the predictions of the final test.
+        state: State of the same run.
+        path: CSV file to write; an existing one is replaced.
 
     Raises:
         ConfigError: the run has not been tested yet.
-        DataError: its predictions are missing, damaged, or of another test.
+        DataError: the predictions are missing, damaged, or of another test.
         StorageError: the file cannot be written.
     """
     if state.test is None or state.prepared is None:
-        raise ConfigError(f"run {run.id}: has not been tested yet; that is done once it is trained")
+        raise ConfigError(f"run {run.id}: has not been tested yet; the test runs after training")
     predictions = read_predictions(run, state.test)
     try:
         write_atomically(path, _as_csv(predictions, state.prepared).encode())
@@ -46,8 +46,12 @@ def _as_csv(predictions: Predictions, prepared: RunPrepared) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for index in predictions.mistakes():
-        said = predictions[index]
-        names = (said.name, prepared.classes[said.truth], prepared.classes[said.predicted])
+        prediction = predictions[index]
+        names = (
+            prediction.name,
+            prepared.classes[prediction.truth],
+            prepared.classes[prediction.predicted],
+        )
         cells = (csv_cell(name, MAX_CELL) for name in names)
-        writer.writerow([*cells, f"{said.confidence:.6f}", said.rank])
+        writer.writerow([*cells, f"{prediction.confidence:.6f}", prediction.rank])
     return text.getvalue()

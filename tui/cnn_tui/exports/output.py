@@ -1,4 +1,4 @@
-"""Where an export goes: a file that is whole or not there, or standard output."""
+"""The destination of an export: a file, written atomically, or standard output."""
 
 import os
 import sys
@@ -15,15 +15,15 @@ STDOUT = Path("-")
 
 @contextmanager
 def text_output(path: Path, *, force: bool) -> Iterator[TextIO]:
-    """A text to be written to, which stands under its name once it is whole.
+    """Open a text file that appears under its name only when it is complete.
 
     Args:
-        path: Where; `-` is standard output.
-        force: Whether a file that is there already is replaced.
+        path: File to write, UTF-8; `-` is standard output.
+        force: Replace an existing file.
 
     Raises:
-        ConfigError: there is such a file, and it is not to be replaced.
-        StorageError: it cannot be written.
+        ConfigError: the file exists, and `force` is not given.
+        StorageError: the file cannot be written.
     """
     if path == STDOUT:
         yield sys.stdout
@@ -35,7 +35,7 @@ def text_output(path: Path, *, force: bool) -> Iterator[TextIO]:
             yield out
         temporary.replace(path)
     except BaseException as error:
-        with suppress(OSError):  # where it could not even be made
+        with suppress(OSError):  # it may not have been created
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             reason = error.strerror or error

@@ -1,7 +1,7 @@
-"""A run as plain values: what `show --json` prints, and what every export is made from.
+"""A run as plain values, for `show --json` and all exports.
 
-The shape of it is promised: `run.schema.json` beside this module describes it. A field may be
-added at any time; none goes, or changes its meaning, unless `VERSION` does.
+The format is stable: `run.schema.json` beside this module describes it. Fields may be added; a
+field is removed or redefined only with a new `FORMAT_VERSION`.
 """
 
 from dataclasses import asdict, dataclass
@@ -15,15 +15,15 @@ from cnn_engine.runs.summary import RunSummary, read_state, read_summary
 from cnn_tui.text.json import finite
 
 FORMAT_VERSION = 1
-"""Of the record's shape."""
+"""Version of the record's format."""
 
 STEP_COLUMNS = ("epoch", "step", "time", "loss", "loss_min", "loss_max", "lr", "seconds", "images")
-"""What is told of the steps: fields of `StepsFinished`."""
+"""Exported fields of `StepsFinished`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A run as far as its log tells."""
+    """A run, its state and its summary, read from its log."""
 
     run: RunDirectory
     state: RunState
@@ -31,21 +31,21 @@ class Record:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names as they are, to be made safe where they are shown; none while unknown."""
+        """Raw class names, to be passed through `safe_text`; empty before the data is known."""
         return self.state.prepared.classes if self.state.prepared else ()
 
 
 def read_record(run: RunDirectory) -> Record:
-    """All that is known of a run.
+    """Read the log and the summary of a run.
 
     Raises:
-        OSError: its log cannot be read.
+        OSError: the log cannot be read.
     """
     return Record(run=run, state=read_state(run)[0], summary=read_summary(run))
 
 
 def to_dict(record: Record) -> dict[str, Any]:
-    """The record without its steps, in values that strict JSON has: what is no number is None."""
+    """Return the record without its steps as strict JSON values; non-finite numbers are None."""
     state = record.state
     values = {
         "format": "cnn-tui run",
@@ -74,7 +74,7 @@ def to_dict(record: Record) -> dict[str, Any]:
 
 
 def step_columns(record: Record) -> dict[str, list[Any]]:
-    """The steps by column, as strict JSON has them."""
+    """Return the steps as equally long columns of strict JSON values, by `STEP_COLUMNS`."""
     columns: dict[str, list[Any]] = {name: [] for name in STEP_COLUMNS}
     for event in read_steps(record.run):
         for name, column in columns.items():

@@ -1,4 +1,4 @@
-"""Curves as SVG: the same columns and scales that the dashboard draws with, only finer."""
+"""Curves as SVG, with the dashboard's binning and scales at a higher resolution."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +11,14 @@ from cnn_tui.charts.loss import losses_of, val_points
 from cnn_tui.text.numbers import figure, percent
 
 COLUMNS, ROWS = 1440, 560
-"""Of the plot, in units of the drawing."""
+"""Size of the plot area, in SVG units."""
 
 LEFT, TOP, RIGHT, BOTTOM = 130, 36, 36, 72
-"""Margins."""
+"""Margins around the plot area, in SVG units."""
 
 
 def loss_svg(state: RunState) -> str:
-    """Training loss with its extremes, validation loss with its best; empty while there is none."""
+    """Return the loss chart: training mean and range, validation, best; empty without a loss."""
     vals = val_points(state)
     last = max([state.curve.steps[-1] if state.curve else 0, *(at for at, _ in vals)], default=0)
     if not last:
@@ -43,17 +43,17 @@ def loss_svg(state: RunState) -> str:
 
 
 def accuracy_svg(state: RunState) -> str:
-    """Training and validation accuracy after each epoch; empty where there is none."""
+    """Return the accuracy after each epoch, training and validation; empty without epochs."""
     steps = state.steps_per_epoch or 1
     train = [(epoch.epoch * steps, epoch.train_accuracy) for epoch in state.epochs]
     val = [(epoch.epoch * steps, epoch.val_accuracy) for epoch in state.epochs]
-    shares = [share for _, share in (*train, *val) if is_drawable(share)]
-    if not shares:
+    accuracies = [accuracy for _, accuracy in (*train, *val) if is_drawable(accuracy)]
+    if not accuracies:
         return ""
-    scale = linear_scale(min(shares), max(shares), ROWS, 6)
+    scale = linear_scale(min(accuracies), max(accuracies), ROWS, 6)
     window = Window(0.0, float(train[-1][0]), COLUMNS)
     parts = [
-        *_axes(scale, window, steps, lambda share: f"{100 * share:g}%"),
+        *_axes(scale, window, steps, lambda value: f"{100 * value:g}%"),
         *_epoch_line(train, window, scale, "train"),
         *_epoch_line(val, window, scale, "val"),
     ]
@@ -70,7 +70,7 @@ def _svg(name: str, title: str, words: str, parts: Sequence[str]) -> str:
 
 
 def _describe_loss(state: RunState) -> str:
-    """The curve for whoever does not see it."""
+    """Return the curve in words, for screen readers."""
     if not state.epochs:
         return f"Training loss over {len(state.curve)} points, at last {state.curve[-1].loss:.4f}."
     first, last = state.epochs[0], state.epochs[-1]
@@ -98,7 +98,7 @@ def _point(window: Window, scale: Scale, step: float, value: float) -> tuple[int
 
 
 def _range_polygons(columns: BinnedCurve, scale: Scale) -> list[str]:
-    """Outlines from the greatest losses to the least: one for each stretch without a gap."""
+    """Return the points of one polygon per unbroken stretch, from maximum to minimum loss."""
     outlines, tops, bottoms = list[str](), list[str](), list[str]()
     starts = {column for column, _, joined in columns.means() if not joined}
     for column, low, high in columns.extremes():
@@ -120,7 +120,7 @@ def _mean_path(columns: BinnedCurve, scale: Scale) -> str:
 def _epoch_line(
     points: Sequence[tuple[float, float]], window: Window, scale: Scale, name: str
 ) -> list[str]:
-    """A line through the epochs' values, broken where one is no number, and a ring on each."""
+    """Return a line through the values, with gaps at NaN and infinity, and up to 60 markers."""
     path, rings, joined = "", list[str](), False
     for step, value in points:
         if is_drawable(value):
@@ -132,7 +132,7 @@ def _epoch_line(
 
 
 def _axes(scale: Scale, window: Window, steps: int, text: Callable[[float], str]) -> Iterator[str]:
-    """Lines across at round values, ticks below at round epochs, and what they are."""
+    """Return grid lines at round values and ticks at round epochs, both labelled."""
     bottom = TOP + ROWS
     for tick in scale.ticks:
         y = TOP + scale.row(tick)

@@ -1,7 +1,7 @@
-"""A run as TensorBoard event files: `tensorboard --logdir DIRECTORY` shows it.
+"""A run as TensorBoard event files, for `tensorboard --logdir DIRECTORY`.
 
-Train, validation and test have a directory each, so that TensorBoard draws their losses in one
-chart. Steps are counted from the start of the run.
+Training, validation and test have one directory each, so that TensorBoard draws their losses in
+one chart. Steps are counted from the start of the run.
 """
 
 from pathlib import Path
@@ -16,23 +16,23 @@ from cnn_tui.text.numbers import ratio
 from cnn_tui.text.safe import safe_text
 
 FILE_NAME = "events.out.tfevents.{}.cnn-tui"
-"""TensorBoard reads what has `tfevents` in its name."""
+"""TensorBoard reads files with `tfevents` in their name."""
 
 
 def write_tensorboard(record: Record, directory: Path) -> None:
-    """Write the run's event files into a directory, in place of earlier ones of this kind.
+    """Write the event files of a run, and remove those of an earlier export.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the files cannot be written.
     """
     for earlier in directory.glob(f"*/{FILE_NAME.format('*')}"):
         earlier.unlink()
-    parts = {"train": _write_train, "val": _write_val}
+    splits = {"train": _write_train, "val": _write_val}
     if record.state.test:
-        parts["test"] = _write_test
+        splits["test"] = _write_test
     started = record.summary.started
-    for part, write in parts.items():
-        folder = directory / part
+    for split, write in splits.items():
+        folder = directory / split
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / FILE_NAME.format(f"{started:.0f}")).open("wb") as out:
             write_header(out, started)
@@ -62,7 +62,7 @@ def _write_test(record: Record, out: BinaryIO) -> None:
 
 
 def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:
-    """The accuracy over all, and of each class, by tag."""
+    """Return the overall accuracy and that of each class, by tag."""
     by_class = zip(record.classes, counts.correct, counts.total, strict=False)
     return {"accuracy": ratio(sum(counts.correct), sum(counts.total))} | {
         f"accuracy_of_class/{safe_text(name, 200)}": ratio(correct, total)

@@ -1,4 +1,4 @@
-"""A config as TOML, to train the same again: `cnn-tui run FILE` reads it."""
+"""A config as TOML, readable by `cnn-tui run FILE`."""
 
 import json
 import re
@@ -9,7 +9,7 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def to_toml(config: dict[str, Any]) -> str:
-    """The whole config; what is None is left out, as TOML has no word for it."""
+    """Return the config as TOML; values of None are left out, as TOML has no null."""
     return "\n".join(_lines(config, ())).lstrip("\n") + "\n"
 
 
@@ -27,7 +27,7 @@ def _key(key: str) -> str:
     return key if BARE_KEY.fullmatch(key) else _string(key)
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - whatever JSON has
+def _value(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, list | tuple):
@@ -40,7 +40,7 @@ def _value(value: Any) -> str:  # noqa: ANN401 - whatever JSON has
 
 
 def _string(text: str) -> str:
-    """A string whose control and format characters are escaped; a lone surrogate has no place."""
+    """Return a quoted string; control characters are escaped, lone surrogates become U+FFFD."""
     return f'"{"".join(map(_escaped, text))}"'
 
 
