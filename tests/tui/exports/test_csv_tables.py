@@ -1,0 +1,61 @@
+"""CSV exports, read back with the csv module."""
+
+import csv
+import io
+import re
+
+from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
+from cnn_tui.exports.record import read_record
+from exports_for_tests import rows_of, written
+from golden import golden_run
+
+
+def test_write_epochs_has_metrics_of_every_epoch(completed):
+    rows = rows_of(written(write_epochs, [completed]))
+    epochs = completed.state.epochs
+    assert len(rows) == len(epochs) == 20
+    assert [float(row["val_loss"]) for row in rows] == [epoch.val_loss for epoch in epochs]
+    assert [float(row["val_accuracy"]) for row in rows] == [epoch.val_accuracy for epoch in epochs]
+    assert [row["epoch"] for row in rows if row["best"] == "1"] == [str(completed.state.best.epoch)]
+    last = epochs[-1]
+    assert float(rows[-1]["val_accuracy of 3"]) == last.correct[3] / last.total[3]
+
+
+def test_tables_accept_several_runs(tmp_path):
+    records = [
+        read_record(golden_run(tmp_path, "completed", "first")),
+        read_record(golden_run(tmp_path, "stopped", "second")),
+    ]
+    for write in (write_epochs, write_steps, write_long):
+        rows = rows_of(written(write, records))
+        assert list(dict.fromkeys(row["run"] for row in rows)) == ["first", "second"]
+
+
+def test_write_steps_has_every_point_of_the_curve(resumed):
+    rows = rows_of(written(write_steps, [resumed]))
+    assert [float(row["loss"]) for row in rows] == list(resumed.state.curve.losses)
+    assert {float(row["lr"]) for row in rows} == {0.001}
+
+
+def test_write_long_has_one_line_per_value(resumed):
+    rows = rows_of(written(write_long, [resumed]))
+    losses = [row for row in rows if row["series"] == "step_loss"]
+    assert [int(row["step"]) for row in losses] == list(resumed.state.curve.steps)
+    (test,) = [row for row in rows if row["series"] == "test_accuracy"]
+    assert float(test["value"]) == resumed.state.test.accuracy
+    of_class = [row for row in rows if row["series"] == "val_accuracy of 3"]
+    assert len(of_class) == len(resumed.state.epochs)
+
+
+def test_cells_are_no_formulas_and_have_no_control_characters(hostile):
+    for write in (write_epochs, write_long):
+        text = written(write, [hostile])
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+        for row in csv.reader(io.StringIO(text)):
+            assert not any(cell.startswith(("=", "+", "@")) for cell in row)
+
+
+def test_formula_as_run_id_is_quoted(tmp_path):
+    run = golden_run(tmp_path, "completed", "=1+1")
+    (row, *_) = rows_of(written(write_epochs, [read_record(run)]))
+    assert row["run"] == "'=1+1"

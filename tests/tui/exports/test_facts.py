@@ -1,0 +1,35 @@
+"""Facts and tables that all reports contain."""
+
+from cnn_engine.results.metrics import metrics_of
+from cnn_tui.exports.html_report import write_html
+from cnn_tui.exports.markdown import write_markdown
+from cnn_tui.text.metrics import bin_cells, class_cells, figure_rows, filled_bins
+from cnn_tui.text.shell import command_for
+from exports_for_tests import Page, with_environment, written
+
+
+def test_reports_have_all_metrics_of_the_final_test(tested):
+    page, text = Page(written(write_html, tested)), written(write_markdown, tested)
+    classes, test = tested.classes, tested.state.test
+    figures = metrics_of(test, tested.state.prepared)
+    cells = [cell for row in figure_rows(figures, classes) for cell in row]
+    cells += [cell for metrics in figures.classes for cell in class_cells(metrics)]
+    cells += [cell for row in filled_bins(figures) for cell in bin_cells(row)]
+    assert len(cells) > 50
+    for cell in filter(None, cells):
+        assert cell in page.texts
+        assert cell in text
+    for heading in ("Test", "Classes", "Calibration", "Most confused"):
+        assert heading in page.texts
+        assert f"## {heading}" in text
+
+
+def test_reports_have_command_line_and_environment(tested):
+    page, text = Page(written(write_html, tested)), written(write_markdown, tested)
+    like = command_for("run --like", tested.run)
+    texts = ["cnn-tui run 'my config'", "/some <b>where", "0123abcd with changes", "9f8e7d", like]
+    for expected in texts:
+        assert expected in page.texts
+        assert expected in text
+    clean = written(write_markdown, with_environment(tested.run, {"revision": "0123abcd"}))
+    assert "`0123abcd without changes`" in clean

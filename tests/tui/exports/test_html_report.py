@@ -1,0 +1,110 @@
+"""The HTML report, parsed as a browser parses it."""
+
+import base64
+import hashlib
+import io
+import re
+
+from PIL import Image
+
+from cnn_engine.results import mistakes
+from cnn_engine.results.mistakes import read_mistakes
+from cnn_tui.exports.html_report import write_html
+from cnn_tui.exports.html_results import MAX_MISTAKES
+from cnn_tui.exports.png import encode_png
+from cnn_tui.exports.record import read_record
+from cnn_tui.text.safe import safe_text
+from exports_for_tests import Page, written
+from golden import running_run
+
+
+def test_page_is_self_contained_and_has_a_strict_policy(completed):
+    text = written(write_html, completed)
+    page = Page(text)
+    assert not page.open
+    tags = {tag for tag, _ in page.elements}
+    assert tags.isdisjoint({"script", "link", "iframe", "object", "base", "form"})
+    for tag, attributes in page.elements:
+        assert attributes.keys().isdisjoint({"href", "style", "onload"}), tag
+        assert attributes.get("src", "data:image/png;").startswith("data:image/png;"), tag
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    assert "url(" not in style
+    assert "@import" not in style
+    policy = next(meta for meta in page.all("meta") if "http-equiv" in meta)["content"]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert "default-src 'none'" in policy
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert "img-src data:;" in policy
+
+
+def test_page_shows_the_results(completed):
+    page = Page(written(write_html, completed))
+    texts = " ".join(page.texts)
+    for expected in ("digits · baseline", "99.72%", "Threads", "optimizer", "cnn-tui run run.toml"):
+        assert expected in texts
+    assert texts.count(completed.state.prepared.source) == 1
+
+
+def test_confusion_matrix_frames_its_diagonal(resumed):
+    page = Page(written(write_html, resumed))
+    cells = [cell["class"] for cell in page.all("td") if "class" in cell]
+    assert len(cells) == 100
+    assert [index for index, cell in enumerate(cells) if "right" in cell] == list(range(0, 100, 11))
+
+
+def test_charts_have_text_alternatives(completed):
+    page = Page(written(write_html, completed))
+    named = [svg for svg in page.all("svg") if svg.get("role") == "img"]
+    assert len(named) == 2
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    assert all(set(svg["aria-labelledby"].split()) <= ids for svg in named)
+    assert all(svg.get("role") == "img" or svg["aria-hidden"] == "true" for svg in page.all("svg"))
+    assert any("Over 20 epochs the training loss went from" in text for text in page.texts)
+
+
+def test_page_of_an_unfinished_run_is_valid(tmp_path):
+    for lines in (1, 5, 7):
+        assert not Page(
+            written(write_html, read_record(running_run(tmp_path / str(lines), lines)))
+        ).open
+
+
+def test_names_are_escaped_in_html(hostile):
+    text = written(write_html, hostile)
+    page = Page(text)
+    assert not page.open
+    assert not page.all("script")
+    assert not page.all("a")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+    assert "<script>alert(1)</script>" in " ".join(page.texts)
+
+
+def test_page_shows_the_most_confident_mistakes(tested):
+    page = Page(written(write_html, tested))
+    wrong = read_mistakes(tested.run, tested.state.test)
+    images = page.all("img")
+    assert len(wrong) > len(images) == MAX_MISTAKES
+    for mistake, image in zip(wrong[:MAX_MISTAKES], images, strict=True):
+        png = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
+        with Image.open(io.BytesIO(png)) as picture:
+            assert picture.size == (mistake.width, mistake.height)
+            assert picture.tobytes() == mistake.pixels
+        names = [tested.classes[index] for index in (mistake.truth, mistake.predicted)]
+        assert image["alt"] == f"true {names[0]}, predicted {names[1]}"
+        assert safe_text(mistake.name) in page.texts
+    assert "<i>\\x1b[2J.png" in page.texts
+    assert not page.all("i")
+
+
+def test_encode_png_writes_rgb():
+    pixels = bytes(range(2 * 3 * 3))
+    with Image.open(io.BytesIO(encode_png(pixels, 3, 2, 3))) as picture:
+        picture.load()
+        assert (picture.mode, picture.size, picture.tobytes()) == ("RGB", (3, 2), pixels)
+
+
+def test_page_names_the_reason_for_missing_images(tested):
+    (tested.run.path / mistakes.FILE).write_bytes(b"{")
+    page = Page(written(write_html, tested))
+    assert not page.all("img")
+    assert any("No images" in text and "cnn-tui test" in text for text in page.texts)

@@ -1,0 +1,44 @@
+"""The JSON record, validated against its schema."""
+
+import json
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+from cnn_tui.exports.json_record import write_json
+from cnn_tui.exports.record import read_record, to_dict
+from exports_for_tests import written
+from golden import golden_run, running_run
+
+
+def schema():
+    return json.loads(files("cnn_tui.exports").joinpath("run.schema.json").read_text())
+
+
+@pytest.mark.parametrize("log", ["completed", "stopped", "resumed", "failed"])
+def test_json_record_matches_its_schema(tmp_path, log):
+    record = read_record(golden_run(tmp_path, log))
+    values = json.loads(written(write_json, record), parse_constant=refuse)
+    jsonschema.validate(values, schema())
+    assert values["run_id"] == record.run.id
+    assert len(values["steps"]["loss"]) == len(record.state.curve)
+    assert len(values["epochs_finished"]) == len(record.state.epochs)
+
+
+def refuse(constant):
+    raise AssertionError(f"{constant} is not strict JSON")
+
+
+@pytest.mark.parametrize("lines", [1, 2, 5, 7, 40])
+def test_record_of_an_unfinished_run_matches_the_schema(tmp_path, lines):
+    record = read_record(running_run(tmp_path, lines))
+    jsonschema.validate(json.loads(written(write_json, record)), schema())
+
+
+def test_schema_rejects_invalid_records(completed):
+    values = to_dict(completed)
+    jsonschema.validate(values, schema())
+    for wrong in ({"format_version": 2}, {"best_val_accuracy": 1.5}, {"classes": "ten"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(values | wrong, schema())
