@@ -11,10 +11,10 @@ from cnn_engine.results.metrics_json import metrics_as_dict
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_tui.exports.record import read_record, to_dict
-from cnn_tui.headless.printer import lines_of_test
-from cnn_tui.reports.figures import report_of_test
+from cnn_tui.headless.printer import final_test_lines
+from cnn_tui.reports.final_test import final_test_report
 from cnn_tui.reports.run import show_run
-from cnn_tui.text.metrics import figure_lines, figure_rows
+from cnn_tui.text.metrics import metric_lines, metric_rows
 from golden import golden_run
 from runs_for_tests import RunForTests
 
@@ -50,7 +50,7 @@ BINS = ((0, 0, 0.0), (4, 2, 1.8), (8, 7, 7.2))
 
 def rows(test, of=None):
     of = of or prepared()
-    return {row.name: row[1:] for row in figure_rows(metrics_of(test, of), of.classes)}
+    return {row.name: row[1:] for row in metric_rows(metrics_of(test, of), of.classes)}
 
 
 def test_figures_in_words():
@@ -79,7 +79,7 @@ def test_what_is_said_of_the_commonest_class(right, verdict):
 
 def test_figures_as_lines():
     test = a_test(bins=BINS, top5=12)
-    assert figure_lines(metrics_of(test, prepared()), ("cat", "dog")) == [
+    assert metric_lines(metrics_of(test, prepared()), ("cat", "dog")) == [
         "Test Accuracy (95% Interval): 46.77% to 91.11%",
         "Test Accuracy (Top 5): 100.00% (12/12)",
         "Test Accuracy (Always cat): 83.33% (10/12)",
@@ -150,8 +150,8 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
     for commonest in range(many):
         counts = tuple(1 + (one == commonest) for one in range(many))
         of = prepared(HOSTILE, counts)
-        Console(width=100).print(report_of_test(test, of))
-        lines += figure_lines(metrics_of(test, of), HOSTILE)
+        Console(width=100).print(final_test_report(test, of))
+        lines += metric_lines(metrics_of(test, of), HOSTILE)
     text = "\n".join([capsys.readouterr().out, *lines])
     assert "\x1b" not in text
     assert "\u202e" not in text
@@ -176,8 +176,8 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
 )
 def test_counts_that_cannot_be_are_survived(changes):
     test = a_test(**changes)
-    Console(file=StringIO()).print(report_of_test(test, prepared()))
-    figure_lines(metrics_of(test, None), ())
+    Console(file=StringIO()).print(final_test_report(test, prepared()))
+    metric_lines(metrics_of(test, None), ())
     json.dumps(metrics_as_dict(test, prepared(("one",), (3,))))
 
 
@@ -189,6 +189,6 @@ def test_the_lines_of_a_test_come_from_its_event(tmp_path):
         for event in LogReader(run.directory.events).poll()
         if isinstance(event, events.TestFinished)
     ]
-    lines = lines_of_test(event, state)
+    lines = final_test_lines(event, state)
     assert lines[0] == f"Test Loss: {event.loss:.6f}"
     assert lines[11].startswith("Test Accuracy (Overall): ")

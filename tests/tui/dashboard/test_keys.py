@@ -18,7 +18,7 @@ from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.settings import Options
-from cnn_tui.text.parse import epochs_from, rate_from
+from cnn_tui.text.parse import parse_epochs, parse_lr
 from golden import add_events, golden_run, running_run
 from pilot import settle, shown, text_of
 
@@ -215,7 +215,7 @@ async def test_what_is_no_learning_rate_is_not_taken(tmp_path, text):
         await opened(pilot, "escape")
     assert asked_of(run) == []
     with pytest.raises(ValueError, match=r"\.$"):
-        rate_from(text)
+        parse_lr(text)
 
 
 @pytest.mark.parametrize("text", ["", "many", "0", "-1", "2.5", "1"])
@@ -230,7 +230,7 @@ async def test_what_is_no_number_of_epochs_is_not_taken(tmp_path, text):
     assert asked_of(run) == []
     if text != "1":
         with pytest.raises(ValueError, match=r"\.$"):
-            epochs_from(text)
+            parse_epochs(text)
 
 
 @pytest.mark.parametrize(("answer", "asked"), [("y", "stop"), ("e", "stop-epoch")])

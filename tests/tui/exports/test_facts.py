@@ -3,7 +3,7 @@
 from cnn_engine.results.metrics import metrics_of
 from cnn_tui.exports.html_report import write_html
 from cnn_tui.exports.markdown import write_markdown
-from cnn_tui.text.metrics import bin_cells, class_cells, figure_rows, filled_bins
+from cnn_tui.text.metrics import bin_cells, class_cells, filled_bins, metric_rows
 from cnn_tui.text.shell import command_for
 from exports_for_tests import Page, with_environment, written
 
@@ -12,7 +12,7 @@ def test_reports_have_all_metrics_of_the_final_test(tested):
     page, text = Page(written(write_html, tested)), written(write_markdown, tested)
     classes, test = tested.classes, tested.state.test
     figures = metrics_of(test, tested.state.prepared)
-    cells = [cell for row in figure_rows(figures, classes) for cell in row]
+    cells = [cell for row in metric_rows(figures, classes) for cell in row]
     cells += [cell for metrics in figures.classes for cell in class_cells(metrics)]
     cells += [cell for row in filled_bins(figures) for cell in bin_cells(row)]
     assert len(cells) > 50

@@ -14,8 +14,8 @@ import typer
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
-from cnn_tui.cli.options import seconds_of
-from cnn_tui.headless.series import plan
+from cnn_tui.cli.options import parse_time
+from cnn_tui.headless.series import plan_series
 from cnn_tui.reports.series import Spread
 from runs_for_tests import SMALL, wait_until
 
@@ -111,12 +111,12 @@ def test_every_run_is_checked_before_one_starts(tmp_path):
 @pytest.mark.parametrize("sweep", ["optimizer.lr", "=1,2", "optimizer.lr="])
 def test_a_sweep_that_is_none_is_named(sweep):
     with pytest.raises(ConfigError, match="--sweep"):
-        plan("digits", [], "", 1, [sweep])
+        plan_series("digits", [], "", 1, [sweep])
 
 
 def test_values_may_be_words_or_lists_and_sweeps_combine():
     sweeps = ["optimizer.name=adam,sgd", "model.filters=[8],[8, 16]"]
-    planned = plan("digits", [], "mine", 1, sweeps)
+    planned = plan_series("digits", [], "mine", 1, sweeps)
     assert [
         (each.request.config.optimizer.name, each.request.config.model.filters) for each in planned
     ] == [("adam", (8,)), ("adam", (8, 16)), ("sgd", (8,)), ("sgd", (8, 16))]
@@ -133,10 +133,10 @@ def test_one_run_has_no_deviation_and_none_has_no_mean():
     ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1h5s", 3605)]
 )
 def test_a_time_is_read_as_people_write_it(text, seconds):
-    assert seconds_of(text) == seconds
+    assert parse_time(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "m", "-5", "1.5h", "ten", "5d"])
 def test_what_is_no_time_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is no time"):
-        seconds_of(text)
+        parse_time(text)

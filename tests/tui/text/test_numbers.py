@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cnn_tui.charts.blocks import bar, sparkline
-from cnn_tui.text.numbers import duration, figure, percent, ratio
+from cnn_tui.text.numbers import decimal, duration, percent, ratio
 from cnn_tui.text.safe import safe_text
 
 
@@ -19,9 +19,9 @@ def test_durations(seconds, text):
 
 def test_figures():
     assert percent(0.746) == "74.6%"
-    assert figure(0.71271) == "0.7127"
-    assert figure(None) == "–"
-    assert figure(math.nan) == "nan"
+    assert decimal(0.71271) == "0.7127"
+    assert decimal(None) == "–"
+    assert decimal(math.nan) == "nan"
     assert ratio(0, 0) == 0.0
 
 

@@ -24,7 +24,7 @@ from cnn_tui.charts.axes import (
 )
 from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable
 from cnn_tui.charts.braille import DotGrid, merge
-from cnn_tui.text.numbers import figure
+from cnn_tui.text.numbers import decimal
 
 CELLS_BETWEEN_RINGS = 4
 ZOOMS = 12
@@ -215,11 +215,11 @@ def _legend(state: RunState, columns: BinnedCurve, view: ChartView, width: int) 
 
 
 def _reading_parts(reading: Reading) -> list[tuple[str, str]]:
-    band = f"{figure(reading.low, 2)}–{figure(reading.high, 2)}"
+    band = f"{decimal(reading.low, 2)}–{decimal(reading.high, 2)}"
     return [
         (f"epoch {reading.epoch}  ", "bold"),
-        (f"train {figure(reading.train)}  ", TRAIN),
-        (f"val {figure(reading.val)}  ", VAL),
+        (f"train {decimal(reading.train)}  ", TRAIN),
+        (f"val {decimal(reading.val)}  ", VAL),
         (f"step {reading.step:,}  ", NOTE),
         (band if reading.low <= reading.high else "", NOTE),
     ]

@@ -11,7 +11,7 @@ from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import BinnedCurve, Window, axis_epochs, is_drawable
 from cnn_tui.charts.loss import SMOOTHINGS, ChartView
-from cnn_tui.text.numbers import figure, percent
+from cnn_tui.text.numbers import decimal, percent
 
 LETTERS = "ABCDEFGH"
 """What runs are called where they are compared; as many as can be."""
@@ -160,8 +160,8 @@ def value_at_cursor(state: RunState, curves: TraceCache, view: OverlayView) -> s
     done = [_value(epoch, view) for place, epoch in epoch_positions(state, view) if place <= end]
     if view.metric == "accuracy":
         return percent(done[-1]) if done else "–"
-    val = figure(done[-1]) if done else "–"
+    val = decimal(done[-1]) if done else "–"
     if view.metric == "validation loss":
         return val
-    train = figure(curves.train_at(state, view, end))
+    train = decimal(curves.train_at(state, view, end))
     return train if view.metric == "training loss" else f"{train}/{val}"

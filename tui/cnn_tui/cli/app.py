@@ -15,9 +15,9 @@ from cnn_tui.cli.bench import bench
 from cnn_tui.cli.compare import compare
 from cnn_tui.cli.completion import (
     complete_config,
-    complete_figure,
     complete_preset,
     complete_run,
+    complete_sort_key,
 )
 from cnn_tui.cli.control import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.cli.data import data
@@ -37,9 +37,9 @@ from cnn_tui.cli.options import (
     RunReference,
     RunsDir,
     Theme,
+    as_overrides,
+    parse_time,
     resolve_run,
-    seconds_of,
-    settings_of,
 )
 from cnn_tui.cli.predict import predict
 from cnn_tui.cli.test import repeat_final_test
@@ -186,16 +186,18 @@ def run(  # noqa: PLR0913 - one parameter per option
         "data.path": data_dir,
         "train.device": device,
         "train.seed": seed,
-        "train.budget_seconds": seconds_of(budget) if budget else None,
+        "train.budget_seconds": parse_time(budget) if budget else None,
     }
-    settings = [*(overrides or []), *settings_of(options)]
+    settings = [*(overrides or []), *as_overrides(options)]
     if repeat > 1 or sweeps:
-        from cnn_tui.headless.series import Series, plan
+        from cnn_tui.headless.series import Series, plan_series
         from cnn_tui.reports.series import run_series
 
         if detach or like is not None:
             raise ConfigError("run: --repeat and --sweep go with neither --detach nor --like")
-        planned = plan(config or "cifar10", settings, checked_name(name), repeat, sweeps or [])
+        planned = plan_series(
+            config or "cifar10", settings, checked_name(name), repeat, sweeps or []
+        )
         series = Series(planned, runs_dir or default_runs_dir(), stop_on_failure)
         sys.exit(run_series(series, as_json=as_json))
     if like is None:
@@ -281,7 +283,7 @@ def list_runs(
         typer.Option(
             metavar="KEY",
             help="By this figure or key of a config; -KEY: the greatest first.",
-            autocompletion=complete_figure,
+            autocompletion=complete_sort_key,
         ),
     ] = "-started",
     as_json: AsJson = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cnn_tui.cli.completion import complete_config
-from cnn_tui.cli.options import AsJson, DataDir, Overrides, settings_of
+from cnn_tui.cli.options import AsJson, DataDir, Overrides, as_overrides
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.json import to_json
 
@@ -40,7 +40,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.system.malloc import keep_freed_memory
 
     options = {"data.path": data_dir, "train.batch_size": batch_size}
-    settings = [*(overrides or []), *settings_of(options)]
+    settings = [*(overrides or []), *as_overrides(options)]
     checked = load_config(config or "cifar10", settings)
     keep_freed_memory()
     from cnn_engine.benchmarks.bench import measure
@@ -52,8 +52,8 @@ def bench(  # noqa: PLR0913 - one parameter per option
     if config is None and not is_on_disk(checked.data.path):
         checked = load_config("digits", settings)
     with ProgressLine(sys.stderr) as progress:
-        data = load_dataset(checked.data, checked.train.seed, progress.tell)
-        found = measure(checked, data, rounds, seconds, progress.tell)
+        data = load_dataset(checked.data, checked.train.seed, progress.report)
+        found = measure(checked, data, rounds, seconds, progress.report)
     if as_json:
         print(to_json(asdict(found)))
     else:

@@ -46,7 +46,7 @@ def complete_setting(incomplete: str) -> list[str]:
     return _starting(incomplete, (f"{key}=" for key in list_keys()))
 
 
-def complete_figure(incomplete: str) -> list[str]:
+def complete_sort_key(incomplete: str) -> list[str]:
     """What runs are sorted by."""
     from cnn_engine.config.presets import list_keys
     from cnn_engine.runs.columns import RUN_COLUMNS

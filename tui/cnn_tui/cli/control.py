@@ -26,7 +26,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
 from cnn_tui.cli.options import RunReference, RunsDir, resolve_run
 from cnn_tui.text.events import COMMANDS
-from cnn_tui.text.parse import epochs_from, rate_from
+from cnn_tui.text.parse import parse_epochs, parse_lr
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
 
@@ -36,8 +36,8 @@ WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
 SETTABLE: dict[str, tuple[Name, Callable[[str], float]]] = {
-    "lr": ("lr", rate_from),
-    "epochs": ("epochs", epochs_from),
+    "lr": ("lr", parse_lr),
+    "epochs": ("epochs", parse_epochs),
 }
 """What can be set of a run that goes on."""
 
@@ -70,7 +70,7 @@ class Controlled:
         while time.monotonic() < deadline:
             for event in self._read():
                 if answer := _answer(event, asked):
-                    self.tell(answer)
+                    self.print(answer)
                     return
             self._check_that_it_is_live()
             time.sleep(POLL_SECONDS)
@@ -78,7 +78,7 @@ class Controlled:
         text = f"{name} is asked for, and not done yet after {WAIT_SECONDS:.0f} s"
         print(f"{self._run.id}: {text}", file=sys.stderr)
 
-    def tell(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Say something of the run."""
         print(f"{self._run.id}: {text}")
 
@@ -130,7 +130,7 @@ def pause(reference: RunReference, runs_dir: RunsDir = None) -> None:
     """Halt a run between two steps; it stays in memory."""
     run = Controlled(reference, runs_dir)
     if run.state.paused:
-        run.tell("is paused already")
+        run.print("is paused already")
     else:
         run.ask("pause")
 
@@ -141,7 +141,7 @@ def unpause(reference: RunReference, runs_dir: RunsDir = None) -> None:
     if run.state.paused:
         run.ask("unpause")
     else:
-        run.tell("is not paused")
+        run.print("is not paused")
 
 
 def stop(
@@ -156,7 +156,7 @@ def stop(
     if not after_epoch:
         run.ask("stop")
     elif run.state.stops_after_epoch:
-        run.tell("stops after this epoch already")
+        run.print("stops after this epoch already")
     else:
         run.ask("stop-epoch")
 
@@ -179,7 +179,7 @@ def set_values(
     for name, value in wanted:
         now = run.state.epochs_asked if name == "epochs" else run.state.lr
         if value == now:
-            run.tell(f"{COMMANDS[name]} {value:g} already")
+            run.print(f"{COMMANDS[name]} {value:g} already")
         else:
             run.ask(name, value)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_engine.errors import DataError, StorageError
-from cnn_tui.cli.options import AsJson, settings_of
-from cnn_tui.terminal.interrupts import interrupts_noted
+from cnn_tui.cli.options import AsJson, as_overrides
+from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.json import to_json
 from cnn_tui.text.numbers import byte_size, date, duration
@@ -79,7 +79,7 @@ def fetch(
     from cnn_engine.data.sources import cifar10
 
     with ProgressLine(sys.stderr) as progress:
-        source = cifar10.read(str(data_dir) if data_dir else None, progress.tell).source
+        source = cifar10.read(str(data_dir) if data_dir else None, progress.report).source
     print(safe_text(source, 1000))
 
 
@@ -92,16 +92,16 @@ def check(
     from cnn_engine.config.presets import load_config
     from cnn_engine.data.checks import check as checks
     from cnn_engine.data.checks.issues import findings
-    from cnn_tui.reports.console import console_for_results
+    from cnn_tui.reports.console import results_console
     from cnn_tui.reports.data_check import print_checked
 
-    config = load_config("folder", settings_of({"data.path": folder}))
+    config = load_config("folder", as_overrides({"data.path": folder}))
     try:
-        with ProgressLine(sys.stderr) as progress, interrupts_noted() as interrupt:
+        with ProgressLine(sys.stderr) as progress, deferred_interrupts() as interrupt:
 
             def tell(what: str, done: int, total: int) -> None:
                 interrupt.check()
-                progress.tell(what, done, total)
+                progress.report(what, done, total)
 
             checked = checks.check(folder, tell)
         found = findings(checked, config.data)
@@ -110,7 +110,7 @@ def check(
             seconds = None if stops else _training_seconds(checked, config)
             print(to_json(_checked_as_dict(checked, found, seconds)))
         else:
-            console = console_for_results()
+            console = results_console()
             print_checked(console, checked, found)
             if not stops:
                 _print_training_time(console, checked, config)
@@ -202,7 +202,7 @@ def _print_table(entries: list["Entry"]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from cnn_tui.reports.console import console_for_results
+    from cnn_tui.reports.console import results_console
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("images", "size", "bytes"):
@@ -211,7 +211,7 @@ def _print_table(entries: list["Entry"]) -> None:
     table.add_column("folder", overflow="fold")
     for entry in entries:
         table.add_row(*map(Text, _cells(entry)))
-    console_for_results().print(table)
+    results_console().print(table)
 
 
 def _cells(entry: "Entry") -> tuple[str, str, str, str, str]:

@@ -57,7 +57,7 @@ def resolve_run(reference: str, runs_dir: Path | None) -> RunDirectory:
     return find_run(runs_dir or default_runs_dir(), reference)
 
 
-def settings_of(given: Mapping[str, Path | str | float | None]) -> list[str]:
+def as_overrides(given: Mapping[str, Path | str | float | None]) -> list[str]:
     """What options that stand for keys of a config come to, as `--set` takes them."""
     return [
         f"{key}={json.dumps(value, default=str)}"
@@ -69,7 +69,7 @@ def settings_of(given: Mapping[str, Path | str | float | None]) -> list[str]:
 BUDGET = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
-def seconds_of(text: str) -> float:
+def parse_time(text: str) -> float:
     """Seconds of `1h30m`, `10m`, `90s` or `90`.
 
     Raises:

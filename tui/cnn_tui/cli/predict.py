@@ -16,7 +16,7 @@ from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.cli.options import AllowCode, RunReference, RunsDir, resolve_run
-from cnn_tui.terminal.interrupts import interrupts_noted
+from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
@@ -209,7 +209,7 @@ def _tell_all(
         KeyboardInterrupt: after the answer in hand.
     """
     to_terminal = sys.stdout is not None and sys.stdout.isatty()
-    with interrupts_noted() as interrupt:
+    with deferred_interrupts() as interrupt:
         for done, answer in enumerate(answers, start=1):
             if isinstance(answer, PredictionFailed):
                 tally.fail(answer.path, answer.reason)
@@ -219,4 +219,4 @@ def _tell_all(
                 tally.add(answer)
                 tell(answer)
             interrupt.check()
-            tally.progress.tell("classifying", done, total)
+            tally.progress.report("classifying", done, total)

@@ -37,15 +37,15 @@ def repeat_final_test(
         from cnn_engine.inference.retest import retest
 
         path = str(data_dir.absolute()) if data_dir else None
-        repeated = retest(run, path, progress.tell, allow_code=allow_code)
+        repeated = retest(run, path, progress.report, allow_code=allow_code)
     if as_json:
         print(to_json({"run_id": run.id, **_as_dict(repeated)}))
     else:
         from cnn_engine.runs.summary import read_state
-        from cnn_tui.headless.printer import lines_of_test
+        from cnn_tui.headless.printer import final_test_lines
 
         state, _ = read_state(run)
-        print(*lines_of_test(repeated.test, state), _verdict(repeated), sep="\n")
+        print(*final_test_lines(repeated.test, state), _verdict(repeated), sep="\n")
     for text in (*repeated.differences, repeated.kept):
         if text:
             print(safe_text(text, 1000), file=sys.stderr)

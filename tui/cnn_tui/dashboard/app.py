@@ -17,7 +17,7 @@ from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.theme import THEMES
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.ascii import is_ascii_only
-from cnn_tui.terminal.signals import LOST_CODE
+from cnn_tui.terminal.signals import HANGUP_EXIT_CODE
 from cnn_tui.terminal.tty import can_write, is_hung_up
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Dashboard(App[None]):
     def _check_terminal(self) -> None:
         """See whether to leave: because a signal said so, or as nobody can see this any more."""
         if not self.is_headless and is_hung_up(0):
-            self._code = LOST_CODE
+            self._code = HANGUP_EXIT_CODE
         if self._code is not None:
             self.exit(return_code=self._code)
 

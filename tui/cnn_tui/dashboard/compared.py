@@ -10,7 +10,7 @@ from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.traces import TraceCache
 from cnn_tui.live.follower import Follower
-from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.safe import safe_text
 
 MAX_NAME_LENGTH = 40
@@ -60,8 +60,8 @@ def metric_rows(runs: Sequence[ComparedRun]) -> list[TableRow]:
         TableRow("status", [run.status for run in runs]),
         TableRow("epochs", [_epochs(state) for state in states]),
         _judged("test accuracy", [_of(test, "accuracy") for test in tests], _percent, max),
-        _judged("test loss", [_of(test, "loss") for test in tests], figure, min),
-        _judged("best val loss", [_of(best, "val_loss") for best in bests], figure, min),
+        _judged("test loss", [_of(test, "loss") for test in tests], decimal, min),
+        _judged("best val loss", [_of(best, "val_loss") for best in bests], decimal, min),
         _judged("  its accuracy", [_of(best, "val_accuracy") for best in bests], _percent, max),
         TableRow("  its epoch", [str(best.epoch) if best else "–" for best in bests]),
         TableRow("last train loss", [_last_train(state) for state in states]),
@@ -167,7 +167,7 @@ def _epochs(state: RunState) -> str:
 
 
 def _last_train(state: RunState) -> str:
-    return figure(state.epochs[-1].train_loss) if state.epochs else "–"
+    return decimal(state.epochs[-1].train_loss) if state.epochs else "–"
 
 
 def _speed(state: RunState) -> float | None:

@@ -14,9 +14,9 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.headless.run import ask_to_stop, last_words, run_headless
+from cnn_tui.headless.run import request_stop, resume_hint, run_headless
 from cnn_tui.settings import OnHangup, Options
-from cnn_tui.terminal.signals import LOST_CODE, StopSignals
+from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
 from cnn_tui.terminal.supervisor import notify_supervisor
 from cnn_tui.terminal.tty import TerminalSettings, capture_output, notify, survive_hangup
 
@@ -37,17 +37,17 @@ def run_dashboard(
         if engine.has_ended():  # whoever may have the run by now is not meant
             app.exit_from_signal(128 + number)
             return
-        ask_to_stop(run, number)
+        request_stop(run, number)
         screen.controls.leave_when_ended = True
         app.call_from_signal(screen.controls.stop_sent)
 
-    _take_signals(app, ask, last_words(run))
+    _take_signals(app, ask, resume_hint(run))
     notify_supervisor(run.path)
     with capture_output(run.console):
         app.run(mouse=options.mouse)
-        is_lost = app.return_code == LOST_CODE
+        is_lost = app.return_code == HANGUP_EXIT_CODE
         if is_lost and on_hangup == OnHangup.STOP and not engine.has_ended():
-            ask_to_stop(run, signal.SIGHUP)
+            request_stop(run, signal.SIGHUP)
         if app.exited_normally:
             engine.start()  # if the terminal was lost before the first paint
             engine.join()
@@ -122,7 +122,7 @@ def _take_signals(app: Dashboard, ask: Callable[[signal.Signals], None], words: 
         os._exit(128 + number)
 
     StopSignals(ask, leave_at_once)
-    signal.signal(signal.SIGHUP, lambda *_: app.exit_from_signal(LOST_CODE))
+    signal.signal(signal.SIGHUP, lambda *_: app.exit_from_signal(HANGUP_EXIT_CODE))
 
 
 def _leave_summary(run: RunDirectory) -> None:

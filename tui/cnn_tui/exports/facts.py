@@ -7,8 +7,15 @@ from cnn_engine.results.metrics import ClassFigures, class_figures, metrics_of, 
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_tui.exports.record import Record
 from cnn_tui.text.events import tta_text
-from cnn_tui.text.metrics import FigureRow, PairRow, bin_cells, figure_rows, filled_bins, pair_rows
-from cnn_tui.text.numbers import duration, figure, percent, utc
+from cnn_tui.text.metrics import (
+    ConfusedPair,
+    MetricRow,
+    bin_cells,
+    confused_pair_texts,
+    filled_bins,
+    metric_rows,
+)
+from cnn_tui.text.numbers import decimal, duration, percent, utc
 from cnn_tui.text.provenance import environment_values
 from cnn_tui.text.safe import safe_text
 
@@ -61,9 +68,9 @@ def result_facts(record: Record) -> list[Fact]:
         Fact("error", "Error", safe_text(summary.error, MAX_TEXT)),
         Fact("test_accuracy", "Test accuracy", percent(test.accuracy, 2) if test else ""),
         Fact("tta_accuracy", "Test accuracy with TTA", (tta_text(test) or "") if test else ""),
-        Fact("test_loss", "Test loss", figure(test.loss) if test else ""),
+        Fact("test_loss", "Test loss", decimal(test.loss) if test else ""),
         Fact("best_epoch", "Best epoch", str(best.epoch) if best else ""),
-        Fact("best_val_loss", "Best validation loss", figure(best.val_loss) if best else ""),
+        Fact("best_val_loss", "Best validation loss", decimal(best.val_loss) if best else ""),
         Fact(
             "best_val_accuracy",
             "Validation accuracy at best",
@@ -118,10 +125,10 @@ def _environment_in_events(record: Record) -> dict[str, str]:
     return known
 
 
-def test_metric_rows(record: Record) -> list[FigureRow]:
+def test_metric_rows(record: Record) -> list[MetricRow]:
     """Return the metrics of the final test, each with a remark; empty before the test."""
     test, prepared = record.state.test, record.state.prepared
-    return figure_rows(metrics_of(test, prepared), record.classes) if test else []
+    return metric_rows(metrics_of(test, prepared), record.classes) if test else []
 
 
 def reliability_rows(record: Record) -> list[list[str]]:
@@ -152,13 +159,13 @@ def class_results(record: Record) -> tuple[str, list[ClassResult]]:
     ]
 
 
-def confused_pairs(record: Record) -> list[PairRow]:
+def confused_pairs(record: Record) -> list[ConfusedPair]:
     """Return the most frequent pairs of true and predicted class, by `latest_counts`."""
     counts = latest_counts(record)
     if counts is None:
         return []
     pairs = most_confused(counts.confusion, MAX_PAIRS)
-    return pair_rows(pairs, counts.total, record.classes, MAX_NAME)
+    return confused_pair_texts(pairs, counts.total, record.classes, MAX_NAME)
 
 
 def listed_epochs(record: Record) -> list[int]:

@@ -16,8 +16,8 @@ from cnn_tui.exports.html_results import result_sections
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.svg import accuracy_svg, loss_svg
 from cnn_tui.exports.toml_text import to_toml
-from cnn_tui.text.events import val_figure
-from cnn_tui.text.numbers import figure, percent
+from cnn_tui.text.events import val_loss_text
+from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.provenance import command_line
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
@@ -101,8 +101,8 @@ def _epochs(record: Record) -> str:
         [
             f"{epoch.epoch}{' ★' if epoch.epoch in best else ''}",
             f"{epoch.train_seconds + epoch.val_seconds:.1f} s",
-            figure(epoch.train_loss),
-            val_figure(epoch),
+            decimal(epoch.train_loss),
+            val_loss_text(epoch),
             percent(epoch.train_accuracy, 2),
             percent(epoch.val_accuracy, 2),
         ]

@@ -105,7 +105,8 @@ def _reliability(record: Record) -> str:
 
 def _confused(record: Record) -> str:
     rows = [
-        [f"{row.truth} → {row.predicted}", row.images, row.share] for row in confused_pairs(record)
+        [f"{row.target} → {row.predicted}", row.images, row.fraction]
+        for row in confused_pairs(record)
     ]
     heading = ("true → predicted", "images", "of the class")
     pairs = table("The most frequent pairs of true and predicted class", heading, rows)

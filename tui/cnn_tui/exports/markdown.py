@@ -18,9 +18,9 @@ from cnn_tui.exports.facts import (
 )
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.toml_text import to_toml
-from cnn_tui.text.events import val_figure
+from cnn_tui.text.events import val_loss_text
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
-from cnn_tui.text.numbers import figure, percent
+from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.provenance import command_line
 from cnn_tui.text.shell import command_for
 
@@ -113,8 +113,8 @@ def _epochs(record: Record) -> str:
         [
             f"{epoch.epoch}{' ★' if epoch.epoch in best else ''}",
             f"{epoch.train_seconds + epoch.val_seconds:.1f} s",
-            figure(epoch.train_loss),
-            val_figure(epoch),
+            decimal(epoch.train_loss),
+            val_loss_text(epoch),
             percent(epoch.val_accuracy, 2),
         ]
         for epoch in map(epochs.__getitem__, shown)
@@ -137,9 +137,9 @@ def _confused(record: Record) -> str:
         return ""
     rows = (
         [
-            f"{code(row.truth, in_table=True)} → {code(row.predicted, in_table=True)}",
+            f"{code(row.target, in_table=True)} → {code(row.predicted, in_table=True)}",
             row.images,
-            row.share,
+            row.fraction,
         ]
         for row in pairs
     )

@@ -8,7 +8,7 @@ from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, linear_scale, round_step
 from cnn_tui.charts.loss import losses_of, val_points
-from cnn_tui.text.numbers import figure, percent
+from cnn_tui.text.numbers import decimal, percent
 
 COLUMNS, ROWS = 1440, 560
 """Size of the plot area, in SVG units."""
@@ -75,12 +75,12 @@ def _describe_loss(state: RunState) -> str:
         return f"Training loss over {len(state.curve)} points, at last {state.curve[-1].loss:.4f}."
     first, last = state.epochs[0], state.epochs[-1]
     text = (
-        f"Over {len(state.epochs)} epochs the training loss went from {figure(first.train_loss)} "
-        f"to {figure(last.train_loss)}, the validation loss from {figure(first.val_loss)} to "
-        f"{figure(last.val_loss)}"
+        f"Over {len(state.epochs)} epochs the training loss went from {decimal(first.train_loss)} "
+        f"to {decimal(last.train_loss)}, the validation loss from {decimal(first.val_loss)} to "
+        f"{decimal(last.val_loss)}"
     )
     if state.best:
-        text += f", its best being {figure(state.best.val_loss)} in epoch {state.best.epoch}"
+        text += f", its best being {decimal(state.best.val_loss)} in epoch {state.best.epoch}"
     return f"{text}."
 
 

@@ -7,9 +7,9 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.state import RunState
-from cnn_tui.terminal.progress_line import ProgressLine, amount
+from cnn_tui.terminal.progress_line import ProgressLine, progress_text
 from cnn_tui.text.events import STAGES, device_text, resumed_text, rolled_back_text, tta_text
-from cnn_tui.text.metrics import figure_lines
+from cnn_tui.text.metrics import metric_lines
 from cnn_tui.text.numbers import duration, percent, ratio
 from cnn_tui.text.safe import safe_text
 
@@ -82,7 +82,7 @@ class JsonPrinter:
 def progress_line(state: RunState) -> str:
     """Where the run is, in one line."""
     if state.progress is not None:
-        return amount(state.progress.what, state.progress.done, state.progress.total)
+        return progress_text(state.progress.what, state.progress.done, state.progress.total)
     parts = [f"Epoch {state.epoch}/{state.epochs_asked}"]
     if state.phase == "validating" and state.prepared:
         parts.append(f"validation {state.validated_images:,}/{state.prepared.val_images:,}")
@@ -113,7 +113,7 @@ def _result_lines(event: Event, state: RunState) -> list[str]:
             change = f"({event.old_loss:.4f} --> {event.new_loss:.4f})"
             return [f"Validation loss decreased {change}. Saving model as {event.file}"]
         case events.TestFinished():
-            return ["Finished Training", *lines_of_test(event, state)]
+            return ["Finished Training", *final_test_lines(event, state)]
         case _:
             return []
 
@@ -128,7 +128,7 @@ def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
     return line
 
 
-def lines_of_test(event: events.TestFinished, state: RunState) -> list[str]:
+def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
     """The published lines of a test, and then ours."""
     names = [safe_text(name, 40) for name in state.prepared.classes] if state.prepared else []
     width = max(map(len, names), default=0)
@@ -143,5 +143,5 @@ def lines_of_test(event: events.TestFinished, state: RunState) -> list[str]:
         *per_class,
         f"Test Accuracy (Overall): {percent(event.accuracy, 2)} {overall}",
         *([f"Test Accuracy {augmented}"] if (augmented := tta_text(event)) else []),
-        *figure_lines(metrics_of(event, state.prepared), classes),
+        *metric_lines(metrics_of(event, state.prepared), classes),
     ]

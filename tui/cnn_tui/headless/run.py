@@ -17,8 +17,8 @@ from cnn_engine.runs.summary import read_summary
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.live.follower import Printer, follow
 from cnn_tui.settings import OnHangup
-from cnn_tui.terminal.signals import LOST_CODE, StopSignals
-from cnn_tui.terminal.tty import NOWHERE, hangup_proof_stream, notify
+from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
+from cnn_tui.terminal.tty import DEV_NULL, hangup_proof_stream, notify
 from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def run_headless(
     follow(state, reader, printer, _until_it_ends(engine, printer))
     engine.join()
     if state.phase == "stopped" and state.checkpoints:
-        notify(last_words(run))
+        notify(resume_hint(run))
     return engine.exit_code
 
 
@@ -68,14 +68,14 @@ def _take_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
 
     def hang_up() -> Path:
         if on_hangup == OnHangup.STOP:
-            ask_to_stop(run, signal.SIGHUP)
+            request_stop(run, signal.SIGHUP)
         return run.console
 
     def leave_at_once(number: signal.Signals) -> None:
-        notify(f"left at once; {last_words(run)}")
+        notify(f"left at once; {resume_hint(run)}")
         os._exit(128 + number)
 
-    StopSignals(lambda number: ask_to_stop(run, number), leave_at_once)
+    StopSignals(lambda number: request_stop(run, number), leave_at_once)
     signal.signal(signal.SIGHUP, lambda *_: hang_up())
     return hang_up
 
@@ -101,17 +101,17 @@ def _until_it_ends(engine: "Engine", printer: Printer) -> Callable[[RunState], b
 def watch_headless(run: RunDirectory) -> None:
     """Print a run of any process, to its end."""
     host = read_summary(run).host
-    printer = LinePrinter(*hangup_proof_streams(lambda: os._exit(LOST_CODE)))
+    printer = LinePrinter(*hangup_proof_streams(lambda: os._exit(HANGUP_EXIT_CODE)))
     reader = LogReader(run.events)
     follow(RunState(), reader, printer, lambda state: state.ended or not run.is_live(host))
 
 
-def last_words(run: RunDirectory) -> str:
+def resume_hint(run: RunDirectory) -> str:
     """What to do about a run that was stopped."""
     return f"what is saved can be trained on: {command_for('resume', run)}"
 
 
-def ask_to_stop(run: RunDirectory, number: signal.Signals) -> None:
+def request_stop(run: RunDirectory, number: signal.Signals) -> None:
     """Ask a run to stop, because of a signal."""
     try:
         send(run.commands, Command(name="stop", by=number.name))
@@ -128,4 +128,4 @@ def hangup_proof_streams(elsewhere: Callable[[], Path]) -> tuple[TextIO, TextIO]
         sys.stdout = hangup_proof_stream(1, elsewhere, sys.stdout.encoding)
     if sys.stderr is not None:
         sys.stderr = hangup_proof_stream(2, elsewhere, sys.stderr.encoding)
-    return sys.stdout or NOWHERE.open("w"), sys.stderr or NOWHERE.open("w")
+    return sys.stdout or DEV_NULL.open("w"), sys.stderr or DEV_NULL.open("w")

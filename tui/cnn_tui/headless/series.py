@@ -20,10 +20,10 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import RunSummary, read_summary
 from cnn_tui.headless.printer import progress_line
-from cnn_tui.headless.run import ask_to_stop, hangup_proof_streams, last_words
+from cnn_tui.headless.run import hangup_proof_streams, request_stop, resume_hint
 from cnn_tui.live.follower import follow
 from cnn_tui.terminal.progress_line import ProgressLine
-from cnn_tui.terminal.signals import LOST_CODE, StopSignals
+from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
 from cnn_tui.terminal.tty import notify
 from cnn_tui.text.numbers import duration, percent
 from cnn_tui.text.safe import safe_text
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cnn_engine.session.request import Request
 
 
-class Planned(NamedTuple):
+class PlannedRun(NamedTuple):
     """One run of a series."""
 
     setting: str
@@ -48,11 +48,11 @@ class Planned(NamedTuple):
 class Series:
     """The runs of one command."""
 
-    planned: list[Planned]
+    planned: list[PlannedRun]
     runs_dir: Path
     ends_at_failure: bool
     progress: ProgressLine = field(default_factory=lambda: ProgressLine(sys.stderr))
-    done: list[tuple[Planned, RunSummary]] = field(default_factory=list)
+    done: list[tuple[PlannedRun, RunSummary]] = field(default_factory=list)
     current: RunDirectory | None = None
     stopped_by: "signal.Signals | None" = None
 
@@ -70,7 +70,7 @@ class Series:
             self._tell(planned, summary)
             exit_code = exit_code or code
             if self.stopped_by is not None:
-                notify(f"{len(self.done)} of {len(self.planned)} runs; {last_words(run)}")
+                notify(f"{len(self.done)} of {len(self.planned)} runs; {resume_hint(run)}")
                 return 128 + self.stopped_by
             if code and self.ends_at_failure:
                 break
@@ -99,7 +99,7 @@ class Series:
         which = f"Run {len(self.done) + 1}/{len(self.planned)}"
         self.progress.write(f"{which}  {progress_line(state) if state.prepared else '…'}")
 
-    def _tell(self, planned: Planned, summary: RunSummary) -> None:
+    def _tell(self, planned: PlannedRun, summary: RunSummary) -> None:
         self.progress.clear()
         what = f"{planned.setting} seed {planned.seed}".strip()
         test = summary.test_accuracy
@@ -111,7 +111,7 @@ class Series:
     def _stop(self, number: "signal.Signals") -> None:
         self.stopped_by = number
         if self.current is not None:
-            ask_to_stop(self.current, number)
+            request_stop(self.current, number)
 
     def _leave(self, number: "signal.Signals") -> None:
         os._exit(128 + number)
@@ -119,13 +119,13 @@ class Series:
     def _elsewhere(self) -> Path:
         """Where lines go once the terminal is lost: the run in hand keeps them."""
         if self.current is None:
-            os._exit(LOST_CODE)
+            os._exit(HANGUP_EXIT_CODE)
         return self.current.console
 
 
-def plan(
+def plan_series(
     preset: str, settings: Sequence[str], name: str, repeat: int, sweeps: Sequence[str]
-) -> list[Planned]:
+) -> list[PlannedRun]:
     """The runs that are asked for, all checked before one starts.
 
     Args:
@@ -147,7 +147,7 @@ def plan(
         for seed in range(first, first + repeat):
             label = f"{name} {setting} seed {seed}".strip()
             given = [*settings, *values, f"train.seed={seed}"]
-            planned.append(Planned(setting, seed, Request.from_preset(preset, given, label)))
+            planned.append(PlannedRun(setting, seed, Request.from_preset(preset, given, label)))
     return planned
 
 

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from cnn_engine.results.comparison import Compared, Comparison, Verdict
 from cnn_engine.results.metrics import Rate
-from cnn_tui.reports.console import console_for_results
-from cnn_tui.text.metrics import interval_text, share_text
-from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.reports.console import results_console
+from cnn_tui.text.metrics import interval_text, rate_text
+from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.verdicts import verdict_text
 
@@ -28,12 +28,12 @@ FIGURES: dict[str, Callable[[Compared], str | None]] = {
     "status": lambda of: of.summary.status,
     "epochs": lambda of: f"{of.summary.epochs_done}/{of.summary.epochs}",
     "best epoch": lambda of: _or_none(of.summary.best_epoch, str),
-    "validation loss": lambda of: _or_none(of.summary.best_val_loss, figure),
+    "validation loss": lambda of: _or_none(of.summary.best_val_loss, decimal),
     "validation accuracy": lambda of: _or_none(of.summary.best_val_accuracy, _percent),
-    "test loss": lambda of: _or_none(of.summary.test_loss, figure),
-    "test accuracy": lambda of: _or_none(of.figures, lambda its: share_text(its.accuracy)),
+    "test loss": lambda of: _or_none(of.summary.test_loss, decimal),
+    "test accuracy": lambda of: _or_none(of.figures, lambda its: rate_text(its.accuracy)),
     "95% interval": lambda of: _or_none(of.figures, lambda its: interval_text(its.accuracy)),
-    "macro F1": lambda of: _or_none(of.figures, lambda its: figure(its.macro_f1)),
+    "macro F1": lambda of: _or_none(of.figures, lambda its: decimal(its.macro_f1)),
     "calibration error": lambda of: _or_none(_calibration_error(of), _percent),
     "parameters": lambda of: _or_none(of.state.prepared, lambda its: f"{its.parameters:,}"),
     "device": lambda of: (
@@ -46,7 +46,7 @@ FIGURES: dict[str, Callable[[Compared], str | None]] = {
 
 def print_comparison(comparison: Comparison) -> None:
     """Print figures, settings, classes, and whether the differences are more than chance."""
-    console = console_for_results()
+    console = results_console()
     console.print(_figures(comparison))
     if comparison.settings:
         console.print("\nSet differently", style="bold")
@@ -99,7 +99,7 @@ def _classes(comparison: Comparison) -> Table:
         table.add_column("change", justify="right")
     for name in names:
         rates = classes[name]
-        cells = [Text("–" if rate is None else share_text(rate)) for rate in rates]
+        cells = [Text("–" if rate is None else rate_text(rate)) for rate in rates]
         change = [Text(_change(*rates))] if is_pair else []
         table.add_row(Text(safe_text(name, LONGEST_VALUE)), *cells, *change)
     return table

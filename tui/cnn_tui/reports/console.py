@@ -2,15 +2,15 @@
 
 from rich.console import Console
 
-WIDTH_OF_A_PIPE = 200
+PIPE_WIDTH = 200
 """Columns where there is no terminal: whoever reads a file can take wide lines."""
 
 
-def console_for_results() -> Console:
+def results_console() -> Console:
     """Stdout: as wide as the terminal, or wide enough for whoever reads a file."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = WIDTH_OF_A_PIPE
+        console.width = PIPE_WIDTH
     return console
 
 

@@ -6,9 +6,9 @@ from rich.text import Text
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
-from cnn_tui.reports.figures import class_table, report_of_test
+from cnn_tui.reports.final_test import class_table, final_test_report
 from cnn_tui.text.events import device_text, tta_text
-from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.provenance import command_line, environment_values
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
@@ -44,7 +44,7 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
     if by_class:
         console.print(by_class)
     if state.test and not brief:
-        console.print(report_of_test(state.test, state.prepared))
+        console.print(final_test_report(state.test, state.prepared))
     path = safe_text(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nKept in ", "dim"), path))
     console.print(Text.assemble(("Open it ", "dim"), command_for("watch", run)))
@@ -83,17 +83,17 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
         lines.append(
             Text(
                 f"Best epoch {best.epoch} of {len(state.epochs)}: validation loss "
-                f"{figure(best.val_loss)}, accuracy {percent(best.val_accuracy)}"
+                f"{decimal(best.val_loss)}, accuracy {percent(best.val_accuracy)}"
             )
         )
     if parts := state.part_shares:
         text = " · ".join(f"{part} {percent(share, 0)}" for part, share in parts.items())
         lines.append(Text(f"Time of the steps: {text}", style="dim"))
     if test := state.test:
-        text = f"Test accuracy {percent(test.accuracy, 2)}, loss {figure(test.loss)}"
+        text = f"Test accuracy {percent(test.accuracy, 2)}, loss {decimal(test.loss)}"
         lines.append(Text(text, style="bold"))
         if (augmented := tta_text(test)) is not None:
-            lines.append(Text(f"Test accuracy {augmented}, loss {figure(test.tta_loss)}"))
+            lines.append(Text(f"Test accuracy {augmented}, loss {decimal(test.tta_loss)}"))
     return Group(*lines)
 
 

@@ -8,22 +8,22 @@ from rich.cells import cell_len
 
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.text.columns import columns_with, fitted
+from cnn_tui.text.columns import columns_with, fit
 
 GAP = "  "
 
 
-def print_runs(runs: Sequence[RunSummary], asked: Sequence[RunColumn] = ()) -> None:
+def print_runs(runs: Sequence[RunSummary], extra_columns: Sequence[RunColumn] = ()) -> None:
     """Print a table of runs, as given; on a terminal, as many columns as fit whole.
 
     Args:
         runs: At least one.
-        asked: What else is to be seen of them.
+        extra_columns: What else is to be seen of them.
     """
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines = [""] * (len(runs) + 1)
     used = 0
-    for column in columns_with(asked):
+    for column in columns_with(extra_columns):
         cells = [column.heading, *map(column.cell, runs)]
         if not any(cells[1:]):  # names and tags, where there are none
             continue
@@ -32,7 +32,7 @@ def print_runs(runs: Sequence[RunSummary], asked: Sequence[RunColumn] = ()) -> N
         if room is not None and used - len(GAP) > room:
             break
         lines = [
-            line + fitted(cell, width, column.justify) + GAP
+            line + fit(cell, width, column.justify) + GAP
             for line, cell in zip(lines, cells, strict=True)
         ]
     sys.stdout.write("\n".join(map(str.rstrip, lines)) + "\n")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_tui.headless.series import Series
-from cnn_tui.reports.console import console_for_results
+from cnn_tui.reports.console import results_console
 from cnn_tui.text.json import to_json
 from cnn_tui.text.numbers import duration
 from cnn_tui.text.safe import safe_text
@@ -86,7 +86,7 @@ def print_series(series: Series) -> None:
             duration(figures["seconds"].mean) if figures["seconds"] else "–",
         ]
         table.add_row(*map(Text, cells))
-    console_for_results().print(table)
+    results_console().print(table)
 
 
 def _spread_text(spread: Spread | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Interrupt:
+class DeferredInterrupt:
     """Whether SIGINT came; a second one interrupts at once."""
 
     def __init__(self) -> None:
@@ -24,9 +24,9 @@ class Interrupt:
 
 
 @contextmanager
-def interrupts_noted() -> Iterator[Interrupt]:
+def deferred_interrupts() -> Iterator[DeferredInterrupt]:
     """Have SIGINT noted, for whoever asks between two pieces of work."""
-    interrupt = Interrupt()
+    interrupt = DeferredInterrupt()
     before = signal.signal(signal.SIGINT, interrupt.note)
     try:
         yield interrupt

@@ -4,11 +4,11 @@ import shutil
 import time
 from typing import Self, TextIO
 
-TELL_SECONDS = 0.2
+REPORT_SECONDS = 0.2
 """How often `tell` writes."""
 
 
-def amount(what: str, done: int, total: int) -> str:
+def progress_text(what: str, done: int, total: int) -> str:
     """`decoding images 1,200/60,000`; without a total, just what is being done."""
     return f"{what} {done:,}/{total:,}" if total else what
 
@@ -23,7 +23,7 @@ class ProgressLine:
         """Write to a stream; None is one that was closed before Python started."""
         self._out = out if out is not None and out.isatty() else None
         self._width = 0
-        self._told = 0.0
+        self._reported_at = 0.0
 
     def write(self, line: str) -> None:
         """Put a line in place of the last, cut to the terminal's width."""
@@ -35,12 +35,12 @@ class ProgressLine:
         print(f"\r{shown:<{before}}", end="", file=self._out, flush=True)
         self._width = len(shown)
 
-    def tell(self, what: str, done: int, total: int) -> None:
+    def report(self, what: str, done: int, total: int) -> None:
         """Tell how far something is; as often as one likes, as few are written."""
         now = time.monotonic()
-        if now - self._told >= TELL_SECONDS:
-            self._told = now
-            self.write(amount(what, done, total))
+        if now - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = now
+            self.write(progress_text(what, done, total))
 
     def clear(self) -> None:
         """Take the line away."""

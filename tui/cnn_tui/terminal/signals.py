@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-LOST_CODE = 128 + signal.SIGHUP
+HANGUP_EXIT_CODE = 128 + signal.SIGHUP
 """Exit code of what the loss of its terminal ended."""
 
 SAME_SIGNAL_SECONDS = 0.3
 """Signals closer than this are one: `timeout` and some shells send to a process and its group."""
 
-AGAIN_SECONDS = 10.0
+REPEAT_SECONDS = 10.0
 """A second signal within this time leaves at once; later it counts as the first again."""
 
 
@@ -36,7 +36,7 @@ class StopSignals:
         since = time.monotonic() - self._asked_at
         if since < SAME_SIGNAL_SECONDS:
             return
-        if since < AGAIN_SECONDS:
+        if since < REPEAT_SECONDS:
             self._leave(signal.Signals(number))
         else:
             self._asked_at = time.monotonic()

@@ -13,10 +13,10 @@ from typing import NoReturn
 
 from cnn_tui.terminal.tty import TerminalSettings, notify
 
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+FORWARDED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that may be sent to the parent alone, and are meant for the child."""
 
-UNREMARKABLE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+EXPECTED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 """Signals that need no explanation where they end a process that shows nothing yet."""
 
 _to_parent: int | None = None
@@ -28,7 +28,7 @@ def supervise() -> None:
     global _to_parent  # noqa: PLW0603 - there is one parent
     settings = TerminalSettings()
     from_child, to_parent = os.pipe()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED_SIGNALS)
     child = os.fork()
     if child:
         os.close(to_parent)
@@ -55,7 +55,7 @@ def _pass_on_signals(child: int) -> None:
         with suppress(ProcessLookupError):  # it has just ended
             os.kill(child, number)
 
-    for number in PASSED_ON:
+    for number in FORWARDED_SIGNALS:
         signal.signal(number, pass_on)
 
 
@@ -70,7 +70,7 @@ def _wait_for(child: int, from_child: int, settings: TerminalSettings) -> NoRetu
         if told:
             settings.restore(screen=2)
             notify(_last_words(number, os.fsdecode(told.splitlines()[-1])))
-        elif number not in UNREMARKABLE:
+        elif number not in EXPECTED_SIGNALS:
             notify(f"ended by signal {number} ({signal.strsignal(number)})")
     os._exit(128 + number)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-RESTORING = (
+RESET_SEQUENCE = (
     b"\x1b[?2026l"  # the end of a frame
     b"\x1b[?2004l\x1b[?7h\x1b[?2048l"  # no bracketed paste, wrapped lines, no reports of the size
     b"\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # no mouse
@@ -25,7 +25,7 @@ RESTORING = (
 )
 """Takes back all that Textual asks of a terminal."""
 
-NOWHERE = Path(os.devnull)
+DEV_NULL = Path(os.devnull)
 
 
 def notify(text: str, descriptor: int = 2) -> None:
@@ -48,7 +48,7 @@ class TerminalSettings:
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # as it may no longer be ours to set
         with suppress(OSError, termios.error):
             termios.tcflush(screen, termios.TCOFLUSH)  # a stalled one would keep us
-            os.write(screen, RESTORING)
+            os.write(screen, RESET_SEQUENCE)
             termios.tcflush(0, termios.TCIFLUSH)
             if self._settings:
                 termios.tcsetattr(0, termios.TCSANOW, self._settings)
@@ -76,11 +76,11 @@ class _HangupProofFile(FileIO):
 
     def _divert(self, error: OSError) -> None:
         """To the file named if the terminal is gone; else, as by a closed pipe, to nowhere."""
-        path = self._elsewhere() if error.errno == errno.EIO else NOWHERE
+        path = self._elsewhere() if error.errno == errno.EIO else DEV_NULL
         try:
             other = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError:
-            other = os.open(NOWHERE, os.O_WRONLY)
+            other = os.open(DEV_NULL, os.O_WRONLY)
         os.dup2(other, self.fileno())
         os.close(other)
 
@@ -102,7 +102,7 @@ def survive_hangup() -> Iterator[None]:
     streams = sys.__stdout__, sys.__stderr__
     sys.stderr.flush()
     descriptor = os.dup(2)
-    screen = hangup_proof_stream(descriptor, lambda: NOWHERE)
+    screen = hangup_proof_stream(descriptor, lambda: DEV_NULL)
     sys.__stdout__ = sys.__stderr__ = screen  # type: ignore[misc]
     try:
         yield

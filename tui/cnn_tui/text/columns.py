@@ -7,17 +7,17 @@ from rich.cells import cell_len, set_cell_size
 
 from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.text.numbers import date, duration, figure, percent
+from cnn_tui.text.numbers import date, decimal, duration, percent
 from cnn_tui.text.safe import safe_text
 
 Justify = Literal["left", "right"]
-LONGEST_NAME = 30
+MAX_NAME_LENGTH = 30
 
 
 class Column(NamedTuple):
     """One column."""
 
-    figure: RunColumn
+    source: RunColumn
     """What it shows, and is sorted by."""
 
     heading: str
@@ -25,7 +25,7 @@ class Column(NamedTuple):
     cell: Callable[[RunSummary], str]
 
 
-def column_of(figure_: RunColumn) -> Column:
+def make_column(figure_: RunColumn) -> Column:
     """A column for any figure."""
     heading = figure_.key.rpartition(".")[2]
     if figure_.kind == "config":
@@ -50,40 +50,43 @@ def setting_text(value: Any) -> str:  # noqa: ANN401 - whatever a config holds
 
 
 _TEXTS: dict[str, Callable[[Any], str]] = {
-    "number": lambda value: figure(value) if isinstance(value, float) else f"{value:,}",
+    "number": lambda value: decimal(value) if isinstance(value, float) else f"{value:,}",
     "fraction": percent,
     "seconds": duration,
     "date": date,
-    "text": lambda value: safe_text(value, LONGEST_NAME),
-    "words": lambda words: safe_text(" ".join(words), LONGEST_NAME),
+    "text": lambda value: safe_text(value, MAX_NAME_LENGTH),
+    "words": lambda words: safe_text(" ".join(words), MAX_NAME_LENGTH),
     "flag": lambda value: "★" if value else "",
 }
 
 COLUMNS = (
-    column_of(RUN_COLUMNS["run"]),
-    column_of(RUN_COLUMNS["status"]),
+    make_column(RUN_COLUMNS["run"]),
+    make_column(RUN_COLUMNS["status"]),
     Column(RUN_COLUMNS["preset"], "config", "left", lambda run: safe_text(run.preset, 16)),
     Column(RUN_COLUMNS["epochs"], "epochs", "right", lambda run: f"{run.epochs_done}/{run.epochs}"),
-    column_of(RUN_COLUMNS["val"]),
-    column_of(RUN_COLUMNS["acc"]),
-    column_of(RUN_COLUMNS["test"]),
-    column_of(RUN_COLUMNS["time"]),
-    column_of(RUN_COLUMNS["started"]),
-    column_of(RUN_COLUMNS["name"]),
+    make_column(RUN_COLUMNS["val"]),
+    make_column(RUN_COLUMNS["acc"]),
+    make_column(RUN_COLUMNS["test"]),
+    make_column(RUN_COLUMNS["time"]),
+    make_column(RUN_COLUMNS["started"]),
+    make_column(RUN_COLUMNS["name"]),
     Column(
-        RUN_COLUMNS["tag"], "tags", "left", lambda run: safe_text(" ".join(run.tags), LONGEST_NAME)
+        RUN_COLUMNS["tag"],
+        "tags",
+        "left",
+        lambda run: safe_text(" ".join(run.tags), MAX_NAME_LENGTH),
     ),
 )
 
 
-def columns_with(asked: Sequence[RunColumn]) -> tuple[Column, ...]:
-    """The usual columns and the star, and among them what else is asked about."""
-    usual = {column.figure.key for column in COLUMNS} | {"star", "note"}
-    more = [column_of(other) for other in asked if other.key not in usual]
-    return (*COLUMNS[:8], *more, *COLUMNS[8:], column_of(RUN_COLUMNS["star"]))
+def columns_with(extra_columns: Sequence[RunColumn]) -> tuple[Column, ...]:
+    """The usual columns and the star, and among them what else is extra_columns about."""
+    usual = {column.source.key for column in COLUMNS} | {"star", "note"}
+    more = [make_column(other) for other in extra_columns if other.key not in usual]
+    return (*COLUMNS[:8], *more, *COLUMNS[8:], make_column(RUN_COLUMNS["star"]))
 
 
-def fitted(text: str, width: int, justify: Justify) -> str:
+def fit(text: str, width: int, justify: Justify) -> str:
     """The text in so many cells."""
     if text.isascii() and len(text) <= width:
         return text.rjust(width) if justify == "right" else text.ljust(width)

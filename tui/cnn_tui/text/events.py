@@ -8,7 +8,7 @@ from cnn_engine.runlog.events import (
     RunResumed,
     TestFinished,
 )
-from cnn_tui.text.numbers import figure, percent
+from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.safe import safe_text
 
 STAGES = {
@@ -26,9 +26,9 @@ def device_text(prepared: RunPrepared) -> str:
     return safe_text(f"{prepared.device_name}{threads}", 120)
 
 
-def val_figure(epoch: EpochFinished) -> str:
+def val_loss_text(epoch: EpochFinished) -> str:
     """An epoch's validation loss; a dash where the validation images were not looked at."""
-    return figure(epoch.val_loss if epoch.is_validated else None)
+    return decimal(epoch.val_loss if epoch.is_validated else None)
 
 
 def tta_text(test: TestFinished) -> str | None:

@@ -12,12 +12,12 @@ from cnn_tui.text.events import (
     device_text,
     resumed_text,
     rolled_back_text,
-    val_figure,
+    val_loss_text,
 )
-from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.safe import safe_text
 
-LONGEST = 2000
+MAX_LENGTH = 2000
 
 
 class LogLine(NamedTuple):
@@ -32,7 +32,7 @@ class LogLine(NamedTuple):
     """Safe to be shown."""
 
 
-def line_of(event: Event) -> LogLine | None:
+def log_line(event: Event) -> LogLine | None:
     """What to say of an event, if anything."""
     described = _describe(event)
     return LogLine(event.time, *described) if described else None
@@ -40,21 +40,21 @@ def line_of(event: Event) -> LogLine | None:
 
 def output_line(line: bytes) -> LogLine:
     """A line of captured output."""
-    return LogLine(0.0, "▸", "$muted", safe_text(line.decode("utf-8", "replace"), LONGEST))
+    return LogLine(0.0, "▸", "$muted", safe_text(line.decode("utf-8", "replace"), MAX_LENGTH))
 
 
 def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - flat
     match event:
         case events.RunStarted():
             text = f"run {event.run_id} started, process {event.pid} on {event.host}"
-            return "●", "$primary", safe_text(text, LONGEST)
+            return "●", "$primary", safe_text(text, MAX_LENGTH)
         case events.RunResumed():
             text = f"{resumed_text(event)}, process {event.pid} on {event.host}"
-            return "▶", "$primary", safe_text(text, LONGEST)
+            return "▶", "$primary", safe_text(text, MAX_LENGTH)
         case events.RolledBack():
             return "←", "$text-warning", f"rolled back {rolled_back_text(event)}"
         case events.ConfigReplaced():
-            return "!", "$text-warning", safe_text(event.reason, LONGEST)
+            return "!", "$text-warning", safe_text(event.reason, MAX_LENGTH)
         case events.StageStarted():
             return "·", "$muted", STAGES[event.stage]
         case events.RunPrepared():
@@ -69,11 +69,11 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
         case events.StepsCaptured():
             return _captured(event)
         case events.Notice() | events.CommandRefused():
-            return "!", "$text-warning", safe_text(event.text, LONGEST)
+            return "!", "$text-warning", safe_text(event.text, MAX_LENGTH)
         case events.CommandApplied():
             return "›", "$primary", command_text(event)
         case events.TestFinished():
-            text = f"test: loss {figure(event.loss)}, accuracy {percent(event.accuracy, 2)}"
+            text = f"test: loss {decimal(event.loss)}, accuracy {percent(event.accuracy, 2)}"
             return "●", "$primary", f"{text}, with the weights of epoch {event.epoch}"
         case events.RunFinished():
             return _finished(event)
@@ -85,20 +85,24 @@ def _prepared(event: events.RunPrepared) -> str:
     sizes = f"{event.train_images:,} + {event.val_images:,} + {event.test_images:,}"
     where = f"{device_text(event)} in {event.precision}"
     text = f"{event.source}: {sizes} images in {len(event.classes):,} classes; "
-    return safe_text(f"{text}{event.parameters:,} parameters on {where}", LONGEST)
+    return safe_text(f"{text}{event.parameters:,} parameters on {where}", MAX_LENGTH)
 
 
 def _epoch(event: events.EpochFinished) -> str:
     return (
-        f"epoch {event.epoch} finished: train {figure(event.train_loss)}, "
-        f"val {val_figure(event)}, accuracy {percent(event.val_accuracy)}, "
+        f"epoch {event.epoch} finished: train {decimal(event.train_loss)}, "
+        f"val {val_loss_text(event)}, accuracy {percent(event.val_accuracy)}, "
         f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s"
     )
 
 
 def _captured(event: events.StepsCaptured) -> tuple[str, str, str]:
     if event.reason:
-        return "!", "$text-warning", safe_text(f"steps are not captured: {event.reason}", LONGEST)
+        return (
+            "!",
+            "$text-warning",
+            safe_text(f"steps are not captured: {event.reason}", MAX_LENGTH),
+        )
     return "·", "$muted", "steps are captured as a CUDA graph, and replayed from now on"
 
 
@@ -107,7 +111,7 @@ def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
     if event.reason == "best":
         if event.new_loss is None:
             return "★", "$secondary", f"epoch {event.epoch}, the latest, saved as {file}"
-        change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
+        change = f"{decimal(event.old_loss)} → {decimal(event.new_loss)}"
         return "★", "$secondary", f"best so far, {change}: saved as {file}"
     asked = ", as asked" if event.reason == "asked" else ""
     step = f" to step {event.step}" if event.step else ""
@@ -119,5 +123,5 @@ def _finished(event: events.RunFinished) -> tuple[str, str, str]:
     if event.status == "detached":
         return "■", "$muted", f"{text}: goes on in the background"
     if event.status == "failed":
-        return "✗", "$text-error", f"{text}: {safe_text(event.error, LONGEST)}"
+        return "✗", "$text-error", f"{text}: {safe_text(event.error, MAX_LENGTH)}"
     return ("✓", "$text-success", text) if event.status == "done" else ("■", "$text-warning", text)

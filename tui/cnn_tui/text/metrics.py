@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from cnn_engine.results.metrics import Bin, ClassFigures, Metrics, Rate
 from cnn_engine.runlog.events import Confusion
-from cnn_tui.text.numbers import figure, percent, ratio
+from cnn_tui.text.numbers import decimal, percent, ratio
 from cnn_tui.text.safe import safe_text
 
-LONGEST_NAME = 24
+MAX_NAME_LENGTH = 24
 
 CLASS_HEADINGS = ("accuracy", "95% interval", "images", "precision", "F1")
 """Of `class_cells`. Accuracy within a class is its recall."""
@@ -16,11 +16,11 @@ CLASS_HEADINGS = ("accuracy", "95% interval", "images", "precision", "F1")
 BIN_HEADINGS = ("confidence", "images", "on average", "right")
 """Of `bin_cells`."""
 
-EVEN = 0.005
+CALIBRATION_TOLERANCE = 0.005
 """Gap between confidence and share right below which neither is called the greater."""
 
 
-class FigureRow(NamedTuple):
+class MetricRow(NamedTuple):
     """One figure."""
 
     name: str
@@ -29,32 +29,32 @@ class FigureRow(NamedTuple):
     """What it means, or how sure it is; may be empty."""
 
 
-def figure_rows(figures: Metrics, classes: tuple[str, ...]) -> list[FigureRow]:
+def metric_rows(figures: Metrics, classes: tuple[str, ...]) -> list[MetricRow]:
     """The figures of a test that there are."""
     accuracy = figures.accuracy
     counts = f"{interval_text(accuracy)}, {accuracy.right:,} of {accuracy.images:,}"
-    rows = [FigureRow("accuracy", share_text(accuracy), counts)]
+    rows = [MetricRow("accuracy", rate_text(accuracy), counts)]
     if figures.top5:
-        rows.append(FigureRow("top 5", share_text(figures.top5), interval_text(figures.top5)))
+        rows.append(MetricRow("top 5", rate_text(figures.top5), interval_text(figures.top5)))
     if figures.baseline and figures.commonest is not None:
-        name = safe_text(_name(classes, figures.commonest), LONGEST_NAME)
-        rows.append(FigureRow(f"always {name}", share_text(figures.baseline), _gain(figures)))
+        name = safe_text(_name(classes, figures.commonest), MAX_NAME_LENGTH)
+        rows.append(MetricRow(f"always {name}", rate_text(figures.baseline), _gain(figures)))
     parts = f"precision {figures.macro_precision:.4f}, recall {figures.macro_recall:.4f}"
-    rows.append(FigureRow("macro F1", f"{figures.macro_f1:.4f}", parts))
+    rows.append(MetricRow("macro F1", f"{figures.macro_f1:.4f}", parts))
     if figures.calibration_error is not None:
         error = percent(figures.calibration_error, 2)
-        rows.append(FigureRow("calibration error", error, _confidence(figures)))
+        rows.append(MetricRow("calibration error", error, _confidence(figures)))
     return rows
 
 
-def figure_lines(figures: Metrics, classes: tuple[str, ...]) -> list[str]:
+def metric_lines(figures: Metrics, classes: tuple[str, ...]) -> list[str]:
     """The same as lines that are easily searched, but for the accuracy itself."""
     low, high = figures.accuracy.interval or (0.0, 1.0)
     lines = [f"Test Accuracy (95% Interval): {percent(low, 2)} to {percent(high, 2)}"]
     if figures.top5:
         lines.append(f"Test Accuracy (Top 5): {_of(figures.top5)}")
     if figures.baseline and figures.commonest is not None:
-        name = safe_text(_name(classes, figures.commonest), LONGEST_NAME)
+        name = safe_text(_name(classes, figures.commonest), MAX_NAME_LENGTH)
         lines.append(f"Test Accuracy (Always {name}): {_of(figures.baseline)}")
     lines.append(f"Test Macro F1: {figures.macro_f1:.4f}")
     if figures.calibration_error is not None:
@@ -62,24 +62,24 @@ def figure_lines(figures: Metrics, classes: tuple[str, ...]) -> list[str]:
     return lines
 
 
-class PairRow(NamedTuple):
+class ConfusedPair(NamedTuple):
     """Two classes, one of them often taken for the other."""
 
-    truth: str
+    target: str
     predicted: str
     images: str
-    share: str
-    """Of the images of the true class."""
+    fraction: str
+    """Percentage of the images of the true class."""
 
 
 def class_cells(of: ClassFigures) -> list[str]:
     """The figures of a class, as `CLASS_HEADINGS` name them."""
     return [
-        share_text(of.accuracy),
+        rate_text(of.accuracy),
         interval_text(of.accuracy, 1),
         f"{of.accuracy.right:,}/{of.accuracy.images:,}",
-        figure(of.precision, 3),
-        figure(of.f1, 3),
+        decimal(of.precision, 3),
+        decimal(of.f1, 3),
     ]
 
 
@@ -98,9 +98,12 @@ def bin_cells(row: Bin) -> list[str]:
     ]
 
 
-def pair_rows(
-    confused: Confusion, total: Sequence[int], classes: Sequence[str], longest: int = LONGEST_NAME
-) -> list[PairRow]:
+def confused_pair_texts(
+    confused: Confusion,
+    total: Sequence[int],
+    classes: Sequence[str],
+    longest: int = MAX_NAME_LENGTH,
+) -> list[ConfusedPair]:
     """Pairs of classes in words; those of classes there are not are left out.
 
     Args:
@@ -111,7 +114,7 @@ def pair_rows(
     """
     places = range(min(len(classes), len(total)))
     return [
-        PairRow(
+        ConfusedPair(
             safe_text(classes[truth], longest),
             safe_text(classes[predicted], longest),
             f"{images:,}",
@@ -122,7 +125,7 @@ def pair_rows(
     ]
 
 
-def share_text(rate: Rate) -> str:
+def rate_text(rate: Rate) -> str:
     """`78.11%`; a dash of no images."""
     return "–" if rate.share is None else percent(rate.share, 2)
 
@@ -160,13 +163,13 @@ def _confidence(figures: Metrics) -> str:
     if sure is None or right is None:
         return ""
     verdict = "about right"
-    if abs(sure - right) > EVEN:
+    if abs(sure - right) > CALIBRATION_TOLERANCE:
         verdict = "too sure" if sure > right else "too unsure"
     return f"{verdict}: {percent(sure)} sure on average, {percent(right)} right"
 
 
 def _of(rate: Rate) -> str:
-    return f"{share_text(rate)} ({rate.right}/{rate.images})"
+    return f"{rate_text(rate)} ({rate.right}/{rate.images})"
 
 
 def _name(classes: tuple[str, ...], index: int) -> str:

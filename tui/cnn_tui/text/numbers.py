@@ -27,7 +27,7 @@ def byte_size(count: int) -> str:
     return f"{count} B"
 
 
-def figure(value: float | None, digits: int = 4) -> str:
+def decimal(value: float | None, digits: int = 4) -> str:
     """A loss or the like; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 

@@ -3,7 +3,7 @@
 import math
 
 
-def rate_from(text: str) -> float:
+def parse_lr(text: str) -> float:
     """A learning rate as typed.
 
     Raises:
@@ -18,7 +18,7 @@ def rate_from(text: str) -> float:
     return rate
 
 
-def epochs_from(text: str) -> int:
+def parse_epochs(text: str) -> int:
     """A number of epochs as typed.
 
     Raises:

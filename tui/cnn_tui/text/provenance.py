@@ -6,7 +6,7 @@ from typing import NamedTuple
 from cnn_engine.runlog.state import RunState
 from cnn_tui.text.safe import safe_text
 
-LONGEST_VALUE = 1000
+MAX_VALUE_LENGTH = 1000
 
 
 class CommandLine(NamedTuple):
@@ -21,11 +21,11 @@ def command_line(state: RunState) -> CommandLine | None:
     started = state.started
     if started is None or not started.command:
         return None
-    words = safe_text(shlex.join(started.command), LONGEST_VALUE)
-    return CommandLine(words, safe_text(started.directory, LONGEST_VALUE))
+    words = safe_text(shlex.join(started.command), MAX_VALUE_LENGTH)
+    return CommandLine(words, safe_text(started.directory, MAX_VALUE_LENGTH))
 
 
 def environment_values(state: RunState) -> dict[str, str]:
     """Versions, device, digest of the images, git revision, by name; harmless on a terminal."""
     known = state.prepared.environment if state.prepared else {}
-    return {safe_text(name): safe_text(value, LONGEST_VALUE) for name, value in known.items()}
+    return {safe_text(name): safe_text(value, MAX_VALUE_LENGTH) for name, value in known.items()}

@@ -8,7 +8,7 @@ from cnn_engine.runs.commands import Command, Name
 from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
 from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.live.follower import Follower
-from cnn_tui.text.parse import epochs_from, rate_from
+from cnn_tui.text.parse import parse_epochs, parse_lr
 
 if TYPE_CHECKING:
     from cnn_tui.dashboard.screens.run import RunScreen
@@ -56,7 +56,7 @@ class Controls:
                 "Learning rate",
                 "Used from the next step on.",
                 "" if now is None else f"{now:.4g}",
-                rate_from,
+                parse_lr,
             )
             self._screen.app.push_screen(question, self._set_rate)
 
@@ -69,7 +69,7 @@ class Controls:
         state = self._follower.state
 
         def read(text: str) -> int:
-            epochs = epochs_from(text)
+            epochs = parse_epochs(text)
             if epochs < state.epoch:
                 raise ValueError(f"Epoch {state.epoch} is in hand: it takes that many or more.")
             return epochs

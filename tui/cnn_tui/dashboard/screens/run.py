@@ -27,7 +27,7 @@ from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.run_header import RunHeader
 from cnn_tui.dashboard.widgets.run_progress import RunProgress
 from cnn_tui.live.follower import Follower
-from cnn_tui.text.log_lines import line_of, output_line
+from cnn_tui.text.log_lines import log_line, output_line
 
 if TYPE_CHECKING:
     from cnn_tui.dashboard.views.classes import ClassesView
@@ -122,7 +122,7 @@ class RunScreen(Screen[None]):
             at_once: Show it however much has been written, as it is what was asked for.
         """
         events, output = self._follower.poll()
-        lines = [line for event in events if (line := line_of(event))]
+        lines = [line for event in events if (line := log_line(event))]
         self.query_one(LogView).add([*lines, *map(output_line, output)])
         if self._follower.trains_here and any(isinstance(event, RunPrepared) for event in events):
             gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time

@@ -9,7 +9,7 @@ from cnn_engine.runlog.events import CheckpointSaved, CommandApplied, Notice
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
 from cnn_tui.text.events import command_text
-from cnn_tui.text.numbers import clock, figure
+from cnn_tui.text.numbers import clock, decimal
 from cnn_tui.text.safe import safe_text
 
 Entry: TypeAlias = CheckpointSaved | Notice | CommandApplied
@@ -43,7 +43,7 @@ def _line(event: Entry, steps_per_epoch: int) -> Content:
     time = (f"{clock(event.time)} ", "$muted")
     match event:
         case CheckpointSaved(reason="best"):
-            change = f"{figure(event.old_loss)} → {figure(event.new_loss)}"
+            change = f"{decimal(event.old_loss)} → {decimal(event.new_loss)}"
             if event.new_loss is None:  # nothing to choose by: the latest
                 change = _place(event, steps_per_epoch)
             return Content.assemble(time, ("★ best  ", "$secondary"), change)

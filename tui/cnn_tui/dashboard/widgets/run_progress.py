@@ -7,7 +7,7 @@ from textual.content import Content
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
 from cnn_tui.text.events import STAGES
-from cnn_tui.text.numbers import duration, figure, percent
+from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.safe import safe_text
 
 LEAST_BAR = 12
@@ -104,8 +104,8 @@ def _result(state: RunState) -> Content:
         if state.test.tta_accuracy is not None:
             with_tta = percent(state.test.tta_accuracy, 2)
             parts.append((f"   {with_tta} with {safe_text(state.test.tta)} TTA", ""))
-        parts.append((f"   test loss {figure(state.test.loss)}", ""))
+        parts.append((f"   test loss {decimal(state.test.loss)}", ""))
     if best := state.best:
         parts.append((f"   best epoch {best.epoch} of {len(state.epochs)}", "$muted"))
-        parts.append((f"   val loss {figure(best.val_loss)}", "$muted"))
+        parts.append((f"   val loss {decimal(best.val_loss)}", "$muted"))
     return Content.assemble(*parts)

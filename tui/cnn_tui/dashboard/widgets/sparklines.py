@@ -5,7 +5,7 @@ from textual.content import Content
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
-from cnn_tui.text.numbers import figure, percent
+from cnn_tui.text.numbers import decimal, percent
 
 LEAST_SPARK, SPARK_WIDTH = 12, 40
 LEAST_WIDTH_WITH_NOTES = 48
@@ -50,6 +50,6 @@ def _line(name: str, style: str, spark: str, value: float | None, note: str) -> 
     return Content.assemble(
         (f"{name:<6}", "$muted"),
         (spark, style),
-        (f" {figure(value):>7}", "bold"),
+        (f" {decimal(value):>7}", "bold"),
         (f"   {note}" if note else "", "$muted"),
     )

@@ -7,7 +7,7 @@ from textual.content import Content
 from cnn_engine.results.metrics import Bin, metrics_of
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
-from cnn_tui.text.metrics import FigureRow, confidence_text, figure_rows
+from cnn_tui.text.metrics import MetricRow, confidence_text, metric_rows
 from cnn_tui.text.numbers import percent
 
 LEAST_WIDTH_FOR_REMARKS = 74
@@ -36,7 +36,7 @@ class TestMetrics(Panel):
             text = "after the test, once training is done; until then validation tells"
             return [Content.styled(text, "$muted")]
         figures = metrics_of(state.test, state.prepared)
-        rows = figure_rows(figures, state.prepared.classes if state.prepared else ())
+        rows = metric_rows(figures, state.prepared.classes if state.prepared else ())
         table = [Content(""), Content.styled(HEADING, "$muted")]
         table += [_reliability(row, width) for row in reversed(figures.bins)]
         if not figures.bins:
@@ -47,7 +47,7 @@ class TestMetrics(Panel):
         return [*lines, *table]
 
 
-def _figures(rows: list[FigureRow], width: int, *, remarks: bool) -> list[Content]:
+def _figures(rows: list[MetricRow], width: int, *, remarks: bool) -> list[Content]:
     """The figures, with what is remarked of each beside it, or below where that is too narrow."""
     names = max(len(row.name) for row in rows)
     lines = []

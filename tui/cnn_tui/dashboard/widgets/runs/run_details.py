@@ -10,7 +10,7 @@ from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import setting_text
-from cnn_tui.text.numbers import date, duration, figure, percent
+from cnn_tui.text.numbers import date, decimal, duration, percent
 from cnn_tui.text.safe import safe_text
 
 LABEL_WIDTH = 9
@@ -83,10 +83,10 @@ def _figures(run: RunSummary) -> list[Content]:
     lines = []
     if run.test_accuracy is not None:
         test = (f"{percent(run.test_accuracy, 2)}", "bold")
-        lines.append(_line("test", test, f"   loss {figure(run.test_loss)}"))
+        lines.append(_line("test", test, f"   loss {decimal(run.test_loss)}"))
     if run.best_val_accuracy is not None:
         best = (percent(run.best_val_accuracy, 2), "bold")
-        lines.append(_line("val", best, f"   loss {figure(run.best_val_loss)}"))
+        lines.append(_line("val", best, f"   loss {decimal(run.best_val_loss)}"))
         lines.append(_line("best", f"epoch {run.best_epoch}"))
     return lines or [Content.styled("no epoch is done yet", "$muted")]
 

@@ -12,7 +12,7 @@ from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
-from cnn_tui.text.columns import COLUMNS, Column, column_of, fitted
+from cnn_tui.text.columns import COLUMNS, Column, fit, make_column
 from cnn_tui.text.numbers import age
 from cnn_tui.text.safe import safe_text
 
@@ -20,7 +20,7 @@ GAP = "  "
 MARKS_WIDTH = 4
 WHEEL_ROWS = 3
 
-BY_KEY = {column.figure.key: column for column in COLUMNS}
+BY_KEY = {column.source.key: column for column in COLUMNS}
 WIDTHS = {
     "status": 13,
     "epochs": 7,
@@ -133,7 +133,7 @@ class RunTable(Panel):
 
     def sortable(self) -> list[RunColumn]:
         """What the columns show, from left to right."""
-        return [column.figure for column, _ in self._columns]
+        return [column.source for column, _ in self._columns]
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """The headings, and the rows in view."""
@@ -148,7 +148,7 @@ class RunTable(Panel):
     def _columns_for(self, width: int) -> list[tuple[Column, int]]:
         """The columns that there is room for, and their widths."""
         left = width - MARKS_WIDTH - self._id_width - len(GAP)
-        asked = {figure.key: column_of(figure) for figure in self._asked}
+        asked = {figure.key: make_column(figure) for figure in self._asked}
         kept = {"run": self._id_width}
         for key in ("status", "acc", self.by.key, *asked, *IMPORTANCE):
             if key not in WIDTHS and key not in asked:
@@ -167,9 +167,9 @@ class RunTable(Panel):
     def _headings(self) -> Content:
         parts = [Content(" " * MARKS_WIDTH)]
         for column, width in self._columns:
-            is_by = column.figure.key == self.by.key
+            is_by = column.source.key == self.by.key
             heading = f"{column.heading}{'▾' if self.falling else '▴'}" if is_by else column.heading
-            text = fitted(heading if width > 1 else "", width, column.justify) + GAP
+            text = fit(heading if width > 1 else "", width, column.justify) + GAP
             parts.append(Content.styled(text, "bold $primary" if is_by else "$muted"))
         return Content("").join(parts)
 
@@ -183,7 +183,7 @@ class RunTable(Panel):
             ("★ " if run.star else "  ", f"$secondary{ground}"),
         ]
         for column, columns_width in self._columns:
-            key, style = column.figure.key, "$foreground"
+            key, style = column.source.key, "$foreground"
             if key == "status":
                 text, style = glyph if columns_width == 1 else f"{glyph} {run.status}", color
             elif key == "started":
@@ -194,7 +194,7 @@ class RunTable(Panel):
                 text = safe_text(run.name, columns_width)
             else:
                 text = column.cell(run)
-            parts.append((fitted(text, columns_width, column.justify) + GAP, f"{style}{ground}"))
+            parts.append((fit(text, columns_width, column.justify) + GAP, f"{style}{ground}"))
         used = sum(cell_len(text) for text, _ in parts)
         return Content.assemble(*parts, (" " * (width - used), ground.strip() or "$foreground"))
 
@@ -215,7 +215,7 @@ class RunTable(Panel):
         for column, width in self._columns:
             end += width + len(GAP)
             if x < end:
-                self.post_message(self.Sorted(column.figure))
+                self.post_message(self.Sorted(column.source))
                 return
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

@@ -12,9 +12,9 @@ from cnn_tui.text.metrics import (
     CLASS_HEADINGS,
     bin_cells,
     class_cells,
-    figure_rows,
+    confused_pair_texts,
     filled_bins,
-    pair_rows,
+    metric_rows,
 )
 from cnn_tui.text.safe import safe_text
 
@@ -40,11 +40,11 @@ def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) 
     return table
 
 
-def report_of_test(test: TestFinished, prepared: RunPrepared | None) -> RenderableType:
+def final_test_report(test: TestFinished, prepared: RunPrepared | None) -> RenderableType:
     """The figures of a test, its reliability table and its commonest mistakes."""
     figures, classes = metrics_of(test, prepared), prepared.classes if prepared else ()
     rows = Table.grid(padding=(0, 2))
-    for name, value, remark in figure_rows(figures, classes):
+    for name, value, remark in metric_rows(figures, classes):
         rows.add_row(Text(name), Text(value, justify="right"), Text(remark, "dim"))
     parts: list[RenderableType] = [Text("\nTest"), rows]
     if figures.bins:
@@ -68,8 +68,10 @@ def _reliability(figures: Metrics) -> Table:
 
 def _pairs(figures: Metrics, test: TestFinished, classes: tuple[str, ...]) -> Table:
     table = Table.grid(padding=(0, 2))
-    for row in pair_rows(figures.confused[:PAIRS], test.total, classes, 20):
+    for row in confused_pair_texts(figures.confused[:PAIRS], test.total, classes, 20):
         table.add_row(
-            Text(f"{row.truth} called {row.predicted}"), Text(row.images), Text(row.share, "dim")
+            Text(f"{row.target} called {row.predicted}"),
+            Text(row.images),
+            Text(row.fraction, "dim"),
         )
     return table
