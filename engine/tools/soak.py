@@ -94,7 +94,7 @@ def _survive(
     run: RunDirectory, whole: RunDirectory, report: Report, generator: random.Random, most: int
 ) -> None:
     """Train a run to its end, killed on its way as long as there are kills left."""
-    while not read_state(run)[0].ended:
+    while not read_state(run)[0].has_ended:
         child = _start(run)
         if report.kills >= most:
             _wait(child)

@@ -83,7 +83,7 @@ async def main(arguments: argparse.Namespace) -> None:
                 screen.poll()  # by itself it looks once a second, in which epochs can pass
             for picture in IN_THE_MIDDLE:
                 await take(picture, pilot, arguments.output)
-            while not screen.state.ended:
+            while not screen.state.has_ended:
                 await pilot.pause(0.2)
             await pilot.pause(1)
             for picture in AT_THE_END:

@@ -72,7 +72,7 @@ class Measured:
     step_seconds: float
     """Median time of a step."""
     parts: dict[str, float]
-    """Share of a step's time in each part, as `RunState.part_shares`."""
+    """Share of a step's time in each part, as `RunState.part_fractions`."""
 
 
 def measure(
@@ -184,7 +184,7 @@ def _measured(training: Training, found: dict[str, list[float]]) -> Measured:
         flops_per_image=flops,
         share_of_matrix_rate=statistics.median(shares),
         step_seconds=training.config.train.batch_size / statistics.median(own),
-        parts=training.recorder.state.part_shares,
+        parts=training.recorder.state.part_fractions,
     )
 
 

@@ -26,7 +26,7 @@ def save(path: Path, content: dict[str, Any], place: Place) -> None:
         end = seal(archive, place)
     buffer.write(end)
     previous = path.with_name(PREVIOUS_FILE) if path.name == LAST_FILE else None
-    write_atomically(path, buffer.getbuffer(), keep_old_as=previous)
+    write_atomically(path, buffer.getbuffer(), backup=previous)
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:

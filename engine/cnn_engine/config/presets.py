@@ -62,7 +62,7 @@ def from_dict(
         config = Config.model_validate_json(_json(tables))
     except ValidationError as error:
         raise ConfigError(*map(_problem, error.errors())) from None
-    if config.model.is_own and not allow_code:
+    if config.model.is_user_model and not allow_code:
         raise ConfigError(
             f"model.name: the run's network is code, {config.model.name!r}, which would be "
             "imported from the current directory; if you trust it, add --allow-code"

@@ -129,13 +129,13 @@ class ModelConfig(Table):
     """Further arguments of your own network."""
 
     @property
-    def is_own(self) -> bool:
+    def is_user_model(self) -> bool:
         """Whether it is code of the user's."""
         return ":" in self.name
 
     @model_validator(mode="after")
     def _settings_belong_together(self) -> "ModelConfig":
-        if self.is_own:
+        if self.is_user_model:
             module, _, name = self.name.partition(":")
             if not (name.isidentifier() and all(map(str.isidentifier, module.split(".")))):
                 raise ValueError(f"name: {self.name!r} is not written as module:Class")
@@ -150,7 +150,7 @@ class ModelConfig(Table):
             raise ValueError("arch: which of torchvision's networks? Such as resnet18")
         if self.freeze and self.weights is None:
             raise ValueError("freeze: keeps weights as they are; name their file as model.weights")
-        if self.options and not self.is_own:
+        if self.options and not self.is_user_model:
             raise ValueError("options: are for a network of your own alone, module:Class")
         return self
 
@@ -302,7 +302,7 @@ class Config(Table):
     @model_validator(mode="after")
     def _image_survives_pooling(self) -> "Config":
         size, blocks = self.data.image_size, len(self.model.filters)
-        is_ours = self.model.name != "torchvision" and not self.model.is_own
+        is_ours = self.model.name != "torchvision" and not self.model.is_user_model
         least = 2**blocks + (self.model.name == "whitened")  # its first layer takes a pixel off
         if size is not None and size < least and is_ours:
             raise ValueError(

@@ -87,7 +87,7 @@ def build_model(config: ModelConfig, channels: int, image_size: int, class_count
     match config.name:
         case "torchvision":
             return build_transfer(config, channels, class_count)
-        case _ if config.is_own:
+        case _ if config.is_user_model:
             return build_user_model(config, channels, image_size, class_count)
         case _ if image_size < 2 ** len(config.filters):
             raise ConfigError(

@@ -85,7 +85,7 @@ def find_alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
         live: Whether a process trains it.
     """
     found = [_non_finite(state)]
-    if live and not state.ended:
+    if live and not state.has_ended:
         found += [_disk(state), _memory(state)]
         if not state.paused:
             found += [_stall(state, now), _spike(state), _overfitting(state) or _plateau(state)]
@@ -116,7 +116,11 @@ def _non_finite(state: RunState) -> Alarm | None:
         what, value = "validation", state.epochs[-1].val_loss
     else:
         return None
-    kept = f"; best.pt still holds epoch {state.kept_epoch}" if state.kept_epoch else ""
+    kept = (
+        f"; best.pt still holds epoch {state.best_checkpoint_epoch}"
+        if state.best_checkpoint_epoch
+        else ""
+    )
     return Alarm(
         kind="non-finite",
         severity="error",
@@ -146,12 +150,16 @@ def _spike(state: RunState) -> Alarm | None:
 def _plateau(state: RunState) -> Alarm | None:
     if state.best is None:
         return None
-    share = int(PLATEAU_SHARE * state.epochs_asked)
+    share = int(PLATEAU_SHARE * state.total_epochs)
     patience = min(max(share, PLATEAU_LEAST), PLATEAU_MOST)
     since = state.epochs[-1].epoch - state.best.epoch
     if since < patience:
         return None
-    kept = f": best.pt holds epoch {state.kept_epoch}" if state.kept_epoch else ""
+    kept = (
+        f": best.pt holds epoch {state.best_checkpoint_epoch}"
+        if state.best_checkpoint_epoch
+        else ""
+    )
     return Alarm(
         kind="plateau",
         severity="warning",
@@ -170,7 +178,11 @@ def _overfitting(state: RunState) -> Alarm | None:
     if not (worse and learned):
         return None
     rise = latest[-1].val_loss - best.val_loss
-    kept = f", as best.pt holds epoch {state.kept_epoch}" if state.kept_epoch else ""
+    kept = (
+        f", as best.pt holds epoch {state.best_checkpoint_epoch}"
+        if state.best_checkpoint_epoch
+        else ""
+    )
     return Alarm(
         kind="overfitting",
         severity="warning",

@@ -43,7 +43,7 @@ class LogWriter:
         """Whether the last line lacked its newline, as where a writer died: it is a line of its own
         now, and damaged."""
         self._unwritten = b"\n" if self.was_torn else b""
-        self.refusal = ""
+        self.write_error = ""
         """Why the log cannot be written now; empty when it can."""
 
     def append(self, event: Event) -> None:
@@ -53,11 +53,11 @@ class LogWriter:
             written = os.write(self.descriptor, self._unwritten)
         except OSError as error:
             # Kept in _unwritten; close() raises if it never could be written.
-            self.refusal = error.strerror or str(error)
+            self.write_error = error.strerror or str(error)
             return
         self._unwritten = self._unwritten[written:]
         if not self._unwritten:
-            self.refusal = ""
+            self.write_error = ""
 
     def sync(self) -> None:
         """Bring what is written to disk.
@@ -159,9 +159,9 @@ class LineReader:
         self._path = path
         self._offset = offset
         self._rest = b""
-        self.given = offset
+        self.bytes_read = offset
         """Bytes from the file's beginning to the end of the last line that was given."""
-        self.beginnings = 0
+        self.restarts = 0
         """How often its reading began anew, as the file was replaced."""
 
     def poll(self) -> Iterator[bytes]:
@@ -181,14 +181,14 @@ class LineReader:
 
     def _new_lines(self, file: BinaryIO) -> Iterator[bytes]:
         if os.fstat(file.fileno()).st_size < self._offset:
-            self._offset, self._rest, self.given = 0, b"", 0
-            self.beginnings += 1
+            self._offset, self._rest, self.bytes_read = 0, b"", 0
+            self.restarts += 1
         file.seek(self._offset)
         while chunk := file.read(CHUNK_BYTES):
             self._offset += len(chunk)
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             for line in lines:
-                self.given += len(line) + 1
+                self.bytes_read += len(line) + 1
                 yield line
 
 
@@ -201,14 +201,14 @@ class LogReader:
         """Lines so far that were not events."""
 
     @property
-    def beginnings(self) -> int:
+    def restarts(self) -> int:
         """How often its reading began anew, as the log was replaced by another."""
-        return self._lines.beginnings
+        return self._lines.restarts
 
     @property
-    def given(self) -> int:
+    def bytes_read(self) -> int:
         """Bytes from the log's beginning to the end of the last event that was given."""
-        return self._lines.given
+        return self._lines.bytes_read
 
     def poll(self) -> Iterator[Event]:
         """The events added since. Events of kinds that this version does not know are left out."""

@@ -88,7 +88,7 @@ class RunState:
     """Whether a command asks for that."""
     preset: str = ""
     config: dict[str, Any] = field(default_factory=dict)
-    epochs_asked: int = 0
+    total_epochs: int = 0
     """Epochs that the config or a command asks for; 0 while that is not known."""
     stages: list[StageStarted] = field(default_factory=list)
     progress: StageProgressed | None = None
@@ -178,7 +178,7 @@ class RunState:
         tables = {name: of for name, of in event.config.items() if isinstance(of, dict)}
         self.preset, self.config = event.preset, tables
         epochs = self.setting("train.epochs")
-        self.epochs_asked = epochs if isinstance(epochs, int) else 0
+        self.total_epochs = epochs if isinstance(epochs, int) else 0
 
     def _begin_session(self, event: RunResumed) -> None:
         """Another process goes on from there: what was known of the one before ends with it."""
@@ -302,7 +302,7 @@ class RunState:
                 self.lr = event.value
                 self._mark("lr", f"lr {event.value:g}")
             case "epochs" if event.value is not None:
-                self.epochs_asked = int(event.value)
+                self.total_epochs = int(event.value)
                 self._mark("epochs", f"{event.value:g} epochs")
 
     def _mark(self, kind: MarkerKind, text: str) -> None:
@@ -320,7 +320,7 @@ class RunState:
         return "paused" if self.paused else self.phase
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the engine said that it is done, and no other is to go on."""
         return self.phase in ENDED
 
@@ -341,7 +341,7 @@ class RunState:
         return known.steps_per_epoch if known else 0
 
     @property
-    def validated(self) -> list[EpochFinished]:
+    def validated_epochs(self) -> list[EpochFinished]:
         """Those of the epochs done after which the validation images were looked at."""
         return [epoch for epoch in self.epochs if epoch.is_validated]
 
@@ -351,7 +351,7 @@ class RunState:
         return frozenset(saved.epoch for saved in self.checkpoints if saved.reason == "best")
 
     @property
-    def kept_epoch(self) -> int | None:
+    def best_checkpoint_epoch(self) -> int | None:
         """Epoch that `best.pt` holds: not `best` where that one could not be saved."""
         newest_first = reversed(self.checkpoints)
         return next((saved.epoch for saved in newest_first if saved.reason == "best"), None)
@@ -364,7 +364,7 @@ class RunState:
         return images / seconds if seconds > 0 and images else None
 
     @property
-    def part_shares(self) -> dict[str, float]:
+    def part_fractions(self) -> dict[str, float]:
         """Share of the steps' time that each part took, 0 to 1; empty where it was not measured.
 
         The parts are `data`, `forward`, `backward`, `optimizer` and `other`.
@@ -396,10 +396,10 @@ class RunState:
     def seconds_left(self) -> float | None:
         """Time until the test is done; None until both speeds are known, and once ended."""
         this_epoch = self.epoch_seconds_left
-        if self.prepared is None or this_epoch is None or self.ended:
+        if self.prepared is None or this_epoch is None or self.has_ended:
             return None
-        later = self.epochs_asked - self.epoch
-        validations = self._validations(self.epoch, self.epochs_asked)
+        later = self.total_epochs - self.epoch
+        validations = self._validations(self.epoch, self.total_epochs)
         infer_images = validations * self.prepared.val_images + self.prepared.test_images
         return (
             this_epoch
@@ -415,8 +415,8 @@ class RunState:
         """How often the validation images are looked at after one epoch, up to another."""
         every = self.setting("train.validate_every")
         every = every if isinstance(every, int) and every > 0 else 1
-        is_last = after < self.epochs_asked <= to
-        return to // every - after // every + (is_last and self.epochs_asked % every != 0)
+        is_last = after < self.total_epochs <= to
+        return to // every - after // every + (is_last and self.total_epochs % every != 0)
 
     def _seconds_to_infer(self, images: int) -> float:
         for epoch in reversed(self.epochs):

@@ -55,9 +55,9 @@ class CommandReader:
         self._lines = LineReader(path, offset)
 
     @property
-    def given(self) -> int:
+    def bytes_read(self) -> int:
         """Bytes from the file's beginning to the end of the last command that was given."""
-        return self._lines.given
+        return self._lines.bytes_read
 
     def poll(self) -> Iterator[Command]:
         """The new commands. A line that is none is passed over."""

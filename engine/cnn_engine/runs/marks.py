@@ -27,11 +27,11 @@ class Marks:
     tags: tuple[str, ...] = ()
     """Words that runs have in common, sorted."""
 
-    def tagged(self, *words: str) -> "Marks":
+    def with_tags(self, *words: str) -> "Marks":
         """The same with these tags too."""
         return replace(self, tags=tuple(sorted({*self.tags, *words})))
 
-    def untagged(self, *words: str) -> "Marks":
+    def without_tags(self, *words: str) -> "Marks":
         """The same without these tags."""
         return replace(self, tags=tuple(tag for tag in self.tags if tag not in words))
 

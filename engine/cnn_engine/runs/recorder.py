@@ -53,20 +53,20 @@ class Recorder:
         self._blocked_since: float | None = None
 
     @property
-    def blocked(self) -> str:
+    def write_error(self) -> str:
         """Why the log cannot be written now, as on a full disk; empty when it can."""
-        return self._log.refusal
+        return self._log.write_error
 
     def record(self, event: Event) -> None:
         """Append the event to the log and apply it to the state."""
         self._add(event)
-        if self.blocked:
+        if self.write_error:
             self._blocked_since = self._blocked_since or time.monotonic()
         elif self._blocked_since is not None:
             seconds, self._blocked_since = time.monotonic() - self._blocked_since, None
             text = f"The log could not be written for {seconds:.0f} s; nothing of it is lost"
             self._add(Notice(text=text))
-        if isinstance(event, RunPrepared | EpochFinished | RunFinished) and not self.blocked:
+        if isinstance(event, RunPrepared | EpochFinished | RunFinished) and not self.write_error:
             store_summary(self.state, self.run, self._damaged_lines)
 
     def _add(self, event: Event) -> None:
@@ -91,7 +91,7 @@ class Recorder:
             StorageError: some events cannot be written, or no process be started.
         """
         self._log.flush()
-        spawn(self.run, self._log.descriptor, self.commands.given)
+        spawn(self.run, self._log.descriptor, self.commands.bytes_read)
 
     def close(self) -> None:
         """Let go of the run.

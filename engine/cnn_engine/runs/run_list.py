@@ -30,10 +30,10 @@ class RunList:
 
     def refresh(self) -> None:
         """Take in what has changed."""
-        for _ in self.refreshing():
+        for _ in self.refresh_in_steps():
             pass
 
-    def refreshing(self) -> Generator[None]:
+    def refresh_in_steps(self) -> Generator[None]:
         """As `refresh`, pausing after every run, and within long logs."""
         found = set()
         for run in iter_runs(self._runs_dir):

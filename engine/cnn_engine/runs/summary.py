@@ -96,7 +96,7 @@ class RunSummary:
         del values["config_json"]
         return values | {"config": self.config}
 
-    def marked(self, marks: Marks) -> "RunSummary":
+    def with_marks(self, marks: Marks) -> "RunSummary":
         """The same with what its user noted."""
         name = self.name if marks.name is None else marks.name
         return replace(self, name=name, star=marks.star, note=marks.note, tags=marks.tags)
@@ -119,7 +119,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         source=prepared.source if prepared else "",
         train_images=prepared.train_images if prepared else 0,
         parameters=prepared.parameters if prepared else 0,
-        epochs=state.epochs_asked,
+        epochs=state.total_epochs,
         epochs_done=len(state.epochs),
         best_epoch=best.epoch if best else None,
         best_val_loss=best.val_loss if best else None,
@@ -171,7 +171,7 @@ class OpenLog:
 
     def __init__(self, run: RunDirectory) -> None:
         self._reader = LogReader(run.events)
-        self._beginnings = 0
+        self._restarts = 0
         self.state = RunState()
 
     @property
@@ -186,9 +186,9 @@ class OpenLog:
             OSError: it cannot be read now.
         """
         for number, event in enumerate(self._reader.poll()):
-            if number == 0 and self._beginnings != self._reader.beginnings:
+            if number == 0 and self._restarts != self._reader.restarts:
                 # Another log stands in the place of this, which is seen when a reading begins.
-                self._beginnings, self.state = self._reader.beginnings, RunState()
+                self._restarts, self.state = self._reader.restarts, RunState()
             self.state.apply(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 yield
@@ -235,7 +235,7 @@ def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, No
         text = f"the log cannot be read: {error.strerror}"
         summary = replace(nothing, status="damaged", error=text)
     marks = read_marks(run)
-    return summary if marks is NO_MARKS else summary.marked(marks)
+    return summary if marks is NO_MARKS else summary.with_marks(marks)
 
 
 def _stamp(run: RunDirectory) -> list[int]:

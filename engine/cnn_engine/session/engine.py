@@ -124,13 +124,13 @@ class Engine:
                 raise ConfigError(f"run {run.id}: it is another program's to resume")
             found = find_checkpoint(state, run, epochs)
             request = Request.from_state(state, allow_code=allow_code or inheritance is not None)
-            request = request.with_epochs(epochs or state.epochs_asked)
+            request = request.with_epochs(epochs or state.total_epochs)
             if found is not None:
                 request = replace(request, fallback=None)
         except UserError:
             recorder.close()
             raise
-        changed = epochs if epochs != state.epochs_asked else None
+        changed = epochs if epochs != state.total_epochs else None
         resumption = Resumption(found=found, epochs=changed, seconds=state.elapsed_seconds)
         return cls(request, recorder, resumption)
 
@@ -162,7 +162,7 @@ class Engine:
     @property
     def blocked(self) -> str:
         """Why the run's log cannot be written now, as on a full disk; empty when it can."""
-        return self._recorder.blocked
+        return self._recorder.write_error
 
     @property
     def exit_code(self) -> int:

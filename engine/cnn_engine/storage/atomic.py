@@ -7,15 +7,13 @@ TEMPORARY = "*.tmp"
 """Names of files that are being written."""
 
 
-def write_atomically(
-    path: Path, content: bytes | memoryview, keep_old_as: Path | None = None
-) -> None:
+def write_atomically(path: Path, content: bytes | memoryview, backup: Path | None = None) -> None:
     """Replace the file's content in one step, and return once it is on disk.
 
     Args:
         path: What to replace.
         content: Its new content.
-        keep_old_as: What its old content is called from then on; without it, that is gone. A
+        backup: What its old content is called from then on; without it, that is gone. A
             process that is killed between the two steps leaves the old content under that name.
 
     Raises:
@@ -25,8 +23,8 @@ def write_atomically(
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         _write(temporary, content)
-        if keep_old_as is not None and path.exists():
-            os.replace(path, keep_old_as)  # noqa: PTH105 - one module of calls, for all that fail
+        if backup is not None and path.exists():
+            os.replace(path, backup)  # noqa: PTH105 - one module of calls, for all that fail
         os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
         temporary.unlink(missing_ok=True)

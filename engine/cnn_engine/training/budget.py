@@ -87,7 +87,7 @@ class Budget:
         training, data = self._training, self._training.data
         step = training.train_seconds / training.step
         image = step / training.config.train.batch_size * INFERENCE_COST
-        if last := next(reversed(training.recorder.state.validated), None):
+        if last := next(reversed(training.recorder.state.validated_epochs), None):
             image = last.val_seconds / sum(last.total)
         views = 1 + VIEWS[training.config.evaluate.tta]
         return Costs(

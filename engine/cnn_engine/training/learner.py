@@ -84,7 +84,7 @@ class Learner:
         self.model.to(self.device).to(memory_format=torch.channels_last)
         if isinstance(self.model, WhitenedCNN):
             self.model.whitening.init_whitening(self._some(data.train[:WHITENING_IMAGES]))
-        if config.model.is_own or isinstance(self.model, TorchvisionModel):
+        if config.model.is_user_model or isinstance(self.model, TorchvisionModel):
             # With the smallest of the batches, which a network of others may not do with.
             least = min(batch_sizes(len(data.train), config.train.batch_size))
             some = self._some(data.train[:least])

@@ -32,7 +32,7 @@ def test_the_status_follows_the_run():
         seen.append(state.status)
     starting, training, validating = ["starting"] * 3, ["training"] * 2, ["validating"] * 2
     assert seen == [*starting, *training, *validating, "training", "testing", "done"]
-    assert state.ended
+    assert state.has_ended
 
 
 def test_time_left_is_unknown_until_both_speeds_are():
@@ -99,7 +99,7 @@ def test_steps_that_no_training_reaches_are_a_damaged_log_and_no_failure():
 def test_a_replaced_config_is_the_config_and_its_reason_a_notice():
     replaced = events.ConfigReplaced(preset="digits", config={"train": {"epochs": 9}}, reason="no")
     state = state_after(started(), replaced)
-    assert (state.preset, state.epochs_asked) == ("digits", 9)
+    assert (state.preset, state.total_epochs) == ("digits", 9)
     assert [notice.text for notice in state.notices] == ["no"]
 
 
@@ -122,7 +122,7 @@ def test_a_pause_is_a_status_over_whatever_goes_on():
         events.RunFinished(status="stopped", exit_code=0, seconds=1.0),
     ):
         state.apply(event)
-    assert (state.status, state.paused, state.ended) == ("stopped", False, True)
+    assert (state.status, state.paused, state.has_ended) == ("stopped", False, True)
 
 
 def test_the_epochs_asked_for_follow_a_command_and_so_does_the_time_left():
@@ -131,7 +131,7 @@ def test_the_epochs_asked_for_follow_a_command_and_so_does_the_time_left():
     )
     before = state.seconds_left
     state.apply(applied("epochs", 5.0))
-    assert state.epochs_asked == 5
+    assert state.total_epochs == 5
     assert state.seconds_left == pytest.approx(before + 2 * (10 * 0.4 + 20 * 0.05))
 
 
@@ -359,7 +359,12 @@ def test_a_finished_run_that_is_trained_longer_is_not_finished():
         resumed(4),
         applied("epochs", 9.0),
     )
-    assert (state.test, state.finished, state.ended, state.epochs_asked) == (None, None, False, 9)
+    assert (state.test, state.finished, state.has_ended, state.total_epochs) == (
+        None,
+        None,
+        False,
+        9,
+    )
     assert state.host == "there"
 
 
@@ -369,7 +374,7 @@ def test_a_detached_run_has_not_ended_and_still_stops_after_its_epoch():
         applied("stop-epoch"),
         events.RunFinished(status="detached", exit_code=0, seconds=60.0),
     )
-    assert (state.status, state.ended, state.elapsed_seconds) == ("detached", False, 60.0)
+    assert (state.status, state.has_ended, state.elapsed_seconds) == ("detached", False, 60.0)
     state.apply(resumed(4, 5))
     assert state.stops_after_epoch
     assert not state_after(*broken_off(), applied("stop-epoch"), resumed(4, 5)).stops_after_epoch

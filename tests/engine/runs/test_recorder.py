@@ -48,14 +48,14 @@ def test_while_the_disk_is_full_that_is_known_and_once_there_is_room_it_is_told(
     run = create_run(tmp_path)
     with Recorder(run) as recorder:
         recorder.record(events.EpochStarted(epoch=1))
-        assert recorder.blocked == ""
+        assert recorder.write_error == ""
         disk.is_full = True
         recorder.record(events.EpochStarted(epoch=2))
-        assert recorder.blocked == "No space left on device"
+        assert recorder.write_error == "No space left on device"
         assert recorder.state.epoch == 2
         disk.is_full = False
         recorder.record(events.EpochStarted(epoch=3))
-        assert recorder.blocked == ""
+        assert recorder.write_error == ""
     read, damaged = read_state(run)
     assert (damaged, read) == (0, recorder.state)
     (notice,) = read.notices

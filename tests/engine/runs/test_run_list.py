@@ -284,7 +284,7 @@ def test_marks_are_read_as_they_were_written(tmp_path):
     marks = Marks(star=True, name="", note="a\u202eb", tags=("a", "b"))
     write_marks(run, marks)
     assert read_marks(run) == marks
-    assert read_marks(run).tagged("c", "a").untagged("b").tags == ("a", "c")
+    assert read_marks(run).with_tags("c", "a").without_tags("b").tags == ("a", "c")
     assert [path.name for path in run.path.glob("*.tmp")] == []
 
 

@@ -89,7 +89,7 @@ def test_detached_a_run_goes_on_exactly_in_another_process(tmp_path, monkeypatch
     assert is_held(run.directory.events)
     with pytest.raises(RunHeldError):
         Engine.resume(run.directory)
-    assert not run.live_state.ended
+    assert not run.live_state.has_ended
     wait_until(lambda: read_state(run.directory)[0].status == "done")
     state, damaged = read_state(run.directory)
     assert damaged == 0

@@ -32,7 +32,7 @@ def test_training_ends_when_no_epoch_has_been_better_for_long(tmp_path):
     assert (state.status, run.engine.exit_code) == ("done", 0)
     best, done = state.best.epoch, len(state.epochs)
     assert done == best + 2 < 50
-    assert state.epochs_asked == done
+    assert state.total_epochs == done
     (command,) = state.commands
     assert (command.command, command.by, command.value) == ("epochs", "patience", done)
     assert state.notices[-1].text.startswith(f"No epoch was better than {best} for 2 epochs")
@@ -86,7 +86,7 @@ def test_all_ends_within_the_budget_and_uses_it_up(tmp_path, clock, seconds):
     assert state.status == "done"
     assert clock.now <= seconds
     assert seconds * 0.97 - clock.now < epoch  # not one more would have fitted
-    assert len(state.epochs) == state.epochs_asked
+    assert len(state.epochs) == state.total_epochs
     assert {command.by for command in state.commands} == {"budget"}
     text = state.notices[0].text
     assert text.startswith(f"The time budget of {seconds} s allows ")
@@ -133,7 +133,7 @@ def test_validation_can_be_rarer_and_is_always_at_the_end(tmp_path):
     run = RunForTests(tmp_path, *settings).train()
     every = RunForTests(tmp_path, "train.epochs=5").train()
     state = run.live_state
-    assert [epoch.epoch for epoch in state.validated] == [2, 4, 5]
+    assert [epoch.epoch for epoch in state.validated_epochs] == [2, 4, 5]
     by_epoch = {epoch.epoch: epoch for epoch in every.live_state.epochs}
     for epoch in state.epochs:
         assert epoch.train_loss == by_epoch[epoch.epoch].train_loss
@@ -142,7 +142,7 @@ def test_validation_can_be_rarer_and_is_always_at_the_end(tmp_path):
         else:
             assert math.isnan(epoch.val_loss)
             assert math.isnan(epoch.val_accuracy)
-    assert [bool(epoch.confusion) for epoch in state.validated] == [False, False, True]
+    assert [bool(epoch.confusion) for epoch in state.validated_epochs] == [False, False, True]
     assert COMPLETION.fullmatch(spelled(run.events()))
     assert repr(read_state(run.directory)[0]) == repr(state)  # NaN is not equal to itself
 

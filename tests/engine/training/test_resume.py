@@ -431,7 +431,7 @@ def test_a_run_that_is_done_can_be_trained_longer(tmp_path, whole):
     assert run.live_state.status == "done"
     run.resume(epochs=2)
     state = run.live_state
-    assert (state.status, state.epochs_asked, len(state.epochs)) == ("done", 2, 2)
+    assert (state.status, state.total_epochs, len(state.epochs)) == ("done", 2, 2)
     assert_same(run, whole())
     assert [(command.command, command.value) for command in state.commands] == [("epochs", 2.0)]
 

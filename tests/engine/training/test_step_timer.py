@@ -87,10 +87,10 @@ def steps(**seconds):
 def test_the_state_sums_up_what_was_measured():
     state = RunState()
     state.apply(steps())  # nothing was measured
-    assert state.part_shares == {}
+    assert state.part_fractions == {}
     state.apply(steps(data_seconds=0.5, forward_seconds=0.5, backward_seconds=0.8))
     state.apply(steps(data_seconds=0.1, forward_seconds=0.9, optimizer_seconds=0.2))
-    assert state.part_shares == pytest.approx(
+    assert state.part_fractions == pytest.approx(
         {"data": 0.15, "forward": 0.35, "backward": 0.2, "optimizer": 0.05, "other": 0.25}
     )
 

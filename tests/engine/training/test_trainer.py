@@ -177,7 +177,7 @@ def test_commands_change_a_run_that_goes_on(tmp_path):
     run.ask("unpause")
     run.engine.join()
     state = run.live_state
-    assert (state.status, state.epochs_asked, len(state.epochs)) == ("done", asked, asked)
+    assert (state.status, state.total_epochs, len(state.epochs)) == ("done", asked, asked)
     assert COMPLETION.fullmatch(spelled(run.events()))
     names = [command.command for command in state.commands]
     assert names == ["lr", "lr", "checkpoint", "pause", "epochs", "unpause"]
@@ -342,7 +342,7 @@ def test_a_best_epoch_that_could_not_be_saved_is_not_taken_for_the_one_tested(
     state = run.live_state
     best = checkpoint.load(run.directory.path / "best.pt", torch.device("cpu"))
     assert (best["epoch"], best["best_loss"]) == (3, 2.0)
-    assert (state.best.epoch, state.kept_epoch, state.test.epoch) == (2, 3, 3)
+    assert (state.best.epoch, state.best_checkpoint_epoch, state.test.epoch) == (2, 3, 3)
     assert [notice.text for notice in state.notices] == [
         "best.pt could not be saved: No space left on device; that of epoch 1 stands",
         "The test uses the weights of epoch 3, which best.pt holds, and not those of epoch 2, "

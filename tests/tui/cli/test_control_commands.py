@@ -56,7 +56,7 @@ def test_values_are_set_and_told(training):
     lines = told(training, "set", name, "lr=3e-4", "epochs=90000").splitlines()
     assert lines == [f"{name}: learning rate 0.0003", f"{name}: epochs 90000"]
     assert training.live_state.lr == 0.0003
-    assert training.live_state.epochs_asked == 90000
+    assert training.live_state.total_epochs == 90000
     asked = asked_of(training.directory)
     lines = told(training, "set", name, "lr=0.0003", "epochs=90000").splitlines()
     assert lines == [f"{name}: learning rate 0.0003 already", f"{name}: epochs 90000 already"]

@@ -22,11 +22,11 @@ def test_a_log_that_is_replaced_is_read_anew(tmp_path):
     run = golden_run(tmp_path, "completed")
     follower = Follower(run, trains_here=False)
     follower.poll()
-    assert follower.state.ended
+    assert follower.state.has_ended
     run.events.write_text("\n".join(golden_lines("completed")[:60]) + "\n")
     follower.poll()
     assert follower.state == read_state(run)[0]
-    assert not follower.state.ended
+    assert not follower.state.has_ended
 
 
 def test_a_longer_copy_of_a_log_is_gone_on_with(tmp_path):

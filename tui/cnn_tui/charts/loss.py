@@ -90,7 +90,9 @@ def visible_window(view: ChartView, newest: float, whole: float, columns: int) -
 
 def val_points(state: RunState) -> list[tuple[float, float]]:
     """Step and validation loss at the end of each epoch that was validated."""
-    return [(epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated]
+    return [
+        (epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated_epochs
+    ]
 
 
 def read_at(state: RunState, columns: BinnedCurve, cursor: float) -> Reading:

@@ -33,7 +33,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
     """
     steps = state.steps_per_epoch
     train = [(point.step / steps, point.loss) for point in state.curve] if steps else []
-    val = [(float(epoch.epoch), epoch.val_loss) for epoch in state.validated]
+    val = [(float(epoch.epoch), epoch.val_loss) for epoch in state.validated_epochs]
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ""
     if not any(math.isfinite(loss) for _, loss in train + val):
@@ -46,7 +46,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
     plotext.ticks_color(colors.axis)
-    last = axis_epochs(max(x for x, _ in train + val), state.epochs_asked)
+    last = axis_epochs(max(x for x, _ in train + val), state.total_epochs)
     plotext.xlim(0, last)
     plotext.xticks(_ticks(last, max(2, width // 10)))
     for points, color in ((train, colors.train), (val, colors.val)):

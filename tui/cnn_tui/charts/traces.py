@@ -117,11 +117,11 @@ def axis_extent(states: Sequence[RunState], view: OverlayView) -> float:
     ends = [0.0]
     for state in states:
         end = run_extent(state, view)
-        if not state.ended and view.x_axis == "time":
+        if not state.has_ended and view.x_axis == "time":
             end = 60.0 * 2 ** max(0, math.ceil(math.log2(max(end, 1.0) / 60.0)))
-        elif not state.ended and state.steps_per_epoch:
+        elif not state.has_ended and state.steps_per_epoch:
             unit = 1.0 if view.x_axis == "epoch" else float(state.steps_per_epoch)
-            end = max(end, axis_epochs(end / unit, state.epochs_asked) * unit)
+            end = max(end, axis_epochs(end / unit, state.total_epochs) * unit)
         ends.append(end)
     return max(ends)
 

@@ -92,7 +92,7 @@ class Controlled:
             raise ConfigError(
                 f"{self._run.id} is trained by another program, which cannot be asked"
             )
-        if self.state.ended:
+        if self.state.has_ended:
             status: str = self.state.status
         elif self._run.is_live(self.state.host):
             return
@@ -177,7 +177,7 @@ def set_values(
     wanted = _checked(settings)
     run = Controlled(reference, runs_dir)
     for name, value in wanted:
-        now = run.state.epochs_asked if name == "epochs" else run.state.lr
+        now = run.state.total_epochs if name == "epochs" else run.state.lr
         if value == now:
             run.print(f"{COMMANDS[name]} {value:g} already")
         else:

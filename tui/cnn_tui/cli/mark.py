@@ -37,7 +37,7 @@ def mark(  # noqa: PLR0913 - one parameter per option
 
     run = resolve_run(reference, runs_dir)
     old = read_marks(run)
-    marks = old.tagged(*map(checked_tag, tags or [])).untagged(*(untags or []))
+    marks = old.with_tags(*map(checked_tag, tags or [])).without_tags(*(untags or []))
     if star is not None:
         marks = replace(marks, star=star)
     if name is not None:

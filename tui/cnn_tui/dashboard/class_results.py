@@ -41,7 +41,7 @@ class ClassResults:
 
 def latest_results(state: RunState) -> ClassResults | None:
     """The test's results, or before it those of the last validation."""
-    if state.prepared is None or not (state.test or state.validated):
+    if state.prepared is None or not (state.test or state.validated_epochs):
         return None
     names = state.prepared.classes
     if test := state.test:
@@ -55,7 +55,7 @@ def latest_results(state: RunState) -> ClassResults | None:
             previous_correct=test.correct,
             best_correct=test.correct,
         )
-    *earlier, last = state.validated
+    *earlier, last = state.validated_epochs
     best = min(
         earlier, key=lambda epoch: (epoch.val_loss != epoch.val_loss, epoch.val_loss), default=last
     )

@@ -37,7 +37,7 @@ class ComparedRun:
     @property
     def status(self) -> str:
         """How it goes, in a word."""
-        if not self.state.ended and not self.follower.is_live:
+        if not self.state.has_ended and not self.follower.is_live:
             return "interrupted"
         return self.state.status
 
@@ -104,7 +104,7 @@ def class_accuracy_rows(runs: Sequence[ComparedRun]) -> ClassAccuracies:
 
 
 def _by_class(state: RunState, test: TestFinished | None) -> dict[str, float | None]:
-    counts = test or (state.validated[-1] if state.validated else None)
+    counts = test or (state.validated_epochs[-1] if state.validated_epochs else None)
     if counts is None or state.prepared is None:
         return {}
     rows = zip(state.prepared.classes, counts.correct, counts.total, strict=False)
@@ -162,7 +162,7 @@ def _whole(value: float | None) -> str:
 
 
 def _epochs(state: RunState) -> str:
-    asked = f" of {state.epochs_asked}" if state.epochs_asked else ""
+    asked = f" of {state.total_epochs}" if state.total_epochs else ""
     return f"{len(state.epochs)}{asked}"
 
 

@@ -140,7 +140,7 @@ def reliability_rows(record: Record) -> list[list[str]]:
 def latest_counts(record: Record) -> TestFinished | EpochFinished | None:
     """Return the final test, else the last validation: the newest counts per class."""
     state = record.state
-    return state.test or (state.validated[-1] if state.validated else None)
+    return state.test or (state.validated_epochs[-1] if state.validated_epochs else None)
 
 
 def class_results(record: Record) -> tuple[str, list[ClassResult]]:

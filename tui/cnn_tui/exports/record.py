@@ -59,7 +59,7 @@ def to_dict(record: Record) -> dict[str, Any]:
         "version": state.started.version if state.started else None,
         "classes": record.classes,
         "is_captured": state.is_captured,
-        "step_parts": state.part_shares,
+        "step_parts": state.part_fractions,
         "epochs_finished": [
             asdict(epoch) | ({} if epoch.is_validated else {"val_loss": None})
             for epoch in state.epochs

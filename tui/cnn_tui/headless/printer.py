@@ -83,7 +83,7 @@ def progress_line(state: RunState) -> str:
     """Where the run is, in one line."""
     if state.progress is not None:
         return progress_text(state.progress.what, state.progress.done, state.progress.total)
-    parts = [f"Epoch {state.epoch}/{state.epochs_asked}"]
+    parts = [f"Epoch {state.epoch}/{state.total_epochs}"]
     if state.phase == "validating" and state.prepared:
         parts.append(f"validation {state.validated_images:,}/{state.prepared.val_images:,}")
     else:
@@ -120,7 +120,7 @@ def _result_lines(event: Event, state: RunState) -> list[str]:
 
 def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
     seconds = event.train_seconds + event.val_seconds
-    line = f"Epoch: {event.epoch}/{state.epochs_asked} | Time: {seconds:.3f}s"
+    line = f"Epoch: {event.epoch}/{state.total_epochs} | Time: {seconds:.3f}s"
     line += f" | Training Loss: {event.train_loss:.4f}"
     if event.is_validated:
         line += f" | Validation Loss: {event.val_loss:.4f}"

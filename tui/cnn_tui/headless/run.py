@@ -53,7 +53,7 @@ def run_headless(
     state, reader = RunState(), LogReader(run.events)
     for event in reader.poll():
         state.apply(event)
-        if reader.given > earlier:
+        if reader.bytes_read > earlier:
             printer.show(event, state)
     engine.start()
     follow(state, reader, printer, _until_it_ends(engine, printer))
@@ -103,7 +103,7 @@ def watch_headless(run: RunDirectory) -> None:
     host = read_summary(run).host
     printer = LinePrinter(*hangup_proof_streams(lambda: os._exit(HANGUP_EXIT_CODE)))
     reader = LogReader(run.events)
-    follow(RunState(), reader, printer, lambda state: state.ended or not run.is_live(host))
+    follow(RunState(), reader, printer, lambda state: state.has_ended or not run.is_live(host))
 
 
 def resume_hint(run: RunDirectory) -> str:

@@ -58,7 +58,7 @@ class Follower:
         """Whether this very process trains the run, so that its end would be the run's."""
         self._was_live = True
         self._log = LogReader(run.events)
-        self._beginnings = 0
+        self._restarts = 0
         self._events = BatchReader(self._log.poll)
         self._output = BatchReader(LineReader(run.console).poll)
 
@@ -69,8 +69,8 @@ class Follower:
         """
         self.error = ""
         events = self._from(self._events)
-        if self._beginnings != self._log.beginnings:
-            self._beginnings, self.state = self._log.beginnings, RunState()
+        if self._restarts != self._log.restarts:
+            self._restarts, self.state = self._log.restarts, RunState()
         for event in events:
             self.state.apply(event)
         if self.state.phase == "detached":
@@ -93,7 +93,7 @@ class Follower:
     @property
     def is_live(self) -> bool:
         """Whether a process trains the run."""
-        if self.state.ended:
+        if self.state.has_ended:
             return False
         if self.trains_here or not self.state.host:
             return True

@@ -86,7 +86,7 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
                 f"{decimal(best.val_loss)}, accuracy {percent(best.val_accuracy)}"
             )
         )
-    if parts := state.part_shares:
+    if parts := state.part_fractions:
         text = " · ".join(f"{part} {percent(share, 0)}" for part, share in parts.items())
         lines.append(Text(f"Time of the steps: {text}", style="dim"))
     if test := state.test:
@@ -110,9 +110,9 @@ def _origin(state: RunState) -> list[str]:
 
 def _class_figures(state: RunState) -> RenderableType | None:
     """Of the test images, or before the test of the last validation."""
-    counts = state.test or (state.validated[-1] if state.validated else None)
+    counts = state.test or (state.validated_epochs[-1] if state.validated_epochs else None)
     if counts is None or state.prepared is None:
         return None
-    which = "test" if state.test else f"validation, epoch {state.validated[-1].epoch}"
+    which = "test" if state.test else f"validation, epoch {state.validated_epochs[-1].epoch}"
     classes = state.prepared.classes
     return Group(Text(f"\nBy class, {which}"), class_table(counts, classes))

@@ -78,7 +78,7 @@ class Controls:
             question = ValueDialog(
                 "Epochs in all",
                 "More train longer; as many as the one in hand make that the last.",
-                str(state.epochs_asked or ""),
+                str(state.total_epochs or ""),
                 read,
             )
             self._screen.app.push_screen(question, self._set_epochs)
@@ -158,7 +158,7 @@ class Controls:
             return False
         if self._follower.is_live:
             return True
-        ended = self._follower.state.ended
+        ended = self._follower.state.has_ended
         self._screen.report(
             "This run has ended" if ended else "Nobody trains this run: no process holds it"
         )

@@ -133,7 +133,7 @@ class RunScreen(Screen[None]):
             self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
         elif self.app.can_draw(at_once=at_once):  # type: ignore[attr-defined]
             self._show()
-        is_over = self.state.ended or not self._follower.trains_here
+        is_over = self.state.has_ended or not self._follower.trains_here
         if is_over and self.controls.leave_when_ended:
             self.go()
 
@@ -150,7 +150,10 @@ class RunScreen(Screen[None]):
         live = self._follower.is_live
         header, alert = self.query_one(RunHeader), self.query_one(Alert)
         bar = self.query_one(KeyBar)
-        header.asked, header.is_dead = self.controls.unanswered, not live and not self.state.ended
+        header.asked, header.is_dead = (
+            self.controls.unanswered,
+            not live and not self.state.has_ended,
+        )
         reason = self._blocked()
         alert.alarms = (
             [unwritable_log_alarm(reason)] if reason else find_alarms(self.state, time.time(), live)

@@ -83,7 +83,7 @@ class RunActions:
 
     def _set_tags(self, runs: list[RunSummary], old: set[str], text: str) -> None:
         new = text.split()
-        self._mark(runs, lambda marks: marks.untagged(*old).tagged(*new))
+        self._mark(runs, lambda marks: marks.without_tags(*old).with_tags(*new))
 
     def _mark(self, runs: list[RunSummary], change: Callable[[Marks], Marks]) -> None:
         def act() -> None:

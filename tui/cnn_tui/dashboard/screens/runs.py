@@ -86,7 +86,7 @@ class RunsScreen(Screen[None]):
         super().__init__()
         self.runs_dir = runs_dir
         self._list = RunList(runs_dir)
-        self._work = self._list.refreshing()
+        self._work = self._list.refresh_in_steps()
         self._shown_next = 0.0
         self._seen: object = None
         self._filter, self._sort = "", "-started"
@@ -138,7 +138,7 @@ class RunsScreen(Screen[None]):
     def _begin(self) -> None:
         """Look again, unless another screen has taken the place of this."""
         if self.is_shown:
-            self._work = self._list.refreshing()
+            self._work = self._list.refresh_in_steps()
             self._read()
         else:
             self.set_timer(REFRESH_SECONDS, self._begin)

@@ -81,7 +81,7 @@ class FeatureMaps(Panel):
 
     def depends_on(self, state: RunState) -> object:
         """The file."""
-        return self._file.value, self._file.error, state.prepared is None, state.ended
+        return self._file.value, self._file.error, state.prepared is None, state.has_ended
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """The image with its answers on top, and the steps below it."""

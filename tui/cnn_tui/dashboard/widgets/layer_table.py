@@ -40,7 +40,7 @@ class LayerTable(Panel, can_focus=True):
 
     def depends_on(self, state: RunState) -> object:
         """The file."""
-        return self._file.value, self._file.error, state.prepared is None, state.ended
+        return self._file.value, self._file.error, state.prepared is None, state.has_ended
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """A line for each layer, and one for all."""
@@ -114,6 +114,6 @@ def why_nothing(trouble: str, state: RunState, file: str, when: str, width: int)
     text, style = when, "$muted"
     if trouble:
         text, style = safe_text(trouble, 500), "$text-warning"
-    elif state.ended:
+    elif state.has_ended:
         text = f"This run has no {file}: an earlier version trained it, or it could not be written."
     return [Content.styled(line, style) for line in textwrap.wrap(text, max(1, width))]

@@ -30,8 +30,8 @@ class LossChart(Panel, Chart):  # the first is what Textual knows it as
 
     def depends_on(self, state: RunState) -> object:
         """Points, epochs and marks."""
-        counts = (len(state.curve), len(state.epochs), len(state.markers), state.epochs_asked)
-        return (*counts, state.ended, state.steps_per_epoch)
+        counts = (len(state.curve), len(state.epochs), len(state.markers), state.total_epochs)
+        return (*counts, state.has_ended, state.steps_per_epoch)
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:
         """The chart's lines; before there are any, what is being waited for."""
@@ -72,12 +72,12 @@ class LossChart(Panel, Chart):  # the first is what Textual knows it as
 
     def _window(self, state: RunState, count: int) -> Window:
         newest, steps = state.curve[-1].step, state.steps_per_epoch
-        whole = axis_epochs(newest / steps, state.epochs_asked) * steps
+        whole = axis_epochs(newest / steps, state.total_epochs) * steps
         return visible_window(self.view, newest, max(whole, newest), count)
 
 
 def _waiting(state: RunState, width: int, height: int) -> list[Content]:
-    text = "" if state.ended else "the curve starts with the first steps"
+    text = "" if state.has_ended else "the curve starts with the first steps"
     above = [Content("")] * ((height - 1) // 2)
     below = [Content("")] * (height - 1 - len(above))
     return [*above, Content.styled(text.center(width), "$muted"), *below]

@@ -77,7 +77,7 @@ class MistakeGrid(Panel):
     def depends_on(self, state: RunState) -> object:
         """The pictures, which are made once, and which of them are to be seen."""
         chosen = (self.pair, self.selected, self.is_enlarged, self.has_colors)
-        return id(self.mistakes), self.error, chosen, state.test is None, state.ended
+        return id(self.mistakes), self.error, chosen, state.test is None, state.has_ended
 
     @property
     def shown(self) -> list[Mistake]:
@@ -113,7 +113,7 @@ class MistakeGrid(Panel):
 
     def _reasons(self, state: RunState) -> list[str]:
         """Why there is nothing to see."""
-        if state.test is None and state.ended:
+        if state.test is None and state.has_ended:
             return ["this run was not tested: it ended before"]
         if state.test is None:
             return ["after the test, once training is done"]

@@ -70,13 +70,13 @@ class RunHeader(Panel):
     def _status(self, state: RunState) -> str:
         if self.is_dead:
             return "interrupted"
-        if self.asked and not state.ended:
+        if self.asked and not state.has_ended:
             return UNANSWERED.get(self.asked, state.status)
         return "handing over" if state.status == "detached" else state.status
 
 
 def _stops_after_epoch(state: RunState) -> bool:
-    return not state.ended and state.stops_after_epoch
+    return not state.has_ended and state.stops_after_epoch
 
 
 def _machine(state: RunState) -> str:

@@ -26,7 +26,7 @@ class RunProgress(Panel):
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """The one line."""
-        if state.ended:
+        if state.has_ended:
             return [_result(state)]
         if state.phase in ("starting", "testing"):
             return [_stage_line(state, width)]
@@ -46,7 +46,7 @@ def _imported_line(state: RunState) -> Content:
 
 
 def _epoch_line(state: RunState, width: int) -> Content:
-    epochs = str(state.epochs_asked)
+    epochs = str(state.total_epochs)
     head = f"Epoch {state.epoch:>{len(epochs)}}/{epochs}"
     if state.phase == "validating" and state.prepared:
         done, total, what = state.validated_images, state.prepared.val_images, "validating"

@@ -25,14 +25,14 @@ class Sparklines(Panel):
         """Train above validation."""
         notes = width >= LEAST_WIDTH_WITH_NOTES
         fits = width - (40 if notes else 14)
-        room = max(0, min(SPARK_WIDTH, max(LEAST_SPARK, state.epochs_asked), fits))
+        room = max(0, min(SPARK_WIDTH, max(LEAST_SPARK, state.total_epochs), fits))
         epochs = state.epochs[-room:] if room else []
         # Within the first epoch the curve's own points have to do.
         train = [epoch.train_loss for epoch in epochs]
         if room and not train:
             train = list(state.curve.losses[-room:])
         newest = state.curve[-1].loss if state.curve else None
-        validated = state.validated
+        validated = state.validated_epochs
         last = validated[-1] if validated else None
         lr = "" if state.lr is None or not notes else f"lr {state.lr:.3g}"
         gap = ""

@@ -16,7 +16,7 @@ class StepTime(Panel):
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Draw a line a part; what they leave is the last."""
-        shares = _recent_shares(state) or state.part_shares
+        shares = _recent_shares(state) or state.part_fractions
         return [_line(name, share, width) for name, share in shares.items()]
 
 

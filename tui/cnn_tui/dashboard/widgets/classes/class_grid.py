@@ -31,7 +31,7 @@ class ClassGrid(Panel, can_focus=True):
             return []
         names = [safe_text(name, LONGEST_NAME) for name in state.prepared.classes]
         name_width = max(map(len, names))
-        validated = state.validated
+        validated = state.validated_epochs
         before = validated[-2].correct if len(validated) > 1 and not state.test else correct
         is_wide = width >= LEAST_WIDTH_WITH_CHANGE
         change_width, least_bar = (4, LEAST_BAR) if is_wide else (0, 0)
@@ -55,7 +55,7 @@ class ClassGrid(Panel, can_focus=True):
 def _counts(state: RunState) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     if state.test:
         return "Accuracy by class ─ test", state.test.correct, state.test.total
-    if validated := state.validated:
+    if validated := state.validated_epochs:
         last = validated[-1]
         return "Accuracy by class ─ validation", last.correct, last.total
     return "Accuracy by class ─ validation", (), ()
