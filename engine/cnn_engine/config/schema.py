@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cnn_engine.config.built_in_models import BUILT_IN_MODELS
 from cnn_engine.config.suggestion import suggest
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -83,10 +84,6 @@ class AugmentConfig(Table):
     """Side in pixels of a square that is covered with the mean colour; 0 for none."""
 
 
-MODELS = ("cnn", "resnet", "whitened", "torchvision")
-"""Networks by name."""
-
-
 class ModelConfig(Table):
     """The network."""
 
@@ -130,28 +127,45 @@ class ModelConfig(Table):
 
     @property
     def is_user_model(self) -> bool:
-        """Whether it is code of the user's."""
+        """True if the network is code of the user's, `module:Class`."""
         return ":" in self.name
 
+    @property
+    def min_image_size(self) -> int | None:
+        """Smallest image side in pixels; None if only a forward pass can tell."""
+        model = BUILT_IN_MODELS.get(self.name)
+        if model is None or "filters" not in model.settings:
+            return None
+        return (1 << len(self.filters)) + model.border
+
     @model_validator(mode="after")
-    def _settings_belong_together(self) -> "ModelConfig":
+    def _check_name(self) -> "ModelConfig":
         if self.is_user_model:
             module, _, name = self.name.partition(":")
             if not (name.isidentifier() and all(map(str.isidentifier, module.split(".")))):
                 raise ValueError(f"name: {self.name!r} is not written as module:Class")
-        elif self.name not in MODELS:
+        elif self.name not in BUILT_IN_MODELS:
             raise ValueError(
-                f"name: {self.name!r} is not one of {', '.join(map(repr, MODELS))}, nor of the "
-                f"form module:Class{suggest(self.name, MODELS)}"
+                f"name: {self.name!r} is not one of {', '.join(map(repr, BUILT_IN_MODELS))}, nor "
+                f"of the form module:Class{suggest(self.name, BUILT_IN_MODELS)}"
             )
-        if self.name != "torchvision" and (self.arch or self.weights or self.freeze):
-            raise ValueError('arch: it, weights and freeze are for name = "torchvision" alone')
-        if self.name == "torchvision" and self.arch is None:
-            raise ValueError("arch: which of torchvision's networks? Such as resnet18")
+        return self
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> "ModelConfig":
+        """Refuse settings of another network; those with a default value are ignored instead."""
+        model = BUILT_IN_MODELS.get(self.name)
+        used = model.keys if model else ("options",)
+        for key, field in type(self).model_fields.items():
+            if key not in used and not field.default and getattr(self, key):
+                names = [name for name, other in BUILT_IN_MODELS.items() if key in other.keys]
+                users = ", ".join(f'name = "{name}"' for name in names) or "your own network"
+                raise ValueError(f"{key}: is only for {users}, not for {self.name!r}")
+        for key, meaning in model.required.items() if model else ():
+            if not getattr(self, key):
+                raise ValueError(f"{key}: is required for name = {self.name!r}: {meaning}")
         if self.freeze and self.weights is None:
             raise ValueError("freeze: keeps weights as they are; name their file as model.weights")
-        if self.options and not self.is_user_model:
-            raise ValueError("options: are for a network of your own alone, module:Class")
         return self
 
 
@@ -301,12 +315,11 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _image_survives_pooling(self) -> "Config":
-        size, blocks = self.data.image_size, len(self.model.filters)
-        is_ours = self.model.name != "torchvision" and not self.model.is_user_model
-        least = 2**blocks + (self.model.name == "whitened")  # its first layer takes a pixel off
-        if size is not None and size < least and is_ours:
+        size, min_size = self.data.image_size, self.model.min_image_size
+        if size is not None and min_size is not None and size < min_size:
+            blocks = len(self.model.filters)
             raise ValueError(
                 f"data.image_size: {size} is too small for {blocks} blocks that each halve it; "
-                f"use {least} or more, or fewer model.filters"
+                f"use {min_size} or more, or fewer model.filters"
             )
         return self

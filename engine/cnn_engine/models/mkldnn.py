@@ -1,8 +1,8 @@
-"""Learning in the layout of oneDNN, which computes for PyTorch on x86 processors.
+"""Training in the memory layout of oneDNN (formerly MKL-DNN), PyTorch's library for x86 CPUs.
 
-There a pixel's channels lie packed in blocks, of as many as a register holds. Convolutions are as
-fast in any layout; but in this one oneDNN has batch norm and pooling of its own, which take half as
-long as PyTorch's, and whose notes of where the greatest values were are an eighth of the size.
+The layout interleaves the channels in blocks of a register's width. Convolutions are as fast in any
+layout; but with this one oneDNN's own batch norm and pooling can be used. They take half as long as
+PyTorch's, and the indices that max-pooling saves for its backward pass are an eighth of the size.
 """
 
 import platform
@@ -12,47 +12,47 @@ from torch import Tensor, nn
 
 
 class MkldnnSequential(nn.Sequential):
-    """As `torch.nn.Sequential`; in training its layers get and give maps in oneDNN's layout.
+    """`nn.Sequential` whose layers exchange mkldnn tensors in training on an x86 CPU.
 
-    Those that have to know of it are convolutions, for which there is `Conv2d` below. Elsewhere
-    than on an x86 processor, and in evaluation, all is as PyTorch has it.
+    Convolutions must be the `Conv2d` below. In evaluation, and on other devices, it is no different
+    from `nn.Sequential`.
     """
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__(*layers)
-        self._norms = [each for each in self.modules() if isinstance(each, nn.BatchNorm2d)]
+        self._norms = [layer for layer in self.modules() if isinstance(layer, nn.BatchNorm2d)]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps [N, C, H, W] of images or maps, both in PyTorch's layout."""
-        is_packed = self.training and _is_faster(images)
-        maps: Tensor = _packed(images) if is_packed else images
+        """Return maps [N, C', H', W'] of images or maps [N, C, H, W], both as dense tensors."""
+        is_mkldnn = self.training and _is_faster(images)
+        maps: Tensor = _to_mkldnn(images) if is_mkldnn else images
         for layer in self:
             maps = layer(maps)
-        return self._unpacked(maps) if is_packed else maps
+        return self._to_dense(maps) if is_mkldnn else maps
 
-    def _unpacked(self, maps: Tensor) -> Tensor:
-        """Maps in PyTorch's layout, in which all that is not a number stays visible.
+    def _to_dense(self, maps: Tensor) -> Tensor:
+        """Return a dense tensor that is NaN if batch norm met a value that is not finite.
 
-        To oneDNN's pooling and ReLU that is less than any number, so that zeros would come of it,
-        and a loss that looks sound. The means that batch norm keeps tell.
+        oneDNN's max-pool and ReLU turn NaN into 0, which would hide divergence; NaN is carried over
+        from the running means of batch norm.
         """
         means = [norm.running_mean for norm in self._norms if norm.running_mean is not None]
-        # Nothing is added, but where a mean is not a number 0 times it is none either.
+        # Adds 0 · mean: nothing if the mean is finite, NaN otherwise.
         return maps.to_dense().add_(torch.cat(means).sum(), alpha=0)
 
 
 class Conv2d(nn.Conv2d):
-    """As `torch.nn.Conv2d`, which takes maps in this layout only where nothing is learnt."""
+    """Conv2d that accepts mkldnn tensors in training too; `nn.Conv2d` does in inference only."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps [N, out_channels, …] of maps [N, in_channels, H, W], in the layout of these."""
+        """Return maps [N, out_channels, H', W'] of maps [N, in_channels, H, W], in their layout."""
         if not maps.is_mkldnn:
             return super().forward(maps)
         return torch.mkldnn_convolution(
             maps,
-            self.weight.to(maps.dtype),  # as autocast would have it
+            self.weight.to(maps.dtype),  # as autocast does
             None if self.bias is None else self.bias.to(maps.dtype),
-            self.padding,  # type: ignore[arg-type]  # numbers: layers here give no word for it
+            self.padding,  # type: ignore[arg-type]  # never a string here
             self.stride,
             self.dilation,
             self.groups,
@@ -60,27 +60,27 @@ class Conv2d(nn.Conv2d):
 
 
 def _is_faster(images: Tensor) -> bool:
-    """Return True if oneDNN's layout can be used, and is worth it."""
+    """Return True if oneDNN's layout is available, and faster."""
     return (
         images.device.type == "cpu"
         and platform.machine().lower() in {"x86_64", "amd64"}
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and (_dtype(images) != torch.bfloat16 or _has_bf16_convolution())
+        and (_compute_dtype(images) != torch.bfloat16 or _has_bf16_convolution())
     )
 
 
 def _has_bf16_convolution() -> bool:
-    """Return True if the processor can convolve bf16 maps in this layout, which takes AVX-512."""
+    """Return True if the CPU can convolve bf16 maps in this layout, which takes AVX-512."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _dtype(images: Tensor) -> torch.dtype:
+def _compute_dtype(images: Tensor) -> torch.dtype:
     """Return the dtype in which convolutions compute: autocast's if that is on."""
     if torch.is_autocast_enabled("cpu"):
         return torch.get_autocast_dtype("cpu")
     return images.dtype
 
 
-def _packed(images: Tensor) -> Tensor:
+def _to_mkldnn(images: Tensor) -> Tensor:
     """Return images in oneDNN's layout and the dtype in which convolutions compute."""
-    return images.to(_dtype(images)).to_mkldnn()
+    return images.to(_compute_dtype(images)).to_mkldnn()

@@ -10,8 +10,8 @@ from torch.nn.functional import max_pool2d
 class MaxPool2d(nn.MaxPool2d):
     """Max-pooling by 2, with the values and gradients of `torch.nn.MaxPool2d(2)`.
 
-    Windows do not overlap, so that each gradient has a place of its own: on a GPU they are
-    scattered there in half the time of PyTorch's backward pass, which adds them up.
+    As windows do not overlap, every gradient goes to one pixel. On a GPU this class scatters them
+    in half the time of PyTorch's backward pass, which accumulates.
     """
 
     def __init__(self) -> None:
@@ -20,26 +20,26 @@ class MaxPool2d(nn.MaxPool2d):
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps [N, C, H // 2, W // 2] of maps [N, C, H, W]."""
         if not (maps.is_cuda and torch.is_grad_enabled() and maps.requires_grad):
-            plain: Tensor = max_pool2d(maps, 2, 2)
-            return plain
-        pooled: Tensor = _ScatteringPool.apply(maps)
-        return pooled
+            pooled: Tensor = max_pool2d(maps, 2, 2)
+            return pooled
+        scattering: Tensor = _ScatteringPool.apply(maps)
+        return scattering
 
 
 class _ScatteringPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:  # noqa: ANN401 - PyTorch's context
-        pooled, places = max_pool2d(maps, 2, 2, return_indices=True)
-        ctx.save_for_backward(places)
+        pooled, indices = max_pool2d(maps, 2, 2, return_indices=True)
+        ctx.save_for_backward(indices)
         ctx.shape = maps.shape
         return pooled
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
-        (places,) = ctx.saved_tensors
+        (indices,) = ctx.saved_tensors
         count, channels, height, width = ctx.shape
         result = gradient.new_zeros(count, height * width, channels)
-        result.scatter_(1, _rows(places), _rows(gradient))
+        result.scatter_(1, _rows(indices), _rows(gradient))
         return result.view(count, height, width, channels).permute(0, 3, 1, 2)
 
 

@@ -17,60 +17,62 @@ from cnn_engine.system.random_states import preserve_random_states
 def build_user_model(
     config: ModelConfig, channels: int, image_size: int, class_count: int
 ) -> nn.Module:
-    """`Class(channels=…, image_size=…, class_count=…, **model.options)`.
+    """Return `Class(channels=…, image_size=…, class_count=…, **model.options)`.
 
-    The current directory is looked in first, and stays so, as for a script that lies there.
+    The current directory becomes the first on `sys.path`, as for a script that lies there.
 
     Raises:
-        ConfigError: there is no such module or class, or it fails; what it raised is the cause.
+        ConfigError: there is no such module or class, or it fails; `__cause__` is its exception.
     """
     module_name, _, class_name = config.name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    directory = str(Path.cwd())
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
     try:
-        kind = getattr(importlib.import_module(module_name), class_name)
-        model = kind(
+        model_class = getattr(importlib.import_module(module_name), class_name)
+        model = model_class(
             channels=channels, image_size=image_size, class_count=class_count, **config.options
         )
     except Exception as error:
-        raise ConfigError(f"model.name: {config.name} from {here}: {_text(error)}") from error
+        raise ConfigError(f"model.name: {config.name} from {directory}: {_text(error)}") from error
     if not isinstance(model, nn.Module):
         raise ConfigError(
-            f"model.name: {config.name} makes a {type(model).__name__}, and should make a "
-            "torch.nn.Module"
+            f"model.name: {config.name} returns a {type(model).__name__}, not a torch.nn.Module"
         )
     if any(map(is_lazy, model.parameters())):
-        raise ConfigError(f"model.name: {config.name} has layers without a shape; give it to them")
+        raise ConfigError(f"model.name: {config.name} has lazy layers; give them their input size")
     return model
 
 
 def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -> None:
-    """See before training that a network takes images and gives scores; nothing in it changes.
+    """Run a copy of the model once in training mode and check the logits.
+
+    The model and the random states are unchanged.
 
     Args:
         model: On any device.
-        images: Normalised [n, C, H, W], as few as any batch will have.
-        class_count: How many scores each must have.
-        name: What to call it.
+        images: float [n, C, H, W], normalized, on the same device; as few as the smallest batch
+            has.
+        class_count: Expected number of logits per image.
+        name: Value of `model.name`, for messages.
 
     Raises:
-        ConfigError: it does not; what it raised is the cause.
+        ConfigError: it fails, or returns no logits [n, classes]; `__cause__` is its exception.
     """
     with preserve_random_states(images.device), torch.no_grad():
         try:
-            scores = copy.deepcopy(model).train()(images)
+            logits = copy.deepcopy(model).train()(images)
         except Exception as error:
             raise ConfigError(
                 f"model.name: {name} fails on {len(images)} images of "
                 f"{'×'.join(map(str, images.shape[1:]))}: {_text(error)}"
             ) from error
-    if not isinstance(scores, Tensor):
-        raise ConfigError(f"model.name: {name} gives a {type(scores).__name__}, and no tensor")
-    if scores.shape != (len(images), class_count):
+    if not isinstance(logits, Tensor):
+        raise ConfigError(f"model.name: {name} returns a {type(logits).__name__}, not a tensor")
+    if logits.shape != (len(images), class_count):
         raise ConfigError(
-            f"model.name: {name} gives scores of the shape {list(scores.shape)} for {len(images)} "
-            f"images of {class_count} classes, and should give {[len(images), class_count]}"
+            f"model.name: {name} returns logits of shape {list(logits.shape)} for {len(images)} "
+            f"images and {class_count} classes, and should return {[len(images), class_count]}"
         )
 
 

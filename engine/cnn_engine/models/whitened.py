@@ -1,56 +1,70 @@
-"""A small network that learns fast: that of airbench (K. Jordan, 2024, arXiv:2404.00498)."""
+"""The network of airbench, which trains fast (K. Jordan, 2024, arXiv:2404.00498)."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu, max_pool2d
 
-from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models.pooling import MaxPool2d
 
-WHITENING_IMAGES = 1_000
-"""Images whose patches the first layer is made from: a million patches are more than enough."""
-
-WHITENING_FLOOR = 5e-4
-"""Added to the patches' variances, so that what hardly varies is not blown up."""
+WHITENING_EPSILON = 5e-4
+"""Added to the variances of patches, so that directions of almost none are not amplified."""
 
 WHITEN_BIAS_EPOCHS = 3
-"""Epochs in which the first layer's shift is learnt, as in airbench: it gains nothing later, and
-its gradient, which comes through the largest maps, takes a twentieth of a step."""
+"""Epochs in which the bias of the whitening layer is trained, as in airbench. Later it gains
+nothing, and its gradient, through the largest maps, takes a twentieth of a step."""
 
 
 class WhitenedCNN(nn.Module):
-    """A fixed first layer that whitens, then blocks of two or three convolutions.
+    """A fixed whitening layer, then blocks of two or three convolutions.
 
-    All but the head starts as near to the identity as it can; of batch norm only the shift is
-    learnt. The greatest value of each last map goes to the head, whose scores begin small.
+    Convolutions start as the identity (dirac initialization); batch norm has a trainable bias but
+    no trainable weight. Global max-pooling; logits are divided by the width, so that they start
+    small.
     """
 
-    def __init__(self, config: ModelConfig, channels: int, class_count: int) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int,
+        image_size: int,  # noqa: ARG002 - any size will do
+        class_count: int,
+        filters: Sequence[int],
+        depth: int,
+    ) -> None:
         super().__init__()
         self.whitening = Whitening(channels)
-        widths = (self.whitening.out_channels, *config.filters)
+        widths = (self.whitening.out_channels, *filters)
         self.blocks = nn.Sequential(
-            *(Block(before, after, config.depth) for before, after in pairwise(widths))
+            *(Block(before, after, depth) for before, after in pairwise(widths))
         )
         self.head = nn.Linear(widths[-1], class_count, bias=False)
         with torch.no_grad():
             self.head.weight /= self.head.weight.std()
 
+    def init_from_images(self, images: Tensor) -> None:
+        """Set the filters of the whitening layer from normalized images [N, C, H, W]."""
+        self.whitening.init_whitening(images)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Train the bias of the whitening layer in the first epochs only."""
+        self.whitening.bias_trainable = epoch <= WHITEN_BIAS_EPOCHS
+
     def forward(self, images: Tensor) -> Tensor:
-        """Scores [N, classes] of normalised images [N, C, H, W]."""
+        """Return logits [N, classes] of normalized images [N, C, H, W]."""
         maps = self.blocks(gelu(self.whitening(images)))
-        highest = max_pool2d(maps, maps.shape[2:]).flatten(1)
-        scores: Tensor = self.head(highest) / highest.shape[1]
-        return scores
+        features = max_pool2d(maps, maps.shape[2:]).flatten(1)
+        logits: Tensor = self.head(features) / features.shape[1]
+        return logits
 
 
 class Whitening(nn.Conv2d):
-    """Patches of 2×2 pixels along the axes in which they vary, each scaled to vary alike.
+    """Projects patches of 2×2 pixels on their principal components, scaled to equal variance.
 
-    Each axis stands twice, with either sign, as what follows cuts off below zero. The filters are
-    not learnt; a shift of each is, as long as `bias_trainable`.
+    Each component has two filters, of either sign, as the activation that follows suppresses
+    negative values. The filters are fixed; the bias is trained while `bias_trainable`.
     """
 
     bias: nn.Parameter
@@ -61,23 +75,26 @@ class Whitening(nn.Conv2d):
         self.bias_trainable = True
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps [N, 8 C, H - 1, W - 1] of normalised images [N, C, H, W]."""
-        shift = self.bias if self.bias_trainable else self.bias.detach()
-        return conv2d(images, self.weight, shift)
+        """Return maps [N, 8 C, H - 1, W - 1] of normalized images [N, C, H, W]."""
+        bias = self.bias if self.bias_trainable else self.bias.detach()
+        return conv2d(images, self.weight, bias)
 
     @torch.no_grad()
     def init_whitening(self, images: Tensor) -> None:
-        """Make the filters from the patches of normalised images [N, C, H, W]."""
+        """Set the filters from the patches of normalized images [N, C, H, W].
+
+        A thousand images, with almost a million patches of 32×32 pixels, are more than enough.
+        """
         patches = nn.functional.unfold(images.float().contiguous(), 2).transpose(1, 2).flatten(0, 1)
-        variances, axes = torch.linalg.eigh(patches.T @ patches / len(patches))
-        filters = axes.T / (variances + WHITENING_FLOOR).sqrt()[:, None]
+        variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
+        filters = components.T / (variances + WHITENING_EPSILON).sqrt()[:, None]
         self.weight.copy_(torch.cat([filters, -filters]).view_as(self.weight))
 
 
 class Block(nn.Module):
-    """Convolution 3×3, max-pool 2, batch norm, GELU; then as much without the pool.
+    """Convolution 3×3, max-pool 2, batch norm, GELU; then `depth` - 1 times the same unpooled.
 
-    With a depth of three the last two convolutions are a residual: what went in is added.
+    With a depth of 3, the last two convolutions have a shortcut.
     """
 
     def __init__(self, channels: int, filters: int, depth: int) -> None:
@@ -88,24 +105,25 @@ class Block(nn.Module):
         self.others = nn.ModuleList(_convolution(filters, filters) for _ in range(depth - 1))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps [N, filters, H // 2, W // 2] of maps [N, channels, H, W]."""
-        start = maps = gelu(self.norms[0](self.pool(self.first(maps))))
+        """Return maps [N, filters, H // 2, W // 2] of maps [N, channels, H, W]."""
+        shortcut = maps = gelu(self.norms[0](self.pool(self.first(maps))))
         for number, (convolution, norm) in enumerate(
             zip(self.others, self.norms[1:], strict=True), start=1
         ):
             maps = norm(convolution(maps))
-            maps = gelu(maps + start if number == 2 else maps)
+            maps = gelu(maps + shortcut if number == 2 else maps)
         return maps
 
 
 def _convolution(channels: int, filters: int) -> nn.Conv2d:
-    """Its first filters pass the channels on as they are."""
+    """Return a convolution whose first filters are the identity."""
     convolution = nn.Conv2d(channels, filters, kernel_size=3, padding=1, bias=False)
     nn.init.dirac_(convolution.weight.data[:channels])
     return convolution
 
 
 def _norm(filters: int) -> nn.BatchNorm2d:
+    """Return a batch norm as airbench has it, with a fixed weight of 1."""
     norm = nn.BatchNorm2d(filters, eps=1e-12, momentum=0.4)
     norm.weight.requires_grad = False
     return norm

@@ -10,6 +10,7 @@ from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import BEST_FILE, LAST_FILE
 from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.errors import UserError
+from cnn_engine.models.renamed import rename_old_keys
 from cnn_engine.runlog.events import CheckpointSaved, Notice
 from cnn_engine.training.snapshot import snapshot, to_host, weights_of
 
@@ -150,7 +151,7 @@ def use_best(training: "Training") -> int:
         if learner.average is not None:
             learner.weights.load_state_dict(learner.average.state_dict()["model"])
         return training.epoch
-    learner.weights.load_state_dict(content["model"])
+    learner.weights.load_state_dict(rename_old_keys(learner.model, content["model"]))
     epoch, best = int(content["epoch"]), training.recorder.state.best
     if best is not None and best.epoch != epoch:  # as where the disk was full after that
         text = f"The test uses the weights of epoch {epoch}, which {BEST_FILE} holds, and not those"

@@ -12,13 +12,13 @@ from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader, batch_sizes
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
-from cnn_engine.models.torchvision_model import TorchvisionModel
+from cnn_engine.models.hooks import MAX_INIT_IMAGES, BeginEpoch, InitFromImages
 from cnn_engine.models.user_model import check_model
-from cnn_engine.models.whitened import WHITEN_BIAS_EPOCHS, WHITENING_IMAGES, WhitenedCNN
 from cnn_engine.system.device import DTYPES, arithmetic, choose_precision
 from cnn_engine.training.ema import Average
 from cnn_engine.training.flat_parameters import Weights
 from cnn_engine.training.optimizers import build_optimizer
+from cnn_engine.training.step_graphs import plain_attributes
 from cnn_engine.training.step_timer import StepParts
 
 BENCHMARK_STEPS = 5_000
@@ -35,8 +35,8 @@ class StepKind(NamedTuple):
     takes_average: bool
     """True if the average of the weights is updated after the step."""
 
-    learns_shift: bool
-    """True if the bias of the first layer of a `WhitenedCNN` is trained."""
+    model_state: frozenset[tuple[str, object]]
+    """Attributes of the model that its `begin_epoch` may have set; empty if it has no such hook."""
 
 
 class Learner:
@@ -69,6 +69,7 @@ class Learner:
         self._smoothing = config.train.label_smoothing
         steps = len(batch_sizes(len(data.train), config.train.batch_size))
         self._benchmarks = config.train.epochs * steps >= BENCHMARK_STEPS
+        self._model_state: frozenset[tuple[str, object]] = frozenset()
         self._fit_model(config, data)
         self.weights = Weights(self.model, DTYPES[self.precision])
         self.optimizer = build_optimizer(config.optimizer, self.weights)
@@ -82,13 +83,13 @@ class Learner:
     def _fit_model(self, config: Config, data: DataSet) -> None:
         """Bring the model to the device and, if it looks at images first, to these; check it."""
         self.model.to(self.device).to(memory_format=torch.channels_last)
-        if isinstance(self.model, WhitenedCNN):
-            self.model.whitening.init_whitening(self._some(data.train[:WHITENING_IMAGES]))
-        if config.model.is_user_model or isinstance(self.model, TorchvisionModel):
-            # With the smallest of the batches, which a network of others may not do with.
-            least = min(batch_sizes(len(data.train), config.train.batch_size))
-            some = self._some(data.train[:least])
-            check_model(self.model, some, self._class_count, config.model.name)
+        if isinstance(self.model, InitFromImages):
+            self.model.init_from_images(self._some(data.train[:MAX_INIT_IMAGES]))
+        if config.model.min_image_size is None:
+            # With the smallest batch of an epoch: batch norm, for example, fails on one value.
+            size = min(batch_sizes(len(data.train), config.train.batch_size))
+            images = self._some(data.train[:size])
+            check_model(self.model, images, self._class_count, config.model.name)
 
     def _some(self, indices: Tensor) -> Tensor:
         """These images, as the model is to have them."""
@@ -98,16 +99,18 @@ class Learner:
     def begin_epoch(self, epoch: int) -> None:
         """Make ready for the steps of an epoch, or of what is left of it, counted from 1."""
         self.model.train()
-        if isinstance(self.model, WhitenedCNN):
-            self.model.whitening.bias_trainable = epoch <= WHITEN_BIAS_EPOCHS
+        if isinstance(self.model, BeginEpoch):
+            self.model.begin_epoch(epoch)
+            state = frozenset(plain_attributes(self.model).items())
+            if state != self._model_state:  # of equal sets one is kept, as it hashes faster
+                self._model_state = state
 
     def kind(self, size: int) -> StepKind:
         """Return the kind of the next step, for a batch of `size` images."""
         return StepKind(
             size=size,
             takes_average=self.average is not None and self.average.is_due(),
-            learns_shift=isinstance(self.model, WhitenedCNN)
-            and self.model.whitening.bias_trainable,
+            model_state=self._model_state,
         )
 
     def train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,11 +12,7 @@ from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.augment import check_augment
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.models.build import build_model, count_parameters
-from cnn_engine.models.torchvision_model import (
-    TorchvisionModel,
-    load_pretrained,
-    normalisation_notice,
-)
+from cnn_engine.models.hooks import Pretrained
 from cnn_engine.runlog.events import Notice, RunPrepared, StageProgressed, StageStarted
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import device_name, warm_up
@@ -77,9 +73,14 @@ def new_model(config: Config, data: DataSet, recorder: Recorder, *, begins: bool
     size, channels = data.images.shape[2:]
     check_augment(config.augment, size)
     model = build_model(config.model, channels, size, len(data.classes))
-    if begins and isinstance(model, TorchvisionModel) and config.model.weights is not None:
-        load_pretrained(model, config.model.weights)
-        if text := normalisation_notice(config.data):
+    if begins and isinstance(model, Pretrained) and config.model.weights is not None:
+        model.load_pretrained(config.model.weights)
+        mean, std = model.pretrained_mean, model.pretrained_std
+        if (config.data.mean, config.data.std) != (mean, std):
+            text = (
+                f"{config.model.name}'s pretrained weights expect data.mean = {list(mean)} and "
+                f"data.std = {list(std)}; this run normalises differently, which may cost accuracy"
+            )
             recorder.record(Notice(text=text))
     return model
 

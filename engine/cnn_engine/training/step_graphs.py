@@ -166,13 +166,13 @@ class HostState:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._random = _random_states()
-        self._attributes = _plain_attributes(model)
+        self._attributes = plain_attributes(model)
 
     def changes(self) -> str:
         """Return what has changed since, as a reason not to replay; empty if nothing has."""
         if _random_states() != self._random:
             return "the model draws random numbers on the host"
-        now = _plain_attributes(self._model)
+        now = plain_attributes(self._model)
         changed = [name for name, value in now.items() if self._attributes.get(name) != value]
         if changed:
             return f"the model changes its attribute {changed[0]} in a step"
@@ -188,7 +188,7 @@ def _random_states() -> tuple[object, ...]:
     return tuple(states)
 
 
-def _plain_attributes(model: nn.Module) -> dict[str, object]:
+def plain_attributes(model: nn.Module) -> dict[str, object]:
     """Return numbers, texts and the like that modules keep, by name."""
     return {
         f"{name}.{attribute}".removeprefix("."): value

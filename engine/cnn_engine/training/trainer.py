@@ -20,6 +20,7 @@ from cnn_engine.evaluation.evaluate import Evaluation
 from cnn_engine.inspection.feature_maps import feature_maps
 from cnn_engine.inspection.samples import SampleImages, samples_per_class
 from cnn_engine.inspection.writer import write_feature_maps, write_layers
+from cnn_engine.models.renamed import rename_old_keys
 from cnn_engine.results.feature_maps import MAPS_FILE, Part
 from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.runlog.events import (
@@ -144,7 +145,7 @@ class Training:
 
     def _restore(self, file: Path) -> tuple[str, ...]:
         """Go on from a checkpoint; what is other here than where it was made."""
-        content = checkpoint.load(file, self.device)
+        content = rename_old_keys(self.learner.model, checkpoint.load(file, self.device))
         differences = restore(self, content, file.name)
         self.saving.goes_on_from(self.best_loss)
         return differences

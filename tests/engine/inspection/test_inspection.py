@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_engine.config.schema import ModelConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
@@ -20,18 +19,23 @@ from cnn_engine.inspection import writer
 from cnn_engine.inspection.eval_mode import eval_mode
 from cnn_engine.inspection.flops import FlopCounter
 from cnn_engine.inspection.layers import inspect_layers
-from cnn_engine.models.build import CNN
+from cnn_engine.models.cnn import CNN
 from cnn_engine.results.feature_maps import MAPS_FILE
 from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.results.model_layers import read_layers
 from cnn_engine.runlog.events import Notice
 from runs_for_tests import RunForTests
 
-PUBLISHED = ModelConfig(filters=(32, 64, 128), hidden=(256, 128))
-
 
 def published() -> CNN:
-    return CNN(PUBLISHED, channels=3, image_size=32, class_count=10)
+    return CNN(
+        channels=3,
+        image_size=32,
+        class_count=10,
+        filters=(32, 64, 128),
+        hidden=(256, 128),
+        dropout=0.5,
+    )
 
 
 class Residual(nn.Module):

@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models import mkldnn
-from cnn_engine.models.build import CNN, build_model
+from cnn_engine.models.build import build_model
+from cnn_engine.models.cnn import CNN
 
 HERE = platform.machine() in ("x86_64", "AMD64")
 only_where_used = pytest.mark.skipif(not HERE, reason="only x86 processors train in this layout")
@@ -106,7 +107,7 @@ def test_elsewhere_and_in_evaluation_the_layout_is_pytorchs(
     def refused(_: torch.Tensor) -> torch.Tensor:
         raise AssertionError
 
-    monkeypatch.setattr(mkldnn, "_packed", refused)
+    monkeypatch.setattr(mkldnn, "_to_mkldnn", refused)
     images = torch.randn(2, 3, 32, 32)
     assert network().eval()(images).shape == (2, 5)
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
@@ -124,7 +125,7 @@ def test_bf16_trains_in_pytorchs_layout_where_the_processor_has_no_convolution_f
         return images.to_mkldnn()
 
     monkeypatch.setattr(mkldnn, "_has_bf16_convolution", lambda: False)
-    monkeypatch.setattr(mkldnn, "_packed", noted)
+    monkeypatch.setattr(mkldnn, "_to_mkldnn", noted)
     images = torch.randn(2, 3, 32, 32)
     loss, gradients, _ = learnt(network(), images, torch.bfloat16)
     assert loss.isfinite()

@@ -14,13 +14,14 @@ from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18, shufflenet_v2_x0_5
 
 from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import Place
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.models.build import build_model, count_parameters
-from cnn_engine.models.torchvision_model import TorchvisionModel, load_pretrained
+from cnn_engine.models.torchvision_model import TorchvisionModel
 from cnn_engine.runlog.events import CheckpointSaved, Notice, RunPrepared
 from cnn_engine.session.engine import Engine
 from cnn_engine.training.control import Control
@@ -97,6 +98,47 @@ def test_a_resnet_that_was_stopped_goes_on_bit_for_bit(tmp_path):
     ]
 
 
+def with_old_names(content):
+    """Return a checkpoint's content with the names that a resnet's weights had at first."""
+    if not isinstance(content, dict):
+        return content
+    return {
+        key.replace(".residual.", ".way.").replace(".shortcut.", ".past."): with_old_names(value)
+        for key, value in content.items()
+    }
+
+
+def test_checkpoints_with_old_weight_names_resume_and_load(tmp_path):
+    settings = (*RESNET, "train.epochs=2", "average.kind=ema")
+    current, old = (RunForTests(tmp_path, *settings) for _ in range(2))
+    for run in (current, old):
+        run.train()
+    for name in ("last.pt", "best.pt"):
+        path = old.directory.path / name
+        content = with_old_names(checkpoint.load(path, CPU))
+        assert any(".way." in key for key in content["model"])
+        place = Place(content["epoch"] + 1, 0)
+        checkpoint.save(path, content, place)
+    logits = [
+        load_trained_model(run.directory).logits(torch.ones(3, 8, 8, 1, dtype=torch.uint8))
+        for run in (current, old)
+    ]
+    assert torch.equal(*logits)
+    for run in (current, old):
+        run.resume(epochs=3)
+        assert run.live_state.status == "done"
+    expected, found = weights_in(current.directory), weights_in(old.directory)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_state_dicts_with_old_weight_names_load():
+    model, other = resnet(16), resnet(16)
+    other.load_state_dict(with_old_names(model.state_dict()))
+    images = torch.randn(2, 3, 16, 16)
+    assert torch.equal(model(images), other(images))
+
+
 # Torchvision's.
 
 
@@ -158,7 +200,7 @@ def test_weights_within_what_a_training_program_saved_are_found(tmp_path, weight
     state = torch.load(weights_file, weights_only=True)
     torch.save({key: state, "epoch": 3}, tmp_path / "x.pth")
     model = transfer()
-    load_pretrained(model, str(tmp_path / "x.pth"))
+    model.load_pretrained(str(tmp_path / "x.pth"))
     assert torch.equal(model.network.conv1.weight, state["conv1.weight"])
 
 
@@ -166,9 +208,9 @@ def test_weights_of_another_network_are_explained(tmp_path, weights_file):
     with pytest.raises(
         ConfigError, match=r"of another network than model\.arch names: .* not in it"
     ):
-        load_pretrained(transfer(arch="resnet34"), str(weights_file))
+        transfer(arch="resnet34").load_pretrained(str(weights_file))
     with pytest.raises(ConfigError, match=r"model\.weights: nowhere\.pth is no file; download one"):
-        load_pretrained(transfer(), "nowhere.pth")
+        transfer().load_pretrained("nowhere.pth")
 
 
 class Canary:
@@ -187,7 +229,7 @@ def test_a_file_that_holds_something_else_is_refused_and_nothing_in_it_is_run(tm
     else:
         torch.save({"state_dict": Canary(canary)} if content == "pickle" else content, path)
     with pytest.raises(DataError, match=r"x\.pth: ") as error:
-        load_pretrained(transfer(), str(path))
+        transfer().load_pretrained(str(path))
     assert not canary.exists()
     assert "weights_only" not in str(error.value)
 
@@ -195,7 +237,7 @@ def test_a_file_that_holds_something_else_is_refused_and_nothing_in_it_is_run(tm
 def test_an_unknown_network_and_grey_images_are_explained():
     with pytest.raises(ConfigError, match=r"has no 'resnet81'; did you mean 'resnet18'"):
         transfer(arch="resnet81")
-    with pytest.raises(ConfigError, match=r"data\.channels: torchvision's networks take colour"):
+    with pytest.raises(ConfigError, match=r"data\.channels: torchvision's networks take RGB"):
         build_model(ModelConfig(name="torchvision", arch="resnet18"), 1, 32, 4)
 
 
@@ -216,10 +258,16 @@ def test_the_last_layer_of_other_kinds_of_networks_is_found(arch):
             "is not one of 'cnn', 'resnet', 'whitened', 'torchvision'.*did you mean 'resnet'",
         ),
         (["model.name='a b:C'"], "is not written as module:Class"),
-        (["model.arch=resnet18"], r"model\.arch: it, weights and freeze are for"),
-        (["model.name=torchvision"], r"model\.arch: which of torchvision's networks"),
+        (
+            ["model.arch=resnet18"],
+            r"model\.arch: is only for name = \"torchvision\", not for 'cnn'",
+        ),
+        (
+            ["model.name=torchvision"],
+            r"model\.arch: is required for name = .torchvision.: .* such as resnet18",
+        ),
         (["model.name=torchvision", "model.arch=x", "model.freeze=true"], r"model\.freeze: keeps"),
-        (["model.options.width=3"], r"model\.options: are for a network of your own"),
+        (["model.options.width=3"], r"model\.options: is only for your own network"),
     ],
 )
 def test_settings_that_do_not_belong_together_are_refused(overrides, message):
@@ -333,10 +381,10 @@ def test_what_ones_own_network_raises_is_one_line_and_a_traceback_in_the_console
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mynet:Function", "makes a int, and should make a torch.nn.Module"),
-        ("mynet:Lazy", "has layers without a shape"),
-        ("mynet:Wrong", r"gives scores of the shape \[63, 3\] for 63 images of 10 classes"),
-        ("mynet:Tuple", "gives a tuple, and no tensor"),
+        ("mynet:Function", "returns a int, not a torch.nn.Module"),
+        ("mynet:Lazy", "has lazy layers"),
+        ("mynet:Wrong", r"returns logits of shape \[63, 3\] for 63 images and 10 classes"),
+        ("mynet:Tuple", "returns a tuple, not a tensor"),
     ],
 )
 def test_a_network_that_gives_something_else_than_scores_is_explained(own, name, message):

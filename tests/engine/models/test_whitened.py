@@ -7,7 +7,7 @@ from torch.nn.functional import unfold
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models.build import build_model
-from cnn_engine.models.whitened import WHITEN_BIAS_EPOCHS, Block, WhitenedCNN, Whitening
+from cnn_engine.models.whitened import WHITEN_BIAS_EPOCHS, Block, Whitening
 from runs_for_tests import RunForTests
 
 SMALL = ModelConfig(name="whitened", filters=(24, 32), depth=2)
@@ -86,7 +86,7 @@ def test_the_third_convolution_has_a_shortcut():
 
 @pytest.mark.parametrize("size", [16, 21, 32])
 def test_it_takes_images_of_any_size(size):
-    model = WhitenedCNN(SMALL, 3, 7)
+    model = build_model(SMALL, 3, size, 7)
     assert model(images(size=size)).shape == (64, 7)
 
 

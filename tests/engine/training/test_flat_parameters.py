@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine.config.schema import ModelConfig, OptimizerConfig
-from cnn_engine.models.build import Dropout, build_model
+from cnn_engine.models.build import build_model
+from cnn_engine.models.cnn import Dropout
 from cnn_engine.training.flat_parameters import Weights
 from cnn_engine.training.optimizers import build_optimizer
 

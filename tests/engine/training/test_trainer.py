@@ -14,7 +14,8 @@ from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import epoch_order, make_loader
-from cnn_engine.models.build import Dropout, build_model
+from cnn_engine.models.build import build_model
+from cnn_engine.models.cnn import Dropout
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState

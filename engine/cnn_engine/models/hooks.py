@@ -1,0 +1,54 @@
+"""Optional methods of a model that training calls: a model may have any of them or none.
+
+They are found by name, so a model need not import this module.
+"""
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+MAX_INIT_IMAGES = 1_000
+"""Training images that `init_from_images` gets at most."""
+
+
+@runtime_checkable
+class InitFromImages(Protocol):
+    """A model whose initial weights depend on training images."""
+
+    def init_from_images(self, images: Tensor) -> None:
+        """Initialize weights; called once, on the device, before the optimizer is built.
+
+        Also called before a checkpoint is loaded, which then replaces the weights.
+
+        Args:
+            images: float32 [N, C, H, W], normalized, N <= MAX_INIT_IMAGES.
+        """
+
+
+@runtime_checkable
+class BeginEpoch(Protocol):
+    """A model that trains differently in some epochs."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Prepare for an epoch, counted from 1; called again if a run resumes within one.
+
+        The model may set attributes (numbers, strings, booleans, None) that its `forward` reads.
+        With a CUDA graph, a step is captured anew whenever they have changed.
+        """
+
+
+@runtime_checkable
+class Pretrained(Protocol):
+    """A model that can start from weights in a file of the user's (`model.weights`)."""
+
+    pretrained_mean: tuple[float, ...]
+    pretrained_std: tuple[float, ...]
+    """Normalization that such weights were trained with, on pixels in [0, 1]."""
+
+    def load_pretrained(self, path: str) -> None:
+        """Load the weights; called when training starts, not when it resumes.
+
+        Raises:
+            ConfigError: there is no such file, or it is of another network.
+            DataError: it is damaged.
+        """
