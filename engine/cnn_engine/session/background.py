@@ -1,10 +1,10 @@
-"""A run in the background: a process with no terminal, which outlives the one that started it.
+"""Background training: a process without a terminal, independent of the one that starts it.
 
     python -m cnn_engine.session.background RUN_DIR [LOG COMMANDS_READ]
 
-goes on with the run from its last checkpoint, or begins with one that is only prepared. The two
-numbers are what it inherits from the process that held the run before. What libraries print, and
-tracebacks, go to the run's `console.log`.
+resumes the run from its last checkpoint, or trains it from the beginning if there is none. The two
+numbers are the fields of `Inheritance`, if another process hands the run over. The output of
+libraries and tracebacks go to the run's `console.log`.
 """
 
 import faulthandler
@@ -24,14 +24,14 @@ from cnn_engine.session.request import Request
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:
-    """Train in a process of its own, and return at once; the run can be watched from now on.
+    """Start a background process that trains, and return at once; the run can be watched already.
 
     Args:
-        request: What to train.
+        request: The config to train.
         run: A new run directory.
 
     Raises:
-        StorageError: its log cannot be written, or no process be started.
+        StorageError: the log cannot be written, or the process cannot be started.
     """
     with Recorder(run) as recorder:
         recorder.record(run_started(request, run))
@@ -39,10 +39,10 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
 
 
 def resume_in_background(run: RunDirectory) -> None:
-    """Go on with a run in a process of its own, and return at once.
+    """Start a background process that resumes a run, and return at once.
 
     Raises:
-        ConfigError: there is nothing to go on with.
+        ConfigError: there is nothing to resume.
         DataError: its checkpoints are damaged.
         StorageError: another process holds it, or none can be started.
     """
@@ -52,7 +52,7 @@ def resume_in_background(run: RunDirectory) -> None:
 
 
 def main() -> None:
-    """Go on with the run that the command line names, until it ends."""
+    """Train the run that the command line names, until it ends."""
     faulthandler.enable()
     run = RunDirectory(Path(sys.argv[1]))
     try:
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _inheritance() -> Inheritance | None:
-    """What the command line says that was inherited; the log is for this process alone."""
+    """Return what the command line hands over; the log is not passed on to child processes."""
     if len(sys.argv) < 4:
         return None
     log, commands_read = map(int, sys.argv[2:4])
@@ -76,7 +76,7 @@ def _inheritance() -> Inheritance | None:
 
 
 def _stop_on_signals(run: RunDirectory) -> None:
-    """SIGINT and SIGTERM ask the run to stop; that a terminal is gone is no matter here."""
+    """Let SIGINT and SIGTERM stop the run with a checkpoint; ignore SIGHUP."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         send(run.commands, Command(name="stop", by=signal.Signals(number).name))

@@ -1,7 +1,7 @@
-"""The engine in a thread: from a checked config to `RunFinished`, whatever happens between.
+"""Runs training in a thread, from a checked config to the `RunFinished` event.
 
-This module is free of PyTorch, which is imported in the thread as the run's first stage, so that
-a dashboard can be on screen before it.
+PyTorch is imported in that thread, as the run's first stage, so that a dashboard can be on screen
+before it.
 """
 
 import os
@@ -37,24 +37,25 @@ from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
+"""Exit codes after a signal: 128 + its number, as shells have it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resumption:
-    """Where an earlier session's work goes on."""
+    """State from which a run is resumed."""
 
-    found: Found | None
-    """The checkpoint; None where there was none yet, and the run begins anew."""
+    checkpoint: Found | None
+    """The checkpoint; None if there is none, so that training starts from the beginning."""
 
     epochs: int | None
-    """Epochs that are now asked for, if they are others than before."""
+    """New total number of epochs; None if it is unchanged."""
 
     seconds: float
-    """Time that all sessions before took."""
+    """Duration of all earlier sessions."""
 
 
 def run_started(request: Request, run: RunDirectory) -> RunStarted:
-    """The first event of a run by this process."""
+    """Return the first event of a run that this process trains."""
     fallback = request.fallback
     return RunStarted(
         run_id=run.id,
@@ -75,13 +76,13 @@ def run_started(request: Request, run: RunDirectory) -> RunStarted:
 
 
 def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - the screen need not wait for it
+    from importlib.metadata import version  # noqa: PLC0415 - slow, and not needed for the first screen
 
     return version("cnn-tui")
 
 
 class Engine:
-    """Trains in a thread of its own, which outlives any screen."""
+    """Trains in a non-daemon thread, which continues when the dashboard ends."""
 
     def __init__(
         self, request: Request, recorder: Recorder, resumption: Resumption | None = None
@@ -89,9 +90,9 @@ class Engine:
         self._request = request
         self._recorder = recorder
         self._resumption = resumption
-        self._began = time.monotonic()
+        self._start_time = time.monotonic()
         self._thread = Thread(target=self._run, name="engine")
-        self._lost: StorageError | None = None
+        self._storage_error: StorageError | None = None
 
     @classmethod
     def resume(
@@ -102,16 +103,16 @@ class Engine:
         *,
         allow_code: bool = False,
     ) -> Self:
-        """Take hold of a run that no process trains, to go on with it.
+        """Return an engine that resumes a run, which it locks.
 
         Args:
-            run: The run.
-            epochs: Epochs to train in all, where they are to be more than were done.
-            inheritance: Where another process has handed it over, which has trained it already.
-            allow_code: Import the network, if it is code of the run's user.
+            run: The run, which no process trains.
+            epochs: New total number of epochs; None to keep it.
+            inheritance: Given if another process hands the run over.
+            allow_code: Import the network if it is the user's own code.
 
         Raises:
-            ConfigError: there is nothing to go on with, or it needs a newer version of cnn-tui.
+            ConfigError: there is nothing to resume, or a newer version of cnn-tui wrote the run.
             DataError: its checkpoints are damaged.
             StorageError: another process holds it, or it cannot be read or written.
         """
@@ -119,94 +120,102 @@ class Engine:
         try:
             state = recorder.state
             if state.started and state.started.format > FORMAT:
-                raise ConfigError(f"run {run.id}: a newer version of cnn-tui wrote it; use that")
+                raise ConfigError(
+                    f"run {run.id}: a newer version of cnn-tui wrote it; use that version"
+                )
             if state.imported:
-                raise ConfigError(f"run {run.id}: it is another program's to resume")
-            found = find_checkpoint(state, run, epochs)
+                raise ConfigError(
+                    f"run {run.id}: it was imported; resume it with the program that trained it"
+                )
+            checkpoint = find_checkpoint(state, run, epochs)
             request = Request.from_state(state, allow_code=allow_code or inheritance is not None)
             request = request.with_epochs(epochs or state.total_epochs)
-            if found is not None:
+            if checkpoint is not None:
                 request = replace(request, fallback=None)
         except UserError:
             recorder.close()
             raise
-        changed = epochs if epochs != state.total_epochs else None
-        resumption = Resumption(found=found, epochs=changed, seconds=state.elapsed_seconds)
+        resumption = Resumption(
+            checkpoint=checkpoint,
+            epochs=epochs if epochs != state.total_epochs else None,
+            seconds=state.elapsed_seconds,
+        )
         return cls(request, recorder, resumption)
 
     def start(self) -> None:
-        """Begin to train, unless it has begun, and return at once."""
+        """Start the thread, unless it is started already, and return at once."""
         if self._thread.ident is None:
             keep_freed_memory()
             self._thread.start()
 
     def is_alive(self) -> bool:
-        """Whether it still trains."""
+        """Return True while the thread runs."""
         return self._thread.is_alive()
 
     def has_ended(self) -> bool:
-        """Whether it trained, and trains no more: the run is over, or another process has it."""
+        """Return True if it was started and the thread has ended: finished or handed over."""
         return self._thread.ident is not None and not self.is_alive()
 
     def join(self) -> None:
-        """Wait until it is done.
+        """Wait until the thread ends.
 
         Raises:
-            StorageError: the end of the log could not be written, or no process be started that
-                goes on in the background.
+            StorageError: the end of the log could not be written, or the process that continues in
+                the background could not be started.
         """
         self._thread.join()
-        if self._lost is not None:
-            raise self._lost
+        if self._storage_error is not None:
+            raise self._storage_error
 
     @property
-    def blocked(self) -> str:
-        """Why the run's log cannot be written now, as on a full disk; empty when it can."""
+    def write_error(self) -> str:
+        """Problem that keeps the log from being written, such as a full disk; empty if none."""
         return self._recorder.write_error
 
     @property
     def exit_code(self) -> int:
-        """Exit code for the process, once the thread has ended."""
-        if self._lost is not None:
-            return self._lost.exit_code
+        """Exit code of the process, once the thread has ended."""
+        if self._storage_error is not None:
+            return self._storage_error.exit_code
         finished = self._recorder.state.finished
         return finished.exit_code if finished else 1
 
     def _run(self) -> None:
         try:
             with self._recorder:
-                self._began = time.monotonic()
-                self._begin()
-                outcome = self._outcome()
+                self._start_time = time.monotonic()
+                self._record_start()
+                outcome = self._train_and_catch()
                 self._recorder.record(outcome)
                 if outcome.status == "detached":
                     self._recorder.hand_over()
         except StorageError as error:
-            self._lost = error
+            self._storage_error = error
 
-    def _begin(self) -> None:
+    def _record_start(self) -> None:
         run, resumption = self._recorder.run, self._resumption
         if resumption is None:
             self._recorder.record(run_started(self._request, run))
             return
-        found = resumption.found
-        place = found.place if found else BEGINNING
+        checkpoint = resumption.checkpoint
+        position = checkpoint.place if checkpoint else BEGINNING
         self._recorder.record(
             RunResumed(
                 pid=os.getpid(),
                 host=socket.gethostname(),
                 version=_version(),
-                epoch=place.epoch,
-                step=place.step,
-                file=found.path.name if found else "",
+                epoch=position.epoch,
+                step=position.step,
+                file=checkpoint.path.name if checkpoint else "",
                 seconds=resumption.seconds,
             )
         )
         if resumption.epochs is not None:
-            asked = CommandApplied(command="epochs", by="cli", value=float(resumption.epochs))
-            self._recorder.record(asked)
+            epochs = float(resumption.epochs)
+            self._recorder.record(CommandApplied(command="epochs", by="cli", value=epochs))
 
-    def _outcome(self) -> RunFinished:
+    def _train_and_catch(self) -> RunFinished:
+        """Train; return the run's last event, whatever is raised."""
         try:
             with Revision() as revision:
                 self._train(revision)
@@ -216,14 +225,14 @@ class Engine:
             return self._finished("stopped", SIGNAL_EXIT_CODES.get(stop.by, 0))
         except UserError as error:
             text = str(error)
-            if error.__cause__ is not None:  # the user's own code
-                text = f"{text}; {_keep_traceback(self._recorder.run)}"
+            if error.__cause__ is not None:  # raised by the user's own network
+                text = f"{text}; {_write_traceback(self._recorder.run)}"
             return self._finished("failed", error.exit_code, text)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the run must say that it failed
+        except Exception as error:  # noqa: BLE001 - the run must be recorded as failed
             if is_out_of_memory(error):
                 text = out_of_memory_text(error)
                 return self._finished("failed", TrainingError.exit_code, text)
-            where = _keep_traceback(self._recorder.run)
+            where = _write_traceback(self._recorder.run)
             text = f"internal error: {type(error).__name__}: {error}; {where}"
             return self._finished("failed", 1, text)
         return self._finished("done", 0)
@@ -234,7 +243,7 @@ class Engine:
         exit_code: int,
         error: str = "",
     ) -> RunFinished:
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self._start_time
         if self._resumption is not None:
             seconds += self._resumption.seconds
         return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=error)
@@ -242,15 +251,16 @@ class Engine:
     def _train(self, revision: Revision) -> None:
         control = Control(self._recorder)
         self._recorder.record(StageStarted(stage="torch"))
-        # See the module's text.
+        # Imported here as this module's docstring says.
         from cnn_engine.system.device import limit_threads  # noqa: PLC0415
         from cnn_engine.training.setup import load_data, warming_up  # noqa: PLC0415
         from cnn_engine.training.trainer import Training  # noqa: PLC0415
 
         limit_threads()
-        request, found = self._request, self._resumption.found if self._resumption else None
-        if found is not None:
-            set_damaged_aside(found, self._recorder)
+        request = self._request
+        checkpoint = self._resumption.checkpoint if self._resumption else None
+        if checkpoint is not None:
+            set_damaged_aside(checkpoint, self._recorder)
         with warming_up(request.config.train):
             try:
                 data = load_data(request.config, self._recorder, control)
@@ -266,7 +276,7 @@ class Engine:
                     )
                 )
                 data = load_data(request.config, self._recorder, control)
-        file = found.path if found else None
+        file = checkpoint.path if checkpoint else None
         surroundings = {"cnn-tui": _version(), "Python": platform.python_version()}
         if commit := revision.text():
             surroundings["revision"] = commit
@@ -274,25 +284,25 @@ class Engine:
             request.config, data, self._recorder, control, file, surroundings=surroundings
         )
         if file is None:
-            self._tell_what_is_unlike()
+            self._report_environment_diff()
         training.run()
 
-    def _tell_what_is_unlike(self) -> None:
-        """Say in what a run that is to be like another one cannot be."""
-        begun, prepared = self._recorder.state.started, self._recorder.state.prepared
-        if begun is None or prepared is None:
+    def _report_environment_diff(self) -> None:
+        """Record a notice if the run repeats another one in a different environment."""
+        started, prepared = self._recorder.state.started, self._recorder.state.prepared
+        if started is None or prepared is None:
             return
-        found = environment_diff(prepared.environment, begun.environment_of_like)
-        if found:
-            text = f"Not quite as {begun.like} was: {'; '.join(found)}"
+        differences = environment_diff(prepared.environment, started.environment_of_like)
+        if differences:
+            text = f"Not exactly the environment of {started.like}: {'; '.join(differences)}"
             self._recorder.record(Notice(text=text))
 
 
-def _keep_traceback(run: RunDirectory) -> str:
-    """Write the traceback of the error in hand to the console log; what to say of that."""
+def _write_traceback(run: RunDirectory) -> str:
+    """Append the current traceback to the console log; return a note on where it is."""
     try:
         with run.console.open("a") as console:
             traceback.print_exc(file=console)
-    except OSError as error:  # the disk may be full, and that must not hide what failed
-        return f"its traceback could not be kept: {error.strerror}"
+    except OSError as error:  # a full disk must not hide the error itself
+        return f"its traceback could not be written: {error.strerror}"
     return f"see {run.console}"

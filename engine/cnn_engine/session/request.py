@@ -1,4 +1,4 @@
-"""What is to be trained: asked for by a user, or as the log of a run tells."""
+"""A request to train: a config from the command line or from the log of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,29 +15,29 @@ from cnn_engine.runs.summary import read_state
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a user asked to train."""
+    """A config to train, and how the run is recorded."""
 
     preset: str
     """Name of the preset or config file."""
 
     config: Config
     name: str = ""
-    """What the user calls the run."""
+    """Name of the run; may be empty."""
 
     fallback: "Request | None" = None
-    """What to train instead when the images are not to be had."""
+    """Request to train instead if the images are not available."""
 
     group: str = ""
-    """Id of the first run of the series that this is one of; empty without one."""
+    """Id of the first run of the series that it belongs to; empty if none."""
 
     command: tuple[str, ...] = ()
-    """The words of the command line that asked for it."""
+    """Command line that started it, word by word."""
 
     like: str = ""
-    """Run that it repeats; may be empty."""
+    """Id of the run whose config it starts from; may be empty."""
 
     environment_of_like: dict[str, str] = field(default_factory=dict)
-    """In what environment that was trained."""
+    """Environment that the run `like` was trained in."""
 
     @classmethod
     def from_preset(
@@ -47,29 +47,35 @@ class Request:
         name: str = "",
         fallback: "Request | None" = None,
     ) -> Self:
-        """A request for a preset or a config file.
+        """Return a request for a preset or a config file.
 
-        Ways to files are made absolute, as the run may go on from another directory.
+        Paths are made absolute, as the run may be resumed from another directory.
+
+        Args:
+            preset: Name of a preset, or path of a TOML file.
+            overrides: Keys with other values, each `KEY=VALUE`.
+            name: Name of the run.
+            fallback: Request to train instead if the images are not available.
 
         Raises:
-            ConfigError: naming every problem of the config.
+            ConfigError: the config is invalid; names every problem.
         """
         config = _with_absolute_paths(load_config(preset, overrides))
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
     @classmethod
     def from_state(cls, state: RunState, *, allow_code: bool) -> Self:
-        """What a run was asked to train, and is asked by now, as its log tells.
+        """Return the request that a run's log records, with the changes made since.
 
         Raises:
-            ConfigError: a newer version of cnn-tui wrote the log, or its network is code that is
+            ConfigError: a newer version of cnn-tui wrote the log, or the network is code that is
                 not allowed.
         """
-        begun = state.started
+        started = state.started
         fallback = None
-        if begun and begun.fallback_config and state.config == begun.config:
-            config = from_dict(begun.fallback_config)
-            fallback = Request(preset=begun.fallback_preset, config=config)
+        if started and started.fallback_config and state.config == started.config:
+            config = from_dict(started.fallback_config)
+            fallback = Request(preset=started.fallback_preset, config=config)
         return cls(
             preset=state.preset,
             config=from_dict(state.config, allow_code=allow_code),
@@ -80,24 +86,24 @@ class Request:
     def from_run(
         cls, run: RunDirectory, overrides: Sequence[str] = (), *, allow_code: bool = False
     ) -> Self:
-        """A request for what a run trained in the end, its seed included, perhaps changed.
+        """Return a request to train a run's config, with its seed, again.
 
         Args:
             run: The run.
-            overrides: Keys that are to have other values, each as `KEY=VALUE`.
-            allow_code: Import the network, if it is code of the run's user.
+            overrides: Keys with other values, each `KEY=VALUE`.
+            allow_code: Import the network if it is the user's own code.
 
         Raises:
-            ConfigError: its log tells no config, that is of another version of cnn-tui, what is
-                to be changed cannot be so, or the network is code that is not allowed.
-            StorageError: its log cannot be read.
+            ConfigError: the log holds no config, it is of another version of cnn-tui, an override
+                is invalid, or the network is code that is not allowed.
+            StorageError: the log cannot be read.
         """
         try:
             state, _ = read_state(run)
         except OSError as error:
             raise StorageError(f"{run.events}: cannot be read: {error.strerror}") from None
         if not state.config:
-            raise ConfigError(f"run {run.id}: its log does not tell what was trained")
+            raise ConfigError(f"run {run.id}: its log does not hold a config")
         prepared = state.prepared
         return cls(
             preset=state.preset,
@@ -107,7 +113,7 @@ class Request:
         )
 
     def with_epochs(self, epochs: int) -> "Request":
-        """The same with another number of epochs."""
+        """Return the request with another total number of epochs."""
         return replace(self, config=self.config.replaced("train", epochs=epochs))
 
 

@@ -1,4 +1,4 @@
-"""Starting the process that trains a run in the background."""
+"""Starts the process that trains a run in the background."""
 
 import subprocess
 import sys
@@ -9,17 +9,17 @@ from cnn_engine.runs.directory import RunDirectory
 
 
 def spawn(run: RunDirectory, log: int, commands_read: int) -> None:
-    """Start a process, in a session of its own, that goes on with the run; do not wait for it.
+    """Start a process, in a session of its own, that continues the run; do not wait for it.
 
     Args:
-        run: The run, whose log this process holds and writes no more.
-        log: Descriptor of that log, for the new process.
-        commands_read: Bytes of its commands file that this process has read.
+        run: The run. This process holds its lock and must not write its log any more.
+        log: File descriptor of the log, inherited by the new process with the lock.
+        commands_read: Bytes of the commands file that this process has processed.
 
     Raises:
-        StorageError: it cannot be started.
+        StorageError: the process cannot be started.
     """
-    # -P, as a file in the working directory must not stand in for a module of the same name.
+    # -P: a file in the working directory must not shadow a module of the same name.
     program = [sys.executable, "-P", "-m", "cnn_engine.session.background"]
     command = [*program, str(run.path.absolute()), str(log), str(commands_read)]
     try:
@@ -34,8 +34,8 @@ def spawn(run: RunDirectory, log: int, commands_read: int) -> None:
             )
     except OSError as error:
         raise StorageError(
-            f"run {run.id}: no process could be started in the background: {error.strerror}; "
-            f"to go on with it: cnn-tui resume {run.id}"
+            f"run {run.id}: the background process could not be started: {error.strerror}; "
+            f"resume it with: cnn-tui resume {run.id}"
         ) from None
-    # Waited for only so that, once it has ended, no zombie of it stays.
+    # Wait for it in a thread, so that it leaves no zombie when it ends.
     Thread(target=process.wait, name="reaper", daemon=True).start()

@@ -415,7 +415,7 @@ async def test_a_followed_run_is_live_and_cannot_be_asked(tmp_path):
 
 
 def test_an_imported_run_is_not_resumed(tmp_path):
-    with pytest.raises(ConfigError, match="another program's to resume"):
+    with pytest.raises(ConfigError, match="it was imported; resume it with"):
         Engine.resume(imported_text(tmp_path, KERAS))
 
 

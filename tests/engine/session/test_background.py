@@ -136,7 +136,7 @@ def test_when_no_process_can_be_started_that_is_told(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("detach")
     run.engine.start()
-    with pytest.raises(Exception, match="no process could be started in the background: No such"):
+    with pytest.raises(Exception, match="the background process could not be started: No such"):
         run.engine.join()
     assert run.engine.exit_code == 5
 

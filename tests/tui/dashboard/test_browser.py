@@ -387,7 +387,7 @@ async def test_a_run_whose_log_tells_no_config_is_like_none(tmp_path):
     app = browser(tmp_path)
     async with app.run_test(size=(100, 24)) as pilot:
         await pressed(pilot, "l")
-        assert "does not tell what was trained" in text_of(app)
+        assert "does not hold a config" in text_of(app)
 
 
 # How much it reads and paints.

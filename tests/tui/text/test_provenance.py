@@ -129,7 +129,7 @@ def test_a_run_like_another_says_what_is_not_as_it_was(tmp_path):
     state, _ = read_state(repeat(first, tmp_path, "optimizer.lr=0.002"))
     assert state.setting("optimizer.lr") == 0.002
     (notice,) = state.notices
-    assert notice.text.startswith(f"Not quite as {first.id} was: ")
+    assert notice.text.startswith(f"Not exactly the environment of {first.id}: ")
     assert "PyTorch: " in notice.text
     assert ", before 1.0" in notice.text
 
@@ -161,7 +161,7 @@ def test_a_run_that_tells_no_config_cannot_be_repeated(tmp_path):
     run = RunDirectory(tmp_path / "a")
     run.path.mkdir()
     run.events.write_text("garbage\n")
-    with pytest.raises(ConfigError, match="run a: its log does not tell what was trained"):
+    with pytest.raises(ConfigError, match="run a: its log does not hold a config"):
         Request.from_run(run)
 
 

@@ -29,7 +29,7 @@ def run_dashboard(
     engine: "Engine", run: RunDirectory, options: Options, on_hangup: OnHangup = OnHangup.TRAIN
 ) -> int:
     """Train under the dashboard, or without one if that is lost or fails; the exit code."""
-    screen = RunScreen(run, trains_here=True, blocked=lambda: engine.blocked, bell=options.bell)
+    screen = RunScreen(run, trains_here=True, blocked=lambda: engine.write_error, bell=options.bell)
     app = Dashboard(screen, engine, options)
     earlier = run.events.stat().st_size
 

@@ -86,8 +86,8 @@ def _until_it_ends(engine: "Engine", printer: Printer) -> Callable[[RunState], b
 
     def is_over(_: RunState) -> bool:
         nonlocal told
-        if engine.blocked != told:
-            told = engine.blocked
+        if engine.write_error != told:
+            told = engine.write_error
             if told:
                 printer.clear()
                 notify(
