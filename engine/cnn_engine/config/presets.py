@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cnn_engine.config.renamed_keys import RENAMED_KEYS, rename_old_keys
 from cnn_engine.config.schema import Config
 from cnn_engine.config.suggestion import suggest
 from cnn_engine.errors import ConfigError
@@ -55,7 +56,7 @@ def from_dict(
     Raises:
         ConfigError: naming every problem with its key.
     """
-    tables = deepcopy(tables)
+    tables = deepcopy(rename_old_keys(tables))
     for override in overrides:
         _apply_override(tables, override)
     try:
@@ -106,7 +107,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _apply_override(tables: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    path = key.strip().split(".")
+    path = RENAMED_KEYS.get(key.strip(), key.strip()).split(".")
     if not equals or not all(path):
         raise ConfigError(f"--set {override}: write it as KEY=VALUE, such as train.epochs=5")
     table = tables

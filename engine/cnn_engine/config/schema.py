@@ -180,7 +180,7 @@ class OptimizerConfig(Table):
     lr: PositiveFloat = 0.001
     """Learning rate: the step size, the largest that the schedule comes to."""
 
-    vector_lr: PositiveFloat | None = None
+    bias_norm_lr: PositiveFloat | None = None
     """Learning rate of biases and of what scales a normalisation; without it, `lr`. It follows the
     schedule, and what is asked of a run's rate, in proportion; so does the next."""
 
@@ -194,7 +194,7 @@ class OptimizerConfig(Table):
     """How much smaller weights become by themselves: by this times `lr` in a step, as the gradient
     of a penalty with `adam` and `sgd`, apart from gradients with `adamw` and `muon`."""
 
-    decay_vectors: bool = True
+    decay_bias_norm: bool = True
     """Whether biases and what scales a normalisation decay as well."""
 
     normalise: bool = False

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
+from cnn_engine.config.renamed_keys import rename_old_keys
 from cnn_engine.runlog.curve import MAX_POINTS, Curve
 from cnn_engine.runlog.events import (
     FORMAT,
@@ -128,12 +129,12 @@ class RunState:
             case StepsFinished():  # by far the most frequent, so looked for first
                 self._add_steps(event)
             case RunStarted():
-                self.started = event
-                self._take_config(event)
+                self.started = replace(event, config=rename_old_keys(event.config))
+                self._set_config(event)
                 if event.format > FORMAT:
                     self.notices.append(Notice(time=event.time, text=NEWER))
             case ConfigReplaced():
-                self._take_config(event)
+                self._set_config(event)
                 self.notices.append(Notice(time=event.time, text=event.reason))
             case StageStarted():
                 self.stages.append(event)
@@ -173,10 +174,11 @@ class RunState:
             case RunFinished():
                 self.phase, self.paused, self.finished = event.status, False, event
 
-    def _take_config(self, event: RunStarted | ConfigReplaced) -> None:
-        # Of a damaged log, only what has the shape of a config.
-        tables = {name: of for name, of in event.config.items() if isinstance(of, dict)}
-        self.preset, self.config = event.preset, tables
+    def _set_config(self, event: RunStarted | ConfigReplaced) -> None:
+        tables = rename_old_keys(event.config)
+        self.preset = event.preset
+        # A damaged log may hold tables that are not dicts.
+        self.config = {name: keys for name, keys in tables.items() if isinstance(keys, dict)}
         epochs = self.setting("train.epochs")
         self.total_epochs = epochs if isinstance(epochs, int) else 0
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from cnn_engine.config.renamed_keys import RENAMED_KEYS
 from cnn_engine.config.suggestion import suggest
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.summary import RunSummary
@@ -80,6 +81,8 @@ ALIASES = {
 }
 """Other names of columns and config keys."""
 
+_RENAMED = RENAMED_KEYS | {old.rpartition(".")[2]: new for old, new in RENAMED_KEYS.items()}
+
 
 def config_keys(runs: Iterable[RunSummary]) -> frozenset[str]:
     """Return the dotted config keys of all runs, which other versions may have written."""
@@ -102,7 +105,7 @@ def find_column(name: str, runs: Iterable[RunSummary]) -> RunColumn:
     Raises:
         ConfigError: no column has this name, or more than one config key ends with it.
     """
-    name = ALIASES.get(name, name)
+    name = ALIASES.get(name) or _RENAMED.get(name) or name
     if name in RUN_COLUMNS:
         return RUN_COLUMNS[name]
     keys = config_keys(runs)

@@ -216,12 +216,12 @@ def _groups(config: OptimizerConfig, segments: Iterable[Segment]) -> list[Group]
     """Return the segments by how they are to be treated, neighbours joined."""
     rates = {
         "matrix": config.lr,
-        "vector": config.vector_lr or config.lr,
+        "vector": config.bias_norm_lr or config.lr,
         "head": config.head_lr or config.lr,
     }
     places: dict[tuple[float, float], list[slice]] = {}
     for segment in segments:
-        decays = config.decay_vectors or segment.kind != "vector"
+        decays = config.decay_bias_norm or segment.kind != "vector"
         ratio = rates[segment.kind] / config.lr
         # So much a step, whatever the rate: what is multiplied with the greater rate is the less.
         treatment = ratio, config.weight_decay / ratio if decays else 0.0

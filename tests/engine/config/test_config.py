@@ -1,4 +1,4 @@
-"""A config is checked whole, and every problem is told at once."""
+"""Loading and validating configs: presets, TOML files and `--set` overrides."""
 
 import re
 
@@ -15,7 +15,7 @@ def problems(name_or_path, *overrides):
     return caught.value.problems
 
 
-def test_the_published_procedure_stands_in_its_preset():
+def test_cifar10_preset_is_the_published_procedure():
     config = load_config("cifar10")
     assert config.data.source == "cifar10"
     assert (config.data.mean, config.data.std) == ((0.5,), (0.5,))
@@ -26,23 +26,23 @@ def test_the_published_procedure_stands_in_its_preset():
     assert (config.train.epochs, config.train.batch_size) == (20, 64)
 
 
-def test_every_preset_is_complete_and_valid():
+def test_every_preset_is_valid():
     for name, path in list_presets().items():
         overrides = ["data.path=somewhere"] if name in {"folder", "transfer"} else []
         overrides += ["model.weights=some.pth"] if name == "transfer" else []
         load_config(name, overrides)
         text = path.read_text(encoding="utf-8")
-        assert text.startswith("# "), f"{name} does not say what it is"
+        assert text.startswith("# "), f"{name} has no description"
         assert "lr = " in text
 
 
-def test_overrides_apply_in_order_and_as_toml():
+def test_overrides_are_toml_and_last_one_wins():
     config = load_config("digits", ["train.epochs=3", "train.epochs=4", "model.filters=[8, 16]"])
     assert config.train.epochs == 4
     assert config.model.filters == (8, 16)
 
 
-def test_all_problems_are_listed_with_their_keys_and_a_suggestion():
+def test_all_problems_are_listed_with_key_and_suggestion():
     found = problems(
         "cifar10",
         "train.epoch=3",
@@ -63,7 +63,7 @@ def test_all_problems_are_listed_with_their_keys_and_a_suggestion():
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("train.epochs", "KEY=VALUE"),
         ("=3", "KEY=VALUE"),
@@ -75,17 +75,17 @@ def test_all_problems_are_listed_with_their_keys_and_a_suggestion():
         ("train=3", "train"),
     ],
 )
-def test_a_bad_override_is_named(override, told):
-    assert told in "\n".join(problems("cifar10", override))
+def test_error_names_bad_override(override, message):
+    assert message in "\n".join(problems("cifar10", override))
 
 
-def test_images_too_small_for_the_blocks_are_refused():
+def test_images_too_small_for_pooling_are_refused():
     (problem,) = problems("digits", "data.image_size=8", "model.filters=[4, 4, 4, 4]")
     assert problem.startswith("data.image_size: 8 is too small")
 
 
 @pytest.mark.parametrize(("name", "size", "fits"), [("cnn", 8, True), ("whitened", 8, False)])
-def test_a_whitened_network_needs_a_pixel_more(name, size, fits):
+def test_whitened_model_needs_one_more_pixel(name, size, fits):
     settings = [f"model.name={name}", f"data.image_size={size}", "model.filters=[4, 4, 4]"]
     if fits:
         load_config("digits", settings)
@@ -93,19 +93,19 @@ def test_a_whitened_network_needs_a_pixel_more(name, size, fits):
         assert "use 9 or more" in problems("digits", *settings)[0]
 
 
-def test_a_folder_run_needs_a_folder():
+def test_folder_source_requires_path():
     (problem,) = problems("folder")
     assert problem.startswith("data.path: ")
     assert "--data-dir" in problem
 
 
-def test_a_misspelt_preset_is_suggested():
+def test_misspelt_preset_gets_suggestion():
     (problem,) = problems("cifra10")
     assert "did you mean 'cifar10'" in problem
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"[train\nepochs = 3", "is not valid TOML"),
         (b"\xff\xfe[train]", "is not UTF-8 text"),
@@ -114,16 +114,16 @@ def test_a_misspelt_preset_is_suggested():
         (b"[train]\nepochs = 3", "data: is missing"),
     ],
 )
-def test_a_bad_file_is_named(tmp_path, content, told):
+def test_error_names_bad_file(tmp_path, content, message):
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
-    assert told in "\n".join(problems(path))
+    assert message in "\n".join(problems(path))
 
 
-def test_a_directory_is_not_a_config(tmp_path):
+def test_directory_is_refused(tmp_path):
     assert "is a directory" in "\n".join(problems(tmp_path))
 
 
-def test_keys_are_all_keys():
+def test_list_keys_has_dotted_keys():
     assert "data.source" in list_keys()
     assert "train.batch_size" in list_keys()

@@ -95,7 +95,7 @@ def test_it_learns_and_goes_on_elsewhere(tmp_path):
     recipe = (
         "optimizer.name=muon",
         "optimizer.lr=0.1",
-        "optimizer.vector_lr=1",
+        "optimizer.bias_norm_lr=1",
         "optimizer.head_lr=10",
     )
     run = RunForTests(

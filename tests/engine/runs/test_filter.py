@@ -193,3 +193,10 @@ def test_runs_are_sorted_by_any_figure_and_those_without_it_come_last(sort, runs
 def test_an_unknown_key_to_sort_by_is_named():
     with pytest.raises(ConfigError, match=r"sort: unknown column 'acx'; did you mean 'acc'\?"):
         select_runs([RUN], sort="-acx")
+
+
+@pytest.mark.parametrize("key", ["vector_lr", "optimizer.vector_lr", "bias_norm_lr"])
+def test_renamed_config_keys_match_old_and_new_runs(key):
+    for name in ("vector_lr", "bias_norm_lr"):
+        run = dataclasses.replace(RUN, config_json=f'{{"optimizer": {{"{name}": 0.2}}}}')
+        assert parse(f"{key}=0.2", [run]).matches(run)

@@ -37,7 +37,7 @@ RECIPES = {
     "adam fp32": ("train.precision=fp32",),
     "adamw, clipped": ("optimizer.name=adamw", "optimizer.clip_norm=1.0"),
     "sgd, cosine": ("optimizer.name=sgd", "schedule.shape=cosine", "schedule.warmup=0.2"),
-    "groups": ("optimizer.vector_lr=0.002", "optimizer.weight_decay=0.01"),
+    "groups": ("optimizer.bias_norm_lr=0.002", "optimizer.weight_decay=0.01"),
     "muon": ("optimizer.name=muon", "optimizer.lr=0.02", "optimizer.normalise=true"),
     "ema": ("average.kind=ema", "average.every=2"),
     "lookahead": ("average.kind=lookahead", "average.every=3", "average.decay=0.9"),

@@ -69,7 +69,7 @@ def test_adam_is_pytorchs_to_the_bit():
 @pytest.mark.parametrize(("name", "theirs"), [("adam", "Adam"), ("adamw", "AdamW")])
 def test_the_parts_of_a_network_may_differ_in_rate_and_decay(name, theirs):
     config = OptimizerConfig(
-        name=name, lr=0.1, vector_lr=0.2, head_lr=0.05, weight_decay=0.01, decay_vectors=False
+        name=name, lr=0.1, bias_norm_lr=0.2, head_lr=0.05, weight_decay=0.01, decay_bias_norm=False
     )
 
     def make(model):
@@ -98,7 +98,7 @@ def test_sgd_is_pytorchs():
 
 
 def test_muon_takes_the_matrices_and_sgd_the_rest():
-    config = OptimizerConfig(name="muon", lr=0.02, vector_lr=0.1, momentum=0.6, weight_decay=0.1)
+    config = OptimizerConfig(name="muon", lr=0.02, bias_norm_lr=0.1, momentum=0.6, weight_decay=0.1)
 
     class Flattened(torch.optim.Muon):
         """PyTorch's takes two dimensions: filters are given to it, and put back, as rows."""

@@ -1,0 +1,26 @@
+"""Config keys that were renamed. Older config files and run logs still hold the old names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+RENAMED_KEYS = {
+    "optimizer.vector_lr": "optimizer.bias_norm_lr",
+    "optimizer.decay_vectors": "optimizer.decay_bias_norm",
+}
+"""New dotted key by old one."""
+
+
+def rename_old_keys(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config's tables with current key names.
+
+    An old key beside its new one is kept, so that validation reports it as unknown.
+    """
+    renamed = dict(tables)
+    for old, new in RENAMED_KEYS.items():
+        (table, old_key), new_key = old.split("."), new.rpartition(".")[2]
+        values = renamed.get(table)
+        if isinstance(values, dict) and old_key in values and new_key not in values:
+            renamed[table] = {
+                new_key if key == old_key else key: value for key, value in values.items()
+            }
+    return renamed
