@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnn_tui.cli import app, compare, explain, import_
+from cnn_tui.cli import app, compare, explain, import_, train
 from cnn_tui.dashboard import launch
 from cnn_tui.main import may_open_dashboard
 from cnn_tui.settings import Options, ThemeName
@@ -57,7 +57,7 @@ def test_how_a_dashboard_looks_may_be_said_before_the_command(
     (tmp_path / "log.csv").write_text("loss\n1\n")
     asked = []
     monkeypatch.setattr(launch, opens, lambda _, options: asked.append(options) or 0)
-    for module in (app, compare, explain, import_):
+    for module in (app, train, compare, explain, import_):
         monkeypatch.setattr(module, "has_terminal", lambda: True)
     code, _, errors = here("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
     assert code == 0, errors

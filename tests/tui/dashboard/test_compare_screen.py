@@ -443,4 +443,4 @@ def test_the_command_prints_without_a_terminal_and_exports_by_name(tmp_path):
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "--force" in again.stderr
     many = cnn_tui("export", "run-0", "run-1", "--to", "onnx", cwd=tmp_path)
-    assert (many.returncode, "takes one run" in many.stderr) == (2, True)
+    assert (many.returncode, "takes a single run" in many.stderr) == (2, True)

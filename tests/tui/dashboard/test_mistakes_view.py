@@ -368,7 +368,7 @@ def test_show_writes_them_as_csv(run, test_of, tmp_path):
     result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", where)
     assert (result.returncode, result.stdout) == (0, "")
     wrong = [said[index] for index in said.mistakes()]
-    assert f"{len(wrong)} mistakes are in " in result.stderr
+    assert f"{len(wrong)} misclassified images written to " in result.stderr
     assert [
         (row["path"], int(row["true"]), int(row["predicted"]), float(row["confidence"]))
         for row in rows_of(where)

@@ -108,7 +108,7 @@ def test_json_is_one_event_a_line(tmp_path):
         (("run", "digits", "--runs-dir", "/dev/null/runs"), 5, "cannot keep runs here"),
         (("show", "zzz"), 2, "holds no runs yet"),
         (("watch", "zzz"), 2, "holds no runs yet"),
-        (("configs", "nope"), 2, "no preset is named 'nope'"),
+        (("configs", "nope"), 2, "no preset 'nope'"),
         (("nonsense",), 2, "No such command"),
     ],
 )

@@ -138,5 +138,5 @@ def test_a_time_is_read_as_people_write_it(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "0", "m", "-5", "1.5h", "ten", "5d"])
 def test_what_is_no_time_is_refused(text):
-    with pytest.raises(typer.BadParameter, match="is no time"):
+    with pytest.raises(typer.BadParameter, match="is not a time"):
         parse_time(text)

@@ -193,7 +193,7 @@ def test_the_command_repeats_and_changes(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("digits", "--like", "latest"), "run: --like latest names a config already; leave out d"),
+        (("digits", "--like", "latest"), "run: --like latest already names a config; remove d"),
         (("--like", "nope"), "none in runs is named so"),
         (("--like", "../x"), "none in runs is named so"),
         (

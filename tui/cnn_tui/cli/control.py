@@ -1,7 +1,7 @@
-"""`cnn-tui pause`, `unpause`, `stop`, `checkpoint` and `set`: a run controlled from any shell.
+"""`cnn-tui pause`, `unpause`, `stop`, `checkpoint` and `set`: control a run from any shell.
 
-Each asks by a line in the run's directory, as the dashboard does, and waits for the engine to say
-that it is done.
+Each command is a line in the run's directory, as from the dashboard, and waits for the engine to
+report that it is done.
 """
 
 import sys
@@ -31,7 +31,7 @@ from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
 
 WAIT_SECONDS = 10.0
-"""How long to wait for the engine, which looks between two steps."""
+"""Maximum wait for the engine, which reads commands between two steps."""
 
 POLL_SECONDS = 0.05
 
@@ -39,47 +39,47 @@ SETTABLE: dict[str, tuple[Name, Callable[[str], float]]] = {
     "lr": ("lr", parse_lr),
     "epochs": ("epochs", parse_epochs),
 }
-"""What can be set of a run that goes on."""
+"""Values that can be changed while training: the command and the parser of each key."""
 
 
-class Controlled:
-    """A live run that is asked for something, and its log as far as that has been read."""
+class ControlledRun:
+    """A running run that receives commands, and its log as far as it has been read."""
 
     def __init__(self, reference: str, runs_dir: Path | None) -> None:
-        """Find the run, and read its log.
+        """Find the run and read its log.
 
         Raises:
-            ConfigError: there is no such run, or nobody trains it.
+            ConfigError: there is no such run, or it is not running.
         """
         self._run = resolve_run(reference, runs_dir)
         self._log = LogReader(self._run.events)
         self.state = RunState()
         list(self._read())
-        self._check_that_it_is_live()
+        self._require_running()
 
-    def ask(self, name: Name, value: float | None = None) -> None:
-        """Ask for something, and tell what came of it.
+    def request(self, name: Name, value: float | None = None) -> None:
+        """Send a command and print its result.
 
         Raises:
-            StorageError: it cannot be asked, or what it was asked to save could not be saved.
-            ConfigError: the engine refuses, or the run has ended meanwhile.
+            StorageError: the command could not be written, or the checkpoint could not be saved.
+            ConfigError: the engine refused it, or the run has ended.
         """
-        asked = Command(name=name, by="cli", value=value)
-        send(self._run.commands, asked)
+        command = Command(name=name, by="cli", value=value)
+        send(self._run.commands, command)
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             for event in self._read():
-                if answer := _answer(event, asked):
-                    self.print(answer)
+                if result := _result(event, command):
+                    self.print(result)
                     return
-            self._check_that_it_is_live()
+            self._require_running()
             time.sleep(POLL_SECONDS)
-        # No failure: the line stays in the file, and whoever asked again would ask twice.
-        text = f"{name} is asked for, and not done yet after {WAIT_SECONDS:.0f} s"
+        # Not an error: the command stays in the file, and a repeated one would apply twice.
+        text = f"{name} requested, no answer after {WAIT_SECONDS:.0f} s"
         print(f"{self._run.id}: {text}", file=sys.stderr)
 
     def print(self, text: str) -> None:
-        """Say something of the run."""
+        """Print a line about the run."""
         print(f"{self._run.id}: {text}")
 
     def _read(self) -> Iterator[Event]:
@@ -87,10 +87,10 @@ class Controlled:
             self.state.apply(event)
             yield event
 
-    def _check_that_it_is_live(self) -> None:
+    def _require_running(self) -> None:
         if self.state.imported:
             raise ConfigError(
-                f"{self._run.id} is trained by another program, which cannot be asked"
+                f"{self._run.id} is trained by another program and cannot be controlled"
             )
         if self.state.has_ended:
             status: str = self.state.status
@@ -98,113 +98,113 @@ class Controlled:
             return
         else:
             status = "interrupted"
-        text = f"{self._run.id} is {status}: there is nobody to ask"
+        text = f"{self._run.id} is {status}: it is not running"
         if status != "done":
-            text += f"; go on with: {command_for('resume', self._run)}"
+            text += f"; resume it with: {command_for('resume', self._run)}"
         raise ConfigError(text)
 
 
-def _answer(event: Event, asked: Command) -> str | None:
-    """What an event says of what was asked, if anything.
+def _result(event: Event, command: Command) -> str | None:
+    """Return the text of the event if it is the result of the command, else None.
 
     Raises:
-        ConfigError: the engine refused it.
-        StorageError: it could not be saved.
+        ConfigError: the engine refused the command.
+        StorageError: the checkpoint could not be saved.
     """
     match event:
-        case CommandRefused() if event.command == asked.name:
-            refusal = StorageError if asked.name == "checkpoint" else ConfigError
-            raise refusal(safe_text(event.text, 1000))
-        case CheckpointSaved(reason="asked") if asked.name == "checkpoint":
+        case CommandRefused() if event.command == command.name:
+            error = StorageError if command.name == "checkpoint" else ConfigError
+            raise error(safe_text(event.text, 1000))
+        case CheckpointSaved(reason="asked") if command.name == "checkpoint":
             return f"epoch {event.epoch} saved as {safe_text(event.file)}"
-        case RunFinished(status="stopped") if asked.name == "stop":
+        case RunFinished(status="stopped") if command.name == "stop":
             return "stopped"
-        case CommandApplied() if event.command == asked.name not in ("checkpoint", "stop"):
+        case CommandApplied() if event.command == command.name not in ("checkpoint", "stop"):
             value = "" if event.value is None else f" {event.value:g}"
-            return f"{COMMANDS[asked.name]}{value}"
+            return f"{COMMANDS[command.name]}{value}"
         case _:
             return None
 
 
 def pause(reference: RunReference, runs_dir: RunsDir = None) -> None:
-    """Halt a run between two steps; it stays in memory."""
-    run = Controlled(reference, runs_dir)
+    """Pause a running run."""
+    run = ControlledRun(reference, runs_dir)
     if run.state.paused:
-        run.print("is paused already")
+        run.print("already paused")
     else:
-        run.ask("pause")
+        run.request("pause")
 
 
 def unpause(reference: RunReference, runs_dir: RunsDir = None) -> None:
-    """Let a paused run go on."""
-    run = Controlled(reference, runs_dir)
+    """Continue a paused run."""
+    run = ControlledRun(reference, runs_dir)
     if run.state.paused:
-        run.ask("unpause")
+        run.request("unpause")
     else:
-        run.print("is not paused")
+        run.print("not paused")
 
 
 def stop(
     reference: RunReference,
     runs_dir: RunsDir = None,
     after_epoch: Annotated[
-        bool, typer.Option("--after-epoch", help="Let it finish and validate the epoch in hand.")
+        bool, typer.Option("--after-epoch", help="Finish and validate the current epoch first.")
     ] = False,
 ) -> None:
-    """End a run with a checkpoint, to be resumed or not."""
-    run = Controlled(reference, runs_dir)
+    """Stop a run and save a checkpoint."""
+    run = ControlledRun(reference, runs_dir)
     if not after_epoch:
-        run.ask("stop")
+        run.request("stop")
     elif run.state.stops_after_epoch:
-        run.print("stops after this epoch already")
+        run.print("already stopping after this epoch")
     else:
-        run.ask("stop-epoch")
+        run.request("stop-epoch")
 
 
 def checkpoint(reference: RunReference, runs_dir: RunsDir = None) -> None:
-    """Have a run save a checkpoint now."""
-    Controlled(reference, runs_dir).ask("checkpoint")
+    """Save a checkpoint of a running run now."""
+    ControlledRun(reference, runs_dir).request("checkpoint")
 
 
 def set_values(
     reference: RunReference,
     settings: Annotated[
-        list[str], typer.Argument(metavar="KEY=VALUE...", help="lr=3e-4, epochs=30, or both.")
+        list[str], typer.Argument(metavar="KEY=VALUE", help="lr=3e-4, epochs=30, or both.")
     ],
     runs_dir: RunsDir = None,
 ) -> None:
-    """Change the learning rate or the number of epochs of a run that goes on."""
-    wanted = _checked(settings)
-    run = Controlled(reference, runs_dir)
-    for name, value in wanted:
-        now = run.state.total_epochs if name == "epochs" else run.state.lr
-        if value == now:
-            run.print(f"{COMMANDS[name]} {value:g} already")
+    """Change the learning rate or the number of epochs of a running run."""
+    parsed = _parse_settings(settings)
+    run = ControlledRun(reference, runs_dir)
+    for name, value in parsed:
+        current = run.state.total_epochs if name == "epochs" else run.state.lr
+        if value == current:
+            run.print(f"{COMMANDS[name]} is already {value:g}")
         else:
-            run.ask(name, value)
+            run.request(name, value)
 
 
-def _checked(settings: list[str]) -> list[tuple[Name, float]]:
-    """What to set, in the order given.
+def _parse_settings(settings: list[str]) -> list[tuple[Name, float]]:
+    """Return commands and their values, in the order given.
 
     Raises:
         ConfigError: naming every problem.
     """
-    wanted, problems = list[tuple[Name, float]](), []
+    parsed, problems = list[tuple[Name, float]](), []
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            problems.append(f"{setting}: write it as KEY=VALUE, such as lr=3e-4")
+            problems.append(f"{setting}: expected KEY=VALUE, such as lr=3e-4")
         elif key not in SETTABLE:
             close = get_close_matches(key, SETTABLE, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(SETTABLE)}"
-            problems.append(f"{key}: is no value of a run that goes on; {hint}")
+            hint = f"did you mean {close[0]!r}?" if close else f"available: {', '.join(SETTABLE)}"
+            problems.append(f"{key}: cannot be changed while training; {hint}")
         else:
-            name, read = SETTABLE[key]
+            name, parse = SETTABLE[key]
             try:
-                wanted.append((name, read(text)))
+                parsed.append((name, parse(text)))
             except ValueError as error:
                 problems.append(f"{setting}: {error}")
     if problems:
         raise ConfigError(*problems)
-    return wanted
+    return parsed

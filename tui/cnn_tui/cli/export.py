@@ -1,10 +1,11 @@
-"""`cnn-tui export`: a run's model for other programs, and its record for people and programs."""
+"""`cnn-tui export`: a run's model for other programs, and its results as files."""
 
 import shlex
 import sys
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Self
 
 import typer
 
@@ -15,78 +16,87 @@ from cnn_tui.cli.options import AllowCode, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.safe import safe_text
 
-if TYPE_CHECKING:
-    from cnn_engine.export import Files
-
 
 class Format(StrEnum):
-    """What a run can be exported as."""
+    """Export formats: name on the command line, description, and module if it exports a model.
 
-    ONNX = "onnx"
-    SAFETENSORS = "safetensors"
-    TORCH_EXPORT = "torch-export"
-    HTML = "html"
-    MARKDOWN = "markdown"
-    CSV = "csv"
-    CSV_STEPS = "csv-steps"
-    CSV_LONG = "csv-long"
-    JSON = "json"
-    TENSORBOARD = "tensorboard"
+    The module lies in `cnn_engine.export` and has a function `export`, which returns the files.
+    The other formats export results and are defined in `cnn_tui.exports.formats`.
+    """
+
+    description: str
+    module: str
+
+    def __new__(cls, name: str, description: str, module: str = "") -> Self:
+        """Return a member whose value is its name on the command line."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.description, member.module = description, module
+        return member
+
+    ONNX = "onnx", "for ONNX Runtime and other runtimes", "onnx_file"
+    SAFETENSORS = "safetensors", "weights only", "safetensors_file"
+    TORCH_EXPORT = "torch-export", "PyTorch program", "torch_program"
+    HTML = "html", "report as one page"
+    MARKDOWN = "markdown", "report as text"
+    CSV = "csv", "one row per epoch"
+    CSV_STEPS = "csv-steps", "one row per logged step"
+    CSV_LONG = "csv-long", "one row per value"
+    JSON = "json", "all results"
+    TENSORBOARD = "tensorboard", "event files"
+
+
+def _format_help() -> str:
+    model, results = (
+        ", ".join(f"{to} ({to.description})" for to in Format if bool(to.module) == is_model)
+        for is_model in (True, False)
+    )
+    return f"Model: {model}. Results: {results}."
 
 
 def export(  # noqa: PLR0913 - one parameter per option
     references: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...",
-            help="A run's id, the start of one, or 'latest'; for csv, csv-steps, csv-long and "
-            "tensorboard several.",
+            metavar="RUN",
+            help="Run id, the start of one, or 'latest'. The csv formats and tensorboard accept "
+            "several.",
             autocompletion=complete_run,
         ),
     ],
-    to: Annotated[
-        Format,
-        typer.Option(
-            help="The model. onnx: for any runtime. torch-export: for PyTorch. safetensors: "
-            "weights alone. The record. html: a page with all there is. markdown: to paste. csv: "
-            "a line an epoch; csv-steps: a line for some steps; csv-long: a line a value. json: "
-            "all of it. tensorboard: event files.",
-        ),
-    ],
+    to: Annotated[Format, typer.Option(help=_format_help())],
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="What to write. Default: here RUN-FORMAT for a model, RUN.ENDING for a record, "
-            "tensorboard/RUN; '-': standard output, for a record that is one file.",
+            help="File or directory to write; '-' for standard output. Default: a name made of "
+            "the run id, in the current directory.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing export.")] = False,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,
 ) -> None:
-    """Hand a run on: its best model, as a folder with all it takes to use it, or its record."""
-    from cnn_tui.exports.formats import RECORD_FORMATS
-
-    found = [resolve_run(reference, runs_dir) for reference in references]
-    if to in RECORD_FORMATS:
-        _export_record(found, to, output, force=force)
-    elif len(found) > 1:
-        raise ConfigError(f"--to {to}: takes one run, and there are {len(found)}")
+    """Export a run's best model, or its results."""
+    runs = [resolve_run(reference, runs_dir) for reference in references]
+    if not to.module:
+        _export_record(runs, to, output, force=force)
+    elif len(runs) > 1:
+        raise ConfigError(f"--to {to}: takes a single run, not {len(runs)}")
     else:
-        _export_model(found[0], to, output, force=force, allow_code=allow_code)
+        _export_model(runs[0], to, output, force=force, allow_code=allow_code)
 
 
 def _export_record(
-    found: list[RunDirectory], to: Format, output: Path | None, *, force: bool
+    runs: list[RunDirectory], to: Format, output: Path | None, *, force: bool
 ) -> None:
     from cnn_tui.exports.formats import export_record
     from cnn_tui.exports.output import STDOUT
 
-    path, damaged = export_record(found, to, output, force=force)
-    if damaged:
-        print(f"{damaged} lines of the log are damaged, and not in it", file=sys.stderr)
+    path, damaged_lines = export_record(runs, to, output, force=force)
+    if damaged_lines:
+        print(f"{damaged_lines} damaged log lines were skipped", file=sys.stderr)
     if path != STDOUT:
         print(safe_text(str(path), 4000))
 
@@ -94,34 +104,19 @@ def _export_record(
 def _export_model(
     run: RunDirectory, to: Format, output: Path | None, *, force: bool, allow_code: bool
 ) -> None:
+    """Write the folder of a model format.
+
+    Raises:
+        UserError: the run has no usable model, or a library that the format needs is missing.
+    """
     from cnn_engine.export.folder import check_target, write_folder
 
     target = output or Path(f"{run.id}-{to}")
     check_target(target, replace=force)
     with ProgressLine(sys.stderr) as progress:
-        progress.write("Loading PyTorch, and writing the model")
-        write_folder(target, _files(to, run, allow_code=allow_code), replace=force)
+        progress.write("Loading PyTorch and writing the model")
+        module = import_module(f"cnn_engine.export.{to.module}")
+        write_folder(target, module.export(run, allow_code=allow_code), replace=force)
     print(safe_text(str(target), 4000))
     example = safe_text(shlex.quote(str(target / "example.py")), 4000)
     print(f"Try it: python {example} IMAGE", file=sys.stderr)
-
-
-def _files(to: Format, run: RunDirectory, *, allow_code: bool) -> "Files":
-    """The export's files.
-
-    Raises:
-        UserError: the run has no good model, or a library that the format takes is not installed.
-    """
-    match to:
-        case Format.ONNX:
-            from cnn_engine.export import onnx_file
-
-            return onnx_file.export(run, allow_code=allow_code)
-        case Format.SAFETENSORS:
-            from cnn_engine.export import safetensors_file
-
-            return safetensors_file.export(run, allow_code=allow_code)
-        case _:
-            from cnn_engine.export import torch_program
-
-            return torch_program.export(run, allow_code=allow_code)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnn_engine.inference.retest import RetestResult
 
 
-def repeat_final_test(
+def retest_run(
     reference: RunReference = "latest",
     data_dir: Annotated[
         Path | None,

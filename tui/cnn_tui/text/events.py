@@ -40,13 +40,13 @@ def tta_text(test: TestFinished) -> str | None:
 
 COMMANDS = {
     "pause": "paused",
-    "unpause": "going on",
+    "unpause": "continuing",
     "stop": "stopping",
     "stop-epoch": "stopping after this epoch",
     "checkpoint": "checkpoint",
     "lr": "learning rate",
     "epochs": "epochs",
-    "detach": "going to the background",
+    "detach": "detaching",
 }
 """Text of each command that has been carried out."""
 

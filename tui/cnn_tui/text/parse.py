@@ -1,29 +1,29 @@
-"""Values that people type for a run that goes on."""
+"""Parsers of the values that can be changed while training."""
 
 import math
 
 
 def parse_lr(text: str) -> float:
-    """A learning rate as typed.
+    """Return a learning rate.
 
     Raises:
-        ValueError: it is none; why, in a sentence.
+        ValueError: with a sentence for the user.
     """
     try:
-        rate = float(text)
+        lr = float(text)
     except ValueError:
-        raise ValueError("A number is needed, such as 3e-4 or 0.0003.") from None
-    if not 0 < rate < math.inf:
-        raise ValueError("It must be greater than 0 and finite.")
-    return rate
+        raise ValueError("Expected a number, such as 3e-4 or 0.0003.") from None
+    if not 0 < lr < math.inf:
+        raise ValueError("The learning rate must be greater than 0 and finite.")
+    return lr
 
 
 def parse_epochs(text: str) -> int:
-    """A number of epochs as typed.
+    """Return a number of epochs.
 
     Raises:
-        ValueError: it is none; why, in a sentence.
+        ValueError: with a sentence for the user.
     """
     if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ValueError("A whole number is needed, 1 or more.")
+        raise ValueError("Expected a whole number, 1 or more.")
     return int(text)

@@ -1,0 +1,37 @@
+"""`cnn-tui configs`: the presets."""
+
+from typing import Annotated
+
+import typer
+
+from cnn_engine.errors import ConfigError
+from cnn_tui.cli.completion import complete_preset
+from cnn_tui.cli.options import AsJson
+from cnn_tui.text.json import to_json
+
+
+def configs(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Preset to print, as a start for your own config.",
+            autocompletion=complete_preset,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the presets, or print one."""
+    from cnn_engine.config.presets import list_presets
+
+    presets = list_presets()
+    if name is None:
+        descriptions = {
+            preset: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+            for preset, path in presets.items()
+        }
+        lines = [f"{preset:<14} {text}" for preset, text in descriptions.items()]
+        print(to_json(descriptions) if as_json else "\n".join(lines))
+    elif name in presets:
+        print(presets[name].read_text(encoding="utf-8"), end="")
+    else:
+        raise ConfigError(f"configs: no preset {name!r}; available: {', '.join(presets)}")

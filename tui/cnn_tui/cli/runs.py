@@ -1,0 +1,85 @@
+"""`cnn-tui runs` and `show`: list runs, and print one."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnn_engine.runs.directory import default_runs_dir
+from cnn_tui.cli.completion import complete_sort_key
+from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
+from cnn_tui.text.json import to_json
+from cnn_tui.text.safe import safe_text
+
+
+def list_runs(
+    runs_dir: RunsDir = None,
+    filter_: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            metavar="EXPR",
+            help="Only matching runs, e.g. 'acc>0.9 lr<=0.001 status=done model~cnn tag=paper "
+            "started>7d'.",
+        ),
+    ] = "",
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY",
+            help="Column or config key to sort by; prefix with - for descending.",
+            autocompletion=complete_sort_key,
+        ),
+    ] = "-started",
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, newest first."""
+    from cnn_engine.runs.run_list import RunList
+    from cnn_engine.runs.selection import select_runs
+
+    directory = runs_dir or default_runs_dir()
+    found = RunList(directory)
+    found.refresh()
+    selected = select_runs(found.runs, filter_, sort)
+    if as_json:
+        print(to_json([run.as_dict() for run in selected.runs]))
+    elif selected.runs:
+        from cnn_tui.reports.runs import print_runs
+
+        print_runs(selected.runs, selected.columns)
+    elif found.runs:
+        text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
+        print(f"cnn-tui: {safe_text(text, 4000)}", file=sys.stderr)
+    else:
+        print(f"No runs in {directory} yet. Start one: cnn-tui run", file=sys.stderr)
+
+
+def show(
+    reference: RunReference = "latest",
+    mistakes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the misclassified test images to a CSV file instead."
+        ),
+    ] = None,
+    runs_dir: RunsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a summary of a run: metrics, loss curve, classes and test results."""
+    run = resolve_run(reference, runs_dir)
+    if mistakes is not None:
+        from cnn_engine.runs.summary import read_state
+        from cnn_tui.exports.mistakes import write_mistakes
+
+        count = write_mistakes(run, read_state(run)[0], mistakes)
+        path = safe_text(str(mistakes), 1000)
+        print(f"{count:,} misclassified images written to {path}", file=sys.stderr)
+    elif as_json:
+        from cnn_tui.exports.record import read_record, to_dict
+
+        print(to_json(to_dict(read_record(run))))
+    else:
+        from cnn_tui.reports.run import show_run
+
+        show_run(run)

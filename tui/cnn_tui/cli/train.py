@@ -1,0 +1,214 @@
+"""`cnn-tui run`, `resume` and `watch`: start, continue and follow a run."""
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnn_engine.errors import ConfigError
+from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
+from cnn_tui.cli.completion import complete_config, complete_run
+from cnn_tui.cli.options import (
+    AllowCode,
+    DataDir,
+    OnHangupOption,
+    Overrides,
+    RunReference,
+    RunsDir,
+    as_overrides,
+    display_options,
+    parse_time,
+    resolve_run,
+)
+from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options
+from cnn_tui.terminal.tty import has_terminal
+from cnn_tui.text.shell import command_for
+
+if TYPE_CHECKING:
+    from cnn_engine.session.engine import Engine
+
+EventsAsJson = Annotated[
+    bool, typer.Option("--json", help="Print each event as a line of JSON; implies --no-ui.")
+]
+NoUi = Annotated[bool, typer.Option("--no-ui", help="Print lines instead of the dashboard.")]
+
+
+@display_options(bell=True)
+def run(  # noqa: PLR0913 - one parameter per option
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CONFIG",
+            help="Preset name or TOML file. Default: cifar10, or digits if CIFAR-10 cannot be "
+            "downloaded.",
+            autocompletion=complete_config,
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    epochs: Annotated[int | None, typer.Option(help="Same as --set train.epochs=N.")] = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    name: Annotated[str, typer.Option(help="Name of the run.")] = "",
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Same as --set train.device=….")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same as --set train.seed=N.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Time budget, e.g. 10m or 1h30m; sets the number of epochs to fit.",
+        ),
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Train with N seeds and report mean ± std.")
+    ] = 1,
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sweep",
+            metavar="KEY=VALUE,…",
+            help="Train once with each value; with several --sweep, with each combination.",
+        ),
+    ] = None,
+    stop_on_failure: Annotated[
+        bool,
+        typer.Option(
+            "--stop-on-failure",
+            help="With --repeat or --sweep: stop after the first failed run.",
+        ),
+    ] = False,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Start from RUN's config and seed; override with --set.",
+            autocompletion=complete_run,
+        ),
+    ] = None,
+    allow_code: AllowCode = False,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="Train in the background; keeps running after you log out."),
+    ] = False,
+    no_ui: NoUi = False,
+    as_json: EventsAsJson = False,
+    on_hangup: OnHangupOption = OnHangup.TRAIN,
+    *,
+    options: Options = DEFAULT_OPTIONS,
+) -> None:
+    """Train a model. Shows the dashboard, or plain lines with --no-ui or outside a terminal."""
+    from cnn_engine.runs.marks import checked_name
+    from cnn_engine.runs.recorder import Recorder
+    from cnn_engine.session.engine import Engine
+    from cnn_engine.session.request import Request
+
+    keys = {
+        "train.epochs": epochs,
+        "data.path": data_dir,
+        "train.device": device,
+        "train.seed": seed,
+        "train.budget_seconds": parse_time(budget) if budget else None,
+    }
+    settings = [*(overrides or []), *as_overrides(keys)]
+    if repeat > 1 or sweeps:
+        from cnn_tui.headless.series import Series, plan_series
+        from cnn_tui.reports.series import run_series
+
+        if detach or like is not None:
+            raise ConfigError("run: --repeat and --sweep cannot be used with --detach or --like")
+        planned = plan_series(
+            config or "cifar10", settings, checked_name(name), repeat, sweeps or []
+        )
+        series = Series(planned, runs_dir or default_runs_dir(), stop_on_failure)
+        sys.exit(run_series(series, as_json=as_json))
+    if like is None:
+        fallback = None if config else Request.from_preset("digits", settings)
+        request = Request.from_preset(config or "cifar10", settings, fallback=fallback)
+    elif config is None:
+        request = Request.from_run(resolve_run(like, runs_dir), settings, allow_code=allow_code)
+    else:
+        raise ConfigError(f"run: --like {like} already names a config; remove {config}")
+    command = ("cnn-tui", *sys.argv[1:])
+    request = dataclasses.replace(request, name=checked_name(name), command=command)
+    directory = create_run(runs_dir or default_runs_dir())
+    if detach:
+        from cnn_engine.session.background import start_in_background
+
+        start_in_background(request, directory)
+        sys.exit(_attach(directory, options, no_ui=no_ui or as_json))
+    engine = Engine(request, Recorder(directory))
+    sys.exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
+
+
+@display_options(bell=True)
+def resume(  # noqa: PLR0913 - one parameter per option
+    reference: RunReference = "latest",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Total number of epochs.")] = None,
+    runs_dir: RunsDir = None,
+    allow_code: AllowCode = False,
+    no_ui: NoUi = False,
+    as_json: EventsAsJson = False,
+    on_hangup: OnHangupOption = OnHangup.TRAIN,
+    *,
+    options: Options = DEFAULT_OPTIONS,
+) -> None:
+    """Resume a stopped, killed or failed run from its last checkpoint."""
+    from cnn_engine.session.engine import Engine
+
+    directory = resolve_run(reference, runs_dir)
+    engine = Engine.resume(directory, epochs, allow_code=allow_code)
+    sys.exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
+
+
+@display_options(bell=True)
+def watch(
+    reference: RunReference = "latest",
+    runs_dir: RunsDir = None,
+    no_ui: NoUi = False,
+    *,
+    options: Options = DEFAULT_OPTIONS,
+) -> None:
+    """Open the dashboard of a running or finished run (default: the latest)."""
+    directory = resolve_run(reference, runs_dir)
+    if no_ui or not has_terminal():
+        from cnn_tui.headless.run import watch_headless
+
+        watch_headless(directory)
+        return
+    sys.exit(_watch(directory, options))
+
+
+def _train(  # noqa: PLR0913 - the options of a command
+    engine: "Engine",
+    run: RunDirectory,
+    options: Options,
+    on_hangup: OnHangup,
+    *,
+    no_ui: bool,
+    as_json: bool,
+) -> int:
+    """Train with the dashboard or with printed lines, and return the exit code."""
+    if no_ui or as_json or not has_terminal():
+        from cnn_tui.headless.run import run_headless
+
+        return run_headless(engine, run, as_json, on_hangup)
+    from cnn_tui.dashboard.launch import run_dashboard
+
+    return run_dashboard(engine, run, options, on_hangup)
+
+
+def _attach(run: RunDirectory, options: Options, *, no_ui: bool) -> int:
+    """Watch a background run, or print how to, and return the exit code."""
+    if no_ui or not has_terminal():
+        print(run.id)
+        print(f"Training in the background. Watch it: {command_for('watch', run)}", file=sys.stderr)
+        return 0
+    return _watch(run, options)
+
+
+def _watch(run: RunDirectory, options: Options) -> int:
+    from cnn_tui.dashboard.launch import watch_run
+
+    return watch_run(run, options)
