@@ -1,4 +1,4 @@
-"""The lesson: its arithmetic against PyTorch's, its pages, its screen, its printed text."""
+"""The lesson: arithmetic compared with PyTorch, text of the pages, screen and printed text."""
 
 import dataclasses
 import os
@@ -21,11 +21,11 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.lesson import LessonScreen
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.lesson import learning, own_run, seeing
+from cnn_tui.lesson import convolution, learning, own_run
 from cnn_tui.lesson.arithmetic import (
     convolve,
     cross_entropy,
-    descend,
+    gradient_descent,
     mean,
     output_size,
     pool,
@@ -33,7 +33,7 @@ from cnn_tui.lesson.arithmetic import (
     softmax,
 )
 from cnn_tui.lesson.contents import all_chapters, read_example
-from cnn_tui.lesson.own_run import Example, shown_filters, strongest_response
+from cnn_tui.lesson.own_run import Example, explainable_filters, strongest_response
 from cnn_tui.lesson.pages import Canvas
 from cnn_tui.settings import Options
 from golden import DATA, golden_run
@@ -47,7 +47,7 @@ def as_tensor(values):
 
 
 def explained_run(runs_dir):
-    """A run of the golden log with the maps of a smaller one."""
+    """Return a completed run with the feature maps of a smaller network."""
     run = golden_run(runs_dir, "completed")
     for name in (LAYERS_FILE, MAPS_FILE):
         shutil.copy(DATA / name, run.path / name)
@@ -58,19 +58,19 @@ def text_of_chapter(chapter, canvas=Canvas(76, False)):  # noqa: B008 - a plain 
     return "\n".join(line.plain for page in chapter.pages for line in page.lines(canvas))
 
 
-# The arithmetic.
+# Arithmetic
 
 
-def test_the_worked_example_is_what_pytorch_computes():
-    made = convolve(seeing.IMAGE, seeing.FILTER)
+def test_worked_example_matches_pytorch():
+    made = convolve(convolution.IMAGE, convolution.FILTER)
     assert made == [[-6, -6], [-6, -6]]
-    expected = functional.conv2d(as_tensor(seeing.IMAGE), as_tensor(seeing.FILTER))
+    expected = functional.conv2d(as_tensor(convolution.IMAGE), as_tensor(convolution.FILTER))
     assert torch.equal(as_tensor(made), expected)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("padding", [0, 1, 2])
-def test_convolution_is_pytorchs(stride, padding):
+def test_convolve_matches_pytorch(stride, padding):
     image, weights = torch.randn(7, 9).double(), torch.randn(3, 2).double()
     expected = functional.conv2d(image[None, None], weights[None, None], None, stride, padding)
     made = convolve(image.tolist(), weights.tolist(), stride, padding)
@@ -79,7 +79,7 @@ def test_convolution_is_pytorchs(stride, padding):
     assert len(made[0]) == output_size(9, 2, stride, padding)
 
 
-def test_pooling_softmax_and_loss_are_pytorchs():
+def test_pooling_softmax_and_loss_match_pytorch():
     image = torch.randn(6, 4).double()
     values = image.tolist()
     assert torch.allclose(as_tensor(pool(values, 2, max)), functional.max_pool2d(image[None], 2))
@@ -92,7 +92,7 @@ def test_pooling_softmax_and_loss_are_pytorchs():
     assert [relu(value) for value in (-2.0, 0.0, 3.0)] == [0, 0, 3]
 
 
-def test_descent_is_pytorchs():
+def test_gradient_descent_matches_pytorch():
     weight = torch.tensor(4.0, dtype=torch.float64, requires_grad=True)
     optimizer, places = torch.optim.SGD([weight], lr=0.3), [4.0]
     for _ in range(5):
@@ -100,16 +100,16 @@ def test_descent_is_pytorchs():
         (weight**2).backward()
         optimizer.step()
         places.append(weight.item())
-    assert descend(lambda w: 2 * w, 4.0, 0.3, 5) == pytest.approx(places)
+    assert gradient_descent(lambda w: 2 * w, 4.0, 0.3, 5) == pytest.approx(places)
 
 
-# What the pages say.
+# Text of the pages
 
 ARITHMETIC = re.compile(r"[-+*/().\d ]*\d[-+*/().\d ]*")
 
 
 def equations(text):
-    """Neighbours of an equals sign that are digits and signs alone."""
+    """Yield both sides of every equals sign that are plain arithmetic."""
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text.replace("−", "-").replace("·", "*"))
     for line in text.splitlines():
         for left, right in pairwise(line.split("=")):
@@ -121,7 +121,7 @@ def equations(text):
                 yield terms
 
 
-def test_both_sides_of_every_equation_are_equal(tmp_path):
+def test_every_equation_on_the_pages_holds(tmp_path):
     found = 0
     for chapter in all_chapters(explained_run(tmp_path)):
         for left, right in equations(text_of_chapter(chapter).replace("\n  = ", " = ")):
@@ -131,13 +131,13 @@ def test_both_sides_of_every_equation_are_equal(tmp_path):
     assert found >= 19
 
 
-def test_figures_follow_the_numbers_that_they_are_made_from(monkeypatch):
-    """None is typed: other images, filters and weights give other, equally right ones."""
+def test_numbers_on_the_pages_are_computed_from_their_inputs(monkeypatch):
+    """Other images, filters and weights give other, equally correct numbers."""
     image, weights = ((3, 1, 4), (1, 5, 9), (2, 6, 5)), ((2, -1), (0, 3))
-    monkeypatch.setattr(seeing, "IMAGE", image)
-    monkeypatch.setattr(seeing, "FILTER", weights)
+    monkeypatch.setattr(convolution, "IMAGE", image)
+    monkeypatch.setattr(convolution, "FILTER", weights)
     made = functional.conv2d(as_tensor(image), as_tensor(weights)).flatten().tolist()
-    chapter = seeing.convolution_chapter()
+    chapter = convolution.convolution_chapter()
     for page, value in zip(chapter.pages, made, strict=False):
         last = page.lines(Canvas(76, False))[-1].plain
         assert last.endswith(f"= {value:g}".replace("-", "−"))
@@ -149,19 +149,19 @@ def test_figures_follow_the_numbers_that_they_are_made_from(monkeypatch):
         assert f"{100 * share:5.1f}%" in text
 
 
-def test_the_gradient_is_pytorchs():
+def test_gradient_on_the_page_matches_pytorch():
     weight = torch.tensor(learning.WEIGHT, requires_grad=True)
     ((weight * learning.INPUT - learning.TARGET) ** 2).backward()
     text = text_of_chapter(learning.backpropagation_chapter())
     assert f"= {weight.grad.item():g}   the gradient".replace("-", "−") in text
 
 
-def test_the_published_networks_sides_are_told():
-    assert "32 → 16 → 8 → 4" in text_of_chapter(seeing.stride_and_padding_chapter())
+def test_sizes_of_the_default_network_are_shown():
+    assert "32 → 16 → 8 → 4" in text_of_chapter(convolution.stride_and_padding_chapter())
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_every_page_fits_across_and_at_80x24_down_too(tmp_path, size):
+def test_pages_fit_every_width_and_80x24(tmp_path, size):
     for chapter in all_chapters(explained_run(tmp_path)):
         for page in chapter.pages:
             lines = page.lines(Canvas(size[0] - 5, pictures=True))
@@ -169,12 +169,12 @@ def test_every_page_fits_across_and_at_80x24_down_too(tmp_path, size):
             assert size != (80, 24) or len(lines) <= 24 - 3, chapter.title
 
 
-# A run of one's own.
+# Chapter 8: the user's run
 
 
-def test_the_runs_number_is_computed_by_hand_and_found_in_its_map(tmp_path):
+def test_response_matches_pytorch_and_the_stored_map(tmp_path):
     example = read_example(explained_run(tmp_path))
-    maps, filters = example.maps, shown_filters(example.maps)
+    maps, filters = example.maps, explainable_filters(example.maps)
     response = strongest_response(maps, filters)
     header = maps.header
     height, width, channels = header.image
@@ -196,14 +196,14 @@ def test_the_runs_number_is_computed_by_hand_and_found_in_its_map(tmp_path):
     assert f"by hand it was {value:.4g}".replace("-", "−") in text
 
 
-def test_without_a_run_it_says_how_to_have_one(tmp_path):
+def test_without_a_run_the_last_chapter_says_how_to_train_one(tmp_path):
     text = text_of_chapter(all_chapters(None)[-1])
     assert "cnn-tui run digits" in text
     assert "nothing to show" not in text
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\x1b[2J"])
-def test_a_run_without_usable_maps_is_told_and_the_lesson_goes_on(tmp_path, content):
+def test_unusable_maps_are_reported_in_the_last_chapter(tmp_path, content):
     run = golden_run(tmp_path, "completed")
     if content is not None:
         (run.path / MAPS_FILE).write_bytes(content)
@@ -227,20 +227,20 @@ def test_a_run_without_usable_maps_is_told_and_the_lesson_goes_on(tmp_path, cont
         {"whole": (500, 500)},
     ],
 )
-def test_what_does_not_fit_together_is_not_computed(tmp_path, change):
+def test_inconsistent_maps_are_not_explained(tmp_path, change):
     header = dataclasses.replace(read_maps(DATA / "maps.bin").header, **change)
     filters = header.filters
     numbers = prod(filters.shape) + filters.shape[0] if filters else 0
     each = prod(header.image) + sum(prod(stage.shape) for stage in header.stages)
     maps = Maps(header, bytes(4 * numbers + each * len(header.samples)))
-    assert shown_filters(maps) is None
+    assert explainable_filters(maps) is None
     chapter = own_run.own_run_chapter(
         Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), ""
     )
     assert "no plain" in text_of_chapter(chapter)
 
 
-def test_numbers_out_of_all_proportion_are_computed_all_the_same(tmp_path):
+def test_huge_values_are_computed(tmp_path):
     found = read_maps(DATA / "maps.bin")
     maps = Maps(dataclasses.replace(found.header, std=(1e-200,)), found._content)
     chapter = own_run.own_run_chapter(
@@ -249,7 +249,7 @@ def test_numbers_out_of_all_proportion_are_computed_all_the_same(tmp_path):
     assert re.search(r"= −?\d\S*e\+(199|20\d)", text_of_chapter(chapter))
 
 
-def test_of_a_long_log_the_beginning_is_read(tmp_path, monkeypatch):
+def test_only_the_start_of_a_log_is_read(tmp_path, monkeypatch):
     run, read = explained_run(tmp_path), []
     monkeypatch.setattr(
         "cnn_engine.runlog.log.from_line", lambda line: read.append(line) or from_line(line)
@@ -258,11 +258,11 @@ def test_of_a_long_log_the_beginning_is_read(tmp_path, monkeypatch):
     assert len(read) < 10 < len(run.events.read_bytes().splitlines())
 
 
-# The screen.
+# Screen
 
 
 @pytest.mark.parametrize("size", [*SIZES, (1, 1), (300, 100)])
-async def test_the_screen_shows_every_page(tmp_path, size):
+async def test_screen_shows_every_page(tmp_path, size):
     run = explained_run(tmp_path)
     pages = [(chapter.title, page) for chapter in all_chapters(run) for page in chapter.pages]
     app = Dashboard(LessonScreen(run))
@@ -281,7 +281,7 @@ async def test_the_screen_shows_every_page(tmp_path, size):
 @pytest.mark.parametrize(
     ("name", "keys"), [("window", "2 space"), ("rate", "7 right"), ("own", "8 space space")]
 )
-async def test_pages_look_as_they_should(tmp_path, name, keys, size):
+async def test_pages_match_kept_screens(tmp_path, name, keys, size):
     app = Dashboard(LessonScreen(explained_run(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -290,7 +290,7 @@ async def test_pages_look_as_they_should(tmp_path, name, keys, size):
         await looks_like(pilot, f"lesson_{name}-{size[0]}x{size[1]}")
 
 
-async def test_keys_turn_pages_and_leave(tmp_path):
+async def test_keys_turn_pages_and_quit(tmp_path):
     app = Dashboard(LessonScreen(None))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -313,7 +313,7 @@ async def seen(pilot):
     return text_of(pilot.app)
 
 
-async def test_a_page_that_is_too_long_scrolls(tmp_path):
+async def test_long_page_scrolls(tmp_path):
     app = Dashboard(LessonScreen(None))
     async with app.run_test(size=(40, 12)) as pilot:
         before = await seen(pilot)
@@ -323,7 +323,7 @@ async def test_a_page_that_is_too_long_scrolls(tmp_path):
         assert await seen(pilot) == before
 
 
-async def test_it_opens_from_a_run_and_leads_back(tmp_path):
+async def test_lesson_opens_from_a_run_and_returns(tmp_path):
     app = Dashboard(RunScreen(explained_run(tmp_path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -334,18 +334,18 @@ async def test_it_opens_from_a_run_and_leads_back(tmp_path):
         assert isinstance(app.screen, RunScreen)
 
 
-async def test_in_ascii_it_is_in_ascii(tmp_path):
+async def test_ascii_option_shows_ascii_only(tmp_path):
     app = Dashboard(LessonScreen(explained_run(tmp_path)), options=Options(ascii=True))
     async with app.run_test(size=(80, 24)) as pilot:
         for number in range(1, 9):
             await pilot.press(str(number))
             text = await seen(pilot)
             assert text.isascii()
-            # A question mark stands for what has no equal; the lesson asks once, the keys too.
-            assert text.count("?") == 1 + (number == 3)
+            # `?` replaces characters without an ASCII equivalent; the key bar has one itself.
+            assert text.count("?") == 1
 
 
-# Printed.
+# Printed lesson
 
 
 def printed(tmp_path, *arguments, **environment):
@@ -360,7 +360,7 @@ def printed(tmp_path, *arguments, **environment):
     )
 
 
-def test_without_a_terminal_all_of_it_is_printed_plainly(tmp_path):
+def test_lesson_is_printed_without_a_terminal(tmp_path):
     explained_run(tmp_path / "runs")
     result = printed(tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
@@ -375,7 +375,7 @@ def test_without_a_terminal_all_of_it_is_printed_plainly(tmp_path):
     assert printed(tmp_path, "--no-ui", NO_COLOR="1").stdout == result.stdout
 
 
-def test_printed_in_ascii(tmp_path):
+def test_printed_lesson_in_ascii(tmp_path):
     result = printed(tmp_path, "--ascii")
     assert result.returncode == 0
     assert result.stdout.isascii()
@@ -383,7 +383,7 @@ def test_printed_in_ascii(tmp_path):
     assert printed(tmp_path, LC_ALL="C").stdout == result.stdout
 
 
-def test_a_run_that_is_not_there_is_named(tmp_path):
+def test_unknown_run_is_a_usage_error(tmp_path):
     result = printed(tmp_path, "nowhere", "--runs-dir", str(tmp_path))
     assert result.returncode == 2
     assert "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""What a network computes, in plain Python: every figure of the lesson comes from here."""
+"""The arithmetic of a network in plain Python; the lesson computes every number with it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,92 +9,103 @@ Grid: TypeAlias = Sequence[Sequence[float]]
 
 
 class Cell(NamedTuple):
-    """Where a window stands, or a cell of what it makes."""
+    """A position in a grid, or the size of a window in rows and columns."""
 
     row: int
     column: int
 
 
 def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0) -> int:
-    """How often a window of `kernel` pixels fits along a side of `size` pixels."""
+    """Return the output size of a convolution along one side (as `torch.nn.Conv2d`)."""
     return (size + 2 * padding - kernel) // stride + 1
 
 
-def padded(image: Grid, padding: int) -> list[list[float]]:
-    """The image with so many rows and columns of zeros around it."""
+def pad(image: Grid, padding: int) -> list[list[float]]:
+    """Return the image with `padding` rows and columns of zeros on each side."""
     width = len(image[0]) + 2 * padding
-    sides = [0.0] * padding
-    rows = [[*sides, *row, *sides] for row in image]
-    return [[0.0] * width for _ in sides] + rows + [[0.0] * width for _ in sides]
+    side = [0.0] * padding
+    rows = [[*side, *row, *side] for row in image]
+    return [[0.0] * width for _ in side] + rows + [[0.0] * width for _ in side]
 
 
-def window(image: Grid, kernel: Cell, at: Cell) -> list[float]:
-    """What a window of that size sees whose upper left corner is there, row by row."""
-    rows = image[at.row : at.row + kernel.row]
-    return [value for row in rows for value in row[at.column : at.column + kernel.column]]
+def window(image: Grid, size: Cell, corner: Cell) -> list[float]:
+    """Return the pixels of a window, row by row.
+
+    Args:
+        image: Pixels [rows][columns].
+        size: Rows and columns of the window.
+        corner: Its upper left pixel.
+    """
+    rows = image[corner.row : corner.row + size.row]
+    return [pixel for row in rows for pixel in row[corner.column : corner.column + size.column]]
 
 
-def products(image: Grid, weights: Grid, at: Cell) -> list[tuple[float, float]]:
-    """Pixels and the filter's weights that meet at that place."""
-    seen = window(image, Cell(len(weights), len(weights[0])), at)
-    return list(zip(seen, [weight for row in weights for weight in row], strict=True))
+def pair_with_weights(image: Grid, weights: Grid, corner: Cell) -> list[tuple[float, float]]:
+    """Return each pixel of the window at `corner` with its weight, row by row."""
+    pixels = window(image, Cell(len(weights), len(weights[0])), corner)
+    return list(zip(pixels, [weight for row in weights for weight in row], strict=True))
 
 
 def weighted_sum(pairs: Sequence[tuple[float, float]]) -> float:
-    """What a filter makes of what it sees."""
+    """Return the sum of the products of all pairs."""
     return sum(left * right for left, right in pairs)
 
 
 def convolve(image: Grid, weights: Grid, stride: int = 1, padding: int = 0) -> list[list[float]]:
-    """The feature map: the weighted sum at every place of the window."""
-    framed = padded(image, padding)
+    """Return the feature map: the weighted sum at every position of the window."""
+    padded = pad(image, padding)
     kernel = Cell(len(weights), len(weights[0]))
-    return _at_every_place(
-        framed, kernel, stride, lambda at: weighted_sum(products(framed, weights, at))
+    return _slide(
+        padded,
+        kernel,
+        stride,
+        lambda corner: weighted_sum(pair_with_weights(padded, weights, corner)),
     )
 
 
-def pool(image: Grid, size: int, choose: Callable[[list[float]], float]) -> list[list[float]]:
-    """One value of every window of that size; windows do not overlap."""
+def pool(image: Grid, size: int, reduce: Callable[[list[float]], float]) -> list[list[float]]:
+    """Return one value of each window of `size` × `size`; windows do not overlap."""
     kernel = Cell(size, size)
-    return _at_every_place(image, kernel, size, lambda at: choose(window(image, kernel, at)))
+    return _slide(image, kernel, size, lambda corner: reduce(window(image, kernel, corner)))
 
 
-def _at_every_place(
-    image: Grid, kernel: Cell, stride: int, make: Callable[[Cell], float]
+def _slide(
+    image: Grid, kernel: Cell, stride: int, compute: Callable[[Cell], float]
 ) -> list[list[float]]:
-    down = output_size(len(image), kernel.row, stride)
-    across = output_size(len(image[0]), kernel.column, stride)
+    height = output_size(len(image), kernel.row, stride)
+    width = output_size(len(image[0]), kernel.column, stride)
     return [
-        [make(Cell(row * stride, column * stride)) for column in range(across)]
-        for row in range(down)
+        [compute(Cell(row * stride, column * stride)) for column in range(width)]
+        for row in range(height)
     ]
 
 
 def mean(values: Sequence[float]) -> float:
-    """Their mean."""
+    """Return the arithmetic mean."""
     return sum(values) / len(values)
 
 
 def relu(value: float) -> float:
-    """The value, or 0 where it is negative."""
+    """Return the value, or 0 if it is negative."""
     return max(0.0, value)
 
 
-def softmax(scores: Sequence[float]) -> list[float]:
-    """Scores as shares of 1: e to the score, divided by the sum of all of these."""
-    powers = [math.exp(score) for score in scores]
+def softmax(logits: Sequence[float]) -> list[float]:
+    """Return probabilities: the exponential of each logit divided by the sum of all."""
+    powers = [math.exp(logit) for logit in logits]
     return [power / sum(powers) for power in powers]
 
 
-def cross_entropy(share: float) -> float:
-    """Loss for the share that the true class was given."""
-    return -math.log(share)
+def cross_entropy(probability: float) -> float:
+    """Return the cross-entropy loss, given the probability of the true class."""
+    return -math.log(probability)
 
 
-def descend(slope: Callable[[float], float], start: float, rate: float, steps: int) -> list[float]:
-    """Where gradient descent goes: the start, and the place after each step."""
-    places = [start]
+def gradient_descent(
+    gradient: Callable[[float], float], start: float, learning_rate: float, steps: int
+) -> list[float]:
+    """Return the weight before the first step and after each step."""
+    weights = [start]
     for _ in range(steps):
-        places.append(places[-1] - rate * slope(places[-1]))
-    return places
+        weights.append(weights[-1] - learning_rate * gradient(weights[-1]))
+    return weights

@@ -1,4 +1,4 @@
-"""The whole lesson, and the run that it ends with."""
+"""The chapters of the lesson, and the run of its last chapter."""
 
 from cnn_engine.errors import UserError
 from cnn_engine.results.feature_maps import MAPS_FILE
@@ -6,6 +6,12 @@ from cnn_engine.results.feature_maps_reader import read_maps
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory
+from cnn_tui.lesson.convolution import (
+    convolution_chapter,
+    image_chapter,
+    relu_and_pooling_chapter,
+    stride_and_padding_chapter,
+)
 from cnn_tui.lesson.learning import (
     backpropagation_chapter,
     learning_rate_chapter,
@@ -13,26 +19,20 @@ from cnn_tui.lesson.learning import (
 )
 from cnn_tui.lesson.own_run import Example, own_run_chapter
 from cnn_tui.lesson.pages import Chapter
-from cnn_tui.lesson.seeing import (
-    convolution_chapter,
-    image_chapter,
-    relu_and_pooling_chapter,
-    stride_and_padding_chapter,
-)
 
 
 def all_chapters(run: RunDirectory | None) -> list[Chapter]:
-    """All chapters.
+    """Return all chapters of the lesson.
 
     Args:
-        run: Whose filter and image the last one is about; None where there is no run.
+        run: Run whose filter and image the last chapter explains; None if there is no run.
     """
-    example, trouble = None, ""
+    example, problem = None, ""
     if run is not None:
         try:
             example = read_example(run)
         except (UserError, OSError) as error:
-            trouble = str(error)
+            problem = str(error)
     return [
         image_chapter(),
         convolution_chapter(),
@@ -41,17 +41,17 @@ def all_chapters(run: RunDirectory | None) -> list[Chapter]:
         prediction_chapter(),
         backpropagation_chapter(),
         learning_rate_chapter(),
-        own_run_chapter(example, trouble),
+        own_run_chapter(example, problem),
     ]
 
 
 def read_example(run: RunDirectory) -> Example:
-    """What the lesson shows of a run.
+    """Read the feature maps and the class names of a run.
 
     Raises:
-        UserError: it keeps no maps, or they are damaged.
+        UserError: the run has no feature maps, or they are damaged.
     """
     maps = read_maps(run.path / MAPS_FILE)
-    beginning = (each for each in LogReader(run.events).poll() if isinstance(each, RunPrepared))
-    prepared = next(beginning, None)  # the rest of the log may be long, and tells nothing of this
+    events = (event for event in LogReader(run.events).poll() if isinstance(event, RunPrepared))
+    prepared = next(events, None)  # stops there, as the rest of the log may be long
     return Example(run=run, maps=maps, classes=prepared.classes if prepared else ())

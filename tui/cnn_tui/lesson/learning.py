@@ -1,4 +1,4 @@
-"""Chapters 5 to 7: from maps to an answer, forward and backward, the learning rate."""
+"""Chapters 5 to 7: prediction and loss, forward and backward pass, the learning rate."""
 
 import math
 from functools import partial
@@ -7,211 +7,228 @@ from itertools import pairwise
 from textual.content import Content
 
 from cnn_tui.charts.braille import BLANK, DotGrid
-from cnn_tui.lesson.arithmetic import cross_entropy, descend, softmax, weighted_sum
-from cnn_tui.lesson.pages import Canvas, Chapter, Page, bar_lines, decimals, grid, number
-from cnn_tui.lesson.seeing import signed_sum
+from cnn_tui.lesson.arithmetic import cross_entropy, gradient_descent, softmax, weighted_sum
+from cnn_tui.lesson.convolution import format_sum
+from cnn_tui.lesson.pages import (
+    Canvas,
+    Chapter,
+    Page,
+    bar_lines,
+    format_decimals,
+    format_number,
+    grid_lines,
+)
 
 INPUTS = (4.0, 3.0, 5.0, 0.0)
-"""What is left of an image after the last pooling, in one row."""
+"""Values of the last feature maps, flattened."""
 
 CLASSES = ("bird", "cat", "dog")
 WEIGHTS = ((0.2, -0.5, 0.1, 0.4), (0.3, 0.1, 0.2, -0.2), (-0.4, 0.6, 0.1, 0.3))
-"""A row for each class."""
+"""Weights of a linear layer [classes][inputs]."""
 
 BIASES = (0.1, -0.2, 0.0)
-TRUTH = 1
+TARGET_CLASS = 1
 
-INPUT, WEIGHT, TARGET, RATE = 2.0, 0.5, 3.0, 0.1
-"""A network of one weight, what it sees, and what it should say."""
+INPUT, WEIGHT, TARGET, LEARNING_RATE = 2.0, 0.5, 3.0, 0.1
+"""A network with a single weight: its input, its weight, its target and the learning rate."""
 
 NUDGE = 0.001
+"""Small change of the weight that checks the gradient numerically."""
 
-START, STEPS = 4.0, 8
-RATES = (
-    (0.03, "Too small: it goes the right way, but will take ages."),
-    (0.3, "Right: large steps first, and smaller ones as the slope gets flatter."),
-    (1.05, "Too large: each step leaps over the valley, and lands higher than before."),
+START_WEIGHT, STEPS = 4.0, 8
+LEARNING_RATES = (
+    (0.03, "Too small: every step goes in the right direction, but training takes ages."),
+    (0.3, "Right: large steps first, then smaller ones as the slope becomes flatter."),
+    (1.05, "Too large: each step jumps over the minimum and ends higher than before."),
 )
 
 
 def prediction_chapter() -> Chapter:
-    """5: dense layers, softmax, the loss."""
-    scores = [
+    """Return chapter 5: linear layer, softmax and loss."""
+    logits = [
         weighted_sum(list(zip(INPUTS, weights, strict=True))) + bias
         for weights, bias in zip(WEIGHTS, BIASES, strict=True)
     ]
-    shares = softmax(scores)
-    powers = [math.exp(score) for score in scores]
-    loss = cross_entropy(shares[TRUTH])
-    dense = Page(
+    probabilities = softmax(logits)
+    powers = [math.exp(logit) for logit in logits]
+    predicted = format_number(probabilities[TARGET_CLASS])
+    loss = format_number(cross_entropy(probabilities[TARGET_CLASS]))
+    linear = Page(
         (
-            "After the last block, all maps are written in one row of numbers. A dense layer has "
-            "a weight for each of them and for each class, adds up, adds a bias, and so gives "
-            "every class a score.",
-            lambda canvas: [
-                line for index in range(len(CLASSES)) for line in _score(index, canvas)
-            ],
-            "The default network has two dense layers more before this one, with ReLU between.",
+            "After the last block, the values of all maps are put in one row. A linear layer has "
+            "one weight for each value and each class. It multiplies, adds up, adds a bias, and so "
+            "computes one number for each class, its logit.",
+            lambda canvas: [_logit(index, canvas) for index in range(len(CLASSES))],
+            "The default network has two more linear layers before this one, with ReLU between.",
         )
     )
-    shared = Page(
+    normalized = Page(
         (
-            "Scores can be anything. Softmax makes shares of them that are positive and add up to "
-            "1: e to the power of the score, divided by the sum of all these.",
-            lambda _: grid(
+            "Logits can be any number. Softmax turns them into probabilities, which are positive "
+            "and add up to 1: e to the power of the logit, divided by the sum of all these powers.",
+            lambda _: grid_lines(
                 [
                     ["", *CLASSES],
-                    ["score", *scores],
-                    ["e^score", *powers],
-                    [f"/ {number(sum(powers))}", *shares],
+                    ["logit", *logits],
+                    ["e^logit", *powers],
+                    [f"/ {format_number(sum(powers))}", *probabilities],
                 ]
             ),
-            partial(bar_lines, CLASSES, shares),
+            partial(bar_lines, CLASSES, probabilities),
         )
     )
-    lost = Page(
+    examples = (0.99, 0.5, 0.1, 0.01)
+    scored = Page(
         (
-            f"How bad is that answer? Say that the image is a {CLASSES[TRUTH]}. The loss, here "
-            "cross-entropy, is minus the logarithm of the share that the true class was given: "
-            f"−ln {number(shares[TRUTH])} = {number(loss)}. That is what training makes small.",
-            lambda _: grid(
-                [
-                    ["share", *(share for share in (0.99, 0.5, 0.1, 0.01))],
-                    ["loss", *(cross_entropy(share) for share in (0.99, 0.5, 0.1, 0.01))],
-                ]
+            f"How good is this prediction? Suppose the image shows a {CLASSES[TARGET_CLASS]}. The "
+            "loss, here cross-entropy, is minus the logarithm of the probability of the true "
+            f"class: −ln {predicted} = {loss}. Training minimises this number.",
+            lambda _: grid_lines(
+                [["probability", *examples], ["loss", *map(cross_entropy, examples)]]
             ),
-            "To be sure and wrong costs most. Knowing nothing of ten classes, a share of 0.1 for "
-            f"each, costs {number(cross_entropy(0.1))}: a run's loss begins about there.",
+            "A confident mistake costs most. An untrained network gives each of ten classes a "
+            f"probability of about 0.1, so the loss of a run starts near "
+            f"{format_number(cross_entropy(0.1))}.",
         )
     )
-    return Chapter("From maps to an answer", (dense, shared, lost))
+    return Chapter("From feature maps to a prediction", (linear, normalized, scored))
 
 
-def _score(index: int, canvas: Canvas) -> list[Content]:
-    """The sum for a class, on one line or two."""
-    terms = [value * weight for value, weight in zip(INPUTS, WEIGHTS[index], strict=True)]
-    pairs = " + ".join(
-        f"{number(value)}·{f'({number(weight)})' if weight < 0 else number(weight)}"
-        for value, weight in zip(INPUTS, WEIGHTS[index], strict=True)
-    )
+def _logit(index: int, canvas: Canvas) -> Content:
+    """Return the sum that gives the logit of a class; narrow screens omit the factors."""
+    factors = list(zip(INPUTS, WEIGHTS[index], strict=True))
     bias = BIASES[index]
-    score = number(sum(terms) + bias)
-    name = f"{CLASSES[index]:<4} "
     if canvas.width >= 70:
-        text = f"{name}{pairs} {'−' if bias < 0 else '+'} {number(abs(bias))} = "
+        products = " + ".join(
+            f"{format_number(value)}·{_in_brackets(weight)}" for value, weight in factors
+        )
+        terms = f"{products} {'−' if bias < 0 else '+'} {format_number(abs(bias))}"
     else:
-        text = f"{name}{signed_sum([*terms, bias])} = "
-    return [Content.assemble(text, (score, "bold $primary"))]
+        terms = format_sum([*(value * weight for value, weight in factors), bias])
+    logit = format_number(weighted_sum(factors) + bias)
+    return Content.assemble(f"{CLASSES[index]:<4} {terms} = ", (logit, "bold $primary"))
 
 
 def backpropagation_chapter() -> Chapter:
-    """6: forward and backward pass."""
-    score = WEIGHT * INPUT
-    loss = (score - TARGET) ** 2
-    by_score = 2 * (score - TARGET)
-    slope = by_score * INPUT
-    nudged = ((WEIGHT + NUDGE) * INPUT - TARGET) ** 2
-    after = WEIGHT - RATE * slope
-    new_loss = (after * INPUT - TARGET) ** 2
+    """Return chapter 6: forward pass, backward pass and one step of gradient descent."""
+    output = WEIGHT * INPUT
+    loss = (output - TARGET) ** 2
+    output_gradient = 2 * (output - TARGET)
+    gradient = output_gradient * INPUT
+    nudged_loss = ((WEIGHT + NUDGE) * INPUT - TARGET) ** 2
+    new_weight = WEIGHT - LEARNING_RATE * gradient
+    new_loss = (new_weight * INPUT - TARGET) ** 2
     forward = Page(
         (
-            "Take the smallest network there is: one weight. It multiplies what it sees, and its "
-            "loss is the square of what it is wrong by. Going through it from the image to the "
-            "loss is the forward pass.",
+            "Take the smallest possible network: a single weight. It multiplies its input, and its "
+            "loss is the squared difference to the target. Computing from the input to the loss "
+            "is the forward pass.",
             lambda _: [
-                Content(f"it sees     x = {number(INPUT)}"),
-                Content(f"its weight  w = {number(WEIGHT)}"),
-                Content(f"it says     y = w·x = {number(score)}"),
-                Content(f"it should   t = {number(TARGET)}"),
+                Content(f"input   x = {format_number(INPUT)}"),
+                Content(f"weight  w = {format_number(WEIGHT)}"),
+                Content(f"output  y = w·x = {format_number(output)}"),
+                Content(f"target  t = {format_number(TARGET)}"),
                 Content.assemble(
-                    f"loss        L = (y − t)² = ({number(score)} − {number(TARGET)})² = ",
-                    (number(loss), "bold $primary"),
+                    f"loss    L = (y − t)² = ({format_number(output)} − "
+                    f"{format_number(TARGET)})² = ",
+                    (format_number(loss), "bold $primary"),
                 ),
             ],
         )
     )
     backward = Page(
         (
-            "The backward pass asks, from the loss back to the weight: if this grew a little, how "
-            "would the loss change? Each step back multiplies by what that step contributes; that "
-            "is the chain rule.",
+            "The backward pass goes from the loss back to the weight and computes how the loss "
+            "changes if the weight grows a little. It multiplies the derivatives of the single "
+            "operations; that is the chain rule.",
             lambda _: [
-                Content(f"dL/dy = 2·(y − t) = {number(by_score)}"),
-                Content(f"dy/dw = x = {number(INPUT)}"),
+                Content(f"dL/dy = 2·(y − t) = {format_number(output_gradient)}"),
+                Content(f"dy/dw = x = {format_number(INPUT)}"),
                 Content.assemble(
-                    f"dL/dw = {_in_brackets(by_score)}·{number(INPUT)} = ",
-                    (number(slope), "bold $primary"),
+                    f"dL/dw = {_in_brackets(output_gradient)}·{format_number(INPUT)} = ",
+                    (format_number(gradient), "bold $primary"),
                     "   the gradient",
                 ),
             ],
-            f"Try it: with w + {number(NUDGE)} the loss is {number(nudged, 7)}, that is "
-            f"{number((nudged - loss) / NUDGE)} for each 1 that w grows. The rule gives the same "
-            "at once, and for millions of weights in one pass.",
+            f"Check it: with w + {format_number(NUDGE)} the loss is "
+            f"{format_number(nudged_loss, 7)}, a change of "
+            f"{format_number((nudged_loss - loss) / NUDGE)} per unit of w. "
+            "Backpropagation computes this exactly, for millions of weights in a single pass.",
         )
     )
     step = Page(
         (
-            "The gradient points uphill. So the weight goes a step the other way; how large a step "
-            "is the learning rate.",
+            "The gradient points uphill, so the weight moves a step in the opposite direction. The "
+            "learning rate determines how large this step is.",
             lambda _: [
                 Content(
-                    f"w becomes w − rate·gradient = {number(WEIGHT)} − {number(RATE)}·"
-                    f"{_in_brackets(slope)} = {number(after)}"
+                    f"new w = w − learning rate·gradient = {format_number(WEIGHT)} − "
+                    f"{format_number(LEARNING_RATE)}·{_in_brackets(gradient)} = "
+                    f"{format_number(new_weight)}"
                 ),
                 Content.assemble(
-                    f"loss      {number(loss)} becomes ", (number(new_loss), "bold $primary")
+                    f"loss: {format_number(loss)} before, ",
+                    (format_number(new_loss), "bold $primary"),
+                    " after",
                 ),
             ],
-            "That was one step. A run does it for every batch of images, with all its weights at "
-            "once; when every image has been seen, an epoch is over.",
+            "That is one training step. A run does this for every batch of images, with all its "
+            "weights at once. An epoch ends when every training image has been used once.",
         )
     )
-    return Chapter("Forward and backward", (forward, backward, step))
+    return Chapter("Forward and backward pass", (forward, backward, step))
 
 
 def _in_brackets(value: float) -> str:
-    return f"({number(value)})" if value < 0 else number(value)
+    return f"({format_number(value)})" if value < 0 else format_number(value)
 
 
 def learning_rate_chapter() -> Chapter:
-    """7: too small, right, too large."""
+    """Return chapter 7: learning rates that are too small, right and too large."""
     intro = (
-        "A weight w, and a loss that is w²: a valley with its bottom at 0. The gradient is 2·w. "
-        f"Training begins at w = {number(START)}; digits show where it is after each step."
+        "A weight w with the loss w², a valley with its minimum at 0. The gradient is 2·w. "
+        f"Training starts at w = {format_number(START_WEIGHT)}; the digits show w after each step."
     )
     pages = [
-        Page((f"{intro} Learning rate {number(rate)}:", partial(_valley, rate), text))
-        for rate, text in RATES
+        Page(
+            (
+                f"{intro} Learning rate {format_number(rate)}:",
+                partial(_valley, rate),
+                text,
+            )
+        )
+        for rate, text in LEARNING_RATES
     ]
     end = Page(
         (
-            "A real loss has a direction for each weight, with valleys and ridges nobody sees. So "
-            "watch the curve: if it hardly falls, the rate is too small; if it leaps or grows, "
-            "or is no number any more, it is too large.",
-            "In the dashboard, r changes the rate of a run that goes on. Optimizers such as Adam "
-            "choose a step for each weight, and need only be told about how large.",
+            "A real loss depends on millions of weights, and nobody can see its valleys. So watch "
+            "the loss curve: if it hardly falls, the learning rate is too small; if it jumps, "
+            "grows or becomes NaN, it is too large.",
+            "In the dashboard, r changes the learning rate of a running run. Optimizers such as "
+            "Adam adapt the step of each weight; the learning rate sets their overall scale.",
         )
     )
-    return Chapter("What the learning rate does", (*pages, end))
+    return Chapter("The learning rate", (*pages, end))
 
 
-def _valley(rate: float, canvas: Canvas) -> list[Content]:
-    """The parabola with the places on it, and below it where they are and what they cost."""
-    places = descend(lambda w: 2 * w, START, rate, STEPS)
+def _valley(learning_rate: float, canvas: Canvas) -> list[Content]:
+    """Draw the parabola with the weight after each step, above a table of weights and losses."""
+    weights = gradient_descent(lambda w: 2 * w, START_WEIGHT, learning_rate, STEPS)
     width, height = min(57, canvas.width // 2 * 2 - 1), 8
-    most = max(map(abs, descend(lambda w: 2 * w, START, RATES[-1][0], STEPS)))
-    layer = DotGrid(width, height)
+    largest = gradient_descent(lambda w: 2 * w, START_WEIGHT, LEARNING_RATES[-1][0], STEPS)
+    limit = max(map(abs, largest))
+    grid = DotGrid(width, height)
 
     def dot(w: float) -> tuple[int, int]:
-        x = round((w / most + 1) / 2 * (layer.width - 1))
-        return x, round((1 - (w / most) ** 2) * (layer.height - 1))
+        x = round((w / limit + 1) / 2 * (grid.width - 1))
+        return x, round((1 - (w / limit) ** 2) * (grid.height - 1))
 
-    curve = [dot(most * (2 * x / (layer.width - 1) - 1)) for x in range(layer.width)]
+    curve = [dot(limit * (2 * x / (grid.width - 1) - 1)) for x in range(grid.width)]
     for (x0, y0), (x1, y1) in pairwise(curve):
-        layer.line(x0, y0, x1, y1)
+        grid.line(x0, y0, x1, y1)
     marks: dict[tuple[int, int], str] = {}
-    for step in reversed(range(len(places))):  # where two fall together, the earlier is seen
-        x, y = dot(places[step])
+    for step in reversed(range(len(weights))):  # the earliest step wins if several share a cell
+        x, y = dot(weights[step])
         marks[y // 4, x // 2] = str(step)
     lines = [
         Content.assemble(
@@ -219,17 +236,17 @@ def _valley(rate: float, canvas: Canvas) -> list[Content]:
                 (marks[y, x], "bold $secondary")
                 if (y, x) in marks
                 else (chr(BLANK + code) if code else " ", "$muted")
-                for x, code in enumerate(layer.cells(y))
+                for x, code in enumerate(grid.cells(y))
             )
         )
         for y in range(height)
     ]
-    shown = range(0, len(places), 1 if canvas.width >= 72 else 4)
-    table = grid(
+    shown = range(0, len(weights), 1 if canvas.width >= 72 else 4)
+    table = grid_lines(
         [
             ["step", *map(str, shown)],
-            ["w", *(decimals(places[step]) for step in shown)],
-            ["loss", *(decimals(places[step] ** 2) for step in shown)],
+            ["w", *(format_decimals(weights[step]) for step in shown)],
+            ["loss", *(format_decimals(weights[step] ** 2) for step in shown)],
         ]
     )
     return [*lines, Content(""), *table]

@@ -1,4 +1,4 @@
-"""Chapter 8: the same on a filter and an image of a run of one's own."""
+"""Chapter 8: the same computation with a filter and an image of the user's own run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,12 @@ from cnn_tui.lesson.arithmetic import (
     Grid,
     mean,
     output_size,
-    padded,
-    products,
+    pad,
+    pair_with_weights,
     weighted_sum,
     window,
 )
+from cnn_tui.lesson.convolution import format_sum
 from cnn_tui.lesson.pages import (
     Canvas,
     Chapter,
@@ -25,13 +26,12 @@ from cnn_tui.lesson.pages import (
     Page,
     Parts,
     bar_lines,
-    captioned,
-    decimals,
-    fitting,
-    grid,
-    number,
+    fit_blocks,
+    format_decimals,
+    format_number,
+    grid_lines,
+    with_caption,
 )
-from cnn_tui.lesson.seeing import signed_sum
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width
 from cnn_tui.pictures.maps import draw_row, filter_pictures, image_picture, stage_pictures
 from cnn_tui.text.safe import safe_text
@@ -39,19 +39,19 @@ from cnn_tui.text.shell import command_for
 
 TITLE = "On your own run"
 
-LARGEST_SHOWN = 7
-"""Side of a filter whose numbers are written out."""
+MAX_SHOWN_KERNEL = 7
+"""Largest side of a filter whose weights are shown as numbers."""
 
-MOST_PRODUCTS = 2_000_000
-"""Multiplications that are done in plain Python, which takes a fifth of a second."""
+MAX_PRODUCTS = 2_000_000
+"""Maximum multiplications computed in plain Python, about 0.2 s."""
 
 LINES = 8
-"""Lines for a picture."""
+"""Height of a picture, in lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A run to explain: what it keeps for people to look at, and what its classes are called."""
+    """A run to explain, with its feature maps and class names."""
 
     run: RunDirectory
     maps: Maps
@@ -60,63 +60,63 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """One filter of the first layer, and the place of an image where it responds most."""
+    """One filter of the first layer, and the window of an image it is applied to."""
 
     filters: Filters
     filter: int
-    """Which of them."""
+    """Index of the filter."""
 
-    at: Cell
-    """Upper left corner of the window, in the image with its padding."""
+    corner: Cell
+    """Upper left corner of the window in the padded image."""
 
     cell: Cell
-    """Where it lands in the map."""
+    """Position of the result in the feature map."""
 
     patches: list[list[list[float]]]
-    """What the filter sees there: [channels][rows][columns], as the network sees pixels."""
+    """Normalised pixels of the window: [channels][rows][columns]."""
 
     weights: list[list[list[float]]]
-    """The filter: [channels][rows][columns]."""
+    """Weights of the filter: [channels][rows][columns]."""
 
     sums: list[float]
-    """Products added up, for each channel."""
+    """Sum of the products of each channel."""
 
     bias: float
 
     @property
     def value(self) -> float:
-        """What the filter makes of it."""
+        """The value in the feature map: the sum over all channels plus the bias."""
         return sum(self.sums) + self.bias
 
 
-def own_run_chapter(example: Example | None, trouble: str) -> Chapter:
-    """8: real numbers; or how to have some.
+def own_run_chapter(example: Example | None, problem: str) -> Chapter:
+    """Return chapter 8: the numbers of a real run, or how to train one.
 
     Args:
-        example: The run; None where there is none to show.
-        trouble: Why there is none, if it is not for want of a run.
+        example: The run to explain; None if there is none.
+        problem: Reason why an existing run cannot be explained; empty if there is no run.
     """
-    filters = shown_filters(example.maps) if example else None
+    filters = explainable_filters(example.maps) if example else None
     if example is None or filters is None:
         if example is not None:
-            trouble = "the first layer of this network is no plain convolution of its images"
-        return Chapter(TITLE, (Page(_what_to_do(trouble)),))
+            problem = "the first layer of this network is no plain convolution of its images"
+        return Chapter(TITLE, (Page(_instructions(problem)),))
     response = strongest_response(example.maps, filters)
     return Chapter(
         TITLE,
         (
-            Page(_meet(example, response)),
-            Page(_by_hand(response)),
-            Page(_where_it_lands(example, response)),
-            Page(_answer(example)),
+            Page(_introduction(example, response)),
+            Page(_computation(response)),
+            Page(_feature_map(example, response)),
+            Page(_prediction(example)),
         ),
     )
 
 
-def shown_filters(maps: Maps) -> Filters | None:
-    """The first filters, if what they make of a sample can be computed here and found in its map.
+def explainable_filters(maps: Maps) -> Filters | None:
+    """Return the first layer's filters, or None if their result cannot be computed here.
 
-    Nothing in the file is taken on trust: its parts have to fit each other, and to be small.
+    The file may be damaged, so all shapes are checked against each other and against limits.
     """
     header, filters = maps.header, maps.header.filters
     if filters is None or not header.samples or not header.stages:
@@ -137,21 +137,21 @@ def shown_filters(maps: Maps) -> Filters | None:
         and all(len(values) in (1, channels) for values in (header.mean, header.std))
         and all(header.std)
     )
-    return filters if fits and height * width * channels * down * across <= MOST_PRODUCTS else None
+    return filters if fits and height * width * channels * down * across <= MAX_PRODUCTS else None
 
 
-def _what_to_do(trouble: str) -> Parts:
+def _instructions(problem: str) -> Parts:
     return (
-        *((f"There is nothing to show: {safe_text(trouble, 500)}",) if trouble else ()),
-        "Here stands the same with the filters and an image of a network of your own, as soon as "
-        "there is one. This trains one in less than a minute, on digits that come with cnn-tui:",
+        *((f"There is nothing to show: {safe_text(problem, 500)}",) if problem else ()),
+        "This chapter explains a filter and an image of your own network, once you have trained "
+        "one. This command trains one in less than a minute, on the bundled digits:",
         "cnn-tui run digits",
-        "Then come back with: cnn-tui explain",
+        "Then run: cnn-tui explain",
     )
 
 
-def planes_of(maps: Maps, sample: int) -> list[list[list[float]]]:
-    """A sample image as the network sees it: [channels][rows][columns], normalised."""
+def normalized_channels(maps: Maps, sample: int) -> list[list[list[float]]]:
+    """Return a sample image, normalised: [channels][rows][columns]."""
     height, width, channels = maps.header.image
     pixels = maps.image(sample)
     means, stds = (
@@ -171,8 +171,8 @@ def planes_of(maps: Maps, sample: int) -> list[list[list[float]]]:
     ]
 
 
-def weights_of(maps: Maps, filters: Filters, index: int) -> list[list[list[float]]]:
-    """A filter: [channels][rows][columns]."""
+def filter_weights(maps: Maps, filters: Filters, index: int) -> list[list[list[float]]]:
+    """Return the weights of one filter: [channels][rows][columns]."""
     _, channels, height, width = filters.shape
     values = maps.filter_values()
     first = index * channels * height * width
@@ -183,28 +183,29 @@ def weights_of(maps: Maps, filters: Filters, index: int) -> list[list[list[float
 
 
 def strongest_response(maps: Maps, filters: Filters, sample: int = 0) -> Response:
-    """Where a sample image changes most from pixel to pixel, the filter that makes most of it."""
+    """Return the filter with the largest value at the window with the most contrast."""
     padding, stride = filters.padding[0], filters.stride[0]
-    framed = [padded(plane, padding) for plane in planes_of(maps, sample)]
+    padded_channels = [pad(plane, padding) for plane in normalized_channels(maps, sample)]
     side = filters.shape[2]
-    cell = _busiest(framed, filters)
-    at = Cell(cell.row * stride, cell.column * stride)
+    cell = _max_contrast_cell(padded_channels, filters)
+    corner = Cell(cell.row * stride, cell.column * stride)
     responses = []
     for index in range(maps.header.stages[0].shape[0]):
-        weights = weights_of(maps, filters, index)
+        weights = filter_weights(maps, filters, index)
         responses.append(
             Response(
                 filters=filters,
                 filter=index,
-                at=at,
+                corner=corner,
                 cell=cell,
                 patches=[
-                    [row[at.column :][:side] for row in plane[at.row :][:side]] for plane in framed
+                    [row[corner.column :][:side] for row in plane[corner.row :][:side]]
+                    for plane in padded_channels
                 ],
                 weights=weights,
                 sums=[
-                    weighted_sum(products(plane, kernel, at))
-                    for plane, kernel in zip(framed, weights, strict=True)
+                    weighted_sum(pair_with_weights(plane, kernel, corner))
+                    for plane, kernel in zip(padded_channels, weights, strict=True)
                 ],
                 bias=maps.biases()[index],
             )
@@ -212,55 +213,55 @@ def strongest_response(maps: Maps, filters: Filters, sample: int = 0) -> Respons
     return max(responses, key=lambda response: response.value)
 
 
-def _busiest(framed: Sequence[Grid], filters: Filters) -> Cell:
-    """The place, in the map, of the window with no padding in it whose pixels differ most."""
+def _max_contrast_cell(padded_channels: Sequence[Grid], filters: Filters) -> Cell:
+    """Return the map cell of the window without padding whose pixels vary most."""
     side, stride, padding = filters.shape[2], filters.stride[0], filters.padding[0]
     first = -(-padding // stride)
 
     def differences(cell: Cell) -> float:
-        at, kernel = Cell(cell.row * stride, cell.column * stride), Cell(side, side)
-        return sum(_spread(window(plane, kernel, at)) for plane in framed)
+        corner, kernel = Cell(cell.row * stride, cell.column * stride), Cell(side, side)
+        return sum(_squared_deviation(window(plane, kernel, corner)) for plane in padded_channels)
 
-    last_row = (len(framed[0]) - padding - side) // stride
-    last_column = (len(framed[0][0]) - padding - side) // stride
-    places = [
+    last_row = (len(padded_channels[0]) - padding - side) // stride
+    last_column = (len(padded_channels[0][0]) - padding - side) // stride
+    cells = [
         Cell(row, column)
         for row in range(first, last_row + 1)
         for column in range(first, last_column + 1)
     ]
-    return max(places, key=differences, default=Cell(0, 0))
+    return max(cells, key=differences, default=Cell(0, 0))
 
 
-def _spread(values: Sequence[float]) -> float:
-    """Squares of the distances from their mean, added up."""
+def _squared_deviation(values: Sequence[float]) -> float:
+    """Return the sum of squared differences from the mean."""
     middle = mean(values)
     return sum((value - middle) * (value - middle) for value in values)
 
 
 def is_exact(maps: Maps) -> bool:
-    """Whether image and map are kept pixel by pixel, so that the sum is found in the map."""
+    """Return True if image and map are stored at full size, so the sum is found in the map."""
     header = maps.header
     return header.image[:2] == header.whole and header.stages[0].shape[1:] == header.stages[0].whole
 
 
-def _meet(example: Example, response: Response) -> Parts:
+def _introduction(example: Example, response: Response) -> Parts:
     maps = example.maps
     filters, header = response.filters, maps.header
     size = " × ".join(map(str, filters.shape[2:])) + " weights"
     if filters.shape[1] > 1:
         size += f" for each of {filters.shape[1]} channels"
     sample = header.samples[0]
-    when, past = f"after epoch {header.epoch}", "were random once; the run has learned them"
+    moment, origin = f"after epoch {header.epoch}", "were random at first and have been trained"
     if not header.epoch:
-        when, past = "before training", "are random still; the run will change them"
+        moment, origin = "before training", "are still random"
     return (
-        f"Run {safe_text(example.run.id)}, {when}. The image is one that it did not learn from "
-        f"({safe_text(sample.name, 60)}: {_name(example, sample.label)}). Beside it is filter "
-        f"{response.filter + 1} of {filters.of} of the first layer: {size}, white for the "
-        f"greatest, black for the least of all filters. They {past}.",
+        f"Run {safe_text(example.run.id)}, {moment}. The image was not used for training "
+        f"({safe_text(sample.name, 60)}: {_name(example, sample.label)}). Next to it is filter "
+        f"{response.filter + 1} of {filters.of} of the first layer: {size}; white is the largest "
+        f"and black the smallest weight of all filters. The weights {origin}.",
         lambda canvas: _image_and_filter(maps, response, canvas),
-        "We look at the place where the image changes most from pixel to pixel, and this filter "
-        "is the one that makes most of it.",
+        "The next page takes the window of the image with the most contrast. Of all filters, this "
+        "one gives the largest value there.",
     )
 
 
@@ -271,27 +272,27 @@ def _image_and_filter(maps: Maps, response: Response, canvas: Canvas) -> list[Co
         Content.assemble(*row) for row in draw_picture(picture, columns, colors=canvas.pictures)
     ]
     weights = draw_row([filter_pictures(maps)[response.filter]], 12, colors=canvas.pictures)
-    return fitting(captioned("image", image), captioned("filter", weights), canvas=canvas)
+    return fit_blocks(with_caption("image", image), with_caption("filter", weights), canvas=canvas)
 
 
-def _by_hand(response: Response) -> Parts:
+def _computation(response: Response) -> Parts:
     height, width = len(response.weights[0]), len(response.weights[0][0])
     channels = len(response.weights)
     names = ("red", "green", "blue") if channels == 3 else ("grey",)
-    place = f"row {response.at.row + 1}, column {response.at.column + 1}"
-    inside = ", counted with the padding" if response.filters.padding[0] else ""
+    position = f"row {response.corner.row + 1}, column {response.corner.column + 1}"
+    padded_image = ", padding included" if response.filters.padding[0] else ""
     parts: list[str | Figure] = [
-        f"The window stands at {place} of the image{inside}. Pixels as the network sees them, "
-        "weights, and what they add up to when each is multiplied by the other:"
+        f"The window is at {position} of the image{padded_image}. Normalised pixels, weights, and "
+        "the sum of their products:"
     ]
-    if max(height, width) <= LARGEST_SHOWN:
+    if max(height, width) <= MAX_SHOWN_KERNEL:
         parts.append(partial(_patches, response, names))
     terms = [*response.sums, response.bias]
-    total = number(response.value)
+    total = format_number(response.value)
     parts.append(
         lambda _: [
             Content.assemble(
-                f"channels and bias: {signed_sum(terms, 3)} = ", (total, "bold $primary")
+                f"channels and bias: {format_sum(terms, 3)} = ", (total, "bold $primary")
             )
         ]
     )
@@ -302,65 +303,71 @@ def _patches(response: Response, names: tuple[str, ...], canvas: Canvas) -> list
     lines: list[Content] = []
     for index, (patch, kernel) in enumerate(zip(response.patches, response.weights, strict=True)):
         name = names[index] if index < len(names) else f"channel {index + 1}"
-        row = fitting(
-            captioned(name, grid([list(map(decimals, row)) for row in patch])),
-            captioned("weights", grid([list(map(decimals, row)) for row in kernel])),
-            captioned("sum", [Content.styled(number(response.sums[index], 3), "bold $primary")]),
+        row = fit_blocks(
+            with_caption(name, grid_lines([list(map(format_decimals, row)) for row in patch])),
+            with_caption(
+                "weights", grid_lines([list(map(format_decimals, row)) for row in kernel])
+            ),
+            with_caption(
+                "sum", [Content.styled(format_number(response.sums[index], 3), "bold $primary")]
+            ),
             canvas=canvas,
         )
         lines += [*row, Content("")]
     return lines[:-1]
 
 
-def _where_it_lands(example: Example, response: Response) -> Parts:
+def _feature_map(example: Example, response: Response) -> Parts:
     maps = example.maps
     stage, sample = maps.header.stages[0], maps.header.samples[0]
     cell = response.cell
     parts: list[str | Figure] = [
-        f"That number goes to row {cell.row + 1}, column {cell.column + 1} of the filter's feature "
-        "map, and so does the window's sum at every other place. The whole map of this filter:",
-        partial(_map, maps, response),
+        f"This value is stored at row {cell.row + 1}, column {cell.column + 1} of the filter's "
+        "feature map. The other cells hold the sums of the other windows. The whole map:",
+        partial(_map_figure, maps, response),
     ]
     if not is_exact(maps):
         parts.append(
-            "Image and map are kept smaller than they are, so this sum is of the smaller image, "
-            "and not quite one of the network's own."
+            "Image and map are stored at reduced size, so this sum differs from the value that the "
+            "network computes at full size."
         )
         return tuple(parts)
     step = (sample.highs[0] - sample.lows[0]) / 255
     _, height, width = stage.shape
     level = maps.maps(0, 0)[(response.filter * height + cell.row) * width + cell.column]
-    kept = sample.lows[0] + level * step
+    stored = sample.lows[0] + level * step
     parts.append(
-        f"The network itself has {number(kept)} there, by hand it was {number(response.value)}. "
-        f"The map is kept in 256 shades, each {number(step, 2)} apart, and the network computes "
-        "with fewer digits than you."
+        f"The network itself computed {format_number(stored)}; by hand it was "
+        f"{format_number(response.value)}. Small differences come from the map, stored in 256 "
+        f"levels {format_number(step, 2)} apart, and from the lower precision of the network."
     )
     return tuple(parts)
 
 
-def _map(maps: Maps, response: Response, canvas: Canvas) -> list[Content]:
+def _map_figure(maps: Maps, response: Response, canvas: Canvas) -> list[Content]:
     picture: Picture = stage_pictures(maps, 0, 0)[response.filter]
     image = image_picture(maps, 0)
     columns = fit_width(picture, canvas.width // 2 - 2, LINES)
     drawn = [
-        [Content.assemble(*row) for row in draw_picture(each, columns, colors=canvas.pictures)]
-        for each in (image, picture)
+        [Content.assemble(*row) for row in draw_picture(shown, columns, colors=canvas.pictures)]
+        for shown in (image, picture)
     ]
-    return fitting(captioned("image", drawn[0]), captioned("feature map", drawn[1]), canvas=canvas)
+    return fit_blocks(
+        with_caption("image", drawn[0]), with_caption("feature map", drawn[1]), canvas=canvas
+    )
 
 
-def _answer(example: Example) -> Parts:
+def _prediction(example: Example) -> Parts:
     sample = example.maps.header.samples[0]
-    names = [_name(example, answer) for answer in sample.answers]
-    verdict = "That is right." if sample.is_right else f"It is a {_name(example, sample.label)}."
+    names = [_name(example, index) for index in sample.answers]
+    verdict = "Correct." if sample.is_right else f"Wrong: it is {_name(example, sample.label)}."
     return (
-        "From there it goes on as on the pages before: further blocks make maps of maps, dense "
-        "layers make scores of them, and softmax makes shares. The network's answer:",
+        "The rest works as in the earlier chapters: further blocks compute maps of maps, linear "
+        "layers compute logits, and softmax turns them into probabilities. The prediction:",
         partial(bar_lines, names, sample.shares),
         verdict,
-        "All filters and maps of this run, and more of its images, are in its Model view: "
-        f"{command_for('watch', example.run)}, then 4.",
+        "The Model view shows all filters and maps of this run, for more images: "
+        f"{command_for('watch', example.run)}, then press 4.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the lesson is made of: chapters of pages of text and figures."""
+"""Pages of the lesson: wrapped text and drawn figures."""
 
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,30 +12,32 @@ from cnn_tui.lesson.arithmetic import Cell, Grid
 
 
 class Canvas(NamedTuple):
-    """What there is to draw on."""
+    """The space and the means for drawing a page."""
 
     width: int
+    """Terminal cells."""
+
     pictures: bool
-    """Whether in half blocks and colours; or else in characters."""
+    """True to draw pictures in coloured half blocks, False for plain characters."""
 
 
 Figure: TypeAlias = Callable[[Canvas], Sequence[Content]]
-"""Lines, which are not to be wrapped."""
+"""Function that draws a figure; its lines are not wrapped."""
 
 Parts: TypeAlias = tuple[str | Figure, ...]
 
 MAX_WIDTH = 76
-"""Cells across that text is easily read in."""
+"""Maximum width of text, in terminal cells."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """What is seen at a time: texts, and figures between them."""
+    """One screen of the lesson: texts and figures."""
 
     parts: Parts
 
     def lines(self, canvas: Canvas) -> list[Content]:
-        """All of it, with a blank line between two parts."""
+        """Return the page as lines, with a blank line between two parts."""
         lines: list[Content] = []
         for part in self.parts:
             lines += [*part_lines(part, canvas), Content("")]
@@ -44,44 +46,46 @@ class Page:
 
 @dataclass(frozen=True)
 class Chapter:
-    """Pages about one thing."""
+    """Pages about one subject."""
 
     title: str
     pages: tuple[Page, ...]
 
 
 def part_lines(part: str | Figure, canvas: Canvas) -> Sequence[Content]:
-    """A text wrapped, or a figure drawn."""
+    """Return the lines of a part: text wrapped, a figure drawn."""
     if not isinstance(part, str):
-        return [piece for line in part(canvas) for piece in _folded(line, canvas.width)]
+        return [piece for line in part(canvas) for piece in _break(line, canvas.width)]
     wrapped = textwrap.wrap(part, min(canvas.width, MAX_WIDTH), break_on_hyphens=False)
     return [Content(line) for line in wrapped]
 
 
-def _folded(line: Content, width: int) -> Iterator[Content]:
-    """The line, or where it is too long its pieces, broken at spaces."""
-    while line.cell_length > width and (at := line.plain.rfind(" ", 1, width)) > 0:
-        yield line[:at]
-        line = Content("  ") + line[at + 1 :]
+def _break(line: Content, width: int) -> Iterator[Content]:
+    """Yield the line, broken at spaces into pieces of at most `width` cells."""
+    while line.cell_length > width and (space := line.plain.rfind(" ", 1, width)) > 0:
+        yield line[:space]
+        line = Content("  ") + line[space + 1 :]
     yield line
 
 
-def number(value: float, digits: int = 4) -> str:
-    """A number as it is written by hand: `−6`, `0.25`; at most so many figures."""
+def format_number(value: float, digits: int = 4) -> str:
+    """Return `−6` or `0.25`: at most `digits` significant digits, with a minus sign (U+2212)."""
     return f"{value:.{digits}g}".replace("-", "−")
 
 
-def decimals(value: float) -> str:
-    """`−1.00`: two decimals."""
+def format_decimals(value: float) -> str:
+    """Return `−1.00`: two decimals, with a minus sign (U+2212)."""
     return f"{value:.2f}".replace("-", "−")
 
 
-def grid(
+def grid_lines(
     values: Sequence[Sequence[float | str]],
     marked: Collection[Cell] = (),
 ) -> list[Content]:
-    """Numbers in columns; those that are marked stand in brackets, and in colour."""
-    texts = [[cell if isinstance(cell, str) else number(cell) for cell in row] for row in values]
+    """Return numbers in aligned columns; marked cells are in brackets and coloured."""
+    texts = [
+        [cell if isinstance(cell, str) else format_number(cell) for cell in row] for row in values
+    ]
     width = max(len(cell) for row in texts for cell in row)
     return [
         Content.assemble(
@@ -96,24 +100,24 @@ def grid(
     ]
 
 
-def tight_grid(values: Grid) -> list[Content]:
-    """Numbers in columns, as narrow as can be."""
-    texts = [[number(cell) for cell in row] for row in values]
+def compact_grid_lines(values: Grid) -> list[Content]:
+    """Return numbers in aligned columns with a single space between."""
+    texts = [[format_number(cell) for cell in row] for row in values]
     width = max(len(cell) for row in texts for cell in row)
     return [Content(" ".join(f"{cell:>{width}}" for cell in row)) for row in texts]
 
 
-def cells_of(at: Cell, size: Cell) -> set[Cell]:
-    """The cells that a window covers."""
+def window_cells(corner: Cell, size: Cell) -> set[Cell]:
+    """Return the cells inside the window whose upper left cell is `corner`."""
     return {
-        Cell(at.row + row, at.column + column)
+        Cell(corner.row + row, corner.column + column)
         for row in range(size.row)
         for column in range(size.column)
     }
 
 
-def filled(values: Grid, count: int) -> list[list[float | str]]:
-    """The first cells of a grid, row by row; a dot for those that are not made yet."""
+def reveal(values: Grid, count: int) -> list[list[float | str]]:
+    """Return the grid with a dot in place of all but the first `count` cells, row by row."""
     width = len(values[0])
     return [
         [value if y * width + x < count else "·" for x, value in enumerate(row)]
@@ -121,13 +125,13 @@ def filled(values: Grid, count: int) -> list[list[float | str]]:
     ]
 
 
-def captioned(caption: str, lines: Sequence[Content]) -> list[Content]:
-    """Lines with words above them."""
+def with_caption(caption: str, lines: Sequence[Content]) -> list[Content]:
+    """Return the lines with a caption above."""
     return [Content.styled(caption, "$muted"), *lines]
 
 
-def beside(*blocks: Sequence[Content], gap: int = 3) -> list[Content]:
-    """Blocks of lines side by side, from the top."""
+def side_by_side(*blocks: Sequence[Content], gap: int = 3) -> list[Content]:
+    """Return blocks of lines side by side, aligned at the top."""
     widths = [max(line.cell_length for line in block) for block in blocks]
     blank = Content("")
     return [
@@ -139,9 +143,9 @@ def beside(*blocks: Sequence[Content], gap: int = 3) -> list[Content]:
     ]
 
 
-def fitting(*blocks: Sequence[Content], canvas: Canvas, gap: int = 3) -> list[Content]:
-    """Blocks side by side, or below each other where there is no room for that."""
-    row = beside(*blocks, gap=gap)
+def fit_blocks(*blocks: Sequence[Content], canvas: Canvas, gap: int = 3) -> list[Content]:
+    """Return blocks side by side if they fit the canvas, else one below the other."""
+    row = side_by_side(*blocks, gap=gap)
     if max(line.cell_length for line in row) <= canvas.width:
         return row
     stacked: list[Content] = []
@@ -150,16 +154,18 @@ def fitting(*blocks: Sequence[Content], canvas: Canvas, gap: int = 3) -> list[Co
     return stacked[:-1]
 
 
-def bar_lines(names: Sequence[str], shares: Sequence[float], canvas: Canvas) -> list[Content]:
-    """A bar for each share, with its name before and its percentage behind."""
+def bar_lines(
+    names: Sequence[str], probabilities: Sequence[float], canvas: Canvas
+) -> list[Content]:
+    """Return one line per class: name, bar, percentage."""
     name_width = max(map(len, names))
     width = max(4, min(30, canvas.width - name_width - 9))
     return [
         Content.assemble(
             f"{name:<{name_width}} ",
-            ("━" * round(share * width), "$primary"),
-            ("─" * (width - round(share * width)), "$faint"),
-            f" {100 * share:5.1f}%",
+            ("━" * round(probability * width), "$primary"),
+            ("─" * (width - round(probability * width)), "$faint"),
+            f" {100 * probability:5.1f}%",
         )
-        for name, share in zip(names, shares, strict=True)
+        for name, probability in zip(names, probabilities, strict=True)
     ]
