@@ -1,26 +1,26 @@
-"""What a model says of image files, in plain values: for programs that know no PyTorch."""
+"""Predictions for image files as plain values, for code that does without PyTorch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """The likeliest classes of an image."""
+    """Predicted classes of an image."""
 
     path: str
-    """The file, as it was named."""
+    """The file, as the user named it."""
 
     top: tuple[tuple[str, float], ...]
-    """Classes and their probabilities, the likeliest first."""
+    """Most probable classes and their probabilities, in descending order."""
 
     target: str | None
-    """Its class as its folder says, if one does."""
+    """True class according to the file's folder; None if no folder is named like a class."""
 
     size: int
-    """Side in pixels of what the model saw."""
+    """Side in pixels of the image as the model gets it."""
 
     pixels: bytes
-    """What the model saw: uint8 [size, size, channels]."""
+    """The image as the model gets it, before normalization: uint8 [size, size, channels]."""
 
 
 @dataclass(frozen=True, kw_only=True)

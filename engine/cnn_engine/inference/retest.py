@@ -1,4 +1,4 @@
-"""The final test of a run, done once more: the same images, weights and arithmetic."""
+"""Repeats the final test of a run, with the same images, weights and arithmetic."""
 
 from dataclasses import dataclass, replace
 
@@ -21,29 +21,29 @@ from cnn_engine.training.final_test import finished, keep_results, predictions_o
 from cnn_engine.training.snapshot import check_images
 
 COUNTS = ("epoch", "correct", "total", "confusion", "top5", "tta_correct")
-"""What has to be equal; the loss may differ in its last digits from machine to machine."""
+"""Fields that must be equal; the loss may differ in its last digits between machines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetestResult:
-    """What came of it; nothing is recorded in the run's log."""
+    """Result of a repeated test, which is not recorded in the run's log."""
 
     test: TestFinished
     recorded: TestFinished | None
-    """The run's own test; None where it was never tested."""
+    """The run's own test; None if it was never tested."""
 
     prepared: RunPrepared
-    """Classes and images, as the run's log tells."""
+    """Classes and images, as recorded."""
 
     differences: tuple[str, ...]
-    """What the arithmetic depends on and is other now, such as `threads: 2, before 4`."""
+    """Changes in what the arithmetic depends on, such as `threads: 2, before 4`."""
 
-    kept: str
-    """What was written because it was missing, or why it could not be; may be empty."""
+    notice: str
+    """Result files that were missing and written again, or the problem; empty if none was."""
 
     @property
     def is_equal(self) -> bool | None:
-        """Whether all counts are those recorded; None where nothing is to compare with."""
+        """True if all counts equal the recorded ones; None if there are none."""
         if self.recorded is None:
             return None
         return all(
@@ -56,83 +56,85 @@ class RetestResult:
 def retest(
     run: RunDirectory, path: str | None, progress: Progress, *, allow_code: bool = False
 ) -> RetestResult:
-    """Run the best model over the test images again.
+    """Evaluate a run's best model on its test images.
+
+    Writes `test.json` and `mistakes.json` if they are missing or damaged; changes nothing else.
 
     Args:
-        run: The run, which is not altered, but for what an old log or a full disk left missing.
-        path: Where the images are now, if elsewhere than when it was trained.
-        progress: Told how far it is; may raise to stop.
-        allow_code: Import the network, if it is code of the run's user.
+        run: The run.
+        path: Directory of the images; None to use the one that it was trained with.
+        progress: Called with a label, the number done and the total; may raise to stop.
+        allow_code: Import the network if it is the user's own code.
 
     Raises:
-        ConfigError: there is no model yet, or of another kind than the config makes, or it is code
-            that is not allowed.
-        DataError: the checkpoint is damaged, or the images have changed or are not there.
-        StorageError: something cannot be read.
+        ConfigError: there is no model yet, its weights do not fit the config, or it is code that
+            is not allowed.
+        DataError: the checkpoint is damaged, or the images are missing or have changed.
+        StorageError: a file cannot be read.
     """
     state, _ = read_state(run)
     trained = load_trained_model(run, allow_code=allow_code)
-    assert state.prepared is not None, "load_trained looks for it"  # noqa: S101
+    assert state.prepared is not None, "load_trained_model requires it"  # noqa: S101
     config = trained.config if path is None else trained.config.replaced("data", path=path)
     data = load_dataset(config.data, config.train.seed, progress)
     check_images(state.prepared, data)
-    test, said = _tested(trained, data, progress)
+    test, predictions = _test(trained, data, progress)
     recorded = state.test
-    if recorded is not None and recorded.fingerprint not in ("", said.fingerprint):
+    if recorded is not None and recorded.fingerprint not in ("", predictions.fingerprint):
         raise DataError(
             f"{data.source}: the test images have changed since the run was tested on them; bring "
             "them back, or name where they are with --data-dir"
         )
-    repeated = RetestResult(
+    result = RetestResult(
         test=test,
         recorded=recorded,
         prepared=state.prepared,
         differences=_differences(trained, state.prepared),
-        kept="",
+        notice="",
     )
-    if repeated.is_equal and recorded is not None and not _is_kept(run, recorded):
-        trouble = keep_results(run, data, said)
-        return replace(repeated, kept=trouble or "test.json and mistakes.json are made again")
-    return repeated
+    if result.is_equal and recorded is not None and not _has_results(run, recorded):
+        problem = keep_results(run, data, predictions)
+        return replace(result, notice=problem or "test.json and mistakes.json are written again")
+    return result
 
 
-def _tested(
+def _test(
     trained: TrainedModel, data: DataSet, progress: Progress
 ) -> tuple[TestFinished, Predictions]:
     batches = make_loader(trained.device, data, trained.config.data.mean, trained.config.data.std)
-    count, kind = len(data.test), trained.config.evaluate.tta
+    tta = trained.config.evaluate.tta
 
-    def judge(model: nn.Module) -> Evaluation:
+    def run(model: nn.Module) -> Evaluation:
         with trained.arithmetic():
             return evaluate(
                 model,
                 batches,
                 data.test,
                 len(data.classes),
-                lambda done: progress("testing", done, count),
+                lambda done: progress("testing", done, len(data.test)),
             )
 
-    result = judge(trained.model)
-    augmented = None if kind == "none" else (kind, judge(MeanOverViews(trained.model, kind)))
-    said = predictions_of(data, result, trained.epoch, data.test_fingerprint())
-    return finished(result, said, 0.0, augmented), said
+    result = run(trained.model)
+    augmented = None if tta == "none" else (tta, run(MeanOverViews(trained.model, tta)))
+    predictions = predictions_of(data, result, trained.epoch, data.test_fingerprint())
+    return finished(result, predictions, 0.0, augmented), predictions
 
 
 def _differences(trained: TrainedModel, prepared: RunPrepared) -> tuple[str, ...]:
-    now = {
+    values = {
         "device": (trained.device.type, prepared.device),
         "precision": (trained.precision, prepared.precision),
         "threads": (str(choose_threads()), str(prepared.threads)),
     }
     return tuple(
-        f"{what}: {value}, before {before}"
-        for what, (value, before) in now.items()
+        f"{name}: {value}, before {before}"
+        for name, (value, before) in values.items()
         if value != before
     )
 
 
-def _is_kept(run: RunDirectory, test: TestFinished) -> bool:
-    """Whether the files beside the log are there, and of this test."""
+def _has_results(run: RunDirectory, test: TestFinished) -> bool:
+    """Return True if the result files exist and are of this test."""
     try:
         read_predictions(run, test)
         read_mistakes(run, test)

@@ -1,4 +1,4 @@
-"""The model of a run, ready to be used: its best checkpoint, its classes, its arithmetic."""
+"""Loads the best model of a run, with its classes and arithmetic."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,62 +21,62 @@ from cnn_engine.training.snapshot import check_weights
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A trained model and what it takes to use it."""
+    """A trained model with what is needed to use it."""
 
     model: nn.Module
-    """In evaluation mode, on the device: normalised images to scores [N, classes]."""
+    """In evaluation mode, on the device: normalized images [N, C, H, W] to logits [N, classes]."""
 
     config: Config
-    """What it was trained with."""
+    """Config of the run."""
 
     classes: tuple[str, ...]
-    """Class names, in the order of the scores."""
+    """Class names, in the order of the logits."""
 
     image_shape: tuple[int, int, int]
-    """Channels, height and width of the images that it takes."""
+    """Channels, height and width of its images."""
 
     epoch: int
-    """Epoch that the weights are from."""
+    """Epoch that its weights are from."""
 
     device: torch.device
     precision: str
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
-        """Scores, fp32 [N, classes] on the host, of images as they are: uint8 [N, H, W, C]."""
-        normalised = self.normalize(images)
+        """Return logits, float32 [N, classes] on the host, of images, uint8 [N, H, W, C]."""
+        normalized = self.normalize(images)
         with self.arithmetic():
-            scores: Tensor = self.model(normalised)
-        return scores.float().cpu()
+            logits: Tensor = self.model(normalized)
+        return logits.float().cpu()
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Return float [N, C, H, W] on the device of images, uint8 [N, H, W, C]."""
+        """Return normalized images [N, C, H, W] on the device of images, uint8 [N, H, W, C]."""
         mean, std = (
             torch.tensor(values, device=self.device)
             for values in (self.config.data.mean, self.config.data.std)
         )
-        # As `Batches` does it, to the bit.
-        normalised = images.to(self.device).float() * (1 / (255 * std)) - mean / std
-        return normalised.permute(0, 3, 1, 2)  # channels-last in memory
+        # The operations of `TensorLoader`, for results that are equal to the bit.
+        normalized = images.to(self.device).float() * (1 / (255 * std)) - mean / std
+        return normalized.permute(0, 3, 1, 2)  # channels-last in memory
 
     def arithmetic(self) -> AbstractContextManager[None]:
-        """Compute as it was trained, where this machine can."""
+        """Return a context that computes in the model's precision."""
         return arithmetic(self.device, self.precision)
 
 
 def load_trained_model(
     run: RunDirectory, train: TrainConfig | None = None, *, allow_code: bool = False
 ) -> TrainedModel:
-    """The best model of a run so far.
+    """Load the best model of a run so far.
 
     Args:
-        run: Which run.
-        train: Names the device and precision to use, if others than the run's own config does.
-        allow_code: Import the network, if it is code of the run's user.
+        run: The run.
+        train: Device and precision to use instead of those of the run's config.
+        allow_code: Import the network if it is the user's own code.
 
     Raises:
-        ConfigError: nothing is saved yet, the checkpoint is of another model than the config, or
-            that is code which is not allowed.
+        ConfigError: nothing is saved yet, the weights do not fit the config, or the network is
+            code that is not allowed.
         DataError: the checkpoint is damaged.
         StorageError: it cannot be read.
     """
@@ -95,9 +95,9 @@ def load_trained_model(
     model.load_state_dict(content["model"])
     model.to(device).to(memory_format=torch.channels_last)
     if content.get("classes") != list(classes):
-        raise DataError(f"{run.path / BEST_FILE}: is of other classes than the run's log tells")
+        raise DataError(f"{run.path / BEST_FILE}: has other classes than the run's log")
     if not isinstance(content.get("epoch"), int):
-        raise DataError(f"{run.path / BEST_FILE}: does not say which epoch it is from")
+        raise DataError(f"{run.path / BEST_FILE}: lacks the epoch that it is from")
     return TrainedModel(
         model=model.eval(),
         config=config,

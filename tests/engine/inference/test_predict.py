@@ -136,7 +136,7 @@ def test_a_tie_goes_to_the_first_class_as_everywhere_else(digits, monkeypatch):
     trained = load_trained_model(digits[1])
     scores = torch.randint(0, 4, (200, 10)).float()
     monkeypatch.setattr(type(trained), "logits", lambda *_: scores)
-    likeliest = engine._likeliest(trained, [np.zeros((8, 8, 1), np.uint8)] * 200, 2)
+    likeliest = engine._top_classes(trained, [np.zeros((8, 8, 1), np.uint8)] * 200, 2)
     assert [int(top[0][0]) for top in likeliest] == scores.argmax(1).tolist()
 
 
@@ -289,7 +289,7 @@ def test_only_a_batch_is_decoded_ahead(pets, monkeypatch):
     image = str(pets[0] / "photos" / "test" / "cat" / "00.jpg")
     told = engine.predict(load_trained_model(pets[1]), [Named(image, "")] * 1000, 1)
     assert isinstance(next(told), Prediction)
-    assert len(decoded) == engine.MOST_IMAGES
+    assert len(decoded) == engine.MAX_BATCH_SIZE
 
 
 def test_a_file_that_takes_too_much_memory_is_left_out(pets, monkeypatch):
@@ -298,7 +298,7 @@ def test_a_file_that_takes_too_much_memory_is_left_out(pets, monkeypatch):
 
     monkeypatch.setattr(engine, "decode", fail)
     (told,) = engine.predict(load_trained_model(pets[1]), [Named("big.png", "")], 1)
-    assert told == PredictionFailed(path="big.png", reason="takes more memory than there is")
+    assert told == PredictionFailed(path="big.png", reason="not enough memory")
 
 
 # What the model is.
@@ -351,7 +351,7 @@ def spoil(kind, path, canary):
         ("malicious", 3, "holds something else than a checkpoint"),
         ("bare pickle", 3, "is damaged, or not a checkpoint"),
         ("no tensors", 3, "holds something else than a checkpoint"),
-        ("no epoch", 3, "does not say which epoch"),
+        ("no epoch", 3, "lacks the epoch"),
     ],
 )
 def test_a_spoiled_model_is_refused_in_a_line(  # noqa: PLR0917

@@ -103,7 +103,7 @@ def test_a_run_that_was_never_tested_is_tested(run):
 def test_what_a_full_disk_left_missing_is_made_again(run, file, spoil):
     before = contents(run)
     spoil(run.path / file)
-    assert again(run).kept == "test.json and mistakes.json are made again"
+    assert again(run).notice == "test.json and mistakes.json are written again"
     assert contents(run) == before
 
 

@@ -46,7 +46,7 @@ def retest_run(
 
         state, _ = read_state(run)
         print(*final_test_lines(repeated.test, state), _verdict(repeated), sep="\n")
-    for text in (*repeated.differences, repeated.kept):
+    for text in (*repeated.differences, repeated.notice):
         if text:
             print(safe_text(text, 1000), file=sys.stderr)
 
