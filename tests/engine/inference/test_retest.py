@@ -1,4 +1,4 @@
-"""`cnn-tui test`: the same figures again, from the shell."""
+"""`cnn-tui test`: the final test repeated."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """A copy of it that can be spoiled."""
+    """A copy of the run that a test may damage."""
     return RunDirectory(Path(shutil.copytree(trained.directory.path, tmp_path / "runs" / "copy")))
 
 
@@ -38,7 +38,7 @@ def contents(run):
     return {path.name: path.read_bytes() for path in run.path.iterdir()}
 
 
-def test_it_says_the_same_as_the_run_and_changes_nothing(run):
+def test_retest_prints_the_recorded_test_and_changes_nothing(run):
     before = contents(run)
     recorded = cnn_tui("watch", run.id, "--runs-dir", run.path.parent, "--no-ui").stdout
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
@@ -51,7 +51,7 @@ def test_it_says_the_same_as_the_run_and_changes_nothing(run):
     assert contents(run) == before
 
 
-def test_as_json(run):
+def test_retest_as_json(run):
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent, "--json")
     values = json.loads(result.stdout)
     shown = json.loads(cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--json").stdout)
@@ -60,7 +60,7 @@ def test_as_json(run):
     assert values["run_id"] == run.id
 
 
-def test_test_time_augmentation_is_repeated_too(tmp_path):
+def test_retest_repeats_test_time_augmentation(tmp_path):
     settings = ("train.epochs=2", "evaluate.tta=mirror", "average.kind=ema")
     run = RunForTests(tmp_path, *settings).train().directory
     repeated = again(run)
@@ -69,7 +69,7 @@ def test_test_time_augmentation_is_repeated_too(tmp_path):
     assert repeated.test.tta_correct == repeated.recorded.tta_correct != repeated.test.correct
 
 
-def test_what_differs_is_said(run):
+def test_different_counts_are_reported(run):
     log = run.events.read_text()
     state = read_state(run)[0]
     right = list(state.test.correct)
@@ -82,14 +82,14 @@ def test_what_differs_is_said(run):
     assert again(run).is_equal is False
 
 
-def test_other_arithmetic_is_named(run):
+def test_different_thread_count_is_reported(run):
     text = run.events.read_text()
     run.events.write_text(text.replace('"threads":1,', '"threads":7,'))
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
     assert "threads: 1, before 7" in result.stderr
 
 
-def test_a_run_that_was_never_tested_is_tested(run):
+def test_retest_of_an_untested_run(run):
     lines = run.events.read_text().splitlines(keepends=True)
     run.events.write_text("".join(line for line in lines if '"kind":"TestF' not in line))
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
@@ -99,15 +99,17 @@ def test_a_run_that_was_never_tested_is_tested(run):
 
 
 @pytest.mark.parametrize("file", [predictions.FILE, mistakes.FILE])
-@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"{")])
-def test_what_a_full_disk_left_missing_is_made_again(run, file, spoil):
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"{")]
+)
+def test_missing_or_damaged_results_are_written_again(run, file, damage):
     before = contents(run)
-    spoil(run.path / file)
+    damage(run.path / file)
     assert again(run).notice == "test.json and mistakes.json are written again"
     assert contents(run) == before
 
 
-def test_an_old_log_gets_its_pictures(run):
+def test_retest_writes_results_of_logs_without_fingerprint(run):
     recorded = read_state(run)[0].test
     text = run.events.read_text()
     run.events.write_text(text.replace(f',"fingerprint":"{recorded.fingerprint}"', ""))
@@ -118,9 +120,6 @@ def test_an_old_log_gets_its_pictures(run):
     assert test.fingerprint == ""
     assert read_predictions(run, test).fingerprint == recorded.fingerprint
     assert read_mistakes(run, test)
-
-
-# Images of one's own.
 
 
 def make_folder(where, seed=0):
@@ -134,14 +133,14 @@ def make_folder(where, seed=0):
 
 
 @pytest.fixture
-def of_folder(tmp_path):
+def folder_run(tmp_path):
     images = make_folder(tmp_path / "images")
     settings = (f"data.path={images}", "train.epochs=1", "model.filters=[4]")
     return RunForTests(tmp_path / "runs", *settings, preset="folder").train().directory, images
 
 
-def test_changed_images_are_refused(of_folder):
-    run, images = of_folder
+def test_changed_images_are_refused(folder_run):
+    run, images = folder_run
     before = contents(run)
     name = read_predictions(run, read_state(run)[0].test).names[0]
     Image.new("RGB", (12, 12), "red").save(images / name)
@@ -156,8 +155,8 @@ def test_changed_images_are_refused(of_folder):
     assert "has changed since the run was trained on it" in result.stderr
 
 
-def test_images_that_were_moved_are_named(of_folder, tmp_path):
-    run, images = of_folder
+def test_moved_images_are_found_with_data_dir(folder_run, tmp_path):
+    run, images = folder_run
     images.rename(tmp_path / "elsewhere")
     assert cnn_tui("test", run.id, "--runs-dir", run.path.parent).returncode == 3
     result = cnn_tui(
@@ -167,8 +166,8 @@ def test_images_that_were_moved_are_named(of_folder, tmp_path):
     assert result.stdout.splitlines()[-1] == "Equal to the recorded test in every count"
 
 
-def test_names_are_those_of_the_files(of_folder):
-    run, images = of_folder
+def test_predictions_are_stored_by_file_name(folder_run):
+    run, images = folder_run
     kept = read_predictions(run, read_state(run)[0].test)
     assert all((images / name).is_file() for name in kept.names)
     data = load_dataset(
@@ -182,15 +181,15 @@ def test_names_are_those_of_the_files(of_folder):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code", "words"),
+    ("damage", "code", "words"),
     [
         (lambda run: (run.path / "best.pt").unlink(), 2, "has no model yet"),
         (lambda run: (run.path / "best.pt").write_bytes(b"x" * 999), 3, "is damaged"),
         (lambda run: run.events.write_text(""), 2, "has no model yet"),
     ],
 )
-def test_without_a_model_it_says_so(run, spoil, code, words):
-    spoil(run)
+def test_retest_without_a_model_fails(run, damage, code, words):
+    damage(run)
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
     assert (result.returncode, result.stdout) == (code, "")
     assert words in result.stderr

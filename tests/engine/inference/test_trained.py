@@ -1,4 +1,4 @@
-"""The model of a run, used after it."""
+"""`load_trained_model`: the best model of a run."""
 
 from pathlib import Path
 
@@ -14,26 +14,26 @@ from cnn_engine.runs.summary import read_state
 from runs_for_tests import RunForTests
 
 
-def test_it_answers_as_the_test_of_its_run_did(tmp_path: Path) -> None:
+def test_trained_model_matches_the_final_test(tmp_path: Path) -> None:
     run = RunForTests(tmp_path, "train.epochs=2").train()
     trained, state = load_trained_model(run.directory), read_state(run.directory)[0]
     data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
-    answers = trained.logits(data.images[data.test]).argmax(dim=1)
-    right = data.labels[data.test][answers == data.labels[data.test]]
-    counts = torch.bincount(right, minlength=len(trained.classes)).tolist()
+    predicted = trained.logits(data.images[data.test]).argmax(dim=1)
+    correct = data.labels[data.test][predicted == data.labels[data.test]]
+    counts = torch.bincount(correct, minlength=len(trained.classes)).tolist()
     assert state.test is not None
     assert tuple(counts) == state.test.correct
     assert trained.epoch == state.test.epoch
 
 
-def test_a_run_without_a_checkpoint_has_no_model(tmp_path: Path) -> None:
+def test_load_without_checkpoint_raises(tmp_path: Path) -> None:
     directory = create_run(tmp_path)
     Recorder(directory).close()
     with pytest.raises(ConfigError, match="has no model yet"):
         load_trained_model(directory)
 
 
-def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+def test_load_refuses_weights_of_another_model(tmp_path: Path) -> None:
     run = RunForTests(tmp_path, "train.epochs=1").train()
     other = RunForTests(tmp_path, "train.epochs=1", "model.hidden=[24]").train()
     (other.directory.path / "best.pt").replace(run.directory.path / "best.pt")
@@ -41,9 +41,9 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         load_trained_model(run.directory)
 
 
-def test_a_checkpoint_of_other_classes_is_refused(tmp_path: Path) -> None:
+def test_load_refuses_other_classes(tmp_path: Path) -> None:
     run = RunForTests(tmp_path, "train.epochs=1").train()
     log = run.directory.events.read_text()
     run.directory.events.write_text(log.replace('"classes":["0","1"', '"classes":["1","0"', 1))
-    with pytest.raises(DataError, match="of other classes"):
+    with pytest.raises(DataError, match="other classes than the run"):
         load_trained_model(run.directory)

@@ -1,0 +1,174 @@
+"""Files that `cnn-tui predict` classifies: damaged, oddly named, in folders and lists."""
+
+import csv
+import io
+import os
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnn_engine.data.image_files import Named, gather
+from photos_for_tests import bomb, fill
+from runs_for_tests import RunForTests
+from terminal import cnn_tui
+
+ODD_CLASSES = (
+    "=cmd|'!A0",
+    "[red]x[bold]",
+    "a\x1b]0;pwned\x07",
+    "b\x1b[2J\u202eab",
+    "new\nline",
+    "emoji 🙂",
+    os.fsdecode(b"lone\xff"),
+    "long" * 60,
+)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """A run whose classes have odd names."""
+    where = tmp_path_factory.mktemp("odd")
+    for number, name in enumerate(ODD_CLASSES):
+        fill(where / "photos" / name, 10, shade=30 * number)
+    settings = (f"data.path={where / 'photos'}", "train.epochs=1")
+    return where, RunForTests(where / "runs", *settings, preset="folder").train().directory
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """Images of every kind, and files that are none."""
+    folder = tmp_path_factory.mktemp("zoo")
+    red = Image.new("RGB", (90, 40), "red")
+    red.convert("CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray(np.full((50, 50), 40_000, np.uint16)).save(folder / "deep.png")
+    frames = [Image.new("P", (20, 20), number) for number in range(3)]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
+    red.save(folder / "really_png.jpg", format="PNG")
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(folder / "clear.png")
+    (folder / "bomb.png").write_bytes(bomb())
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.jpg").write_text("no image")
+    os.mkfifo(folder / "pipe.png")
+    return folder
+
+
+def test_unreadable_files_are_reported_and_the_rest_classified(pets, zoo, predict):
+    predictions, errors = predict(pets[0], zoo, "nowhere.png", code=3)
+    good = ["clear.png", "cmyk.jpg", "deep.png", "moving.gif", "really_png.jpg"]
+    assert [Path(row["path"]).name for row in predictions] == good
+    for name, reason in {
+        "bomb.png": "Image size (2500000000 pixels) exceeds limit",
+        "empty.png": "is no image, or damaged",
+        "text.jpg": "is no image, or damaged",
+        "pipe.png": "is no regular file",
+    }.items():
+        assert f"cnn-tui: {zoo / name}: {reason}" in errors
+    assert "cnn-tui: nowhere.png: No such file or directory\n" in errors
+    assert errors.endswith("5 images classified, 5 unreadable\n")
+
+
+def test_named_file_needs_no_image_extension(pets, tmp_path, predict):
+    Image.new("RGB", (9, 9)).save(tmp_path / "picture.dat", format="PNG")
+    predictions, _ = predict(pets[0], tmp_path / "picture.dat")
+    assert len(predictions) == 1
+
+
+def is_harmless(text):
+    return not any(unicodedata.category(char)[0] == "C" for char in text if char != "\n")
+
+
+@pytest.fixture(scope="module")
+def oddly_named(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    names = [
+        "-a.png",
+        "=b.png",
+        "c\nd.png",
+        "e\x1b[2J.png",
+        os.fsdecode(b"f\xff.png"),
+        "[red]g.png",
+    ]
+    for name in names:
+        Image.new("RGB", (8, 8)).save(folder / name, format="PNG")
+    return folder, sorted(names)
+
+
+def test_odd_names_are_escaped_in_lines(odd, oddly_named, command):
+    code, out, errors = command(oddly_named[0], "--top", "99", cwd=odd[0])
+    assert code == 0, errors
+    assert is_harmless(out)
+    assert len(out.splitlines()) == 6
+    assert "c\\nd.png" in out
+
+
+def test_odd_names_are_escaped_in_csv_and_are_no_formulas(odd, oddly_named):
+    where, names = oddly_named
+    arguments = ("--csv", "--top", "99", "--runs-dir", str(odd[0] / "runs"), "--", *names)
+    result = cnn_tui("predict", "latest", *arguments, cwd=where)
+    assert result.returncode == 0, result.stderr
+    assert is_harmless(result.stdout)
+    heading, *rows = csv.reader(io.StringIO(result.stdout))
+    assert heading[:6] == ["path", "truth", "class", "probability", "class_2", "probability_2"]
+    assert {len(row) for row in rows} == {len(heading)} == {2 + 2 * len(ODD_CLASSES)}
+    cells = [cell for row in rows for cell in row]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    assert {"'-a.png", "'=b.png", "c\\nd.png", "'=cmd|'!A0"} <= set(cells)
+
+
+def test_json_keeps_odd_names(odd, oddly_named, predict):
+    predictions, _ = predict(odd[0], oddly_named[0], "--top", "99")
+    assert [Path(row["path"]).name for row in predictions] == oddly_named[1]
+    assert {row["class"] for row in predictions[0]["top"]} == set(ODD_CLASSES)
+
+
+@pytest.mark.parametrize("separator", [b"\n", b"\0"])
+def test_predict_reads_file_names_from_stdin(pets, predict, monkeypatch, separator):
+    names = [b"photos/test/dog/03.jpg", b"photos/test/cat/01.jpg"]
+    listed = io.BytesIO(separator.join([*names, b""]))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(listed))
+    predictions, _ = predict(pets[0], "-")
+    assert [row["path"].encode() for row in predictions] == names
+    assert predictions[0]["truth"] is None
+
+
+def test_folders_are_searched_recursively(tmp_path):
+    for name in ("b/x/2.PNG", "b/1.jpg", "a.webp", "b/.hidden.png", "b/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    found = gather([str(tmp_path), "other.txt"], pytest.fail)
+    names = [os.path.relpath(row.path, tmp_path) for row in found[:-1]]
+    assert names == ["a.webp", "b/1.jpg", "b/x/2.PNG"]
+    assert found[-1] == Named("other.txt", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "truth"),
+    [
+        ("photos/cat/dog/1.jpg", "photos", "cat"),
+        ("photos/test/dog/1.jpg", "photos/", "dog"),
+        ("photos/cat/1.jpg", "photos/cat", None),
+        ("cat/1.jpg", "", None),
+        ("./dog/1.jpg", ".", "dog"),
+        ("photos/cat", "photos", None),
+    ],
+)
+def test_class_is_the_outermost_matching_folder(path, folder, truth):
+    assert Named(path, folder).truth(("cat", "dog")) == truth
+
+
+def test_predict_without_images_exits_3(pets, tmp_path, command):
+    code, out, errors = command(tmp_path, cwd=pets[0])
+    assert (code, out) == (3, "")
+    assert f"{tmp_path}: no images there" in errors
+
+
+def test_predict_with_closed_stdin_exits_3(pets, command, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, errors = command("-", cwd=pets[0])
+    assert code == 3
+    assert "no images there" in errors

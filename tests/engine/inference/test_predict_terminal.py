@@ -1,0 +1,80 @@
+"""`cnn-tui predict` on a terminal, in a pipe, and interrupted."""
+
+import signal
+import subprocess
+
+import pytest
+
+from terminal import CLI, Terminal, environment
+
+
+def test_terminal_shows_pictures_and_bars(pets, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    arguments = ("predict", "latest", "photos/test/cat/00.jpg", "photos/test")
+    with Terminal(*arguments, cwd=pets[0], size=(80, 24)) as terminal:
+        terminal.wait_for("Loading PyTorch")
+        terminal.wait_for("41 images classified")
+        assert terminal.wait() == 0
+    shown = terminal.raw.decode()
+    assert "photos/test/dog/19.jpg" in shown
+    assert "▀" in shown
+    assert "━" in shown
+    assert "as its folder says" in shown
+    assert max(len(line.rstrip()) for line in terminal.screen.display) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "size"),
+    [
+        (("--no-pictures",), {}, (80, 24)),
+        ((), {"NO_COLOR": "1"}, (80, 24)),
+        ((), {"TERM": "dumb"}, (80, 24)),
+        ((), {"LC_ALL": "C"}, (80, 24)),
+        ((), {}, (30, 12)),
+    ],
+)
+def test_plain_lines_without_pictures(pets, monkeypatch, arguments, changes, size):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    command = ["env", *(f"{key}={value}" for key, value in changes.items()), *CLI]
+    command += ["predict", "latest", "photos/test/cat/00.jpg", *arguments]
+    with Terminal(cwd=pets[0], size=size, command=command) as terminal:
+        terminal.wait_for("00.jpg")
+        assert terminal.wait() == 0
+    assert b"\x1b[3" not in terminal.raw
+    assert "▀" not in terminal.raw.decode()
+
+
+def begun(pets):
+    """A process that answers for files listed on its stdin."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command = [*CLI, "predict", "latest", "--top", "1", "-"]
+    return subprocess.Popen(command, cwd=pets[0], env=environment(), **pipes)
+
+
+def test_interrupt_keeps_the_lines_printed_so_far(pets):
+    names = b"photos/test/cat/00.jpg\n" * 300_000
+    process = begun(pets)
+    process.stdin.write(names)
+    process.stdin.close()
+    process.stdin = None
+    assert process.stdout.readline().endswith(b"photos/test/cat/00.jpg\n")
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert rest[-1:] in (b"", b"\n")
+    assert errors.startswith(b"cnn-tui: interrupted; ")
+    assert errors.count(b"\n") == 1
+
+
+def test_closed_pipe_is_no_error(pets):
+    names = b"photos/test/cat/00.jpg\n" * 20_000
+    process = begun(pets)
+    process.stdin.write(names)
+    process.stdin.close()
+    assert process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    process.wait(60)
+    assert b"Traceback" not in errors
+    assert b"Exception" not in errors
