@@ -1,15 +1,17 @@
-"""Links of the documentation lead to files that are there."""
+"""Links of the documentation lead to files, and its Python programs run."""
 
 import re
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *ROOT.glob("*.md"),
     *(page for top in ("engine", "tui", "tests") for page in (ROOT / top).rglob("*.md")),
 ]
+LIBRARY, CHECKPOINTS = ROOT / "tui/docs/LIBRARY.md", ROOT / "engine/docs/CHECKPOINTS.md"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -21,3 +23,27 @@ def test_relative_links_lead_to_files(page):
 
 def test_pages_with_links_are_found():
     assert {page.name for page in PAGES} >= {"README.md", "RUNS.md", "LICENSE.md"}
+
+
+def run_programs(page):
+    """Run the Python blocks of a page in the working directory, and return their variables."""
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    scopes = []
+    for number, block in enumerate(blocks, start=1):
+        scope = {"__name__": "__main__"}
+        exec(compile(block, f"{page.name}, program {number}", "exec"), scope)  # noqa: S102 - our own
+        scopes.append(scope)
+    return scopes
+
+
+def test_programs_of_the_documentation_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    trained = run_programs(LIBRARY)
+    output = capsys.readouterr().out
+    for expected in ("done", "epoch 2: loss", "saved best.pt", "best 2"):
+        assert expected in output
+    assert (trained[0]["run"].commands).read_text().count("my program") == 2
+    (plain,) = run_programs(CHECKPOINTS)
+    images = plain["images"].permute(0, 2, 3, 1).to(torch.uint8)
+    torch.testing.assert_close(plain["logits"], trained[-1]["trained"].logits(images))
+    assert len(re.findall(r"^\d: \d+\.\d%$", capsys.readouterr().out, re.MULTILINE)) == 4
