@@ -1,37 +1,46 @@
-"""What a run is asked to do: lines in its directory, from a key, a script or a signal alike."""
+"""Commands to a running run: lines in its directory, sent by a key, a script or a signal."""
 
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
+
+import msgspec
 
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog.log import LineReader
 
 Name = Literal["pause", "unpause", "stop", "stop-epoch", "checkpoint", "lr", "epochs", "detach"]
-"""Halt, and go on; save a checkpoint and end, at once or after the epoch in hand; save a
-checkpoint and go on; change the learning rate; change the number of epochs; save a checkpoint and
-go on in a process in the background."""
+"""`pause` and `unpause`; `stop` and `stop-epoch`: save a checkpoint and end, now or after this
+epoch; `checkpoint`: save one; `lr` and `epochs`: change the value; `detach`: save a checkpoint and
+continue in a background process."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One thing asked of a run, to be done between two steps."""
+    """A command that the engine applies between two steps."""
 
     name: Name
-    """What is to be done."""
 
     by: str
-    """Who asks: `key`, `cli`, or a signal's name."""
+    """Sender: `key`, `cli`, or the name of a signal."""
 
     value: float | None = None
-    """The learning rate or the number of epochs asked for. Only with `lr` and `epochs`."""
+    """New learning rate or total number of epochs. Only with `lr` and `epochs`."""
+
+
+class _Line(msgspec.Struct):
+    """A command as anyone may write it: `by` is only shown."""
+
+    name: Name
+    by: object = ""
+    value: float | None = None
 
 
 def send(path: Path, command: Command) -> None:
-    """Ask, by appending one line to a run's commands file.
+    """Append a command to a run's commands file.
 
     Raises:
         StorageError: the file cannot be written.
@@ -48,19 +57,19 @@ def send(path: Path, command: Command) -> None:
 
 
 class CommandReader:
-    """Commands that have come since they were last looked for."""
+    """Reads new commands from a run's commands file."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
-        """Look from an offset in bytes on: what lies before was for an earlier session."""
+        """Read from an offset in bytes, which skips the commands of earlier sessions."""
         self._lines = LineReader(path, offset)
 
     @property
     def bytes_read(self) -> int:
-        """Bytes from the file's beginning to the end of the last command that was given."""
+        """Offset in bytes behind the last command that was returned."""
         return self._lines.bytes_read
 
     def poll(self) -> Iterator[Command]:
-        """The new commands. A line that is none is passed over."""
+        """Yield the commands added since the last call; lines that are not commands are skipped."""
         for line in self._lines.poll():
             command = _from_line(line)
             if command is not None:
@@ -69,11 +78,8 @@ class CommandReader:
 
 def _from_line(line: bytes) -> Command | None:
     try:
-        values = json.loads(line)
-        name, value = values["name"], values.get("value")
-        if name not in get_args(Name) or type(value) not in (int, float, type(None)):
-            return None
-        by = str(values.get("by", ""))
-        return Command(name=name, by=by, value=None if value is None else float(value))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        # Python's own reader, because `send` writes a learning rate that is not finite as NaN.
+        command = msgspec.convert(json.loads(line), _Line)
+    except (ValueError, OverflowError, RecursionError):
         return None
+    return Command(name=command.name, by=str(command.by), value=command.value)

@@ -1,25 +1,24 @@
-"""Run directories: where they are, what is in them, how they are found.
+"""Run directories: paths, creation and lookup.
 
 ::
 
     runs/1124-0412-amber/
-        events.jsonl      what happened; the source of truth, held by the process that trains
-        commands.jsonl    what is asked of the run
-        best.pt           checkpoint of least validation loss
-        last.pt           the latest checkpoint, which `resume` goes on from
-        previous.pt       the one before, should that be damaged
-        console.log       what libraries print while a dashboard has the screen, and what else is
-                          printed once the terminal is lost; tracebacks
-        model.json        the model's layers
-        maps.bin          its first filters, and what it makes of some images on the way through
-        test.json         what the model said of each image of the final test
-        mistakes.json     pictures of the most confident mistakes of that test
-        summary.json      a cache of the figures, so that many runs list quickly
-        marks.json        what its user noted of it: a star, a name, tags, a note
-    runs/.trash/          runs that were deleted, until it is emptied
+        events.jsonl      the log: the source of truth, locked by the training process
+        commands.jsonl    commands to the run
+        best.pt           checkpoint with the lowest validation loss
+        last.pt           latest checkpoint, from which `resume` continues
+        previous.pt       the one before, in case that is damaged
+        console.log       output of libraries while a dashboard is open, output after the terminal
+                          is lost, and tracebacks
+        model.json        layers of the model
+        maps.bin          filters of the first convolution, and feature maps of sample images
+        test.json         predictions for each image of the final test
+        mistakes.json     images of the most confident mistakes of that test
+        summary.json      cached summary, so that many runs list quickly
+        marks.json        the user's star, name, tags and note
+    runs/.trash/          deleted runs
 """
 
-import json
 import os
 import random
 import socket
@@ -33,10 +32,11 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.log import is_held
 
 REMOTE_SILENCE_SECONDS = 60
-"""A run on another machine that has written nothing for this long counts as interrupted."""
+"""Silence after which a run on another machine counts as interrupted."""
 
 WORDS = (
     "amber aspen birch brook cedar cliff cloud coral delta dune ember fern field fjord flint frost "
@@ -55,38 +55,41 @@ class RunDirectory:
 
     @property
     def id(self) -> str:
-        """The run's id: its directory's name."""
+        """Run id: the name of the directory."""
         return self.path.name
 
     @property
     def events(self) -> Path:
-        """The log."""
+        """Path of the log."""
         return self.path / "events.jsonl"
 
     @property
     def commands(self) -> Path:
-        """The commands file."""
+        """Path of the commands file."""
         return self.path / "commands.jsonl"
 
     @property
     def summary(self) -> Path:
-        """The cache of the figures."""
+        """Path of the cached summary."""
         return self.path / "summary.json"
 
     @property
     def marks(self) -> Path:
-        """What its user noted of it."""
+        """Path of the user's marks."""
         return self.path / "marks.json"
 
     @property
     def console(self) -> Path:
-        """Captured output."""
+        """Path of the captured output."""
         return self.path / "console.log"
 
     def is_live(self, host: str) -> bool:
-        """Whether a process still writes the run, which was started on `host` (empty: not known).
+        """Return True if a process is writing the run, which was started on `host` (or on "").
 
-        On another machine, as over a shared disk, only the log's age can tell.
+        For another machine on a shared disk, only the age of the log is known.
+
+        Raises:
+            OSError: the log cannot be opened.
         """
         if host in ("", socket.gethostname()):
             return is_held(self.events)
@@ -94,7 +97,7 @@ class RunDirectory:
 
 
 def default_runs_dir() -> Path:
-    """`./runs`, or the user's data directory where the working directory cannot be written."""
+    """Return `./runs`, or the user's data directory if the working directory is read-only."""
     here = Path("runs")
     if os.access(here if here.is_dir() else ".", os.W_OK):
         return here
@@ -102,10 +105,10 @@ def default_runs_dir() -> Path:
 
 
 def create_run(runs_dir: Path) -> RunDirectory:
-    """Make a new run directory with an id of its own, such as `1124-0412-amber`.
+    """Create a run directory with a unique id, such as `1124-0412-amber`.
 
     Raises:
-        StorageError: it cannot be made.
+        StorageError: the directory cannot be created.
     """
     stamp = datetime.now().astimezone().strftime("%m%d-%H%M")
     try:
@@ -118,15 +121,15 @@ def create_run(runs_dir: Path) -> RunDirectory:
                 continue
             return RunDirectory(path)
     except OSError as error:
-        raise StorageError(f"{runs_dir}: cannot keep runs here: {error.strerror}") from None
-    raise StorageError(f"{runs_dir}: holds {len(WORDS)} runs of this very minute; wait a little")
+        raise StorageError(f"{runs_dir}: cannot create a run here: {error.strerror}") from None
+    raise StorageError(f"{runs_dir}: already has {len(WORDS)} runs of this minute; try again later")
 
 
 def iter_runs(runs_dir: Path) -> Iterator[RunDirectory]:
-    """Every run in the directory, in no order.
+    """Yield the runs in a directory, unsorted.
 
-    Only real directories with a log that is a real file: a link may lead anywhere, and to read a
-    pipe would never end. Names that begin with a dot are nobody's run.
+    A run is a directory with a log that is a regular file. Links are skipped because they may lead
+    anywhere, pipes because reading them may never end, and names that begin with a dot.
     """
     try:
         entries = os.scandir(runs_dir)
@@ -148,28 +151,29 @@ def _is_file(path: str) -> bool:
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
-    """Every run in the directory, newest first by the start of its log."""
+    """Return the runs in a directory, newest first by the time of their first event."""
     return sorted(iter_runs(runs_dir), key=_started, reverse=True)
 
 
 def _started(run: RunDirectory) -> float:
-    """Time of the run's first event; files' own times change with every write and copy."""
+    """Return the time of the run's first event; file times change with every write and copy."""
     try:
         with run.events.open("rb") as log:
-            return float(json.loads(log.readline())["time"])
-    except (OSError, ValueError, KeyError, TypeError):
+            first = from_line(log.readline())
+    except (OSError, ValueError):
         return 0.0
+    return first.time if first else 0.0
 
 
 def find_run(runs_dir: Path, reference: str) -> RunDirectory:
-    """The run with this id, or the only one whose id starts so, or the newest for `latest`.
+    """Return the run with this id or unique id prefix, or the newest run for `latest`.
 
     Raises:
-        ConfigError: there is none, or more than one.
+        ConfigError: no run, or more than one, matches.
     """
     runs = list(iter_runs(runs_dir))
     if not runs:
-        raise ConfigError(f"{runs_dir}: holds no runs yet; start one with: cnn-tui run")
+        raise ConfigError(f"{runs_dir}: no runs yet; start one with: cnn-tui run")
     if reference == "latest":
         return max(runs, key=_started)
     matches = [run for run in runs if reference and run.id.startswith(reference)]
@@ -178,5 +182,5 @@ def find_run(runs_dir: Path, reference: str) -> RunDirectory:
         return (exact or matches)[0]
     if matches:
         ids = ", ".join(sorted(run.id for run in matches)[:5])
-        raise ConfigError(f"run {reference!r}: {len(matches)} runs start so ({ids}, …)")
-    raise ConfigError(f"run {reference!r}: none in {runs_dir} is named so; see: cnn-tui runs")
+        raise ConfigError(f"run {reference!r}: {len(matches)} runs match ({ids}, …)")
+    raise ConfigError(f"run {reference!r}: not found in {runs_dir}; see: cnn-tui runs")

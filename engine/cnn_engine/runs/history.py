@@ -1,4 +1,4 @@
-"""The steps of a run from its log, one after the other: for what is too long to be kept."""
+"""Reads the training steps of a run from its log, without keeping them in memory."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -8,24 +8,24 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory
 
 _END = (1 << 62, 0)
-"""A place that no training reaches."""
+"""An epoch and step that no training reaches."""
 
 
 def read_steps(run: RunDirectory) -> Iterator[StepsFinished]:
-    """The steps that training stands on: those that no resume and no rollback took back.
+    """Yield the steps of a run, except those undone by a resume or a rollback.
 
-    The log is read twice, and nothing of it is kept: first for how far it is taken back later on.
+    The log is read twice, because later events tell which steps were undone.
 
     Raises:
         OSError: the log cannot be read.
     """
-    places = [
+    positions = [
         (event.epoch, event.step)
         for event in LogReader(run.events).poll()
         if isinstance(event, RunResumed | RolledBack)
     ]
-    # What is taken back stays so: of all the places still to come, the earliest holds.
-    limits = iter([*accumulate(reversed(places), min)][::-1])
+    # Undone steps stay undone: the limit is the earliest of all positions still to come.
+    limits = iter([*accumulate(reversed(positions), min)][::-1])
     limit = next(limits, _END)
     for event in LogReader(run.events).poll():
         if isinstance(event, StepsFinished):

@@ -1,8 +1,9 @@
-"""What its user noted of a run: a small file of its own, as the log tells what happened only."""
+"""A user's marks on a run: star, name, note and tags, in a file beside the log."""
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+
+import msgspec
 
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runs.directory import RunDirectory
@@ -13,60 +14,47 @@ MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_NOTE_LENGTH = 80, 40, 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Marks:
-    """A user's own words for a run."""
+    """Star, name, note and tags of a run."""
 
     star: bool = False
-    """Whether it stands out."""
 
     name: str | None = None
-    """What it is called now; None: as when it was started."""
+    """Name that replaces the one given at the start; None keeps that."""
 
     note: str = ""
-    """Free text."""
 
     tags: tuple[str, ...] = ()
-    """Words that runs have in common, sorted."""
+    """Sorted, without duplicates."""
 
-    def with_tags(self, *words: str) -> "Marks":
-        """The same with these tags too."""
-        return replace(self, tags=tuple(sorted({*self.tags, *words})))
+    def with_tags(self, *tags: str) -> "Marks":
+        """Return a copy with these tags added."""
+        return replace(self, tags=tuple(sorted({*self.tags, *tags})))
 
-    def without_tags(self, *words: str) -> "Marks":
-        """The same without these tags."""
-        return replace(self, tags=tuple(tag for tag in self.tags if tag not in words))
+    def without_tags(self, *tags: str) -> "Marks":
+        """Return a copy with these tags removed."""
+        return replace(self, tags=tuple(tag for tag in self.tags if tag not in tags))
 
 
 NO_MARKS = Marks()
 
+_DECODER = msgspec.json.Decoder(Marks)
+
 
 def read_marks(run: RunDirectory) -> Marks:
-    """The run's marks; none where there are none, or the file is damaged."""
+    """Return the run's marks; `NO_MARKS` if it has none or the file is damaged."""
     try:
-        # Not by pathlib: this is asked of every run of a list, and most have no such file.
+        # `open` is faster than pathlib: every run of a list is tried, and most have no such file.
         with open(f"{run.path}/marks.json", "rb") as file:  # noqa: PTH123
-            return _marks_of(json.loads(file.read()))
-    except (OSError, ValueError, RecursionError):
+            return _DECODER.decode(file.read()).with_tags()
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return NO_MARKS
-
-
-def _marks_of(values: Any) -> Marks:  # noqa: ANN401 - whatever the file holds
-    fits = isinstance(values, dict) and isinstance(values.get("tags", []), list)
-    if not fits:
-        return NO_MARKS
-    name, note = values.get("name"), values.get("note")
-    return Marks(
-        star=values.get("star") is True,
-        name=name if isinstance(name, str) else None,
-        note=note if isinstance(note, str) else "",
-        tags=tuple(sorted({tag for tag in values.get("tags", []) if isinstance(tag, str)})),
-    )
 
 
 def write_marks(run: RunDirectory, marks: Marks) -> None:
-    """Keep these marks from now on.
+    """Replace the run's marks.
 
     Raises:
-        StorageError: they cannot be written; the old ones stand.
+        StorageError: the file cannot be written; the old marks are kept.
     """
     try:
         write_atomically(run.marks, json.dumps(asdict(marks)).encode())
@@ -75,19 +63,19 @@ def write_marks(run: RunDirectory, marks: Marks) -> None:
 
 
 def checked_name(text: str) -> str:
-    """What a user calls a run, as it is kept; it is never the name of a file.
+    """Return a run's name without surrounding spaces.
 
     Raises:
-        ConfigError: it cannot be shown as it is, or is too long.
+        ConfigError: it is too long or has unprintable characters.
     """
     return _checked("name", text, MAX_NAME_LENGTH)
 
 
 def checked_tag(text: str) -> str:
-    """A tag as it is kept.
+    """Return a tag without surrounding spaces.
 
     Raises:
-        ConfigError: it is empty, more than a word, too long, or cannot be shown as it is.
+        ConfigError: it is empty, has spaces, is too long or has unprintable characters.
     """
     if not text.strip() or len(text.split()) > 1:
         raise ConfigError(f"tag {text!r}: write one word, such as baseline")
@@ -95,19 +83,19 @@ def checked_tag(text: str) -> str:
 
 
 def checked_note(text: str) -> str:
-    """A note as it is kept.
+    """Return a note without surrounding spaces.
 
     Raises:
-        ConfigError: it is too long, or cannot be shown as it is.
+        ConfigError: it is too long or has unprintable characters.
     """
     return _checked("note", text, MAX_NOTE_LENGTH)
 
 
-def _checked(what: str, text: str, longest: int) -> str:
+def _checked(kind: str, text: str, max_length: int) -> str:
     text = text.strip()
-    if len(text) > longest:
-        raise ConfigError(f"{what}: at most {longest} characters; this has {len(text):,}")
+    if len(text) > max_length:
+        raise ConfigError(f"{kind}: {len(text):,} characters; at most {max_length} are allowed")
     if not text.isprintable():
         bad = next(char for char in text if not char.isprintable())
-        raise ConfigError(f"{what}: holds {bad!r}, which is no printable character")
+        raise ConfigError(f"{kind}: contains the unprintable character {bad!r}")
     return text

@@ -1,4 +1,4 @@
-"""Where the engine's events go: the log, and the state made from it."""
+"""Records the engine's events in the log and in the state made from it."""
 
 import time
 from typing import NamedTuple, Self
@@ -13,48 +13,48 @@ from cnn_engine.session.spawn import spawn
 from cnn_engine.storage.atomic import remove_temporary_files
 
 
-class Inheritance(NamedTuple):
-    """What the process that held a run before has left to this one."""
+class HandedOver(NamedTuple):
+    """A run taken over from another process."""
 
     log: int
-    """Descriptor of the run's log, by which this process holds it."""
+    """Inherited file descriptor of the run's log, which holds the lock."""
 
     commands_read: int
-    """Bytes of the commands file that it has read; what comes after is still to be done."""
+    """Bytes of the commands file that the other process has read."""
 
 
 class Recorder:
-    """Records a run's events, and keeps its state and its cached summary up to date."""
+    """Records a run's events and keeps its state and cached summary up to date."""
 
-    def __init__(self, run: RunDirectory, inheritance: Inheritance | None = None) -> None:
-        """Take hold of the run, new or old, and know what its log tells.
+    def __init__(self, run: RunDirectory, handed_over: HandedOver | None = None) -> None:
+        """Lock a new or existing run and read its log.
 
         Args:
             run: The run.
-            inheritance: Where another process has handed the run over.
+            handed_over: Set if another process has handed the run over.
 
         Raises:
-            RunHeldError: another process holds it.
-            StorageError: its log cannot be written.
+            RunHeldError: another process is writing the run.
+            StorageError: the log cannot be written.
         """
         self.run = run
         try:
-            self._log = LogWriter(run.events, inheritance.log if inheritance else None)
+            self._log = LogWriter(run.events, handed_over.log if handed_over else None)
         except RunHeldError:
             raise RunHeldError(_held_text(run)) from None
         remove_temporary_files(run.path)
-        for_others = run.commands.stat().st_size if run.commands.exists() else 0
+        skip_bytes = run.commands.stat().st_size if run.commands.exists() else 0
         self.commands = CommandReader(
-            run.commands, inheritance.commands_read if inheritance else for_others
+            run.commands, handed_over.commands_read if handed_over else skip_bytes
         )
-        """What is asked of this session, and of none before."""
+        """Commands for this session; those of earlier sessions are skipped."""
         self.state, damaged_lines = read_state(run)
         self._damaged_lines = damaged_lines + self._log.was_torn
         self._blocked_since: float | None = None
 
     @property
     def write_error(self) -> str:
-        """Why the log cannot be written now, as on a full disk; empty when it can."""
+        """Reason why the log cannot be written, such as a full disk; empty if it can."""
         return self._log.write_error
 
     def record(self, event: Event) -> None:
@@ -64,7 +64,7 @@ class Recorder:
             self._blocked_since = self._blocked_since or time.monotonic()
         elif self._blocked_since is not None:
             seconds, self._blocked_since = time.monotonic() - self._blocked_since, None
-            text = f"The log could not be written for {seconds:.0f} s; nothing of it is lost"
+            text = f"The log could not be written for {seconds:.0f} s; no events were lost"
             self._add(Notice(text=text))
         if isinstance(event, RunPrepared | EpochFinished | RunFinished) and not self.write_error:
             store_summary(self.state, self.run, self._damaged_lines)
@@ -74,30 +74,29 @@ class Recorder:
         self.state.apply(event)
 
     def sync(self) -> None:
-        """Bring the log to disk, as far as it can be written.
+        """Flush the log to disk, except for events that could not be written yet.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: the disk reports an error.
         """
         self._log.sync()
 
     def hand_over(self) -> None:
-        """Start a process in the background that goes on with the run.
+        """Start a background process that continues the run.
 
-        It inherits the log, so that at no moment nobody holds the run, and does what is asked from
-        now on. Nothing more is to be recorded here.
+        It inherits the log's descriptor, so that the run stays locked. Record nothing afterwards.
 
         Raises:
-            StorageError: some events cannot be written, or no process be started.
+            StorageError: events cannot be written, or the process cannot be started.
         """
         self._log.flush()
         spawn(self.run, self._log.descriptor, self.commands.bytes_read)
 
     def close(self) -> None:
-        """Let go of the run.
+        """Release the run.
 
         Raises:
-            StorageError: some events never could be written.
+            StorageError: events could not be written.
         """
         self._log.close()
 
@@ -109,8 +108,8 @@ class Recorder:
 
 
 def _held_text(run: RunDirectory) -> str:
-    """Who has the run, and how to see it all the same."""
+    """Return the message that names the process training the run."""
     state, _ = read_state(run)
     session = state.resumed or state.started
-    who = f"process {session.pid} on {session.host}" if session else "another process"
-    return f"run {run.id}: {who} trains it; to see it: cnn-tui watch {run.id}"
+    process = f"process {session.pid} on {session.host}" if session else "another process"
+    return f"run {run.id}: {process} is training it; to watch it: cnn-tui watch {run.id}"

@@ -1,4 +1,4 @@
-"""The figures of a run in one small record, cached beside its log."""
+"""Summaries of runs for lists, cached beside their logs."""
 
 import json
 import math
@@ -32,45 +32,45 @@ RunStatus: TypeAlias = Literal[
     "interrupted",
     "damaged",
 ]
-"""A status of `RunState`; `interrupted`: the log ends, and no process holds it; `damaged`: the
-log does not even tell what was started."""
+"""A status of `RunState`; `interrupted`: the log ends before the run, and no process writes it;
+`damaged`: the log cannot be read, or its first event is damaged."""
 
 STATUSES: tuple[RunStatus, ...] = get_args(RunStatus)
 LIVE: frozenset[RunStatus] = frozenset({*get_args(Phase), "paused"}) - ENDED
 
 CURVE_POINTS = 48
-EVENTS_AT_ONCE = 500
+EVENTS_PER_STEP = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """What a list of runs shows of one. Losses and accuracies are None where there are none yet."""
+    """Summary of a run. Losses and accuracies are None if there are none yet."""
 
     run_id: str
     name: str
     group: str
-    """Id of the first run of the series that this one belongs to; empty without one."""
+    """Id of the first run of its series; empty if it belongs to none."""
     preset: str
     status: RunStatus
     started: float
     """In seconds since 1970."""
     seconds: float
-    """All sessions, to the last event."""
+    """Duration of all sessions up to the last event."""
     host: str
     device: str
     precision: str
     source: str
     train_images: int
     parameters: int
-    """Trainable parameters of the model; 0 while not known."""
+    """Trainable parameters of the model; 0 if not known yet."""
     epochs: int
-    """Epochs asked for."""
+    """Planned number of epochs."""
     epochs_done: int
     best_epoch: int | None
     best_val_loss: float | None
     best_val_accuracy: float | None
     val_losses: tuple[float | None, ...]
-    """After each epoch, or of many epochs some; None where it was no number."""
+    """Validation loss per epoch, thinned to `CURVE_POINTS`; None for NaN and infinity."""
     test_loss: float | None
     test_accuracy: float | None
     tta_accuracy: float | None
@@ -79,32 +79,31 @@ class RunSummary:
     damaged_lines: int
     """Lines of the log that could not be read."""
     config_json: str
-    """The whole config as a text: many runs have the same one, and few are asked about it."""
+    """Config as JSON text: many runs share it, and it is rarely parsed."""
 
     star: bool = False
-    """Whether its user has starred it."""
     note: str = ""
     tags: tuple[str, ...] = ()
 
     @property
     def config(self) -> dict[str, dict[str, Any]]:
-        """The whole config by table and key; it is not to be changed."""
+        """Config by table and key. Do not modify it."""
         return _tables(self.config_json)
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """Return all values, as written by `--json`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         del values["config_json"]
         return values | {"config": self.config}
 
     def with_marks(self, marks: Marks) -> "RunSummary":
-        """The same with what its user noted."""
+        """Return a copy with the user's marks."""
         name = self.name if marks.name is None else marks.name
         return replace(self, name=name, star=marks.star, note=marks.note, tags=marks.tags)
 
 
 def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> RunSummary:
-    """The figures of a run's state, as the log alone tells them."""
+    """Return the summary of a run's state, without marks."""
     started, prepared, best, test = state.started, state.prepared, state.best, state.test
     return RunSummary(
         run_id=run.id,
@@ -135,14 +134,14 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
     )
 
 
-def _known(share: float | None) -> float | None:
-    """None for NaN: an imported run may have losses alone."""
-    return None if share is None or math.isnan(share) else share
+def _known(accuracy: float | None) -> float | None:
+    """Return None for NaN, as imported runs may have no accuracy."""
+    return None if accuracy is None or math.isnan(accuracy) else accuracy
 
 
 @lru_cache(1000)
 def _tables(config_json: str) -> dict[str, dict[str, Any]]:
-    """The tables of a config; none of what is no config, as in a damaged file."""
+    """Return the tables of a config; empty if the text is damaged."""
     try:
         tables = json.loads(config_json)
     except (ValueError, RecursionError):
@@ -154,14 +153,14 @@ def _tables(config_json: str) -> dict[str, dict[str, Any]]:
 
 
 def _thinned(losses: list[float]) -> tuple[float | None, ...]:
-    """The losses, or of many every so-manieth and the last."""
+    """Return at most `CURVE_POINTS` evenly spaced losses, including the last."""
     step = math.ceil(len(losses) / CURVE_POINTS) or 1
     kept = losses[::-step][::-1]
     return tuple(loss if math.isfinite(loss) else None for loss in kept)
 
 
 def read_state(run: RunDirectory) -> tuple[RunState, int]:
-    """The run's state from its whole log, and how many damaged lines that has."""
+    """Return the run's state from its whole log, and the number of damaged lines."""
     log = OpenLog(run)
     for _ in log.read():
         pass
@@ -169,7 +168,7 @@ def read_state(run: RunDirectory) -> tuple[RunState, int]:
 
 
 class OpenLog:
-    """A log that is read on as it grows, and the state made from it."""
+    """A log that may be growing, and the state made from what has been read."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._reader = LogReader(run.events)
@@ -178,46 +177,46 @@ class OpenLog:
 
     @property
     def damaged_lines(self) -> int:
-        """Lines so far that could not be read."""
+        """Number of lines so far that are not events."""
         return self._reader.damaged_lines
 
     def read(self) -> Generator[None]:
-        """Take in what is new, pausing after every so many events.
+        """Apply the new events to the state, yielding after every `EVENTS_PER_STEP` events.
 
         Raises:
-            OSError: it cannot be read now.
+            OSError: the log cannot be read.
         """
         for number, event in enumerate(self._reader.poll()):
             if number == 0 and self._restarts != self._reader.restarts:
-                # Another log stands in the place of this, which is seen when a reading begins.
+                # The log was replaced by another one, which is noticed at the first new event.
                 self._restarts, self.state = self._reader.restarts, RunState()
             self.state.apply(event)
-            if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
+            if number % EVENTS_PER_STEP == EVENTS_PER_STEP - 1:
                 yield
 
 
 def store_summary(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> None:
-    """Cache the figures of a state that holds all of the log as it is on disk now."""
-    with suppress(OSError):  # only a cache: whoever finds it missing or stale reads the log instead
+    """Cache the summary of a state that was made from the whole log as it is on disk."""
+    with suppress(OSError):  # only a cache: without it, readers use the log
         _store(summarize(state, run, damaged_lines), run, _stamp(run))
 
 
 def read_summary(run: RunDirectory) -> RunSummary:
-    """The run's figures and its status as of now, from the cache if that is up to date."""
+    """Return the run's summary and current status, from the cache if it is up to date."""
     steps = read_summary_in_steps(run, OpenLog(run))
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # of the generator's own type
+            return end.value  # type: ignore[no-any-return]  # the generator's return type
 
 
 def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, None, RunSummary]:
-    """As `read_summary`, pausing as often as reading a long log takes.
+    """Do the same as `read_summary`, yielding while a long log is read.
 
     Args:
         run: The run.
-        log: Its log, as far as it was read before.
+        log: Its log, which may have been read in part before.
     """
     try:
         stamp = _stamp(run)
@@ -228,8 +227,8 @@ def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, No
         if summary.status in LIVE and not run.is_live(summary.host):
             if found is None:
                 _store(summary, run, stamp)
-            tells_nothing = stamp[0] and not summary.started
-            summary = replace(summary, status="damaged" if tells_nothing else "interrupted")
+            is_damaged = stamp[0] and not summary.started
+            summary = replace(summary, status="damaged" if is_damaged else "interrupted")
         elif found is None and summary.status not in LIVE:
             _store(summary, run, stamp)
     except OSError as error:
@@ -241,9 +240,9 @@ def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, No
 
 
 def _stamp(run: RunDirectory) -> list[int]:
-    """What changes with the log: its size, and when it was written."""
-    found = os.stat(f"{run.path}/events.jsonl")  # noqa: PTH116 - asked of every run of a list
-    return [found.st_size, found.st_mtime_ns]
+    """Return the log's size in bytes and modification time in ns."""
+    status = os.stat(f"{run.path}/events.jsonl")  # noqa: PTH116 - faster
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _store(summary: RunSummary, run: RunDirectory, stamp: list[int]) -> None:
@@ -253,9 +252,9 @@ def _store(summary: RunSummary, run: RunDirectory, stamp: list[int]) -> None:
 
 
 def _cached(run: RunDirectory, stamp: list[int]) -> RunSummary | None:
-    """What the cache holds, if that was made from the log as it is, by a version like this one."""
+    """Return the cached summary if it is valid, has this version's fields and fits the log."""
     try:
-        with open(f"{run.path}/summary.json", "rb") as file:  # noqa: PTH123 - as above
+        with open(f"{run.path}/summary.json", "rb") as file:  # noqa: PTH123 - see _stamp
             record = json.loads(file.read())
         if record.pop("log") != stamp or record.keys() != _CACHED:
             return None
@@ -265,6 +264,6 @@ def _cached(run: RunDirectory, stamp: list[int]) -> RunSummary | None:
         return None
 
 
-_NOTED = {field.name for field in fields(Marks)} - {"name"}
-_CACHED = {field.name for field in fields(RunSummary)} - _NOTED
-"""The cached fields: what its user noted stands in a file of its own."""
+_MARKED = {field.name for field in fields(Marks)} - {"name"}
+_CACHED = {field.name for field in fields(RunSummary)} - _MARKED
+"""Cached fields: all but the marks, which have a file of their own."""

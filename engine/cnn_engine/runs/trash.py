@@ -1,4 +1,4 @@
-"""Runs that are deleted: kept beside the others until they are removed for good."""
+"""Moves runs to the trash, restores them, and removes them for good."""
 
 import os
 import shutil
@@ -10,81 +10,81 @@ from cnn_engine.runs.directory import RunDirectory, find_run, list_runs
 from cnn_engine.runs.summary import LIVE, read_summary
 
 TRASH = ".trash"
-"""Directory in that of the runs, where no run is looked for."""
+"""Subdirectory of the runs directory that lists of runs skip."""
 
 
 def delete(run: RunDirectory) -> RunDirectory:
-    """Move a run to the trash; where it lies now.
+    """Move a run to the trash and return its new directory.
 
     Raises:
-        RunHeldError: it is live.
-        StorageError: it cannot be moved.
+        RunHeldError: the run is live.
+        StorageError: the run cannot be moved.
     """
     if read_summary(run).status in LIVE:
         raise RunHeldError(
-            f"run {run.id}: is live, and cannot be deleted; first: cnn-tui stop {run.id}"
+            f"run {run.id}: is running and cannot be deleted; stop it first: cnn-tui stop {run.id}"
         )
-    trash = _made(run.path.parent)
-    return _moved(run, _free_place(trash, run.id))
+    trash = _make_trash(run.path.parent)
+    return _move(run, _free_path(trash, run.id))
 
 
 def list_trash(runs_dir: Path) -> list[RunDirectory]:
-    """The runs in the trash, newest first."""
+    """Return the runs in the trash, newest first."""
     trash = runs_dir / TRASH
     return list_runs(trash) if _is_directory(trash) else []
 
 
 def restore(runs_dir: Path, reference: str) -> RunDirectory:
-    """Take a run out of the trash again; where it lies now.
+    """Move a run out of the trash and return its new directory.
 
     Args:
-        runs_dir: Where the runs are.
-        reference: Its id, or the start of that.
+        runs_dir: Directory of the runs.
+        reference: The run's id or a unique prefix.
 
     Raises:
-        ConfigError: no single run in the trash is named so.
-        StorageError: it cannot be moved, as where another has its id by now.
+        ConfigError: no run, or more than one, in the trash matches.
+        StorageError: the run cannot be moved, or another run has its id.
     """
     if not list_trash(runs_dir):
-        raise ConfigError(f"{runs_dir}: its trash is empty")
+        raise ConfigError(f"{runs_dir}: the trash is empty")
     run = find_run(runs_dir / TRASH, reference)
-    place = runs_dir / run.id.partition("~")[0]
-    if os.path.lexists(place):
-        raise StorageError(f"{place}: is there already; move it away to restore {run.id}")
-    return _moved(run, place)
+    path = runs_dir / run.id.partition("~")[0]
+    if os.path.lexists(path):
+        raise StorageError(f"{path}: already exists; move it away to restore {run.id}")
+    return _move(run, path)
 
 
 def empty_trash(runs_dir: Path) -> int:
-    """Remove the runs in the trash for good; how many they were.
+    """Permanently remove the runs in the trash and return their number.
 
     Raises:
-        StorageError: one cannot be removed.
+        StorageError: a run cannot be removed.
     """
     runs = list_trash(runs_dir)
     for run in runs:
         try:
-            shutil.rmtree(run.path)  # follows no link
+            shutil.rmtree(run.path)  # does not follow links
         except OSError as error:
             raise StorageError(f"{run.path}: cannot be removed: {error.strerror}") from None
     return len(runs)
 
 
-def _moved(run: RunDirectory, place: Path) -> RunDirectory:
+def _move(run: RunDirectory, path: Path) -> RunDirectory:
     try:
-        return RunDirectory(run.path.rename(place))
+        return RunDirectory(run.path.rename(path))
     except OSError as error:
         raise StorageError(f"{run.path}: cannot be moved: {error.strerror}") from None
 
 
-def _made(runs_dir: Path) -> Path:
-    """The trash of these runs; a link in its place might lead anywhere."""
+def _make_trash(runs_dir: Path) -> Path:
+    """Create the trash if it is missing and return it; refuse a link, which may lead anywhere."""
     trash = runs_dir / TRASH
     try:
         trash.mkdir(exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{trash}: cannot be made: {error.strerror}") from None
+        raise StorageError(f"{trash}: cannot be created: {error.strerror}") from None
     if not _is_directory(trash):
-        raise StorageError(f"{trash}: is no directory, but a link; remove it to delete runs")
+        raise StorageError(f"{trash}: is not a directory; remove it to delete runs")
     return trash
 
 
@@ -95,10 +95,10 @@ def _is_directory(path: Path) -> bool:
         return False
 
 
-def _free_place(trash: Path, run_id: str) -> Path:
-    """The run's own id, or where another of that id was deleted before, one with a number."""
-    place, number = trash / run_id, 1
-    while os.path.lexists(place):
+def _free_path(trash: Path, run_id: str) -> Path:
+    """Return an unused path in the trash: the run's id, with a number if it is taken."""
+    path, number = trash / run_id, 1
+    while os.path.lexists(path):
         number += 1
-        place = trash / f"{run_id}~{number}"
-    return place
+        path = trash / f"{run_id}~{number}"
+    return path

@@ -18,7 +18,7 @@ from cnn_engine.checkpoints.resume import find_checkpoint
 from cnn_engine.errors import UserError
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.recorder import Inheritance, Recorder
+from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.engine import Engine, run_started
 from cnn_engine.session.request import Request
 
@@ -66,13 +66,13 @@ def main() -> None:
     sys.exit(engine.exit_code)
 
 
-def _inheritance() -> Inheritance | None:
+def _inheritance() -> HandedOver | None:
     """Return what the command line hands over; the log is not passed on to child processes."""
     if len(sys.argv) < 4:
         return None
     log, commands_read = map(int, sys.argv[2:4])
     os.set_inheritable(log, False)
-    return Inheritance(log, commands_read)
+    return HandedOver(log, commands_read)
 
 
 def _stop_on_signals(run: RunDirectory) -> None:

@@ -28,7 +28,7 @@ from cnn_engine.runlog.events import (
     StageStarted,
 )
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.recorder import Inheritance, Recorder
+from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.request import Request
 from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
@@ -99,7 +99,7 @@ class Engine:
         cls,
         run: RunDirectory,
         epochs: int | None = None,
-        inheritance: Inheritance | None = None,
+        inheritance: HandedOver | None = None,
         *,
         allow_code: bool = False,
     ) -> Self:

@@ -29,13 +29,13 @@ def test_every_run_has_a_directory_of_its_own(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(StorageError, match="cannot keep runs here: Permission denied"):
+    with pytest.raises(StorageError, match="cannot create a run here: Permission denied"):
         create_run(tmp_path / "runs")
 
 
 def test_a_file_in_the_place_of_runs_is_named(tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(StorageError, match="cannot keep runs here"):
+    with pytest.raises(StorageError, match="cannot create a run here"):
         create_run(tmp_path / "runs")
 
 

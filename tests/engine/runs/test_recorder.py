@@ -59,7 +59,7 @@ def test_while_the_disk_is_full_that_is_known_and_once_there_is_room_it_is_told(
     read, damaged = read_state(run)
     assert (damaged, read) == (0, recorder.state)
     (notice,) = read.notices
-    assert notice.text == "The log could not be written for 0 s; nothing of it is lost"
+    assert notice.text == "The log could not be written for 0 s; no events were lost"
 
 
 def test_a_run_trains_on_over_a_full_disk_and_its_log_is_whole(tmp_path, disk):

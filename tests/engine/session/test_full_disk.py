@@ -53,4 +53,4 @@ def test_training_goes_on_and_all_is_written_once_there_is_room(small_disk, show
     state, _ = read_state(run)
     assert reader.damaged_lines == 0
     assert [epoch.epoch for epoch in state.epochs] == list(range(1, len(state.epochs) + 1))
-    assert any("nothing of it is lost" in notice.text for notice in state.notices)
+    assert any("no events were lost" in notice.text for notice in state.notices)

@@ -101,7 +101,7 @@ def test_what_is_no_run_is_not_deleted(where, reference):
 
 def test_a_live_run_is_not_deleted(tmp_path):
     run = running_run(tmp_path, lines=30)
-    with Recorder(run), pytest.raises(RunHeldError, match="is live, and cannot be deleted"):
+    with Recorder(run), pytest.raises(RunHeldError, match="is running and cannot be deleted"):
         trash.delete(run)
     assert run.events.exists()
 
@@ -111,7 +111,7 @@ def test_what_was_deleted_before_stays_beside_another_of_its_name(tmp_path):
         trash.delete(golden_run(tmp_path, "completed", "a"))
     assert ids(trash.list_trash(tmp_path)) == ["a", "a~2", "a~3"]
     assert trash.restore(tmp_path, "a~2").id == "a"
-    with pytest.raises(StorageError, match="is there already"):
+    with pytest.raises(StorageError, match="already exists"):
         trash.restore(tmp_path, "a~3")
     assert ids(trash.list_trash(tmp_path)) == ["a", "a~3"]
 
@@ -121,7 +121,7 @@ def test_a_trash_that_leads_elsewhere_is_not_followed(tmp_path):
     run = golden_run(runs_dir, "completed", "a")
     golden_run(elsewhere, "completed", "precious")
     (runs_dir / ".trash").symlink_to(elsewhere)
-    with pytest.raises(StorageError, match="is no directory, but a link"):
+    with pytest.raises(StorageError, match="is not a directory"):
         trash.delete(run)
     assert trash.list_trash(runs_dir) == []
     assert trash.empty_trash(runs_dir) == 0

@@ -194,14 +194,14 @@ def test_the_command_repeats_and_changes(tmp_path):
     ("arguments", "said"),
     [
         (("digits", "--like", "latest"), "run: --like latest already names a config; remove d"),
-        (("--like", "nope"), "none in runs is named so"),
-        (("--like", "../x"), "none in runs is named so"),
+        (("--like", "nope"), "not found in runs"),
+        (("--like", "../x"), "not found in runs"),
         (
             ("--like", "latest", "--set", "train.epoch=3"),
             "unknown key; did you mean 'train.epochs'",
         ),
-        (("digits", "--name", "a\x1b[2J"), r"name: holds '\x1b', which is no printable character"),
-        (("digits", "--name", "x" * 300), "name: at most 80 characters; this has 300"),
+        (("digits", "--name", "a\x1b[2J"), r"name: contains the unprintable character '\x1b'"),
+        (("digits", "--name", "x" * 300), "name: 300 characters; at most 80 are allowed"),
     ],
 )
 def test_what_cannot_be_repeated_or_named_so_is_a_usage_error(tmp_path, arguments, said):
