@@ -422,7 +422,7 @@ def test_entries_are_shown(pets):
     assert lines[1].split()[:2] == ["20", "16×16×1"]
     assert lines[2].endswith(str(pets))
     pets.rename(pets.with_name("elsewhere"))
-    assert cnn_tui("data").stdout.count("(no longer there)") == 2
+    assert cnn_tui("data").stdout.count("(missing)") == 2
 
 
 def test_entries_are_shown_as_json(pets):

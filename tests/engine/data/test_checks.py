@@ -277,7 +277,7 @@ def test_of_many_classes_some_are_shown(tmp_path):
     with Terminal("data", "check", "many", cwd=tmp_path, size=(80, 200)) as terminal:
         assert terminal.wait() == code
     assert "60 classes" in terminal.text
-    assert "… and 20 classes of numbers between" in terminal.text
+    assert "… and 20 classes of sizes in between" in terminal.text
     assert "… and 47 more classes" in terminal.text
 
 

@@ -23,7 +23,7 @@ from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.engine import Engine
 from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, masked_crc, read_scalars
-from cnn_tui.cli.import_ import Following
+from cnn_tui.cli.import_ import ImportFollower
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
@@ -447,7 +447,7 @@ def test_what_could_not_be_written_while_following_is_an_error_at_the_end(tmp_pa
     source = open_source(tmp_path / "log.csv")
     importer = Importer(source, create_run(tmp_path / "runs"))
     importer.poll()
-    following = Following(importer, source)
+    following = ImportFollower(importer, source)
     following.start()
 
     def refuse(*_):

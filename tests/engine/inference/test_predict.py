@@ -20,7 +20,7 @@ def test_predict_of_test_folder_matches_the_final_test(pets, predict):
     test = read_state(run)[0].test
     correct = sum(row["class"] == row["truth"] for row in predictions)
     assert correct == sum(test.correct)
-    assert f"40 images classified; {correct} of 40 are what their folders say" in errors
+    assert f"40 images classified; {correct} of 40 correct by folder name" in errors
     trained = load_trained_model(run)
     data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
     expected = trained.logits(data.images[data.test]).softmax(1).amax(1)

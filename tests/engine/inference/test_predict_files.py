@@ -164,11 +164,11 @@ def test_class_is_the_outermost_matching_folder(path, folder, truth):
 def test_predict_without_images_exits_3(pets, tmp_path, command):
     code, out, errors = command(tmp_path, cwd=pets[0])
     assert (code, out) == (3, "")
-    assert f"{tmp_path}: no images there" in errors
+    assert f"{tmp_path}: no images found" in errors
 
 
 def test_predict_with_closed_stdin_exits_3(pets, command, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     code, _, errors = command("-", cwd=pets[0])
     assert code == 3
-    assert "no images there" in errors
+    assert "no images found" in errors

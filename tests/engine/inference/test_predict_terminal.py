@@ -19,7 +19,7 @@ def test_terminal_shows_pictures_and_bars(pets, monkeypatch):
     assert "photos/test/dog/19.jpg" in shown
     assert "▀" in shown
     assert "━" in shown
-    assert "as its folder says" in shown
+    assert "matches the folder name" in shown
     assert max(len(line.rstrip()) for line in terminal.screen.display) <= 80
 
 

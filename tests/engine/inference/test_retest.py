@@ -46,7 +46,7 @@ def test_retest_prints_the_recorded_test_and_changes_nothing(run):
     *lines, verdict = result.stdout.splitlines()
     assert lines == recorded.splitlines()[-len(lines) :]
     assert lines[0].startswith("Test Loss: ")
-    assert verdict == "Equal to the recorded test in every count"
+    assert verdict == "All counts equal the recorded test"
     assert result.stderr == ""
     assert contents(run) == before
 
@@ -94,7 +94,7 @@ def test_retest_of_an_untested_run(run):
     run.events.write_text("".join(line for line in lines if '"kind":"TestF' not in line))
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
     assert result.returncode == 0
-    assert "No test is recorded" in result.stdout
+    assert "No recorded test" in result.stdout
     assert again(run).is_equal is None
 
 
@@ -163,7 +163,7 @@ def test_moved_images_are_found_with_data_dir(folder_run, tmp_path):
         "test", run.id, "--runs-dir", run.path.parent, "--data-dir", "elsewhere", cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == "Equal to the recorded test in every count"
+    assert result.stdout.splitlines()[-1] == "All counts equal the recorded test"
 
 
 def test_predictions_are_stored_by_file_name(folder_run):

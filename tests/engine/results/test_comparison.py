@@ -216,7 +216,7 @@ def test_one_run_is_not_enough_and_an_unknown_one_is_named(trained):
     where = trained[0].path.parent
     alone = cnn_tui("compare", trained[0].id, "--runs-dir", where)
     assert (alone.returncode, alone.stdout) == (2, "")
-    assert "two runs or more" in alone.stderr
+    assert "two or more runs" in alone.stderr
     unknown = cnn_tui("compare", trained[0].id, "nope", "--runs-dir", where)
     assert (unknown.returncode, unknown.stdout) == (2, "")
 

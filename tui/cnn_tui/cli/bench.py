@@ -1,4 +1,4 @@
-"""`cnn-tui bench`: how fast this machine trains, against the published loop and its own limit."""
+"""`cnn-tui bench`: training speed, compared with a reference loop and with the hardware limit."""
 
 import sys
 from dataclasses import asdict
@@ -18,9 +18,9 @@ def bench(  # noqa: PLR0913 - one parameter per option
     config: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CONFIG]",
-            help="A preset's name or a TOML file. Default: cifar10 where its images are on disk, "
-            "else digits.",
+            metavar="CONFIG",
+            help="Preset name or TOML file. Default: cifar10 if its images are on disk, otherwise "
+            "digits.",
             autocompletion=complete_config,
         ),
     ] = None,
@@ -29,19 +29,19 @@ def bench(  # noqa: PLR0913 - one parameter per option
     batch_size: Annotated[
         int | None, typer.Option(help="Same as --set train.batch_size=N.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = ROUNDS,
-    seconds: Annotated[
-        float, typer.Option(min=0.1, help="For how long each is measured in a round.")
-    ] = SECONDS,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Number of measurements of each loop.")
+    ] = ROUNDS,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds per measurement.")] = SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how fast this machine trains, in turn with the published loop, for a minute or so."""
+    """Benchmark training against the reference loop (about a minute)."""
     from cnn_engine.config.presets import load_config
     from cnn_engine.system.malloc import keep_freed_memory
 
     options = {"data.path": data_dir, "train.batch_size": batch_size}
     settings = [*(overrides or []), *as_overrides(options)]
-    checked = load_config(config or "cifar10", settings)
+    loaded = load_config(config or "cifar10", settings)
     keep_freed_memory()
     from cnn_engine.benchmarks.bench import measure
     from cnn_engine.data.dataset import load_dataset
@@ -49,14 +49,14 @@ def bench(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.system.device import limit_threads
 
     limit_threads()
-    if config is None and not is_on_disk(checked.data.path):
-        checked = load_config("digits", settings)
+    if config is None and not is_on_disk(loaded.data.path):
+        loaded = load_config("digits", settings)
     with ProgressLine(sys.stderr) as progress:
-        data = load_dataset(checked.data, checked.train.seed, progress.report)
-        found = measure(checked, data, rounds, seconds, progress.report)
+        data = load_dataset(loaded.data, loaded.train.seed, progress.report)
+        measured = measure(loaded, data, rounds, seconds, progress.report)
     if as_json:
-        print(to_json(asdict(found)))
+        print(to_json(asdict(measured)))
     else:
         from cnn_tui.reports.bench import print_measured
 
-        print_measured(found)
+        print_measured(measured)

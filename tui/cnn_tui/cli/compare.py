@@ -17,37 +17,36 @@ def compare(  # noqa: PLR0913 - one parameter per option
     references: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN RUN...",
-            help="Ids of runs, the starts of ids, or 'latest'; two or more.",
+            metavar="RUN",
+            help="Two or more run ids, starts of ids, or 'latest'.",
             autocompletion=complete_run,
         ),
     ],
     runs_dir: RunsDir = None,
     as_json: AsJson = False,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="Print instead of the screen.")] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Print the comparison.")] = False,
     theme: Theme = ThemeName.DARK,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
 ) -> None:
-    """Show runs side by side: curves, figures, what was set differently, classes.
+    """Compare runs: curves, metrics, config differences, classes, significance.
 
-    Without a terminal, or with --no-ui, it prints, and says whether they differ by more than
-    chance: every run is compared with the first by McNemar's test, where both were tested on the
-    same images.
+    Every run is compared with the first by McNemar's test, if both were tested on the same
+    images. Prints the comparison with --no-ui or outside a terminal.
     """
     if len(references) < 2:
-        raise ConfigError("compare: give two runs or more; see: cnn-tui runs")
-    compared = [resolve_run(reference, runs_dir) for reference in references]
+        raise ConfigError("compare: needs two or more runs; list them with: cnn-tui runs")
+    runs = [resolve_run(reference, runs_dir) for reference in references]
     if not as_json and not no_ui and has_terminal():
         from cnn_tui.dashboard.launch import compare_runs
 
-        sys.exit(compare_runs(compared, Options(theme, ascii_only, not no_mouse)))
+        sys.exit(compare_runs(runs, Options(theme, ascii_only, not no_mouse)))
     from cnn_engine.results import comparison
 
-    found = comparison.compare(compared)
+    compared = comparison.compare(runs)
     if as_json:
-        print(to_json(comparison.as_dict(found)))
+        print(to_json(comparison.as_dict(compared)))
     else:
         from cnn_tui.reports.comparison import print_comparison
 
-        print_comparison(found)
+        print_comparison(compared)

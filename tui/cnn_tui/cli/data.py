@@ -1,4 +1,4 @@
-"""`cnn-tui data`: folders looked over, what is kept of them, and the set that can be downloaded."""
+"""`cnn-tui data`: check image folders, manage the cache of decoded images, download CIFAR-10."""
 
 import sys
 from dataclasses import asdict
@@ -24,15 +24,12 @@ if TYPE_CHECKING:
     from cnn_engine.data.checks.image_info import ImageInfo
     from cnn_engine.data.checks.issues import Finding
 
-data = typer.Typer(
-    help="Look an image folder over before training; show and clear what is kept decoded; "
-    "download CIFAR-10."
-)
+data = typer.Typer(help="Check an image folder; manage the decoded-image cache; download CIFAR-10.")
 
 
 @data.callback(invoke_without_command=True)
 def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the decoded image folders that are kept, the last used first."""
+    """List the image folders in the decoded-image cache, the last used first."""
     if context.invoked_subcommand is not None:
         return
     from cnn_engine.data import cache
@@ -44,20 +41,21 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
         _print_table(entries)
         total = byte_size(sum(entry.bytes for entry in entries))
         limit = byte_size(cache.LIMIT_BYTES)
-        where = safe_text(str(cache.directory()), 500)
-        print(f"\n{total} of at most {limit} in {where}")
+        directory = safe_text(str(cache.directory()), 500)
+        print(f"\n{total} of at most {limit} in {directory}")
     else:
-        where = safe_text(str(cache.directory()), 500)
-        print(f"No decoded images in {where} yet", file=sys.stderr)
+        directory = safe_text(str(cache.directory()), 500)
+        print(f"No decoded images in {directory} yet", file=sys.stderr)
 
 
 @data.command()
 def clear(
     folder: Annotated[
-        Path | None, typer.Argument(help="Only what is kept of this folder. Default: everything.")
+        Path | None,
+        typer.Argument(help="Image folder whose decoded images are removed. Default: all."),
     ] = None,
 ) -> None:
-    """Remove decoded images. They are decoded again by the next run that needs them."""
+    """Clear the decoded-image cache. The next run decodes its images again."""
     from cnn_engine.data import cache
 
     try:
@@ -72,10 +70,10 @@ def clear(
 def fetch(
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Where to put it. Default: the user's data directory."),
+        typer.Option(help="Target directory. Default: the user's data directory."),
     ] = None,
 ) -> None:
-    """Download CIFAR-10 unless it is there already, and verify it."""
+    """Download CIFAR-10 if it is missing, and verify it."""
     from cnn_engine.data.sources import cifar10
 
     with ProgressLine(sys.stderr) as progress:
@@ -85,10 +83,10 @@ def fetch(
 
 @data.command()
 def check(
-    folder: Annotated[Path, typer.Argument(help="The folder that holds the class folders.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with one subfolder of images per class.")],
     as_json: AsJson = False,
 ) -> None:
-    """Look over a folder of images before training: what is there, what is amiss, what to do."""
+    """Check a folder of images: contents, problems, fixes."""
     from cnn_engine.config.presets import load_config
     from cnn_engine.data.checks import check as checks
     from cnn_engine.data.checks.issues import findings
@@ -99,33 +97,33 @@ def check(
     try:
         with ProgressLine(sys.stderr) as progress, deferred_interrupts() as interrupt:
 
-            def tell(what: str, done: int, total: int) -> None:
+            def report(task: str, done: int, total: int) -> None:
                 interrupt.check()
-                progress.report(what, done, total)
+                progress.report(task, done, total)
 
-            checked = checks.check(folder, tell)
+            checked = checks.check(folder, report)
         found = findings(checked, config.data)
-        stops = any(finding.weight == "stop" for finding in found)
+        has_errors = any(finding.weight == "stop" for finding in found)
         if as_json:
-            seconds = None if stops else _training_seconds(checked, config)
+            seconds = None if has_errors else _training_seconds(checked, config)
             print(to_json(_checked_as_dict(checked, found, seconds)))
         else:
             console = results_console()
             print_checked(console, checked, found)
-            if not stops:
+            if not has_errors:
                 _print_training_time(console, checked, config)
     except KeyboardInterrupt:
         sys.exit(130)
-    sys.exit(DataError.exit_code if stops else 0)
+    sys.exit(DataError.exit_code if has_errors else 0)
 
 
 def _training_seconds(checked: "Checked", config: "Config") -> float | None:
-    """How long a run would take; nothing where PyTorch is not installed."""
+    """Return the estimated seconds of a run; None if PyTorch is not installed."""
     from cnn_engine.data.checks.issues import split_counts
     from cnn_engine.runlog.state import INFERENCE_COST
 
     with ProgressLine(sys.stderr) as progress:
-        progress.write("measuring how fast this machine trains")
+        progress.write("measuring the training speed")
         try:
             from cnn_engine.benchmarks import estimate
         except ImportError:
@@ -140,8 +138,8 @@ def _print_training_time(console: "Console", checked: "Checked", config: "Config
     if seconds is not None:
         epochs, side = config.train.epochs, checked.side
         console.print(
-            f"\nTraining {epochs} epochs with the folder preset takes about {duration(seconds)}: "
-            f"measured just now, on made-up images of {side} × {side} pixels."
+            f"\nTraining {epochs} epochs with the folder preset takes about {duration(seconds)} "
+            f"(measured with random images of {side} × {side} pixels)."
         )
 
 
@@ -217,9 +215,9 @@ def _print_table(entries: list["Entry"]) -> None:
 def _cells(entry: "Entry") -> tuple[str, str, str, str, str]:
     size, used = byte_size(entry.bytes), date(entry.last_used)
     if entry.index is None:
-        return "–", "–", size, used, "damaged, or of another version"
+        return "–", "–", size, used, "damaged, or written by another version"
     count, height, width, channels = entry.index.shape
     folder = safe_text(entry.index.folder, 500)
     if not Path(entry.index.folder).is_dir():
-        folder += "  (no longer there)"
+        folder += "  (missing)"
     return f"{count:,}", f"{height}×{width}×{channels}", size, used, folder

@@ -1,4 +1,4 @@
-"""`cnn-tui explain`: the lesson, on the screen or printed."""
+"""`cnn-tui explain`: the lesson, in the dashboard or printed."""
 
 import shutil
 import sys
@@ -20,9 +20,9 @@ def explain(  # noqa: PLR0913 - one parameter per option
     reference: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]",
-            help="The run that the last chapter is about: an id, the start of one, or 'latest'. "
-            "Default: the latest, if there is one.",
+            metavar="RUN",
+            help="Run for the last chapter: an id, the start of one, or 'latest'. Default: the "
+            "latest, if there is one.",
             autocompletion=complete_run,
         ),
     ] = None,
@@ -32,7 +32,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
 ) -> None:
-    """Learn how a convolutional network works: by hand, then with a run of your own."""
+    """Learn how a convolutional network works: first by hand, then with your own run."""
     run = _run(reference, runs_dir or default_runs_dir())
     if no_ui or not has_terminal():
         print_lesson(run, ascii_only=ascii_only)
@@ -43,14 +43,14 @@ def explain(  # noqa: PLR0913 - one parameter per option
 
 
 def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
-    """The run asked for; the latest, or none where there is none, if none was asked for."""
+    """Return the run, by default the latest; None if there are no runs."""
     if reference is not None:
         return find_run(runs_dir, reference)
     return next(iter(list_runs(runs_dir)), None)
 
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
-    """Print all chapters, without colours; what a page shares with the one before only once."""
+    """Print all chapters without colours; parts that a page repeats are printed once."""
     from cnn_tui.lesson.contents import all_chapters
     from cnn_tui.lesson.pages import MAX_WIDTH, Canvas, part_lines
     from cnn_tui.terminal.ascii import in_ascii, is_ascii_only

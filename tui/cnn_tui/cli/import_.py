@@ -1,4 +1,4 @@
-"""`cnn-tui import`: what another program logs becomes a run, and is followed while it grows."""
+"""`cnn-tui import`: make a run of another program's log, and follow it while it grows."""
 
 import shutil
 import signal
@@ -29,19 +29,21 @@ POLL_SECONDS = 1.0
 def import_run(  # noqa: PLR0913 - one parameter per option
     path: Annotated[
         Path,
-        typer.Argument(help="A CSV, an event file of TensorBoard, or a directory of such files."),
+        typer.Argument(help="CSV file, TensorBoard event file, or a directory of event files."),
     ],
     follow: Annotated[
-        bool, typer.Option("--follow", help="Watch it, and go on as it grows, until you leave.")
+        bool, typer.Option("--follow", help="Keep importing as the log grows.")
     ] = False,
-    name: Annotated[str, typer.Option(help="A name of your own for the run.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the run.")] = "",
     runs_dir: RunsDir = None,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="Follow without the dashboard.")] = False,
+    no_ui: Annotated[
+        bool, typer.Option("--no-ui", help="With --follow: do not open the dashboard.")
+    ] = False,
     theme: Theme = ThemeName.DARK,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
 ) -> None:
-    """Make a run of what another program logs: losses, accuracies, learning rate."""
+    """Import a TensorBoard or CSV log as a run: losses, accuracies, learning rate."""
     from cnn_engine.importers.importer import Importer
     from cnn_engine.importers.sources import open_source
 
@@ -49,58 +51,58 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     run = create_run(runs_dir or default_runs_dir())
     importer = Importer(source, run, name)
     try:
-        has_begun = _poll(importer, source)
-        if not follow or not has_begun:
+        has_started = _poll(importer, source)
+        if not follow or not has_started:
             importer.close(ended=True)
     except UserError:
-        shutil.rmtree(run.path)  # made just now, and nothing is in it that could be shown
+        shutil.rmtree(run.path)  # new and empty
         raise
     if not follow:
-        _tell(run)
+        _print_result(run)
         return
-    following = Following(importer, source)
-    following.start()
+    follower = ImportFollower(importer, source)
+    follower.start()
     try:
         if no_ui or not has_terminal():
-            _tell(run)
-            _wait(following)
+            _print_result(run)
+            _wait(follower)
         else:
             from cnn_tui.dashboard.launch import watch_run
 
             sys.exit(watch_run(run, Options(theme, ascii_only, not no_mouse)))
     finally:
-        following.stop()
+        follower.stop()
 
 
-def _wait(following: "Following") -> None:
-    """Follow until a signal says that it is enough."""
+def _wait(follower: "ImportFollower") -> None:
+    """Follow until SIGINT or SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: following.stopped.set())
-    following.join()
+        signal.signal(number, lambda *_: follower.stopped.set())
+    follower.join()
 
 
-class Following(threading.Thread):
-    """Takes in what is new, about once a second, until it is stopped."""
+class ImportFollower(threading.Thread):
+    """Thread that imports new values about once a second until stopped."""
 
     def __init__(self, importer: "Importer", source: "Source") -> None:
         super().__init__(name="importer")
         self._importer, self._source = importer, source
         self.stopped = threading.Event()
-        """Set once it is enough."""
+        """Set to end the thread."""
 
     def run(self) -> None:
-        """Go on until stopped."""
+        """Import until stopped."""
         while not self.stopped.wait(POLL_SECONDS):
             try:
                 self._importer.poll()
             except (OSError, DataError):
-                continue  # it may be replaced by another just now; what was read stands
+                continue  # the file may just be being replaced
 
     def stop(self) -> None:
-        """Wait for its end, and end the run.
+        """End the thread and the run.
 
         Raises:
-            StorageError: what is new could not be written.
+            StorageError: new values could not be written.
         """
         self.stopped.set()
         self.join()
@@ -114,8 +116,8 @@ def _poll(importer: "Importer", source: "Source") -> bool:
         raise StorageError(f"{source.path}: cannot be read: {error.strerror}") from None
 
 
-def _tell(run: RunDirectory) -> None:
-    """Say what was taken for what on stderr, and the run's id on stdout."""
+def _print_result(run: RunDirectory) -> None:
+    """Print the imported columns on stderr and the run's id on stdout."""
     for event in LogReader(run.events).poll():
         if isinstance(event, Notice):
             print(safe_text(event.text, 4000), file=sys.stderr)

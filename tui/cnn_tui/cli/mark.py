@@ -1,4 +1,4 @@
-"""`cnn-tui mark`, `delete` and `trash`: what the browser does with runs, for scripts."""
+"""`cnn-tui mark`, `delete` and `trash`: the run browser's actions, for scripts."""
 
 import sys
 from dataclasses import replace
@@ -13,20 +13,24 @@ from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
 from cnn_tui.text.safe import safe_text
 
-trash = typer.Typer(help="Runs that were deleted: list, restore, remove for good.")
+trash = typer.Typer(help="List, restore or permanently remove deleted runs.")
 
 
 def mark(  # noqa: PLR0913 - one parameter per option
     reference: RunReference = "latest",
-    star: Annotated[bool | None, typer.Option("--star/--no-star", help="Star it, or not.")] = None,
-    name: Annotated[str | None, typer.Option(help="What it is called from now on.")] = None,
-    note: Annotated[str | None, typer.Option(help="A note, in place of the one there is.")] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="Add a tag.")] = None,
-    untags: Annotated[list[str] | None, typer.Option("--untag", help="Take a tag away.")] = None,
+    star: Annotated[bool | None, typer.Option("--star/--no-star", help="Star or unstar.")] = None,
+    name: Annotated[str | None, typer.Option(help="Rename the run.")] = None,
+    note: Annotated[str | None, typer.Option(help="Set the note.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", help="Add a tag. Can be repeated.")
+    ] = None,
+    untags: Annotated[
+        list[str] | None, typer.Option("--untag", help="Remove a tag. Can be repeated.")
+    ] = None,
     runs_dir: RunsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Star, name, tag and annotate a run; without options, tell how it is marked."""
+    """Star, rename, tag or annotate a run; without options, print its marks."""
     from cnn_engine.runs.marks import (
         checked_name,
         checked_note,
@@ -50,38 +54,38 @@ def mark(  # noqa: PLR0913 - one parameter per option
         print(to_json({"run_id": run.id, **vars(marks)}))
         return
     print(safe_text(run.id))
-    for what, text in (
+    for label, text in (
         ("star", "yes" if marks.star else ""),
         ("name", marks.name or ""),
         ("tags", " ".join(marks.tags)),
         ("note", marks.note),
     ):
         if text:
-            print(f"  {what}  {safe_text(text, 2000)}")
+            print(f"  {label}  {safe_text(text, 2000)}")
 
 
 def delete(
     references: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...",
-            help="Ids of runs, or the start of them.",
+            metavar="RUN",
+            help="Run ids, or starts of ids.",
             autocompletion=complete_run,
         ),
     ],
     runs_dir: RunsDir = None,
 ) -> None:
-    """Move runs to the trash; cnn-tui trash restore RUN brings one back."""
+    """Move runs to the trash. Undo with: cnn-tui trash restore RUN."""
     from cnn_engine.runs.trash import delete as move_to_trash
 
-    # All are looked for before any is moved, so that a mistake moves none.
+    # All are resolved before any is moved, so that an error moves none.
     for run in [resolve_run(reference, runs_dir) for reference in references]:
         print(safe_text(move_to_trash(run).id))
 
 
 @trash.callback(invoke_without_command=True)
 def list_trash(context: typer.Context, runs_dir: RunsDir = None, as_json: AsJson = False) -> None:
-    """List the runs that were deleted."""
+    """List the deleted runs."""
     if context.invoked_subcommand is not None:
         return
     from cnn_engine.runs.summary import read_summary
@@ -104,13 +108,13 @@ def restore(
         str,
         typer.Argument(
             metavar="RUN",
-            help="Its id, the start of one, or 'latest'.",
+            help="Run id, the start of one, or 'latest'.",
             autocompletion=complete_trash,
         ),
     ],
     runs_dir: RunsDir = None,
 ) -> None:
-    """Bring a run back."""
+    """Restore a run from the trash."""
     from cnn_engine.runs.trash import restore as bring_back
 
     print(safe_text(bring_back(runs_dir or default_runs_dir(), reference).id))
@@ -118,10 +122,10 @@ def restore(
 
 @trash.command()
 def empty(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Remove the runs in the trash for good."""
+    """Permanently remove all runs in the trash."""
     from cnn_engine.runs.trash import empty_trash as remove
     from cnn_engine.runs.trash import list_trash
 
@@ -130,7 +134,7 @@ def empty(
     if count and not yes:
         if not sys.stdin.isatty():
             raise ConfigError(
-                f"trash empty: {count} runs would be lost for good; say so with --yes"
+                f"trash empty: would permanently remove {count} runs; confirm with --yes"
             )
-        typer.confirm(f"Remove {count} runs for good?", abort=True, err=True)
+        typer.confirm(f"Permanently remove {count} runs?", abort=True, err=True)
     print(f"{remove(directory)} runs removed")

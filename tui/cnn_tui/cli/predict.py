@@ -1,4 +1,4 @@
-"""`cnn-tui predict`: what a run's model says of images."""
+"""`cnn-tui predict`: classify images with a run's best model."""
 
 import os
 import sys
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from cnn_engine.inference.trained import TrainedModel
 
 STDIN = "-"
-"""Stands for a list of files there."""
+"""Argument that stands for a list of files on stdin."""
 
-INTERRUPTED = 130
+INTERRUPTED_EXIT_CODE = 130
 
 
 def predict(  # noqa: PLR0913 - one parameter per option
@@ -35,51 +35,52 @@ def predict(  # noqa: PLR0913 - one parameter per option
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGE...",
-            help="Image files, folders of them, or - for a list on stdin: a name a line, or "
-            "separated by NUL as find -print0 does.",
+            metavar="IMAGE",
+            help="Image files, folders, or - for a list on stdin, one name per line or separated "
+            "by NUL as from find -print0.",
         ),
     ],
-    top: Annotated[int, typer.Option(min=1, help="How many of the likeliest classes.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON an image.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="Number of classes per image.")] = 5,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON per image.")
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     no_pictures: Annotated[
-        bool, typer.Option("--no-pictures", help="Print lines on a terminal too.")
+        bool, typer.Option("--no-pictures", help="Print only lines, without pictures.")
     ] = False,
     device: Annotated[
         str | None,
-        typer.Option(
-            metavar="auto|cpu|cuda|mps", help="Where to compute. Default: as the run did."
-        ),
+        typer.Option(metavar="auto|cpu|cuda|mps", help="Device. Default: the one in the config."),
     ] = None,
     allow_code: AllowCode = False,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Classify images with a run's best model, decoded just as it was trained.
+    """Classify images with a run's best model.
 
-    Folders that are named for classes tell which answers are right.
+    Images are decoded as in training. If their folders are named for classes, correct predictions
+    are counted.
 
-    Files that cannot be read are named on stderr, and the exit code is 3 then.
+    Unreadable files are listed on stderr and set exit code 3.
     """
     if as_json and as_csv:
-        raise ConfigError("predict: --json or --csv, not both")
+        raise ConfigError("predict: --json and --csv cannot be used together")
     run = resolve_run(reference, runs_dir)
     tally = Tally(ProgressLine(sys.stderr))
     try:
         with tally.progress as progress:
-            found = _gather(images, tally)
+            files = _find_images(images, tally)
             progress.write("Loading PyTorch and the model")
             trained = _load(run, device, allow_code=allow_code)
-            from cnn_engine.inference.predict import predict as answers_to
+            from cnn_engine.inference.predict import predict as predict_images
 
             count = min(top, len(trained.classes))
-            tell = _printer(trained.classes, count, as_json, as_csv, pictures=not no_pictures)
-            with closing(answers_to(trained, found, count)) as answers:
-                _tell_all(answers, len(found), tell, tally)
+            show = _printer(trained.classes, count, as_json, as_csv, pictures=not no_pictures)
+            with closing(predict_images(trained, files, count)) as predictions:
+                _print_all(predictions, len(files), show, tally)
     except KeyboardInterrupt:
         print(f"cnn-tui: interrupted; {tally.text()}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    if tally.answered + tally.failed > 1:
+        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+    if tally.classified + tally.failed > 1:
         print(tally.text(), file=sys.stderr)
     if tally.failed:
         raise typer.Exit(DataError.exit_code)
@@ -87,74 +88,72 @@ def predict(  # noqa: PLR0913 - one parameter per option
 
 @dataclass
 class Tally:
-    """What the answers come to."""
+    """Counts of the images."""
 
     progress: ProgressLine
-    """Makes room for each file that is named."""
+    """Cleared before an error is printed."""
 
-    answered: int = 0
+    classified: int = 0
     failed: int = 0
-    known: int = 0
-    """Images whose class their folder tells."""
-    right: int = 0
+    labelled: int = 0
+    """Images whose folder is named for a class."""
+    correct: int = 0
 
-    def add(self, answer: Prediction) -> None:
-        """Count an answer."""
-        self.answered += 1
-        self.known += answer.target is not None
-        self.right += answer.target == answer.top[0][0]
+    def add(self, prediction: Prediction) -> None:
+        """Count a prediction."""
+        self.classified += 1
+        self.labelled += prediction.target is not None
+        self.correct += prediction.target == prediction.top[0][0]
 
     def fail(self, path: str, reason: str) -> None:
-        """Count a file that cannot be used, and name it."""
+        """Count and print a file that cannot be used."""
         self.failed += 1
         self.progress.clear()
         print(f"cnn-tui: {safe_text(path, 4000)}: {safe_text(reason, 1000)}", file=sys.stderr)
 
     def text(self) -> str:
-        """`10 images classified, 2 unreadable; 9 of 10 are what their folders say (90.00%)`."""
-        text = f"{self.answered:,} image{'s' * (self.answered != 1)} classified"
+        """Return `10 images classified, 2 unreadable; 9 of 10 correct by folder name (90.00%)`."""
+        text = f"{self.classified:,} image{'s' * (self.classified != 1)} classified"
         if self.failed:
             text += f", {self.failed:,} unreadable"
-        if self.known:
-            share = percent(self.right / self.known, 2)
-            text += f"; {self.right:,} of {self.known:,} are what their folders say ({share})"
+        if self.labelled:
+            accuracy = percent(self.correct / self.labelled, 2)
+            text += f"; {self.correct:,} of {self.labelled:,} correct by folder name ({accuracy})"
         return text
 
 
-def _gather(names: list[str], tally: Tally) -> list[Named]:
-    """The images asked for.
+def _find_images(names: list[str], tally: Tally) -> list[Named]:
+    """Return the image files.
 
     Raises:
         DataError: there are none.
     """
 
-    def unreadable(error: OSError) -> None:
+    def report_unreadable(error: OSError) -> None:
         tally.fail(str(error.filename), f"cannot be read: {error.strerror}")
 
     tally.progress.write("Looking for images")
-    expanded = chain.from_iterable(_listed() if name == STDIN else [name] for name in names)
-    if found := gather(expanded, unreadable):
+    expanded = chain.from_iterable(_read_names() if name == STDIN else [name] for name in names)
+    if found := gather(expanded, report_unreadable):
         return found
-    raise DataError(
-        f"{' '.join(names)}: no images there (files that end in {' '.join(sorted(EXTENSIONS))})"
-    )
+    endings = " ".join(sorted(EXTENSIONS))
+    raise DataError(f"{' '.join(names)}: no images found (files that end in {endings})")
 
 
-def _listed() -> list[str]:
-    """The names on stdin: one a line, or separated by NUL."""
-    content = sys.stdin.buffer.read() if sys.stdin else b""  # None: closed before Python began
-    return [
-        os.fsdecode(name) for name in content.split(b"\0" if b"\0" in content else b"\n") if name
-    ]
+def _read_names() -> list[str]:
+    """Return the names on stdin, one per line or separated by NUL."""
+    content = sys.stdin.buffer.read() if sys.stdin else b""  # None: closed before Python started
+    separator = b"\0" if b"\0" in content else b"\n"
+    return [os.fsdecode(name) for name in content.split(separator) if name]
 
 
 def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "TrainedModel":
-    """The run's best model, on the device that was asked for.
+    """Return the run's best model on the given device.
 
     Raises:
-        ConfigError: it has none yet, there is no such device, or the model is code that is not
+        ConfigError: there is no model yet or no such device, or the model is code that is not
             allowed.
-        DataError: it is damaged.
+        DataError: the checkpoint is damaged.
     """
     from cnn_engine.config.presets import from_dict
     from cnn_engine.inference.trained import load_trained_model
@@ -164,14 +163,14 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
         return load_trained_model(run, allow_code=allow_code)
     tables = read_state(run)[0].config
     tables = {**tables, "train": {**tables.get("train", {}), "device": device}}
-    checked = from_dict(tables, allow_code=allow_code)
-    return load_trained_model(run, checked.train, allow_code=allow_code)
+    config = from_dict(tables, allow_code=allow_code)
+    return load_trained_model(run, config.train, allow_code=allow_code)
 
 
 def _printer(
     classes: Sequence[str], count: int, as_json: bool, as_csv: bool, *, pictures: bool
 ) -> Callable[[Prediction], None]:
-    """What prints an answer with so many classes."""
+    """Return the function that prints a prediction of `count` classes."""
     from rich.console import Console
 
     from cnn_tui.reports import predictions
@@ -179,13 +178,13 @@ def _printer(
     from cnn_tui.terminal.ascii import is_ascii_only
 
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
+        sys.stdout.reconfigure(errors="backslashreplace")  # for names outside its encoding
     width = predictions.name_width(classes)
     if as_json:
-        return lambda answer: print(predictions.as_json(answer), flush=True)
+        return lambda prediction: print(predictions.as_json(prediction), flush=True)
     if as_csv:
         print(predictions.csv_heading(count))
-        return lambda answer: print(predictions.as_csv(answer), flush=True)
+        return lambda prediction: print(predictions.as_csv(prediction), flush=True)
     console = Console(highlight=False)
     if (
         pictures
@@ -193,30 +192,30 @@ def _printer(
         and predictions.has_room(width, console.width)
         and not is_ascii_only()
     ):
-        return lambda answer: predictions.show(answer, width, console)
-    return lambda answer: print(predictions.as_line(answer, width), flush=True)
+        return lambda prediction: predictions.show(prediction, width, console)
+    return lambda prediction: print(predictions.as_line(prediction, width), flush=True)
 
 
-def _tell_all(
-    answers: Iterator[Prediction | PredictionFailed],
+def _print_all(
+    predictions: Iterator[Prediction | PredictionFailed],
     total: int,
-    tell: Callable[[Prediction], None],
+    show: Callable[[Prediction], None],
     tally: Tally,
 ) -> None:
-    """Print what comes, and how far it is.
+    """Print the predictions as they come, and the progress.
 
     Raises:
-        KeyboardInterrupt: after the answer in hand.
+        KeyboardInterrupt: after the current prediction.
     """
-    to_terminal = sys.stdout is not None and sys.stdout.isatty()
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     with deferred_interrupts() as interrupt:
-        for done, answer in enumerate(answers, start=1):
-            if isinstance(answer, PredictionFailed):
-                tally.fail(answer.path, answer.reason)
+        for done, prediction in enumerate(predictions, start=1):
+            if isinstance(prediction, PredictionFailed):
+                tally.fail(prediction.path, prediction.reason)
             else:
-                if to_terminal:
+                if is_terminal:
                     tally.progress.clear()
-                tally.add(answer)
-                tell(answer)
+                tally.add(prediction)
+                show(prediction)
             interrupt.check()
             tally.progress.report("classifying", done, total)

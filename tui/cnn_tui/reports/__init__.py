@@ -1,1 +1,1 @@
-"""What is printed at length: of a run, of several, of a test, of a folder, of a machine."""
+"""Reports printed by commands: runs, comparisons, tests, image folders, benchmarks."""

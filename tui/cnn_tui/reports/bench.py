@@ -1,4 +1,4 @@
-"""What `cnn-tui bench` found, as text in the shell."""
+"""The report of `cnn-tui bench`."""
 
 from rich.console import Console
 from rich.table import Table
@@ -9,32 +9,34 @@ from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
 
 
-def print_measured(found: Measured) -> None:
-    """Print the rates, the machine's limit, and where the time of a step goes."""
+def print_measured(measured: Measured) -> None:
+    """Print the rates, the hardware limit and the time of each part of a step."""
     console = Console(highlight=False)
-    channels, height, width = found.image_shape
+    channels, height, width = measured.image_shape
     console.print(
         Text(
-            f"{safe_text(found.source, 200)}: {height}×{width} pixels, {channels} "
-            f"channel{'s' * (channels > 1)}, batch {found.batch_size}, on {found.device} "
-            f"×{found.threads}; median of {found.rounds} rounds, measured in turn\n",
+            f"{safe_text(measured.source, 200)}: {height}×{width} pixels, {channels} "
+            f"channel{'s' * (channels > 1)}, batch {measured.batch_size}, on {measured.device} "
+            f"×{measured.threads}; median of {measured.rounds} alternating rounds\n",
             style="dim",
         )
     )
-    console.print(_rates(found.rates))
+    console.print(_rates(measured.rates))
     console.print(
-        f"\nA plain {found.precision} matrix product reaches {found.matrix_flops / 1e9:,.0f} "
-        f"GFLOP/s; training, at {found.flops_per_image / 1e6:.1f} MFLOP an image, "
-        f"{percent(found.share_of_matrix_rate, 0)} of that."
+        f"\nA {measured.precision} matrix product reaches {measured.matrix_flops / 1e9:,.0f} "
+        f"GFLOP/s; training, at {measured.flops_per_image / 1e6:.1f} MFLOP per image, "
+        f"{percent(measured.share_of_matrix_rate, 0)} of that."
     )
-    parts = ", ".join(f"{part} {percent(share, 0)}" for part, share in found.parts.items())
-    console.print(f"A step in {found.precision} takes {found.step_seconds * 1e3:.1f} ms: {parts}.")
+    parts = ", ".join(f"{part} {percent(fraction, 0)}" for part, fraction in measured.parts.items())
+    console.print(
+        f"A step in {measured.precision} takes {measured.step_seconds * 1e3:.1f} ms: {parts}."
+    )
 
 
 def _rates(rates: tuple[Rate, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
-    for heading in ("images/s", "least–most", "against the reference"):
+    for heading in ("images/s", "min–max", "vs reference"):
         table.add_column(heading, justify="right")
     for rate in rates:
         name = "reference loop, fp32" if rate.name == "reference" else f"cnn-tui, {rate.name}"

@@ -1,4 +1,4 @@
-"""A comparison of runs as text in the shell."""
+"""The report of `cnn-tui compare`."""
 
 import json
 from collections.abc import Callable
@@ -17,65 +17,69 @@ from cnn_tui.text.verdicts import verdict_text
 
 Value = TypeVar("Value")
 
-MOST_CLASSES = 20
-"""Of more, those that differ most are listed."""
+MAX_CLASSES = 20
+"""Classes listed: those that differ most."""
 
-LONGEST_VALUE = 40
+MAX_VALUE_LENGTH = 40
 
-FIGURES: dict[str, Callable[[Compared], str | None]] = {
-    "name": lambda of: safe_text(of.summary.name, LONGEST_VALUE) or None,
-    "config": lambda of: safe_text(of.summary.preset, LONGEST_VALUE) or None,
-    "status": lambda of: of.summary.status,
-    "epochs": lambda of: f"{of.summary.epochs_done}/{of.summary.epochs}",
-    "best epoch": lambda of: _or_none(of.summary.best_epoch, str),
-    "validation loss": lambda of: _or_none(of.summary.best_val_loss, decimal),
-    "validation accuracy": lambda of: _or_none(of.summary.best_val_accuracy, _percent),
-    "test loss": lambda of: _or_none(of.summary.test_loss, decimal),
-    "test accuracy": lambda of: _or_none(of.figures, lambda its: rate_text(its.accuracy)),
-    "95% interval": lambda of: _or_none(of.figures, lambda its: interval_text(its.accuracy)),
-    "macro F1": lambda of: _or_none(of.figures, lambda its: decimal(its.macro_f1)),
-    "calibration error": lambda of: _or_none(_calibration_error(of), _percent),
-    "parameters": lambda of: _or_none(of.state.prepared, lambda its: f"{its.parameters:,}"),
-    "device": lambda of: (
-        safe_text(f"{of.summary.device} {of.summary.precision}".strip(), LONGEST_VALUE) or None
+ROWS: dict[str, Callable[[Compared], str | None]] = {
+    "name": lambda run: safe_text(run.summary.name, MAX_VALUE_LENGTH) or None,
+    "config": lambda run: safe_text(run.summary.preset, MAX_VALUE_LENGTH) or None,
+    "status": lambda run: run.summary.status,
+    "epochs": lambda run: f"{run.summary.epochs_done}/{run.summary.epochs}",
+    "best epoch": lambda run: _or_none(run.summary.best_epoch, str),
+    "validation loss": lambda run: _or_none(run.summary.best_val_loss, decimal),
+    "validation accuracy": lambda run: _or_none(run.summary.best_val_accuracy, _percent),
+    "test loss": lambda run: _or_none(run.summary.test_loss, decimal),
+    "test accuracy": lambda run: _or_none(run.figures, lambda metrics: rate_text(metrics.accuracy)),
+    "95% interval": lambda run: _or_none(
+        run.figures, lambda metrics: interval_text(metrics.accuracy)
     ),
-    "time": lambda of: duration(of.summary.seconds),
+    "macro F1": lambda run: _or_none(run.figures, lambda metrics: decimal(metrics.macro_f1)),
+    "calibration error": lambda run: _or_none(_calibration_error(run), _percent),
+    "parameters": lambda run: _or_none(
+        run.state.prepared, lambda prepared: f"{prepared.parameters:,}"
+    ),
+    "device": lambda run: (
+        safe_text(f"{run.summary.device} {run.summary.precision}".strip(), MAX_VALUE_LENGTH) or None
+    ),
+    "time": lambda run: duration(run.summary.seconds),
 }
-"""What stands side by side; None where a run has no such thing."""
+"""Text of each row for a run; None if the run has no such value."""
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print figures, settings, classes, and whether the differences are more than chance."""
+    """Print metrics, config differences, classes, and the significance of the differences."""
     console = results_console()
-    console.print(_figures(comparison))
+    console.print(_metrics(comparison))
     if comparison.settings:
-        console.print("\nSet differently", style="bold")
+        console.print("\nConfig differences", style="bold")
         console.print(_settings(comparison))
     else:
-        console.print("\nAll settings are the same", style="bold")
+        console.print("\nNo config differences", style="bold")
     if count := len(comparison.classes):
-        some = f", the {MOST_CLASSES} of {count:,} that differ most" * (count > MOST_CLASSES)
-        console.print(f"\nAccuracy by class{some}", style="bold")
+        limit = f", the {MAX_CLASSES} of {count:,} that differ most" * (count > MAX_CLASSES)
+        console.print(f"\nAccuracy by class{limit}", style="bold")
         console.print(_classes(comparison))
     first, *others = comparison.runs
     count = sum(verdict.disagreement is not None for verdict in comparison.verdicts)
-    for of, verdict in zip(others, comparison.verdicts, strict=True):
+    for other, verdict in zip(others, comparison.verdicts, strict=True):
         console.print()
-        console.print(_verdict(first, of, verdict, count), soft_wrap=not console.is_terminal)
+        console.print(_verdict(first, other, verdict, count), soft_wrap=not console.is_terminal)
 
 
 def _table(comparison: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True)
-    for of in comparison.runs:
-        table.add_column(Text(safe_text(of.run.id)), justify="right", overflow="fold")
+    for compared in comparison.runs:
+        table.add_column(Text(safe_text(compared.run.id)), justify="right", overflow="fold")
     return table
 
 
-def _figures(comparison: Comparison) -> Table:
+def _metrics(comparison: Comparison) -> Table:
     table = _table(comparison)
-    for name, value_of in FIGURES.items():
-        values = [value_of(of) for of in comparison.runs]
+    for name, text_of in ROWS.items():
+        values = [text_of(run) for run in comparison.runs]
         if any(values):
             table.add_row(name, *(Text(value or "–") for value in values))
     return table
@@ -84,15 +88,17 @@ def _figures(comparison: Comparison) -> Table:
 def _settings(comparison: Comparison) -> Table:
     table = _table(comparison)
     for key, values in comparison.settings.items():
-        table.add_row(Text(safe_text(key, LONGEST_VALUE)), *(Text(_value(of)) for of in values))
+        table.add_row(
+            Text(safe_text(key, MAX_VALUE_LENGTH)), *(Text(_value(value)) for value in values)
+        )
     return table
 
 
 def _classes(comparison: Comparison) -> Table:
     classes = comparison.classes
     names = list(classes)
-    if len(names) > MOST_CLASSES:
-        names = sorted(names, key=lambda name: -_spread(classes[name]))[:MOST_CLASSES]
+    if len(names) > MAX_CLASSES:
+        names = sorted(names, key=lambda name: -_spread(classes[name]))[:MAX_CLASSES]
     table = _table(comparison)
     is_pair = len(comparison.runs) == 2
     if is_pair:
@@ -101,37 +107,37 @@ def _classes(comparison: Comparison) -> Table:
         rates = classes[name]
         cells = [Text("–" if rate is None else rate_text(rate)) for rate in rates]
         change = [Text(_change(*rates))] if is_pair else []
-        table.add_row(Text(safe_text(name, LONGEST_VALUE)), *cells, *change)
+        table.add_row(Text(safe_text(name, MAX_VALUE_LENGTH)), *cells, *change)
     return table
 
 
-def _shares(rates: tuple[Rate | None, ...]) -> list[float]:
+def _accuracies(rates: tuple[Rate | None, ...]) -> list[float]:
     return [rate.share for rate in rates if rate is not None and rate.share is not None]
 
 
 def _spread(rates: tuple[Rate | None, ...]) -> float:
-    shares = _shares(rates)
-    return max(shares) - min(shares) if shares else 0.0
+    accuracies = _accuracies(rates)
+    return max(accuracies) - min(accuracies) if accuracies else 0.0
 
 
 def _change(*rates: Rate | None) -> str:
-    shares = _shares(rates)
-    return f"{100 * (shares[1] - shares[0]):+.2f}" if len(shares) == 2 else "–"
+    accuracies = _accuracies(rates)
+    return f"{100 * (accuracies[1] - accuracies[0]):+.2f}" if len(accuracies) == 2 else "–"
 
 
 def _verdict(first: Compared, other: Compared, verdict: Verdict, count: int) -> Text:
-    """Whether two runs truly differ, in words."""
+    """Return whether the other run differs significantly from the first, in words."""
     names = safe_text(first.run.id), safe_text(other.run.id)
-    told = verdict_text(*names, verdict, count)
-    return Text.assemble(told.counts, (told.conclusion, "bold"), told.test)
+    text = verdict_text(*names, verdict, count)
+    return Text.assemble(text.counts, (text.conclusion, "bold"), text.test)
 
 
-def _calibration_error(of: Compared) -> float | None:
-    return of.figures.calibration_error if of.figures else None
+def _calibration_error(run: Compared) -> float | None:
+    return run.figures.calibration_error if run.figures else None
 
 
-def _percent(share: float) -> str:
-    return percent(share, 2)
+def _percent(fraction: float) -> str:
+    return percent(fraction, 2)
 
 
 def _or_none(value: Value | None, text_of: Callable[[Value], str]) -> str | None:
@@ -139,7 +145,7 @@ def _or_none(value: Value | None, text_of: Callable[[Value], str]) -> str | None
 
 
 def _value(value: object) -> str:
-    """A setting, as it is written on the command line."""
+    """Return a config value as `--set` takes it."""
     if value is None:
         return "–"
-    return safe_text(value if isinstance(value, str) else json.dumps(value), LONGEST_VALUE)
+    return safe_text(value if isinstance(value, str) else json.dumps(value), MAX_VALUE_LENGTH)

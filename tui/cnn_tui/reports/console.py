@@ -1,13 +1,13 @@
-"""Where results are printed with rich: how wide, and whether in colours."""
+"""The rich console for results."""
 
 from rich.console import Console
 
 PIPE_WIDTH = 200
-"""Columns where there is no terminal: whoever reads a file can take wide lines."""
+"""Columns if stdout is not a terminal."""
 
 
 def results_console() -> Console:
-    """Stdout: as wide as the terminal, or wide enough for whoever reads a file."""
+    """Return a console on stdout, as wide as the terminal, or `PIPE_WIDTH` without one."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
@@ -15,5 +15,5 @@ def results_console() -> Console:
 
 
 def has_colors(console: Console) -> bool:
-    """Whether pictures can be drawn in colours."""
+    """Return True if pictures can be drawn in colours."""
     return console.color_system is not None and not console.no_color

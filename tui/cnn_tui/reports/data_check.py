@@ -1,4 +1,4 @@
-"""What `cnn-tui data check` prints: the classes, what they look like, and what is amiss."""
+"""The report of `cnn-tui data check`: classes, image properties, pictures and problems."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,27 +19,27 @@ from cnn_tui.reports.console import has_colors
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
 
-MOST_CLASSES = 40
-"""Classes that are listed; of more, the least and the largest ones."""
+MAX_CLASSES = 40
+"""Classes listed; of more, the smallest and the largest."""
 
 SHEET_CLASSES = 12
-"""Classes that pictures are shown of."""
+"""Classes shown with pictures."""
 
-MOST_PICTURES = 10
-"""Pictures of a class."""
+MAX_PICTURES = 10
+"""Pictures per class."""
 
 PICTURE_COLUMNS = 12
-"""Width of a picture in cells; with the shape of cells, half as many lines."""
+"""Width of a picture in cells; its height is half as many lines."""
 
-MOST_FILES = 5
-"""Files named in a finding."""
+MAX_FILES = 5
+"""Files listed per finding."""
 
 BAR_COLUMNS = 24
 
-WEIGHTS = {"stop": ("✗", "bold red"), "warning": ("!", "yellow"), "note": ("·", "dim")}
-"""How a finding is marked, by what it means for a run."""
+MARKS = {"stop": ("✗", "bold red"), "warning": ("!", "yellow"), "note": ("·", "dim")}
+"""Glyph and style of a finding, by severity."""
 
-PIXELS = {
+MODE_NAMES = {
     "1": "black and white",
     "L": "grey",
     "LA": "grey, transparent",
@@ -49,13 +49,13 @@ PIXELS = {
     "RGBA": "colour, transparent",
     "CMYK": "for print (CMYK)",
 }
-"""What Pillow's names of pixels mean."""
+"""Names of Pillow's image modes."""
 
-HEADINGS = {"stop": "A run would stop", "warning": "To look into", "note": "Good to know"}
+HEADINGS = {"stop": "Errors", "warning": "Warnings", "note": "Notes"}
 
 
 def print_checked(console: Console, checked: Checked, found: list[Finding]) -> None:
-    """Print all that a look at the folder came to."""
+    """Print the whole report."""
     _print_totals(console, checked)
     _print_classes(console, checked)
     console.print()
@@ -75,9 +75,9 @@ def _print_totals(console: Console, checked: Checked) -> None:
 def _print_classes(console: Console, checked: Checked) -> None:
     train, test = checked.counts(test=False), checked.counts(test=True)
     order = list(range(len(train)))
-    if len(train) > MOST_CLASSES:
+    if len(train) > MAX_CLASSES:
         by_count = sorted(order, key=train.__getitem__)
-        half = MOST_CLASSES // 2
+        half = MAX_CLASSES // 2
         order = sorted({*by_count[:half], *by_count[-half:]})
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("class", max_width=40, no_wrap=True)
@@ -94,7 +94,7 @@ def _print_classes(console: Console, checked: Checked) -> None:
         table.add_row(*cells, Text.assemble((done, "cyan"), (rest, "dim")))
     console.print(table)
     if len(train) > len(order):
-        console.print(Text(f"… and {len(train) - len(order):,} classes of numbers between", "dim"))
+        console.print(Text(f"… and {len(train) - len(order):,} classes of sizes in between", "dim"))
 
 
 def _print_facts(console: Console, checked: Checked) -> None:
@@ -104,13 +104,13 @@ def _print_facts(console: Console, checked: Checked) -> None:
     by_area = sorted((look[:2] for look in looks), key=lambda size: size[0] * size[1])
     least, middle, most = by_area[0], by_area[len(by_area) // 2], by_area[-1]
     shapes = sorted(look.width / look.height for look in looks)
-    sizes = f"{_size(least)} to {_size(most)} pixels, half of them up to {_size(middle)}"
+    sizes = f"{_size(least)} to {_size(most)} pixels, median {_size(middle)}"
     facts = {
         "sizes": f"all {_size(most)} pixels" if set(by_area) == {most} else sizes,
-        "shapes": f"width to height from {shapes[0]:.2f} to {shapes[-1]:.2f}",
-        "formats": _shares(look.format for look in looks),
-        "pixels": _shares(PIXELS.get(look.mode, look.mode) for look in looks),
-        "in a run": checked.why or f"they stay as they are, {checked.side} × {checked.side} pixels",
+        "aspect ratios": f"width / height from {shapes[0]:.2f} to {shapes[-1]:.2f}",
+        "formats": _fractions(look.format for look in looks),
+        "pixels": _fractions(MODE_NAMES.get(look.mode, look.mode) for look in looks),
+        "in a run": checked.why or f"unchanged, {checked.side} × {checked.side} pixels",
     }
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
@@ -124,7 +124,7 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]:,} × {size[1]:,}"
 
 
-def _shares(names: Iterable[str]) -> str:
+def _fractions(names: Iterable[str]) -> str:
     counts = Counter(names)
     return ", ".join(
         f"{name} {count:,} ({percent(count / counts.total())})"
@@ -133,29 +133,29 @@ def _shares(names: Iterable[str]) -> str:
 
 
 def _print_sheet(console: Console, checked: Checked) -> None:
-    """A row of pictures for each class, as a run would see them."""
+    """Print a row of pictures for each class, as a run would see them."""
     colors = has_colors(console)
-    count = min(MOST_PICTURES, max(1, (console.width + 1) // (PICTURE_COLUMNS + 1)))
-    of_class: dict[int, list[int]] = {}
+    count = min(MAX_PICTURES, max(1, (console.width + 1) // (PICTURE_COLUMNS + 1)))
+    by_class: dict[int, list[int]] = {}
     for position, _ in checked.readable():
-        of_class.setdefault(checked.listing.files[position].label, []).append(position)
-    labels = [list(of_class)[place] for place in evenly(len(of_class), SHEET_CLASSES)]
+        by_class.setdefault(checked.listing.files[position].label, []).append(position)
+    labels = [list(by_class)[index] for index in evenly(len(by_class), SHEET_CLASSES)]
     for label in labels:
-        positions = [of_class[label][place] for place in evenly(len(of_class[label]), count)]
+        positions = [by_class[label][index] for index in evenly(len(by_class[label]), count)]
         console.print()
         console.print(Text(safe_text(checked.listing.classes[label], console.width), "bold"))
-        rows = _side_by_side([_picture(checked, where, colors) for where in positions])
+        rows = _side_by_side([_picture(checked, position, colors) for position in positions])
         for line in to_256_colors(rows) if console.color_system == "256" else rows:
             console.print(Text.assemble(*line), no_wrap=True, overflow="crop", crop=True)
-    if len(of_class) > len(labels):
-        console.print(Text(f"… and {len(of_class) - len(labels):,} more classes", "dim"))
+    if len(by_class) > len(labels):
+        console.print(Text(f"… and {len(by_class) - len(labels):,} more classes", "dim"))
 
 
 def _picture(checked: Checked, position: int, colors: bool) -> list[PictureRow]:
     side = 2 * PICTURE_COLUMNS
     try:
         pixels = decode(checked.listing.files[position].path, side, 3)
-    except Unreadable:  # it was readable a moment ago
+    except Unreadable:  # readable during the check
         return [[(" " * PICTURE_COLUMNS, "")] for _ in range(PICTURE_COLUMNS // 2)]
     picture = Picture(pixels=pixels.tobytes(), width=side, height=side, channels=3)
     return draw_picture(picture, PICTURE_COLUMNS, colors=colors)
@@ -173,22 +173,22 @@ def _side_by_side(pictures: list[list[PictureRow]]) -> list[PictureRow]:
 
 def _print_findings(console: Console, found: list[Finding]) -> None:
     if not found:
-        console.print(Text("\nNothing is amiss.", "green"))
-    for weight, heading in HEADINGS.items():
-        if of_weight := [finding for finding in found if finding.weight == weight]:
+        console.print(Text("\nNo problems found.", "green"))
+    for severity, heading in HEADINGS.items():
+        if findings := [finding for finding in found if finding.weight == severity]:
             console.print(Text(f"\n{heading}", "bold"))
-        for finding in of_weight:
+        for finding in findings:
             _print_finding(console, finding)
 
 
 def _print_finding(console: Console, finding: Finding) -> None:
-    mark, style = WEIGHTS[finding.weight]
+    mark, style = MARKS[finding.weight]
     head = Table.grid(padding=(0, 1))
     head.add_row(Text(f" {mark}", style), Text(safe_text(finding.text, 1000)))
     console.print(head)
     if finding.advice:
         console.print(Padding(Text(finding.advice, "italic"), (0, 0, 0, 3)))
-    for file in finding.files[:MOST_FILES]:
+    for file in finding.files[:MAX_FILES]:
         console.print(Padding(Text(safe_text(file, 300), "dim"), (0, 0, 0, 5)))
-    if (more := len(finding.files) - MOST_FILES) > 0:
-        console.print(Text(f"     … and {more:,} more; --json names them all", "dim"))
+    if (more := len(finding.files) - MAX_FILES) > 0:
+        console.print(Text(f"     … and {more:,} more; --json lists all", "dim"))

@@ -1,4 +1,4 @@
-"""The figures of a test, and of its classes, as tables in the shell."""
+"""Metrics of a final test and of its classes as tables."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,59 +18,59 @@ from cnn_tui.text.metrics import (
 )
 from cnn_tui.text.safe import safe_text
 
-PAIRS = 5
-"""Of the most confused classes."""
+MAX_PAIRS = 5
+"""Confused pairs shown."""
 
 
 def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) -> Table:
-    """The figures of each class."""
+    """Return a table of the metrics of each class."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("class", no_wrap=True)
     table.add_column("", no_wrap=True)
     for heading in CLASS_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
-    figures = class_figures(counts.correct, counts.total, counts.confusion)
-    for name, of in zip(classes, figures, strict=False):
-        share = of.accuracy.share or 0.0
+    metrics = class_figures(counts.correct, counts.total, counts.confusion)
+    for name, found in zip(classes, metrics, strict=False):
+        recall = found.accuracy.share or 0.0
         table.add_row(
             Text(safe_text(name, 20)),
-            Text.assemble(*zip(bar(share, 12), ("bright_blue", "dim"), strict=True)),
-            *class_cells(of),
+            Text.assemble(*zip(bar(recall, 12), ("bright_blue", "dim"), strict=True)),
+            *class_cells(found),
         )
     return table
 
 
 def final_test_report(test: TestFinished, prepared: RunPrepared | None) -> RenderableType:
-    """The figures of a test, its reliability table and its commonest mistakes."""
-    figures, classes = metrics_of(test, prepared), prepared.classes if prepared else ()
+    """Return the metrics of a test, its calibration table and its most confused pairs."""
+    metrics, classes = metrics_of(test, prepared), prepared.classes if prepared else ()
     rows = Table.grid(padding=(0, 2))
-    for name, value, remark in metric_rows(figures, classes):
+    for name, value, remark in metric_rows(metrics, classes):
         rows.add_row(Text(name), Text(value, justify="right"), Text(remark, "dim"))
     parts: list[RenderableType] = [Text("\nTest"), rows]
-    if figures.bins:
-        parts += [Text("\nHow right, by how sure"), _reliability(figures)]
-    if figures.confused and classes:
-        parts += [Text("\nMost confused"), _pairs(figures, test, classes)]
+    if metrics.bins:
+        parts += [Text("\nCalibration"), _reliability(metrics)]
+    if metrics.confused and classes:
+        parts += [Text("\nMost confused (true → predicted)"), _pairs(metrics, test, classes)]
     return Group(*parts)
 
 
-def _reliability(figures: Metrics) -> Table:
+def _reliability(metrics: Metrics) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in BIN_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for row in filled_bins(figures):
+    for row in filled_bins(metrics):
         full = bar(row.rate.share or 0.0, 20)
         bars = Text.assemble(*zip(full, ("bright_blue", "dim"), strict=True))
         table.add_row(*bin_cells(row), bars)
     return table
 
 
-def _pairs(figures: Metrics, test: TestFinished, classes: tuple[str, ...]) -> Table:
+def _pairs(metrics: Metrics, test: TestFinished, classes: tuple[str, ...]) -> Table:
     table = Table.grid(padding=(0, 2))
-    for row in confused_pair_texts(figures.confused[:PAIRS], test.total, classes, 20):
+    for row in confused_pair_texts(metrics.confused[:MAX_PAIRS], test.total, classes, 20):
         table.add_row(
-            Text(f"{row.target} called {row.predicted}"),
+            Text(f"{row.target} → {row.predicted}"),
             Text(row.images),
             Text(row.fraction, "dim"),
         )

@@ -1,4 +1,4 @@
-"""What a model says of images: a picture with bars, a line, a row of CSV, a line of JSON."""
+"""A prediction of `cnn-tui predict` as a picture with bars, a line, a CSV row or a JSON line."""
 
 import csv
 import json
@@ -21,60 +21,61 @@ PICTURE_COLUMNS = 20
 """Width of a picture, whose height is half as many lines."""
 
 GAP = 2
-"""Columns between a picture and what stands beside it."""
+"""Columns between a picture and the text beside it."""
 
-LONGEST_NAME = 24
-SHORTEST_BAR, LONGEST_BAR = 5, 40
-SHARE_COLUMNS = 9
-"""Of a percentage, and of the gaps around a bar."""
+MAX_NAME_LENGTH = 24
+MIN_BAR_COLUMNS, MAX_BAR_COLUMNS = 5, 40
+PERCENT_COLUMNS = 9
+"""Width of a percentage and of the gaps around a bar."""
 
-LONGEST_PATH = 4096
+MAX_PATH_LENGTH = 4096
 
 
 def name_width(classes: Sequence[str]) -> int:
-    """Cells that the longest of the class names takes."""
-    return max(cell_len(safe_text(name, LONGEST_NAME)) for name in classes)
+    """Return the width in cells of the longest class name."""
+    return max(cell_len(safe_text(name, MAX_NAME_LENGTH)) for name in classes)
 
 
-def as_line(answer: Prediction, width: int) -> str:
-    """`cat  97.3%   dog  1.2%   photos/1.jpg`, the names padded to `width`."""
-    answers = "".join(
-        f"{_padded(name, width)} {percent(probability):>6}  " for name, probability in answer.top
+def as_line(prediction: Prediction, width: int) -> str:
+    """Return `cat  97.3%   dog  1.2%   photos/1.jpg`, with names padded to `width` cells."""
+    classes = "".join(
+        f"{_padded(name, width)} {percent(probability):>6}  "
+        for name, probability in prediction.top
     )
-    return answers + safe_text(answer.path, LONGEST_PATH)
+    return classes + safe_text(prediction.path, MAX_PATH_LENGTH)
 
 
-def as_json(answer: Prediction) -> str:
-    """One object on a line, in ASCII; bytes of a path that are no text are lone surrogates."""
-    top = [{"class": name, "probability": round(value, 6)} for name, value in answer.top]
-    return json.dumps({"path": answer.path, **top[0], "truth": answer.target, "top": top})
+def as_json(prediction: Prediction) -> str:
+    """Return a JSON object on one line, in ASCII; undecodable bytes of a path are surrogates."""
+    top = [{"class": name, "probability": round(value, 6)} for name, value in prediction.top]
+    return json.dumps({"path": prediction.path, **top[0], "truth": prediction.target, "top": top})
 
 
 def csv_heading(count: int) -> str:
-    """Names of the columns, for `count` classes an image."""
-    others = (f"class_{place},probability_{place}" for place in range(2, count + 1))
+    """Return the names of the CSV columns for `count` classes per image."""
+    others = (f"class_{rank},probability_{rank}" for rank in range(2, count + 1))
     return ",".join(["path,truth,class,probability", *others])
 
 
-def as_csv(answer: Prediction) -> str:
-    """A row without its end."""
-    cells = [csv_cell(answer.path, LONGEST_PATH), csv_cell(answer.target or "")]
-    for name, probability in answer.top:
-        cells += [csv_cell(name, LONGEST_PATH), f"{probability:.6f}"]
+def as_csv(prediction: Prediction) -> str:
+    """Return a CSV row without a line end."""
+    cells = [csv_cell(prediction.path, MAX_PATH_LENGTH), csv_cell(prediction.target or "")]
+    for name, probability in prediction.top:
+        cells += [csv_cell(name, MAX_PATH_LENGTH), f"{probability:.6f}"]
     row = StringIO()
     csv.writer(row, lineterminator="").writerow(cells)
     return row.getvalue()
 
 
 def has_room(width: int, columns: int) -> bool:
-    """Whether a picture, names of that width and bars fit beside each other."""
-    return columns >= PICTURE_COLUMNS + GAP + width + SHARE_COLUMNS + SHORTEST_BAR
+    """Return True if a picture, names of `width` cells and bars fit into `columns`."""
+    return columns >= PICTURE_COLUMNS + GAP + width + PERCENT_COLUMNS + MIN_BAR_COLUMNS
 
 
-def show(answer: Prediction, width: int, console: Console) -> None:
-    """Print the picture as the model saw it, and the likeliest classes beside it."""
-    channels = len(answer.pixels) // answer.size**2
-    picture = Picture(answer.pixels, answer.size, answer.size, channels)
+def show(prediction: Prediction, width: int, console: Console) -> None:
+    """Print the model's input as a picture, and the most likely classes beside it."""
+    channels = len(prediction.pixels) // prediction.size**2
+    picture = Picture(prediction.pixels, prediction.size, prediction.size, channels)
     rows = draw_picture(picture, PICTURE_COLUMNS)
     if console.color_system == "256":
         rows = to_256_colors(rows)
@@ -83,22 +84,25 @@ def show(answer: Prediction, width: int, console: Console) -> None:
     table.add_column()
     table.add_column(vertical="middle")
     room = console.width - PICTURE_COLUMNS - GAP
-    table.add_row(drawn, Text("\n").join(_beside(answer, width, room)))
+    table.add_row(drawn, Text("\n").join(_beside(prediction, width, room)))
     console.print(table)
     console.print()
 
 
-def _beside(answer: Prediction, width: int, room: int) -> list[Text]:
-    """Lines of at most `room` cells."""
-    bar_width = min(LONGEST_BAR, room - width - SHARE_COLUMNS)
-    lines = [Text(_end_of(safe_text(answer.path, LONGEST_PATH), room), "bold"), _verdict(answer)]
-    for place, (name, probability) in enumerate(answer.top):
+def _beside(prediction: Prediction, width: int, room: int) -> list[Text]:
+    """Return lines of at most `room` cells."""
+    bar_width = min(MAX_BAR_COLUMNS, room - width - PERCENT_COLUMNS)
+    lines = [
+        Text(_end_of(safe_text(prediction.path, MAX_PATH_LENGTH), room), "bold"),
+        _verdict(prediction),
+    ]
+    for rank, (name, probability) in enumerate(prediction.top):
         done, rest = bar(probability, bar_width)
-        style = "bold" if place == 0 else ""
+        style = "bold" if rank == 0 else ""
         lines.append(
             Text.assemble(
                 (f"{_padded(name, width)} ", style),
-                (done, "green" if place == 0 else "cyan"),
+                (done, "green" if rank == 0 else "cyan"),
                 (rest, "dim"),
                 (f" {percent(probability):>6}", style),
             )
@@ -106,22 +110,22 @@ def _beside(answer: Prediction, width: int, room: int) -> list[Text]:
     return lines
 
 
-def _verdict(answer: Prediction) -> Text:
-    """Whether the folder's name says the same; nothing where it says nothing."""
-    if answer.target is None:
+def _verdict(prediction: Prediction) -> Text:
+    """Return a comparison with the folder's name; empty if that is not a class."""
+    if prediction.target is None:
         return Text()
-    if answer.target == answer.top[0][0]:
-        return Text("✓ as its folder says", "green")
-    return Text(f"✗ its folder says {safe_text(answer.target, LONGEST_NAME)}", "red")
+    if prediction.target == prediction.top[0][0]:
+        return Text("✓ matches the folder name", "green")
+    return Text(f"✗ folder name: {safe_text(prediction.target, MAX_NAME_LENGTH)}", "red")
 
 
 def _padded(name: str, width: int) -> str:
-    shown = safe_text(name, LONGEST_NAME)
+    shown = safe_text(name, MAX_NAME_LENGTH)
     return shown + " " * (width - cell_len(shown))
 
 
 def _end_of(text: str, room: int) -> str:
-    """The text, or as much of its end as fits."""
+    """Return the text, cut at its start to fit."""
     if cell_len(text) <= room:
         return text
     while text and cell_len(text) >= room:

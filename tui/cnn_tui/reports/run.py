@@ -1,4 +1,4 @@
-"""A run's summary as text in the shell: what `show` prints, and what a dashboard leaves behind."""
+"""A run's summary, as `cnn-tui show` and a closed dashboard print it."""
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -23,33 +23,33 @@ STATUS_STYLES = {
 
 
 def show_run(run: RunDirectory, *, brief: bool = False) -> None:
-    """Print the summary: figures, curve, classes, the test, path, next commands.
+    """Print metrics, loss curve, classes, test results, path and next commands.
 
     Args:
-        run: Which run.
-        brief: Leave out how sure it was and what it confused.
+        run: The run.
+        brief: Leave out the calibration and the confused pairs.
     """
-    from cnn_tui.charts.report import ChartColors, loss_chart  # noqa: PLC0415 - no list needs plotext
+    from cnn_tui.charts.report import ChartColors, loss_chart  # noqa: PLC0415 - plotext loads slowly
 
     console = Console(highlight=False)
     state, _ = read_state(run)
     summary = read_summary(run)
     console.print(_heading(summary))
-    console.print(_figures(state, summary))
+    console.print(_facts(state, summary))
     chart = loss_chart(state, min(console.width, 100), CHART_HEIGHT, ChartColors())
     if chart:
         console.print("\nLoss by epoch: [bright_blue]train[/], [orange1]validation[/]")
         console.print(Text.from_ansi(chart))
-    by_class = _class_figures(state)
+    by_class = _class_metrics(state)
     if by_class:
         console.print(by_class)
     if state.test and not brief:
         console.print(final_test_report(state.test, state.prepared))
     path = safe_text(str(run.path.absolute()), 500)
-    console.print(Text.assemble(("\nKept in ", "dim"), path))
-    console.print(Text.assemble(("Open it ", "dim"), command_for("watch", run)))
+    console.print(Text.assemble(("\nSaved in ", "dim"), path))
+    console.print(Text.assemble(("Open:    ", "dim"), command_for("watch", run)))
     if summary.status in ("stopped", "interrupted") and state.checkpoints:
-        console.print(Text.assemble(("Go on   ", "dim"), command_for("resume", run)))
+        console.print(Text.assemble(("Resume:  ", "dim"), command_for("resume", run)))
 
 
 def _heading(summary: RunSummary) -> Text:
@@ -60,13 +60,15 @@ def _heading(summary: RunSummary) -> Text:
     return heading
 
 
-def _figures(state: RunState, summary: RunSummary) -> RenderableType:
+def _facts(state: RunState, summary: RunSummary) -> RenderableType:
     lines = []
     if summary.error:
         lines.append(Text(safe_text(summary.error, 2000), style="bold red"))
     lines += [Text(safe_text(notice.text, 1000), style="yellow") for notice in state.notices]
     if summary.damaged_lines:
-        lines.append(Text(f"{summary.damaged_lines} lines of the log are damaged", style="yellow"))
+        lines.append(
+            Text(f"{summary.damaged_lines} damaged log lines were skipped", style="yellow")
+        )
     if prepared := state.prepared:
         sizes = (prepared.train_images, prepared.val_images, prepared.test_images)
         counts = "train {:,}, validation {:,}, test {:,}".format(*sizes)
@@ -78,7 +80,7 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
             f"seed {state.setting('train.seed')}"
         )
         lines.append(Text(safe_text(facts, 500)))
-    lines += [Text(line, style="dim") for line in _origin(state)]
+    lines += [Text(line, style="dim") for line in _provenance(state)]
     if best := state.best:
         lines.append(
             Text(
@@ -87,8 +89,8 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
             )
         )
     if parts := state.part_fractions:
-        text = " · ".join(f"{part} {percent(share, 0)}" for part, share in parts.items())
-        lines.append(Text(f"Time of the steps: {text}", style="dim"))
+        text = " · ".join(f"{part} {percent(fraction, 0)}" for part, fraction in parts.items())
+        lines.append(Text(f"Step time: {text}", style="dim"))
     if test := state.test:
         text = f"Test accuracy {percent(test.accuracy, 2)}, loss {decimal(test.loss)}"
         lines.append(Text(text, style="bold"))
@@ -97,8 +99,8 @@ def _figures(state: RunState, summary: RunSummary) -> RenderableType:
     return Group(*lines)
 
 
-def _origin(state: RunState) -> list[str]:
-    """By which command it was started, where, and in what environment."""
+def _provenance(state: RunState) -> list[str]:
+    """Return the command that started the run, its directory, and its environment."""
     lines = []
     if command := command_line(state):
         lines.append(f"{command.words}  in {command.directory}")
@@ -108,11 +110,11 @@ def _origin(state: RunState) -> list[str]:
     return lines
 
 
-def _class_figures(state: RunState) -> RenderableType | None:
-    """Of the test images, or before the test of the last validation."""
+def _class_metrics(state: RunState) -> RenderableType | None:
+    """Return the metrics per class of the test, or of the last validation before it."""
     counts = state.test or (state.validated_epochs[-1] if state.validated_epochs else None)
     if counts is None or state.prepared is None:
         return None
-    which = "test" if state.test else f"validation, epoch {state.validated_epochs[-1].epoch}"
+    split = "test" if state.test else f"validation, epoch {state.validated_epochs[-1].epoch}"
     classes = state.prepared.classes
-    return Group(Text(f"\nBy class, {which}"), class_table(counts, classes))
+    return Group(Text(f"\nBy class, {split}"), class_table(counts, classes))

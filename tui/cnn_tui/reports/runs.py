@@ -1,4 +1,4 @@
-"""A list of runs as lines in the shell: ten thousand of them in less than a second."""
+"""The report of `cnn-tui runs`; without rich, so that 10,000 runs print within a second."""
 
 import shutil
 import sys
@@ -14,18 +14,18 @@ GAP = "  "
 
 
 def print_runs(runs: Sequence[RunSummary], extra_columns: Sequence[RunColumn] = ()) -> None:
-    """Print a table of runs, as given; on a terminal, as many columns as fit whole.
+    """Print a table of runs; on a terminal, as many columns as fit.
 
     Args:
-        runs: At least one.
-        extra_columns: What else is to be seen of them.
+        runs: At least one run.
+        extra_columns: Columns after the usual ones.
     """
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines = [""] * (len(runs) + 1)
     used = 0
     for column in columns_with(extra_columns):
         cells = [column.heading, *map(column.cell, runs)]
-        if not any(cells[1:]):  # names and tags, where there are none
+        if not any(cells[1:]):  # no run has a name or a tag
             continue
         width = max(map(cell_len, cells))
         used += width + len(GAP)

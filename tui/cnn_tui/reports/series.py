@@ -1,4 +1,4 @@
-"""What came of several runs: means and standard deviations, as a table or as plain values."""
+"""The report of a series of runs: means and standard deviations, as a table or as JSON."""
 
 from collections.abc import Iterator, Sequence
 from statistics import mean, stdev
@@ -13,21 +13,21 @@ from cnn_tui.text.json import to_json
 from cnn_tui.text.numbers import duration
 from cnn_tui.text.safe import safe_text
 
-FIGURES = ("best_val_accuracy", "test_accuracy", "tta_accuracy", "seconds")
-"""Of a run's summary, what means are taken of."""
+METRICS = ("best_val_accuracy", "test_accuracy", "tta_accuracy", "seconds")
+"""Fields of a run's summary that are averaged."""
 
 
 class Spread(NamedTuple):
-    """A figure over several runs."""
+    """Mean and standard deviation of a metric."""
 
     mean: float
     deviation: float | None
-    """Sample standard deviation; None of a single run."""
+    """Sample standard deviation; None for a single run."""
     runs: int
 
     @classmethod
-    def of(cls, values: Sequence[float | None]) -> "Spread | None":
-        """The spread of what there is; None of nothing."""
+    def from_values(cls, values: Sequence[float | None]) -> "Spread | None":
+        """Return the spread of the known values; None if there are none."""
         known = [value for value in values if value is not None]
         if not known:
             return None
@@ -35,18 +35,21 @@ class Spread(NamedTuple):
 
 
 def spreads(series: Series) -> Iterator[tuple[str, int, dict[str, Spread | None]]]:
-    """Each setting, how many runs of it there are, and the spread of each of their figures."""
+    """Yield each setting, the number of its runs, and the spread of each of their metrics."""
     for setting in dict.fromkeys(planned.setting for planned, _ in series.done):
-        these = [summary for planned, summary in series.done if planned.setting == setting]
+        summaries = [summary for planned, summary in series.done if planned.setting == setting]
         yield (
             setting,
-            len(these),
-            {name: Spread.of([getattr(each, name) for each in these]) for name in FIGURES},
+            len(summaries),
+            {
+                name: Spread.from_values([getattr(summary, name) for summary in summaries])
+                for name in METRICS
+            },
         )
 
 
 def as_dict(series: Series) -> dict[str, Any]:
-    """The series as plain values."""
+    """Return the series as JSON values."""
     return {
         "runs": [
             {"setting": planned.setting, "seed": planned.seed} | summary.as_dict()
@@ -61,36 +64,36 @@ def as_dict(series: Series) -> dict[str, Any]:
 
 
 def print_series(series: Series) -> None:
-    """The mean and the standard deviation of each figure, a line a setting."""
+    """Print the mean and standard deviation of each metric, one line per setting."""
     table = Table(box=None, pad_edge=False)
     found = list(spreads(series))
     has_settings = any(setting for setting, _, _ in found)
-    has_augmented = any(figures["tta_accuracy"] for _, _, figures in found)
+    has_tta = any(metrics["tta_accuracy"] for _, _, metrics in found)
     headings = [
         *(["setting"] if has_settings else []),
         "runs",
         "validation",
         "test",
-        *(["test, augmented"] if has_augmented else []),
+        *(["test, TTA"] if has_tta else []),
         "time",
     ]
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "setting" else "right")
-    for setting, count, figures in found:
+    for setting, count, metrics in found:
         cells = [
             *([safe_text(setting, 200)] if has_settings else []),
             str(count),
-            _spread_text(figures["best_val_accuracy"]),
-            _spread_text(figures["test_accuracy"]),
-            *([_spread_text(figures["tta_accuracy"])] if has_augmented else []),
-            duration(figures["seconds"].mean) if figures["seconds"] else "–",
+            _spread_text(metrics["best_val_accuracy"]),
+            _spread_text(metrics["test_accuracy"]),
+            *([_spread_text(metrics["tta_accuracy"])] if has_tta else []),
+            duration(metrics["seconds"].mean) if metrics["seconds"] else "–",
         ]
         table.add_row(*map(Text, cells))
     results_console().print(table)
 
 
 def _spread_text(spread: Spread | None) -> str:
-    """`94.01 ± 0.14 %`."""
+    """Return `94.01 ± 0.14 %`; a dash for None."""
     if spread is None:
         return "–"
     deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.2f}"
@@ -98,7 +101,7 @@ def _spread_text(spread: Spread | None) -> str:
 
 
 def run_series(series: Series, *, as_json: bool) -> int:
-    """Train all, and print what came of them; the exit code."""
+    """Train all runs, print the report and return the exit code."""
     exit_code = series.run()
     if as_json:
         print(to_json(as_dict(series)))
