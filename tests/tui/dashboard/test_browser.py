@@ -114,9 +114,9 @@ async def test_escape_leaves_the_filter_then_the_choice_then_the_program(runs_di
     async with app.run_test(size=(100, 24)) as pilot:
         await pressed(pilot, "space", "slash", *"acc>0", "enter", "escape")
         assert shown(app) == "dcba"
-        assert app.screen.rows.chosen == {"d"}
+        assert app.screen.rows.selected == {"d"}
         await pressed(pilot, "escape")
-        assert app.screen.rows.chosen == set()
+        assert app.screen.rows.selected == set()
         await pressed(pilot, "escape")
     assert not app.is_running
 
@@ -135,7 +135,7 @@ async def test_runs_are_sorted_by_columns_or_by_any_key(runs_dir):
         await pressed(pilot, "escape", "s", *"run", "enter", "greater_than_sign")
         assert "status▴" in text_of(app)
         await pressed(pilot, "less_than_sign")
-        assert (shown(app), app.screen.rows.by.key) == ("abcd", "run")
+        assert (shown(app), app.screen.rows.content.sort_column.key) == ("abcd", "run")
 
 
 async def test_headings_and_rows_are_clicked(runs_dir):

@@ -212,7 +212,7 @@ async def test_runs_without_validation_are_drawn_by_their_training_loss(tmp_path
         await shown_in(pilot, "Training loss by epoch")
         assert "┤" in text_of(pilot.app)
         await pilot.press("v", "v")
-        await shown_in(pilot, "no accuracy by epoch here: v and x draw others")
+        await shown_in(pilot, "no accuracy by epoch; v and x switch metric and axis")
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])
@@ -333,13 +333,13 @@ async def test_a_live_run_is_drawn_on_as_it_goes(tmp_path):
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         before = text_of(app)
-        assert "2 runs side by side, 1 going on" in before
+        assert "Comparing 2 runs, 1 running" in before
         lines = golden_lines("completed")
         with live.events.open("a") as log:
             log.writelines(f"{line}\n" for line in lines[40:])
         app.screen.poll()
         await settle(pilot)
-        assert "going on" not in text_of(app)
+        assert "running" not in text_of(app)
         assert text_of(app).count("20 of 20") == 2
 
 
@@ -425,7 +425,7 @@ async def test_the_browser_compares_the_runs_that_are_chosen(tmp_path):
         await pilot.press("space", "down", "space", "c")
         await settle(pilot)
         assert isinstance(app.screen, CompareScreen)
-        assert "2 runs side by side" in text_of(app)
+        assert "Comparing 2 runs" in text_of(app)
         await pilot.press("q")
         await settle(pilot)
         assert isinstance(app.screen, RunsScreen)

@@ -162,9 +162,9 @@ async def test_the_log_is_searched(tmp_path):
         await opened(pilot, "n")
         assert text_of(app) == last
         await opened(pilot, "slash", *"nowhere", "enter")
-        assert "nothing has" in text_of(app)
+        assert "no match for" in text_of(app)
         await opened(pilot, "slash", *"[/nope]", "enter")
-        assert "nothing has “[/nope]”" in text_of(app)
+        assert "no match for “[/nope]”" in text_of(app)
 
 
 async def test_captured_output_is_in_the_log_as_harmless_text(tmp_path):
@@ -274,7 +274,7 @@ async def test_leaving_can_ask_for_the_background_once(tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "q", "d")
         assert asked_of(run) == [("detach", None)]
-        assert "handing over" in text_of(app)
+        assert "detaching" in text_of(app)
 
 
 async def test_a_watched_run_is_left_without_a_question(tmp_path):

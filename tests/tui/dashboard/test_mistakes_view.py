@@ -17,7 +17,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.dashboard.widgets.mistake_grid import SIZES, MistakeGrid, tile_layout
+from cnn_tui.dashboard.widgets.mistake_grid import TILE_SIZES, MistakeGrid, tile_layout
 from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.settings import Options
 from golden import golden_run, running_run
@@ -54,14 +54,16 @@ def test_pictures_are_as_large_as_enough_of_them_fit():
     for width, height, cells, least in ((196, 52, 32, 8), (116, 28, 20, 8), (76, 18, 16, 4)):
         grid = tile_layout(square, width, height)
         assert grid.cells == cells
-        assert grid.places >= least
+        assert grid.capacity >= least
     for width in range(1, 210, 3):
         for height in range(1, 70, 3):
             grid = tile_layout(square, width, height)
             assert grid.cells <= width
             assert grid.columns * (grid.cells + 2) - 2 <= width or grid.columns == 1
             assert grid.rows * (grid.cells // 2 + 4) - 1 <= height or grid.rows == 1
-    assert [size for size, _ in SIZES] == sorted((size for size, _ in SIZES), reverse=True)
+    assert [size for size, _ in TILE_SIZES] == sorted(
+        (size for size, _ in TILE_SIZES), reverse=True
+    )
 
 
 @pytest.mark.parametrize("size", SIZES_OF_SCREENS)
@@ -90,22 +92,22 @@ async def test_all_of_them_can_be_stepped_through(run, test_of):
         await settle(pilot)
         grid = grid_of(app)
         await pilot.press("left", "up")
-        assert grid.selected == 0
+        assert grid.view.selected == 0
         await pilot.press("right", "right", "left")
-        assert grid.selected == 1
+        assert grid.view.selected == 1
         await pilot.press("down")
-        assert grid.selected == 1 + grid._grid.columns
+        assert grid.view.selected == 1 + grid._layout.columns
         await pilot.press("up", "pagedown")
-        assert grid.selected == 1 + grid._grid.places
+        assert grid.view.selected == 1 + grid._layout.capacity
         await settle(pilot)
         assert f"2{len(pictures)}" not in text_of(app)
-        assert f"{grid.selected + 1} of {len(pictures)}" in text_of(app)
+        assert f"{grid.view.selected + 1} of {len(pictures)}" in text_of(app)
         await pilot.press("end")
-        assert grid.selected == len(pictures) - 1
+        assert grid.view.selected == len(pictures) - 1
         await pilot.press("right", "down", "pagedown")
-        assert grid.selected == len(pictures) - 1
+        assert grid.view.selected == len(pictures) - 1
         await pilot.press("home")
-        assert grid.selected == 0
+        assert grid.view.selected == 0
 
 
 @pytest.mark.parametrize("size", [(120, 36), (60, 20)])
@@ -117,12 +119,12 @@ async def test_one_is_enlarged_and_told_of(run, test_of, size):
         await pilot.press("3", "right", "enter")
         await settle(pilot)
         text = text_of(app)
-        assert f"was answer {mistake.rank}" in text
+        assert f"ranked {mistake.rank}" in text
         assert f"{100 * mistake.confidence:.2f}%" in text
         assert mistake.name in text
         await pilot.press("escape")
         await settle(pilot)
-        assert "was answer" not in text_of(app)
+        assert "ranked" not in text_of(app)
         assert app.is_running
 
 
@@ -135,19 +137,19 @@ async def test_a_cell_of_the_matrix_leads_to_its_mistakes(run, test_of):
         await settle(pilot)
         grid = grid_of(app)
         assert app.screen.scope == "mistakes"
-        pairs = {(of.truth, of.predicted) for of in grid.shown}
+        pairs = {(of.truth, of.predicted) for of in grid.filtered}
         assert pairs == {(truth, predicted)}
         text = text_of(app)
-        assert f"{truth} called {predicted} ─ {len(grid.shown)}" in text
-        assert len(grid.shown) == count or f" of {count}," in text
+        assert f"{truth} predicted as {predicted} ─ {len(grid.filtered)}" in text
+        assert len(grid.filtered) == count or f" of {count}," in text
         await pilot.press("escape")
         await settle(pilot)
-        assert len(grid.shown) == len(grid.mistakes)
+        assert len(grid.filtered) == len(grid.mistakes)
         assert app.screen.scope == "mistakes"
         await pilot.press("2", "enter")  # and again, then a for all
         await settle(pilot)
         await pilot.press("a")
-        assert grid.pair is None
+        assert grid.view.pair is None
 
 
 async def test_the_diagonal_leads_to_all_that_a_class_is_taken_for(run, test_of):
@@ -157,8 +159,8 @@ async def test_the_diagonal_leads_to_all_that_a_class_is_taken_for(run, test_of)
         await settle(pilot)
         await pilot.press("2", *["down"] * truth, *["right"] * truth, "enter")
         await settle(pilot)
-        assert {of.truth for of in grid_of(app).shown} == {truth}
-        assert f"{truth} called something else" in text_of(app)
+        assert {of.truth for of in grid_of(app).filtered} == {truth}
+        assert f"{truth} misclassified" in text_of(app)
 
 
 async def test_a_pair_without_mistakes_says_so(run, test_of):
@@ -171,10 +173,10 @@ async def test_a_pair_without_mistakes_says_so(run, test_of):
         await settle(pilot)
         await pilot.press("2", *["down"] * truth, *["right"] * predicted, "enter")
         await settle(pilot)
-        assert "no picture is kept of these" in text_of(app)
+        assert "no images saved for this pair" in text_of(app)
         await pilot.press("enter", "right", "down", "escape", "escape")
         await settle(pilot)
-        assert grid_of(app).pair is None
+        assert grid_of(app).view.pair is None
 
 
 # Before the test, and without its pictures.
@@ -186,7 +188,7 @@ async def test_before_the_test_it_says_what_it_waits_for(tmp_path):
         await settle(pilot)
         await pilot.press("3")
         await settle(pilot)
-        assert "after the test" in text_of(app)
+        assert "available after the final test" in text_of(app)
 
 
 async def test_they_appear_when_the_test_is_done(run):
@@ -221,7 +223,7 @@ async def test_a_run_that_ended_before_the_test_says_so(tmp_path):
         await settle(pilot)
         await pilot.press("3", "w")
         await settle(pilot)
-        assert "was not tested" in text_of(app)
+        assert "not tested: the run ended before the test" in text_of(app)
         assert "has not been tested yet" in text_of(app)
 
 
@@ -237,7 +239,7 @@ async def test_a_run_without_mistakes_says_so(run, monkeypatch):
         app.screen.state.test = perfect
         await pilot.press("3")
         await settle(pilot)
-        assert "nothing was mistaken" in text_of(app)
+        assert "no mistakes" in text_of(app)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"format":7}'])
@@ -316,7 +318,7 @@ def test_a_terminal_of_256_colours_gets_no_more(run, monkeypatch):
         terminal.wait_for("▀▀▀▀")
         drawn = terminal.raw[before:]
         terminal.press("\r")
-        terminal.wait_for("was answer")
+        terminal.wait_for("ranked")
         terminal.press("q")
         assert terminal.wait() == 0
     assert b"38;5;" in drawn
@@ -383,7 +385,7 @@ async def test_a_key_writes_them_as_csv(run, test_of, tmp_path, monkeypatch):
         await settle(pilot)
         await pilot.press("3", "w")
         await settle(pilot)
-        assert "mistakes are in" in text_of(app)
+        assert "mistakes written to" in text_of(app)
     rows = rows_of(tmp_path / f"{run.id}-mistakes.csv")
     assert len(rows) == sum(test_of.total) - sum(test_of.correct)
 

@@ -107,7 +107,7 @@ async def test_right_and_wrong_are_told_in_words_too(tmp_path):
         wrong = next(index for index, sample in enumerate(samples) if not sample.is_right)
         text = await opened(pilot, "w")
         assert f"test image {wrong + 1} of {len(samples)}" in text
-        assert f"✗ {samples[wrong].label}, taken for {samples[wrong].answers[0]}" in text
+        assert f"✗ {samples[wrong].label}, predicted {samples[wrong].answers[0]}" in text
         for answer, share in zip(samples[wrong].answers, samples[wrong].shares, strict=True):
             assert f" {answer} " in text
             assert f"{100 * share:.0f}%" in text
@@ -131,11 +131,11 @@ async def test_keys_go_through_images_and_blocks_and_stop_at_the_ends(tmp_path):
     async with app.run_test(size=(120, 36)) as pilot:
         await opened(pilot, "left", "up")
         panel = app.screen.query_one(FeatureMaps)
-        assert (panel.sample, panel.step) == (0, 0)
+        assert (panel.sample, panel.stage) == (0, 0)
         await opened(pilot, "right", "right", "down")
-        assert (panel.sample, panel.step) == (2, 1)
+        assert (panel.sample, panel.stage) == (2, 1)
         await opened(pilot, "end", "right", *["down"] * 20)
-        assert (panel.sample, panel.step) == (len(panel.samples) - 1, panel.step_count - 1)
+        assert (panel.sample, panel.stage) == (len(panel.samples) - 1, panel.stage_count - 1)
         await opened(pilot, "home")
         assert panel.sample == 0
         await opened(pilot, "l")

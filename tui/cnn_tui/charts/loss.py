@@ -27,7 +27,7 @@ from cnn_tui.charts.braille import DotGrid, merge
 from cnn_tui.text.numbers import decimal
 
 CELLS_BETWEEN_RINGS = 4
-ZOOMS = 12
+MAX_ZOOM = 12
 SMOOTHINGS = (("", 0.0), ("smooth", 0.8), ("smoother", 0.95))
 MARKS = {
     "checkpoint": "■",

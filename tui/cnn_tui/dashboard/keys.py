@@ -55,6 +55,9 @@ class Key(NamedTuple):
     rank: int = 0
     """Which go first from a line of keys that is too short: the greatest; 0 is never in it."""
 
+    opens: str = ""
+    """The view that the key opens, if any."""
+
     controls: bool = False
     """Whether it asks something of the engine, so that the run must be going on."""
 
@@ -163,11 +166,47 @@ KEYS = (
     Key("panel", "pagedown", "page ↓", "page_down", "page", "A page down"),
     Key("panel", "home", "home", "scroll_home", "first", "The first line"),
     Key("panel", "end", "end", "scroll_end", "last", "The last line"),
-    Key("run", "1", "1", "view('live')", "live", "Live: curves, epochs, checkpoints", 3),
-    Key("run", "2", "2", "view('classes')", "classes", "Classes: accuracy, confusion", 3),
-    Key("run", "3", "3", "view('mistakes')", "mistakes", "Mistakes: what was taken for what", 3),
-    Key("run", "4", "4", "view('model')", "model", "Model: layers, filters, feature maps", 3),
-    Key("run", "5", "5", "view('log')", "log", "Log: events and captured output", 3),
+    Key(
+        "run",
+        "1",
+        "1",
+        "view('live')",
+        "live",
+        "Live: curves, epochs, checkpoints",
+        3,
+        opens="live",
+    ),
+    Key(
+        "run",
+        "2",
+        "2",
+        "view('classes')",
+        "classes",
+        "Classes: accuracy, confusion",
+        3,
+        opens="classes",
+    ),
+    Key(
+        "run",
+        "3",
+        "3",
+        "view('mistakes')",
+        "mistakes",
+        "Mistakes: what was taken for what",
+        3,
+        opens="mistakes",
+    ),
+    Key(
+        "run",
+        "4",
+        "4",
+        "view('model')",
+        "model",
+        "Model: layers, filters, feature maps",
+        3,
+        opens="model",
+    ),
+    Key("run", "5", "5", "view('log')", "log", "Log: events and captured output", 3, opens="log"),
     Key("run", "h", "h", "explain", "explain", "The lesson: how such a network works"),
     Key("run", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
     Key("run", "b", "b", "bell", "bell", "Ring at an alarm, or be silent"),
@@ -230,9 +269,20 @@ KEYS = (
     Key("compare", "f", "f", "follow", "follow", "Put the cursor away"),
     Key("compare", "l", "l", "log", "log", "Logarithmic scale, on or off", 6),
     Key("compare", "m", "m", "smooth", "smooth", "Smooth the training curves", 6),
-    Key("compare", "1", "1", "view('curves')", "curves", "Curves and figures", 2),
-    Key("compare", "2", "2", "view('settings')", "config", "What was set differently", 2),
-    Key("compare", "3", "3", "view('by-class')", "classes", "Accuracy by class", 2),
+    Key("compare", "1", "1", "view('curves')", "curves", "Curves and figures", 2, opens="curves"),
+    Key(
+        "compare",
+        "2",
+        "2",
+        "view('settings')",
+        "config",
+        "What was set differently",
+        2,
+        opens="settings",
+    ),
+    Key(
+        "compare", "3", "3", "view('by-class')", "classes", "Accuracy by class", 2, opens="by-class"
+    ),
     Key("compare", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
     Key("compare", "tab", "tab", "app.focus_next", "panel", "The table of figures, to scroll it"),
     Key("compare", "ctrl+l", "ctrl l", "app.redraw", "redraw", "Paint the whole screen again"),

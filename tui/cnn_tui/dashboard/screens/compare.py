@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from textual import on
+from textual import getters, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -14,7 +14,6 @@ from textual.widgets import ContentSwitcher
 from cnn_engine.errors import UserError
 from cnn_engine.results.comparison import compare
 from cnn_engine.runlog.events import TestFinished
-from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import LIVE
 from cnn_tui.charts.traces import LETTERS
@@ -28,21 +27,23 @@ from cnn_tui.dashboard.compared import (
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.keys import Key, Scope, bindings_for
 from cnn_tui.dashboard.screens.run import PIECE_SECONDS, POLL_SECONDS
-from cnn_tui.dashboard.widgets.compare.comparison_table import ComparisonTable
+from cnn_tui.dashboard.widgets.chart import ChartActions
+from cnn_tui.dashboard.widgets.compare.comparison_table import ComparisonTable, TableContent
 from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
-from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
+from cnn_tui.dashboard.widgets.compare.verdicts import VerdictList, Verdicts
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
-from cnn_tui.dashboard.widgets.panel import Lines
+from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.live.follower import Follower
 from cnn_tui.text.safe import safe_text
 
 MAX_RUNS = len(LETTERS)
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(ChartActions, Screen[None]):
     """Follows the logs of up to eight runs."""
 
     BINDINGS = bindings_for("compare")
+    chart = getters.query_one(OverlayChart)
     scopes: tuple[Scope, ...] = ("compare",)
     """Where the keys that work now have their place."""
 
@@ -61,19 +62,7 @@ class CompareScreen(Screen[None]):
             height: 1fr;
         }
         OverlayChart, ComparisonTable {
-            border: round $border;
-            border-title-color: $muted;
-            padding: 0 1;
             height: 1fr;
-        }
-        ComparisonTable {
-            padding: 0 0 0 1;
-            overflow-y: auto;
-            scrollbar-size: 0 1;
-            scrollbar-gutter: stable;
-            &:focus {
-                border: round $primary;
-            }
         }
         #figures {
             height: auto;
@@ -113,48 +102,31 @@ class CompareScreen(Screen[None]):
         self._next_piece: Timer | None = None
 
     @property
-    def _chart(self) -> OverlayChart:
-        return self.query_one(OverlayChart)
-
-    @property
     def _view(self) -> str:
         return self.query_one(ContentSwitcher).current or ""
 
     def compose(self) -> ComposeResult:
         """A title, one of the views, the keys."""
-        yield Title(self._runs)
+        yield Title(id="title")
         with ContentSwitcher(initial="curves"):
             with Vertical(id="curves"):
                 yield OverlayChart(self._runs)
-                yield ComparisonTable(self._runs, self._figure_rows, id="figures")
+                yield ComparisonTable(self._runs, id="figures")
                 yield Verdicts(self._runs)
-            yield ComparisonTable(
-                self._runs, config_rows, "All have the same config.", id="settings"
-            )
-            yield ComparisonTable(self._runs, self._class_rows, "No classes yet.", id="by-class")
-        yield KeyBar("compare")
+            yield ComparisonTable(self._runs, "All have the same config.", id="settings")
+            yield ComparisonTable(self._runs, "No classes yet.", id="by-class")
+        yield KeyBar("compare", view="curves")
 
     def on_mount(self) -> None:
         """Start to follow."""
-        self.query_one("#figures", Lines).border_title = "Figures"
-        self.query_one("#settings", Lines).border_title = "What was set differently"
-        self.query_one(KeyBar).show(RunState())
         self.action_view("curves")
         self.call_after_refresh(self.poll)
         self.set_interval(POLL_SECONDS, self.poll)
 
-    def _figure_rows(self, runs: Sequence[ComparedRun]) -> list[TableRow]:
-        rows = metric_rows(runs)
+    def _metric_rows(self) -> list[TableRow]:
+        rows = metric_rows(self._runs)
         after = 1 + [row.label for row in rows].index("test accuracy")
-        return [*rows[:after], *self.query_one(Verdicts).rows(), *rows[after:]]
-
-    def _class_rows(self, runs: Sequence[ComparedRun]) -> list[TableRow]:
-        title, rows = class_accuracy_rows(runs)
-        table = self.query_one("#by-class", Lines)
-        text = f"Accuracy by class, {title}: A, and the others against it in points"
-        if table.border_title != text:
-            table.border_title = text
-        return rows
+        return [*rows[:after], *self.query_one(Verdicts).table_rows(), *rows[after:]]
 
     def poll(self) -> None:
         """Take in what is new, and show it; while the terminal takes nothing, only take in."""
@@ -182,66 +154,54 @@ class CompareScreen(Screen[None]):
         try:
             found = await asyncio.to_thread(compare, directories)
         except (OSError, UserError) as error:  # a run was moved away meanwhile
-            self.query_one(Verdicts).tell(
-                (), f"not compared by image: {safe_text(str(error), 500)}"
-            )
+            reason = f"not compared by image: {safe_text(str(error), 500)}"
+            self.query_one(Verdicts).show(VerdictList(reason=reason))
         else:
-            self.query_one(Verdicts).tell(found.verdicts)
+            self.query_one(Verdicts).show(VerdictList(found.verdicts))
         self._show()
 
     def _show(self) -> None:
-        for lines in self.query(Lines):
-            if lines.is_on_screen:
-                lines.redraw()
+        """Show the runs in the panels of the current view."""
+        self.query_one(Title).show(self._runs)
+        if self._view == "curves":
+            self.chart.show(self._runs)
+            self._show_table("figures", "Metrics", self._metric_rows())
+        elif self._view == "settings":
+            self._show_table("settings", "Config differences", config_rows(self._runs))
+        else:
+            split, rows = class_accuracy_rows(self._runs)
+            title = f"Accuracy by class, {split}: A, and the others' difference to A in points"
+            self._show_table("by-class", title, rows)
+
+    def _show_table(self, name: str, title: str, rows: Sequence[TableRow]) -> None:
+        self.query_one(f"#{name}", ComparisonTable).show(TableContent(title, rows))
 
     # What the keys do.
 
     def action_view(self, name: str) -> None:
         """Show another view."""
         self.query_one(ContentSwitcher).current = name
-        bar = self.query_one(KeyBar)
-        bar.view = name
-        bar.redraw()
+        self.query_one(KeyBar).view = name
         if name == "curves":
             self.set_focus(None)
         else:
             self.query_one(f"#{name}").focus()
         self._show()
 
-    def action_move(self, by: int) -> None:
-        """Move the cursor in the chart, or go through the runs in a table."""
+    def action_move(self, cells: int) -> None:
+        """Move the cursor in the chart, or scroll through the runs of a table."""
         if self._view == "curves":
-            self._chart.move(by)
+            self.chart.move(cells)
         else:
-            self.query_one(f"#{self._view}", ComparisonTable).move(by)
+            self.query_one(f"#{self._view}", ComparisonTable).move(cells)
 
     def action_along(self) -> None:
         """Draw the curves along something else."""
-        self._chart.next_axis()
+        self.chart.next_axis()
 
     def action_series(self) -> None:
         """Draw other curves."""
-        self._chart.next_series()
-
-    def action_zoom(self, by: int) -> None:
-        """Zoom in or out."""
-        self._chart.zoom(by)
-
-    def action_show_all(self) -> None:
-        """Zoom out altogether."""
-        self._chart.show_all()
-
-    def action_follow(self) -> None:
-        """Put the cursor away."""
-        self._chart.follow()
-
-    def action_log(self) -> None:
-        """Change the scale."""
-        self._chart.toggle_log()
-
-    def action_smooth(self) -> None:
-        """Change the smoothing."""
-        self._chart.smooth()
+        self.chart.next_metric()
 
     def action_help(self) -> None:
         """Show what the keys do."""
@@ -249,8 +209,8 @@ class CompareScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Put the cursor away, else leave."""
-        if self._view == "curves" and self._chart.view.cursor is not None:
-            self._chart.follow()
+        if self._view == "curves" and self.chart.view.cursor is not None:
+            self.chart.follow()
         else:
             self.action_leave()
 
@@ -270,15 +230,17 @@ class CompareScreen(Screen[None]):
         await self.app.run_action(key.action, default_namespace=self)
 
 
-class Title(Lines):
-    """One line: what is compared."""
+class Title(Panel[Sequence[ComparedRun]]):
+    """The number of compared runs."""
 
-    def __init__(self, runs: Sequence[ComparedRun]) -> None:
-        super().__init__(id="title")
-        self._runs = runs
+    DEFAULT_CSS = """
+    Title {
+        border: none;
+    }
+    """
 
-    def make(self, width: int, height: int) -> list[Content]:  # noqa: ARG002
-        """The one line."""
-        going = sum(run.status in LIVE for run in self._runs)
-        text = f"{len(self._runs)} runs side by side" + (f", {going} going on" if going else "")
+    def draw(self, runs: Sequence[ComparedRun], width: int, height: int) -> list[Content]:  # noqa: ARG002
+        """Return one line."""
+        running = sum(run.status in LIVE for run in runs)
+        text = f"Comparing {len(runs)} runs" + (f", {running} running" if running else "")
         return [Content.assemble(("cnn-tui", "bold $primary"), f"  {text}")]

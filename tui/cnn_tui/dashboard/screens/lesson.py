@@ -7,7 +7,6 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.keys import bindings_for
@@ -66,10 +65,6 @@ class LessonScreen(Screen[None]):
         with VerticalScroll(can_focus=False):
             yield Static(id="page")
         yield KeyBar("lesson")
-
-    def on_mount(self) -> None:
-        """Show the keys."""
-        self.query_one(KeyBar).show(RunState())
 
     def on_resize(self) -> None:
         """Draw the page for the new size."""

@@ -107,7 +107,7 @@ class RunScreen(Screen[None]):
         with ContentSwitcher(initial="live", id="body"):
             yield LiveView(id="live")
             yield LogView(id="log")
-        yield KeyBar()
+        yield KeyBar("run", "live", view="live")
 
     def on_mount(self) -> None:
         """Start to follow."""
@@ -150,17 +150,14 @@ class RunScreen(Screen[None]):
         live = self._follower.is_live
         header, alert = self.query_one(RunHeader), self.query_one(Alert)
         bar = self.query_one(KeyBar)
-        header.asked, header.is_dead = (
-            self.controls.unanswered,
-            not live and not self.state.has_ended,
-        )
+        header.pending, header.is_dead = self.controls.unanswered, not live and not self.state.has_ended
         reason = self._blocked()
         alert.alarms = (
             [unwritable_log_alarm(reason)] if reason else find_alarms(self.state, time.time(), live)
         )
         self._ring({alarm.kind for alarm in alert.alarms})
-        bar.can_control = live and not self.state.imported
-        for panel in (header, self.query_one(RunProgress), alert, bar):
+        bar.show(live and not self.state.imported)
+        for panel in (header, self.query_one(RunProgress), alert):
             panel.show(self.state)
         self.view.show(self.state)
 
@@ -175,7 +172,8 @@ class RunScreen(Screen[None]):
         """Show another view."""
         await self._see_to_view(name)
         self.query_one(ContentSwitcher).current = name
-        self.query_one(KeyBar).scope = self.scope
+        bar = self.query_one(KeyBar)
+        bar.scopes, bar.view = self.scopes, self.scope
         self.view.focus()
         self._show()
 
@@ -198,12 +196,12 @@ class RunScreen(Screen[None]):
             view = ModelView(self._follower.run, id=name)
         await self.query_one(ContentSwitcher).add_content(view)
 
-    async def on_classes_view_chosen(self, event: "ClassesView.Chosen") -> None:
+    async def on_classes_view_pair_selected(self, event: "ClassesView.PairSelected") -> None:
         """Show the mistakes of a pair of classes."""
         await self.action_view("mistakes")
-        cast("MistakesView", self.view).choose(event.truth, event.predicted)
+        cast("MistakesView", self.view).show_pair(event.target, event.predicted)
 
-    def on_mistakes_view_told(self, event: "MistakesView.Told") -> None:
+    def on_mistakes_view_exported(self, event: "MistakesView.Exported") -> None:
         """Say what came of writing them."""
         self.report(event.text)
 

@@ -41,7 +41,7 @@ class RunActions:
     @property
     def _targets(self) -> list[RunSummary]:
         rows = self._screen.rows
-        chosen = [run for run in rows.runs if run.run_id in rows.chosen]
+        chosen = [run for run in rows.runs if run.run_id in rows.selected]
         return chosen or ([rows.current] if rows.current else [])
 
     # Marks.

@@ -11,7 +11,6 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
@@ -23,8 +22,8 @@ from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.run_actions import RunActions
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
-from cnn_tui.dashboard.widgets.runs.run_details import RunDetails
-from cnn_tui.dashboard.widgets.runs.run_table import RunTable
+from cnn_tui.dashboard.widgets.runs.run_details import DetailedRun, RunDetails
+from cnn_tui.dashboard.widgets.runs.run_table import RunTable, RunTableContent
 from cnn_tui.text.safe import safe_text
 
 REFRESH_SECONDS = 2.0
@@ -113,8 +112,6 @@ class RunsScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        for panel in (self.rows, self.query_one(RunDetails), self.query_one(KeyBar)):
-            panel.show(RunState())
         self.call_after_refresh(self._read)
 
     # Reading.
@@ -164,7 +161,8 @@ class RunsScreen(Screen[None]):
         if seen != self._seen:
             self._seen = seen
             self._show_choice(self._chosen())
-        self.rows.redraw()
+        else:
+            self.rows.show(self.rows.content)  # the ages have changed
         self._show_title()
         self._shown_next = time.monotonic() + SHOW_EVERY * (time.monotonic() - began)
 
@@ -178,9 +176,14 @@ class RunsScreen(Screen[None]):
 
     def _show_choice(self, choice: RunSelection) -> None:
         self.set_class(not self._list.runs, "-empty")
-        self.rows.chosen &= {run.run_id for run in self._list.runs}
-        falling = self._sort.startswith("-")
-        self.rows.show_runs(choice.runs, choice.columns, choice.sort_column, falling=falling)
+        self.rows.selected &= {run.run_id for run in self._list.runs}
+        content = RunTableContent(
+            runs=choice.runs,
+            extra_columns=choice.columns,
+            sort_column=choice.sort_column,
+            is_descending=self._sort.startswith("-"),
+        )
+        self.rows.show(content)
         self._show_details()
 
     def _show_title(self) -> None:
@@ -190,8 +193,8 @@ class RunsScreen(Screen[None]):
         parts = [("cnn-tui", "bold $primary"), (f"  {count} {noun}", "$foreground")]
         if self._filter:
             parts += [("  /", "$muted"), (safe_text(self._filter, 60), "bold")]
-        if rows.chosen:
-            parts.append((f"  {len(rows.chosen)} chosen", "$secondary"))
+        if rows.selected:
+            parts.append((f"  {len(rows.selected)} chosen", "$secondary"))
         parts.append((f"  {safe_text(str(self.runs_dir), 200)}", "$muted"))
         title = Content.assemble(*parts)
         widget = self.query_one("#title", Static)
@@ -203,7 +206,7 @@ class RunsScreen(Screen[None]):
         rows = self.rows
         below = rows.cursor + 1 if rows.cursor + 1 < len(rows.runs) else rows.cursor - 1
         other = rows.runs[below] if len(rows.runs) > 1 else None
-        self.query_one(RunDetails).show_run(rows.current, other)
+        self.query_one(RunDetails).show(DetailedRun(rows.current, other))
 
     def report(self, message: str) -> None:
         """Show a message for a while where the keys are."""
@@ -252,7 +255,11 @@ class RunsScreen(Screen[None]):
         if not figures:  # there is no room for any
             return
         keys = [figure.key for figure in figures]
-        now = keys.index(self.rows.by.key) if self.rows.by.key in keys else -step
+        now = (
+            keys.index(self.rows.content.sort_column.key)
+            if self.rows.content.sort_column.key in keys
+            else -step
+        )
         self._sort_by(figures[(now + step) % len(figures)])
 
     def action_invert(self) -> None:
@@ -262,10 +269,10 @@ class RunsScreen(Screen[None]):
 
     @on(RunTable.Sorted)
     def _heading_clicked(self, event: RunTable.Sorted) -> None:
-        if event.figure.key == self.rows.by.key:
+        if event.column.key == self.rows.content.sort_column.key:
             self.action_invert()
         else:
-            self._sort_by(event.figure)
+            self._sort_by(event.column)
 
     def _sort_by(self, figure: RunColumn) -> None:
         self.sort_by(figure.key if figure.is_ascending else f"-{figure.key}")
@@ -282,12 +289,12 @@ class RunsScreen(Screen[None]):
 
     def action_choose(self) -> None:
         """Choose a run to be compared, or no longer."""
-        self.rows.choose()
+        self.rows.toggle_selected()
         self._show_title()
 
     def action_compare(self) -> None:
         """Show the chosen runs side by side, in the order of the list."""
-        chosen = [run.run_id for run in self.rows.runs if run.run_id in self.rows.chosen]
+        chosen = [run.run_id for run in self.rows.runs if run.run_id in self.rows.selected]
         if not 2 <= len(chosen) <= MAX_RUNS:
             self.report(f"Choose two to {MAX_RUNS} runs with the space bar, then compare them")
         else:
@@ -313,8 +320,8 @@ class RunsScreen(Screen[None]):
             self._filter = self.query_one(Input).value = ""
             self.query_one("#problem", Static).update("")
             self._filter_done()
-        elif self.rows.chosen:
-            self.rows.chosen.clear()
+        elif self.rows.selected:
+            self.rows.selected = frozenset()
         else:
             self.app.exit()
             return

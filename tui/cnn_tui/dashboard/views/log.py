@@ -1,8 +1,8 @@
-"""5: what happened, in words."""
+"""View 5: the log."""
 
 from collections.abc import Iterable
 
-from textual import on
+from textual import getters, on
 from textual.app import ComposeResult
 from textual.widgets import Input
 
@@ -14,9 +14,11 @@ from cnn_tui.text.log_lines import LogLine
 
 
 class LogView(View):
-    """The log, and a line to type what is searched for."""
+    """The log, and a line for the search text."""
 
     BINDINGS = bindings_for("log")
+    log_panel = getters.query_one(LogPanel)
+    input = getters.query_one(Input)
 
     DEFAULT_CSS = """
     LogView Input {
@@ -26,60 +28,54 @@ class LogView(View):
     """
 
     def compose(self) -> ComposeResult:
-        """The log above the line."""
+        """Yield the log, and the search line below it."""
         yield LogPanel()
         search = Input(placeholder="search the log", compact=True, disabled=True)
         search.cursor_blink = False  # a blinking cursor never stops writing to the terminal
         yield search
 
-    @property
-    def _panel(self) -> LogPanel:
-        return self.query_one(LogPanel)
-
     def add(self, lines: Iterable[LogLine]) -> None:
-        """Take in new lines."""
-        self._panel.add(lines)
+        """Append lines, to be shown by the next `show`."""
+        self.log_panel.add(lines)
 
     def show(self, state: RunState) -> None:
-        """Show what was added."""
-        self._panel.show(state)
+        """Show the lines."""
+        self.log_panel.show(state)
 
     def back(self) -> bool:
-        """Close the search."""
-        was_open = self.query_one(Input).has_class("-open")
+        """Close the search; return False if it is not open."""
+        was_open = self.input.has_class("-open")
         self._close()
         return was_open
 
     def action_search(self) -> None:
-        """Ask what to search for."""
-        search = self.query_one(Input)
-        search.disabled = False
-        search.add_class("-open")
-        search.focus()
+        """Open the search line."""
+        self.input.disabled = False
+        self.input.add_class("-open")
+        self.input.focus()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
-        self._panel.search(event.value)
+        self.log_panel.search(event.value)
         self._close()
 
     def _close(self) -> None:
-        search = self.query_one(Input)
-        search.remove_class("-open")
-        search.disabled = True
+        self.input.remove_class("-open")
+        self.input.disabled = True
         self.focus()
 
-    def action_find(self, by: int) -> None:
-        """Go to the next line found, or the one before."""
-        self._panel.find(by)
+    def action_find(self, step: int) -> None:
+        """Go to the next match, or the previous one."""
+        self.log_panel.find(step)
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll."""
-        self._panel.scroll_relative(y=lines, animate=False)
+        """Scroll by lines."""
+        self.log_panel.scroll_relative(y=lines, animate=False)
 
     def action_page(self, pages: int) -> None:
         """Scroll by pages."""
-        self._panel.scroll_relative(y=pages * self._panel.size.height, animate=False)
+        self.log_panel.scroll_relative(y=pages * self.log_panel.size.height, animate=False)
 
     def action_follow(self) -> None:
-        """Go to the newest line, and stay there."""
-        self._panel.scroll_end(animate=False)
+        """Go to the newest line, and follow it."""
+        self.log_panel.scroll_end(animate=False)

@@ -1,7 +1,9 @@
-"""3: which images were mistaken, and for what."""
+"""View 3: the misclassified images."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from textual import getters
 from textual.app import ComposeResult
 from textual.message import Message
 
@@ -18,16 +20,17 @@ from cnn_tui.live.watched_file import WatchedFile
 
 
 class MistakesView(View):
-    """Pictures of the most confident mistakes, all or those of a pair of classes."""
+    """The most confident mistakes, all or those of a cell of the confusion matrix."""
 
     BINDINGS = bindings_for("mistakes")
+    grid = getters.query_one(MistakeGrid)
 
-    class Told(Message):
-        """There is something to say for a while."""
+    @dataclass
+    class Exported(Message):
+        """An export has finished or failed."""
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
+        text: str
+        """The result, for the user."""
 
     def __init__(self, run: RunDirectory, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
@@ -37,24 +40,19 @@ class MistakesView(View):
         self._file: WatchedFile[list[Mistake]] | None = None
 
     def compose(self) -> ComposeResult:
-        """The panel."""
-        yield MistakeGrid()
-
-    @property
-    def _grid(self) -> MistakeGrid:
-        return self.query_one(MistakeGrid)
+        """Yield the panel."""
+        yield MistakeGrid(has_colors=self.app.can_draw_images)  # type: ignore[attr-defined]
 
     def show(self, state: RunState) -> None:
-        """Show the pictures of the test that the state now tells of."""
-        self._state, grid = state, self._grid
-        self._look(state.test)
-        grid.mistakes = self._file.value or () if self._file else ()
-        grid.error = self._file.error if self._file else ""
-        grid.has_colors = self.app.can_draw_images  # type: ignore[attr-defined]
+        """Show the mistakes of the run's test."""
+        self._state = state
+        self._refresh_file(state.test)
+        self.grid.mistakes = self._file.value or () if self._file else ()
+        self.grid.error = self._file.error if self._file else ""
         super().show(state)
 
-    def _look(self, test: TestFinished | None) -> None:
-        """Read the file, once there is a test, and again when either has changed."""
+    def _refresh_file(self, test: TestFinished | None) -> None:
+        """Read the file once there is a test, and again when the test or the file has changed."""
         if test is not self._test:
             self._test, self._file = test, None
             if test is not None:
@@ -63,41 +61,36 @@ class MistakesView(View):
         if self._file is not None:
             self._file.refresh()
 
-    def choose(self, truth: int, predicted: int) -> None:
-        """Show those of a pair alone; of a class and itself, all that it is taken for."""
-        grid = self._grid
-        grid.pair, grid.selected, grid.is_enlarged = ClassPair(truth, predicted), 0, False
-        grid.redraw()
+    def show_pair(self, target: int, predicted: int) -> None:
+        """Show the mistakes of one cell; with two equal classes, all mistakes of the class."""
+        self.grid.show_pair(ClassPair(target, predicted))
 
     def back(self) -> bool:
-        """From one picture to the grid, and from a pair to all."""
-        grid = self._grid
-        if not grid.is_enlarged and grid.pair is None:
-            return False
-        if grid.is_enlarged:
-            grid.is_enlarged = False
+        """Return to the grid, or from a pair to all mistakes; return False if already there."""
+        view = self.grid.view
+        if view.is_enlarged:
+            self.grid.set_enlarged(False)
+        elif view.pair is not None:
+            self.grid.show_pair(None)
         else:
-            grid.pair, grid.selected = None, 0
-        grid.redraw()
+            return False
         return True
 
     def action_move(self, columns: int, rows: int) -> None:
-        """Choose another picture."""
-        self._grid.move(columns, rows)
+        """Select another picture."""
+        self.grid.move(columns, rows)
 
     def action_page(self, pages: int) -> None:
-        """Choose one on another page."""
-        self._grid.page(pages)
+        """Select a picture some pages away."""
+        self.grid.page(pages)
 
     def action_enlarge(self) -> None:
-        """Show the chosen picture alone, or the grid again."""
-        self._grid.is_enlarged = not self._grid.is_enlarged
-        self._grid.redraw()
+        """Show the selected picture alone, or the grid again."""
+        self.grid.set_enlarged(not self.grid.view.is_enlarged)
 
     def action_all(self) -> None:
         """Show the mistakes of all classes."""
-        self._grid.pair, self._grid.selected = None, 0
-        self._grid.redraw()
+        self.grid.show_pair(None)
 
     def action_export(self) -> None:
         """Write all mistakes as CSV into the working directory."""
@@ -105,6 +98,6 @@ class MistakesView(View):
         try:
             count = write_mistakes(self._run, self._state or RunState(), path)
         except UserError as error:
-            self.post_message(self.Told(str(error)))
+            self.post_message(self.Exported(str(error)))
         else:
-            self.post_message(self.Told(f"{count:,} mistakes are in {path}"))
+            self.post_message(self.Exported(f"{count:,} mistakes written to {path}"))

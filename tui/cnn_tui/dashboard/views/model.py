@@ -1,5 +1,6 @@
-"""4: what the network is made of, and what it makes of an image."""
+"""View 4: the layers of the model, and an image on its way through them."""
 
+from textual import getters
 from textual.app import ComposeResult
 
 from cnn_engine.results.feature_maps import MAPS_FILE
@@ -15,52 +16,46 @@ from cnn_tui.live.watched_file import WatchedFile
 
 
 class ModelView(View):
-    """The layers beside an image on its way through them."""
+    """The layer table beside the feature maps."""
 
     BINDINGS = bindings_for("model")
+    layer_table = getters.query_one(LayerTable)
+    feature_maps = getters.query_one(FeatureMaps)
 
     def __init__(self, run: RunDirectory, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
-        self._layers = WatchedFile(run.path / LAYERS_FILE, read_layers)
-        self._maps = WatchedFile(run.path / MAPS_FILE, read_maps)
+        self._layers_file = WatchedFile(run.path / LAYERS_FILE, read_layers)
+        self._maps_file = WatchedFile(run.path / MAPS_FILE, read_maps)
 
     def compose(self) -> ComposeResult:
-        """The panels."""
-        yield LayerTable(self._layers)
-        yield FeatureMaps(self._maps)
-
-    @property
-    def _panel(self) -> FeatureMaps:
-        return self.query_one(FeatureMaps)
+        """Yield the panels."""
+        yield LayerTable(self._layers_file)
+        yield FeatureMaps(self._maps_file, has_colors=self.app.can_draw_images)  # type: ignore[attr-defined]
 
     def show(self, state: RunState) -> None:
-        """Show what the files now hold."""
-        self._layers.refresh()
-        self._maps.refresh()
-        self._panel.has_pictures = self.app.can_draw_images  # type: ignore[attr-defined]
+        """Show the current content of the files."""
+        self._layers_file.refresh()
+        self._maps_file.refresh()
         super().show(state)
 
     def action_move_image(self, images: int) -> None:
-        """Go to another image."""
-        self._go_to(self._panel.sample + images)
+        """Show another image."""
+        last = max(0, len(self.feature_maps.samples) - 1)
+        self.feature_maps.sample = min(max(0, self.feature_maps.sample + images), last)
 
-    def action_move_step(self, steps: int) -> None:
-        """Go to another step on its way."""
-        panel = self._panel
-        panel.step = min(max(0, panel.step + steps), max(0, panel.step_count - 1))
-        panel.redraw()
+    def action_move_step(self, stages: int) -> None:
+        """Select another stage."""
+        last = max(0, self.feature_maps.stage_count - 1)
+        self.feature_maps.stage = min(max(0, self.feature_maps.stage + stages), last)
 
     def action_wrong(self) -> None:
-        """Go to the next image that is taken for something else."""
-        samples, at = self._panel.samples, self._panel.sample
-        later = [*range(at + 1, len(samples)), *range(at)]
-        self._go_to(next((index for index in later if not samples[index].is_right), at))
+        """Show the next misclassified image."""
+        samples, current = self.feature_maps.samples, self.feature_maps.sample
+        later = [*range(current + 1, len(samples)), *range(min(current, len(samples)))]
+        wrong = (index for index in later if not samples[index].is_right)
+        self.feature_maps.sample = next(wrong, current)
 
     def action_layers(self) -> None:
-        """Give the layers the place of the pictures, or share it again."""
+        """Show the layers alone, or the feature maps again."""
         self.toggle_class("-layers")
-        (self.query_one(LayerTable) if self.has_class("-layers") else self).focus()
-
-    def _go_to(self, sample: int) -> None:
-        self._panel.sample = min(max(0, sample), max(0, len(self._panel.samples) - 1))
-        self._panel.redraw()
+        (self.layer_table if self.has_class("-layers") else self).focus()

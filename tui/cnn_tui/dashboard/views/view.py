@@ -1,4 +1,4 @@
-"""What all views of a run have in common."""
+"""The base of the views of a run."""
 
 from textual.containers import Container
 
@@ -15,5 +15,5 @@ class View(Container, can_focus=True):
             panel.show(state)
 
     def back(self) -> bool:
-        """Leave whatever was entered, and say whether there was anything."""
+        """Leave a mode of the view, such as a search; return False if there is none to leave."""
         return False

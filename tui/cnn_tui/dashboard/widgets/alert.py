@@ -1,4 +1,4 @@
-"""What went wrong or is about to, why, and what to do, where nobody can overlook it."""
+"""The box on top of the run screen: an error, alarms or a new notice."""
 
 from textwrap import wrap
 
@@ -9,13 +9,13 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.safe import safe_text
 
-MOST_LINES = 4
+MAX_LINES = 4
 NOTICE_SECONDS = 60
-"""For so long a notice stays, by the clock of the run; after that it is in the log only."""
+"""Time for which a notice is shown, by the clock of the run; the log keeps it."""
 
 
-class Alert(Panel):
-    """The error that ended the run, or else its alarms, or a new notice; hidden without any."""
+class Alert(Panel[RunState]):
+    """The error that ended the run, its alarms, or its newest notice; else hidden."""
 
     DEFAULT_CSS = """
     Alert {
@@ -23,7 +23,7 @@ class Alert(Panel):
         height: auto;
         max-height: 4;
         margin: 1 0 0 0;
-        padding: 0 1;
+        border: none;
         border-left: thick $warning;
         background: $warning-muted;
         &.-failed {
@@ -39,25 +39,26 @@ class Alert(Panel):
     def __init__(self) -> None:
         super().__init__()
         self.alarms: list[Alarm] = []
-        """What is amiss now, the worst first."""
+        """The current alarms, the most severe first; to be set before `show`."""
 
     def show(self, state: RunState) -> None:
-        """Appear if there is something to say."""
-        grave = any(alarm.severity == "error" for alarm in self.alarms)
+        """Show the texts, and hide the box if there are none."""
+        has_errors = any(alarm.severity == "error" for alarm in self.alarms)
         self.set_class(bool(_texts(state, self.alarms)), "-shown")
-        self.set_class(state.status == "failed" or grave, "-failed")
+        self.set_class(state.status == "failed" or has_errors, "-failed")
         super().show(state)
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
-        """The texts, wrapped; of each the first words stand out."""
+        """Return the texts, wrapped, each with a bold heading."""
         lines = []
-        for head, text in _texts(state, self.alarms):
-            first, *rest = wrap(f"{head}  {text}" if head else text, width) or [""]
-            lines += [Content(first).stylize("bold", 0, len(head)), *map(Content, rest)]
-        return lines[:MOST_LINES]
+        for heading, text in _texts(state, self.alarms):
+            first, *rest = wrap(f"{heading}  {text}" if heading else text, width) or [""]
+            lines += [Content(first).stylize("bold", 0, len(heading)), *map(Content, rest)]
+        return lines[:MAX_LINES]
 
 
 def _texts(state: RunState, alarms: list[Alarm]) -> list[tuple[str, str]]:
+    """Return a heading and a text for each thing to show."""
     if state.finished and state.finished.error:
         return [("", safe_text(state.finished.error, 1000))]
     if alarms:

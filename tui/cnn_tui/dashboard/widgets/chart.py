@@ -1,71 +1,116 @@
-"""What charts have in common: how they are looked at, by keys."""
+"""The base of charts: curves that are zoomed, smoothed, and read with a cursor."""
 
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 from textual.content import Content
+from textual.reactive import reactive
 
 from cnn_tui.charts.axes import StyledCells
 from cnn_tui.charts.binning import Window
-from cnn_tui.charts.loss import SMOOTHINGS, ZOOMS, ChartView
-from cnn_tui.dashboard.widgets.panel import Lines
+from cnn_tui.charts.loss import MAX_ZOOM, SMOOTHINGS, ChartView
+from cnn_tui.dashboard.widgets.panel import Data, Panel
 
 
-class Chart(Lines):
-    """Curves that are zoomed into, smoothed, and read with a cursor."""
+class Chart(Panel[Data]):
+    """Curves along an axis, of which a window is in view."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(id=id)
-        self.view = ChartView()
-        """How it is looked at."""
+    view: reactive[ChartView] = reactive(ChartView(), repaint=False)
+    """Zoom, cursor, scale and smoothing."""
+
+    def watch_view(self) -> None:
+        """Draw with the new view."""
+        self._redraw()
 
     def window(self) -> Window | None:
-        """What is shown; None while there is nothing."""
+        """Return the part of the axis in view; None before anything is drawn."""
         raise NotImplementedError
 
     def newest(self) -> float:
-        """How far the curves go, in what the window counts."""
+        """Return the end of the curves, in the unit of the window."""
         raise NotImplementedError
 
-    def zoom(self, by: int) -> None:
-        """Halve the stretch that is shown, or double it."""
-        self.set_view(zoom=min(max(self.view.zoom + by, 0), ZOOMS))
+    def zoom(self, steps: int) -> None:
+        """Halve the window `steps` times, or double it for a negative number."""
+        self.set_view(zoom=min(max(self.view.zoom + steps, 0), MAX_ZOOM))
 
     def show_all(self) -> None:
-        """Show the whole run."""
+        """Zoom out to the whole run."""
         self.set_view(zoom=0)
 
     def follow(self) -> None:
-        """Put the cursor away, and show the newest."""
+        """Clear the cursor, and follow the newest point."""
         self.set_view(cursor=None)
 
     def move(self, cells: float) -> None:
-        """Move the cursor along the curve; the first time it starts from the newest."""
+        """Move the cursor by cells; it starts at the newest point."""
         if window := self.window():
             self.move_by(cells * 2 * (window.last - window.first) / window.columns)
 
     def move_by(self, distance: float) -> None:
-        """Move the cursor so far, in what the window counts."""
+        """Move the cursor by a distance in the unit of the window."""
         if self.window():
             newest = self.newest()
             start = newest if self.view.cursor is None else self.view.cursor
             self.set_view(cursor=min(max(start + distance, 0.0), newest))
 
     def toggle_log(self) -> None:
-        """Change between a linear and a logarithmic scale."""
+        """Switch between a linear and a logarithmic scale."""
         self.set_view(log=not self.view.log)
 
     def smooth(self) -> None:
-        """Smooth the training curve more, or at last not at all."""
+        """Switch to the next smoothing: off, light, strong."""
         self.set_view(smoothing=(self.view.smoothing + 1) % len(SMOOTHINGS))
 
     def set_view(self, **changes: float | str | None) -> None:
-        """Look at it otherwise."""
+        """Change fields of the view."""
         self.view = replace(self.view, **changes)  # type: ignore[arg-type]
-        self.redraw()
 
 
-def content_of(line: StyledCells) -> Content:
-    """A line of cells as Textual paints it."""
-    runs = groupby(line, key=lambda cell: cell[1])
-    return Content.assemble(*(("".join(char for char, _ in run), style) for style, run in runs))
+class ChartActions:
+    """Actions of the keys that change a chart, for the view or screen that has one."""
+
+    @property
+    def chart(self) -> Chart[Any]:
+        """The chart that the keys change."""
+        raise NotImplementedError
+
+    def action_move(self, cells: int) -> None:
+        """Move the cursor."""
+        self.chart.move(cells)
+
+    def action_zoom(self, steps: int) -> None:
+        """Zoom in or out."""
+        self.chart.zoom(steps)
+
+    def action_show_all(self) -> None:
+        """Zoom out to the whole run."""
+        self.chart.show_all()
+
+    def action_follow(self) -> None:
+        """Clear the cursor."""
+        self.chart.follow()
+
+    def action_log(self) -> None:
+        """Switch between a linear and a logarithmic scale."""
+        self.chart.toggle_log()
+
+    def action_smooth(self) -> None:
+        """Switch to the next smoothing."""
+        self.chart.smooth()
+
+
+def to_content(cells: StyledCells) -> Content:
+    """Return a line of cells as content that Textual paints."""
+    pieces = groupby(cells, key=lambda cell: cell[1])
+    return Content.assemble(
+        *(("".join(char for char, _ in piece), style) for style, piece in pieces)
+    )
+
+
+def message_lines(text: str, width: int, height: int) -> list[Content]:
+    """Return lines with a text in the middle, for a chart without curves."""
+    above = [Content("")] * ((height - 1) // 2)
+    below = [Content("")] * (height - 1 - len(above))
+    return [*above, Content.styled(text.center(width), "$muted"), *below]

@@ -1,4 +1,4 @@
-"""The epochs so far, the newest first."""
+"""The table of finished epochs, the newest first."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,17 @@ from cnn_tui.text.numbers import decimal, percent
 HEADING = f"{'#':>3} {'time':>7} {'train':>7} {'val':>7}   {'acc':>6}"
 
 
-class EpochTable(Panel, can_focus=True):
-    """Time, losses and validation accuracy of each epoch; ★ where it was the best so far."""
+class EpochTable(Panel[RunState], can_focus=True):
+    """Time, losses and validation accuracy; ★ marks epochs that were the best so far."""
 
-    def on_mount(self) -> None:
-        """Name the panel."""
-        self.border_title = "Epochs"
+    TITLE = "Epochs"
 
     def depends_on(self, state: RunState) -> object:
-        """Finished epochs, and which of them were the best."""
+        """Return the numbers of epochs and checkpoints."""
         return len(state.epochs), len(state.checkpoints)
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
-        """A heading, then a line an epoch."""
+        """Return a heading, and a line for each epoch."""
         epochs, best = state.epochs, state.best_epochs
         latest_best = state.best.epoch if state.best else 0
 

@@ -1,4 +1,4 @@
-"""The layers of the model."""
+"""The table of the model's layers."""
 
 import textwrap
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from cnn_tui.live.watched_file import WatchedFile
 from cnn_tui.text.numbers import count_text
 from cnn_tui.text.safe import safe_text
 
-NAME_WIDTH, LEAST_NAME, KIND_WIDTH, OUTPUT_WIDTH, COUNT_WIDTH = 14, 8, 13, 10, 6
+NAME_WIDTH, MIN_NAME, KIND_WIDTH, OUTPUT_WIDTH, COUNT_WIDTH = 14, 8, 13, 10, 6
 
 
 class LayerRow(NamedTuple):
-    """What stands in a row."""
+    """The texts of one row."""
 
     name: str
     kind: str
@@ -26,94 +26,104 @@ class LayerRow(NamedTuple):
     flops: str
 
 
-class LayerTable(Panel, can_focus=True):
-    """Shapes, parameters and operations, in the order in which an image goes through."""
+class LayerTable(Panel[RunState], can_focus=True):
+    """Output shape, parameters and FLOP of each layer, in forward order."""
+
+    TITLE = "Layers"
 
     def __init__(self, file: WatchedFile[Layers]) -> None:
         super().__init__()
         self._file = file
 
-    def on_mount(self) -> None:
-        """Name the panel."""
-        self.border_title = "Layers"
-        self.border_subtitle = "a multiply-add is 2 FLOP"
+    def titles(self, state: RunState) -> tuple[str, str]:  # noqa: ARG002
+        """Return the title, and how FLOP are counted."""
+        return self.TITLE, "a multiply-add is 2 FLOP"
 
     def depends_on(self, state: RunState) -> object:
-        """The file."""
+        """Return the file's content, and what decides the text without it."""
         return self._file.value, self._file.error, state.prepared is None, state.has_ended
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
-        """A line for each layer, and one for all."""
+        """Return a line for each layer, and a total."""
         layers = self._file.value
         if layers is None:
-            return why_nothing(
-                self._file.error, state, "model.json", "once the model is built", width
-            )
+            when = "available once the model is built"
+            return missing_file_lines(self._file.error, state, "model.json", when, width)
         rows = layers.layers
         heading = LayerRow("layer", "", "output", "params", "FLOP")
         total = LayerRow(
-            name="all",
+            name="total",
             kind=f"{len(rows)} layers",
             output="",
             parameters=count_text(sum(layer.parameters for layer in rows)),
             flops=count_text(sum(layer.flops for layer in rows)),
         )
-        image = LayerRow("image", "", _shape(layers.input), "", "")
-        training = "of one image, forward; training: three times that"
+        image = LayerRow("image", "", _shape_text(layers.input), "", "")
+        note = "FLOP of one forward pass; a training step: about 3 times"
 
         def line(y: int) -> Content:
             match y:
                 case 0:
-                    return _row(heading, width).stylize("$muted")
+                    return _line(heading, width).stylize("$muted")
                 case 1:
-                    return _row(image, width)
+                    return _line(image, width)
                 case _ if y < len(rows) + 2:
-                    return _row(_cells(rows[y - 2]), width)
+                    return _line(_row(rows[y - 2]), width)
                 case _ if y == len(rows) + 2:
-                    return _row(total, width).stylize("bold")
-            return Content.styled(training, "$muted")
+                    return _line(total, width).stylize("bold")
+            return Content.styled(note, "$muted")
 
         return LazyLines(len(rows) + 4, line)
 
 
-def _cells(layer: Layer) -> LayerRow:
+def _row(layer: Layer) -> LayerRow:
     return LayerRow(
-        name=safe_text(layer.name, 200) or "(itself)",
+        name=safe_text(layer.name, 200) or "(model)",
         kind=" ".join(filter(None, (safe_text(layer.kind, 40), safe_text(layer.detail, 20)))),
-        output=_shape(layer.output) if layer.output else "not used",
+        output=_shape_text(layer.output) if layer.output else "not used",
         parameters=count_text(layer.parameters) if layer.parameters else "·",
         flops=count_text(layer.flops) if layer.flops else "·",
     )
 
 
-def _row(cells: LayerRow, width: int) -> Content:
-    """The cells in columns; on the narrow, not what kind it is."""
-    figures = Content.assemble(
-        f" {cells.output:>{OUTPUT_WIDTH}}",
-        (f" {cells.parameters:>{COUNT_WIDTH}}", "$primary"),
-        (f" {cells.flops:>{COUNT_WIDTH}}", "$secondary"),
+def _line(row: LayerRow, width: int) -> Content:
+    """Return the row in columns; without the kind if the width is small."""
+    counts = Content.assemble(
+        f" {row.output:>{OUTPUT_WIDTH}}",
+        (f" {row.parameters:>{COUNT_WIDTH}}", "$primary"),
+        (f" {row.flops:>{COUNT_WIDTH}}", "$secondary"),
     )
-    room = width - figures.cell_length
-    if room <= LEAST_NAME + KIND_WIDTH:
-        return justify(Content(_end_of(cells.name, max(1, room))), figures, width)
-    name = _end_of(cells.name, max(LEAST_NAME, min(NAME_WIDTH, room - KIND_WIDTH - 1)))
-    return justify(Content.assemble(name, " ", (cells.kind, "$muted")), figures, width)
+    room = width - counts.cell_length
+    if room <= MIN_NAME + KIND_WIDTH:
+        return justify(Content(_fit_end(row.name, max(1, room))), counts, width)
+    name = _fit_end(row.name, max(MIN_NAME, min(NAME_WIDTH, room - KIND_WIDTH - 1)))
+    return justify(Content.assemble(name, " ", (row.kind, "$muted")), counts, width)
 
 
-def _end_of(name: str, width: int) -> str:
-    """A name so wide: of a long one its end, which tells it from its neighbours."""
+def _fit_end(name: str, width: int) -> str:
+    """Return the name, padded or cut to the width; its end tells layers apart, so that stays."""
     return f"{name:<{width}}" if len(name) <= width else f"…{name[1 - width :]}"
 
 
-def _shape(shape: Sequence[int]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape))
 
 
-def why_nothing(trouble: str, state: RunState, file: str, when: str, width: int) -> list[Content]:
-    """Why there is nothing to see: not yet, not at all, or not readable."""
+def missing_file_lines(
+    error: str, state: RunState, name: str, when: str, width: int
+) -> list[Content]:
+    """Return the lines shown in place of a file.
+
+    Args:
+        error: The error from reading it; empty if there is no file.
+        state: The state of the run.
+        name: The name of the file.
+        when: When the file will be there, for a run that has not ended.
+        width: Cells across.
+    """
     text, style = when, "$muted"
-    if trouble:
-        text, style = safe_text(trouble, 500), "$text-warning"
+    if error:
+        text, style = safe_text(error, 500), "$text-warning"
     elif state.has_ended:
-        text = f"This run has no {file}: an earlier version trained it, or it could not be written."
+        text = f"This run has no {name}: an earlier version trained it, or it could not be written."
     return [Content.styled(line, style) for line in textwrap.wrap(text, max(1, width))]

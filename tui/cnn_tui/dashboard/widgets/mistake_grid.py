@@ -1,10 +1,12 @@
 """The most confident mistakes, as pictures."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
 from textual.content import Content
+from textual.reactive import reactive
 
 from cnn_engine.results.mistakes import Mistake
 from cnn_engine.runlog.events import TestFinished
@@ -14,136 +16,179 @@ from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width, pictu
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
 
-SIZES = ((32, 8), (24, 8), (20, 8), (16, 8), (16, 4), (12, 4), (8, 1))
-"""Cells across for a picture, and how many have to fit for it to be that large."""
+TILE_SIZES = ((32, 8), (24, 8), (20, 8), (16, 8), (16, 4), (12, 4), (8, 1))
+"""Widths of a picture in cells, each with the number of pictures that must fit for it."""
 
 GAP = 2
-"""Cells between two pictures; between two rows, a line."""
+"""Cells between two pictures; rows are one line apart."""
 
 CAPTION_LINES = 3
 TEXT_WIDTH = 36
-"""Cells for what is said beside a picture that is enlarged."""
+"""Cells of the text beside an enlarged picture."""
 
-LONGEST_NAME, LONGEST_PATH = 24, 60
+MAX_NAME, MAX_PATH = 24, 60
 
 
 class ClassPair(NamedTuple):
-    """Which mistakes: those of one cell of the confusion matrix."""
+    """A cell of the confusion matrix, as a filter of mistakes."""
 
-    truth: int
+    target: int
+
     predicted: int
-    """Equal to the true class for all that it is taken for."""
+    """The predicted class; equal to the true class for all mistakes of that class."""
 
-    def holds(self, truth: int, predicted: int) -> bool:
-        """Whether an image is one of them."""
-        return truth == self.truth and self.predicted in (predicted, truth)
+    def matches(self, target: int, predicted: int) -> bool:
+        """Return True if a mistake belongs to the cell."""
+        return target == self.target and self.predicted in (predicted, target)
 
 
 class TileLayout(NamedTuple):
-    """How many pictures there is room for, and how large."""
+    """The number of pictures that fit, and their size."""
 
     columns: int
     rows: int
+
     cells: int
-    """Width of each."""
+    """Width of a picture."""
 
     @property
-    def places(self) -> int:
-        """Pictures in all."""
+    def capacity(self) -> int:
+        """Pictures in view."""
         return self.columns * self.rows
 
 
-class MistakeGrid(Panel):
-    """Mistakes side by side, of which one is chosen, or that one as large as there is room."""
+@dataclass(frozen=True, kw_only=True)
+class GridView:
+    """The selected picture, and the filter."""
 
-    def __init__(self) -> None:
+    pair: ClassPair | None = None
+    """The filter; None for all mistakes."""
+
+    selected: int = 0
+    """Index among the filtered mistakes."""
+
+    is_enlarged: bool = False
+
+
+class MistakeGrid(Panel[RunState]):
+    """Mistakes side by side, or the selected one as large as fits."""
+
+    TITLE = "Mistakes"
+
+    view: reactive[GridView] = reactive(GridView(), repaint=False)
+
+    def __init__(self, *, has_colors: bool) -> None:
+        """Create the grid.
+
+        Args:
+            has_colors: True to draw half blocks in colours, False to draw characters.
+        """
         super().__init__()
+        self._has_colors = has_colors
         self.mistakes: Sequence[Mistake] = ()
-        """Those there are pictures of, the most confident first."""
+        """Mistakes with a saved image, the most confident first; to be set before `show`."""
         self.error = ""
-        """Why there are none, where they cannot be read."""
-        self.pair: ClassPair | None = None
-        """Which are shown; None: all."""
-        self.selected = 0
-        self.is_enlarged = False
-        self.has_colors = True
-        """Whether pictures are drawn in colours, or else in characters."""
-        self._grid = TileLayout(1, 1, 1)
+        """The error from reading them, if any; to be set before `show`."""
+        self._layout = TileLayout(1, 1, 1)
 
-    def on_mount(self) -> None:
-        """Name the panel."""
-        self.retitle("Mistakes")
+    def watch_view(self) -> None:
+        """Draw the new selection."""
+        self._redraw()
 
     def depends_on(self, state: RunState) -> object:
-        """The pictures, which are made once, and which of them are to be seen."""
-        chosen = (self.pair, self.selected, self.is_enlarged, self.has_colors)
-        return id(self.mistakes), self.error, chosen, state.test is None, state.has_ended
+        """Return the identity of the mistakes, and what decides the text without any."""
+        return id(self.mistakes), self.error, state.test is None, state.has_ended
 
     @property
-    def shown(self) -> list[Mistake]:
-        """Those that are to be seen."""
-        pair = self.pair
-        return [of for of in self.mistakes if pair is None or pair.holds(of.truth, of.predicted)]
+    def filtered(self) -> list[Mistake]:
+        """The mistakes that the filter lets through."""
+        pair = self.view.pair
+        return [
+            mistake
+            for mistake in self.mistakes
+            if pair is None or pair.matches(mistake.truth, mistake.predicted)
+        ]
+
+    def show_pair(self, pair: ClassPair | None) -> None:
+        """Show the mistakes of one cell of the matrix, or all with None."""
+        self.view = GridView(pair=pair)
+
+    def set_enlarged(self, is_enlarged: bool) -> None:
+        """Show the selected picture alone, or the grid."""
+        self.view = replace(self.view, is_enlarged=is_enlarged)
 
     def move(self, columns: int, rows: int) -> None:
-        """Choose another; rows are those of the grid, or when one is enlarged the next one."""
-        step = columns + rows * (1 if self.is_enlarged else self._grid.columns)
-        target = self.selected + step
-        last = len(self.shown) - 1
-        if rows and not self.is_enlarged and not 0 <= target <= last:
+        """Select another picture; while one is enlarged, a row is one picture."""
+        is_enlarged, last = self.view.is_enlarged, len(self.filtered) - 1
+        target = (
+            self._selected(last) + columns + rows * (1 if is_enlarged else self._layout.columns)
+        )
+        if rows and not is_enlarged and not 0 <= target <= last:
             return  # there is no such row
-        self.selected = max(0, min(target, last))
-        self.redraw()
+        self.view = replace(self.view, selected=max(0, min(target, last)))
 
     def page(self, pages: int) -> None:
-        """Choose one a page away."""
-        self.move(pages * (1 if self.is_enlarged else self._grid.places), 0)
+        """Select the picture some pages away."""
+        self.move(pages * (1 if self.view.is_enlarged else self._layout.capacity), 0)
+
+    def _selected(self, last: int) -> int:
+        """Return the selected index, within the mistakes that there are now."""
+        return max(0, min(self.view.selected, last))
+
+    def titles(self, state: RunState) -> tuple[str, str]:
+        """Return the filter and the number of mistakes, and the selected image's path."""
+        filtered = self.filtered
+        if state.test is None or not filtered:
+            return self.TITLE, ""
+        classes = state.prepared.classes if state.prepared else ()
+        count, tested = len(filtered), _count(state.test, self.view.pair)
+        title = f"{self.TITLE} ─ {_pair_text(self.view.pair, classes)}{count:,}"
+        title += f" of {tested:,}" * (count < tested) + ", the most confident first"
+        selected = self._selected(count - 1)
+        path = f"{safe_text(filtered[selected].name, MAX_PATH)} · "
+        path = "" if self.view.is_enlarged else path
+        return title, f"{path}{selected + 1} of {count:,}"
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
-        """The grid, or one picture."""
-        shown, test = self.shown, state.test
-        self.selected = max(0, min(self.selected, len(shown) - 1))
-        classes = state.prepared.classes if state.prepared else ()
-        self._name_panel(test, classes, len(shown), shown[self.selected].name if shown else "")
-        if test is None or not shown:
+        """Return the grid, or one picture."""
+        filtered = self.filtered
+        if state.test is None or not filtered:
             return [Content.styled(text, "$muted") for text in self._reasons(state)]
-        if self.is_enlarged:
-            return self._large(shown[self.selected], classes, width, height)
-        return self._tiles(shown, classes, width, height)
+        selected = self._selected(len(filtered) - 1)
+        classes = state.prepared.classes if state.prepared else ()
+        if self.view.is_enlarged:
+            return self._enlarged(filtered[selected], classes, width, height)
+        return self._tiles(filtered, selected, classes, width, height)
 
     def _reasons(self, state: RunState) -> list[str]:
-        """Why there is nothing to see."""
+        """Return the reason why there is no picture."""
         if state.test is None and state.has_ended:
-            return ["this run was not tested: it ended before"]
+            return ["not tested: the run ended before the test"]
         if state.test is None:
-            return ["after the test, once training is done"]
+            return ["available after the final test"]
         if self.error:
             return [safe_text(self.error, 1000)]
-        if self.pair is not None:
-            return ["no picture is kept of these", "esc shows all"]
-        return ["nothing was mistaken"]
-
-    def _name_panel(
-        self, test: TestFinished | None, classes: Sequence[str], count: int, name: str
-    ) -> None:
-        title, subtitle = "Mistakes", ""
-        if test is not None and count:
-            counted = _counted(test, self.pair)
-            title += f" ─ {_which(self.pair, classes)}{count:,}"
-            title += f" of {counted:,}" * (count < counted) + ", the most confident first"
-            path = "" if self.is_enlarged else f"{safe_text(name, LONGEST_PATH)} · "
-            subtitle = f"{path}{self.selected + 1} of {count:,}"
-        self.retitle(title, subtitle)
+        if self.view.pair is not None:
+            return ["no images saved for this pair", "esc shows all"]
+        return ["no mistakes"]
 
     def _tiles(
-        self, shown: list[Mistake], classes: Sequence[str], width: int, height: int
+        self,
+        mistakes: list[Mistake],
+        selected: int,
+        classes: Sequence[str],
+        width: int,
+        height: int,
     ) -> list[Content]:
-        grid = self._grid = tile_layout(_picture(shown[0]), width, height)
-        first = self.selected // grid.places * grid.places
+        layout = self._layout = tile_layout(_picture(mistakes[0]), width, height)
+        first = selected // layout.capacity * layout.capacity
+        end = min(first + layout.capacity, len(mistakes))
         lines: list[Content] = []
-        for start in range(first, min(first + grid.places, len(shown)), grid.columns):
-            places = range(start, min(start + grid.columns, len(shown), first + grid.places))
-            tiles = [self._tile(shown[place], classes, grid, place) for place in places]
+        for start in range(first, end, layout.columns):
+            tiles = [
+                self._tile(mistakes[index], classes, layout.cells, is_selected=index == selected)
+                for index in range(start, min(start + layout.columns, end))
+            ]
             if lines:
                 lines.append(Content(""))
             gap = Content(" " * GAP)
@@ -151,33 +196,32 @@ class MistakeGrid(Panel):
         return lines
 
     def _tile(
-        self, mistake: Mistake, classes: Sequence[str], grid: TileLayout, place: int
+        self, mistake: Mistake, classes: Sequence[str], cells: int, *, is_selected: bool
     ) -> list[Content]:
-        """A picture with its caption, all lines of one width."""
-        is_selected, cells = place == self.selected, grid.cells
+        """Return a picture with its caption, all lines of one width."""
         mark, style = ("› ", "bold $primary") if is_selected else ("  ", "")
-        names = [safe_text(_name(classes, of), LONGEST_NAME) for of in _answers(mistake)]
+        target, predicted = _class_names(classes, mistake.truth, mistake.predicted)
         captions = (
-            Content.styled(f"{mark}{names[0]}", style),
-            Content.assemble("→ ", (names[1], "bold")),
+            Content.styled(f"{mark}{target}", style),
+            Content.assemble("→ ", (predicted, "bold")),
             Content.styled(f"  {percent(mistake.confidence)}", "$muted"),
         )
         return [
-            *_drawn(mistake, cells, self.has_colors),
+            *_draw(mistake, cells, self._has_colors),
             *(line.truncate(cells, ellipsis=True, pad=True) for line in captions),
         ]
 
-    def _large(
+    def _enlarged(
         self, mistake: Mistake, classes: Sequence[str], width: int, height: int
     ) -> list[Content]:
         is_wide = width >= 2 * TEXT_WIDTH
         text_width = TEXT_WIDTH - GAP if is_wide else width
-        path = _folded(safe_text(mistake.name, 4 * text_width), text_width)
+        path = _fold(safe_text(mistake.name, 4 * text_width), text_width)
         texts, blank = _facts(mistake, classes), Content("")
         texts = [*texts, blank, *path] if is_wide else [blank, *texts, *path]
         room = (width - TEXT_WIDTH, height) if is_wide else (width, height - len(texts))
         columns = fit_width(_picture(mistake), max(1, room[0]), max(1, room[1]))
-        drawn = list(_drawn(mistake, columns, self.has_colors))
+        drawn = list(_draw(mistake, columns, self._has_colors))
         if not is_wide:
             return [*drawn, *texts]
         texts += [blank] * (len(drawn) - len(texts))
@@ -187,20 +231,20 @@ class MistakeGrid(Panel):
 
 
 def tile_layout(picture: Picture, width: int, height: int) -> TileLayout:
-    """How many pictures there is room for, in the largest size that shows enough of them."""
-    for cells, enough in SIZES:
+    """Return the layout with the largest size of which enough pictures fit."""
+    for cells, enough in TILE_SIZES:
         lines = picture_height(picture, cells) + CAPTION_LINES + 1
-        grid = TileLayout(
+        layout = TileLayout(
             max(1, (width + GAP) // (cells + GAP)), max(1, (height + 1) // lines), min(cells, width)
         )
-        if grid.places >= enough and lines <= height + 1:
+        if layout.capacity >= enough and lines <= height + 1:
             break
-    return grid
+    return layout
 
 
 @lru_cache(maxsize=128)
-def _drawn(mistake: Mistake, columns: int, colors: bool) -> tuple[Content, ...]:
-    rows = draw_picture(_picture(mistake), columns, colors=colors)
+def _draw(mistake: Mistake, columns: int, has_colors: bool) -> tuple[Content, ...]:
+    rows = draw_picture(_picture(mistake), columns, colors=has_colors)
     return tuple(Content.assemble(*row) for row in rows)
 
 
@@ -208,44 +252,45 @@ def _picture(mistake: Mistake) -> Picture:
     return Picture(mistake.pixels, mistake.width, mistake.height, mistake.channels)
 
 
-def _answers(mistake: Mistake) -> tuple[int, int]:
-    return mistake.truth, mistake.predicted
-
-
-def _name(classes: Sequence[str], index: int) -> str:
-    return classes[index] if index < len(classes) else f"class {index + 1}"
-
-
-def _counted(test: TestFinished, pair: ClassPair | None) -> int:
-    """How many such mistakes the test counted."""
-    return sum(
-        images
-        for truth, predicted, images in test.confusion
-        if pair is None or pair.holds(truth, predicted)
-    )
-
-
-def _which(pair: ClassPair | None, classes: Sequence[str]) -> str:
-    if pair is None:
-        return ""
-    truth, predicted = (safe_text(_name(classes, of), LONGEST_NAME) for of in pair)
-    called = "something else" if pair.truth == pair.predicted else predicted
-    return f"{truth} called {called} ─ "
-
-
-def _facts(mistake: Mistake, classes: Sequence[str]) -> list[Content]:
-    """What is said of a mistake that is enlarged."""
-    truth, predicted = (safe_text(_name(classes, of), LONGEST_NAME) for of in _answers(mistake))
+def _class_names(classes: Sequence[str], *indices: int) -> list[str]:
     return [
-        Content.assemble(("is      ", "$muted"), (truth, "bold")),
-        Content.assemble(("called  ", "$muted"), (predicted, "bold $text-error")),
-        Content.assemble(("sure    ", "$muted"), percent(mistake.confidence, 2)),
-        Content.assemble(("truth   ", "$muted"), f"was answer {mistake.rank}"),
+        safe_text(classes[index] if index < len(classes) else f"class {index + 1}", MAX_NAME)
+        for index in indices
     ]
 
 
-def _folded(text: str, width: int) -> list[Content]:
-    """A path in pieces of that width."""
+def _count(test: TestFinished, pair: ClassPair | None) -> int:
+    """Return the number of mistakes of the test that the filter lets through."""
+    return sum(
+        images
+        for target, predicted, images in test.confusion
+        if pair is None or pair.matches(target, predicted)
+    )
+
+
+def _pair_text(pair: ClassPair | None, classes: Sequence[str]) -> str:
+    if pair is None:
+        return ""
+    target, predicted = _class_names(classes, *pair)
+    if pair.target == pair.predicted:
+        return f"{target} misclassified ─ "
+    return f"{target} predicted as {predicted} ─ "
+
+
+def _facts(mistake: Mistake, classes: Sequence[str]) -> list[Content]:
+    """Return the text beside an enlarged picture."""
+    target, predicted = _class_names(classes, mistake.truth, mistake.predicted)
     return [
-        Content.styled(text[at : at + width], "$muted") for at in range(0, len(text), max(1, width))
+        Content.assemble(("true        ", "$muted"), (target, "bold")),
+        Content.assemble(("predicted   ", "$muted"), (predicted, "bold $text-error")),
+        Content.assemble(("confidence  ", "$muted"), percent(mistake.confidence, 2)),
+        Content.assemble(("true class  ", "$muted"), f"ranked {mistake.rank}"),
+    ]
+
+
+def _fold(text: str, width: int) -> list[Content]:
+    """Return the text in pieces of that width."""
+    return [
+        Content.styled(text[start : start + width], "$muted")
+        for start in range(0, len(text), max(1, width))
     ]

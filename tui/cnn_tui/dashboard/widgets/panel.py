@@ -1,7 +1,12 @@
-"""What all parts of a screen have in common."""
+"""The base of all panels: styled lines, repainted only where they changed.
+
+A new panel is one file and one line: a subclass of `Panel` in `widgets`, and a `yield` in the
+`compose` of the view or screen that shows it. `Panel` draws the frame and scrolls; the file
+`app.tcss` needs a rule only for a size other than Textual's default.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import overload
+from typing import ClassVar, Generic, TypeVar, overload
 
 from rich.segment import Segment
 from textual.content import Content
@@ -10,16 +15,17 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
 
-from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.blocks import bar
 from cnn_tui.dashboard.keys import bindings_for
 
+Data = TypeVar("Data")
+
 MAX_STYLES = 500
-"""Styles kept for later: a panel has a dozen, but pictures have one for each pair of colours."""
+"""Limit of the style cache. A panel has a dozen styles, but pictures one for each colour pair."""
 
 
 class LazyLines(Sequence[Content]):
-    """Lines that are made when they are looked at: of ten thousand, those in view."""
+    """Lines that are made on access: of ten thousand, only those in view."""
 
     def __init__(self, count: int, make: Callable[[int], Content]) -> None:
         self._count, self._make = count, make
@@ -37,51 +43,84 @@ class LazyLines(Sequence[Content]):
         return self._make(index)
 
 
-class Lines(ScrollView, can_focus=False, inherit_bindings=False):
-    """Lines that are repainted only where they changed.
+class Panel(ScrollView, Generic[Data], can_focus=False, inherit_bindings=False):
+    """Lines drawn from data: `show` takes the data, `draw` turns it into lines.
 
-    Textual repaints a widget's whole region when it is updated, which takes it time.
+    Textual repaints the whole region of an updated widget, which is slow; a panel repaints the
+    lines that changed. With `can_focus=True` it scrolls.
     """
 
     BINDINGS = bindings_for("panel")
+    TITLE: ClassVar[str] = ""
+
     DEFAULT_CSS = """
-    Lines {
+    Panel {
         text-wrap: nowrap;
         text-overflow: ellipsis;
         overflow: hidden hidden;
+        border: round $border;
+        border-title-color: $muted;
+        border-subtitle-color: $muted;
+        padding: 0 1;
+        &:can-focus {
+            /* The scrollbar takes the place of the padding, so that nothing moves. */
+            padding: 0 0 0 1;
+            overflow-y: auto;
+            scrollbar-size: 0 1;
+            scrollbar-gutter: stable;
+        }
+        &:focus {
+            border: round $primary;
+        }
     }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
-        self._titles = ("", "")
+        self._data: Data | None = None
+        self._dependencies: object = None
+        self._titles: tuple[str, str] | None = None
         self._lines: Sequence[Content] = []
         self._painted: dict[int, Content] = {}
         self._styles: dict[str, Style] = {}
 
-    def make(self, width: int, height: int) -> Sequence[Content] | None:
-        """The lines to show, for this many cells across; `height` is what fits unscrolled.
-
-        None while there is nothing to know yet.
-        """
+    def draw(self, data: Data, width: int, height: int) -> Sequence[Content]:
+        """Return the lines for `width` cells; `height` lines fit without scrolling."""
         raise NotImplementedError
 
-    def retitle(self, title: str, subtitle: str = "") -> None:
-        """Name the panel; the names are shown as they are, and repainted only if they changed."""
-        if (title, subtitle) != self._titles:
-            self._titles = title, subtitle
-            self.border_title, self.border_subtitle = Content(title), Content(subtitle)
+    def titles(self, data: Data) -> tuple[str, str]:  # noqa: ARG002
+        """Return the title and the subtitle of the frame."""
+        return self.TITLE, ""
+
+    def depends_on(self, data: Data) -> object:  # noqa: ARG002
+        """Return a value that changes with what is drawn of the data; None to draw every time."""
+        return None
+
+    def show(self, data: Data) -> None:
+        """Draw the data, unless nothing changed that is drawn of it."""
+        dependencies = self.depends_on(data)
+        is_same = dependencies is not None and dependencies == self._dependencies
+        if is_same and data is self._data:
+            return
+        self._data, self._dependencies = data, dependencies
+        self._redraw()
+
+    def on_mount(self) -> None:
+        """Set the title that the frame has before there is data."""
+        self._set_titles((self.TITLE, ""))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
-        """How many lines there are in that width, where the panel is as high as its lines."""
+        """Return the number of lines, for a panel with `height: auto`."""
+        if self._data is None:
+            return 0
         if self.styles.scrollbar_gutter == "stable":
             width -= self.styles.scrollbar_size_vertical
-        return len(self.make(width, 0) or [])
+        return len(self.draw(self._data, width, 0))
 
     def on_resize(self) -> None:
-        """Draw for the new size, in which old lines may have been painted already."""
-        self._painted.clear()
-        self.redraw()
+        """Draw for the new size."""
+        self._painted.clear()  # Textual may have painted old lines at the new size already
+        self._redraw()
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -89,16 +128,16 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         super().notify_style_update()
         self._painted.clear()
         self._styles.clear()
-        self.redraw()
+        self._redraw()
         self.refresh()
 
-    def redraw(self) -> None:
-        """Draw again, and repaint the lines in view that changed."""
+    def _redraw(self) -> None:
+        """Draw the data again, and repaint the lines in view that changed."""
         width, height = self.scrollable_content_region.size
-        made = self.make(width, height) if width else None
-        if made is None:
+        if self._data is None or not width:
             return
-        count, self._lines = len(self._lines), made
+        self._set_titles(self.titles(self._data))
+        count, self._lines = len(self._lines), self.draw(self._data, width, height)
         if count != len(self._lines):
             self._painted.clear()
             self.virtual_size = Size(width, len(self._lines))
@@ -110,8 +149,14 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
             if y < count and not self._lines[y].is_same(line):
                 self.refresh_line(y)
 
+    def _set_titles(self, titles: tuple[str, str]) -> None:
+        """Set title and subtitle as plain text. Setting them repaints, so only if they changed."""
+        if titles != self._titles:
+            self._titles = titles
+            self.border_title, self.border_subtitle = map(Content, titles)
+
     def render_line(self, y: int) -> Strip:
-        """One line of what is scrolled into view."""
+        """Return one line in view, as Textual paints it."""
         width, y = self.scrollable_content_region.width, y + self.scroll_offset.y
         base = self.visual_style
         line = self._lines[y] if y < len(self._lines) else Content("")
@@ -131,43 +176,20 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         return self._styles[style]
 
 
-class Panel(Lines):
-    """Lines made from a run's state."""
-
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(id=id)
-        self._state: RunState | None = None
-        self._seen: object = None
-
-    def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
-        """The lines to show, for this many cells across; `height` is what fits unscrolled."""
-        raise NotImplementedError
-
-    def depends_on(self, state: RunState) -> object:  # noqa: ARG002
-        """What of the state is shown here, as a value that changes with it; None: draw always."""
-        return None
-
-    def show(self, state: RunState) -> None:
-        """Show the run's state."""
-        seen = self.depends_on(state)
-        if state is self._state and seen is not None and seen == self._seen:
-            return
-        self._state, self._seen = state, seen
-        self.redraw()
-
-    def make(self, width: int, height: int) -> Sequence[Content] | None:
-        """The lines of the state that was shown last."""
-        return None if self._state is None else self.draw(self._state, width, height)
-
-
-def colored_bar(share: float, width: int) -> Content:
-    """A thin bar, coloured as far as it is full."""
-    done, rest = bar(share, width)
+def colored_bar(fraction: float, width: int) -> Content:
+    """Return a thin bar, coloured up to the fraction."""
+    done, rest = bar(fraction, width)
     return Content.assemble((done, "$primary"), (rest, "$faint"))
 
 
+def labeled_bar(label: str, fraction: float, width: int, min_bar: int) -> Content:
+    """Return a label with a bar in the rest of the width; without one if it is too short."""
+    room = width - len(label)
+    return Content(label) + colored_bar(fraction, room if room >= min_bar else 0)
+
+
 def justify(left: Content, right: Content, width: int) -> Content:
-    """One line with something at either end; the left gives way where both do not fit."""
+    """Return one line with a text at either end; the left one is cut if both do not fit."""
     room = width - right.cell_length
     if room <= 0:
         return left.truncate(width, ellipsis=True)

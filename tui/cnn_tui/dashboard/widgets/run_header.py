@@ -1,6 +1,7 @@
-"""Which run this is, on what it trains, and how it goes."""
+"""The first line of the run screen: the run, the device, the status."""
 
 from textual.content import Content
+from textual.reactive import reactive
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
@@ -14,44 +15,53 @@ BADGES = {
     "validating": ("●", "$text-success"),
     "testing": ("●", "$text-success"),
     "paused": ("‖", "$text-warning"),
-    "pausing": ("◍", "$text-warning"),
-    "going on": ("◍", "$text-warning"),
-    "stopping": ("◍", "$text-warning"),
     "done": ("✓", "$text-success"),
     "stopped": ("■", "$text-warning"),
-    "handing over": ("◍", "$text-warning"),
     "interrupted": ("◌", "$text-warning"),
     "failed": ("✗", "$text-error"),
     "damaged": ("✗", "$text-error"),
     "detached": ("◍", "$text-warning"),
 }
-UNANSWERED: dict[Name, str] = {
+"""Glyph and style of each status."""
+
+PENDING: dict[Name, str] = {
     "pause": "pausing",
-    "unpause": "going on",
+    "unpause": "resuming",
     "stop": "stopping",
-    "detach": "handing over",
+    "detach": "detaching",
 }
+"""The status while a command waits for the engine."""
+
+PENDING_BADGE = ("◍", "$text-warning")
 
 
-class RunHeader(Panel):
-    """One line: names on the left, machine and status on the right."""
+class RunHeader(Panel[RunState]):
+    """One line: names on the left, device and status on the right."""
 
     DEFAULT_CSS = """
     RunHeader {
         height: 1;
-        padding: 0 1;
+        border: none;
         background: $panel;
     }
     """
 
-    asked: Name | None = None
-    """What was asked of the engine and is not done yet."""
+    pending: reactive[Name | None] = reactive(None, repaint=False)
+    """The command that the engine has not applied yet."""
 
-    is_dead: bool = False
-    """Whether the run has not ended, but no process trains it."""
+    is_dead: reactive[bool] = reactive(False, repaint=False)
+    """True if the run has not ended, but no process trains it."""
+
+    def watch_pending(self) -> None:
+        """Draw the new status."""
+        self._redraw()
+
+    def watch_is_dead(self) -> None:
+        """Draw the new status."""
+        self._redraw()
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
-        """The one line."""
+        """Return one line."""
         started = state.started
         names = [state.preset, started.name, started.run_id] if started else []
         title = Content.assemble(
@@ -59,27 +69,24 @@ class RunHeader(Panel):
             "  ",
             " · ".join(safe_text(name) for name in names if name),
         )
-        status = self._status(state)
-        glyph, style = BADGES[status]
-        last = ", last epoch" if _stops_after_epoch(state) else ""
+        status, (glyph, style) = self._status(state)
+        last = ", last epoch" if not state.has_ended and state.stops_after_epoch else ""
         badge = Content.assemble((f"  {glyph} {status}{last}", style))
-        machine = Content.styled(_machine(state), "$muted")
-        right = machine + badge if width >= 100 else badge
-        return [justify(title, right, width)]
+        device = Content.styled(_device(state), "$muted")
+        return [justify(title, device + badge if width >= 100 else badge, width)]
 
-    def _status(self, state: RunState) -> str:
+    def _status(self, state: RunState) -> tuple[str, tuple[str, str]]:
+        """Return the status and its badge."""
         if self.is_dead:
-            return "interrupted"
-        if self.asked and not state.has_ended:
-            return UNANSWERED.get(self.asked, state.status)
-        return "handing over" if state.status == "detached" else state.status
+            return "interrupted", BADGES["interrupted"]
+        if self.pending in PENDING and not state.has_ended:
+            return PENDING[self.pending], PENDING_BADGE
+        if state.status == "detached":
+            return PENDING["detach"], PENDING_BADGE
+        return state.status, BADGES[state.status]
 
 
-def _stops_after_epoch(state: RunState) -> bool:
-    return not state.has_ended and state.stops_after_epoch
-
-
-def _machine(state: RunState) -> str:
+def _device(state: RunState) -> str:
     if state.prepared is None:
         return ""
     prepared, seed = state.prepared, state.setting("train.seed")

@@ -1,4 +1,4 @@
-"""How far the run is, and how long it will take."""
+"""The progress line: stage or epoch, a bar, speed and time left."""
 
 import time
 
@@ -10,22 +10,22 @@ from cnn_tui.text.events import STAGES
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.safe import safe_text
 
-LEAST_BAR = 12
+MIN_BAR = 12
 
 
-class RunProgress(Panel):
-    """One line: what is being done, a bar, speeds and times; at the end, the result."""
+class RunProgress(Panel[RunState]):
+    """One line: stage or epoch, a bar, speed and times; the result of a finished run."""
 
     DEFAULT_CSS = """
     RunProgress {
         height: 1;
         margin: 1 0 0 0;
-        padding: 0 1;
+        border: none;
     }
     """
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
-        """The one line."""
+        """Return one line."""
         if state.has_ended:
             return [_result(state)]
         if state.phase in ("starting", "testing"):
@@ -36,12 +36,12 @@ class RunProgress(Panel):
 
 
 def _imported_line(state: RunState) -> Content:
-    """How far another program has come; how far it will go is not known."""
+    """Return the progress of an imported run, whose number of epochs is unknown."""
     source = safe_text(state.imported.source, 200) if state.imported else ""
     return Content.assemble(
         (f"Step {state.steps_done:,}", "bold"),
         (f"  {len(state.epochs):,} validations  ", ""),
-        (f"followed from {source}", "$muted"),
+        (f"imported from {source}", "$muted"),
     )
 
 
@@ -49,18 +49,18 @@ def _epoch_line(state: RunState, width: int) -> Content:
     epochs = str(state.total_epochs)
     head = f"Epoch {state.epoch:>{len(epochs)}}/{epochs}"
     if state.phase == "validating" and state.prepared:
-        done, total, what = state.validated_images, state.prepared.val_images, "validating"
+        done, total, unit = state.validated_images, state.prepared.val_images, "validating"
     else:
-        done, total, what = state.step, state.steps_per_epoch, "batch"
-    # The most important first: the line is cut from its end where it is too narrow.
-    parts = [f"{what} {done:>{len(f'{total:,}')},}/{total:,}"]
+        done, total, unit = state.step, state.steps_per_epoch, "batch"
+    # The most important part comes first: parts are dropped from the end.
+    parts = [f"{unit} {done:>{len(f'{total:,}')},}/{total:,}"]
     if state.seconds_left is not None:
         parts.append(f"left {duration(state.seconds_left)}")
     if state.images_per_second is not None:
         parts.append(f"{state.images_per_second:,.0f} img/s")
     if (epoch_time := _epoch_time(state)) is not None:
         parts.append(epoch_time)
-    while len(parts) > 1 and len("  ".join([head, *parts])) + LEAST_BAR > width:
+    while len(parts) > 1 and len("  ".join([head, *parts])) + MIN_BAR > width:
         parts.pop()
     bar = colored_bar(done / total if total else 0.0, width - len("  ".join([head, "", *parts])))
     return Content.assemble(
@@ -74,7 +74,7 @@ def _epoch_line(state: RunState, width: int) -> Content:
 
 
 def _epoch_time(state: RunState) -> str | None:
-    """`0:08 of ~0:12` for this epoch."""
+    """Return `0:08 of ~0:12` for the current epoch; None before the first one is finished."""
     left = state.epoch_seconds_left
     if left is None:
         return None
@@ -85,15 +85,15 @@ def _epoch_time(state: RunState) -> str | None:
 
 def _stage_line(state: RunState, width: int) -> Content:
     stage = state.stages[-1] if state.stages else None
-    what = STAGES[stage.stage] if stage else "Starting"
+    name = STAGES[stage.stage] if stage else "Starting"
     seconds = f"  {max(0.0, time.time() - stage.time):.1f} s" if stage else ""
     progress = state.progress
     if progress is None or not progress.total:
-        return Content.assemble((what, "bold"), (seconds, "$muted"))
+        return Content.assemble((name, "bold"), (seconds, "$muted"))
     count = f"{progress.what}  {progress.done:,}/{progress.total:,}"
-    room = max(LEAST_BAR, width - len(what) - len(count) - len(seconds) - 4)
+    room = max(MIN_BAR, width - len(name) - len(count) - len(seconds) - 4)
     bar = colored_bar(progress.done / progress.total, room)
-    return Content.assemble((what, "bold"), "  ", bar, f"  {count}", (seconds, "$muted"))
+    return Content.assemble((name, "bold"), "  ", bar, f"  {count}", (seconds, "$muted"))
 
 
 def _result(state: RunState) -> Content:

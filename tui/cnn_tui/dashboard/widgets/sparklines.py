@@ -1,4 +1,4 @@
-"""Train and validation loss as two small lines with their latest values."""
+"""Training and validation loss as sparklines with their latest values."""
 
 from textual.content import Content
 
@@ -7,36 +7,36 @@ from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.numbers import decimal, percent
 
-LEAST_SPARK, SPARK_WIDTH = 12, 40
-LEAST_WIDTH_WITH_NOTES = 48
+MIN_SPARKLINE, MAX_SPARKLINE = 12, 40
+MIN_WIDTH_WITH_NOTES = 48
 
 
-class Sparklines(Panel):
-    """Two lines: the recent course of each loss by epoch, its value, and what goes with it."""
+class Sparklines(Panel[RunState]):
+    """Two lines: each loss over the recent epochs, its latest value, and a note."""
 
     DEFAULT_CSS = """
     Sparklines {
         height: 2;
+        border: none;
         padding: 0 2;
     }
     """
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
-        """Train above validation."""
-        notes = width >= LEAST_WIDTH_WITH_NOTES
-        fits = width - (40 if notes else 14)
-        room = max(0, min(SPARK_WIDTH, max(LEAST_SPARK, state.total_epochs), fits))
+        """Return the training loss above the validation loss."""
+        has_notes = width >= MIN_WIDTH_WITH_NOTES
+        fitting = width - (40 if has_notes else 14)
+        room = max(0, min(MAX_SPARKLINE, max(MIN_SPARKLINE, state.total_epochs), fitting))
         epochs = state.epochs[-room:] if room else []
-        # Within the first epoch the curve's own points have to do.
         train = [epoch.train_loss for epoch in epochs]
-        if room and not train:
+        if room and not train:  # before the end of the first epoch: the curve's own points
             train = list(state.curve.losses[-room:])
         newest = state.curve[-1].loss if state.curve else None
         validated = state.validated_epochs
         last = validated[-1] if validated else None
-        lr = "" if state.lr is None or not notes else f"lr {state.lr:.3g}"
+        lr = "" if state.lr is None or not has_notes else f"lr {state.lr:.3g}"
         gap = ""
-        if last is not None and notes:
+        if last is not None and has_notes:
             gap = f"acc {percent(last.val_accuracy)}   gap {last.val_loss - last.train_loss:+.4f}"
         val = [epoch.val_loss for epoch in validated[-room:]] if room else []
         val_loss = last.val_loss if last else None

@@ -1,29 +1,36 @@
-"""Where the time of a training step goes."""
+"""The parts of a training step, and the time that each takes."""
 
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
+from cnn_tui.dashboard.widgets.panel import Panel, labeled_bar
 from cnn_tui.text.numbers import percent, ratio
 
 PARTS = ("data", "forward", "backward", "optimizer")
 NAME_WIDTH = max(map(len, PARTS))
-LEAST_BAR = 3
+MIN_BAR = 3
 
 
-class StepTime(Panel):
-    """Shares of making batches, of both passes, and of changing the weights, of late."""
+class StepTime(Panel[RunState]):
+    """Fractions of the recent steps' time: loading, forward, backward, optimizer, other."""
+
+    DEFAULT_CSS = """
+    StepTime {
+        border: none;
+        padding: 0;
+    }
+    """
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
-        """Draw a line a part; what they leave is the last."""
-        shares = _recent_shares(state) or state.part_fractions
-        return [_line(name, share, width) for name, share in shares.items()]
+        """Return a line for each part."""
+        fractions = _recent_fractions(state) or state.part_fractions
+        return [_line(name, fraction, width) for name, fraction in fractions.items()]
 
 
-def _recent_shares(state: RunState) -> dict[str, float]:
-    """Return each part's share of the steps of late; empty if none was measured.
+def _recent_fractions(state: RunState) -> dict[str, float]:
+    """Return each part's fraction of the recent steps; empty if none was measured.
 
-    On a GPU, where steps are replayed, one in some thousands is: other events tell nothing.
+    With a CUDA graph, only one step in some thousands is measured; the others are left out.
     """
     seconds = {
         name: sum(getattr(event, f"{name}_seconds") for event in state.recent) for name in PARTS
@@ -34,7 +41,6 @@ def _recent_shares(state: RunState) -> dict[str, float]:
     return {name: ratio(spent, whole) for name, spent in seconds.items()} if measured else {}
 
 
-def _line(name: str, share: float, width: int) -> Content:
-    head = f"{name:<{NAME_WIDTH}} {percent(share, 0):>4} "
-    room = width - len(head)
-    return Content(head) + colored_bar(share, room if room >= LEAST_BAR else 0)
+def _line(name: str, fraction: float, width: int) -> Content:
+    label = f"{name:<{NAME_WIDTH}} {percent(fraction, 0):>4} "
+    return labeled_bar(label, fraction, width, MIN_BAR)

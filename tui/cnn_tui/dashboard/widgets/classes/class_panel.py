@@ -1,58 +1,76 @@
-"""What the panels of the Classes view have in common: an order of the classes, a selected cell."""
+"""The base of the panels of the Classes view: an order of the classes, a selected cell."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import NamedTuple
 
 from textual.content import Content
+from textual.reactive import reactive
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.class_results import ClassResults, latest_results
 from cnn_tui.dashboard.widgets.panel import Panel
 
 
-class ClassPanel(Panel):
-    """Shows the last results, in an order and around a selection that its view sets."""
+class ClassSelection(NamedTuple):
+    """The order of the classes, and the selected cell of the confusion matrix."""
 
-    TITLE: ClassVar[str]
+    order: tuple[int, ...] = ()
+    """Indices of the classes, from first to last."""
+
+    order_name: str = ""
+
+    row: int = 0
+    """Position of the true class in the order."""
+
+    column: int = 0
+    """Position of the predicted class in the order."""
+
+
+class ClassPanel(Panel[RunState]):
+    """Shows the latest results, in the order and around the selection of its view."""
+
+    selection: reactive[ClassSelection] = reactive(ClassSelection(), repaint=False)
 
     def __init__(self) -> None:
         super().__init__()
-        self.order: list[int] = []
-        """Indices of the classes, as they are to be shown."""
-        self.order_name = ""
-        """What the order is called."""
-        self.row = 0
-        """Place of the selected class in the order."""
-        self.column = 0
-        """Place of the class that it is compared with."""
-        self.top = 0
-        """Place of the first class in view."""
+        self._top = 0
+        """Position of the first class in view."""
 
-    def on_mount(self) -> None:
-        """Name the panel."""
-        self.retitle(self.TITLE)
+    def watch_selection(self) -> None:
+        """Draw the new order and selection."""
+        self._redraw()
 
     def depends_on(self, state: RunState) -> object:
-        """Validations so far, and the test."""
+        """Return the number of epochs, and what else is finished."""
         return len(state.epochs), state.test is None, state.prepared is None
 
-    def select(self, order: list[int], name: str, row: int, column: int) -> None:
-        """Set the order and the selection; to be drawn with the next `show` or `redraw`."""
-        self.order, self.order_name, self.row, self.column = order, name, row, column
+    def titles(self, state: RunState) -> tuple[str, str]:
+        """Return the titles of the results, once there are any."""
+        results = self._results(state)
+        return (self.TITLE, "") if results is None else self.result_titles(results)
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
-        """The results, once there are any."""
-        results = latest_results(state)
-        if results is None or len(self.order) != len(results.names):
-            return [Content.styled("after the first validation", "$muted")]
-        return self.draw_results(results, width, height)
+        """Return the lines of the results, once there are any."""
+        results = self._results(state)
+        if results is None:
+            return [Content.styled("no validation yet", "$muted")]
+        return self.result_lines(results, width, height)
 
-    def draw_results(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
-        """The lines of the results."""
+    def _results(self, state: RunState) -> ClassResults | None:
+        results = latest_results(state)
+        is_ordered = results is not None and len(self.selection.order) == len(results.names)
+        return results if is_ordered else None
+
+    def result_titles(self, results: ClassResults) -> tuple[str, str]:  # noqa: ARG002
+        """Return the title and the subtitle for results."""
+        return self.TITLE, ""
+
+    def result_lines(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
+        """Return the lines for results."""
         raise NotImplementedError
 
 
-def first_in_view(first: int, selected: int, room: int, count: int) -> int:
-    """The first of those in view, moved no further than to have the selected one among them."""
+def scroll_to_selected(first: int, selected: int, room: int, count: int) -> int:
+    """Return the first position in view, moved only as far as shows the selected one."""
     first = min(max(first, selected - room + 1), selected)
     return max(0, min(first, count - room))

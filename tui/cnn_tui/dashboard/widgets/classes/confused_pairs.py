@@ -1,4 +1,4 @@
-"""The commonest mistakes."""
+"""The most frequent mistakes, as pairs of classes."""
 
 from collections.abc import Sequence
 
@@ -7,29 +7,28 @@ from textual.content import Content
 from cnn_engine.results.metrics import most_confused
 from cnn_tui.dashboard.class_results import ClassResults, shorten_names
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel
-from cnn_tui.dashboard.widgets.panel import colored_bar
+from cnn_tui.dashboard.widgets.panel import labeled_bar
 from cnn_tui.text.numbers import percent, ratio
 
-LONGEST_NAME = 16
-LEAST_BAR = 6
+MAX_NAME = 16
+MIN_BAR = 6
 
 
 class ConfusedPairs(ClassPanel):
-    """The pairs of classes with the most images taken one for the other."""
+    """True and predicted class of the pairs with the most images."""
 
     TITLE = "Most confused"
 
-    def draw_results(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
-        """A line a pair, as many as fit."""
+    def result_lines(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
+        """Return a line for each pair, as many as fit."""
         pairs = most_confused(results.confusion, height)
         if not pairs:
-            return [Content.styled("nothing was mistaken", "$muted")]
-        names, name_width = shorten_names(results.names, LONGEST_NAME)
+            return [Content.styled("no mistakes", "$muted")]
+        names, name_width = shorten_names(results.names, MAX_NAME)
         lines = []
-        for truth, called, images in pairs:
-            share = ratio(images, results.total[truth])
-            text = f"{names[truth]:<{name_width}} → {names[called]:<{name_width}} {images:>6,} "
-            text += f"{percent(share, 0):>4} "
-            room = width - len(text)
-            lines.append(Content(text) + colored_bar(share, room if room >= LEAST_BAR else 0))
+        for target, predicted, images in pairs:
+            fraction = ratio(images, results.total[target])
+            label = f"{names[target]:<{name_width}} → {names[predicted]:<{name_width}} "
+            label += f"{images:>6,} {percent(fraction, 0):>4} "
+            lines.append(labeled_bar(label, fraction, width, MIN_BAR))
         return lines

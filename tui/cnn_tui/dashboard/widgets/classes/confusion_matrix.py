@@ -1,83 +1,96 @@
-"""What is taken for what."""
+"""The confusion matrix."""
 
 from collections.abc import Sequence
 
 from textual.content import Content
 
 from cnn_tui.dashboard.class_results import ClassResults, shorten_names
-from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, first_in_view
+from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, scroll_to_selected
 from cnn_tui.text.numbers import percent, ratio
 
-LONGEST_NAME = 12
-LEAST_CELL = 5
+MAX_NAME = 12
+MIN_CELL = 5
 
 
 class ConfusionMatrix(ClassPanel):
-    """Images by true class (down) and by what they were called (across); one cell is selected."""
+    """Images by true class (rows) and predicted class (columns); one cell is selected."""
 
-    TITLE = "Confusion ─ true class ↓ called →"
+    TITLE = "Confusion matrix ─ true ↓ predicted →"
 
     def __init__(self) -> None:
         super().__init__()
         self._left = 0
+        """Position of the first column in view."""
 
-    def draw_results(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
-        """The columns' names, the rows around the selected cell, and what that cell says."""
-        counts = {(truth, called): images for truth, called, images in results.confusion}
-        counts |= {(index, index): images for index, images in enumerate(results.correct)}
-        names, name_width = shorten_names(results.names, min(LONGEST_NAME, max(4, width // 4)))
-        cell = max(LEAST_CELL, len(str(max(results.total))) + 1)
+    def result_lines(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
+        """Return a heading, the rows around the selected cell, and a sentence about that cell."""
+        order, _, selected_row, selected_column = self.selection
+        counts = _counts(results)
+        names, name_width = shorten_names(results.names, min(MAX_NAME, max(4, width // 4)))
+        cell = max(MIN_CELL, len(str(max(results.total))) + 1)
         across = max(1, (width - name_width) // cell)
         down = max(1, height - 2)
-        self.top = first_in_view(self.top, self.row, down, len(names))
-        self._left = first_in_view(self._left, self.column, across, len(names))
-        places = range(self._left, min(self._left + across, len(names)))
-        labels = [names[self.order[place]][: cell - 1] for place in places]
-        if len(set(labels)) < len(labels):  # cut so short they say nothing: numbers are told apart
-            labels = [str(self.order[place] + 1) for place in places]
+        self._top = scroll_to_selected(self._top, selected_row, down, len(names))
+        self._left = scroll_to_selected(self._left, selected_column, across, len(names))
+        columns = range(self._left, min(self._left + across, len(names)))
+        labels = [names[order[column]][: cell - 1] for column in columns]
+        if len(set(labels)) < len(labels):  # numbers, where cut names are the same
+            labels = [str(order[column] + 1) for column in columns]
         heading = [
-            (f"{label:>{cell}}", _emphasis(place == self.column))
-            for label, place in zip(labels, places, strict=True)
+            (f"{label:>{cell}}", _emphasis(column == selected_column))
+            for label, column in zip(labels, columns, strict=True)
         ]
         lines = [Content.assemble(" " * name_width, *heading)]
-        for row in range(self.top, min(self.top + down, len(names))):
-            truth = self.order[row]
+        for row in range(self._top, min(self._top + down, len(names))):
+            target = order[row]
             cells = [
                 _cell(
-                    counts.get((truth, self.order[place]), 0),
-                    results.total[truth],
+                    counts.get((target, order[column]), 0),
+                    results.total[target],
                     cell,
-                    right=row == place,
-                    selected=(row, place) == (self.row, self.column),
+                    is_correct=row == column,
+                    is_selected=(row, column) == (selected_row, selected_column),
                 )
-                for place in places
+                for column in columns
             ]
-            name = (f"{names[truth]:<{name_width}}", _emphasis(row == self.row))
+            name = (f"{names[target]:<{name_width}}", _emphasis(row == selected_row))
             lines.append(Content.assemble(name, *cells))
-        return [*lines, self._sentence(results, counts)]
-
-    def _sentence(self, results: ClassResults, counts: dict[tuple[int, int], int]) -> Content:
-        truth, called = self.order[self.row], self.order[self.column]
-        names, _ = shorten_names((results.names[truth], results.names[called]), 20)
-        images, total = counts.get((truth, called), 0), results.total[truth]
-        share = f"{images:,} of {total:,}, {percent(ratio(images, total))}"
-        if truth == called:
-            return Content.assemble((names[0], "bold"), f" called so: {share}")
-        return Content.assemble((names[0], "bold"), " called ", (names[1], "bold"), f": {share}")
+        return [*lines, _sentence(results, counts, order[selected_row], order[selected_column])]
 
 
-def _emphasis(selected: bool) -> str:
-    return "bold $foreground" if selected else "$muted"
+def _counts(results: ClassResults) -> dict[tuple[int, int], int]:
+    """Return the images of each cell by true and predicted class; empty cells are left out."""
+    counts = {(target, predicted): images for target, predicted, images in results.confusion}
+    return counts | {(index, index): images for index, images in enumerate(results.correct)}
 
 
-def _cell(images: int, total: int, width: int, *, right: bool, selected: bool) -> tuple[str, str]:
-    """The number, louder the more of the class it is; the diagonal in the accent."""
-    share = ratio(images, total)
-    if right:
+def _sentence(
+    results: ClassResults, counts: dict[tuple[int, int], int], target: int, predicted: int
+) -> Content:
+    names, _ = shorten_names((results.names[target], results.names[predicted]), 20)
+    images, total = counts.get((target, predicted), 0), results.total[target]
+    text = f"{images:,} of {total:,}, {percent(ratio(images, total))}"
+    if target == predicted:
+        return Content.assemble((names[0], "bold"), f" predicted correctly: {text}")
+    return Content.assemble((names[0], "bold"), " predicted as ", (names[1], "bold"), f": {text}")
+
+
+def _emphasis(is_selected: bool) -> str:
+    return "bold $foreground" if is_selected else "$muted"
+
+
+def _cell(
+    images: int, total: int, width: int, *, is_correct: bool, is_selected: bool
+) -> tuple[str, str]:
+    """Return the count with a style: the accent on the diagonal, else by fraction of the class."""
+    fraction = ratio(images, total)
+    if is_correct:
         style = "$primary"
     elif not images:
         style = "$faint"
+    elif fraction < 0.02:
+        style = "$muted"
     else:
-        style = "$muted" if share < 0.02 else "$text-warning" if share < 0.1 else "bold $text-error"
+        style = "$text-warning" if fraction < 0.1 else "bold $text-error"
     text = f"{images or '·':>{width}}"
-    return text, f"{style} reverse" if selected else style
+    return text, f"{style} reverse" if is_selected else style

@@ -1,101 +1,115 @@
-"""A table with a column for each of the runs that are compared."""
+"""A table with a column for each compared run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from textual.content import Content
+from textual.reactive import reactive
 
 from cnn_tui.dashboard.compared import ComparedRun, TableRow
-from cnn_tui.dashboard.widgets.panel import LazyLines, Lines
+from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
 
-LEAST_COLUMN, LONGEST_COLUMN = 11, 26
-LONGEST_LABEL = 26
+MIN_COLUMN, MAX_COLUMN = 11, 26
+MAX_LABEL = 26
 GAP = "  "
 
 
-class ComparisonTable(Lines, can_focus=True):
-    """Rows of what is told of each run; where not all runs fit, keys go through them."""
+class TableContent(NamedTuple):
+    """The title of a table, and its rows."""
+
+    title: str
+    rows: Sequence[TableRow]
+
+
+class ComparisonTable(Panel[TableContent], can_focus=True):
+    """Rows of values, one a run; where not all runs fit, keys scroll through them."""
+
+    first: reactive[int] = reactive(0, repaint=False)
+    """Index of the first run in view beside run A."""
 
     def __init__(
         self,
         runs: Sequence[ComparedRun],
-        rows: Callable[[Sequence[ComparedRun]], list[TableRow]],
         empty: str = "",
         *,
         id: str | None = None,  # noqa: A002 - Textual's name for it
     ) -> None:
-        """Tell of runs.
+        """Create the table.
 
         Args:
-            runs: They.
-            rows: What is told, made anew whenever it is shown.
-            empty: What is said instead where there are no rows.
-            id: Name among the widgets.
+            runs: The runs of the columns, from left to right.
+            empty: The text that stands in place of no rows.
+            id: The widget's id.
         """
         super().__init__(id=id)
-        self._runs, self._rows, self._empty = runs, rows, empty
-        self._first = 0
+        self._runs, self._empty = runs, empty
+
+    def watch_first(self) -> None:
+        """Draw the runs in view."""
+        self._redraw()
+
+    def titles(self, content: TableContent) -> tuple[str, str]:
+        """Return the table's title."""
+        return content.title, ""
 
     def move(self, columns: int) -> None:
-        """Go on to other runs, where not all fit."""
-        self._first = max(self._first + columns, 0)
-        self.redraw()
+        """Scroll through the runs by columns."""
+        self.first = max(self.first + columns, 0)
 
-    def make(self, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
-        """A heading, and the rows."""
-        rows = self._rows(self._runs)
+    def draw(self, content: TableContent, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
+        """Return a heading and the rows."""
+        rows = content.rows
         if not rows:
             return [Content.styled(self._empty, "$muted")]
-        longest = max(len(row.label) for row in rows)
-        label = min(longest, LONGEST_LABEL, max(6, width // 3))
-        room = max(0, width - label)
-        fitting = max(1, room // (LEAST_COLUMN + len(GAP)))
-        shown = self._shown(fitting)
-        wide = [self._width(place, rows) for place in shown]
-        column = max(LEAST_COLUMN, min(max(wide), room // len(shown) - len(GAP)))
+        label_width = min(max(len(row.label) for row in rows), MAX_LABEL, max(6, width // 3))
+        room = max(0, width - label_width)
+        shown = self._visible_runs(max(1, room // (MIN_COLUMN + len(GAP))))
+        widest = max(self._column_width(index, rows) for index in shown)
+        column = max(MIN_COLUMN, min(widest, room // len(shown) - len(GAP)))
 
         def line(y: int) -> Content:
             if y == 0:
-                return self._heading(label, column, shown)
-            return _line(rows[y - 1], label, column, shown)
+                return self._heading(label_width, column, shown)
+            return _line(rows[y - 1], label_width, column, shown)
 
         return LazyLines(1 + len(rows), line)
 
-    def _shown(self, fitting: int) -> list[int]:
-        """Places of the runs in view: the first, which the others are measured by, and some."""
+    def _visible_runs(self, fitting: int) -> list[int]:
+        """Return the indices of the runs in view: always run A, the baseline, and others."""
         others = range(1, len(self._runs))
         fitting = max(1, fitting - 1)
-        self._first = min(self._first, max(0, len(others) - fitting))
-        return [0, *others[self._first : self._first + fitting]]
+        first = min(self.first, max(0, len(others) - fitting))
+        self.set_reactive(ComparisonTable.first, first)
+        return [0, *others[first : first + fitting]]
 
-    def _width(self, place: int, rows: list[TableRow]) -> int:
-        texts = [row.cells[place] for row in rows] + [f"A {self._runs[place].name}"]
-        return min(LONGEST_COLUMN, max(map(len, texts)) + len(" ★"))
+    def _column_width(self, index: int, rows: Sequence[TableRow]) -> int:
+        texts = [row.cells[index] for row in rows] + [f"A {self._runs[index].name}"]
+        return min(MAX_COLUMN, max(map(len, texts)) + len(" ★"))
 
-    def _heading(self, label: int, column: int, shown: list[int]) -> Content:
-        more = f"{len(shown)} of {len(self._runs)}" if len(shown) < len(self._runs) else ""
-        parts = [Content.styled((more if len(more) <= label else "").ljust(label), "$muted")]
-        for place in shown:
-            run = self._runs[place]
-            name = _cut(run.name, column - 4).rjust(column - 4)
-            stripped = name.lstrip()
-            indent = " " * (len(name) - len(stripped))
+    def _heading(self, label_width: int, column: int, shown: list[int]) -> Content:
+        count = f"{len(shown)} of {len(self._runs)}" if len(shown) < len(self._runs) else ""
+        label = (count if len(count) <= label_width else "").ljust(label_width)
+        parts = [Content.styled(label, "$muted")]
+        for index in shown:
+            run = self._runs[index]
+            name = _cut(run.name, column - 4)
             parts.append(
                 Content.assemble(
                     GAP,
-                    indent,
+                    " " * (column - 4 - len(name)),
                     (f"{run.curves.letter} ", f"bold {run.curves.style}"),
-                    (stripped, run.curves.style),
+                    (name, run.curves.style),
                     "  ",
                 )
             )
         return Content("").join(parts)
 
 
-def _line(row: TableRow, label: int, column: int, shown: list[int]) -> Content:
-    parts = [Content.styled(_cut(row.label, label).ljust(label), "$muted")]
-    for place in shown:
-        is_best = place in row.best
-        text = f"{row.cells[place]}{' ★' if is_best else '  '}"
+def _line(row: TableRow, label_width: int, column: int, shown: list[int]) -> Content:
+    parts = [Content.styled(_cut(row.label, label_width).ljust(label_width), "$muted")]
+    for index in shown:
+        is_best = index in row.best
+        text = f"{row.cells[index]}{' ★' if is_best else '  '}"
         parts.append(
             Content.styled(GAP + _cut(text, column).rjust(column), "bold" if is_best else "")
         )

@@ -1,51 +1,60 @@
-"""Whether the runs that are compared differ by more than chance."""
+"""McNemar's test of each compared run against the first one."""
 
 import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from textual.content import Content
 
 from cnn_engine.results.comparison import Verdict
 from cnn_tui.dashboard.compared import ComparedRun, TableRow
-from cnn_tui.dashboard.widgets.panel import Lines
+from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
 
 
-class Verdicts(Lines):
-    """Every run but the first against that, by McNemar's test of the same images."""
+class VerdictList(NamedTuple):
+    """The verdicts on all runs but the first, or the reason why there are none."""
+
+    verdicts: Sequence[Verdict] = ()
+    reason: str = ""
+
+
+class Verdicts(Panel[VerdictList]):
+    """A sentence for each run but the first: is it significantly better or worse?"""
+
+    DEFAULT_CSS = """
+    Verdicts {
+        border: none;
+    }
+    """
 
     def __init__(self, runs: Sequence[ComparedRun]) -> None:
-        """Tell of runs; nothing until they are judged."""
         super().__init__(id="verdicts")
         self._runs = runs
-        self._verdicts: Sequence[Verdict] = ()
-        self._reason = ""
 
-    def tell(self, verdicts: Sequence[Verdict], reason: str = "") -> None:
-        """Take the verdicts, or why there are none."""
-        self._verdicts, self._reason = verdicts, reason
-        self.display = bool(verdicts or reason)
-        self.redraw()
+    def show(self, tested: VerdictList) -> None:
+        """Show the verdicts, or the reason; hide the panel if there is neither."""
+        self.display = bool(tested.verdicts or tested.reason)
+        super().show(tested)
 
-    def rows(self) -> list[TableRow]:
-        """The same in a word and a figure for each run, as rows of a table; none until judged."""
-        if not self._verdicts:
+    def table_rows(self) -> list[TableRow]:
+        """Return the verdicts and the p-values as rows of a table; none before there are any."""
+        verdicts = self._data.verdicts if self._data else ()
+        if not verdicts:
             return []
-        rows = [TableRow("  against A", ["", *map(verdict_cell, self._verdicts)])]
-        if any(chances := [probability_cell(verdict) for verdict in self._verdicts]):
-            rows.append(TableRow("  McNemar's p", ["", *chances]))
+        rows = [TableRow("  vs A", ["", *map(verdict_cell, verdicts)])]
+        if any(probabilities := [probability_cell(verdict) for verdict in verdicts]):
+            rows.append(TableRow("  McNemar's p", ["", *probabilities]))
         return rows
 
-    def make(self, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
-        """Sentences, wrapped."""
-        if self._reason:
-            return [Content.styled(self._reason, "$muted")]
+    def draw(self, tested: VerdictList, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
+        """Return the sentences, wrapped."""
+        if tested.reason:
+            return [Content.styled(tested.reason, "$muted")]
         lines: list[Content] = []
-        count = sum(verdict.disagreement is not None for verdict in self._verdicts)
+        count = sum(verdict.disagreement is not None for verdict in tested.verdicts)
         first, *others = (f"{run.curves.letter} {run.name}" for run in self._runs)
-        for other, verdict in zip(others, self._verdicts, strict=False):
-            lines += map(
-                Content,
-                textwrap.wrap("".join(verdict_text(first, other, verdict, count)), max(1, width)),
-            )
+        for other, verdict in zip(others, tested.verdicts, strict=False):
+            text = "".join(verdict_text(first, other, verdict, count))
+            lines += map(Content, textwrap.wrap(text, max(1, width)))
         return lines
