@@ -44,7 +44,7 @@ def test_every_extreme_is_in_its_column(values):
         if is_drawable(loss):
             assert bins.low[column] <= loss <= bins.high[column]
         else:
-            assert bins.broken[column]
+            assert bins.has_gap[column]
 
 
 @given(losses, st.integers(0, 200))

@@ -182,7 +182,7 @@ def test_what_is_no_number_leaves_a_gap(tmp_path):
     view = OverlayView(metric="validation loss")
     (trace,) = run.curves.traces(run.state, Window(0.0, 20.0, 200), view)
     assert len(trace.points) == 19
-    assert [point.joined for point in trace.points[:4]] == [False, True, False, True]
+    assert [point.is_joined for point in trace.points[:4]] == [False, True, False, True]
 
 
 def test_columns_are_kept_while_the_same_is_shown_and_follow_what_is_new(tmp_path):

@@ -1,8 +1,8 @@
-"""What charts of cells have in common: a scale at the left, ticks below, a legend above."""
+"""The frame of a chart: a scale at the left, ticks below, a legend above."""
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cnn_tui.charts.binning import Scale, Window, linear_scale, log_scale, round_step
 
@@ -19,19 +19,56 @@ MIN_HEIGHT_WITH_LEGEND, MIN_HEIGHT_WITH_LABELS, MIN_HEIGHT_WITH_AXIS = 7, 5, 9
 AXIS, NOTE = "$faint", "$muted"
 
 
+class ChartLayout(NamedTuple):
+    """The parts of a chart that fit its height."""
+
+    rows: int
+    """Lines left for the curves."""
+
+    has_legend: bool
+    has_labels: bool
+    has_axis: bool
+
+
+def chart_layout(height: int, *, has_cursor: bool) -> ChartLayout:
+    """Return the layout for a number of lines; a cursor needs the legend for its values."""
+    has_legend = height >= MIN_HEIGHT_WITH_LEGEND or has_cursor
+    has_labels, has_axis = height >= MIN_HEIGHT_WITH_LABELS, height >= MIN_HEIGHT_WITH_AXIS
+    return ChartLayout(
+        height - has_legend - has_labels - has_axis, has_legend, has_labels, has_axis
+    )
+
+
+def add_frame(
+    lines: list[StyledCells],
+    layout: ChartLayout,
+    scale: Scale,
+    legend: StyledCells,
+    axis_and_labels: tuple[StyledCells, StyledCells],
+) -> list[StyledCells]:
+    """Return the curves with the scale, and the other parts that the layout has."""
+    axis, labels = axis_and_labels
+    return [
+        *([legend] if layout.has_legend else []),
+        *add_scale(lines, scale),
+        *([axis] if layout.has_axis else []),
+        *([labels] if layout.has_labels else []),
+    ]
+
+
 def fit_scale(values: Sequence[float], rows: int, *, log: bool) -> Scale | None:
-    """A scale that holds all values on so many rows of cells; None where there is none to hold."""
+    """Return a scale for the values on so many rows of cells; None if there is no value."""
     if log:
         values = [value for value in values if value > 0]
     if not values:
         return None
-    make = log_scale if log else linear_scale
-    return make(min(values), max(values), 4 * rows, max(2, rows // 3))
+    make_scale = log_scale if log else linear_scale
+    return make_scale(min(values), max(values), 4 * rows, max(2, rows // 3))
 
 
 def add_scale(lines: list[StyledCells], scale: Scale) -> list[StyledCells]:
-    """The lines behind a scale that names its round values."""
-    labels = {scale.row(tick) // 4: _number(tick, scale) for tick in scale.ticks}
+    """Return the lines with the scale's round values at their left."""
+    labels = {scale.row(tick) // 4: _tick_text(tick, scale) for tick in scale.ticks}
     return [
         [
             *((char, NOTE) for char in labels.get(row, "").rjust(LABEL_WIDTH)[:LABEL_WIDTH]),
@@ -42,7 +79,7 @@ def add_scale(lines: list[StyledCells], scale: Scale) -> list[StyledCells]:
     ]
 
 
-def _number(tick: float, scale: Scale) -> str:
+def _tick_text(tick: float, scale: Scale) -> str:
     step = tick if scale.log else scale.ticks[1] - scale.ticks[0]
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     text = f"{tick:.{digits}f}"
@@ -50,11 +87,11 @@ def _number(tick: float, scale: Scale) -> str:
 
 
 def axis_ticks(window: Window, unit: float) -> dict[int, str]:
-    """Cells and the round numbers that are named there.
+    """Return the round numbers of the axis by their cells.
 
     Args:
-        window: What is shown.
-        unit: How much of what the window counts is 1 on the axis: the steps of an epoch, say.
+        window: The window in view.
+        unit: The length of 1 on the axis in the window's unit, such as the steps of an epoch.
     """
     first, last = window.first / unit, window.last / unit
     step = round_step((last - first) / max(1, window.columns // 2 // 9))
@@ -67,20 +104,20 @@ def axis_ticks(window: Window, unit: float) -> dict[int, str]:
 
 
 def draw_cursor(lines: list[StyledCells], cell: int, beneath: str = "") -> None:
-    """A line down where values are read, under what is drawn but in no such style."""
+    """Draw a vertical line over blank cells, the axis style, and the style `beneath`."""
     for line in lines:
         if 0 <= cell < len(line) and line[cell][1] in ("", AXIS, beneath):
             line[cell] = ("│", "$foreground")
 
 
 def draw_axis(ticks: dict[int, str], window: Window) -> StyledCells:
-    """The line below the curves, with a mark where a number stands."""
+    """Return the line below the curves, with a mark at each tick."""
     line = [("┴" if cell in ticks else "─", AXIS) for cell in range(window.columns // 2)]
     return [*((" ", "") for _ in range(LABEL_WIDTH)), ("└", AXIS), *line]
 
 
 def draw_tick_labels(ticks: dict[int, str], window: Window) -> StyledCells:
-    """The numbers below the axis, as many as have room."""
+    """Return the line with the numbers of the ticks, as many as have room."""
     line = [" "] * (MARGIN + window.columns // 2)
     for cell, label in ticks.items():
         start = min(MARGIN + cell - len(label) // 2, len(line) - len(label))
@@ -92,7 +129,7 @@ def draw_tick_labels(ticks: dict[int, str], window: Window) -> StyledCells:
 def legend_line(
     left: list[tuple[str, str]], right: list[tuple[str, str]], width: int
 ) -> StyledCells:
-    """A line with something at either end; of the left as many whole parts as fit."""
+    """Return a line with texts at either end; of the left ones, as many as fit."""
     tail = [(char, style) for text, style in right for char in text]
     room = max(0, width - len(tail))
     line: StyledCells = []

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
-def bar(share: float, width: int) -> tuple[str, str]:
-    """A thin bar of `width` cells, in steps of half a cell: what is done, and what remains."""
-    full, half = divmod(round(min(max(share, 0.0), 1.0) * width * 2), 2)
+def bar(fraction: float, width: int) -> tuple[str, str]:
+    """Return the done and the remaining part of a thin bar, in steps of half a cell."""
+    full, half = divmod(round(min(max(fraction, 0.0), 1.0) * width * 2), 2)
     done = "━" * full + "╸" * half
     return done, "─" * (width - len(done))
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values as blocks scaled between their extremes; a gap where not finite."""
+    """Return the last `width` values as blocks scaled to their range; blank if not finite."""
     shown = values[-width:]
     finite = [value for value in shown if math.isfinite(value)]
     if not finite:

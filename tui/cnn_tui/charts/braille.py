@@ -1,27 +1,31 @@
 """Dots on a grid of braille cells, two across and four down in each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from cnn_tui.charts.binning import Point, Scale
 
 BLANK = 0x2800
+"""Code of the braille character without dots."""
+
 LEFT_DOTS, RIGHT_DOTS = (0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80)
-"""What each row, from the top, adds to the code of a braille character."""
+"""Bits of the dots in a braille character's code, from the top row."""
 
 LEFT, RIGHT = (
     [sum(dot for row, dot in enumerate(dots) if (rows >> row) & 1) for rows in range(16)]
     for dots in (LEFT_DOTS, RIGHT_DOTS)
 )
-"""The same for each set of rows, as a mask whose lowest bit is the top row."""
+"""Codes for each set of rows, given as a mask whose lowest bit is the top row."""
 
 
 CHECKS = tuple(sum(1 << row for row in range(start, 1024, 2)) for start in (0, 1))
-"""Every other row, for columns of either parity."""
+"""Masks of every other row, for columns of either parity."""
 
 
 class DotGrid:
     """Dots of one colour: a mask for each column of dots, whose lowest bit is the top row."""
 
     def __init__(self, width: int, height: int) -> None:
-        """A blank layer.
+        """Create a blank grid.
 
         Args:
             width: Cells across; twice as many dots.
@@ -31,24 +35,33 @@ class DotGrid:
         self._columns = [0] * self.width
 
     def bar(self, x: int, top: int, bottom: int) -> None:
-        """A whole column of dots, ends included."""
+        """Draw a column of dots, ends included."""
         self._columns[x] |= (2 << bottom) - (1 << top)
 
     def shade(self, x: int, top: int, bottom: int) -> None:
-        """A column of every other dot, in checks with its neighbours, and of both its ends."""
+        """Draw both ends of a column and every other dot between, as in a chequerboard."""
         checks = CHECKS[x % 2] & ((2 << bottom) - (1 << top))
         self._columns[x] |= checks | (1 << top) | (1 << bottom)
 
     def line(self, x0: int, y0: int, x1: int, y1: int) -> None:
-        """A line without gaps, for x0 ≤ x1: each column has the dots down to the next one's."""
+        """Draw a line without gaps, for x0 ≤ x1: each column reaches to the next one's row."""
         y = y0
         for x in range(x0, x1 + 1):
             after = y1 if x == x1 else y0 + round((y1 - y0) * (x + 1 - x0) / (x1 - x0 + 1))
             self.bar(x, min(y, after), max(y, after))
             y = after
 
+    def curve(self, points: Iterable[Point], scale: Scale) -> None:
+        """Draw points, and the lines that join them."""
+        previous: tuple[int, int] | None = None
+        for column, value, is_joined in points:
+            current = column, scale.row(value)
+            start = previous if previous and is_joined else current
+            self.line(*start, *current)
+            previous = current
+
     def cells(self, row: int) -> list[int]:
-        """The codes of a row of cells, 0 for a blank one; to be added to `BLANK`."""
+        """Return the codes of a row of cells relative to `BLANK`."""
         shift = 4 * row
         masks = [(column >> shift) & 15 for column in self._columns]
         return [
@@ -59,15 +72,19 @@ class DotGrid:
 def merge(
     lines: Sequence[tuple[Sequence[int], str]], shade: tuple[Sequence[int], str]
 ) -> list[tuple[str, str]]:
-    """One row of several layers: a character and a style for each cell.
+    """Return a row of several grids as a character and a style for each cell.
 
-    A cell has one colour: that of the first line with dots in it, and all lines' dots; or else
-    the shade's.
+    A cell has one style: that of the first line with dots in it, else that of the shade. The dots
+    of all lines are joined; the shade's are drawn only without any.
+
+    Args:
+        lines: Codes and style of each line's row.
+        shade: Codes and style of the shade's row.
     """
     row = []
     for x, shaded in enumerate(shade[0]):
         dots, style = shaded, shade[1]
-        found = [(codes[x], ink) for codes, ink in lines if codes[x]]
+        found = [(codes[x], line_style) for codes, line_style in lines if codes[x]]
         if found:
             dots, style = 0, found[0][1]
             for code, _ in found:

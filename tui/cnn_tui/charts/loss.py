@@ -1,4 +1,4 @@
-"""The loss chart as lines of styled cells: curves, marks, a cursor, and axes."""
+"""The loss chart as lines of styled cells: curves, markers, a cursor, and axes."""
 
 import math
 from bisect import bisect_left
@@ -9,26 +9,26 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.axes import (
     AXIS,
     MARGIN,
-    MIN_HEIGHT_WITH_AXIS,
-    MIN_HEIGHT_WITH_LABELS,
-    MIN_HEIGHT_WITH_LEGEND,
     NOTE,
     StyledCells,
-    add_scale,
+    add_frame,
     axis_ticks,
+    chart_layout,
     draw_axis,
     draw_cursor,
     draw_tick_labels,
     fit_scale,
     legend_line,
 )
-from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable
+from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, points_in
 from cnn_tui.charts.braille import DotGrid, merge
 from cnn_tui.text.numbers import decimal
 
 CELLS_BETWEEN_RINGS = 4
 MAX_ZOOM = 12
 SMOOTHINGS = (("", 0.0), ("smooth", 0.8), ("smoother", 0.95))
+"""Name of each smoothing, and its weight in the moving average."""
+
 MARKS = {
     "checkpoint": "■",
     "pause": "‖",
@@ -38,33 +38,33 @@ MARKS = {
     "resume": "▶",
     "rollback": "←",
 }
-"""How what happened is marked on the axis; of several in one place the last one shows."""
+"""Characters of the markers on the axis; of several in one cell, the last one is drawn."""
 
-BREAKS = frozenset({"lr", "pause", "resume", "rollback"})
-"""What a line is drawn down for."""
+LINED_MARKERS = frozenset({"lr", "pause", "resume", "rollback"})
+"""Markers with a vertical line through the chart."""
 
 TRAIN, VAL, BAND = "$primary", "$secondary", "$band"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChartView:
-    """How the chart is looked at."""
+    """The part of a chart in view, and how it is drawn."""
 
     zoom: int = 0
-    """How often the stretch that is shown is halved."""
+    """Times that the window is halved."""
 
     cursor: float | None = None
-    """Step that is read; None to follow the newest."""
+    """Position of the cursor; None to follow the newest point."""
 
     log: bool = False
-    """Whether the losses' scale is logarithmic."""
+    """True for a logarithmic scale."""
 
     smoothing: int = 0
     """Index into `SMOOTHINGS`."""
 
 
 class Reading(NamedTuple):
-    """What stands under the cursor."""
+    """The values at the cursor."""
 
     step: int
     epoch: int
@@ -75,9 +75,10 @@ class Reading(NamedTuple):
 
 
 def visible_window(view: ChartView, newest: float, whole: float, columns: int) -> Window:
-    """What is shown of `whole` steps: the newest, or the cursor with a quarter on either side.
+    """Return the part of an axis of length `whole` in view: the newest point, or the cursor.
 
-    It moves in leaps of a half, so that a curve that grows does not crawl.
+    With a cursor, a quarter of the window stays free on either side. The window moves by half of
+    its width, so that a growing curve does not crawl.
     """
     width = whole / 2**view.zoom
     if view.cursor is None:
@@ -89,108 +90,90 @@ def visible_window(view: ChartView, newest: float, whole: float, columns: int) -
 
 
 def val_points(state: RunState) -> list[tuple[float, float]]:
-    """Step and validation loss at the end of each epoch that was validated."""
-    return [
-        (epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated_epochs
-    ]
+    """Return step and validation loss at the end of each validated epoch."""
+    return [(epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated_epochs]
 
 
-def read_at(state: RunState, columns: BinnedCurve, cursor: float) -> Reading:
-    """The figures at the cursor: of the point next to it, and of all points in its cell."""
-    at, steps = state.curve.steps, state.steps_per_epoch
-    step = at[min(bisect_left(at, cursor), len(at) - 1)]
-    cell = min(max(columns.window.column(step), 0), columns.window.columns - 1) // 2
-    both = (2 * cell, 2 * cell + 1)
-    means = [mean for column in both if (mean := columns.mean(column)) is not None]
-    done = [loss for end, loss in val_points(state) if end <= step]
+def read_at(state: RunState, binned: BinnedCurve, cursor: float) -> Reading:
+    """Return the values at the cursor: of the next point, and of all points in its cell."""
+    steps, steps_per_epoch = state.curve.steps, state.steps_per_epoch
+    step = steps[min(bisect_left(steps, cursor), len(steps) - 1)]
+    cell = min(max(binned.window.column(step), 0), binned.window.columns - 1) // 2
+    columns = (2 * cell, 2 * cell + 1)
+    means = [mean for column in columns if (mean := binned.mean(column)) is not None]
+    val_losses = [loss for end, loss in val_points(state) if end <= step]
     return Reading(
         step=step,
-        epoch=math.ceil(step / steps),
+        epoch=math.ceil(step / steps_per_epoch),
         train=sum(means) / len(means) if means else None,
-        low=min(columns.low[column] for column in both),
-        high=max(columns.high[column] for column in both),
-        val=done[-1] if done else None,
+        low=min(binned.low[column] for column in columns),
+        high=max(binned.high[column] for column in columns),
+        val=val_losses[-1] if val_losses else None,
     )
 
 
 def draw_loss_chart(
-    state: RunState, columns: BinnedCurve, view: ChartView, width: int, height: int
+    state: RunState, binned: BinnedCurve, view: ChartView, width: int, height: int
 ) -> list[StyledCells] | None:
-    """The whole chart; None while there is no loss to draw."""
-    window = columns.window
-    vals = [(at, loss) for at, loss in val_points(state) if window.first <= at <= window.last]
-    has_legend = height >= MIN_HEIGHT_WITH_LEGEND or view.cursor is not None
-    has_labels, has_axis = height >= MIN_HEIGHT_WITH_LABELS, height >= MIN_HEIGHT_WITH_AXIS
-    rows = height - has_legend - has_labels - has_axis
-    scale = fit_scale(losses_of(columns, vals), rows, log=view.log)
+    """Return the whole chart, `height` lines of `width` cells; None before the first loss."""
+    window = binned.window
+    vals = [(step, loss) for step, loss in val_points(state) if window.first <= step <= window.last]
+    layout = chart_layout(height, has_cursor=view.cursor is not None)
+    scale = fit_scale(visible_losses(binned, vals), layout.rows, log=view.log)
     if scale is None:
         return None
-    lines = _curves(columns, vals, scale, width - MARGIN, rows)
-    _mark_happenings(lines, state, window)
+    lines = _curves(binned, vals, scale, width - MARGIN, layout.rows)
+    _draw_marker_lines(lines, state, window)
     if view.cursor is not None:
         draw_cursor(lines, window.column(view.cursor) // 2, beneath=BAND)
-    _ring_epochs(lines, state, vals, window, scale)
-    lines = add_scale(lines, scale)
+    _draw_rings(lines, state, vals, window, scale)
     ticks = axis_ticks(window, state.steps_per_epoch)
-    if has_axis:
-        lines.append(_axis(state, window, ticks))
-    if has_labels:
-        lines.append(draw_tick_labels(ticks, window))
-    if has_legend:
-        lines.insert(0, _legend(state, columns, view, width))
-    return lines
+    legend = _legend(state, binned, view, width)
+    axis_and_labels = _axis(state, window, ticks), draw_tick_labels(ticks, window)
+    return add_frame(lines, layout, scale, legend, axis_and_labels)
 
 
-def losses_of(columns: BinnedCurve, vals: list[tuple[float, float]]) -> list[float]:
-    """Every loss of the window."""
-    values = [value for _, low, high in columns.extremes() for value in (low, high)]
-    return values + [loss for _, loss in vals if is_drawable(loss)]
+def visible_losses(binned: BinnedCurve, vals: list[tuple[float, float]]) -> list[float]:
+    """Return all drawn losses: the extremes of the training loss, and the validation losses."""
+    losses = [loss for _, low, high in binned.extremes() for loss in (low, high)]
+    return losses + [loss for _, loss in vals if is_drawable(loss)]
 
 
 def _curves(
-    columns: BinnedCurve, vals: list[tuple[float, float]], scale: Scale, width: int, rows: int
+    binned: BinnedCurve, vals: list[tuple[float, float]], scale: Scale, width: int, rows: int
 ) -> list[StyledCells]:
     band, train, val = (DotGrid(width, rows) for _ in range(3))
-    for column, low, high in columns.extremes():
+    for column, low, high in binned.extremes():
         band.shade(column, scale.row(high), scale.row(low))
-    before: tuple[int, int] | None = None
-    for column, mean, joined in columns.means():
-        there = column, scale.row(mean)
-        train.line(*(before if before and joined else there), *there)
-        before = there
-    before = None
-    for at, loss in vals:
-        here = (columns.window.column(at), scale.row(loss)) if is_drawable(loss) else None
-        if here:
-            val.line(*(before or here), *here)
-        before = here
+    train.curve(binned.means(), scale)
+    val.curve(points_in(binned.window, vals), scale)
     return [
         merge([(train.cells(row), TRAIN), (val.cells(row), VAL)], (band.cells(row), BAND))
         for row in range(rows)
     ]
 
 
-def _ring_epochs(
+def _draw_rings(
     lines: list[StyledCells],
     state: RunState,
     vals: list[tuple[float, float]],
     window: Window,
     scale: Scale,
 ) -> None:
-    """Rings on the validation curve, so that it is told apart without colours; ★ on the best."""
+    """Draw rings on the validation curve, to tell it apart without colours, and ★ on the best."""
     best = state.best.epoch * state.steps_per_epoch if state.best else None
     free_from = 0
-    for at, loss in sorted(vals, key=lambda point: point[0] == best):
-        cell = window.column(at) // 2
-        if is_drawable(loss) and (at == best or cell >= free_from):
-            lines[scale.row(loss) // 4][cell] = ("★" if at == best else "○", VAL)
+    for step, loss in sorted(vals, key=lambda point: point[0] == best):
+        cell = window.column(step) // 2
+        if is_drawable(loss) and (step == best or cell >= free_from):
+            lines[scale.row(loss) // 4][cell] = ("★" if step == best else "○", VAL)
             free_from = cell + CELLS_BETWEEN_RINGS
 
 
-def _mark_happenings(lines: list[StyledCells], state: RunState, window: Window) -> None:
-    """A line down where training was changed, or broken off."""
+def _draw_marker_lines(lines: list[StyledCells], state: RunState, window: Window) -> None:
+    """Draw a vertical line where training was changed or interrupted."""
     for marker in state.markers:
-        if marker.kind in BREAKS and window.first <= marker.step <= window.last:
+        if marker.kind in LINED_MARKERS and window.first <= marker.step <= window.last:
             cell = window.column(marker.step) // 2
             for line in lines:
                 if line[cell][0] == " ":
@@ -200,20 +183,29 @@ def _mark_happenings(lines: list[StyledCells], state: RunState, window: Window) 
 def _axis(state: RunState, window: Window, ticks: dict[int, str]) -> StyledCells:
     line = draw_axis(ticks, window)
     for marker in state.markers:
-        # The best epoch is marked on its curve; all that once were it would crowd the axis.
+        # The best epoch is marked on its curve; earlier bests would crowd the axis.
         if marker.kind != "best" and window.first <= marker.step <= window.last:
             line[MARGIN + window.column(marker.step) // 2] = (MARKS[marker.kind], NOTE)
     return line
 
 
-def _legend(state: RunState, columns: BinnedCurve, view: ChartView, width: int) -> StyledCells:
+def _legend(state: RunState, binned: BinnedCurve, view: ChartView, width: int) -> StyledCells:
     if view.cursor is not None:
-        return legend_line(_reading_parts(read_at(state, columns, view.cursor)), [], width)
-    smoothing = SMOOTHINGS[view.smoothing][0]
-    zoom = f"{2**view.zoom}× zoom" if view.zoom else ""
-    modes = " · ".join(filter(None, [zoom, "log" if view.log else "", smoothing]))
+        return legend_line(_reading_parts(read_at(state, binned, view.cursor)), [], width)
     curves = [("━", TRAIN), (" train  ", NOTE), ("○", VAL), (" val ", NOTE)]
-    return legend_line([(modes, NOTE)], curves, width)
+    return legend_line([(view_text(view), NOTE)], curves, width)
+
+
+def view_text(view: ChartView, *, has_log: bool = True) -> str:
+    """Return the view in words: zoom, scale and smoothing, as far as they are not the default.
+
+    Args:
+        view: The view.
+        has_log: False for a metric that is always on a linear scale.
+    """
+    zoom = f"{2**view.zoom}× zoom" if view.zoom else ""
+    log = "log" if view.log and has_log else ""
+    return " · ".join(filter(None, [zoom, log, SMOOTHINGS[view.smoothing][0]]))
 
 
 def _reading_parts(reading: Reading) -> list[tuple[str, str]]:

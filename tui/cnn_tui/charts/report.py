@@ -1,4 +1,7 @@
-"""The curve of a report, drawn by plotext. The only module that uses its one global figure."""
+"""The loss chart of reports, drawn by plotext.
+
+No other module may use plotext, which has one global figure.
+"""
 
 import math
 from collections.abc import Sequence
@@ -11,8 +14,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import axis_epochs
 
 Color: TypeAlias = str | tuple[int, int, int]
-"""A name that plotext knows, or red, green and blue in 0..255."""
-
+"""A colour name of plotext, or red, green and blue in 0..255."""
 
 MIN_WIDTH, MIN_HEIGHT = 16, 4
 
@@ -27,9 +29,9 @@ class ChartColors:
 
 
 def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) -> str:
-    """Train and validation loss over epochs as text of `width` × `height` cells with ANSI colours.
+    """Return both losses over the epochs as text of `width` × `height` cells with ANSI colours.
 
-    Empty until there is a finite loss to draw, and where there is no room.
+    The text is empty without a finite loss, and if the size is below the minimum.
     """
     steps = state.steps_per_epoch
     train = [(point.step / steps, point.loss) for point in state.curve] if steps else []
@@ -40,7 +42,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
         return ""
     plotext.clear_figure()
     plotext.theme("clear")
-    plotext.limitsize(False, False)  # not to what plotext takes for the terminal's size
+    plotext.limitsize(False, False)  # plotext would cut it to its own guess of the terminal's size
     plotext.plotsize(width, height)
     plotext.frame(False)
     plotext.xaxes(True, False)
@@ -57,7 +59,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
 
 
 def downsample(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
-    """At most about `limit` points that keep the least and the greatest of every stretch."""
+    """Return at most about `limit` points, with the minimum and the maximum of each stretch."""
     if len(points) <= limit:
         return list(points)
     size = math.ceil(2 * len(points) / limit)
@@ -71,7 +73,7 @@ def downsample(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[
 
 
 def _segments(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """The stretches between non-finite values, so that a gap is drawn as a gap."""
+    """Return the stretches between non-finite values, which are drawn as gaps."""
     segments: list[list[tuple[float, float]]] = [[]]
     for point in points:
         if math.isfinite(point[1]):
@@ -82,7 +84,7 @@ def _segments(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, f
 
 
 def _ticks(last: int, count: int) -> list[int]:
-    """Whole epochs from 0 to `last` in round steps, at most about `count`."""
+    """Return whole epochs from 0 to `last` in round steps, at most about `count`."""
     rough = max(1.0, last / count)
     magnitude = 10 ** math.floor(math.log10(rough))
     step = next(unit * magnitude for unit in (1, 2, 5, 10) if unit * magnitude >= rough)

@@ -1,4 +1,4 @@
-"""A run's curves where several are compared: in the same columns, along what they are drawn."""
+"""The curves of a compared run, along an axis that all runs share."""
 
 import math
 from bisect import bisect_right
@@ -9,38 +9,28 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from cnn_engine.runlog.curve import Curve
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.binning import BinnedCurve, Window, axis_epochs, is_drawable
+from cnn_tui.charts.binning import BinnedCurve, Point, Window, axis_epochs, points_in
 from cnn_tui.charts.loss import SMOOTHINGS, ChartView
 from cnn_tui.text.numbers import decimal, percent
 
 LETTERS = "ABCDEFGH"
-"""What runs are called where they are compared; as many as can be."""
+"""Letters of the compared runs; their number is the limit."""
 
 XAxis: TypeAlias = Literal["epoch", "step", "time"]
 X_AXES: tuple[XAxis, ...] = get_args(XAxis)
-"""What curves are drawn along."""
+"""The x axes; time in seconds."""
 
 Metric: TypeAlias = Literal["losses", "validation loss", "training loss", "accuracy"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
-"""What is drawn: both losses, one of them, or the accuracy in validation."""
+"""The metrics: both losses, one of them, or the validation accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverlayView(ChartView):
-    """How the chart is looked at."""
+    """The part of the chart in view, with its axis and metric."""
 
     x_axis: XAxis = "epoch"
     metric: Metric = "losses"
-
-
-class Point(NamedTuple):
-    """A place on a curve."""
-
-    column: int
-    value: float
-
-    joined: bool
-    """Whether a line leads there from the one before."""
 
 
 class Trace(NamedTuple):
@@ -52,57 +42,62 @@ class Trace(NamedTuple):
 
 
 class TraceCache:
-    """One run's curves in columns, which are kept as long as the same window is shown."""
+    """A run's curves by column, kept as long as the window stays the same."""
 
-    def __init__(self, place: int) -> None:
-        """Call it by its place among the runs that are compared."""
-        self.letter, self.style = LETTERS[place], f"$run-{place + 1}"
-        self._columns: BinnedCurve | None = None
+    def __init__(self, index: int) -> None:
+        """Create a cache.
+
+        Args:
+            index: The index of the run among the compared ones; it decides letter and colour.
+        """
+        self.letter, self.style = LETTERS[index], f"$run-{index + 1}"
+        self._binned: BinnedCurve | None = None
         self._curve: Curve | None = None
         self._key: object = None
 
     def traces(self, state: RunState, window: Window, view: OverlayView) -> Iterator[Trace]:
-        """What is drawn of the run: small letters on training, where validation has capitals."""
+        """Yield the run's curves: training with a small letter, validation with a capital."""
         if view.metric in ("losses", "training loss") and state.curve and has_x_axis(state, view):
-            columns = self._gathered(state, window, view)
-            points = [Point(*mean) for mean in columns.means()]
-            yield Trace(self.letter.lower(), self.style, points)
+            binned = self._bin(state, window, view)
+            yield Trace(self.letter.lower(), self.style, list(binned.means()))
         if view.metric != "training loss":
-            yield Trace(self.letter, self.style, list(_epoch_points(state, window, view)))
+            values = [(end, _value(epoch, view)) for end, epoch in epoch_positions(state, view)]
+            yield Trace(self.letter, self.style, list(points_in(window, values)))
 
-    def train_at(self, state: RunState, view: OverlayView, end: float) -> float | None:
-        """The training loss at a place along, or the last before it."""
+    def train_at(self, state: RunState, view: OverlayView, position: float) -> float | None:
+        """Return the training loss at a position, or the last one before it."""
         if not state.curve or not has_x_axis(state, view):
             return None
-        places = state.curve.seconds if view.x_axis == "time" else state.curve.steps
-        index = bisect_right(places, end * _unit(state, view))
+        positions = state.curve.seconds if view.x_axis == "time" else state.curve.steps
+        index = bisect_right(positions, position * _unit(state, view))
         return state.curve.losses[index - 1] if index else None
 
-    def _gathered(self, state: RunState, window: Window, view: OverlayView) -> BinnedCurve:
+    def _bin(self, state: RunState, window: Window, view: OverlayView) -> BinnedCurve:
+        """Return the training curve by column; only new points are added to the same window."""
         unit = _unit(state, view)
-        own = Window(window.first * unit, window.last * unit, window.columns)
-        key = (own, view.smoothing, view.x_axis)
-        # When training is taken back to an earlier point, the curve is another one.
-        if self._columns is None or self._key != key or self._curve is not state.curve:
+        own_window = Window(window.first * unit, window.last * unit, window.columns)
+        key = (own_window, view.smoothing, view.x_axis)
+        # A rollback to an earlier point replaces the curve.
+        if self._binned is None or self._key != key or self._curve is not state.curve:
             self._key, self._curve = key, state.curve
             weight = SMOOTHINGS[view.smoothing][1]
-            self._columns = BinnedCurve(own, weight, by_time=view.x_axis == "time")
-        self._columns.extend(state.curve)
-        return self._columns
+            self._binned = BinnedCurve(own_window, weight, by_time=view.x_axis == "time")
+        self._binned.extend(state.curve)
+        return self._binned
 
 
 def has_x_axis(state: RunState, view: OverlayView) -> bool:
-    """Whether the run has places along that: without its epochs' length, no step is in one."""
+    """Return True if the run has positions on the axis: epochs need a number of steps."""
     return view.x_axis != "epoch" or state.steps_per_epoch > 0
 
 
 def _unit(state: RunState, view: OverlayView) -> float:
-    """How much of the run's own count is 1 on the axis."""
+    """Return the length of 1 on the axis, in the steps or seconds of the curve."""
     return float(state.steps_per_epoch) if view.x_axis == "epoch" else 1.0
 
 
 def run_extent(state: RunState, view: OverlayView) -> float:
-    """How far along the run has come."""
+    """Return the position on the axis that the run has reached."""
     epochs = state.epochs[-1].epoch if state.epochs else 0
     if view.x_axis == "time":
         return state.busy_seconds
@@ -113,7 +108,7 @@ def run_extent(state: RunState, view: OverlayView) -> float:
 
 
 def axis_extent(states: Sequence[RunState], view: OverlayView) -> float:
-    """How far the axis goes: to the end of runs that have ended, and beyond for what goes on."""
+    """Return the end of the axis: that of the longest run, with room for unfinished runs."""
     ends = [0.0]
     for state in states:
         end = run_extent(state, view)
@@ -127,7 +122,7 @@ def axis_extent(states: Sequence[RunState], view: OverlayView) -> float:
 
 
 def epoch_positions(state: RunState, view: OverlayView) -> Iterator[tuple[float, EpochFinished]]:
-    """Each epoch, and where along it ended."""
+    """Yield the position of the end of each epoch, and the epoch."""
     for epoch in state.epochs:
         if view.x_axis == "epoch":
             yield float(epoch.epoch), epoch
@@ -143,25 +138,14 @@ def _value(epoch: EpochFinished, view: OverlayView) -> float:
     return epoch.val_accuracy if view.metric == "accuracy" else epoch.val_loss
 
 
-def _epoch_points(state: RunState, window: Window, view: OverlayView) -> Iterator[Point]:
-    joined = False
-    for place, epoch in epoch_positions(state, view):
-        value = _value(epoch, view)
-        if window.first <= place <= window.last and is_drawable(value):
-            yield Point(window.column(place), value, joined)
-            joined = True
-        else:
-            joined = False
-
-
-def value_at_cursor(state: RunState, curves: TraceCache, view: OverlayView) -> str:
-    """What a run has at the cursor, or last of all."""
-    end = math.inf if view.cursor is None else view.cursor
-    done = [_value(epoch, view) for place, epoch in epoch_positions(state, view) if place <= end]
+def value_at_cursor(state: RunState, cache: TraceCache, view: OverlayView) -> str:
+    """Return the text of a run's value at the cursor, or of its last one without a cursor."""
+    cursor = math.inf if view.cursor is None else view.cursor
+    values = [_value(epoch, view) for end, epoch in epoch_positions(state, view) if end <= cursor]
     if view.metric == "accuracy":
-        return percent(done[-1]) if done else "–"
-    val = decimal(done[-1]) if done else "–"
+        return percent(values[-1]) if values else "–"
+    val = decimal(values[-1]) if values else "–"
     if view.metric == "validation loss":
         return val
-    train = decimal(curves.train_at(state, view, end))
+    train = decimal(cache.train_at(state, view, cursor))
     return train if view.metric == "training loss" else f"{train}/{val}"

@@ -7,7 +7,7 @@ from html import escape
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, linear_scale, round_step
-from cnn_tui.charts.loss import losses_of, val_points
+from cnn_tui.charts.loss import val_points, visible_losses
 from cnn_tui.text.numbers import decimal, percent
 
 COLUMNS, ROWS = 1440, 560
@@ -25,7 +25,7 @@ def loss_svg(state: RunState) -> str:
         return ""
     columns = BinnedCurve(Window(0.0, float(last), COLUMNS))
     columns.extend(state.curve)
-    losses = losses_of(columns, vals)
+    losses = visible_losses(columns, vals)
     if not losses:
         return ""
     scale = linear_scale(min(losses), max(losses), ROWS, 6)

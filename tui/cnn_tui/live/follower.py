@@ -1,4 +1,4 @@
-"""Following a run: what is new in its files, and whether anyone still trains it."""
+"""The state of a run that is being trained, from new lines of its files."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,90 +14,95 @@ from cnn_engine.runs.directory import RunDirectory
 Item = TypeVar("Item")
 
 BATCH_SIZE = 2_000
-"""Taken between two looks at the keyboard, so that a long log opens without freezing."""
+"""Items read at once; between batches the UI handles keys, so a long log opens smoothly."""
 
 
 class BatchReader(Generic[Item]):
-    """What a reader gives, in pieces of bearable length."""
+    """Reads the items of a generator in batches."""
 
     def __init__(self, poll: Callable[[], Iterator[Item]]) -> None:
         self._poll = poll
         self._items = poll()
         self.has_more = True
-        """Whether there was more than was taken last."""
+        """True if the last batch was not the end."""
 
     def next_batch(self) -> list[Item]:
-        """Return the next piece of what there is by now.
+        """Return the next items, `BATCH_SIZE` at most.
 
         Raises:
-            OSError: nothing can be read now. Items read before an error are returned first.
+            OSError: The file cannot be read. Items read before the error are returned first.
         """
-        piece: list[Item] = []
+        batch: list[Item] = []
         try:
             for item in islice(self._items, BATCH_SIZE):
-                piece.append(item)
+                batch.append(item)
         except OSError:
-            if not piece:
+            if not batch:
                 raise
         finally:
-            self.has_more = len(piece) == BATCH_SIZE
+            self.has_more = len(batch) == BATCH_SIZE
             if not self.has_more:
-                self._items = self._poll()  # a generator that raised would only end
-        return piece
+                self._items = self._poll()  # a generator that has raised is finished
+        return batch
 
 
 class Follower:
-    """A run's state as far as its log has been read."""
+    """The state of a run as far as its log has been read."""
 
     def __init__(self, run: RunDirectory, *, trains_here: bool) -> None:
+        """Follow a run.
+
+        Args:
+            run: The run.
+            trains_here: True if this process trains the run, which then ends with it.
+        """
         self.run = run
         self.state = RunState()
         self.error = ""
-        """Why its files cannot be read at the moment; empty while they can."""
+        """The error from the last poll; empty if the files can be read."""
         self.trains_here = trains_here
-        """Whether this very process trains the run, so that its end would be the run's."""
         self._was_live = True
         self._log = LogReader(run.events)
-        self._restarts = 0
+        self._beginnings = 0
         self._events = BatchReader(self._log.poll)
         self._output = BatchReader(LineReader(run.console).poll)
 
     def poll(self) -> tuple[list[Event], list[bytes]]:
-        """New events, which the state then knows of, and new lines of captured output.
+        """Apply new events to the state; return them, and new lines of captured output.
 
-        If the log was replaced by another, the state is made anew from that.
+        If the log has been replaced by another one, the state starts anew.
         """
         self.error = ""
-        events = self._from(self._events)
-        if self._restarts != self._log.restarts:
-            self._restarts, self.state = self._log.restarts, RunState()
+        events = self._next_batch(self._events)
+        if self._beginnings != self._log.beginnings:
+            self._beginnings, self.state = self._log.beginnings, RunState()
         for event in events:
             self.state.apply(event)
         if self.state.phase == "detached":
             self.trains_here = False
-        return events, self._from(self._output)
+        return events, self._next_batch(self._output)
 
-    def _from(self, feed: BatchReader[Item]) -> list[Item]:
-        """What there is; nothing while the file cannot be read, as over a network that is down."""
+    def _next_batch(self, reader: BatchReader[Item]) -> list[Item]:
+        """Return the next items; none while the file cannot be read, as on a lost network drive."""
         try:
-            return feed.next_batch()
+            return reader.next_batch()
         except OSError as error:
             self.error = error.strerror or str(error)
             return []
 
     @property
     def has_more(self) -> bool:
-        """Whether more was there than could be taken at once."""
+        """True if there is more to read than the last poll returned."""
         return self._events.has_more or self._output.has_more
 
     @property
     def is_live(self) -> bool:
-        """Whether a process trains the run."""
+        """True if a process trains the run."""
         if self.state.has_ended:
             return False
         if self.trains_here or not self.state.host:
             return True
-        with suppress(OSError):  # not to be told now, so it is as it was
+        with suppress(OSError):  # unknown while the file cannot be read, so keep the last answer
             self._was_live = self.run.is_live(self.state.host)
         return self._was_live
 
@@ -106,31 +111,31 @@ POLL_SECONDS = 0.1
 
 
 class Printer(Protocol):
-    """Shows events as they come."""
+    """Prints events."""
 
     def show(self, event: Event, state: RunState) -> None:
-        """Show an event that has just been applied to the state."""
+        """Print an event that has been applied to the state."""
 
     def clear(self) -> None:
-        """Take away what will be rewritten, so that a line can be printed by somebody else."""
+        """Erase the line that is being rewritten, so that another line can be printed."""
 
 
 def follow(
     state: RunState, reader: LogReader, printer: Printer, ended: Callable[[RunState], bool]
 ) -> RunState:
-    """Show a run's events until no more can come; its state at the end.
+    """Print a run's events until its end, and return its last state.
 
     Args:
-        state: The run as far as the reader has read.
-        reader: Reads its log.
-        printer: Shows the events.
-        ended: Whether no more can come.
+        state: The state of the run as far as the reader has read.
+        reader: Reads the log.
+        printer: Prints the events.
+        ended: Returns True once no event can follow.
     """
     while True:
-        is_last_look = ended(state)  # asked before reading, so that nothing is missed
+        is_last_poll = ended(state)  # before reading, so that no event is missed
         for event in reader.poll():
             state.apply(event)
             printer.show(event, state)
-        if is_last_look:
+        if is_last_poll:
             return state
         time.sleep(POLL_SECONDS)

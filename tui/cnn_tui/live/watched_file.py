@@ -1,4 +1,4 @@
-"""A file that another process replaces from time to time, read again when it has."""
+"""A file that another process replaces, read again after each change."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,30 +10,30 @@ Value = TypeVar("Value")
 
 
 class WatchedFile(Generic[Value]):
-    """What a file holds, as far as it can be read."""
+    """The content of a file, or the error from reading it."""
 
     def __init__(self, path: Path, read: Callable[[Path], Value]) -> None:
-        """Nothing is read yet.
+        """Create a file that is not read yet.
 
         Args:
             path: The file.
-            read: Reads it; raises UserError where it cannot be read.
+            read: Reads the file; may raise UserError.
         """
         self._path, self._read = path, read
-        self._seen: object = None
+        self._stamp: object = None
         self.value: Value | None = None
-        """What it holds; None where it is not there, or cannot be read."""
+        """The content; None if there is no file, or it cannot be read."""
         self.error = ""
-        """Why it cannot be read, if that is so."""
+        """The error from reading it; empty if there is none."""
 
     def refresh(self) -> None:
-        """Read it if it has changed, or could not be read."""
+        """Read the file if it has changed, or could not be read before."""
         try:
-            found = self._path.stat()
-            seen = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if seen != self._seen:
+            status = self._path.stat()
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if stamp != self._stamp:
                 self.value, self.error = self._read(self._path), ""
-                self._seen = seen
+                self._stamp = stamp
         except FileNotFoundError:
             self._clear("")
         except UserError as error:
@@ -42,4 +42,4 @@ class WatchedFile(Generic[Value]):
             self._clear(f"{self._path}: cannot be read: {error.strerror}")
 
     def _clear(self, error: str) -> None:
-        self.value, self.error, self._seen = None, error, None
+        self.value, self.error, self._stamp = None, error, None

@@ -1,7 +1,7 @@
-"""Pictures in a terminal: two pixels a character cell, one above the other.
+"""Pictures in a terminal: two pixels in each cell, one above the other.
 
-Rows are pieces of (text, style) that both `rich.text.Text.assemble` and Textual's
-`Content.assemble` take; a terminal of fewer colours gets the nearest that it has.
+Rows are pieces of (text, style), which both `rich.text.Text.assemble` and Textual's
+`Content.assemble` take. `cnn_tui.pictures.colors` converts them for 256 colours.
 """
 
 from collections.abc import Iterator
@@ -10,23 +10,23 @@ from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 PictureRow: TypeAlias = list[tuple[str, str]]
-"""One line of a picture."""
+"""One line of a picture: texts and their styles."""
 
 HALF_BLOCK = "▀"
 SHADES = " .:-=+*#%@"
-"""From dark to bright, for terminals without colours."""
+"""Characters from dark to bright, for terminals without colours."""
 
 LUMA = (299, 587, 114)
-"""Thousandths of red, green and blue in a grey value (ITU-R BT.601)."""
+"""Weights of red, green and blue in a grey value, in thousandths (ITU-R BT.601)."""
 
 STEPS = 31
 LEVELS = tuple(round(round(value * STEPS / 255) * 255 / STEPS) for value in range(256))
-"""Parts of a colour in 32 steps: in blocks of this size nobody sees more, each pair of colours is a
-style that has to be made and kept, and neighbours that are alike are written as one."""
+"""Colour components rounded to 32 levels, which look the same at this block size. Fewer colours
+mean fewer styles to create and cache, and longer runs of equal cells."""
 
 
 class Color(NamedTuple):
-    """A colour, each part 0 to 255."""
+    """A colour; each component is 0 to 255."""
 
     red: int
     green: int
@@ -48,22 +48,22 @@ class Picture:
 
 
 def picture_height(picture: Picture, columns: int) -> int:
-    """Lines that the picture takes when it is that wide."""
+    """Return the lines of a picture drawn `columns` cells wide."""
     return max(1, round(columns * picture.height / picture.width / 2))
 
 
 def fit_width(picture: Picture, columns: int, lines: int) -> int:
-    """How wide the picture can be drawn in that room, and keep its shape."""
+    """Return the width in cells at which a picture fits the room and keeps its aspect ratio."""
     return max(1, min(columns, lines * 2 * picture.width // picture.height))
 
 
 def draw_picture(picture: Picture, columns: int, *, colors: bool = True) -> list[PictureRow]:
-    """The picture, `columns` cells wide and `height_of` lines high.
+    """Return a picture as rows of `columns` cells, `picture_height` of them.
 
     Args:
-        picture: What to draw.
-        columns: Its width in cells.
-        colors: Draw half blocks in colours; or else shades made of characters.
+        picture: The picture.
+        columns: The width in cells.
+        colors: True to draw coloured half blocks, False to draw characters from dark to bright.
     """
     lines = picture_height(picture, columns)
     if not colors:
@@ -86,12 +86,12 @@ def _hex(color: Color) -> str:
 
 
 def _shade(color: Color) -> str:
-    luma = sum(part * weight for part, weight in zip(color, LUMA, strict=True)) // 1000
+    luma = sum(value * weight for value, weight in zip(color, LUMA, strict=True)) // 1000
     return SHADES[luma * len(SHADES) // 256]
 
 
 def _scaled(picture: Picture, columns: int, rows: int) -> list[list[Color]]:
-    """Colours [rows][columns]: means of the pixels that each covers, or the nearest one."""
+    """Return colours [rows][columns]: the mean of the pixels in each cell, or the nearest one."""
     spans = list(_spans(picture.width, columns))
     return [
         [_mean(picture, top, bottom, left, right) for left, right in spans]
@@ -100,7 +100,7 @@ def _scaled(picture: Picture, columns: int, rows: int) -> list[list[Color]]:
 
 
 def _spans(pixels: int, cells: int) -> Iterator[tuple[int, int]]:
-    """Which pixels each cell covers: at least one."""
+    """Yield the first pixel of each cell, and the one after its last; a cell has at least one."""
     for cell in range(cells):
         first = cell * pixels // cells
         yield first, max(first + 1, (cell + 1) * pixels // cells)
@@ -111,7 +111,7 @@ def _mean(picture: Picture, top: int, bottom: int, left: int, right: int) -> Col
     for row in range(top, bottom):
         first = (row * picture.width + left) * channels
         strip = picture.pixels[first : first + (right - left) * channels]
-        for part in range(3):
-            sums[part] += sum(strip[part % channels :: channels])
+        for component in range(3):
+            sums[component] += sum(strip[component % channels :: channels])
     count = (bottom - top) * (right - left)
     return Color(*(LEVELS[total // count] for total in sums))

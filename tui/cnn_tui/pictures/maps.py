@@ -8,17 +8,17 @@ from cnn_engine.results.feature_maps import Maps
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, picture_height
 
 GAP = 1
-"""Cells between two pictures, and lines between two rows of them."""
+"""Cells between two pictures, and lines between two rows."""
 
 
 def image_picture(maps: Maps, sample: int) -> Picture:
-    """A sample image."""
+    """Return a sample image."""
     height, width, channels = maps.header.image
     return Picture(maps.image(sample), width, height, channels)
 
 
 def stage_pictures(maps: Maps, sample: int, stage: int) -> list[Picture]:
-    """The feature maps of a sample at a stage, in grey: black the least value of all of them."""
+    """Return the feature maps of a sample at a stage, on one grey scale: black is the minimum."""
     count, height, width = maps.header.stages[stage].shape
     pixels, size = maps.maps(sample, stage), height * width
     return [
@@ -28,15 +28,15 @@ def stage_pictures(maps: Maps, sample: int, stage: int) -> list[Picture]:
 
 
 def filter_range(maps: Maps) -> tuple[float, float]:
-    """Least and greatest value of all filters."""
+    """Return the minimum and the maximum of all filters' weights; NaN is skipped."""
     values = [value for value in maps.filter_values() if value == value]  # noqa: PLR0124 - NaN
     return min(values, default=0.0), max(values, default=0.0)
 
 
 def filter_pictures(maps: Maps) -> list[Picture]:
-    """The first filters; all on one scale, from black for the least value of any.
+    """Return the filters of the first layer, all on one scale: black is the minimum.
 
-    Three channels are drawn as red, green and blue; of any other number, their mean in grey.
+    Three channels are drawn as red, green and blue; of other numbers the mean is drawn in grey.
     """
     filters = maps.header.filters
     if filters is None:
@@ -52,9 +52,9 @@ def filter_pictures(maps: Maps) -> list[Picture]:
             for channel in range(channels)
         ]
         if channels != 3:
-            planes = [tuple(sum(parts) / channels for parts in zip(*planes, strict=True))]
+            planes = [tuple(sum(pixel) / channels for pixel in zip(*planes, strict=True))]
         pixels = bytes(
-            _level((value - low) * scale) for parts in zip(*planes, strict=True) for value in parts
+            _level((value - low) * scale) for pixel in zip(*planes, strict=True) for value in pixel
         )
         pictures.append(Picture(pixels, width, height, len(planes)))
     return pictures
@@ -65,40 +65,40 @@ def _level(value: float) -> int:
 
 
 def width_in_tile(picture: Picture, tile: int) -> int:
-    """Cells across for a picture in a place of so many: a multiple of its pixels where it can."""
+    """Return the width of a picture in a tile: a multiple of its pixels if it has fewer."""
     return tile // picture.width * picture.width if picture.width <= tile else tile
 
 
 def tile_height(picture: Picture, tile: int) -> int:
-    """Lines that it takes there."""
+    """Return the lines of a picture in a tile of `tile` cells."""
     return picture_height(picture, width_in_tile(picture, tile))
 
 
 def tiles_per_row(width: int, tile: int) -> int:
-    """Places of that size across."""
+    """Return the number of tiles that fit the width."""
     return max(1, (width + GAP) // (tile + GAP))
 
 
 def draw_row(pictures: Sequence[Picture], tile: int, *, colors: bool) -> list[Content]:
-    """Pictures of the same size side by side, each in a place of `tile` cells."""
+    """Return lines with pictures of one size side by side, each in a tile of `tile` cells."""
     drawn = [
         draw_picture(picture, width_in_tile(picture, tile), colors=colors) for picture in pictures
     ]
     lines = []
-    for parts in zip(*drawn, strict=True):
-        cells = [Content.assemble(*part).pad_right(_missing(part, tile)) for part in parts]
+    for pieces in zip(*drawn, strict=True):
+        cells = [Content.assemble(*piece).pad_right(_missing(piece, tile)) for piece in pieces]
         lines.append(Content(" " * GAP).join(cells))
     return lines
 
 
-def _missing(part: Sequence[tuple[str, str]], tile: int) -> int:
-    return max(0, tile - sum(len(text) for text, _ in part))
+def _missing(piece: Sequence[tuple[str, str]], tile: int) -> int:
+    return max(0, tile - sum(len(text) for text, _ in piece))
 
 
 def draw_rows(
     pictures: Sequence[Picture], tile: int, width: int, height: int, *, colors: bool
 ) -> tuple[list[Content], int]:
-    """As many as fit, in rows; their lines, and how many pictures that are."""
+    """Return the lines of as many pictures as fit, and the number of these pictures."""
     across = tiles_per_row(width, tile)
     down = max(1, (height + GAP) // (tile_height(pictures[0], tile) + GAP))
     shown = pictures[: across * down]

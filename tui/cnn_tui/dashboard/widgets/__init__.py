@@ -1,1 +1,1 @@
-"""Widgets that draw a run."""
+"""The panels of the dashboard."""
