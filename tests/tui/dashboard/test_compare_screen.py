@@ -263,7 +263,7 @@ async def test_the_cursor_reads_and_is_put_away(tmp_path):
 async def test_views_tell_settings_and_classes(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 3, lr=0.5)]
     text = await shown(runs, "2")
-    assert "What was set differently" in text
+    assert "Config differences" in text
     assert "optimizer.lr" in text
     assert "0.5" in text
     text = await shown(runs, "3")
@@ -283,7 +283,8 @@ def trained(tmp_path_factory):
 
 
 def verdicts_of(app):
-    return " ".join(line.plain for line in app.screen.query_one(Verdicts).make(200, 0))
+    panel = app.screen.query_one(Verdicts)
+    return " ".join(line.plain for line in panel.draw(panel._data, 200, 0))
 
 
 async def test_it_tells_whether_runs_differ_by_more_than_chance(trained):
@@ -295,12 +296,12 @@ async def test_it_tells_whether_runs_differ_by_more_than_chance(trained):
         assert "McNemar's exact test" in verdicts_of(app)
         assert f"B {other.id} is better than A {first.id}" in verdicts_of(app)
         assert f"B {other.id} alone on {verdict.disagreement.only_second}." in verdicts_of(app)
-        assert re.search(r"against A +better", text_of(app))
+        assert re.search(r"vs A +better", text_of(app))
         assert re.search(r"McNemar's p +\d", text_of(app))
     app = Dashboard(CompareScreen(trained[::-1]))
     async with app.run_test(size=(80, 24)) as pilot:
-        await shown_in(pilot, "against A")
-        assert re.search(r"against A +worse", text_of(app))
+        await shown_in(pilot, "vs A")
+        assert re.search(r"vs A +worse", text_of(app))
 
 
 async def test_a_run_beside_itself_shows_no_difference(trained):
