@@ -91,7 +91,9 @@ def visible_window(view: ChartView, newest: float, whole: float, columns: int) -
 
 def val_points(state: RunState) -> list[tuple[float, float]]:
     """Return step and validation loss at the end of each validated epoch."""
-    return [(epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated_epochs]
+    return [
+        (epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated_epochs
+    ]
 
 
 def read_at(state: RunState, binned: BinnedCurve, cursor: float) -> Reading:

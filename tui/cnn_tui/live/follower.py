@@ -63,7 +63,7 @@ class Follower:
         self.trains_here = trains_here
         self._was_live = True
         self._log = LogReader(run.events)
-        self._beginnings = 0
+        self._restarts = 0
         self._events = BatchReader(self._log.poll)
         self._output = BatchReader(LineReader(run.console).poll)
 
@@ -74,8 +74,8 @@ class Follower:
         """
         self.error = ""
         events = self._next_batch(self._events)
-        if self._beginnings != self._log.beginnings:
-            self._beginnings, self.state = self._log.beginnings, RunState()
+        if self._restarts != self._log.restarts:
+            self._restarts, self.state = self._log.restarts, RunState()
         for event in events:
             self.state.apply(event)
         if self.state.phase == "detached":

@@ -150,7 +150,10 @@ class RunScreen(Screen[None]):
         live = self._follower.is_live
         header, alert = self.query_one(RunHeader), self.query_one(Alert)
         bar = self.query_one(KeyBar)
-        header.pending, header.is_dead = self.controls.unanswered, not live and not self.state.has_ended
+        header.pending, header.is_dead = (
+            self.controls.unanswered,
+            not live and not self.state.has_ended,
+        )
         reason = self._blocked()
         alert.alarms = (
             [unwritable_log_alarm(reason)] if reason else find_alarms(self.state, time.time(), live)
