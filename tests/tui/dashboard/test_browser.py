@@ -6,7 +6,6 @@ import time
 import pytest
 from textual.widgets import Input, Label
 
-from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, list_runs
 from cnn_engine.runs.marks import Marks, read_marks, write_marks
 from cnn_engine.runs.recorder import Recorder
@@ -173,7 +172,7 @@ async def test_a_damaged_run_is_opened_too(tmp_path):
     async with app.run_test(size=(120, 24)) as pilot:
         await settle(pilot)
         assert "✗ damaged" in text_of(app)
-        assert "20 lines of its log" in text_of(app)
+        assert "20 lines of the log" in text_of(app)
         await pressed(pilot, "enter")
         assert isinstance(app.screen, RunScreen)
 
@@ -423,7 +422,7 @@ async def test_of_a_thousand_runs_those_in_view_are_drawn(tmp_path):
         await settle(pilot)
         while len(app.screen.rows.runs) < 1000:
             await pilot.pause(0.05)
-        lines = app.screen.rows.draw(RunState(), 74, 34)
+        lines = app.screen.rows.draw(app.screen.rows.content, 74, 34)
         assert len(lines) == 34
         await pressed(pilot, "end")
         assert app.screen.rows.cursor == 999
