@@ -1,0 +1,74 @@
+"""MODELS.md: its example is trained and tested by the lines that it gives."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from cnn_engine.config.built_in_models import BUILT_IN_MODELS, BuiltInModel
+from cnn_engine.config.schema import ModelConfig
+from cnn_engine.models.build import build_model
+from cnn_engine.models.hooks import BeginEpoch, InitFromImages, Pretrained
+from cnn_engine.models.torchvision_model import TorchvisionModel
+from cnn_engine.models.whitened import WhitenedCNN
+
+PAGE = (Path(__file__).parents[3] / "engine/docs/MODELS.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.fixture
+def mynet(tmp_path, monkeypatch):
+    """The directory of the example's module, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
+    (code,) = blocks("python")
+    (tmp_path / "mynet.py").write_text(code)
+    yield tmp_path
+    sys.modules.pop("mynet", None)
+
+
+def test_example_is_trained_and_tested_by_the_documented_commands(mynet, here):
+    commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
+    assert [command[:2] for command in commands] == [["cnn-tui", "run"], ["cnn-tui", "test"]]
+    for _, *arguments in commands:
+        options = ["--no-ui", "--set", "train.device=cpu"] if arguments[0] == "run" else []
+        code, out, errors = here(*arguments, *options, cwd=mynet)
+        assert code == 0, errors
+    assert "Equal to the recorded test" in out
+
+
+def test_hooks_are_found_by_name():
+    plain = nn.Linear(1, 1)
+    assert not isinstance(plain, InitFromImages | BeginEpoch | Pretrained)
+    assert issubclass(WhitenedCNN, InitFromImages)
+    assert issubclass(WhitenedCNN, BeginEpoch)
+    assert hasattr(TorchvisionModel, "load_pretrained")
+
+
+class Flat(nn.Module):
+    """A network as a new file in `models/` would hold it."""
+
+    def __init__(self, *, channels, image_size, class_count, hidden):
+        super().__init__()
+        self.hidden = nn.Linear(channels * image_size**2, hidden[0])
+        self.head = nn.Linear(hidden[0], class_count)
+
+    def forward(self, images):
+        return self.head(self.hidden(images.flatten(1)).relu())
+
+
+def test_built_in_network_needs_a_class_and_an_entry(monkeypatch):
+    monkeypatch.setitem(sys.modules, "flat_for_tests", sys.modules[__name__])
+    entry = BuiltInModel(path="flat_for_tests:Flat", settings=("hidden",))
+    monkeypatch.setitem(BUILT_IN_MODELS, "flat", entry)
+    model = build_model(ModelConfig(name="flat", hidden=(7,)), 3, 8, 5)
+    assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 5)
+    assert ModelConfig(name="flat").min_image_size is None
