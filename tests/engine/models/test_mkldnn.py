@@ -1,4 +1,4 @@
-"""Training in oneDNN's layout: the same values as in PyTorch's, and nothing hidden."""
+"""Training in oneDNN's layout: equal to PyTorch's, and NaN stays visible."""
 
 import copy
 import platform
@@ -12,8 +12,8 @@ from cnn_engine.models import mkldnn
 from cnn_engine.models.build import build_model
 from cnn_engine.models.cnn import CNN
 
-HERE = platform.machine() in ("x86_64", "AMD64")
-only_where_used = pytest.mark.skipif(not HERE, reason="only x86 processors train in this layout")
+IS_X86 = platform.machine() in ("x86_64", "AMD64")
+only_on_x86 = pytest.mark.skipif(not IS_X86, reason="the layout is used on x86 CPUs only")
 
 
 def network(channels: int = 3, size: int = 32, filters: tuple[int, ...] = (32, 64, 128)) -> CNN:
@@ -24,112 +24,114 @@ def network(channels: int = 3, size: int = 32, filters: tuple[int, ...] = (32, 6
     return model
 
 
-def learnt(
+def train_step(
     model: CNN, images: torch.Tensor, dtype: torch.dtype = torch.float32
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What a step in training is made of: the loss, the gradients, and the norms' figures."""
+    """Return the loss, the gradients and the buffers of batch norm after a training step."""
     with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         loss = cross_entropy(model(images), torch.arange(len(images)) % 5)
     gradients = torch.autograd.grad(loss, list(model.parameters()))
-    figures = [figure.flatten().float() for figure in model.buffers()]
-    return loss.detach(), torch.cat([each.flatten() for each in gradients]), torch.cat(figures)
+    buffers = [buffer.flatten().float() for buffer in model.buffers()]
+    flat_gradients = torch.cat([gradient.flatten() for gradient in gradients])
+    return loss.detach(), flat_gradients, torch.cat(buffers)
 
 
 @pytest.fixture(
     params=[
         (64, 3, 32, (32, 64, 128)),
         (7, 1, 28, (16, 32)),
-        (5, 3, 17, (20, 10)),  # no whole blocks of channels, and maps that pooling leaves a row of
+        (5, 3, 17, (20, 10)),  # channels that fill no block, and an odd side
         (2, 3, 8, (1, 3, 5)),
     ],
     ids=str,
 )
 def task(request: pytest.FixtureRequest) -> tuple[CNN, torch.Tensor]:
-    """A network and images for it."""
+    """A network, and images for it."""
     batch, channels, size, filters = request.param
     return network(channels, size, filters), torch.randn(batch, channels, size, size)
 
 
-@only_where_used
-def test_a_step_is_the_same_as_in_pytorchs_layout(
+@only_on_x86
+def test_training_step_equals_pytorch_layout(
     task: tuple[CNN, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, images = task
     plain = copy.deepcopy(model)
-    ours = learnt(model, images)
+    results = train_step(model, images)
     monkeypatch.setattr(mkldnn, "_is_faster", lambda _: False)
-    theirs = learnt(plain, images)
-    for mine, yours in zip(ours, theirs, strict=True):
-        assert (mine - yours).norm() < 1e-4 * yours.norm()
+    references = train_step(plain, images)
+    for result, reference in zip(results, references, strict=True):
+        assert (result - reference).norm() < 1e-4 * reference.norm()
 
 
-@only_where_used
-def test_in_bf16_a_step_is_as_near_to_that_in_fp32_as_in_pytorchs_layout(
+@only_on_x86
+def test_bf16_step_is_as_accurate_as_in_pytorch_layout(
     task: tuple[CNN, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, images = task
-    plain, exact = copy.deepcopy(model), copy.deepcopy(model)
-    ours = learnt(model, images, torch.bfloat16)
+    plain, fp32 = copy.deepcopy(model), copy.deepcopy(model)
+    results = train_step(model, images, torch.bfloat16)
     monkeypatch.setattr(mkldnn, "_is_faster", lambda _: False)
-    theirs, true = learnt(plain, images, torch.bfloat16), learnt(exact, images)
-    for mine, yours, right in zip(ours, theirs, true, strict=True):
-        assert (mine - right).norm() < 1.3 * (yours - right).norm() + 1e-2 * right.norm()
-        assert (mine - right).norm() < 0.15 * right.norm()
+    references, exact = train_step(plain, images, torch.bfloat16), train_step(fp32, images)
+    for result, reference, value in zip(results, references, exact, strict=True):
+        error, limit = (result - value).norm(), (reference - value).norm()
+        assert error < 1.3 * limit + 1e-2 * value.norm()
+        assert error < 0.15 * value.norm()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("block", [0, 1, 2])
-def test_a_weight_that_is_not_a_number_shows_in_the_loss(
-    block: int, value: float, dtype: torch.dtype
-) -> None:
-    """To oneDNN's pooling it is less than any number, and its maps would be zeros."""
+def test_non_finite_weight_makes_the_loss_nan(block: int, value: float, dtype: torch.dtype) -> None:
+    """oneDNN's max-pool and ReLU alone would turn it into 0."""
     model = network()
     with torch.no_grad():
         model.blocks[block][0].weight[0, 0, 0, 0] = value  # type: ignore[index]
-    loss, gradients, _ = learnt(model, torch.randn(8, 3, 32, 32), dtype)
+    loss, gradients, _ = train_step(model, torch.randn(8, 3, 32, 32), dtype)
     assert loss.isnan()
     assert gradients.isnan().all()
 
 
-@only_where_used
-def test_training_is_in_this_layout() -> None:
+@only_on_x86
+def test_training_uses_the_mkldnn_layout() -> None:
     layouts = []
     model = network().train()
-    model.blocks[-1].register_forward_hook(lambda *found: layouts.append(found[2].is_mkldnn))
+    model.blocks[-1].register_forward_hook(
+        lambda *arguments: layouts.append(arguments[2].is_mkldnn)
+    )
     assert not model(torch.randn(2, 3, 32, 32)).is_mkldnn
     assert layouts == [True]
 
 
-def test_elsewhere_and_in_evaluation_the_layout_is_pytorchs(
+def test_evaluation_and_other_processors_use_pytorch_layout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refused(_: torch.Tensor) -> torch.Tensor:
+    def refuse(_: torch.Tensor) -> torch.Tensor:
         raise AssertionError
 
-    monkeypatch.setattr(mkldnn, "_to_mkldnn", refused)
+    monkeypatch.setattr(mkldnn, "_to_mkldnn", refuse)
     images = torch.randn(2, 3, 32, 32)
     assert network().eval()(images).shape == (2, 5)
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     assert network().train()(images).shape == (2, 5)
 
 
-@only_where_used
-def test_bf16_trains_in_pytorchs_layout_where_the_processor_has_no_convolution_for_it(
+@only_on_x86
+def test_bf16_uses_pytorch_layout_without_avx512(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    packed = []
+    converted = []
 
-    def noted(images: torch.Tensor) -> torch.Tensor:
-        packed.append(images.dtype)
+    def record(images: torch.Tensor) -> torch.Tensor:
+        converted.append(images.dtype)
         return images.to_mkldnn()
 
     monkeypatch.setattr(mkldnn, "_has_bf16_convolution", lambda: False)
-    monkeypatch.setattr(mkldnn, "_to_mkldnn", noted)
+    monkeypatch.setattr(mkldnn, "_to_mkldnn", record)
     images = torch.randn(2, 3, 32, 32)
-    loss, gradients, _ = learnt(network(), images, torch.bfloat16)
+    loss, gradients, _ = train_step(network(), images, torch.bfloat16)
     assert loss.isfinite()
     assert gradients.isfinite().all()
-    assert packed == []
-    learnt(network(), images)
-    assert packed == [torch.float32]
+    assert converted == []
+    train_step(network(), images)
+    assert converted == [torch.float32]

@@ -1,4 +1,4 @@
-"""The network of airbench: what its first layer does, and how it begins."""
+"""The network of airbench: its whitening layer and initialization."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ SMALL = ModelConfig(name="whitened", filters=(24, 32), depth=2)
 
 
 def images(channels=3, count=64, size=16):
-    """Smooth images, whose neighbouring pixels are much alike."""
+    """Return smooth images, whose neighbouring pixels are correlated."""
     noise = torch.randn(
         count, channels, size + 4, size + 4, generator=torch.Generator().manual_seed(0)
     )
@@ -22,75 +22,77 @@ def images(channels=3, count=64, size=16):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_first_layer_whitens(channels):
-    layer, given = Whitening(channels), images(channels)
-    layer.init_whitening(given)
+def test_whitening_layer_whitens(channels):
+    layer, smooth = Whitening(channels), images(channels)
+    layer.init_whitening(smooth)
     with torch.no_grad():
         layer.bias.zero_()
-        result = layer(given).transpose(0, 1).flatten(1)
+        result = layer(smooth).transpose(0, 1).flatten(1)
     half = len(result) // 2
     assert half == 4 * channels
     torch.testing.assert_close(result[:half], -result[half:])
     covariance = result[:half] @ result[:half].T / result.shape[1]
-    patches = unfold(given, 2).transpose(1, 2).flatten(0, 1)
+    patches = unfold(smooth, 2).transpose(1, 2).flatten(0, 1)
     variances = torch.linalg.eigvalsh(patches.T @ patches / len(patches))
-    # Each axis varies alike, but for the little that keeps the flattest ones from blowing up.
+    # Equal variances, but for the epsilon that limits the smallest ones.
     torch.testing.assert_close(
         covariance, torch.diag(variances / (variances + 5e-4)), atol=2e-3, rtol=0
     )
 
 
-def test_its_filters_are_not_learnt_and_its_shifts_are():
+def test_whitening_filters_are_fixed_and_biases_trained():
     model = build_model(SMALL, 3, 16, 10)
-    learnt = {name for name, each in model.named_parameters() if each.requires_grad}
-    assert "whitening.weight" not in learnt
-    assert {"whitening.bias", "head.weight", "blocks.0.norms.0.bias"} <= learnt
-    assert not any(name.endswith("norms.0.weight") for name in learnt)
+    trained = {name for name, tensor in model.named_parameters() if tensor.requires_grad}
+    assert "whitening.weight" not in trained
+    assert {"whitening.bias", "head.weight", "blocks.0.norms.0.bias"} <= trained
+    assert not any(name.endswith("norms.0.weight") for name in trained)
 
 
-def test_its_shifts_are_learnt_in_the_first_epochs(tmp_path):
+def test_whitening_bias_is_trained_in_the_first_epochs_only(tmp_path):
     settings = ("model.name=whitened", "model.filters=[16]", "data.image_size=16")
     recipe = ("optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0")
     run = RunForTests(
         tmp_path, *settings, *recipe, f"train.epochs={WHITEN_BIAS_EPOCHS - 1}"
     ).train()
-    shifts = []
+    biases = []
     for epochs in (WHITEN_BIAS_EPOCHS, WHITEN_BIAS_EPOCHS + 1, None):
         content = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
-        shifts.append(content["model"]["whitening.bias"])
+        biases.append(content["model"]["whitening.bias"])
         if epochs:
             run.resume(epochs)
-    before, last, after = shifts
+    before, last, after = biases
     assert not torch.equal(before, last)
     assert torch.equal(last, after)
 
 
-def test_a_convolution_begins_by_passing_its_input_on():
+def test_convolutions_start_as_identity():
     block = Block(3, 8, 2)
     maps = torch.randn(2, 3, 6, 6)
     torch.testing.assert_close(block.first(maps)[:, :3], maps)
 
 
-def test_the_third_convolution_has_a_shortcut():
+def test_depth_3_has_a_shortcut():
     torch.manual_seed(0)
     block = Block(3, 8, 3).eval()
     maps = torch.randn(2, 3, 6, 6)
-    start = block.others[0].register_forward_hook(lambda _, given, __: seen.append(given[0]))
-    seen = []
+    handle = block.others[0].register_forward_hook(
+        lambda _, arguments, __: inputs.append(arguments[0])
+    )
+    inputs = []
     with torch.no_grad():
-        block.others[1].weight.zero_()  # so that only the shortcut is left
+        block.others[1].weight.zero_()  # leaves the shortcut only
         result = block(maps)
-    start.remove()
-    torch.testing.assert_close(result, torch.nn.functional.gelu(seen[0]))
+    handle.remove()
+    torch.testing.assert_close(result, torch.nn.functional.gelu(inputs[0]))
 
 
 @pytest.mark.parametrize("size", [16, 21, 32])
-def test_it_takes_images_of_any_size(size):
+def test_whitened_cnn_takes_any_size(size):
     model = build_model(SMALL, 3, size, 7)
     assert model(images(size=size)).shape == (64, 7)
 
 
-def test_it_learns_and_goes_on_elsewhere(tmp_path):
+def test_whitened_cnn_trains_and_resumes(tmp_path):
     settings = ("model.name=whitened", "model.filters=[16]", "data.image_size=16")
     recipe = (
         "optimizer.name=muon",

@@ -1,4 +1,4 @@
-"""Runs in processes of their own: handed over, killed, held, and gone on with."""
+"""Background processes: handed over, killed, locked and resumed."""
 
 import fcntl
 import os
@@ -28,12 +28,12 @@ LONG = "train.epochs=100000"
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
-    """A process that the engine starts imports what the tests import."""
+    """Let processes that the engine starts import what the tests import."""
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
 
 
 def background(run):
-    """The background process of a run, as one that the test can wait for and signal."""
+    """Start the background process of a run as a child that the test can signal."""
     command = [sys.executable, "-m", "cnn_engine.session.background", str(run.path)]
     return subprocess.Popen(
         command, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -41,7 +41,7 @@ def background(run):
 
 
 def prepared(runs_dir, *overrides):
-    """A run that has a log, and no process yet."""
+    """Return a run that is stopped before its first step."""
     run = RunForTests(runs_dir, *overrides)
     run.ask("stop")
     run.train()
@@ -52,10 +52,10 @@ def events_of(run, kind):
     return [event for event in LogReader(run.events).poll() if isinstance(event, kind)]
 
 
-def test_a_run_started_in_the_background_trains_to_its_end(tmp_path):
+def test_background_run_trains_to_its_end(tmp_path):
     run = create_run(tmp_path)
     start_in_background(Request.from_preset("digits", [*SMALL, "train.epochs=2"], name="mine"), run)
-    assert is_held(run.events)  # from the very beginning, and at every moment
+    assert is_held(run.events)  # without a gap
     assert read_state(run)[0].started.name == "mine"
     wait_until(lambda: read_summary(run).status == "done")
     wait_until(lambda: not is_held(run.events))
@@ -65,8 +65,8 @@ def test_a_run_started_in_the_background_trains_to_its_end(tmp_path):
     assert (state.resumed.file, state.markers[0].kind) == ("", "best")
 
 
-def ask_after(patches, run, checks, name):
-    """Ask the run for something when it has looked so many times, which is once a step."""
+def send_after(monkeypatch, run, checks, name):
+    """Send a command when the engine has checked for commands so many times: once per step."""
     real, calls = Control.check, 0
 
     def counted(control):
@@ -76,14 +76,14 @@ def ask_after(patches, run, checks, name):
             run.ask(name)
         real(control)
 
-    patches.setattr(Control, "check", counted)
-    patches.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(Control, "check", counted)
+    monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
 
 
-def test_detached_a_run_goes_on_exactly_in_another_process(tmp_path, monkeypatch):
+def test_detached_run_continues_bitwise_equal(tmp_path, monkeypatch):
     whole = RunForTests(tmp_path, "train.epochs=3").train().live_state
     run = RunForTests(tmp_path, "train.epochs=3")
-    ask_after(monkeypatch, run, 25, "detach")
+    send_after(monkeypatch, run, 25, "detach")
     run.train()
     assert (run.live_state.phase, run.engine.exit_code) == ("detached", 0)
     assert is_held(run.directory.events)
@@ -93,11 +93,11 @@ def test_detached_a_run_goes_on_exactly_in_another_process(tmp_path, monkeypatch
     wait_until(lambda: read_state(run.directory)[0].status == "done")
     state, damaged = read_state(run.directory)
     assert damaged == 0
-    figures = [
-        [(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.correct) for epoch in each.epochs]
-        for each in (whole, state)
-    ]
-    assert figures[0] == figures[1]
+    expected, found = (
+        [(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.correct) for epoch in run_.epochs]
+        for run_ in (whole, state)
+    )
+    assert expected == found
     assert (state.test.loss, state.test.correct) == (whole.test.loss, whole.test.correct)
     assert state.prepared.differences == ()
     assert state.resumed.pid != os.getpid()
@@ -105,7 +105,7 @@ def test_detached_a_run_goes_on_exactly_in_another_process(tmp_path, monkeypatch
     assert run.directory.console.read_text() == ""
 
 
-def test_detached_before_it_trains_it_begins_in_the_background(tmp_path):
+def test_run_detached_before_training_starts_in_the_background(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("detach")
     run.train()
@@ -114,7 +114,7 @@ def test_detached_before_it_trains_it_begins_in_the_background(tmp_path):
     assert read_state(run.directory)[0].resumed.file == ""
 
 
-def test_to_stop_after_the_epoch_holds_in_the_background_too(tmp_path):
+def test_stop_after_epoch_survives_detach(tmp_path):
     run = RunForTests(tmp_path, LONG)
     run.ask("stop-epoch")
     run.ask("detach")
@@ -123,7 +123,7 @@ def test_to_stop_after_the_epoch_holds_in_the_background_too(tmp_path):
     assert len(read_state(run.directory)[0].epochs) == 1
 
 
-def test_when_nobody_takes_a_detached_run_it_is_interrupted(tmp_path, monkeypatch):
+def test_detached_run_without_a_process_is_interrupted(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.runs.recorder.spawn", lambda *_: None)
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("detach")
@@ -131,7 +131,7 @@ def test_when_nobody_takes_a_detached_run_it_is_interrupted(tmp_path, monkeypatc
     assert read_summary(run.directory).status == "interrupted"
 
 
-def test_when_no_process_can_be_started_that_is_told(tmp_path, monkeypatch):
+def test_failure_to_start_the_background_process_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("detach")
@@ -141,7 +141,7 @@ def test_when_no_process_can_be_started_that_is_told(tmp_path, monkeypatch):
     assert run.engine.exit_code == 5
 
 
-def test_a_signal_stops_it_with_a_checkpoint_and_a_lost_terminal_does_not(tmp_path):
+def test_sigterm_stops_with_a_checkpoint_and_sighup_is_ignored(tmp_path):
     run = prepared(tmp_path, LONG)
     with background(run) as process:
         wait_until(lambda: read_state(run)[0].epochs)
@@ -154,14 +154,14 @@ def test_a_signal_stops_it_with_a_checkpoint_and_a_lost_terminal_does_not(tmp_pa
     assert events_of(run, events.CheckpointSaved)[-1].reason == "last"
 
 
-def test_killed_it_can_be_taken_over_at_once_and_before_that_not(tmp_path):
+def test_killed_run_can_be_resumed_and_a_running_one_cannot(tmp_path):
     run = prepared(tmp_path, LONG, "train.checkpoint_seconds=0.05")
     with background(run) as process:
         wait_until(lambda: events_of(run, events.CheckpointSaved))
         with background(run) as second:
             assert second.wait(60) == 5
-            told = second.stderr.read()
-        assert told == (
+            errors = second.stderr.read()
+        assert errors == (
             f"run {run.id}: process {process.pid} on {os.uname().nodename} trains it; "
             f"to see it: cnn-tui watch {run.id}\n"
         )
@@ -176,19 +176,19 @@ def test_killed_it_can_be_taken_over_at_once_and_before_that_not(tmp_path):
     assert [epoch.val_loss for epoch in state.epochs] == [epoch.val_loss for epoch in whole.epochs]
 
 
-def test_a_log_that_is_asked_about_can_still_be_taken(tmp_path, monkeypatch):
+def test_log_can_be_locked_while_another_process_checks_the_lock(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.runlog.log.HOLD_SECONDS", 30.0)
     run = create_run(tmp_path)
     Recorder(run).close()
-    asker = os.open(run.events, os.O_RDONLY)
-    fcntl.flock(asker, fcntl.LOCK_SH)  # as `is_held` does for a moment
-    end = threading.Timer(0.1, os.close, [asker])
+    checker = os.open(run.events, os.O_RDONLY)
+    fcntl.flock(checker, fcntl.LOCK_SH)  # as `is_held` does for a moment
+    end = threading.Timer(0.1, os.close, [checker])
     end.start()
     Recorder(run).close()
     end.join()
 
 
-def test_an_earlier_detach_is_not_done_again(tmp_path, monkeypatch):
+def test_resume_ignores_an_earlier_detach(tmp_path, monkeypatch):
     spawned = []
     monkeypatch.setattr("cnn_engine.runs.recorder.spawn", lambda run, *_: spawned.append(run))
     run = RunForTests(tmp_path, "train.epochs=1")
@@ -198,22 +198,22 @@ def test_an_earlier_detach_is_not_done_again(tmp_path, monkeypatch):
     assert (run.live_state.status, len(spawned)) == ("done", 1)
 
 
-def test_what_is_asked_on_the_way_to_the_background_is_done_there(tmp_path):
+def test_command_after_detach_is_applied_in_the_background(tmp_path):
     run = RunForTests(tmp_path, LONG)
     run.ask("detach")
-    run.ask("stop")  # both are there when the engine first looks
+    run.ask("stop")  # both are sent before the engine first checks
     run.train()
     assert run.live_state.phase == "detached"
     wait_until(lambda: read_summary(run.directory).status == "stopped")
     wait_until(lambda: not is_held(run.directory.events))
     state, _ = read_state(run.directory)
-    assert [done.command for done in state.commands] == ["detach", "stop"]
+    assert [event.command for event in state.commands] == ["detach", "stop"]
     assert state.resumed is not None
 
 
-def test_what_waits_for_training_is_done_in_the_background(tmp_path):
+def test_command_that_waits_for_training_survives_detach(tmp_path):
     run = RunForTests(tmp_path, LONG)
-    run.ask("epochs", 2)  # while there is nothing to change yet
+    run.ask("epochs", 2)  # before training has started
     run.ask("detach")
     run.train()
     assert run.live_state.phase == "detached"

@@ -1,4 +1,4 @@
-"""Runs handed to a process in the background, from the dashboard and at their start."""
+"""Detaching: from the dashboard, and with `--detach`."""
 
 import signal
 from contextlib import contextmanager
@@ -15,8 +15,8 @@ from terminal import FOREVER, SET_SMALL, Terminal, after_the_screen, assert_rest
 
 
 @contextmanager
-def the_run(where):
-    """The only run there is; stopped at the end of the test, however that ends."""
+def only_run(where):
+    """Yield the only run; stop it at the end of the test."""
     (run,) = list_runs(where / "runs")
     try:
         yield run
@@ -31,15 +31,15 @@ def epochs_of(run):
     ]
 
 
-def test_d_hands_the_run_over_and_the_screen_goes_on(tmp_path):
+def test_d_detaches_and_the_dashboard_stays(tmp_path):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("● training")
-        with the_run(tmp_path) as run:
+        with only_run(tmp_path) as run:
             terminal.press("p")
             terminal.wait_for("paused")
             terminal.press("d")
-            # Paused there too, where it waits with a model that is built.
+            # The new process is paused too, once the model is built.
             terminal.wait_for(lambda text: "Building the model" in text and "‖ paused" in text)
             terminal.press("p")
             wait_until(lambda: read_state(run)[0].phase == "training")
@@ -59,10 +59,10 @@ def test_d_hands_the_run_over_and_the_screen_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("end", ["SIGTERM", "hang-up"])
-def test_what_ends_the_screen_after_that_does_not_end_the_run(tmp_path, end):
+def test_detached_run_survives_the_dashboard(tmp_path, end):
     with Terminal(*FOREVER, "--on-hangup", "stop", cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
-        with the_run(tmp_path) as run:
+        with only_run(tmp_path) as run:
             terminal.press("d")
             wait_until(lambda: read_state(run)[0].resumed)
             terminal.wait_for("▶")
@@ -73,13 +73,13 @@ def test_what_ends_the_screen_after_that_does_not_end_the_run(tmp_path, end):
             terminal.wait()
             reached = len(epochs_of(run))
             wait_until(lambda: len(epochs_of(run)) > reached)
-            assert "stop" not in [done.command for done in read_state(run)[0].commands]
+            assert "stop" not in [event.command for event in read_state(run)[0].commands]
 
 
-def test_leaving_can_hand_the_run_over(tmp_path):
+def test_quit_dialog_can_detach(tmp_path):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
-        with the_run(tmp_path) as run:
+        with only_run(tmp_path) as run:
             terminal.press("q")
             terminal.wait_for("Train on in the background")
             terminal.press("d")
@@ -90,17 +90,17 @@ def test_leaving_can_hand_the_run_over(tmp_path):
             wait_until(lambda: len(epochs_of(run)) > reached)
 
 
-def test_a_run_that_begins_in_the_background_outlives_the_terminal(tmp_path):
+def test_run_started_with_detach_survives_the_terminal(tmp_path):
     with Terminal(*FOREVER, "--detach", cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
-        with the_run(tmp_path) as run:
+        with only_run(tmp_path) as run:
             terminal.hang_up()
             assert terminal.wait() == 128 + signal.SIGHUP
             reached = len(epochs_of(run))
             wait_until(lambda: len(epochs_of(run)) > reached)
 
 
-def test_without_a_terminal_it_says_how_to_watch(tmp_path):
+def test_detach_without_a_terminal_prints_how_to_watch(tmp_path):
     result = cnn_tui("run", "digits", "--epochs", "2", *SET_SMALL, "--detach", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     (run,) = list_runs(tmp_path / "runs")
@@ -108,6 +108,6 @@ def test_without_a_terminal_it_says_how_to_watch(tmp_path):
     assert f"cnn-tui watch {run.id}" in result.stderr
     wait_until(lambda: read_summary(run).status == "done")
     wait_until(lambda: not is_held(run.events))
-    told = cnn_tui("watch", "--no-ui", cwd=tmp_path).stderr
-    assert "Begun in the background" in told
-    assert "Resumed" not in told
+    errors = cnn_tui("watch", "--no-ui", cwd=tmp_path).stderr
+    assert "Begun in the background" in errors
+    assert "Resumed" not in errors

@@ -1,4 +1,4 @@
-"""When training ends by itself: patience, a time budget; and validation that is rarer, or none."""
+"""Early stopping, time budgets, rarer or no validation, and test-time augmentation."""
 
 import math
 import sys
@@ -21,11 +21,11 @@ from grammar import COMPLETION, spelled
 from pilot import settle, text_of
 from runs_for_tests import RunForTests
 
-# Patience.
+# Early stopping.
 
 
-def test_training_ends_when_no_epoch_has_been_better_for_long(tmp_path):
-    # A rate far too high: the first epochs learn, and none after them gets better.
+def test_patience_ends_training(tmp_path):
+    # With this learning rate only the first epochs improve.
     settings = ("train.epochs=50", "train.patience=2", "optimizer.lr=0.3")
     run = RunForTests(tmp_path, *settings).train()
     state = run.live_state
@@ -40,7 +40,7 @@ def test_training_ends_when_no_epoch_has_been_better_for_long(tmp_path):
     assert COMPLETION.fullmatch(spelled(run.events()))
 
 
-def test_an_early_end_holds_where_the_test_is_all_that_is_left(tmp_path, monkeypatch):
+def test_resume_after_early_stopping_only_tests(tmp_path, monkeypatch):
     settings = ("train.epochs=50", "train.patience=1", "optimizer.lr=0.3")
     run = RunForTests(tmp_path, *settings)
     with monkeypatch.context() as patches:
@@ -52,16 +52,16 @@ def test_an_early_end_holds_where_the_test_is_all_that_is_left(tmp_path, monkeyp
     assert (run.live_state.status, len(run.live_state.epochs)) == ("done", done)
 
 
-# A time budget, by a clock that counts work.
+# Time budget, with a simulated clock.
 
 STEP, VALIDATION, TEST = 1.0, 6.0, 8.0
 TEST_IMAGES = 359
-"""Of the bundled digits; fewer are for validation."""
+"""Test images of the bundled digits, which has fewer for validation."""
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Each step of training takes a second, each look at other images a few."""
+    """A clock that advances a second per training step, and a few per evaluation."""
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(Control, "clock", lambda _: clock.now)
     real_step, real_evaluate = Learner.train_step, Learner.evaluate
@@ -70,9 +70,9 @@ def clock(monkeypatch):
         clock.now += STEP
         return real_step(learner, *batch)
 
-    def evaluate(learner, indices, *how):
+    def evaluate(learner, indices, *arguments):
         clock.now += TEST if len(indices) == TEST_IMAGES else VALIDATION
-        return real_evaluate(learner, indices, *how)
+        return real_evaluate(learner, indices, *arguments)
 
     monkeypatch.setattr(Learner, "train_step", step)
     monkeypatch.setattr(Learner, "evaluate", evaluate)
@@ -80,12 +80,12 @@ def clock(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [120, 250, 251, 500])
-def test_all_ends_within_the_budget_and_uses_it_up(tmp_path, clock, seconds):
+def test_run_ends_within_the_budget_and_uses_it_up(tmp_path, clock, seconds):
     run = RunForTests(tmp_path, f"train.budget_seconds={seconds}", "train.epochs=1000").train()
     state, epoch = run.live_state, 18 * STEP + VALIDATION
     assert state.status == "done"
     assert clock.now <= seconds
-    assert seconds * 0.97 - clock.now < epoch  # not one more would have fitted
+    assert seconds * 0.97 - clock.now < epoch  # one more would not have fitted
     assert len(state.epochs) == state.total_epochs
     assert {command.by for command in state.commands} == {"budget"}
     text = state.notices[0].text
@@ -93,18 +93,18 @@ def test_all_ends_within_the_budget_and_uses_it_up(tmp_path, clock, seconds):
     assert COMPLETION.fullmatch(spelled(run.events()))
 
 
-def test_a_budget_that_is_too_small_trains_one_epoch(tmp_path, clock):
+def test_too_small_a_budget_trains_one_epoch(tmp_path, clock):
     run = RunForTests(tmp_path, "train.budget_seconds=10", "train.epochs=1000").train()
     assert (run.live_state.status, len(run.live_state.epochs)) == ("done", 1)
 
 
-def test_a_budget_counts_what_earlier_sessions_took(tmp_path, clock):
+def test_budget_includes_earlier_sessions(tmp_path, clock):
     run = RunForTests(tmp_path, "train.budget_seconds=250", "train.epochs=1000")
     run.ask("stop-epoch")
     run.train()
     assert len(run.live_state.epochs) == 1
     spent = clock.now
-    # What sessions took stands in the log, by a clock of its own: written here as by ours.
+    # The log has the duration by the real clock: replace it by the simulated one.
     lines = run.directory.events.read_text().splitlines()
     last = run.events()[-1]
     lines[-1] = lines[-1].replace(f'"seconds":{last.seconds}', f'"seconds":{spent + 100.0}')
@@ -120,15 +120,15 @@ def test_a_budget_counts_what_earlier_sessions_took(tmp_path, clock):
     ("seconds", "every", "expected"),
     [(0, 1, 0), (35, 1, 0), (90, 1, 2), (90, 5, 3), (1000, 1, 39)],
 )
-def test_epochs_that_fit_are_counted(seconds, every, expected):
+def test_epochs_within_counts_the_epochs_that_fit(seconds, every, expected):
     costs = Costs(step=1.0, validation=6.0, test=8.0)
     assert epochs_within(seconds, costs, 10, 18, every) == expected
 
 
-# Rarer validation, and none.
+# Rarer or no validation.
 
 
-def test_validation_can_be_rarer_and_is_always_at_the_end(tmp_path):
+def test_validate_every_skips_epochs_but_not_the_last(tmp_path):
     settings = ("train.epochs=5", "train.validate_every=2")
     run = RunForTests(tmp_path, *settings).train()
     every = RunForTests(tmp_path, "train.epochs=5").train()
@@ -147,7 +147,7 @@ def test_validation_can_be_rarer_and_is_always_at_the_end(tmp_path):
     assert repr(read_state(run.directory)[0]) == repr(state)  # NaN is not equal to itself
 
 
-def test_without_validation_images_the_last_epoch_is_kept_and_tested(tmp_path, capsys):
+def test_without_validation_images_the_last_epoch_is_tested(tmp_path, capsys):
     run = RunForTests(tmp_path, "train.epochs=2", "data.validation_fraction=0.0").train()
     state = run.live_state
     assert (state.status, state.best, state.test.epoch) == ("done", None, 2)
@@ -174,7 +174,7 @@ def printed(run, capsys):
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_fraction_that_leaves_no_image_is_refused(tmp_path):
+def test_validation_fraction_without_images_is_refused(tmp_path):
     run = RunForTests(tmp_path, "data.validation_fraction=0.0001").train()
     assert run.engine.exit_code == 3
     assert "leave none for val" in run.live_state.finished.error
@@ -182,7 +182,7 @@ def test_a_fraction_that_leaves_no_image_is_refused(tmp_path):
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])
 @pytest.mark.parametrize("setting", ["train.validate_every=2", "data.validation_fraction=0.0"])
-async def test_the_screens_show_what_there_is(tmp_path, setting, size):
+async def test_screens_show_no_nan(tmp_path, setting, size):
     run = RunForTests(tmp_path, "train.epochs=3", "evaluate.tta=mirror", setting).train()
     lines = run.directory.events.read_text().splitlines(keepends=True)
     untested = [line for line in lines if '"kind":"TestFinished"' not in line][:-1]
@@ -198,7 +198,7 @@ async def test_the_screens_show_what_there_is(tmp_path, setting, size):
 # Test-time augmentation.
 
 
-def test_its_figure_stands_beside_the_plain_one(tmp_path, capsys):
+def test_tta_accuracy_is_reported_beside_the_plain_one(tmp_path, capsys):
     settings = ("train.epochs=2", "evaluate.tta=mirror")
     run = RunForTests(tmp_path, *settings).train()
     plain = RunForTests(tmp_path, "train.epochs=2").train()
@@ -214,7 +214,7 @@ def test_its_figure_stands_beside_the_plain_one(tmp_path, capsys):
     assert not any("augmentation" in line for line in printed(plain, capsys))
 
 
-def test_scores_are_means_over_the_views():
+def test_tta_logits_are_means_over_the_views():
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     weights = torch.randn(4, 3 * 8 * 8, generator=torch.Generator().manual_seed(1))
 

@@ -1,4 +1,4 @@
-"""A disk that fills up while a run goes on: a real one, of two megabytes."""
+"""A full disk during training: a real file system of two megabytes."""
 
 import os
 import subprocess
@@ -18,13 +18,13 @@ def small_disk(tmp_path):
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
     if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a disk can be mounted by root alone, and not in every container")
+        pytest.skip("only root can mount a file system, and not in every container")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def fill(disk):
-    """Leave no room; the file that takes it."""
+    """Fill the disk; return the file that does."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -36,16 +36,16 @@ def fill(disk):
 
 
 @pytest.mark.parametrize("shown", [(), ("--no-ui",)], ids=["dashboard", "lines"])
-def test_training_goes_on_and_all_is_written_once_there_is_room(small_disk, shown):
+def test_training_continues_on_a_full_disk_and_writes_the_log_later(small_disk, shown):
     with Terminal(*FOREVER, *shown, cwd=small_disk) as terminal:
         terminal.wait_for("Epoch")
         (run,) = list_runs(small_disk / "runs")
         wait_until(lambda: len(read_state(run)[0].epochs) > 2)
         filler = fill(small_disk)
         terminal.wait_for("log cannot be written: No space left on device")
-        stood_at = len(read_state(run)[0].epochs)
+        reached = len(read_state(run)[0].epochs)
         filler.unlink()
-        wait_until(lambda: len(read_state(run)[0].epochs) > stood_at + 2)
+        wait_until(lambda: len(read_state(run)[0].epochs) > reached + 2)
         terminal.kill(15)
         assert terminal.wait() == 143
     reader = LogReader(run.events)

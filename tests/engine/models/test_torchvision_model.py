@@ -1,0 +1,145 @@
+"""Networks of torchvision, with weights from a file."""
+
+import os
+
+import pytest
+import torch
+from torchvision.models import resnet18, shufflenet_v2_x0_5
+
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.config.schema import ModelConfig
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.inference.trained import load_trained_model
+from cnn_engine.models.build import build_model
+from cnn_engine.models.torchvision_model import TorchvisionModel
+from cnn_engine.runlog.events import Notice, RunPrepared
+from cnn_engine.training.flat_parameters import Weights
+from runs_for_tests import RunForTests
+
+CPU = torch.device("cpu")
+
+
+def weights_in(directory):
+    return checkpoint.load(directory.path / "last.pt", CPU)["model"]
+
+
+@pytest.fixture(scope="module")
+def weights_file(tmp_path_factory):
+    """Weights of a resnet18 for a thousand classes, as torchvision's files hold them."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(resnet18(weights=None).state_dict(), path)
+    return path
+
+
+TRANSFER = (
+    "model.name=torchvision",
+    "model.arch=resnet18",
+    "data.channels=3",
+    "data.image_size=16",
+    "train.batch_size=256",
+    "train.epochs=1",
+)
+
+
+def test_freeze_trains_the_last_layer_only(tmp_path, weights_file):
+    run = RunForTests(
+        tmp_path, *TRANSFER, f"model.weights='{weights_file}'", "model.freeze=true"
+    ).train()
+    assert run.live_state.status == "done"
+    (prepared,) = (event for event in run.events() if isinstance(event, RunPrepared))
+    assert prepared.parameters == 512 * 10 + 10
+    before, after = torch.load(weights_file, weights_only=True), weights_in(run.directory)
+    kept = [name for name in before if not name.startswith("fc.")]
+    assert all(torch.equal(before[name], after[f"network.{name}"]) for name in kept)
+    assert after["network.fc.weight"].shape == (10, 512)
+    assert any(
+        "data.mean = [0.485" in event.text for event in run.events() if isinstance(event, Notice)
+    )
+    trained = load_trained_model(run.directory)
+    assert trained.logits(torch.zeros(2, 16, 16, 3, dtype=torch.uint8)).shape == (2, 10)
+
+
+def test_resume_needs_no_weights_file(tmp_path):
+    file = tmp_path / "mine.pth"
+    torch.save(shufflenet_v2_x0_5(weights=None).state_dict(), file)
+    small = ("model.arch=shufflenet_v2_x0_5", "model.freeze=true", f"model.weights='{file}'")
+    run = RunForTests(tmp_path / "runs", *TRANSFER, *small).train()
+    file.unlink()
+    run.resume(epochs=2)
+    assert run.live_state.status == "done"
+    assert len(run.live_state.epochs) == 2
+
+
+def transfer(**changes):
+    config = ModelConfig(**{"name": "torchvision", "arch": "resnet18"} | changes)
+    return build_model(config, 3, 32, 4)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_nested_state_dict_is_found(tmp_path, weights_file, key):
+    state = torch.load(weights_file, weights_only=True)
+    torch.save({key: state, "epoch": 3}, tmp_path / "x.pth")
+    model = transfer()
+    model.load_pretrained(str(tmp_path / "x.pth"))
+    assert torch.equal(model.network.conv1.weight, state["conv1.weight"])
+
+
+def test_weights_of_another_network_are_refused(tmp_path, weights_file):
+    with pytest.raises(
+        ConfigError, match=r"of another network than model\.arch names: .* not in it"
+    ):
+        transfer(arch="resnet34").load_pretrained(str(weights_file))
+    with pytest.raises(ConfigError, match=r"model\.weights: nowhere\.pth is no file; download one"):
+        transfer().load_pretrained("nowhere.pth")
+
+
+class Canary:
+    def __init__(self, path):
+        self._path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self._path}",)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", "pickle", {"a": 1}, [1, 2]])
+def test_file_without_weights_is_refused_and_runs_no_code(tmp_path, content):
+    path, canary = tmp_path / "x.pth", tmp_path / "canary"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save({"state_dict": Canary(canary)} if content == "pickle" else content, path)
+    with pytest.raises(DataError, match=r"x\.pth: ") as error:
+        transfer().load_pretrained(str(path))
+    assert not canary.exists()
+    assert "weights_only" not in str(error.value)
+
+
+def test_unknown_arch_and_grey_images_are_refused():
+    with pytest.raises(ConfigError, match=r"has no 'resnet81'; did you mean 'resnet18'"):
+        transfer(arch="resnet81")
+    with pytest.raises(ConfigError, match=r"data\.channels: torchvision's networks take RGB"):
+        build_model(ModelConfig(name="torchvision", arch="resnet18"), 1, 32, 4)
+
+
+@pytest.mark.parametrize("arch", ["vgg11", "squeezenet1_1", "mobilenet_v3_small", "vit_b_16"])
+def test_last_layer_is_found(arch):
+    with torch.device("meta"):
+        model = transfer(arch=arch)
+    assert isinstance(model, TorchvisionModel)
+    head = model.network.get_submodule(model.head_name)
+    assert head.weight.shape[0] == 4
+
+
+def test_frozen_layers_are_not_trained_and_stay_in_eval_mode(weights_file):
+    model = transfer(weights=str(weights_file), freeze=True)
+    weights = Weights(model, torch.bfloat16)
+    trained = weights.by_name(weights.flat)
+    assert {name.rpartition(".")[2]: tensor.shape for name, tensor in trained.items()} == {
+        "weight": (4, 512),
+        "bias": (4,),
+    }
+    assert weights.state_dict()["network.conv1.weight"].dtype == torch.float32
+    model.train()
+    assert not model.network.bn1.training
+    assert model.network.fc.training

@@ -1,0 +1,150 @@
+"""Networks of the user's own."""
+
+import re
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.inference.trained import load_trained_model
+from cnn_engine.session.engine import Engine
+from runs_for_tests import RunForTests
+from terminal import cnn_tui
+
+CPU = torch.device("cpu")
+
+
+def weights_in(directory):
+    return checkpoint.load(directory.path / "last.pt", CPU)["model"]
+
+
+CODE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, *, channels, image_size, class_count, width=4):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 3), nn.ReLU(), nn.Flatten(),
+            nn.Linear(width * (image_size - 2) ** 2, class_count),
+        )
+    def forward(self, images):
+        return self.layers(images)
+
+class Fails(Net):
+    def __init__(self, **_):
+        raise RuntimeError("no such luck")
+
+class Wrong(Net):
+    def forward(self, images):
+        return super().forward(images)[:, :3]
+
+class Tuple(Net):
+    def forward(self, images):
+        return super().forward(images), 1
+
+class Lazy(Net):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.more = nn.LazyLinear(3)
+
+class Lone(Net):
+    def forward(self, images):
+        raise ValueError("not\\nthese")
+
+def Function(**_):
+    return 3
+"""
+
+
+@pytest.fixture
+def user_dir(tmp_path, monkeypatch):
+    """Directory of `mynet.py`, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
+    (tmp_path / "mynet.py").write_text(CODE)
+    yield tmp_path
+    sys.modules.pop("mynet", None)
+
+
+def test_user_model_trains_resumes_and_predicts(user_dir):
+    run = RunForTests(
+        user_dir / "runs", "model.name='mynet:Net'", "model.options.width=6", "train.epochs=1"
+    )
+    run.train()
+    assert run.live_state.status == "done"
+    assert weights_in(run.directory)["layers.0.weight"].shape[0] == 6
+    run.engine = Engine.resume(run.directory, 2, allow_code=True)
+    run.engine.start()
+    run.engine.join()
+    assert run.engine.exit_code == 0
+    trained = load_trained_model(run.directory, allow_code=True)
+    assert trained.logits(torch.zeros(1, 8, 8, 1, dtype=torch.uint8)).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mynet:Nothing", "AttributeError: module 'mynet' has no attribute 'Nothing'"),
+        ("nowhere:Net", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("mynet:Fails", "RuntimeError: no such luck"),
+        ("mynet:Lone", "fails on 63 images of 1×8×8: ValueError: not these"),
+    ],
+)
+def test_exception_of_a_user_model_is_one_line_with_a_traceback_in_console_log(
+    user_dir, name, message
+):
+    run = RunForTests(user_dir / "runs", f"model.name='{name}'").train()
+    finished = run.live_state.finished
+    assert (finished.status, finished.exit_code) == ("failed", 2)
+    assert message in finished.error
+    assert "\n" not in finished.error
+    assert str(run.directory.console) in finished.error
+    assert "Traceback" in run.directory.console.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mynet:Function", "returns a int, not a torch.nn.Module"),
+        ("mynet:Lazy", "has lazy layers"),
+        ("mynet:Wrong", r"returns logits of shape \[63, 3\] for 63 images and 10 classes"),
+        ("mynet:Tuple", "returns a tuple, not a tensor"),
+    ],
+)
+def test_user_model_with_a_wrong_output_is_refused(user_dir, name, message):
+    run = RunForTests(user_dir / "runs", f"model.name='{name}'").train()
+    assert run.live_state.finished.exit_code == 2
+    assert re.search(message, run.live_state.finished.error)
+
+
+def test_user_model_is_imported_only_with_allow_code(user_dir, here):
+    run = RunForTests(user_dir / "runs", "model.name='mynet:Net'", "train.epochs=1").train()
+    (user_dir / "mynet.py").write_text(f"open({str(user_dir / 'canary')!r}, 'w').close()\n{CODE}")
+    Image.new("L", (8, 8)).save(user_dir / "x.png")
+    log = run.directory.events.read_bytes()
+    for command in (
+        ("resume", "latest", "--epochs", "2", "--no-ui"),
+        ("run", "--like", "latest", "--no-ui"),
+        ("test", "latest"),
+        ("predict", "latest", "x.png"),
+        ("export", "latest", "--to", "safetensors"),
+    ):
+        sys.modules.pop("mynet", None)
+        code, _, errors = here(*command, cwd=user_dir)
+        assert code == 2, errors
+        assert "'mynet:Net'" in errors
+        assert "add --allow-code" in errors
+        assert not (user_dir / "canary").exists(), command
+    for command in (("show",), ("runs",), ("watch", "--no-ui")):
+        assert cnn_tui(*command, cwd=user_dir).returncode == 0
+        assert not (user_dir / "canary").exists(), command
+    assert run.directory.events.read_bytes() == log
+    assert here("predict", "latest", "x.png", "--allow-code", cwd=user_dir)[0] == 0
+    assert (user_dir / "canary").exists()
+    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", "--allow-code", cwd=user_dir)
+    assert resumed.returncode == 0, resumed.stderr
