@@ -20,12 +20,12 @@ SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
-    """A small run of three epochs, by the automatic choice of lines where there is no terminal."""
+    """Directory and result of a small run of three epochs, without a terminal."""
     where = tmp_path_factory.mktemp("work")
     return where, cnn_tui("run", "digits", "--epochs", "3", *SET_SMALL, cwd=where)
 
 
-def test_the_published_lines_are_printed(digits):
+def test_run_prints_the_lines_of_the_reference_procedure(digits):
     _, result = digits
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
@@ -51,7 +51,7 @@ def test_the_published_lines_are_printed(digits):
     assert re.fullmatch(r"Test Accuracy \(Overall\): \d+\.\d\d% \(\d+/359\)", lines[end + 12])
 
 
-def test_the_per_class_counts_add_up_to_the_overall_one(digits):
+def test_class_counts_add_up_to_the_overall_count(digits):
     _, result = digits
     counts = re.findall(r"Test Accuracy of \d: .*\((\d+)/(\d+)\)", result.stdout)
     overall = re.search(r"\(Overall\).*\((\d+)/(\d+)\)", result.stdout)
@@ -60,7 +60,7 @@ def test_the_per_class_counts_add_up_to_the_overall_one(digits):
         assert sum(int(count[position]) for count in counts) == int(overall[position + 1])
 
 
-def test_results_go_to_stdout_and_the_rest_to_stderr(digits):
+def test_only_results_go_to_stdout(digits):
     _, result = digits
     assert "Loading PyTorch" in result.stderr
     assert "Loading" not in result.stdout
@@ -68,7 +68,7 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(digits):
     assert "\r" not in result.stderr
 
 
-def test_the_run_is_kept_listed_and_shown(digits):
+def test_finished_run_is_listed_shown_and_watched(digits):
     where, _ = digits
     listed = json.loads(cnn_tui("runs", "--json", cwd=where).stdout)
     assert [(run["status"], run["epochs_done"], run["preset"]) for run in listed] == [
@@ -88,7 +88,7 @@ def test_the_run_is_kept_listed_and_shown(digits):
     assert listed[0]["run_id"] in home.stdout
 
 
-def test_json_is_one_event_a_line(tmp_path):
+def test_json_prints_one_event_per_line(tmp_path):
     result = cnn_tui("run", "digits", "--epochs", "1", "--json", *SET_SMALL, cwd=tmp_path)
     assert result.returncode == 0
     kinds = [type(from_line(line)).__name__ for line in result.stdout.splitlines()]
@@ -98,7 +98,7 @@ def test_json_is_one_event_a_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("run", "cifra10"), 2, "did you mean 'cifar10'"),
         (("run", "digits", "--set", "train.epoch=3"), 2, "did you mean 'train.epochs'"),
@@ -112,34 +112,34 @@ def test_json_is_one_event_a_line(tmp_path):
         (("nonsense",), 2, "No such command"),
     ],
 )
-def test_a_users_mistake_is_a_line_and_an_exit_code(here, tmp_path, arguments, code, told):
+def test_user_error_is_one_line_and_an_exit_code(here, tmp_path, arguments, code, message):
     ended, out, errors = here(*arguments, cwd=tmp_path)
     assert ended == code, errors
-    assert told in errors
+    assert message in errors
     assert "Traceback" not in errors + out
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("run", "folder", "--data-dir", "nowhere"), 3, "nowhere: is no folder"),
         (("run", "digits", "--device", "cuda"), 2, "no 'cuda' device"),
         (("run", "digits", "--set", "optimizer.lr=1e30"), 4, "training loss became"),
     ],
 )
-def test_what_a_run_fails_of_is_a_line_and_an_exit_code(tmp_path, arguments, code, told):
+def test_failed_run_is_one_line_and_an_exit_code(tmp_path, arguments, code, message):
     if "cuda" in arguments:
         torch = pytest.importorskip("torch")
         if torch.cuda.is_available():
             pytest.skip("this machine has a CUDA device")
     result = cnn_tui(*arguments, cwd=tmp_path)
     assert result.returncode == code, result.stderr
-    assert told in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
 
 
-def test_without_a_config_and_a_network_it_trains_on_the_digits_and_says_so(tmp_path):
+def test_run_falls_back_to_digits_without_network(tmp_path):
     result = cnn_tui(
         "run",
         "--epochs",
@@ -156,7 +156,7 @@ def test_without_a_config_and_a_network_it_trains_on_the_digits_and_says_so(tmp_
     assert (run["preset"], run["status"]) == ("digits", "done")
 
 
-def test_cifar10_by_name_never_falls_back(tmp_path):
+def test_named_cifar10_does_not_fall_back(tmp_path):
     result = cnn_tui(
         "run",
         "cifar10",
@@ -169,7 +169,7 @@ def test_cifar10_by_name_never_falls_back(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path, number):
+def test_signal_stops_the_run_with_a_checkpoint(tmp_path, number):
     with subprocess.Popen(
         [*CLI, "run", "digits", "--epochs", "100000", *SET_SMALL],
         stdout=subprocess.PIPE,
@@ -184,16 +184,16 @@ def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path, number):
                 break
         process.send_signal(number)
         process.stdout.read()
-        told = process.stderr.read()
+        message = process.stderr.read()
     assert process.returncode == 128 + number
-    assert "Stopped after" in told
+    assert "Stopped after" in message
     (directory,) = (tmp_path / "runs").iterdir()
     assert (directory / "last.pt").stat().st_size > 1000
     (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
     assert run["status"] == "stopped"
 
 
-def test_when_nobody_reads_the_lines_the_run_goes_on(tmp_path):
+def test_run_survives_a_closed_pipe(tmp_path):
     with subprocess.Popen(
         [*CLI, "run", "digits", "--epochs", "30", *SET_SMALL],
         stdout=subprocess.PIPE,
@@ -205,15 +205,15 @@ def test_when_nobody_reads_the_lines_the_run_goes_on(tmp_path):
     ) as process:
         assert process.stdout.readline().startswith("Epoch: 1/30")
         process.stdout.close()
-        told = process.stderr.read()
+        message = process.stderr.read()
     assert process.returncode == 0
-    assert "Traceback" not in told
+    assert "Traceback" not in message
     (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
     assert (run["status"], run["epochs_done"]) == ("done", 30)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
-def test_a_full_disk_under_the_lines_ends_no_run(tmp_path):
+def test_run_survives_output_to_a_full_disk(tmp_path):
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             [*CLI, "run", "digits", "--epochs", "2", *SET_SMALL],
@@ -230,7 +230,7 @@ def test_a_full_disk_under_the_lines_ends_no_run(tmp_path):
     assert (run["status"], run["epochs_done"]) == ("done", 2)
 
 
-def test_closed_streams_are_no_trouble(tmp_path):
+def test_run_works_with_closed_streams(tmp_path):
     command = " ".join([f"'{word}'" for word in [*CLI, "run", "digits", "--epochs", "1"]])
     small = " ".join(f"'{word}'" for word in SET_SMALL)
     result = subprocess.run(
@@ -244,7 +244,7 @@ def test_closed_streams_are_no_trouble(tmp_path):
     assert "Test Accuracy (Overall)" in (tmp_path / "lines").read_text()
 
 
-def test_a_terminals_stderr_has_a_progress_line(tmp_path):
+def test_stderr_of_a_terminal_has_a_progress_line(tmp_path):
     arguments = ["run", "digits", "--no-ui", "--epochs", "100000", "--set", "data.image_size=32"]
     with Terminal(*arguments, cwd=tmp_path, size=(100, 30)) as terminal:
         terminal.wait_for(lambda text: re.search(r"Epoch \d+/100000  batch \d+/18", text))
@@ -253,7 +253,7 @@ def test_a_terminals_stderr_has_a_progress_line(tmp_path):
     assert b"\x1b" not in terminal.raw
 
 
-def test_hostile_names_are_printed_as_text(tmp_path):
+def test_control_characters_in_names_are_escaped(tmp_path):
     run = golden_run(tmp_path / "runs", "completed")
     whole = run.events.read_text()
     run.events.write_text(whole.replace('"baseline"', r'"\u001b]0;x\u0007[red]\ud800"'))
@@ -285,7 +285,7 @@ def test_version(tmp_path):
     assert re.fullmatch(r"cnn-tui \d+\.\d+\.\d+\n", cnn_tui("--version", cwd=tmp_path).stdout)
 
 
-def test_a_stopped_run_is_resumed_and_prints_only_what_is_new(tmp_path):
+def test_resume_prints_only_new_events(tmp_path):
     run = ["run", "digits", "--epochs", "2", "--set", "train.checkpoint_seconds=1e-9", *SET_SMALL]
     with subprocess.Popen(
         [*CLI, *run, "--json"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
@@ -307,7 +307,7 @@ def test_a_stopped_run_is_resumed_and_prints_only_what_is_new(tmp_path):
     assert cnn_tui("resume", "nothing", cwd=tmp_path).returncode == 2
 
 
-def test_what_is_printed_of_a_run_of_several_sessions(tmp_path):
+def test_watch_prints_a_run_of_several_sessions(tmp_path):
     golden_run(tmp_path / "runs", "resumed")
     result = cnn_tui("watch", cwd=tmp_path)
     assert "Resumed in epoch 3 after step 7, from last.pt" in result.stderr

@@ -1,4 +1,4 @@
-"""Several runs by one command, through the real command line, on the bundled digits."""
+"""Series of runs through the real command line, on the bundled digits."""
 
 import json
 import os
@@ -37,26 +37,26 @@ def series(tmp_path, *options):
     )
 
 
-def test_seeds_of_every_value_and_what_they_come_to(tmp_path):
+def test_series_reports_mean_and_deviation_per_value(tmp_path):
     values = ("--sweep", "optimizer.lr=0.001,0.003", "--set", "evaluate.tta=mirror")
     result = series(tmp_path, "--epochs", "1", "--seed", "5", "--repeat", "2", *values, "--json")
     assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert [(run["setting"], run["seed"]) for run in told["runs"]] == [
+    report = json.loads(result.stdout)
+    assert [(run["setting"], run["seed"]) for run in report["runs"]] == [
         ("optimizer.lr=0.001", 5),
         ("optimizer.lr=0.001", 6),
         ("optimizer.lr=0.003", 5),
         ("optimizer.lr=0.003", 6),
     ]
-    kept = {run.id: read_summary(run) for run in list_runs(tmp_path)}
-    assert {run["run_id"] for run in told["runs"]} == kept.keys()
-    assert [run["config"]["optimizer"]["lr"] for run in told["runs"]] == [0.001] * 2 + [0.003] * 2
-    assert {summary.group for summary in kept.values()} == {told["runs"][0]["run_id"]}
-    assert kept[told["runs"][3]["run_id"]].name == "optimizer.lr=0.003 seed 6"
-    for setting in told["settings"]:
+    summaries = {run.id: read_summary(run) for run in list_runs(tmp_path)}
+    assert {run["run_id"] for run in report["runs"]} == summaries.keys()
+    assert [run["config"]["optimizer"]["lr"] for run in report["runs"]] == [0.001] * 2 + [0.003] * 2
+    assert {summary.group for summary in summaries.values()} == {report["runs"][0]["run_id"]}
+    assert summaries[report["runs"][3]["run_id"]].name == "optimizer.lr=0.003 seed 6"
+    for setting in report["settings"]:
         accuracies = [
-            kept[run["run_id"]].test_accuracy
-            for run in told["runs"]
+            summaries[run["run_id"]].test_accuracy
+            for run in report["runs"]
             if run["setting"] == setting["setting"]
         ]
         assert setting["test_accuracy"] == {
@@ -67,8 +67,8 @@ def test_seeds_of_every_value_and_what_they_come_to(tmp_path):
         assert setting["tta_accuracy"]["runs"] == setting["runs"] == 2
 
 
-def test_a_failed_run_does_not_end_the_rest_unless_asked(tmp_path):
-    values = ("--epochs", "1", "--sweep", "augment.cutout=30,0")  # images have 8 pixels a side
+def test_series_continues_after_a_failed_run_unless_stop_on_failure(tmp_path):
+    values = ("--epochs", "1", "--sweep", "augment.cutout=30,0")  # images are 8 × 8
     result = series(tmp_path, *values)
     assert result.returncode == 2
     assert re.search(r"Run 1/2 .* failed: augment\.cutout: ", result.stderr)
@@ -79,7 +79,7 @@ def test_a_failed_run_does_not_end_the_rest_unless_asked(tmp_path):
     assert "Run 2/2" not in result.stderr
 
 
-def test_an_interrupt_stops_the_run_in_hand_and_begins_no_other(tmp_path):
+def test_interrupt_stops_the_current_run_and_starts_no_other(tmp_path):
     options = ("--repeat", "3", "--epochs", "100000")
     process = subprocess.Popen(
         command(tmp_path, *options),
@@ -91,17 +91,17 @@ def test_an_interrupt_stops_the_run_in_hand_and_begins_no_other(tmp_path):
     try:
         wait_until(lambda: any(read_summary(run).epochs_done for run in list_runs(tmp_path)))
         os.kill(process.pid, signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
     (run,) = list_runs(tmp_path)
     assert read_summary(run).status == "stopped"
-    assert "1 of 3 runs" in told
-    assert f"cnn-tui resume {run.id}" in told
+    assert "stopped in run 1 of 3" in stderr
+    assert f"cnn-tui resume {run.id}" in stderr
 
 
-def test_every_run_is_checked_before_one_starts(tmp_path):
+def test_all_configs_are_checked_before_training(tmp_path):
     result = series(tmp_path, "--sweep", "optimizer.lr=0.001,-1")
     assert result.returncode == 2
     assert "optimizer.lr: " in result.stderr
@@ -109,34 +109,34 @@ def test_every_run_is_checked_before_one_starts(tmp_path):
 
 
 @pytest.mark.parametrize("sweep", ["optimizer.lr", "=1,2", "optimizer.lr="])
-def test_a_sweep_that_is_none_is_named(sweep):
+def test_invalid_sweep_is_reported(sweep):
     with pytest.raises(ConfigError, match="--sweep"):
         plan_series("digits", [], "", 1, [sweep])
 
 
-def test_values_may_be_words_or_lists_and_sweeps_combine():
+def test_sweeps_combine_and_accept_words_and_lists():
     sweeps = ["optimizer.name=adam,sgd", "model.filters=[8],[8, 16]"]
     planned = plan_series("digits", [], "mine", 1, sweeps)
     assert [
-        (each.request.config.optimizer.name, each.request.config.model.filters) for each in planned
+        (run.request.config.optimizer.name, run.request.config.model.filters) for run in planned
     ] == [("adam", (8,)), ("adam", (8, 16)), ("sgd", (8,)), ("sgd", (8, 16))]
     assert planned[0].request.name == "mine optimizer.name=adam model.filters=[8] seed 0"
 
 
-def test_one_run_has_no_deviation_and_none_has_no_mean():
-    assert Spread.of([0.5]) == Spread(0.5, None, 1)
-    assert Spread.of([None, 0.5, 0.7]).runs == 2
-    assert Spread.of([None]) is None
+def test_spread_of_one_value_has_no_deviation():
+    assert Spread.from_values([0.5]) == Spread(0.5, None, 1)
+    assert Spread.from_values([None, 0.5, 0.7]).runs == 2
+    assert Spread.from_values([None]) is None
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1h5s", 3605)]
 )
-def test_a_time_is_read_as_people_write_it(text, seconds):
+def test_parse_time(text, seconds):
     assert parse_time(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "m", "-5", "1.5h", "ten", "5d"])
-def test_what_is_no_time_is_refused(text):
+def test_parse_time_refuses_other_text(text):
     with pytest.raises(typer.BadParameter, match="is not a time"):
         parse_time(text)

@@ -279,9 +279,7 @@ def test_a_second_signal_leaves_at_once(tmp_path, number):
         terminal.kill(number)
         assert terminal.wait() == 128 + number
         assert_restored(terminal, before)
-    assert f"left at once; what is saved can be trained on: cnn-tui resume {run.id}" in (
-        after_the_screen(terminal)
-    )
+    assert f"quit immediately. Resume with: cnn-tui resume {run.id}" in (after_the_screen(terminal))
 
 
 def test_a_second_signal_much_later_is_a_first_one_again(monkeypatch):

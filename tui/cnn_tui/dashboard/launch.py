@@ -55,7 +55,7 @@ def run_dashboard(
             traceback.print_exception(app.failure)
     if not app.exited_normally:
         notify(f"the dashboard failed, see {run.console}; training goes on without it")
-        return run_headless(engine, run, on_hangup=on_hangup, earlier=earlier)
+        return run_headless(engine, run, on_hangup=on_hangup, skip_bytes=earlier)
     if not is_lost:
         _leave_summary(run)
     return engine.exit_code
@@ -99,9 +99,7 @@ def compare_runs(compared: Sequence[RunDirectory], options: Options) -> int:
 def _view(screen: Screen[None], options: Options) -> int:
     """Show runs that others train, and leave them alone."""
     app = Dashboard(screen, options=options)
-    _take_signals(
-        app, lambda number: app.exit_from_signal(128 + number), "the runs are as they were"
-    )
+    _take_signals(app, lambda number: app.exit_from_signal(128 + number), "The runs are unchanged.")
     notify_supervisor(None)
     with survive_hangup():
         app.run(mouse=options.mouse)
@@ -118,7 +116,7 @@ def _take_signals(app: Dashboard, ask: Callable[[signal.Signals], None], words: 
         screen = sys.__stderr__.fileno() if sys.__stderr__ else 2
         if app.is_running:
             settings.restore(screen)
-        notify(f"left at once; {words}", screen)
+        notify(f"quit immediately. {words}", screen)
         os._exit(128 + number)
 
     StopSignals(ask, leave_at_once)

@@ -1,4 +1,4 @@
-"""A run as lines of text: what a headless run prints, in the published procedure's words."""
+"""A run as lines of text or JSON. The result lines are worded as in the reference procedure."""
 
 from typing import TextIO
 
@@ -15,7 +15,7 @@ from cnn_tui.text.safe import safe_text
 
 
 class LinePrinter:
-    """Results to `out`; stages, notices and a progress line to `err`."""
+    """Prints results to `out`; stages, notices and a progress line to `err`."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
@@ -25,62 +25,62 @@ class LinePrinter:
         """Print the event's lines, if it has any."""
         match event:
             case events.RunStarted():
-                self._tell(f"Run {event.run_id} ({safe_text(event.preset)})")
+                self._print_notice(f"Run {event.run_id} ({safe_text(event.preset)})")
             case events.RunResumed():
-                self._tell(resumed_text(event).capitalize())
+                self._print_notice(resumed_text(event).capitalize())
             case events.RolledBack():
-                self._tell(f"Rolled back {rolled_back_text(event)}")
+                self._print_notice(f"Rolled back {rolled_back_text(event)}")
             case events.ConfigReplaced():
-                self._tell(safe_text(event.reason, 1000))
+                self._print_notice(safe_text(event.reason, 1000))
             case events.StageStarted():
-                self._tell(STAGES[event.stage])
+                self._print_notice(STAGES[event.stage])
             case events.Notice() | events.CommandRefused():
-                self._tell(safe_text(event.text, 1000))
+                self._print_notice(safe_text(event.text, 1000))
             case events.StepsCaptured(reason=reason) if reason:
-                self._tell(safe_text(state.notices[-1].text, 1000))
+                self._print_notice(safe_text(state.notices[-1].text, 1000))
             case events.RunPrepared():
-                self._tell(_prepared_line(event))
+                self._print_notice(_prepared_line(event))
             case events.StepsFinished() | events.ValidationProgressed() | events.StageProgressed():
                 self._progress.write(progress_line(state))
             case events.RunFinished(status="stopped"):
-                self._tell(f"Stopped after {duration(event.seconds)}")
+                self._print_notice(f"Stopped after {duration(event.seconds)}")
             case events.RunFinished(status="detached"):
-                self._tell(f"Goes on in the background after {duration(event.seconds)}")
+                self._print_notice(f"Continues in the background after {duration(event.seconds)}")
             case events.RunFinished(status="failed"):
-                self._tell(f"Error: {safe_text(event.error, 4000)}")
+                self._print_notice(f"Error: {safe_text(event.error, 4000)}")
             case _:
                 for line in _result_lines(event, state):
-                    self._print(line)
+                    self._print_result(line)
 
     def clear(self) -> None:
-        """Take the progress line away."""
+        """Clear the progress line."""
         self._progress.clear()
 
-    def _print(self, line: str) -> None:
+    def _print_result(self, line: str) -> None:
         self._progress.clear()
         print(line, file=self._out, flush=True)
 
-    def _tell(self, line: str) -> None:
+    def _print_notice(self, line: str) -> None:
         self._progress.clear()
         print(line, file=self._err, flush=True)
 
 
 class JsonPrinter:
-    """One event a line, as in the run's log."""
+    """Prints one event per line, as in the run's log."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - the lines are complete
+    def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - as all printers
         """Print the event."""
         print(to_line(event), file=self._out, flush=True)
 
     def clear(self) -> None:
-        """Do nothing: no line is rewritten."""
+        """Do nothing: there is no progress line."""
 
 
 def progress_line(state: RunState) -> str:
-    """Where the run is, in one line."""
+    """Return the progress of the run in one line."""
     if state.progress is not None:
         return progress_text(state.progress.what, state.progress.done, state.progress.total)
     parts = [f"Epoch {state.epoch}/{state.total_epochs}"]
@@ -105,7 +105,7 @@ def _prepared_line(event: events.RunPrepared) -> str:
 
 
 def _result_lines(event: Event, state: RunState) -> list[str]:
-    """The published lines; what is ours is appended to them."""
+    """Return the lines of the reference procedure, with our own appended."""
     match event:
         case events.EpochFinished():
             return [_epoch_line(event, state)]
@@ -129,7 +129,7 @@ def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
 
 
 def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
-    """The published lines of a test, and then ours."""
+    """Return the reference procedure's lines of a test, then our own."""
     names = [safe_text(name, 40) for name in state.prepared.classes] if state.prepared else []
     width = max(map(len, names), default=0)
     per_class = [
@@ -142,6 +142,6 @@ def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
         f"Test Loss: {event.loss:.6f}",
         *per_class,
         f"Test Accuracy (Overall): {percent(event.accuracy, 2)} {overall}",
-        *([f"Test Accuracy {augmented}"] if (augmented := tta_text(event)) else []),
+        *([f"Test Accuracy {tta}"] if (tta := tta_text(event)) else []),
         *metric_lines(metrics_of(event, state.prepared), classes),
     ]

@@ -1,4 +1,4 @@
-"""Runs without a dashboard: the engine in its thread, a printer in the main one."""
+"""Runs without a dashboard: the engine in its thread, a printer in the main thread."""
 
 import faulthandler
 import os
@@ -22,7 +22,7 @@ from cnn_tui.terminal.tty import DEV_NULL, hangup_proof_stream, notify
 from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
-    # Its config takes pydantic, which `watch` need not wait for.
+    # The engine imports pydantic, which `watch` does not need.
     from cnn_engine.session.engine import Engine
 
 
@@ -31,75 +31,77 @@ def run_headless(
     run: RunDirectory,
     as_json: bool = False,
     on_hangup: OnHangup = OnHangup.TRAIN,
-    earlier: int | None = None,
+    skip_bytes: int | None = None,
 ) -> int:
-    """Train and print; the exit code.
+    """Train and print, and return the exit code.
 
     Args:
-        engine: Trains; it may have begun already.
-        run: What it trains.
+        engine: The engine, started or not.
+        run: The run it trains.
         as_json: Print events as JSON.
-        on_hangup: What becomes of the run if the terminal is lost.
-        earlier: Bytes of the log that earlier sessions wrote, and printed; by default all.
+        on_hangup: Reaction to the loss of the terminal.
+        skip_bytes: Bytes of the log that are not printed, because an earlier session did; by
+            default its present size.
 
     Raises:
         StorageError: the end of the log could not be written.
     """
-    out, err = hangup_proof_streams(_take_signals(run, on_hangup))
+    out, err = hangup_proof_streams(_handle_signals(run, on_hangup))
     if sys.stderr is not None:
         faulthandler.enable()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
-    earlier = run.events.stat().st_size if earlier is None else earlier
+    skip_bytes = run.events.stat().st_size if skip_bytes is None else skip_bytes
     state, reader = RunState(), LogReader(run.events)
     for event in reader.poll():
         state.apply(event)
-        if reader.bytes_read > earlier:
+        if reader.bytes_read > skip_bytes:
             printer.show(event, state)
     engine.start()
-    follow(state, reader, printer, _until_it_ends(engine, printer))
+    follow(state, reader, printer, _end_check(engine, printer))
     engine.join()
     if state.phase == "stopped" and state.checkpoints:
         notify(resume_hint(run))
     return engine.exit_code
 
 
-def _take_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
-    """Obey signals from now on; what to do when the terminal is lost, and where to print then."""
+def _handle_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
+    """Install signal handlers; return the function to call when the terminal is lost.
+
+    It returns the file to print to from then on.
+    """
 
     def hang_up() -> Path:
         if on_hangup == OnHangup.STOP:
             request_stop(run, signal.SIGHUP)
         return run.console
 
-    def leave_at_once(number: signal.Signals) -> None:
-        notify(f"left at once; {resume_hint(run)}")
+    def quit_now(number: signal.Signals) -> None:
+        notify(f"quit immediately. {resume_hint(run)}")
         os._exit(128 + number)
 
-    StopSignals(lambda number: request_stop(run, number), leave_at_once)
+    StopSignals(lambda number: request_stop(run, number), quit_now)
     signal.signal(signal.SIGHUP, lambda *_: hang_up())
     return hang_up
 
 
-def _until_it_ends(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]:
-    """Whether nothing more can come; meanwhile it says when the log cannot be written."""
-    told = ""
+def _end_check(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]:
+    """Return a check for the end of training that also reports a log that cannot be written."""
+    reported = ""
 
     def is_over(_: RunState) -> bool:
-        nonlocal told
-        if engine.write_error != told:
-            told = engine.write_error
-            if told:
+        nonlocal reported
+        if engine.write_error != reported:
+            reported = engine.write_error
+            if reported:
                 printer.clear()
-                notify(
-                    f"the log cannot be written: {told}; training goes on, make room on the disk"
-                )
+                notify(f"the log cannot be written: {reported}; training continues")
         return not engine.is_alive()
 
     return is_over
 
 
 def watch_headless(run: RunDirectory) -> None:
-    """Print a run of any process, to its end."""
+    """Print a run that any process trains, until it ends."""
     host = read_summary(run).host
     printer = LinePrinter(*hangup_proof_streams(lambda: os._exit(HANGUP_EXIT_CODE)))
     reader = LogReader(run.events)
@@ -107,25 +109,27 @@ def watch_headless(run: RunDirectory) -> None:
 
 
 def resume_hint(run: RunDirectory) -> str:
-    """What to do about a run that was stopped."""
-    return f"what is saved can be trained on: {command_for('resume', run)}"
+    """Return how to resume a run that was stopped."""
+    return f"Resume with: {command_for('resume', run)}"
 
 
 def request_stop(run: RunDirectory, number: signal.Signals) -> None:
-    """Ask a run to stop, because of a signal."""
+    """Send a run the command to stop, because of a signal."""
     try:
         send(run.commands, Command(name="stop", by=number.name))
     except StorageError as error:
-        notify(f"{error}; another {number.name} leaves at once")
+        notify(f"{error}; another {number.name} quits immediately")
 
 
-def hangup_proof_streams(elsewhere: Callable[[], Path]) -> tuple[TextIO, TextIO]:
-    """Streams to print to, for libraries too, that go on elsewhere when the terminal is lost.
+def hangup_proof_streams(fallback: Callable[[], Path]) -> tuple[TextIO, TextIO]:
+    """Replace stdout and stderr by streams that survive the loss of the terminal; return them.
 
-    A stream that was closed before Python started is None, and is replaced.
+    Args:
+        fallback: Returns the file to write to after the loss.
     """
     if sys.stdout is not None:
-        sys.stdout = hangup_proof_stream(1, elsewhere, sys.stdout.encoding)
+        sys.stdout = hangup_proof_stream(1, fallback, sys.stdout.encoding)
     if sys.stderr is not None:
-        sys.stderr = hangup_proof_stream(2, elsewhere, sys.stderr.encoding)
+        sys.stderr = hangup_proof_stream(2, fallback, sys.stderr.encoding)
+    # None: the stream was closed before Python started.
     return sys.stdout or DEV_NULL.open("w"), sys.stderr or DEV_NULL.open("w")

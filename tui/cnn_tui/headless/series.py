@@ -1,6 +1,6 @@
-"""Several runs one after another: seeds of one config, or values of its settings, and their means.
+"""Several runs one after another: seeds of a config, or values of its keys.
 
-Each is a run like any other, to be watched, shown and resumed as such; they have a group in common.
+Each is an ordinary run that can be watched, shown and resumed; they share a group.
 """
 
 import json
@@ -38,7 +38,7 @@ class PlannedRun(NamedTuple):
     """One run of a series."""
 
     setting: str
-    """What is set in it, as `optimizer.lr=0.003`; empty where only seeds differ."""
+    """Swept values, such as `optimizer.lr=0.003`; empty if only the seeds differ."""
 
     seed: int
     request: "Request"
@@ -50,16 +50,16 @@ class Series:
 
     planned: list[PlannedRun]
     runs_dir: Path
-    ends_at_failure: bool
+    stop_on_failure: bool
     progress: ProgressLine = field(default_factory=lambda: ProgressLine(sys.stderr))
     done: list[tuple[PlannedRun, RunSummary]] = field(default_factory=list)
     current: RunDirectory | None = None
     stopped_by: "signal.Signals | None" = None
 
     def run(self) -> int:
-        """Train all, telling of each on stderr as it ends; the exit code."""
-        StopSignals(self._stop, self._leave)
-        hangup_proof_streams(self._elsewhere)
+        """Train all runs, print each result on stderr, and return the first non-zero exit code."""
+        StopSignals(self._stop, self._quit_now)
+        hangup_proof_streams(self._console)
         group, exit_code = "", 0
         for planned in self.planned:
             run = self.current = create_run(self.runs_dir)
@@ -67,19 +67,21 @@ class Series:
             code = self._train(replace(planned.request, group=group), run)
             summary = read_summary(run)
             self.done.append((planned, summary))
-            self._tell(planned, summary)
+            self._print_result(planned, summary)
             exit_code = exit_code or code
             if self.stopped_by is not None:
-                notify(f"{len(self.done)} of {len(self.planned)} runs; {resume_hint(run)}")
+                notify(
+                    f"stopped in run {len(self.done)} of {len(self.planned)}. {resume_hint(run)}"
+                )
                 return 128 + self.stopped_by
-            if code and self.ends_at_failure:
+            if code and self.stop_on_failure:
                 break
         return exit_code
 
     def _train(self, request: "Request", run: RunDirectory) -> int:
-        """Train one run to its end, showing how far it is; its exit code."""
+        """Train one run with a progress line and return its exit code."""
         from cnn_engine.runs.recorder import Recorder  # noqa: PLC0415
-        from cnn_engine.session.engine import Engine  # noqa: PLC0415 - its config takes pydantic
+        from cnn_engine.session.engine import Engine  # noqa: PLC0415 - imports pydantic
 
         engine = Engine(request, Recorder(run))
         engine.start()
@@ -91,21 +93,23 @@ class Series:
         return engine.exit_code
 
     def clear(self) -> None:
-        """Take the progress line away."""
+        """Clear the progress line."""
         self.progress.clear()
 
     def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - as all printers
-        """Show how far the run in hand is."""
-        which = f"Run {len(self.done) + 1}/{len(self.planned)}"
-        self.progress.write(f"{which}  {progress_line(state) if state.prepared else '…'}")
+        """Show the progress of the current run."""
+        position = f"Run {len(self.done) + 1}/{len(self.planned)}"
+        self.progress.write(f"{position}  {progress_line(state) if state.prepared else '…'}")
 
-    def _tell(self, planned: PlannedRun, summary: RunSummary) -> None:
+    def _print_result(self, planned: PlannedRun, summary: RunSummary) -> None:
         self.progress.clear()
-        what = f"{planned.setting} seed {planned.seed}".strip()
+        label = f"{planned.setting} seed {planned.seed}".strip()
         test = summary.test_accuracy
-        came = summary.status if test is None else f"test {percent(test, 2)}"
-        why = f": {summary.error}" if summary.error else ""
-        text = f"Run {len(self.done)}/{len(self.planned)} {summary.run_id}  {what}  {came}{why}"
+        result = summary.status if test is None else f"test {percent(test, 2)}"
+        error = f": {summary.error}" if summary.error else ""
+        text = (
+            f"Run {len(self.done)}/{len(self.planned)} {summary.run_id}  {label}  {result}{error}"
+        )
         print(safe_text(f"{text}  {duration(summary.seconds)}", 2000), file=sys.stderr, flush=True)
 
     def _stop(self, number: "signal.Signals") -> None:
@@ -113,11 +117,11 @@ class Series:
         if self.current is not None:
             request_stop(self.current, number)
 
-    def _leave(self, number: "signal.Signals") -> None:
+    def _quit_now(self, number: "signal.Signals") -> None:
         os._exit(128 + number)
 
-    def _elsewhere(self) -> Path:
-        """Where lines go once the terminal is lost: the run in hand keeps them."""
+    def _console(self) -> Path:
+        """Return the current run's file for output without a terminal; exit if there is none."""
         if self.current is None:
             os._exit(HANGUP_EXIT_CODE)
         return self.current.console
@@ -126,44 +130,44 @@ class Series:
 def plan_series(
     preset: str, settings: Sequence[str], name: str, repeat: int, sweeps: Sequence[str]
 ) -> list[PlannedRun]:
-    """The runs that are asked for, all checked before one starts.
+    """Return the runs of a series; all configs are checked first.
 
     Args:
         preset: A preset's name or a config file.
-        settings: `KEY=VALUE`, for all of them.
-        name: What the user calls the series.
-        repeat: Seeds of each.
-        sweeps: `KEY=VALUE,VALUE…`; of several, every combination is run.
+        settings: `KEY=VALUE` for all runs.
+        name: Start of the name of each run.
+        repeat: Number of seeds per combination of values.
+        sweeps: `KEY=VALUE,VALUE…`; several give every combination.
 
     Raises:
-        ConfigError: naming what is wrong, with which of the runs.
+        ConfigError: a sweep or a config is invalid.
     """
-    from cnn_engine.session.request import Request  # noqa: PLC0415 - its config takes pydantic
+    from cnn_engine.session.request import Request  # noqa: PLC0415 - imports pydantic
 
     planned = []
-    for values in product(*map(_swept, sweeps)):
+    for values in product(*map(_parse_sweep, sweeps)):
         setting = " ".join(values)
-        first = Request.from_preset(preset, [*settings, *values]).config.train.seed
-        for seed in range(first, first + repeat):
+        first_seed = Request.from_preset(preset, [*settings, *values]).config.train.seed
+        for seed in range(first_seed, first_seed + repeat):
             label = f"{name} {setting} seed {seed}".strip()
-            given = [*settings, *values, f"train.seed={seed}"]
-            planned.append(PlannedRun(setting, seed, Request.from_preset(preset, given, label)))
+            overrides = [*settings, *values, f"train.seed={seed}"]
+            planned.append(PlannedRun(setting, seed, Request.from_preset(preset, overrides, label)))
     return planned
 
 
-def _swept(sweep: str) -> list[str]:
-    """`KEY=VALUE` for each of the values of `KEY=VALUE,VALUE…`.
+def _parse_sweep(sweep: str) -> list[str]:
+    """Return `KEY=VALUE` for each value of `KEY=VALUE,VALUE…`.
 
     Raises:
-        ConfigError: it is not written so.
+        ConfigError: it has another form.
     """
     key, equals, text = sweep.partition("=")
     if not equals or not key or not text:
         example = "optimizer.lr=1e-3,3e-3"
-        raise ConfigError(f"--sweep {sweep}: write it as KEY=VALUE,VALUE such as {example}")
+        raise ConfigError(f"--sweep {sweep}: expected KEY=VALUE,VALUE such as {example}")
     try:
         values = tomllib.loads(f"values = [{text}]")["values"]
-    except tomllib.TOMLDecodeError:  # words without quotes
+    except tomllib.TOMLDecodeError:  # unquoted words
         values = text.split(",")
     return [f"{key.strip()}={_as_toml(value)}" for value in values]
 
