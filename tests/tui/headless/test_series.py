@@ -68,7 +68,7 @@ def test_series_reports_mean_and_deviation_per_value(tmp_path):
 
 
 def test_series_continues_after_a_failed_run_unless_stop_on_failure(tmp_path):
-    values = ("--epochs", "1", "--sweep", "augment.cutout=30,0")  # images are 8 × 8
+    values = ("--epochs", "1", "--sweep", "augment.cutout=30,0")  # images are 8 by 8
     result = series(tmp_path, *values)
     assert result.returncode == 2
     assert re.search(r"Run 1/2 .* failed: augment\.cutout: ", result.stderr)

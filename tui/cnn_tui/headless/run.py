@@ -94,7 +94,9 @@ def _end_check(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]
             reported = engine.write_error
             if reported:
                 printer.clear()
-                notify(f"the log cannot be written: {reported}; training continues")
+                notify(
+                    f"the log cannot be written: {reported}; training continues, free disk space"
+                )
         return not engine.is_alive()
 
     return is_over
