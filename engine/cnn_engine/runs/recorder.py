@@ -9,7 +9,6 @@ from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state, store_summary
-from cnn_engine.session.spawn import spawn
 from cnn_engine.storage.atomic import remove_temporary_files
 
 
@@ -81,16 +80,16 @@ class Recorder:
         """
         self._log.sync()
 
-    def hand_over(self) -> None:
-        """Start a background process that continues the run.
+    def release(self) -> HandedOver:
+        """Return what another process needs to continue the run. Record nothing afterwards.
 
-        It inherits the log's descriptor, so that the run stays locked. Record nothing afterwards.
+        It must inherit the log's descriptor before this recorder is closed: the run stays locked.
 
         Raises:
-            StorageError: events cannot be written, or the process cannot be started.
+            StorageError: events cannot be written.
         """
         self._log.flush()
-        spawn(self.run, self._log.descriptor, self.commands.bytes_read)
+        return HandedOver(self._log.descriptor, self.commands.bytes_read)
 
     def close(self) -> None:
         """Release the run.

@@ -3,7 +3,7 @@
     python -m cnn_engine.session.background RUN_DIR [LOG COMMANDS_READ]
 
 resumes the run from its last checkpoint, or trains it from the beginning if there is none. The two
-numbers are the fields of `Inheritance`, if another process hands the run over. The output of
+numbers are the fields of `HandedOver`, if another process hands the run over. The output of
 libraries and tracebacks go to the run's `console.log`.
 """
 
@@ -21,6 +21,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.engine import Engine, run_started
 from cnn_engine.session.request import Request
+from cnn_engine.session.spawn import spawn
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:
@@ -35,7 +36,7 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
     """
     with Recorder(run) as recorder:
         recorder.record(run_started(request, run))
-        recorder.hand_over()
+        spawn(run, recorder.release())
 
 
 def resume_in_background(run: RunDirectory) -> None:
@@ -48,7 +49,7 @@ def resume_in_background(run: RunDirectory) -> None:
     """
     with Recorder(run) as recorder:
         find_checkpoint(recorder.state, run, None)
-        recorder.hand_over()
+        spawn(run, recorder.release())
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def main() -> None:
     faulthandler.enable()
     run = RunDirectory(Path(sys.argv[1]))
     try:
-        engine = Engine.resume(run, inheritance=_inheritance())
+        engine = Engine.resume(run, handed_over=_handed_over())
         _stop_on_signals(run)
         engine.start()
         engine.join()
@@ -66,7 +67,7 @@ def main() -> None:
     sys.exit(engine.exit_code)
 
 
-def _inheritance() -> HandedOver | None:
+def _handed_over() -> HandedOver | None:
     """Return what the command line hands over; the log is not passed on to child processes."""
     if len(sys.argv) < 4:
         return None

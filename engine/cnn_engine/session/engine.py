@@ -30,6 +30,7 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.request import Request
+from cnn_engine.session.spawn import spawn
 from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
@@ -99,7 +100,7 @@ class Engine:
         cls,
         run: RunDirectory,
         epochs: int | None = None,
-        inheritance: HandedOver | None = None,
+        handed_over: HandedOver | None = None,
         *,
         allow_code: bool = False,
     ) -> Self:
@@ -108,7 +109,7 @@ class Engine:
         Args:
             run: The run, which no process trains.
             epochs: New total number of epochs; None to keep it.
-            inheritance: Given if another process hands the run over.
+            handed_over: Given if another process hands the run over.
             allow_code: Import the network if it is the user's own code.
 
         Raises:
@@ -116,7 +117,7 @@ class Engine:
             DataError: its checkpoints are damaged.
             StorageError: another process holds it, or it cannot be read or written.
         """
-        recorder = Recorder(run, inheritance)
+        recorder = Recorder(run, handed_over)
         try:
             state = recorder.state
             if state.started and state.started.format > FORMAT:
@@ -128,7 +129,7 @@ class Engine:
                     f"run {run.id}: it was imported; resume it with the program that trained it"
                 )
             checkpoint = find_checkpoint(state, run, epochs)
-            request = Request.from_state(state, allow_code=allow_code or inheritance is not None)
+            request = Request.from_state(state, allow_code=allow_code or handed_over is not None)
             request = request.with_epochs(epochs or state.total_epochs)
             if checkpoint is not None:
                 request = replace(request, fallback=None)
@@ -188,7 +189,7 @@ class Engine:
                 outcome = self._train_and_catch()
                 self._recorder.record(outcome)
                 if outcome.status == "detached":
-                    self._recorder.hand_over()
+                    spawn(self._recorder.run, self._recorder.release())
         except StorageError as error:
             self._storage_error = error
 

@@ -6,22 +6,22 @@ from threading import Thread
 
 from cnn_engine.errors import StorageError
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.recorder import HandedOver
 
 
-def spawn(run: RunDirectory, log: int, commands_read: int) -> None:
+def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
     """Start a process, in a session of its own, that continues the run; do not wait for it.
 
     Args:
         run: The run. This process holds its lock and must not write its log any more.
-        log: File descriptor of the log, inherited by the new process with the lock.
-        commands_read: Bytes of the commands file that this process has processed.
+        handed_over: What the recorder of this process has released.
 
     Raises:
         StorageError: the process cannot be started.
     """
     # -P: a file in the working directory must not shadow a module of the same name.
     program = [sys.executable, "-P", "-m", "cnn_engine.session.background"]
-    command = [*program, str(run.path.absolute()), str(log), str(commands_read)]
+    command = [*program, str(run.path.absolute()), *map(str, handed_over)]
     try:
         with run.console.open("ab") as console:
             process = subprocess.Popen(  # noqa: S603 - our own program
@@ -30,7 +30,7 @@ def spawn(run: RunDirectory, log: int, commands_read: int) -> None:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                pass_fds=(log,),
+                pass_fds=(handed_over.log,),
             )
     except OSError as error:
         raise StorageError(

@@ -124,7 +124,7 @@ def test_stop_after_epoch_survives_detach(tmp_path):
 
 
 def test_detached_run_without_a_process_is_interrupted(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.runs.recorder.spawn", lambda *_: None)
+    monkeypatch.setattr("cnn_engine.session.engine.spawn", lambda *_: None)
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("detach")
     run.train()
@@ -162,8 +162,8 @@ def test_killed_run_can_be_resumed_and_a_running_one_cannot(tmp_path):
             assert second.wait(60) == 5
             errors = second.stderr.read()
         assert errors == (
-            f"run {run.id}: process {process.pid} on {os.uname().nodename} trains it; "
-            f"to see it: cnn-tui watch {run.id}\n"
+            f"run {run.id}: process {process.pid} on {os.uname().nodename} is training it; "
+            f"to watch it: cnn-tui watch {run.id}\n"
         )
         process.kill()
     engine = Engine.resume(run)
@@ -190,7 +190,7 @@ def test_log_can_be_locked_while_another_process_checks_the_lock(tmp_path, monke
 
 def test_resume_ignores_an_earlier_detach(tmp_path, monkeypatch):
     spawned = []
-    monkeypatch.setattr("cnn_engine.runs.recorder.spawn", lambda run, *_: spawned.append(run))
+    monkeypatch.setattr("cnn_engine.session.engine.spawn", lambda run, _: spawned.append(run))
     run = RunForTests(tmp_path, "train.epochs=1")
     send(run.directory.commands, Command(name="detach", by="key"))
     run.train()
