@@ -102,7 +102,7 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
     from cnn_engine.runs.recorder import Recorder  # noqa: PLC0415
     from cnn_engine.system.device import limit_threads  # noqa: PLC0415
     from cnn_engine.training.control import Control  # noqa: PLC0415
-    from cnn_engine.training.trainer import Training  # noqa: PLC0415
+    from cnn_engine.training.trainer import Trainer  # noqa: PLC0415
 
     limit_threads()
     held_back = size // 6
@@ -120,7 +120,7 @@ def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noq
         notices=(),
     )
     recorder = Recorder(create_run(runs_dir))
-    return Training(load_config("cifar10", ["train.epochs=1"]), data, recorder, Control(recorder))
+    return Trainer(load_config("cifar10", ["train.epochs=1"]), data, recorder, Control(recorder))
 
 
 if __name__ == "__main__":

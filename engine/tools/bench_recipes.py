@@ -32,7 +32,7 @@ from cnn_engine.session.request import Request
 from cnn_engine.system.device import choose_device, limit_threads
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.training.control import Control
-from cnn_engine.training.trainer import Training
+from cnn_engine.training.trainer import Trainer
 
 PUBLISHED_EPOCHS = 20
 
@@ -170,7 +170,7 @@ def _gigaflops(config: Config, data: DataSet, found: list[Outcome]) -> float:
     with tempfile.TemporaryDirectory() as runs_dir:
         recorder = Recorder(create_run(Path(runs_dir)))
         with recorder:
-            flops = flops_per_image(Training(config, data, recorder, Control(recorder)))
+            flops = flops_per_image(Trainer(config, data, recorder, Control(recorder)))
     images = config.train.epochs * round(
         (len(data.train) + len(data.val)) * (1 - config.data.validation_fraction)
     )

@@ -46,7 +46,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
 from cnn_engine.training.control import Control
-from cnn_engine.training.trainer import Training
+from cnn_engine.training.trainer import Trainer
 
 PROGRAM = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 ROOT = Path(__file__).parents[2]
@@ -263,7 +263,7 @@ def _rate(preset: str, settings: list[str], data: DataSet) -> float:
         tempfile.TemporaryDirectory() as directory,
         Recorder(create_run(Path(directory))) as recorder,
     ):
-        training = Training(config, data, recorder, Control(recorder))
+        training = Trainer(config, data, recorder, Control(recorder))
         bench.images_per_second(training, 0.0)
         rate = bench.images_per_second(training, SECONDS)
         training.close()

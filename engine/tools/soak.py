@@ -24,7 +24,14 @@ os.environ["OMP_NUM_THREADS"] = "1"  # this process must start no thread, as it 
 import torch
 
 from cnn_engine.checkpoints import checkpoint
-from cnn_engine.checkpoints.format import BEST_FILE, LAST_FILE, PREVIOUS_FILE, Place, newest, unseal
+from cnn_engine.checkpoints.format import (
+    BEST_FILE,
+    LAST_FILE,
+    PREVIOUS_FILE,
+    Position,
+    find_newest,
+    read_verified,
+)
 from cnn_engine.errors import UserError
 from cnn_engine.runlog.events import CheckpointSaved, EpochFinished
 from cnn_engine.runlog.log import LogReader
@@ -159,19 +166,19 @@ def _look(run: RunDirectory, report: Report) -> None:
         path = run.path / file
         try:
             if path.exists():
-                unseal(path)
+                read_verified(path)
                 checkpoint.load(path, torch.device("cpu"))
         except UserError as error:
             report.corrupt.append(str(error))
     reader = LogReader(run.events)
-    told = Place(0, 0)
+    told = Position(0, 0)
     for event in reader.poll():
         if isinstance(event, CheckpointSaved) and event.file == LAST_FILE:
-            told = max(told, Place(event.epoch, event.step))
+            told = max(told, Position(event.epoch, event.step))
     if reader.damaged_lines:
         report.corrupt.append(f"{run.events}: {reader.damaged_lines} lines are damaged")
-    found = newest(run.path)
-    if told > (found.place if found else Place(0, 0)):
+    found = find_newest(run.path)
+    if told > (found.place if found else Position(0, 0)):
         report.lost.append(f"{run.id}: {told} was told of, but there is {found}")
 
 

@@ -19,7 +19,7 @@ from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import DTYPES
 from cnn_engine.training.control import Control
-from cnn_engine.training.trainer import Training
+from cnn_engine.training.trainer import Trainer
 
 MATRIX_SIDE = 2048
 """Side of the matrices whose product tells the machine's rate."""
@@ -118,20 +118,20 @@ def measure(
 
 
 @contextmanager
-def _ours(config: Config, data: DataSet, runs_dir: Path) -> Iterator[dict[str, Training]]:
+def _ours(config: Config, data: DataSet, runs_dir: Path) -> Iterator[dict[str, Trainer]]:
     """Our loop by precision: in fp32, and last in what the config asks for, if that is another."""
-    trainings: dict[str, Training] = {}
+    trainings: dict[str, Trainer] = {}
     with ExitStack() as recorders:
         for precision in ("fp32", config.train.precision):
             recorder = recorders.enter_context(Recorder(create_run(runs_dir)))
             changed = config.replaced("train", precision=precision)
-            training = Training(changed, data, recorder, Control(recorder))
+            training = Trainer(changed, data, recorder, Control(recorder))
             recorders.callback(training.close)
             trainings[training.learner.precision] = training
         yield trainings
 
 
-def images_per_second(training: Training, seconds: float) -> float:
+def images_per_second(training: Trainer, seconds: float) -> float:
     """Images trained on in a second, over as many epochs as begin in so many; one at least."""
     epochs, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds or not epochs:
@@ -155,16 +155,16 @@ def matrix_flops(precision: str, device: torch.device) -> float:
     return 2 * MATRIX_SIDE**3 / statistics.median(seconds)
 
 
-def flops_per_image(training: Training) -> float:
+def flops_per_image(training: Trainer) -> float:
     """Operations of convolutions and dense layers in one training step, an image."""
     size = training.config.train.batch_size
-    images, labels = next(training.batches.batches(training.data.train[:size], size))
+    images, labels = next(training.loader.batches(training.data.train[:size], size))
     with FlopCounter() as count:
         training.learner.train_step(images, labels)
     return float(count.products / len(labels))
 
 
-def _measured(training: Training, found: dict[str, list[float]]) -> Measured:
+def _measured(training: Trainer, found: dict[str, list[float]]) -> Measured:
     flops = flops_per_image(training)
     reference, matrix, own = found["reference"], found["matrix"], found[training.learner.precision]
     shares = [flops * rate / most for rate, most in zip(own, matrix, strict=True)]

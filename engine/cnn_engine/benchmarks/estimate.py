@@ -13,7 +13,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import limit_threads
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.training.control import Control
-from cnn_engine.training.trainer import Training
+from cnn_engine.training.trainer import Trainer
 
 BATCHES = 4
 """Batches of a measured epoch."""
@@ -32,7 +32,7 @@ def images_per_second(config: Config, side: int, class_count: int) -> float:
     limit_threads()
     data = _made_up(BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count)
     with tempfile.TemporaryDirectory() as directory, Recorder(create_run(Path(directory))) as log:
-        training = Training(config, data, log, Control(log))
+        training = Trainer(config, data, log, Control(log))
         bench.images_per_second(training, 0)  # the first steps allocate memory
         rate = bench.images_per_second(training, SECONDS)
         training.close()

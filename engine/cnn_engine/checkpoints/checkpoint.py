@@ -1,4 +1,4 @@
-"""Checkpoints: a model's state in a file that is always whole."""
+"""Read and write checkpoint files."""
 
 import io
 from pathlib import Path
@@ -7,24 +7,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cnn_engine.checkpoints.format import LAST_FILE, PREVIOUS_FILE, Place, seal, unseal
+from cnn_engine.checkpoints.format import (
+    LAST_FILE,
+    PREVIOUS_FILE,
+    Position,
+    checksum_footer,
+    read_verified,
+)
 from cnn_engine.errors import DataError
 from cnn_engine.storage.atomic import write_atomically
 
 
-def save(path: Path, content: dict[str, Any], place: Place) -> None:
-    """Write tensors and plain values, replacing the file in one step.
+def save(path: Path, content: dict[str, Any], position: Position) -> None:
+    """Write a checkpoint, replacing the file atomically; an old `last.pt` becomes `previous.pt`.
 
-    The `last.pt` that was there before stays as `previous.pt`.
+    Args:
+        path: `last.pt` or `best.pt` in a run's directory.
+        content: Tensors and plain values, as `torch.load(weights_only=True)` reads them.
+        position: Epoch and step that training continues with.
 
     Raises:
-        OSError: an older checkpoint stands, if there was one.
+        OSError: it cannot be written; an older checkpoint is kept.
     """
     buffer = io.BytesIO()
     torch.save(content, buffer)
     with buffer.getbuffer() as archive:
-        end = seal(archive, place)
-    buffer.write(end)
+        footer = checksum_footer(archive, position)
+    buffer.write(footer)
     previous = path.with_name(PREVIOUS_FILE) if path.name == LAST_FILE else None
     write_atomically(path, buffer.getbuffer(), backup=previous)
 
@@ -37,18 +46,49 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         ConfigError: a newer version of cnn-tui wrote it.
         StorageError: it cannot be read.
     """
-    archive, _ = unseal(path)
+    archive, _ = read_verified(path)
     try:
         content = torch.load(io.BytesIO(archive), map_location=device, weights_only=True)
-    except Exception:  # noqa: BLE001 - on what is no archive of its own, torch raises what it likes
-        raise DataError(f"{path}: holds something else than a checkpoint of cnn-tui") from None
+    except Exception:  # noqa: BLE001 - torch raises any exception on a file that is no archive
+        raise DataError(f"{path}: is not a checkpoint of cnn-tui") from None
     if not _is_checkpoint(content):
-        raise DataError(f"{path}: holds something else than a checkpoint of cnn-tui")
+        raise DataError(f"{path}: is not a checkpoint of cnn-tui")
     checkpoint: dict[str, Any] = content
     return checkpoint
 
 
 def _is_checkpoint(content: object) -> bool:
-    """Whether it has what every checkpoint has: weights by name."""
+    """Return True if it has weights by name, as every checkpoint does."""
     weights = content.get("model") if isinstance(content, dict) else None
-    return isinstance(weights, dict) and all(isinstance(each, Tensor) for each in weights.values())
+    return isinstance(weights, dict) and all(
+        isinstance(value, Tensor) for value in weights.values()
+    )
+
+
+def copy_to_host(content: Any) -> Any:  # noqa: ANN401 - as nested as a checkpoint is
+    """Return a copy with all tensors in nested dicts, lists and tuples on the host.
+
+    Tensors that share memory share it in the copy too: each storage is copied once.
+    """
+    copies: dict[int, torch.UntypedStorage] = {}
+
+    def copied(value: Any) -> Any:  # noqa: ANN401
+        match value:
+            case Tensor():
+                storage = value.untyped_storage()
+                if storage.data_ptr() not in copies:
+                    copies[storage.data_ptr()] = storage.clone().cpu()  # type: ignore[no-untyped-call]
+                copy = torch.empty(0, dtype=value.dtype)
+                return copy.set_(
+                    copies[storage.data_ptr()],
+                    value.storage_offset(),
+                    value.shape,
+                    value.stride(),
+                )
+            case dict():
+                return {key: copied(item) for key, item in value.items()}
+            case list() | tuple():
+                return type(value)(copied(item) for item in value)
+        return value
+
+    return copied(content)

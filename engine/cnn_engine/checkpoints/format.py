@@ -33,7 +33,7 @@ _PLACE = struct.Struct("<8sIQQ")
 SEAL_BYTES = _PLACE.size + hashlib.sha256().digest_size
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """How far training was."""
 
     epoch: int
@@ -43,10 +43,10 @@ class Place(NamedTuple):
     """Steps of that epoch which are done."""
 
 
-BEGINNING = Place(1, 0)
+START = Position(1, 0)
 
 
-def seal(archive: bytes | memoryview, place: Place) -> bytes:
+def checksum_footer(archive: bytes | memoryview, place: Position) -> bytes:
     """What to write behind the archive."""
     head = _PLACE.pack(MAGIC, FORMAT, *place)
     return head + _digest(archive, head)
@@ -58,7 +58,7 @@ def _digest(archive: bytes | memoryview, head: bytes) -> bytes:
     return digest.digest()
 
 
-def unseal(path: Path) -> tuple[memoryview, Place]:
+def read_verified(path: Path) -> tuple[memoryview, Position]:
     """A checkpoint's archive and its place, if the file is whole.
 
     Raises:
@@ -79,20 +79,20 @@ def unseal(path: Path) -> tuple[memoryview, Place]:
     _, version, *place = _PLACE.unpack(head)
     if version > FORMAT:
         raise ConfigError(f"{path}: was written by a newer version of cnn-tui; use that, or newer")
-    return archive, Place(*place)
+    return archive, Position(*place)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundCheckpoint:
     """The newest good checkpoint to go on from."""
 
     path: Path
-    place: Place
+    place: Position
     damaged: tuple[str, ...]
     """What is wrong with each newer one."""
 
 
-def newest(directory: Path) -> Found | None:
+def find_newest(directory: Path) -> FoundCheckpoint | None:
     """The newest good checkpoint in a run's directory; None where there is none of any kind.
 
     Raises:
@@ -105,7 +105,7 @@ def newest(directory: Path) -> Found | None:
         if not path.exists():
             continue
         try:
-            return Found(path=path, place=unseal(path)[1], damaged=tuple(damaged))
+            return FoundCheckpoint(path=path, place=read_verified(path)[1], damaged=tuple(damaged))
         except DataError as error:
             damaged.append(str(error))
     if not damaged:

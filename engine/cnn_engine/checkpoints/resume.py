@@ -3,8 +3,8 @@
 from cnn_engine.checkpoints.format import (
     DAMAGED_FILE,
     LAST_FILE,
-    Found,
-    newest,
+    FoundCheckpoint,
+    find_newest,
 )
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import Notice
@@ -13,7 +13,9 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import Recorder
 
 
-def find_checkpoint(state: RunState, run: RunDirectory, epochs: int | None) -> Found | None:
+def find_checkpoint(
+    state: RunState, run: RunDirectory, epochs: int | None
+) -> FoundCheckpoint | None:
     """The checkpoint to go on from; None where there is none yet, so that the run begins anew.
 
     Args:
@@ -36,10 +38,10 @@ def find_checkpoint(state: RunState, run: RunDirectory, epochs: int | None) -> F
             f"run {run.id}: is done, after {done} epochs; to train it longer: "
             f"cnn-tui resume {run.id} --epochs {done + 1} or more"
         )
-    return newest(run.path)
+    return find_newest(run.path)
 
 
-def set_damaged_aside(found: Found, recorder: Recorder) -> None:
+def set_damaged_aside(found: FoundCheckpoint, recorder: Recorder) -> None:
     """Say which newer checkpoint is damaged, and rename it, so that no save keeps it as good.
 
     Raises:

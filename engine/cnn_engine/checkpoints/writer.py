@@ -1,53 +1,79 @@
-"""Writes files in order: at once, or in a thread while training goes on."""
+"""Writes files in order: at once, or in a thread behind training."""
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+from cnn_engine.errors import StorageError
 
 MAX_PENDING = 4
-"""Files that may wait to be written; with more, training waits for the disk: memory is bounded."""
+"""Jobs that may be queued; with more, training waits for the disk, so that memory is bounded."""
+
+
+class _Pending(NamedTuple):
+    future: Future[None]
+    written: Callable[[], None]
+    failed: Callable[[StorageError], None]
 
 
 class Writer:
-    """Does work that ends in a file; what came of it is told in the thread that asked for it."""
+    """Runs jobs that each write a file, one after the other."""
 
     def __init__(self, *, behind: bool) -> None:
-        """Do work at once, or `behind` training: where a step takes less time than a file."""
+        """Run jobs at once or, if `behind`, in a thread."""
         self._pool = ThreadPoolExecutor(1, "writer") if behind else None
-        self._pending: deque[tuple[Future[str], Callable[[str], None]]] = deque()
+        self._pending: deque[_Pending] = deque()
 
-    def write(self, work: Callable[[], str], then: Callable[[str], None]) -> None:
-        """Do work after all that was given before.
+    def write(
+        self,
+        job: Callable[[], None],
+        written: Callable[[], None],
+        failed: Callable[[StorageError], None],
+    ) -> None:
+        """Run a job after all earlier ones.
 
         Args:
-            work: Writes a file, and returns why it could not be, if so. Behind training it must
-                read nothing that training changes.
-            then: Told what `work` returned, in `write` itself, or in a later `poll` or `wait`.
+            job: Writes a file or raises `StorageError`. In a thread it must not read anything that
+                training changes.
+            written: Called after success, in the caller's thread: in `write` itself, or in a later
+                `poll` or `wait`.
+            failed: Called after failure, likewise.
         """
         if self._pool is None:
-            then(work())
+            try:
+                job()
+            except StorageError as error:
+                failed(error)
+            else:
+                written()
             return
         while len(self._pending) >= MAX_PENDING:
             self._wait_for_first()
-        self._pending.append((self._pool.submit(work), then))
+        self._pending.append(_Pending(self._pool.submit(job), written, failed))
 
     def poll(self) -> None:
-        """Tell of the work that is done."""
-        while self._pending and self._pending[0][0].done():
-            future, then = self._pending.popleft()
-            then(future.result())
+        """Report the jobs that are done."""
+        while self._pending and self._pending[0].future.done():
+            job = self._pending.popleft()
+            try:
+                job.future.result()
+            except StorageError as error:
+                job.failed(error)
+            else:
+                job.written()
 
     def wait(self) -> None:
-        """Return once all work is done, and told of."""
+        """Wait until all jobs are done and reported."""
         while self._pending:
             self._wait_for_first()
 
     def _wait_for_first(self) -> None:
-        self._pending[0][0].exception()  # returns once the work is done
+        self._pending[0].future.exception()  # returns once the job is done
         self.poll()
 
     def close(self) -> None:
-        """Do what is left, and end the thread."""
+        """Finish all jobs and end the thread."""
         self.wait()
         if self._pool is not None:
             self._pool.shutdown()

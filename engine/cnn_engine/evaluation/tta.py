@@ -1,19 +1,20 @@
-"""Test-time augmentation: an image's scores as the mean over several views of it."""
+"""Test-time augmentation: the mean of the logits over several views of an image."""
 
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-VIEWS = {"none": 0, "mirror": 2, "mirror-shift": 6}
-"""How often each kind looks at an image."""
+FORWARDS = {"none": 0, "mirror": 2, "mirror-shift": 6}
+"""Additional forward passes per image, by kind."""
 
 
-class MeanOverViews(nn.Module):
-    """A model that looks at each image more than once.
+class TTAModel(nn.Module):
+    """Wraps a model; returns its mean logits over several views of each image.
 
-    At it and its mirror image; with `mirror-shift` also at both moved by a pixel up and to the
-    left, and down and to the right. The unmoved count for half, as in airbench (K. Jordan, 2024).
+    The views are the image and its mirror image; with `mirror-shift` also both shifted by one pixel
+    up and left, and by one pixel down and right. The unshifted views have half of the weight, as in
+    airbench (K. Jordan, 2024, arXiv:2404.00498).
     """
 
     def __init__(self, model: nn.Module, kind: Literal["mirror", "mirror-shift"]) -> None:
@@ -21,15 +22,18 @@ class MeanOverViews(nn.Module):
         self._model, self._kind = model, kind
 
     def forward(self, images: Tensor) -> Tensor:
-        """Mean scores [N, classes] of images [N, C, H, W]."""
-        scores = self._both_ways(images)
+        """Return mean logits [N, classes] of normalized images [N, C, H, W]."""
+        logits = self._flip_average(images)
         if self._kind == "mirror":
-            return scores
+            return logits
         height, width = images.shape[2:]
-        wider = pad(images, (1, 1, 1, 1), mode="reflect")
-        moved = [self._both_ways(wider[:, :, by : by + height, by : by + width]) for by in (0, 2)]
-        return scores / 2 + (moved[0] + moved[1]) / 4
+        padded = pad(images, (1, 1, 1, 1), mode="reflect")
+        shifted = [
+            self._flip_average(padded[:, :, offset : offset + height, offset : offset + width])
+            for offset in (0, 2)
+        ]
+        return logits / 2 + (shifted[0] + shifted[1]) / 4
 
-    def _both_ways(self, images: Tensor) -> Tensor:
-        scores: Tensor = (self._model(images) + self._model(images.flip(3))) / 2
-        return scores
+    def _flip_average(self, images: Tensor) -> Tensor:
+        logits: Tensor = (self._model(images) + self._model(images.flip(3))) / 2
+        return logits

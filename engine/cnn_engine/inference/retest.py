@@ -2,23 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from torch import nn
-
-from cnn_engine.data.dataset import DataSet, load_dataset
+from cnn_engine.checkpoints.compat import check_images
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import make_loader
 from cnn_engine.data.raw import Progress
-from cnn_engine.errors import DataError, UserError
-from cnn_engine.evaluation.evaluate import Evaluation, evaluate
-from cnn_engine.evaluation.tta import MeanOverViews
+from cnn_engine.errors import DataError, StorageError, UserError
+from cnn_engine.evaluation.report import evaluate_test_set, save_results
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
 from cnn_engine.results.mistakes import read_mistakes
-from cnn_engine.results.predictions import Predictions, read_predictions
+from cnn_engine.results.predictions import read_predictions
 from cnn_engine.runlog.events import RunPrepared, TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_engine.system.threads import choose_threads
-from cnn_engine.training.final_test import finished, keep_results, predictions_of
-from cnn_engine.training.snapshot import check_images
 
 COUNTS = ("epoch", "correct", "total", "confusion", "top5", "tta_correct")
 """Fields that must be equal; the loss may differ in its last digits between machines."""
@@ -78,46 +74,36 @@ def retest(
     config = trained.config if path is None else trained.config.replaced("data", path=path)
     data = load_dataset(config.data, config.train.seed, progress)
     check_images(state.prepared, data)
-    test, predictions = _test(trained, data, progress)
+    loader = make_loader(trained.device, data, config.data.mean, config.data.std)
+    with trained.autocast():
+        tested = evaluate_test_set(
+            trained.model,
+            data,
+            loader,
+            trained.epoch,
+            config.evaluate.tta,
+            lambda done: progress("testing", done, len(data.test)),
+        )
     recorded = state.test
-    if recorded is not None and recorded.fingerprint not in ("", predictions.fingerprint):
+    if recorded is not None and recorded.fingerprint not in ("", tested.fingerprint):
         raise DataError(
             f"{data.source}: the test images have changed since the run was tested on them; bring "
             "them back, or name where they are with --data-dir"
         )
     result = RetestResult(
-        test=test,
+        test=tested.event(seconds=0.0),
         recorded=recorded,
         prepared=state.prepared,
         differences=_differences(trained, state.prepared),
         notice="",
     )
     if result.is_equal and recorded is not None and not _has_results(run, recorded):
-        problem = keep_results(run, data, predictions)
-        return replace(result, notice=problem or "test.json and mistakes.json are written again")
+        try:
+            save_results(run, data, tested)
+        except StorageError as error:
+            return replace(result, notice=str(error))
+        return replace(result, notice="test.json and mistakes.json were written again")
     return result
-
-
-def _test(
-    trained: TrainedModel, data: DataSet, progress: Progress
-) -> tuple[TestFinished, Predictions]:
-    batches = make_loader(trained.device, data, trained.config.data.mean, trained.config.data.std)
-    tta = trained.config.evaluate.tta
-
-    def run(model: nn.Module) -> Evaluation:
-        with trained.arithmetic():
-            return evaluate(
-                model,
-                batches,
-                data.test,
-                len(data.classes),
-                lambda done: progress("testing", done, len(data.test)),
-            )
-
-    result = run(trained.model)
-    augmented = None if tta == "none" else (tta, run(MeanOverViews(trained.model, tta)))
-    predictions = predictions_of(data, result, trained.epoch, data.test_fingerprint())
-    return finished(result, predictions, 0.0, augmented), predictions
 
 
 def _differences(trained: TrainedModel, prepared: RunPrepared) -> tuple[str, ...]:

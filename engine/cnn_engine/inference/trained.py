@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.compat import check_weights
 from cnn_engine.checkpoints.format import BEST_FILE
 from cnn_engine.config.presets import from_dict
 from cnn_engine.config.schema import Config, TrainConfig
@@ -15,8 +16,7 @@ from cnn_engine.models.build import build_model
 from cnn_engine.models.renamed import rename_old_keys
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
-from cnn_engine.system.device import arithmetic, choose_device, choose_precision, limit_threads
-from cnn_engine.training.snapshot import check_weights
+from cnn_engine.system.device import autocast, choose_device, choose_precision, limit_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class TrainedModel:
     def logits(self, images: Tensor) -> Tensor:
         """Return logits, float32 [N, classes] on the host, of images, uint8 [N, H, W, C]."""
         normalized = self.normalize(images)
-        with self.arithmetic():
+        with self.autocast():
             logits: Tensor = self.model(normalized)
         return logits.float().cpu()
 
@@ -59,9 +59,9 @@ class TrainedModel:
         normalized = images.to(self.device).float() * (1 / (255 * std)) - mean / std
         return normalized.permute(0, 3, 1, 2)  # channels-last in memory
 
-    def arithmetic(self) -> AbstractContextManager[None]:
+    def autocast(self) -> AbstractContextManager[None]:
         """Return a context that computes in the model's precision."""
-        return arithmetic(self.device, self.precision)
+        return autocast(self.device, self.precision)
 
 
 def load_trained_model(

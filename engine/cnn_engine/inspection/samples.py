@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.evaluation.evaluate import Answers
+from cnn_engine.evaluation.evaluate import ImagePredictions
 from cnn_engine.results.feature_maps import Part
 
 MAX_SAMPLES = 20
@@ -65,14 +65,14 @@ def samples_per_class(data: DataSet, indices: Tensor, count: int = MAX_SAMPLES) 
     return torch.cat(rounds)[:count]
 
 
-def correct_and_mistaken(data: DataSet, answers: Answers) -> Tensor:
+def correct_and_mistaken(data: DataSet, predictions: ImagePredictions) -> Tensor:
     """Return the indices of correctly classified test images of each class and of mistakes.
 
     Returns:
         int64 [n]: the most confident mistakes last, most confident first.
     """
-    is_correct = answers.predicted == answers.truth
-    by_confidence = answers.confidence[~is_correct].argsort(descending=True, stable=True)
+    is_correct = predictions.predicted == predictions.targets
+    by_confidence = predictions.confidence[~is_correct].argsort(descending=True, stable=True)
     mistakes = data.test[~is_correct][by_confidence][: MAX_SAMPLES // 2]
     correct = samples_per_class(data, data.test[is_correct], MAX_SAMPLES - len(mistakes))
     return torch.cat([correct, mistakes])

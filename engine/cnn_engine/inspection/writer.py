@@ -11,6 +11,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from cnn_engine.checkpoints.writer import Writer
+from cnn_engine.errors import StorageError
 from cnn_engine.inspection.feature_maps import CapturedFeatureMaps
 from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.results.model_layers import layers_as_bytes
@@ -65,16 +66,16 @@ def _inspect_and_write(
         warn(_failed(path, error))
         return
 
-    def write() -> str:
+    def write() -> None:
         try:
             write_atomically(path, to_bytes(result))
         except OSError as error:
-            return f"{path.name} could not be written: {error.strerror}; the Model view lacks it"
+            text = f"{path.name} could not be written: {error.strerror}; the Model view lacks it"
+            raise StorageError(text) from None
         except Exception as error:  # noqa: BLE001 - the result of a user's own model is unchecked
-            return _failed(path, error)
-        return ""
+            raise StorageError(_failed(path, error)) from None
 
-    writer.write(write, warn)
+    writer.write(write, written=lambda: None, failed=lambda error: warn(str(error)))
 
 
 def _failed(path: Path, error: Exception) -> str:

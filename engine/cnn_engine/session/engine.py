@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Literal, Self
 
-from cnn_engine.checkpoints.format import BEGINNING, Found
+from cnn_engine.checkpoints.format import START, FoundCheckpoint
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
 from cnn_engine.runlog.events import (
@@ -45,7 +45,7 @@ SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 class Resumption:
     """State from which a run is resumed."""
 
-    checkpoint: Found | None
+    checkpoint: FoundCheckpoint | None
     """The checkpoint; None if there is none, so that training starts from the beginning."""
 
     epochs: int | None
@@ -199,7 +199,7 @@ class Engine:
             self._recorder.record(run_started(self._request, run))
             return
         checkpoint = resumption.checkpoint
-        position = checkpoint.place if checkpoint else BEGINNING
+        position = checkpoint.place if checkpoint else START
         self._recorder.record(
             RunResumed(
                 pid=os.getpid(),
@@ -255,7 +255,7 @@ class Engine:
         # Imported here as this module's docstring says.
         from cnn_engine.system.device import limit_threads  # noqa: PLC0415
         from cnn_engine.training.setup import load_data, warming_up  # noqa: PLC0415
-        from cnn_engine.training.trainer import Training  # noqa: PLC0415
+        from cnn_engine.training.trainer import Trainer  # noqa: PLC0415
 
         limit_threads()
         request = self._request
@@ -278,15 +278,15 @@ class Engine:
                 )
                 data = load_data(request.config, self._recorder, control)
         file = checkpoint.path if checkpoint else None
-        surroundings = {"cnn-tui": _version(), "Python": platform.python_version()}
+        extra_environment = {"cnn-tui": _version(), "Python": platform.python_version()}
         if commit := revision.text():
-            surroundings["revision"] = commit
-        training = Training(
-            request.config, data, self._recorder, control, file, surroundings=surroundings
+            extra_environment["revision"] = commit
+        trainer = Trainer(
+            request.config, data, self._recorder, control, file, extra_environment=extra_environment
         )
         if file is None:
             self._report_environment_diff()
-        training.run()
+        trainer.run()
 
     def _report_environment_diff(self) -> None:
         """Record a notice if the run repeats another one in a different environment."""

@@ -90,7 +90,7 @@ def warm_up(config: TrainConfig) -> None:
 
 
 @contextmanager
-def arithmetic(device: torch.device, precision: str, *, benchmark: bool = False) -> Iterator[None]:
+def autocast(device: torch.device, precision: str, *, benchmark: bool = False) -> Iterator[None]:
     """Compute in a precision: autocast for bf16 and fp16, and on a GPU real fp32 unless it is tf32.
 
     PyTorch's own default lets cuDNN compute fp32 convolutions in TF32, with 10 bits of mantissa.

@@ -1,47 +1,46 @@
-"""How many epochs a run's time allows."""
+"""Number of epochs that fit into a time budget."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from cnn_engine.evaluation.tta import VIEWS
-from cnn_engine.runlog.events import Notice
+from cnn_engine.config.schema import Config
+from cnn_engine.data.dataset import DataSet
+from cnn_engine.evaluation.tta import FORWARDS
+from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import INFERENCE_COST
+from cnn_engine.training.progress import TrainProgress
 
-if TYPE_CHECKING:
-    from cnn_engine.training.trainer import Training
-
-LEAST_SECONDS = 3.0
-"""Training before the speed counts as known: the first steps are slower than all others."""
+MIN_SECONDS = 3.0
+"""Training time from which the speed counts as known: the first steps are slower than the rest."""
 
 RESERVE = 0.03
-"""Share of the time that is left over, for what cannot be known."""
+"""Fraction of the time that is kept in reserve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What a run's parts take, in seconds, as far as it has gone."""
+    """Durations in seconds, estimated from the run so far."""
 
     step: float
-    """A step of training."""
+    """One training step."""
 
     validation: float
-    """Looking at the validation images once."""
+    """One pass over the validation images."""
 
     test: float
-    """The test."""
+    """The final test."""
 
 
 def epochs_within(
     seconds: float, costs: Costs, steps_left: int, steps_per_epoch: int, validate_every: int
 ) -> int:
-    """Epochs beside the one in hand that can be trained, validated and tested in a time.
+    """Return how many epochs after the current one can be trained, validated and tested.
 
     Args:
         seconds: Time from now to the end of the run.
-        costs: What its parts take.
-        steps_left: Steps of the epoch in hand that are not done; it is finished in any case.
-        steps_per_epoch: Steps of each other.
-        validate_every: Epochs after which the validation images are looked at.
+        costs: Estimated durations.
+        steps_left: Steps left in the current epoch, which is finished in any case.
+        steps_per_epoch: Steps of each other epoch.
+        validate_every: Epochs between two validations.
     """
     # The last epoch is always validated, whether it is its turn or not.
     needed = steps_left * costs.step + costs.validation + costs.test
@@ -50,52 +49,65 @@ def epochs_within(
 
 
 class Budget:
-    """Keeps a run within its time by the number of its epochs.
+    """Plans the number of epochs of a run with a time budget.
 
-    It is planned as soon as a few seconds of training have told the speed, and again after each
-    epoch; from the second on it only becomes less, as the schedule may be near its end.
+    The first plan is made once the speed is known, after a few seconds of training, and a new one
+    after each epoch. From the second epoch on the number only decreases, as the schedule may be
+    near its end.
     """
 
-    def __init__(self, seconds: float, training: "Training") -> None:
-        self._seconds, self._training = seconds, training
-        self._is_planned = False
+    def __init__(self, seconds: float, config: Config, data: DataSet, steps_per_epoch: int) -> None:
+        """Plan for `seconds` from the start of the run to its end."""
+        self._seconds, self._steps_per_epoch = seconds, steps_per_epoch
+        self._batch_size = config.train.batch_size
+        self._validate_every = config.train.validate_every
+        self._val_images, self._test_images = len(data.val), len(data.test)
+        self._test_forwards = 1 + FORWARDS[config.evaluate.tta]
+        self.is_planned = False
 
-    def step_done(self) -> None:
-        """Plan, if the speed has just become known."""
-        if not self._is_planned and self._training.train_seconds >= LEAST_SECONDS:
-            self._plan(self._training.steps_per_epoch - self._training.step)
+    def is_due(self, progress: TrainProgress) -> bool:
+        """Return True if the first plan can be made within the epoch."""
+        return not self.is_planned and progress.train_seconds >= MIN_SECONDS
 
-    def epoch_done(self) -> None:
-        """Plan anew with what the epoch took."""
-        self._plan(0)
+    def plan(
+        self, progress: TrainProgress, epochs: int, elapsed: float, last: EpochFinished | None
+    ) -> int:
+        """Return the total number of epochs to train.
 
-    def _plan(self, steps_left: int) -> None:
-        training = self._training
-        costs, every = self._costs(), training.config.train.validate_every
-        left = self._seconds - training.control.elapsed()
-        more = epochs_within(left, costs, steps_left, training.steps_per_epoch, every)
-        epochs = training.epoch + more
-        if self._is_planned and training.epoch > 1:
-            epochs = min(epochs, training.epochs)
-        if not self._is_planned:
-            training.recorder.record(Notice(text=self._told(epochs, costs)))
-        self._is_planned = True
-        if epochs != training.epochs:
-            training.end_after(epochs, by="budget")
+        Args:
+            progress: The run's counters.
+            epochs: Total number of epochs planned so far.
+            elapsed: Seconds since the start of the run, without pauses.
+            last: The last epoch that was validated, if there is one.
+        """
+        costs = self.costs(progress, last)
+        steps_left = 0 if progress.epoch_done else self._steps_per_epoch - progress.step
+        more = epochs_within(
+            self._seconds - elapsed, costs, steps_left, self._steps_per_epoch, self._validate_every
+        )
+        planned = progress.epoch + more
+        if self.is_planned and progress.epoch > 1:
+            planned = min(planned, epochs)
+        self.is_planned = True
+        return planned
 
-    def _costs(self) -> Costs:
-        training, data = self._training, self._training.data
-        step = training.train_seconds / training.step
-        image = step / training.config.train.batch_size * INFERENCE_COST
-        if last := next(reversed(training.recorder.state.validated_epochs), None):
-            image = last.val_seconds / sum(last.total)
-        views = 1 + VIEWS[training.config.evaluate.tta]
+    def costs(self, progress: TrainProgress, last: EpochFinished | None) -> Costs:
+        """Return the estimated durations; arguments as for `plan`."""
+        step = progress.train_seconds / progress.step
+        image = (
+            last.val_seconds / sum(last.total) if last else step / self._batch_size * INFERENCE_COST
+        )
         return Costs(
-            step=step, validation=image * len(data.val), test=image * len(data.test) * views
+            step=step,
+            validation=image * self._val_images,
+            test=image * self._test_images * self._test_forwards,
         )
 
-    def _told(self, epochs: int, costs: Costs) -> str:
-        epoch = self._training.steps_per_epoch * costs.step + costs.validation
+    def text(self, epochs: int, costs: Costs) -> str:
+        """Return the notice of the first plan."""
+        epoch = self._steps_per_epoch * costs.step + costs.validation
         count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
-        text = f"The time budget of {self._seconds:.0f} s allows {count} of about {epoch:.0f} s"
-        return f"{text}, and the test; so many are planned"
+        return (
+            f"The time budget of {self._seconds:.0f} s allows {count} of about {epoch:.0f} s, and "
+            "the test"
+        )

@@ -1,7 +1,7 @@
-"""An average of the weights over the last steps, which is often better than the weights at the end.
+"""An average of the weights over the last steps, often better than the weights themselves.
 
 Polyak and Juditsky, 1992, in the exponential form; and `lookahead` (Zhang and others, 2019,
-arXiv:1907.08610) as airbench has it (K. Jordan, 2024, arXiv:2404.00498).
+arXiv:1907.08610) as in airbench (K. Jordan, 2024, arXiv:2404.00498).
 """
 
 from collections.abc import Iterator
@@ -12,33 +12,34 @@ import torch
 from torch import Tensor, nn
 
 from cnn_engine.config.schema import AverageConfig
-from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.flat_parameters import FlatParameters
 
 
-class Average:
-    """The average of a model's weights, and of the figures that its normalisation keeps."""
+class WeightEMA:
+    """Average of a model's weights and of its floating-point buffers, such as BatchNorm's means."""
 
-    def __init__(self, config: AverageConfig, model: nn.Module, weights: Weights) -> None:
-        """Begin with the weights as they are."""
+    def __init__(self, config: AverageConfig, model: nn.Module, weights: FlatParameters) -> None:
+        """Start with the current weights."""
         self._config, self._weights = config, weights
-        kept = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
-        self._values = [weights.flat.detach(), *kept]
+        buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        self._values = [weights.flat.detach(), *buffers]
         self._averages = [values.clone() for values in self._values]
+        self._is_applied = False
         self.steps = 0
-        """Steps that are done."""
+        """Finished steps."""
 
     def is_due(self) -> bool:
-        """Return whether the next step takes the weights into the average."""
+        """Return True if the next step updates the average."""
         return (self.steps + 1) % self._config.every == 0
 
     def weight(self, ahead: int, progress: float) -> float:
-        """Return what the weights count in the average after a step; the average counts the rest.
+        """Return the fraction of the weights in the average after a later step.
 
-        At first the weights count more, when they are far from good.
+        Early steps have a larger fraction, as the weights then change fast.
 
         Args:
             ahead: Steps from now, counted from 1.
-            progress: Steps that are done of all steps then, 0 to 1.
+            progress: Finished steps as a fraction of all by then, 0 to 1.
         """
         if self._config.kind == "lookahead":
             return 1 - self._config.decay * progress**3
@@ -47,46 +48,61 @@ class Average:
 
     @torch.no_grad()
     def update(self, weight: Tensor) -> None:
-        """Take the weights into the average.
+        """Update the average.
 
         Args:
-            weight: fp32 [] on the device of the weights, as `weight` gives it.
+            weight: fp32 [], on the device of the weights: the value of `weight()` for this step.
         """
         for average, values in zip(self._averages, self._values, strict=True):
             average.lerp_(values, weight)
             if self._config.kind == "lookahead":
                 values.copy_(average)
         if self._config.kind == "lookahead":
-            self._weights.publish()
+            self._weights.copy_to_model()
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The model has the average as its weights meanwhile."""
-        self._exchange()
+    def applied(self) -> Iterator[None]:
+        """Use the average as the model's weights within the block."""
+        with self._swapped(is_applied=True):
+            yield
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Use the trained weights within the block, also inside `applied`."""
+        with self._swapped(is_applied=False):
+            yield
+
+    @contextmanager
+    def _swapped(self, *, is_applied: bool) -> Iterator[None]:
+        if self._is_applied == is_applied:
+            yield
+            return
+        self._swap()
         try:
             yield
         finally:
-            self._exchange()
+            self._swap()
 
     @torch.no_grad()
-    def _exchange(self) -> None:
+    def _swap(self) -> None:
         for average, values in zip(self._averages, self._values, strict=True):
             other = values.clone()
             values.copy_(average)
             average.copy_(other)
-        self._weights.publish()
+        self._weights.copy_to_model()
+        self._is_applied = not self._is_applied
 
     def state_dict(self) -> dict[str, Any]:
-        """All that averaging on needs."""
-        with self.in_place():
+        """Return copies of the averaged weights by name, and the number of steps."""
+        with self.applied():
             state = {name: values.clone() for name, values in self._weights.state_dict().items()}
         return {"model": state, "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state_dict` gave."""
-        mine = {name: values.clone() for name, values in self._weights.state_dict().items()}
+        """Take over a state that `state_dict` returned."""
+        trained = {name: values.clone() for name, values in self._weights.state_dict().items()}
         self._weights.load_state_dict(state["model"])
         for average, values in zip(self._averages, self._values, strict=True):
             average.copy_(values)
-        self._weights.load_state_dict(mine)
+        self._weights.load_state_dict(trained)
         self.steps = int(state["steps"])

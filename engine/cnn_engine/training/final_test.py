@@ -1,143 +1,73 @@
-"""The final test: the best model over the test images, and what is kept of it."""
+"""The final test of a run: its best weights on the test images."""
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+import torch
 
-from torch import Tensor
-from torch.nn.functional import interpolate
-
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import BEST_FILE
+from cnn_engine.config.schema import EvaluateConfig
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.evaluation.evaluate import Evaluation
-from cnn_engine.evaluation.tta import MeanOverViews
-from cnn_engine.inspection.samples import correct_and_mistaken
-from cnn_engine.results import mistakes, predictions
-from cnn_engine.results.mistakes import Mistake
-from cnn_engine.results.predictions import Predictions
-from cnn_engine.runlog.events import Notice, StageStarted, TestFinished
-from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.storage.atomic import write_atomically
-from cnn_engine.training.checkpointer import use_best
-
-if TYPE_CHECKING:
-    from cnn_engine.training.trainer import Training
+from cnn_engine.data.loader import TensorLoader
+from cnn_engine.errors import StorageError, UserError
+from cnn_engine.evaluation.report import TestResult, evaluate_test_set, save_results
+from cnn_engine.models.renamed import rename_old_keys
+from cnn_engine.runlog.events import Notice, StageStarted
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.training.control import Control
+from cnn_engine.training.learner import Learner
 
 
-def run_test(training: "Training") -> None:
-    """Run the best checkpoint over the test images, the only time they are touched.
+def run_test(  # noqa: PLR0913, PLR0917 - the parts of a run that it tests and tells
+    learner: Learner,
+    data: DataSet,
+    loader: TensorLoader,
+    config: EvaluateConfig,
+    recorder: Recorder,
+    control: Control,
+    last_epoch: int,
+) -> TestResult:
+    """Load the best weights, evaluate them on the test images, record and save the results.
+
+    This is the only use of the test images. The learner keeps the best weights.
+
+    Args:
+        learner: The trained model.
+        data: The images.
+        loader: The same, on the device.
+        config: Selects test-time augmentation.
+        recorder: Records the events.
+        control: Checked for commands after each batch.
+        last_epoch: Epoch of the learner's weights, which are tested if `best.pt` cannot be read.
 
     Raises:
         StopRequested: the user asked to stop.
     """
-    data, recorder, clock = training.data, training.recorder, training.control.clock
     recorder.record(StageStarted(stage="test"))
-    start = clock()
-    training.saving.writer.wait()
-    epoch = use_best(training)
-    with ThreadPoolExecutor(1, "fingerprint") as pool:  # a tenth of a second beside the test
-        fingerprint = pool.submit(data.test_fingerprint)
-        result = training.learner.evaluate(data.test, lambda _: training.control.check())
-        augmented = _test_augmented(training)
-    said = predictions_of(data, result, epoch, fingerprint.result())
-    if trouble := keep_results(recorder.run, data, said):
-        recorder.record(Notice(text=trouble))
-    recorder.record(finished(result, said, clock() - start, augmented))
-    training.write_feature_maps("test", correct_and_mistaken(data, result.answers), epoch)
-
-
-def _test_augmented(training: "Training") -> tuple[str, Evaluation] | None:
-    """The test again with test-time augmentation, and which, if that is asked for."""
-    kind = training.config.evaluate.tta
-    if kind == "none":
-        return None
-    model = MeanOverViews(training.learner.model, kind)
-    test = training.data.test
-    return kind, training.learner.evaluate(test, lambda _: training.control.check(), model)
-
-
-def predictions_of(data: DataSet, result: Evaluation, epoch: int, fingerprint: str) -> Predictions:
-    """What the model said of each test image.
-
-    Args:
-        data: The images.
-        result: What came of those for the test.
-        epoch: Epoch that the model's weights are from.
-        fingerprint: Of the test images.
-    """
-    answers = result.answers
-    return Predictions(
-        epoch=epoch,
-        fingerprint=fingerprint,
-        names=list(map(data.name_of, data.test.tolist())),
-        truth=answers.truth.tolist(),
-        predicted=answers.predicted.tolist(),
-        confidence=answers.confidence.tolist(),
-        rank=answers.rank.tolist(),
-    )
-
-
-def finished(
-    result: Evaluation,
-    said: Predictions,
-    seconds: float,
-    augmented: tuple[str, Evaluation] | None = None,
-) -> TestFinished:
-    """The event that tells of the test.
-
-    Args:
-        result: What came of it.
-        said: The same, image by image.
-        seconds: What it took.
-        augmented: How the images were seen for a second figure, and what came of that.
-    """
-    tta, more = augmented or ("", None)
-    return TestFinished(
-        epoch=said.epoch,
-        loss=result.loss,
-        correct=result.correct,
-        total=result.total,
-        seconds=seconds,
-        confusion=result.confusion,
-        top5=result.top5,
-        bins=result.bins,
-        fingerprint=said.fingerprint,
-        tta=tta,
-        tta_loss=more.loss if more else None,
-        tta_correct=more.correct if more else (),
-    )
-
-
-def keep_results(run: RunDirectory, data: DataSet, said: Predictions) -> str:
-    """Write what the model said of each image, and pictures of mistakes; why not, if so."""
-    pictures = mistakes.to_json(_mistakes(data, said), said.epoch, said.fingerprint)
-    for file, content in ((predictions.FILE, said.to_json()), (mistakes.FILE, pictures)):
-        try:
-            write_atomically(run.path / file, content)
-        except OSError as error:
-            text = f"{file} could not be written: {error.strerror}; the figures are in the log all"
-            return f"{text} the same, and once there is room: cnn-tui test {run.id}"
-    return ""
-
-
-def _mistakes(data: DataSet, said: Predictions) -> list[Mistake]:
-    height, width, channels = data.images.shape[1:]
-    sides = [min(side, mistakes.LONGEST_SIDE) for side in (height, width)]
-    chosen = mistakes.choose(said, sides[0] * sides[1] * channels)
-    return [
-        Mistake(
-            **said[index]._asdict(),
-            pixels=_fitted(data.images[int(data.test[index])], sides).numpy().tobytes(),
-            height=sides[0],
-            width=sides[1],
-            channels=channels,
+    start = control.clock()
+    epoch = load_best(learner, recorder, loader.device, last_epoch)
+    with learner.autocast():
+        result = evaluate_test_set(
+            learner.model, data, loader, epoch, config.tta, lambda _: control.check()
         )
-        for index in chosen
-    ]
+    try:
+        save_results(recorder.run, data, result)
+    except StorageError as error:
+        recorder.record(Notice(text=str(error)))
+    recorder.record(result.event(control.clock() - start))
+    return result
 
 
-def _fitted(image: Tensor, sides: list[int]) -> Tensor:
-    """An image, uint8 [H, W, C], brought to these sides, smoothly."""
-    if list(image.shape[:2]) == sides:
-        return image.contiguous()
-    planes = image.permute(2, 0, 1)[None].float()
-    smaller = interpolate(planes, sides, mode="bilinear", antialias=True)
-    return smaller[0].round().clamp(0, 255).byte().permute(1, 2, 0).contiguous()
+def load_best(learner: Learner, recorder: Recorder, device: torch.device, last_epoch: int) -> int:
+    """Load `best.pt` into the model, or use the last weights; return the epoch they are from."""
+    try:
+        content = checkpoint.load(recorder.run.path / BEST_FILE, device)
+    except UserError as error:
+        text = f"{error}; the test uses the weights of the last epoch instead"
+        recorder.record(Notice(text=text))
+        learner.weights.load_state_dict(learner.model_state_dict())
+        return last_epoch
+    learner.weights.load_state_dict(rename_old_keys(learner.model, content["model"]))
+    epoch, best = int(content["epoch"]), recorder.state.best
+    if best is not None and best.epoch != epoch:  # the disk was full when the best was saved
+        text = f"The test uses the weights of epoch {epoch} in {BEST_FILE}, not those of epoch "
+        recorder.record(Notice(text=f"{text}{best.epoch}, which has the lowest validation loss"))
+    return epoch

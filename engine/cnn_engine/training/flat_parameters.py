@@ -1,4 +1,4 @@
-"""A model's weights in one flat tensor, and the copy in low precision that the arithmetic uses."""
+"""A model's parameters in one flat tensor, and their low-precision copy for computation."""
 
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -8,34 +8,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+ALIGNMENT = 16
+"""Elements that each parameter's start is a multiple of: 32 bytes in bf16. GPU libraries choose
+kernels that fail on unaligned tensors."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """Where one of the model's parameters lies in the flat tensor."""
+    """Position of one parameter in the flat tensor, in elements."""
 
-    kind: Literal["matrix", "vector", "head"]
-    """Filters or a dense layer's matrix; a bias or what scales a normalisation; or the matrix of
-    the last dense layer, which gives the scores."""
+    kind: Literal["weight", "bias_norm", "classifier"]
+    """Weight of a convolution or linear layer; a bias or a normalization's scale; or the weight of
+    the last linear layer, whose output is the logits."""
 
     start: int
     end: int
     padded_end: int
-    """First place that the next parameter may have; the values from `end` to here stay 0."""
+    """Start of the next parameter; elements from `end` on are padding and stay 0."""
     rows: int
-    """Filters or units: how often a matrix's segment is to be cut to have its rows."""
+    """First dimension: filters or units."""
 
 
-ALIGNMENT = 16
-"""Values after which a parameter may begin in the flat tensor: 32 bytes in bf16. On a GPU the
-libraries choose kernels that fail on tensors that begin anywhere."""
+class FlatParameters:
+    """All trainable parameters as one fp32 tensor, so that an optimizer updates them in one pass.
 
-
-class Weights:
-    """All weights that a model learns as one fp32 tensor, which an optimizer updates in one pass.
-
-    The model's own parameters become views: with `low`, those of convolutions and dense layers
-    into a copy in that type, all others into the flat tensor itself. The values are those of
-    autocast, which casts every weight in every step, and every gradient back.
+    The model's own parameters become views: with a low-precision type, those of convolutions and
+    linear layers are views of a copy in that type, all others of the flat tensor itself. The values
+    are those of autocast, which casts every weight in every step and every gradient back.
     """
 
     def __init__(self, model: nn.Module, low: torch.dtype | None) -> None:
@@ -43,85 +42,91 @@ class Weights:
 
         Args:
             model: Keeps its parameters' names, values, shapes and memory formats.
-            low: The type that convolutions and dense layers compute in; None for fp32.
+            low: Type that convolutions and linear layers compute in; None for fp32.
         """
         self._model = model
-        arithmetic = {
+        in_low = {
             parameter
             for module in model.modules()
             if low is not None and isinstance(module, nn.Conv2d | nn.Linear)
             for parameter in module.parameters(recurse=False)
             if parameter.requires_grad
         }
-        learned = [each for each in model.parameters() if each.requires_grad]
-        self._parameters = sorted(learned, key=lambda each: each not in arithmetic)
-        self.flat = nn.Parameter(torch.cat([_padded(each) for each in self._parameters]))
-        """fp32 [weights and what pads them], what the optimizer changes."""
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._parameters = sorted(trainable, key=lambda parameter: parameter not in in_low)
+        self.flat = nn.Parameter(torch.cat([*map(_padded, self._parameters)]))
+        """fp32 [elements with padding], changed by the optimizer."""
         self._gradient = self.flat.grad = torch.zeros_like(self.flat)
         self._values = self._views(self.flat.detach())
         self._gradients = self._views(self._gradient)
-        low_count = sum(_padded_size(parameter) for parameter in arithmetic)
-        self._high = self.flat.detach()[:low_count]
-        self._low = self._high.to(low)
+        low_count = sum(map(_padded_size, in_low))
+        self._master = self.flat.detach()[:low_count]
+        self._low = self._master.to(low)
         for parameter, values in zip(self._parameters, self._values, strict=True):
             parameter.data = values
         for parameter, values in zip(self._parameters, self._views(self._low), strict=False):
             parameter.data = values
 
     def _views(self, flat: Tensor) -> list[Tensor]:
-        """Views of the flat values, in order, in the parameters' shapes and memory formats."""
+        """Return views of a flat tensor in the parameters' order, shapes and memory formats."""
         return [
             flat[start : start + parameter.numel()].as_strided(parameter.shape, parameter.stride())
-            for parameter, (start, end) in zip(self._parameters, self._places(), strict=True)
+            for parameter, (start, end) in zip(self._parameters, self._bounds(), strict=True)
             if end <= len(flat)
         ]
 
-    def _places(self) -> list[tuple[int, int]]:
-        """Return where each parameter begins in the flat tensor, and where the next does."""
+    def _bounds(self) -> list[tuple[int, int]]:
+        """Return start and padded end of each parameter in the flat tensor."""
         return [*pairwise(accumulate(map(_padded_size, self._parameters), initial=0))]
 
     @property
     def segments(self) -> list[Segment]:
-        """The parameters' places, in their order in the flat tensor."""
-        matrices = [each for each in self._model.parameters() if each.dim() > 1]
-        head = matrices[-1] if matrices and matrices[-1].dim() == 2 else None
+        """The parameters' positions, in their order in the flat tensor."""
+        weights = [parameter for parameter in self._model.parameters() if parameter.dim() > 1]
+        classifier = weights[-1] if weights and weights[-1].dim() == 2 else None
+
+        def kind(parameter: Tensor) -> Literal["weight", "bias_norm", "classifier"]:
+            if parameter is classifier:
+                return "classifier"
+            return "weight" if parameter.dim() > 1 else "bias_norm"
+
         return [
             Segment(
-                kind="head" if each is head else "matrix" if each.dim() > 1 else "vector",
+                kind=kind(parameter),
                 start=start,
-                end=start + each.numel(),
+                end=start + parameter.numel(),
                 padded_end=end,
-                rows=len(each) if each.dim() else 1,
+                rows=len(parameter) if parameter.dim() else 1,
             )
-            for each, (start, end) in zip(self._parameters, self._places(), strict=True)
+            for parameter, (start, end) in zip(self._parameters, self._bounds(), strict=True)
         ]
 
-    def clear_gradients(self) -> None:
-        """Forget the gradients, before a backward pass makes new ones."""
+    def zero_grad(self) -> None:
+        """Clear the gradients before a backward pass."""
         for parameter in self._parameters:
             parameter.grad = None
 
     def gather_gradients(self) -> None:
-        """Bring the gradients to the flat tensor, after the backward pass."""
-        flat, found = [], []
+        """Copy the gradients into the flat tensor's, after the backward pass."""
+        targets, sources = [], []
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             if parameter.grad is None:
                 gradient.zero_()
             else:
-                flat.append(gradient)
-                found.append(parameter.grad)
-        torch._foreach_copy_(flat, found)
+                targets.append(gradient)
+                sources.append(parameter.grad)
+        torch._foreach_copy_(targets, sources)
 
-    def publish(self) -> None:
-        """Bring the changed weights to the model, after the optimizer's step."""
-        self._low.copy_(self._high)
+    def copy_to_model(self) -> None:
+        """Copy the fp32 master weights to the low-precision ones, after the optimizer's step."""
+        self._low.copy_(self._master)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The model's state with its weights in fp32, as the plain model would give it."""
+        """Return the model's `state_dict` with its weights in fp32; not copies."""
         return dict(self._model.state_dict()) | self._named_values()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over a state that `state_dict` gave."""
+        """Take over a state that `state_dict` returned."""
         self._model.load_state_dict(state)
         for name, values in self._named_values().items():
             values.copy_(state[name])
@@ -130,9 +135,9 @@ class Weights:
         return self.by_name(self.flat.detach())
 
     def by_name(self, flat: Tensor) -> dict[str, Tensor]:
-        """Views of flat values, such as an optimizer's, by the parameters' names.
+        """Return views of a flat tensor, such as an optimizer's state, by the parameters' names.
 
-        Their order in the flat tensor is another one in another precision; names are not.
+        The order in the flat tensor depends on the precision; names do not.
         """
         values = dict(zip(self._parameters, self._views(flat), strict=True))
         return {
@@ -142,26 +147,26 @@ class Weights:
         }
 
     def flattened(self, named: dict[str, Tensor]) -> Tensor:
-        """Values by name, as one flat tensor: what `by_name` took apart."""
+        """Return values by name as one flat tensor, the inverse of `by_name`."""
         flat = torch.zeros_like(self.flat)
         for name, values in self.by_name(flat.detach()).items():
             values.copy_(named[name])
         return flat.detach()
 
     def are_finite(self) -> bool:
-        """Whether every weight, and every figure that normalisation keeps, is a number."""
-        kept = [buffer for buffer in self._model.buffers() if buffer.is_floating_point()]
-        values = (self.flat.detach(), *kept)
-        return bool(torch.stack([each.isfinite().all() for each in values]).all())
+        """Return True if all weights and all floating-point buffers are finite."""
+        buffers = [buffer for buffer in self._model.buffers() if buffer.is_floating_point()]
+        tensors = (self.flat.detach(), *buffers)
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
 
 def _padded_size(parameter: nn.Parameter) -> int:
-    """Return the values that a parameter takes in the flat tensor."""
+    """Return the number of elements that a parameter takes in the flat tensor."""
     return -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
 
 
 def _padded(parameter: nn.Parameter) -> Tensor:
-    """Return its values as they lie in memory, fp32, and zeros behind them."""
+    """Return its values in memory order, fp32 [padded size]."""
     values = parameter.detach()
     if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
         values = values.permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""Keeps the host ahead of the GPU, so that it never waits, but not far, so that stop is soon."""
+"""Keeps the host a little ahead of the GPU: the GPU never waits, and a stop is quick."""
 
 from collections import deque
 from typing import NamedTuple
@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 AHEAD_SECONDS = 0.05
-"""Work of the GPU that is launched ahead: more than other threads keep Python's lock, and less than
-a person notices until a pause or a stop is answered."""
+"""GPU time that is launched ahead: longer than other threads hold the GIL, and too short to notice
+when a run is paused or stopped."""
 
 MARK_SECONDS = 0.01
-"""Work of the GPU between two marks that tell how far it is."""
+"""GPU time between two events that measure its progress."""
 
 
 class _Mark(NamedTuple):
@@ -20,7 +20,7 @@ class _Mark(NamedTuple):
 
 
 class LaunchQueue:
-    """Knows how many of the steps that were launched are done; elsewhere than on CUDA all are."""
+    """Counts launched and finished steps; on devices other than CUDA they are the same."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -31,16 +31,16 @@ class LaunchQueue:
         self._seconds = 0.0
         self._marked = 0
         self.done = 0
-        """Steps of the epoch that are known to be done."""
+        """Steps of the epoch that are known to be finished."""
 
     def begin(self, step: int) -> None:
-        """Begin an epoch of which so many steps are done."""
+        """Begin an epoch with `step` finished steps."""
         self._marks.clear()
         self._last = None
         self._marked = self.done = step
 
     def launched(self, step: int) -> None:
-        """Take note that so many steps of the epoch are launched; wait if that is too far ahead."""
+        """Set the number of launched steps; wait if the GPU is too far behind."""
         if not self._is_asynchronous:
             self.done = step
             return
@@ -50,16 +50,16 @@ class LaunchQueue:
             self._marks.append(_Mark(step, event))
             self._marked = step
         while self._marks and self._marks[0].event.query():  # type: ignore[no-untyped-call]
-            self._pass()
+            self._pop()
         while len(self._marks) > 1 and self._is_far_ahead(step):
             self._marks[0].event.synchronize()
-            self._pass()
+            self._pop()
 
     def _is_far_ahead(self, step: int) -> bool:
         return not self._seconds or (step - self.done) * self._seconds > AHEAD_SECONDS
 
-    def _pass(self) -> None:
-        """Take note that the first mark is reached."""
+    def _pop(self) -> None:
+        """Remove the first event, which the GPU has reached."""
         mark = self._marks.popleft()
         if self._last is not None and mark.step > self._last.step:
             seconds = self._last.event.elapsed_time(mark.event) / 1000
@@ -67,7 +67,7 @@ class LaunchQueue:
         self._last, self.done = mark, mark.step
 
     def wait(self, step: int) -> None:
-        """Wait until all that is launched is done, of the epoch so many steps."""
+        """Wait until all launched steps, `step` of the epoch, are finished."""
         if self._is_asynchronous:
             torch.cuda.current_stream(self._device).synchronize()
         self._marks.clear()
@@ -75,7 +75,7 @@ class LaunchQueue:
         self._marked = self.done = step
 
     def to_host(self, values: Tensor) -> Tensor:
-        """Copy values that steps known to be done have made, without waiting for later steps."""
+        """Copy results of finished steps to the host, without waiting for later steps."""
         if self._copies is None:
             return values.cpu()
         with torch.cuda.stream(self._copies):

@@ -1,27 +1,26 @@
-"""The learning rate in the course of a run, as a share of the one that is set."""
+"""The learning rate schedule."""
 
 import math
 
 from cnn_engine.config.schema import ScheduleConfig
 
 
-def rate_share(config: ScheduleConfig, progress: float) -> float:
-    """What the learning rate is multiplied with at a point of the run.
+def lr_factor(config: ScheduleConfig, progress: float) -> float:
+    """Return the factor that the base learning rate is multiplied by.
 
-    A warm-up in a straight line from `start` to 1, then along the shape down to `end`. With a
-    warm-up, `cosine` is the one-cycle policy of Smith and Topin, 2018 (arXiv:1708.07120), and
-    `linear` its triangle.
+    It rises linearly from `start` to 1 during the warm-up, then follows the shape down to `end`.
+    With a warm-up, `cosine` is the one-cycle policy of Smith and Topin, 2018 (arXiv:1708.07120),
+    and `linear` its triangular form.
 
     Args:
         config: The schedule.
-        progress: Steps done of all steps, 0 to 1; beyond 1 it is as at 1.
+        progress: Finished steps as a fraction of all, from 0; above 1 the factor is that of 1.
     """
-    if config.shape == "constant":
-        fallen = 0.0
-    else:
-        fallen = min(1.0, max(0.0, progress - config.warmup) / (1 - config.warmup))
     if progress < config.warmup:
         return config.start + (1 - config.start) * progress / config.warmup
+    if config.shape == "constant":
+        return 1.0
+    decayed = min(1.0, max(0.0, progress - config.warmup) / (1 - config.warmup))
     if config.shape == "cosine":
-        fallen = (1 - math.cos(math.pi * fallen)) / 2
-    return 1 + (config.end - 1) * fallen
+        decayed = (1 - math.cos(math.pi * decayed)) / 2
+    return 1 + (config.end - 1) * decayed

@@ -1,9 +1,9 @@
 """The optimizers, over one flat tensor.
 
-They are PyTorch's own fused kernels without its classes: `torch.optim.Adam` and the like import
-PyTorch's compiler when they are made, though nothing is compiled: two seconds of every start, and
-135 MB. The learning rate of a step is a tensor on the device, so that a captured step (see
-`step_graphs.py`) follows a schedule and a command alike.
+They call PyTorch's fused kernels without its classes: the constructor of `torch.optim.Adam` imports
+PyTorch's compiler, though nothing is compiled, which takes two seconds of every start and 135 MB.
+The learning rate is a tensor on the device, so that a captured step (see `step_graphs.py`) follows
+the schedule and commands.
 """
 
 from collections.abc import Iterable
@@ -14,48 +14,49 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from cnn_engine.config.schema import OptimizerConfig
-from cnn_engine.training.flat_parameters import Segment, Weights
+from cnn_engine.training.flat_parameters import FlatParameters, Segment
 from cnn_engine.training.orthogonal import Orthogonalizer
 
-GPU_PIECES = 32
-"""A fused kernel of a GPU gives each tensor of a list few of its processors: one flat tensor of
-650,000 weights takes three times as long whole as in pieces. More do not go into one launch."""
+GPU_SLICES = 32
+"""Slices that the flat tensor is cut into on a GPU: as many as fit into one launch. A fused kernel
+gives each tensor of its list few multiprocessors, and one tensor of 650,000 weights takes three
+times as long as its slices."""
 
 
-class Group(NamedTuple):
-    """Weights that are treated alike."""
+class ParamGroup(NamedTuple):
+    """Parameters with the same learning rate and weight decay."""
 
-    places: list[slice]
-    """Where they lie in the flat tensor."""
+    slices: list[slice]
+    """Their positions in the flat tensor."""
 
-    ratio: float
-    """Their learning rate, divided by the optimizer's."""
+    lr_scale: float
+    """Their learning rate relative to the optimizer's."""
 
-    decay: float
-    """Their weight decay, for that learning rate."""
+    weight_decay: float
+    """Their weight decay."""
 
-    def of(self, flat: Tensor) -> list[Tensor]:
-        """Return their part of a flat tensor, as views."""
-        return [flat[place] for place in self.places]
+    def views(self, flat: Tensor) -> list[Tensor]:
+        """Return their parts of a flat tensor, as views."""
+        return [flat[part] for part in self.slices]
 
     def lr(self, lr: Tensor) -> Tensor:
-        """Return their learning rate, where the optimizer's is `lr`."""
-        return lr if self.ratio == 1 else lr * self.ratio
+        """Return their learning rate, given the optimizer's."""
+        return lr if self.lr_scale == 1 else lr * self.lr_scale
 
 
 class Optimizer:
-    """What all have: a learning rate, and state in tensors as long as the flat one.
+    """Common part of all optimizers: learning rates, clipping, and flat state tensors.
 
-    What has these attributes is an optimizer to `torch.amp.GradScaler`.
+    The attributes are those that `torch.amp.GradScaler` looks for.
     """
 
-    def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[Group]) -> None:
-        """Take weights, a flat fp32 tensor whose `grad` is set, and filled before each step."""
+    def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[ParamGroup]) -> None:
+        """Optimize `weights`, a flat fp32 tensor with a `grad` that is filled before each step."""
         assert weights.grad is not None  # noqa: S101 - see above
-        self.lr = config.lr
-        """Learning rate that the schedule's factor is applied to; commands change it."""
+        self.base_lr = config.lr
+        """Learning rate before the schedule's factor; commands and rollbacks change it."""
         self.current_lr = torch.full((), config.lr, device=weights.device)
-        """Learning rate of the next step, fp32 [] on the device of the weights."""
+        """Learning rate of the next step, `base_lr` × factor: fp32 [] on the weights' device."""
         self.param_groups = [{"params": [weights]}]
         self._weights, self._config, self._groups = weights.detach(), config, groups
         self._gradient = weights.grad
@@ -63,7 +64,7 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Change the weights once, by `current_lr`. Nothing here waits for a GPU."""
+        """Update the weights once with `current_lr`, without a host sync."""
         if self._config.clip_norm is not None:
             clip_grad_norm_(self.param_groups[0]["params"], self._config.clip_norm)
         self._step()
@@ -72,12 +73,12 @@ class Optimizer:
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Tensor | float]:
-        """Return all that training on needs; the tensors are its own, not copies."""
-        return {"lr": self.lr, **self._state}
+        """Return the base learning rate as `lr`, and the state tensors; not copies."""
+        return {"lr": self.base_lr, **self._state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state_dict` gave."""
-        self.lr = float(state["lr"])
+        """Take over a state that `state_dict` returned."""
+        self.base_lr = float(state["lr"])
         for name, values in self._state.items():
             values.copy_(state[name])
 
@@ -86,12 +87,12 @@ class Adam(Optimizer):
     """Kingma and Ba, 2015, fused; decoupled (`adamw`): Loshchilov and Hutter, 2019."""
 
     grad_scale: Tensor
-    """What gradients have been multiplied with; there only while a scaler's step goes on."""
+    """Factor that the gradients are scaled by; set by `GradScaler` during its `step` only."""
 
     found_inf: Tensor
-    """1.0 where gradients overflowed, so that the step must change nothing; there likewise."""
+    """1.0 if gradients overflowed and the step must be skipped; set likewise."""
 
-    def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[Group]) -> None:
+    def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[ParamGroup]) -> None:
         super().__init__(weights, config, groups)
         # With clipping, GradScaler must unscale before `step`; without, the fused kernel does.
         self._step_supports_amp_scaling = config.clip_norm is None
@@ -107,16 +108,16 @@ class Adam(Optimizer):
         update = torch._fused_adamw_ if self._config.name == "adamw" else torch._fused_adam_
         for group in self._groups:
             update(
-                group.of(self._weights),
-                group.of(self._gradient),
-                group.of(self._state["mean"]),
-                group.of(self._state["square"]),
+                group.views(self._weights),
+                group.views(self._gradient),
+                group.views(self._state["mean"]),
+                group.views(self._state["square"]),
                 [],
-                [steps] * len(group.places),
+                [steps] * len(group.slices),
                 lr=group.lr(self.current_lr),
                 beta1=0.9,
                 beta2=0.999,
-                weight_decay=group.decay,
+                weight_decay=group.weight_decay,
                 eps=1e-8,
                 amsgrad=False,
                 maximize=False,
@@ -128,9 +129,9 @@ class Adam(Optimizer):
 
 
 class Sgd(Optimizer):
-    """Gradient descent with Nesterov's momentum, fused."""
+    """SGD with Nesterov momentum, fused."""
 
-    def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[Group]) -> None:
+    def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[ParamGroup]) -> None:
         super().__init__(weights, config, groups)
         self._state = {"momentum": torch.zeros_like(self._weights)}
 
@@ -138,13 +139,13 @@ class Sgd(Optimizer):
         for group in self._groups:
             self._descend(group)
 
-    def _descend(self, group: Group) -> None:
+    def _descend(self, group: ParamGroup) -> None:
         momentum = self._config.momentum
         torch._fused_sgd_(
-            group.of(self._weights),
-            group.of(self._gradient),
-            group.of(self._state["momentum"]) if momentum else [],
-            weight_decay=group.decay,
+            group.views(self._weights),
+            group.views(self._gradient),
+            group.views(self._state["momentum"]) if momentum else [],
+            weight_decay=group.weight_decay,
             momentum=momentum,
             lr=group.lr(self.current_lr),
             dampening=0.0,
@@ -155,27 +156,28 @@ class Sgd(Optimizer):
 
 
 class Muon(Sgd):
-    """K. Jordan and others, 2024 (kellerjordan.github.io/posts/muon), for matrices; else `Sgd`.
+    """Muon for the weights of convolutions and linear layers, `Sgd` for all other parameters.
 
-    As `torch.optim.Muon` with Nesterov's momentum and its "original" learning rate. Its momentum is
-    an average of gradients, where that of `Sgd` is a sum.
+    K. Jordan and others, 2024 (kellerjordan.github.io/posts/muon). As `torch.optim.Muon` with
+    Nesterov momentum and its "original" learning rate. Its momentum is an average of gradients,
+    that of `Sgd` a sum.
     """
 
     def __init__(
         self,
         weights: Tensor,
         config: OptimizerConfig,
-        groups: list[Group],
+        groups: list[ParamGroup],
         matrices: list[Segment],
     ) -> None:
-        """Take weights as others do, and which of them are matrices; these are in no group."""
+        """Optimize `weights`; those at `matrices` are in no group."""
         super().__init__(weights, config, groups)
         flats = self._weights, self._gradient, self._state["momentum"]
         self._matrices, self._gradients, self._momenta = (_views(flat, matrices) for flat in flats)
         self._orthogonalize = Orthogonalizer(self._matrices)
         roots = [len(matrix) ** 0.5 for matrix in self._matrices]
         self._roots = torch.tensor(roots, device=weights.device)
-        """Norms of orthogonal matrices of as many rows."""
+        """Frobenius norms of orthogonal matrices with as many rows."""
 
     def _step(self) -> None:
         super()._step()
@@ -193,16 +195,16 @@ class Muon(Sgd):
 
 
 def _views(flat: Tensor, segments: list[Segment]) -> list[Tensor]:
-    """Return a flat tensor's matrices [filters or units, all else], as views."""
-    return [flat[each.start : each.end].view(each.rows, -1) for each in segments]
+    """Return the matrices [filters or units, inputs] at `segments` of a flat tensor, as views."""
+    return [flat[segment.start : segment.end].view(segment.rows, -1) for segment in segments]
 
 
-def build_optimizer(config: OptimizerConfig, weights: Weights) -> Optimizer:
-    """The optimizer that the config names."""
+def build_optimizer(config: OptimizerConfig, weights: FlatParameters) -> Optimizer:
+    """Return the optimizer that the config names."""
     segments, is_muon = weights.segments, config.name == "muon"
-    matrices = [each for each in segments if is_muon and each.kind == "matrix"]
-    others = [each for each in segments if each not in matrices]
-    groups = _in_pieces(_groups(config, others), weights.flat.device)
+    matrices = [segment for segment in segments if is_muon and segment.kind == "weight"]
+    others = [segment for segment in segments if segment not in matrices]
+    groups = _sliced(_param_groups(config, others), weights.flat.device)
     match config.name:
         case "adam" | "adamw":
             return Adam(weights.flat, config, groups)
@@ -212,39 +214,39 @@ def build_optimizer(config: OptimizerConfig, weights: Weights) -> Optimizer:
             return Muon(weights.flat, config, groups, matrices)
 
 
-def _groups(config: OptimizerConfig, segments: Iterable[Segment]) -> list[Group]:
-    """Return the segments by how they are to be treated, neighbours joined."""
+def _param_groups(config: OptimizerConfig, segments: Iterable[Segment]) -> list[ParamGroup]:
+    """Group segments by learning rate and weight decay; adjacent ones become one slice."""
     rates = {
-        "matrix": config.lr,
-        "vector": config.bias_norm_lr or config.lr,
-        "head": config.head_lr or config.lr,
+        "weight": config.lr,
+        "bias_norm": config.bias_norm_lr or config.lr,
+        "classifier": config.head_lr or config.lr,
     }
-    places: dict[tuple[float, float], list[slice]] = {}
+    slices: dict[tuple[float, float], list[slice]] = {}
     for segment in segments:
-        decays = config.decay_bias_norm or segment.kind != "vector"
-        ratio = rates[segment.kind] / config.lr
-        # So much a step, whatever the rate: what is multiplied with the greater rate is the less.
-        treatment = ratio, config.weight_decay / ratio if decays else 0.0
-        known = places.setdefault(treatment, [])
-        if known and known[-1].stop == segment.start:
-            known[-1] = slice(known[-1].start, segment.padded_end)
+        has_decay = config.decay_bias_norm or segment.kind != "bias_norm"
+        lr_scale = rates[segment.kind] / config.lr
+        # lr · weight_decay is the same for all groups: one with a higher lr has a smaller decay.
+        weight_decay = config.weight_decay / lr_scale if has_decay else 0.0
+        group = slices.setdefault((lr_scale, weight_decay), [])
+        if group and group[-1].stop == segment.start:
+            group[-1] = slice(group[-1].start, segment.padded_end)
         else:
-            known.append(slice(segment.start, segment.padded_end))
-    return [Group(places, *treatment) for treatment, places in places.items()]
+            group.append(slice(segment.start, segment.padded_end))
+    return [ParamGroup(found, *settings) for settings, found in slices.items()]
 
 
-def _in_pieces(groups: list[Group], device: torch.device) -> list[Group]:
-    """Return the groups with their places cut up where that is faster."""
+def _sliced(groups: list[ParamGroup], device: torch.device) -> list[ParamGroup]:
+    """Return the groups with long slices cut up on a GPU."""
     if device.type != "cuda":
         return groups
-    count = sum(place.stop - place.start for group in groups for place in group.places)
-    size = max(1, -(-count // GPU_PIECES))
+    count = sum(part.stop - part.start for group in groups for part in group.slices)
+    size = max(1, -(-count // GPU_SLICES))
     return [
         group._replace(
-            places=[
-                slice(start, min(start + size, place.stop))
-                for place in group.places
-                for start in range(place.start, place.stop, size)
+            slices=[
+                slice(start, min(start + size, part.stop))
+                for part in group.slices
+                for start in range(part.start, part.stop, size)
             ]
         )
         for group in groups

@@ -1,8 +1,8 @@
 """The training step as a CUDA graph: captured once, then replayed by one call from the host.
 
-A step of a small network is a hundred kernels of a few microseconds, and PyTorch takes longer to
-launch each than the GPU to compute it. A graph launches them all at once. The step itself is the
-same function everywhere: on other devices, and until it is captured, it is called.
+A step of a small network is a hundred kernels of a few microseconds each, and launching a kernel
+takes longer than computing it. A graph launches them all at once. The step is the same function
+everywhere: on other devices, and until it is captured, it is called.
 """
 
 import gc
@@ -16,61 +16,61 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from cnn_engine.training.step_timer import StepParts
+from cnn_engine.training.step_timer import StepTimer
 
 Kind = TypeVar("Kind")
 
 WARM_UP_CALLS = 2
-"""Steps that are called before the first is captured: in the first cuDNN chooses algorithms, in the
-second the host is watched. Of other kinds one is called."""
+"""Steps that are called before the first capture: in the first cuDNN chooses algorithms, in the
+second the host state is checked. Of other kinds one step is called."""
 
 MAX_STALE_ERRORS = 3
-"""Times that the driver may report the error of a broken capture again."""
+"""Times that the driver may report the error of a failed capture again."""
 
 TIMED_EVERY = 2_000
-"""Of replayed steps one in so many is called instead, to time its parts."""
+"""One in so many replayed steps is called instead, to time its phases."""
 
 
 class StepGraphs(Generic[Kind]):
-    """Calls a step, or replays it."""
+    """Calls a step or replays its CUDA graph."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a step, and what may hinder its capture
         self,
         step: Callable[[Kind], None],
         model: nn.Module,
         device: torch.device,
-        parts: StepParts,
+        timer: StepTimer,
+        captured: Callable[[str], None],
         *,
         captures: bool,
     ) -> None:
-        """Take a step, which is to be captured if `captures`.
+        """Run `step`.
 
         Args:
-            step: Reads and writes tensors that stay where they are; may do otherwise for each kind.
-            model: That the step trains.
-            device: Where it computes.
-            parts: Times the steps that are called.
-            captures: Whether steps are to be captured.
+            step: Reads and writes tensors at fixed addresses; may differ by kind.
+            model: The model that the step trains.
+            device: The device that it computes on.
+            timer: Times the steps that are called.
+            captured: Called once with "" after the first capture, or with the reason if steps
+                cannot be captured.
+            captures: Capture steps.
         """
-        self._step, self._model, self._device, self._parts = step, model, device, parts
-        self._captures = captures
+        self._step, self._model, self._device, self._timer = step, model, device, timer
+        self._captures, self._captured = captures, captured
         self._graphs: dict[Kind, torch.cuda.CUDAGraph] = {}
         self._calls: Counter[Kind] = Counter()
         self._replays = 0
         self._pool: tuple[int, int] | None = None
-        self.news: list[str] = []
-        """Results of capturing, to be taken away by whoever reports them: "" once steps are
-        replayed, or the reason why they are not."""
 
     def run(self, kind: Kind) -> None:
-        """Do the next step."""
+        """Run the next step."""
         graph = self._graphs.get(kind)
         if graph is not None:
             self._replays += 1
             if self._replays % TIMED_EVERY:
                 graph.replay()
             else:
-                self._parts.sample_next()
+                self._timer.sample_next()
                 self._step(kind)
             return
         enough = 1 if self._graphs else WARM_UP_CALLS
@@ -79,29 +79,29 @@ class StepGraphs(Generic[Kind]):
             return
         self._calls[kind] += 1
         if self._captures and self._calls[kind] == enough:
-            self._call_watched(kind)
+            self._call_and_check(kind)
         else:
             self._step(kind)
 
-    def _call_watched(self, kind: Kind) -> None:
-        """Call the step, and see that the host did nothing that a replay would leave out."""
+    def _call_and_check(self, kind: Kind) -> None:
+        """Call the step; give up capturing if it changes host state, which a replay cannot."""
         before = HostState(self._model)
         self._step(kind)
         if reason := before.changes():
             self._give_up(reason)
 
     def _capture(self, kind: Kind) -> bool:
-        """Record the step, which does not do it; return whether that went well."""
+        """Capture the step without running it; return True on success."""
         generator = torch.cuda.default_generators[self._device.index]
         random_state = generator.clone_state()
         stream, graph = torch.cuda.current_stream(self._device), torch.cuda.CUDAGraph()
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
         try:
-            # Garbage of earlier graphs must not be freed meanwhile; other threads may use the GPU.
+            # Earlier graphs must not be freed during the capture; other threads may use the GPU.
             with (
                 _no_garbage_collection(),
-                self._parts.off(),
+                self._timer.off(),
                 torch.cuda.graph(
                     graph,
                     pool=self._pool,  # type: ignore[arg-type]
@@ -109,20 +109,20 @@ class StepGraphs(Generic[Kind]):
                 ),
             ):
                 self._step(kind)
-        except Exception as error:  # noqa: BLE001 - a network of the user's own may do anything
+        except Exception as error:  # noqa: BLE001 - a user's network may raise anything
             torch.cuda.set_stream(stream)
             self._clean_up(generator, random_state)
             self._give_up(_text(error.__context__ or error))
             return False
         if not self._graphs:
-            self.news.append("")
+            self._captured("")
         self._graphs[kind] = graph
         return True
 
     def _clean_up(self, generator: torch.Generator, random_state: torch.Generator) -> None:
-        """Undo what a broken capture leaves, as PyTorch does only for one that ends well."""
+        """Reset the state of a failed capture; PyTorch does so only after a successful one."""
         generator.graphsafe_set_state(random_state)
-        with suppress(RuntimeError):  # where the allocator has been told already
+        with suppress(RuntimeError):  # the allocator may have ended already
             torch._C._cuda_endAllocateToPool(
                 self._device.index,
                 self._pool,  # type: ignore[arg-type]  # there is one by now
@@ -131,18 +131,18 @@ class StepGraphs(Generic[Kind]):
             try:
                 torch.zeros(1, device=self._device)
                 torch.cuda.synchronize(self._device)
-            except RuntimeError:  # the capture's error, which the driver tells once more
+            except RuntimeError:  # the capture's error, reported again
                 continue
             return
 
     def _give_up(self, reason: str) -> None:
-        """Call all steps from now on."""
+        """Call all steps from now on, and report the reason."""
         self._captures = False
         self._graphs.clear()
         for parameter in self._model.parameters():
-            parameter.grad = None  # as it may lie in a graph's memory
-        self.news.append(reason)
-        gc.collect()  # an error holds what the capture had made of the model, on another stream
+            parameter.grad = None  # may be in a graph's memory pool
+        self._captured(reason)
+        gc.collect()  # frees the tensors of the failed capture that the error refers to
 
 
 def _text(error: BaseException) -> str:
@@ -161,7 +161,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 class HostState:
-    """The host's random states and the model's plain attributes, which a replay never changes."""
+    """Random states on the host and plain attributes of the model, which a replay cannot change."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -169,7 +169,7 @@ class HostState:
         self._attributes = plain_attributes(model)
 
     def changes(self) -> str:
-        """Return what has changed since, as a reason not to replay; empty if nothing has."""
+        """Return the change since construction as a reason not to replay; empty without one."""
         if _random_states() != self._random:
             return "the model draws random numbers on the host"
         now = plain_attributes(self._model)
@@ -189,7 +189,7 @@ def _random_states() -> tuple[object, ...]:
 
 
 def plain_attributes(model: nn.Module) -> dict[str, object]:
-    """Return numbers, texts and the like that modules keep, by name."""
+    """Return the modules' attributes that are numbers, strings or None, by name."""
     return {
         f"{name}.{attribute}".removeprefix("."): value
         for name, module in model.named_modules()

@@ -1,4 +1,4 @@
-"""Where the time of the steps goes, measured on some of them without making the device wait."""
+"""Measures the phases of training steps, without a host sync."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,27 +7,27 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 
-Part: TypeAlias = Literal["data", "forward", "backward", "optimizer", "other"]
+Phase: TypeAlias = Literal["data", "forward", "backward", "optimizer", "other"]
 
 SAMPLE_EVERY = 4
-"""One step in so many is measured: often enough to be right within an event's half second."""
+"""Every fourth step is measured: enough for an estimate per event, each half a second."""
 
 Stamp: TypeAlias = float | torch.cuda.Event
 
 
 class Span(NamedTuple):
-    """A part of one step, between two stamps."""
+    """A phase of one step, between two timestamps."""
 
-    part: Part
+    phase: Phase
     start: Stamp
     end: Stamp
 
 
-class StepParts:
-    """Times the parts of every few steps; on a GPU by its own clock, read when it has passed."""
+class StepTimer:
+    """Times the phases of every few steps, on a GPU by events, read once they are reached."""
 
     def __init__(self, device: torch.device) -> None:
-        # What other devices compute goes on behind the host's back, and is not measured.
+        # Other devices compute asynchronously and have no timer here: they are not measured.
         stamps: dict[str, Callable[[], Stamp]] = {"cpu": time.perf_counter, "cuda": _cuda_stamp}
         self._stamp = stamps.get(device.type)
         self._step = 0
@@ -44,41 +44,41 @@ class StepParts:
         self._last = self._stamp() if is_sampled and self._stamp else None
 
     def sample_next(self) -> None:
-        """Measure the next step, whichever it is."""
+        """Measure the next step."""
         self._step = SAMPLE_EVERY - 1
 
     def end_step(self) -> None:
-        """End a step; what comes until the next begins, such as a pause, is no part of any."""
-        self.done("other")
+        """End a step; the time until the next one begins, such as a pause, is not measured."""
+        self.mark("other")
         self._last = None
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """Time nothing meanwhile, as in a step that is captured and not done."""
+        """Measure nothing within the block, such as a step that is captured but not run."""
         self._is_off, self._last = True, None
         try:
             yield
         finally:
             self._is_off = False
 
-    def done(self, part: Part) -> None:
-        """All since the last call was this part."""
+    def mark(self, phase: Phase) -> None:
+        """Assign the time since the last call to a phase."""
         if self._last is None or self._stamp is None:
             return
         now = self._stamp()
-        self._spans.append(Span(part, self._last, now))
+        self._spans.append(Span(phase, self._last, now))
         self._last = now
 
-    def take_shares(self) -> dict[Part, float]:
-        """The share of each part, 0 to 1, in what was measured since; empty if nothing was."""
+    def pop_fractions(self) -> dict[Phase, float]:
+        """Return each phase's fraction of the time since the last call; empty if none was timed."""
         passed = [span for span in self._spans if _is_past(span.end)]
         self._spans = self._spans[len(passed) :]
-        seconds: dict[Part, float] = {}
+        seconds: dict[Phase, float] = {}
         for span in passed:
-            before = seconds.get(span.part, 0.0)
-            seconds[span.part] = before + _seconds_between(span.start, span.end)
+            before = seconds.get(span.phase, 0.0)
+            seconds[span.phase] = before + _seconds_between(span.start, span.end)
         total = sum(seconds.values())
-        return {part: spent / total for part, spent in seconds.items()} if total else {}
+        return {phase: spent / total for phase, spent in seconds.items()} if total else {}
 
 
 def _cuda_stamp() -> torch.cuda.Event:

@@ -1,28 +1,22 @@
-"""The training loop, top to bottom."""
+"""The training loop."""
 
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from cnn_engine.checkpoints import checkpoint
-from cnn_engine.checkpoints.format import Place, newest
+from cnn_engine.checkpoints.compat import check_fingerprint, check_images, check_weights
+from cnn_engine.checkpoints.format import find_newest
 from cnn_engine.checkpoints.resume import set_damaged_aside
 from cnn_engine.config.schema import Config
-from cnn_engine.data.augment import AugmentParams, sample_params
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.data.loader import batch_sizes, epoch_order, make_loader
-from cnn_engine.errors import NonFiniteError, TrainingError
+from cnn_engine.data.loader import make_loader
+from cnn_engine.errors import ConfigError, NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
-from cnn_engine.inspection.feature_maps import feature_maps
-from cnn_engine.inspection.samples import SampleImages, samples_per_class
-from cnn_engine.inspection.writer import write_feature_maps, write_layers
 from cnn_engine.models.renamed import rename_old_keys
-from cnn_engine.results.feature_maps import MAPS_FILE, Part
-from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.runlog.events import (
     CommandApplied,
     EpochFinished,
@@ -35,29 +29,32 @@ from cnn_engine.runlog.events import (
 )
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import choose_device
+from cnn_engine.system.environment import environment
+from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.gpu import make_gpu_meter
+from cnn_engine.system.random_states import random_states, set_random_states
 from cnn_engine.training.budget import Budget
-from cnn_engine.training.checkpointer import Saving
+from cnn_engine.training.checkpointer import Checkpointer, writes_behind
 from cnn_engine.training.control import Control, StopRequested, Throttle
 from cnn_engine.training.final_test import run_test
-from cnn_engine.training.launch_queue import LaunchQueue
-from cnn_engine.training.learner import Learner, StepKind
-from cnn_engine.training.lr_schedule import rate_share
-from cnn_engine.training.setup import new_model, prepared
-from cnn_engine.training.snapshot import check_images, restore
-from cnn_engine.training.step_graphs import StepGraphs
-from cnn_engine.training.step_inputs import EpochPlan, EpochPlans, StepInputs, plan_epoch
-from cnn_engine.training.step_logger import EVENT_SECONDS, StepMeter
-from cnn_engine.training.step_timer import StepParts
+from cnn_engine.training.inspector import Inspector
+from cnn_engine.training.learner import Learner
+from cnn_engine.training.lr_schedule import lr_factor
+from cnn_engine.training.progress import TrainProgress
+from cnn_engine.training.setup import new_model, run_prepared
+from cnn_engine.training.step_logger import EVENT_SECONDS, StepLogger
+from cnn_engine.training.step_runner import StepRunner
+from cnn_engine.training.step_schedule import StepSchedule
+from cnn_engine.training.step_timer import StepTimer
 
-MOST_ROLLBACKS = 5
-"""A loss that is not a number after as many halvings of the learning rate has another cause."""
+MAX_ROLLBACKS = 5
+"""Rollbacks, each of which halves the learning rate, after which a run fails."""
 
 
-class Training:
-    """A model in training: the loop, and what it holds from step to step."""
+class Trainer:
+    """Trains a model: epochs, validation, checkpoints, the final test."""
 
-    def __init__(  # noqa: PLR0913 - all that a training is made from
+    def __init__(  # noqa: PLR0913 - the parts of a run
         self,
         config: Config,
         data: DataSet,
@@ -65,20 +62,20 @@ class Training:
         control: Control,
         file: Path | None = None,
         *,
-        surroundings: Mapping[str, str] | None = None,
+        extra_environment: Mapping[str, str] | None = None,
     ) -> None:
         """Build the model, and move it and the images to the device.
 
         Args:
-            config: What to train.
+            config: The run's config.
             data: The images.
-            recorder: Where events go.
-            control: Looked at between steps.
-            file: Checkpoint to go on from; without one, training begins.
-            surroundings: What else is to be recorded of the run's environment.
+            recorder: Records the events.
+            control: Checked for commands between steps.
+            file: Checkpoint to resume from; None to train from scratch.
+            extra_environment: Recorded with the versions that results depend on.
 
         Raises:
-            ConfigError: the device asked for is not there, or the checkpoint is of another model.
+            ConfigError: the device is not available, or the checkpoint is of another model.
             DataError: the images have changed, or the checkpoint is damaged.
         """
         self.config, self.data, self.recorder, self.control = config, data, recorder, control
@@ -87,101 +84,159 @@ class Training:
         recorder.record(StageStarted(stage="model"))
         self.device = choose_device(config.train)
         control.machine.measure_gpu = make_gpu_meter(self.device)
-        self.batches = make_loader(self.device, data, config.data.mean, config.data.std)
+        self.loader = make_loader(self.device, data, config.data.mean, config.data.std)
         self.fingerprint = data.fingerprint()
-        self.steps_per_epoch = len(self._sizes())
-        self.epoch = 0
-        self.saving = Saving(self)
-        self._parts = StepParts(self.device)
-        self._queue = LaunchQueue(self.device)
-        self.losses = torch.zeros(self.steps_per_epoch, device=self.device)
-        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        self._rates: list[float] = [config.optimizer.lr] * self.steps_per_epoch
+        self._schedule = StepSchedule(config, data, self.loader)
+        self.batch_sizes = self._schedule.batch_sizes
+        self.steps_per_epoch = len(self.batch_sizes)
+        self.progress = TrainProgress()
+        self.checkpointer = Checkpointer(
+            recorder,
+            self.progress,
+            control.clock,
+            config.train.checkpoint_seconds,
+            self.warn,
+            behind=writes_behind(self.device),
+        )
+        self._inspector = Inspector(
+            data,
+            config.data,
+            self.loader,
+            recorder.run.path,
+            self.checkpointer.writer,
+            self.warn,
+        )
+        self._timer = StepTimer(self.device)
         self._budget: Budget | None = None
-        self._build(begins=file is None)
-        self._inputs = StepInputs(
-            self.batches, len(data.train), config.train.batch_size, self._views(data.train[:1], 1)
+        self._build(from_scratch=file is None)
+        differences = self._load(file) if file else ()
+        recorder.record(
+            run_prepared(
+                data,
+                self.learner.model,
+                self.device,
+                self.learner.precision,
+                self.steps_per_epoch,
+                differences=differences,
+                environment=dict(extra_environment or {})
+                | environment(self.device, self.learner.precision)
+                | {"images": self.fingerprint[:16]},
+            )
         )
-        self._plans = EpochPlans(self._plan_epoch, ahead=self.device.type == "cuda")
-        differences = self._restore(file) if file else ()
-        recorder.record(prepared(self, differences, surroundings or {}))
         if differences:
-            text = f"Goes on approximately, not to the last digit: {'; '.join(differences)}"
+            text = f"Resumed approximately, not bit for bit: {'; '.join(differences)}"
             recorder.record(Notice(text=text))
-        self._write_layers()
-        self._write_validation_maps()
+        self._inspector.write_layers(self.learner)
+        self._inspector.write_validation_maps(self.learner, self.epoch)
 
-    def _build(self, *, begins: bool) -> None:
-        """Make what learns, with its initial weights, and stand before the first epoch."""
+    def _build(self, *, from_scratch: bool) -> None:
+        """Build the model with its initial weights, and reset all counters."""
         torch.manual_seed(self.config.train.seed)
-        model = new_model(self.config, self.data, self.recorder, begins=begins)
-        self.learner = Learner(model, self.config, self.data, self.batches, self._parts)
-        self._graphs: StepGraphs[StepKind] = StepGraphs(
-            self._train_step,
-            self.learner.model,
-            self.device,
-            self._parts,
-            captures=self._captures_steps(),
+        model = new_model(self.config, self.data, self.recorder, from_scratch=from_scratch)
+        self.learner = Learner(model, self.config, self.data, self.loader, self._timer)
+        self._steps = StepRunner(
+            self.learner,
+            self._schedule.inputs,
+            self._timer,
+            self.steps_per_epoch,
+            self._record_capture,
+            captures=self.device.type == "cuda" and self.config.train.graph == "auto",
         )
-        if self.device.type == "cuda" and self.learner.precision == "fp16":
-            self._graphs.news.append("the loss scaling of fp16 asks the host in each step")
-        self.epoch = self.rollbacks = 0
-        self.best_loss = math.inf
-        self.saving.goes_on_from(math.inf)
-        self._forget_epoch()
-        self.epoch_is_done = True
+        self.progress.load_state_dict(TrainProgress().state_dict())
+        self.checkpointer.best_loss_on_disk = math.inf
+        self._reset_epoch()
 
-    def _sizes(self) -> list[int]:
-        """Images of each of an epoch's batches."""
-        return batch_sizes(len(self.data.train), self.config.train.batch_size)
+    def _reset_epoch(self) -> None:
+        """Forget the steps and the warnings of an epoch."""
+        self._steps.reset()
+        self._logger: StepLogger | None = None
+        self._warnings: set[str] = set()
 
-    def _forget_epoch(self) -> None:
-        """No steps of the epoch are done."""
-        self.step, self.train_seconds = 0, 0.0
-        self.losses.zero_()
-        self.correct.zero_()
-        self._meter: StepMeter | None = None
-        self._said: set[str] = set()
+    # State.
 
-    def _restore(self, file: Path) -> tuple[str, ...]:
-        """Go on from a checkpoint; what is other here than where it was made."""
-        content = rename_old_keys(self.learner.model, checkpoint.load(file, self.device))
-        differences = restore(self, content, file.name)
-        self.saving.goes_on_from(self.best_loss)
-        return differences
+    def model_state(self) -> dict[str, Any]:
+        """Return the content of `best.pt`: weights, and what is needed to use them."""
+        return {
+            "model": self.learner.model_state_dict(),
+            "epoch": self.epoch,
+            "step": self.progress.step,
+            "classes": list(self.data.classes),
+            "config": self.config.model_dump(mode="json"),
+        }
 
-    def run(self) -> None:
-        """Train every epoch, then test the best one.
+    def state_dict(self) -> dict[str, Any]:
+        """Return the content of `last.pt`: everything that a resumed run continues from."""
+        return {
+            "classes": list(self.data.classes),
+            "config": self.config.model_dump(mode="json"),
+            **self.progress.state_dict(),
+            **self.learner.state_dict(),
+            **self._steps.state_dict(self.progress.step),
+            "random": random_states(self.device),
+            "fingerprint": self.fingerprint,
+            "environment": environment(self.device, self.learner.precision),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> tuple[str, ...]:
+        """Take over a state that `state_dict` returned; return differences in the environment."""
+        self.progress.load_state_dict(state)
+        self.learner.load_state_dict(state)
+        self._steps.load_state_dict(state)
+        set_random_states(self.device, state["random"])
+        return environment_diff(
+            environment(self.device, self.learner.precision), state["environment"]
+        )
+
+    def _load(self, file: Path) -> tuple[str, ...]:
+        """Load a checkpoint; return differences in the environment.
 
         Raises:
-            TrainingError: the loss or a weight is no longer a number.
+            ConfigError: it is of another model, or holds weights only.
+            DataError: it is damaged, or was trained on other images.
+        """
+        state = rename_old_keys(self.learner.model, checkpoint.load(file, self.device))
+        if "optimizer" not in state:
+            raise ConfigError(f"{file.name}: holds weights only, training cannot resume from it")
+        check_weights(self.learner.weights.state_dict(), state["model"], file.name)
+        check_fingerprint(self.fingerprint, state["fingerprint"], self.data.source, file.name)
+        differences = self.load_state_dict(state)
+        self.checkpointer.best_loss_on_disk = self.progress.best_val_loss
+        return differences
+
+    # The loop.
+
+    def run(self) -> None:
+        """Train all epochs, then test the best weights.
+
+        Raises:
+            TrainingError: the loss or a weight is not finite.
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
         self.control.begin_training(self)
         seconds = self.config.train.budget_seconds
-        self._budget = Budget(seconds, self) if seconds is not None else None
-        self.saving.later()
+        if seconds is not None:
+            self._budget = Budget(seconds, self.config, self.data, self.steps_per_epoch)
+        self.checkpointer.restart_timer()
         try:
             self._run_epochs()
             self.control.end_training()
-            run_test(self)
+            self._test()
         finally:
             self.close()
 
     def close(self) -> None:
-        """Write what is still to be written, and end the threads that served training."""
-        self._plans.close()
-        self._inputs.close()
-        self.saving.writer.close()
+        """Finish writing files, and end all threads."""
+        self._schedule.close()
+        self.checkpointer.writer.close()
 
     def _run_epochs(self) -> None:
-        """Train the epochs that are left.
+        """Train the remaining epochs.
 
         Raises:
-            TrainingError: the loss or a weight is no longer a number.
+            TrainingError: the loss or a weight is not finite.
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
-        while self.epoch < self.epochs or not self.epoch_is_done:
+        while self.epoch < self.epochs or not self.progress.epoch_done:
             try:
                 self._run_epoch()
             except StopRequested:
@@ -189,71 +244,20 @@ class Training:
                 raise
             except NonFiniteError as error:
                 if self.config.train.on_non_finite != "rollback":
-                    raise TrainingError(f"{error}; try {self._cure()}") from None
+                    raise TrainingError(f"{error}; try {self._suggested_fix()}") from None
                 self._roll_back(str(error))
                 continue
             self.control.end_epoch()
 
-    @property
-    def place(self) -> Place:
-        """Where training goes on from what there is now."""
-        return Place(self.epoch + 1, 0) if self.epoch_is_done else Place(self.epoch, self.step)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs to train in all; a command may change it."""
-        return self.config.train.epochs
-
-    @epochs.setter
-    def epochs(self, epochs: int) -> None:
-        self.config = self.config.replaced("train", epochs=epochs)
-        self._plan_rates()
-
-    def end_after(self, epochs: int, by: Literal["patience", "budget"]) -> None:
-        """Train so many epochs in all, because the config says so."""
-        self.epochs = epochs
-        self.recorder.record(CommandApplied(command="epochs", by=by, value=float(epochs)))
-
-    @property
-    def progress(self) -> float:
-        """Steps done of all, 0 to 1."""
-        done = max(0, self.epoch - 1) * self.steps_per_epoch + self.step
-        return min(1.0, done / (self.epochs * self.steps_per_epoch))
-
-    @property
-    def lr(self) -> float:
-        """Learning rate of the next step; a command may change it, and with it all later ones."""
-        return self.learner.optimizer.lr * self._share()
-
-    @lr.setter
-    def lr(self, lr: float) -> None:
-        self.learner.optimizer.lr = lr / self._share()
-        self._plan_rates()
-
-    def _share(self) -> float:
-        """What the schedule makes of the learning rate now; more than nothing, but at the end."""
-        return rate_share(self.config.schedule, self.progress)
-
-    def save_asked(self) -> str:
-        """Save the latest state now, because a command asked for it; why it could not be, if so."""
-        self._catch_up()
-        return self.saving.save_asked()
-
-    def begin_epoch(self) -> None:
-        """Go to the next epoch, of which no steps are done."""
-        self.epoch += 1
-        self._forget_epoch()
-        self.epoch_is_done = False
-
     def _run_epoch(self) -> None:
-        """Train and validate the next epoch, or the rest of the one in hand."""
-        if self.epoch_is_done:
+        """Train and validate the next epoch, or the rest of the current one."""
+        if self.progress.epoch_done:
             self.begin_epoch()
-        self.recorder.record(EpochStarted(epoch=self.epoch, step=self.step))
+        self.recorder.record(EpochStarted(epoch=self.epoch, step=self.progress.step))
         train_loss, train_accuracy = self.train_epoch()
-        self._judge_weights()
+        self._require_finite_weights()
         trained = self.control.clock()
-        validation = self._validate() if self._is_to_be_validated() else None
+        validation = self._validate() if self._validates_epoch() else None
         self.recorder.record(
             EpochFinished(
                 epoch=self.epoch,
@@ -262,172 +266,90 @@ class Training:
                 val_loss=validation.loss if validation else math.nan,
                 correct=validation.correct if validation else (),
                 total=validation.total if validation else (),
-                train_seconds=self.train_seconds,
+                train_seconds=self.progress.train_seconds,
                 val_seconds=self.control.clock() - trained,
                 confusion=validation.confusion if validation else (),
             )
         )
-        self.epoch_is_done = True
+        self.progress.epoch_done = True
         if validation is not None:
-            self._judge(validation.loss)
+            self._update_best(validation.loss)
         if self._budget is not None:
-            self._budget.epoch_done()
+            self._plan_budget(self._budget)
         is_last = self.epoch >= self.epochs or self.control.stops_after_epoch
-        if is_last or self.saving.is_due_after_epoch(self.control.clock()):
+        if is_last or self.checkpointer.is_due_after_epoch(self.control.clock()):
             if not len(self.data.val):
-                self.saving.save_best(None)
+                self.checkpointer.save_best(self.model_state(), None)
             self._save_last()
         if validation is not None:
-            self._write_validation_maps()
+            self._inspector.write_validation_maps(self.learner, self.epoch)
 
-    def _is_to_be_validated(self) -> bool:
-        due = self.epoch % self.config.train.validate_every == 0 or self.epoch >= self.epochs
-        return due and len(self.data.val) > 0
-
-    def _judge_weights(self) -> None:
-        """See that there is something to validate and to save, which losses alone do not tell.
-
-        Where no loss depends on a weight it is spoiled unseen. PyTorch 2.14 does so: of a padded
-        depthwise convolution with a stride over maps of 1x1, in bf16 on a processor, the part of
-        the gradient that is always 0 is memory that nobody wrote.
-
-        Raises:
-            NonFiniteError: there is not.
-        """
-        if not self.learner.weights.are_finite():
-            self._not_finite(f"weights are no longer numbers after the steps of epoch {self.epoch}")
-
-    def _judge(self, loss: float) -> None:
-        """Keep the epoch if it is the best, by its validation loss; end if none has been for long.
-
-        Raises:
-            NonFiniteError: the loss is not a number.
-        """
-        if not math.isfinite(loss):
-            self._not_finite(f"validation loss became {loss} in epoch {self.epoch}")
-        elif loss <= self.best_loss:
-            self.saving.save_best(loss)
-        else:
-            self._lose_patience()
-
-    def _lose_patience(self) -> None:
-        """End training if no epoch has been better for as long as the config says."""
-        patience, best = self.config.train.patience, self.recorder.state.best
-        if patience is None or best is None or self.epoch >= self.epochs:
-            return
-        if (since := self.epoch - best.epoch) >= patience:
-            text = f"No epoch was better than {best.epoch} for {since} epochs"
-            self.recorder.record(Notice(text=f"{text}; training ends, as train.patience says"))
-            self.end_after(self.epoch, by="patience")
+    def begin_epoch(self) -> None:
+        """Advance to the next epoch."""
+        self.progress.begin_epoch()
+        self._reset_epoch()
 
     def train_epoch(self) -> tuple[float, float]:
-        """Train on every image once; return the mean loss and the accuracy, as images were seen.
+        """Train the remaining steps of the epoch; return its mean loss and training accuracy.
 
-        Both stay on the device until someone is to see them: nothing here waits for a GPU, but
-        where it is too far behind. Steps that are done already are passed over.
+        Nothing here waits for a GPU, except when it is too far behind.
         """
-        clock, sizes, queue = self.control.clock, self._sizes(), self._queue
-        self._inputs.begin_epoch(self._plans.get(self.epoch), self.step)
+        clock, progress, steps = self.control.clock, self.progress, self._steps
+        self._schedule.begin_epoch(self.epoch, progress.step)
         self.learner.begin_epoch(self.epoch)
-        self._plan_rates()
-        queue.begin(self.step)
-        meter = self._meter = StepMeter(
+        self._set_rates()
+        steps.begin(progress.step)
+        self._logger = StepLogger(
             self.recorder,
             clock,
-            self._parts,
+            self._timer,
             self.epoch,
-            sizes,
-            self._rates,
-            self._losses_of,
-            self.step,
+            self.batch_sizes,
+            self._schedule.lrs,
+            steps.losses,
+            progress.step,
         )
-        began = clock() - self.train_seconds
-        for size in sizes[self.step :]:
-            self._inputs.stage()
-            self._graphs.run(self.learner.kind(size))
-            self.step += 1
-            if self.learner.average is not None:
-                self.learner.average.steps += 1
-            queue.launched(self.step)
-            if self.step == len(sizes):
-                queue.wait(self.step)
-            self.train_seconds = clock() - began
-            if self._budget is not None:
-                self._budget.step_done()
-            if trouble := meter.step_done(queue.done):
-                self._not_finite(trouble)
-            self._say_of_graphs()
-            self.saving.writer.poll()
-            self.control.check()
-            if self.saving.is_due(clock()):
-                self._save_last()
-        weighted = self.losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
-        count = len(self.data.train)
-        return weighted.item() / count, self.correct.item() / count
+        began = clock() - progress.train_seconds
+        for size in self.batch_sizes[progress.step :]:
+            steps.run(size)
+            progress.step += 1
+            if progress.step == self.steps_per_epoch:
+                steps.wait()
+            progress.train_seconds = clock() - began
+            self._after_step(self._logger)
+        return steps.mean_loss(self.batch_sizes), steps.correct() / len(self.data.train)
 
-    def _train_step(self, kind: StepKind) -> None:
-        """Do the next step: from tensors on the device to tensors on the device, and no others."""
-        learner, parts = self.learner, self._parts
-        parts.begin_step()
-        learner.optimizer.current_lr, weight = self._inputs.scalars()
-        images, labels = self._inputs.batch(kind.size)
-        parts.done("data")
-        logits, loss = learner.train_step(images, labels)
-        self.correct += (logits.argmax(dim=1) == labels).sum()
-        if learner.average is not None and kind.takes_average:
-            learner.average.update(weight)
-        self._inputs.record(self.losses, loss)
-        parts.end_step()
+    def _after_step(self, logger: StepLogger) -> None:
+        """Update the time budget, the log and the checkpoints, and apply commands.
 
-    def _captures_steps(self) -> bool:
-        """Return whether steps are to be captured as a CUDA graph."""
-        return (
-            self.device.type == "cuda"
-            and self.config.train.graph == "auto"
-            and self.learner.precision != "fp16"
-        )
+        Raises:
+            NonFiniteError: a loss is not finite.
+            StopRequested: the user asked to stop.
+        """
+        if self._budget is not None and self._budget.is_due(self.progress):
+            self._plan_budget(self._budget)
+        try:
+            logger.step_done(self._steps.finished)
+        except NonFiniteError as error:
+            self._on_non_finite(error)
+        self.checkpointer.writer.poll()
+        self.control.check()
+        if self.checkpointer.is_due(self.control.clock()):
+            self._save_last()
 
-    def _say_of_graphs(self) -> None:
-        """Record that steps are replayed from now on, or why they cannot be."""
-        for reason in self._graphs.news:
-            self.recorder.record(StepsCaptured(reason=reason))
-        self._graphs.news.clear()
+    def _set_rates(self) -> None:
+        """Set learning rate and EMA weight of the epoch's remaining steps."""
+        learner = self.learner
+        self._schedule.set_rates(self.progress, self.epochs, learner.optimizer.base_lr, learner.ema)
 
-    def _plan_rates(self) -> None:
-        """Set the learning rate, and the weight in the average, of the epoch's steps to come."""
-        optimizer, average = self.learner.optimizer, self.learner.average
-        first, steps = self.step, self.steps_per_epoch
-        done, every = max(0, self.epoch - 1) * steps, self.epochs * steps
-        schedule = self.config.schedule
-        self._rates[first:] = [
-            optimizer.lr * rate_share(schedule, min(1.0, (done + step) / every))
-            for step in range(first, steps)
-        ]
-        weights = [0.0] * (steps - first)
-        if average is not None:
-            weights = [
-                average.weight(step + 1 - first, min(1.0, (done + step + 1) / every))
-                for step in range(first, steps)
-            ]
-        self._inputs.set_scalars(first, [*zip(self._rates[first:], weights, strict=True)])
+    def _record_capture(self, reason: str) -> None:
+        self.recorder.record(StepsCaptured(reason=reason))
 
-    def _losses_of(self, first: int, end: int) -> list[float]:
-        """Return the losses of the steps from one to before another, all of them done."""
-        losses: list[float] = self._queue.to_host(self.losses[first:end]).tolist()
-        return losses
+    # Validation and test.
 
-    def _plan_epoch(self, epoch: int) -> EpochPlan:
-        """Draw the order of an epoch, and how its images are to be seen."""
-        train = self.config.train
-        order = epoch_order(self.data.train, train.seed, epoch)
-        return plan_epoch(order, self._views(order, epoch), train.batch_size)
-
-    def _views(self, order: Tensor, epoch: int) -> AugmentParams | None:
-        """Draw how images are to be seen in an epoch, in its order."""
-        config, images = self.config, self.data.images
-        return sample_params(
-            config.augment, order, images, config.data.mean, config.train.seed, epoch
-        )
+    def _validates_epoch(self) -> bool:
+        is_due = self.epoch % self.config.train.validate_every == 0 or self.epoch >= self.epochs
+        return is_due and len(self.data.val) > 0
 
     def _validate(self) -> Evaluation:
         throttle = Throttle(EVENT_SECONDS)
@@ -441,103 +363,177 @@ class Training:
         with self.learner.averaged():
             return self.learner.evaluate(self.data.val, progress)
 
-    def _write_layers(self) -> None:
-        """Write `model.json`."""
-        images, _ = next(self.batches.batches(self.data.train[:1], 1))
-        path = self.recorder.run.path / LAYERS_FILE
-        with self.learner.arithmetic():
-            write_layers(
-                self.learner.model, images, path, self.saving.writer, warn=self.say_trouble
-            )
-
-    def _write_validation_maps(self) -> None:
-        """Write the current model's feature maps for some validation images, if there are any."""
-        if not len(self.data.val):
-            return
-        indices = samples_per_class(self.data, self.data.val)
-        with self.learner.averaged():
-            self.write_feature_maps("validation", indices, self.epoch)
-
-    def write_feature_maps(self, part: Part, indices: Tensor, epoch: int) -> None:
-        """Write `maps.bin`: the current weights' feature maps for sample images.
-
-        Args:
-            part: Split that the images are from.
-            indices: int64 [n], which images.
-            epoch: Epoch that the weights are from.
-        """
-        learner = self.learner
-        if not learner.weights.are_finite():
-            self.say_trouble(f"{MAPS_FILE} is not updated: the model's weights are NaN or infinite")
-            return
-        samples = SampleImages.from_dataset(self.data, self.config.data, part, indices)
-        images, _ = next(self.batches.batches(indices, len(indices)))
-        with learner.arithmetic():
-            write_feature_maps(
-                lambda: feature_maps(
-                    learner.model, images, samples, learner.weights.state_dict(), epoch
-                ),
-                self.recorder.run.path / MAPS_FILE,
-                self.saving.writer,
-                warn=self.say_trouble,
-            )
-
-    def _not_finite(self, what: str) -> None:
-        """Do what the config says of a loss or weights that are not numbers.
+    def _update_best(self, loss: float) -> None:
+        """Save the weights if the validation loss is the lowest so far; else stop early if due.
 
         Raises:
-            NonFiniteError: it does not say to go on all the same.
+            NonFiniteError: the loss is not finite.
         """
+        if not math.isfinite(loss):
+            text = f"validation loss became {loss} in epoch {self.epoch}"
+            self._on_non_finite(NonFiniteError(text))
+        elif loss <= self.progress.best_val_loss:
+            self.checkpointer.save_best(self.model_state(), loss)
+        else:
+            self._maybe_stop_early()
+
+    def _maybe_stop_early(self) -> None:
+        """End training if no epoch has been better for `train.patience` epochs."""
+        patience, best = self.config.train.patience, self.recorder.state.best
+        if patience is None or best is None or self.epoch >= self.epochs:
+            return
+        if (since := self.epoch - best.epoch) >= patience:
+            text = f"No epoch was better than {best.epoch} for {since} epochs"
+            self.recorder.record(Notice(text=f"{text}: stopping early, as set by train.patience"))
+            self._end_after(self.epoch, by="patience")
+
+    def _test(self) -> None:
+        self.checkpointer.writer.wait()
+        result = run_test(
+            self.learner,
+            self.data,
+            self.loader,
+            self.config.evaluate,
+            self.recorder,
+            self.control,
+            self.epoch,
+        )
+        self._inspector.write_test_maps(self.learner, result.evaluation.predictions, result.epoch)
+
+    # Commands, and what else changes the course of a run.
+
+    @property
+    def epoch(self) -> int:
+        """Current epoch, counted from 1; 0 before the first."""
+        return self.progress.epoch
+
+    @property
+    def epochs(self) -> int:
+        """Total number of epochs to train; a command may change it."""
+        return self.config.train.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: int) -> None:
+        self.config = self.config.replaced("train", epochs=epochs)
+        self._set_rates()
+
+    def _end_after(self, epochs: int, by: Literal["patience", "budget"]) -> None:
+        """Train `epochs` epochs in total, as the config demands."""
+        self.epochs = epochs
+        self.recorder.record(CommandApplied(command="epochs", by=by, value=float(epochs)))
+
+    def _plan_budget(self, budget: Budget) -> None:
+        """Adapt the number of epochs to the time budget."""
+        last = next(reversed(self.recorder.state.validated_epochs), None)
+        is_first = not budget.is_planned
+        epochs = budget.plan(self.progress, self.epochs, self.control.elapsed(), last)
+        if is_first:
+            text = budget.text(epochs, budget.costs(self.progress, last))
+            self.recorder.record(Notice(text=text))
+        if epochs != self.epochs:
+            self._end_after(epochs, by="budget")
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the next step; setting it scales the base learning rate.
+
+        Raises:
+            ConfigError: when set, if the schedule has reduced the learning rate to 0.
+        """
+        return self.learner.optimizer.base_lr * self._lr_factor()
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        if not (factor := self._lr_factor()):
+            raise ConfigError(
+                f"lr {lr:g}: the schedule has reduced the learning rate to 0; train more epochs"
+            )
+        self.learner.optimizer.base_lr = lr / factor
+        self._set_rates()
+
+    def _lr_factor(self) -> float:
+        fraction = self.progress.fraction(self.steps_per_epoch, self.epochs)
+        return lr_factor(self.config.schedule, fraction)
+
+    def save_checkpoint(self) -> None:
+        """Save the full state because a command asked for it.
+
+        Raises:
+            StorageError: it could not be saved.
+        """
+        self._flush_steps()
+        with self.learner.not_averaged():
+            self.checkpointer.save_requested(self.state_dict())
+
+    def _save_last(self) -> None:
+        self._flush_steps()
+        self.checkpointer.save_last(self.state_dict())
+
+    def _flush_steps(self) -> None:
+        """Wait for all launched steps and record them, so that a save is not ahead of the log."""
+        if self._logger is not None:
+            self._steps.wait()
+            self._logger.flush(self.progress.step)
+
+    # Losses and weights that are not finite.
+
+    def _require_finite_weights(self) -> None:
+        """Raise if a weight is not finite.
+
+        A weight that the loss does not depend on can become NaN unnoticed: in PyTorch 2.14 the
+        gradient of a padded depthwise convolution with a stride over maps of 1x1, in bf16 on a CPU,
+        contains uninitialized memory.
+
+        Raises:
+            NonFiniteError: a weight is NaN or infinite, and the config does not ignore it.
+        """
+        if not self.learner.weights.are_finite():
+            text = f"weights are not finite after the steps of epoch {self.epoch}"
+            self._on_non_finite(NonFiniteError(text))
+
+    def _on_non_finite(self, error: NonFiniteError) -> None:
+        """Raise the error, or warn once per epoch with `train.on_non_finite = "continue"`."""
         if self.config.train.on_non_finite != "continue":
-            raise NonFiniteError(what)
-        self._say_once(f"epoch {self.epoch}", f"{what}; training goes on all the same, as asked")
+            raise error
+        self._warn_once(f"epoch {self.epoch}", f"{error}; training continues, as configured")
 
-    def _cure(self) -> str:
-        """What may help where losses or weights are no longer numbers."""
-        is_full = self.learner.precision == "fp32"
-        return "a lower optimizer.lr" + ("" if is_full else ', or train.precision = "fp32"')
+    def _suggested_fix(self) -> str:
+        is_fp32 = self.learner.precision == "fp32"
+        return "a lower optimizer.lr" + ("" if is_fp32 else ', or train.precision = "fp32"')
 
-    def say_trouble(self, trouble: str) -> None:
-        """Say what went wrong, if anything, without ending the run."""
-        if trouble:
-            self._say_once(trouble, trouble)
+    def warn(self, text: str) -> None:
+        """Record a notice, the same text once per epoch."""
+        self._warn_once(text, text)
 
-    def _say_once(self, what: str, text: str) -> None:
-        """Say something that is true of the whole epoch."""
-        if what not in self._said:
-            self._said.add(what)
+    def _warn_once(self, topic: str, text: str) -> None:
+        if topic not in self._warnings:
+            self._warnings.add(topic)
             self.recorder.record(Notice(text=text))
 
     def _roll_back(self, reason: str) -> None:
-        """Go back to the last checkpoint, or to the beginning, and on at half the learning rate.
+        """Return to the last checkpoint, or to the start, with half the base learning rate.
 
         Raises:
-            TrainingError: that has been done often enough.
-            DataError: there are checkpoints, and all are damaged.
+            TrainingError: there were too many rollbacks.
+            DataError: there are checkpoints, but all are damaged.
         """
-        lr, rollbacks = self.lr / 2, self.rollbacks + 1
-        if rollbacks > MOST_ROLLBACKS:
-            raise TrainingError(f"{reason}; gave up after {MOST_ROLLBACKS} rollbacks")
-        self.saving.writer.wait()
-        found = newest(self.recorder.run.path)
-        self._build(begins=found is None)
+        base_lr, rollbacks = self.learner.optimizer.base_lr / 2, self.progress.rollbacks + 1
+        if rollbacks > MAX_ROLLBACKS:
+            raise TrainingError(f"{reason}; gave up after {MAX_ROLLBACKS} rollbacks")
+        self.checkpointer.writer.wait()
+        found = find_newest(self.recorder.run.path)
+        self._build(from_scratch=found is None)
         if found is not None:
             set_damaged_aside(found, self.recorder)
-            self._restore(found.path)
-        self.lr, self.rollbacks = lr, rollbacks
-        file = found.path.name if found else ""
-        place = self.place
+            self._load(found.path)
+        self.learner.optimizer.base_lr, self.progress.rollbacks = base_lr, rollbacks
+        position = self.progress.position
         self.recorder.record(
-            RolledBack(epoch=place.epoch, step=place.step, file=file, lr=lr, reason=reason)
+            RolledBack(
+                epoch=position.epoch,
+                step=position.step,
+                file=found.path.name if found else "",
+                lr=self.lr,
+                reason=reason,
+            )
         )
-
-    def _save_last(self) -> None:
-        """Save the latest state; a disk that refuses costs a notice, not the run."""
-        self._catch_up()
-        self.saving.save_last()
-
-    def _catch_up(self) -> None:
-        """Wait for the steps that are launched, and record them, so that the log tells of them."""
-        if self._meter is not None:
-            self._queue.wait(self.step)
-            self._meter.tell(self.step)

@@ -18,10 +18,10 @@ from cnn_engine.checkpoints.format import (
     MAGIC,
     PREVIOUS_FILE,
     SEAL_BYTES,
-    Place,
-    newest,
-    seal,
-    unseal,
+    Position,
+    checksum_footer,
+    find_newest,
+    read_verified,
 )
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.storage.atomic import remove_temporary_files
@@ -35,7 +35,7 @@ def content_of(epoch):
 
 
 def save(path, epoch):
-    checkpoint.save(path, content_of(epoch), Place(epoch, 0))
+    checkpoint.save(path, content_of(epoch), Position(epoch, 0))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_last_one_and_the_one_before_are_kept(last):
     assert epochs_in(last.parent) == {LAST_FILE: 2, PREVIOUS_FILE: 1}
     save(last, 3)
     assert epochs_in(last.parent) == {LAST_FILE: 3, PREVIOUS_FILE: 2}
-    assert newest(last.parent).place == Place(3, 0)
+    assert find_newest(last.parent).place == Position(3, 0)
     assert list(last.parent.glob("*.tmp")) == []
 
 
@@ -88,13 +88,13 @@ def test_a_single_flipped_bit_anywhere_is_found(last):
         flipped[place] ^= 1 << place % 8
         last.write_bytes(flipped)
         with pytest.raises(DataError, match=r"last\.pt: is damaged"):
-            unseal(last)
+            read_verified(last)
 
 
 def test_when_the_newest_is_damaged_the_one_before_serves_and_that_is_told(last):
     last.write_bytes(last.read_bytes()[:-1])
-    found = newest(last.parent)
-    assert (found.path.name, found.place) == (PREVIOUS_FILE, Place(1, 0))
+    found = find_newest(last.parent)
+    assert (found.path.name, found.place) == (PREVIOUS_FILE, Position(1, 0))
     assert [text.partition(": ")[0] for text in found.damaged] == [str(last)]
 
 
@@ -102,13 +102,13 @@ def test_when_all_are_damaged_each_is_named_with_what_to_do(last):
     for path in (last, last.with_name(PREVIOUS_FILE)):
         path.write_bytes(b"text")
     with pytest.raises(DataError, match=r"last\.pt: .*previous\.pt: .* cnn-tui run") as error:
-        newest(last.parent)
+        find_newest(last.parent)
     assert error.value.exit_code == 3
     assert "\n" not in str(error.value)
 
 
 def test_none_at_all_is_no_error(tmp_path):
-    assert newest(tmp_path) is None
+    assert find_newest(tmp_path) is None
 
 
 class Canary:
@@ -127,8 +127,8 @@ def test_a_checkpoint_cannot_run_code_even_with_the_right_seal(last, call):
     text = f"touch {canary}" if call is os.system else f"open({str(canary)!r}, 'w')"
     buffer = io.BytesIO()
     torch.save({"model": Canary(call, text)}, buffer)
-    last.write_bytes(buffer.getvalue() + seal(buffer.getvalue(), Place(1, 0)))
-    with pytest.raises(DataError, match="holds something else") as error:
+    last.write_bytes(buffer.getvalue() + checksum_footer(buffer.getvalue(), Position(1, 0)))
+    with pytest.raises(DataError, match="is not a checkpoint of cnn-tui") as error:
         checkpoint.load(last, CPU)
     assert not canary.exists()
     assert "weights_only" not in str(error.value)
@@ -140,7 +140,7 @@ def test_one_of_a_newer_version_is_told_as_such_and_left_alone(last, monkeypatch
     monkeypatch.undo()
     whole = last.read_bytes()
     with pytest.raises(ConfigError, match=r"last\.pt: was written by a newer version") as error:
-        newest(last.parent)
+        find_newest(last.parent)
     assert error.value.exit_code == 2
     assert last.read_bytes() == whole
 
@@ -178,7 +178,7 @@ def test_whatever_fails_in_a_save_an_older_one_stands(last, monkeypatch, name, n
         save(last, 3)
     monkeypatch.undo()
     assert 2 in epochs_in(last.parent).values()
-    assert newest(last.parent).damaged == ()
+    assert find_newest(last.parent).damaged == ()
     assert list(last.parent.glob("*.tmp")) == []
     save(last, 4)
     assert epochs_in(last.parent)[LAST_FILE] == 4
@@ -195,11 +195,11 @@ def test_a_write_that_takes_only_a_part_is_gone_on_with(last, monkeypatch):
 SAVER = """
 import sys, pathlib, torch
 from cnn_engine.checkpoints import checkpoint
-from cnn_engine.checkpoints.format import Place
+from cnn_engine.checkpoints.format import Position
 path = pathlib.Path(sys.argv[1])
 content = {"model": {"weight": torch.ones(200_000)}}
 for epoch in range(1, 1_000_000):
-    checkpoint.save(path, content, Place(epoch, 0))
+    checkpoint.save(path, content, Position(epoch, 0))
     print(epoch, flush=True)
 """
 
@@ -214,7 +214,7 @@ def test_a_process_killed_while_it_saves_leaves_the_last_it_told_of_or_a_newer_o
             time.sleep(delay)
             saver.send_signal(signal.SIGKILL)
             told = int((saver.stdout.read().split() or [b"1"])[-1])
-        found = newest(tmp_path)
+        found = find_newest(tmp_path)
         assert found.damaged == ()
         assert found.place.epoch >= told
         assert checkpoint.load(found.path, CPU)["model"]["weight"].eq(1).all()
@@ -223,5 +223,5 @@ def test_a_process_killed_while_it_saves_leaves_the_last_it_told_of_or_a_newer_o
 
 
 def test_the_seal_has_a_size_that_never_changes():
-    assert len(seal(b"anything", Place(2**40, 2**40))) == SEAL_BYTES == 60
-    assert seal(b"", Place(1, 0)).startswith(MAGIC)
+    assert len(checksum_footer(b"anything", Position(2**40, 2**40))) == SEAL_BYTES == 60
+    assert checksum_footer(b"", Position(1, 0)).startswith(MAGIC)

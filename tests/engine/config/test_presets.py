@@ -11,7 +11,7 @@ from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.training.control import Control
-from cnn_engine.training.trainer import Training
+from cnn_engine.training.trainer import Trainer
 
 IMAGES = 16
 
@@ -33,7 +33,7 @@ def test_preset_is_complete_and_trains(tmp_path, name):
     few_images = replace(data, train=data.train[:IMAGES], val=data.val[:IMAGES])
     recorder = Recorder(create_run(tmp_path))
     with recorder:
-        training = Training(config, few_images, recorder, Control(recorder))
+        training = Trainer(config, few_images, recorder, Control(recorder))
         before = training.learner.weights.flat.detach().clone()
         training.begin_epoch()
         loss, _ = training.train_epoch()

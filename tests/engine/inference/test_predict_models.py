@@ -56,9 +56,9 @@ def damage(kind, path, canary):
     [
         ("missing", 2, "has no model yet"),
         ("cut short", 3, "best.pt: is damaged, or not a checkpoint"),
-        ("malicious", 3, "holds something else than a checkpoint"),
+        ("malicious", 3, "is not a checkpoint of cnn-tui"),
         ("bare pickle", 3, "is damaged, or not a checkpoint"),
-        ("no tensors", 3, "holds something else than a checkpoint"),
+        ("no tensors", 3, "is not a checkpoint of cnn-tui"),
         ("no epoch", 3, "lacks the epoch"),
     ],
 )

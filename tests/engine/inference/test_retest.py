@@ -105,7 +105,7 @@ def test_retest_of_an_untested_run(run):
 def test_missing_or_damaged_results_are_written_again(run, file, damage):
     before = contents(run)
     damage(run.path / file)
-    assert again(run).notice == "test.json and mistakes.json are written again"
+    assert again(run).notice == "test.json and mistakes.json were written again"
     assert contents(run) == before
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import pad
 
 from cnn_engine.checkpoints import checkpoint
-from cnn_engine.evaluation.tta import MeanOverViews
+from cnn_engine.evaluation.tta import TTAModel
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.training.budget import Costs, epochs_within
 from cnn_engine.training.control import Control
@@ -226,8 +226,8 @@ def test_tta_logits_are_means_over_the_views():
     wide = pad(images, (1, 1, 1, 1), mode="reflect")
     views = [images, wide[:, :, :8, :8], wide[:, :, 2:, 2:]]
     mirrored = [(model(view) + model(view.flip(3))) / 2 for view in views]
-    torch.testing.assert_close(MeanOverViews(model, "mirror")(images), mirrored[0])
+    torch.testing.assert_close(TTAModel(model, "mirror")(images), mirrored[0])
     torch.testing.assert_close(
-        MeanOverViews(model, "mirror-shift")(images),
+        TTAModel(model, "mirror-shift")(images),
         mirrored[0] / 2 + mirrored[1] / 4 + mirrored[2] / 4,
     )

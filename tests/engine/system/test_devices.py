@@ -19,16 +19,16 @@ from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import epoch_order, make_loader
 from cnn_engine.errors import ConfigError
 from cnn_engine.evaluation.evaluate import evaluate
-from cnn_engine.evaluation.tta import MeanOverViews
+from cnn_engine.evaluation.tta import TTAModel
 from cnn_engine.inference.trained import TrainedModel
 from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.models.build import build_model
 from cnn_engine.models.user_model import check_model
-from cnn_engine.system.device import arithmetic, choose_device, choose_precision
+from cnn_engine.system.device import autocast, choose_device, choose_precision
 from cnn_engine.system.random_states import preserve_random_states, random_states, set_random_states
 from cnn_engine.training.learner import Learner
 from cnn_engine.training.step_inputs import StepInputs, plan_epoch
-from cnn_engine.training.step_timer import StepParts
+from cnn_engine.training.step_timer import StepTimer
 
 SETTINGS = ("data.image_size=8", "model.filters=[8]", "model.hidden=[16]", "augment.translate=1")
 
@@ -112,10 +112,10 @@ def test_a_learner_computes_its_losses_on_the_device(gpu, config, data, monkeypa
     monkeypatch.setattr(nn.Module, "to", lambda model, *_, **__: model)  # see `network`
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     config = config.replaced("train", label_smoothing=0.1, precision="fp32")
-    learner = Learner(network(config, gpu), config, data, on_gpu, StepParts(gpu))
+    learner = Learner(network(config, gpu), config, data, on_gpu, StepTimer(gpu))
     learner.class_weights = torch.ones(10, device=gpu)
     images, labels = next(on_gpu.batches(data.train, 64))
-    with learner.arithmetic():
+    with learner.autocast():
         logits = learner.model(images)
         losses = learner._losses(logits, labels)
     assert {each.device for each in (logits, *losses)} == {gpu}
@@ -125,7 +125,7 @@ def test_a_learner_computes_its_losses_on_the_device(gpu, config, data, monkeypa
 def test_evaluation_stays_on_the_device_until_it_counts(gpu, config, data):
     """Counts are figures, which made-up tensors do not have: it comes as far as that."""
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
-    for model in (dense_layer(gpu), MeanOverViews(dense_layer(gpu), "mirror-shift")):
+    for model in (dense_layer(gpu), TTAModel(dense_layer(gpu), "mirror-shift")):
         seen = []
         with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
             evaluate(model, on_gpu, data.test, 10, seen.append)
@@ -192,7 +192,7 @@ def test_fp32_of_a_gpu_is_fp32_unless_it_is_called_tf32(monkeypatch):
     cudnn, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
     before = cudnn.fp32_precision, matmul.fp32_precision, torch.backends.cudnn.benchmark
     for precision, used in [("fp32", "ieee"), ("tf32", "tf32")]:
-        with arithmetic(torch.device("cuda", 0), precision, benchmark=True):
+        with autocast(torch.device("cuda", 0), precision, benchmark=True):
             assert (cudnn.fp32_precision, matmul.fp32_precision) == (used, used)
             assert torch.backends.cudnn.benchmark
     assert before == (cudnn.fp32_precision, matmul.fp32_precision, torch.backends.cudnn.benchmark)

@@ -2,6 +2,7 @@
 
 import errno
 import time
+from functools import partial
 from itertools import pairwise
 from threading import Event, Thread
 
@@ -10,9 +11,9 @@ import torch
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.writer import MAX_PENDING, Writer
+from cnn_engine.errors import StorageError
 from cnn_engine.runlog.events import CheckpointSaved, EpochFinished, Notice
 from cnn_engine.training import checkpointer
-from cnn_engine.training.snapshot import to_host
 from grammar import COMPLETION_BEHIND, spelled
 from runs_for_tests import RunForTests, wait_until
 
@@ -21,12 +22,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def behind(monkeypatch):
-    monkeypatch.setattr(checkpointer, "writes_behind", lambda _: True)
+    monkeypatch.setattr("cnn_engine.training.trainer.writes_behind", lambda _: True)
 
 
 @pytest.fixture
 def every_epoch(monkeypatch):
-    monkeypatch.setattr(checkpointer, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpointer, "MIN_SAVE_SECONDS", 0.0)
 
 
 def saved_of(run, reason):
@@ -178,46 +179,59 @@ def test_the_log_is_synced_before_the_checkpoint_that_it_tells_of(tmp_path, monk
     assert order == [name for each in checkpoints for name in ("log", each)]
 
 
-def test_work_is_done_in_order_and_told_where_it_was_asked_for():
-    done, told = [], []
-    writer = Writer(behind=True)
+@pytest.mark.parametrize("behind", [False, True])
+def test_writer_runs_jobs_in_order_and_reports_success_and_failure(behind):
+    done, reported = [], []
+    writer = Writer(behind=behind)
 
-    def work(number):
+    def job(number):
         time.sleep(0.02 * (3 - number))
         done.append(number)
-        return f"trouble {number}"
+        if number == 1:
+            raise StorageError("disk full")
 
     for number in range(3):
-        writer.write(lambda number=number: work(number), told.append)
-    assert told == []
+        writer.write(
+            partial(job, number),
+            partial(reported.append, number),
+            lambda e: reported.append(str(e)),
+        )
+    assert reported == ([] if behind else [0, "disk full", 2])
     writer.close()
     assert done == [0, 1, 2]
-    assert told == ["trouble 0", "trouble 1", "trouble 2"]
+    assert reported == [0, "disk full", 2]
 
 
-def test_work_that_waits_is_bounded():
-    released, told = Event(), []
+def test_an_unexpected_exception_in_the_writer_is_not_swallowed():
+    writer = Writer(behind=True)
+    writer.write(lambda: 1 / 0, lambda: None, lambda _: None)
+    with pytest.raises(ZeroDivisionError):
+        writer.close()
+
+
+def test_pending_jobs_of_the_writer_are_bounded():
+    released, written = Event(), []
     writer = Writer(behind=True)
 
-    def work():
-        released.wait()
-        return ""
+    def write_all():
+        for number in range(MAX_PENDING + 1):
+            writer.write(released.wait, partial(written.append, number), pytest.fail)
 
-    asked = Thread(target=lambda: [writer.write(work, told.append) for _ in range(MAX_PENDING + 1)])
-    asked.start()
-    asked.join(0.3)
-    assert asked.is_alive()  # the last waits for the first
+    thread = Thread(target=write_all)
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()  # the last job waits for the first
     assert len(writer._pending) == MAX_PENDING
     released.set()
-    asked.join()
+    thread.join()
     writer.close()
-    assert len(told) == MAX_PENDING + 1
+    assert len(written) == MAX_PENDING + 1
 
 
 def test_a_copy_on_the_host_shares_what_the_original_shares():
     flat = torch.arange(12.0)
     content = {"a": flat[:6].view(2, 3), "b": [flat[6:].view(3, 2).T], "c": 7, "d": None}
-    copy = to_host(content)
+    copy = checkpoint.copy_to_host(content)
     flat.zero_()
     assert copy["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert copy["b"][0].tolist() == [[6, 8, 10], [7, 9, 11]]

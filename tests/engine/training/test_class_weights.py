@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.training.control import Control
-from cnn_engine.training.trainer import Training
+from cnn_engine.training.trainer import Trainer
 from runs_for_tests import RunForTests
 
 
@@ -18,12 +18,12 @@ def test_balanced_class_weights_match_scikit_learn(tmp_path):
     run = RunForTests(tmp_path, "train.class_weights=balanced", "train.precision=fp32")
     config = run.engine._request.config
     data = load_dataset(config.data, 0, lambda *_: None)
-    training = Training(config, data, run.recorder, Control(run.recorder))
+    training = Trainer(config, data, run.recorder, Control(run.recorder))
     learner = training.learner
     labels = data.labels[data.train].numpy()
     expected = compute_class_weight("balanced", classes=np.arange(10), y=labels)
     assert learner.class_weights.tolist() == pytest.approx(expected.tolist())
-    images, targets = next(training.batches.batches(data.train[:64], 64))
+    images, targets = next(training.loader.batches(data.train[:64], 64))
     reference = copy.deepcopy(learner.model)
     torch.manual_seed(3)  # for dropout
     losses = cross_entropy(reference(images), targets, reduction="none")

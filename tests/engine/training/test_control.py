@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from cnn_engine.errors import StorageError
 from cnn_engine.runlog.events import CommandApplied, CommandRefused, MachineMeasured
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, CommandReader, send
@@ -17,16 +18,17 @@ from cnn_engine.training.control import Control, StopRequested
 from runs_for_tests import RunForTests, wait_until
 
 
-class Training:
-    """What commands change."""
+class FakeTrainer:
+    """The part of a trainer that commands change."""
 
     def __init__(self):
         self.lr, self.epochs, self.epoch = 0.001, 20, 3
-        self.saved, self.trouble = 0, ""
+        self.saved, self.error = 0, ""
 
-    def save_asked(self):
-        self.saved += not self.trouble
-        return self.trouble
+    def save_checkpoint(self):
+        if self.error:
+            raise StorageError(self.error)
+        self.saved += 1
 
 
 class Asked:
@@ -36,7 +38,7 @@ class Asked:
         self.directory = create_run(runs_dir)
         self.recorder = Recorder(self.directory)
         self.control = Control(self.recorder)
-        self.training = Training()
+        self.trainer = FakeTrainer()
 
     def ask(self, *names, value=None):
         for name in names:
@@ -117,13 +119,13 @@ def test_the_clock_stands_still_in_a_pause(asked, working):
 
 
 def test_a_paused_run_can_be_stopped_and_does_what_else_it_is_asked(asked, working):
-    asked.control.begin_training(asked.training)
+    asked.control.begin_training(asked.trainer)
     asked.ask("pause")
     asked.ask("lr", value=0.5)
     asked.ask("checkpoint", "stop")
     wait_until(lambda: working and working[-1] == "key")
     assert asked.applied == [("pause", None), ("lr", 0.5), ("checkpoint", None), ("stop", None)]
-    assert (asked.training.lr, asked.training.saved) == (0.5, 1)
+    assert (asked.trainer.lr, asked.trainer.saved) == (0.5, 1)
 
 
 def test_of_a_hundred_quick_presses_each_change_is_recorded_once(asked, working):
@@ -143,16 +145,16 @@ def test_what_needs_the_training_waits_for_it_and_is_done_in_order(asked):
     asked.ask("lr", value=0.02)
     asked.control.check()
     assert asked.applied == []
-    asked.control.begin_training(asked.training)
+    asked.control.begin_training(asked.trainer)
     assert asked.applied == [("lr", 0.01), ("checkpoint", None), ("epochs", 30.0), ("lr", 0.02)]
-    assert (asked.training.lr, asked.training.epochs, asked.training.saved) == (0.02, 30, 1)
-    assert type(asked.training.epochs) is int
+    assert (asked.trainer.lr, asked.trainer.epochs, asked.trainer.saved) == (0.02, 30, 1)
+    assert type(asked.trainer.epochs) is int
     asked.control.check()
     assert len(asked.applied) == 4
 
 
 def test_what_would_change_nothing_is_not_recorded(asked):
-    asked.control.begin_training(asked.training)
+    asked.control.begin_training(asked.trainer)
     asked.ask("lr", value=0.001)
     asked.ask("epochs", value=20)
     asked.ask("unpause", "stop-epoch", "stop-epoch")
@@ -177,13 +179,13 @@ def test_what_would_change_nothing_is_not_recorded(asked):
     ],
 )
 def test_a_bad_value_is_a_notice_and_changes_nothing(asked, name, value, told):
-    asked.control.begin_training(asked.training)
+    asked.control.begin_training(asked.trainer)
     asked.ask(name, value=value)
     asked.control.check()
     (notice,) = asked.notices
     assert notice.endswith(told)
     assert asked.applied == []
-    assert (asked.training.lr, asked.training.epochs) == (0.001, 20)
+    assert (asked.trainer.lr, asked.trainer.epochs) == (0.001, 20)
 
 
 def test_stopping_after_the_epoch_waits_for_its_end(asked):
@@ -195,16 +197,16 @@ def test_stopping_after_the_epoch_waits_for_its_end(asked):
 
 
 def test_after_training_it_is_too_late_to_change_it(asked):
-    asked.control.begin_training(asked.training)
+    asked.control.begin_training(asked.trainer)
     asked.control.end_training()
     asked.ask("lr", value=0.5)
     asked.ask("checkpoint", "stop-epoch")
     asked.control.check()
     assert asked.notices == [
-        "lr: came too late, training is over",
-        "checkpoint: came too late, training is over",
+        "lr: too late, training is over",
+        "checkpoint: too late, training is over",
     ]
-    assert (asked.applied, asked.training.saved) == ([], 0)
+    assert (asked.applied, asked.trainer.saved) == ([], 0)
 
 
 def test_lines_that_are_no_commands_are_passed_over(asked):
@@ -269,10 +271,10 @@ def test_a_run_directory_that_is_gone_is_not_measured(tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_that_cannot_be_saved_is_refused_with_why(asked):
-    asked.control.begin_training(asked.training)
-    asked.training.trouble = "last.pt could not be saved: No space left on device"
+    asked.control.begin_training(asked.trainer)
+    asked.trainer.error = "last.pt could not be saved: No space left on device"
     asked.ask("checkpoint")
     asked.control.check()
-    assert asked.notices == [asked.training.trouble]
+    assert asked.notices == [asked.trainer.error]
     (refused,) = asked.happened(CommandRefused)
     assert (refused.command, refused.by) == ("checkpoint", "key")

@@ -9,8 +9,8 @@ from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import AverageConfig
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.inference.trained import load_trained_model
-from cnn_engine.training.ema import Average
-from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.ema import WeightEMA
+from cnn_engine.training.flat_parameters import FlatParameters
 from runs_for_tests import SMALL, RunForTests
 
 
@@ -22,8 +22,8 @@ def network():
 @pytest.mark.parametrize("low", [None, torch.bfloat16])
 def test_it_is_the_exponential_moving_average(low):
     model = network()
-    weights = Weights(model, low)
-    average = Average(AverageConfig(kind="ema", decay=0.3, every=2), model, weights)
+    weights = FlatParameters(model, low)
+    average = WeightEMA(AverageConfig(kind="ema", decay=0.3, every=2), model, weights)
     expected = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
     for step, decay in [(1, None), (2, 2 / 11), (3, None), (4, 3 / 12), (5, None), (6, 0.3)]:
         with torch.no_grad():
@@ -36,7 +36,7 @@ def test_it_is_the_exponential_moving_average(low):
         if decay is not None:
             expected = decay * expected + (1 - decay) * now
     before = {name: each.clone() for name, each in weights.state_dict().items()}
-    with average.in_place():
+    with average.applied():
         here = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
         torch.testing.assert_close(here, expected)
     for name, each in weights.state_dict().items():
@@ -45,8 +45,8 @@ def test_it_is_the_exponential_moving_average(low):
 
 def test_lookahead_goes_on_from_the_average_and_the_more_the_later_it_is():
     model = network()
-    weights = Weights(model, None)
-    average = Average(AverageConfig(kind="lookahead", decay=0.8, every=1), model, weights)
+    weights = FlatParameters(model, None)
+    average = WeightEMA(AverageConfig(kind="lookahead", decay=0.8, every=1), model, weights)
     expected = weights.flat.detach().clone()
     for progress in (0.25, 0.5, 1.0):
         with torch.no_grad():
@@ -55,7 +55,7 @@ def test_lookahead_goes_on_from_the_average_and_the_more_the_later_it_is():
         average.steps += 1
         expected = expected + (1 - 0.8 * progress**3)
         torch.testing.assert_close(weights.flat.detach(), expected)
-        with average.in_place():
+        with average.applied():
             torch.testing.assert_close(weights.flat.detach(), expected)
 
 

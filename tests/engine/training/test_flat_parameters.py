@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from cnn_engine.config.schema import ModelConfig, OptimizerConfig
 from cnn_engine.models.build import build_model
 from cnn_engine.models.cnn import Dropout
-from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.flat_parameters import FlatParameters
 from cnn_engine.training.optimizers import build_optimizer
 
 STEPS = 5
@@ -56,11 +56,11 @@ def train_flat(model, weights, low):
     losses = []
     for images, labels in batches():
         loss = loss_of(model, images, labels, low)
-        weights.clear_gradients()
+        weights.zero_grad()
         loss.backward()
         weights.gather_gradients()
         optimizer.step()
-        weights.publish()
+        weights.copy_to_model()
         losses.append(loss.item())
     return losses
 
@@ -68,7 +68,7 @@ def train_flat(model, weights, low):
 @pytest.mark.parametrize("low", [None, torch.bfloat16])
 def test_training_is_the_plain_models(plain, low):
     flat = copy.deepcopy(plain)
-    weights = Weights(flat, low)
+    weights = FlatParameters(flat, low)
     # Not to the bit: where a vector instruction ends in the flat tensor, another rounding does.
     assert train_flat(flat, weights, low) == pytest.approx(train_plainly(plain, low), rel=1e-5)
     ours, theirs = weights.state_dict(), plain.state_dict()
@@ -80,7 +80,7 @@ def test_training_is_the_plain_models(plain, low):
 
 
 def test_what_is_computed_in_low_precision_and_what_is_not(plain):
-    Weights(plain, torch.bfloat16)
+    FlatParameters(plain, torch.bfloat16)
     types = {name: parameter.dtype for name, parameter in plain.named_parameters()}
     norms = [n for n, m in plain.named_modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms
@@ -91,16 +91,16 @@ def test_what_is_computed_in_low_precision_and_what_is_not(plain):
 
 def test_memory_formats_are_kept(plain):
     before = [parameter.stride() for parameter in plain.parameters()]
-    Weights(plain, torch.bfloat16)
+    FlatParameters(plain, torch.bfloat16)
     assert [parameter.stride() for parameter in plain.parameters()] == before
 
 
 def test_a_state_is_taken_over_whole(plain):
     other = copy.deepcopy(plain)
-    weights = Weights(plain, torch.bfloat16)
+    weights = FlatParameters(plain, torch.bfloat16)
     train_flat(plain, weights, torch.bfloat16)
     state = copy.deepcopy(weights.state_dict())
-    fresh = Weights(other, torch.bfloat16)
+    fresh = FlatParameters(other, torch.bfloat16)
     fresh.load_state_dict(state)
     for name, values in fresh.state_dict().items():
         assert torch.equal(values, state[name]), name
@@ -110,7 +110,7 @@ def test_a_state_is_taken_over_whole(plain):
 
 def test_weights_that_have_no_part_in_the_loss_stay(plain):
     plain.unused = nn.Linear(3, 3)
-    weights = Weights(plain, None)
+    weights = FlatParameters(plain, None)
     before = plain.unused.weight.detach().clone()
     train_flat(plain, weights, None)
     assert torch.equal(plain.unused.weight, before)

@@ -24,7 +24,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training.control import Control
 from cnn_engine.training.launch_queue import AHEAD_SECONDS
-from cnn_engine.training.trainer import Training
+from cnn_engine.training.trainer import Trainer
 from grammar import COMPLETION_BEHIND, spelled
 from runs_for_tests import RunForTests, wait_until
 
@@ -135,13 +135,14 @@ def test_a_paused_run_launches_nothing(tmp_path):
 
 def test_the_host_is_ahead_by_a_bounded_time(tmp_path, monkeypatch):
     ahead = []
-    real = Training._say_of_graphs
+    real = Trainer._after_step
 
-    def looked(training):
-        ahead.append((training.step - training._queue.done) * training._queue._seconds)
-        real(training)
+    def looked(trainer, logger):
+        queue = trainer._steps._queue
+        ahead.append((trainer.progress.step - queue.done) * queue._seconds)
+        real(trainer, logger)
 
-    monkeypatch.setattr(Training, "_say_of_graphs", looked)
+    monkeypatch.setattr(Trainer, "_after_step", looked)
     settings = ("model.filters=[64, 128]", "data.image_size=32", "train.epochs=20")
     RunForTests(tmp_path, ON_GPU, *settings).train()
     late = ahead[len(ahead) // 2 :]
@@ -214,11 +215,11 @@ def test_fp16_is_trained_and_says_that_it_is_not_captured(tmp_path):
 def test_fp32_is_fp32_and_tf32_is_told(tmp_path):
     left, right = (torch.randn(64, 64, 8, 8, device="cuda") for _ in range(2))
     exact = torch.nn.functional.conv2d(left.double(), right.double(), padding=4)
-    from cnn_engine.system.device import arithmetic  # noqa: PLC0415
+    from cnn_engine.system.device import autocast  # noqa: PLC0415
 
     errors = {}
     for precision in ("fp32", "tf32"):
-        with arithmetic(torch.device("cuda", 0), precision):
+        with autocast(torch.device("cuda", 0), precision):
             found = torch.nn.functional.conv2d(left, right, padding=4)
         errors[precision] = ((found - exact).norm() / exact.norm()).item()
     assert errors["fp32"] < 1e-5 < errors["tf32"] < 1e-2
@@ -312,14 +313,14 @@ def test_bench_measures_a_gpu(tmp_path):
 def test_memory_does_not_grow(tmp_path):
     run = RunForTests(tmp_path, ON_GPU, "train.epochs=12")
     used = []
-    real = Training._validate
+    real = Trainer._validate
 
     def looked(training):
         used.append(torch.cuda.memory_allocated())
         return real(training)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "_validate", looked)
+        patch.setattr(Trainer, "_validate", looked)
         run.train()
     assert max(used[6:]) <= used[5] + (1 << 20)
 
@@ -346,7 +347,7 @@ def test_training_in_the_project_of_a_bench_is_captured(tmp_path):
     config = load_config("digits", ["train.device=cuda", "data.image_size=8", "model.filters=[8]"])
     data = load_dataset(config.data, 0, lambda *_: None)
     with Recorder(create_run(tmp_path)) as recorder:
-        training = Training(config, data, recorder, Control(recorder))
+        training = Trainer(config, data, recorder, Control(recorder))
         training.begin_epoch()
         training.train_epoch()
         assert recorder.state.is_captured

@@ -4,7 +4,7 @@ import pytest
 
 from cnn_engine.config.schema import ScheduleConfig
 from cnn_engine.runlog import events
-from cnn_engine.training.lr_schedule import rate_share
+from cnn_engine.training.lr_schedule import lr_factor
 from runs_for_tests import RunForTests
 
 STEPS = 2 * 18
@@ -12,7 +12,7 @@ STEPS = 2 * 18
 
 def shares(progress, **config):
     schedule = ScheduleConfig(**config)
-    return [rate_share(schedule, each) for each in progress]
+    return [lr_factor(schedule, each) for each in progress]
 
 
 def test_a_constant_rate_is_exactly_that():

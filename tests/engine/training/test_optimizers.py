@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cnn_engine.config.schema import OptimizerConfig
-from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.flat_parameters import FlatParameters
 from cnn_engine.training.optimizers import build_optimizer
 
 SCALE = 2.0**16
@@ -28,7 +28,7 @@ def parts(model):
 def train(config, make_theirs, steps=4):
     """Give both the same gradients; all weights of ours and of PyTorch's by name."""
     mine, yours = network(), network()
-    weights = Weights(mine, None)
+    weights = FlatParameters(mine, None)
     ours, theirs = build_optimizer(config, weights), make_theirs(yours)
     for step in range(steps):
         generator = torch.Generator().manual_seed(step)
@@ -53,7 +53,7 @@ def assert_equal(config, make_theirs, tolerance=0.0):
 
 
 def test_adam_is_pytorchs_to_the_bit():
-    weights = Weights(network(), None)
+    weights = FlatParameters(network(), None)
     theirs = weights.flat.detach().clone().requires_grad_()
     theirs.grad = torch.zeros_like(theirs)
     ours = build_optimizer(OptimizerConfig(lr=0.1), weights)
@@ -148,7 +148,7 @@ def test_a_frozen_parameter_stays():
     model = network()
     model[0].weight.requires_grad = False
     before = model[0].weight.clone()
-    weights = Weights(model, None)
+    weights = FlatParameters(model, None)
     optimizer = build_optimizer(OptimizerConfig(name="sgd", lr=0.1, weight_decay=0.1), weights)
     weights.flat.grad.fill_(1.0)
     optimizer.step()
@@ -158,7 +158,7 @@ def test_a_frozen_parameter_stays():
 
 @pytest.mark.parametrize(("longest", "expected"), [(0.5, 0.5), (100.0, 3.0)])
 def test_a_gradient_longer_than_allowed_is_shortened(longest, expected):
-    weights = Weights(network(), None)
+    weights = FlatParameters(network(), None)
     config = OptimizerConfig(name="sgd", lr=1.0, momentum=0.0, clip_norm=longest)
     optimizer = build_optimizer(config, weights)
     before = weights.flat.detach().clone()
@@ -171,7 +171,7 @@ def test_a_gradient_longer_than_allowed_is_shortened(longest, expected):
 @pytest.mark.parametrize("clip_norm", [None, 10.0])
 def test_a_scaler_scales_back_and_passes_over_what_overflowed(name, clip_norm):
     config = OptimizerConfig(name=name, lr=0.1, clip_norm=clip_norm)
-    both = [Weights(network(), None) for _ in range(2)]
+    both = [FlatParameters(network(), None) for _ in range(2)]
     optimizer, plain = (build_optimizer(config, weights) for weights in both)
     ours, theirs = (weights.flat for weights in both)
     scaler = torch.amp.GradScaler("cpu", init_scale=SCALE)
@@ -193,9 +193,9 @@ def test_a_scaler_scales_back_and_passes_over_what_overflowed(name, clip_norm):
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "muon"])
 def test_its_state_goes_on_elsewhere(name):
     config = OptimizerConfig(name=name, lr=0.1)
-    weights = Weights(network(), None)
+    weights = FlatParameters(network(), None)
     optimizer = build_optimizer(config, weights)
-    other = Weights(network(), None)
+    other = FlatParameters(network(), None)
     weights.flat.grad.normal_(generator=torch.Generator().manual_seed(0))
     optimizer.step()
     other.flat.data.copy_(weights.flat)

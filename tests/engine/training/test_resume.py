@@ -17,9 +17,10 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
-from cnn_engine.training import snapshot
+from cnn_engine.training import trainer
 from cnn_engine.training.control import Control, StopRequested
 from cnn_engine.training.optimizers import Adam
+from cnn_engine.training.trainer import Trainer
 from grammar import COMPLETION, FAILURE, SESSIONS, spelled
 from runs_for_tests import RunForTests
 
@@ -331,8 +332,8 @@ def test_with_damaged_checkpoints_only_it_is_refused_and_left_as_it_is(broken_of
 @pytest.mark.parametrize(
     ("key", "told"),
     [
-        ("model.filters=[4]", "is 4, and should be 8"),
-        ("model.hidden=[16, 16]", "is 16, and should be absent"),
+        ("model.filters=[4]", "is 4, expected 8"),
+        ("model.hidden=[16, 16]", "is 16, expected no such weight"),
     ],
 )
 def test_a_checkpoint_of_another_model_is_refused_and_kept(broken_off, key, told):
@@ -343,7 +344,7 @@ def test_a_checkpoint_of_another_model_is_refused_and_kept(broken_off, key, told
     run.resume()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 2)
     error = run.live_state.finished.error
-    assert "last.pt: is of another model than the run's config makes" in error
+    assert "last.pt: does not fit the model of the run's config" in error
     assert told in error
     assert path.read_bytes() == whole_file
 
@@ -369,7 +370,7 @@ def test_with_another_number_of_threads_it_says_that_it_is_approximate(broken_of
     assert run.live_state.status == "done"
     assert run.live_state.prepared.differences == (f"threads: {threads + 1}, before {threads}",)
     (notice,) = run.live_state.notices
-    assert notice.text.startswith("Goes on approximately, not to the last digit: threads: ")
+    assert notice.text.startswith("Resumed approximately, not bit for bit: threads: ")
 
 
 def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monkeypatch):
@@ -378,13 +379,15 @@ def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monk
     monkeypatch.setattr("cnn_engine.training.learner.choose_precision", lambda *_: "fp32")
     seen = {}
 
-    def look(training, content, file):
-        differences = snapshot.restore(training, content, file)
-        state = training.learner.optimizer.state_dict()
-        seen.update(training.learner.weights.by_name(state["mean"].clone()))
+    load_state_dict = Trainer.load_state_dict
+
+    def look(trainer, content):
+        differences = load_state_dict(trainer, content)
+        state = trainer.learner.optimizer.state_dict()
+        seen.update(trainer.learner.weights.by_name(state["mean"].clone()))
         return differences
 
-    monkeypatch.setattr("cnn_engine.training.trainer.restore", look)
+    monkeypatch.setattr(Trainer, "load_state_dict", look)
     run.resume()
     assert run.live_state.prepared.differences == ("precision: fp32, before bf16",)
     assert values_of(seen) == values_of(kept)
@@ -395,12 +398,15 @@ def test_other_images_are_refused_with_what_has_changed(broken_off, monkeypatch)
     monkeypatch.setattr("cnn_engine.data.dataset.TEST_SEED", 1)
     run.resume()
     assert run.engine.exit_code == 3
-    assert "holds other images, or others to train on" in run.live_state.finished.error
+    assert (
+        "the training images are not those that last.pt was trained on"
+        in run.live_state.finished.error
+    )
 
 
 def test_more_or_fewer_images_are_counted(broken_off, monkeypatch):
     run = broken_off(5)
-    real = snapshot.check_images
+    real = trainer.check_images
     monkeypatch.setattr(
         "cnn_engine.training.trainer.check_images",
         lambda before, data: real(before, replace(data, train=data.train[:-7])),
@@ -596,7 +602,7 @@ def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, 
     assert (content["epoch"], content["step"]) == (1, STEPS)
     (notice,) = run.live_state.notices
     assert notice.text == (
-        "last.pt is not saved, as weights are not numbers; that of epoch 1 stands"
+        "last.pt is not saved, as weights are not finite; that of epoch 1 is kept"
     )
 
 
@@ -605,7 +611,7 @@ def test_a_weight_that_no_loss_tells_of_is_treated_alike(tmp_path, monkeypatch, 
     spoil_a_weight(monkeypatch, 2 * STEPS)
     settings = (EPOCHS, "train.precision=fp32", f"train.on_non_finite={policy}")
     run = RunForTests(tmp_path, *settings).train()
-    state, told = run.live_state, "weights are no longer numbers after the steps of epoch 2"
+    state, told = run.live_state, "weights are not finite after the steps of epoch 2"
     if policy == "stop":
         assert (state.status, run.engine.exit_code) == ("failed", 4)
         assert state.finished.error == f"{told}; try a lower optimizer.lr"

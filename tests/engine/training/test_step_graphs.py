@@ -14,7 +14,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training import step_graphs
 from cnn_engine.training.step_graphs import TIMED_EVERY, WARM_UP_CALLS, HostState, StepGraphs
-from cnn_engine.training.step_timer import StepParts
+from cnn_engine.training.step_timer import StepTimer
 from cnn_tui.dashboard.widgets.run_header import _machine
 from runs_for_tests import RunForTests
 
@@ -82,9 +82,14 @@ def gpu(monkeypatch):
 DEVICE = SimpleNamespace(type="cuda", index=0)
 
 
-def graphs_of(step, model=None, **changes):
-    parts = StepParts(torch.device("cpu"))
-    return StepGraphs(step, model or nn.Linear(1, 1), DEVICE, parts, captures=True, **changes)
+def graphs_of(step, model=None, *, captures=True):
+    """Return step graphs that collect their reports in `reports`."""
+    reports = []
+    timer = StepTimer(torch.device("cpu"))
+    model = model or nn.Linear(1, 1)
+    graphs = StepGraphs(step, model, DEVICE, timer, reports.append, captures=captures)
+    graphs.reports = reports
+    return graphs
 
 
 def counted(gpu):
@@ -105,7 +110,7 @@ def test_steps_are_called_then_captured_then_replayed_each_once(gpu):
         graphs.run("whole")
     assert gpu.done == ["whole"] * 10
     assert len(calls) == WARM_UP_CALLS + 1  # and once to capture it
-    assert graphs.news == [""]
+    assert graphs.reports == [""]
 
 
 def test_another_kind_is_captured_apart(gpu):
@@ -115,7 +120,7 @@ def test_another_kind_is_captured_apart(gpu):
             graphs.run(kind)
     assert gpu.done == ["whole", "whole", "last"] * 4
     assert set(graphs._graphs) == {"whole", "last"}
-    assert graphs.news == [""]
+    assert graphs.reports == [""]
 
 
 def test_a_replayed_step_is_let_through_now_and_then_to_be_timed(gpu):
@@ -151,17 +156,15 @@ def test_a_capture_that_fails_leaves_no_trace_and_says_why_once(gpu, monkeypatch
     assert gpu.stream == "main"
     assert gpu.cleaned == ["drawn"]
     assert model.weight.grad is None
-    assert graphs.news == [reason]
+    assert graphs.reports == [reason]
 
 
 def test_elsewhere_steps_are_called(gpu):
-    graphs = StepGraphs(
-        gpu.work, nn.Linear(1, 1), DEVICE, StepParts(torch.device("cpu")), captures=False
-    )
+    graphs = graphs_of(gpu.work, captures=False)
     for _ in range(8):
         graphs.run("whole")
     assert gpu.done == ["whole"] * 8
-    assert graphs.news == []
+    assert graphs.reports == []
 
 
 class Counts(nn.Module):
@@ -202,7 +205,7 @@ def test_a_model_that_counts_is_never_captured(gpu):
     for _ in range(8):
         graphs.run("whole")
     assert model.calls == 8
-    assert graphs.news == ["the model changes its attribute calls in a step"]
+    assert graphs.reports == ["the model changes its attribute calls in a step"]
 
 
 def test_the_state_knows_whether_steps_are_captured():

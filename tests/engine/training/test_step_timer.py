@@ -7,7 +7,7 @@ import torch
 
 from cnn_engine.runlog.events import StepsFinished
 from cnn_engine.runlog.state import RunState
-from cnn_engine.training.step_timer import SAMPLE_EVERY, StepParts
+from cnn_engine.training.step_timer import SAMPLE_EVERY, StepTimer
 from cnn_tui.dashboard.widgets.step_time import StepTime
 
 
@@ -24,12 +24,12 @@ def run_steps(parts, clock, count, **seconds):
     for _ in range(count):
         for part, spent in seconds.items():
             clock[0] += spent
-            parts.done(part)
+            parts.mark(part)
         parts.begin_step()
 
 
 def test_shares_are_those_of_the_time_spent(clock):
-    parts = StepParts(torch.device("cpu"))
+    parts = StepTimer(torch.device("cpu"))
     run_steps(
         parts,
         clock,
@@ -40,41 +40,41 @@ def test_shares_are_those_of_the_time_spent(clock):
         optimizer=0.1,
         other=0.1,
     )
-    shares = parts.take_shares()
+    shares = parts.pop_fractions()
     assert shares == pytest.approx(
         {"data": 0.1, "forward": 0.2, "backward": 0.5, "optimizer": 0.1, "other": 0.1}
     )
 
 
 def test_a_pause_between_steps_is_no_part_of_them(clock):
-    parts = StepParts(torch.device("cpu"))
+    parts = StepTimer(torch.device("cpu"))
     for _ in range(2 * SAMPLE_EVERY):
         parts.begin_step()
         clock[0] += 0.1
-        parts.done("forward")
+        parts.mark("forward")
         clock[0] += 3600.0
-    assert parts.take_shares() == {"forward": 1.0}
+    assert parts.pop_fractions() == {"forward": 1.0}
 
 
 def test_each_is_told_once(clock):
-    parts = StepParts(torch.device("cpu"))
+    parts = StepTimer(torch.device("cpu"))
     run_steps(parts, clock, 2 * SAMPLE_EVERY, data=0.1, forward=0.1)
-    assert parts.take_shares()
-    assert parts.take_shares() == {}
+    assert parts.pop_fractions()
+    assert parts.pop_fractions() == {}
 
 
 def test_not_every_step_is_measured(clock):
-    parts = StepParts(torch.device("cpu"))
+    parts = StepTimer(torch.device("cpu"))
     run_steps(parts, clock, SAMPLE_EVERY - 1, data=0.1)
-    assert parts.take_shares() == {}
+    assert parts.pop_fractions() == {}
 
 
 def test_what_cannot_be_measured_is_not():
-    parts = StepParts(torch.device("mps"))
+    parts = StepTimer(torch.device("mps"))
     for _ in range(2 * SAMPLE_EVERY):
         parts.begin_step()
-        parts.done("data")
-    assert parts.take_shares() == {}
+        parts.mark("data")
+    assert parts.pop_fractions() == {}
 
 
 def steps(**seconds):

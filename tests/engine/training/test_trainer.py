@@ -20,7 +20,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state
-from cnn_engine.training.trainer import Training
+from cnn_engine.training.trainer import Trainer
 from grammar import COMPLETION, FAILURE, STOP, spelled
 from runs_for_tests import RunForTests, wait_until
 
@@ -327,7 +327,7 @@ def test_a_best_epoch_that_could_not_be_saved_is_not_taken_for_the_one_tested(
     tmp_path, monkeypatch
 ):
     losses, saves = iter([3.0, 1.0, 2.0]), []
-    validate, write = Training._validate, checkpoint.write_atomically
+    validate, write = Trainer._validate, checkpoint.write_atomically
 
     def write_but_the_second(path, content, **options):
         saves.append(path.name)
@@ -337,7 +337,7 @@ def test_a_best_epoch_that_could_not_be_saved_is_not_taken_for_the_one_tested(
 
     monkeypatch.setattr(checkpoint, "write_atomically", write_but_the_second)
     monkeypatch.setattr(
-        Training, "_validate", lambda training: replace(validate(training), loss=next(losses))
+        Trainer, "_validate", lambda training: replace(validate(training), loss=next(losses))
     )
     run = RunForTests(tmp_path, "train.epochs=3").train()
     state = run.live_state
@@ -345,9 +345,9 @@ def test_a_best_epoch_that_could_not_be_saved_is_not_taken_for_the_one_tested(
     assert (best["epoch"], best["best_loss"]) == (3, 2.0)
     assert (state.best.epoch, state.best_checkpoint_epoch, state.test.epoch) == (2, 3, 3)
     assert [notice.text for notice in state.notices] == [
-        "best.pt could not be saved: No space left on device; that of epoch 1 stands",
-        "The test uses the weights of epoch 3, which best.pt holds, and not those of epoch 2, "
-        "whose validation loss was least",
+        "best.pt could not be saved: No space left on device; that of epoch 1 is kept",
+        "The test uses the weights of epoch 3 in best.pt, not those of epoch 2, which has the "
+        "lowest validation loss",
     ]
 
 

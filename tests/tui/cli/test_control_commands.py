@@ -159,7 +159,7 @@ def test_an_unsaved_checkpoint_exits_with_5(tmp_path):
         ) as process,
     ):
         wait_until(lambda: run.commands.exists() and commands_of(run))
-        text = "last.pt could not be saved: No space left on device; that of epoch 1 stands"
+        text = "last.pt could not be saved: No space left on device; that of epoch 1 is kept"
         add_events(run, events.CommandRefused(command="checkpoint", by="cli", text=text))
         stderr = process.stderr.read()
     assert process.returncode == 5

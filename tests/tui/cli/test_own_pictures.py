@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_engine.checkpoints.format import Place, seal
+from cnn_engine.checkpoints.format import Position, checksum_footer
 from cnn_engine.data.decode import decode
 from photos_for_tests import WAYS, add_bad_files, make_photos
 from runs_for_tests import RunForTests
@@ -133,7 +133,7 @@ def test_a_malicious_checkpoint_is_refused_by_whatever_would_use_it(photos, here
     cwd, run = photos.parent, trained(photos, "runs")
     buffer = io.BytesIO()
     torch.save({"model": Canary(cwd / "canary")}, buffer)
-    content = buffer.getvalue() + seal(buffer.getvalue(), Place(1, 0))
+    content = buffer.getvalue() + checksum_footer(buffer.getvalue(), Position(1, 0))
     for name in ("best.pt", "last.pt", "previous.pt"):
         (run / name).write_bytes(content)
     resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", cwd=cwd)
@@ -147,7 +147,7 @@ def test_a_malicious_checkpoint_is_refused_by_whatever_would_use_it(photos, here
         outcomes.append((code, errors))
     for code, errors in outcomes:
         assert code == 3, errors
-        assert "holds something else than a checkpoint" in errors
+        assert "is not a checkpoint of cnn-tui" in errors
         assert "Traceback" not in errors
     assert not (cwd / "canary").exists()
     assert all((run / name).read_bytes() == content for name in ("best.pt", "last.pt"))
@@ -163,5 +163,5 @@ def test_a_checkpoint_of_another_network_or_class_count_is_explained_and_left(ph
     tested, _, told = here("test", *where, cwd=photos.parent)
     for code, errors in ((resumed.returncode, resumed.stderr), (tested, told)):
         assert code == 2, errors
-        assert "is of another model than the run's config makes" in errors
+        assert "does not fit the model of the run's config" in errors
     assert (one / "last.pt").read_bytes() == before

@@ -1,0 +1,79 @@
+"""Checks that a checkpoint fits the model and the images."""
+
+from torch import Tensor
+
+from cnn_engine.data.dataset import DataSet
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.runlog.events import RunPrepared
+
+
+def check_images(recorded: RunPrepared | None, data: DataSet) -> None:
+    """Compare the images with what the run's log recorded of them, if it did.
+
+    Raises:
+        DataError: classes or numbers of images differ.
+    """
+    if recorded is None:
+        return
+    counts = {
+        "classes": (len(data.classes), len(recorded.classes)),
+        "train images": (len(data.train), recorded.train_images),
+        "validation images": (len(data.val), recorded.val_images),
+        "test images": (len(data.test), recorded.test_images),
+    }
+    changes = [
+        f"{now:,} {noun}, before {before:,}"
+        for noun, (now, before) in counts.items()
+        if now != before
+    ]
+    if not changes and data.classes != recorded.classes:
+        changes = ["classes have other names"]
+    if changes:
+        raise DataError(
+            f"{data.source}: has changed since the run was trained on it: {'; '.join(changes)}; "
+            "restore the images, or start a new run with cnn-tui run"
+        )
+
+
+def check_fingerprint(found: str, expected: str, source: str, file: str) -> None:
+    """Compare the fingerprint of the images with that of a checkpoint.
+
+    Args:
+        found: Fingerprint of the images now.
+        expected: Fingerprint in the checkpoint.
+        source: Where the images are, for the message.
+        file: Name of the checkpoint, for the message.
+
+    Raises:
+        DataError: they differ.
+    """
+    if found != expected:
+        raise DataError(
+            f"{source}: the training images are not those that {file} was trained on; restore "
+            "them, or start a new run with cnn-tui run"
+        )
+
+
+def check_weights(expected: dict[str, Tensor], found: dict[str, Tensor], file: str) -> None:
+    """Compare names and shapes of a checkpoint's weights with those of the config's model.
+
+    Args:
+        expected: The model's `state_dict`.
+        found: The checkpoint's.
+        file: Name of the checkpoint, for the message.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    expected_shapes, found_shapes = _shapes(expected), _shapes(found)
+    for name in sorted(expected_shapes.keys() | found_shapes.keys()):
+        if expected_shapes.get(name) != found_shapes.get(name):
+            raise ConfigError(
+                f"{file}: does not fit the model of the run's config: {name} is "
+                f"{found_shapes.get(name, 'missing')}, expected "
+                f"{expected_shapes.get(name, 'no such weight')}"
+            )
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, str]:
+    return {name: "×".join(map(str, values.shape)) or "a scalar" for name, values in state.items()}

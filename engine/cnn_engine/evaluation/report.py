@@ -1,0 +1,148 @@
+"""The final test, shared by a run and by `cnn-tui test`: evaluate, report, save the results."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from cnn_engine.data.dataset import DataSet
+from cnn_engine.data.loader import TensorLoader
+from cnn_engine.errors import StorageError
+from cnn_engine.evaluation.evaluate import Evaluation, evaluate
+from cnn_engine.evaluation.tta import TTAModel
+from cnn_engine.results import mistakes, predictions
+from cnn_engine.results.mistakes import Mistake
+from cnn_engine.results.predictions import Predictions
+from cnn_engine.runlog.events import TestFinished
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.storage.atomic import write_atomically
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestResult:
+    """Results of a model on the test images."""
+
+    epoch: int
+    """Epoch that the weights are from."""
+
+    evaluation: Evaluation
+
+    tta: str
+    """Kind of test-time augmentation; empty without one."""
+
+    tta_evaluation: Evaluation | None
+    """Results with test-time augmentation, if there is one."""
+
+    fingerprint: str
+    """SHA-256 of the test images."""
+
+    def event(self, seconds: float) -> TestFinished:
+        """Return the event for the log, with the duration of the test in seconds."""
+        result, tta = self.evaluation, self.tta_evaluation
+        return TestFinished(
+            epoch=self.epoch,
+            loss=result.loss,
+            correct=result.correct,
+            total=result.total,
+            seconds=seconds,
+            confusion=result.confusion,
+            top5=result.top5,
+            bins=result.bins,
+            fingerprint=self.fingerprint,
+            tta=self.tta,
+            tta_loss=tta.loss if tta else None,
+            tta_correct=tta.correct if tta else (),
+        )
+
+    def predictions(self, data: DataSet) -> Predictions:
+        """Return the prediction for each test image, by the image's name."""
+        found = self.evaluation.predictions
+        return Predictions(
+            epoch=self.epoch,
+            fingerprint=self.fingerprint,
+            names=list(map(data.name_of, data.test.tolist())),
+            truth=found.targets.tolist(),
+            predicted=found.predicted.tolist(),
+            confidence=found.confidence.tolist(),
+            rank=found.rank.tolist(),
+        )
+
+
+def evaluate_test_set(  # noqa: PLR0913, PLR0917 - a model, its images and how to test it
+    model: nn.Module,
+    data: DataSet,
+    loader: TensorLoader,
+    epoch: int,
+    tta: Literal["none", "mirror", "mirror-shift"],
+    progress: Callable[[int], None],
+) -> TestResult:
+    """Run the model over the test images, once more with test-time augmentation if asked for.
+
+    Args:
+        model: Normalized images [N, C, H, W] to logits [N, classes], under the caller's autocast.
+        data: The data set.
+        loader: The same images, on the device.
+        epoch: Epoch that the weights are from.
+        tta: Kind of test-time augmentation.
+        progress: Called after each batch with the number of images done; may raise to stop.
+    """
+
+    def run(model: nn.Module) -> Evaluation:
+        return evaluate(model, loader, data.test, len(data.classes), progress)
+
+    with ThreadPoolExecutor(1, "fingerprint") as pool:  # takes 0.1 s, beside the test
+        fingerprint = pool.submit(data.test_fingerprint)
+        evaluation = run(model)
+        tta_evaluation = None if tta == "none" else run(TTAModel(model, tta))
+    return TestResult(
+        epoch=epoch,
+        evaluation=evaluation,
+        tta="" if tta == "none" else tta,
+        tta_evaluation=tta_evaluation,
+        fingerprint=fingerprint.result(),
+    )
+
+
+def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
+    """Write `test.json` and `mistakes.json`.
+
+    Raises:
+        StorageError: a file cannot be written. The metrics are in the log anyway.
+    """
+    predicted = result.predictions(data)
+    pictures = mistakes.to_json(_mistakes(data, predicted), result.epoch, result.fingerprint)
+    for file, content in ((predictions.FILE, predicted.to_json()), (mistakes.FILE, pictures)):
+        try:
+            write_atomically(run.path / file, content)
+        except OSError as error:
+            raise StorageError(
+                f"{file} could not be written: {error.strerror}; the metrics are in the log. "
+                f"Once there is space: cnn-tui test {run.id}"
+            ) from None
+
+
+def _mistakes(data: DataSet, predicted: Predictions) -> list[Mistake]:
+    height, width, channels = data.images.shape[1:]
+    sides = [min(side, mistakes.LONGEST_SIDE) for side in (height, width)]
+    return [
+        Mistake(
+            **predicted[index]._asdict(),
+            pixels=_resized(data.images[int(data.test[index])], sides).numpy().tobytes(),
+            height=sides[0],
+            width=sides[1],
+            channels=channels,
+        )
+        for index in mistakes.choose(predicted, sides[0] * sides[1] * channels)
+    ]
+
+
+def _resized(image: Tensor, sides: list[int]) -> Tensor:
+    """Return an image, uint8 [H, W, C], resized with antialiasing to `sides`: height, width."""
+    if list(image.shape[:2]) == sides:
+        return image.contiguous()
+    planes = image.permute(2, 0, 1)[None].float()
+    smaller = interpolate(planes, sides, mode="bilinear", antialias=True)
+    return smaller[0].round().clamp(0, 255).byte().permute(1, 2, 0).contiguous()

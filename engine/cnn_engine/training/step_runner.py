@@ -1,0 +1,125 @@
+"""Runs training steps: from tensors on the device to tensors on the device."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cnn_engine.training.launch_queue import LaunchQueue
+from cnn_engine.training.learner import Learner, StepKind
+from cnn_engine.training.step_graphs import StepGraphs
+from cnn_engine.training.step_inputs import StepInputs
+from cnn_engine.training.step_timer import StepTimer
+
+
+class StepRunner:
+    """Runs the steps of an epoch, and keeps their losses and correct predictions on the device."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a step
+        self,
+        learner: Learner,
+        inputs: StepInputs,
+        timer: StepTimer,
+        steps_per_epoch: int,
+        captured: Callable[[str], None],
+        *,
+        captures: bool,
+    ) -> None:
+        """Run steps of `learner`.
+
+        Args:
+            learner: Trains the model.
+            inputs: The batches.
+            timer: Measures the phases of a step.
+            steps_per_epoch: Steps of an epoch.
+            captured: Called once steps are replayed as a CUDA graph, with "", or with the reason
+                why they are not.
+            captures: Try to capture steps as CUDA graphs.
+        """
+        self._learner, self._inputs, self._timer = learner, inputs, timer
+        self._queue = LaunchQueue(learner.device)
+        needs_host = learner.precision == "fp16"
+        self._graphs: StepGraphs[StepKind] = StepGraphs(
+            self._step,
+            learner.model,
+            learner.device,
+            timer,
+            captured,
+            captures=captures and not needs_host,
+        )
+        self._captured = captured
+        self._not_captured = captures and needs_host
+        self._launched = 0
+        self._losses = torch.zeros(steps_per_epoch, device=learner.device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=learner.device)
+
+    def reset(self) -> None:
+        """Clear the losses and the correct predictions, before the first step of an epoch."""
+        self._losses.zero_()
+        self._correct.zero_()
+
+    def begin(self, step: int) -> None:
+        """Start after `step` finished steps of an epoch."""
+        self._launched = step
+        self._queue.begin(step)
+
+    def run(self, size: int) -> None:
+        """Launch the next step, on a batch of `size` images; wait if the device is far behind."""
+        self._inputs.stage()
+        self._graphs.run(self._learner.kind(size))
+        if self._not_captured:
+            self._captured("the loss scaling of fp16 needs a host sync in each step")
+            self._not_captured = False
+        self._launched += 1
+        if self._learner.ema is not None:
+            self._learner.ema.steps += 1
+        self._queue.launched(self._launched)
+
+    def _step(self, kind: StepKind) -> None:
+        """Train on the next batch; everything it reads and writes is on the device."""
+        learner, timer = self._learner, self._timer
+        timer.begin_step()
+        learner.optimizer.current_lr, ema_weight = self._inputs.scalars()
+        images, targets = self._inputs.batch(kind.size)
+        timer.mark("data")
+        logits, loss = learner.train_step(images, targets)
+        self._correct += (logits.argmax(dim=1) == targets).sum()
+        if learner.ema is not None and kind.updates_average:
+            learner.ema.update(ema_weight)
+        self._inputs.finish_step(self._losses, loss)
+        timer.end_step()
+
+    @property
+    def finished(self) -> int:
+        """Steps of the epoch that the device is known to have finished."""
+        return self._queue.done
+
+    def wait(self) -> None:
+        """Wait until the device has finished all launched steps."""
+        self._queue.wait(self._launched)
+
+    def losses(self, first: int, end: int) -> list[float]:
+        """Return the losses of the finished steps from `first` to before `end`."""
+        losses: list[float] = self._queue.to_host(self._losses[first:end]).tolist()
+        return losses
+
+    def mean_loss(self, sizes: list[int]) -> float:
+        """Return the mean loss over the images of a finished epoch with batches of these sizes."""
+        weighted = self._losses.cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
+        return weighted.item() / sum(sizes)
+
+    def correct(self) -> int:
+        """Return the number of correctly classified images of the epoch."""
+        return int(self._correct.item())
+
+    def state_dict(self, step: int) -> dict[str, Any]:
+        """Return losses and correct predictions of the epoch's first `step` steps, on the host."""
+        losses: Tensor = self._losses[:step].cpu()
+        return {"losses": losses, "correct": self.correct()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state that `state_dict` returned."""
+        losses = state["losses"]
+        self._losses[: len(losses)] = losses.to(self._losses.device)
+        self._correct.fill_(state["correct"])

@@ -1,0 +1,78 @@
+"""What each step of an epoch uses: its images, learning rate and weight in the average."""
+
+from torch import Tensor
+
+from cnn_engine.config.schema import Config
+from cnn_engine.data.augment import AugmentParams, sample_params
+from cnn_engine.data.dataset import DataSet
+from cnn_engine.data.loader import TensorLoader, batch_sizes, epoch_order
+from cnn_engine.training.ema import WeightEMA
+from cnn_engine.training.lr_schedule import lr_factor
+from cnn_engine.training.progress import TrainProgress
+from cnn_engine.training.step_inputs import EpochPlan, EpochPlans, StepInputs, plan_epoch
+
+
+class StepSchedule:
+    """Fills the inputs of an epoch's steps; they depend on the config and the epoch alone."""
+
+    def __init__(self, config: Config, data: DataSet, loader: TensorLoader) -> None:
+        """Allocate the inputs on the loader's device.
+
+        Args:
+            config: The run's config, but for the number of epochs, which may change.
+            data: The images.
+            loader: The same, on the device.
+        """
+        self._config, self._data = config, data
+        self.batch_sizes = batch_sizes(len(data.train), config.train.batch_size)
+        """Images in each batch of an epoch."""
+        self.inputs = StepInputs(
+            loader, len(data.train), config.train.batch_size, self._augment(data.train[:1], 1)
+        )
+        self._plans = EpochPlans(self._plan, ahead=loader.device.type == "cuda")
+        self.lrs = [config.optimizer.lr] * len(self.batch_sizes)
+        """Learning rate of each step of the epoch."""
+
+    def begin_epoch(self, epoch: int, step: int) -> None:
+        """Set the images of an epoch, counted from 1, with `step` finished steps."""
+        self.inputs.begin_epoch(self._plans.get(epoch), step)
+
+    def set_rates(
+        self, progress: TrainProgress, epochs: int, base_lr: float, ema: WeightEMA | None
+    ) -> None:
+        """Set learning rate and weight in the average of the epoch's remaining steps.
+
+        Args:
+            progress: The run's counters.
+            epochs: Total number of epochs to train.
+            base_lr: Learning rate before the schedule's factor.
+            ema: The average, if there is one.
+        """
+        first, steps = progress.step, len(self.batch_sizes)
+        done, total = max(0, progress.epoch - 1) * steps, epochs * steps
+        fractions = [min(1.0, (done + step) / total) for step in range(first, steps + 1)]
+        schedule = self._config.schedule
+        self.lrs[first:] = [base_lr * lr_factor(schedule, fraction) for fraction in fractions[:-1]]
+        ema_weights = [
+            0.0 if ema is None else ema.weight(ahead, fraction)
+            for ahead, fraction in enumerate(fractions[1:], start=1)
+        ]
+        self.inputs.set_scalars(first, [*zip(self.lrs[first:], ema_weights, strict=True)])
+
+    def _plan(self, epoch: int) -> EpochPlan:
+        """Return the order and the augmentation of an epoch's images."""
+        train = self._config.train
+        order = epoch_order(self._data.train, train.seed, epoch)
+        return plan_epoch(order, self._augment(order, epoch), train.batch_size)
+
+    def _augment(self, order: Tensor, epoch: int) -> AugmentParams | None:
+        """Return the augmentation parameters of an epoch's images, in their order."""
+        config, images = self._config, self._data.images
+        return sample_params(
+            config.augment, order, images, config.data.mean, config.train.seed, epoch
+        )
+
+    def close(self) -> None:
+        """End all threads."""
+        self._plans.close()
+        self.inputs.close()
