@@ -1,4 +1,4 @@
-"""The loss chart's arithmetic: no point is lost, no spike is hidden, whatever the numbers."""
+"""Binning, scales and the loss chart, for any numbers."""
 
 import math
 
@@ -30,15 +30,15 @@ def curve_of(values):
     return Curve([CurvePoint(step, loss, loss, loss) for step, loss in enumerate(values, 1)])
 
 
-def gathered(curve, columns=40, weight=0.0):
+def binned(curve, columns=40, weight=0.0):
     bins = BinnedCurve(Window(0, max(1, len(curve)), columns), weight)
     bins.extend(curve)
     return bins
 
 
 @given(losses)
-def test_every_extreme_is_in_its_column(values):
-    bins = gathered(curve_of(values))
+def test_binned_curve_keeps_extremes(values):
+    bins = binned(curve_of(values))
     for step, loss in enumerate(values, 1):
         column = bins.window.column(step)
         if is_drawable(loss):
@@ -48,9 +48,9 @@ def test_every_extreme_is_in_its_column(values):
 
 
 @given(losses, st.integers(0, 200))
-def test_a_growing_curve_is_gathered_as_the_whole_one(values, cut):
+def test_binned_curve_extends_like_whole_curve(values, cut):
     whole, growing = (
-        gathered(curve_of(values), weight=0.8),
+        binned(curve_of(values), weight=0.8),
         BinnedCurve(Window(0, len(values), 40), 0.8),
     )
     curve = curve_of(values[:cut])
@@ -63,15 +63,15 @@ def test_a_growing_curve_is_gathered_as_the_whole_one(values, cut):
 
 
 @given(losses)
-def test_a_smoothed_curve_stays_within_what_was(values):
+def test_moving_average_stays_in_range(values):
     smoothing = MovingAverage(0.9)
     smoothing.extend(curve_of(values))
-    seen = []
+    drawn = []
     for loss, smooth in zip(values, smoothing.values, strict=True):
-        seen += [loss] if is_drawable(loss) else []
-        if seen:
-            slack = 1e-9 * max(map(abs, seen))
-            assert min(seen) - slack <= smooth <= max(seen) + slack
+        drawn += [loss] if is_drawable(loss) else []
+        if drawn:
+            slack = 1e-9 * max(map(abs, drawn))
+            assert min(drawn) - slack <= smooth <= max(drawn) + slack
 
 
 @given(
@@ -80,12 +80,12 @@ def test_a_smoothed_curve_stays_within_what_was(values):
     st.integers(6, 40),
     st.booleans(),
 )
-def test_every_spike_is_visible(values, width, height, log):
-    """In the cell of every column's least and greatest loss something is drawn."""
+def test_loss_chart_shows_every_spike(values, width, height, log):
+    """Every column with a loss is drawn, and the peak is the topmost cell of its column."""
     state = state_after(started(epochs=1), prepared(steps_per_epoch=len(values)))
     state.curve = curve_of(values)
     state.epoch = 1
-    bins = gathered(state.curve, 2 * (width - MARGIN))
+    bins = binned(state.curve, 2 * (width - MARGIN))
     lines = draw_loss_chart(state, bins, ChartView(log=log), width, height)
     assert len(lines) == height
     assert {len(line) for line in lines} == {width}
@@ -95,43 +95,43 @@ def test_every_spike_is_visible(values, width, height, log):
         for x, cell in enumerate(line)
         if cell[1] in (TRAIN, VAL, BAND) and x >= MARGIN
     }
-    most = max(values)
+    maximum = max(values)
     columns = {x for x, _ in marked}
     for column, _, _ in bins.extremes():
         assert column // 2 in columns
-    peak = [column for column, _, high in bins.extremes() if high == most]
+    peak = [column for column, _, high in bins.extremes() if high == maximum]
     assert any(x == peak[0] // 2 and y == min(v for u, v in marked if u == x) for x, y in marked)
 
 
-def test_one_step_that_leaps_shows_among_ten_thousand():
+def test_loss_chart_shows_spike_of_single_step():
     state = state_after(started(epochs=1), prepared(steps_per_epoch=10_000))
     state.epoch = 1
     state.curve = Curve(
         [CurvePoint(step, 1.0, 0.9, 9.0 if step == 5000 else 1.1) for step in range(1, 10_001)]
     )
-    bins = gathered(state.curve, 2 * (80 - MARGIN))
+    bins = binned(state.curve, 2 * (80 - MARGIN))
     lines = draw_loss_chart(state, bins, ChartView(), 80, 20)
     tall = [x for x in range(MARGIN, 80) if any(line[x][1] == BAND for line in lines[1:6])]
     assert len(tall) == 1
     assert abs(tall[0] - MARGIN - (80 - MARGIN) / 2) <= 1
 
 
-def test_what_is_not_a_number_is_a_gap():
+def test_non_finite_losses_are_gaps():
     def dots(values):
         state = state_after(started(epochs=1), prepared(steps_per_epoch=len(values)))
         state.epoch, state.curve = 1, curve_of(values)
-        lines = draw_loss_chart(state, gathered(state.curve, 108), ChartView(), 60, 12)
+        lines = draw_loss_chart(state, binned(state.curve, 108), ChartView(), 60, 12)
         return sum(cell[1] == TRAIN for line in lines[1:] for cell in line)
 
     whole = dots([1.0] * 200)
     assert 0 < dots([1.0] * 80 + [math.nan, math.inf] * 20 + [1.0] * 80) < whole
     state = state_after(started(epochs=1), prepared())
     state.epoch, state.curve = 1, curve_of([math.nan, math.inf])
-    assert draw_loss_chart(state, gathered(state.curve), ChartView(), 60, 12) is None
+    assert draw_loss_chart(state, binned(state.curve), ChartView(), 60, 12) is None
 
 
 @given(st.floats(-MAX_DRAWN, MAX_DRAWN), st.floats(-MAX_DRAWN, MAX_DRAWN), st.integers(4, 200))
-def test_a_linear_scale_holds_what_it_is_made_for(one, other, rows):
+def test_linear_scale_holds_range(one, other, rows):
     low, high = min(one, other), max(one, other)
     scale = linear_scale(low, high, rows, 5)
     slack = 1e-9 * max(abs(low), abs(high))
@@ -142,7 +142,7 @@ def test_a_linear_scale_holds_what_it_is_made_for(one, other, rows):
 
 
 @given(st.floats(1e-300, MAX_DRAWN), st.floats(1e-300, MAX_DRAWN), st.integers(4, 200))
-def test_a_logarithmic_scale_holds_what_it_is_made_for(one, other, rows):
+def test_log_scale_holds_range(one, other, rows):
     low, high = min(one, other), max(one, other)
     scale = log_scale(low, high, rows, 5)
     assert scale.low <= low
@@ -152,14 +152,14 @@ def test_a_logarithmic_scale_holds_what_it_is_made_for(one, other, rows):
 
 
 @given(st.floats(0, 1e6), st.integers(0, 10_000))
-def test_the_axis_holds_what_was_reached_and_no_more_than_was_asked(reached, asked):
-    across = axis_epochs(reached, asked)
-    assert 1 <= across <= max(asked, 1, math.ceil(reached))
-    assert across >= min(reached, asked)
+def test_axis_epochs_hold_reached_epochs(reached, total):
+    across = axis_epochs(reached, total)
+    assert 1 <= across <= max(total, 1, math.ceil(reached))
+    assert across >= min(reached, total)
 
 
 @pytest.mark.parametrize("zoom", range(6))
-def test_a_window_holds_the_newest_or_the_cursor(zoom):
+def test_visible_window_holds_newest_or_cursor(zoom):
     for newest in range(1, 1000, 7):
         following = visible_window(ChartView(zoom=zoom), newest, 1000, 100)
         assert following.first <= newest <= following.last
@@ -169,7 +169,7 @@ def test_a_window_holds_the_newest_or_the_cursor(zoom):
         assert reading.last <= 1000
 
 
-def test_the_best_epoch_and_a_change_of_rate_are_marked():
+def test_best_epoch_and_lr_change_are_marked():
     state = state_after(
         started(epochs=4),
         prepared(steps_per_epoch=10),
@@ -190,23 +190,23 @@ def test_the_best_epoch_and_a_change_of_rate_are_marked():
     assert any("┊" in line for line in text)
 
 
-def test_dots_are_where_they_are_put():
-    layer = DotGrid(2, 1)
-    layer.bar(0, 0, 3)
-    layer.bar(3, 1, 1)
-    assert [chr(BLANK + code) for code in layer.cells(0)] == ["⡇", "⠐"]
+def test_dot_grid_draws_bars_and_shades():
+    grid = DotGrid(2, 1)
+    grid.bar(0, 0, 3)
+    grid.bar(3, 1, 1)
+    assert [chr(BLANK + code) for code in grid.cells(0)] == ["⡇", "⠐"]
     shade = DotGrid(2, 1)
     shade.bar(2, 0, 0)
-    row = merge([(layer.cells(0), "line")], (shade.cells(0), "shade"))
+    row = merge([(grid.cells(0), "line")], (shade.cells(0), "shade"))
     assert row == [("⡇", "line"), ("⠐", "line")]
 
 
 @given(st.integers(0, 30), st.integers(0, 31), st.integers(0, 15), st.integers(0, 31))
-def test_a_line_has_no_gaps(x0, y0, length, y1):
-    layer = DotGrid(40, 8)
-    layer.line(x0, y0, x0 + length, y1)
+def test_dot_grid_line_has_no_gaps(x0, y0, length, y1):
+    grid = DotGrid(40, 8)
+    grid.line(x0, y0, x0 + length, y1)
     dots = {
-        (x, y) for x, column in enumerate(layer._columns) for y in range(32) if (column >> y) & 1
+        (x, y) for x, column in enumerate(grid._columns) for y in range(32) if (column >> y) & 1
     }
     assert (x0, y0) in dots
     assert (x0 + length, y1) in dots

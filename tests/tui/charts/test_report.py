@@ -1,4 +1,4 @@
-"""Curves keep their extremes, survive what is not a number, and fit where they are put."""
+"""The plotext chart of reports."""
 
 import math
 from pathlib import Path
@@ -18,7 +18,7 @@ def run_of(losses):
     return state
 
 
-def test_thinning_keeps_the_least_and_the_greatest():
+def test_downsample_keeps_extremes():
     points = [(float(x), 1.0) for x in range(10_000)]
     points[1234] = (1234.0, 9.0)
     points[7777] = (7777.0, -3.0)
@@ -29,13 +29,13 @@ def test_thinning_keeps_the_least_and_the_greatest():
     assert kept == sorted(kept)
 
 
-def test_few_points_are_all_kept():
+def test_downsample_keeps_few_points():
     points = [(0.0, 1.0), (1.0, math.nan)]
     assert downsample(points, 200) == points
 
 
 @pytest.mark.parametrize("size", [(16, 4), (40, 8), (76, 16), (196, 50)])
-def test_a_chart_fits_its_place(size):
+def test_report_chart_fits_size(size):
     width, height = size
     state = run_of([2.0 / step for step in range(1, 900)])
     state.apply(epoch_finished(1, 1.1))
@@ -45,11 +45,11 @@ def test_a_chart_fits_its_place(size):
 
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (15, 20), (80, 3)])
-def test_where_there_is_no_room_there_is_no_chart(size):
+def test_report_chart_is_empty_without_room(size):
     assert loss_chart(run_of([1.0]), *size, ChartColors()) == ""
 
 
-def test_what_is_not_a_number_is_a_gap():
+def test_report_chart_draws_non_finite_losses_as_gaps():
     whole = loss_chart(run_of([1.0] * 200), 60, 10, ChartColors())
     torn = run_of([1.0] * 90 + [math.nan, math.inf, -math.inf] * 7 + [1.0] * 89)
     gap = loss_chart(torn, 60, 10, ChartColors())
@@ -62,7 +62,7 @@ def dots(chart):
     return sum(0x2800 < ord(char) < 0x2900 for char in Text.from_ansi(chart).plain)
 
 
-def test_plotext_is_used_in_one_place():
+def test_plotext_is_imported_by_one_module():
     roots = [Path(__file__).parents[3] / root for root in ("engine", "tui")]
     users = [
         path.name

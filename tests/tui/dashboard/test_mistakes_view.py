@@ -1,4 +1,4 @@
-"""The Mistakes view: pictures of what was mistaken, and the way to them."""
+"""The Mistakes view: misclassified images, filters and the CSV export."""
 
 import csv
 import json
@@ -30,18 +30,18 @@ SIZES_OF_SCREENS = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run that gets quite a few images wrong."""
+    """A run with mistakes."""
     return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=2").train().directory
 
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """A copy of it that can be spoiled."""
+    """A copy of the run that a test may damage."""
     return RunDirectory(Path(shutil.copytree(trained.path, tmp_path / "runs" / "copy")))
 
 
 @pytest.fixture
-def test_of(run):
+def finished_test(run):
     return read_state(run)[0].test
 
 
@@ -49,12 +49,12 @@ def grid_of(app):
     return app.screen.query_one(MistakeGrid)
 
 
-def test_pictures_are_as_large_as_enough_of_them_fit():
+def test_tile_layout_picks_largest_fitting_size():
     square = Picture(bytes(32 * 32 * 3), 32, 32, 3)
-    for width, height, cells, least in ((196, 52, 32, 8), (116, 28, 20, 8), (76, 18, 16, 4)):
+    for width, height, cells, min_count in ((196, 52, 32, 8), (116, 28, 20, 8), (76, 18, 16, 4)):
         grid = tile_layout(square, width, height)
         assert grid.cells == cells
-        assert grid.capacity >= least
+        assert grid.capacity >= min_count
     for width in range(1, 210, 3):
         for height in range(1, 70, 3):
             grid = tile_layout(square, width, height)
@@ -67,8 +67,8 @@ def test_pictures_are_as_large_as_enough_of_them_fit():
 
 
 @pytest.mark.parametrize("size", SIZES_OF_SCREENS)
-async def test_the_surest_mistakes_come_first(run, test_of, size):
-    first = read_mistakes(run, test_of)[0]
+async def test_most_confident_mistake_comes_first(run, finished_test, size):
+    first = read_mistakes(run, finished_test)[0]
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -83,8 +83,8 @@ async def test_the_surest_mistakes_come_first(run, test_of, size):
     assert f"{100 * first.confidence:.1f}%" in lines[caption + 2]
 
 
-async def test_all_of_them_can_be_stepped_through(run, test_of):
-    pictures = read_mistakes(run, test_of)
+async def test_keys_move_through_all_mistakes(run, finished_test):
+    pictures = read_mistakes(run, finished_test)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
@@ -111,8 +111,8 @@ async def test_all_of_them_can_be_stepped_through(run, test_of):
 
 
 @pytest.mark.parametrize("size", [(120, 36), (60, 20)])
-async def test_one_is_enlarged_and_told_of(run, test_of, size):
-    mistake = read_mistakes(run, test_of)[1]
+async def test_enlarged_mistake_shows_details(run, finished_test, size):
+    mistake = read_mistakes(run, finished_test)[1]
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -128,8 +128,8 @@ async def test_one_is_enlarged_and_told_of(run, test_of, size):
         assert app.is_running
 
 
-async def test_a_cell_of_the_matrix_leads_to_its_mistakes(run, test_of):
-    truth, predicted, count = max(test_of.confusion, key=lambda pair: pair[2])
+async def test_matrix_cell_filters_mistakes(run, finished_test):
+    truth, predicted, count = max(finished_test.confusion, key=lambda pair: pair[2])
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
@@ -137,7 +137,7 @@ async def test_a_cell_of_the_matrix_leads_to_its_mistakes(run, test_of):
         await settle(pilot)
         grid = grid_of(app)
         assert app.screen.scope == "mistakes"
-        pairs = {(of.truth, of.predicted) for of in grid.filtered}
+        pairs = {(mistake.truth, mistake.predicted) for mistake in grid.filtered}
         assert pairs == {(truth, predicted)}
         text = text_of(app)
         assert f"{truth} predicted as {predicted} ─ {len(grid.filtered)}" in text
@@ -152,19 +152,21 @@ async def test_a_cell_of_the_matrix_leads_to_its_mistakes(run, test_of):
         assert grid.view.pair is None
 
 
-async def test_the_diagonal_leads_to_all_that_a_class_is_taken_for(run, test_of):
-    truth = max(range(10), key=lambda of: test_of.total[of] - test_of.correct[of])
+async def test_diagonal_cell_shows_all_mistakes_of_class(run, finished_test):
+    truth = max(
+        range(10), key=lambda index: finished_test.total[index] - finished_test.correct[index]
+    )
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         await pilot.press("2", *["down"] * truth, *["right"] * truth, "enter")
         await settle(pilot)
-        assert {of.truth for of in grid_of(app).filtered} == {truth}
+        assert {mistake.truth for mistake in grid_of(app).filtered} == {truth}
         assert f"{truth} misclassified" in text_of(app)
 
 
-async def test_a_pair_without_mistakes_says_so(run, test_of):
-    pairs = {(truth, predicted) for truth, predicted, _ in test_of.confusion}
+async def test_pair_without_images_gives_reason(run, finished_test):
+    pairs = {(truth, predicted) for truth, predicted, _ in finished_test.confusion}
     truth, predicted = next(
         (a, b) for a in range(10) for b in range(10) if a != b and (a, b) not in pairs
     )
@@ -179,10 +181,10 @@ async def test_a_pair_without_mistakes_says_so(run, test_of):
         assert grid_of(app).view.pair is None
 
 
-# Before the test, and without its pictures.
+# Before the test, and without saved images.
 
 
-async def test_before_the_test_it_says_what_it_waits_for(tmp_path):
+async def test_view_before_test_says_when_available(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60), trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -191,7 +193,7 @@ async def test_before_the_test_it_says_what_it_waits_for(tmp_path):
         assert "available after the final test" in text_of(app)
 
 
-async def test_they_appear_when_the_test_is_done(run):
+async def test_mistakes_appear_after_test(run):
     lines = run.events.read_text().splitlines(keepends=True)
     before = next(number for number, line in enumerate(lines) if '"TestFinished"' in line)
     run.events.write_text("".join(lines[:before]))
@@ -207,7 +209,7 @@ async def test_they_appear_when_the_test_is_done(run):
         assert "▀" in text_of(app)
 
 
-async def test_an_older_run_says_how_to_get_them(tmp_path):
+async def test_run_without_file_suggests_retest(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(160, 24)) as pilot:
         await settle(pilot)
@@ -217,7 +219,7 @@ async def test_an_older_run_says_how_to_get_them(tmp_path):
         assert "cnn-tui test" in text_of(app)
 
 
-async def test_a_run_that_ended_before_the_test_says_so(tmp_path):
+async def test_untested_run_gives_reason(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "stopped")))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -227,7 +229,7 @@ async def test_a_run_that_ended_before_the_test_says_so(tmp_path):
         assert "has not been tested yet" in text_of(app)
 
 
-async def test_a_run_without_mistakes_says_so(run, monkeypatch):
+async def test_perfect_run_says_no_mistakes(run, monkeypatch):
     perfect = events.TestFinished(
         time=time.time(), epoch=1, loss=0.0, correct=(4,) * 10, total=(4,) * 10, seconds=1.0
     )
@@ -243,7 +245,7 @@ async def test_a_run_without_mistakes_says_so(run, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"format":7}'])
-async def test_damaged_pictures_are_named_and_every_view_works(run, content):
+async def test_damaged_file_is_reported(run, content):
     (run.path / mistakes.FILE).write_bytes(content)
     (run.path / predictions.FILE).write_bytes(content)
     app = Dashboard(RunScreen(run))
@@ -257,7 +259,7 @@ async def test_damaged_pictures_are_named_and_every_view_works(run, content):
         assert mistakes.FILE in text_of(app)
 
 
-async def test_hostile_names_are_text(run):
+async def test_hostile_names_are_escaped(run):
     hostile = ["[red]a", "[/nope]", "[@click=app.exit]x", "\x1b[2Jb", "c\nd", "\u202ee", "\udcff"]
     hostile.append("é" * 500)
     content = json.loads((run.path / mistakes.FILE).read_text())
@@ -286,17 +288,17 @@ async def test_hostile_names_are_text(run):
 # Terminals.
 
 
-async def test_without_colours_they_are_drawn_in_characters(run, monkeypatch):
+async def test_pictures_are_characters_without_colors(run, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    await _drawn_in_characters(Dashboard(RunScreen(run)))
+    await _text_with_character_pictures(Dashboard(RunScreen(run)))
 
 
-async def test_in_ascii_they_are_drawn_in_characters(run):
+async def test_pictures_are_characters_in_ascii(run):
     app = Dashboard(RunScreen(run), options=Options(ascii=True))
-    assert (await _drawn_in_characters(app)).isascii()
+    assert (await _text_with_character_pictures(app)).isascii()
 
 
-async def _drawn_in_characters(app):
+async def _text_with_character_pictures(app):
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("3")
@@ -308,7 +310,7 @@ async def _drawn_in_characters(app):
     return text
 
 
-def test_a_terminal_of_256_colours_gets_no_more(run, monkeypatch):
+def test_terminal_with_256_colors_gets_no_true_color(run, monkeypatch):
     monkeypatch.delenv("COLORTERM", raising=False)
     arguments = ("watch", run.id, "--runs-dir", str(run.path.parent))
     with Terminal(*arguments, cwd=run.path.parent, size=(80, 24)) as terminal:
@@ -328,7 +330,7 @@ def test_a_terminal_of_256_colours_gets_no_more(run, monkeypatch):
     assert len(drawn) < 40_000
 
 
-async def test_no_size_breaks_it(run):
+async def test_view_survives_random_resizes(run):
     random.seed(0)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -342,7 +344,7 @@ async def test_no_size_breaks_it(run):
         assert app.is_running
 
 
-async def test_an_idle_view_repaints_nothing(run):
+async def test_idle_view_repaints_nothing(run):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
@@ -365,20 +367,20 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_show_writes_them_as_csv(run, test_of, tmp_path):
-    where, said = tmp_path / "wrong.csv", read_predictions(run, test_of)
-    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", where)
+def test_show_command_writes_csv(run, finished_test, tmp_path):
+    path, predictions_of_run = tmp_path / "wrong.csv", read_predictions(run, finished_test)
+    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
     assert (result.returncode, result.stdout) == (0, "")
-    wrong = [said[index] for index in said.mistakes()]
+    wrong = [predictions_of_run[index] for index in predictions_of_run.mistakes()]
     assert f"{len(wrong)} misclassified images written to " in result.stderr
     assert [
         (row["path"], int(row["true"]), int(row["predicted"]), float(row["confidence"]))
-        for row in rows_of(where)
-    ] == [(of.name, of.truth, of.predicted, of.confidence) for of in wrong]
-    assert [int(row["rank"]) for row in rows_of(where)] == [of.rank for of in wrong]
+        for row in rows_of(path)
+    ] == [(mistake.name, mistake.truth, mistake.predicted, mistake.confidence) for mistake in wrong]
+    assert [int(row["rank"]) for row in rows_of(path)] == [mistake.rank for mistake in wrong]
 
 
-async def test_a_key_writes_them_as_csv(run, test_of, tmp_path, monkeypatch):
+async def test_key_writes_csv(run, finished_test, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(160, 24)) as pilot:
@@ -387,35 +389,35 @@ async def test_a_key_writes_them_as_csv(run, test_of, tmp_path, monkeypatch):
         await settle(pilot)
         assert "mistakes written to" in text_of(app)
     rows = rows_of(tmp_path / f"{run.id}-mistakes.csv")
-    assert len(rows) == sum(test_of.total) - sum(test_of.correct)
+    assert len(rows) == sum(finished_test.total) - sum(finished_test.correct)
 
 
-def test_formulas_and_escapes_are_text(run, test_of, tmp_path):
-    said = read_predictions(run, test_of)
+def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_path):
+    predictions_of_run = read_predictions(run, finished_test)
     hostile = ['=cmd|"/c calc"!A1', "+1", "-1", "@a", "\t=1", "a,b", 'a"b', "a\nb", "\x1b[2J"]
     hostile += ["\udcff", "é" * 5000]
-    for index, name in zip(said.mistakes(), hostile, strict=False):
-        said.names[index] = name
-    (run.path / predictions.FILE).write_bytes(said.to_json())
-    where = tmp_path / "wrong.csv"
-    cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", where)
-    names = [row["path"] for row in rows_of(where)][: len(hostile)]
+    for index, name in zip(predictions_of_run.mistakes(), hostile, strict=False):
+        predictions_of_run.names[index] = name
+    (run.path / predictions.FILE).write_bytes(predictions_of_run.to_json())
+    path = tmp_path / "wrong.csv"
+    cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
+    names = [row["path"] for row in rows_of(path)][: len(hostile)]
     assert names[:4] == ['\'=cmd|"/c calc"!A1', "'+1", "'-1", "'@a"]
     assert names[4:10] == [r"\t=1", "a,b", 'a"b', r"a\nb", r"\x1b[2J", r"\udcff"]
     assert len(names[10]) == 4096
-    assert all(char == "\n" or char.isprintable() for char in where.read_text())
+    assert all(char == "\n" or char.isprintable() for char in path.read_text())
 
 
-@pytest.mark.parametrize("spoil", ["missing", "damaged", "not to be written"])
-def test_csv_that_cannot_be_written_leaves_nothing(run, tmp_path, spoil):
-    where, code = tmp_path / "wrong.csv", 3
-    if spoil == "missing":
+@pytest.mark.parametrize("problem", ["missing", "damaged", "not to be written"])
+def test_failed_csv_export_leaves_no_file(run, tmp_path, problem):
+    path, code = tmp_path / "wrong.csv", 3
+    if problem == "missing":
         (run.path / predictions.FILE).unlink()
-    elif spoil == "damaged":
+    elif problem == "damaged":
         (run.path / predictions.FILE).write_bytes(b"{")
     else:
-        where, code = tmp_path / "nowhere" / "wrong.csv", 5
-    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", where)
+        path, code = tmp_path / "nowhere" / "wrong.csv", 5
+    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
     assert (result.returncode, result.stdout) == (code, "")
     assert "Traceback" not in result.stderr
-    assert not where.exists()
+    assert not path.exists()

@@ -1,4 +1,4 @@
-"""The Model view: layers, filters, feature maps and answers, from the files of a run."""
+"""The Model view: layers, filters, feature maps and predictions."""
 
 import dataclasses
 import json
@@ -28,12 +28,12 @@ SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    """The screens say how long ago things were."""
+    """Fix the clock, as screens show ages."""
     monkeypatch.setattr(time, "time", lambda: NOW)
 
 
 def with_files(run):
-    """The run, with what a smaller one kept."""
+    """Return the run with the layers and maps of a smaller one."""
     for name in (LAYERS_FILE, MAPS_FILE):
         shutil.copy(DATA / name, run.path / name)
     return run
@@ -44,7 +44,7 @@ def completed(runs_dir):
 
 
 def change_maps(run, **values):
-    """Write the run's maps anew with another header."""
+    """Rewrite the run's maps with another header."""
     maps = read_maps(DATA / MAPS_FILE)
     header = dataclasses.replace(maps.header, **values)
     (run.path / MAPS_FILE).write_bytes(maps_as_bytes(header, maps._content))
@@ -57,14 +57,14 @@ async def opened(pilot, *keys):
     return text_of(pilot.app)
 
 
-# What is seen.
+# Content.
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("name", "keys"), [("model", ""), ("maps", "down w"), ("layers", "l"), ("last", "end up down")]
 )
-async def test_it_looks_as_it_should(tmp_path, name, keys, size):
+async def test_view_matches_saved_screen(tmp_path, name, keys, size):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await opened(pilot, *keys.split())
@@ -72,7 +72,7 @@ async def test_it_looks_as_it_should(tmp_path, name, keys, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_in_ascii_and_without_colours_pictures_are_characters(tmp_path, monkeypatch, size):
+async def test_pictures_are_characters_in_ascii_and_without_colors(tmp_path, monkeypatch, size):
     run = completed(tmp_path)
     app = Dashboard(RunScreen(run), options=Options(ascii=True))
     async with app.run_test(size=size) as pilot:
@@ -88,14 +88,14 @@ async def test_in_ascii_and_without_colours_pictures_are_characters(tmp_path, mo
 
 
 @pytest.mark.parametrize("size", [(1, 1), (10, 5), (300, 100)])
-async def test_at_any_size(tmp_path, size):
+async def test_view_fits_any_size(tmp_path, size):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await opened(pilot, "down", "right", "w", "l", "l", "up", "home", "end")
     assert app.return_code in (0, None)
 
 
-async def test_right_and_wrong_are_told_in_words_too(tmp_path):
+async def test_predictions_are_shown_in_words(tmp_path):
     run = completed(tmp_path)
     samples = read_maps(DATA / MAPS_FILE).header.samples
     app = Dashboard(RunScreen(run))
@@ -113,7 +113,7 @@ async def test_right_and_wrong_are_told_in_words_too(tmp_path):
             assert f"{100 * share:.0f}%" in text
 
 
-async def test_layers_are_told_with_their_sum(tmp_path):
+async def test_layer_table_shows_layers_and_total(tmp_path):
     layers = read_layers(DATA / LAYERS_FILE).layers
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -126,7 +126,7 @@ async def test_layers_are_told_with_their_sum(tmp_path):
     assert count_text(sum(layer.parameters for layer in layers)) in text
 
 
-async def test_keys_go_through_images_and_blocks_and_stop_at_the_ends(tmp_path):
+async def test_keys_stop_at_first_and_last_image_and_stage(tmp_path):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=(120, 36)) as pilot:
         await opened(pilot, "left", "up")
@@ -142,10 +142,10 @@ async def test_keys_go_through_images_and_blocks_and_stop_at_the_ends(tmp_path):
         assert app.focused is app.screen.query_one(LayerTable)
 
 
-# What is not there, or damaged.
+# Missing and damaged files.
 
 
-async def test_what_is_not_there_yet_says_what_it_waits_for(tmp_path):
+async def test_missing_files_say_when_available(tmp_path):
     run = running_run(tmp_path, 2)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -156,7 +156,7 @@ async def test_what_is_not_there_yet_says_what_it_waits_for(tmp_path):
         assert "blocks.0.0 filters" in text_of(app)
 
 
-async def test_a_run_of_an_earlier_version_says_so(tmp_path):
+async def test_finished_run_without_files_gives_reason(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
         text = await opened(pilot)
@@ -165,7 +165,7 @@ async def test_a_run_of_an_earlier_version_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(120, 36), (40, 12)])
-async def test_a_damaged_file_is_told_and_the_rest_is_shown(tmp_path, size):
+async def test_damaged_maps_leave_layers_visible(tmp_path, size):
     run = completed(tmp_path)
     (run.path / MAPS_FILE).write_bytes(b"\x1b[2J[red]")
     app = Dashboard(RunScreen(run))
@@ -176,14 +176,16 @@ async def test_a_damaged_file_is_told_and_the_rest_is_shown(tmp_path, size):
         assert "blocks.0.0" in (await opened(pilot, "l"))
 
 
-async def test_names_from_the_file_are_harmless(tmp_path):
+async def test_names_from_file_are_escaped(tmp_path):
     run = completed(tmp_path)
     header = read_maps(DATA / MAPS_FILE).header
     bad = "\x1b]0;x\x07[red][/nope][@click=app.exit]" + "y" * 500
     change_maps(
         run,
         stages=tuple(dataclasses.replace(stage, name=bad, kind=bad) for stage in header.stages),
-        samples=tuple(dataclasses.replace(each, name=bad, label=999) for each in header.samples),
+        samples=tuple(
+            dataclasses.replace(sample, name=bad, label=999) for sample in header.samples
+        ),
     )
     layers = json.loads((run.path / LAYERS_FILE).read_text())
     for layer in layers["layers"]:
@@ -199,7 +201,7 @@ async def test_names_from_the_file_are_harmless(tmp_path):
         assert app.is_running
 
 
-async def test_maps_change_on_screen_when_the_file_does(tmp_path):
+async def test_maps_update_with_file(tmp_path):
     run = with_files(running_run(tmp_path, 60))
     change_maps(run, part="validation", epoch=0)
     app = Dashboard(RunScreen(run, trains_here=True))
@@ -213,10 +215,10 @@ async def test_maps_change_on_screen_when_the_file_does(tmp_path):
         assert "after epoch 10" in text_of(app)
 
 
-# Its parts.
+# Files and pictures.
 
 
-def test_a_file_is_read_when_it_has_changed_and_only_then(tmp_path):
+def test_watched_file_is_read_only_when_changed(tmp_path):
     path, reads = tmp_path / "x", []
 
     def read(path):
@@ -240,7 +242,7 @@ def test_a_file_is_read_when_it_has_changed_and_only_then(tmp_path):
     assert (file.value, file.error) == (None, "")
 
 
-def test_a_file_that_cannot_be_read_is_tried_again(tmp_path):
+def test_watched_file_retries_after_error(tmp_path):
     path = tmp_path / "model.json"
     path.write_text("{")
     file = WatchedFile(path, read_layers)
@@ -258,7 +260,7 @@ def test_a_file_that_cannot_be_read_is_tried_again(tmp_path):
     assert "cannot be read: Too many levels of symbolic links" in file.error
 
 
-def test_filters_are_on_one_scale():
+def test_filters_share_one_scale():
     maps = read_maps(DATA / MAPS_FILE)
     low, high = filter_range(maps)
     values = maps.filter_values()
@@ -269,7 +271,7 @@ def test_filters_are_on_one_scale():
     assert list(pixels) == pytest.approx(expected, abs=1)
 
 
-def test_filters_of_three_channels_are_in_colour_and_others_are_means():
+def test_filters_with_three_channels_are_colored():
     maps = read_maps(DATA / MAPS_FILE)
 
     def pictures_of(channels, values):
@@ -285,16 +287,16 @@ def test_filters_of_three_channels_are_in_colour_and_others_are_means():
     assert len(spoiled.pixels) == 2
 
 
-def test_maps_are_cut_apart():
+def test_stage_pictures_split_maps():
     maps = read_maps(DATA / MAPS_FILE)
-    for stage, told in enumerate(maps.header.stages):
+    for stage, stage_header in enumerate(maps.header.stages):
         pictures = stage_pictures(maps, 3, stage)
-        assert len(pictures) == told.shape[0]
+        assert len(pictures) == stage_header.shape[0]
         assert b"".join(picture.pixels for picture in pictures) == maps.maps(3, stage)
-        assert {(picture.height, picture.width) for picture in pictures} == {told.shape[1:]}
+        assert {(picture.height, picture.width) for picture in pictures} == {stage_header.shape[1:]}
 
 
-def test_as_many_pictures_are_drawn_as_fit():
+def test_draw_rows_limits_pictures_to_room():
     pictures = [Picture(bytes(64), 8, 8, 1)] * 10
     lines, shown = draw_rows(pictures, 8, 40, 9, colors=True)
     assert (len(lines), shown) == (9, 8)
@@ -307,5 +309,5 @@ def test_as_many_pictures_are_drawn_as_fit():
     ("count", "text"),
     [(0, "0"), (896, "896"), (652_426, "652k"), (21_875_200, "21.9M")],
 )
-def test_counts_have_three_figures(count, text):
+def test_count_text_has_three_digits(count, text):
     assert count_text(count) == text

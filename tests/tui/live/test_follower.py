@@ -1,4 +1,4 @@
-"""Following a run whose files come and go, as over a network."""
+"""Following a run whose files disappear and return, as on a network drive."""
 
 import errno
 import io
@@ -18,7 +18,7 @@ from golden import golden_lines, golden_run, running_run
 from pilot import settle, shown, text_of
 
 
-def test_a_log_that_is_replaced_is_read_anew(tmp_path):
+def test_replaced_log_resets_state(tmp_path):
     run = golden_run(tmp_path, "completed")
     follower = Follower(run, trains_here=False)
     follower.poll()
@@ -29,7 +29,7 @@ def test_a_log_that_is_replaced_is_read_anew(tmp_path):
     assert not follower.state.has_ended
 
 
-def test_a_longer_copy_of_a_log_is_gone_on_with(tmp_path):
+def test_longer_copy_of_log_is_continued(tmp_path):
     run = running_run(tmp_path, 60)
     follower = Follower(run, trains_here=False)
     follower.poll()
@@ -41,7 +41,7 @@ def test_a_longer_copy_of_a_log_is_gone_on_with(tmp_path):
     assert follower.state == read_state(run)[0]
 
 
-def test_a_handle_that_a_server_calls_stale_is_no_trouble(tmp_path, monkeypatch):
+def test_stale_file_handle_is_no_error(tmp_path, monkeypatch):
     run = golden_run(tmp_path, "completed")
     reader = LogReader(run.events)
     with monkeypatch.context() as patch:
@@ -57,7 +57,7 @@ def failing(number):
     return fail
 
 
-def test_trouble_lasts_as_long_as_the_connection_is_lost(tmp_path, monkeypatch):
+def test_error_lasts_while_connection_is_lost(tmp_path, monkeypatch):
     run = running_run(tmp_path, 60)
     follower = Follower(run, trains_here=False)
     with monkeypatch.context() as patch:
@@ -71,7 +71,7 @@ def test_trouble_lasts_as_long_as_the_connection_is_lost(tmp_path, monkeypatch):
     assert follower.error == ""
 
 
-def test_events_read_before_an_error_are_kept(tmp_path, monkeypatch):
+def test_events_read_before_error_are_kept(tmp_path, monkeypatch):
     run = golden_run(tmp_path, "completed")
     follower = Follower(run, trains_here=False)
     with monkeypatch.context() as patch:
@@ -83,7 +83,7 @@ def test_events_read_before_an_error_are_kept(tmp_path, monkeypatch):
 
 
 class FailingLater(io.FileIO):
-    """A file whose server is gone once its first part has been read."""
+    """A file that fails once its first part has been read."""
 
     def read(self, size=-1):
         if self.tell():
@@ -91,7 +91,7 @@ class FailingLater(io.FileIO):
         return super().read(size)
 
 
-async def test_a_connection_that_is_lost_is_said_and_found_again(tmp_path, monkeypatch):
+async def test_screen_shows_lost_connection_and_recovers(tmp_path, monkeypatch):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -109,7 +109,7 @@ async def test_a_connection_that_is_lost_is_said_and_found_again(tmp_path, monke
 
 
 @pytest.mark.parametrize("screen", [RunScreen, CompareScreen])
-async def test_a_long_log_is_read_in_one_sequence_of_pieces(tmp_path, monkeypatch, screen):
+async def test_only_one_timer_reads_next_batch(tmp_path, monkeypatch, screen):
     run, made = running_run(tmp_path, 60), []
     app = Dashboard(RunScreen(run) if screen is RunScreen else CompareScreen([run, run]))
 
@@ -130,7 +130,7 @@ async def test_a_long_log_is_read_in_one_sequence_of_pieces(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("name", ["events", "console"])
-async def test_a_run_that_is_deleted_is_no_failure(tmp_path, name):
+async def test_screen_survives_deleted_run(tmp_path, name):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -1,4 +1,4 @@
-"""The colours of a terminal that has 256."""
+"""Conversion to the 256 colours of a terminal."""
 
 import pytest
 from rich.color import Color
@@ -13,20 +13,20 @@ from cnn_tui.pictures.colors import nearest_256, to_256_colors
 
 
 @pytest.mark.parametrize("number", range(16, 256))
-def test_a_colour_that_the_terminal_has_stays(number):
+def test_nearest_256_keeps_palette_colors(number):
     triplet = Color.from_ansi(number).get_truecolor()
     assert Color.from_ansi(nearest_256(*triplet)).get_truecolor() == triplet
 
 
-def test_dark_and_pale_colours_keep_their_look():
-    """Rich alone takes 52 (maroon), 17 (navy) and 58 (olive) for these."""
+def test_nearest_256_keeps_dark_and_pale_colors_grey():
+    """Rich alone converts these to 52 (maroon), 17 (navy) and 58 (olive)."""
     assert nearest_256(50, 36, 36) in range(232, 256)
     assert nearest_256(24, 26, 48) in range(232, 256)
     assert nearest_256(60, 55, 40) in range(232, 256)
     assert nearest_256(250, 0, 0) == 196
 
 
-def test_every_cell_is_drawn_in_them():
+def test_nearest_colors_filter_converts_both_colors():
     style = Style(color="#322424", bgcolor="#fa0000", bold=True)
     (segment,) = NearestColors().apply([Segment("x", style)], Background(0, 0, 0))
     assert segment.style is not None
@@ -36,12 +36,12 @@ def test_every_cell_is_drawn_in_them():
     assert segment.text == "x"
 
 
-def test_what_has_no_such_colour_is_left_alone():
+def test_nearest_colors_filter_keeps_ansi_colors():
     segments = [Segment("a", Style(color="red")), Segment("b"), Segment("c", Style(bold=True))]
     assert NearestColors().apply(segments, Background(0, 0, 0)) == segments
 
 
-def test_rows_of_a_picture_are_printed_in_them(capsys):
+def test_to_256_colors_converts_picture_rows(capsys):
     console = Console(force_terminal=True, color_system="256")
     (row,) = to_256_colors([[("▀", "#322424 on #fa0000"), (" ", "")]])
     console.print(Text.assemble(*row))

@@ -1,0 +1,93 @@
+"""Panels: what they draw, and when they repaint."""
+
+from textual.app import App
+from textual.content import Content
+
+from cnn_tui.dashboard.theme import THEMES
+from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, justify, labeled_bar
+from pilot import settle, text_of
+
+
+class Numbers(Panel[list[int]]):
+    """A line for each number; depends on their sum."""
+
+    TITLE = "Numbers"
+
+    def __init__(self):
+        super().__init__()
+        self.draw_count = 0
+
+    def depends_on(self, numbers):
+        return sum(numbers)
+
+    def draw(self, numbers, width, height):  # noqa: ARG002
+        self.draw_count += 1
+        return [Content(str(number)) for number in numbers]
+
+
+class PanelApp(App):
+    """An app with one panel and no stylesheet."""
+
+    def __init__(self):
+        super().__init__()
+        theme = next(iter(THEMES.values()))
+        self.register_theme(theme)
+        self.theme = theme.name
+
+    def compose(self):
+        yield Numbers()
+
+
+async def test_new_panel_needs_no_stylesheet():
+    async with PanelApp().run_test(size=(30, 6)) as pilot:
+        pilot.app.query_one(Numbers).show([12, 34])
+        await settle(pilot)
+        lines = text_of(pilot.app).splitlines()
+    assert lines[0].startswith("╭─ Numbers ─")
+    assert lines[1].startswith("│ 12 ")
+    assert lines[2].startswith("│ 34 ")
+    assert lines[5].startswith("╰──")
+
+
+async def test_show_draws_only_after_a_change():
+    async with PanelApp().run_test(size=(30, 6)) as pilot:
+        panel, numbers = pilot.app.query_one(Numbers), [1, 2]
+        panel.show(numbers)
+        await settle(pilot)
+        before = panel.draw_count
+        panel.show(numbers)
+        assert panel.draw_count == before
+        numbers[1] = 5
+        panel.show(numbers)
+        assert panel.draw_count == before + 1
+
+
+async def test_only_changed_lines_are_repainted():
+    async with PanelApp().run_test(size=(30, 6)) as pilot:
+        panel = pilot.app.query_one(Numbers)
+        panel.show([1, 2, 3])
+        await settle(pilot)
+        painted = []
+        panel.refresh_line = painted.append
+        panel.refresh = lambda *_, **__: painted.append("all")
+        panel.show([1, 7, 3])
+    assert painted == [1]
+
+
+def test_lazy_lines_are_made_on_access():
+    made = []
+    lines = LazyLines(10_000, lambda y: made.append(y) or Content(str(y)))
+    assert [line.plain for line in lines[7:9]] == ["7", "8"]
+    assert (len(lines), made) == (10_000, [7, 8])
+
+
+def test_justify_cuts_left_text_first():
+    left, right = Content("a long title"), Content("status")
+    assert justify(left, right, 20).plain == "a long title  status"
+    assert justify(left, right, 10).plain == "a l…status"
+    assert justify(left, right, 4).plain == "a l…"
+
+
+def test_labeled_bar_needs_room():
+    assert labeled_bar("cpu ", 0.5, 8, 3).plain == "cpu ━━──"
+    assert labeled_bar("cpu ", 0.5, 6, 3).plain == "cpu "
