@@ -1,7 +1,6 @@
-"""Configs as they are read: from presets, TOML files and logs, with `--set KEY=VALUE`, and checked.
+"""Reads and validates configs from presets, TOML files and run logs, with `--set KEY=VALUE`.
 
-Presets are TOML files that are shipped with the package. Whatever is wrong is told before anything
-starts, all at once, each problem with its key.
+Presets are TOML files shipped with the package. All problems are reported at once, with their keys.
 """
 
 import json
@@ -23,7 +22,7 @@ MAX_CONFIG_BYTES = 1_000_000
 
 
 def list_presets() -> dict[str, Path]:
-    """The shipped configs by name, sorted."""
+    """Return the paths of the shipped configs by name, sorted."""
     paths = {path.stem: path for path in _preset_dir().glob("*.toml")}
     return dict(sorted(paths.items()))
 
@@ -34,10 +33,10 @@ def _preset_dir() -> Path:
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
-    """Read a preset or a TOML file, apply `KEY=VALUE` overrides in order, and check it whole.
+    """Read a preset or a TOML file, apply `KEY=VALUE` overrides in order, and validate it.
 
     Raises:
-        ConfigError: naming every problem with its key.
+        ConfigError: lists every problem with its key.
     """
     return from_dict(_read_toml(_find(name_or_path)), overrides, allow_code=True)
 
@@ -45,16 +44,16 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
 def from_dict(
     tables: dict[str, Any], overrides: Sequence[str] = (), *, allow_code: bool = False
 ) -> Config:
-    """Check a config that is already in memory, such as the one in a run's log.
+    """Validate a config in memory, such as the one in a run's log.
 
     Args:
-        tables: The config, which is left as it is.
-        overrides: Keys that have other values, each as `KEY=VALUE`.
-        allow_code: Let it name a network that is imported: code, which whoever made the run's
-            directory has chosen. Who writes a config and trains with it has allowed it by that.
+        tables: Values by table and key; not modified.
+        overrides: Changed values, each as `KEY=VALUE`.
+        allow_code: Allow a user-defined model, which is imported code that whoever made the run
+            directory has chosen. A config file that the user trains with needs no permission.
 
     Raises:
-        ConfigError: naming every problem with its key.
+        ConfigError: lists every problem with its key, or code is not allowed.
     """
     tables = deepcopy(rename_old_keys(tables))
     for override in overrides:
@@ -65,15 +64,15 @@ def from_dict(
         raise ConfigError(*map(_problem, error.errors())) from None
     if config.model.is_user_model and not allow_code:
         raise ConfigError(
-            f"model.name: the run's network is code, {config.model.name!r}, which would be "
-            "imported from the current directory; if you trust it, add --allow-code"
+            f"model.name: {config.model.name!r} is code that would be imported from the current "
+            "directory; if you trust it, add --allow-code"
         )
     return config
 
 
 def _json(tables: dict[str, Any]) -> str:
-    # Through JSON because pydantic's strict mode takes an array for a tuple only there. TOML's
-    # dates, which JSON lacks, become text and are then refused as any other text would be.
+    # Strict pydantic accepts an array for a tuple only from JSON. TOML dates become strings, which
+    # validation refuses.
     return json.dumps(tables, default=str)
 
 
@@ -85,7 +84,7 @@ def _find(name_or_path: str) -> Path:
     if path.exists():
         return path
     raise ConfigError(
-        f"config: no preset and no file is named {name_or_path!r}{suggest(name_or_path, known)} "
+        f"config: no preset or file {name_or_path!r}{suggest(name_or_path, known)} "
         f"(presets: {', '.join(known)})"
     )
 
@@ -93,9 +92,9 @@ def _find(name_or_path: str) -> Path:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.is_dir():
-            raise ConfigError(f"{path}: is a directory; give a TOML file")
+            raise ConfigError(f"{path}: is a directory; pass a TOML file")
         if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigError(f"{path}: is over {MAX_CONFIG_BYTES:,} bytes; not a config")
+            raise ConfigError(f"{path}: is larger than {MAX_CONFIG_BYTES:,} bytes; not a config")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from None
@@ -109,7 +108,7 @@ def _apply_override(tables: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     path = RENAMED_KEYS.get(key.strip(), key.strip()).split(".")
     if not equals or not all(path):
-        raise ConfigError(f"--set {override}: write it as KEY=VALUE, such as train.epochs=5")
+        raise ConfigError(f"--set {override}: expected KEY=VALUE, such as train.epochs=5")
     table = tables
     for part in path[:-1]:
         table = table.setdefault(part, {})
@@ -119,15 +118,15 @@ def _apply_override(tables: dict[str, Any], override: str) -> None:
 
 
 def parse_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
-    """`0.1`, `true` and `[1, 2]` as TOML reads them; anything else is the text itself."""
+    """Return a value as TOML reads it (`0.1`, `true`, `[1, 2]`); any other text as a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def format_value(value: Any) -> str:  # noqa: ANN401 - any value of a config
-    """How a value is typed, so that `value_of` reads the same; empty for one that is not set."""
+def format_value(value: Any) -> str:  # noqa: ANN401 - any config value
+    """Return the text that `parse_value` reads as this value; empty for None."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -136,7 +135,7 @@ def format_value(value: Any) -> str:  # noqa: ANN401 - any value of a config
 
 
 def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a dict like it
-    """One of pydantic's errors as one line in our words."""
+    """Return one of pydantic's errors as one line that names the key."""
     path = ".".join(map(str, error["loc"]))
     match error["type"]:
         case "extra_forbidden":
@@ -146,16 +145,16 @@ def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a
         case "value_error":
             return f"{path}.{error['ctx']['error']}".lstrip(".")
         case "literal_error":
-            given, expected = str(error["input"]), error["ctx"]["expected"]
-            close = suggest(given, re.findall(r"'([^']*)'", expected))
-            return f"{path}: {given!r} is not one of {expected}{close}"
+            value, expected = str(error["input"]), error["ctx"]["expected"]
+            hint = suggest(value, re.findall(r"'([^']*)'", expected))
+            return f"{path}: {value!r} is not one of {expected}{hint}"
         case _:
             message = error["msg"].replace("Input should be", "must be")
             return f"{path}: {message} (got {error['input']!r})"
 
 
 def list_keys() -> list[str]:
-    """Every key a config may have, dotted: `data.source`, `train.epochs`, …."""
+    """Return the dotted keys of all config values: `data.source`, `train.epochs`, …."""
     return [
         f"{table}.{key}"
         for table, field in Config.model_fields.items()

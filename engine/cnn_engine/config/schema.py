@@ -1,8 +1,8 @@
-"""What to train, on what, and how: typed, complete, and checked as a whole.
+"""Types and defaults of a run's config.
 
-A config is made of tables: `[data]`, `[augment]`, `[model]`, `[optimizer]`, `[schedule]`,
-`[average]`, `[train]`, `[evaluate]`. Every key has a default but `data.source`, and an unknown key
-is an error, so a spelling mistake cannot silently train something else.
+A config has the tables `[data]`, `[augment]`, `[model]`, `[optimizer]`, `[schedule]`, `[average]`,
+`[train]` and `[evaluate]`. Every key but `data.source` has a default. Unknown keys are errors, so
+that a misspelt key is not silently ignored.
 """
 
 from typing import Annotated, Any, Literal
@@ -20,110 +20,110 @@ FractionOrZero = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Table(BaseModel):
-    """One TOML table: unknown keys refused, values fixed once read."""
+    """A TOML table: immutable, unknown keys are errors."""
 
-    # Validators are built when first used: once for all tables, not once for each as well.
+    # Build validators on first use: only that of `Config` is needed.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class DataConfig(Table):
-    """The images, how they are cut to size, and how they are split."""
+    """Source, size, normalization and split of the images."""
 
     source: Literal["cifar10", "mnist", "fashion-mnist", "folder", "digits"]
-    """Which images: a known set, a folder of one's own, or the bundled handwritten digits."""
+    """A known data set, a folder of images, or the bundled handwritten digits."""
 
     path: str | None = None
-    """Directory that holds them. For `folder`, the folder of class folders itself."""
+    """Directory of the data set. For `folder`, the folder that contains one folder per class."""
 
     image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
-    """Side in pixels that every image is brought to; without it, the size the set has. Of a
-    folder of images of many sizes one is then chosen by looking at them, and told."""
+    """Side in pixels that images are resized to; by default that of the data set. For a folder of
+    images of several sizes, one is chosen from them."""
 
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    """How images of a folder that are no squares are made so: `crop` keeps the middle square, `pad`
-    keeps all and fills up with grey, `stretch` keeps all and changes its shape."""
+    """How images of a folder are made square: `crop` to the centre square, `pad` with grey, or
+    `stretch` without keeping the aspect ratio."""
 
     channels: Literal[1, 3] | None = None
-    """1 for grey, 3 for colour; without it, what the set has (folders: 3)."""
+    """1 for grey, 3 for colour; by default that of the data set (folders: 3)."""
 
     mean: tuple[FiniteFloat, ...] = (0.5,)
-    """Subtracted from pixels in [0, 1]: one value, or one per channel."""
+    """Mean subtracted from pixels in [0, 1]: one value, or one per channel."""
 
     std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...] = (0.5,)
-    """Divides what remains: one value, or one per channel."""
+    """Standard deviation to divide by: one value, or one per channel."""
 
     validation_fraction: FractionOrZero = 0.2
-    """Share of the training images held back to choose the best epoch. With 0 none are: nothing is
-    known of how good the model is until the test, which then takes the last epoch's."""
+    """Fraction of the training images used for validation, which selects the best epoch. With 0
+    there is no validation, and the test uses the last epoch."""
 
     test_fraction: Fraction = 0.2
-    """Share held back as test set where the source has none of its own; the same every run."""
+    """Fraction used as test set if the source has none; the same images in every run."""
 
     unreadable: Literal["stop", "skip"] = "stop"
-    """What to do about image files that cannot be read: stop with a list, or leave them out."""
+    """With unreadable image files, stop and list them, or skip them."""
 
     @model_validator(mode="after")
     def _folder_needs_path(self) -> "DataConfig":
         if self.source == "folder" and self.path is None:
-            raise ValueError("path: which folder of images? Give it with --data-dir FOLDER")
+            raise ValueError("path: is missing; pass the folder of images with --data-dir FOLDER")
         return self
 
 
 class AugmentConfig(Table):
-    """How training images, and no others, are changed anew each time they are seen."""
+    """Random augmentation of the training images, drawn anew in each epoch."""
 
     flip: Literal["none", "random", "alternating"] = "none"
-    """Left and right exchanged: of half the images by chance, or `alternating`, of each image in
-    every other epoch. Not for what means something else then, such as digits."""
+    """Horizontal flip: `random` with probability 0.5, or `alternating` in every other epoch (K.
+    Jordan, 2024, arXiv:2404.00498). Not for images such as digits that change their meaning."""
 
     translate: Annotated[int, Field(ge=0)] = 0
-    """Pixels that an image is moved by at most, to each side; what lies beyond its edge is its
-    mirror image."""
+    """Maximum random shift in pixels in each direction, with reflection padding."""
 
     cutout: Annotated[int, Field(ge=0)] = 0
-    """Side in pixels of a square that is covered with the mean colour; 0 for none."""
+    """Side in pixels of a random square filled with the mean colour (DeVries and Taylor, 2017,
+    arXiv:1708.04552); 0 for none."""
 
 
 class ModelConfig(Table):
-    """The network."""
+    """The model."""
 
     name: str = "cnn"
-    """`cnn`: blocks of convolution 3×3, batch norm, ReLU, max-pool 2; then dense layers.
+    """`cnn`: blocks of 3×3 convolution, batch norm, ReLU and 2×2 max-pool, then dense layers.
     `resnet`: a small residual network for images of any size.
-    `whitened`: the small network of airbench, with a fixed first layer that whitens patches, blocks
-    of `depth` convolutions, and nothing hidden after them.
-    `torchvision`: one of torchvision's, which may begin with weights that you have.
-    `module:Class`: your own, imported from the current directory and made with the arguments
-    `channels`, `image_size`, `class_count` and what `options` has."""
+    `whitened`: the network of airbench (K. Jordan, 2024, arXiv:2404.00498): a fixed first layer
+    that whitens patches, blocks of `depth` convolutions, and one dense layer.
+    `torchvision`: a torchvision model, optionally with pretrained weights from a file.
+    `module:Class`: your own model, imported from the current directory and called with the
+    arguments `channels`, `image_size`, `class_count` and those of `options`."""
 
     filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=7)] = (32, 64, 128)
-    """Filters of each block, or of each stage of `resnet`. Each halves the image's side, of
-    `resnet` all but the first."""
+    """Filters per block, or per stage of `resnet`. Each halves the image's side, except for the
+    first stage of `resnet`."""
 
     hidden: tuple[PositiveInt, ...] = (256, 128)
-    """Units of each dense layer before the last, of `cnn`."""
+    """Units of the hidden dense layers of `cnn`."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of the dense units dropped in training, of `cnn`."""
+    """Dropout probability of the dense layers of `cnn`."""
 
     depth: Literal[2, 3] = 2
-    """Convolutions in a block, of `whitened`; the third with a shortcut past the last two."""
+    """Convolutions per block of `whitened`; with 3, a shortcut skips the last two."""
 
     blocks: PositiveInt = 1
-    """Residual blocks in each stage, of `resnet`; each has two convolutions."""
+    """Residual blocks per stage of `resnet`, each with two convolutions."""
 
     arch: str | None = None
-    """Which of torchvision's networks, such as `resnet18`."""
+    """Name of the torchvision model, such as `resnet18`."""
 
     weights: str | None = None
-    """File of weights that the network of torchvision begins with, all but its last layer. Without
-    it, it begins by chance. Nothing is ever downloaded."""
+    """File of pretrained weights for the torchvision model, except for its last layer; by
+    default it is initialized randomly. Nothing is downloaded."""
 
     freeze: bool = False
-    """Train that last layer alone: quick, and better for few images."""
+    """Train only the last layer: fast, and better for few images."""
 
     options: dict[str, Any] = {}
-    """Further arguments of your own network."""
+    """Further arguments of your own model."""
 
     @property
     def is_user_model(self) -> bool:
@@ -143,7 +143,7 @@ class ModelConfig(Table):
         if self.is_user_model:
             module, _, name = self.name.partition(":")
             if not (name.isidentifier() and all(map(str.isidentifier, module.split(".")))):
-                raise ValueError(f"name: {self.name!r} is not written as module:Class")
+                raise ValueError(f"name: {self.name!r} is not of the form module:Class")
         elif self.name not in BUILT_IN_MODELS:
             raise ValueError(
                 f"name: {self.name!r} is not one of {', '.join(map(repr, BUILT_IN_MODELS))}, nor "
@@ -165,95 +165,98 @@ class ModelConfig(Table):
             if not getattr(self, key):
                 raise ValueError(f"{key}: is required for name = {self.name!r}: {meaning}")
         if self.freeze and self.weights is None:
-            raise ValueError("freeze: keeps weights as they are; name their file as model.weights")
+            raise ValueError("freeze: needs pretrained weights; set model.weights to their file")
         return self
 
 
 class OptimizerConfig(Table):
-    """How weights follow gradients."""
+    """The optimizer."""
 
     name: Literal["adam", "adamw", "sgd", "muon"] = "adam"
-    """`adam` (Kingma and Ba, 2015), `adamw` (Loshchilov and Hutter, 2019), `sgd` (with Nesterov's
-    momentum), or `muon` (K. Jordan and others, 2024), which makes the steps of filters and dense
-    layers orthogonal and leaves all else to `sgd`. All as PyTorch has them, with its defaults."""
+    """`adam` (Kingma and Ba, 2015, arXiv:1412.6980), `adamw` (Loshchilov and Hutter, 2019,
+    arXiv:1711.05101), `sgd` with Nesterov momentum, or `muon` (K. Jordan and others, 2024,
+    kellerjordan.github.io/posts/muon), which orthogonalizes the updates of convolutions and dense
+    layers and trains all other parameters with `sgd`. PyTorch's implementations and defaults."""
 
     lr: PositiveFloat = 0.001
-    """Learning rate: the step size, the largest that the schedule comes to."""
+    """Peak learning rate of the schedule."""
 
     bias_norm_lr: PositiveFloat | None = None
-    """Learning rate of biases and of what scales a normalisation; without it, `lr`. It follows the
-    schedule, and what is asked of a run's rate, in proportion; so does the next."""
+    """Peak learning rate of biases and normalization weights; by default `lr`. Like `head_lr` it is
+    scaled by the schedule, and by commands that change the learning rate."""
 
     head_lr: PositiveFloat | None = None
-    """Learning rate of the last dense layer, which gives the scores; without it, `lr`."""
+    """Peak learning rate of the last dense layer, the classifier; by default `lr`."""
 
     momentum: FractionOrZero = 0.9
-    """Share of the last step that goes on, of `sgd` and `muon`."""
+    """Momentum of `sgd` and `muon`."""
 
     weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 0.0
-    """How much smaller weights become by themselves: by this times `lr` in a step, as the gradient
-    of a penalty with `adam` and `sgd`, apart from gradients with `adamw` and `muon`."""
+    """Weight decay: an L2 penalty with `adam` and `sgd`, decoupled with `adamw` and `muon`."""
 
     decay_bias_norm: bool = True
-    """Whether biases and what scales a normalisation decay as well."""
+    """True if weight decay includes biases and normalization weights."""
 
     normalise: bool = False
-    """Whether `muon` first brings each matrix to the size of an orthogonal one, as airbench does;
-    right for filters whose results are normalised, so that their size means nothing."""
+    """True if `muon` scales each weight matrix to the norm of an orthogonal one before a step, as
+    airbench does; for layers followed by normalization, where the norm has no effect."""
 
     clip_norm: PositiveFloat | None = None
-    """Longest that the gradient may be, all weights taken as one vector; without it, any."""
+    """Maximum global L2 norm of the gradient; by default unlimited."""
 
 
 class ScheduleConfig(Table):
-    """The learning rate in the course of the run, step by step."""
+    """Learning rate schedule, updated every step."""
 
     shape: Literal["constant", "linear", "cosine"] = "constant"
-    """How it falls, after the warm-up, to `end` at the last step; or that it stays."""
+    """Decay after the warm-up to `end` at the last step; `constant` for none."""
 
     warmup: FractionOrZero = 0.0
-    """Share of all steps in which it first rises in a straight line. With `cosine`, about 0.3 is
-    the one-cycle policy; with `linear` it makes a triangle."""
+    """Fraction of all steps with a linear warm-up. About 0.3 with `cosine` is the one-cycle policy
+    (Smith and Topin, 2018, arXiv:1708.07120); with `linear` the schedule is a triangle."""
 
     start: Annotated[float, Field(gt=0, le=1)] = 0.04
-    """Share of `lr` that a warm-up begins with."""
+    """Factor of `lr` at the start of the warm-up."""
 
     end: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of `lr` that is left at the end."""
+    """Factor of `lr` at the last step."""
 
 
 class AverageConfig(Table):
-    """An average of the weights, which is validated, tested and kept instead of the last ones."""
+    """Average of the weights that is validated, tested and saved instead of the latest ones."""
 
     kind: Literal["none", "ema", "lookahead"] = "none"
-    """`ema`: exponential moving average. `lookahead`: the same, and training goes on from it."""
+    """`ema`: exponential moving average. `lookahead`: training also continues from the average
+    (Zhang and others, 2019, arXiv:1907.08610)."""
 
     decay: Fraction = 0.999
-    """Share of the average that stays when weights are taken into it: of `ema` once it has taken in
-    some, of `lookahead` at the end of the run, growing with the cube of what is done."""
+    """Decay of the average: of `ema` after its first updates, of `lookahead` at the end of the run,
+    growing with the cube of the progress."""
 
     every: PositiveInt = 1
-    """Steps after which weights are taken in."""
+    """Steps between updates of the average."""
 
 
 class TrainConfig(Table):
-    """The run itself."""
+    """Training loop."""
 
     epochs: PositiveInt = 20
-    """Passes over the training images."""
+    """Number of epochs."""
 
     batch_size: PositiveInt = 64
-    """Images per step."""
+    """Images per batch."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Fixes the split, the initial weights, the order of images and the dropout."""
+    """Seed of the split, the initial weights, the shuffling, the augmentation and the dropout."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to train; `auto` takes a GPU when there is one."""
+    """Device; `auto` selects a GPU if there is one."""
 
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
-    """Arithmetic of the network; `auto`: bf16 where it is fast, else fp16 on a GPU. `tf32`
-    is fp32 whose products are rounded to 10 bits, on NVIDIA GPUs; `fp32` never is that."""
+    """Precision of the model's arithmetic. `auto`: bf16 if it is fast, else fp16 on a GPU, else
+    fp32.
+    `tf32`: fp32 with products rounded to 10 bits of mantissa, on NVIDIA GPUs; `fp32` disables
+    it."""
 
     graph: Literal["auto", "off"] = "auto"
     """`auto`: on an NVIDIA GPU, capture the training step as a CUDA graph and replay it, if the
@@ -261,43 +264,42 @@ class TrainConfig(Table):
     if the model's Python code changes its behavior between steps unnoticed, as by a global."""
 
     label_smoothing: FractionOrZero = 0.0
-    """Share of the truth that is spread over all classes, so that no answer is ever quite certain
-    (Szegedy and others, 2016). The losses that are shown are without it, and so comparable."""
+    """Label smoothing (Szegedy and others, 2016, arXiv:1512.00567). Reported losses are without
+    it."""
 
     validate_every: PositiveInt = 1
-    """Epochs after which the validation images are looked at; after the last one always."""
+    """Epochs between validations; the last epoch is always validated."""
 
     patience: PositiveInt | None = None
-    """Epochs without a better validation loss after which training ends; without it, any."""
+    """Early stopping: epochs without a lower validation loss after which training ends; by default
+    unlimited."""
 
     budget_seconds: PositiveFloat | None = None
-    """Time that the run may take, loading and test included and pauses not: the number of epochs
-    follows from it, once it is known how long one takes."""
+    """Time budget of the run in seconds, including loading and test, excluding pauses. It sets the
+    number of epochs once the duration of one is known."""
 
     class_weights: Literal["none", "balanced"] = "none"
-    """What an image counts in the training loss, by its class: all the same, or `balanced`, so that
-    classes count alike: images / (classes · images of the class), as scikit-learn has it. The
-    losses that are shown are without it, and so comparable."""
+    """Class weights of the training loss. `balanced`: images / (classes · images of the class),
+    as in scikit-learn. Reported losses are without them."""
 
     checkpoint_seconds: Annotated[FiniteFloat, Field(gt=0)] = 60.0
-    """Time after which the latest state is saved within an epoch too; pauses do not count."""
+    """Seconds between checkpoints within an epoch, excluding pauses."""
 
     on_non_finite: Literal["stop", "rollback", "continue"] = "stop"
-    """What to do when the loss or a weight is no longer a number: stop as failed; go back to the
-    last checkpoint and on at half the learning rate, at most five times; or go on all the same."""
+    """Action when the loss or a weight is NaN or infinite: stop as failed, roll back to the last
+    checkpoint and halve the learning rate (at most five times), or continue."""
 
 
 class EvaluateConfig(Table):
-    """How the final test is done."""
+    """Final test."""
 
     tta: Literal["none", "mirror", "mirror-shift"] = "none"
-    """Test-time augmentation: a second figure, told as such beside the plain one, for the mean of
-    the scores of each image and its mirror image, and with `mirror-shift` of both moved by a pixel
-    as well."""
+    """Test-time augmentation, reported beside the plain result: the mean of the logits of each
+    image and its mirror image, with `mirror-shift` also of both shifted by a pixel."""
 
 
 class Config(Table):
-    """All that a run is made from."""
+    """Complete config of a run."""
 
     data: DataConfig
     augment: AugmentConfig = AugmentConfig()
@@ -309,7 +311,7 @@ class Config(Table):
     evaluate: EvaluateConfig = EvaluateConfig()
 
     def replaced(self, table: str, **values: object) -> "Config":
-        """The same with other values in one table; they are not checked again."""
+        """Return a copy with other values in one table, without validation."""
         changed = getattr(self, table).model_copy(update=values)
         return self.model_copy(update={table: changed})
 

@@ -1,9 +1,9 @@
-"""TensorBoard's event files, written and read without TensorFlow, protobuf or PyTorch.
+"""Writes and reads TensorBoard event files without TensorFlow, protobuf or PyTorch.
 
-Such a file is a row of records, each with its length, a checksum of that, a message, and a checksum
-of that (TensorFlow's `core/lib/io/record_writer.h`); the checksum is CRC-32C, rotated and shifted
+A file is a sequence of records: length, checksum of the length, message, checksum of the message
+(TensorFlow's `core/lib/io/record_writer.h`). The checksum is CRC-32C, rotated and shifted
 ("masked"). A message is a protocol buffer of type `Event`, which holds scalars in a `Summary`
-(`core/util/event.proto`, `core/framework/summary.proto`); nothing else of it is of use here.
+(`core/util/event.proto`, `core/framework/summary.proto`). Other fields are skipped.
 """
 
 import struct
@@ -11,46 +11,46 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 FILE_VERSION = b"brain.Event:2"
-"""What the first record of every event file says."""
+"""Version in the first record of every event file."""
 
 MAX_MESSAGE_BYTES = 64 << 20
-"""Bytes; a record that says it is longer is damaged. Those with images are large."""
+"""Bytes of a message, which may hold images; a greater length is taken as damage."""
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""How a field is written: its wire type."""
+"""Wire types of protocol buffers."""
 
 DT_FLOAT, DT_DOUBLE, DT_STRING = 1, 2, 7
-"""Types of a tensor's values."""
+"""Values of TensorFlow's `DataType`."""
 
 Field: TypeAlias = "tuple[int, int | bytes]"
-"""Number of a field, and its value: a varint's, or the bytes."""
+"""Field number and value: an integer for a varint, else bytes."""
 
 
 class Scalar(NamedTuple):
-    """A value at a step."""
+    """Value of a tag at a step."""
 
     tag: str
     step: int
     time: float
-    """In seconds since 1970."""
+    """Seconds since 1970."""
 
     value: float
 
 
 class DamagedFileError(ValueError):
-    """What is read is no event file, or no more from here on."""
+    """The file is not an event file, or is damaged from this record on."""
 
 
 # Writing.
 
 
 def write_header(out: BinaryIO, time: float) -> None:
-    """Begin an event file."""
+    """Write the first record, with the file version."""
     _write_record(out, _event(time, 0, _field(3, FILE_VERSION)))
 
 
 def write_scalars(out: BinaryIO, time: float, step: int, values: dict[str, float]) -> None:
-    """Add a record with the values of that step, by tag."""
+    """Write a record with the values of a step, by tag."""
     summary = b"".join(
         _field(1, _field(1, _utf8(tag)) + _key(2, FIXED32) + struct.pack("<f", _single(value)))
         for tag, value in values.items()
@@ -59,19 +59,19 @@ def write_scalars(out: BinaryIO, time: float, step: int, values: dict[str, float
 
 
 def write_text(out: BinaryIO, time: float, tag: str, markdown: str) -> None:
-    """Add a record with a text, which TensorBoard shows as Markdown."""
+    """Write a record with a text that TensorBoard renders as Markdown."""
     metadata = _field(1, _field(1, b"text"))
     tensor = _key(1, VARINT) + _varint(DT_STRING) + _field(2, b"") + _field(8, _utf8(markdown))
     value = _field(1, _utf8(tag)) + _field(9, metadata) + _field(8, tensor)
     _write_record(out, _event(time, 0, _field(5, _field(1, value))))
 
 
-def _event(time: float, step: int, what: bytes) -> bytes:
-    return _key(1, FIXED64) + struct.pack("<d", time) + _key(2, VARINT) + _varint(step) + what
+def _event(time: float, step: int, payload: bytes) -> bytes:
+    return _key(1, FIXED64) + struct.pack("<d", time) + _key(2, VARINT) + _varint(step) + payload
 
 
 def _single(value: float) -> float:
-    """The value in the range of single precision, which cannot be packed beyond it."""
+    """Return the value, or infinity if float32 cannot hold it."""
     return value if not abs(value) > MAX_FLOAT32 else value * float("inf")
 
 
@@ -93,7 +93,7 @@ def _key(number: int, wire_type: int) -> bytes:
 
 def _varint(value: int) -> bytes:
     encoded = bytearray()
-    value &= (1 << 64) - 1  # negative ones as their complement
+    value &= (1 << 64) - 1  # two's complement of negative values
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
         value >>= 7
@@ -109,23 +109,23 @@ def _utf8(text: str) -> bytes:
 
 
 class RecordReader:
-    """The whole records of a growing file, each given once; a torn last one waits for its rest."""
+    """Reads new complete records of a growing file; an incomplete last one is read later."""
 
     def __init__(self) -> None:
         self._offset = 0
 
     def poll(self, file: BinaryIO) -> Iterator[bytes]:
-        """The messages added since.
+        """Yield the messages added since the last call.
 
         Raises:
-            DamagedFileError: the next record's checksums tell that it is damaged. Where a record
-                begins is known from the one before alone, so that nothing after it can be read.
+            DamagedFileError: a checksum is wrong. Nothing after such a record can be read, because
+                its start is known only from the record before.
         """
         file.seek(self._offset)
         while len(head := file.read(12)) == 12:
             (length,) = struct.unpack("<Q", head[:8])
             if masked_crc(head[:8]) != head[8:] or length > MAX_MESSAGE_BYTES:
-                raise DamagedFileError(f"no record of TensorBoard's at byte {self._offset}")
+                raise DamagedFileError(f"no TensorBoard record at byte {self._offset}")
             content = file.read(length + 4)
             if len(content) < length + 4:
                 return
@@ -136,10 +136,10 @@ class RecordReader:
 
 
 def read_scalars(message: bytes) -> list[Scalar]:
-    """The scalars in a record's message, and nothing else of it.
+    """Return the scalars in a record's message.
 
     Raises:
-        DamagedFileError: it is no message of the type `Event`.
+        DamagedFileError: the message is not an `Event`.
     """
     time, step, found = 0.0, 0, list[tuple[str, float]]()
     try:
@@ -156,12 +156,12 @@ def read_scalars(message: bytes) -> list[Scalar]:
                     for scalar in _scalar(content)
                 ]
     except (struct.error, IndexError) as error:
-        raise DamagedFileError(f"a record is no event: {error}") from None
+        raise DamagedFileError(f"a record is not an event: {error}") from None
     return [Scalar(tag, step, time, value) for tag, value in found]
 
 
 def _scalar(content: bytes) -> list[tuple[str, float]]:
-    """Tag and value of a `Summary.Value`, if it is a number; TensorFlow 2 writes it as a tensor."""
+    """Return tag and value of a numeric `Summary.Value`; TensorFlow 2 writes it as a tensor."""
     tag, found = "", None
     for number, value in _fields(content):
         if not isinstance(value, bytes):
@@ -176,14 +176,14 @@ def _scalar(content: bytes) -> list[tuple[str, float]]:
 
 
 def _single_number(tensor: bytes) -> float | None:
-    """The value of a tensor with one float in it; None for any other."""
+    """Return the value of a tensor with a single float; None for other tensors."""
     fields = dict(_fields(tensor))
     layouts = {DT_FLOAT: ("<f", 5), DT_DOUBLE: ("<d", 6)}
     kind = fields.get(1)
     if not isinstance(kind, int) or kind not in layouts:
         return None
     layout, number = layouts[kind]
-    content = fields.get(number, fields.get(4))  # as a list of numbers, or as bytes
+    content = fields.get(number, fields.get(4))  # a list of numbers, or raw bytes
     if not isinstance(content, bytes) or len(content) != struct.calcsize(layout):
         return None
     (value,) = struct.unpack(layout, content)
@@ -191,40 +191,40 @@ def _single_number(tensor: bytes) -> float | None:
 
 
 def _fields(message: bytes) -> Iterator[Field]:
-    """The fields of a message in their order.
+    """Yield the fields of a message in order.
 
     Raises:
-        IndexError: it ends within one.
-        DamagedFileError: it has a field of an unknown type.
+        IndexError: the message ends within a field.
+        DamagedFileError: a field has an unknown wire type.
     """
-    place = 0
-    while place < len(message):
-        key, place = _read_varint(message, place)
+    position = 0
+    while position < len(message):
+        key, position = _read_varint(message, position)
         wire_type = key & 7
         if wire_type == VARINT:
-            value, place = _read_varint(message, place)
+            value, position = _read_varint(message, position)
             yield key >> 3, value
             continue
         if wire_type == BYTES:
-            length, place = _read_varint(message, place)
+            length, position = _read_varint(message, position)
         elif wire_type in (FIXED64, FIXED32):
             length = 8 if wire_type == FIXED64 else 4
         else:
             raise DamagedFileError(f"a record has a field of type {wire_type}")
-        if place + length > len(message):
-            raise IndexError("it ends within a field")
-        yield key >> 3, message[place : place + length]
-        place += length
+        if position + length > len(message):
+            raise IndexError("the message ends within a field")
+        yield key >> 3, message[position : position + length]
+        position += length
 
 
-def _read_varint(message: bytes, place: int) -> tuple[int, int]:
+def _read_varint(message: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        byte = message[place]
+        byte = message[position]
         value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+        position, shift = position + 1, shift + 7
         if byte < 0x80:
-            return value & (1 << 64) - 1, place
+            return value & (1 << 64) - 1, position
         if shift >= 70:
             raise IndexError("a number is too long")
 
@@ -242,7 +242,7 @@ _CRC = _crc_table()
 
 
 def masked_crc(content: bytes) -> bytes:
-    """The checksum as it stands in a file, 4 bytes."""
+    """Return the masked CRC-32C of the content, 4 bytes."""
     crc = 0xFFFFFFFF
     for byte in content:
         crc = _CRC[(crc ^ byte) & 0xFF] ^ crc >> 8

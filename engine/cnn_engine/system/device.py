@@ -1,4 +1,4 @@
-"""Where to train, in which arithmetic and with how many threads: what the machine does best."""
+"""Selects the device, precision and number of threads that are fastest on this machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,13 +15,13 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "tf32": None, "fp32": N
 
 
 def choose_device(config: TrainConfig) -> torch.device:
-    """Return the device asked for, or with `auto` a GPU if there is one.
+    """Return the configured device, or with `auto` a GPU if there is one.
 
     A GPU has an index (`cuda:0`, `mps:0`), as the device of each of its tensors has:
     `torch.device("cuda") != torch.device("cuda:0")`.
 
     Raises:
-        ConfigError: the device asked for is not there.
+        ConfigError: the device is not available.
     """
     present = {
         "cuda": torch.cuda.is_available(),
@@ -29,11 +29,11 @@ def choose_device(config: TrainConfig) -> torch.device:
         "cpu": True,
     }
     if config.device == "auto":
-        return _device(next(name for name, there in present.items() if there))
+        return _device(next(name for name, is_present in present.items() if is_present))
     if not present[config.device]:
-        there = " and ".join(name for name, there in present.items() if there)
+        found = " and ".join(name for name, is_present in present.items() if is_present)
         raise ConfigError(
-            f"train.device: PyTorch finds no {config.device!r} device here, only {there}"
+            f"train.device: PyTorch finds no {config.device!r} device here, only {found}"
         )
     return _device(config.device)
 
@@ -43,16 +43,16 @@ def _device(name: str) -> torch.device:
 
 
 def choose_precision(config: TrainConfig, device: torch.device) -> str:
-    """Return the precision asked for, or with `auto` the fastest that the device has in hardware.
+    """Return the configured precision, or with `auto` the fastest that the device has in hardware.
 
-    That is bf16 on GPUs that have it and processors that are fast in it, fp16 on older GPUs, and
+    The fastest is bf16 on GPUs that have it and CPUs that are fast in it, fp16 on older GPUs, and
     fp32 elsewhere.
 
     Raises:
-        ConfigError: fp16 was asked for on a processor, or tf32 elsewhere than on an NVIDIA GPU.
+        ConfigError: fp16 on a CPU, or tf32 on anything but an NVIDIA GPU.
     """
     if config.precision == "fp16" and device.type == "cpu":
-        raise ConfigError("train.precision: fp16 needs a GPU; use bf16 or fp32 on a processor")
+        raise ConfigError("train.precision: fp16 needs a GPU; use bf16 or fp32 on a CPU")
     if config.precision == "tf32" and device.type != "cuda":
         raise ConfigError("train.precision: tf32 needs an NVIDIA GPU; use fp32 or auto here")
     if config.precision != "auto":
@@ -68,10 +68,10 @@ def choose_precision(config: TrainConfig, device: torch.device) -> str:
 
 
 def _has_fast_bf16() -> bool:
-    """Return whether the processor multiplies faster in bf16 than in fp32.
+    """Return True if the CPU multiplies matrices faster in bf16 than in fp32.
 
-    Intel's since Sapphire Rapids (they have AVX512-FP16) are fast in bf16 with AMX only, and a
-    virtual machine may hide AMX: then `cnn-tui bench` prints half the matrix rate of fp32.
+    Intel CPUs since Sapphire Rapids, which have AVX512-FP16, are fast in bf16 only with AMX, which
+    a virtual machine may hide: then `cnn-tui bench` shows half the matrix rate of fp32.
     """
     has = torch.cpu.get_capabilities()
     if has.get("amx_bf16") or has.get("arm_bf16"):
@@ -81,8 +81,8 @@ def _has_fast_bf16() -> bool:
 
 
 def warm_up(config: TrainConfig) -> None:
-    """Have the libraries of a GPU loaded, if training is to be on one: it takes up to a second."""
-    with suppress(Exception):  # what fails here fails again where it is needed, and is told then
+    """Load the libraries of a GPU if training will use one, which takes up to a second."""
+    with suppress(Exception):  # an error recurs, and is reported, when the GPU is used
         device = choose_device(config)
         if device.type == "cuda":
             maps = torch.ones(1, 8, 8, 8, device=device, dtype=torch.float16)
@@ -93,11 +93,11 @@ def warm_up(config: TrainConfig) -> None:
 def autocast(device: torch.device, precision: str, *, benchmark: bool = False) -> Iterator[None]:
     """Compute in a precision: autocast for bf16 and fp16, and on a GPU real fp32 unless it is tf32.
 
-    PyTorch's own default lets cuDNN compute fp32 convolutions in TF32, with 10 bits of mantissa.
+    By default PyTorch lets cuDNN compute fp32 convolutions in TF32, with 10 bits of mantissa.
 
     Args:
-        device: Where the arithmetic is done.
-        precision: One of `DTYPES`.
+        device: Device of the tensors.
+        precision: A key of `DTYPES`.
         benchmark: Let cuDNN try its algorithms for each new shape and keep the fastest.
     """
     dtype = DTYPES[precision]
@@ -106,7 +106,7 @@ def autocast(device: torch.device, precision: str, *, benchmark: bool = False) -
             yield
             return
         cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-        convolution = cudnn.conv  # type: ignore[attr-defined]  # made as the module is imported
+        convolution = cudnn.conv  # type: ignore[attr-defined]  # set dynamically
         before = cudnn.benchmark, convolution.fp32_precision, matmul.fp32_precision
         fp32 = "tf32" if precision == "tf32" else "ieee"
         cudnn.benchmark, convolution.fp32_precision, matmul.fp32_precision = benchmark, fp32, fp32
@@ -117,10 +117,10 @@ def autocast(device: torch.device, precision: str, *, benchmark: bool = False) -
 
 
 def limit_threads() -> None:
-    """Have PyTorch compute with `choose_threads` threads, before it resizes the first image."""
+    """Set PyTorch's number of CPU threads to `choose_threads()`. Call it before any computation."""
     torch.set_num_threads(choose_threads())
 
 
 def device_name(device: torch.device) -> str:
-    """Return what the device calls itself: a GPU's name, or `cpu` or `mps`."""
+    """Return the name of a GPU, or `cpu` or `mps`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

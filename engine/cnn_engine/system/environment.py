@@ -1,4 +1,4 @@
-"""What the same arithmetic depends on: elsewhere, a run goes on only approximately."""
+"""Environment of a run: whatever changes the results of floating-point arithmetic."""
 
 import torch
 
@@ -7,17 +7,17 @@ from cnn_engine.system.processor import processor_name
 
 
 def environment(device: torch.device, precision: str) -> dict[str, str]:
-    """What the figures of a run may depend on to the last digit, by name."""
-    known = {
+    """Return versions and hardware that results depend on to the last digit, by name."""
+    values = {
         "PyTorch": str(torch.__version__),
         "device": device_name(device),
         "precision": precision,
     }
     if device.type == "cpu":
-        known |= {"threads": str(torch.get_num_threads()), "processor": _processor()}
-    return known
+        values |= {"threads": str(torch.get_num_threads()), "processor": _processor()}
+    return values
 
 
 def _processor() -> str:
-    """Its model and the widest instructions that PyTorch uses of it."""
+    """Return the CPU's model and the widest vector instructions that PyTorch uses."""
     return f"{processor_name()} with {torch.backends.cpu.get_cpu_capability()}"

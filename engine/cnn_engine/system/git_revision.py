@@ -1,35 +1,34 @@
-"""Which git revision a run was started in, asked of git while PyTorch is imported."""
+"""Reads the git revision of the working directory while PyTorch is imported."""
 
 import os
 import subprocess
 from contextlib import suppress
 from typing import Self
 
-LONGEST_SECONDS = 2.0
-"""Waited once all else is loaded: in a repository so large that git takes longer, the run does
-without."""
+MAX_WAIT_SECONDS = 2.0
+"""Time to wait for git once all else is loaded; in a huge repository the revision is omitted."""
 
 COMMAND = (
     "git",
-    # A repository may name a program here, which is none of ours to start.
+    # The repository's config may name a program to start.
     *("-c", "core.fsmonitor=false"),
     *("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules"),
 )
 
 
 class Revision:
-    """A git that is at work, and its answer."""
+    """A running `git status` and its result."""
 
     def __init__(self) -> None:
-        """Ask about the working directory, and wait for nothing."""
+        """Start git in the working directory without waiting for it."""
         self._git: subprocess.Popen[bytes] | None = None
-        with suppress(OSError):  # no git is installed, and so there is no revision
-            self._git = subprocess.Popen(  # noqa: S603 - no word of it is from outside
+        with suppress(OSError):  # git is not installed
+            self._git = subprocess.Popen(  # noqa: S603 - a constant command
                 COMMAND,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # Else git may write to the repository, only to be quicker another time.
+                # Keeps git from writing its index to the repository.
                 env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
             )
 
@@ -37,18 +36,18 @@ class Revision:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it, in case that nobody waited for its answer because the run ended before."""
+        """End git if it is still running because the run failed early."""
         if self._git is not None:
             with self._git as git:
                 git.kill()
 
     def text(self) -> str:
-        """`d802738a1b2c`, perhaps `with changes`; empty outside of a repository. Once only."""
+        """Return `d802738a1b2c`, perhaps `with changes`; "" outside a repository. Call it once."""
         if self._git is None:
             return ""
         with self._git as git:
             try:
-                output, _ = git.communicate(timeout=LONGEST_SECONDS)
+                output, _ = git.communicate(timeout=MAX_WAIT_SECONDS)
             except subprocess.TimeoutExpired:
                 git.kill()
                 return ""
@@ -56,7 +55,7 @@ class Revision:
 
 
 def _revision_in(status: bytes) -> str:
-    """The commit that git's status names, and whether tracked files differ from it."""
+    """Return the commit that git status names, and mark it if tracked files differ."""
     lines = status.decode(errors="replace").splitlines()
     heads = [
         line.removeprefix("# branch.oid ") for line in lines if line.startswith("# branch.oid")

@@ -1,4 +1,4 @@
-"""How busy and how full the GPU is that trains."""
+"""Measures utilization and memory of the GPU."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,10 @@ from cnn_engine.system.machine import Gpu
 
 
 def make_gpu_meter(device: torch.device) -> Callable[[], Gpu | None]:
-    """What measures the device; how busy it is can be told only where nvidia-ml-py is installed."""
+    """Return a function that measures the device; utilization needs nvidia-ml-py.
+
+    It returns None if the device is not a CUDA GPU.
+    """
     if device.type != "cuda":
         return lambda: None
 
@@ -22,5 +25,5 @@ def make_gpu_meter(device: torch.device) -> Callable[[], Gpu | None]:
 def _busy(device: torch.device) -> float | None:
     try:
         return torch.cuda.utilization(device) / 100
-    except Exception:  # noqa: BLE001 - no nvidia-ml-py, or a driver that refuses, in its own words
+    except Exception:  # noqa: BLE001 - nvidia-ml-py is missing, or any error of the driver
         return None

@@ -1,4 +1,4 @@
-"""How busy and how full the machine is that trains."""
+"""Measures utilization and memory of the machine."""
 
 import shutil
 from collections.abc import Callable
@@ -11,31 +11,31 @@ from cnn_engine.runlog.events import MachineMeasured
 
 
 class Gpu(NamedTuple):
-    """How busy and how full a GPU is."""
+    """Utilization and memory of a GPU."""
 
     busy: float | None
-    """Share of the last moment in which it computed, 0 to 1; None where that is not told."""
+    """Utilization, 0 to 1; None if it is not available."""
 
     memory_bytes: int
-    """In use by all processes."""
+    """Memory in use by all processes."""
 
     memory_total_bytes: int
 
 
 class Machine:
-    """Measures the machine, its GPU once there is one to measure, and the disk of a run.
+    """Measures the machine, its GPU and the disk of a run.
 
-    To be made in the thread that measures: psutil keeps for each thread since when it counts.
+    Create it in the thread that measures: psutil counts CPU time per calling thread.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._process = psutil.Process()
         self.measure_gpu: Callable[[], Gpu | None] = lambda: None
-        psutil.cpu_percent()  # from here to the first measurement
+        psutil.cpu_percent()  # starts the interval of the first measurement
 
     def measure(self) -> MachineMeasured | None:
-        """How it is now; None when the run's directory is gone."""
+        """Return a measurement; None if the run's directory is gone."""
         try:
             disk = shutil.disk_usage(self._directory)
         except OSError:

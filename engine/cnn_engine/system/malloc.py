@@ -1,37 +1,37 @@
-"""How the C library hands out memory, set once at the start of a process that trains."""
+"""Settings of glibc's allocator, made once at the start of a training process."""
 
 import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-"""Parameters of glibc's `mallopt`, from its malloc.h."""
+"""Parameters of glibc's `mallopt`, from malloc.h."""
 
-LARGEST_MMAP_THRESHOLD = 32 * 2**20
-"""The most that glibc takes on 64-bit machines."""
+MAX_MMAP_THRESHOLD = 32 * 2**20
+"""Greatest value in bytes that glibc accepts on 64-bit machines."""
 
 NEVER = 2**31 - 1
-"""Bytes: more than the heap's end ever has free."""
+"""Bytes; more than is ever free at the end of the heap."""
 
 
 def keep_freed_memory() -> bool:
-    """Let freed memory be used again rather than given back; whether the C library took that.
+    """Make glibc reuse freed memory instead of returning it; return True if it accepts.
 
-    Each training step allocates the same large tensors. By default glibc gives them back to the
-    kernel when they are freed, and every page has to be cleared and mapped again in the next step:
-    up to 40 % of the time at batch 64, more at larger batches. One arena, as what a thread frees
-    serves another only there. Elsewhere than with glibc this does nothing.
+    Each training step allocates the same large tensors. By default glibc returns freed ones to the
+    kernel, which must clear and map every page again in the next step: up to 40 % of the time at
+    batch size 64, more at larger ones. A single arena lets one thread reuse what another has freed.
+    Does nothing with other C libraries.
 
-    To be called before the training thread starts.
+    Call it before the training thread starts.
     """
     if sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # musl has none
+    if mallopt is None:  # missing in musl
         return False
     settings = {
         M_ARENA_MAX: 1,
-        M_MMAP_THRESHOLD: LARGEST_MMAP_THRESHOLD,
+        M_MMAP_THRESHOLD: MAX_MMAP_THRESHOLD,
         M_TRIM_THRESHOLD: NEVER,
     }
-    taken = [mallopt(parameter, value) == 1 for parameter, value in settings.items()]
-    return all(taken)
+    accepted = [mallopt(parameter, value) == 1 for parameter, value in settings.items()]
+    return all(accepted)

@@ -1,40 +1,41 @@
-"""Recognizes that memory ran out, of the processor or of a GPU, without PyTorch."""
+"""Recognizes out-of-memory errors of CPU and GPU. Does not import PyTorch."""
 
 import re
 
 SIGNS = (
     "out of memory",  # CUDA's and MPS's allocators, and the driver
-    "can't allocate memory",  # PyTorch's allocator of the processor
+    "can't allocate memory",  # PyTorch's CPU allocator
     "ALLOC_FAILED",  # cuBLAS, cuDNN
 )
-"""Parts of messages of plain RuntimeErrors."""
+"""Parts of the messages of plain RuntimeErrors."""
 
-_ASKED = re.compile(r"[Tt]ried to allocate ([\d.,]+ ?\w+)")
+_REQUESTED = re.compile(r"[Tt]ried to allocate ([\d.,]+ ?\w+)")
 _FREE = re.compile(r"of which ([\d.]+ \w+) is free")
 _TOTAL = re.compile(r"total capac\w+ of ([\d.]+ \w+)")
 _MPS_LIMIT = re.compile(r"max allowed: ([\d.]+ \w+)")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that memory ran out."""
+    """Return True if an exception is an out-of-memory error."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
 
 
 def out_of_memory_text(error: BaseException) -> str:
-    """Return what was asked for and what there is, as far as the message says, and what to set."""
+    """Return a message with requested and available memory, if known, and settings to reduce."""
     message = str(error)
-    where = "GPU " if re.search(r"CUDA|MPS|GPU|CUDNN|CUBLAS", message) else ""
-    asked, free, total = (_found(each, message) for each in (_ASKED, _FREE, _TOTAL))
+    device = "GPU " if re.search(r"CUDA|MPS|GPU|CUDNN|CUBLAS", message) else ""
+    patterns = (_REQUESTED, _FREE, _TOTAL)
+    requested, free, total = (_found(pattern, message) for pattern in patterns)
     total = total or _found(_MPS_LIMIT, message)
-    facts = [f"{asked} more were asked for"] if asked else []
+    facts = [f"{requested} more requested"] if requested else []
     if free and total:
-        facts.append(f"{free} of {total} are free")
+        facts.append(f"{free} of {total} free")
     elif total:
-        facts.append(f"there are {total}")
-    told = f" ({', '.join(facts)})" if facts else ""
-    return f"out of {where}memory{told}; try a smaller train.batch_size or data.image_size"
+        facts.append(f"{total} in total")
+    details = f" ({', '.join(facts)})" if facts else ""
+    return f"out of {device}memory{details}; try a smaller train.batch_size or data.image_size"
 
 
 def _found(pattern: re.Pattern[str], message: str) -> str:

@@ -1,4 +1,4 @@
-"""The processor by name. Needs no PyTorch."""
+"""Name of the CPU. Does not import PyTorch."""
 
 import platform
 from pathlib import Path
@@ -7,10 +7,10 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def processor_name() -> str:
-    """Return what the processor calls itself; may be empty."""
+    """Return the CPU's model name; empty if unknown."""
     try:
         lines = CPU_INFO.read_text().splitlines()
-    except OSError:  # only Linux has it
+    except OSError:  # exists on Linux only
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()

@@ -1,4 +1,4 @@
-"""The states of PyTorch's random number generators, of the processor and of a device."""
+"""Saves and restores PyTorch's random number generators of the CPU and of a device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:
-    """Return the generators' states by kind of device, uint8 on the host."""
+    """Return the generators' states by device type, as uint8 tensors on the CPU."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
@@ -18,7 +18,7 @@ def random_states(device: torch.device) -> dict[str, Tensor]:
 
 
 def set_random_states(device: torch.device, states: dict[str, Tensor]) -> None:
-    """Set the generators to states that `random_states` gave, as far as they are of this device."""
+    """Restore states from `random_states`; those of other device types are ignored."""
     torch.set_rng_state(states["cpu"].cpu())
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"].cpu(), device)
@@ -28,7 +28,7 @@ def set_random_states(device: torch.device, states: dict[str, Tensor]) -> None:
 
 @contextmanager
 def preserve_random_states(device: torch.device) -> Iterator[None]:
-    """Leave the generators as they were, whatever is drawn meanwhile."""
+    """Restore the generators' states on exit."""
     states = random_states(device)
     try:
         yield

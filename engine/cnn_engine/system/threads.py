@@ -1,4 +1,4 @@
-"""Chooses the number of threads or processes to decode and compute with. Needs no PyTorch."""
+"""Chooses the number of threads or worker processes. Does not import PyTorch."""
 
 import math
 import os
@@ -13,30 +13,30 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def choose_threads() -> int:
-    """Return the number of cores that this process may use, or OMP_NUM_THREADS if it is set.
+    """Return the number of physical cores that this process may use, or OMP_NUM_THREADS if set.
 
-    PyTorch's own choice knows nothing of a container's quota; twice as many threads as it allows
-    make training many times slower. Two threads on one core gain nothing, so cores are counted.
+    PyTorch's default ignores a container's CPU quota; twice as many threads as the quota allows
+    make training many times slower. A second thread per core gains nothing.
     """
-    if asked := _asked():
-        return asked
+    if threads := _omp_num_threads():
+        return threads
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     quota = min(map(_quota, _cgroups()))
     return max(1, min(cores, allowed or 1, math.ceil(min(quota, cores))))
 
 
-def _asked() -> int:
-    """Return OMP_NUM_THREADS, of a list its first number; 0 if it is none, as OpenMP ignores it."""
+def _omp_num_threads() -> int:
+    """Return OMP_NUM_THREADS, or the first number of a list; 0 if invalid, as OpenMP ignores it."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() else 0
 
 
 def _cgroups() -> Iterator[Path]:
-    """Yield the directories of the cgroups that this process is in, and of those above them."""
+    """Yield the directories of this process's cgroups and of their parents."""
     yield CGROUPS
     yield CGROUPS / "cpu"
-    with suppress(OSError):  # only Linux has them
+    with suppress(OSError):  # exist on Linux only
         for line in OWN_CGROUPS.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers and "cpu" not in controllers.split(","):
@@ -47,7 +47,7 @@ def _cgroups() -> Iterator[Path]:
 
 
 def _quota(cgroup: Path) -> float:
-    """Return the processors' worth of time that a cgroup may use; infinity without a limit."""
+    """Return a cgroup's CPU quota in number of CPUs; infinity without a limit."""
     with suppress(OSError, ValueError):  # not version 2, or `max`
         quota, period = (cgroup / "cpu.max").read_text().split()
         return int(quota) / int(period)

@@ -26,10 +26,10 @@ CURE = "; try a smaller train.batch_size or data.image_size"
     [
         (
             torch.OutOfMemoryError(CUDA),
-            "out of GPU memory (2.00 GiB more were asked for, 1.20 GiB of 79.10 GiB are free)",
+            "out of GPU memory (2.00 GiB more requested, 1.20 GiB of 79.10 GiB free)",
         ),
-        (RuntimeError(MPS), "out of GPU memory (256.00 MB more were asked for, there are 9.07 GB)"),
-        (RuntimeError(CPU), "out of memory (123456 bytes more were asked for)"),
+        (RuntimeError(MPS), "out of GPU memory (256.00 MB more requested, 9.07 GB in total)"),
+        (RuntimeError(CPU), "out of memory (123456 bytes more requested)"),
         (RuntimeError("CUDA error: out of memory"), "out of GPU memory"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out of GPU memory"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "out of GPU memory"),
@@ -69,4 +69,4 @@ def test_a_gpu_that_is_full_is_no_traceback_of_a_command(tmp_path, here, monkeyp
     images = [tmp_path / "a.png"] if command == "predict" else []
     code, _, errors = here(command, run.directory.id, *images, cwd=tmp_path)
     assert code == 4
-    assert errors.startswith("cnn-tui: out of GPU memory (2.00 GiB more were asked for")
+    assert errors.startswith("cnn-tui: out of GPU memory (2.00 GiB more requested")

@@ -252,7 +252,7 @@ def test_out_of_memory_says_what_was_asked_for(tmp_path):
     assert run.engine.exit_code == 4
     error = run.live_state.finished.error
     assert error.startswith("out of GPU memory (")
-    assert "more were asked for" in error
+    assert "more requested" in error
     assert "train.batch_size" in error
 
 

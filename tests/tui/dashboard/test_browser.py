@@ -357,7 +357,7 @@ async def test_a_config_that_is_wrong_as_a_whole_says_so(runs_dir):
         await pressed(pilot, "l")
         entry(app, "data-source").value = "folder"
         await settle(pilot)
-        assert "which folder of images" in told(app, "data-path")
+        assert "pass the folder of images" in told(app, "data-path")
         entry(app, "data-source").value = "digitz"
         await settle(pilot)
         assert "did you mean 'digits'?" in told(app, "data-source")

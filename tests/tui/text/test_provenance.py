@@ -66,7 +66,7 @@ def test_a_git_that_takes_too_long_is_not_waited_for(repository, monkeypatch):
     (repository / "git").write_text("#!/bin/sh\nsleep 60\n")
     (repository / "git").chmod(0o700)
     monkeypatch.setenv("PATH", f"{repository}:{os.environ['PATH']}")
-    monkeypatch.setattr(git_revision, "LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr(git_revision, "MAX_WAIT_SECONDS", 0.2)
     assert Revision().text() == ""
 
 
