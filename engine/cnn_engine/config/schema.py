@@ -164,8 +164,6 @@ class ModelConfig(Table):
         for key, meaning in model.required.items() if model else ():
             if not getattr(self, key):
                 raise ValueError(f"{key}: is required for name = {self.name!r}: {meaning}")
-        if self.freeze and self.weights is None:
-            raise ValueError("freeze: needs pretrained weights; set model.weights to their file")
         return self
 
 
@@ -316,7 +314,16 @@ class Config(Table):
         return self.model_copy(update={table: changed})
 
     @model_validator(mode="after")
-    def _image_survives_pooling(self) -> "Config":
+    def _check_freeze(self) -> "Config":
+        # Not in ModelConfig, as an export has one without the weights that training started from.
+        if self.model.freeze and self.model.weights is None:
+            raise ValueError(
+                "model.freeze: needs pretrained weights; set model.weights to their file"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_image_size(self) -> "Config":
         size, min_size = self.data.image_size, self.model.min_image_size
         if size is not None and min_size is not None and size < min_size:
             blocks = len(self.model.filters)

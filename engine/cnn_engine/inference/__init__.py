@@ -1,1 +1,1 @@
-"""Load a run's best model and use it."""
+"""A run's best model, loaded and used."""

@@ -88,7 +88,7 @@ def retest(
     if recorded is not None and recorded.fingerprint not in ("", tested.fingerprint):
         raise DataError(
             f"{data.source}: the test images have changed since the run was tested on them; bring "
-            "them back, or name where they are with --data-dir"
+            "them back, or give their directory with --data-dir"
         )
     result = RetestResult(
         test=tested.event(seconds=0.0),

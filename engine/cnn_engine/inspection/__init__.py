@@ -1,1 +1,1 @@
-"""Look into a model without changing it."""
+"""Layers and feature maps of a model, found without changing it."""

@@ -5,7 +5,7 @@ import pytest
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError
-from cnn_engine.models.build import build_model
+from cnn_engine.models.build import build_model, count_parameters
 
 
 @pytest.mark.parametrize("name", ["cnn", "resnet"])
@@ -30,10 +30,18 @@ def test_too_small_images_are_refused(name):
             ["model.name=torchvision"],
             r"model\.arch: is required for name = .torchvision.: .* such as resnet18",
         ),
-        (["model.name=torchvision", "model.arch=x", "model.freeze=true"], r"model\.freeze: keeps"),
+        (["model.name=torchvision", "model.arch=x", "model.freeze=true"], r"model\.freeze: needs"),
         (["model.options.width=3"], r"model\.options: is only for your own network"),
     ],
 )
 def test_settings_of_another_network_are_refused(overrides, message):
     with pytest.raises(ConfigError, match=message):
         load_config("digits", overrides)
+
+
+def test_frozen_network_of_an_export_needs_no_weights_file():
+    config = ModelConfig.model_validate_json(
+        '{"name": "torchvision", "arch": "shufflenet_v2_x0_5", "freeze": true}'
+    )
+    model = build_model(config, 3, 32, 4)
+    assert count_parameters(model) == 1024 * 4 + 4
