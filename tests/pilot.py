@@ -49,12 +49,19 @@ def _is_quiet(app):
     return not (
         any(pump.message_queue_size or pump._pending_message for pump in pumps)
         or any(pump._next_callbacks or any(map(_is_due_soon, pump._timers)) for pump in pumps)
-        or not all(worker.is_finished for worker in app.workers)
+        or _busy_workers(app)
         or screen._callbacks
         or screen._dirty_widgets
         or screen._layout_required
         or screen._repaint_required
     )
+
+
+def _busy_workers(app):
+    """Return the number of unfinished workers that do not wait for the answer of a dialog."""
+    unfinished = sum(not worker.is_finished for worker in app.workers)
+    awaited = (result.future for screen in app.screen_stack for result in screen._result_callbacks)
+    return unfinished - sum(bool(future and future._callbacks) for future in awaited)
 
 
 def _is_due_soon(timer):

@@ -234,7 +234,7 @@ async def test_marks_of_another_shell_are_shown(runs_dir):
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         write_marks(RunDirectory(runs_dir / "b"), Marks(name="renamed"))
-        app.screen._begin()
+        app.screen._read_again()
         await settle(pilot)
         assert "renamed" in text_of(app)
 
@@ -281,7 +281,7 @@ async def test_a_live_run_cannot_be_deleted(runs_dir):
             while current(app) != "e":
                 await pressed(pilot, "down")
             await pressed(pilot, "d")
-            assert "e is live: stop it first" in text_of(app)
+            assert "e is running: stop it first" in text_of(app)
     assert run.events.exists()
 
 
@@ -306,7 +306,7 @@ async def test_what_is_done_or_never_began_cannot_go_on(runs_dir):
         await pressed(pilot, "g")
         assert "cnn-tui resume d --epochs 30" in text_of(app)
         (runs_dir / "a" / "events.jsonl").write_text("garbage\n")
-        app.screen._begin()
+        app.screen._read_again()
         await pressed(pilot, "end", "g")
         assert "does not tell what it trained" in text_of(app)
         assert isinstance(app.screen, RunsScreen)
@@ -399,12 +399,12 @@ async def test_nothing_is_read_and_nothing_painted_when_nothing_changes(runs_dir
         await settle(pilot)
         for run_id in "abcd":
             os.utime(runs_dir / run_id, (long_ago, long_ago))
-        app.screen._begin()
+        app.screen._read_again()
         await settle(pilot)
         monkeypatch.setattr("cnn_engine.runs.run_list.read_summary_in_steps", None)
         painted = []
         monkeypatch.setattr(type(app.screen.rows), "render_line", lambda *_: painted.append(1))
-        app.screen._begin()
+        app.screen._read_again()
         await settle(pilot)
         assert painted == []
 
@@ -435,6 +435,6 @@ async def test_the_palette_offers_what_the_keys_do(runs_dir):
     app = browser(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
         await pressed(pilot, "ctrl+p")
-        await pressed(pilot, *"star, or not")
+        await pressed(pilot, *"star or unstar")
         await pressed(pilot, "enter", "enter")
     assert read_marks(RunDirectory(runs_dir / "d")).star

@@ -376,7 +376,7 @@ async def test_every_key_works(tmp_path, lines):
             await settle(pilot)
             await pilot.press(view)
             for key in keys_for("compare"):
-                if key.action not in ("leave", "back", "help"):
+                if key.action not in ("close", "back", "help"):
                     await pilot.press(*key.keys.split(","))
             await settle(pilot)
             await pilot.press("question_mark")
@@ -422,7 +422,7 @@ async def test_the_browser_compares_the_runs_that_are_chosen(tmp_path):
         await settle(pilot)
         await pilot.press("c")
         await settle(pilot)
-        assert "Choose two to 8 runs" in text_of(app)
+        assert "Select two to 8 runs" in text_of(app)
         await pilot.press("space", "down", "space", "c")
         await settle(pilot)
         assert isinstance(app.screen, CompareScreen)

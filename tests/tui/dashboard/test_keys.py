@@ -225,7 +225,7 @@ async def test_what_is_no_number_of_epochs_is_not_taken(tmp_path, text):
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "e", "backspace", "backspace", *text, "enter")
         assert isinstance(app.screen, ValueDialog)
-        assert ("is in hand" in text_of(app)) == (text == "1")
+        assert ("is running" in text_of(app)) == (text == "1")
         await opened(pilot, "escape")
     assert asked_of(run) == []
     if text != "1":
@@ -249,7 +249,7 @@ async def test_leaving_a_run_that_trains_here_asks_and_can_be_declined(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "q")
         assert isinstance(app.screen, ChoiceDialog)
-        assert "trained in this window" in text_of(app)
+        assert "This terminal is training" in text_of(app)
         await opened(pilot, "n")
         assert isinstance(app.screen, RunScreen)
     assert asked_of(run) == []
@@ -308,7 +308,7 @@ async def test_of_a_run_that_nobody_trains_nothing_is_asked(tmp_path, key):
     async with app.run_test(size=(120, 36)) as pilot:
         await opened(pilot, key)
         assert "◌ interrupted" in text_of(app)
-        assert "no process holds it" in text_of(app)
+        assert "This run is not running" in text_of(app)
     assert not run.commands.exists()
 
 

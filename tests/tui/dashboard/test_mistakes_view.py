@@ -136,7 +136,7 @@ async def test_matrix_cell_filters_mistakes(run, finished_test):
         await pilot.press("2", *["down"] * truth, *["right"] * predicted, "enter")
         await settle(pilot)
         grid = grid_of(app)
-        assert app.screen.scope == "mistakes"
+        assert app.screen.shown_view == "mistakes"
         pairs = {(mistake.truth, mistake.predicted) for mistake in grid.filtered}
         assert pairs == {(truth, predicted)}
         text = text_of(app)
@@ -145,7 +145,7 @@ async def test_matrix_cell_filters_mistakes(run, finished_test):
         await pilot.press("escape")
         await settle(pilot)
         assert len(grid.filtered) == len(grid.mistakes)
-        assert app.screen.scope == "mistakes"
+        assert app.screen.shown_view == "mistakes"
         await pilot.press("2", "enter")  # and again, then a for all
         await settle(pilot)
         await pilot.press("a")

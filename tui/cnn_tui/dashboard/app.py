@@ -24,15 +24,12 @@ if TYPE_CHECKING:
     # Its config takes pydantic, which `watch` need not wait for.
     from cnn_engine.session.engine import Engine
 
-MOVES = ("move", "scroll", "page", "app.")
-"""Actions that are of no use from the palette: it would have to be opened for every step."""
-
 CHECK_SECONDS = 1.0
-"""How often it is looked whether the terminal is still there."""
+"""Interval at which the terminal is checked for a hangup."""
 
 
 class Dashboard(App[None]):
-    """Shows one screen first; trains, if it is given an engine, in that engine's thread."""
+    """Shows a first screen, and starts the engine, if there is one, in its thread."""
 
     CSS_PATH = "app.tcss"
     TITLE = "cnn-tui"
@@ -53,23 +50,23 @@ class Dashboard(App[None]):
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._code: int | None = None
         self.exited_normally = False
-        """Whether it was left, rather than ended by a failure of its own."""
+        """True if `exit` was called; False if an exception ended the app."""
         self.failure: Exception | None = None
-        """What ended it, if it was one of ours."""
+        """The exception that ended the app."""
         self.animation_level = "none"
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[options.theme].name
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """How all that is drawn is changed in the end: to the colours there are, to ASCII."""
+        """Return the filters of all output: for the colours of the terminal, and for ASCII."""
         if self.no_color:  # Textual's own filter leaves shades of grey, which are colours too
             return [NoColor(), *self._ascii]
         return [*super().get_line_filters(), *self._palette, *self._ascii]
 
     @property
     def can_draw_images(self) -> bool:
-        """Whether pictures are drawn in half blocks and colours, or else in characters."""
+        """True if images are drawn in coloured half blocks; False for characters."""
         return not self.no_color and not self._ascii
 
     def on_mount(self) -> None:
@@ -78,72 +75,73 @@ class Dashboard(App[None]):
         self.push_screen(self._first)
         self.set_interval(CHECK_SECONDS, self._check_terminal)
         if self._engine is not None:
-            # Textual takes these two, and drops what is printed.
+            # Textual replaces these two, and drops what is printed.
             sys.stdout, sys.stderr = self._streams
             self.call_after_refresh(self._engine.start)
 
-    def exit(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as they come
-        """Leave."""
+    def exit(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+        """Exit, and record that it was intended."""
         self.exited_normally = True
         super().exit(*arguments, **options)
 
     def _handle_exception(self, error: Exception) -> None:
-        """Keep what failed; Textual would print it in colours, with the values of variables."""
+        """Keep the exception; Textual would print it in colours, with the values of variables."""
         self.failure = self.failure or error
         super()._handle_exception(error)
         self._exit_renderables.clear()
 
     def exit_from_signal(self, code: int) -> None:
-        """Leave with an exit code. To be called at any moment, by a signal too."""
+        """Exit with a code; safe in a signal handler."""
         self._code = code
         self.call_from_signal(self._check_terminal)
 
     def call_from_signal(self, callback: Callable[[], object]) -> None:
-        """Call back between two messages. To be called at any moment, by a signal too."""
+        """Call a function between two messages; safe in a signal handler."""
         if self._event_loop is not None and self.is_running:
             self._event_loop.call_soon_threadsafe(self.call_later, callback)
 
     def _check_terminal(self) -> None:
-        """See whether to leave: because a signal said so, or as nobody can see this any more."""
+        """Exit if a signal handler has set the code, or if the terminal was hung up."""
         if not self.is_headless and is_hung_up(0):
             self._code = HANGUP_EXIT_CODE
         if self._code is not None:
             self.exit(return_code=self._code)
 
-    def can_draw(self, *, at_once: bool = False) -> bool:
-        """Whether it is of any use to draw now, and no more than may be written to a terminal.
+    def can_draw(self, *, is_reply: bool = False) -> bool:
+        """Return True if drawing is useful now and within the byte budget.
 
         Args:
-            at_once: However much has been written, as it is the answer to a key.
+            is_reply: True if a key asked for it, which the budget does not limit.
         """
         if not isinstance(self._driver, DiffDriver):
             return True
-        return can_write() and (at_once or self._driver.budget.has_room())
+        return can_write() and (is_reply or self._driver.budget.has_room())
 
     async def action_quit(self) -> None:
-        """Leave as the screen would; Textual's own key for it would not ask."""
-        if isinstance(self.screen, RunScreen):
-            self.screen.action_leave()
-        else:
-            self.exit()
+        """Exit; ask first, as the run's screen does, if that would end the run."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, RunScreen) and (screen is self.screen or screen.is_training_here):
+                screen.action_quit()
+                return
+        self.exit()
 
     def action_redraw(self) -> None:
-        """Paint all again, over what something else may have left on the screen."""
+        """Redraw everything, over what another program has written on the screen."""
         if isinstance(self._driver, DiffDriver):
             self._driver.invalidate()
         self.screen.refresh(layout=True)
 
     def action_next_theme(self) -> None:
-        """Change to the next theme."""
+        """Switch to the next theme."""
         names = [theme.name for theme in THEMES.values()]
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What the palette offers: what the keys do, and the themes."""
+        """Yield the commands of the palette: the actions of the keys, and the themes."""
         if isinstance(screen, HasKeys):
             for key in keys_for(*screen.scopes):
-                if key.action.startswith(MOVES):
-                    continue
-                yield SystemCommand(key.help, f"key {key.shown}", partial(screen.press, key))
+                if key.in_palette:
+                    run = partial(self.run_action, key.action, screen.target(key.scope))
+                    yield SystemCommand(key.help, f"key {key.shown}", run)
         for name, theme in THEMES.items():
             yield SystemCommand(f"Theme: {name}", "", partial(setattr, self, "theme", theme.name))

@@ -52,14 +52,22 @@ class TableRow(NamedTuple):
     """Places of the runs that are the best in it; none where nothing is better or worse."""
 
 
-def metric_rows(runs: Sequence[ComparedRun]) -> list[TableRow]:
-    """What the runs came to."""
+def metric_rows(
+    runs: Sequence[ComparedRun], significance: Sequence[TableRow] = ()
+) -> list[TableRow]:
+    """Return the results of the runs.
+
+    Args:
+        runs: The runs.
+        significance: Rows that tell whether the test accuracies differ, to follow those.
+    """
     states = [run.state for run in runs]
     tests, bests = [state.test for state in states], [state.best for state in states]
     return [
         TableRow("status", [run.status for run in runs]),
         TableRow("epochs", [_epochs(state) for state in states]),
         _judged("test accuracy", [_of(test, "accuracy") for test in tests], _percent, max),
+        *significance,
         _judged("test loss", [_of(test, "loss") for test in tests], decimal, min),
         _judged("best val loss", [_of(best, "val_loss") for best in bests], decimal, min),
         _judged("  its accuracy", [_of(best, "val_accuracy") for best in bests], _percent, max),

@@ -1,65 +1,97 @@
-"""Every key there is: the one table that bindings, the line of keys, the palette and help use."""
+"""The table of all keys, which bindings, key bar, palette and help are made from."""
 
-from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 
-Scope: TypeAlias = Literal[
-    "run",
-    "live",
-    "classes",
-    "mistakes",
-    "model",
-    "log",
-    "panel",
-    "runs",
-    "lesson",
-    "compare",
-]
-"""Where a key works: on the whole screen of a run, in one of its views, in a panel that has the
-focus, in the list of runs, in the lesson, where several runs are compared."""
+View: TypeAlias = Literal["live", "classes", "mistakes", "model", "log"]
+"""Names of the views of a run."""
+
+Scope: TypeAlias = View | Literal["run", "panel", "runs", "lesson", "compare"]
+"""Part of the dashboard in which a key works: a screen, a view of a run, or a focused panel."""
 
 SCOPES: dict[Scope, str] = {
-    "run": "Everywhere",
+    "run": "All views",
     "live": "Live",
     "classes": "Classes",
     "mistakes": "Mistakes",
     "model": "Model",
     "log": "Log",
-    "panel": "In a panel chosen with tab",
+    "panel": "In a panel focused with tab",
     "runs": "Runs",
-    "lesson": "The lesson",
-    "compare": "Comparing",
+    "lesson": "Lesson",
+    "compare": "Compare",
 }
+"""Headings of the scopes in the help."""
+
+KEY_NAMES = {
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "pageup": "page ↑",
+    "pagedown": "page ↓",
+    "escape": "esc",
+    "question_mark": "?",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "asterisk": "*",
+    "number_sign": "#",
+}
+"""Names of keys on the screen, where they are not Textual's."""
 
 
-class Key(NamedTuple):
-    """One key, or several that do the same."""
+@dataclass(frozen=True)
+class Key:
+    """A key, or several with the same effect."""
 
-    scope: Scope
+    name: str
+    """Name that is unique in the scope."""
+
     keys: str
-    """Textual's names, with commas between."""
-
-    shown: str
-    """How it is written for people."""
-
-    action: str
-    """What it does: an action of the screen, or of the view that is its place."""
+    """Textual's names, separated by commas."""
 
     label: str
-    """A word for the line of keys."""
+    """Word for the key bar."""
 
     help: str
-    """What it does, in a phrase."""
+    """Phrase for the help and the palette."""
 
     rank: int = 0
-    """Which go first from a line of keys that is too short: the greatest; 0 is never in it."""
+    """Order of removal from a key bar that is too narrow, highest first; 0 is never shown."""
 
-    opens: str = ""
-    """The view that the key opens, if any."""
+    action: str = ""
+    """Action of the screen or view; empty if it is called like the key."""
 
     controls: bool = False
-    """Whether it asks something of the engine, so that the run must be going on."""
+    """True if it sends a command to the engine, which works only while the run is running."""
+
+    in_palette: bool = True
+    """False for cursor keys and what the palette offers anyway."""
+
+    view: str = ""
+    """View that the key opens."""
+
+    priority: bool = False
+    """True if it comes before the keys of the focused widget."""
+
+    scope: Scope = "run"
+
+    @property
+    def id(self) -> str:
+        """Id of its bindings, by which a keymap can change the keys."""
+        return f"{self.scope}.{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """Name of its first key on the screen."""
+        *modifiers, key = self.keys.partition(",")[0].split("+")
+        return " ".join([*modifiers, KEY_NAMES.get(key, key)])
 
 
 @runtime_checkable
@@ -68,238 +100,235 @@ class HasKeys(Protocol):
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
-        """Where its keys work."""
+        """Scopes whose keys work now."""
 
-    async def press(self, key: Key) -> None:
-        """Do what a key does."""
+    @property
+    def shown_view(self) -> str:
+        """Name of the view that is shown."""
 
+    def target(self, scope: Scope) -> DOMNode:
+        """Return the node that has the actions of a scope."""
+
+
+def _move(name: str, keys: str, label: str, help_text: str, action: str) -> Key:
+    """Return a key that moves or scrolls."""
+    return Key(name, keys, label, help_text, 0, action, in_palette=False)
+
+
+def _pages(up: str = "A page up", down: str = "A page down") -> tuple[Key, Key]:
+    return (
+        _move("page_up", "pageup", "page", up, "page(-1)"),
+        _move("page_down", "pagedown", "page", down, "page(1)"),
+    )
+
+
+def _view(name: str, keys: str, label: str, help_text: str, rank: int) -> Key:
+    """Return a key that opens a view."""
+    return Key(name, keys, label, help_text, rank, f"show_view('{name}')", view=name)
+
+
+def _in_scope(scope: Scope, *keys: Key) -> tuple[Key, ...]:
+    return tuple(replace(key, scope=scope, action=key.action or key.name) for key in keys)
+
+
+CHART = (
+    Key("zoom_in", "plus,equals_sign", "zoom", "Zoom in, at cursor or newest step", 6, "zoom(1)"),
+    Key("zoom_out", "minus", "out", "Zoom out", 0, "zoom(-1)"),
+    Key("show_all", "0", "all", "Show everything"),
+    Key("follow", "f", "follow", "Clear the cursor, follow the newest step"),
+    Key("toggle_log", "l", "log", "Logarithmic scale on or off", 7),
+    Key("cycle_smoothing", "m", "smooth", "Smoothing: off, light, strong", 7),
+)
+THEME = Key("theme", "t", "theme", "Next theme: dark, light, colour-blind", 0, "app.next_theme")
+THEME = replace(THEME, in_palette=False)
+PALETTE = _move("palette", "ctrl+p", "commands", "Search all commands", "app.command_palette")
+REDRAW = _move("redraw", "ctrl+l", "redraw", "Redraw the whole screen", "app.redraw")
+NEXT_PANEL = _move("next_panel", "tab", "panel", "Focus the next panel", "app.focus_next")
+HELP = Key("help", "question_mark", "help", "Show all keys", 1)
 
 KEYS = (
-    Key("run", "p", "p", "ask('pause')", "pause", "Pause training, or go on", 2, controls=True),
-    Key("run", "s", "s", "ask('stop')", "stop", "Stop, now or after this epoch", 2, controls=True),
-    Key(
+    *_in_scope(
         "run",
-        "c",
-        "c",
-        "ask('checkpoint')",
-        "checkpoint",
-        "Save a checkpoint now",
-        4,
-        controls=True,
+        Key("pause", "p", "pause", "Pause or continue training", 2, controls=True),
+        Key("stop", "s", "stop", "Stop training, now or after this epoch", 2, controls=True),
+        Key("save_checkpoint", "c", "checkpoint", "Save a checkpoint now", 4, controls=True),
+        Key("set_lr", "r", "lr", "Change the learning rate", 3, controls=True),
+        Key("set_epochs", "e", "epochs", "Change the number of epochs", 6, controls=True),
+        Key("detach", "d", "detach", "Continue training in the background", 5, controls=True),
     ),
-    Key("run", "r", "r", "ask('rate')", "rate", "Change the learning rate", 3, controls=True),
-    Key("run", "e", "e", "ask('epochs')", "epochs", "Train more or fewer epochs", 6, controls=True),
-    Key(
-        "run",
-        "d",
-        "d",
-        "ask('detach')",
-        "detach",
-        "Train on in the background",
-        5,
-        controls=True,
-    ),
-    Key("live", "left", "←", "move(-1)", "cursor", "Read the curve: cursor to the left"),
-    Key("live", "right", "→", "move(1)", "cursor", "Cursor to the right"),
-    Key("live", "shift+left", "shift ←", "move_epochs(-1)", "epoch", "Cursor one epoch back"),
-    Key("live", "shift+right", "shift →", "move_epochs(1)", "epoch", "Cursor one epoch on"),
-    Key("live", "home", "home", "move(-10000)", "first", "Cursor to the first step"),
-    Key("live", "end", "end", "move(10000)", "newest", "Cursor to the newest step"),
-    Key(
+    *_in_scope(
         "live",
-        "plus,equals_sign",
-        "+",
-        "zoom(1)",
-        "zoom",
-        "Zoom in, on cursor or newest",
-        6,
+        _move("cursor_left", "left", "cursor", "Move the cursor left to read values", "move(-1)"),
+        _move("cursor_right", "right", "cursor", "Move the cursor right", "move(1)"),
+        _move("epoch_back", "shift+left", "epoch", "Cursor one epoch back", "move_epochs(-1)"),
+        _move("epoch_on", "shift+right", "epoch", "Cursor one epoch forward", "move_epochs(1)"),
+        _move("first_step", "home", "first", "Cursor to the first step", "move(-10000)"),
+        _move("last_step", "end", "newest", "Cursor to the newest step", "move(10000)"),
+        *CHART,
     ),
-    Key("live", "minus", "-", "zoom(-1)", "out", "Zoom out"),
-    Key("live", "0", "0", "show_all", "all", "Show the whole run"),
-    Key("live", "f", "f", "follow", "follow", "Put the cursor away, follow the newest"),
-    Key("live", "l", "l", "log", "log", "Logarithmic scale, on or off", 7),
-    Key("live", "m", "m", "smooth", "smooth", "Smooth the training curve: not, more, most", 7),
-    Key("classes", "o", "o", "order", "order", "Order: as given, worst first, by name", 5),
-    Key("classes", "m", "m", "matrix", "matrix", "Confusion matrix alone, or not", 5),
-    Key("classes", "f", "f", "figures", "figures", "Figures of the test, or the matrix", 5),
-    Key("classes", "left", "←", "move(0,-1)", "cell", "Cell of the matrix to the left"),
-    Key("classes", "right", "→", "move(0,1)", "cell", "Cell to the right"),
-    Key("classes", "up", "↑", "move(-1,0)", "cell", "Cell above"),
-    Key("classes", "down", "↓", "move(1,0)", "cell", "Cell below"),
-    Key("classes", "pageup", "page ↑", "page(-1)", "page", "A page of classes up"),
-    Key("classes", "pagedown", "page ↓", "page(1)", "page", "A page of classes down"),
-    Key("classes", "home", "home", "move(-100000,-100000)", "first", "First class"),
-    Key("classes", "end", "end", "move(100000,100000)", "last", "Last class"),
-    Key("classes", "enter", "enter", "mistakes", "mistakes", "See these mistakes as pictures", 4),
-    Key("mistakes", "left", "←", "move(-1,0)", "before", "The one before"),
-    Key("mistakes", "right", "→", "move(1,0)", "next", "The next one", 5),
-    Key("mistakes", "up", "↑", "move(0,-1)", "up", "A row up"),
-    Key("mistakes", "down", "↓", "move(0,1)", "down", "A row down"),
-    Key("mistakes", "pageup", "page ↑", "page(-1)", "page", "A page up"),
-    Key("mistakes", "pagedown", "page ↓", "page(1)", "page", "A page down"),
-    Key("mistakes", "home", "home", "move(-100000,0)", "first", "The most confident one"),
-    Key("mistakes", "end", "end", "move(100000,0)", "last", "The last one"),
-    Key("mistakes", "enter", "enter", "enlarge", "enlarge", "Enlarge it, or the grid again", 4),
-    Key("mistakes", "a", "a", "all", "all", "Those of all classes, after a pair's", 5),
-    Key("mistakes", "w", "w", "export", "write", "Write all mistakes as CSV", 5),
-    Key("model", "left", "←", "move_image(-1)", "image", "The image before"),
-    Key("model", "right", "→", "move_image(1)", "image", "The next image", 4),
-    Key("model", "up", "↑", "move_step(-1)", "block", "A step back on its way through the network"),
-    Key("model", "down", "↓", "move_step(1)", "block", "A step on, to the next block", 4),
-    Key("model", "home", "home", "move_image(-1000)", "first", "The first image"),
-    Key("model", "end", "end", "move_image(1000)", "last", "The last image"),
-    Key("model", "w", "w", "wrong", "wrong", "Next image that is taken for something else", 5),
-    Key("model", "l", "l", "layers", "layers", "The layers alone, or the pictures", 5),
-    Key("log", "slash", "/", "search", "search", "Search the log", 5),
-    Key("log", "n", "n", "find(1)", "next", "Next line that was searched for", 6),
-    Key("log", "N", "N", "find(-1)", "previous", "The one before"),
-    Key("log", "f", "f", "follow", "follow", "Follow the newest line", 6),
-    Key("log", "up", "↑", "scroll(-1)", "up", "A line up"),
-    Key("log", "down", "↓", "scroll(1)", "down", "A line down"),
-    Key("log", "pageup", "page ↑", "page(-1)", "page", "A page up"),
-    Key("log", "pagedown", "page ↓", "page(1)", "page", "A page down"),
-    Key("log", "home", "home", "scroll(-1000000)", "first", "The first line"),
-    Key("log", "end", "end", "follow", "newest", "The newest line"),
-    Key("panel", "up", "↑", "scroll_up", "up", "A line up"),
-    Key("panel", "down", "↓", "scroll_down", "down", "A line down"),
-    Key("panel", "pageup", "page ↑", "page_up", "page", "A page up"),
-    Key("panel", "pagedown", "page ↓", "page_down", "page", "A page down"),
-    Key("panel", "home", "home", "scroll_home", "first", "The first line"),
-    Key("panel", "end", "end", "scroll_end", "last", "The last line"),
-    Key(
-        "run",
-        "1",
-        "1",
-        "view('live')",
-        "live",
-        "Live: curves, epochs, checkpoints",
-        3,
-        opens="live",
-    ),
-    Key(
-        "run",
-        "2",
-        "2",
-        "view('classes')",
+    *_in_scope(
         "classes",
-        "Classes: accuracy, confusion",
-        3,
-        opens="classes",
+        Key("cycle_order", "o", "order", "Order: as given, worst first, by name", 5),
+        Key("toggle_matrix", "m", "matrix", "Confusion matrix alone, or beside the classes", 5),
+        Key("toggle_metrics", "f", "metrics", "Test metrics, or the confusion matrix", 5),
+        _move("cell_left", "left", "cell", "Cell to the left in the matrix", "move(0,-1)"),
+        _move("cell_right", "right", "cell", "Cell to the right", "move(0,1)"),
+        _move("cell_up", "up", "cell", "Cell above", "move(-1,0)"),
+        _move("cell_down", "down", "cell", "Cell below", "move(1,0)"),
+        *_pages("A page of classes up", "A page of classes down"),
+        _move("first", "home", "first", "First class", "move(-100000,-100000)"),
+        _move("last", "end", "last", "Last class", "move(100000,100000)"),
+        Key("open_mistakes", "enter", "mistakes", "Images of the selected mistakes", 4),
     ),
-    Key(
-        "run",
-        "3",
-        "3",
-        "view('mistakes')",
+    *_in_scope(
         "mistakes",
-        "Mistakes: what was taken for what",
-        3,
-        opens="mistakes",
+        _move("previous", "left", "previous", "Previous image", "move(-1,0)"),
+        replace(_move("next", "right", "next", "Next image", "move(1,0)"), rank=5),
+        _move("row_up", "up", "up", "A row up", "move(0,-1)"),
+        _move("row_down", "down", "down", "A row down", "move(0,1)"),
+        *_pages(),
+        _move("first", "home", "first", "Most confident mistake", "move(-100000,0)"),
+        _move("last", "end", "last", "Least confident mistake", "move(100000,0)"),
+        Key("enlarge", "enter", "enlarge", "Enlarge the image, or back to the grid", 4),
+        Key("show_all", "a", "all", "Mistakes of all classes", 5),
+        Key("export", "w", "write", "Write all mistakes as CSV", 5),
     ),
-    Key(
-        "run",
-        "4",
-        "4",
-        "view('model')",
+    *_in_scope(
         "model",
-        "Model: layers, filters, feature maps",
-        3,
-        opens="model",
+        _move("previous_image", "left", "image", "Previous image", "move_image(-1)"),
+        replace(_move("next_image", "right", "image", "Next image", "move_image(1)"), rank=4),
+        _move("previous_stage", "up", "stage", "Previous stage of the network", "move_stage(-1)"),
+        replace(
+            _move("next_stage", "down", "stage", "Next stage of the network", "move_stage(1)"),
+            rank=4,
+        ),
+        _move("first_image", "home", "first", "First image", "move_image(-1000)"),
+        _move("last_image", "end", "last", "Last image", "move_image(1000)"),
+        Key("next_misclassified", "w", "wrong", "Next misclassified image", 5),
+        Key("toggle_layers", "l", "layers", "Layers alone, or the feature maps", 5),
     ),
-    Key("run", "5", "5", "view('log')", "log", "Log: events and captured output", 3, opens="log"),
-    Key("run", "h", "h", "explain", "explain", "The lesson: how such a network works"),
-    Key("run", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
-    Key("run", "b", "b", "bell", "bell", "Ring at an alarm, or be silent"),
-    Key("run", "tab", "tab", "app.focus_next", "panel", "Next panel, to scroll it"),
-    Key("run", "ctrl+p", "ctrl p", "app.command_palette", "commands", "Find any of these by name"),
-    Key("run", "ctrl+l", "ctrl l", "app.redraw", "redraw", "Paint the whole screen again"),
-    Key("run", "question_mark", "?", "help", "help", "These keys", 1),
-    Key("run", "escape", "esc", "back", "back", "Put the cursor away, else leave"),
-    Key("run", "q", "q", "leave", "quit", "Leave; asks where that would end the run", 1),
-    Key("run", "ctrl+c", "ctrl c", "interrupt", "interrupt", "The same, as an interruption"),
-    Key("runs", "enter", "enter", "open", "open", "Open the run", 1),
-    Key("runs", "slash", "/", "filter", "filter", "Filter: acc>0.9 lr<=0.001 status=done", 2),
-    Key("runs", "s", "s", "do('sort')", "sort", "Sort by any figure or key of a config", 4),
-    Key("runs", "less_than_sign", "<", "sort_next(-1)", "sort", "Sort by the column before"),
-    Key("runs", "greater_than_sign", ">", "sort_next(1)", "sort", "Sort by the next column"),
-    Key("runs", "i", "i", "invert", "invert", "The other way round"),
-    Key("runs", "space", "space", "choose", "choose", "Choose the run, or no longer", 4),
-    Key("runs", "c", "c", "compare", "compare", "Compare the chosen runs, up to eight", 4),
-    Key("runs", "asterisk", "*", "do('star')", "star", "Star, or not", 6),
-    Key("runs", "r", "r", "do('rename')", "rename", "Change the run's name", 7),
-    Key("runs", "o", "o", "do('note')", "note", "Write a note", 7),
-    Key("runs", "number_sign", "#", "do('tags')", "tags", "Change the tags", 7),
-    Key("runs", "d,delete", "d", "do('delete')", "delete", "Delete, recoverably", 5),
-    Key("runs", "u", "u", "do('undo')", "undo", "Bring back what was deleted last"),
-    Key("runs", "g", "g", "do('resume')", "go on", "Go on with a run that was stopped", 5),
-    Key("runs", "l", "l", "do('like')", "like", "Train another like it, with changes", 3),
-    Key("runs", "n", "n", "do('new')", "new", "Train a preset, with changes", 3),
-    Key("runs", "up,k", "↑", "move(-1)", "up", "A run up"),
-    Key("runs", "down,j", "↓", "move(1)", "down", "A run down"),
-    Key("runs", "pageup", "page ↑", "page(-1)", "page", "A page up"),
-    Key("runs", "pagedown", "page ↓", "page(1)", "page", "A page down"),
-    Key("runs", "home", "home", "move(-1000000)", "first", "The first run"),
-    Key("runs", "end", "end", "move(1000000)", "last", "The last run"),
-    Key("runs", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
-    Key("runs", "ctrl+p", "ctrl p", "app.command_palette", "commands", "Find any of these by name"),
-    Key("runs", "ctrl+l", "ctrl l", "app.redraw", "redraw", "Paint the whole screen again"),
-    Key("runs", "question_mark", "?", "help", "help", "These keys", 1),
-    Key("runs", "escape", "esc", "back", "back", "Leave the filter or the choice, else quit"),
-    Key("runs", "q", "q", "app.quit", "quit", "Quit", 1),
-    Key("lesson", "space,right,enter", "space", "turn(1)", "on", "On: the next step, or page", 1),
-    Key("lesson", "left,backspace", "←", "turn(-1)", "back", "Back", 1),
-    *(
-        Key("lesson", f"{number}", f"{number}", f"go({number})", "", f"Chapter {number}")
-        for number in range(1, 9)
+    *_in_scope(
+        "log",
+        Key("search", "slash", "search", "Search the log", 5),
+        Key("find_next", "n", "next", "Next match", 6, "find(1)"),
+        Key("find_previous", "N", "previous", "Previous match", 0, "find(-1)"),
+        Key("follow", "f", "follow", "Follow the newest line", 6),
+        _move("line_up", "up", "up", "A line up", "scroll(-1)"),
+        _move("line_down", "down", "down", "A line down", "scroll(1)"),
+        *_pages(),
+        _move("first", "home", "first", "First line", "scroll(-1000000)"),
+        _move("last", "end", "newest", "Newest line", "follow"),
     ),
-    Key("lesson", "up", "↑", "scroll(-1)", "up", "A line up"),
-    Key("lesson", "down", "↓", "scroll(1)", "down", "A line down"),
-    Key("lesson", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind", 2),
-    Key("lesson", "question_mark", "?", "help", "help", "These keys", 1),
-    Key("lesson", "q,escape", "q", "leave", "leave", "Leave", 1),
-    Key("compare", "x", "x", "along", "axis", "Curves by epoch, by step, or by time", 3),
-    Key("compare", "v", "v", "series", "curves", "Both losses, one of them, or accuracy", 3),
-    Key("compare", "left", "←", "move(-1)", "cursor", "Cursor to the left; in a table: runs"),
-    Key("compare", "right", "→", "move(1)", "cursor", "Cursor to the right"),
-    Key("compare", "shift+left", "shift ←", "move(-10)", "leap", "Cursor ten columns back"),
-    Key("compare", "shift+right", "shift →", "move(10)", "leap", "Cursor ten columns on"),
-    Key("compare", "plus,equals_sign", "+", "zoom(1)", "zoom", "Zoom in, on cursor or newest", 5),
-    Key("compare", "minus", "-", "zoom(-1)", "out", "Zoom out"),
-    Key("compare", "0", "0", "show_all", "all", "Show all of the runs"),
-    Key("compare", "f", "f", "follow", "follow", "Put the cursor away"),
-    Key("compare", "l", "l", "log", "log", "Logarithmic scale, on or off", 6),
-    Key("compare", "m", "m", "smooth", "smooth", "Smooth the training curves", 6),
-    Key("compare", "1", "1", "view('curves')", "curves", "Curves and figures", 2, opens="curves"),
-    Key(
+    *_in_scope(
+        "panel",
+        _move("line_up", "up", "up", "A line up", "scroll_up"),
+        _move("line_down", "down", "down", "A line down", "scroll_down"),
+        _move("page_up", "pageup", "page", "A page up", "page_up"),
+        _move("page_down", "pagedown", "page", "A page down", "page_down"),
+        _move("first", "home", "first", "First line", "scroll_home"),
+        _move("last", "end", "last", "Last line", "scroll_end"),
+    ),
+    *_in_scope(
+        "run",
+        _view("live", "1", "live", "Live: curves, epochs, checkpoints", 3),
+        _view("classes", "2", "classes", "Classes: accuracy, confusion matrix", 3),
+        _view("mistakes", "3", "mistakes", "Mistakes: misclassified images", 3),
+        _view("model", "4", "model", "Model: layers, filters, feature maps", 3),
+        _view("log", "5", "log", "Log: events and captured output", 3),
+        Key("explain", "h", "explain", "Lesson: how such a network works"),
+        THEME,
+        Key("toggle_bell", "b", "bell", "Alert bell on or off"),
+        NEXT_PANEL,
+        PALETTE,
+        REDRAW,
+        HELP,
+        Key("back", "escape", "back", "Clear the cursor, or close"),
+        Key("quit", "q", "quit", "Quit (asks first if that stops training)", 1),
+        Key("interrupt", "ctrl+c", "interrupt", "Quit, recorded as interrupted", priority=True),
+    ),
+    *_in_scope(
+        "runs",
+        Key("open", "enter", "open", "Open the run", 1),
+        Key("filter", "slash", "filter", "Filter, e.g. acc>0.9 lr<=0.001 status=done", 2),
+        Key("sort", "s", "sort", "Sort by any column or config key", 4),
+        Key(
+            "sort_previous",
+            "less_than_sign",
+            "sort",
+            "Sort by the previous column",
+            0,
+            "sort_next(-1)",
+        ),
+        Key("sort_next", "greater_than_sign", "sort", "Sort by the next column", 0, "sort_next(1)"),
+        Key("reverse", "i", "reverse", "Reverse the order"),
+        Key("select", "space", "select", "Select or unselect the run", 4),
+        Key("compare", "c", "compare", "Compare the selected runs, up to eight", 4),
+        Key("star", "asterisk", "star", "Star or unstar", 6),
+        Key("rename", "r", "rename", "Rename the run", 7),
+        Key("edit_note", "o", "note", "Edit the note", 7),
+        Key("edit_tags", "number_sign", "tags", "Edit the tags", 7),
+        Key("delete", "d,delete", "delete", "Move to the trash", 5),
+        Key("undo_delete", "u", "undo", "Restore the last deleted run"),
+        Key("resume", "g", "resume", "Resume a stopped run", 5),
+        Key("clone", "l", "clone", "New run from this config", 3),
+        Key("new", "n", "new", "New run from a preset", 3),
+        _move("up", "up,k", "up", "A run up", "move(-1)"),
+        _move("down", "down,j", "down", "A run down", "move(1)"),
+        *_pages(),
+        _move("first", "home", "first", "First run", "move(-1000000)"),
+        _move("last", "end", "last", "Last run", "move(1000000)"),
+        THEME,
+        PALETTE,
+        REDRAW,
+        HELP,
+        Key("back", "escape", "back", "Clear filter or selection, or quit"),
+        replace(_move("quit", "q", "quit", "Quit", "app.quit"), rank=1),
+    ),
+    *_in_scope(
+        "lesson",
+        Key("next", "space,right,enter", "next", "Next step or page", 1, "turn(1)"),
+        Key("previous", "left,backspace", "back", "Previous step or page", 1, "turn(-1)"),
+        *(
+            Key(f"chapter_{number}", f"{number}", "", f"Chapter {number}", 0, f"go_to({number})")
+            for number in range(1, 9)
+        ),
+        _move("line_up", "up", "up", "A line up", "scroll(-1)"),
+        _move("line_down", "down", "down", "A line down", "scroll(1)"),
+        replace(THEME, rank=2),
+        HELP,
+        Key("close", "q,escape", "close", "Close the lesson", 1),
+    ),
+    *_in_scope(
         "compare",
-        "2",
-        "2",
-        "view('settings')",
-        "config",
-        "What was set differently",
-        2,
-        opens="settings",
+        Key("next_axis", "x", "axis", "x axis: epoch, step, or time", 3),
+        Key("next_metric", "v", "curves", "Curves: losses, one of them, or accuracy", 3),
+        _move("cursor_left", "left", "cursor", "Cursor left; in a table: runs", "move(-1)"),
+        _move("cursor_right", "right", "cursor", "Cursor right", "move(1)"),
+        _move("jump_left", "shift+left", "jump", "Cursor ten columns left", "move(-10)"),
+        _move("jump_right", "shift+right", "jump", "Cursor ten columns right", "move(10)"),
+        *CHART,
+        _view("curves", "1", "curves", "Curves and metrics", 2),
+        _view("config", "2", "config", "Config differences", 2),
+        _view("by-class", "3", "classes", "Accuracy by class", 2),
+        THEME,
+        NEXT_PANEL,
+        REDRAW,
+        HELP,
+        Key("back", "escape", "back", "Clear the cursor, or close"),
+        Key("close", "q", "close", "Close the comparison", 1),
     ),
-    Key(
-        "compare", "3", "3", "view('by-class')", "classes", "Accuracy by class", 2, opens="by-class"
-    ),
-    Key("compare", "t", "t", "app.next_theme", "theme", "Theme: dark, light, colour-blind"),
-    Key("compare", "tab", "tab", "app.focus_next", "panel", "The table of figures, to scroll it"),
-    Key("compare", "ctrl+l", "ctrl l", "app.redraw", "redraw", "Paint the whole screen again"),
-    Key("compare", "question_mark", "?", "help", "help", "These keys", 1),
-    Key("compare", "escape", "esc", "back", "back", "Put the cursor away, else leave"),
-    Key("compare", "q", "q", "leave", "leave", "Leave", 1),
 )
+"""All keys, in the order of key bar and help."""
 
 
 def keys_for(*scopes: Scope) -> list[Key]:
-    """The keys that work there, in the table's order."""
+    """Return the keys of some scopes, in the table's order."""
     return [key for key in KEYS if key.scope in scopes]
 
 
 def bindings_for(scope: Scope) -> list[BindingType]:
-    """The bindings of a screen or a view."""
+    """Return the bindings of a screen, a view or a panel."""
     return [
-        Binding(key.keys, key.action, key.label, show=False, priority=key.keys == "ctrl+c")
+        Binding(key.keys, key.action, key.label, show=False, priority=key.priority, id=key.id)
         for key in keys_for(scope)
     ]

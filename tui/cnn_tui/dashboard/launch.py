@@ -38,8 +38,8 @@ def run_dashboard(
             app.exit_from_signal(128 + number)
             return
         request_stop(run, number)
-        screen.controls.leave_when_ended = True
-        app.call_from_signal(screen.controls.stop_sent)
+        screen.closes_when_ended = True
+        app.call_from_signal(screen.show_pending_stop)
 
     _take_signals(app, ask, resume_hint(run))
     notify_supervisor(run.path)

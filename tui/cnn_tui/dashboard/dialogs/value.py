@@ -10,6 +10,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
+from cnn_engine.errors import UserError
+
 Value = TypeVar("Value")
 
 
@@ -83,5 +85,5 @@ class ValueDialog(ModalScreen[Value | None], Generic[Value]):
     def _submitted(self, event: Input.Submitted) -> None:
         try:
             self.dismiss(self._read(event.value))
-        except ValueError as error:
+        except (ValueError, UserError) as error:
             self.query_one("#problem", Label).update(str(error))

@@ -1,13 +1,12 @@
-"""Several runs side by side, live or finished: their curves in one chart, and what differs."""
+"""Several runs side by side, live or finished: their curves in one chart, and differences."""
 
 import asyncio
 from collections.abc import Sequence
 
-from textual import getters, on
+from textual import getters
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
@@ -24,9 +23,8 @@ from cnn_tui.dashboard.compared import (
     config_rows,
     metric_rows,
 )
-from cnn_tui.dashboard.dialogs.help import HelpScreen
-from cnn_tui.dashboard.keys import Key, Scope, bindings_for
-from cnn_tui.dashboard.screens.run import PIECE_SECONDS, POLL_SECONDS
+from cnn_tui.dashboard.keys import Scope, bindings_for
+from cnn_tui.dashboard.screens.screen import PIECE_SECONDS, POLL_SECONDS, DashboardScreen
 from cnn_tui.dashboard.widgets.chart import ChartActions
 from cnn_tui.dashboard.widgets.compare.comparison_table import ComparisonTable, TableContent
 from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
@@ -39,17 +37,11 @@ from cnn_tui.text.safe import safe_text
 MAX_RUNS = len(LETTERS)
 
 
-class CompareScreen(ChartActions, Screen[None]):
+class CompareScreen(ChartActions, DashboardScreen):
     """Follows the logs of up to eight runs."""
 
     BINDINGS = bindings_for("compare")
-    chart = getters.query_one(OverlayChart)
-    scopes: tuple[Scope, ...] = ("compare",)
-    """Where the keys that work now have their place."""
-
-    AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (70, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-tall")]
 
     DEFAULT_CSS = """
     CompareScreen {
@@ -64,7 +56,7 @@ class CompareScreen(ChartActions, Screen[None]):
         OverlayChart, ComparisonTable {
             height: 1fr;
         }
-        #figures {
+        #metrics {
             height: auto;
             max-height: 50%;
         }
@@ -77,97 +69,101 @@ class CompareScreen(ChartActions, Screen[None]):
         &.-short #verdicts, &.-low #verdicts {
             max-height: 0;
         }
-        &.-short #figures {
+        &.-short #metrics {
             max-height: 8;
         }
         &.-low {
             OverlayChart, ComparisonTable {
                 border: none;
             }
-            #figures {
+            #metrics {
                 display: none;
             }
         }
     }
     """
 
+    scopes: tuple[Scope, ...] = ("compare", "panel")
+
+    chart = getters.query_one(OverlayChart)
+    views = getters.query_one(ContentSwitcher)
+    verdicts = getters.query_one(Verdicts)
+
     def __init__(self, runs: Sequence[RunDirectory]) -> None:
-        """Compare runs, of which there are at most `MOST_RUNS`."""
+        """Compare at most `MAX_RUNS` runs."""
         super().__init__()
         self._runs = [
-            ComparedRun(Follower(run, trains_here=False), place) for place, run in enumerate(runs)
+            ComparedRun(Follower(run, trains_here=False), index) for index, run in enumerate(runs)
         ]
-        self._judged: list[TestFinished | None] = []
-        """Tests of the runs that the verdicts are of."""
+        self._compared_tests: list[TestFinished | None] = []
+        """Tests that the verdicts were computed from."""
         self._next_piece: Timer | None = None
 
     @property
-    def _view(self) -> str:
-        return self.query_one(ContentSwitcher).current or ""
+    def shown_view(self) -> str:
+        """Id of the view that is shown."""
+        return self.views.current or ""
 
     def compose(self) -> ComposeResult:
-        """A title, one of the views, the keys."""
+        """Yield the title, the views, the keys."""
         yield Title(id="title")
         with ContentSwitcher(initial="curves"):
             with Vertical(id="curves"):
                 yield OverlayChart(self._runs)
-                yield ComparisonTable(self._runs, id="figures")
+                yield ComparisonTable(self._runs, id="metrics")
                 yield Verdicts(self._runs)
-            yield ComparisonTable(self._runs, "All have the same config.", id="settings")
+            yield ComparisonTable(self._runs, "All have the same config.", id="config")
             yield ComparisonTable(self._runs, "No classes yet.", id="by-class")
-        yield KeyBar("compare", view="curves")
+        yield KeyBar()
 
     def on_mount(self) -> None:
-        """Start to follow."""
-        self.action_view("curves")
+        """Start to follow the logs."""
+        self.action_show_view("curves")
         self.call_after_refresh(self.poll)
         self.set_interval(POLL_SECONDS, self.poll)
 
-    def _metric_rows(self) -> list[TableRow]:
-        rows = metric_rows(self._runs)
-        after = 1 + [row.label for row in rows].index("test accuracy")
-        return [*rows[:after], *self.query_one(Verdicts).table_rows(), *rows[after:]]
-
     def poll(self) -> None:
-        """Take in what is new, and show it; while the terminal takes nothing, only take in."""
+        """Read what is new and show it; while the terminal accepts no output, only read."""
         for run in self._runs:
             run.follower.poll()
         if self._next_piece is not None:
-            self._next_piece.stop()  # else each poll meanwhile would begin a sequence of its own
+            self._next_piece.stop()  # else each poll meanwhile would start a sequence of its own
         if any(run.follower.has_more for run in self._runs):
             self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
         else:
-            self._judge_if_tested()
-            if self.app.can_draw():  # type: ignore[attr-defined]
+            self._compare_tests()
+            if self.can_draw():
                 self._show()
 
-    def _judge_if_tested(self) -> None:
-        """Compare image by image when the first run and another have been tested, or anew."""
+    def _compare_tests(self) -> None:
+        """Compare image by image when the first run and another have new test results."""
         tests = [run.state.test for run in self._runs]
-        if tests != self._judged and tests[0] and any(tests[1:]):
-            self._judged = tests
-            self.run_worker(self._judge(), exclusive=True)
+        if tests != self._compared_tests and tests[0] and any(tests[1:]):
+            self._compared_tests = tests
+            self.run_worker(self._compute_verdicts(), exclusive=True)
 
-    async def _judge(self) -> None:
-        """Read what each test said of its images, which may take a while, beside the screen."""
+    async def _compute_verdicts(self) -> None:
+        """Read the predictions of all tests in a thread, as that may take a while."""
         directories = [run.follower.run for run in self._runs]
         try:
-            found = await asyncio.to_thread(compare, directories)
-        except (OSError, UserError) as error:  # a run was moved away meanwhile
+            comparison = await asyncio.to_thread(compare, directories)
+        except (OSError, UserError) as error:  # a run was moved meanwhile
             reason = f"not compared by image: {safe_text(str(error), 500)}"
-            self.query_one(Verdicts).show(VerdictList(reason=reason))
+            self.verdicts.show(VerdictList(reason=reason))
         else:
-            self.query_one(Verdicts).show(VerdictList(found.verdicts))
+            self.verdicts.show(VerdictList(comparison.verdicts))
         self._show()
 
     def _show(self) -> None:
         """Show the runs in the panels of the current view."""
         self.query_one(Title).show(self._runs)
-        if self._view == "curves":
+        if self.shown_view == "curves":
             self.chart.show(self._runs)
-            self._show_table("figures", "Metrics", self._metric_rows())
-        elif self._view == "settings":
-            self._show_table("settings", "Config differences", config_rows(self._runs))
+            self._show_table(
+                "metrics", "Metrics", metric_rows(self._runs, self.verdicts.table_rows())
+            )
+        elif self.shown_view == "config":
+            self._show_table("config", "Config differences", config_rows(self._runs))
         else:
             split, rows = class_accuracy_rows(self._runs)
             title = f"Accuracy by class, {split}: A, and the others' difference to A in points"
@@ -176,58 +172,37 @@ class CompareScreen(ChartActions, Screen[None]):
     def _show_table(self, name: str, title: str, rows: Sequence[TableRow]) -> None:
         self.query_one(f"#{name}", ComparisonTable).show(TableContent(title, rows))
 
-    # What the keys do.
-
-    def action_view(self, name: str) -> None:
-        """Show another view."""
-        self.query_one(ContentSwitcher).current = name
-        self.query_one(KeyBar).view = name
+    def action_show_view(self, name: str) -> None:
+        """Show a view."""
+        self.views.current = name
         if name == "curves":
             self.set_focus(None)
         else:
             self.query_one(f"#{name}").focus()
+        self.refresh_bindings()
         self._show()
 
-    def action_move(self, cells: int) -> None:
-        """Move the cursor in the chart, or scroll through the runs of a table."""
-        if self._view == "curves":
-            self.chart.move(cells)
+    def action_move(self, columns: int) -> None:
+        """Move the cursor in the chart, or go through the runs in a table."""
+        if self.shown_view == "curves":
+            self.chart.move(columns)
         else:
-            self.query_one(f"#{self._view}", ComparisonTable).move(cells)
+            self.query_one(f"#{self.shown_view}", ComparisonTable).move(columns)
 
-    def action_along(self) -> None:
-        """Draw the curves along something else."""
+    def action_next_axis(self) -> None:
+        """Change the x axis."""
         self.chart.next_axis()
 
-    def action_series(self) -> None:
-        """Draw other curves."""
+    def action_next_metric(self) -> None:
+        """Change the curves."""
         self.chart.next_metric()
 
-    def action_help(self) -> None:
-        """Show what the keys do."""
-        self.app.push_screen(HelpScreen("compare", "panel"))
-
     def action_back(self) -> None:
-        """Put the cursor away, else leave."""
-        if self._view == "curves" and self.chart.view.cursor is not None:
+        """Clear the cursor, or else close the screen."""
+        if self.shown_view == "curves" and self.chart.view.cursor is not None:
             self.chart.follow()
         else:
-            self.action_leave()
-
-    def action_leave(self) -> None:
-        """Leave."""
-        if len(self.app.screen_stack) > 2:
-            self.app.pop_screen()
-        else:
-            self.app.exit()
-
-    @on(KeyBar.Clicked)
-    async def _clicked(self, event: KeyBar.Clicked) -> None:
-        await self.press(event.key)
-
-    async def press(self, key: Key) -> None:
-        """Do what a key does."""
-        await self.app.run_action(key.action, default_namespace=self)
+            self.close()
 
 
 class Title(Panel[Sequence[ComparedRun]]):

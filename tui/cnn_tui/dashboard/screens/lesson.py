@@ -1,15 +1,15 @@
 """The lesson, a page at a time."""
 
-from textual import on
+from textual import getters
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
+from textual.reactive import reactive
 from textual.widgets import Static
 
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.dashboard.dialogs.help import HelpScreen
-from cnn_tui.dashboard.keys import bindings_for
+from cnn_tui.dashboard.keys import Scope, bindings_for
+from cnn_tui.dashboard.screens.screen import DashboardScreen
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.panel import justify
 from cnn_tui.lesson.contents import all_chapters
@@ -19,11 +19,10 @@ MARGIN = 2
 """Cells left and right of a page."""
 
 
-class LessonScreen(Screen[None]):
+class LessonScreen(DashboardScreen):
     """Chapters of pages; nothing moves by itself."""
 
     BINDINGS = bindings_for("lesson")
-    AUTO_FOCUS = ""
 
     DEFAULT_CSS = """
     LessonScreen {
@@ -44,72 +43,68 @@ class LessonScreen(Screen[None]):
     }
     """
 
+    scopes: tuple[Scope, ...] = ("lesson",)
+
+    page_index: reactive[int] = reactive(0, repaint=False, init=False)
+    """Index of the shown page among the pages of all chapters."""
+
+    title_line = getters.query_one("#title", Static)
+    page = getters.query_one("#page", Static)
+    scroll = getters.query_one(VerticalScroll)
+
     def __init__(self, run: RunDirectory | None) -> None:
-        """Begin at the first page.
+        """Start at the first page.
 
         Args:
-            run: Whose filter and image the last chapter is about; None where there is none.
+            run: Run whose filter and image the last chapter explains; None without one.
         """
         super().__init__()
         self._chapters = all_chapters(run)
-        self._turns = [
+        self._pages = [
             (chapter, page)
             for chapter, content in enumerate(self._chapters)
             for page in range(len(content.pages))
         ]
-        self._turn = 0
 
     def compose(self) -> ComposeResult:
-        """A title, the page, the keys."""
+        """Yield the title, the page, the keys."""
         yield Static(id="title")
         with VerticalScroll(can_focus=False):
             yield Static(id="page")
-        yield KeyBar("lesson")
+        yield KeyBar()
 
     def on_resize(self) -> None:
         """Draw the page for the new size."""
         self._draw()
 
+    def validate_page_index(self, index: int) -> int:
+        """Return the index of the nearest page."""
+        return min(max(0, index), len(self._pages) - 1)
+
+    def watch_page_index(self) -> None:
+        """Show the top of the page."""
+        self.scroll.scroll_home(animate=False)
+        self._draw()
+
     def _draw(self) -> None:
-        chapter, page = self._turns[self._turn]
+        chapter, page = self._pages[self.page_index]
         content = self._chapters[chapter]
         width = self.size.width
-        where = f"{chapter + 1}/{len(self._chapters)}  page {page + 1} of {len(content.pages)}"
+        position = f"{chapter + 1}/{len(self._chapters)}  page {page + 1} of {len(content.pages)}"
         title = Content.assemble((f"{chapter + 1}  {content.title}", "bold"))
-        heading = justify(title, Content.styled(where, "$muted"), max(1, width - 2))
-        self.query_one("#title", Static).update(heading)
+        heading = justify(title, Content.styled(position, "$muted"), max(1, width - 2))
+        self.title_line.update(heading)
         canvas = Canvas(max(20, width - 2 * MARGIN - 1), self.app.can_draw_images)  # type: ignore[attr-defined]
-        lines = content.pages[page].lines(canvas)
-        self.query_one("#page", Static).update(Content("\n").join(lines))
-
-    def _go_to(self, turn: int) -> None:
-        self._turn = min(max(0, turn), len(self._turns) - 1)
-        self.query_one(VerticalScroll).scroll_home(animate=False)
-        self._draw()
+        self.page.update(Content("\n").join(content.pages[page].lines(canvas)))
 
     def action_turn(self, pages: int) -> None:
         """Turn the page."""
-        self._go_to(self._turn + pages)
+        self.page_index += pages
 
-    def action_go(self, chapter: int) -> None:
+    def action_go_to(self, chapter: int) -> None:
         """Go to a chapter, counted from 1."""
-        self._go_to(self._turns.index((chapter - 1, 0)))
+        self.page_index = self._pages.index((chapter - 1, 0))
 
     def action_scroll(self, lines: int) -> None:
         """Scroll a page that is longer than the screen."""
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
-
-    def action_help(self) -> None:
-        """Show what the keys do."""
-        self.app.push_screen(HelpScreen("lesson"))
-
-    def action_leave(self) -> None:
-        """Go back to where it was opened from."""
-        if len(self.app.screen_stack) > 2:
-            self.app.pop_screen()
-        else:
-            self.app.exit()
-
-    @on(KeyBar.Clicked)
-    async def _clicked(self, event: KeyBar.Clicked) -> None:
-        await self.run_action(event.key.action)
+        self.scroll.scroll_relative(y=lines, animate=False)

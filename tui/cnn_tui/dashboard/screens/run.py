@@ -1,4 +1,4 @@
-"""One run, live or finished: everything on it is made from its log."""
+"""One run, live or finished, shown from its log."""
 
 import gc
 import time
@@ -6,19 +6,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from textual import on
+from textual import getters, work
 from textual.app import ComposeResult
-from textual.screen import Screen
+from textual.dom import DOMNode
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from cnn_engine.runlog.alarms import Kind, find_alarms, unwritable_log_alarm
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.commands import Name
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.dashboard.dialogs.help import HelpScreen
-from cnn_tui.dashboard.keys import Key, Scope, bindings_for
-from cnn_tui.dashboard.screens.controls import Controls
+from cnn_tui.dashboard.dialogs.choice import ChoiceDialog
+from cnn_tui.dashboard.dialogs.training import epochs_dialog, lr_dialog, quit_dialog, stop_dialog
+from cnn_tui.dashboard.keys import Scope, bindings_for
+from cnn_tui.dashboard.keys import View as ViewName
+from cnn_tui.dashboard.screens.remote import Refused, Remote, Sent
+from cnn_tui.dashboard.screens.screen import PIECE_SECONDS, POLL_SECONDS, DashboardScreen
 from cnn_tui.dashboard.views.live import LiveView
 from cnn_tui.dashboard.views.log import LogView
 from cnn_tui.dashboard.views.view import View
@@ -33,19 +37,14 @@ if TYPE_CHECKING:
     from cnn_tui.dashboard.views.classes import ClassesView
     from cnn_tui.dashboard.views.mistakes import MistakesView
 
-POLL_SECONDS = 1.0
-SOON_SECONDS = (0.15, 0.4)
-"""When to look for the answer to what was asked of the engine."""
-
-PIECE_SECONDS = 0.001
-"""Left between two pieces of a long log to whatever else there is to do: the first paint."""
+REPLY_SECONDS = (0.15, 0.4)
+"""Delays after a command at which the log is read for the engine's reply."""
 
 
-class RunScreen(Screen[None]):
-    """Follows a run's log, and shows what it says in one of several views."""
+class RunScreen(DashboardScreen):
+    """Follows a run's log and shows it in one of several views."""
 
     BINDINGS = bindings_for("run")
-    AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [
         (0, "-tiny"),
         (52, "-slim"),
@@ -53,7 +52,10 @@ class RunScreen(Screen[None]):
         (100, ""),
         (170, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-tall")]
+
+    header = getters.query_one(RunHeader)
+    alert = getters.query_one(Alert)
+    views = getters.query_one(ContentSwitcher)
 
     def __init__(
         self,
@@ -66,18 +68,20 @@ class RunScreen(Screen[None]):
         """Show a run.
 
         Args:
-            run: Where its log is.
-            trains_here: Whether this very process trains it, so that leaving would end it.
-            blocked: Tells why the log cannot be written now; empty when it can.
-            bell: Whether to ring at an alarm.
+            run: The run's directory.
+            trains_here: True if this process trains the run, so that exiting would end it.
+            blocked: Returns why the log cannot be written now; empty if it can.
+            bell: True to ring at an alarm.
         """
         super().__init__()
         self._follower = Follower(run, trains_here=trains_here)
         self._blocked, self._bell = blocked, bell
         self._rung: set[Kind] = set()
-        self._trouble = ""
+        self._read_error = ""
         self._next_piece: Timer | None = None
-        self.controls = Controls(self, self._follower)
+        self.remote = Remote(self._follower)
+        self.closes_when_ended = False
+        """True to close as soon as this process no longer trains the run."""
 
     @property
     def state(self) -> RunState:
@@ -85,84 +89,91 @@ class RunScreen(Screen[None]):
         return self._follower.state
 
     @property
-    def scope(self) -> Scope:
+    def is_training_here(self) -> bool:
+        """True while this process trains the run."""
+        return self._follower.trains_here and self._follower.is_live
+
+    @property
+    def shown_view(self) -> ViewName:
         """Name of the view that is shown."""
-        return cast("Scope", self.query_one(ContentSwitcher).current)
+        return cast("ViewName", self.views.current)
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
-        """Where the keys that work now have their place."""
-        return "run", self.scope
+        """Scopes whose keys work now."""
+        return "run", self.shown_view, "panel"
 
     @property
     def view(self) -> View:
         """The view that is shown."""
-        return self.query_one(f"#{self.scope}", View)
+        return self.query_one(f"#{self.shown_view}", View)
+
+    def target(self, scope: Scope) -> DOMNode:
+        """Return the screen or the view, which has the actions of a scope."""
+        return self if scope == "run" else self.view
 
     def compose(self) -> ComposeResult:
-        """Facts on top, one of the views, the keys."""
+        """Yield the status on top, the views, the keys."""
         yield RunHeader()
         yield RunProgress()
         yield Alert()
         with ContentSwitcher(initial="live", id="body"):
             yield LiveView(id="live")
             yield LogView(id="log")
-        yield KeyBar("run", "live", view="live")
+        yield KeyBar()
 
     def on_mount(self) -> None:
-        """Start to follow."""
+        """Start to follow the log."""
         self.view.focus()
         self.call_after_refresh(self.poll)
         self.set_interval(POLL_SECONDS, self.poll)
 
-    def poll(self, *, at_once: bool = False) -> None:
-        """Take in what is new, and show it; while the terminal takes nothing, only take in.
+    def poll(self, *, is_reply: bool = False) -> None:
+        """Read what is new and show it; while the terminal accepts no output, only read.
 
         Args:
-            at_once: Show it however much has been written, as it is what was asked for.
+            is_reply: True if a key asked for it, which the byte budget does not limit.
         """
         events, output = self._follower.poll()
         lines = [line for event in events if (line := log_line(event))]
         self.query_one(LogView).add([*lines, *map(output_line, output)])
         if self._follower.trains_here and any(isinstance(event, RunPrepared) for event in events):
-            gc.freeze()  # PyTorch's objects stay anyway; to look through them takes 0.2 s each time
-        self._tell_trouble()
+            gc.freeze()  # PyTorch's objects stay anyway; each collection of them takes 0.2 s
+        self._report_read_error()
         if self._next_piece is not None:
-            self._next_piece.stop()  # else each poll meanwhile would begin a sequence of its own
+            self._next_piece.stop()  # else each poll meanwhile would start a sequence of its own
         if self._follower.has_more:
             self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
-        elif self.app.can_draw(at_once=at_once):  # type: ignore[attr-defined]
+        elif self.can_draw(is_reply=is_reply):
             self._show()
-        is_over = self.state.has_ended or not self._follower.trains_here
-        if is_over and self.controls.leave_when_ended:
-            self.go()
+        has_ended = self.state.has_ended or not self._follower.trains_here
+        if has_ended and self.closes_when_ended:
+            self.close()
 
-    def _tell_trouble(self) -> None:
-        """Say that the run cannot be read, as long as that is so."""
-        before, self._trouble = self._trouble, self._follower.error
-        if self._trouble:
-            text = f"The run cannot be read now: {self._trouble}; tried again every second"
-            self.query_one(KeyBar).show_message(text)
-        elif before:
-            self.query_one(KeyBar).show_message("")
+    def _report_read_error(self) -> None:
+        """Show a message as long as the run cannot be read."""
+        previous, self._read_error = self._read_error, self._follower.error
+        if self._read_error:
+            self.key_bar.show_message(f"Cannot read the run: {self._read_error} (retrying)")
+        elif previous:
+            self.key_bar.show_message("")
 
     def _show(self) -> None:
-        live = self._follower.is_live
-        header, alert = self.query_one(RunHeader), self.query_one(Alert)
-        bar = self.query_one(KeyBar)
-        header.pending, header.is_dead = (
-            self.controls.unanswered,
-            not live and not self.state.has_ended,
-        )
+        is_live = self._follower.is_live
+        self.header.pending = self.remote.pending
+        self.header.is_dead = not is_live and not self.state.has_ended
         reason = self._blocked()
-        alert.alarms = (
-            [unwritable_log_alarm(reason)] if reason else find_alarms(self.state, time.time(), live)
+        current = (
+            [unwritable_log_alarm(reason)]
+            if reason
+            else find_alarms(self.state, time.time(), is_live)
         )
-        self._ring({alarm.kind for alarm in alert.alarms})
-        bar.show(live and not self.state.imported)
-        for panel in (header, self.query_one(RunProgress), alert):
+        self.alert.alarms = current
+        self._ring({alarm.kind for alarm in current})
+        for panel in (self.header, self.query_one(RunProgress), self.alert, self.view):
             panel.show(self.state)
-        self.view.show(self.state)
+        self.key_bar.show(is_live and not self.state.imported)
+        self.refresh_bindings()
 
     def _ring(self, kinds: set[Kind]) -> None:
         if self._bell and kinds - self._rung:
@@ -171,17 +182,15 @@ class RunScreen(Screen[None]):
 
     # Views.
 
-    async def action_view(self, name: Scope) -> None:
-        """Show another view."""
-        await self._see_to_view(name)
-        self.query_one(ContentSwitcher).current = name
-        bar = self.query_one(KeyBar)
-        bar.scopes, bar.view = self.scopes, self.scope
+    async def action_show_view(self, name: ViewName) -> None:
+        """Show a view."""
+        await self._add_view(name)
+        self.views.current = name
         self.view.focus()
         self._show()
 
-    async def _see_to_view(self, name: Scope) -> None:
-        """Make a view that is not there yet: the first paint need not wait for all of them."""
+    async def _add_view(self, name: ViewName) -> None:
+        """Create a view when it is first shown, so that the first paint does not wait for it."""
         if self.query(f"#{name}"):
             return
         view: View
@@ -197,73 +206,132 @@ class RunScreen(Screen[None]):
             from cnn_tui.dashboard.views.model import ModelView  # noqa: PLC0415
 
             view = ModelView(self._follower.run, id=name)
-        await self.query_one(ContentSwitcher).add_content(view)
+        await self.views.add_content(view)
 
     async def on_classes_view_pair_selected(self, event: "ClassesView.PairSelected") -> None:
         """Show the mistakes of a pair of classes."""
-        await self.action_view("mistakes")
+        await self.action_show_view("mistakes")
         cast("MistakesView", self.view).show_pair(event.target, event.predicted)
 
     def on_mistakes_view_exported(self, event: "MistakesView.Exported") -> None:
-        """Say what came of writing them."""
+        """Report the result of an export."""
         self.report(event.text)
 
-    def action_help(self) -> None:
-        """Show what the keys do."""
-        self.app.push_screen(HelpScreen("run", self.scope, "panel"))
-
     def action_explain(self) -> None:
-        """Show how a network like this works, with this one's numbers in the end."""
-        from cnn_tui.dashboard.screens.lesson import LessonScreen  # noqa: PLC0415 - the first paint need not wait
+        """Open the lesson, which ends with this run's numbers."""
+        from cnn_tui.dashboard.screens.lesson import LessonScreen  # noqa: PLC0415 - only if opened
 
         self.app.push_screen(LessonScreen(self._follower.run))
 
-    def action_bell(self) -> None:
-        """Ring from now on, or no longer."""
+    def action_toggle_bell(self) -> None:
+        """Turn the alert bell on or off."""
         self._bell = not self._bell
-        self.report("Rings at an alarm" if self._bell else "Silent at an alarm")
+        self.report("Alert bell on" if self._bell else "Alert bell off")
 
-    def report(self, message: str) -> None:
-        """Show a message for a while where the keys are."""
-        self.query_one(KeyBar).report(message)
+    # Commands to the engine.
 
-    @on(KeyBar.Clicked)
-    async def _clicked(self, event: KeyBar.Clicked) -> None:
-        await self.press(event.key)
+    def action_pause(self) -> None:
+        """Pause training, or continue."""
+        self._acknowledge(self.remote.toggle_pause())
 
-    async def press(self, key: Key) -> None:
-        """Do what a key does."""
-        target = self if key.scope == "run" else self.view
-        await self.app.run_action(key.action, default_namespace=target)
+    def action_save_checkpoint(self) -> None:
+        """Save a checkpoint."""
+        self._send("checkpoint", message="Saving a checkpoint after this batch")
 
-    # What is asked of the engine.
+    @work
+    async def action_set_lr(self) -> None:
+        """Ask for a learning rate and set it."""
+        if self._is_refused():
+            return
+        lr = await self.app.push_screen_wait(lr_dialog(self.state.lr))
+        if lr is not None:
+            self._send("lr", lr, message=f"Learning rate {lr:g} from the next step on")
 
-    def action_ask(self, what: str) -> None:
-        """Ask for something: a method of `Controls`."""
-        getattr(self.controls, what)()
+    @work
+    async def action_set_epochs(self) -> None:
+        """Ask for a number of epochs and set it."""
+        if self._is_refused():
+            return
+        dialog = epochs_dialog(self.state.epoch, self.state.total_epochs)
+        epochs = await self.app.push_screen_wait(dialog)
+        if epochs is not None:
+            self._send("epochs", epochs, message=f"{epochs} epochs in total")
 
-    def action_leave(self) -> None:
-        """Leave; where that would end the run, ask first."""
-        self.controls.leave()
+    @work
+    async def action_stop(self) -> None:
+        """Ask whether to stop now or after the epoch, and stop."""
+        if self._is_refused():
+            return
+        command = await self.app.push_screen_wait(stop_dialog())
+        if command == "stop-epoch":
+            self._send("stop-epoch", message="Stopping after this epoch is validated and saved")
+        elif command == "stop":
+            self._send("stop")
+
+    def action_detach(self) -> None:
+        """Move the training to a background process."""
+        message = "Detaching… training continues in the background"
+        self._acknowledge(self.remote.detach(), message)
+
+    def show_pending_stop(self) -> None:
+        """Show that a signal has requested a stop."""
+        self.remote.mark_pending("stop")
+        self._expect_reply()
+
+    def _is_refused(self) -> bool:
+        """Return True if no command can be sent now, and report why."""
+        refusal = self.remote.refusal
+        if refusal:
+            self.report(refusal.reason)
+        return refusal is not None
+
+    def _send(
+        self, name: Name, value: float | None = None, *, by: str = "key", message: str = ""
+    ) -> bool:
+        """Send a command; return True if it was sent."""
+        return self._acknowledge(self.remote.send(name, value, by), message)
+
+    def _acknowledge(self, result: Sent | Refused, message: str = "") -> bool:
+        """Show that a command was sent, or why not; return True if it was."""
+        if isinstance(result, Refused):
+            self.report(result.reason)
+            return False
+        self._expect_reply()
+        if message:
+            self.report(message)
+        return True
+
+    def _expect_reply(self) -> None:
+        """Show the command that was sent, and read the log soon for the engine's reply."""
+        self._show()
+        for seconds in REPLY_SECONDS:
+            self.set_timer(seconds, partial(self.poll, is_reply=True))
+
+    # Closing.
+
+    def action_quit(self) -> None:
+        """Close the screen; ask first if that would end the run."""
+        self._quit("key")
 
     def action_interrupt(self) -> None:
-        """As `leave`, but the process will say that it was interrupted."""
-        self.controls.leave(by="SIGINT")
+        """Close the screen like `quit`, recorded as an interruption."""
+        self._quit("SIGINT")
 
     def action_back(self) -> None:
-        """Leave what was entered in the view, or else the screen."""
+        """Go back within the view, or else close the screen."""
         if not self.view.back():
-            self.controls.leave()
+            self.action_quit()
 
-    def asked(self) -> None:
-        """Show what was asked for, and look soon for the answer."""
-        self._show()
-        for seconds in SOON_SECONDS:
-            self.set_timer(seconds, partial(self.poll, at_once=True))
+    def _quit(self, by: str) -> None:
+        if not self.is_training_here:
+            self.close()
+        elif not isinstance(self.app.screen, ChoiceDialog):
+            self._confirm_quit(by)
 
-    def go(self) -> None:
-        """Leave without a question."""
-        if len(self.app.screen_stack) > 2:
-            self.app.pop_screen()
-        else:
-            self.app.exit()
+    @work
+    async def _confirm_quit(self, by: str) -> None:
+        command = await self.app.push_screen_wait(quit_dialog())
+        if (command == "stop" and self._send("stop", by=by)) or (
+            command == "detach" and self._send("detach")
+        ):
+            self.closes_when_ended = True

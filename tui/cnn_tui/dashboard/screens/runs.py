@@ -1,47 +1,63 @@
-"""The browser: all runs, filtered and sorted, and what can be done with them."""
+"""The list of runs, filtered and sorted, and what can be done with them."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from textual import on
+from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, Static
+from textual.reactive import reactive
+from textual.screen import ModalScreen
+from textual.widgets import Static
 
-from cnn_engine.errors import ConfigError
+from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.selection import RunSelection, find_sort_column, select_runs
-from cnn_tui.dashboard.dialogs.help import HelpScreen
-from cnn_tui.dashboard.keys import Key, Scope, bindings_for
+from cnn_engine.runs.summary import LIVE, RunSummary
+from cnn_tui.dashboard.dialogs.run_edits import (
+    delete_dialog,
+    name_dialog,
+    note_dialog,
+    preset_dialog,
+    sort_dialog,
+    tags_dialog,
+)
+from cnn_tui.dashboard.keys import Scope, bindings_for
 from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.dashboard.screens.run_actions import RunActions
+from cnn_tui.dashboard.screens.run_edits import RunEdits
+from cnn_tui.dashboard.screens.screen import DashboardScreen
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
+from cnn_tui.dashboard.widgets.runs.filter_line import FilterLine
 from cnn_tui.dashboard.widgets.runs.run_details import DetailedRun, RunDetails
 from cnn_tui.dashboard.widgets.runs.run_table import RunTable, RunTableContent
 from cnn_tui.text.safe import safe_text
 
 REFRESH_SECONDS = 2.0
-PIECE_SECONDS = 0.03
-"""Read between two looks at the keyboard."""
+READ_SECONDS = 0.03
+"""Time for which summaries are read before keys are handled again."""
 
-SHOW_EVERY = 10
-"""Times as long as to show what has been read so far, of very many runs, it is read on."""
+READ_TO_SHOW_RATIO = 10
+"""Of very many runs, those read so far are shown seldom: reading takes this much longer."""
+
+DEFAULT_SORT = "-started"
+
+NEEDS_RUN = frozenset(
+    ["open", "select", "star", "rename", "edit_note", "edit_tags", "delete", "resume", "clone"]
+)
+"""Actions that are disabled while the table is empty."""
 
 
-class RunsScreen(Screen[None]):
-    """A table of runs; beside it, where there is room, the one under the cursor."""
+class RunsScreen(DashboardScreen):
+    """A table of runs; beside it, where there is room, the run under the cursor."""
 
     BINDINGS = bindings_for("runs")
-    AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-    scopes: tuple[Scope, ...] = ("runs",)
-    """Where the keys that work now have their place."""
 
     DEFAULT_CSS = """
     RunsScreen {
@@ -68,58 +84,50 @@ class RunsScreen(Screen[None]):
         }
         &.-empty #list { display: none; }
         &.-empty #empty { display: block; }
-        #filter {
-            display: none;
-            height: auto;
-            padding: 0 1;
-            background: $surface;
-        }
-        &.-filtering #filter { display: block; }
-        #problem {
-            color: $text-error;
-        }
     }
     """
 
+    scopes: tuple[Scope, ...] = ("runs",)
+
+    filter_text: reactive[str] = reactive("", repaint=False, init=False)
+    sort: reactive[str] = reactive(DEFAULT_SORT, repaint=False, init=False)
+    """Key of the column to sort by; with `-` before it, descending."""
+
+    rows = getters.query_one(RunTable)
+    details = getters.query_one(RunDetails)
+    filter_line = getters.query_one(FilterLine)
+    title_line = getters.query_one("#title", Static)
+    empty_text = getters.query_one("#empty", Static)
+
     def __init__(self, runs_dir: Path) -> None:
         super().__init__()
-        self.runs_dir = runs_dir
+        self._runs_dir = runs_dir
         self._list = RunList(runs_dir)
-        self._work = self._list.refresh_in_steps()
+        self._unread = self._list.refresh_in_steps()
         self._shown_next = 0.0
-        self._seen: object = None
-        self._filter, self._sort = "", "-started"
-        self.actions = RunActions(self)
-
-    @property
-    def rows(self) -> RunTable:
-        """The table."""
-        return self.query_one(RunTable)
+        self._shown: object = None
+        self._edits = RunEdits(runs_dir)
 
     def compose(self) -> ComposeResult:
-        """A title, the table and one run of it, the line for a filter, the keys."""
+        """Yield the title, the table and one run of it, the filter, the keys."""
         yield Static(id="title", markup=False)
         with Horizontal(id="list"):
             yield RunTable()
             yield RunDetails()
         yield Static("Looking for runs …", id="empty", markup=False)
-        with Static(id="filter"):
-            line = Input(compact=True, placeholder="acc>0.9 lr<=0.001 status=done name~try")
-            line.cursor_blink = False  # a blinking cursor never stops writing to the terminal
-            yield line
-            yield Static(id="problem", markup=False)
-        yield KeyBar("runs")
+        yield FilterLine()
+        yield KeyBar()
 
     def on_mount(self) -> None:
-        """Begin to read."""
+        """Start to read."""
         self.call_after_refresh(self._read)
 
     # Reading.
 
     def _read(self) -> None:
-        """Take in what has changed, a piece at a time."""
-        until = time.monotonic() + PIECE_SECONDS
-        for _ in self._work:
+        """Read what has changed, a piece at a time."""
+        until = time.monotonic() + READ_SECONDS
+        for _ in self._unread:
             if time.monotonic() > until:
                 if time.monotonic() > self._shown_next:
                     self._list.sort()
@@ -128,156 +136,158 @@ class RunsScreen(Screen[None]):
                 return
         self.show()
         if not self._list.runs:
-            text = "No runs yet. Start one with n, or leave with q and type:\n\n  cnn-tui run"
-            self.query_one("#empty", Static).update(text)
-        self.set_timer(REFRESH_SECONDS, self._begin)
+            text = "No runs yet. Start one with n, or quit with q and type:\n\n  cnn-tui run"
+            self.empty_text.update(text)
+        self.set_timer(REFRESH_SECONDS, self._read_again)
 
-    def _begin(self) -> None:
-        """Look again, unless another screen has taken the place of this."""
+    def _read_again(self) -> None:
+        """Read from the beginning, unless another screen covers this one."""
         if self.is_shown:
-            self._work = self._list.refresh_in_steps()
+            self._unread = self._list.refresh_in_steps()
             self._read()
         else:
-            self.set_timer(REFRESH_SECONDS, self._begin)
+            self.set_timer(REFRESH_SECONDS, self._read_again)
 
     @property
     def is_shown(self) -> bool:
-        """Whether this is what is on screen, perhaps with a question over it."""
+        """True while no screen but a dialog covers this one."""
         return self.app.screen is self or isinstance(self.app.screen, ModalScreen)
 
     def refresh_now(self) -> None:
-        """Show what was just changed here, without waiting for the next look."""
+        """Show what was just changed here, before the next regular read."""
         self._list.refresh()
         self.show()
 
     # Showing.
 
     def show(self) -> None:
-        """Show what is known, as far as it is asked for."""
-        began = time.monotonic()
-        if not self.app.can_draw():  # type: ignore[attr-defined]
+        """Show the runs that the filter matches."""
+        start = time.monotonic()
+        if not self.can_draw():
             return
-        seen = (self._list.runs, self._filter, self._sort)
-        if seen != self._seen:
-            self._seen = seen
-            self._show_choice(self._chosen())
+        shown = (self._list.runs, self.filter_text, self.sort)
+        if shown != self._shown:
+            self._shown = shown
+            self._show_selection(self._select())
         else:
             self.rows.show(self.rows.content)  # the ages have changed
         self._show_title()
-        self._shown_next = time.monotonic() + SHOW_EVERY * (time.monotonic() - began)
+        self.refresh_bindings()
+        self._shown_next = time.monotonic() + READ_TO_SHOW_RATIO * (time.monotonic() - start)
 
-    def _chosen(self) -> RunSelection:
-        """The runs to show; all, where those that the filter knew of are gone."""
+    def _select(self) -> RunSelection:
+        """Return the runs to show; all of them if the filter's columns have disappeared."""
         try:
-            return select_runs(self._list.runs, self._filter, self._sort)
+            return select_runs(self._list.runs, self.filter_text, self.sort)
         except ConfigError:
-            self._filter, self._sort = "", "-started"
+            self.set_reactive(RunsScreen.filter_text, "")
+            self.set_reactive(RunsScreen.sort, DEFAULT_SORT)
             return select_runs(self._list.runs)
 
-    def _show_choice(self, choice: RunSelection) -> None:
+    def _show_selection(self, selection: RunSelection) -> None:
         self.set_class(not self._list.runs, "-empty")
         self.rows.selected &= {run.run_id for run in self._list.runs}
         content = RunTableContent(
-            runs=choice.runs,
-            extra_columns=choice.columns,
-            sort_column=choice.sort_column,
-            is_descending=self._sort.startswith("-"),
+            runs=selection.runs,
+            extra_columns=selection.columns,
+            sort_column=selection.sort_column,
+            is_descending=self.sort.startswith("-"),
         )
         self.rows.show(content)
         self._show_details()
 
     def _show_title(self) -> None:
         rows, runs = self.rows, self._list.runs
-        count = f"{len(rows.runs):,} of {len(runs):,}" if self._filter else f"{len(runs):,}"
+        count = f"{len(rows.runs):,} of {len(runs):,}" if self.filter_text else f"{len(runs):,}"
         noun = "run" if len(runs) == 1 else "runs"
         parts = [("cnn-tui", "bold $primary"), (f"  {count} {noun}", "$foreground")]
-        if self._filter:
-            parts += [("  /", "$muted"), (safe_text(self._filter, 60), "bold")]
+        if self.filter_text:
+            parts += [("  /", "$muted"), (safe_text(self.filter_text, 60), "bold")]
         if rows.selected:
-            parts.append((f"  {len(rows.selected)} chosen", "$secondary"))
-        parts.append((f"  {safe_text(str(self.runs_dir), 200)}", "$muted"))
+            parts.append((f"  {len(rows.selected)} selected", "$secondary"))
+        parts.append((f"  {safe_text(str(self._runs_dir), 200)}", "$muted"))
         title = Content.assemble(*parts)
-        widget = self.query_one("#title", Static)
-        if widget.content != title:
-            widget.update(title)
+        if self.title_line.content != title:
+            self.title_line.update(title)
 
     @on(RunTable.Moved)
     def _show_details(self) -> None:
         rows = self.rows
         below = rows.cursor + 1 if rows.cursor + 1 < len(rows.runs) else rows.cursor - 1
         other = rows.runs[below] if len(rows.runs) > 1 else None
-        self.query_one(RunDetails).show(DetailedRun(rows.current, other))
+        self.details.show(DetailedRun(rows.current, other))
 
-    def report(self, message: str) -> None:
-        """Show a message for a while where the keys are."""
-        self.query_one(KeyBar).report(message)
-
-    # The filter, and the order.
+    # The filter.
 
     def action_filter(self) -> None:
-        """Ask for a filter."""
-        self.add_class("-filtering")
-        line = self.query_one(Input)
-        line.value = self._filter
-        line.focus()
+        """Open the line for a filter."""
+        self.filter_line.open(self.filter_text)
 
-    @on(Input.Changed)
-    def _filter_typed(self, event: Input.Changed) -> None:
-        """Show at once what it means, or what is wrong with it."""
-        problem = self.query_one("#problem", Static)
+    @on(FilterLine.Changed)
+    def _filter_changed(self, event: FilterLine.Changed) -> None:
+        """Apply the filter as it is typed, or show what is wrong with it."""
         try:
-            parse(event.value, self._list.runs)
+            parse(event.text, self._list.runs)
         except ConfigError as error:
-            problem.update(safe_text(str(error), 300))
-            return
-        problem.update("")
-        self._filter = event.value
+            self.filter_line.show_problem(str(error))
+        else:
+            self.filter_line.show_problem("")
+            self.filter_text = event.text
+
+    def watch_filter_text(self) -> None:
+        """Show the runs that match."""
         self.show()
 
-    @on(Input.Submitted)
-    def _filter_done(self) -> None:
-        self.remove_class("-filtering")
-        self.set_focus(None)
+    # The order.
 
-    def sort_by(self, sort: str) -> None:
-        """Sort by a figure, or with `-` before it, the greatest first.
-
-        Raises:
-            ConfigError: there is no such figure.
-        """
-        find_sort_column(sort, self._list.runs)
-        self._sort = sort
+    def watch_sort(self) -> None:
+        """Show the runs in the new order."""
         self.show()
+
+    @work
+    async def action_sort(self) -> None:
+        """Ask for a column and sort by it."""
+
+        def check(text: str) -> str:
+            find_sort_column(text.strip(), self._list.runs)
+            return text.strip()
+
+        sort = await self.app.push_screen_wait(sort_dialog(check))
+        if sort is not None:
+            self.sort = sort
 
     def action_sort_next(self, step: int) -> None:
-        """Sort by the next column, or the one before."""
-        figures = self.rows.sortable()
-        if not figures:  # there is no room for any
+        """Sort by the next column, or with -1 by the previous one."""
+        columns = self.rows.sortable()
+        if not columns:  # the terminal is too narrow for any
             return
-        keys = [figure.key for figure in figures]
-        now = (
-            keys.index(self.rows.content.sort_column.key)
-            if self.rows.content.sort_column.key in keys
-            else -step
-        )
-        self._sort_by(figures[(now + step) % len(figures)])
+        keys = [column.key for column in columns]
+        sort_key = self.rows.content.sort_column.key
+        current = keys.index(sort_key) if sort_key in keys else -step
+        self._sort_by(columns[(current + step) % len(columns)])
 
-    def action_invert(self) -> None:
-        """The other way round."""
-        key = self._sort.removeprefix("-")
-        self.sort_by(key if self._sort.startswith("-") else f"-{key}")
+    def action_reverse(self) -> None:
+        """Reverse the order."""
+        key = self.sort.removeprefix("-")
+        self.sort = key if self.sort.startswith("-") else f"-{key}"
 
     @on(RunTable.Sorted)
     def _heading_clicked(self, event: RunTable.Sorted) -> None:
         if event.column.key == self.rows.content.sort_column.key:
-            self.action_invert()
+            self.action_reverse()
         else:
             self._sort_by(event.column)
 
-    def _sort_by(self, figure: RunColumn) -> None:
-        self.sort_by(figure.key if figure.is_ascending else f"-{figure.key}")
+    def _sort_by(self, column: RunColumn) -> None:
+        self.sort = column.key if column.is_ascending else f"-{column.key}"
 
-    # What keys do.
+    # The cursor and the selection.
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Return None for actions that need a run while there is none."""
+        if action in NEEDS_RUN and self.is_mounted and self.rows.current is None:
+            return None
+        return True
 
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
@@ -287,39 +297,35 @@ class RunsScreen(Screen[None]):
         """Move the cursor by a screen."""
         self.rows.page(pages)
 
-    def action_choose(self) -> None:
-        """Choose a run to be compared, or no longer."""
+    def action_select(self) -> None:
+        """Select or unselect the run under the cursor."""
         self.rows.toggle_selected()
         self._show_title()
 
+    def _targets(self) -> list[RunSummary]:
+        """Return the selected runs, or else the one under the cursor."""
+        selected = [run for run in self.rows.runs if run.run_id in self.rows.selected]
+        return selected or ([self.rows.current] if self.rows.current else [])
+
     def action_compare(self) -> None:
-        """Show the chosen runs side by side, in the order of the list."""
-        chosen = [run.run_id for run in self.rows.runs if run.run_id in self.rows.selected]
-        if not 2 <= len(chosen) <= MAX_RUNS:
-            self.report(f"Choose two to {MAX_RUNS} runs with the space bar, then compare them")
+        """Show the selected runs side by side, in the order of the list."""
+        selected = [run for run in self.rows.runs if run.run_id in self.rows.selected]
+        if not 2 <= len(selected) <= MAX_RUNS:
+            self.report(f"Select two to {MAX_RUNS} runs with the space bar, then compare them")
         else:
-            self.app.push_screen(CompareScreen(list(map(self.directory, chosen))))
+            self.app.push_screen(CompareScreen(list(map(self._edits.directory, selected))))
 
     @on(RunTable.Opened)
     def action_open(self) -> None:
         """Open the run under the cursor."""
         if self.rows.current is not None:
-            self.app.push_screen(RunScreen(self.directory(self.rows.current.run_id)))
-
-    def action_do(self, what: str) -> None:
-        """Do something with runs: a method of `RunActions`."""
-        getattr(self.actions, what)()
-
-    def action_help(self) -> None:
-        """Show what the keys do."""
-        self.app.push_screen(HelpScreen("runs"))
+            self.app.push_screen(RunScreen(self._edits.directory(self.rows.current)))
 
     def action_back(self) -> None:
-        """Leave the filter, the chosen runs, or else the program."""
-        if self.has_class("-filtering") or self._filter:
-            self._filter = self.query_one(Input).value = ""
-            self.query_one("#problem", Static).update("")
-            self._filter_done()
+        """Clear the filter or the selection, or else quit."""
+        if self.filter_line.is_open or self.filter_text:
+            self.filter_line.clear()
+            self.filter_text = ""
         elif self.rows.selected:
             self.rows.selected = frozenset()
         else:
@@ -327,14 +333,116 @@ class RunsScreen(Screen[None]):
             return
         self.show()
 
-    @on(KeyBar.Clicked)
-    async def _clicked(self, event: KeyBar.Clicked) -> None:
-        await self.press(event.key)
+    # Marks and the trash.
 
-    async def press(self, key: Key) -> None:
-        """Do what a key does."""
-        await self.run_action(key.action)
+    def action_star(self) -> None:
+        """Star the runs, or remove the stars."""
+        self._try(lambda: self._edits.toggle_star(self._targets()))
 
-    def directory(self, run_id: str) -> RunDirectory:
-        """Where a run is."""
-        return RunDirectory(self.runs_dir / run_id)
+    @work
+    async def action_rename(self) -> None:
+        """Ask for a name and set it."""
+        if run := self.rows.current:
+            name = await self.app.push_screen_wait(name_dialog(run))
+            if name is not None:
+                self._try(lambda: self._edits.set_name(run, name))
+
+    @work
+    async def action_edit_note(self) -> None:
+        """Ask for a note and set it."""
+        if run := self.rows.current:
+            note = await self.app.push_screen_wait(note_dialog(run))
+            if note is not None:
+                self._try(lambda: self._edits.set_note(run, note))
+
+    @work
+    async def action_edit_tags(self) -> None:
+        """Ask for the tags that the runs have in common, and replace those."""
+        if runs := self._targets():
+            old = sorted(set(runs[0].tags).intersection(*(run.tags for run in runs)))
+            new = await self.app.push_screen_wait(tags_dialog(runs, old))
+            if new is not None:
+                self._try(lambda: self._edits.replace_tags(runs, old, new))
+
+    @work
+    async def action_delete(self) -> None:
+        """Ask whether to move the runs to the trash, and do it."""
+        runs = self._targets()
+        live = next((run for run in runs if run.status in LIVE), None)
+        if live:
+            self.report(f"{live.run_id} is running: stop it first")
+            return
+        answer = await self.app.push_screen_wait(delete_dialog(runs)) if runs else ""
+        if answer:
+            noun = f"{len(runs)} runs" if len(runs) > 1 else "Run"
+            message = f"{noun} moved to the trash (u: undo)"
+            self._try(lambda: self._edits.delete(runs), message)
+
+    def action_undo_delete(self) -> None:
+        """Restore the run that was deleted last."""
+
+        def undo() -> None:
+            restored = self._edits.undo_delete()
+            self.report(f"{restored.id} is restored" if restored else "The trash is empty")
+
+        self._try(undo)
+
+    # Training.
+
+    def action_resume(self) -> None:
+        """Resume the run in the background, and open it."""
+        run = self.rows.current
+        if run is None:
+            return
+        if run.status in LIVE:
+            self.report(f"{run.run_id} is already running; enter opens it")
+        elif run.status == "done":
+            command = f"cnn-tui resume {run.run_id} --epochs {run.epochs + 10}"
+            self.report(f"This run is done; to train it longer: {command}")
+        else:
+            self._try(lambda: self._resume(self._edits.directory(run)))
+
+    def _resume(self, run: RunDirectory) -> None:
+        from cnn_engine.session.background import resume_in_background  # noqa: PLC0415 - takes pydantic
+
+        resume_in_background(run)
+        self.app.push_screen(RunScreen(run))
+
+    @work
+    async def action_clone(self) -> None:
+        """Ask for changes to the run's config, and train with it."""
+        from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - takes pydantic
+
+        if run := self.rows.current:
+            try:
+                dialog = NewRunDialog.from_run(self._edits.directory(run))
+            except UserError as error:
+                self.report(str(error))
+            else:
+                await self._train(dialog)
+
+    @work
+    async def action_new(self) -> None:
+        """Ask for a preset and changes to it, and train with it."""
+        from cnn_engine.config.presets import list_presets  # noqa: PLC0415 - takes pydantic
+        from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - takes pydantic
+
+        preset = await self.app.push_screen_wait(preset_dialog(list(list_presets())))
+        if preset:
+            await self._train(NewRunDialog.from_preset(preset, self._runs_dir))
+
+    async def _train(self, dialog: ModalScreen[RunDirectory | None]) -> None:
+        """Open the run that the dialog starts."""
+        run = await self.app.push_screen_wait(dialog)
+        if run is not None:
+            self.app.push_screen(RunScreen(run))
+
+    def _try(self, edit: Callable[[], None], message: str = "") -> None:
+        """Do something, and report the message or the error."""
+        try:
+            edit()
+        except UserError as error:
+            message = str(error)
+        if message:
+            self.report(message)
+        self.refresh_now()

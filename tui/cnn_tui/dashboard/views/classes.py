@@ -85,23 +85,23 @@ class ClassesView(View):
         """Select a cell some pages away."""
         self.action_move(pages * max(1, self.size.height - 4), 0)
 
-    def action_mistakes(self) -> None:
+    def action_open_mistakes(self) -> None:
         """Ask the screen for the mistakes of the selected cell."""
         order, _, row, column = self.selection
         if order:
             self.post_message(self.PairSelected(order[row], order[column]))
 
-    def action_order(self) -> None:
+    def action_cycle_order(self) -> None:
         """Switch to the next order, and select its first class."""
         self._order = (self._order + 1) % len(ORDERS)
         self._select(0, 0)
 
-    def action_matrix(self) -> None:
+    def action_toggle_matrix(self) -> None:
         """Show the matrix alone, or the class table again."""
         self.remove_class("-figures")
         self.toggle_class("-matrix")
 
-    def action_figures(self) -> None:
+    def action_toggle_metrics(self) -> None:
         """Show the test metrics in place of the matrix, or the matrix again."""
         self.remove_class("-matrix")
         self.toggle_class("-figures")

@@ -88,7 +88,7 @@ class MistakesView(View):
         """Show the selected picture alone, or the grid again."""
         self.grid.set_enlarged(not self.grid.view.is_enlarged)
 
-    def action_all(self) -> None:
+    def action_show_all(self) -> None:
         """Show the mistakes of all classes."""
         self.grid.show_pair(None)
 

@@ -43,19 +43,19 @@ class ModelView(View):
         last = max(0, len(self.feature_maps.samples) - 1)
         self.feature_maps.sample = min(max(0, self.feature_maps.sample + images), last)
 
-    def action_move_step(self, stages: int) -> None:
+    def action_move_stage(self, stages: int) -> None:
         """Select another stage."""
         last = max(0, self.feature_maps.stage_count - 1)
         self.feature_maps.stage = min(max(0, self.feature_maps.stage + stages), last)
 
-    def action_wrong(self) -> None:
+    def action_next_misclassified(self) -> None:
         """Show the next misclassified image."""
         samples, current = self.feature_maps.samples, self.feature_maps.sample
         later = [*range(current + 1, len(samples)), *range(min(current, len(samples)))]
         wrong = (index for index in later if not samples[index].is_right)
         self.feature_maps.sample = next(wrong, current)
 
-    def action_layers(self) -> None:
+    def action_toggle_layers(self) -> None:
         """Show the layers alone, or the feature maps again."""
         self.toggle_class("-layers")
         (self.layer_table if self.has_class("-layers") else self).focus()

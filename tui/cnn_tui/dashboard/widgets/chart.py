@@ -92,11 +92,11 @@ class ChartActions:
         """Clear the cursor."""
         self.chart.follow()
 
-    def action_log(self) -> None:
+    def action_toggle_log(self) -> None:
         """Switch between a linear and a logarithmic scale."""
         self.chart.toggle_log()
 
-    def action_smooth(self) -> None:
+    def action_cycle_smoothing(self) -> None:
         """Switch to the next smoothing."""
         self.chart.smooth()
 

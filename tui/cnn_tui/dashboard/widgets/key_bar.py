@@ -1,14 +1,14 @@
 """The last line of a screen: its most important keys, or a message."""
 
-from dataclasses import dataclass
+from typing import cast
 
 from textual import events
+from textual.actions import parse
 from textual.content import Content
-from textual.message import Message
 from textual.reactive import reactive
 from textual.timer import Timer
 
-from cnn_tui.dashboard.keys import Key, Scope, keys_for
+from cnn_tui.dashboard.keys import HasKeys, Key, keys_for
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.safe import safe_text
 
@@ -19,7 +19,7 @@ MESSAGE_SECONDS = 5.0
 
 
 class KeyBar(Panel[bool]):
-    """Keys on one line, the lowest ranks dropped if it is too narrow; a click presses a key.
+    """Keys on one line, some left out by rank if it is too narrow; a click runs a key's action.
 
     Its data is True if the run can be controlled, so that its control keys work.
     """
@@ -31,41 +31,25 @@ class KeyBar(Panel[bool]):
     }
     """
 
-    @dataclass
-    class Clicked(Message):
-        """A key was clicked."""
-
-        key: Key
-
-    scopes: reactive[tuple[Scope, ...]] = reactive((), repaint=False)
-    """The scopes whose keys are shown."""
-
-    view: reactive[str] = reactive("", repaint=False)
-    """The current view; its key is underlined."""
-
     message: reactive[str] = reactive("", repaint=False)
     """The message in place of the keys, if any."""
 
-    def __init__(self, *scopes: Scope, view: str = "") -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.set_reactive(KeyBar.scopes, scopes)
-        self.set_reactive(KeyBar.view, view)
         self._timer: Timer | None = None
         """Removes a reported message."""
         self._ends: list[tuple[int, Key]] = []
         """The column after each key, from left to right."""
 
+    @property
+    def _table(self) -> HasKeys:
+        """The screen, which knows what its keys do."""
+        return cast("HasKeys", self.screen)
+
     def on_mount(self) -> None:
-        """Show all keys until the screen knows better."""
+        """Show all keys until the screen knows better, and redraw when they change."""
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self._redraw())
         self.show(True)
-
-    def watch_scopes(self) -> None:
-        """Draw the keys of the new scopes."""
-        self._redraw()
-
-    def watch_view(self) -> None:
-        """Underline the key of the new view."""
-        self._redraw()
 
     def watch_message(self) -> None:
         """Draw the message, or the keys again."""
@@ -91,32 +75,39 @@ class KeyBar(Panel[bool]):
         if self.message:
             return [Content.styled(safe_text(self.message, 400), "bold")]
         keys = [
-            key for key in keys_for(*self.scopes) if key.rank and (can_control or not key.controls)
+            key
+            for key in keys_for(*self._table.scopes)
+            if key.rank and (can_control or not key.controls)
         ]
         while len(GAP.join(map(_text, keys))) > width and len(keys) > 1:
             keys.remove(max(reversed(keys), key=lambda key: key.rank))
         self._ends = []
-        x, parts = 0, list[Content]()
+        x = 0
         for key in keys:
             x += len(_text(key) + GAP)
             self._ends.append((x, key))
-            is_current = bool(key.opens) and key.opens == self.view
-            parts.append(
-                Content.assemble(
-                    (f"{key.shown} ", "bold $primary"),
-                    (key.label, "bold underline" if is_current else "$muted"),
-                )
-            )
-        return [Content(GAP).join(parts)]
+        return [Content(GAP).join(map(self._styled, keys))]
 
-    def on_click(self, event: events.Click) -> None:
-        """Press the key under the mouse."""
+    def _styled(self, key: Key) -> Content:
+        if not self._is_enabled(key):
+            return Content.styled(_text(key), "$faint")
+        is_current = key.view and key.view == self._table.shown_view
+        label_style = "bold underline" if is_current else "$muted"
+        return Content.assemble((f"{key.shown} ", "bold $primary"), (key.label, label_style))
+
+    def _is_enabled(self, key: Key) -> bool:
+        namespace, name, parameters = parse(key.action)
+        target = self.app if namespace else self._table.target(key.scope)
+        return bool(target.check_action(name, parameters))
+
+    async def on_click(self, event: events.Click) -> None:
+        """Run the action of the key under the mouse."""
         offset = event.get_content_offset(self)
         if offset is None or self.message:
             return
         for end, key in self._ends:
             if offset.x < end:
-                self.post_message(self.Clicked(key))
+                await self.app.run_action(key.action, self._table.target(key.scope))
                 return
 
 

@@ -1,0 +1,57 @@
+"""The questions about saved runs."""
+
+from collections.abc import Callable, Sequence
+
+from cnn_engine.runs.marks import checked_name, checked_note, checked_tag
+from cnn_engine.runs.summary import RunSummary
+from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
+from cnn_tui.dashboard.dialogs.value import ValueDialog
+from cnn_tui.text.safe import safe_text
+
+
+def name_dialog(run: RunSummary) -> ValueDialog[str]:
+    """Return the question for a name."""
+    explanation = f"Name of {safe_text(run.run_id)}; its directory stays the same."
+    return ValueDialog("Name", explanation, run.name, checked_name)
+
+
+def note_dialog(run: RunSummary) -> ValueDialog[str]:
+    """Return the question for a note."""
+    return ValueDialog("Note", "Free text.", run.note, checked_note)
+
+
+def tags_dialog(runs: Sequence[RunSummary], tags: Sequence[str]) -> ValueDialog[list[str]]:
+    """Return the question for tags of the runs, which have `tags` in common."""
+
+    def read(text: str) -> list[str]:
+        return [checked_tag(word) for word in text.split()]
+
+    explanation = f"Separated by spaces, for {_names(runs)}."
+    return ValueDialog("Tags", explanation, " ".join(tags), read)
+
+
+def sort_dialog(check: Callable[[str], str]) -> ValueDialog[str]:
+    """Return the question for a column to sort by; `check` returns it or raises a `UserError`."""
+    explanation = "Column or config key, e.g. test, lr; -key for descending."
+    return ValueDialog("Sort by", explanation, "", check)
+
+
+def delete_dialog(runs: Sequence[RunSummary]) -> ChoiceDialog:
+    """Return the question whether to delete the runs; its answers are `delete`, or empty."""
+    noun = "" if len(runs) > 1 else "run "
+    return ChoiceDialog(
+        f"Delete {noun}{_names(runs)}?",
+        "Moved to the trash; u undoes it.",
+        Answer("y", "Delete", "delete"),
+        Answer("n", "Cancel", ""),
+    )
+
+
+def preset_dialog(names: Sequence[str]) -> ChoiceDialog:
+    """Return the question for one of the first nine presets."""
+    answers = [Answer(str(number), name, name) for number, name in enumerate(names[:9], 1)]
+    return ChoiceDialog("Which preset?", "You can change its settings next.", *answers)
+
+
+def _names(runs: Sequence[RunSummary]) -> str:
+    return f"{len(runs)} runs" if len(runs) > 1 else safe_text(runs[0].run_id)

@@ -1,0 +1,88 @@
+"""Commands to the engine of a run, in whatever process it trains."""
+
+from dataclasses import dataclass
+
+from cnn_engine.errors import StorageError
+from cnn_engine.runs import commands
+from cnn_engine.runs.commands import Command, Name
+from cnn_tui.live.follower import Follower
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command was written to the run's directory."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A command was not sent."""
+
+    reason: str
+
+
+class Remote:
+    """Sends commands by lines in the run's directory, and keeps the one that is not yet applied."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._pending: Name | None = None
+        self._applied = 0
+        """Commands that were applied when the last one was sent."""
+        self._will_be_paused = False
+        """State after the pauses that were sent; valid until `_pauses_due` of them are applied."""
+        self._pauses_due = 0
+
+    @property
+    def pending(self) -> Name | None:
+        """The last command, until the engine has applied it."""
+        if len(self._follower.state.commands) != self._applied or not self._follower.is_live:
+            self._pending = None
+        return self._pending
+
+    @property
+    def refusal(self) -> Refused | None:
+        """Reason why no command can be sent now."""
+        if self._follower.state.imported:
+            return Refused("This run is trained elsewhere and cannot be controlled")
+        if self._follower.is_live:
+            return None
+        ended = self._follower.state.has_ended
+        return Refused("This run has ended" if ended else "This run is not running")
+
+    def send(self, name: Name, value: float | None = None, by: str = "key") -> Sent | Refused:
+        """Send a command.
+
+        Args:
+            name: The command.
+            value: Its value, if it has one.
+            by: The sender, as it is recorded in the run's log.
+        """
+        if refusal := self.refusal:
+            return refusal
+        try:
+            commands.send(self._follower.run.commands, Command(name=name, by=by, value=value))
+        except StorageError as error:
+            return Refused(str(error))
+        self.mark_pending(name)
+        return Sent()
+
+    def mark_pending(self, name: Name) -> None:
+        """Record that a command was sent, here or by a signal handler."""
+        self._pending, self._applied = name, len(self._follower.state.commands)
+
+    def toggle_pause(self) -> Sent | Refused:
+        """Pause or continue: the opposite of what was sent last, even if that is not applied."""
+        state = self._follower.state
+        applied = sum(command.command in ("pause", "unpause") for command in state.commands)
+        is_paused = self._will_be_paused if applied < self._pauses_due else state.paused
+        result = self.send("unpause" if is_paused else "pause")
+        if isinstance(result, Sent):
+            self._will_be_paused = not is_paused
+            self._pauses_due = max(applied, self._pauses_due) + 1
+        return result
+
+    def detach(self) -> Sent | Refused:
+        """Move the training to a background process."""
+        if (refusal := self.refusal) or self._follower.trains_here:
+            return refusal or self.send("detach")
+        return Refused("Another process is training this run; you can quit")

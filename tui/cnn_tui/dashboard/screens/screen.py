@@ -1,0 +1,69 @@
+"""The part that all screens share: a key bar, help, messages, and the way back."""
+
+from typing import TypeVar
+
+from textual import getters
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from cnn_tui.dashboard.dialogs.help import HelpScreen
+from cnn_tui.dashboard.keys import Scope
+from cnn_tui.dashboard.widgets.key_bar import KeyBar
+
+Result = TypeVar("Result")
+
+POLL_SECONDS = 1.0
+"""Time between two reads of what other processes write."""
+
+PIECE_SECONDS = 0.001
+"""Pause between two pieces of a long log, in which the first paint and keys are handled."""
+
+
+class DashboardScreen(Screen[None]):
+    """A screen whose keys are in the table and in the key bar at the bottom."""
+
+    AUTO_FOCUS = ""
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-short"), (30, "-tall")]
+
+    key_bar = getters.query_one(KeyBar)
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """Scopes whose keys work now."""
+        raise NotImplementedError
+
+    @property
+    def shown_view(self) -> str:
+        """Name of the view that is shown; empty without views."""
+        return ""
+
+    def target(self, scope: Scope) -> DOMNode:  # noqa: ARG002 - for screens with views
+        """Return the node that has the actions of a scope."""
+        return self
+
+    def can_draw(self, *, is_reply: bool = False) -> bool:
+        """Return True if drawing is useful now and within the byte budget.
+
+        Args:
+            is_reply: True if a key asked for it, which the budget does not limit.
+        """
+        return bool(self.app.can_draw(is_reply=is_reply))  # type: ignore[attr-defined]
+
+    def report(self, message: str) -> None:
+        """Show a message for a while in place of the keys."""
+        self.key_bar.report(message)
+
+    def close(self) -> None:
+        """Go back to the screen below, or exit."""
+        if len(self.app.screen_stack) > 2:
+            self.app.pop_screen()
+        else:
+            self.app.exit()
+
+    def action_close(self) -> None:
+        """Go back to the screen below, or exit."""
+        self.close()
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        self.app.push_screen(HelpScreen(*self.scopes, "panel"))

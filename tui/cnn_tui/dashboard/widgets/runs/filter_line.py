@@ -1,0 +1,77 @@
+"""The line in which the filter of the list of runs is typed."""
+
+from dataclasses import dataclass
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from cnn_tui.text.safe import safe_text
+
+
+class FilterLine(Static):
+    """An input, and below it the error in what is typed; hidden until it is opened."""
+
+    DEFAULT_CSS = """
+    FilterLine {
+        display: none;
+        height: auto;
+        padding: 0 1;
+        background: $surface;
+        &.-open { display: block; }
+        #problem { color: $text-error; }
+    }
+    """
+
+    @dataclass
+    class Changed(Message):
+        """The text was changed."""
+
+        text: str
+
+    input = getters.query_one(Input)
+    problem = getters.query_one("#problem", Static)
+
+    def compose(self) -> ComposeResult:
+        """Yield the input and the error."""
+        line = Input(compact=True, placeholder="acc>0.9 lr<=0.001 status=done name~try")
+        line.cursor_blink = False  # a blinking cursor never stops writing to the terminal
+        yield line
+        yield Static(id="problem", markup=False)
+
+    @property
+    def is_open(self) -> bool:
+        """True while the line is shown."""
+        return self.has_class("-open")
+
+    def open(self, text: str) -> None:
+        """Show the line with a text in it."""
+        self.add_class("-open")
+        self.input.value = text
+        self.input.focus()
+
+    def close(self) -> None:
+        """Hide the line."""
+        self.remove_class("-open")
+        self.screen.set_focus(None)
+
+    def clear(self) -> None:
+        """Remove the text and hide the line."""
+        self.input.value = ""
+        self.show_problem("")
+        self.close()
+
+    def show_problem(self, problem: str) -> None:
+        """Show what is wrong with the text; empty for nothing."""
+        self.problem.update(safe_text(problem, 300))
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed(event.value))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.close()
