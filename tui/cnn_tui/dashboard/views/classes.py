@@ -98,13 +98,13 @@ class ClassesView(View):
 
     def action_toggle_matrix(self) -> None:
         """Show the matrix alone, or the class table again."""
-        self.remove_class("-figures")
+        self.remove_class("-metrics")
         self.toggle_class("-matrix")
 
     def action_toggle_metrics(self) -> None:
         """Show the test metrics in place of the matrix, or the matrix again."""
         self.remove_class("-matrix")
-        self.toggle_class("-figures")
+        self.toggle_class("-metrics")
 
     def on_mouse_scroll_down(self) -> None:
         """Select a class further down."""
