@@ -100,7 +100,7 @@ class Metrics:
     calibration_error: float | None
     """Mean gap between confidence and share right, weighted by images."""
 
-    commonest: int | None
+    majority: int | None
     """The class that most images trained on are of; None where that is not known."""
 
     baseline: Rate | None
@@ -116,7 +116,7 @@ def metrics_of(test: TestFinished, prepared: RunPrepared | None) -> Metrics:
     judged = [of for of in classes if of.f1 is not None]
     images, places = sum(test.total), range(len(test.total))
     confusion = tuple(row for row in test.confusion if row[0] in places and row[1] in places)
-    commonest = _commonest(prepared.train_counts if prepared else (), len(test.total))
+    majority = _majority_class(prepared.train_counts if prepared else (), len(test.total))
     return Metrics(
         accuracy=Rate(sum(test.correct), images),
         classes=tuple(classes),
@@ -127,8 +127,8 @@ def metrics_of(test: TestFinished, prepared: RunPrepared | None) -> Metrics:
         bins=_bins(test.bins),
         mean_confidence=_ratio(sum(of for *_, of in test.bins), sum(of for of, *_ in test.bins)),
         calibration_error=calibration_error(test.bins),
-        commonest=commonest,
-        baseline=None if commonest is None else Rate(test.total[commonest], images),
+        majority=majority,
+        baseline=None if majority is None else Rate(test.total[majority], images),
         confused=most_confused(confusion, len(confusion)),
     )
 
@@ -205,7 +205,7 @@ def _mean(values: Iterable[float | None]) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
-def _commonest(train_counts: Sequence[int], classes: int) -> int | None:
+def _majority_class(train_counts: Sequence[int], classes: int) -> int | None:
     """The class with the most images, the first of equals."""
     if not train_counts or len(train_counts) != classes:
         return None

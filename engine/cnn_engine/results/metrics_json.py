@@ -27,7 +27,7 @@ def metrics_as_dict(test: TestFinished, prepared: RunPrepared | None) -> dict[st
         else None,
         "calibration_error": figures.calibration_error,
         "reliability": list(map(_bin_as_dict, figures.bins)),
-        "commonest_class": None if figures.commonest is None else _name(names, figures.commonest),
+        "commonest_class": None if figures.majority is None else _name(names, figures.majority),
         "commonest_class_accuracy": figures.baseline and rate_as_dict(figures.baseline),
         "classes": [
             _class_as_dict(name, of) for name, of in zip_longest(names, figures.classes) if of

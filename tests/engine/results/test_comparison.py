@@ -151,26 +151,26 @@ def test_it_is_told_in_plain_words(trained):
     assert any(line.split() == ["train.epochs", "1", "4", "1"] for line in lines)
     assert not any(line.startswith("model.filters") for line in lines)
     better, other = (line for line in lines if "McNemar" in line or "cannot be tested" in line)
-    assert f"{trained[1].id} is better than {trained[0].id}" in better
+    assert f"{trained[1].id} is significantly better than {trained[0].id}" in better
     assert f"{trained[2].id} cannot be tested against {trained[0].id}" in other
 
 
 @pytest.mark.parametrize(
     ("split", "p", "conclusion", "cell", "probability"),
     [
-        ((0, 0), 1.0, "No difference was found", "no difference", ""),
-        ((12, 12), 1.0, "No difference was found", "no difference", ""),
-        ((12, 11), 0.99999, "No difference was found", "no difference", ""),
-        ((12, 9), 1.0, "No difference was found", "no difference", ""),  # once adjusted
+        ((0, 0), 1.0, "No difference", "no difference", ""),
+        ((12, 12), 1.0, "No difference", "no difference", ""),
+        ((12, 11), 0.99999, "No difference", "no difference", ""),
+        ((12, 9), 1.0, "No difference", "no difference", ""),  # once adjusted
         (
             (3, 1),
             0.625,
-            "That may be chance: neither is shown to be better",
-            "maybe chance",
+            "The difference is not statistically significant",
+            "not significant",
             "0.625",
         ),
-        ((9, 0), 0.004, "a is better than b: chance alone", "worse", "0.004"),
-        ((0, 9), 0.004, "b is better than a: chance alone", "better", "0.004"),
+        ((9, 0), 0.004, "a is significantly better than b", "worse", "0.004"),
+        ((0, 9), 0.004, "b is significantly better than a", "better", "0.004"),
     ],
 )
 def test_the_screen_and_the_shell_conclude_alike(split, p, conclusion, cell, probability):

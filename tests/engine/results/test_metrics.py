@@ -206,7 +206,7 @@ def test_a_confidence_on_an_edge_is_of_the_bin_below():
 def test_the_baseline_is_the_commonest_class_of_the_training_images():
     result = evaluated(np.eye(3)[[0, 1, 1, 2]], [0, 1, 2, 2])
     mine = figures(result, train_counts=(5, 3, 5))
-    assert mine.commonest == 0
+    assert mine.majority == 0
     assert mine.baseline == Rate(1, 4)
 
 
@@ -214,7 +214,7 @@ def test_a_log_from_before_has_no_baseline_calibration_or_top5():
     mine = metrics_of(
         events.TestFinished(epoch=1, loss=1.0, correct=(1, 2), total=(2, 2), seconds=1.0), None
     )
-    assert (mine.baseline, mine.commonest, mine.top5, mine.calibration_error) == (None,) * 4
+    assert (mine.baseline, mine.majority, mine.top5, mine.calibration_error) == (None,) * 4
     assert mine.accuracy == Rate(3, 4)
 
 

@@ -56,25 +56,27 @@ def rows(test, of=None):
 def test_figures_in_words():
     assert rows(a_test(bins=BINS)) == {
         "accuracy": ("75.00%", "46.77–91.11%, 9 of 12"),
-        "always cat": ("83.33%", "the commonest class; perhaps no worse"),
+        "majority class (cat)": ("83.33%", "baseline; not clearly worse"),
         "macro F1": ("0.6211", "precision 0.6111, recall 0.6500"),
-        "calibration error": ("3.33%", "about right: 75.0% sure on average, 75.0% right"),
+        "calibration error": ("3.33%", "well calibrated: mean confidence 75.0%, accuracy 75.0%"),
     }
 
 
 @pytest.mark.parametrize(
-    ("sure", "verdict"), [(11.0, "too sure"), (9.0, "about right"), (6.0, "too unsure")]
+    ("sure", "verdict"),
+    [(11.0, "overconfident"), (9.0, "well calibrated"), (6.0, "underconfident")],
 )
-def test_whether_it_thinks_too_much_of_itself(sure, verdict):
+def test_calibration_text(sure, verdict):
     assert rows(a_test(bins=((12, 9, sure),)))["calibration error"][1].startswith(verdict)
 
 
 @pytest.mark.parametrize(
-    ("right", "verdict"), [(990, "49.0 points less"), (10, "49.0 points more"), (505, "no worse")]
+    ("right", "verdict"),
+    [(990, "49.0 points worse"), (10, "49.0 points better"), (505, "not clearly worse")],
 )
-def test_what_is_said_of_the_commonest_class(right, verdict):
+def test_baseline_text(right, verdict):
     test = a_test(correct=(right // 2, right // 2), total=(500, 500))
-    assert verdict in rows(test)["always cat"][1]
+    assert verdict in rows(test)["majority class (cat)"][1]
 
 
 def test_figures_as_lines():
@@ -82,7 +84,7 @@ def test_figures_as_lines():
     assert metric_lines(metrics_of(test, prepared()), ("cat", "dog")) == [
         "Test Accuracy (95% Interval): 46.77% to 91.11%",
         "Test Accuracy (Top 5): 100.00% (12/12)",
-        "Test Accuracy (Always cat): 83.33% (10/12)",
+        "Test Accuracy (Majority Class cat): 83.33% (10/12)",
         "Test Macro F1: 0.6211",
         "Test Calibration Error: 0.0333",
     ]
@@ -128,7 +130,9 @@ def test_a_run_shows_all_of_it(tmp_path, capsys):
     run = RunForTests(tmp_path, "train.epochs=2").train()
     show_run(run.directory)
     text = capsys.readouterr().out
-    assert all(word in text for word in ("top 5", "always ", "calibration error", "on average"))
+    assert all(
+        word in text for word in ("top 5", "majority class", "calibration error", "mean confidence")
+    )
     assert "Most confused" in text
     show_run(run.directory, brief=True)
     assert "Most confused" not in capsys.readouterr().out

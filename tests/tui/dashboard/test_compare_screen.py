@@ -307,7 +307,7 @@ async def test_it_tells_whether_runs_differ_by_more_than_chance(trained):
 async def test_a_run_beside_itself_shows_no_difference(trained):
     async with Dashboard(CompareScreen([trained[0]] * 2)).run_test(size=(120, 36)) as pilot:
         await shown_in(pilot, "no difference")
-        assert "right on the very same images" in verdicts_of(pilot.app)
+        assert "both are correct on exactly the same images" in verdicts_of(pilot.app)
         assert "McNemar's p " not in text_of(pilot.app)
 
 

@@ -44,7 +44,7 @@ def test_run_prints_the_lines_of_the_reference_procedure(digits):
         "Test Accuracy (Overall)",
         "Test Accuracy (95% Interval)",
         "Test Accuracy (Top 5)",
-        "Test Accuracy (Always 0)",
+        "Test Accuracy (Majority Class 0)",
         "Test Macro F1",
         "Test Calibration Error",
     ]

@@ -123,7 +123,7 @@ def _reproduce(record: Record) -> str:
     like = escape(command_for("run --like", record.run))
     started = ""
     if command := command_line(record.state):
-        directory, words = escape(command.directory), escape(command.words)
+        directory, words = escape(command.directory), escape(command.command)
         started = f"<p>Started in <code>{directory}</code> with</p>"
         started += f'<pre class="command"><code>{words}</code></pre>'
     return (

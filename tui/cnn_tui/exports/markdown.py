@@ -83,7 +83,7 @@ def _commands(record: Record) -> list[str]:
     parts = []
     if command := command_line(record.state):
         parts.append(f"Started in {code(command.directory)} with\n")
-        parts.append(_fenced(f"{command.words}\n", "sh"))
+        parts.append(_fenced(f"{command.command}\n", "sh"))
     return [
         *parts,
         f"On the machine that has the run: {code(command_for('run --like', record.run))}\n",

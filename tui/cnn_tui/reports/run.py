@@ -103,7 +103,7 @@ def _provenance(state: RunState) -> list[str]:
     """Return the command that started the run, its directory, and its environment."""
     lines = []
     if command := command_line(state):
-        lines.append(f"{command.words}  in {command.directory}")
+        lines.append(f"{command.command}  in {command.directory}")
     if known := environment_values(state):
         names = ("cnn-tui", "PyTorch", "Python", "revision", "images", "processor")
         lines.append(" · ".join(f"{name} {known[name]}" for name in names if name in known))

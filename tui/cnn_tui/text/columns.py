@@ -1,4 +1,4 @@
-"""What a list of runs shows of each, in the shell and on screen."""
+"""Columns of a list of runs, in the shell and in the run browser."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -15,33 +15,33 @@ MAX_NAME_LENGTH = 30
 
 
 class Column(NamedTuple):
-    """One column."""
+    """A column of the list."""
 
     source: RunColumn
-    """What it shows, and is sorted by."""
+    """Value shown and sorted by."""
 
     heading: str
     justify: Justify
     cell: Callable[[RunSummary], str]
 
 
-def make_column(figure_: RunColumn) -> Column:
-    """A column for any figure."""
-    heading = figure_.key.rpartition(".")[2]
-    if figure_.kind == "config":
-        return Column(figure_, heading, "right", lambda run: setting_text(figure_.value(run)))
-    text = _TEXTS[figure_.kind]
-    justify: Justify = "right" if figure_.kind in ("number", "fraction", "seconds") else "left"
+def make_column(source: RunColumn) -> Column:
+    """Return a column for any value of a run."""
+    heading = source.key.rpartition(".")[2]
+    if source.kind == "config":
+        return Column(source, heading, "right", lambda run: setting_text(source.value(run)))
+    text = _TEXTS[source.kind]
+    justify: Justify = "right" if source.kind in ("number", "fraction", "seconds") else "left"
     return Column(
-        figure_,
+        source,
         heading,
         justify,
-        lambda run: "–" if figure_.value(run) is None else text(figure_.value(run)),
+        lambda run: "–" if source.value(run) is None else text(source.value(run)),
     )
 
 
-def setting_text(value: Any) -> str:  # noqa: ANN401 - whatever a config holds
-    """A value of a config: `0.001`, `[32, 64]`; a dash for none."""
+def setting_text(value: Any) -> str:  # noqa: ANN401 - any config value
+    """Return a config value as text: `0.001`, `[32, 64]`; a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -82,12 +82,12 @@ COLUMNS = (
 def columns_with(extra_columns: Sequence[RunColumn]) -> tuple[Column, ...]:
     """The usual columns and the star, and among them what else is extra_columns about."""
     usual = {column.source.key for column in COLUMNS} | {"star", "note"}
-    more = [make_column(other) for other in extra_columns if other.key not in usual]
+    more = [make_column(column) for column in extra_columns if column.key not in usual]
     return (*COLUMNS[:8], *more, *COLUMNS[8:], make_column(RUN_COLUMNS["star"]))
 
 
 def fit(text: str, width: int, justify: Justify) -> str:
-    """The text in so many cells."""
+    """Return the text padded or cut to `width` cells."""
     if text.isascii() and len(text) <= width:
         return text.rjust(width) if justify == "right" else text.ljust(width)
     if cell_len(text) <= width and justify == "right":

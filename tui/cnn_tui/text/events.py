@@ -1,4 +1,4 @@
-"""Parts of events in words."""
+"""Texts for parts of events."""
 
 from cnn_engine.runlog.events import (
     CommandApplied,
@@ -21,18 +21,18 @@ STAGES = {
 
 
 def device_text(prepared: RunPrepared) -> str:
-    """Return the device by name; of a processor also how many threads compute."""
+    """Return the name of the device, for a processor with the number of threads."""
     threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
     return safe_text(f"{prepared.device_name}{threads}", 120)
 
 
 def val_loss_text(epoch: EpochFinished) -> str:
-    """An epoch's validation loss; a dash where the validation images were not looked at."""
+    """Return an epoch's validation loss; a dash if the epoch was not validated."""
     return decimal(epoch.val_loss if epoch.is_validated else None)
 
 
 def tta_text(test: TestFinished) -> str | None:
-    """`with test-time augmentation (mirror): 90.80%`; None without it."""
+    """Return `with test-time augmentation (mirror): 90.80%`; None without it."""
     if test.tta_accuracy is None:
         return None
     return f"with test-time augmentation ({safe_text(test.tta)}): {percent(test.tta_accuracy, 2)}"
@@ -48,30 +48,30 @@ COMMANDS = {
     "epochs": "epochs",
     "detach": "detaching",
 }
-"""Text of each command that has been carried out."""
+"""Text of each applied command."""
 
 
 def command_text(command: CommandApplied) -> str:
-    """`learning rate 0.0003 (key)`."""
+    """Return `learning rate 0.0003 (key)`."""
     value = "" if command.value is None else f" {command.value:g}"
-    what = COMMANDS.get(command.command, safe_text(command.command))
-    return f"{what}{value} ({safe_text(command.by, 20)})"
+    name = COMMANDS.get(command.command, safe_text(command.command))
+    return f"{name}{value} ({safe_text(command.by, 20)})"
 
 
 def resumed_text(event: RunResumed) -> str:
-    """`resumed in epoch 3 after step 120, from last.pt`."""
-    if not event.seconds:  # by a process that was started for it, before it had begun elsewhere
-        return "begun in the background"
+    """Return `resumed in epoch 3 after step 120, from last.pt`."""
+    if not event.seconds:  # never trained before
+        return "started in the background"
     if not event.file:
-        return "resumed from the beginning, as there was no checkpoint yet"
-    return f"resumed {_place(event.epoch, event.step)}, from {safe_text(event.file)}"
+        return "restarted from the beginning, as there was no checkpoint yet"
+    return f"resumed {_position(event.epoch, event.step)}, from {safe_text(event.file)}"
 
 
 def rolled_back_text(event: RolledBack) -> str:
-    """`before epoch 3, learning rate 0.0005: training loss became nan …`."""
-    where = _place(event.epoch, event.step)
-    return f"{where}, learning rate {event.lr:g}: {safe_text(event.reason, 500)}"
+    """Return `before epoch 3, learning rate 0.0005: training loss became nan …`."""
+    position = _position(event.epoch, event.step)
+    return f"{position}, learning rate {event.lr:g}: {safe_text(event.reason, 500)}"
 
 
-def _place(epoch: int, step: int) -> str:
+def _position(epoch: int, step: int) -> str:
     return f"in epoch {epoch} after step {step}" if step else f"before epoch {epoch}"

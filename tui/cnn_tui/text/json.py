@@ -1,22 +1,22 @@
-"""JSON as printed and exported."""
+"""JSON for `--json` and exports."""
 
 import json
 import math
 from typing import Any
 
 
-def to_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
-    """Strict JSON for scripts, which has no NaN and no infinity: null stands for them."""
+def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return strict JSON, with null for NaN and infinity."""
     return json.dumps(finite(value), indent=2, allow_nan=False)
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401
-    """The value with None in the place of what is no number."""
+    """Return the value with None in place of NaN and infinity."""
     match value:
         case float():
             return value if math.isfinite(value) else None
         case dict():
-            return {str(key): finite(part) for key, part in value.items()}
+            return {str(key): finite(item) for key, item in value.items()}
         case list() | tuple():
-            return [finite(part) for part in value]
+            return [finite(item) for item in value]
     return value

@@ -1,11 +1,9 @@
-"""A run's events as readable lines; the frequent ones, which the curve shows, are left out."""
+"""Events of a run as lines of text, without the frequent ones that the curve shows."""
 
 from typing import NamedTuple
 
 from cnn_engine.runlog import events
-from cnn_engine.runlog.events import (
-    Event,
-)
+from cnn_engine.runlog.events import Event
 from cnn_tui.text.events import (
     STAGES,
     command_text,
@@ -21,25 +19,25 @@ MAX_LENGTH = 2000
 
 
 class LogLine(NamedTuple):
-    """One line."""
+    """A line of the log panel."""
 
     time: float
-    """Seconds since 1970; 0 for captured output, which bears none."""
+    """Seconds since 1970; 0 for captured output."""
 
     glyph: str
     style: str
     text: str
-    """Safe to be shown."""
+    """Safe text."""
 
 
 def log_line(event: Event) -> LogLine | None:
-    """What to say of an event, if anything."""
+    """Return the line of an event; None for events that are not shown."""
     described = _describe(event)
     return LogLine(event.time, *described) if described else None
 
 
 def output_line(line: bytes) -> LogLine:
-    """A line of captured output."""
+    """Return a line of captured output."""
     return LogLine(0.0, "▸", "$muted", safe_text(line.decode("utf-8", "replace"), MAX_LENGTH))
 
 
@@ -60,8 +58,8 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
         case events.RunPrepared():
             return "●", "$primary", _prepared(event)
         case events.EpochStarted():
-            goes_on = f"goes on after step {event.step}" if event.step else "started"
-            return "·", "$muted", f"epoch {event.epoch} {goes_on}"
+            start = f"continued after step {event.step}" if event.step else "started"
+            return "·", "$muted", f"epoch {event.epoch} {start}"
         case events.EpochFinished():
             return "●", "$primary", _epoch(event)
         case events.CheckpointSaved():
@@ -83,9 +81,9 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
 
 def _prepared(event: events.RunPrepared) -> str:
     sizes = f"{event.train_images:,} + {event.val_images:,} + {event.test_images:,}"
-    where = f"{device_text(event)} in {event.precision}"
+    device = f"{device_text(event)} in {event.precision}"
     text = f"{event.source}: {sizes} images in {len(event.classes):,} classes; "
-    return safe_text(f"{text}{event.parameters:,} parameters on {where}", MAX_LENGTH)
+    return safe_text(f"{text}{event.parameters:,} parameters on {device}", MAX_LENGTH)
 
 
 def _epoch(event: events.EpochFinished) -> str:
@@ -101,9 +99,9 @@ def _captured(event: events.StepsCaptured) -> tuple[str, str, str]:
         return (
             "!",
             "$text-warning",
-            safe_text(f"steps are not captured: {event.reason}", MAX_LENGTH),
+            safe_text(f"no CUDA graph: {event.reason}", MAX_LENGTH),
         )
-    return "·", "$muted", "steps are captured as a CUDA graph, and replayed from now on"
+    return "·", "$muted", "steps are captured as a CUDA graph and replayed"
 
 
 def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
@@ -113,15 +111,15 @@ def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
             return "★", "$secondary", f"epoch {event.epoch}, the latest, saved as {file}"
         change = f"{decimal(event.old_loss)} → {decimal(event.new_loss)}"
         return "★", "$secondary", f"best so far, {change}: saved as {file}"
-    asked = ", as asked" if event.reason == "asked" else ""
+    requested = ", as requested" if event.reason == "asked" else ""
     step = f" to step {event.step}" if event.step else ""
-    return "■", "$muted", f"epoch {event.epoch}{step} saved as {file}{asked}"
+    return "■", "$muted", f"epoch {event.epoch}{step} saved as {file}{requested}"
 
 
 def _finished(event: events.RunFinished) -> tuple[str, str, str]:
     text = f"{event.status} after {duration(event.seconds)}"
     if event.status == "detached":
-        return "■", "$muted", f"{text}: goes on in the background"
+        return "■", "$muted", f"{text}: continues in the background"
     if event.status == "failed":
         return "✗", "$text-error", f"{text}: {safe_text(event.error, MAX_LENGTH)}"
     return ("✓", "$text-success", text) if event.status == "done" else ("■", "$text-warning", text)

@@ -1,4 +1,4 @@
-"""The figures of a test in words, for a screen, for the shell and for lines."""
+"""Texts for the metrics of a test."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,85 +11,89 @@ from cnn_tui.text.safe import safe_text
 MAX_NAME_LENGTH = 24
 
 CLASS_HEADINGS = ("accuracy", "95% interval", "images", "precision", "F1")
-"""Of `class_cells`. Accuracy within a class is its recall."""
+"""Headings of `class_cells`. The accuracy of a class is its recall."""
 
-BIN_HEADINGS = ("confidence", "images", "on average", "right")
-"""Of `bin_cells`."""
+BIN_HEADINGS = ("confidence", "images", "mean confidence", "accuracy")
+"""Headings of `bin_cells`."""
 
 CALIBRATION_TOLERANCE = 0.005
-"""Gap between confidence and share right below which neither is called the greater."""
+"""Largest difference of mean confidence and accuracy that counts as well calibrated."""
 
 
 class MetricRow(NamedTuple):
-    """One figure."""
+    """A metric as text."""
 
     name: str
     value: str
     remark: str
-    """What it means, or how sure it is; may be empty."""
+    """Explanation or confidence interval; may be empty."""
 
 
-def metric_rows(figures: Metrics, classes: tuple[str, ...]) -> list[MetricRow]:
-    """The figures of a test that there are."""
-    accuracy = figures.accuracy
+def metric_rows(metrics: Metrics, classes: tuple[str, ...]) -> list[MetricRow]:
+    """Return the available metrics of a test."""
+    accuracy = metrics.accuracy
     counts = f"{interval_text(accuracy)}, {accuracy.right:,} of {accuracy.images:,}"
     rows = [MetricRow("accuracy", rate_text(accuracy), counts)]
-    if figures.top5:
-        rows.append(MetricRow("top 5", rate_text(figures.top5), interval_text(figures.top5)))
-    if figures.baseline and figures.commonest is not None:
-        name = safe_text(_name(classes, figures.commonest), MAX_NAME_LENGTH)
-        rows.append(MetricRow(f"always {name}", rate_text(figures.baseline), _gain(figures)))
-    parts = f"precision {figures.macro_precision:.4f}, recall {figures.macro_recall:.4f}"
-    rows.append(MetricRow("macro F1", f"{figures.macro_f1:.4f}", parts))
-    if figures.calibration_error is not None:
-        error = percent(figures.calibration_error, 2)
-        rows.append(MetricRow("calibration error", error, _confidence(figures)))
+    if metrics.top5:
+        rows.append(MetricRow("top 5", rate_text(metrics.top5), interval_text(metrics.top5)))
+    if metrics.baseline and metrics.majority is not None:
+        name = safe_text(_name(classes, metrics.majority), MAX_NAME_LENGTH)
+        rows.append(
+            MetricRow(f"majority class ({name})", rate_text(metrics.baseline), _gain(metrics))
+        )
+    parts = f"precision {metrics.macro_precision:.4f}, recall {metrics.macro_recall:.4f}"
+    rows.append(MetricRow("macro F1", f"{metrics.macro_f1:.4f}", parts))
+    if metrics.calibration_error is not None:
+        error = percent(metrics.calibration_error, 2)
+        rows.append(MetricRow("calibration error", error, _confidence(metrics)))
     return rows
 
 
-def metric_lines(figures: Metrics, classes: tuple[str, ...]) -> list[str]:
-    """The same as lines that are easily searched, but for the accuracy itself."""
-    low, high = figures.accuracy.interval or (0.0, 1.0)
+def metric_lines(metrics: Metrics, classes: tuple[str, ...]) -> list[str]:
+    """Return the metrics except the accuracy as lines to search."""
+    low, high = metrics.accuracy.interval or (0.0, 1.0)
     lines = [f"Test Accuracy (95% Interval): {percent(low, 2)} to {percent(high, 2)}"]
-    if figures.top5:
-        lines.append(f"Test Accuracy (Top 5): {_of(figures.top5)}")
-    if figures.baseline and figures.commonest is not None:
-        name = safe_text(_name(classes, figures.commonest), MAX_NAME_LENGTH)
-        lines.append(f"Test Accuracy (Always {name}): {_of(figures.baseline)}")
-    lines.append(f"Test Macro F1: {figures.macro_f1:.4f}")
-    if figures.calibration_error is not None:
-        lines.append(f"Test Calibration Error: {figures.calibration_error:.4f}")
+    if metrics.top5:
+        lines.append(f"Test Accuracy (Top 5): {_rate_with_counts(metrics.top5)}")
+    if metrics.baseline and metrics.majority is not None:
+        name = safe_text(_name(classes, metrics.majority), MAX_NAME_LENGTH)
+        lines.append(
+            f"Test Accuracy (Majority Class {name}): {_rate_with_counts(metrics.baseline)}"
+        )
+    lines.append(f"Test Macro F1: {metrics.macro_f1:.4f}")
+    if metrics.calibration_error is not None:
+        lines.append(f"Test Calibration Error: {metrics.calibration_error:.4f}")
     return lines
 
 
 class ConfusedPair(NamedTuple):
-    """Two classes, one of them often taken for the other."""
+    """Two classes, the first often misclassified as the second."""
 
     target: str
     predicted: str
     images: str
     fraction: str
-    """Percentage of the images of the true class."""
+    """Percentage of the images of the target class."""
 
 
-def class_cells(of: ClassFigures) -> list[str]:
-    """The figures of a class, as `CLASS_HEADINGS` name them."""
+def class_cells(metrics: ClassFigures) -> list[str]:
+    """Return the metrics of a class for `CLASS_HEADINGS`."""
     return [
-        rate_text(of.accuracy),
-        interval_text(of.accuracy, 1),
-        f"{of.accuracy.right:,}/{of.accuracy.images:,}",
-        decimal(of.precision, 3),
-        decimal(of.f1, 3),
+        rate_text(metrics.accuracy),
+        interval_text(metrics.accuracy, 1),
+        f"{metrics.accuracy.right:,}/{metrics.accuracy.images:,}",
+        decimal(metrics.precision, 3),
+        decimal(metrics.f1, 3),
     ]
 
 
-def filled_bins(figures: Metrics) -> list[Bin]:
-    """The rows of the reliability table that have images, the most confident first."""
-    return [row for row in reversed(figures.bins) if row.rate.images > 0]
+def filled_bins(metrics: Metrics) -> list[Bin]:
+    """Return the calibration bins that have images, the most confident first."""
+    return [row for row in reversed(metrics.bins) if row.rate.images > 0]
 
 
 def bin_cells(row: Bin) -> list[str]:
-    """A row of the reliability table, as `BIN_HEADINGS` name its columns."""
+    """Return a calibration bin as cells for `BIN_HEADINGS`."""
     return [
         confidence_text(row),
         f"{row.rate.images:,}",
@@ -102,36 +106,36 @@ def confused_pair_texts(
     confused: Confusion,
     total: Sequence[int],
     classes: Sequence[str],
-    longest: int = MAX_NAME_LENGTH,
+    max_length: int = MAX_NAME_LENGTH,
 ) -> list[ConfusedPair]:
-    """Pairs of classes in words; those of classes there are not are left out.
+    """Return confused pairs as text, without pairs of unknown classes.
 
     Args:
-        confused: The pairs, with their images.
-        total: Images, per class.
-        classes: Names as they are.
-        longest: Characters of a name.
+        confused: Target, prediction and number of images of each pair.
+        total: Images per class.
+        classes: Names of the classes.
+        max_length: Maximum characters of a name.
     """
-    places = range(min(len(classes), len(total)))
+    known = range(min(len(classes), len(total)))
     return [
         ConfusedPair(
-            safe_text(classes[truth], longest),
-            safe_text(classes[predicted], longest),
+            safe_text(classes[target], max_length),
+            safe_text(classes[predicted], max_length),
             f"{images:,}",
-            percent(ratio(images, total[truth])),
+            percent(ratio(images, total[target])),
         )
-        for truth, predicted, images in confused
-        if truth in places and predicted in places
+        for target, predicted, images in confused
+        if target in known and predicted in known
     ]
 
 
 def rate_text(rate: Rate) -> str:
-    """`78.11%`; a dash of no images."""
+    """Return `78.11%`; a dash without images."""
     return "–" if rate.share is None else percent(rate.share, 2)
 
 
 def interval_text(rate: Rate, digits: int = 2) -> str:
-    """`77.29–78.91%`, the 95 % interval; a dash of no images."""
+    """Return `77.29–78.91%`, the 95 % interval; a dash without images."""
     if rate.interval is None:
         return "–"
     low, high = (f"{100 * edge:.{digits}f}" for edge in rate.interval)
@@ -139,36 +143,36 @@ def interval_text(rate: Rate, digits: int = 2) -> str:
 
 
 def confidence_text(row: Bin) -> str:
-    """`80–90%`, the confidence of a row of the reliability table."""
+    """Return `80–90%`, the confidence range of a calibration bin."""
     return f"{100 * row.above:.0f}–{100 * row.to:.0f}%"
 
 
-def _gain(figures: Metrics) -> str:
-    """How far always answering the commonest class is from the model, if beyond doubt.
+def _gain(metrics: Metrics) -> str:
+    """Return the difference of the majority-class baseline from the model's accuracy.
 
-    It is that where it lies outside of the interval of the model's accuracy.
+    It is significant if the baseline lies outside of the accuracy's 95 % interval.
     """
-    baseline, interval = figures.baseline, figures.accuracy.interval
+    baseline, interval = metrics.baseline, metrics.accuracy.interval
     if baseline is None or baseline.share is None or interval is None:
         return ""
     if interval.low <= baseline.share <= interval.high:
-        return "the commonest class; perhaps no worse"
-    points = 100 * (baseline.share - (figures.accuracy.share or 0.0))
-    return f"the commonest class; {abs(points):.1f} points {'more' if points > 0 else 'less'}"
+        return "baseline; not clearly worse"
+    points = 100 * (baseline.share - (metrics.accuracy.share or 0.0))
+    return f"baseline; {abs(points):.1f} points {'better' if points > 0 else 'worse'}"
 
 
-def _confidence(figures: Metrics) -> str:
-    """Whether the model thinks too much of itself."""
-    sure, right = figures.mean_confidence, figures.accuracy.share
-    if sure is None or right is None:
+def _confidence(metrics: Metrics) -> str:
+    """Return whether the model is overconfident, with its mean confidence and accuracy."""
+    confidence, accuracy = metrics.mean_confidence, metrics.accuracy.share
+    if confidence is None or accuracy is None:
         return ""
-    verdict = "about right"
-    if abs(sure - right) > CALIBRATION_TOLERANCE:
-        verdict = "too sure" if sure > right else "too unsure"
-    return f"{verdict}: {percent(sure)} sure on average, {percent(right)} right"
+    verdict = "well calibrated"
+    if abs(confidence - accuracy) > CALIBRATION_TOLERANCE:
+        verdict = "overconfident" if confidence > accuracy else "underconfident"
+    return f"{verdict}: mean confidence {percent(confidence)}, accuracy {percent(accuracy)}"
 
 
-def _of(rate: Rate) -> str:
+def _rate_with_counts(rate: Rate) -> str:
     return f"{rate_text(rate)} ({rate.right}/{rate.images})"
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 
 
 def duration(seconds: float) -> str:
-    """`0:08`, `2:41`, `1:02:03`; a dash for what is no finite time, as of a damaged log."""
+    """Return `0:08`, `2:41` or `1:02:03`; a dash if it is not finite, as from a damaged log."""
     if not math.isfinite(seconds):
         return "–"
     minutes, second = divmod(round(max(0.0, seconds)), 60)
@@ -14,13 +14,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """`74.6%`; a dash where there is nothing to have a share of."""
-    return "–" if math.isnan(share) else f"{100 * share:.{digits}f}%"
+def percent(fraction: float, digits: int = 1) -> str:
+    """Return `74.6%`; a dash for NaN."""
+    return "–" if math.isnan(fraction) else f"{100 * fraction:.{digits}f}%"
 
 
 def byte_size(count: int) -> str:
-    """`184.3 MB`, in powers of 1000 as disks are sold."""
+    """Return `184.3 MB`, in powers of 1000."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
@@ -28,17 +28,17 @@ def byte_size(count: int) -> str:
 
 
 def decimal(value: float | None, digits: int = 4) -> str:
-    """A loss or the like; a dash where there is none."""
+    """Return a number with `digits` decimals; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def ratio(part: float, whole: float) -> float:
-    """`part / whole`, and 0 for none of nothing."""
+    """Return `part / whole`; 0 if `whole` is 0."""
     return part / whole if whole else 0.0
 
 
 def bytes_text(count: float) -> str:
-    """`1.2 GB`, in powers of 1000."""
+    """Return `1.2 GB` with three significant digits, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.3g} {unit}"
@@ -47,7 +47,7 @@ def bytes_text(count: float) -> str:
 
 
 def count_text(count: float) -> str:
-    """`652k`, `21.8M`: a count in three figures."""
+    """Return `652k` or `21.8M`: a count with three significant digits."""
     for unit in ("", "k", "M", "G", "T"):
         if count < 999.5:
             return f"{count:.3g}{unit}"
@@ -56,24 +56,24 @@ def count_text(count: float) -> str:
 
 
 def clock(moment: float) -> str:
-    """Local time of day; a dash where it is no time, as in a damaged log."""
+    """Return the local time of day; a dash for an invalid time, as in a damaged log."""
     return _moment(moment, "%H:%M:%S")
 
 
 def date(moment: float) -> str:
-    """Local date and time to the minute; a dash for no time at all."""
+    """Return the local date and time to the minute; a dash for 0."""
     return _moment(moment, "%Y-%m-%d %H:%M") if moment else "–"
 
 
 def utc(moment: float) -> str:
-    """Date and time to the second for a reader who may be anywhere; a dash for no time at all."""
+    """Return the UTC date and time to the second; a dash for 0."""
     return _moment(moment, "%Y-%m-%d %H:%M:%S UTC", UTC) if moment else "–"
 
 
-def age(then: float) -> str:
-    """How long ago: `now`, `5m`, `3h`, `12d`, `2y`; a dash for no time at all."""
-    seconds = time.time() - then
-    if not then or not math.isfinite(seconds):
+def age(moment: float) -> str:
+    """Return the time since then: `now`, `5m`, `3h`, `12d`, `2y`; a dash for 0."""
+    seconds = time.time() - moment
+    if not moment or not math.isfinite(seconds):
         return "–"
     if seconds < 60:
         return "now"

@@ -1,4 +1,4 @@
-"""Where a run comes from: its command line, and the environment that its figures depend on."""
+"""Provenance of a run: its command line and environment."""
 
 import shlex
 from typing import NamedTuple
@@ -10,22 +10,24 @@ MAX_VALUE_LENGTH = 1000
 
 
 class CommandLine(NamedTuple):
-    """What was typed, both harmless on a terminal."""
+    """A command and its working directory, as safe text."""
 
-    words: str
+    command: str
     directory: str
 
 
 def command_line(state: RunState) -> CommandLine | None:
-    """The command that started the run; None where an older log does not tell."""
+    """Return the command that started the run; None if its log is older and lacks it."""
     started = state.started
     if started is None or not started.command:
         return None
-    words = safe_text(shlex.join(started.command), MAX_VALUE_LENGTH)
-    return CommandLine(words, safe_text(started.directory, MAX_VALUE_LENGTH))
+    command = safe_text(shlex.join(started.command), MAX_VALUE_LENGTH)
+    return CommandLine(command, safe_text(started.directory, MAX_VALUE_LENGTH))
 
 
 def environment_values(state: RunState) -> dict[str, str]:
-    """Versions, device, digest of the images, git revision, by name; harmless on a terminal."""
-    known = state.prepared.environment if state.prepared else {}
-    return {safe_text(name): safe_text(value, MAX_VALUE_LENGTH) for name, value in known.items()}
+    """Return versions, device, digest of the images and git revision by name, as safe text."""
+    environment = state.prepared.environment if state.prepared else {}
+    return {
+        safe_text(name): safe_text(value, MAX_VALUE_LENGTH) for name, value in environment.items()
+    }

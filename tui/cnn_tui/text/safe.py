@@ -1,12 +1,12 @@
-"""Text from outside, made harmless for a terminal or a CSV file."""
+"""Escapes for text from outside, on a terminal or in a CSV file."""
 
 import unicodedata
 
 
 def safe_text(text: str, limit: int = 80) -> str:
-    """Text from outside, harmless on a terminal and of bearable length.
+    """Return text that is harmless on a terminal, cut to `limit` characters.
 
-    Control, format and unassigned characters, lone surrogates among them, are shown as escapes.
+    Control, format and unassigned characters and lone surrogates become escapes.
     """
     if len(text) <= limit and text.isprintable():
         return text
@@ -20,6 +20,6 @@ def safe_text(text: str, limit: int = 80) -> str:
 
 
 def csv_cell(text: str, limit: int = 80) -> str:
-    """Safe text as a cell of CSV, which no spreadsheet takes for a formula."""
+    """Return safe text for a CSV cell that no spreadsheet evaluates as a formula."""
     shown = safe_text(text, limit)
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown

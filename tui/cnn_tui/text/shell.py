@@ -7,11 +7,11 @@ from cnn_tui.text.safe import safe_text
 
 
 def command_for(command: str, run: RunDirectory) -> str:
-    """`cnn-tui resume 1124-0412-amber`: what to type to do that with the run.
+    """Return the shell command for a run, such as `cnn-tui resume 1124-0412-amber`.
 
     Args:
-        command: A command's name, perhaps with an option that takes the run: `run --like`.
-        run: Which run.
+        command: Name of a command, with the option that takes the run if any: `run --like`.
+        run: The run.
     """
     words = ["cnn-tui", *command.split(), run.id]
     if run.path.parent != default_runs_dir():

@@ -1,4 +1,4 @@
-"""Whether runs truly differ, in words, for a screen and for the shell."""
+"""Significance of the differences between runs, in words."""
 
 from typing import NamedTuple
 
@@ -7,71 +7,69 @@ from cnn_tui.text.safe import safe_text
 
 
 class VerdictText(NamedTuple):
-    """A sentence or three; one after the other they are the whole."""
+    """Parts of a text; joined, they are the whole."""
 
     counts: str
     conclusion: str
-    """What matters; may be empty."""
+    """Conclusion; may be empty."""
 
     test: str
-    """By what that is known."""
+    """Statistical test and p-value."""
 
 
 def verdict_text(first: str, other: str, verdict: Verdict, count: int) -> VerdictText:
-    """Whether a run differs from the first.
+    """Return whether a run differs significantly from the first, with the counts and the test.
 
     Args:
-        first: What the first run is called.
-        other: What the other is called.
-        verdict: Of the other against the first.
-        count: Runs that could be tested against the first.
+        first: Name of the first run.
+        other: Name of the other run.
+        verdict: Verdict on the other run against the first.
+        count: Number of runs tested against the first.
     """
     split, names = verdict.disagreement, (first, other)
     if split is None:
         reason = safe_text(verdict.reason, 1000)
         return VerdictText(f"{other} cannot be tested against {first}: {reason}", "", "")
     counts = (
-        f"Of the same test images, {first} alone is right on {split.only_first:,}, and "
-        f"{other} alone on {split.only_second:,}. "
+        f"Of the same test images, only {first} is correct on {split.only_first:,} and only "
+        f"{other} on {split.only_second:,}. "
     )
     if not any(split):
         return VerdictText(
-            counts, "No difference was found", ": they are right on the very same images."
+            counts, "No difference", ": both are correct on exactly the same images."
         )
     better, worse = names if split.only_first > split.only_second else names[::-1]
     if verdict.differs:
-        conclusion = (
-            f"{better} is better than {worse}: chance alone would seldom make such a difference"
-        )
-    elif _shows_nothing(verdict.p):
-        conclusion = "No difference was found"
+        conclusion = f"{better} is significantly better than {worse}"
+    elif _is_one(verdict.p):
+        conclusion = "No difference"
     else:
-        conclusion = "That may be chance: neither is shown to be better"
+        conclusion = "The difference is not statistically significant"
     several = f", adjusted for {count} comparisons" if count > 1 else ""
     test = f" (McNemar's exact test, p = {_probability(verdict.p)}{several})."
     return VerdictText(counts, conclusion, test)
 
 
 def verdict_cell(verdict: Verdict) -> str:
-    """A run against the first in a word or two, for a table; a dash where it is not known."""
+    """Return the verdict in a word or two for a table; a dash if there is none."""
     split = verdict.disagreement
     if split is None:
         return "–"
-    if _shows_nothing(verdict.p):
+    if _is_one(verdict.p):
         return "no difference"
     if not verdict.differs:
-        return "maybe chance"
+        return "not significant"
     return "better" if split.only_second > split.only_first else "worse"
 
 
 def probability_cell(verdict: Verdict) -> str:
-    """`0.003`: how likely chance is to make such a difference; empty where there is none."""
-    is_known = verdict.disagreement is not None and not _shows_nothing(verdict.p)
+    """Return the p-value as `0.003`; empty if there is no difference."""
+    is_known = verdict.disagreement is not None and not _is_one(verdict.p)
     return _probability(verdict.p) if is_known else ""
 
 
-def _shows_nothing(p: float) -> bool:
-    """Whether equal models are sure to split as unevenly, as far as the figure is shown."""
+def _is_one(p: float) -> bool:
+    """Return True if the p-value rounds to 1 in three decimals."""
     return round(p, 3) == 1.0
 
 
