@@ -28,7 +28,6 @@ from golden import golden_run
         "checkpoints.resume",
         "data.cache",
         "results.model_layers",
-        "results.feature_maps_reader",
         "results.metrics",
         "results.metrics_json",
         "results.predictions",

@@ -82,7 +82,7 @@ class Entry:
     """None where it is damaged, or of another version."""
 
 
-def directory() -> Path:
+def cache_directory() -> Path:
     """Where the entries are."""
     return user_cache_path("cnn-tui") / "images"
 
@@ -90,13 +90,13 @@ def directory() -> Path:
 def entry_path(folder: Path, *decoding: object) -> Path:
     """Where the entry of a folder is, decoded in this way."""
     text = json.dumps([str(folder), *map(str, decoding)])
-    return directory() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.pixels"
+    return cache_directory() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.pixels"
 
 
 def entries() -> list[Entry]:
     """All entries, the last used first."""
     found = []
-    for path in directory().glob("*.pixels"):
+    for path in cache_directory().glob("*.pixels"):
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
             status = os.fstat(file.fileno())
             index = _read_index(file.fileno())
@@ -224,7 +224,7 @@ def _parse(content: bytes) -> Index | None:
 
 def _sweep() -> None:
     """Remove what killed processes left: unfinished entries that nobody holds."""
-    for path in directory().glob("*.tmp"):
+    for path in cache_directory().glob("*.tmp"):
         with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
@@ -232,12 +232,12 @@ def _sweep() -> None:
 
 def _make_room(size: int) -> None:
     """Evict entries, the least recently used first, until `size` bytes more are within bounds."""
-    free = shutil.disk_usage(directory()).free
-    taken = sum(path.stat().st_size for path in directory().glob("*.tmp"))
+    free = shutil.disk_usage(cache_directory()).free
+    taken = sum(path.stat().st_size for path in cache_directory().glob("*.tmp"))
     kept = entries()
     taken += sum(entry.bytes for entry in kept)
     if free + sum(entry.bytes for entry in kept) < size + FREE_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory()))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(cache_directory()))
     while kept and (taken + size > LIMIT_BYTES or free < size + FREE_BYTES):
         oldest = kept.pop()
         oldest.path.unlink(missing_ok=True)

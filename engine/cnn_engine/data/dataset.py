@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data.raw import Progress, Raw
+from cnn_engine.data.raw import Progress, RawImages
 from cnn_engine.data.sources import cifar10, idx
 from cnn_engine.errors import ConfigError, DataError
 
@@ -121,7 +121,7 @@ def load_dataset(config: DataConfig, seed: int, progress: Progress) -> DataSet:
     return data
 
 
-def _read(config: DataConfig, progress: Progress) -> Raw:
+def _read(config: DataConfig, progress: Progress) -> RawImages:
     match config.source:
         case "cifar10":
             return cifar10.read(config.path, progress)
@@ -171,7 +171,7 @@ def _check_normalisation(config: DataConfig, channels: int) -> None:
             )
 
 
-def _split_test(raw: Raw, fraction: float) -> tuple[Tensor, Tensor]:
+def _split_test(raw: RawImages, fraction: float) -> tuple[Tensor, Tensor]:
     count = len(raw.images)
     if raw.train_count < count:
         return torch.arange(raw.train_count), torch.arange(raw.train_count, count)

@@ -29,7 +29,7 @@ def images_below(folder: str, problem: Callable[[OSError], None]) -> Iterator[st
         yield from (os.path.join(directory, name) for name in sorted(files) if is_image_name(name))  # noqa: PTH118
 
 
-class Named(NamedTuple):
+class RequestedImage(NamedTuple):
     """An image file that was asked for."""
 
     path: str
@@ -37,16 +37,16 @@ class Named(NamedTuple):
     folder: str
     """The folder that was named and holds it; empty where the file itself was named."""
 
-    def truth(self, classes: Collection[str]) -> str | None:
+    def true_class(self, classes: Collection[str]) -> str | None:
         """The class that it is of, as a folder between the one named and the file says."""
         between = Path(self.path).relative_to(self.folder).parts[:-1] if self.folder else ()
         return next((part for part in between if part in classes), None)
 
 
-def gather(names: Iterable[str], problem: Callable[[OSError], None]) -> list[Named]:
+def find_images(names: Iterable[str], problem: Callable[[OSError], None]) -> list[RequestedImage]:
     """The files named, and the image files below the folders named, in that order."""
     return [
-        Named(path, name if is_folder else "")
+        RequestedImage(path, name if is_folder else "")
         for name in names
         for is_folder in [os.path.isdir(name)]  # noqa: PTH112
         for path in (images_below(name, problem) if is_folder else [name])

@@ -16,7 +16,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Raw:
+class RawImages:
     """Images as a reader found them, those for training first."""
 
     images: Pixels
@@ -49,6 +49,6 @@ def download_dir() -> Path:
     return user_data_path("cnn-tui") / "data"
 
 
-def places(path: str | None) -> list[Path]:
+def search_directories(path: str | None) -> list[Path]:
     """Directories to look in: the one named, or else `./data` and where downloads go."""
     return [Path(path)] if path else [Path("data"), download_dir()]

@@ -14,7 +14,7 @@ def evenly(count: int, most: int = LOOKED_AT) -> range:
     return range(0, count, max(1, -(-count // most)))
 
 
-def choose_side(sizes: Sequence[tuple[int, int]]) -> tuple[int, str]:
+def choose_image_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, str]:
     """A side in pixels for images of these widths and heights, and why, to be told to the user.
 
     Small squares of one size stay as they are, and there is nothing to tell. Else the side is the

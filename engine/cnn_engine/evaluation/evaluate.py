@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine.data.loader import TensorLoader, batch_sizes
-from cnn_engine.results.metrics import LEAST_CLASSES_FOR_TOP5
+from cnn_engine.results.metrics import MIN_CLASSES_FOR_TOP5
 from cnn_engine.runlog.events import Bins, Confusion
 
 EVALUATION_PIXELS = {"cpu": 2**16, "cuda": 2**22}
@@ -103,7 +103,7 @@ def evaluate(
         rank=rank.cpu(),
     )
     correct = predictions.targets[predictions.predicted == predictions.targets]
-    has_top5 = class_count >= LEAST_CLASSES_FOR_TOP5
+    has_top5 = class_count >= MIN_CLASSES_FOR_TOP5
     return Evaluation(
         loss=losses.cpu().double().sum().item() / count,
         correct=tuple(torch.bincount(correct, minlength=class_count).tolist()),

@@ -113,8 +113,13 @@ def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
         StorageError: a file cannot be written. The metrics are in the log anyway.
     """
     predicted = result.predictions(data)
-    pictures = mistakes.to_json(_mistakes(data, predicted), result.epoch, result.fingerprint)
-    for file, content in ((predictions.FILE, predicted.to_json()), (mistakes.FILE, pictures)):
+    pictures = mistakes.encode_mistakes(
+        _mistakes(data, predicted), result.epoch, result.fingerprint
+    )
+    for file, content in (
+        (predictions.PREDICTIONS_FILE, predicted.to_json()),
+        (mistakes.MISTAKES_FILE, pictures),
+    ):
         try:
             write_atomically(run.path / file, content)
         except OSError as error:
@@ -126,7 +131,7 @@ def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
 
 def _mistakes(data: DataSet, predicted: Predictions) -> list[Mistake]:
     height, width, channels = data.images.shape[1:]
-    sides = [min(side, mistakes.LONGEST_SIDE) for side in (height, width)]
+    sides = [min(side, mistakes.MAX_SIDE) for side in (height, width)]
     return [
         Mistake(
             **predicted[index]._asdict(),
@@ -135,7 +140,7 @@ def _mistakes(data: DataSet, predicted: Predictions) -> list[Mistake]:
             width=sides[1],
             channels=channels,
         )
-        for index in mistakes.choose(predicted, sides[0] * sides[1] * channels)
+        for index in mistakes.select_mistakes(predicted, sides[0] * sides[1] * channels)
     ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from cnn_engine.data.decode import Unreadable, decode
-from cnn_engine.data.image_files import Named
+from cnn_engine.data.image_files import RequestedImage
 from cnn_engine.data.raw import Pixels
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.inference.trained import TrainedModel
@@ -21,7 +21,7 @@ MAX_BATCH_SIZE = 64
 
 
 def predict(
-    trained: TrainedModel, images: Sequence[Named], top: int
+    trained: TrainedModel, images: Sequence[RequestedImage], top: int
 ) -> Generator[Prediction | PredictionFailed]:
     """Yield a prediction for every image, in order.
 
@@ -39,7 +39,7 @@ def predict(
             yield from _predict_batch(trained, batch, decoded, top)
 
 
-def _decode(trained: TrainedModel, image: Named) -> Pixels | str:
+def _decode(trained: TrainedModel, image: RequestedImage) -> Pixels | str:
     """Return the image's pixels, or why it cannot be read."""
     channels, size, _ = trained.image_shape
     try:
@@ -51,7 +51,7 @@ def _decode(trained: TrainedModel, image: Named) -> Pixels | str:
 
 
 def _predict_batch(
-    trained: TrainedModel, images: Sequence[Named], decoded: list[Pixels | str], top: int
+    trained: TrainedModel, images: Sequence[RequestedImage], decoded: list[Pixels | str], top: int
 ) -> Iterator[Prediction | PredictionFailed]:
     readable = [pixels for pixels in decoded if not isinstance(pixels, str)]
     top_classes = iter(_top_classes(trained, readable, top))
@@ -62,7 +62,7 @@ def _predict_batch(
             yield Prediction(
                 path=image.path,
                 top=next(top_classes),
-                target=image.truth(trained.classes),
+                target=image.true_class(trained.classes),
                 size=pixels.shape[0],
                 pixels=pixels.tobytes(),
             )

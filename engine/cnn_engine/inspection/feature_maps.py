@@ -12,7 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from cnn_engine.inspection.eval_mode import eval_mode
 from cnn_engine.inspection.layers import as_pair
 from cnn_engine.inspection.samples import SampleImages
-from cnn_engine.results.feature_maps import Filters, Header, Sample, Stage, maps_as_bytes
+from cnn_engine.results.feature_maps import Filters, Header, Sample, Stage, encode_feature_maps
 
 MAX_STAGES = 8
 """Stages whose maps are stored, besides the first convolution."""
@@ -58,8 +58,8 @@ class _MapRecorder:
             name=self.names[module],
             kind=type(module).__name__,
             shape=tuple(values.shape[1:]),  # type: ignore[arg-type]  # three of four
-            of=channels,
-            whole=(height, width),
+            total=channels,
+            full_size=(height, width),
         )
         self.recorded[module] = _StageMaps(stage, values)
 
@@ -120,9 +120,9 @@ class CapturedFeatureMaps:
         """Return the content of `maps.bin`."""
         header = Header(
             epoch=self.epoch,
-            part=self.samples.part,
+            split=self.samples.part,
             image=tuple(self.samples.pixels.shape[1:]),  # type: ignore[arg-type]  # three of four
-            whole=self.original_size,
+            full_size=self.original_size,
             mean=self.samples.mean,
             std=self.samples.std,
             filters=self.filters,
@@ -133,7 +133,7 @@ class CapturedFeatureMaps:
         for number, pixels in enumerate(self.samples.pixels):
             content.append(pixels.numpy().tobytes())
             content += [_quantize(maps.values[number]) for maps in self.stages]
-        return maps_as_bytes(header, b"".join(content))
+        return encode_feature_maps(header, b"".join(content))
 
 
 def feature_maps(
@@ -200,8 +200,8 @@ def _sample_headers(
         Sample(
             name=name,
             label=label,
-            answers=tuple(classes.tolist()),
-            shares=tuple(values.tolist()),
+            top_classes=tuple(classes.tolist()),
+            probabilities=tuple(values.tolist()),
             lows=tuple(maps.values[number].min().item() for maps in stages),
             highs=tuple(maps.values[number].max().item() for maps in stages),
         )
@@ -222,7 +222,7 @@ def _first_filters(
     filters = Filters(
         layer=name,
         shape=tuple(stored.shape),  # type: ignore[arg-type]  # a convolution's has four
-        of=len(weight),
+        total=len(weight),
         stride=as_pair(convolution.stride),
         padding=_padding(convolution),
     )

@@ -8,7 +8,7 @@ from torch import Tensor
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.evaluation.evaluate import ImagePredictions
-from cnn_engine.results.feature_maps import Part
+from cnn_engine.results.feature_maps import Split
 
 MAX_SAMPLES = 20
 """Sample images that are stored with their feature maps."""
@@ -18,7 +18,7 @@ MAX_SAMPLES = 20
 class SampleImages:
     """Images of a data set, as they are before normalization."""
 
-    part: Part
+    part: Split
     """Split that they are from."""
 
     names: list[str]
@@ -34,7 +34,7 @@ class SampleImages:
 
     @classmethod
     def from_dataset(
-        cls, data: DataSet, config: DataConfig, part: Part, indices: Tensor
+        cls, data: DataSet, config: DataConfig, part: Split, indices: Tensor
     ) -> "SampleImages":
         """Return the images at `indices`, int64 [n]."""
         return cls(

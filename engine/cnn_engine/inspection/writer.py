@@ -14,7 +14,7 @@ from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.errors import StorageError
 from cnn_engine.inspection.feature_maps import CapturedFeatureMaps
 from cnn_engine.inspection.layers import inspect_layers
-from cnn_engine.results.model_layers import layers_as_bytes
+from cnn_engine.results.model_layers import encode_layers
 from cnn_engine.storage.atomic import write_atomically
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def write_layers(
         writer: Writes it now or in the background.
         warn: Called with the problem, on this thread.
     """
-    _inspect_and_write(lambda: inspect_layers(model, images), layers_as_bytes, path, writer, warn)
+    _inspect_and_write(lambda: inspect_layers(model, images), encode_layers, path, writer, warn)
 
 
 def write_feature_maps(

@@ -1,11 +1,11 @@
-"""Several runs side by side: what was set differently, what came of it, whether that is chance."""
+"""Comparison of several runs: config differences, test metrics and significance tests."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cnn_engine.errors import UserError
-from cnn_engine.results.mcnemar import Disagreement, adjusted, disagreement
+from cnn_engine.results.mcnemar import Disagreement, count_disagreements, holm_adjusted
 from cnn_engine.results.metrics import Metrics, Rate, metrics_of
 from cnn_engine.results.metrics_json import metrics_as_dict, rate_as_dict
 from cnn_engine.results.predictions import Predictions, read_predictions
@@ -13,197 +13,203 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
 
-CHANCE = 0.05
-"""Probability below which a difference is not put down to chance."""
+SIGNIFICANCE_LEVEL = 0.05
+"""A difference with a smaller p-value is significant."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
-    """One of the runs."""
+class RunResults:
+    """A compared run with its config, metrics and predictions."""
 
     run: RunDirectory
     state: RunState
     summary: RunSummary
-    settings: dict[str, Any]
-    """Its config, by dotted keys."""
+    config: dict[str, Any]
+    """Config by dotted keys."""
 
-    figures: Metrics | None
-    """Of its test; None where there is none yet."""
+    metrics: Metrics | None
+    """Metrics of the test; None before it."""
 
     predictions: Predictions | None
-    """What it said of each test image; None where that is not known."""
+    """Predictions for the test images; None if they are not available."""
 
-    untold: str
-    """Why it is not; empty where it is."""
+    predictions_error: str
+    """Reason why `predictions` is None; empty otherwise."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of its classes."""
+        """Names of the run's classes."""
         return self.state.prepared.classes if self.state.prepared else ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One of the runs against the first."""
+    """Significance test of a run against the first one."""
 
     disagreement: Disagreement | None
-    """None where they cannot be told apart image by image."""
+    """None if the runs cannot be compared image by image."""
 
-    p: float
-    """Of McNemar's test, adjusted for the number of runs compared; 1 without it."""
+    p_value: float
+    """P-value of McNemar's test, adjusted for the number of runs compared; 1 without a test."""
 
     reason: str
-    """Why it was left out; empty where it was not."""
+    """Reason why there is no test; empty otherwise."""
 
     @property
-    def differs(self) -> bool:
-        """Whether the two differ by more than chance explains."""
-        return self.p < CHANCE
+    def is_significant(self) -> bool:
+        """True if the runs differ by more than chance explains."""
+        return self.p_value < SIGNIFICANCE_LEVEL
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The runs, and what is different among them."""
+    """Several runs and their differences."""
 
-    runs: tuple[Compared, ...]
-    settings: dict[str, tuple[Any, ...]]
-    """Keys of the config that not all have alike, each with every run's value; None: not there."""
+    runs: tuple[RunResults, ...]
+    config_differences: dict[str, tuple[Any, ...]]
+    """Config keys whose values differ, with every run's value; None if a run has no such key."""
 
-    classes: dict[str, tuple[Rate | None, ...]]
-    """Every class, with how many of its test images each run has right; None: not there."""
+    class_accuracies: dict[str, tuple[Rate | None, ...]]
+    """Test accuracy of every run by class name; None if a run has no such class or no test."""
 
     verdicts: tuple[Verdict, ...]
-    """Every run but the first against that."""
+    """Tests of the runs from the second on against the first."""
 
 
 def compare(runs: Sequence[RunDirectory]) -> Comparison:
-    """Read and compare the runs; what one of them lacks is left out and told."""
-    compared = tuple(map(_read, runs))
+    """Read and compare runs; missing results become a `reason` in the verdicts."""
+    results = tuple(map(_read, runs))
     return Comparison(
-        runs=compared,
-        settings=differences([of.settings for of in compared]),
-        classes=_by_class(compared),
-        verdicts=_verdicts(compared),
+        runs=results,
+        config_differences=config_differences([result.config for result in results]),
+        class_accuracies=_class_accuracies(results),
+        verdicts=_verdicts(results),
     )
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as plain values, for `--json`."""
-    first = comparison.runs[0].run.id
+    """Return the comparison as plain values, for `--json`."""
+    first, *others = comparison.runs
     return {
-        "runs": [{**of.summary.as_dict(), "figures": _figures(of.state)} for of in comparison.runs],
-        "settings": comparison.settings,
+        "runs": [
+            {**result.summary.as_dict(), "figures": _metrics(result.state)}
+            for result in comparison.runs
+        ],
+        "settings": comparison.config_differences,
         "classes": [
             {"name": name, "accuracy": [rate and rate_as_dict(rate) for rate in rates]}
-            for name, rates in comparison.classes.items()
+            for name, rates in comparison.class_accuracies.items()
         ],
         "tests": [
-            {"first": first, "second": of.run.id, **_verdict_as_dict(verdict)}
-            for of, verdict in zip(comparison.runs[1:], comparison.verdicts, strict=True)
+            {"first": first.run.id, "second": other.run.id, **_verdict_as_dict(verdict)}
+            for other, verdict in zip(others, comparison.verdicts, strict=True)
         ],
     }
 
 
-def _figures(state: RunState) -> dict[str, Any] | None:
+def _metrics(state: RunState) -> dict[str, Any] | None:
     return metrics_as_dict(state.test, state.prepared) if state.test else None
 
 
 def _verdict_as_dict(verdict: Verdict) -> dict[str, Any]:
-    split = verdict.disagreement
-    if split is None:
+    disagreement = verdict.disagreement
+    if disagreement is None:
         return {"only_first": None, "only_second": None, "p": None, "reason": verdict.reason}
     return {
-        **split._asdict(),
-        "p": split.p,
-        "p_adjusted": verdict.p,
-        "differs": verdict.differs,
+        **disagreement._asdict(),
+        "p": disagreement.p_value,
+        "p_adjusted": verdict.p_value,
+        "differs": verdict.is_significant,
     }
 
 
-def _read(run: RunDirectory) -> Compared:
+def _read(run: RunDirectory) -> RunResults:
     state, _ = read_state(run)
-    predictions, untold = None, "has not been tested"
+    predictions, predictions_error = None, "has not been tested"
     if state.test is not None:
         try:
-            predictions, untold = read_predictions(run, state.test), ""
+            predictions, predictions_error = read_predictions(run, state.test), ""
         except UserError as error:
-            untold = str(error)
-    return Compared(
+            predictions_error = str(error)
+    return RunResults(
         run=run,
         state=state,
         summary=read_summary(run),
-        settings=settings_of(state.config),
-        figures=metrics_of(state.test, state.prepared) if state.test else None,
+        config=flatten_config(state.config),
+        metrics=metrics_of(state.test, state.prepared) if state.test else None,
         predictions=predictions,
-        untold=untold,
+        predictions_error=predictions_error,
     )
 
 
-def settings_of(config: dict[str, Any]) -> dict[str, Any]:
-    """A config by dotted keys."""
+def flatten_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config by dotted keys."""
     return dict(_flattened(config))
 
 
-def differences(settings: Sequence[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
-    """Keys that not all configs have alike, each with every config's value; None: not there."""
-    keys = dict.fromkeys(key for each in settings for key in each)
-    rows = {key: tuple(each.get(key) for each in settings) for key in keys}
+def config_differences(configs: Sequence[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return the keys whose values differ, with every config's value; None if it has no such key.
+
+    Args:
+        configs: Configs by dotted keys.
+    """
+    keys = dict.fromkeys(key for config in configs for key in config)
+    rows = {key: tuple(config.get(key) for config in configs) for key in keys}
     return {key: row for key, row in rows.items() if any(value != row[0] for value in row)}
 
 
-def _flattened(table: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flattened(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _flattened(value, f"{above}{key}.")
+            yield from _flattened(value, f"{prefix}{key}.")
         else:
-            yield f"{above}{key}", value
+            yield f"{prefix}{key}", value
 
 
-def _by_class(runs: tuple[Compared, ...]) -> dict[str, tuple[Rate | None, ...]]:
-    rates = [
-        dict(zip(of.classes, (each.accuracy for each in of.figures.classes), strict=False))
-        if of.figures
-        else {}
-        for of in runs
-    ]
-    names = dict.fromkeys(name for each in rates for name in each)
-    return {name: tuple(each.get(name) for each in rates) for name in names}
+def _class_accuracies(runs: tuple[RunResults, ...]) -> dict[str, tuple[Rate | None, ...]]:
+    by_run = [_accuracy_by_class(result) for result in runs]
+    names = dict.fromkeys(name for rates in by_run for name in rates)
+    return {name: tuple(rates.get(name) for rates in by_run) for name in names}
 
 
-def _verdicts(runs: tuple[Compared, ...]) -> tuple[Verdict, ...]:
+def _accuracy_by_class(result: RunResults) -> dict[str, Rate]:
+    classes = result.metrics.classes if result.metrics else ()
+    return {name: metrics.accuracy for name, metrics in zip(result.classes, classes, strict=False)}
+
+
+def _verdicts(runs: tuple[RunResults, ...]) -> tuple[Verdict, ...]:
     first, *others = runs
-    splits = [_split(first, other) for other in others]
-    found = [split for split in splits if isinstance(split, Disagreement)]
-    chances = iter(adjusted([split.p for split in found]))
+    outcomes = [_disagreement(first, other) for other in others]
+    p_values = [outcome.p_value for outcome in outcomes if isinstance(outcome, Disagreement)]
+    adjusted = iter(holm_adjusted(p_values))
     return tuple(
-        Verdict(disagreement=split, p=next(chances), reason="")
-        if isinstance(split, Disagreement)
-        else Verdict(disagreement=None, p=1.0, reason=split)
-        for split in splits
+        Verdict(disagreement=outcome, p_value=next(adjusted), reason="")
+        if isinstance(outcome, Disagreement)
+        else Verdict(disagreement=None, p_value=1.0, reason=outcome)
+        for outcome in outcomes
     )
 
 
-def _split(first: Compared, other: Compared) -> Disagreement | str:
-    """How they disagree, or why that cannot be told."""
-    mine, theirs = first.predictions, other.predictions
-    if mine is None:
-        return f"{first.run.id}: {first.untold}"
-    if theirs is None:
-        return f"{other.run.id}: {other.untold}"
-    if not _are_of_the_same_images(first, other):
+def _disagreement(first: RunResults, other: RunResults) -> Disagreement | str:
+    """Return the disagreement of two runs, or the reason why it is unknown."""
+    if first.predictions is None:
+        return f"{first.run.id}: {first.predictions_error}"
+    if other.predictions is None:
+        return f"{other.run.id}: {other.predictions_error}"
+    if not _have_same_images(first, other):
         return f"{other.run.id}: was tested on other images than {first.run.id}"
-    return disagreement(mine.is_right, theirs.is_right)
+    return count_disagreements(first.predictions.is_correct, other.predictions.is_correct)
 
 
-def _are_of_the_same_images(first: Compared, other: Compared) -> bool:
-    """Whether they were tested on the same pixels, or the same files brought to other sizes."""
-    mine, theirs = first.predictions, other.predictions
-    if mine is None or theirs is None or mine.truth != theirs.truth:
+def _have_same_images(first: RunResults, other: RunResults) -> bool:
+    """Return True for the same pixels, or the same files at another image size."""
+    one, two = first.predictions, other.predictions
+    if one is None or two is None or one.target != two.target:
         return False
-    if mine.fingerprint == theirs.fingerprint:
+    if one.fingerprint == two.fingerprint:
         return True
     before, after = first.state.prepared, other.state.prepared
     if before is None or after is None or before.image_shape == after.image_shape:
         return False
-    files = (before.source, before.classes, mine.names)
-    return files == (after.source, after.classes, theirs.names)
+    files = (before.source, before.classes, one.names)
+    return files == (after.source, after.classes, two.names)

@@ -1,133 +1,179 @@
-"""Filters, sample images and feature maps, as a run's directory has them in `maps.bin`.
+"""Filters, sample images and feature maps: `maps.bin` in a run's directory.
 
-The process that trains writes it anew after each epoch and after the test, replacing it in one
-step: a reader finds one whole state or another. It is one line of JSON, its header, and then raw
-bytes in this order, whose number follows from the header::
+The training process rewrites it after each epoch and after the test, in one step, so that a reader
+always finds a complete file. It is one line of JSON, the header, followed by raw bytes in this
+order (their number follows from the header)::
 
-    filters     float32, little-endian [filters, channels, height, width]: of the first convolution
+    filters     float32, little-endian [filters, channels, height, width]: first convolution
     bias        float32, little-endian [filters]
-    of each sample image
+    for each sample image
         image   uint8 [height, width, channels]
-        of each stage
-            maps    uint8 [maps, height, width]; 0 is the sample's least value in the stage, 255
-                    its greatest, both in the header
+        for each stage
+            maps    uint8 [maps, height, width]; 0 is the sample's minimum at this stage and 255 its
+                    maximum, both in the header
 
-`feature_maps_reader.py` reads and validates it, without PyTorch or NumPy.
+It is read and validated here without PyTorch or NumPy.
 """
 
 import json
 import struct
-from dataclasses import asdict, dataclass
 from math import prod
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from cnn_engine.storage.json_files import (
+    Count,
+    Finite,
+    PositiveCount,
+    Probability,
+    not_ours,
+    read_object_and_bytes,
+)
 
 MAPS_FILE = "maps.bin"
 
 FORMAT = 1
 """Version of the file."""
 
-Part: TypeAlias = Literal["validation", "test"]
+MAX_BYTES = 2**24
+"""Larger files are refused."""
+
+MAX_SIDE = 2**12
+"""Limit on sides in pixels and on counts of maps: a larger picture would take forever to draw."""
+
+Split: TypeAlias = Literal["validation", "test"]
+Size: TypeAlias = Annotated[int, Meta(ge=1, lt=MAX_SIDE)]
+Extent: TypeAlias = Annotated[int, Meta(ge=1, lt=MAX_BYTES)]
+Padding: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_BYTES)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filters:
-    """The filters of the first convolution."""
+class Filters(msgspec.Struct, frozen=True, kw_only=True, rename={"total": "of"}):
+    """Filters of the first convolution."""
 
     layer: str
-    """Its name."""
+    """Qualified name of the layer."""
 
-    shape: tuple[int, int, int, int]
-    """Filters kept, channels, height, width."""
+    shape: tuple[Size, Size, Size, Size]
+    """Filters saved, channels, height, width."""
 
-    of: int
-    """Filters that it has."""
+    total: PositiveCount
+    """Filters of the layer."""
 
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    """Down and across."""
+    stride: tuple[Extent, Extent]
+    padding: tuple[Padding, Padding]
+    """Vertical and horizontal."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A point on the way through the network where feature maps are kept."""
+class Stage(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"total": "of", "full_size": "whole"}
+):
+    """A module of the network whose feature maps are saved."""
 
     name: str
-    """Which module's output."""
+    """Qualified name of the module."""
 
     kind: str
-    """Its class."""
+    """Class name of the module."""
 
-    shape: tuple[int, int, int]
-    """Maps kept, and their height and width as kept."""
+    shape: tuple[Size, Size, Size]
+    """Maps saved, and their height and width as saved."""
 
-    of: int
-    """Maps that there are."""
+    total: PositiveCount
+    """Maps of the module's output."""
 
-    whole: tuple[int, int]
-    """Height and width of the maps themselves."""
+    full_size: tuple[Extent, Extent]
+    """Height and width of the module's maps."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One image, and what the model makes of it."""
+class Sample(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={"top_classes": "answers", "probabilities": "shares"},
+):
+    """An image with the model's predictions.
+
+    Raises:
+        ValueError: there is no class, or the lists differ in length.
+    """
 
     name: str
-    """Its file, or its number in the set."""
+    """File path or number of the image."""
 
-    label: int
-    """Index of its true class."""
+    label: Count
+    """Index of the true class."""
 
-    answers: tuple[int, ...]
-    """The likeliest classes, most likely first; at least one."""
+    top_classes: tuple[Count, ...]
+    """Indices of the most probable classes, in descending order; at least one."""
 
-    shares: tuple[float, ...]
+    probabilities: tuple[Probability, ...]
     """Their probabilities."""
 
-    lows: tuple[float, ...]
-    highs: tuple[float, ...]
-    """Least and greatest value of its maps, for each stage."""
+    lows: tuple[Finite, ...]
+    highs: tuple[Finite, ...]
+    """Minimum and maximum of the feature maps, per stage."""
+
+    def __post_init__(self) -> None:
+        if not self.top_classes or len(self.probabilities) != len(self.top_classes):
+            classes, probabilities = len(self.top_classes), len(self.probabilities)
+            raise ValueError(f"{probabilities} probabilities for {classes} classes")
 
     @property
-    def is_right(self) -> bool:
-        """Whether the likeliest class is the true one."""
-        return self.answers[0] == self.label
+    def is_correct(self) -> bool:
+        """True if the predicted class is the true one."""
+        return self.top_classes[0] == self.label
 
 
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """All of `maps.bin` but the bytes."""
+class Header(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"split": "part", "full_size": "whole"}
+):
+    """Content of `maps.bin` except for the raw bytes.
 
-    epoch: int
-    """Epoch that the weights are from; 0 before the first."""
+    Raises:
+        ValueError: a sample has not one range of values for each stage.
+    """
 
-    part: Part
-    """Of which set the samples are."""
+    epoch: Count
+    """Epoch of the weights; 0 before the first."""
 
-    image: tuple[int, int, int]
-    """Height, width and channels of the images as kept."""
+    split: Split
+    """Split of the data that the samples are from."""
 
-    whole: tuple[int, int]
-    """Height and width of the images themselves."""
+    image: tuple[Size, Size, Size]
+    """Height, width and channels of the images as saved."""
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    """Of each channel, or of all: the model sees (pixel / 255 - mean) / std."""
+    full_size: tuple[Extent, Extent]
+    """Height and width of the model's input."""
+
+    mean: tuple[Finite, ...]
+    std: tuple[Finite, ...]
+    """Normalization per channel, or one value for all: (pixel / 255 - mean) / std."""
 
     filters: Filters | None
-    """None in a network without convolutions."""
+    """None for a network without convolutions."""
 
     stages: tuple[Stage, ...]
     samples: tuple[Sample, ...]
 
+    def __post_init__(self) -> None:
+        stages = len(self.stages)
+        for sample in self.samples:
+            if not len(sample.lows) == len(sample.highs) == stages:
+                ends = f"{len(sample.lows)} and {len(sample.highs)}"
+                raise ValueError(f"{ends} ends of ranges for {stages} stages")
 
-class Maps:
+
+class MapsFile:
     """Filters, sample images and their feature maps."""
 
     def __init__(self, header: Header, content: bytes) -> None:
-        """Take the header and the bytes behind it.
+        """Take the header and the bytes that follow it.
 
         Raises:
-            ValueError: there are more or fewer bytes than the header tells of.
+            ValueError: the number of bytes does not fit the header.
         """
         self.header = header
         self._content = content
@@ -138,22 +184,22 @@ class Maps:
         self._first = 4 * (self._values + self._biases)
         size = self._first + sum(self._sizes) * len(header.samples)
         if size != len(content):
-            raise ValueError(f"{len(content):,} bytes behind the header, which tells of {size:,}")
+            raise ValueError(f"{len(content):,} bytes follow the header, which describes {size:,}")
 
     def filter_values(self) -> tuple[float, ...]:
-        """Values of the filters kept, [filters, channels, height, width] one after the other."""
+        """Return the saved filters, [filters, channels, height, width] flattened."""
         return struct.unpack_from(f"<{self._values}f", self._content)
 
     def biases(self) -> tuple[float, ...]:
-        """What is added to each filter's sum."""
+        """Return the bias of each saved filter."""
         return struct.unpack_from(f"<{self._biases}f", self._content, 4 * self._values)
 
     def image(self, sample: int) -> bytes:
-        """A sample image: uint8 [height, width, channels]."""
+        """Return a sample image, uint8 [height, width, channels]."""
         return self._piece(sample, 0)
 
     def maps(self, sample: int, stage: int) -> bytes:
-        """Its feature maps at a stage: uint8 [maps, height, width]."""
+        """Return a sample's feature maps at a stage, uint8 [maps, height, width]."""
         return self._piece(sample, 1 + stage)
 
     def _piece(self, sample: int, piece: int) -> bytes:
@@ -161,7 +207,21 @@ class Maps:
         return self._content[first : first + self._sizes[piece]]
 
 
-def maps_as_bytes(header: Header, content: bytes) -> bytes:
-    """The content of `maps.bin`."""
-    values = {"format": FORMAT, **asdict(header)}
+def encode_feature_maps(header: Header, content: bytes) -> bytes:
+    """Return the content of `maps.bin` from its header and raw bytes."""
+    values = {"format": FORMAT, **msgspec.to_builtins(header)}
     return json.dumps(values, allow_nan=False).encode() + b"\n" + content
+
+
+def read_feature_maps(path: Path) -> MapsFile:
+    """Read and validate `maps.bin`.
+
+    Raises:
+        DataError: it is missing, cannot be read, or is damaged.
+        ConfigError: a newer version of cnn-tui wrote it.
+    """
+    values, content = read_object_and_bytes(path, FORMAT, MAX_BYTES)
+    try:
+        return MapsFile(msgspec.convert(values, Header), content)
+    except ValueError as error:
+        raise not_ours(path, error) from None

@@ -1,4 +1,4 @@
-"""Whether two models tested on the same images truly differ."""
+"""McNemar's exact test for two models evaluated on the same images."""
 
 import math
 from collections.abc import Sequence
@@ -6,44 +6,53 @@ from typing import NamedTuple
 
 
 class Disagreement(NamedTuple):
-    """Images that exactly one of two models classifies right."""
+    """Number of images that exactly one of two models classifies correctly."""
 
     only_first: int
     only_second: int
 
     @property
-    def p(self) -> float:
-        """Probability of so uneven a split, or one more uneven, between models that are equal.
+    def p_value(self) -> float:
+        """Two-sided p-value of McNemar's exact test (Q. McNemar, 1947).
 
-        McNemar's test in its exact form (Q. McNemar, 1947): were both as good, each of these images
-        would be as likely the one's as the other's, so their split would be that of as many tosses
-        of a coin. Exact for few and for many, so no approximation has to be chosen.
+        For equally good models each of these images is as likely to be correct for one as for the
+        other, so that the split is binomial with probability 1/2. The exact form needs no
+        approximation for small counts.
         """
-        images, least = sum(self), min(self)
-        tail = math.fsum(math.exp(_log_binomial(images, k)) for k in range(least + 1))
+        images, smaller = sum(self), min(self)
+        tail = math.fsum(math.exp(_log_binomial(images, k)) for k in range(smaller + 1))
         return min(1.0, 2 * tail)
 
 
-def disagreement(first: Sequence[bool], second: Sequence[bool]) -> Disagreement:
-    """How two models disagree, from whether each is right, image by image."""
+def count_disagreements(first: Sequence[bool], second: Sequence[bool]) -> Disagreement:
+    """Count the disagreements of two models from their correctness per image.
+
+    Args:
+        first: True for each image that the first model classifies correctly.
+        second: The same for the second model, in the same order.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
     pairs = list(zip(first, second, strict=True))
     return Disagreement(pairs.count((True, False)), pairs.count((False, True)))
 
 
-def adjusted(values: Sequence[float]) -> list[float]:
-    """Probabilities of several tests, adjusted for their number as S. Holm (1979) does.
+def holm_adjusted(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for multiple comparisons (S. Holm, 1979), in the same order.
 
-    Of twenty models that are all equal, one would else seem to differ.
+    Without it, one of twenty equal models would be expected to seem different.
     """
-    order = sorted(range(len(values)), key=values.__getitem__)
-    result, greatest = [0.0] * len(values), 0.0
-    for place, index in enumerate(order):
-        greatest = max(greatest, min(1.0, (len(values) - place) * values[index]))
-        result[index] = greatest
-    return result
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    holm_adjusted, maximum = [0.0] * len(p_values), 0.0
+    for position, index in enumerate(order):
+        maximum = max(maximum, min(1.0, (len(p_values) - position) * p_values[index]))
+        holm_adjusted[index] = maximum
+    return holm_adjusted
 
 
-def _log_binomial(tosses: int, heads: int) -> float:
-    """Logarithm of the probability of so many heads."""
-    ways = math.lgamma(tosses + 1) - math.lgamma(heads + 1) - math.lgamma(tosses - heads + 1)
-    return ways - tosses * math.log(2)
+def _log_binomial(trials: int, successes: int) -> float:
+    """Return the log-probability of a count of successes for probability 1/2."""
+    failures = trials - successes
+    ways = math.lgamma(trials + 1) - math.lgamma(successes + 1) - math.lgamma(failures + 1)
+    return ways - trials * math.log(2)

@@ -1,4 +1,8 @@
-"""How good a classifier is, from the counts that events hold: no image is needed, nor PyTorch."""
+"""Metrics of a classifier, computed from the counts in events, without images or PyTorch.
+
+A metric is a field of `Metrics` and its computation in `metrics_of`; `metrics_json.py` writes every
+field.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,190 +12,218 @@ from typing import NamedTuple
 from cnn_engine.runlog.events import Bins, Confusion, RunPrepared, TestFinished
 
 Z = 1.959963984540054
-"""Standard deviations that 95 % of a normal distribution lie within, to either side."""
+"""Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
 
-LEAST_CLASSES_FOR_TOP5 = 10
-"""Of fewer classes, five answers hold the right one more often than not by mere guessing."""
+MIN_CLASSES_FOR_TOP5 = 10
+"""With fewer classes, five guesses contain the true class at least half of the time."""
 
 
 class Interval(NamedTuple):
-    """Where a rate truly lies, with 95 % confidence; 0 to 1."""
+    """95 % confidence interval of a rate, 0 to 1."""
 
     low: float
     high: float
 
 
 class Rate(NamedTuple):
-    """How many of some images are right."""
+    """Number of correct images out of all."""
 
-    right: int
+    correct: int
     images: int
 
     @property
-    def share(self) -> float | None:
-        """Share of them that is right, 0 to 1; None of no images."""
-        return self.right / self.images if self.images > 0 else None
+    def fraction(self) -> float | None:
+        """Fraction correct, 0 to 1; None without images."""
+        return self.correct / self.images if self.images > 0 else None
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % score interval of E. B. Wilson (1927); None of no images.
+        """95 % score interval (E. B. Wilson, 1927); None without images.
 
-        It is never outside 0 to 1, and good for few images and for shares near 0 and 1.
+        It stays within 0 to 1 and is accurate for few images and for fractions near 0 and 1.
         """
         if self.images <= 0:
             return None
-        share, images = self.right / self.images, self.images
-        middle = share + Z**2 / (2 * images)
-        reach = Z * math.sqrt(max(0.0, share * (1 - share) / images + Z**2 / (4 * images**2)))
+        fraction, images = self.correct / self.images, self.images
+        center = fraction + Z**2 / (2 * images)
+        variance = fraction * (1 - fraction) / images + Z**2 / (4 * images**2)
+        margin = Z * math.sqrt(max(0.0, variance))
         scale = 1 + Z**2 / images
-        return Interval(max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale))
+        return Interval(max(0.0, (center - margin) / scale), min(1.0, (center + margin) / scale))
 
 
-class ClassFigures(NamedTuple):
-    """How well one class is told from the others; None where there is nothing to judge by."""
+class ClassMetrics(NamedTuple):
+    """Metrics of one class; None where the denominator is 0."""
 
     accuracy: Rate
-    """Of the images that are of this class."""
+    """Correct images of this class."""
 
     precision: float | None
-    """Share right of the images called this class, 0 to 1."""
+    """Fraction correct of the images predicted as this class, 0 to 1."""
 
     recall: float | None
-    """Share right of the images that are of this class, 0 to 1: the accuracy's share."""
+    """Fraction correct of the images of this class, 0 to 1; equals the accuracy's fraction."""
 
     f1: float | None
-    """Harmonic mean of the two; 0 for a class whose images are all called otherwise."""
+    """Harmonic mean of precision and recall; 0 if no image of the class is predicted as it."""
+
+
+class MacroAverages(NamedTuple):
+    """Unweighted means over the classes that occur as target or prediction; undefined is 0."""
+
+    precision: float
+    recall: float
+    f1: float
 
 
 class Bin(NamedTuple):
-    """A row of the reliability table."""
+    """A row of the reliability table: images with a confidence in (above, to]."""
 
     above: float
-    """Confidence that its images are above, 0 to 1."""
-
     to: float
-    """Confidence that they reach at most."""
-
     rate: Rate
+
     mean_confidence: float | None
-    """None of no images."""
+    """None without images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """All that is said of a test."""
+    """Metrics of a test."""
+
+    loss: float
+    """Mean cross-entropy."""
 
     accuracy: Rate
-    classes: tuple[ClassFigures, ...]
-    macro_precision: float
-    """Mean over the classes that an image is of or is called; none to judge by counts as 0."""
+    macro: MacroAverages
 
-    macro_recall: float
-    macro_f1: float
     top5: Rate | None
-    """Images whose class is among the five likeliest; None where that says nothing."""
+    """Images whose class is among the five most probable; None with too few classes."""
 
-    bins: tuple[Bin, ...]
-    """The reliability table; empty where the log, of an older version, has none."""
+    tta: str | None
+    """Kind of test-time augmentation of a second test; None without one."""
 
-    mean_confidence: float | None
-    """Over all images."""
+    tta_accuracy: Rate | None
+    """Accuracy of the test with test-time augmentation."""
 
     calibration_error: float | None
-    """Mean gap between confidence and share right, weighted by images."""
+    """Expected calibration error, 0 to 1."""
 
-    majority: int | None
-    """The class that most images trained on are of; None where that is not known."""
+    bins: tuple[Bin, ...]
+    """Reliability table; empty if the log was written by an older version."""
+
+    majority_class: int | None
+    """Index of the class with the most training images; None if unknown."""
 
     baseline: Rate | None
-    """What always answering that class would have had right."""
+    """Accuracy of always predicting the majority class."""
 
-    confused: Confusion
-    """Pairs of classes, the one most often mistaken first."""
+    classes: tuple[ClassMetrics, ...]
+
+    confused_pairs: Confusion
+    """Pairs of true and predicted class with their images, the most frequent first."""
+
+    mean_confidence: float | None
+    """Mean over all images, 0 to 1."""
 
 
 def metrics_of(test: TestFinished, prepared: RunPrepared | None) -> Metrics:
-    """The figures of a run's test."""
-    classes = class_figures(test.correct, test.total, test.confusion)
-    judged = [of for of in classes if of.f1 is not None]
-    images, places = sum(test.total), range(len(test.total))
-    confusion = tuple(row for row in test.confusion if row[0] in places and row[1] in places)
-    majority = _majority_class(prepared.train_counts if prepared else (), len(test.total))
+    """Compute the metrics of a run's test."""
+    images, labels = sum(test.total), range(len(test.total))
+    classes = class_metrics(test.correct, test.total, test.confusion)
+    confusion = tuple(pair for pair in test.confusion if pair[0] in labels and pair[1] in labels)
+    majority_class = _majority_class(prepared.train_counts if prepared else (), len(test.total))
     return Metrics(
+        loss=test.loss,
         accuracy=Rate(sum(test.correct), images),
-        classes=tuple(classes),
-        macro_precision=_mean(of.precision for of in judged),
-        macro_recall=_mean(of.recall for of in judged),
-        macro_f1=_mean(of.f1 for of in judged),
+        macro=_macro_averages(classes),
         top5=None if test.top5 is None else Rate(test.top5, images),
-        bins=_bins(test.bins),
-        mean_confidence=_ratio(sum(of for *_, of in test.bins), sum(of for of, *_ in test.bins)),
+        tta=test.tta or None,
+        tta_accuracy=Rate(sum(test.tta_correct), images) if test.tta else None,
         calibration_error=calibration_error(test.bins),
-        majority=majority,
-        baseline=None if majority is None else Rate(test.total[majority], images),
-        confused=most_confused(confusion, len(confusion)),
+        bins=_bins(test.bins),
+        majority_class=majority_class,
+        baseline=None if majority_class is None else Rate(test.total[majority_class], images),
+        classes=tuple(classes),
+        confused_pairs=most_confused(confusion, len(confusion)),
+        mean_confidence=_ratio(
+            sum(confidence for *_, confidence in test.bins), sum(count for count, *_ in test.bins)
+        ),
     )
 
 
-def class_figures(
+def class_metrics(
     correct: Sequence[int], total: Sequence[int], confusion: Confusion
-) -> list[ClassFigures]:
-    """The figures of each class, [classes].
+) -> list[ClassMetrics]:
+    """Compute the metrics of each class, [classes].
 
     Args:
-        correct: Images classified right, per class.
-        total: Images, per class.
-        confusion: Images classified wrong, per pair of classes.
+        correct: Correct images per class.
+        total: Images per class.
+        confusion: Misclassified images per pair of true and predicted class.
     """
-    called = list(correct)
+    predicted_as = list(correct)
     for _, predicted, count in confusion:
-        if 0 <= predicted < len(called):
-            called[predicted] += count
+        if 0 <= predicted < len(predicted_as):
+            predicted_as[predicted] += count
     return [
-        ClassFigures(
+        ClassMetrics(
             accuracy=Rate(right, images),
-            precision=_ratio(right, named),
+            precision=_ratio(right, predicted),
             recall=_ratio(right, images),
-            f1=_ratio(2 * right, named + images),
+            f1=_ratio(2 * right, predicted + images),
         )
-        for right, named, images in zip(correct, called, total, strict=False)
+        for right, predicted, images in zip(correct, predicted_as, total, strict=False)
     ]
 
 
 def calibration_error(bins: Bins) -> float | None:
-    """Expected calibration error of M. Naeini and others (2015), 0 to 1; None of no images."""
+    """Return the expected calibration error (M. Naeini et al., 2015), 0 to 1; None without images.
+
+    It is the gap between mean confidence and fraction correct, averaged over the bins' images.
+    """
     images = sum(count for count, _, _ in bins)
     if images <= 0:
         return None
-    return sum(abs(right - confidence) for _, right, confidence in bins) / images
+    return sum(abs(correct - confidence) for _, correct, confidence in bins) / images
 
 
 def confusion_matrix(correct: Sequence[int], confusion: Confusion) -> list[list[int]]:
-    """Images by true class (row) and predicted class (column), [classes][classes].
+    """Return images by true class (row) and predicted class (column), [classes][classes].
 
     Args:
-        correct: Images classified right, per class.
-        confusion: Images classified wrong, per pair; pairs of classes there are not are left out.
+        correct: Correct images per class.
+        confusion: Misclassified images per pair; pairs with an unknown class are left out.
     """
     classes = len(correct)
     matrix = [[0] * classes for _ in correct]
     for index, count in enumerate(correct):
         matrix[index][index] = count
-    for truth, predicted, count in confusion:
-        if 0 <= truth < classes and 0 <= predicted < classes:
-            matrix[truth][predicted] = count
+    for target, predicted, count in confusion:
+        if 0 <= target < classes and 0 <= predicted < classes:
+            matrix[target][predicted] = count
     return matrix
 
 
 def most_confused(confusion: Confusion, count: int) -> Confusion:
-    """The `count` pairs with the most images, the most first; equals in the order of classes."""
+    """Return the `count` pairs with the most images, in descending order; ties by class."""
     return tuple(sorted(confusion, key=lambda pair: -pair[2])[:count])
 
 
+def _macro_averages(classes: Sequence[ClassMetrics]) -> MacroAverages:
+    occurring = [metrics for metrics in classes if metrics.f1 is not None]
+    return MacroAverages(
+        precision=_mean(metrics.precision for metrics in occurring),
+        recall=_mean(metrics.recall for metrics in occurring),
+        f1=_mean(metrics.f1 for metrics in occurring),
+    )
+
+
 def _bins(bins: Bins) -> tuple[Bin, ...]:
+    count = len(bins)
     return tuple(
-        Bin(place / len(bins), (place + 1) / len(bins), Rate(right, images), _ratio(sure, images))
-        for place, (images, right, sure) in enumerate(bins)
+        Bin(index / count, (index + 1) / count, Rate(correct, images), _ratio(confidence, images))
+        for index, (images, correct, confidence) in enumerate(bins)
     )
 
 
@@ -200,13 +232,13 @@ def _ratio(part: float, whole: int) -> float | None:
 
 
 def _mean(values: Iterable[float | None]) -> float:
-    """As scikit-learn averages over classes: what there is nothing to judge by counts as 0."""
+    """Return the mean with None as 0, as scikit-learn's macro averages do."""
     known = [value or 0.0 for value in values]
     return sum(known) / len(known) if known else 0.0
 
 
 def _majority_class(train_counts: Sequence[int], classes: int) -> int | None:
-    """The class with the most images, the first of equals."""
+    """Return the class with the most images, the first of equals."""
     if not train_counts or len(train_counts) != classes:
         return None
     return max(range(classes), key=train_counts.__getitem__)

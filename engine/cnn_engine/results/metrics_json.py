@@ -1,63 +1,80 @@
-"""The figures of a test as plain values, for `--json`: the names are documented in RUNS.md."""
+"""Metrics of a test as plain values for `--json`; the keys are documented in RUNS.md."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from dataclasses import fields
 from typing import Any
 
-from cnn_engine.results.metrics import Bin, ClassFigures, Rate, metrics_of
+from cnn_engine.results.metrics import Bin, ClassMetrics, Metrics, Rate, metrics_of
 from cnn_engine.runlog.events import RunPrepared, TestFinished
+
+KEYS = {
+    "bins": "reliability",
+    "majority_class": "commonest_class",
+    "baseline": "commonest_class_accuracy",
+    "confused_pairs": "confused",
+}
+"""JSON keys of the fields of `Metrics` that have another name there."""
+
+OMITTED = frozenset({"mean_confidence"})
 
 
 def metrics_as_dict(test: TestFinished, prepared: RunPrepared | None) -> dict[str, Any]:
-    """All that is said of a test."""
-    figures = metrics_of(test, prepared)
+    """Return all metrics of a test."""
+    metrics = metrics_of(test, prepared)
     names = prepared.classes if prepared else ()
-    return {
-        "loss": test.loss,
-        "accuracy": rate_as_dict(figures.accuracy),
-        "macro": {
-            "precision": figures.macro_precision,
-            "recall": figures.macro_recall,
-            "f1": figures.macro_f1,
-        },
-        "top5": figures.top5 and rate_as_dict(figures.top5),
-        "tta": test.tta or None,
-        "tta_accuracy": rate_as_dict(Rate(sum(test.tta_correct), figures.accuracy.images))
-        if test.tta
-        else None,
-        "calibration_error": figures.calibration_error,
-        "reliability": list(map(_bin_as_dict, figures.bins)),
-        "commonest_class": None if figures.majority is None else _name(names, figures.majority),
-        "commonest_class_accuracy": figures.baseline and rate_as_dict(figures.baseline),
-        "classes": [
-            _class_as_dict(name, of) for name, of in zip_longest(names, figures.classes) if of
-        ],
-        "confused": [
-            {"truth": _name(names, truth), "predicted": _name(names, predicted), "images": images}
-            for truth, predicted, images in figures.confused
-        ],
-    }
+    values = {field.name: _as_plain(getattr(metrics, field.name)) for field in fields(metrics)}
+    values |= _with_names(metrics, names)
+    return {KEYS.get(name, name): value for name, value in values.items() if name not in OMITTED}
 
 
 def rate_as_dict(rate: Rate) -> dict[str, Any]:
-    """How many of some images are right, with the share's 95 % interval."""
+    """Return a rate with its fraction and the ends of its 95 % interval."""
     low, high = rate.interval or (None, None)
     return {
-        "right": rate.right,
+        "right": rate.correct,
         "images": rate.images,
-        "share": rate.share,
+        "share": rate.fraction,
         "low": low,
         "high": high,
     }
 
 
-def _class_as_dict(name: str | None, figures: ClassFigures) -> dict[str, Any]:
+def _as_plain(value: Any) -> Any:  # noqa: ANN401 - a field of `Metrics`
+    match value:
+        case Rate():
+            return rate_as_dict(value)
+        case Bin():
+            return _bin_as_dict(value)
+        case tuple() if hasattr(value, "_asdict"):
+            return {name: _as_plain(part) for name, part in value._asdict().items()}
+        case tuple():
+            return list(map(_as_plain, value))
+    return value
+
+
+def _with_names(metrics: Metrics, names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of `Metrics` in which class indices are replaced by names."""
+    majority = metrics.majority_class
+    return {
+        "majority_class": None if majority is None else _name(names, majority),
+        "classes": [
+            _class_as_dict(names[label] if label < len(names) else None, of_class)
+            for label, of_class in enumerate(metrics.classes)
+        ],
+        "confused_pairs": [
+            {"truth": _name(names, target), "predicted": _name(names, predicted), "images": images}
+            for target, predicted, images in metrics.confused_pairs
+        ],
+    }
+
+
+def _class_as_dict(name: str | None, metrics: ClassMetrics) -> dict[str, Any]:
     return {
         "name": name,
-        **rate_as_dict(figures.accuracy),
-        "precision": figures.precision,
-        "recall": figures.recall,
-        "f1": figures.f1,
+        **rate_as_dict(metrics.accuracy),
+        "precision": metrics.precision,
+        "recall": metrics.recall,
+        "f1": metrics.f1,
     }
 
 
@@ -66,12 +83,12 @@ def _bin_as_dict(row: Bin) -> dict[str, Any]:
         "above": row.above,
         "to": row.to,
         "images": row.rate.images,
-        "right": row.rate.right,
-        "share": row.rate.share,
+        "right": row.rate.correct,
+        "share": row.rate.fraction,
         "mean_confidence": row.mean_confidence,
     }
 
 
 def _name(names: Sequence[str], index: int) -> str | int:
-    """A class's name; its number where a damaged log does not tell that."""
+    """Return the name of a class, or its index if a damaged log lacks the name."""
     return names[index] if 0 <= index < len(names) else index

@@ -1,153 +1,154 @@
-"""Pictures of the most confident mistakes of the final test: `mistakes.json` in a run's directory.
+"""Images of the most confident mistakes of the final test: `mistakes.json` in a run's directory.
 
-The engine writes it; screens show it, and need neither the images nor PyTorch for that. A file of
-JSON with the pixels in base64: whole or not there, bounded, and nothing in it is code.
+The engine writes the file; screens show it without the data set and without PyTorch. It is JSON
+with the pixels in base64, written in one step and bounded in size.
 """
 
-import base64
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 from cnn_engine.errors import DataError
 from cnn_engine.results.predictions import Predictions
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.storage.json_files import Fields, read_object
+from cnn_engine.storage.json_files import Count, Probability, read_object
 
-FILE = "mistakes.json"
+MISTAKES_FILE = "mistakes.json"
 FORMAT = 1
 
-LONGEST_SIDE = 64
-"""Pixels; larger images are made smaller."""
+MAX_SIDE = 64
+"""Pixels; larger images are scaled down."""
 
-MOST_OVERALL = 48
-"""The most confident mistakes of all, however they spread over the classes."""
+MAX_OVERALL = 48
+"""Most confident mistakes saved, regardless of their classes."""
 
-MOST_OF_A_PAIR = 6
-"""And of each pair of true and predicted class."""
+MAX_PER_PAIR = 6
+"""Further mistakes saved for each pair of true and predicted class."""
 
-MOST_PICTURES = 600
-MOST_PIXEL_BYTES = 2_000_000
-"""What a viewer is to hold in memory: 600 pictures of 32×32, or 162 of 64×64."""
+MAX_IMAGES = 600
+MAX_PIXEL_BYTES = 2_000_000
+"""Memory a viewer needs at most: 600 images of 32×32, or 162 of 64×64."""
 
-MOST_BYTES = 20_000_000
-"""A file of more was not written by the engine."""
+MAX_BYTES = 20_000_000
+"""Files larger than the engine ever writes are refused."""
+
+Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """An image that the model took for something else."""
+class Mistake(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "truth"}):
+    """A misclassified image.
+
+    Raises:
+        ValueError: the pixels do not fit the shape, or the shape is not that of an image.
+    """
 
     name: str
-    """Its file, below the folder of images, or its number."""
+    """File path below the folder of images, or the image's number."""
 
-    truth: int
-    """Its class."""
+    target: Count
+    """Index of the true class."""
 
-    predicted: int
-    """What the model took it for."""
+    predicted: Count
+    """Index of the predicted class."""
 
-    confidence: float
-    """How sure the model was, 0 to 1."""
+    confidence: Probability
+    """Probability of the predicted class, 0 to 1."""
 
-    rank: int
-    """Place of the true class among the model's answers, counted from 1."""
+    rank: Annotated[int, Meta(ge=2)]
+    """Rank of the true class by logit; 1 would be the predicted class."""
 
     pixels: bytes
     """uint8 [height, width, channels]."""
 
-    width: int
-    height: int
-    channels: int
+    width: Side
+    height: Side
+
+    channels: Annotated[int, Meta(ge=1, le=3)]
     """1 for grey, 3 for colour."""
 
+    def __post_init__(self) -> None:
+        if len(self.pixels) != self.width * self.height * self.channels:
+            raise ValueError("the pixels of an image do not fit its shape")
+        if self.channels == 2:
+            raise ValueError("an image is neither grey nor in colour")
 
-def choose(predictions: Predictions, bytes_each: int) -> list[int]:
-    """Indices of the images to keep pictures of, the most confident mistakes first.
 
-    The most confident of all come first, then the most confident of every pair of classes, then
-    the second of each, and so on, until there are enough.
+class _File(msgspec.Struct, kw_only=True):
+    """Content of `mistakes.json`."""
+
+    format: int
+    epoch: Count
+    fingerprint: str
+    mistakes: list[Mistake]
+
+    def __post_init__(self) -> None:
+        if len({(mistake.width, mistake.height) for mistake in self.mistakes}) > 1:
+            raise ValueError("its images are not all of one size")
+
+
+def select_mistakes(predictions: Predictions, image_bytes: int) -> list[int]:
+    """Return the indices of the mistakes to save, the most confident first.
+
+    The most confident mistakes overall are taken first, then the most confident one of each pair of
+    classes, then the second of each pair, and so on, up to the limits of this module.
 
     Args:
-        predictions: Of all test images.
-        bytes_each: What a picture takes.
+        predictions: Predictions for all test images.
+        image_bytes: Bytes of one image.
     """
     mistakes = predictions.mistakes()
     seen: Counter[tuple[int, int]] = Counter()
-    by_turns: list[tuple[int, int]] = []
-    for index in mistakes[MOST_OVERALL:]:
-        pair = predictions.truth[index], predictions.predicted[index]
-        if seen[pair] < MOST_OF_A_PAIR:
-            by_turns.append((seen[pair], index))
+    by_turn: list[tuple[int, int]] = []
+    for index in mistakes[MAX_OVERALL:]:
+        pair = predictions.target[index], predictions.predicted[index]
+        if seen[pair] < MAX_PER_PAIR:
+            by_turn.append((seen[pair], index))
         seen[pair] += 1
-    by_turns.sort(key=lambda turn: turn[0])  # stable: the more confident stays ahead
-    room = min(MOST_PICTURES, MOST_PIXEL_BYTES // max(1, bytes_each))
-    chosen = [*mistakes[:MOST_OVERALL], *(index for _, index in by_turns)][:room]
-    return sorted(chosen, key=lambda index: -predictions.confidence[index])
+    by_turn.sort(key=lambda turn: turn[0])  # stable: the more confident mistake stays ahead
+    count = min(MAX_IMAGES, MAX_PIXEL_BYTES // max(1, image_bytes))
+    selected = [*mistakes[:MAX_OVERALL], *(index for _, index in by_turn)][:count]
+    return sorted(selected, key=lambda index: -predictions.confidence[index])
 
 
-def to_json(mistakes: Iterable[Mistake], test_epoch: int, fingerprint: str) -> bytes:
-    """The file's content."""
-    records = [
-        vars(mistake) | {"pixels": base64.b64encode(mistake.pixels).decode()}
-        for mistake in mistakes
-    ]
-    content = {
-        "format": FORMAT,
-        "epoch": test_epoch,
-        "fingerprint": fingerprint,
-        "mistakes": records,
-    }
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+def encode_mistakes(mistakes: Iterable[Mistake], test_epoch: int, fingerprint: str) -> bytes:
+    """Return the content of `mistakes.json`."""
+    content = _File(
+        format=FORMAT, epoch=test_epoch, fingerprint=fingerprint, mistakes=list(mistakes)
+    )
+    values = msgspec.to_builtins(content)
+    return json.dumps(values, allow_nan=False, separators=(",", ":")).encode()
 
 
 def read_mistakes(run: RunDirectory, test: TestFinished) -> list[Mistake]:
-    """The pictures of the test that the run's log tells of, the most confident first.
+    """Read the mistakes of the test recorded in the run's log, the most confident first.
 
     Raises:
-        DataError: the file is missing, damaged, or of another test; what to do.
+        DataError: the file is missing, damaged, or of another test; says how to make it again.
         ConfigError: a newer version of cnn-tui wrote it.
     """
-    path, cure = run.path / FILE, f"to make it again: cnn-tui test {run.id}"
+    path, fix = run.path / MISTAKES_FILE, f"to make it again: cnn-tui test {run.id}"
     try:
-        fields = Fields(read_object(path, FORMAT, MOST_BYTES))
-        epoch, fingerprint = fields.integer("epoch", 0, 2**63), fields.text("fingerprint")
-        mistakes = [_mistake(Fields(item), len(test.total)) for item in fields.items("mistakes")]
-        if len({(mistake.width, mistake.height) for mistake in mistakes}) > 1:
-            raise ValueError("its pictures are not all of one size")
+        file = msgspec.convert(read_object(path, FORMAT, MAX_BYTES), _File)
     except DataError as error:
-        raise DataError(f"{error}; {cure}") from None
+        raise DataError(f"{error}; {fix}") from None
     except ValueError as error:
-        raise DataError(f"{path}: is damaged: {error}; {cure}") from None
-    is_of = epoch == test.epoch and test.fingerprint in ("", fingerprint)  # older logs have none
-    if not is_of or not _are_counted(mistakes, test):
-        raise DataError(f"{path}: is of another test than the run's log tells of; {cure}")
-    return mistakes
-
-
-def _mistake(fields: Fields, classes: int) -> Mistake:
-    mistake = Mistake(
-        name=fields.text("name"),
-        truth=fields.integer("truth", 0, classes),
-        predicted=fields.integer("predicted", 0, classes),
-        confidence=fields.share("confidence"),
-        rank=fields.integer("rank", 2, classes + 1),
-        pixels=base64.b64decode(fields.text("pixels"), validate=True),
-        width=fields.integer("width", 1, LONGEST_SIDE + 1),
-        height=fields.integer("height", 1, LONGEST_SIDE + 1),
-        channels=fields.integer("channels", 1, 4),
-    )
-    if len(mistake.pixels) != mistake.width * mistake.height * mistake.channels:
-        raise ValueError("a picture's pixels are not as many as its sides tell")
-    if mistake.channels == 2:
-        raise ValueError("a picture is neither grey nor in colour")
-    return mistake
+        raise DataError(f"{path}: is damaged: {error}; {fix}") from None
+    is_same_test = file.epoch == test.epoch and test.fingerprint in ("", file.fingerprint)
+    if not is_same_test or not _are_counted(file.mistakes, test):  # older logs have no fingerprint
+        raise DataError(f"{path}: is of another test than the run's log records; {fix}")
+    return file.mistakes
 
 
 def _are_counted(mistakes: list[Mistake], test: TestFinished) -> bool:
-    """Whether the test counted at least as many of each pair."""
-    counted = {(truth, predicted): count for truth, predicted, count in test.confusion}
-    pairs = Counter((mistake.truth, mistake.predicted) for mistake in mistakes)
-    return all(count <= counted.get(pair, 0) for pair, count in pairs.items())
+    """Return True if the test counts at least as many mistakes of each pair of classes."""
+    counted = {(target, predicted): count for target, predicted, count in test.confusion}
+    pairs = Counter((mistake.target, mistake.predicted) for mistake in mistakes)
+    classes = len(test.total)
+    return all(mistake.rank <= classes for mistake in mistakes) and all(
+        count <= counted.get(pair, 0) for pair, count in pairs.items()
+    )

@@ -1,87 +1,74 @@
-"""What a model is made of, as a run's directory has it in `model.json`: one JSON object.
+"""The layers of a model: `model.json` in a run's directory, one JSON object.
 
-The process that trains writes it when the model is built, replacing it in one step; whoever looks
-reads it here, without PyTorch or NumPy, and takes nothing in it on trust.
+The training process writes it when the model is built, in one step. It is read here without PyTorch
+or NumPy, and validated.
 """
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from cnn_engine.storage.json_files import MAX_NUMBER, Fields, not_ours, read_object
+import msgspec
+from msgspec import Meta
+
+from cnn_engine.storage.json_files import Count, not_ours, read_object
 
 LAYERS_FILE = "model.json"
 
 FORMAT = 1
 """Version of the file."""
 
-MOST_BYTES = 2**24
-"""A larger file than any that is written is not read."""
+MAX_BYTES = 2**24
+"""Larger files are refused."""
+
+Size = Annotated[int, Meta(ge=1, lt=MAX_BYTES)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """One module of the model that computes something itself."""
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """A module of the model that computes something itself."""
 
     name: str
-    """Where it is in the model, such as `blocks.0.1`; empty for the model itself."""
+    """Qualified name, such as `blocks.0.1`; empty for the model itself."""
 
     kind: str
-    """Its class, such as `Conv2d`."""
+    """Class name, such as `Conv2d`."""
 
     detail: str
-    """Its kernel and stride, such as `3×3`; may be empty."""
+    """Kernel and stride, such as `3×3`; may be empty."""
 
-    output: tuple[int, ...]
-    """Shape of what it makes of one image; empty where it is not used."""
+    output: tuple[Size, ...]
+    """Shape of the output for one image; empty if the layer is not used."""
 
-    parameters: int
-    """Trainable and fixed ones of its own."""
+    parameters: Count
+    """Number of its own parameters, trainable and fixed."""
 
-    flops: int
-    """Floating-point operations for one image, forward; see `flops.py` for what counts."""
+    flops: Count
+    """Floating-point operations of a forward pass for one image; see `inspection/flops.py`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layers:
-    """A model, layer by layer, in the order in which an image goes through it."""
+class Layers(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as its layers, in forward order."""
 
-    input: tuple[int, ...]
+    input: tuple[Size, ...]
     """Shape of one image: channels, height, width."""
 
     layers: tuple[Layer, ...]
 
 
-def layers_as_bytes(layers: Layers) -> bytes:
-    """The content of `model.json`."""
-    return json.dumps({"format": FORMAT, **asdict(layers)}, indent=1).encode()
+def encode_layers(layers: Layers) -> bytes:
+    """Return the content of `model.json`."""
+    return json.dumps({"format": FORMAT, **msgspec.to_builtins(layers)}, indent=1).encode()
 
 
 def read_layers(path: Path) -> Layers:
     """Read `model.json`.
 
     Raises:
-        DataError: it is not there, cannot be read, or is damaged.
+        DataError: it is missing, cannot be read, or is damaged.
         ConfigError: a newer version of cnn-tui wrote it.
     """
-    values = read_object(path, FORMAT, MOST_BYTES)
+    values = read_object(path, FORMAT, MAX_BYTES)
     try:
-        fields = Fields(values)
-        return Layers(
-            input=fields.sizes("input", MOST_BYTES),
-            layers=tuple(map(_layer, fields.items("layers"))),
-        )
+        return msgspec.convert(values, Layers)
     except ValueError as error:
         raise not_ours(path, error) from None
-
-
-def _layer(values: object) -> Layer:
-    fields = Fields(values)
-    return Layer(
-        name=fields.text("name"),
-        kind=fields.text("kind"),
-        detail=fields.text("detail"),
-        output=fields.sizes("output", MOST_BYTES),
-        parameters=fields.integer("parameters", 0, MAX_NUMBER),
-        flops=fields.integer("flops", 0, MAX_NUMBER),
-    )

@@ -3,14 +3,22 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta
 
 from cnn_engine.errors import ConfigError, DataError
 
-MAX_NUMBER = 2**62
-"""What any count or index is below."""
+Count: TypeAlias = Annotated[int, Meta(ge=0, lt=2**62)]
+"""A count or an index."""
+
+PositiveCount: TypeAlias = Annotated[int, Meta(ge=1, lt=2**62)]
+
+Probability: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+
+Finite: TypeAlias = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+"""A number that is neither infinite nor NaN."""
 
 
 def read_object(path: Path, format_: int, most_bytes: int) -> dict[str, Any]:
@@ -68,81 +76,3 @@ def _object(path: Path, text: bytes, format_: int) -> dict[str, Any]:
 def not_ours(path: Path, error: ValueError) -> DataError:
     """What to raise where a field was missing, or something else."""
     return DataError(f"{path}: is damaged, or was not written by cnn-tui: {error}")
-
-
-class Fields:
-    """Fields of a JSON object, taken out as what they have to be.
-
-    Every method raises ValueError where a field is missing, or is something else.
-    """
-
-    def __init__(self, values: object) -> None:
-        if not isinstance(values, Mapping):
-            raise ValueError(f"{type(values).__name__} is no object")
-        self._values = values
-
-    def text(self, key: str) -> str:
-        """A string."""
-        return _text(self._values.get(key))
-
-    def integer(self, key: str, least: int, below: int) -> int:
-        """An integer in `range(least, below)`."""
-        return _integer(self._values.get(key), least, below)
-
-    def share(self, key: str) -> float:
-        """A number from 0 to 1."""
-        return _share(self._values.get(key))
-
-    def numbers(self, key: str) -> tuple[float, ...]:
-        """A list of finite numbers."""
-        return tuple(map(_number, self.items(key)))
-
-    def items(self, key: str) -> list[Any]:
-        """A list of anything."""
-        value = self._values.get(key)
-        if not isinstance(value, list):
-            raise ValueError(f"{key} is no list")
-        return value
-
-    def texts(self, key: str) -> list[str]:
-        """A list of strings."""
-        return list(map(_text, self.items(key)))
-
-    def integers(self, key: str, least: int, below: int) -> list[int]:
-        """A list of integers in `range(least, below)`."""
-        return [_integer(value, least, below) for value in self.items(key)]
-
-    def sizes(self, key: str, below: int, count: int | None = None) -> tuple[int, ...]:
-        """A list of integers greater than 0; as many as asked for, if so."""
-        sizes = tuple(self.integers(key, 1, below))
-        if count is not None and len(sizes) != count:
-            raise ValueError(f"{key} has {len(sizes)} sizes instead of {count}")
-        return sizes
-
-    def shares(self, key: str) -> list[float]:
-        """A list of numbers from 0 to 1."""
-        return list(map(_share, self.items(key)))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
-    return value
-
-
-def _integer(value: object, least: int, below: int) -> int:
-    if type(value) is not int or not least <= value < below:
-        raise ValueError(f"{value!r} is no integer from {least} to {below - 1}")
-    return value
-
-
-def _number(value: object) -> float:
-    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
-        raise ValueError(f"{str(value)[:50]} is no finite number")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _share(value: object) -> float:
-    if type(value) not in (int, float) or not 0 <= value <= 1:  # type: ignore[operator]
-        raise ValueError(f"{value!r} is no number from 0 to 1")
-    return float(value)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from cnn_engine.evaluation.evaluate import ImagePredictions
 from cnn_engine.inspection.feature_maps import feature_maps
 from cnn_engine.inspection.samples import SampleImages, correct_and_mistaken, samples_per_class
 from cnn_engine.inspection.writer import write_feature_maps, write_layers
-from cnn_engine.results.feature_maps import MAPS_FILE, Part
+from cnn_engine.results.feature_maps import MAPS_FILE, Split
 from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.training.learner import Learner
 
@@ -62,7 +62,7 @@ class Inspector:
         indices = correct_and_mistaken(self._data, predictions)
         self._write_maps(learner, "test", indices, epoch)
 
-    def _write_maps(self, learner: Learner, part: Part, indices: Tensor, epoch: int) -> None:
+    def _write_maps(self, learner: Learner, part: Split, indices: Tensor, epoch: int) -> None:
         if not learner.weights.are_finite():
             self._warn(f"{MAPS_FILE} is not updated, as weights are not finite")
             return

@@ -61,7 +61,7 @@ def decoded(monkeypatch):
 
 
 def kept():
-    return sorted(cache.directory().glob("*"))
+    return sorted(cache.cache_directory().glob("*"))
 
 
 def test_the_second_time_nothing_is_decoded(pets, decoded):

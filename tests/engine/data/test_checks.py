@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data.checks.check import check
+from cnn_engine.data.checks.check import check_folder
 from cnn_engine.data.checks.image_info import ImageInfo, inspect_image
-from cnn_engine.data.checks.issues import findings
-from cnn_engine.data.checks.near_duplicates import difference_hashes, groups, near_pairs
+from cnn_engine.data.checks.issues import find_issues
+from cnn_engine.data.checks.near_duplicates import difference_hashes, group_pairs, near_pairs
 from cnn_engine.errors import DataError
 from terminal import CLI, Terminal, cnn_tui, environment
 
@@ -44,13 +44,13 @@ def pets(tmp_path):
 
 
 def found_in(folder):
-    checked = check(folder, lambda *_: None)
+    checked = check_folder(folder, lambda *_: None)
     config = DataConfig(source="folder", path=str(folder))
-    return {finding.kind: finding for finding in findings(checked, config)}
+    return {finding.kind: finding for finding in find_issues(checked, config)}
 
 
 def test_of_a_good_folder_there_is_nothing_to_say(pets):
-    checked = check(pets, lambda *_: None)
+    checked = check_folder(pets, lambda *_: None)
     assert checked.listing.classes == ("cat", "dog")
     assert checked.counts(test=False) == [25, 25]
     assert (checked.side, checked.why) == (64, "")
@@ -75,7 +75,7 @@ def test_what_cannot_be_used_is_named_with_the_reason(pets):
     (pets / "dog" / "text.jpg").write_text("no image")
     os.mkfifo(pets / "dog" / "pipe.jpg")
     finding = found_in(pets)["unreadable"]
-    assert finding.weight == "warning"
+    assert finding.severity == "warning"
     assert finding.text == "3 files of 53 that cannot be used"
     assert [file.partition(": ")[0] for file in finding.files] == [
         "cat/cut.png",
@@ -141,8 +141,8 @@ def test_blank_images_are_not_taken_for_each_other(pets):
 
 
 def test_groups_hang_together_by_pairs():
-    assert groups([(5, 6), (1, 2), (2, 3), (7, 6)]) == [[1, 2, 3], [5, 6, 7]]
-    assert groups([]) == []
+    assert group_pairs([(5, 6), (1, 2), (2, 3), (7, 6)]) == [[1, 2, 3], [5, 6, 7]]
+    assert group_pairs([]) == []
 
 
 def test_classes_that_are_few_or_uneven_are_told(pets):
@@ -165,7 +165,7 @@ def test_sizes_shapes_and_names_are_told(pets):
     assert found["long"].files == ("cat/long.png",)
     assert found["misnamed"].files == ("cat/misnamed.png: is JPEG",)
     assert found["handled"].text.startswith("1 of 16 bits or for print")
-    assert {finding.weight for finding in found.values()} == {"warning", "note"}
+    assert {finding.severity for finding in found.values()} == {"warning", "note"}
 
 
 @pytest.mark.parametrize("content", [None, b"no image"])
@@ -174,18 +174,18 @@ def test_a_class_without_a_usable_image_keeps_a_run_from_training(pets, content)
     if content:
         (pets / "emu" / "x.png").write_bytes(content)
     finding = found_in(pets)["empty-class"]
-    assert (finding.weight, finding.files) == ("stop", ("emu",))
+    assert (finding.severity, finding.files) == ("stop", ("emu",))
 
 
 def test_too_few_images_to_split_keep_a_run_from_training(tmp_path):
     fill(tmp_path / "cat", 2)
     fill(tmp_path / "dog", 2, first=100)
-    assert found_in(tmp_path)["too-few"].weight == "stop"
+    assert found_in(tmp_path)["too-few"].severity == "stop"
 
 
 def test_a_folder_without_classes_is_told_as_a_run_would(tmp_path):
     with pytest.raises(DataError, match="holds no class folders"):
-        check(tmp_path, lambda *_: None)
+        check_folder(tmp_path, lambda *_: None)
 
 
 def large_images(folder):
@@ -204,7 +204,7 @@ def test_a_process_that_dies_over_an_image_is_told(tmp_path):
             multiprocessing.active_children()[0].kill()
 
     with pytest.raises(DataError, match="a process that looked at images ended"):
-        check(tmp_path, progress)
+        check_folder(tmp_path, progress)
 
 
 # The command.

@@ -12,7 +12,7 @@ from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import waiting
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.decode import Unreadable, decode
-from cnn_engine.data.sizes import choose_side
+from cnn_engine.data.sizes import choose_image_size
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
 from photos_for_tests import bomb, fill
@@ -92,7 +92,7 @@ def test_of_images_of_many_sizes_one_is_chosen_and_told(pets):
     ],
 )
 def test_three_quarters_of_the_images_reach_the_size_that_is_chosen(sizes, side):
-    assert choose_side(sizes)[0] == side
+    assert choose_image_size(sizes)[0] == side
 
 
 @pytest.mark.parametrize(

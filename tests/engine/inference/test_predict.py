@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.data.image_files import Named
+from cnn_engine.data.image_files import RequestedImage
 from cnn_engine.inference import predict as engine
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.inference.trained import load_trained_model
@@ -69,7 +69,7 @@ def test_predict_decodes_one_batch_ahead(pets, monkeypatch):
         engine, "decode", lambda *arguments: decoded.append(arguments) or real(*arguments)
     )
     image = str(pets[0] / "photos" / "test" / "cat" / "00.jpg")
-    predictions = engine.predict(load_trained_model(pets[1]), [Named(image, "")] * 1000, 1)
+    predictions = engine.predict(load_trained_model(pets[1]), [RequestedImage(image, "")] * 1000, 1)
     assert isinstance(next(predictions), Prediction)
     assert len(decoded) == engine.MAX_BATCH_SIZE
 
@@ -79,7 +79,7 @@ def test_file_that_needs_too_much_memory_fails_alone(pets, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(engine, "decode", fail)
-    (failed,) = engine.predict(load_trained_model(pets[1]), [Named("big.png", "")], 1)
+    (failed,) = engine.predict(load_trained_model(pets[1]), [RequestedImage("big.png", "")], 1)
     assert failed == PredictionFailed(path="big.png", reason="not enough memory")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_engine.data.image_files import Named, gather
+from cnn_engine.data.image_files import RequestedImage, find_images
 from photos_for_tests import bomb, fill
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
@@ -140,10 +140,10 @@ def test_folders_are_searched_recursively(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "b" / "loop").symlink_to(tmp_path)
-    found = gather([str(tmp_path), "other.txt"], pytest.fail)
+    found = find_images([str(tmp_path), "other.txt"], pytest.fail)
     names = [os.path.relpath(row.path, tmp_path) for row in found[:-1]]
     assert names == ["a.webp", "b/1.jpg", "b/x/2.PNG"]
-    assert found[-1] == Named("other.txt", "")
+    assert found[-1] == RequestedImage("other.txt", "")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_folders_are_searched_recursively(tmp_path):
     ],
 )
 def test_class_is_the_outermost_matching_folder(path, folder, truth):
-    assert Named(path, folder).truth(("cat", "dog")) == truth
+    assert RequestedImage(path, folder).true_class(("cat", "dog")) == truth
 
 
 def test_predict_without_images_exits_3(pets, tmp_path, command):

@@ -98,7 +98,7 @@ def test_retest_of_an_untested_run(run):
     assert again(run).is_equal is None
 
 
-@pytest.mark.parametrize("file", [predictions.FILE, mistakes.FILE])
+@pytest.mark.parametrize("file", [predictions.PREDICTIONS_FILE, mistakes.MISTAKES_FILE])
 @pytest.mark.parametrize(
     "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"{")]
 )
@@ -113,7 +113,7 @@ def test_retest_writes_results_of_logs_without_fingerprint(run):
     recorded = read_state(run)[0].test
     text = run.events.read_text()
     run.events.write_text(text.replace(f',"fingerprint":"{recorded.fingerprint}"', ""))
-    for file in (predictions.FILE, mistakes.FILE):
+    for file in (predictions.PREDICTIONS_FILE, mistakes.MISTAKES_FILE):
         (run.path / file).unlink()
     assert again(run).is_equal is True
     test = read_state(run)[0].test
@@ -177,7 +177,7 @@ def test_predictions_are_stored_by_file_name(folder_run):
         0,
         lambda *_: None,
     )
-    assert {data.classes[truth] for truth in kept.truth} == {"dark", "light"}
+    assert {data.classes[truth] for truth in kept.target} == {"dark", "light"}
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.results.feature_maps import MAPS_FILE
-from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE, read_feature_maps
 from cnn_engine.results.model_layers import read_layers
 from runs_for_tests import RunForTests
 
@@ -70,7 +69,7 @@ def test_damaged_maps_are_refused(run: RunForTests, tmp_path: Path) -> None:
     for number, damaged in enumerate(damaged_maps(content)):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"maps\.bin: (is damaged|is over)"):
-            pytest.fail(f"{number}: {read_maps(path).header}")
+            pytest.fail(f"{number}: {read_feature_maps(path).header}")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,7 @@ def test_format_is_as_documented(run: RunForTests) -> None:
     filters, *rest = header["filters"]["shape"]
     weights = filters * rest[0] * rest[1] * rest[2]
     values = struct.unpack_from(f"<{weights + filters}f", body)
-    maps = read_maps(run.directory.path / MAPS_FILE)
+    maps = read_feature_maps(run.directory.path / MAPS_FILE)
     assert values == maps.filter_values() + maps.biases()
     height, width, channels = header["image"]
     assert body[4 * len(values) :][: height * width * channels] == maps.image(0)

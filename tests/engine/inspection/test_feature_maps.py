@@ -10,8 +10,7 @@ import torch
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.inspection import writer
-from cnn_engine.results.feature_maps import MAPS_FILE
-from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE, read_feature_maps
 from cnn_engine.results.model_layers import read_layers
 from cnn_engine.runlog.events import Notice
 from runs_for_tests import RunForTests
@@ -32,10 +31,13 @@ def test_run_writes_its_layers(run: RunForTests) -> None:
 
 
 def test_samples_are_test_images_with_the_best_model_predictions(run: RunForTests) -> None:
-    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained_model(run.directory)
+    maps, trained = (
+        read_feature_maps(run.directory.path / MAPS_FILE),
+        load_trained_model(run.directory),
+    )
     header = maps.header
     data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
-    assert (header.part, header.epoch) == ("test", trained.epoch)
+    assert (header.split, header.epoch) == ("test", trained.epoch)
     indices = {data.name_of(int(index)): int(index) for index in data.test}
     for number, sample in enumerate(header.samples):
         index = indices[sample.name]
@@ -43,26 +45,31 @@ def test_samples_are_test_images_with_the_best_model_predictions(run: RunForTest
         assert maps.image(number) == image.numpy().tobytes()
         assert sample.label == data.labels[index]
         shares = trained.logits(image).softmax(dim=1)[0]
-        for place, (answer, share) in enumerate(zip(sample.answers, sample.shares, strict=True)):
+        for place, (answer, share) in enumerate(
+            zip(sample.top_classes, sample.probabilities, strict=True)
+        ):
             assert share == pytest.approx(
                 shares.sort(descending=True).values[place].item(), abs=0.02
             )
             assert share == pytest.approx(shares[answer].item(), abs=0.02)
-    right = [sample for sample in header.samples if sample.is_right]
-    wrong = [sample for sample in header.samples if not sample.is_right]
+    right = [sample for sample in header.samples if sample.is_correct]
+    wrong = [sample for sample in header.samples if not sample.is_correct]
     assert len(wrong) == 10
-    assert [sample.shares[0] for sample in wrong] == sorted(
-        (sample.shares[0] for sample in wrong), reverse=True
+    assert [sample.probabilities[0] for sample in wrong] == sorted(
+        (sample.probabilities[0] for sample in wrong), reverse=True
     )
     assert len({sample.label for sample in right}) == len(right)
 
 
 def test_stored_maps_match_the_model(run: RunForTests) -> None:
     """Compare each stage with a forward pass, within a step of 256 and bf16's noise."""
-    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained_model(run.directory)
+    maps, trained = (
+        read_feature_maps(run.directory.path / MAPS_FILE),
+        load_trained_model(run.directory),
+    )
     header = maps.header
     assert [stage.name for stage in header.stages][:2] == ["blocks.0.0", "blocks.0.1"]
-    assert [stage.of for stage in header.stages[-4:]] == [20] * 4
+    assert [stage.total for stage in header.stages[-4:]] == [20] * 4
     modules = dict(trained.model.named_modules())
     made: dict[str, torch.Tensor] = {}
     for stage in header.stages:
@@ -78,17 +85,20 @@ def test_stored_maps_match_the_model(run: RunForTests) -> None:
             low, high = sample.lows[place], sample.highs[place]
             values = kept.view(stage.shape).float() * ((high - low) / 255) + low
             now = made[stage.name][0, : stage.shape[0]].float()
-            if stage.shape[1:] == stage.whole:
+            if stage.shape[1:] == stage.full_size:
                 assert torch.allclose(values, now, atol=0.02 * (high - low))
             else:
                 assert values.mean() == pytest.approx(now.mean().item(), abs=0.05 * (high - low))
 
 
 def test_filters_are_stored_in_full_precision(run: RunForTests) -> None:
-    maps, trained = read_maps(run.directory.path / MAPS_FILE), load_trained_model(run.directory)
+    maps, trained = (
+        read_feature_maps(run.directory.path / MAPS_FILE),
+        load_trained_model(run.directory),
+    )
     filters = maps.header.filters
     assert filters is not None
-    assert (filters.shape, filters.of) == ((8, 1, 3, 3), 8)
+    assert (filters.shape, filters.total) == ((8, 1, 3, 3), 8)
     weights = trained.model.get_parameter(f"{filters.layer}.weight").flatten().tolist()
     assert list(maps.filter_values()) == weights
     assert list(maps.biases()) == trained.model.get_parameter(f"{filters.layer}.bias").tolist()
@@ -98,11 +108,11 @@ def test_large_images_and_maps_are_downscaled(tmp_path: Path) -> None:
     settings = ("model.filters=[24,8]", "data.image_size=96", "train.epochs=1")
     settings += ("data.validation_fraction=0.9",)
     run = RunForTests(tmp_path, *settings).train()
-    header = read_maps(run.directory.path / MAPS_FILE).header
-    assert (header.image, header.whole) == ((64, 64, 1), (96, 96))
+    header = read_feature_maps(run.directory.path / MAPS_FILE).header
+    assert (header.image, header.full_size) == ((64, 64, 1), (96, 96))
     assert header.stages[0].shape == (16, 32, 32)
-    assert header.stages[0].whole == (96, 96)
-    assert header.stages[0].of == 24
+    assert header.stages[0].full_size == (96, 96)
+    assert header.stages[0].total == 24
     assert all(stage.shape[1:] == (16, 16) for stage in header.stages[1:])
 
 
@@ -167,7 +177,7 @@ def test_non_finite_weights_leave_the_last_maps(
 ) -> None:
     settings = ("train.epochs=1", "optimizer.lr=1e30", "train.on_non_finite=continue")
     run = RunForTests(tmp_path, *settings).train()
-    assert read_maps(run.directory.path / MAPS_FILE).header.epoch == 0
+    assert read_feature_maps(run.directory.path / MAPS_FILE).header.epoch == 0
     assert any(
         "is not updated: the model's weights are" in notice.text
         for notice in run.live_state.notices

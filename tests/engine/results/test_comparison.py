@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binomtest
 
 from cnn_engine.results.comparison import Verdict, as_dict, compare
-from cnn_engine.results.mcnemar import Disagreement, adjusted, disagreement
-from cnn_engine.results.predictions import FILE, Predictions
+from cnn_engine.results.mcnemar import Disagreement, count_disagreements, holm_adjusted
+from cnn_engine.results.predictions import PREDICTIONS_FILE, Predictions
 from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
 from cnn_tui.reports.comparison import print_comparison
@@ -30,36 +30,36 @@ from terminal import cnn_tui
 )
 def test_the_probability_is_that_of_an_exact_binomial_test(first, second):
     if not first + second:
-        assert Disagreement(0, 0).p == 1.0
+        assert Disagreement(0, 0).p_value == 1.0
         return
     expected = binomtest(first, first + second, 0.5).pvalue
-    assert Disagreement(first, second).p == pytest.approx(expected, rel=1e-8)
-    assert Disagreement(second, first).p == Disagreement(first, second).p
+    assert Disagreement(first, second).p_value == pytest.approx(expected, rel=1e-8)
+    assert Disagreement(second, first).p_value == Disagreement(first, second).p_value
 
 
 def test_many_images_neither_overflow_nor_take_long():
-    assert Disagreement(200_000, 203_000).p == pytest.approx(
+    assert Disagreement(200_000, 203_000).p_value == pytest.approx(
         binomtest(200_000, 403_000, 0.5).pvalue, rel=1e-6
     )
-    assert Disagreement(0, 10**5).p == 0.0
+    assert Disagreement(0, 10**5).p_value == 0.0
 
 
 def test_disagreement_counts_the_images_that_one_alone_has_right():
     first, second = [True, True, False, False, True], [True, False, True, False, False]
-    assert disagreement(first, second) == Disagreement(only_first=2, only_second=1)
+    assert count_disagreements(first, second) == Disagreement(only_first=2, only_second=1)
 
 
 def test_several_are_adjusted_as_holm_does():
-    assert adjusted([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert adjusted([0.9, 0.8]) == [1.0, 1.0]
-    assert adjusted([0.02]) == [0.02]
-    assert adjusted([]) == []
+    assert holm_adjusted([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm_adjusted([0.9, 0.8]) == [1.0, 1.0]
+    assert holm_adjusted([0.02]) == [0.02]
+    assert holm_adjusted([]) == []
 
 
 def test_equal_models_seldom_seem_to_differ():
     generator = np.random.default_rng(0)
     found = [
-        Disagreement(heads, 200 - heads).p < 0.05
+        Disagreement(heads, 200 - heads).p_value < 0.05
         for heads in generator.binomial(200, 0.5, size=2000).tolist()
     ]
     assert 0.01 < np.mean(found) <= 0.05
@@ -82,33 +82,33 @@ def trained(tmp_path_factory):
 def test_figures_settings_classes_and_verdicts(trained):
     found = compare(trained)
     states = [read_state(run)[0] for run in trained]
-    assert found.settings == {
+    assert found.config_differences == {
         "data.test_fraction": (0.2, 0.2, 0.3),
         "optimizer.lr": (0.001, 0.01, 0.001),
         "train.epochs": (1, 4, 1),
     }
-    assert [of.figures.accuracy.right for of in found.runs] == [
+    assert [of.metrics.accuracy.correct for of in found.runs] == [
         sum(state.test.correct) for state in states
     ]
-    assert list(found.classes) == list(states[0].prepared.classes)
-    assert [rate.right for rate in found.classes["3"]] == [
+    assert list(found.class_accuracies) == list(states[0].prepared.classes)
+    assert [rate.correct for rate in found.class_accuracies["3"]] == [
         state.test.correct[3] for state in states
     ]
     better, other = found.verdicts
-    assert better.differs
+    assert better.is_significant
     gained = better.disagreement.only_second - better.disagreement.only_first
     assert gained == sum(states[1].test.correct) - sum(states[0].test.correct)
-    assert better.p == better.disagreement.p
+    assert better.p_value == better.disagreement.p_value
     assert other.disagreement is None
     assert "was tested on other images" in other.reason
-    assert not other.differs
+    assert not other.is_significant
 
 
 def test_a_run_is_no_better_than_itself(trained):
     found = compare([trained[0], trained[0]])
-    assert found.settings == {}
+    assert found.config_differences == {}
     assert found.verdicts[0].disagreement == (0, 0)
-    assert found.verdicts[0].p == 1.0
+    assert found.verdicts[0].p_value == 1.0
 
 
 def test_the_same_files_in_another_size_are_the_same_images(trained, tmp_path):
@@ -125,8 +125,8 @@ def test_what_cannot_be_compared_is_told(trained, tmp_path):
     assert "has not been tested" in found.verdicts[0].reason
     assert "there is no such file" in found.verdicts[1].reason
     assert "cnn-tui test 2-old" in found.verdicts[1].reason
-    assert found.runs[1].figures is None
-    assert all(rates[1] is None for rates in found.classes.values())
+    assert found.runs[1].metrics is None
+    assert all(rates[1] is None for rates in found.class_accuracies.values())
     turned = compare([untested, trained[0]])
     assert turned.verdicts[0].reason.startswith("1-stopped: has not been tested")
 
@@ -135,7 +135,7 @@ def test_a_forged_fingerprint_of_other_images(trained, tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1", "data.test_fraction=0.3").train().directory
     mine = read_state(trained[0])[0].test.fingerprint
     theirs = read_state(run)[0].test.fingerprint
-    for path in (run.events, run.path / FILE):
+    for path in (run.events, run.path / PREDICTIONS_FILE):
         path.write_text(path.read_text().replace(theirs, mine))
     assert "other images" in compare([trained[0], run]).verdicts[0].reason
 
@@ -174,7 +174,7 @@ def test_it_is_told_in_plain_words(trained):
     ],
 )
 def test_the_screen_and_the_shell_conclude_alike(split, p, conclusion, cell, probability):
-    verdict = Verdict(disagreement=Disagreement(*split), p=p, reason="")
+    verdict = Verdict(disagreement=Disagreement(*split), p_value=p, reason="")
     assert verdict_text("a", "b", verdict, 1).conclusion.startswith(conclusion)
     assert verdict_cell(verdict) == cell
     assert probability_cell(verdict) == probability
@@ -183,16 +183,16 @@ def test_the_screen_and_the_shell_conclude_alike(split, p, conclusion, cell, pro
 def test_two_runs_have_a_column_of_changes(trained, capsys):
     found = compare(trained[:2])
     print_comparison(found)
-    before, after = found.classes["8"]
+    before, after = found.class_accuracies["8"]
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("8 "))
-    assert line.split()[-1] == f"{100 * (after.share - before.share):+.2f}"
+    assert line.split()[-1] == f"{100 * (after.fraction - before.fraction):+.2f}"
 
 
 def test_of_many_classes_those_that_differ_most_are_listed(trained, capsys):
     found = compare(trained[:2])
-    rates = found.classes["8"]
+    rates = found.class_accuracies["8"]
     equal = {str(name): (rates[0], rates[0]) for name in range(100, 130)}
-    print_comparison(dataclasses.replace(found, classes=equal | {"odd": rates}))
+    print_comparison(dataclasses.replace(found, class_accuracies=equal | {"odd": rates}))
     text = capsys.readouterr().out
     assert "the 20 of 31 that differ most" in text
     assert "odd" in text
@@ -264,10 +264,10 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000])
 def test_a_damaged_file_is_named_and_the_rest_is_compared(trained, tmp_path, content):
     run = RunForTests(tmp_path, "train.epochs=1").train().directory
-    (run.path / FILE).write_bytes(content)
+    (run.path / PREDICTIONS_FILE).write_bytes(content)
     found = compare([trained[0], run])
-    assert str(run.path / FILE) in found.verdicts[0].reason
-    assert found.runs[1].figures.accuracy.images == 359
+    assert str(run.path / PREDICTIONS_FILE) in found.verdicts[0].reason
+    assert found.runs[1].metrics.accuracy.images == 359
 
 
 def test_a_log_of_nothing_is_compared_as_far_as_it_goes(trained, tmp_path, capsys):
@@ -284,10 +284,10 @@ def test_predictions_of_all_wrong_and_all_right():
         epoch=1,
         fingerprint="",
         names=["a", "b"],
-        truth=[0, 1],
+        target=[0, 1],
         predicted=[1, 1],
         confidence=[0.5, 0.6],
         rank=[2, 1],
     )
-    assert said.is_right == [False, True]
+    assert said.is_correct == [False, True]
     assert said.mistakes() == [0]

@@ -19,7 +19,7 @@ from cnn_engine.evaluation.evaluate import evaluate
 from cnn_engine.results.metrics import (
     Rate,
     calibration_error,
-    class_figures,
+    class_metrics,
     confusion_matrix,
     metrics_of,
     most_confused,
@@ -120,7 +120,7 @@ def test_counts_are_the_whole_matrix(judged):
 
 def test_precision_recall_and_f1_of_each_class(judged):
     scores, truth, predicted, result = judged
-    mine = class_figures(result.correct, result.total, result.confusion)
+    mine = class_metrics(result.correct, result.total, result.confusion)
     options = {"labels": range(scores.shape[1]), "average": None, "zero_division": np.nan}
     for score, name in ((precision_score, "precision"), (recall_score, "recall"), (f1_score, "f1")):
         theirs = score(truth, predicted, **options)
@@ -134,7 +134,7 @@ def test_macro_averages(judged):
     *expected, _ = precision_recall_fscore_support(
         truth, predicted, average="macro", zero_division=0
     )
-    assert [mine.macro_precision, mine.macro_recall, mine.macro_f1] == pytest.approx(expected)
+    assert [mine.macro.precision, mine.macro.recall, mine.macro.f1] == pytest.approx(expected)
 
 
 def test_intervals(judged):
@@ -142,9 +142,9 @@ def test_intervals(judged):
     mine = figures(result)
     for rate in (mine.accuracy, *(of.accuracy for of in mine.classes)):
         if not rate.images:
-            assert rate.share is rate.interval is None
+            assert rate.fraction is rate.interval is None
             continue
-        expected = binomtest(rate.right, rate.images).proportion_ci(0.95, method="wilson")
+        expected = binomtest(rate.correct, rate.images).proportion_ci(0.95, method="wilson")
         assert rate.interval == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
@@ -174,7 +174,7 @@ def test_top5(judged):
         assert result.top5 is None
         return
     expected = top_k_accuracy_score(truth, scores, k=5, labels=range(scores.shape[1]))
-    assert figures(result).top5.share == pytest.approx(expected)
+    assert figures(result).top5.fraction == pytest.approx(expected)
 
 
 def test_ranks_agree_with_the_answers(judged):
@@ -206,7 +206,7 @@ def test_a_confidence_on_an_edge_is_of_the_bin_below():
 def test_the_baseline_is_the_commonest_class_of_the_training_images():
     result = evaluated(np.eye(3)[[0, 1, 1, 2]], [0, 1, 2, 2])
     mine = figures(result, train_counts=(5, 3, 5))
-    assert mine.majority == 0
+    assert mine.majority_class == 0
     assert mine.baseline == Rate(1, 4)
 
 
@@ -214,7 +214,7 @@ def test_a_log_from_before_has_no_baseline_calibration_or_top5():
     mine = metrics_of(
         events.TestFinished(epoch=1, loss=1.0, correct=(1, 2), total=(2, 2), seconds=1.0), None
     )
-    assert (mine.baseline, mine.majority, mine.top5, mine.calibration_error) == (None,) * 4
+    assert (mine.baseline, mine.majority_class, mine.top5, mine.calibration_error) == (None,) * 4
     assert mine.accuracy == Rate(3, 4)
 
 

@@ -12,7 +12,7 @@ from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.results import mistakes, predictions
-from cnn_engine.results.mistakes import choose, read_mistakes
+from cnn_engine.results.mistakes import read_mistakes, select_mistakes
 from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.summary import read_state
@@ -43,7 +43,7 @@ def said(truth, predicted, confidence):
         epoch=1,
         fingerprint="",
         names=[f"image {number}" for number in range(count)],
-        truth=truth,
+        target=truth,
         predicted=predicted,
         confidence=confidence,
         rank=[1 if a == b else 2 for a, b in zip(truth, predicted, strict=True)],
@@ -61,11 +61,11 @@ def test_every_test_image_is_there_with_what_the_model_says_of_it(trained):
     scores = model.logits(data.images[data.test])
     confidence, answers = scores.double().softmax(dim=1).max(dim=1)
     assert kept.names == [data.name_of(index) for index in data.test.tolist()]
-    assert kept.truth == data.labels[data.test].tolist()
+    assert kept.target == data.labels[data.test].tolist()
     assert kept.predicted == answers.tolist()
     assert kept.confidence == pytest.approx(confidence.tolist(), abs=1e-5)
     assert kept.rank[kept.mistakes()[0]] > 1
-    assert sum(kept.is_right) == sum(test.correct)
+    assert sum(kept.is_correct) == sum(test.correct)
     assert sum(rank <= 5 for rank in kept.rank) == test.top5
 
 
@@ -75,15 +75,15 @@ def test_the_pictures_are_those_of_the_images_most_surely_mistaken(trained):
     model = load_trained_model(run.directory)
     data = load_dataset(model.config.data, model.config.train.seed, lambda *_: None)
     wrong = kept.mistakes()
-    assert len(wrong) > mistakes.MOST_OVERALL
-    assert [each.name for each in pictures[: mistakes.MOST_OVERALL]] == [
-        kept[index].name for index in wrong[: mistakes.MOST_OVERALL]
+    assert len(wrong) > mistakes.MAX_OVERALL
+    assert [each.name for each in pictures[: mistakes.MAX_OVERALL]] == [
+        kept[index].name for index in wrong[: mistakes.MAX_OVERALL]
     ]
     by_name = {data.name_of(index): index for index in data.test.tolist()}
     for each in pictures:
         assert each.pixels == data.images[by_name[each.name]].numpy().tobytes()
         assert (each.width, each.height, each.channels) == (8, 8, 1)
-    pairs = {(each.truth, each.predicted) for each in pictures}
+    pairs = {(each.target, each.predicted) for each in pictures}
     assert pairs == {(truth, predicted) for truth, predicted, _ in test.confusion}
 
 
@@ -101,12 +101,14 @@ def test_few_of_each_pair_and_bounded_in_all():
     many = 5_000
     sure = [index / many for index in range(many)]
     one_pair = said([0] * many, [1] * many, sure)
-    chosen = choose(one_pair, 3072)
+    chosen = select_mistakes(one_pair, 3072)
     assert chosen == list(range(many - 1, many - 1 - 48 - 6, -1))
     all_pairs = said([index % 50 for index in range(many)], [50] * many, sure)
-    assert len(choose(all_pairs, 3072)) == 48 + 50 * 6
-    assert len(choose(all_pairs, 64 * 64 * 3)) == mistakes.MOST_PIXEL_BYTES // (64 * 64 * 3)
-    assert {all_pairs.truth[index] for index in choose(all_pairs, 64 * 64 * 3)} == set(range(50))
+    assert len(select_mistakes(all_pairs, 3072)) == 48 + 50 * 6
+    assert len(select_mistakes(all_pairs, 64 * 64 * 3)) == mistakes.MAX_PIXEL_BYTES // (64 * 64 * 3)
+    assert {all_pairs.target[index] for index in select_mistakes(all_pairs, 64 * 64 * 3)} == set(
+        range(50)
+    )
 
 
 def test_another_test_has_another_fingerprint(trained):
@@ -131,7 +133,7 @@ def test_a_disk_that_refuses_costs_a_notice(tmp_path, monkeypatch):
     real = os.replace
 
     def refuse(source, target):
-        if str(target).endswith((predictions.FILE, mistakes.FILE)):
+        if str(target).endswith((predictions.PREDICTIONS_FILE, mistakes.MISTAKES_FILE)):
             raise OSError(errno.ENOSPC, "No space left on device")
         real(source, target)
 
@@ -141,7 +143,7 @@ def test_a_disk_that_refuses_costs_a_notice(tmp_path, monkeypatch):
     assert run.live_state.test is not None
     (notice,) = [event.text for event in run.events() if isinstance(event, Notice)]
     assert notice.startswith("test.json could not be written: No space left on device")
-    assert not (run.directory.path / predictions.FILE).exists()
+    assert not (run.directory.path / predictions.PREDICTIONS_FILE).exists()
     assert not list(run.directory.path.glob("*.tmp"))
 
 
@@ -183,51 +185,51 @@ def put_of_mistake(key, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (drop("truth"), "truth is no list"),
+        (drop("truth"), "missing required field `truth`"),
         (drop("format"), "is damaged, or was not written by cnn-tui"),
-        (put("epoch", -1), "no integer"),
-        (put("epoch", True), "no integer"),
-        (put("fingerprint", 5), "no text"),
+        (put("epoch", -1), "Expected `int` >= 0"),
+        (put("epoch", True), "Expected `int`, got `bool`"),
+        (put("fingerprint", 5), "Expected `str`"),
         (put("fingerprint", "5"), "of another test"),
         (put("epoch", 99), "of another test"),
-        (put("names", ["one"]), "different lengths"),
-        (put_first("names", None), "no text"),
-        (put_first("truth", 10), "no integer from 0 to 9"),
-        (put_first("predicted", 1.5), "no integer"),
-        (put_first("confidence", 2), "no number from 0 to 1"),
-        (put_first("confidence", float("nan")), "no number from 0 to 1"),
-        (put_first("rank", 0), "no integer from 1 to 10"),
+        (put("names", ["one"]), "differ in length"),
+        (put_first("names", None), "Expected `str`"),
+        (put_first("truth", 10), "truth: 10 is not from 0 to 9"),
+        (put_first("predicted", 1.5), "Expected `int`, got `float`"),
+        (put_first("confidence", 2), "Expected `float` <= 1.0"),
+        (put_first("confidence", float("nan")), "Expected `float` >= 0.0"),
+        (put_first("rank", 0), "rank: 0 is not from 1 to 10"),
         (lambda content: content["predicted"].reverse(), "of another test"),
     ],
 )
 def test_predictions_that_are_wrong_are_named(run, trained, change, message):
-    spoil(run.path / predictions.FILE, change)
+    spoil(run.path / predictions.PREDICTIONS_FILE, change)
     with pytest.raises(DataError, match=message) as caught:
         read_predictions(run, trained[1])
-    assert predictions.FILE in str(caught.value)
+    assert predictions.PREDICTIONS_FILE in str(caught.value)
     assert f"cnn-tui test {run.id}" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (drop("mistakes"), "mistakes is no list"),
-        (put("mistakes", [3]), "int is no object"),
+        (drop("mistakes"), "missing required field `mistakes`"),
+        (put("mistakes", [3]), "Expected `object`, got `int`"),
         (put("fingerprint", "5"), "of another test"),
-        (put_of_mistake("width", 9), "not as many as its sides tell"),
-        (put_of_mistake("width", 65), "no integer from 1 to 64"),
+        (put_of_mistake("width", 9), "do not fit its shape"),
+        (put_of_mistake("width", 65), "Expected `int` <= 64"),
         (lambda content: content["mistakes"][0].update(width=4, height=16), "not all of one size"),
-        (put_of_mistake("height", 0), "no integer"),
-        (put_of_mistake("channels", 4), "no integer from 1 to 3"),
+        (put_of_mistake("height", 0), "Expected `int` >= 1"),
+        (put_of_mistake("channels", 4), "Expected `int` <= 3"),
         (put_of_mistake("pixels", "?"), "is damaged"),
         (put_of_mistake("pixels", "é"), "is damaged"),
-        (put_of_mistake("rank", 1), "no integer from 2"),
-        (put_of_mistake("name", {"a": 1}), "no text"),
+        (put_of_mistake("rank", 1), "Expected `int` >= 2"),
+        (put_of_mistake("name", {"a": 1}), "Expected `str`"),
         (lambda content: content["mistakes"].extend(content["mistakes"][:1] * 300), "another test"),
     ],
 )
 def test_pictures_that_are_wrong_are_named(run, trained, change, message):
-    spoil(run.path / mistakes.FILE, change)
+    spoil(run.path / mistakes.MISTAKES_FILE, change)
     with pytest.raises(DataError, match=message):
         read_mistakes(run, trained[1])
 
@@ -237,12 +239,15 @@ def grey_alpha(content):
 
 
 def test_two_channels_are_no_picture(run, trained):
-    spoil(run.path / mistakes.FILE, grey_alpha)
+    spoil(run.path / mistakes.MISTAKES_FILE, grey_alpha)
     with pytest.raises(DataError, match="neither grey nor in colour"):
         read_mistakes(run, trained[1])
 
 
-READERS = [(read_predictions, predictions.FILE), (read_mistakes, mistakes.FILE)]
+READERS = [
+    (read_predictions, predictions.PREDICTIONS_FILE),
+    (read_mistakes, mistakes.MISTAKES_FILE),
+]
 
 
 @pytest.mark.parametrize(("read", "file"), READERS)
@@ -286,7 +291,7 @@ def test_names_that_no_encoding_has_come_back(run, trained):
     _, test = trained
     kept = read_predictions(run, test)
     kept.names[0] = "\udcff\x1b[2J\u202e"
-    (run.path / predictions.FILE).write_bytes(kept.to_json())
+    (run.path / predictions.PREDICTIONS_FILE).write_bytes(kept.to_json())
     assert read_predictions(run, test).names[0] == "\udcff\x1b[2J\u202e"
 
 

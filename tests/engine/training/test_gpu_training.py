@@ -14,7 +14,7 @@ from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import loader
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.data.image_files import Named
+from cnn_engine.data.image_files import RequestedImage
 from cnn_engine.inference.predict import predict
 from cnn_engine.inference.retest import retest
 from cnn_engine.inference.trained import load_trained_model
@@ -289,7 +289,7 @@ def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
     for number, index in enumerate(data.test[:20].tolist()):
         path = tmp_path / f"{number}.png"
         Image.fromarray(np.asarray(data.images[index, :, :, 0])).save(path)
-        files.append(Named(str(path), ""))
+        files.append(RequestedImage(str(path), ""))
     answers = list(predict(trained, files, top=3))
     right = [
         answer.top[0][0] == data.classes[data.labels[index]]

@@ -78,7 +78,7 @@ async def test_most_confident_mistake_comes_first(run, finished_test, size):
     assert any("▀▀▀▀" in line for line in lines)
     classes = read_state(run)[0].prepared.classes
     (caption,) = [number for number, line in enumerate(lines) if "› " in line]
-    assert f"› {classes[first.truth]} " in lines[caption] + " "
+    assert f"› {classes[first.target]} " in lines[caption] + " "
     assert f"→ {classes[first.predicted]} " in lines[caption + 1] + " "
     assert f"{100 * first.confidence:.1f}%" in lines[caption + 2]
 
@@ -137,7 +137,7 @@ async def test_matrix_cell_filters_mistakes(run, finished_test):
         await settle(pilot)
         grid = grid_of(app)
         assert app.screen.shown_view == "mistakes"
-        pairs = {(mistake.truth, mistake.predicted) for mistake in grid.filtered}
+        pairs = {(mistake.target, mistake.predicted) for mistake in grid.filtered}
         assert pairs == {(truth, predicted)}
         text = text_of(app)
         assert f"{truth} predicted as {predicted} ─ {len(grid.filtered)}" in text
@@ -161,7 +161,7 @@ async def test_diagonal_cell_shows_all_mistakes_of_class(run, finished_test):
         await settle(pilot)
         await pilot.press("2", *["down"] * truth, *["right"] * truth, "enter")
         await settle(pilot)
-        assert {mistake.truth for mistake in grid_of(app).filtered} == {truth}
+        assert {mistake.target for mistake in grid_of(app).filtered} == {truth}
         assert f"{truth} misclassified" in text_of(app)
 
 
@@ -234,7 +234,7 @@ async def test_perfect_run_says_no_mistakes(run, monkeypatch):
         time=time.time(), epoch=1, loss=0.0, correct=(4,) * 10, total=(4,) * 10, seconds=1.0
     )
     content = {"format": 1, "epoch": 1, "fingerprint": "", "mistakes": []}
-    (run.path / mistakes.FILE).write_text(json.dumps(content))
+    (run.path / mistakes.MISTAKES_FILE).write_text(json.dumps(content))
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -246,8 +246,8 @@ async def test_perfect_run_says_no_mistakes(run, monkeypatch):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"format":7}'])
 async def test_damaged_file_is_reported(run, content):
-    (run.path / mistakes.FILE).write_bytes(content)
-    (run.path / predictions.FILE).write_bytes(content)
+    (run.path / mistakes.MISTAKES_FILE).write_bytes(content)
+    (run.path / predictions.PREDICTIONS_FILE).write_bytes(content)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(200, 36)) as pilot:
         for keys in ("3", "enter right down enter", "2 enter", "w", "1", "5"):
@@ -256,16 +256,16 @@ async def test_damaged_file_is_reported(run, content):
             assert "q quit" in text_of(app) or "test.json" in text_of(app)
         await pilot.press("3")
         await settle(pilot)
-        assert mistakes.FILE in text_of(app)
+        assert mistakes.MISTAKES_FILE in text_of(app)
 
 
 async def test_hostile_names_are_escaped(run):
     hostile = ["[red]a", "[/nope]", "[@click=app.exit]x", "\x1b[2Jb", "c\nd", "\u202ee", "\udcff"]
     hostile.append("é" * 500)
-    content = json.loads((run.path / mistakes.FILE).read_text())
+    content = json.loads((run.path / mistakes.MISTAKES_FILE).read_text())
     for mistake, name in zip(content["mistakes"], hostile, strict=False):
         mistake["name"] = name
-    (run.path / mistakes.FILE).write_text(json.dumps(content))
+    (run.path / mistakes.MISTAKES_FILE).write_text(json.dumps(content))
     log = run.events.read_text()
     names = json.dumps(["[/x]", "\x1b]0;x\x07", *map(str, range(2, 9)), "[@click=app.exit]9"])
     log = log.replace(json.dumps(list(map(str, range(10)))).replace(" ", ""), names)
@@ -376,7 +376,9 @@ def test_show_command_writes_csv(run, finished_test, tmp_path):
     assert [
         (row["path"], int(row["true"]), int(row["predicted"]), float(row["confidence"]))
         for row in rows_of(path)
-    ] == [(mistake.name, mistake.truth, mistake.predicted, mistake.confidence) for mistake in wrong]
+    ] == [
+        (mistake.name, mistake.target, mistake.predicted, mistake.confidence) for mistake in wrong
+    ]
     assert [int(row["rank"]) for row in rows_of(path)] == [mistake.rank for mistake in wrong]
 
 
@@ -398,7 +400,7 @@ def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_pat
     hostile += ["\udcff", "é" * 5000]
     for index, name in zip(predictions_of_run.mistakes(), hostile, strict=False):
         predictions_of_run.names[index] = name
-    (run.path / predictions.FILE).write_bytes(predictions_of_run.to_json())
+    (run.path / predictions.PREDICTIONS_FILE).write_bytes(predictions_of_run.to_json())
     path = tmp_path / "wrong.csv"
     cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
     names = [row["path"] for row in rows_of(path)][: len(hostile)]
@@ -412,9 +414,9 @@ def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_pat
 def test_failed_csv_export_leaves_no_file(run, tmp_path, problem):
     path, code = tmp_path / "wrong.csv", 3
     if problem == "missing":
-        (run.path / predictions.FILE).unlink()
+        (run.path / predictions.PREDICTIONS_FILE).unlink()
     elif problem == "damaged":
-        (run.path / predictions.FILE).write_bytes(b"{")
+        (run.path / predictions.PREDICTIONS_FILE).write_bytes(b"{")
     else:
         path, code = tmp_path / "nowhere" / "wrong.csv", 5
     result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)

@@ -1,15 +1,19 @@
 """The Model view: layers, filters, feature maps and predictions."""
 
-import dataclasses
 import json
 import shutil
 import struct
 import time
 
+import msgspec
 import pytest
 
-from cnn_engine.results.feature_maps import MAPS_FILE, Maps, maps_as_bytes
-from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.feature_maps import (
+    MAPS_FILE,
+    MapsFile,
+    encode_feature_maps,
+    read_feature_maps,
+)
 from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
@@ -45,9 +49,9 @@ def completed(runs_dir):
 
 def change_maps(run, **values):
     """Rewrite the run's maps with another header."""
-    maps = read_maps(DATA / MAPS_FILE)
-    header = dataclasses.replace(maps.header, **values)
-    (run.path / MAPS_FILE).write_bytes(maps_as_bytes(header, maps._content))
+    maps = read_feature_maps(DATA / MAPS_FILE)
+    header = msgspec.structs.replace(maps.header, **values)
+    (run.path / MAPS_FILE).write_bytes(encode_feature_maps(header, maps._content))
 
 
 async def opened(pilot, *keys):
@@ -97,18 +101,20 @@ async def test_view_fits_any_size(tmp_path, size):
 
 async def test_predictions_are_shown_in_words(tmp_path):
     run = completed(tmp_path)
-    samples = read_maps(DATA / MAPS_FILE).header.samples
+    samples = read_feature_maps(DATA / MAPS_FILE).header.samples
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         text = await opened(pilot)
         assert f"test image 1 of {len(samples)}" in text
-        assert samples[0].is_right
+        assert samples[0].is_correct
         assert f"✓ {samples[0].label}" in text
-        wrong = next(index for index, sample in enumerate(samples) if not sample.is_right)
+        wrong = next(index for index, sample in enumerate(samples) if not sample.is_correct)
         text = await opened(pilot, "w")
         assert f"test image {wrong + 1} of {len(samples)}" in text
-        assert f"✗ {samples[wrong].label}, predicted {samples[wrong].answers[0]}" in text
-        for answer, share in zip(samples[wrong].answers, samples[wrong].shares, strict=True):
+        assert f"✗ {samples[wrong].label}, predicted {samples[wrong].top_classes[0]}" in text
+        for answer, share in zip(
+            samples[wrong].top_classes, samples[wrong].probabilities, strict=True
+        ):
             assert f" {answer} " in text
             assert f"{100 * share:.0f}%" in text
 
@@ -178,13 +184,13 @@ async def test_damaged_maps_leave_layers_visible(tmp_path, size):
 
 async def test_names_from_file_are_escaped(tmp_path):
     run = completed(tmp_path)
-    header = read_maps(DATA / MAPS_FILE).header
+    header = read_feature_maps(DATA / MAPS_FILE).header
     bad = "\x1b]0;x\x07[red][/nope][@click=app.exit]" + "y" * 500
     change_maps(
         run,
-        stages=tuple(dataclasses.replace(stage, name=bad, kind=bad) for stage in header.stages),
+        stages=tuple(msgspec.structs.replace(stage, name=bad, kind=bad) for stage in header.stages),
         samples=tuple(
-            dataclasses.replace(sample, name=bad, label=999) for sample in header.samples
+            msgspec.structs.replace(sample, name=bad, label=999) for sample in header.samples
         ),
     )
     layers = json.loads((run.path / LAYERS_FILE).read_text())
@@ -203,13 +209,13 @@ async def test_names_from_file_are_escaped(tmp_path):
 
 async def test_maps_update_with_file(tmp_path):
     run = with_files(running_run(tmp_path, 60))
-    change_maps(run, part="validation", epoch=0)
+    change_maps(run, split="validation", epoch=0)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(120, 36)) as pilot:
         text = await opened(pilot)
         assert "before training" in text
         assert "validation image 1" in text
-        change_maps(run, part="validation", epoch=10)
+        change_maps(run, split="validation", epoch=10)
         app.screen.poll()
         await settle(pilot)
         assert "after epoch 10" in text_of(app)
@@ -261,7 +267,7 @@ def test_watched_file_retries_after_error(tmp_path):
 
 
 def test_filters_share_one_scale():
-    maps = read_maps(DATA / MAPS_FILE)
+    maps = read_feature_maps(DATA / MAPS_FILE)
     low, high = filter_range(maps)
     values = maps.filter_values()
     assert (low, high) == (min(values), max(values))
@@ -272,12 +278,12 @@ def test_filters_share_one_scale():
 
 
 def test_filters_with_three_channels_are_colored():
-    maps = read_maps(DATA / MAPS_FILE)
+    maps = read_feature_maps(DATA / MAPS_FILE)
 
     def pictures_of(channels, values):
-        filters = dataclasses.replace(maps.header.filters, shape=(1, channels, 1, 2))
-        header = dataclasses.replace(maps.header, filters=filters, samples=())
-        return filter_pictures(Maps(header, struct.pack(f"<{len(values) + 1}f", *values, 0.0)))
+        filters = msgspec.structs.replace(maps.header.filters, shape=(1, channels, 1, 2))
+        header = msgspec.structs.replace(maps.header, filters=filters, samples=())
+        return filter_pictures(MapsFile(header, struct.pack(f"<{len(values) + 1}f", *values, 0.0)))
 
     (colored,) = pictures_of(3, [0.0, 1.0, 0.5, 0.0, 0.0, 0.25])
     assert (colored.channels, list(colored.pixels)) == (3, [0, 128, 0, 255, 0, 64])
@@ -288,7 +294,7 @@ def test_filters_with_three_channels_are_colored():
 
 
 def test_stage_pictures_split_maps():
-    maps = read_maps(DATA / MAPS_FILE)
+    maps = read_feature_maps(DATA / MAPS_FILE)
     for stage, stage_header in enumerate(maps.header.stages):
         pictures = stage_pictures(maps, 3, stage)
         assert len(pictures) == stage_header.shape[0]

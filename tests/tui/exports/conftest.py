@@ -67,6 +67,6 @@ def tested(tmp_path):
         )
         for number in range(30)
     ]
-    content = mistakes.to_json(wrong, test.epoch, test.fingerprint)
-    (run.path / mistakes.FILE).write_bytes(content)
+    content = mistakes.encode_mistakes(wrong, test.epoch, test.fingerprint)
+    (run.path / mistakes.MISTAKES_FILE).write_bytes(content)
     return with_environment(run, {"revision": "0123abcd with changes", "images": "9f8e7d"})

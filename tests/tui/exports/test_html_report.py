@@ -89,7 +89,7 @@ def test_page_shows_the_most_confident_mistakes(tested):
         with Image.open(io.BytesIO(png)) as picture:
             assert picture.size == (mistake.width, mistake.height)
             assert picture.tobytes() == mistake.pixels
-        names = [tested.classes[index] for index in (mistake.truth, mistake.predicted)]
+        names = [tested.classes[index] for index in (mistake.target, mistake.predicted)]
         assert image["alt"] == f"true {names[0]}, predicted {names[1]}"
         assert safe_text(mistake.name) in page.texts
     assert "<i>\\x1b[2J.png" in page.texts
@@ -104,7 +104,7 @@ def test_encode_png_writes_rgb():
 
 
 def test_page_names_the_reason_for_missing_images(tested):
-    (tested.run.path / mistakes.FILE).write_bytes(b"{")
+    (tested.run.path / mistakes.MISTAKES_FILE).write_bytes(b"{")
     page = Page(written(write_html, tested))
     assert not page.all("img")
     assert any("No images" in text and "cnn-tui test" in text for text in page.texts)

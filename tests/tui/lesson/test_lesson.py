@@ -1,6 +1,5 @@
 """The lesson: arithmetic compared with PyTorch, text of the pages, screen and printed text."""
 
-import dataclasses
 import os
 import re
 import shutil
@@ -9,12 +8,12 @@ import sys
 from itertools import pairwise
 from math import prod
 
+import msgspec
 import pytest
 import torch
 from torch.nn import functional
 
-from cnn_engine.results.feature_maps import MAPS_FILE, Maps
-from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE, MapsFile, Sample, read_feature_maps
 from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runs.directory import RunDirectory
@@ -215,24 +214,29 @@ def test_unusable_maps_are_reported_in_the_last_chapter(tmp_path, content):
     assert len(chapters) == 8
 
 
+SAMPLE_WITHOUT_MAPS = Sample(
+    name="1", label=0, top_classes=(0,), probabilities=(1.0,), lows=(), highs=()
+)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"filters": None},
         {"samples": ()},
-        {"stages": ()},
+        {"stages": (), "samples": (SAMPLE_WITHOUT_MAPS,)},
         {"mean": (0.5, 0.5)},
         {"std": (0.0,)},
         {"std": ()},
-        {"whole": (500, 500)},
+        {"full_size": (500, 500)},
     ],
 )
 def test_inconsistent_maps_are_not_explained(tmp_path, change):
-    header = dataclasses.replace(read_maps(DATA / "maps.bin").header, **change)
+    header = msgspec.structs.replace(read_feature_maps(DATA / "maps.bin").header, **change)
     filters = header.filters
     numbers = prod(filters.shape) + filters.shape[0] if filters else 0
     each = prod(header.image) + sum(prod(stage.shape) for stage in header.stages)
-    maps = Maps(header, bytes(4 * numbers + each * len(header.samples)))
+    maps = MapsFile(header, bytes(4 * numbers + each * len(header.samples)))
     assert explainable_filters(maps) is None
     chapter = own_run.own_run_chapter(
         Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), ""
@@ -241,8 +245,8 @@ def test_inconsistent_maps_are_not_explained(tmp_path, change):
 
 
 def test_huge_values_are_computed(tmp_path):
-    found = read_maps(DATA / "maps.bin")
-    maps = Maps(dataclasses.replace(found.header, std=(1e-200,)), found._content)
+    found = read_feature_maps(DATA / "maps.bin")
+    maps = MapsFile(msgspec.structs.replace(found.header, std=(1e-200,)), found._content)
     chapter = own_run.own_run_chapter(
         Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), ""
     )

@@ -1,7 +1,6 @@
 """`cnn-tui data`: check image folders, manage the cache of decoded images, download CIFAR-10."""
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 
     from cnn_engine.config.schema import Config
     from cnn_engine.data.cache import Entry
-    from cnn_engine.data.checks.check import Checked
+    from cnn_engine.data.checks.check import CheckedFolder
     from cnn_engine.data.checks.image_info import ImageInfo
-    from cnn_engine.data.checks.issues import Finding
+    from cnn_engine.data.checks.issues import Issue
 
 data = typer.Typer(help="Check an image folder; manage the decoded-image cache; download CIFAR-10.")
 
@@ -41,10 +40,10 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
         _print_table(entries)
         total = byte_size(sum(entry.bytes for entry in entries))
         limit = byte_size(cache.LIMIT_BYTES)
-        directory = safe_text(str(cache.directory()), 500)
+        directory = safe_text(str(cache.cache_directory()), 500)
         print(f"\n{total} of at most {limit} in {directory}")
     else:
-        directory = safe_text(str(cache.directory()), 500)
+        directory = safe_text(str(cache.cache_directory()), 500)
         print(f"No decoded images in {directory} yet", file=sys.stderr)
 
 
@@ -89,7 +88,7 @@ def check(
     """Check a folder of images: contents, problems, fixes."""
     from cnn_engine.config.presets import load_config
     from cnn_engine.data.checks import check as checks
-    from cnn_engine.data.checks.issues import findings
+    from cnn_engine.data.checks.issues import find_issues
     from cnn_tui.reports.console import results_console
     from cnn_tui.reports.data_check import print_checked
 
@@ -101,9 +100,9 @@ def check(
                 interrupt.check()
                 progress.report(task, done, total)
 
-            checked = checks.check(folder, report)
-        found = findings(checked, config.data)
-        has_errors = any(finding.weight == "stop" for finding in found)
+            checked = checks.check_folder(folder, report)
+        found = find_issues(checked, config.data)
+        has_errors = any(finding.severity == "stop" for finding in found)
         if as_json:
             seconds = None if has_errors else _training_seconds(checked, config)
             print(to_json(_checked_as_dict(checked, found, seconds)))
@@ -117,7 +116,7 @@ def check(
     sys.exit(DataError.exit_code if has_errors else 0)
 
 
-def _training_seconds(checked: "Checked", config: "Config") -> float | None:
+def _training_seconds(checked: "CheckedFolder", config: "Config") -> float | None:
     """Return the estimated seconds of a run; None if PyTorch is not installed."""
     from cnn_engine.data.checks.issues import split_counts
     from cnn_engine.runlog.state import INFERENCE_COST
@@ -133,7 +132,7 @@ def _training_seconds(checked: "Checked", config: "Config") -> float | None:
     return config.train.epochs * (train + validation * INFERENCE_COST) / rate
 
 
-def _print_training_time(console: "Console", checked: "Checked", config: "Config") -> None:
+def _print_training_time(console: "Console", checked: "CheckedFolder", config: "Config") -> None:
     seconds = _training_seconds(checked, config)
     if seconds is not None:
         epochs, side = config.train.epochs, checked.side
@@ -144,12 +143,12 @@ def _print_training_time(console: "Console", checked: "Checked", config: "Config
 
 
 def _checked_as_dict(
-    checked: "Checked", found: "list[Finding]", seconds: float | None
+    checked: "CheckedFolder", found: "list[Issue]", seconds: float | None
 ) -> dict[str, object]:
     train, test = checked.counts(test=False), checked.counts(test=True)
     return {
         "folder": str(checked.listing.root),
-        "can_train": all(finding.weight != "stop" for finding in found),
+        "can_train": all(finding.severity != "stop" for finding in found),
         "files": len(checked.looks),
         "classes": [
             {"name": name, "train": train[label], "test": test[label]}
@@ -157,7 +156,7 @@ def _checked_as_dict(
         ],
         "image_size": checked.side,
         "training_seconds": seconds,
-        "findings": [asdict(finding) for finding in found],
+        "findings": [finding.as_dict() for finding in found],
         "images": [
             {"path": checked.path(position)}
             | ({"unreadable": look} if isinstance(look, str) else _look_as_dict(look))
@@ -179,7 +178,7 @@ def _as_dict(entries: list["Entry"]) -> dict[str, object]:
     from cnn_engine.data import cache
 
     return {
-        "directory": str(cache.directory()),
+        "directory": str(cache.cache_directory()),
         "bytes": sum(entry.bytes for entry in entries),
         "limit_bytes": cache.LIMIT_BYTES,
         "entries": [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine.data.image_files import EXTENSIONS, Named, gather
+from cnn_engine.data.image_files import EXTENSIONS, RequestedImage, find_images
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.runs.directory import RunDirectory
@@ -122,7 +122,7 @@ class Tally:
         return text
 
 
-def _find_images(names: list[str], tally: Tally) -> list[Named]:
+def _find_images(names: list[str], tally: Tally) -> list[RequestedImage]:
     """Return the image files.
 
     Raises:
@@ -134,7 +134,7 @@ def _find_images(names: list[str], tally: Tally) -> list[Named]:
 
     tally.progress.write("Looking for images")
     expanded = chain.from_iterable(_read_names() if name == STDIN else [name] for name in names)
-    if found := gather(expanded, report_unreadable):
+    if found := find_images(expanded, report_unreadable):
         return found
     endings = " ".join(sorted(EXTENSIONS))
     raise DataError(f"{' '.join(names)}: no images found (files that end in {endings})")

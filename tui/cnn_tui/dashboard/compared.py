@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cnn_engine.results.comparison import differences, settings_of
+from cnn_engine.results.comparison import config_differences, flatten_config
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.traces import TraceCache
@@ -82,7 +82,7 @@ def metric_rows(
 
 def config_rows(runs: Sequence[ComparedRun]) -> list[TableRow]:
     """The keys of the config that not all have alike."""
-    rows = differences([settings_of(run.state.config) for run in runs])
+    rows = config_differences([flatten_config(run.state.config) for run in runs])
     return [TableRow(safe_text(key), list(map(_setting, values))) for key, values in rows.items()]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.results.metrics import ClassFigures, class_figures, metrics_of, most_confused
+from cnn_engine.results.metrics import ClassMetrics, class_metrics, metrics_of, most_confused
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_tui.exports.record import Record
 from cnn_tui.text.events import tta_text
@@ -49,7 +49,7 @@ class ClassResult(NamedTuple):
     """A class and its metrics."""
 
     name: str
-    metrics: ClassFigures
+    metrics: ClassMetrics
 
 
 def run_title(record: Record) -> str:
@@ -151,7 +151,7 @@ def class_results(record: Record) -> tuple[str, list[ClassResult]]:
     counts = latest_counts(record)
     if counts is None or not record.classes:
         return "", []
-    metrics_by_class = class_figures(counts.correct, counts.total, counts.confusion)
+    metrics_by_class = class_metrics(counts.correct, counts.total, counts.confusion)
     images = "test" if record.state.test else f"validation after epoch {counts.epoch}"
     return images, [
         ClassResult(safe_text(name, MAX_NAME), metrics)

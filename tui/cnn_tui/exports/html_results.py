@@ -52,7 +52,8 @@ def _test(record: Record) -> str:
 def _classes(record: Record) -> str:
     images, classes = class_results(record)
     rows = (
-        [row.name, _bar(row.metrics.accuracy.share), *class_cells(row.metrics)] for row in classes
+        [row.name, _bar(row.metrics.accuracy.fraction), *class_cells(row.metrics)]
+        for row in classes
     )
     caption = f"Images: {images}; the accuracy of a class is its recall"
     heading = ("class", "", *CLASS_HEADINGS)
@@ -132,7 +133,7 @@ def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
         escape(
             safe_text(classes[index], MAX_NAME) if index < len(classes) else f"class {index + 1}"
         )
-        for index in (mistake.truth, mistake.predicted)
+        for index in (mistake.target, mistake.predicted)
     )
     name = escape(safe_text(mistake.name, MAX_FILE_NAME))
     png = encode_png(mistake.pixels, mistake.width, mistake.height, mistake.channels)

@@ -49,7 +49,7 @@ def _as_csv(predictions: Predictions, prepared: RunPrepared) -> str:
         prediction = predictions[index]
         names = (
             prediction.name,
-            prepared.classes[prediction.truth],
+            prepared.classes[prediction.target],
             prepared.classes[prediction.predicted],
         )
         cells = (csv_cell(name, MAX_CELL) for name in names)

@@ -1,8 +1,7 @@
 """The chapters of the lesson, and the run of its last chapter."""
 
 from cnn_engine.errors import UserError
-from cnn_engine.results.feature_maps import MAPS_FILE
-from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE, read_feature_maps
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory
@@ -51,7 +50,7 @@ def read_example(run: RunDirectory) -> Example:
     Raises:
         UserError: the run has no feature maps, or they are damaged.
     """
-    maps = read_maps(run.path / MAPS_FILE)
+    maps = read_feature_maps(run.path / MAPS_FILE)
     events = (event for event in LogReader(run.events).poll() if isinstance(event, RunPrepared))
     prepared = next(events, None)  # stops there, as the rest of the log may be long
     return Example(run=run, maps=maps, classes=prepared.classes if prepared else ())

@@ -6,7 +6,7 @@ from functools import partial
 
 from textual.content import Content
 
-from cnn_engine.results.feature_maps import Filters, Maps
+from cnn_engine.results.feature_maps import Filters, MapsFile
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.lesson.arithmetic import (
     Cell,
@@ -54,7 +54,7 @@ class Example:
     """A run to explain, with its feature maps and class names."""
 
     run: RunDirectory
-    maps: Maps
+    maps: MapsFile
     classes: tuple[str, ...]
 
 
@@ -113,7 +113,7 @@ def own_run_chapter(example: Example | None, problem: str) -> Chapter:
     )
 
 
-def explainable_filters(maps: Maps) -> Filters | None:
+def explainable_filters(maps: MapsFile) -> Filters | None:
     """Return the first layer's filters, or None if their result cannot be computed here.
 
     The file may be damaged, so all shapes are checked against each other and against limits.
@@ -124,7 +124,7 @@ def explainable_filters(maps: Maps) -> Filters | None:
     stage, (height, width, channels) = header.stages[0], header.image
     count, depth, down, across = filters.shape
     stride, padding = filters.stride[0], filters.padding[0]
-    sizes = tuple(output_size(side, down, stride, padding) for side in header.whole)
+    sizes = tuple(output_size(side, down, stride, padding) for side in header.full_size)
     fits = (
         stage.name == filters.layer
         and stage.shape[0] <= count
@@ -133,7 +133,7 @@ def explainable_filters(maps: Maps) -> Filters | None:
         and filters.stride == (stride, stride)
         and filters.padding == (padding, padding)
         and padding < down <= min(height, width)
-        and sizes == stage.whole
+        and sizes == stage.full_size
         and all(len(values) in (1, channels) for values in (header.mean, header.std))
         and all(header.std)
     )
@@ -150,7 +150,7 @@ def _instructions(problem: str) -> Parts:
     )
 
 
-def normalized_channels(maps: Maps, sample: int) -> list[list[list[float]]]:
+def normalized_channels(maps: MapsFile, sample: int) -> list[list[list[float]]]:
     """Return a sample image, normalised: [channels][rows][columns]."""
     height, width, channels = maps.header.image
     pixels = maps.image(sample)
@@ -171,7 +171,7 @@ def normalized_channels(maps: Maps, sample: int) -> list[list[list[float]]]:
     ]
 
 
-def filter_weights(maps: Maps, filters: Filters, index: int) -> list[list[list[float]]]:
+def filter_weights(maps: MapsFile, filters: Filters, index: int) -> list[list[list[float]]]:
     """Return the weights of one filter: [channels][rows][columns]."""
     _, channels, height, width = filters.shape
     values = maps.filter_values()
@@ -182,7 +182,7 @@ def filter_weights(maps: Maps, filters: Filters, index: int) -> list[list[list[f
     ]
 
 
-def strongest_response(maps: Maps, filters: Filters, sample: int = 0) -> Response:
+def strongest_response(maps: MapsFile, filters: Filters, sample: int = 0) -> Response:
     """Return the filter with the largest value at the window with the most contrast."""
     padding, stride = filters.padding[0], filters.stride[0]
     padded_channels = [pad(plane, padding) for plane in normalized_channels(maps, sample)]
@@ -238,10 +238,13 @@ def _squared_deviation(values: Sequence[float]) -> float:
     return sum((value - middle) * (value - middle) for value in values)
 
 
-def is_exact(maps: Maps) -> bool:
+def is_exact(maps: MapsFile) -> bool:
     """Return True if image and map are stored at full size, so the sum is found in the map."""
     header = maps.header
-    return header.image[:2] == header.whole and header.stages[0].shape[1:] == header.stages[0].whole
+    return (
+        header.image[:2] == header.full_size
+        and header.stages[0].shape[1:] == header.stages[0].full_size
+    )
 
 
 def _introduction(example: Example, response: Response) -> Parts:
@@ -257,15 +260,15 @@ def _introduction(example: Example, response: Response) -> Parts:
     return (
         f"Run {safe_text(example.run.id)}, {moment}. The image was not used for training "
         f"({safe_text(sample.name, 60)}: {_name(example, sample.label)}). Next to it is filter "
-        f"{response.filter + 1} of {filters.of} of the first layer: {size}; white is the largest "
-        f"and black the smallest weight of all filters. The weights {origin}.",
+        f"{response.filter + 1} of {filters.total} of the first layer: {size}; white is the "
+        f"largest and black the smallest weight of all filters. The weights {origin}.",
         lambda canvas: _image_and_filter(maps, response, canvas),
         "The next page takes the window of the image with the most contrast. Of all filters, this "
         "one gives the largest value there.",
     )
 
 
-def _image_and_filter(maps: Maps, response: Response, canvas: Canvas) -> list[Content]:
+def _image_and_filter(maps: MapsFile, response: Response, canvas: Canvas) -> list[Content]:
     picture = image_picture(maps, 0)
     columns = fit_width(picture, canvas.width // 2, LINES)
     image = [
@@ -344,7 +347,7 @@ def _feature_map(example: Example, response: Response) -> Parts:
     return tuple(parts)
 
 
-def _map_figure(maps: Maps, response: Response, canvas: Canvas) -> list[Content]:
+def _map_figure(maps: MapsFile, response: Response, canvas: Canvas) -> list[Content]:
     picture: Picture = stage_pictures(maps, 0, 0)[response.filter]
     image = image_picture(maps, 0)
     columns = fit_width(picture, canvas.width // 2 - 2, LINES)
@@ -359,12 +362,12 @@ def _map_figure(maps: Maps, response: Response, canvas: Canvas) -> list[Content]
 
 def _prediction(example: Example) -> Parts:
     sample = example.maps.header.samples[0]
-    names = [_name(example, index) for index in sample.answers]
-    verdict = "Correct." if sample.is_right else f"Wrong: it is {_name(example, sample.label)}."
+    names = [_name(example, index) for index in sample.top_classes]
+    verdict = "Correct." if sample.is_correct else f"Wrong: it is {_name(example, sample.label)}."
     return (
         "The rest works as in the earlier chapters: further blocks compute maps of maps, linear "
         "layers compute logits, and softmax turns them into probabilities. The prediction:",
-        partial(bar_lines, names, sample.shares),
+        partial(bar_lines, names, sample.probabilities),
         verdict,
         "The Model view shows all filters and maps of this run, for more images: "
         f"{command_for('watch', example.run)}, then press 4.",

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_engine.results.feature_maps import Maps
+from cnn_engine.results.feature_maps import MapsFile
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, picture_height
 
 GAP = 1
 """Cells between two pictures, and lines between two rows."""
 
 
-def image_picture(maps: Maps, sample: int) -> Picture:
+def image_picture(maps: MapsFile, sample: int) -> Picture:
     """Return a sample image."""
     height, width, channels = maps.header.image
     return Picture(maps.image(sample), width, height, channels)
 
 
-def stage_pictures(maps: Maps, sample: int, stage: int) -> list[Picture]:
+def stage_pictures(maps: MapsFile, sample: int, stage: int) -> list[Picture]:
     """Return the feature maps of a sample at a stage, on one grey scale: black is the minimum."""
     count, height, width = maps.header.stages[stage].shape
     pixels, size = maps.maps(sample, stage), height * width
@@ -27,13 +27,13 @@ def stage_pictures(maps: Maps, sample: int, stage: int) -> list[Picture]:
     ]
 
 
-def filter_range(maps: Maps) -> tuple[float, float]:
+def filter_range(maps: MapsFile) -> tuple[float, float]:
     """Return the minimum and the maximum of all filters' weights; NaN is skipped."""
     values = [value for value in maps.filter_values() if value == value]  # noqa: PLR0124 - NaN
     return min(values, default=0.0), max(values, default=0.0)
 
 
-def filter_pictures(maps: Maps) -> list[Picture]:
+def filter_pictures(maps: MapsFile) -> list[Picture]:
     """Return the filters of the first layer, all on one scale: black is the minimum.
 
     Three channels are drawn as red, green and blue; of other numbers the mean is drawn in grey.

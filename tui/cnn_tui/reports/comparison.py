@@ -7,7 +7,7 @@ from typing import TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.results.comparison import Compared, Comparison, Verdict
+from cnn_engine.results.comparison import Comparison, RunResults, Verdict
 from cnn_engine.results.metrics import Rate
 from cnn_tui.reports.console import results_console
 from cnn_tui.text.metrics import interval_text, rate_text
@@ -22,7 +22,7 @@ MAX_CLASSES = 20
 
 MAX_VALUE_LENGTH = 40
 
-ROWS: dict[str, Callable[[Compared], str | None]] = {
+ROWS: dict[str, Callable[[RunResults], str | None]] = {
     "name": lambda run: safe_text(run.summary.name, MAX_VALUE_LENGTH) or None,
     "config": lambda run: safe_text(run.summary.preset, MAX_VALUE_LENGTH) or None,
     "status": lambda run: run.summary.status,
@@ -31,11 +31,11 @@ ROWS: dict[str, Callable[[Compared], str | None]] = {
     "validation loss": lambda run: _or_none(run.summary.best_val_loss, decimal),
     "validation accuracy": lambda run: _or_none(run.summary.best_val_accuracy, _percent),
     "test loss": lambda run: _or_none(run.summary.test_loss, decimal),
-    "test accuracy": lambda run: _or_none(run.figures, lambda metrics: rate_text(metrics.accuracy)),
+    "test accuracy": lambda run: _or_none(run.metrics, lambda metrics: rate_text(metrics.accuracy)),
     "95% interval": lambda run: _or_none(
-        run.figures, lambda metrics: interval_text(metrics.accuracy)
+        run.metrics, lambda metrics: interval_text(metrics.accuracy)
     ),
-    "macro F1": lambda run: _or_none(run.figures, lambda metrics: decimal(metrics.macro_f1)),
+    "macro F1": lambda run: _or_none(run.metrics, lambda metrics: decimal(metrics.macro.f1)),
     "calibration error": lambda run: _or_none(_calibration_error(run), _percent),
     "parameters": lambda run: _or_none(
         run.state.prepared, lambda prepared: f"{prepared.parameters:,}"
@@ -52,12 +52,12 @@ def print_comparison(comparison: Comparison) -> None:
     """Print metrics, config differences, classes, and the significance of the differences."""
     console = results_console()
     console.print(_metrics(comparison))
-    if comparison.settings:
+    if comparison.config_differences:
         console.print("\nConfig differences", style="bold")
         console.print(_settings(comparison))
     else:
         console.print("\nNo config differences", style="bold")
-    if count := len(comparison.classes):
+    if count := len(comparison.class_accuracies):
         limit = f", the {MAX_CLASSES} of {count:,} that differ most" * (count > MAX_CLASSES)
         console.print(f"\nAccuracy by class{limit}", style="bold")
         console.print(_classes(comparison))
@@ -87,7 +87,7 @@ def _metrics(comparison: Comparison) -> Table:
 
 def _settings(comparison: Comparison) -> Table:
     table = _table(comparison)
-    for key, values in comparison.settings.items():
+    for key, values in comparison.config_differences.items():
         table.add_row(
             Text(safe_text(key, MAX_VALUE_LENGTH)), *(Text(_value(value)) for value in values)
         )
@@ -95,7 +95,7 @@ def _settings(comparison: Comparison) -> Table:
 
 
 def _classes(comparison: Comparison) -> Table:
-    classes = comparison.classes
+    classes = comparison.class_accuracies
     names = list(classes)
     if len(names) > MAX_CLASSES:
         names = sorted(names, key=lambda name: -_spread(classes[name]))[:MAX_CLASSES]
@@ -112,7 +112,7 @@ def _classes(comparison: Comparison) -> Table:
 
 
 def _accuracies(rates: tuple[Rate | None, ...]) -> list[float]:
-    return [rate.share for rate in rates if rate is not None and rate.share is not None]
+    return [rate.fraction for rate in rates if rate is not None and rate.fraction is not None]
 
 
 def _spread(rates: tuple[Rate | None, ...]) -> float:
@@ -125,15 +125,15 @@ def _change(*rates: Rate | None) -> str:
     return f"{100 * (accuracies[1] - accuracies[0]):+.2f}" if len(accuracies) == 2 else "–"
 
 
-def _verdict(first: Compared, other: Compared, verdict: Verdict, count: int) -> Text:
+def _verdict(first: RunResults, other: RunResults, verdict: Verdict, count: int) -> Text:
     """Return whether the other run differs significantly from the first, in words."""
     names = safe_text(first.run.id), safe_text(other.run.id)
     text = verdict_text(*names, verdict, count)
     return Text.assemble(text.counts, (text.conclusion, "bold"), text.test)
 
 
-def _calibration_error(run: Compared) -> float | None:
-    return run.figures.calibration_error if run.figures else None
+def _calibration_error(run: RunResults) -> float | None:
+    return run.metrics.calibration_error if run.metrics else None
 
 
 def _percent(fraction: float) -> str:

@@ -8,8 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.data.checks.check import Checked
-from cnn_engine.data.checks.issues import Finding
+from cnn_engine.data.checks.check import CheckedFolder
+from cnn_engine.data.checks.issues import Issue
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import evenly
 from cnn_tui.charts.blocks import bar
@@ -54,7 +54,7 @@ MODE_NAMES = {
 HEADINGS = {"stop": "Errors", "warning": "Warnings", "note": "Notes"}
 
 
-def print_checked(console: Console, checked: Checked, found: list[Finding]) -> None:
+def print_checked(console: Console, checked: CheckedFolder, found: list[Issue]) -> None:
     """Print the whole report."""
     _print_totals(console, checked)
     _print_classes(console, checked)
@@ -65,14 +65,14 @@ def print_checked(console: Console, checked: Checked, found: list[Finding]) -> N
     _print_findings(console, found)
 
 
-def _print_totals(console: Console, checked: Checked) -> None:
+def _print_totals(console: Console, checked: CheckedFolder) -> None:
     count, classes = len(checked.looks), len(checked.listing.classes)
     name = safe_text(str(checked.listing.root), 500)
     console.print(Text.assemble((name, "bold"), f"  {count:,} image files in {classes:,} classes"))
     console.print()
 
 
-def _print_classes(console: Console, checked: Checked) -> None:
+def _print_classes(console: Console, checked: CheckedFolder) -> None:
     train, test = checked.counts(test=False), checked.counts(test=True)
     order = list(range(len(train)))
     if len(train) > MAX_CLASSES:
@@ -97,7 +97,7 @@ def _print_classes(console: Console, checked: Checked) -> None:
         console.print(Text(f"… and {len(train) - len(order):,} classes of sizes in between", "dim"))
 
 
-def _print_facts(console: Console, checked: Checked) -> None:
+def _print_facts(console: Console, checked: CheckedFolder) -> None:
     looks = [look for _, look in checked.readable()]
     if not looks:
         return
@@ -132,7 +132,7 @@ def _fractions(names: Iterable[str]) -> str:
     )
 
 
-def _print_sheet(console: Console, checked: Checked) -> None:
+def _print_sheet(console: Console, checked: CheckedFolder) -> None:
     """Print a row of pictures for each class, as a run would see them."""
     colors = has_colors(console)
     count = min(MAX_PICTURES, max(1, (console.width + 1) // (PICTURE_COLUMNS + 1)))
@@ -151,7 +151,7 @@ def _print_sheet(console: Console, checked: Checked) -> None:
         console.print(Text(f"… and {len(by_class) - len(labels):,} more classes", "dim"))
 
 
-def _picture(checked: Checked, position: int, colors: bool) -> list[PictureRow]:
+def _picture(checked: CheckedFolder, position: int, colors: bool) -> list[PictureRow]:
     side = 2 * PICTURE_COLUMNS
     try:
         pixels = decode(checked.listing.files[position].path, side, 3)
@@ -171,18 +171,18 @@ def _side_by_side(pictures: list[list[PictureRow]]) -> list[PictureRow]:
     return lines
 
 
-def _print_findings(console: Console, found: list[Finding]) -> None:
+def _print_findings(console: Console, found: list[Issue]) -> None:
     if not found:
         console.print(Text("\nNo problems found.", "green"))
     for severity, heading in HEADINGS.items():
-        if findings := [finding for finding in found if finding.weight == severity]:
+        if findings := [finding for finding in found if finding.severity == severity]:
             console.print(Text(f"\n{heading}", "bold"))
         for finding in findings:
             _print_finding(console, finding)
 
 
-def _print_finding(console: Console, finding: Finding) -> None:
-    mark, style = MARKS[finding.weight]
+def _print_finding(console: Console, finding: Issue) -> None:
+    mark, style = MARKS[finding.severity]
     head = Table.grid(padding=(0, 1))
     head.add_row(Text(f" {mark}", style), Text(safe_text(finding.text, 1000)))
     console.print(head)

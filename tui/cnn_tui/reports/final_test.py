@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cnn_engine.results.metrics import Metrics, class_figures, metrics_of
+from cnn_engine.results.metrics import Metrics, class_metrics, metrics_of
 from cnn_engine.runlog.events import EpochFinished, RunPrepared, TestFinished
 from cnn_tui.charts.blocks import bar
 from cnn_tui.text.metrics import (
@@ -29,9 +29,9 @@ def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) 
     table.add_column("", no_wrap=True)
     for heading in CLASS_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
-    metrics = class_figures(counts.correct, counts.total, counts.confusion)
+    metrics = class_metrics(counts.correct, counts.total, counts.confusion)
     for name, found in zip(classes, metrics, strict=False):
-        recall = found.accuracy.share or 0.0
+        recall = found.accuracy.fraction or 0.0
         table.add_row(
             Text(safe_text(name, 20)),
             Text.assemble(*zip(bar(recall, 12), ("bright_blue", "dim"), strict=True)),
@@ -49,7 +49,7 @@ def final_test_report(test: TestFinished, prepared: RunPrepared | None) -> Rende
     parts: list[RenderableType] = [Text("\nTest"), rows]
     if metrics.bins:
         parts += [Text("\nCalibration"), _reliability(metrics)]
-    if metrics.confused and classes:
+    if metrics.confused_pairs and classes:
         parts += [Text("\nMost confused (true → predicted)"), _pairs(metrics, test, classes)]
     return Group(*parts)
 
@@ -60,7 +60,7 @@ def _reliability(metrics: Metrics) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in filled_bins(metrics):
-        full = bar(row.rate.share or 0.0, 20)
+        full = bar(row.rate.fraction or 0.0, 20)
         bars = Text.assemble(*zip(full, ("bright_blue", "dim"), strict=True))
         table.add_row(*bin_cells(row), bars)
     return table
@@ -68,7 +68,7 @@ def _reliability(metrics: Metrics) -> Table:
 
 def _pairs(metrics: Metrics, test: TestFinished, classes: tuple[str, ...]) -> Table:
     table = Table.grid(padding=(0, 2))
-    for row in confused_pair_texts(metrics.confused[:MAX_PAIRS], test.total, classes, 20):
+    for row in confused_pair_texts(metrics.confused_pairs[:MAX_PAIRS], test.total, classes, 20):
         table.add_row(
             Text(f"{row.target} → {row.predicted}"),
             Text(row.images),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnn_engine.results.metrics import Bin, ClassFigures, Metrics, Rate
+from cnn_engine.results.metrics import Bin, ClassMetrics, Metrics, Rate
 from cnn_engine.runlog.events import Confusion
 from cnn_tui.text.numbers import decimal, percent, ratio
 from cnn_tui.text.safe import safe_text
@@ -32,7 +32,7 @@ class MetricRow(NamedTuple):
 def metric_rows(metrics: Metrics, classes: tuple[str, ...]) -> list[MetricRow]:
     """Return the available metrics of a test."""
     accuracy = metrics.accuracy
-    counts = f"{interval_text(accuracy)}, {accuracy.right:,} of {accuracy.images:,}"
+    counts = f"{interval_text(accuracy)}, {accuracy.correct:,} of {accuracy.images:,}"
     rows = [MetricRow("accuracy", rate_text(accuracy), counts)]
     if metrics.top5:
         rows.append(MetricRow("top 5", rate_text(metrics.top5), interval_text(metrics.top5)))
@@ -41,8 +41,8 @@ def metric_rows(metrics: Metrics, classes: tuple[str, ...]) -> list[MetricRow]:
         rows.append(
             MetricRow(f"majority class ({name})", rate_text(metrics.baseline), _gain(metrics))
         )
-    parts = f"precision {metrics.macro_precision:.4f}, recall {metrics.macro_recall:.4f}"
-    rows.append(MetricRow("macro F1", f"{metrics.macro_f1:.4f}", parts))
+    parts = f"precision {metrics.macro.precision:.4f}, recall {metrics.macro.recall:.4f}"
+    rows.append(MetricRow("macro F1", f"{metrics.macro.f1:.4f}", parts))
     if metrics.calibration_error is not None:
         error = percent(metrics.calibration_error, 2)
         rows.append(MetricRow("calibration error", error, _confidence(metrics)))
@@ -60,7 +60,7 @@ def metric_lines(metrics: Metrics, classes: tuple[str, ...]) -> list[str]:
         lines.append(
             f"Test Accuracy (Majority Class {name}): {_rate_with_counts(metrics.baseline)}"
         )
-    lines.append(f"Test Macro F1: {metrics.macro_f1:.4f}")
+    lines.append(f"Test Macro F1: {metrics.macro.f1:.4f}")
     if metrics.calibration_error is not None:
         lines.append(f"Test Calibration Error: {metrics.calibration_error:.4f}")
     return lines
@@ -76,12 +76,12 @@ class ConfusedPair(NamedTuple):
     """Percentage of the images of the target class."""
 
 
-def class_cells(metrics: ClassFigures) -> list[str]:
+def class_cells(metrics: ClassMetrics) -> list[str]:
     """Return the metrics of a class for `CLASS_HEADINGS`."""
     return [
         rate_text(metrics.accuracy),
         interval_text(metrics.accuracy, 1),
-        f"{metrics.accuracy.right:,}/{metrics.accuracy.images:,}",
+        f"{metrics.accuracy.correct:,}/{metrics.accuracy.images:,}",
         decimal(metrics.precision, 3),
         decimal(metrics.f1, 3),
     ]
@@ -98,7 +98,7 @@ def bin_cells(row: Bin) -> list[str]:
         confidence_text(row),
         f"{row.rate.images:,}",
         percent(row.mean_confidence or 0.0),
-        percent(row.rate.share or 0.0),
+        percent(row.rate.fraction or 0.0),
     ]
 
 
@@ -131,7 +131,7 @@ def confused_pair_texts(
 
 def rate_text(rate: Rate) -> str:
     """Return `78.11%`; a dash without images."""
-    return "–" if rate.share is None else percent(rate.share, 2)
+    return "–" if rate.fraction is None else percent(rate.fraction, 2)
 
 
 def interval_text(rate: Rate, digits: int = 2) -> str:
@@ -153,17 +153,17 @@ def _gain(metrics: Metrics) -> str:
     It is significant if the baseline lies outside of the accuracy's 95 % interval.
     """
     baseline, interval = metrics.baseline, metrics.accuracy.interval
-    if baseline is None or baseline.share is None or interval is None:
+    if baseline is None or baseline.fraction is None or interval is None:
         return ""
-    if interval.low <= baseline.share <= interval.high:
+    if interval.low <= baseline.fraction <= interval.high:
         return "baseline; not clearly worse"
-    points = 100 * (baseline.share - (metrics.accuracy.share or 0.0))
+    points = 100 * (baseline.fraction - (metrics.accuracy.fraction or 0.0))
     return f"baseline; {abs(points):.1f} points {'better' if points > 0 else 'worse'}"
 
 
 def _confidence(metrics: Metrics) -> str:
     """Return whether the model is overconfident, with its mean confidence and accuracy."""
-    confidence, accuracy = metrics.mean_confidence, metrics.accuracy.share
+    confidence, accuracy = metrics.mean_confidence, metrics.accuracy.fraction
     if confidence is None or accuracy is None:
         return ""
     verdict = "well calibrated"
@@ -173,7 +173,7 @@ def _confidence(metrics: Metrics) -> str:
 
 
 def _rate_with_counts(rate: Rate) -> str:
-    return f"{rate_text(rate)} ({rate.right}/{rate.images})"
+    return f"{rate_text(rate)} ({rate.correct}/{rate.images})"
 
 
 def _name(classes: tuple[str, ...], index: int) -> str:

@@ -39,14 +39,14 @@ def verdict_text(first: str, other: str, verdict: Verdict, count: int) -> Verdic
             counts, "No difference", ": both are correct on exactly the same images."
         )
     better, worse = names if split.only_first > split.only_second else names[::-1]
-    if verdict.differs:
+    if verdict.is_significant:
         conclusion = f"{better} is significantly better than {worse}"
-    elif _is_one(verdict.p):
+    elif _is_one(verdict.p_value):
         conclusion = "No difference"
     else:
         conclusion = "The difference is not statistically significant"
     several = f", adjusted for {count} comparisons" if count > 1 else ""
-    test = f" (McNemar's exact test, p = {_probability(verdict.p)}{several})."
+    test = f" (McNemar's exact test, p = {_probability(verdict.p_value)}{several})."
     return VerdictText(counts, conclusion, test)
 
 
@@ -55,17 +55,17 @@ def verdict_cell(verdict: Verdict) -> str:
     split = verdict.disagreement
     if split is None:
         return "–"
-    if _is_one(verdict.p):
+    if _is_one(verdict.p_value):
         return "no difference"
-    if not verdict.differs:
+    if not verdict.is_significant:
         return "not significant"
     return "better" if split.only_second > split.only_first else "worse"
 
 
 def probability_cell(verdict: Verdict) -> str:
     """Return the p-value as `0.003`; empty if there is no difference."""
-    is_known = verdict.disagreement is not None and not _is_one(verdict.p)
-    return _probability(verdict.p) if is_known else ""
+    is_known = verdict.disagreement is not None and not _is_one(verdict.p_value)
+    return _probability(verdict.p_value) if is_known else ""
 
 
 def _is_one(p: float) -> bool:

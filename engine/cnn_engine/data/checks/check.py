@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_engine.data.checks.image_info import MINIATURE, ImageInfo, inspect_image
-from cnn_engine.data.checks.near_duplicates import are_blank, groups, near_pairs
+from cnn_engine.data.checks.near_duplicates import are_blank, group_pairs, near_pairs
 from cnn_engine.data.raw import Progress
-from cnn_engine.data.sizes import choose_side, evenly
+from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
@@ -29,7 +29,7 @@ CHUNK = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class CheckedFolder:
     """A folder of images, looked over."""
 
     listing: Listing
@@ -85,7 +85,7 @@ class Checked:
         return [labels[label] for label in range(len(self.listing.classes))]
 
 
-def check(root: Path, progress: Progress) -> Checked:
+def check_folder(root: Path, progress: Progress) -> CheckedFolder:
     """Read and decode every image of the folder, in as many processes as `choose_threads` says.
 
     Args:
@@ -99,14 +99,14 @@ def check(root: Path, progress: Progress) -> Checked:
     looks = _look_at_all(listing.files, progress)
     positions = [where for where, found in enumerate(looks) if isinstance(found, ImageInfo)]
     sizes = [looks[positions[place]][:2] for place in evenly(len(positions))]
-    side, why = choose_side(sizes)  # type: ignore[arg-type]  # none of these is a reason
+    side, why = choose_image_size(sizes)  # type: ignore[arg-type]  # none of these is a reason
     equal = _equal(looks)
     again = {position for group in equal for position in group[1:]}
     progress("comparing images", 0, 0)
     single = [position for position in positions if position not in again]
     miniatures = _miniatures([looks[position] for position in single])
-    near = groups(near_pairs(miniatures))
-    return Checked(
+    near = group_pairs(near_pairs(miniatures))
+    return CheckedFolder(
         listing=listing,
         looks=looks,
         equal=equal,

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data.checks.check import Checked
+from cnn_engine.data.checks.check import CheckedFolder
 from cnn_engine.data.checks.image_info import ImageInfo
 
 Severity: TypeAlias = Literal["stop", "warning", "note"]
@@ -27,13 +27,13 @@ MISNAMED_ALIKE = {"MPO": "JPEG"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Issue:
     """Something to know of the folder."""
 
     kind: str
     """A name for scripts, such as `unreadable`."""
 
-    weight: Severity
+    severity: Severity
 
     text: str
     """What it is, a sentence."""
@@ -44,8 +44,18 @@ class Finding:
     files: tuple[str, ...] = ()
     """Which files, below the folder; groups of them are joined by ` = ` or ` ~ `."""
 
+    def as_dict(self) -> dict[str, object]:
+        """Return the issue as plain values, for `--json`."""
+        return {
+            "kind": self.kind,
+            "weight": self.severity,
+            "text": self.text,
+            "advice": self.advice,
+            "files": self.files,
+        }
 
-def findings(checked: Checked, config: DataConfig) -> list[Finding]:
+
+def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
     """All of them, what keeps a run from training first.
 
     Args:
@@ -62,34 +72,34 @@ def findings(checked: Checked, config: DataConfig) -> list[Finding]:
         *_formats(checked),
     ]
     order = ("stop", "warning", "note")
-    return sorted(found, key=lambda each: order.index(each.weight))
+    return sorted(found, key=lambda issue: order.index(issue.severity))
 
 
-def _classes(checked: Checked) -> Iterator[Finding]:
+def _classes(checked: CheckedFolder) -> Iterator[Issue]:
     counts = dict(zip(checked.listing.classes, checked.counts(test=False), strict=True))
     empty = [name for name, count in counts.items() if not count]
     few = [name for name, count in counts.items() if 0 < count < FEW]
     if empty:
-        yield Finding(
+        yield Issue(
             kind="empty-class",
-            weight="stop",
+            severity="stop",
             text=f"{_count(empty, 'class', 'classes')} without a usable image to train on",
             advice="Add images, or remove the folder.",
             files=tuple(empty),
         )
     if few:
-        yield Finding(
+        yield Issue(
             kind="few",
-            weight="warning",
+            severity="warning",
             text=f"{_count(few, 'class', 'classes')} of fewer than {FEW} images",
             advice="Add some: so few are hardly learnt, and some of them are held back to test.",
             files=tuple(few),
         )
     least, most = (function(counts, key=counts.__getitem__) for function in (min, max))
     if counts[least] and counts[most] >= UNEVEN * counts[least]:
-        yield Finding(
+        yield Issue(
             kind="uneven",
-            weight="warning",
+            severity="warning",
             text=f"classes are uneven: {counts[most]:,} images of {most!r}, {counts[least]:,} of "
             f"{least!r}",
             advice="Always guessing the commonest looks good then: read the accuracy per class, "
@@ -97,7 +107,7 @@ def _classes(checked: Checked) -> Iterator[Finding]:
         )
 
 
-def split_counts(checked: Checked, config: DataConfig) -> tuple[int, int, int]:
+def split_counts(checked: CheckedFolder, config: DataConfig) -> tuple[int, int, int]:
     """Images to train on, to validate and to test with, as `dataset.load` splits them."""
     count = sum(checked.counts(test=False))
     test = sum(checked.counts(test=True)) if checked.has_test else int(count * config.test_fraction)
@@ -106,22 +116,22 @@ def split_counts(checked: Checked, config: DataConfig) -> tuple[int, int, int]:
     return rest - validation, validation, test
 
 
-def _split(checked: Checked, config: DataConfig) -> Iterator[Finding]:
+def _split(checked: CheckedFolder, config: DataConfig) -> Iterator[Issue]:
     count = sum(checked.counts(test=False))
     if not all(split_counts(checked, config)):
-        yield Finding(
+        yield Issue(
             kind="too-few",
-            weight="stop",
+            severity="stop",
             text=f"{count:,} images are too few to hold some back for validation and test",
             advice="Add images.",
         )
 
 
-def _unreadable(checked: Checked) -> Iterator[Finding]:
+def _unreadable(checked: CheckedFolder) -> Iterator[Issue]:
     if reasons := checked.unreadable():
-        yield Finding(
+        yield Issue(
             kind="unreadable",
-            weight="warning",
+            severity="warning",
             text=f"{_count(reasons, 'file')} of {len(checked.looks):,} that cannot be used",
             advice="Mend or remove them. The folder preset leaves them out; with "
             'data.unreadable = "stop" a run ends there.',
@@ -130,8 +140,8 @@ def _unreadable(checked: Checked) -> Iterator[Finding]:
 
 
 def _duplicates(
-    checked: Checked, groups: Sequence[list[int]], likeness: Literal["equal", "near"]
-) -> Iterator[Finding]:
+    checked: CheckedFolder, groups: Sequence[list[int]], likeness: Literal["equal", "near"]
+) -> Iterator[Issue]:
     """Groups across train and test, across classes, and within a class, told apart."""
     files = checked.listing.files
     leaks, mixed, plain = [], [], []
@@ -151,40 +161,40 @@ def _duplicates(
     )
     for found, where, text, advice in kinds:
         if found:
-            yield Finding(
+            yield Issue(
                 kind=f"{likeness}-{where}",
-                weight="warning",
+                severity="warning",
                 text=f"{same} {text} ({_count(found, 'group')})",
                 advice=advice if likeness == "equal" else f"Look at them. {advice}",
                 files=tuple(sign.join(map(checked.path, group)) for group in found),
             )
 
 
-def _shapes(checked: Checked) -> Iterator[Finding]:
+def _shapes(checked: CheckedFolder) -> Iterator[Issue]:
     looks = dict(checked.readable())
     tiny = [where for where, look in looks.items() if 2 * min(look[:2]) < checked.side]
     long = [where for where, look in looks.items() if max(look[:2]) >= LONG * min(look[:2])]
     if tiny:
-        yield Finding(
+        yield Issue(
             kind="tiny",
-            weight="warning",
+            severity="warning",
             text=f"{_count(tiny, 'image')} of less than half the size that a run takes "
             f"({checked.side} pixels)",
             advice="Enlarged, they are blurred: replace them, or set a smaller data.image_size.",
             files=_names(checked, tiny),
         )
     if checked.blank:
-        yield Finding(
+        yield Issue(
             kind="blank",
-            weight="warning",
+            severity="warning",
             text=f"{_count(checked.blank, 'image')} of a single shade",
             advice="Nothing can be learnt from them: remove them.",
             files=_names(checked, checked.blank),
         )
     if long:
-        yield Finding(
+        yield Issue(
             kind="long",
-            weight="note",
+            severity="note",
             text=f"{_count(long, 'image')} at least twice as long one way as the other, of which "
             "the middle square is kept",
             advice='If what matters is at the ends: data.fit = "pad".',
@@ -192,7 +202,7 @@ def _shapes(checked: Checked) -> Iterator[Finding]:
         )
 
 
-def _formats(checked: Checked) -> Iterator[Finding]:
+def _formats(checked: CheckedFolder) -> Iterator[Issue]:
     Image.init()  # before that, Pillow does not know all endings
     named = Image.registered_extensions()
     misnamed, handled = [], {"turned": 0, "animated": 0, "transparent": 0, "other": 0}
@@ -203,9 +213,9 @@ def _formats(checked: Checked) -> Iterator[Finding]:
         for kind in _handled(look):
             handled[kind] += 1
     if misnamed:
-        yield Finding(
+        yield Issue(
             kind="misnamed",
-            weight="note",
+            severity="note",
             text=f"{_count(misnamed, 'file')} of another format than the name says",
             advice="Nothing need be done: the content counts.",
             files=tuple(misnamed),
@@ -217,7 +227,7 @@ def _formats(checked: Checked) -> Iterator[Finding]:
         "other": "of 16 bits or for print, brought to 8 bits of red, green and blue",
     }
     if parts := [f"{handled[kind]:,} {text}" for kind, text in texts.items() if handled[kind]]:
-        yield Finding(kind="handled", weight="note", text="; ".join(parts))
+        yield Issue(kind="handled", severity="note", text="; ".join(parts))
 
 
 def _handled(look: ImageInfo) -> Iterator[str]:
@@ -231,7 +241,7 @@ def _handled(look: ImageInfo) -> Iterator[str]:
         yield "other"
 
 
-def _names(checked: Checked, positions: Sequence[int]) -> tuple[str, ...]:
+def _names(checked: CheckedFolder, positions: Sequence[int]) -> tuple[str, ...]:
     return tuple(map(checked.path, positions))
 
 

@@ -86,7 +86,7 @@ def _candidates(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def groups(pairs: list[tuple[int, int]]) -> list[list[int]]:
+def group_pairs(pairs: list[tuple[int, int]]) -> list[list[int]]:
     """What hangs together by pairs, each group and the groups among each other in order."""
     group_of: dict[int, list[int]] = {}
     for one, other in pairs:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_engine.data.raw import Pixels, Progress, Raw, places
+from cnn_engine.data.raw import Pixels, Progress, RawImages, search_directories
 from cnn_engine.data.sources.download import ARCHIVE, UNPACKED, download_cifar10
 from cnn_engine.errors import DataError
 
@@ -62,14 +62,14 @@ class Layout:
     parse: Callable[[bytes], tuple[Pixels, list[int]]]
 
 
-def read(path: str | None, progress: Progress) -> Raw:
+def read(path: str | None, progress: Progress) -> RawImages:
     """Read CIFAR-10 from disk, or download it where it is not there, or not whole.
 
     Raises:
         DataError: it is neither whole on disk nor to be downloaded; the damaged files are named.
     """
     problems: list[str] = []
-    for place in places(path):
+    for place in search_directories(path):
         for layout in (PYTHON, BINARY):
             directory = _directory(place, layout)
             if directory is None:
@@ -90,12 +90,16 @@ def read(path: str | None, progress: Progress) -> Raw:
 
 def is_on_disk(path: str | None) -> bool:
     """Whether there are files of it, though perhaps not all, where `read` would look."""
-    return any(_directory(place, layout) for place in places(path) for layout in (PYTHON, BINARY))
+    return any(
+        _directory(place, layout)
+        for place in search_directories(path)
+        for layout in (PYTHON, BINARY)
+    )
 
 
 def _download_target(path: str | None) -> Path:
     """Where an archive waits to be unpacked, or else where a downloaded one goes."""
-    *_, last = candidates = places(path)
+    *_, last = candidates = search_directories(path)
     return next((place for place in candidates if (place / ARCHIVE).is_file()), last)
 
 
@@ -109,7 +113,7 @@ def _directory(place: Path, layout: Layout) -> Path | None:
 
 def _read_layout(
     directory: Path, layout: Layout, progress: Progress, problems: list[str]
-) -> Raw | None:
+) -> RawImages | None:
     """Read all files, or add to `problems` what is wrong with each."""
     found_problems, images, labels = [], [], []
     for done, (name, checksum) in enumerate(layout.checksums.items()):
@@ -129,7 +133,7 @@ def _read_layout(
     problems += found_problems
     if found_problems:
         return None
-    return Raw(
+    return RawImages(
         images=np.ascontiguousarray(np.concatenate(images).transpose(0, 2, 3, 1)),
         labels=np.array(labels, dtype=np.int64),
         classes=CLASSES,

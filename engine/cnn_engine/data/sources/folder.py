@@ -17,8 +17,8 @@ from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cache
 from cnn_engine.data.decode import Unreadable, decode, image_size
 from cnn_engine.data.preprocess import Fit
-from cnn_engine.data.raw import Pixels, Progress, Raw
-from cnn_engine.data.sizes import choose_side, evenly
+from cnn_engine.data.raw import Pixels, Progress, RawImages
+from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
@@ -41,7 +41,7 @@ LISTED = 10
 """Unreadable files that a message names."""
 
 
-def read(config: DataConfig, progress: Progress) -> Raw:
+def read(config: DataConfig, progress: Progress) -> RawImages:
     """The images of `path/train/<class>/…` and `path/test/<class>/…`, or just `path/<class>/…`.
 
     Raises:
@@ -52,13 +52,13 @@ def read(config: DataConfig, progress: Progress) -> Raw:
     listing = list_images(root, progress)
     size, why = config.image_size, ""
     if size is None:
-        size, why = choose_side(_some_sizes(listing.files))
+        size, why = choose_image_size(_some_sizes(listing.files))
     decoded = _from_cache_or_decoded(listing, config, size, progress)
     reasons = decoded.reasons
     if reasons and config.unreadable == "stop":
         raise _unreadable_error(listing.files, reasons)
     labels = np.array([file.label for file in listing.files], dtype=np.int64)
-    return Raw(
+    return RawImages(
         images=decoded.images,
         labels=np.delete(labels, list(reasons)),
         classes=listing.classes,
@@ -134,7 +134,7 @@ def _array(pixels: mmap, shape: tuple[int, int, int, int]) -> Pixels:
 
 def _not_kept(error: OSError) -> str:
     return (
-        f"decoded images cannot be kept in {cache.directory()} ({error.strerror}); "
+        f"decoded images cannot be kept in {cache.cache_directory()} ({error.strerror}); "
         "the next run has to decode them again"
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_engine.data.raw import Pixels, Raw, places
+from cnn_engine.data.raw import Pixels, RawImages, search_directories
 from cnn_engine.errors import DataError
 
 UNSIGNED_BYTE = 8
@@ -44,14 +44,14 @@ SETS = {
 }
 
 
-def read_set(source: str, path: str | None) -> Raw:
+def read_set(source: str, path: str | None) -> RawImages:
     """Read MNIST or Fashion-MNIST from the directory named, or from where it usually is.
 
     Raises:
         DataError: it is not there, or a file is damaged.
     """
     name, classes, folder, elsewhere = SETS[source]
-    candidates = [place / inner for place in places(path) for inner in ("", folder)]
+    candidates = [place / inner for place in search_directories(path) for inner in ("", folder)]
     candidates += [] if path else elsewhere
     directory = next((place for place in candidates if _find(place, "train-images", 3)), None)
     if directory is None:
@@ -62,7 +62,7 @@ def read_set(source: str, path: str | None) -> Raw:
         )
     train, train_labels = _read_pair(directory, "train", len(classes))
     test, test_labels = _read_pair(directory, "t10k", len(classes))
-    return Raw(
+    return RawImages(
         images=np.concatenate([train, test]),
         labels=np.concatenate([train_labels, test_labels]),
         classes=classes,
@@ -71,11 +71,11 @@ def read_set(source: str, path: str | None) -> Raw:
     )
 
 
-def read_digits() -> Raw:
+def read_digits() -> RawImages:
     """The 1,797 handwritten digits that come with this package, 8×8 pixels, grey."""
     directory = Path(__file__).parent / "digits"
     images, labels = _read_pair(directory, "digits", len(DIGITS))
-    return Raw(
+    return RawImages(
         images=images,
         labels=labels,
         classes=DIGITS,

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from cnn_engine.errors import UserError
-from cnn_engine.results.mistakes import FILE, Mistake, read_mistakes
+from cnn_engine.results.mistakes import MISTAKES_FILE, Mistake, read_mistakes
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -57,7 +57,7 @@ class MistakesView(View):
             self._test, self._file = test, None
             if test is not None:
                 read = lambda _: read_mistakes(self._run, test)  # noqa: E731 - of this test
-                self._file = WatchedFile(self._run.path / FILE, read)
+                self._file = WatchedFile(self._run.path / MISTAKES_FILE, read)
         if self._file is not None:
             self._file.refresh()
 

@@ -3,8 +3,7 @@
 from textual import getters
 from textual.app import ComposeResult
 
-from cnn_engine.results.feature_maps import MAPS_FILE
-from cnn_engine.results.feature_maps_reader import read_maps
+from cnn_engine.results.feature_maps import MAPS_FILE, read_feature_maps
 from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -25,7 +24,7 @@ class ModelView(View):
     def __init__(self, run: RunDirectory, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self._layers_file = WatchedFile(run.path / LAYERS_FILE, read_layers)
-        self._maps_file = WatchedFile(run.path / MAPS_FILE, read_maps)
+        self._maps_file = WatchedFile(run.path / MAPS_FILE, read_feature_maps)
 
     def compose(self) -> ComposeResult:
         """Yield the panels."""
@@ -52,7 +51,7 @@ class ModelView(View):
         """Show the next misclassified image."""
         samples, current = self.feature_maps.samples, self.feature_maps.sample
         later = [*range(current + 1, len(samples)), *range(min(current, len(samples)))]
-        wrong = (index for index in later if not samples[index].is_right)
+        wrong = (index for index in later if not samples[index].is_correct)
         self.feature_maps.sample = next(wrong, current)
 
     def action_toggle_layers(self) -> None:

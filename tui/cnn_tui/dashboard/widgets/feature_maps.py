@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.reactive import reactive
 
-from cnn_engine.results.feature_maps import Maps, Sample
+from cnn_engine.results.feature_maps import MapsFile, Sample
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.layer_table import missing_file_lines
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar, justify
@@ -71,7 +71,7 @@ class FeatureMaps(Panel[RunState]):
     stage: reactive[int] = reactive(0, repaint=False)
     """Index of the selected stage."""
 
-    def __init__(self, file: WatchedFile[Maps], *, has_colors: bool) -> None:
+    def __init__(self, file: WatchedFile[MapsFile], *, has_colors: bool) -> None:
         """Create the panel.
 
         Args:
@@ -127,7 +127,7 @@ class FeatureMaps(Panel[RunState]):
         return [*top, *self._stages(_stages(maps, sample), stage, width, height - len(top))]
 
     def _image(
-        self, maps: Maps, sample: int, classes: Sequence[str], width: int, height: int
+        self, maps: MapsFile, sample: int, classes: Sequence[str], width: int, height: int
     ) -> list[Content]:
         """Return the image, and beside it its class and the predictions."""
         picture = image_picture(maps, sample)
@@ -141,21 +141,23 @@ class FeatureMaps(Panel[RunState]):
             lines.append(left + Content("  ") + (texts[y] if y < len(texts) else Content("")))
         return lines
 
-    def _texts(self, maps: Maps, index: int, classes: Sequence[str], width: int) -> list[Content]:
+    def _texts(
+        self, maps: MapsFile, index: int, classes: Sequence[str], width: int
+    ) -> list[Content]:
         sample = self.samples[index]
-        number = f"{maps.header.part} image {index + 1} of {len(self.samples)}"
+        number = f"{maps.header.split} image {index + 1} of {len(self.samples)}"
         target = _class_name(classes, sample.label)
-        predicted = _class_name(classes, sample.answers[0])
+        predicted = _class_name(classes, sample.top_classes[0])
         verdict = (
             Content.styled(f"✓ {target}", "bold $text-success")
-            if sample.is_right
+            if sample.is_correct
             else Content.styled(f"✗ {target}, predicted {predicted}", "bold $text-error")
         )
         lines = [Content.assemble(number, (f"  {safe_text(sample.name, 200)}", "$muted")), verdict]
-        names = [_class_name(classes, answer)[:NAME_WIDTH] for answer in sample.answers]
+        names = [_class_name(classes, answer)[:NAME_WIDTH] for answer in sample.top_classes]
         name_width = min(max(map(len, names)), max(4, width - 12))
         bar_width = max(0, min(BAR_WIDTH, width - name_width - 9))
-        predictions = zip(names, sample.answers, sample.shares, strict=True)
+        predictions = zip(names, sample.top_classes, sample.probabilities, strict=True)
         for name, answer, probability in predictions:
             mark = "✓" if answer == sample.label else " "
             lines.append(
@@ -205,7 +207,7 @@ def _image_lines(height: int) -> int:
     return 8 if height >= 17 else 7 if height >= 14 else max(1, height // 2)
 
 
-def _stages(maps: Maps, sample: int) -> list[Stage]:
+def _stages(maps: MapsFile, sample: int) -> list[Stage]:
     header = maps.header
     stages = []
     if filters := header.filters:
@@ -215,7 +217,7 @@ def _stages(maps: Maps, sample: int) -> list[Stage]:
             Stage(
                 name=f"{filters.layer} filters",
                 kind=f"filters {shape}",
-                total=filters.of,
+                total=filters.total,
                 low=low,
                 high=high,
                 pictures=filter_pictures(maps),
@@ -223,12 +225,12 @@ def _stages(maps: Maps, sample: int) -> list[Stage]:
         )
     for index, stage in enumerate(header.stages):
         low, high = header.samples[sample].lows[index], header.samples[sample].highs[index]
-        shape = "×".join(map(str, stage.whole))
+        shape = "×".join(map(str, stage.full_size))
         stages.append(
             Stage(
                 name=stage.name or stage.kind,
                 kind=f"maps {shape}",
-                total=stage.of,
+                total=stage.total,
                 low=low,
                 high=high,
                 pictures=stage_pictures(maps, sample, index),

@@ -106,7 +106,7 @@ class MistakeGrid(Panel[RunState]):
         return [
             mistake
             for mistake in self.mistakes
-            if pair is None or pair.matches(mistake.truth, mistake.predicted)
+            if pair is None or pair.matches(mistake.target, mistake.predicted)
         ]
 
     def show_pair(self, pair: ClassPair | None) -> None:
@@ -200,7 +200,7 @@ class MistakeGrid(Panel[RunState]):
     ) -> list[Content]:
         """Return a picture with its caption, all lines of one width."""
         mark, style = ("› ", "bold $primary") if is_selected else ("  ", "")
-        target, predicted = _class_names(classes, mistake.truth, mistake.predicted)
+        target, predicted = _class_names(classes, mistake.target, mistake.predicted)
         captions = (
             Content.styled(f"{mark}{target}", style),
             Content.assemble("→ ", (predicted, "bold")),
@@ -279,7 +279,7 @@ def _pair_text(pair: ClassPair | None, classes: Sequence[str]) -> str:
 
 def _facts(mistake: Mistake, classes: Sequence[str]) -> list[Content]:
     """Return the text beside an enlarged picture."""
-    target, predicted = _class_names(classes, mistake.truth, mistake.predicted)
+    target, predicted = _class_names(classes, mistake.target, mistake.predicted)
     return [
         Content.assemble(("true        ", "$muted"), (target, "bold")),
         Content.assemble(("predicted   ", "$muted"), (predicted, "bold $text-error")),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cnn_engine.results.metrics import ClassFigures, class_figures
+from cnn_engine.results.metrics import ClassMetrics, class_metrics
 from cnn_tui.dashboard.class_results import ClassResults, shorten_names
 from cnn_tui.dashboard.widgets.classes.class_grid import change_text
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, scroll_to_selected
@@ -46,7 +46,7 @@ class ClassTable(ClassPanel):
             if room - MIN_BAR >= sum(map(len, columns[:number]))
         ]
         bar_width = max(0, min(MAX_BAR, room - sum(map(len, headings))))
-        metrics = class_figures(results.correct, results.total, results.confusion)
+        metrics = class_metrics(results.correct, results.total, results.confusion)
 
         def line(position: int) -> Content:
             index, is_selected = order[position], position == selected
@@ -70,7 +70,7 @@ class ClassTable(ClassPanel):
         return [Content.styled(heading, "$muted"), *map(line, range(self._top, last))]
 
 
-def _interval_or_changes(results: ClassResults, index: int, metrics: ClassFigures) -> list[Content]:
+def _interval_or_changes(results: ClassResults, index: int, metrics: ClassMetrics) -> list[Content]:
     """Return the confidence interval of a test; of a validation, the changes of the accuracy."""
     if results.is_final:
         interval = metrics.accuracy.interval

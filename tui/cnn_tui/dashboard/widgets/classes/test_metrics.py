@@ -57,7 +57,7 @@ def _metric_lines(rows: list[MetricRow], width: int, *, has_remarks: bool) -> li
 
 def _bin_line(row: Bin, width: int) -> Content:
     text = f"{confidence_text(row):>10}  {row.rate.images:>8,}"
-    if row.mean_confidence is None or row.rate.share is None:
+    if row.mean_confidence is None or row.rate.fraction is None:
         return Content.styled(text, "$faint")
-    text += f"  {percent(row.mean_confidence):>7}  {percent(row.rate.share):>8}  "
-    return labeled_bar(text, row.rate.share, min(width, len(text) + MAX_BAR), MIN_BAR)
+    text += f"  {percent(row.mean_confidence):>7}  {percent(row.rate.fraction):>8}  "
+    return labeled_bar(text, row.rate.fraction, min(width, len(text) + MAX_BAR), MIN_BAR)
