@@ -64,7 +64,7 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "
 
     def __post_init__(self) -> None:
         columns = (self.names, self.target, self.predicted, self.confidence, self.rank)
-        if len({len(column) for column in columns}) > 1:  # type: ignore[arg-type]
+        if len({len(column) for column in columns}) > 1:
             raise ValueError("its lists differ in length")
 
     @property
