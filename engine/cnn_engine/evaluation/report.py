@@ -64,7 +64,7 @@ class TestResult:
             epoch=self.epoch,
             fingerprint=self.fingerprint,
             names=list(map(data.name_of, data.test.tolist())),
-            truth=found.targets.tolist(),
+            target=found.targets.tolist(),
             predicted=found.predicted.tolist(),
             confidence=found.confidence.tolist(),
             rank=found.rank.tolist(),
