@@ -1,4 +1,4 @@
-"""The program's first step, which imports next to nothing: its parent stays as small as this."""
+"""The entry point. It imports almost nothing, since the supervising parent keeps its memory."""
 
 import os
 import sys
@@ -7,28 +7,31 @@ from itertools import pairwise
 from cnn_tui.terminal.supervisor import supervise
 
 DASHBOARDS = (None, "run", "watch", "resume", "compare", "import", "explain")
-"""Commands that may take the whole screen; None is the browser of runs."""
+"""Commands that may open a dashboard; None is the run browser."""
 
 HEADLESS = {"--no-ui", "--json", "-h", "--help", "--version"}
-"""Options with which they do not."""
+"""Options that prevent it."""
 
 
 def main() -> None:
-    """Run the command line, under a supervisor where it may open a dashboard."""
+    """Run the command line, with a supervisor if it may open a dashboard."""
     if may_open_dashboard(sys.argv[1:]) and all(os.isatty(number) for number in range(3)):
         supervise()
-    from cnn_tui.cli.app import main as run_command_line  # noqa: PLC0415 - in the child alone
+    from cnn_tui.cli.app import main as run_command_line  # noqa: PLC0415 - only in the child
 
     run_command_line()
 
 
 def may_open_dashboard(arguments: list[str]) -> bool:
-    """Whether these ask for a dashboard, by a look that may err: that costs a process at most."""
+    """Return True if the arguments may open a dashboard.
+
+    A false positive only costs an extra process.
+    """
     command = next(
         (
             word
-            for before, word in pairwise(["", *arguments])
-            if not word.startswith("-") and before != "--theme"
+            for previous, word in pairwise(["", *arguments])
+            if not word.startswith("-") and previous != "--theme"
         ),
         None,
     )

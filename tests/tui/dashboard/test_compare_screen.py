@@ -294,7 +294,7 @@ async def test_it_tells_whether_runs_differ_by_more_than_chance(trained):
     async with app.run_test(size=(120, 36)) as pilot:
         await shown_in(pilot, "Of the same test images")
         assert "McNemar's exact test" in verdicts_of(app)
-        assert f"B {other.id} is better than A {first.id}" in verdicts_of(app)
+        assert f"B {other.id} is significantly better than A {first.id}" in verdicts_of(app)
         assert f"B {other.id} alone on {verdict.disagreement.only_second}." in verdicts_of(app)
         assert re.search(r"vs A +better", text_of(app))
         assert re.search(r"McNemar's p +\d", text_of(app))

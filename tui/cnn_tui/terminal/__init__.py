@@ -1,1 +1,1 @@
-"""The terminal: what it can do, how it is kept, lost and restored."""
+"""The terminal: capabilities, output, loss and restoration."""

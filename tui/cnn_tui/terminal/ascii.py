@@ -1,4 +1,4 @@
-"""ASCII replacements of all other characters, for terminals that have nothing else."""
+"""ASCII replacements for terminals without UTF-8."""
 
 import os
 from collections.abc import Mapping
@@ -19,21 +19,21 @@ PAIRS = (
 ASCII = {pair[0]: pair[1] for pair in PAIRS.split()}
 
 JOINERS = frozenset("\ufe0f\u200d")
-"""Characters that change the width of those beside them: ❤ is one cell wide, ❤\ufe0f is two."""
+"""Characters that change the width of their neighbours: ❤ is one cell wide, ❤\ufe0f is two."""
 
 BRAILLE = range(0x2800, 0x2900)
 BRAILLE_ROWS = (0x09, 0x12, 0x24, 0xC0)
 """Dots of a braille cell in each of its four rows."""
 HALVES = (0x47, 0xB8)
-"""Dots of its left and its right column."""
+"""Dots of its left and right column."""
 CHECKS = {0x05, 0x42, 0x28, 0x90}
-"""Columns of a shade: every other dot."""
+"""Dots of a column with every other dot set, as in a shade."""
 
 
 def is_ascii_only(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the locale says that the terminal does not show UTF-8; unset says nothing.
+    """Return True if the locale's encoding is not UTF-8; False if no locale is set.
 
-    Python itself has no say in it: in the C locale it writes UTF-8 all the same.
+    Python's own encoding does not tell: in the C locale Python writes UTF-8 too.
     """
     names = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     locale = next(filter(None, names), "UTF-8")
@@ -41,7 +41,7 @@ def is_ascii_only(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def in_ascii(text: str) -> str:
-    """The text in ASCII, of the same width."""
+    """Return the text in ASCII with the same width in cells."""
     if JOINERS.isdisjoint(text):
         return "".join(map(_in_ascii, text))
     widths = [cell_len(text[:end]) for end in range(len(text) + 1)]
@@ -60,7 +60,7 @@ def _in_ascii(char: str) -> str:
 
 
 def _dots_in_ascii(dots: int) -> str:
-    """A character about as high and as dense as the dots."""
+    """Return a character of about the height and density of the dots."""
     rows = [row for row, bits in enumerate(BRAILLE_ROWS) if dots & bits]
     if not rows:
         return " "

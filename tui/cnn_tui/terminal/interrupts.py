@@ -1,4 +1,4 @@
-"""Ctrl-c while a pool of threads or processes works: raised amid its locks, it could hang there."""
+"""Ctrl-c during work in a pool of threads or processes, where KeyboardInterrupt could deadlock."""
 
 import signal
 from collections.abc import Iterator
@@ -6,29 +6,29 @@ from contextlib import contextmanager
 
 
 class DeferredInterrupt:
-    """Whether SIGINT came; a second one interrupts at once."""
+    """A SIGINT that is kept until it is safe to raise; a second one is raised at once."""
 
     def __init__(self) -> None:
-        self._is_noted = False
+        self._is_pending = False
 
-    def note(self, *_: object) -> None:
-        """Take a signal."""
-        if self._is_noted:
+    def handle(self, *_: object) -> None:
+        """Handle a signal."""
+        if self._is_pending:
             raise KeyboardInterrupt
-        self._is_noted = True
+        self._is_pending = True
 
     def check(self) -> None:
-        """Raise what was noted, where it does no harm."""
-        if self._is_noted:
+        """Raise KeyboardInterrupt if a signal came."""
+        if self._is_pending:
             raise KeyboardInterrupt
 
 
 @contextmanager
 def deferred_interrupts() -> Iterator[DeferredInterrupt]:
-    """Have SIGINT noted, for whoever asks between two pieces of work."""
+    """Defer SIGINT; call `check` between two pieces of work."""
     interrupt = DeferredInterrupt()
-    before = signal.signal(signal.SIGINT, interrupt.note)
+    previous = signal.signal(signal.SIGINT, interrupt.handle)
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)

@@ -5,46 +5,46 @@ import time
 from typing import Self, TextIO
 
 REPORT_SECONDS = 0.2
-"""How often `tell` writes."""
+"""Minimum interval between two writes of `report`."""
 
 
-def progress_text(what: str, done: int, total: int) -> str:
-    """`decoding images 1,200/60,000`; without a total, just what is being done."""
-    return f"{what} {done:,}/{total:,}" if total else what
+def progress_text(task: str, done: int, total: int) -> str:
+    """Return `decoding images 1,200/60,000`; only the task if the total is 0."""
+    return f"{task} {done:,}/{total:,}" if total else task
 
 
 class ProgressLine:
-    """Shows the latest of many lines; nothing where the stream is no terminal.
+    """Shows the latest line on a terminal, and nothing on another stream.
 
-    As a context, it takes the line away at its end.
+    As a context manager, it clears the line at the end.
     """
 
     def __init__(self, out: TextIO | None) -> None:
-        """Write to a stream; None is one that was closed before Python started."""
+        """Write to a stream; None if it was closed before Python started."""
         self._out = out if out is not None and out.isatty() else None
         self._width = 0
         self._reported_at = 0.0
 
     def write(self, line: str) -> None:
-        """Put a line in place of the last, cut to the terminal's width."""
+        """Replace the line, cut to the width of the terminal."""
         if self._out is None:
             return
         shown = line[: shutil.get_terminal_size().columns - 1]
-        # Known before it is there: ctrl-c may come in between, and it must still be taken away.
+        # The width is set before the line is written, so that an interrupt in between clears it.
         before, self._width = self._width, max(self._width, len(shown))
         print(f"\r{shown:<{before}}", end="", file=self._out, flush=True)
         self._width = len(shown)
 
-    def report(self, what: str, done: int, total: int) -> None:
-        """Tell how far something is; as often as one likes, as few are written."""
+    def report(self, task: str, done: int, total: int) -> None:
+        """Show progress; at most one line per `REPORT_SECONDS` is written."""
         now = time.monotonic()
         if now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
-            self.write(progress_text(what, done, total))
+            self.write(progress_text(task, done, total))
 
     def clear(self) -> None:
-        """Take the line away."""
-        # Spaces rather than an escape sequence, so that a dumb terminal shows no litter.
+        """Clear the line."""
+        # Spaces instead of an escape sequence, which a dumb terminal would show.
         if self._width:
             print("\r" + " " * self._width, end="\r", file=self._out, flush=True)
             self._width = 0

@@ -1,4 +1,4 @@
-"""Output to a terminal in few bytes: over SSH they are what a dashboard costs."""
+"""Minimizes the bytes written to a terminal, which matter over SSH."""
 
 import re
 from functools import lru_cache
@@ -12,32 +12,32 @@ TOKENS = re.compile(
     r"|(?P<message>\x07|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))"
     r"|(?P<other>\x1b\[[^@-~]*[@-~]|\x1b[P_^][^\x1b]*\x1b\\|\x1b.|[\x00-\x1f\x7f-\x9f])"
 )
-"""A style, a cursor position, the start or end of a frame, what is painted, what the terminal is
-told beside the screen, any other control."""
+"""Tokens: style, cursor position, start or end of a frame, text, message to the terminal (bell,
+OSC), other control sequence."""
 
 SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 MIN_SKIP = 5
-"""Cells worth skipping: fewer are cheaper to paint again than the cursor is to move."""
+"""Minimum gap in cells to skip: painting fewer costs less than moving the cursor."""
 
 NARROW = re.compile(
     "[ -~\u00a1-\u02ff\u2010-\u2027\u2030-\u205e\u2190-\u21ff\u2500-\u25ff\u2605\u2713\u2717"
     "\u2800-\u28ff]*"
 )
-"""Text of characters that surely take one cell each: our glyphs, and Latin letters."""
+"""Text of characters that take one cell each: our glyphs and Latin letters."""
 
 FOREGROUNDS = {*range(30, 40), *range(90, 98)}
 BACKGROUNDS = {*range(40, 50), *range(100, 108)}
 
 
 class CellStyle(NamedTuple):
-    """Style of what is painted, as the numbers that a terminal takes for it."""
+    """Style of a cell, as SGR codes."""
 
     attributes: frozenset[str]
-    """Bold, underlined and the like."""
+    """Codes for bold, underlined etc."""
 
     foreground: str
     background: str
-    """Empty for the terminal's own."""
+    """Empty for the terminal's default."""
 
 
 PLAIN = CellStyle(frozenset(), "", "")
@@ -45,40 +45,40 @@ Cell: TypeAlias = tuple[str, CellStyle]
 
 
 class ScreenDiff:
-    """Rewrites output so that the screen becomes the same with less.
+    """Rewrites output into shorter output with the same effect on the screen.
 
-    It knows what it painted in each cell, and leaves out what is there already; Textual repaints
-    whole widgets, and lines from their beginning. It changes of a style what differs from the
-    last, where Textual sets every style whole and resets it after.
+    It remembers what each cell shows and skips unchanged cells: Textual repaints whole widgets and
+    lines. Of a style it writes only the difference from the last one: Textual sets every style
+    completely and resets it afterwards.
     """
 
     def __init__(self) -> None:
         self._cells: dict[int, dict[int, Cell]] = {}
-        self._look: CellStyle | None = None
-        self._wanted = PLAIN
+        self._style: CellStyle | None = None
+        self._next_style = PLAIN
         self._cursor: tuple[int, int] | None = None
-        """Where the terminal's cursor is, row and column; None when not known."""
+        """Row and column of the terminal's cursor; None if unknown."""
         self._target: tuple[int, int] | None = None
-        """Where what comes next is painted; None when not known."""
+        """Row and column of the next cell to paint; None if unknown."""
         self._held_sync = False
         self._new_lines = ""
         self._written: list[str] = []
 
     def invalidate(self) -> None:
-        """No longer trust that the screen is as it was painted."""
+        """Discard what is known of the screen."""
         self._cells.clear()
-        self._look = self._cursor = self._target = None
+        self._style = self._cursor = self._target = None
 
     def minimize(self, text: str) -> str:
-        """The same output in fewer bytes."""
+        """Return the same output in fewer bytes."""
         self._written, self._new_lines = [], ""
         for token in TOKENS.finditer(text):
             match token.lastgroup:
                 case "style":
-                    self._wanted = parse_style(token["style"])
+                    self._next_style = parse_style(token["style"])
                 case "column":
                     self._target = int(token["row"]), int(token["column"])
-                    self._new_lines = ""  # where they would have led does not matter
+                    self._new_lines = ""  # superseded by the position
                 case "text":
                     self._paint(token["text"])
                 case "sync":
@@ -86,14 +86,14 @@ class ScreenDiff:
                 case "message":
                     self._write(token["message"])
                 case _:
-                    self._pass_on(token[0])
+                    self._write_control(token[0])
         self._break_lines()
         if self._written:
             self._move_to_target()
         return "".join(self._written)
 
     def _sync(self, mark: str) -> None:
-        """A frame that shows nothing new is not even begun."""
+        """Write the start of a frame only when the frame has content."""
         if mark == SYNC_START:
             self._held_sync = True
         elif self._held_sync:
@@ -101,14 +101,14 @@ class ScreenDiff:
         else:
             self._written.append(mark)
 
-    def _pass_on(self, control: str) -> None:
-        """What is not understood may do anything to the screen; a new line only moves."""
+    def _write_control(self, control: str) -> None:
+        """Write a control sequence with unknown effect; a line break only moves the cursor."""
         if control in "\r\n":
             self._new_lines += control
             return
         self._break_lines()
-        if self._look != PLAIN:
-            self._change_look(PLAIN)
+        if self._style != PLAIN:
+            self._change_style(PLAIN)
         self._write(control)
         self.invalidate()
 
@@ -122,13 +122,13 @@ class ScreenDiff:
     def _paint(self, text: str) -> None:
         self._break_lines()
         if self._target is None or not _is_narrow(text):
-            self._paint_unseen(text)
+            self._paint_untracked(text)
             return
         row, first = self._target
-        cells, look = self._cells.setdefault(row, {}), self._wanted
+        cells, style = self._cells.setdefault(row, {}), self._next_style
         changed: list[tuple[int, int]] = []
         for column, char in enumerate(text, start=first):
-            cell = char, look
+            cell = char, style
             if cells.get(column) != cell:
                 cells[column] = cell
                 if changed and column - changed[-1][1] < MIN_SKIP:
@@ -138,43 +138,47 @@ class ScreenDiff:
         for start, end in changed:
             self._target = row, start
             self._move_to_target()
-            self._change_look(look)
+            self._change_style(style)
             self._write(text[start - first : end - first])
             self._cursor = row, end
         self._target = row, first + len(text)
 
-    def _paint_unseen(self, text: str) -> None:
-        """Paint where or what cannot be told cell by cell: wide characters, an unknown place."""
+    def _paint_untracked(self, text: str) -> None:
+        """Paint wide characters or at an unknown position, without tracking the cells."""
         if self._target is None:
             self._cells.clear()
         else:
             self._cells.pop(self._target[0], None)
             self._move_to_target()
-        self._change_look(self._wanted)
+        self._change_style(self._next_style)
         self._write(text)
         self._cursor = self._target = None
 
     def _move_to_target(self) -> None:
         if self._target is None or self._target == self._cursor:
             return
-        (row, column), now = self._target, self._cursor
-        if now and now[0] == row and now[1] < column:
-            self._write(f"\x1b[{column - now[1]}C")
+        (row, column), current = self._target, self._cursor
+        if current and current[0] == row and current[1] < column:
+            self._write(f"\x1b[{column - current[1]}C")
         else:
             self._write(f"\x1b[{row};{column}H")
         self._cursor = self._target
 
-    def _change_look(self, wanted: CellStyle) -> None:
-        now, self._look = self._look, wanted
-        if now == wanted:
+    def _change_style(self, wanted: CellStyle) -> None:
+        current, self._style = self._style, wanted
+        if current == wanted:
             return
         codes = []
-        if now is None or now.attributes - wanted.attributes or _loses_color(now, wanted):
-            codes, now = ["0"], PLAIN
-        codes += sorted(wanted.attributes - now.attributes)
-        if wanted.foreground != now.foreground:
+        if (
+            current is None
+            or current.attributes - wanted.attributes
+            or _loses_color(current, wanted)
+        ):
+            codes, current = ["0"], PLAIN
+        codes += sorted(wanted.attributes - current.attributes)
+        if wanted.foreground != current.foreground:
             codes.append(wanted.foreground)
-        if wanted.background != now.background:
+        if wanted.background != current.background:
             codes.append(wanted.background)
         self._write(f"\x1b[{';'.join(codes)}m")
 
@@ -185,10 +189,10 @@ class ScreenDiff:
         self._written.append(text)
 
 
-def _loses_color(now: CellStyle, wanted: CellStyle) -> bool:
-    """Whether a colour gives way to the terminal's own, which only a reset brings back."""
-    return bool(now.foreground and not wanted.foreground) or bool(
-        now.background and not wanted.background
+def _loses_color(current: CellStyle, wanted: CellStyle) -> bool:
+    """Return True if a colour returns to the terminal's default, which takes a reset."""
+    return bool(current.foreground and not wanted.foreground) or bool(
+        current.background and not wanted.background
     )
 
 
@@ -199,19 +203,19 @@ def _is_narrow(text: str) -> bool:
 
 @lru_cache(1024)
 def parse_style(style: str) -> CellStyle:
-    """What a style's numbers mean after a reset: Textual gives them all, and in one go."""
+    """Return the style of an SGR sequence; Textual writes all codes of a style in one."""
     attributes, foreground, background = set[str](), "", ""
     numbers = iter(style.split(";"))
     for number in numbers:
-        code, all_of_it = int(number or 0), number
+        code, full_code = int(number or 0), number
         if code in (38, 48):  # followed by 5 and a number, or by 2 and three
             kind = next(numbers)
             rest = [next(numbers) for _ in range(3 if kind == "2" else 1)]
-            all_of_it = ";".join([number, kind, *rest])
+            full_code = ";".join([number, kind, *rest])
         if code in FOREGROUNDS:
-            foreground = all_of_it
+            foreground = full_code
         elif code in BACKGROUNDS:
-            background = all_of_it
+            background = full_code
         elif code:
             attributes.add(number)
     return CellStyle(frozenset(attributes), foreground, background)

@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM mean to a process that shows a run."""
+"""SIGINT and SIGTERM for a process that shows a run."""
 
 import math
 import signal
@@ -7,37 +7,39 @@ from collections.abc import Callable
 from types import FrameType
 
 HANGUP_EXIT_CODE = 128 + signal.SIGHUP
-"""Exit code of what the loss of its terminal ended."""
+"""Exit code if the loss of the terminal ended the process."""
 
 SAME_SIGNAL_SECONDS = 0.3
-"""Signals closer than this are one: `timeout` and some shells send to a process and its group."""
+"""Closer signals count as one: `timeout` and some shells signal a process and its group."""
 
 REPEAT_SECONDS = 10.0
-"""A second signal within this time leaves at once; later it counts as the first again."""
+"""A second signal within this time quits immediately; later it counts as the first again."""
 
 
 class StopSignals:
-    """The first signal asks for an orderly end; a second one soon after it leaves at once.
+    """The first signal requests an orderly stop, a second one soon after quits immediately.
 
-    Python's own handlers rather than asyncio's, as they work even while the screen hangs. What
-    they call must be fit to be called at any moment.
+    Python's own handlers rather than asyncio's, since they work even while the screen hangs. The
+    callbacks must be safe to call at any moment.
     """
 
     def __init__(
-        self, ask: Callable[[signal.Signals], None], leave: Callable[[signal.Signals], None]
+        self,
+        request_stop: Callable[[signal.Signals], None],
+        quit_now: Callable[[signal.Signals], None],
     ) -> None:
-        """From now on, ask and leave by these."""
-        self._ask, self._leave = ask, leave
-        self._asked_at = -math.inf
+        """Install the handlers."""
+        self._request_stop, self._quit_now = request_stop, quit_now
+        self._requested_at = -math.inf
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._take)
+            signal.signal(number, self._handle)
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
-        since = time.monotonic() - self._asked_at
-        if since < SAME_SIGNAL_SECONDS:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        elapsed = time.monotonic() - self._requested_at
+        if elapsed < SAME_SIGNAL_SECONDS:
             return
-        if since < REPEAT_SECONDS:
-            self._leave(signal.Signals(number))
+        if elapsed < REPEAT_SECONDS:
+            self._quit_now(signal.Signals(number))
         else:
-            self._asked_at = time.monotonic()
-            self._ask(signal.Signals(number))
+            self._requested_at = time.monotonic()
+            self._request_stop(signal.Signals(number))

@@ -1,8 +1,8 @@
-"""A parent that waits for the dashboard, and cleans up after what no process survives.
+"""A parent process that restores the terminal if the dashboard is killed or crashes.
 
-SIGKILL and crashes in native code leave no process the time to restore its terminal, and none can
-say what became of it. The parent does both. It forks before anything is imported or any thread
-exists, so that it is small and its child is sound.
+After SIGKILL or a crash in native code a process can neither restore its terminal nor report what
+happened; its parent can. It forks before any import and any thread, so that it stays small and
+the child is safe.
 """
 
 import os
@@ -14,17 +14,17 @@ from typing import NoReturn
 from cnn_tui.terminal.tty import TerminalSettings, notify
 
 FORWARDED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""Signals that may be sent to the parent alone, and are meant for the child."""
+"""Signals that the parent forwards to the child."""
 
 EXPECTED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
-"""Signals that need no explanation where they end a process that shows nothing yet."""
+"""Signals that need no message if they end the child before the dashboard starts."""
 
 _to_parent: int | None = None
-"""In the child, the pipe to its parent."""
+"""Pipe from the child to its parent; None in a process without one."""
 
 
 def supervise() -> None:
-    """Go on in a child; the parent stays in here until that has ended, and ends as it did."""
+    """Fork and return in the child; the parent waits for it and exits with its exit code."""
     global _to_parent  # noqa: PLW0603 - there is one parent
     settings = TerminalSettings()
     from_child, to_parent = os.pipe()
@@ -32,31 +32,31 @@ def supervise() -> None:
     child = os.fork()
     if child:
         os.close(to_parent)
-        _pass_on_signals(child)
+        _forward_signals(child)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _wait_for(child, from_child, settings)
     os.close(from_child)
     _to_parent = to_parent
-    # Until the dashboard takes care of them: nothing is lost yet by an interruption, and a run
-    # whose terminal is lost is still to be trained.
+    # Until the dashboard installs its handlers: an interrupt loses nothing yet, and a run whose
+    # terminal is lost must still train.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def notify_supervisor(run: os.PathLike[str] | None) -> None:
-    """Say that the screen is ours from now on, and which run is trained here, if one is."""
+    """Report to the parent that the dashboard starts, and the run trained here, if any."""
     if _to_parent is not None:
         os.write(_to_parent, os.fsencode(run or b"") + b"\n")
 
 
-def _pass_on_signals(child: int) -> None:
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        with suppress(ProcessLookupError):  # it has just ended
+def _forward_signals(child: int) -> None:
+    def forward(number: int, _frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):  # the child has just ended
             os.kill(child, number)
 
     for number in FORWARDED_SIGNALS:
-        signal.signal(number, pass_on)
+        signal.signal(number, forward)
 
 
 def _wait_for(child: int, from_child: int, settings: TerminalSettings) -> NoReturn:
@@ -64,19 +64,19 @@ def _wait_for(child: int, from_child: int, settings: TerminalSettings) -> NoRetu
     if not os.WIFSIGNALED(status):
         os._exit(os.waitstatus_to_exitcode(status))
     number = os.WTERMSIG(status)
-    os.set_blocking(from_child, False)  # what the child has forked may still hold the other end
+    os.set_blocking(from_child, False)  # processes of the child may keep the pipe open
     with suppress(BlockingIOError):
-        told = os.read(from_child, 65536)
-        if told:
+        report = os.read(from_child, 65536)
+        if report:
             settings.restore(screen=2)
-            notify(_last_words(number, os.fsdecode(told.splitlines()[-1])))
+            notify(_exit_message(number, os.fsdecode(report.splitlines()[-1])))
         elif number not in EXPECTED_SIGNALS:
             notify(f"ended by signal {number} ({signal.strsignal(number)})")
     os._exit(128 + number)
 
 
-def _last_words(number: int, run_path: str) -> str:
-    """What happened, and what to do now. Only here is anything imported."""
+def _exit_message(number: int, run_path: str) -> str:
+    """Return what happened and the command to run next; imports only now."""
     from pathlib import Path  # noqa: PLC0415
 
     from cnn_engine.checkpoints.format import LAST_FILE  # noqa: PLC0415
@@ -86,9 +86,9 @@ def _last_words(number: int, run_path: str) -> str:
 
     cause = f"ended by signal {number} ({signal.strsignal(number)})"
     if not run_path:
-        return f"the dashboard was {cause}; the runs are as they were"
+        return f"the dashboard was {cause}; the runs are unchanged"
     run = RunDirectory(Path(run_path))
     if read_summary(run).status == "interrupted":
-        place = "the last checkpoint" if (run.path / LAST_FILE).exists() else "its beginning"
-        return f"training was {cause}; go on from {place}: {command_for('resume', run)}"
-    return f"the dashboard was {cause}, after the run had ended: {command_for('show', run)}"
+        start = "the last checkpoint" if (run.path / LAST_FILE).exists() else "the beginning"
+        return f"training was {cause}; resume from {start}: {command_for('resume', run)}"
+    return f"the dashboard was {cause} after the run had ended: {command_for('show', run)}"

@@ -1,4 +1,4 @@
-"""The terminal: keeping it for the dashboard alone, noticing its loss, giving it back."""
+"""The terminal device: exclusive use by the dashboard, loss, and restoration."""
 
 import errno
 import faulthandler
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 RESET_SEQUENCE = (
-    b"\x1b[?2026l"  # the end of a frame
-    b"\x1b[?2004l\x1b[?7h\x1b[?2048l"  # no bracketed paste, wrapped lines, no reports of the size
+    b"\x1b[?2026l"  # end of a frame
+    b"\x1b[?2004l\x1b[?7h\x1b[?2048l"  # no bracketed paste, line wrap, no size reports
     b"\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # no mouse
-    b"\x1b[<u"  # the keyboard protocol as it was, which goes with the screen
-    b"\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1004l"  # the shell's screen, a cursor, no reports of focus
+    b"\x1b[<u"  # the previous keyboard protocol, which belongs to the screen
+    b"\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1004l"  # main screen, cursor, no focus reports
 )
-"""Takes back all that Textual asks of a terminal."""
+"""Escape sequences that reset all modes set by Textual."""
 
 DEV_NULL = Path(os.devnull)
 
 
 def notify(text: str, descriptor: int = 2) -> None:
-    """One line to the user, if there is a terminal to say it on. At any moment, by a signal too."""
-    if sys.stderr is not None:  # else the descriptor may be a file of ours by now
+    """Write a line to the user if stderr is open; safe in a signal handler."""
+    if sys.stderr is not None:  # otherwise the descriptor may belong to another file
         with suppress(OSError):
             os.write(descriptor, f"cnn-tui: {text}\n".encode())
 
 
 class TerminalSettings:
-    """How a terminal was before a dashboard, to make it so again when Textual no longer can."""
+    """Settings of the terminal before the dashboard, restored if Textual cannot do it."""
 
     def __init__(self) -> None:
         self._settings: list[Any] | None = None
-        with suppress(termios.error):  # it may be gone by now
+        with suppress(termios.error):  # the terminal may be gone
             self._settings = termios.tcgetattr(0)
 
     def restore(self, screen: int) -> None:
-        """Make it so at once, by a descriptor that leads to it."""
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # as it may no longer be ours to set
+        """Restore the settings at once; `screen` is a descriptor of the terminal."""
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the process may be in the background
         with suppress(OSError, termios.error):
-            termios.tcflush(screen, termios.TCOFLUSH)  # a stalled one would keep us
+            termios.tcflush(screen, termios.TCOFLUSH)  # a stalled terminal would block the write
             os.write(screen, RESET_SEQUENCE)
             termios.tcflush(0, termios.TCIFLUSH)
             if self._settings:
@@ -55,28 +55,28 @@ class TerminalSettings:
 
 
 class _HangupProofFile(FileIO):
-    """A descriptor that can be written to whatever happens: what it refuses goes elsewhere.
+    """A descriptor whose writes never fail: after an error it is redirected to another file.
 
-    To a training run, output is worth no failure. A terminal that is gone would also end Textual's
-    writer thread, and whoever hands that more to write would wait forever.
+    Output must not end a training run. A lost terminal would also end Textual's writer thread, and
+    whoever passes it more output would wait forever.
     """
 
-    def __init__(self, descriptor: int, elsewhere: Callable[[], Path]) -> None:
-        """Write there; once its terminal is gone, to the file that `elsewhere` then names."""
+    def __init__(self, descriptor: int, fallback: Callable[[], Path]) -> None:
+        """Write to `descriptor`, or to the file that `fallback` returns after a hangup."""
         super().__init__(descriptor, "w", closefd=False)
-        self._elsewhere = elsewhere
+        self._fallback = fallback
 
     def write(self, content: "ReadableBuffer") -> int:
-        """Write all, there or elsewhere."""
+        """Write all of the content."""
         try:
             return super().write(content)
         except OSError as error:
-            self._divert(error)
+            self._redirect(error)
             return self.write(content)
 
-    def _divert(self, error: OSError) -> None:
-        """To the file named if the terminal is gone; else, as by a closed pipe, to nowhere."""
-        path = self._elsewhere() if error.errno == errno.EIO else DEV_NULL
+    def _redirect(self, error: OSError) -> None:
+        """Redirect to the fallback file after a hangup, otherwise (closed pipe) to /dev/null."""
+        path = self._fallback() if error.errno == errno.EIO else DEV_NULL
         try:
             other = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError:
@@ -86,18 +86,18 @@ class _HangupProofFile(FileIO):
 
 
 def hangup_proof_stream(
-    descriptor: int, elsewhere: Callable[[], Path], encoding: str = "utf-8"
+    descriptor: int, fallback: Callable[[], Path], encoding: str = "utf-8"
 ) -> TextIOWrapper:
-    """A text stream that goes on elsewhere when its terminal is lost, and never fails."""
-    raw = BufferedWriter(_HangupProofFile(descriptor, elsewhere))
+    """Return a text stream that never fails and writes to `fallback()` after a hangup."""
+    raw = BufferedWriter(_HangupProofFile(descriptor, fallback))
     return TextIOWrapper(raw, encoding=encoding, errors="replace", line_buffering=True)
 
 
 @contextmanager
 def survive_hangup() -> Iterator[None]:
-    """Let Textual draw on a terminal that may be lost meanwhile.
+    """Let Textual survive the loss of the terminal.
 
-    It draws on `sys.__stderr__`, and asks `sys.__stdout__` for the size.
+    Textual draws on `sys.__stderr__` and queries `sys.__stdout__` for the size.
     """
     streams = sys.__stdout__, sys.__stderr__
     sys.stderr.flush()
@@ -114,10 +114,10 @@ def survive_hangup() -> Iterator[None]:
 
 @contextmanager
 def capture_output(console: Path) -> Iterator[None]:
-    """Send all that is written to file descriptors 1 and 2 to a file, but for what Textual draws.
+    """Redirect file descriptors 1 and 2 to a file, except for what Textual draws.
 
-    Libraries print, warn, and write from C, from any thread; on a drawn screen that is litter. So
-    do crashes in native code, which `faulthandler` describes.
+    Libraries print, warn and write from C in any thread, which would corrupt the screen; so would
+    the report of `faulthandler` on a crash in native code.
     """
     sys.stdout.flush()
     saved = os.dup(1), os.dup(2)
@@ -137,7 +137,7 @@ def capture_output(console: Path) -> Iterator[None]:
 
 
 def can_write() -> bool:
-    """Whether the terminal would take more now; not if it is stopped, stalled or far behind."""
+    """Return True if the terminal accepts output now; False if it is stopped or stalled."""
     if sys.__stderr__ is None:
         return False
     _, writable, _ = select.select([], [sys.__stderr__.fileno()], [], 0)
@@ -145,9 +145,9 @@ def can_write() -> bool:
 
 
 def is_hung_up(descriptor: int) -> bool:
-    """Whether the terminal, or the pipe, has nobody at its other end any more.
+    """Return True if the other end of the terminal or pipe is closed.
 
-    The only sign of it where SIGHUP is blocked, or not sent as `sshd` was killed.
+    The only sign of a hangup if SIGHUP is blocked, or not sent because `sshd` was killed.
     """
     poll = select.poll()
     poll.register(descriptor, 0)
@@ -155,7 +155,7 @@ def is_hung_up(descriptor: int) -> bool:
 
 
 def has_terminal() -> bool:
-    """Whether a dashboard can be shown: it reads stdin, and draws on stderr."""
-    # A stream can be None, where it was closed before Python started.
+    """Return True if a dashboard can be shown: it reads stdin and draws on stderr."""
+    # A stream is None if it was closed before Python started.
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return all(stream is not None and stream.isatty() for stream in streams)
