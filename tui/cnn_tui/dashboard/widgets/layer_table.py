@@ -59,7 +59,7 @@ class LayerTable(Panel[RunState], can_focus=True):
             flops=count_text(sum(layer.flops for layer in rows)),
         )
         image = LayerRow("image", "", _shape_text(layers.input), "", "")
-        note = "FLOP of one forward pass; a training step: about 3 times"
+        note = "FLOP per image, forward; training: about 3 times"
 
         def line(y: int) -> Content:
             match y:
