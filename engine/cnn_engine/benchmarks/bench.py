@@ -97,14 +97,14 @@ def measure(
     data = replace(data, train=data.train[:MOST_IMAGES])
     with tempfile.TemporaryDirectory() as runs_dir, _ours(config, data, Path(runs_dir)) as ours:
         asked = list(ours.values())[-1]
-        reference = Reference(config, data, asked.device)
+        reference = Reference(config, data, asked.state.device)
         measurements: dict[str, Callable[[], float]] = {
             "reference": lambda: reference.images_per_second(seconds),
             **{
                 name: partial(images_per_second, training, seconds)
                 for name, training in ours.items()
             },
-            "matrix": lambda: matrix_flops(asked.learner.precision, asked.device),
+            "matrix": lambda: matrix_flops(asked.learner.precision, asked.state.device),
         }
         reference.images_per_second(WARM_UP_SECONDS)
         for training in ours.values():
@@ -157,8 +157,8 @@ def matrix_flops(precision: str, device: torch.device) -> float:
 
 def flops_per_image(training: Trainer) -> float:
     """Operations of convolutions and dense layers in one training step, an image."""
-    size = training.config.train.batch_size
-    images, labels = next(training.loader.batches(training.data.train[:size], size))
+    size = training.state.config.train.batch_size
+    images, labels = next(training.state.loader.batches(training.data.train[:size], size))
     with FlopCounter() as count:
         training.learner.train_step(images, labels)
     return float(count.products / len(labels))
@@ -172,8 +172,8 @@ def _measured(training: Trainer, found: dict[str, list[float]]) -> Measured:
     return Measured(
         source=training.data.source,
         image_shape=(channels_last[2], *channels_last[:2]),
-        batch_size=training.config.train.batch_size,
-        device=training.device.type,
+        batch_size=training.state.config.train.batch_size,
+        device=training.state.device.type,
         threads=torch.get_num_threads(),
         rounds=len(reference),
         rates=tuple(
@@ -183,7 +183,7 @@ def _measured(training: Trainer, found: dict[str, list[float]]) -> Measured:
         matrix_flops=statistics.median(matrix),
         flops_per_image=flops,
         share_of_matrix_rate=statistics.median(shares),
-        step_seconds=training.config.train.batch_size / statistics.median(own),
+        step_seconds=training.state.config.train.batch_size / statistics.median(own),
         parts=training.recorder.state.part_fractions,
     )
 

@@ -1,6 +1,6 @@
 """Preparations before the first step: images, model, and the event that describes both."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Thread
 
@@ -53,14 +53,14 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
 
 
 def new_model(
-    config: Config, data: DataSet, recorder: Recorder, *, from_scratch: bool
+    config: Config, data: DataSet, notify: Callable[[str], None], *, from_scratch: bool
 ) -> nn.Module:
     """Return the model that the config names, with its initial weights.
 
     Args:
         config: The run's config.
         data: The images.
-        recorder: Records a notice if the normalization does not fit pretrained weights.
+        notify: Called with a text if the normalization does not fit pretrained weights.
         from_scratch: Load the file of pretrained weights, if the config names one; not needed
             if a checkpoint is loaded afterwards.
 
@@ -79,7 +79,7 @@ def new_model(
                 f"{config.model.name}'s pretrained weights expect data.mean = {list(mean)} and "
                 f"data.std = {list(std)}; this run normalizes differently, which may cost accuracy"
             )
-            recorder.record(Notice(text=text))
+            notify(text)
     return model
 
 

@@ -3,20 +3,15 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-
-from cnn_engine.checkpoints import checkpoint
-from cnn_engine.checkpoints.compat import check_fingerprint, check_images, check_weights
+from cnn_engine.checkpoints.compat import check_images
 from cnn_engine.checkpoints.format import find_newest
 from cnn_engine.checkpoints.resume import set_damaged_aside
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.data.loader import make_loader
-from cnn_engine.errors import ConfigError, NonFiniteError, TrainingError
+from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
-from cnn_engine.models.renamed import rename_old_keys
 from cnn_engine.runlog.events import (
     CommandApplied,
     EpochFinished,
@@ -29,23 +24,16 @@ from cnn_engine.runlog.events import (
 )
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import choose_device
-from cnn_engine.system.environment import environment
-from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.gpu import make_gpu_meter
-from cnn_engine.system.random_states import random_states, set_random_states
 from cnn_engine.training.budget import Budget
 from cnn_engine.training.checkpointer import Checkpointer, writes_behind
 from cnn_engine.training.control import Control, StopRequested, Throttle
 from cnn_engine.training.final_test import run_test
 from cnn_engine.training.inspector import Inspector
 from cnn_engine.training.learner import Learner
-from cnn_engine.training.lr_schedule import lr_factor
-from cnn_engine.training.progress import TrainProgress
-from cnn_engine.training.setup import new_model, run_prepared
+from cnn_engine.training.setup import run_prepared
 from cnn_engine.training.step_logger import EVENT_SECONDS, StepLogger
-from cnn_engine.training.step_runner import StepRunner
-from cnn_engine.training.step_schedule import StepSchedule
-from cnn_engine.training.step_timer import StepTimer
+from cnn_engine.training.train_state import TrainState
 
 MAX_ROLLBACKS = 5
 """Rollbacks, each of which halves the learning rate, after which a run fails."""
@@ -78,49 +66,46 @@ class Trainer:
             ConfigError: the device is not available, or the checkpoint is of another model.
             DataError: the images have changed, or the checkpoint is damaged.
         """
-        self.config, self.data, self.recorder, self.control = config, data, recorder, control
+        self.data, self.recorder, self.control = data, recorder, control
         if file is not None:
             check_images(recorder.state.prepared, data)
         recorder.record(StageStarted(stage="model"))
-        self.device = choose_device(config.train)
-        control.machine.measure_gpu = make_gpu_meter(self.device)
-        self.loader = make_loader(self.device, data, config.data.mean, config.data.std)
-        self.fingerprint = data.fingerprint()
-        self._schedule = StepSchedule(config, data, self.loader)
-        self.batch_sizes = self._schedule.batch_sizes
-        self.steps_per_epoch = len(self.batch_sizes)
-        self.progress = TrainProgress()
+        device = choose_device(config.train)
+        control.machine.measure_gpu = make_gpu_meter(device)
+        self._warnings: set[str] = set()
+        self._logger: StepLogger | None = None
+        self._budget: Budget | None = None
+        self.state = TrainState(config, data, device, self.warn, self._record_capture)
+        self.progress = self.state.progress
         self.checkpointer = Checkpointer(
             recorder,
             self.progress,
             control.clock,
             config.train.checkpoint_seconds,
             self.warn,
-            behind=writes_behind(self.device),
+            behind=writes_behind(device),
         )
         self._inspector = Inspector(
             data,
             config.data,
-            self.loader,
+            self.state.loader,
             recorder.run.path,
             self.checkpointer.writer,
             self.warn,
         )
-        self._timer = StepTimer(self.device)
-        self._budget: Budget | None = None
-        self._build(from_scratch=file is None)
+        self.state.build(from_scratch=file is None)
         differences = self._load(file) if file else ()
         recorder.record(
             run_prepared(
                 data,
                 self.learner.model,
-                self.device,
+                device,
                 self.learner.precision,
-                self.steps_per_epoch,
+                self.state.steps_per_epoch,
                 differences=differences,
                 environment=dict(extra_environment or {})
-                | environment(self.device, self.learner.precision)
-                | {"images": self.fingerprint[:16]},
+                | self.state.environment()
+                | {"images": self.state.fingerprint[:16]},
             )
         )
         if differences:
@@ -129,77 +114,8 @@ class Trainer:
         self._inspector.write_layers(self.learner)
         self._inspector.write_validation_maps(self.learner, self.epoch)
 
-    def _build(self, *, from_scratch: bool) -> None:
-        """Build the model with its initial weights, and reset all counters."""
-        torch.manual_seed(self.config.train.seed)
-        model = new_model(self.config, self.data, self.recorder, from_scratch=from_scratch)
-        self.learner = Learner(model, self.config, self.data, self.loader, self._timer)
-        self._steps = StepRunner(
-            self.learner,
-            self._schedule.inputs,
-            self._timer,
-            self.steps_per_epoch,
-            self._record_capture,
-            captures=self.device.type == "cuda" and self.config.train.graph == "auto",
-        )
-        self.progress.load_state_dict(TrainProgress().state_dict())
-        self.checkpointer.best_loss_on_disk = math.inf
-        self._reset_epoch()
-
-    def _reset_epoch(self) -> None:
-        """Forget the steps and the warnings of an epoch."""
-        self._steps.reset()
-        self._logger: StepLogger | None = None
-        self._warnings: set[str] = set()
-
-    # State.
-
-    def model_state(self) -> dict[str, Any]:
-        """Return the content of `best.pt`: weights, and what is needed to use them."""
-        return {
-            "model": self.learner.model_state_dict(),
-            "epoch": self.epoch,
-            "step": self.progress.step,
-            "classes": list(self.data.classes),
-            "config": self.config.model_dump(mode="json"),
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the content of `last.pt`: everything that a resumed run continues from."""
-        return {
-            "classes": list(self.data.classes),
-            "config": self.config.model_dump(mode="json"),
-            **self.progress.state_dict(),
-            **self.learner.state_dict(),
-            **self._steps.state_dict(self.progress.step),
-            "random": random_states(self.device),
-            "fingerprint": self.fingerprint,
-            "environment": environment(self.device, self.learner.precision),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> tuple[str, ...]:
-        """Take over a state that `state_dict` returned; return differences in the environment."""
-        self.progress.load_state_dict(state)
-        self.learner.load_state_dict(state)
-        self._steps.load_state_dict(state)
-        set_random_states(self.device, state["random"])
-        return environment_diff(
-            environment(self.device, self.learner.precision), state["environment"]
-        )
-
     def _load(self, file: Path) -> tuple[str, ...]:
-        """Load a checkpoint; return differences in the environment.
-
-        Raises:
-            ConfigError: it is of another model, or holds weights only.
-            DataError: it is damaged, or was trained on other images.
-        """
-        state = rename_old_keys(self.learner.model, checkpoint.load(file, self.device))
-        if "optimizer" not in state:
-            raise ConfigError(f"{file.name}: holds weights only, training cannot resume from it")
-        check_weights(self.learner.weights.state_dict(), state["model"], file.name)
-        check_fingerprint(self.fingerprint, state["fingerprint"], self.data.source, file.name)
-        differences = self.load_state_dict(state)
+        differences = self.state.load(file)
         self.checkpointer.best_loss_on_disk = self.progress.best_val_loss
         return differences
 
@@ -213,9 +129,9 @@ class Trainer:
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
         self.control.begin_training(self)
-        seconds = self.config.train.budget_seconds
-        if seconds is not None:
-            self._budget = Budget(seconds, self.config, self.data, self.steps_per_epoch)
+        config = self.state.config
+        if (seconds := config.train.budget_seconds) is not None:
+            self._budget = Budget(seconds, config, self.data, self.state.steps_per_epoch)
         self.checkpointer.restart_timer()
         try:
             self._run_epochs()
@@ -226,7 +142,7 @@ class Trainer:
 
     def close(self) -> None:
         """Finish writing files, and end all threads."""
-        self._schedule.close()
+        self.state.schedule.close()
         self.checkpointer.writer.close()
 
     def _run_epochs(self) -> None:
@@ -243,7 +159,7 @@ class Trainer:
                 self._save_last()
                 raise
             except NonFiniteError as error:
-                if self.config.train.on_non_finite != "rollback":
+                if self.state.config.train.on_non_finite != "rollback":
                     raise TrainingError(f"{error}; try {self._suggested_fix()}") from None
                 self._roll_back(str(error))
                 continue
@@ -276,48 +192,45 @@ class Trainer:
             self._update_best(validation.loss)
         if self._budget is not None:
             self._plan_budget(self._budget)
-        is_last = self.epoch >= self.epochs or self.control.stops_after_epoch
-        if is_last or self.checkpointer.is_due_after_epoch(self.control.clock()):
-            if not len(self.data.val):
-                self.checkpointer.save_best(self.model_state(), None)
-            self._save_last()
+        self._save_after_epoch()
         if validation is not None:
             self._inspector.write_validation_maps(self.learner, self.epoch)
 
     def begin_epoch(self) -> None:
         """Advance to the next epoch."""
-        self.progress.begin_epoch()
-        self._reset_epoch()
+        self.state.begin_epoch()
+        self._warnings.clear()
 
     def train_epoch(self) -> tuple[float, float]:
         """Train the remaining steps of the epoch; return its mean loss and training accuracy.
 
         Nothing here waits for a GPU, except when it is too far behind.
         """
-        clock, progress, steps = self.control.clock, self.progress, self._steps
-        self._schedule.begin_epoch(self.epoch, progress.step)
+        clock, progress, steps = self.control.clock, self.progress, self.state.steps
+        sizes = self.state.batch_sizes
+        self.state.schedule.begin_epoch(self.epoch, progress.step)
         self.learner.begin_epoch(self.epoch)
-        self._set_rates()
+        self.state.set_rates()
         steps.begin(progress.step)
         self._logger = StepLogger(
             self.recorder,
             clock,
-            self._timer,
+            self.state.timer,
             self.epoch,
-            self.batch_sizes,
-            self._schedule.lrs,
+            sizes,
+            self.state.schedule.lrs,
             steps.losses,
             progress.step,
         )
         began = clock() - progress.train_seconds
-        for size in self.batch_sizes[progress.step :]:
+        for size in sizes[progress.step :]:
             steps.run(size)
             progress.step += 1
-            if progress.step == self.steps_per_epoch:
+            if progress.step == len(sizes):
                 steps.wait()
             progress.train_seconds = clock() - began
             self._after_step(self._logger)
-        return steps.mean_loss(self.batch_sizes), steps.correct() / len(self.data.train)
+        return steps.mean_loss(sizes), steps.correct() / len(self.data.train)
 
     def _after_step(self, logger: StepLogger) -> None:
         """Update the time budget, the log and the checkpoints, and apply commands.
@@ -329,7 +242,7 @@ class Trainer:
         if self._budget is not None and self._budget.is_due(self.progress):
             self._plan_budget(self._budget)
         try:
-            logger.step_done(self._steps.finished)
+            logger.step_done(self.state.steps.finished)
         except NonFiniteError as error:
             self._on_non_finite(error)
         self.checkpointer.writer.poll()
@@ -337,18 +250,14 @@ class Trainer:
         if self.checkpointer.is_due(self.control.clock()):
             self._save_last()
 
-    def _set_rates(self) -> None:
-        """Set learning rate and EMA weight of the epoch's remaining steps."""
-        learner = self.learner
-        self._schedule.set_rates(self.progress, self.epochs, learner.optimizer.base_lr, learner.ema)
-
     def _record_capture(self, reason: str) -> None:
         self.recorder.record(StepsCaptured(reason=reason))
 
     # Validation and test.
 
     def _validates_epoch(self) -> bool:
-        is_due = self.epoch % self.config.train.validate_every == 0 or self.epoch >= self.epochs
+        every = self.state.config.train.validate_every
+        is_due = self.epoch % every == 0 or self.epoch >= self.epochs
         return is_due and len(self.data.val) > 0
 
     def _validate(self) -> Evaluation:
@@ -373,13 +282,13 @@ class Trainer:
             text = f"validation loss became {loss} in epoch {self.epoch}"
             self._on_non_finite(NonFiniteError(text))
         elif loss <= self.progress.best_val_loss:
-            self.checkpointer.save_best(self.model_state(), loss)
+            self.checkpointer.save_best(self.state.model_state(), loss)
         else:
             self._maybe_stop_early()
 
     def _maybe_stop_early(self) -> None:
         """End training if no epoch has been better for `train.patience` epochs."""
-        patience, best = self.config.train.patience, self.recorder.state.best
+        patience, best = self.state.config.train.patience, self.recorder.state.best
         if patience is None or best is None or self.epoch >= self.epochs:
             return
         if (since := self.epoch - best.epoch) >= patience:
@@ -392,15 +301,50 @@ class Trainer:
         result = run_test(
             self.learner,
             self.data,
-            self.loader,
-            self.config.evaluate,
+            self.state.loader,
+            self.state.config.evaluate,
             self.recorder,
             self.control,
             self.epoch,
         )
-        self._inspector.write_test_maps(self.learner, result.evaluation.predictions, result.epoch)
+        predictions = result.evaluation.predictions
+        self._inspector.write_test_maps(self.learner, predictions, result.epoch)
 
-    # Commands, and what else changes the course of a run.
+    # Checkpoints.
+
+    def _save_after_epoch(self) -> None:
+        is_last = self.epoch >= self.epochs or self.control.stops_after_epoch
+        if is_last or self.checkpointer.is_due_after_epoch(self.control.clock()):
+            if not len(self.data.val):
+                self.checkpointer.save_best(self.state.model_state(), None)
+            self._save_last()
+
+    def _save_last(self) -> None:
+        self._flush_steps()
+        self.checkpointer.save_last(self.state.state_dict())
+
+    def save_checkpoint(self) -> None:
+        """Save the full state because a command asked for it, with the trained weights.
+
+        Raises:
+            StorageError: it could not be saved.
+        """
+        self._flush_steps()
+        with self.learner.not_averaged():
+            self.checkpointer.save_requested(self.state.state_dict())
+
+    def _flush_steps(self) -> None:
+        """Wait for all launched steps and record them, so that a save is not ahead of the log."""
+        if self._logger is not None:
+            self.state.steps.wait()
+            self._logger.flush(self.progress.step)
+
+    # What commands, patience and the time budget change.
+
+    @property
+    def learner(self) -> Learner:
+        """The model in training; a rollback replaces it."""
+        return self.state.learner
 
     @property
     def epoch(self) -> int:
@@ -409,13 +353,21 @@ class Trainer:
 
     @property
     def epochs(self) -> int:
-        """Total number of epochs to train; a command may change it."""
-        return self.config.train.epochs
+        """Total number of epochs to train."""
+        return self.state.epochs
 
     @epochs.setter
     def epochs(self, epochs: int) -> None:
-        self.config = self.config.replaced("train", epochs=epochs)
-        self._set_rates()
+        self.state.epochs = epochs
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the next step; see `TrainState.lr`."""
+        return self.state.lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self.state.lr = lr
 
     def _end_after(self, epochs: int, by: Literal["patience", "budget"]) -> None:
         """Train `epochs` epochs in total, as the config demands."""
@@ -432,48 +384,6 @@ class Trainer:
             self.recorder.record(Notice(text=text))
         if epochs != self.epochs:
             self._end_after(epochs, by="budget")
-
-    @property
-    def lr(self) -> float:
-        """Learning rate of the next step; setting it scales the base learning rate.
-
-        Raises:
-            ConfigError: when set, if the schedule has reduced the learning rate to 0.
-        """
-        return self.learner.optimizer.base_lr * self._lr_factor()
-
-    @lr.setter
-    def lr(self, lr: float) -> None:
-        if not (factor := self._lr_factor()):
-            raise ConfigError(
-                f"lr {lr:g}: the schedule has reduced the learning rate to 0; train more epochs"
-            )
-        self.learner.optimizer.base_lr = lr / factor
-        self._set_rates()
-
-    def _lr_factor(self) -> float:
-        fraction = self.progress.fraction(self.steps_per_epoch, self.epochs)
-        return lr_factor(self.config.schedule, fraction)
-
-    def save_checkpoint(self) -> None:
-        """Save the full state because a command asked for it.
-
-        Raises:
-            StorageError: it could not be saved.
-        """
-        self._flush_steps()
-        with self.learner.not_averaged():
-            self.checkpointer.save_requested(self.state_dict())
-
-    def _save_last(self) -> None:
-        self._flush_steps()
-        self.checkpointer.save_last(self.state_dict())
-
-    def _flush_steps(self) -> None:
-        """Wait for all launched steps and record them, so that a save is not ahead of the log."""
-        if self._logger is not None:
-            self._steps.wait()
-            self._logger.flush(self.progress.step)
 
     # Losses and weights that are not finite.
 
@@ -493,7 +403,7 @@ class Trainer:
 
     def _on_non_finite(self, error: NonFiniteError) -> None:
         """Raise the error, or warn once per epoch with `train.on_non_finite = "continue"`."""
-        if self.config.train.on_non_finite != "continue":
+        if self.state.config.train.on_non_finite != "continue":
             raise error
         self._warn_once(f"epoch {self.epoch}", f"{error}; training continues, as configured")
 
@@ -522,7 +432,10 @@ class Trainer:
             raise TrainingError(f"{reason}; gave up after {MAX_ROLLBACKS} rollbacks")
         self.checkpointer.writer.wait()
         found = find_newest(self.recorder.run.path)
-        self._build(from_scratch=found is None)
+        self.state.build(from_scratch=found is None)
+        self.checkpointer.best_loss_on_disk = math.inf
+        self._logger = None
+        self._warnings.clear()
         if found is not None:
             set_damaged_aside(found, self.recorder)
             self._load(found.path)
@@ -533,7 +446,7 @@ class Trainer:
                 epoch=position.epoch,
                 step=position.step,
                 file=found.path.name if found else "",
-                lr=self.lr,
+                lr=self.state.lr,
                 reason=reason,
             )
         )

@@ -23,7 +23,7 @@ def test_balanced_class_weights_match_scikit_learn(tmp_path):
     labels = data.labels[data.train].numpy()
     expected = compute_class_weight("balanced", classes=np.arange(10), y=labels)
     assert learner.class_weights.tolist() == pytest.approx(expected.tolist())
-    images, targets = next(training.loader.batches(data.train[:64], 64))
+    images, targets = next(training.state.loader.batches(data.train[:64], 64))
     reference = copy.deepcopy(learner.model)
     torch.manual_seed(3)  # for dropout
     losses = cross_entropy(reference(images), targets, reduction="none")

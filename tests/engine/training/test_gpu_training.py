@@ -138,7 +138,7 @@ def test_the_host_is_ahead_by_a_bounded_time(tmp_path, monkeypatch):
     real = Trainer._after_step
 
     def looked(trainer, logger):
-        queue = trainer._steps._queue
+        queue = trainer.state.steps._queue
         ahead.append((trainer.progress.step - queue.done) * queue._seconds)
         real(trainer, logger)
 

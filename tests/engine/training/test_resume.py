@@ -20,7 +20,7 @@ from cnn_engine.session.request import Request
 from cnn_engine.training import trainer
 from cnn_engine.training.control import Control, StopRequested
 from cnn_engine.training.optimizers import Adam
-from cnn_engine.training.trainer import Trainer
+from cnn_engine.training.train_state import TrainState
 from grammar import COMPLETION, FAILURE, SESSIONS, spelled
 from runs_for_tests import RunForTests
 
@@ -379,15 +379,14 @@ def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monk
     monkeypatch.setattr("cnn_engine.training.learner.choose_precision", lambda *_: "fp32")
     seen = {}
 
-    load_state_dict = Trainer.load_state_dict
+    load_state_dict = TrainState.load_state_dict
 
-    def look(trainer, content):
-        differences = load_state_dict(trainer, content)
-        state = trainer.learner.optimizer.state_dict()
-        seen.update(trainer.learner.weights.by_name(state["mean"].clone()))
-        return differences
+    def load_and_copy_mean(state, content):
+        load_state_dict(state, content)
+        mean = state.learner.optimizer.state_dict()["mean"]
+        seen.update(state.learner.weights.by_name(mean.clone()))
 
-    monkeypatch.setattr(Trainer, "load_state_dict", look)
+    monkeypatch.setattr(TrainState, "load_state_dict", load_and_copy_mean)
     run.resume()
     assert run.live_state.prepared.differences == ("precision: fp32, before bf16",)
     assert values_of(seen) == values_of(kept)

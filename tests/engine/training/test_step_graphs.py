@@ -15,7 +15,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.training import step_graphs
 from cnn_engine.training.step_graphs import TIMED_EVERY, WARM_UP_CALLS, HostState, StepGraphs
 from cnn_engine.training.step_timer import StepTimer
-from cnn_tui.dashboard.widgets.run_header import _machine
+from cnn_tui.dashboard.widgets.run_header import _device
 from runs_for_tests import RunForTests
 
 
@@ -231,8 +231,8 @@ def test_a_captured_run_says_so_wherever_its_device_stands(tmp_path, here):
             log.append(json.dumps({"kind": "StepsCaptured", "time": event["time"], "reason": ""}))
     run.directory.events.write_text("\n".join(log) + "\n")
     state, _ = read_state(run.directory)
-    assert _machine(state).startswith("NVIDIA H200 · ")
-    assert " · graph · seed 0" in _machine(state)
+    assert _device(state).startswith("NVIDIA H200 · ")
+    assert " · graph · seed 0" in _device(state)
     code, told, _ = here("show", run.directory.id, cwd=tmp_path)
     assert code == 0
     assert "captured as a CUDA graph" in " ".join(told.split())
