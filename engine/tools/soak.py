@@ -178,7 +178,7 @@ def _look(run: RunDirectory, report: Report) -> None:
     if reader.damaged_lines:
         report.corrupt.append(f"{run.events}: {reader.damaged_lines} lines are damaged")
     found = find_newest(run.path)
-    if told > (found.place if found else Position(0, 0)):
+    if told > (found.position if found else Position(0, 0)):
         report.lost.append(f"{run.id}: {told} was told of, but there is {found}")
 
 

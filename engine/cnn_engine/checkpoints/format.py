@@ -1,7 +1,7 @@
-"""Checkpoint files from outside, without PyTorch: whether they are whole, and what they hold.
+"""The format of checkpoint files, read without PyTorch: names, footer, checksum.
 
-A checkpoint is an archive as `torch.save` writes it, and behind that a seal of fixed size, which
-`torch.load` does not look at: where training was, and the SHA-256 of all before.
+A checkpoint is an archive as `torch.save` writes it, followed by a footer of fixed size, which
+`torch.load` ignores: the position of training, and the SHA-256 of everything before.
 """
 
 import hashlib
@@ -13,42 +13,42 @@ from typing import NamedTuple
 from cnn_engine.errors import ConfigError, DataError, StorageError
 
 BEST_FILE = "best.pt"
-"""The weights of least validation loss, which the test and everything later use."""
+"""Weights with the lowest validation loss, used by the test, predict and export."""
 
 LAST_FILE = "last.pt"
-"""The latest weights with all that training on needs."""
+"""The latest training state."""
 
 PREVIOUS_FILE = "previous.pt"
-"""The one before `last.pt`."""
+"""The `last.pt` before the last one."""
 
 DAMAGED_FILE = "damaged.pt"
-"""A `last.pt` that was found damaged, set aside so that nothing good is replaced by it."""
+"""A damaged `last.pt`, renamed so that it does not replace a good backup."""
 
 FORMAT = 2
 """Version of a checkpoint's content."""
 
 MAGIC = b"cnn-tui\n"
 
-_PLACE = struct.Struct("<8sIQQ")
-SEAL_BYTES = _PLACE.size + hashlib.sha256().digest_size
+_HEAD = struct.Struct("<8sIQQ")
+FOOTER_BYTES = _HEAD.size + hashlib.sha256().digest_size
 
 
 class Position(NamedTuple):
-    """How far training was."""
+    """A position in training."""
 
     epoch: int
-    """Epoch that goes on or comes next, counted from 1."""
+    """Epoch to continue with, counted from 1."""
 
     step: int
-    """Steps of that epoch which are done."""
+    """Finished steps of that epoch."""
 
 
 START = Position(1, 0)
 
 
-def checksum_footer(archive: bytes | memoryview, place: Position) -> bytes:
-    """What to write behind the archive."""
-    head = _PLACE.pack(MAGIC, FORMAT, *place)
+def checksum_footer(archive: bytes | memoryview, position: Position) -> bytes:
+    """Return the footer of an archive."""
+    head = _HEAD.pack(MAGIC, FORMAT, *position)
     return head + _digest(archive, head)
 
 
@@ -59,10 +59,10 @@ def _digest(archive: bytes | memoryview, head: bytes) -> bytes:
 
 
 def read_verified(path: Path) -> tuple[memoryview, Position]:
-    """A checkpoint's archive and its place, if the file is whole.
+    """Read a checkpoint and verify its checksum; return its archive and its position.
 
     Raises:
-        DataError: it is missing, damaged, or no checkpoint.
+        DataError: it is missing, damaged, or not a checkpoint.
         ConfigError: a newer version of cnn-tui wrote it.
         StorageError: it cannot be read.
     """
@@ -72,31 +72,31 @@ def read_verified(path: Path) -> tuple[memoryview, Position]:
         raise DataError(f"{path}: there is no such checkpoint") from None
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
-    archive, end = content[:-SEAL_BYTES], bytes(content[-SEAL_BYTES:])
-    head, digest = end[: _PLACE.size], end[_PLACE.size :]
-    if len(end) < SEAL_BYTES or digest != _digest(archive, head):
+    archive, footer = content[:-FOOTER_BYTES], bytes(content[-FOOTER_BYTES:])
+    head, digest = footer[: _HEAD.size], footer[_HEAD.size :]
+    if len(footer) < FOOTER_BYTES or digest != _digest(archive, head):
         raise DataError(f"{path}: is damaged, or not a checkpoint of cnn-tui")
-    _, version, *place = _PLACE.unpack(head)
+    _, version, *position = _HEAD.unpack(head)
     if version > FORMAT:
-        raise ConfigError(f"{path}: was written by a newer version of cnn-tui; use that, or newer")
-    return archive, Position(*place)
+        raise ConfigError(f"{path}: a newer version of cnn-tui wrote it; use that version")
+    return archive, Position(*position)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundCheckpoint:
-    """The newest good checkpoint to go on from."""
+    """The newest undamaged checkpoint of a run."""
 
     path: Path
-    place: Position
+    position: Position
     damaged: tuple[str, ...]
-    """What is wrong with each newer one."""
+    """The problem of each newer, damaged checkpoint."""
 
 
 def find_newest(directory: Path) -> FoundCheckpoint | None:
-    """The newest good checkpoint in a run's directory; None where there is none of any kind.
+    """Return the newest undamaged checkpoint in a run's directory; None if there are none.
 
     Raises:
-        DataError: there are some, and all are damaged.
+        DataError: there are checkpoints, but all are damaged.
         ConfigError: a newer version of cnn-tui wrote it.
         StorageError: it cannot be read.
     """
@@ -105,12 +105,14 @@ def find_newest(directory: Path) -> FoundCheckpoint | None:
         if not path.exists():
             continue
         try:
-            return FoundCheckpoint(path=path, place=read_verified(path)[1], damaged=tuple(damaged))
+            _, position = read_verified(path)
         except DataError as error:
             damaged.append(str(error))
+        else:
+            return FoundCheckpoint(path=path, position=position, damaged=tuple(damaged))
     if not damaged:
         return None
     raise DataError(
-        f"{'; '.join(damaged)}; there is no good one to go on from: train it again from its "
-        "beginning with cnn-tui run"
+        f"{'; '.join(damaged)}; there is no undamaged one to resume from: train again from the "
+        "start with cnn-tui run"
     )

@@ -1,4 +1,4 @@
-"""Where a run that has ended, however it did, can go on."""
+"""Finds the checkpoint that an ended run resumes from."""
 
 from cnn_engine.checkpoints.format import (
     DAMAGED_FILE,
@@ -16,39 +16,39 @@ from cnn_engine.runs.recorder import Recorder
 def find_checkpoint(
     state: RunState, run: RunDirectory, epochs: int | None
 ) -> FoundCheckpoint | None:
-    """The checkpoint to go on from; None where there is none yet, so that the run begins anew.
+    """Return the checkpoint to resume from; None if there is none yet: training starts again.
 
     Args:
-        state: What the run's log tells.
+        state: The run's state.
         run: The run.
-        epochs: Epochs to train in all, if that is asked for.
+        epochs: New total number of epochs; None to keep it.
 
     Raises:
-        ConfigError: there is nothing to go on with, or a newer version wrote the checkpoint.
-        DataError: there are checkpoints, and all are damaged.
-        StorageError: one cannot be read.
+        ConfigError: there is nothing to resume, or a newer version wrote the checkpoint.
+        DataError: there are checkpoints, but all are damaged.
+        StorageError: a checkpoint cannot be read.
     """
     if state.started is None:
-        raise ConfigError(f"run {run.id}: its log does not tell what it trained; start a new one")
+        raise ConfigError(f"run {run.id}: its log does not contain a config; start a new run")
     done = len(state.epochs)
     if epochs is not None and epochs <= done:
-        raise ConfigError(f"--epochs {epochs}: {done} are done already; ask for more")
+        raise ConfigError(f"--epochs {epochs}: {done} are done already; use a larger number")
     if epochs is None and state.phase == "done":
         raise ConfigError(
-            f"run {run.id}: is done, after {done} epochs; to train it longer: "
+            f"run {run.id}: is done, after {done} epochs; to train longer: "
             f"cnn-tui resume {run.id} --epochs {done + 1} or more"
         )
     return find_newest(run.path)
 
 
 def set_damaged_aside(found: FoundCheckpoint, recorder: Recorder) -> None:
-    """Say which newer checkpoint is damaged, and rename it, so that no save keeps it as good.
+    """Record which newer checkpoint is damaged, and rename it, so that it is not kept as a backup.
 
     Raises:
         StorageError: it cannot be renamed.
     """
     for text in found.damaged:
-        recorder.record(Notice(text=f"{text}; going on from {found.path.name} instead"))
+        recorder.record(Notice(text=f"{text}; resuming from {found.path.name} instead"))
     damaged = found.path.with_name(LAST_FILE)
     if found.damaged:
         try:

@@ -199,7 +199,7 @@ class Engine:
             self._recorder.record(run_started(self._request, run))
             return
         checkpoint = resumption.checkpoint
-        position = checkpoint.place if checkpoint else START
+        position = checkpoint.position if checkpoint else START
         self._recorder.record(
             RunResumed(
                 pid=os.getpid(),

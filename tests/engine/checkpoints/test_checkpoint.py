@@ -17,7 +17,7 @@ from cnn_engine.checkpoints.format import (
     LAST_FILE,
     MAGIC,
     PREVIOUS_FILE,
-    SEAL_BYTES,
+    FOOTER_BYTES,
     Position,
     checksum_footer,
     find_newest,
@@ -51,28 +51,28 @@ def epochs_in(directory):
     return {path.name: checkpoint.load(path, CPU)["epoch"] for path in directory.glob("*.pt")}
 
 
-def test_the_last_one_and_the_one_before_are_kept(last):
+def test_last_and_previous_are_kept(last):
     assert epochs_in(last.parent) == {LAST_FILE: 2, PREVIOUS_FILE: 1}
     save(last, 3)
     assert epochs_in(last.parent) == {LAST_FILE: 3, PREVIOUS_FILE: 2}
-    assert find_newest(last.parent).place == Position(3, 0)
+    assert find_newest(last.parent).position == Position(3, 0)
     assert list(last.parent.glob("*.tmp")) == []
 
 
-def test_it_is_still_a_file_that_torch_loads_by_itself(last):
+def test_torch_load_reads_checkpoint(last):
     content = torch.load(last, weights_only=True)
     assert content["epoch"] == 2
     assert content["model"]["weight"].eq(2).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"text", bytes(1000), os.urandom(5000)])
-def test_what_is_no_checkpoint_is_refused(last, content):
+def test_other_files_are_refused(last, content):
     last.write_bytes(content)
     with pytest.raises(DataError, match=r"last\.pt: is damaged, or not a checkpoint"):
         checkpoint.load(last, CPU)
 
 
-def test_a_checkpoint_cut_anywhere_is_refused(last):
+def test_truncated_checkpoint_is_refused(last):
     whole = last.read_bytes()
     for length in range(0, len(whole), len(whole) // 20):
         last.write_bytes(whole[:length])
@@ -80,9 +80,9 @@ def test_a_checkpoint_cut_anywhere_is_refused(last):
             checkpoint.load(last, CPU)
 
 
-def test_a_single_flipped_bit_anywhere_is_found(last):
+def test_flipped_bit_is_detected(last):
     whole = last.read_bytes()
-    places = {*range(0, len(whole), 97), *range(len(whole) - SEAL_BYTES, len(whole))}
+    places = {*range(0, len(whole), 97), *range(len(whole) - FOOTER_BYTES, len(whole))}
     for place in places:
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8
@@ -91,14 +91,14 @@ def test_a_single_flipped_bit_anywhere_is_found(last):
             read_verified(last)
 
 
-def test_when_the_newest_is_damaged_the_one_before_serves_and_that_is_told(last):
+def test_previous_is_found_if_last_is_damaged(last):
     last.write_bytes(last.read_bytes()[:-1])
     found = find_newest(last.parent)
-    assert (found.path.name, found.place) == (PREVIOUS_FILE, Position(1, 0))
+    assert (found.path.name, found.position) == (PREVIOUS_FILE, Position(1, 0))
     assert [text.partition(": ")[0] for text in found.damaged] == [str(last)]
 
 
-def test_when_all_are_damaged_each_is_named_with_what_to_do(last):
+def test_error_names_all_damaged_checkpoints(last):
     for path in (last, last.with_name(PREVIOUS_FILE)):
         path.write_bytes(b"text")
     with pytest.raises(DataError, match=r"last\.pt: .*previous\.pt: .* cnn-tui run") as error:
@@ -107,7 +107,7 @@ def test_when_all_are_damaged_each_is_named_with_what_to_do(last):
     assert "\n" not in str(error.value)
 
 
-def test_none_at_all_is_no_error(tmp_path):
+def test_missing_checkpoints_are_no_error(tmp_path):
     assert find_newest(tmp_path) is None
 
 
@@ -122,7 +122,7 @@ class Canary:
 
 
 @pytest.mark.parametrize("call", [os.system, eval])
-def test_a_checkpoint_cannot_run_code_even_with_the_right_seal(last, call):
+def test_checkpoint_with_valid_checksum_cannot_run_code(last, call):
     canary = last.with_name("canary")
     text = f"touch {canary}" if call is os.system else f"open({str(canary)!r}, 'w')"
     buffer = io.BytesIO()
@@ -134,7 +134,7 @@ def test_a_checkpoint_cannot_run_code_even_with_the_right_seal(last, call):
     assert "weights_only" not in str(error.value)
 
 
-def test_one_of_a_newer_version_is_told_as_such_and_left_alone(last, monkeypatch):
+def test_newer_version_is_refused_and_kept(last, monkeypatch):
     monkeypatch.setattr("cnn_engine.checkpoints.format.FORMAT", FORMAT + 1)
     save(last, 3)
     monkeypatch.undo()
@@ -172,7 +172,7 @@ CALLS = [
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
 @pytest.mark.parametrize(("name", "number"), CALLS)
-def test_whatever_fails_in_a_save_an_older_one_stands(last, monkeypatch, name, number, code):
+def test_older_checkpoint_survives_failed_save(last, monkeypatch, name, number, code):
     fail_call(monkeypatch, name, number, code)
     with pytest.raises(OSError, match=os.strerror(code)):
         save(last, 3)
@@ -184,7 +184,7 @@ def test_whatever_fails_in_a_save_an_older_one_stands(last, monkeypatch, name, n
     assert epochs_in(last.parent)[LAST_FILE] == 4
 
 
-def test_a_write_that_takes_only_a_part_is_gone_on_with(last, monkeypatch):
+def test_partial_write_is_continued(last, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, content: real(descriptor, content[:100]))
     save(last, 3)
@@ -204,7 +204,7 @@ for epoch in range(1, 1_000_000):
 """
 
 
-def test_a_process_killed_while_it_saves_leaves_the_last_it_told_of_or_a_newer_one(tmp_path):
+def test_kill_during_save_keeps_last_checkpoint(tmp_path):
     path = tmp_path / LAST_FILE
     told = 0
     for delay in (0.002, 0.011):
@@ -216,12 +216,12 @@ def test_a_process_killed_while_it_saves_leaves_the_last_it_told_of_or_a_newer_o
             told = int((saver.stdout.read().split() or [b"1"])[-1])
         found = find_newest(tmp_path)
         assert found.damaged == ()
-        assert found.place.epoch >= told
+        assert found.position.epoch >= told
         assert checkpoint.load(found.path, CPU)["model"]["weight"].eq(1).all()
         remove_temporary_files(tmp_path)
         assert list(tmp_path.glob("*.tmp")) == []
 
 
-def test_the_seal_has_a_size_that_never_changes():
-    assert len(checksum_footer(b"anything", Position(2**40, 2**40))) == SEAL_BYTES == 60
+def test_footer_has_fixed_size():
+    assert len(checksum_footer(b"anything", Position(2**40, 2**40))) == FOOTER_BYTES == 60
     assert checksum_footer(b"", Position(1, 0)).startswith(MAGIC)

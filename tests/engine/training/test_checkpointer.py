@@ -35,7 +35,7 @@ def saved_of(run, reason):
     return [event for event in events if event.reason == reason]
 
 
-def test_a_run_ends_with_all_that_it_says_it_saved(tmp_path, every_epoch):
+def test_finished_run_has_written_all_recorded_checkpoints(tmp_path, every_epoch):
     run = RunForTests(tmp_path, "train.epochs=5").train()
     assert COMPLETION_BEHIND.fullmatch(spelled(run.events()))
     assert [event.epoch for event in saved_of(run, "last")] == [1, 2, 3, 4, 5]
@@ -46,7 +46,7 @@ def test_a_run_ends_with_all_that_it_says_it_saved(tmp_path, every_epoch):
     assert (last["epoch"], last["step"]) == (5, 18)
 
 
-def test_a_checkpoint_is_told_of_after_its_epoch_and_marked_there(tmp_path, every_epoch):
+def test_checkpoint_is_recorded_after_its_epoch(tmp_path, every_epoch):
     run = RunForTests(tmp_path, "train.epochs=6").train()
     happened = run.events()
     for event in saved_of(run, "best") + saved_of(run, "last"):
@@ -57,7 +57,7 @@ def test_a_checkpoint_is_told_of_after_its_epoch_and_marked_there(tmp_path, ever
     assert marks == [18 * event.epoch for event in saved_of(run, "best")]
 
 
-def test_what_is_saved_is_of_its_moment(tmp_path, every_epoch, monkeypatch):
+def test_saved_state_is_a_snapshot_while_training_continues(tmp_path, every_epoch, monkeypatch):
     """A slow disk: training goes on while the state of the epoch before is written."""
     real, written = checkpoint.write_atomically, []
 
@@ -78,7 +78,7 @@ def test_what_is_saved_is_of_its_moment(tmp_path, every_epoch, monkeypatch):
     assert len(written) == len(saved_of(behind, "best")) + len(saved_of(behind, "last"))
 
 
-def test_short_epochs_are_not_all_saved_but_the_last_is(tmp_path):
+def test_last_short_epoch_is_saved(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=8").train()
     last = [event.epoch for event in saved_of(run, "last")]
     assert last[0] == 1
@@ -87,7 +87,7 @@ def test_short_epochs_are_not_all_saved_but_the_last_is(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["stop", "stop-epoch"])
-def test_a_stopped_run_has_saved_its_last_state(tmp_path, name):
+def test_stop_saves_last_state(tmp_path, name):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 3)
@@ -102,7 +102,7 @@ def test_a_stopped_run_has_saved_its_last_state(tmp_path, name):
     assert (run.live_state.status, len(run.live_state.epochs)) == ("done", epochs)
 
 
-def test_a_rate_set_between_a_checkpoint_and_a_stop_is_saved(tmp_path):
+def test_lr_set_between_checkpoint_and_stop_is_saved(tmp_path):
     """All three are read in one look, and nothing is trained between them."""
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
@@ -117,7 +117,7 @@ def test_a_rate_set_between_a_checkpoint_and_a_stop_is_saved(tmp_path):
     assert last["optimizer"]["lr"] == 3e-5
 
 
-def test_a_resumed_run_is_the_unbroken_one(tmp_path, every_epoch):
+def test_resumed_run_equals_uninterrupted_one(tmp_path, every_epoch):
     whole = RunForTests(tmp_path, "train.epochs=4").train()
     broken = RunForTests(tmp_path, "train.epochs=2").train()
     broken.resume(epochs=4)
@@ -128,13 +128,13 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path, every_epoch):
     assert losses[0] == losses[1]
 
 
-def test_without_validation_images_the_last_state_is_the_best(tmp_path):
+def test_last_state_is_best_without_validation_images(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=6", "data.validation_fraction=0.0").train()
     assert run.live_state.test.epoch == 6
     assert saved_of(run, "best")[-1].epoch == 6
 
 
-def test_a_best_that_a_disk_refuses_is_not_claimed(tmp_path, every_epoch, monkeypatch):
+def test_best_checkpoint_on_full_disk_is_not_recorded(tmp_path, every_epoch, monkeypatch):
     real = checkpoint.write_atomically
 
     def refuse(path, content, **how):
@@ -151,7 +151,7 @@ def test_a_best_that_a_disk_refuses_is_not_claimed(tmp_path, every_epoch, monkey
     assert last["best_loss"] == float("inf")
 
 
-def test_a_checkpoint_that_is_asked_for_is_there_when_that_is_said(tmp_path):
+def test_requested_checkpoint_is_on_disk_when_recorded(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 1)
@@ -162,7 +162,7 @@ def test_a_checkpoint_that_is_asked_for_is_there_when_that_is_said(tmp_path):
     run.engine.join()
 
 
-def test_the_log_is_synced_before_the_checkpoint_that_it_tells_of(tmp_path, monkeypatch):
+def test_log_is_synced_before_checkpoint(tmp_path, monkeypatch):
     order = []
     real = checkpoint.write_atomically
 
@@ -202,14 +202,14 @@ def test_writer_runs_jobs_in_order_and_reports_success_and_failure(behind):
     assert reported == [0, "disk full", 2]
 
 
-def test_an_unexpected_exception_in_the_writer_is_not_swallowed():
+def test_writer_raises_unexpected_exceptions():
     writer = Writer(behind=True)
     writer.write(lambda: 1 / 0, lambda: None, lambda _: None)
     with pytest.raises(ZeroDivisionError):
         writer.close()
 
 
-def test_pending_jobs_of_the_writer_are_bounded():
+def test_writer_bounds_pending_jobs():
     released, written = Event(), []
     writer = Writer(behind=True)
 
@@ -228,7 +228,7 @@ def test_pending_jobs_of_the_writer_are_bounded():
     assert len(written) == MAX_PENDING + 1
 
 
-def test_a_copy_on_the_host_shares_what_the_original_shares():
+def test_copy_to_host_keeps_shared_storage():
     flat = torch.arange(12.0)
     content = {"a": flat[:6].view(2, 3), "b": [flat[6:].view(3, 2).T], "c": 7, "d": None}
     copy = checkpoint.copy_to_host(content)

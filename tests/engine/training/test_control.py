@@ -86,7 +86,7 @@ def working(asked):
     thread.join()
 
 
-def test_stop_is_recorded_and_ends_the_work(asked):
+def test_stop_is_recorded_and_raised(asked):
     asked.ask("stop")
     with pytest.raises(StopRequested) as stop:
         asked.control.check()
@@ -94,7 +94,7 @@ def test_stop_is_recorded_and_ends_the_work(asked):
     assert asked.applied == [("stop", None)]
 
 
-def test_paused_work_stands_still_until_it_is_let_on(asked, working):
+def test_pause_blocks_until_unpause(asked, working):
     wait_until(lambda: working)
     asked.ask("pause", "pause")
     wait_until(lambda: asked.recorder.state.paused)
@@ -107,7 +107,7 @@ def test_paused_work_stands_still_until_it_is_let_on(asked, working):
     assert asked.applied == [("pause", None), ("unpause", None)]
 
 
-def test_the_clock_stands_still_in_a_pause(asked, working):
+def test_clock_excludes_pauses(asked, working):
     wait_until(lambda: working)
     asked.ask("pause")
     wait_until(lambda: asked.recorder.state.paused)
@@ -118,7 +118,7 @@ def test_the_clock_stands_still_in_a_pause(asked, working):
     assert working[-1] <= time.perf_counter() - 0.2
 
 
-def test_a_paused_run_can_be_stopped_and_does_what_else_it_is_asked(asked, working):
+def test_paused_run_applies_commands_and_stops(asked, working):
     asked.control.begin_training(asked.trainer)
     asked.ask("pause")
     asked.ask("lr", value=0.5)
@@ -128,7 +128,7 @@ def test_a_paused_run_can_be_stopped_and_does_what_else_it_is_asked(asked, worki
     assert (asked.trainer.lr, asked.trainer.saved) == (0.5, 1)
 
 
-def test_of_a_hundred_quick_presses_each_change_is_recorded_once(asked, working):
+def test_repeated_pause_commands_are_recorded_once(asked, working):
     generator = random.Random(7)
     presses = [generator.choice(["pause", "unpause"]) for _ in range(100)]
     asked.ask(*presses, "stop")
@@ -138,7 +138,7 @@ def test_of_a_hundred_quick_presses_each_change_is_recorded_once(asked, working)
     assert asked.recorder.state.paused == (presses[-1] == "pause")
 
 
-def test_what_needs_the_training_waits_for_it_and_is_done_in_order(asked):
+def test_commands_wait_for_training_and_keep_their_order(asked):
     asked.ask("lr", value=0.01)
     asked.ask("checkpoint")
     asked.ask("epochs", value=30)
@@ -153,7 +153,7 @@ def test_what_needs_the_training_waits_for_it_and_is_done_in_order(asked):
     assert len(asked.applied) == 4
 
 
-def test_what_would_change_nothing_is_not_recorded(asked):
+def test_commands_without_effect_are_not_recorded(asked):
     asked.control.begin_training(asked.trainer)
     asked.ask("lr", value=0.001)
     asked.ask("epochs", value=20)
@@ -178,7 +178,7 @@ def test_what_would_change_nothing_is_not_recorded(asked):
         ("epochs", None, "must be a whole number, 3 or more"),
     ],
 )
-def test_a_bad_value_is_a_notice_and_changes_nothing(asked, name, value, told):
+def test_invalid_value_is_refused(asked, name, value, told):
     asked.control.begin_training(asked.trainer)
     asked.ask(name, value=value)
     asked.control.check()
@@ -188,7 +188,7 @@ def test_a_bad_value_is_a_notice_and_changes_nothing(asked, name, value, told):
     assert (asked.trainer.lr, asked.trainer.epochs) == (0.001, 20)
 
 
-def test_stopping_after_the_epoch_waits_for_its_end(asked):
+def test_stop_epoch_raises_at_end_of_epoch(asked):
     asked.control.end_epoch()
     asked.ask("stop-epoch")
     asked.control.check()
@@ -196,7 +196,7 @@ def test_stopping_after_the_epoch_waits_for_its_end(asked):
         asked.control.end_epoch()
 
 
-def test_after_training_it_is_too_late_to_change_it(asked):
+def test_commands_after_training_are_refused(asked):
     asked.control.begin_training(asked.trainer)
     asked.control.end_training()
     asked.ask("lr", value=0.5)
@@ -209,7 +209,7 @@ def test_after_training_it_is_too_late_to_change_it(asked):
     assert (asked.applied, asked.trainer.saved) == ([], 0)
 
 
-def test_lines_that_are_no_commands_are_passed_over(asked):
+def test_invalid_command_lines_are_skipped(asked):
     lines = [
         b"",
         b"null",
@@ -233,7 +233,7 @@ def test_lines_that_are_no_commands_are_passed_over(asked):
     assert list(reader.poll()) == [Command(name="stop", by="cli")]
 
 
-def test_the_machine_is_measured(tmp_path, monkeypatch):
+def test_machine_is_measured(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
     monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.0)
     asked = Asked(tmp_path)
@@ -249,7 +249,7 @@ def test_the_machine_is_measured(tmp_path, monkeypatch):
     assert machine[-1].disk_free_bytes > 0
 
 
-def test_a_busy_machine_is_busy_from_the_first(tmp_path, monkeypatch):
+def test_first_measurement_reports_cpu_load(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.3)
     run = RunForTests(tmp_path, "train.epochs=1000")
     run.engine.start()
@@ -260,7 +260,7 @@ def test_a_busy_machine_is_busy_from_the_first(tmp_path, monkeypatch):
     assert first.cpu > 0.1
 
 
-def test_a_run_directory_that_is_gone_is_not_measured(tmp_path, monkeypatch):
+def test_missing_run_directory_is_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
     monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.0)
     asked = Asked(tmp_path)
@@ -270,7 +270,7 @@ def test_a_run_directory_that_is_gone_is_not_measured(tmp_path, monkeypatch):
         assert asked.recorder.state.machine is None
 
 
-def test_a_checkpoint_that_cannot_be_saved_is_refused_with_why(asked):
+def test_failed_checkpoint_is_refused_with_reason(asked):
     asked.control.begin_training(asked.trainer)
     asked.trainer.error = "last.pt could not be saved: No space left on device"
     asked.ask("checkpoint")

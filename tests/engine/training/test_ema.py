@@ -20,7 +20,7 @@ def network():
 
 
 @pytest.mark.parametrize("low", [None, torch.bfloat16])
-def test_it_is_the_exponential_moving_average(low):
+def test_ema_matches_definition(low):
     model = network()
     weights = FlatParameters(model, low)
     average = WeightEMA(AverageConfig(kind="ema", decay=0.3, every=2), model, weights)
@@ -43,7 +43,7 @@ def test_it_is_the_exponential_moving_average(low):
         assert torch.equal(each, before[name])
 
 
-def test_lookahead_goes_on_from_the_average_and_the_more_the_later_it_is():
+def test_lookahead_continues_from_average():
     model = network()
     weights = FlatParameters(model, None)
     average = WeightEMA(AverageConfig(kind="lookahead", decay=0.8, every=1), model, weights)
@@ -59,7 +59,7 @@ def test_lookahead_goes_on_from_the_average_and_the_more_the_later_it_is():
             torch.testing.assert_close(weights.flat.detach(), expected)
 
 
-def test_the_average_is_what_is_kept_and_tested(tmp_path):
+def test_average_is_saved_and_tested(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=2", "average.kind=ema", "average.decay=0.9").train()
     best, last = (
         checkpoint.load(run.directory.path / file, torch.device("cpu"))
@@ -79,7 +79,7 @@ def run_data():
     return load_dataset(config.data, config.train.seed, lambda *_: None)
 
 
-def test_an_average_that_hardly_moves_is_no_better_than_chance(tmp_path):
+def test_slow_average_stays_at_chance(tmp_path):
     settings = ("average.kind=ema", "average.decay=0.9999999", "average.every=1000")
     run = RunForTests(tmp_path, "train.epochs=3", *settings).train()
     plain = RunForTests(tmp_path, "train.epochs=3").train()

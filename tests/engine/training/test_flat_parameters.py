@@ -66,7 +66,7 @@ def train_flat(model, weights, low):
 
 
 @pytest.mark.parametrize("low", [None, torch.bfloat16])
-def test_training_is_the_plain_models(plain, low):
+def test_training_matches_plain_model(plain, low):
     flat = copy.deepcopy(plain)
     weights = FlatParameters(flat, low)
     # Not to the bit: where a vector instruction ends in the flat tensor, another rounding does.
@@ -79,7 +79,7 @@ def test_training_is_the_plain_models(plain, low):
             torch.testing.assert_close(ours[name], values, rtol=1e-5, atol=1e-6)
 
 
-def test_what_is_computed_in_low_precision_and_what_is_not(plain):
+def test_low_precision_covers_convolutions_and_linear_layers(plain):
     FlatParameters(plain, torch.bfloat16)
     types = {name: parameter.dtype for name, parameter in plain.named_parameters()}
     norms = [n for n, m in plain.named_modules() if isinstance(m, nn.BatchNorm2d)]
@@ -95,7 +95,7 @@ def test_memory_formats_are_kept(plain):
     assert [parameter.stride() for parameter in plain.parameters()] == before
 
 
-def test_a_state_is_taken_over_whole(plain):
+def test_state_dict_round_trip(plain):
     other = copy.deepcopy(plain)
     weights = FlatParameters(plain, torch.bfloat16)
     train_flat(plain, weights, torch.bfloat16)
@@ -108,7 +108,7 @@ def test_a_state_is_taken_over_whole(plain):
     assert torch.equal(other.eval()(images.bfloat16()), plain.eval()(images.bfloat16()))
 
 
-def test_weights_that_have_no_part_in_the_loss_stay(plain):
+def test_weights_without_gradient_stay(plain):
     plain.unused = nn.Linear(3, 3)
     weights = FlatParameters(plain, None)
     before = plain.unused.weight.detach().clone()
@@ -116,7 +116,7 @@ def test_weights_that_have_no_part_in_the_loss_stay(plain):
     assert torch.equal(plain.unused.weight, before)
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean():
+def test_dropout_rate_and_mean():
     torch.manual_seed(0)
     values = torch.ones(200, 1000)
     dropped = Dropout(0.3)(values)
@@ -125,7 +125,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
 
 
-def test_dropout_draws_anew_and_from_the_seed():
+def test_dropout_depends_on_seed():
     values, dropout = torch.ones(100), Dropout(0.5)
     torch.manual_seed(3)
     draws = [dropout(values) for _ in range(3)]
@@ -134,7 +134,7 @@ def test_dropout_draws_anew_and_from_the_seed():
     assert torch.equal(dropout(values), draws[0])
 
 
-def test_dropout_does_nothing_when_it_should_not():
+def test_dropout_is_identity_in_eval_mode():
     values = torch.randn(10)
     assert torch.equal(Dropout(0.5).eval()(values), values)
     assert torch.equal(Dropout(0.0)(values), values)

@@ -60,7 +60,7 @@ def captured(run):
 
 
 @pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES)
-def test_captured_steps_compute_what_called_steps_do(tmp_path, settings):
+def test_captured_steps_match_called_steps(tmp_path, settings):
     replayed, called = (
         RunForTests(tmp_path, "train.epochs=4", ON_GPU, *settings, f"train.graph={graph}").train()
         for graph in ("auto", "off")
@@ -74,7 +74,7 @@ def test_captured_steps_compute_what_called_steps_do(tmp_path, settings):
     assert replayed.live_state.epochs[-1].train_loss < replayed.live_state.epochs[0].train_loss
 
 
-def test_a_schedule_and_a_command_reach_captured_steps(tmp_path):
+def test_schedule_and_commands_reach_captured_steps(tmp_path):
     """With a rate of nothing the weights stay as they are."""
     run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
     run.engine.start()
@@ -92,7 +92,7 @@ def test_a_schedule_and_a_command_reach_captured_steps(tmp_path):
     assert state["optimizer"]["lr"] == 1e-30
 
 
-def test_a_resumed_run_is_the_unbroken_one(tmp_path):
+def test_resumed_run_equals_uninterrupted_one(tmp_path):
     settings = ("train.epochs=4", ON_GPU, "train.precision=fp32")
     whole = RunForTests(tmp_path, *settings).train()
     broken = RunForTests(tmp_path, *settings, "train.epochs=2").train()
@@ -102,7 +102,7 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path):
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-2)
 
 
-def test_a_run_stopped_in_an_epoch_goes_on_from_there(tmp_path):
+def test_run_stopped_within_epoch_resumes_there(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 3)
@@ -118,7 +118,7 @@ def test_a_run_stopped_in_an_epoch_goes_on_from_there(tmp_path):
     assert set(counts.values()) == {18}
 
 
-def test_a_paused_run_launches_nothing(tmp_path):
+def test_paused_run_launches_no_kernels(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
     run.engine.start()
     wait_until(lambda: run.live_state.is_captured)
@@ -133,7 +133,7 @@ def test_a_paused_run_launches_nothing(tmp_path):
     assert run.live_state.status == "stopped"
 
 
-def test_the_host_is_ahead_by_a_bounded_time(tmp_path, monkeypatch):
+def test_host_is_ahead_by_bounded_time(tmp_path, monkeypatch):
     ahead = []
     real = Trainer._after_step
 
@@ -184,7 +184,7 @@ class Net(nn.Module):
         ("draws", "the model draws random numbers on the host"),
     ],
 )
-def test_what_cannot_be_captured_is_called_and_said_once(tmp_path, monkeypatch, kind, reason):
+def test_uncapturable_step_is_called_and_reported_once(tmp_path, monkeypatch, kind, reason):
     name = f"own_{kind or 'plain'}"
     (tmp_path / f"{name}.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
@@ -203,7 +203,7 @@ def test_what_cannot_be_captured_is_called_and_said_once(tmp_path, monkeypatch, 
     assert torch.rand(10, device="cuda").unique().numel() == 10
 
 
-def test_fp16_is_trained_and_says_that_it_is_not_captured(tmp_path):
+def test_fp16_trains_and_reports_that_it_is_not_captured(tmp_path):
     run = RunForTests(tmp_path, ON_GPU, "train.precision=fp16", "train.epochs=3").train()
     assert run.live_state.prepared.precision == "fp16"
     assert run.live_state.status == "done"
@@ -212,7 +212,7 @@ def test_fp16_is_trained_and_says_that_it_is_not_captured(tmp_path):
     assert run.live_state.epochs[-1].train_loss < run.live_state.epochs[0].train_loss
 
 
-def test_fp32_is_fp32_and_tf32_is_told(tmp_path):
+def test_fp32_has_full_precision_and_tf32_has_not(tmp_path):
     left, right = (torch.randn(64, 64, 8, 8, device="cuda") for _ in range(2))
     exact = torch.nn.functional.conv2d(left.double(), right.double(), padding=4)
     from cnn_engine.system.device import autocast  # noqa: PLC0415
@@ -228,7 +228,7 @@ def test_fp32_is_fp32_and_tf32_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("settings", [(), ("augment.translate=1", "augment.flip=random")])
-def test_images_on_the_host_give_the_same_training(tmp_path, monkeypatch, settings):
+def test_images_on_host_give_the_same_result(tmp_path, monkeypatch, settings):
     settings = ("train.epochs=3", ON_GPU, "train.precision=fp32", *settings)
     at_home = RunForTests(tmp_path, *settings).train()
     monkeypatch.setattr(loader, "GPU_SHARE", 0.0)
@@ -239,7 +239,7 @@ def test_images_on_the_host_give_the_same_training(tmp_path, monkeypatch, settin
     assert sum(staged.live_state.test.total) == 359
 
 
-def test_out_of_memory_says_what_was_asked_for(tmp_path):
+def test_out_of_memory_error_names_requested_size(tmp_path):
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
     hog = torch.empty(free - (600 << 20), dtype=torch.uint8, device="cuda")
@@ -256,7 +256,7 @@ def test_out_of_memory_says_what_was_asked_for(tmp_path):
     assert "train.batch_size" in error
 
 
-def test_a_batch_that_is_smaller_is_trained_on_like_the_others(tmp_path):
+def test_last_smaller_batch_is_trained(tmp_path):
     """1,151 images in batches of 64 leave 63, whose step is captured in the fourth epoch."""
     run = RunForTests(tmp_path, ON_GPU, "train.epochs=6").train()
     steps = [event for event in run.events() if isinstance(event, StepsFinished)]
@@ -265,19 +265,19 @@ def test_a_batch_that_is_smaller_is_trained_on_like_the_others(tmp_path):
     assert all(math.isfinite(event.loss) for event in steps)
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
+def test_nan_loss_fails_the_run(tmp_path):
     run = RunForTests(tmp_path, ON_GPU, "optimizer.lr=1e30", "train.epochs=50").train()
     assert run.engine.exit_code == 4
     assert "became" in run.live_state.finished.error or "no longer" in run.live_state.finished.error
 
 
-def test_a_rollback_goes_on_captured(tmp_path):
+def test_steps_are_captured_after_rollback(tmp_path):
     settings = ("optimizer.lr=1e30", "train.on_non_finite=rollback", "train.epochs=2")
     run = RunForTests(tmp_path, ON_GPU, *settings).train()
     assert "gave up after 5 rollbacks" in run.live_state.finished.error
 
 
-def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
+def test_trained_run_can_be_tested_and_used(tmp_path):
     run = RunForTests(tmp_path / "runs", ON_GPU, "train.epochs=8").train()
     repeated = retest(run.directory, None, lambda *_: None)
     assert repeated.is_equal
@@ -302,7 +302,7 @@ def test_what_is_trained_can_be_tested_and_used_and_looked_into(tmp_path):
     assert not [event for event in run.events() if isinstance(event, Notice)]
 
 
-def test_bench_measures_a_gpu(tmp_path):
+def test_bench_measures_gpu(tmp_path):
     config = load_config("digits", ["train.device=cuda", "data.image_size=32"])
     data = load_dataset(config.data, 0, lambda *_: None)
     found = bench.measure(config, data, 2, 0.5, lambda *_: None)
@@ -325,7 +325,7 @@ def test_memory_does_not_grow(tmp_path):
     assert max(used[6:]) <= used[5] + (1 << 20)
 
 
-def test_epochs_follow_each_other_without_the_log_falling_behind(tmp_path):
+def test_log_keeps_up_with_short_epochs(tmp_path):
     run = RunForTests(tmp_path, ON_GPU, "train.epochs=5").train()
     state, damaged = read_state(run.directory)
     assert damaged == 0
@@ -343,7 +343,7 @@ def test_epochs_follow_each_other_without_the_log_falling_behind(tmp_path):
     assert last == sorted(set(last))
 
 
-def test_training_in_the_project_of_a_bench_is_captured(tmp_path):
+def test_steps_of_a_trainer_in_a_script_are_captured(tmp_path):
     config = load_config("digits", ["train.device=cuda", "data.image_size=8", "model.filters=[8]"])
     data = load_dataset(config.data, 0, lambda *_: None)
     with Recorder(create_run(tmp_path)) as recorder:

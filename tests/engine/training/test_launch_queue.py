@@ -37,7 +37,7 @@ class Gpu:
 
 
 @pytest.mark.parametrize("seconds", [0.0004, 0.004, 0.03, 0.5])
-def test_it_is_ahead_by_a_bounded_time_and_never_idle(monkeypatch, seconds):
+def test_host_is_ahead_by_bounded_time_and_gpu_never_idle(monkeypatch, seconds):
     gpu = Gpu(seconds)
     monkeypatch.setattr(torch.cuda, "Event", gpu.event)
     monkeypatch.setattr(torch.cuda, "Stream", lambda _: None)
@@ -57,7 +57,7 @@ def test_it_is_ahead_by_a_bounded_time_and_never_idle(monkeypatch, seconds):
         assert gpu.waits < 2000 / 10  # not each step
 
 
-def test_a_pause_does_not_stop_it_from_being_ahead_again(monkeypatch):
+def test_host_gets_ahead_again_after_pause(monkeypatch):
     gpu = Gpu(0.001)
     monkeypatch.setattr(torch.cuda, "Event", gpu.event)
     monkeypatch.setattr(torch.cuda, "Stream", lambda _: None)
@@ -71,7 +71,7 @@ def test_a_pause_does_not_stop_it_from_being_ahead_again(monkeypatch):
     assert gpu.free_at - gpu.now > AHEAD_SECONDS / 2
 
 
-def test_on_a_processor_what_is_launched_is_done():
+def test_launched_steps_are_finished_on_cpu():
     queue = LaunchQueue(torch.device("cpu"))
     queue.begin(3)
     assert queue.done == 3

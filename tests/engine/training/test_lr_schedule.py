@@ -15,11 +15,11 @@ def shares(progress, **config):
     return [lr_factor(schedule, each) for each in progress]
 
 
-def test_a_constant_rate_is_exactly_that():
+def test_constant_schedule():
     assert shares([0.0, 0.3, 1.0, 1.5], shape="constant") == [1.0] * 4
 
 
-def test_it_falls_in_a_line_or_as_a_cosine():
+def test_linear_and_cosine_decay():
     at = [0.0, 0.25, 0.5, 1.0, 1.5]
     assert shares(at, shape="linear") == pytest.approx([1, 0.75, 0.5, 0, 0])
     assert shares(at, shape="linear", end=0.2) == pytest.approx([1, 0.8, 0.6, 0.2, 0.2])
@@ -28,7 +28,7 @@ def test_it_falls_in_a_line_or_as_a_cosine():
 
 
 @pytest.mark.parametrize("shape", ["constant", "linear", "cosine"])
-def test_a_warm_up_rises_to_the_whole_and_only_then_it_falls(shape):
+def test_warmup_rises_to_one_before_decay(shape):
     rising = shares([0.0, 0.1, 0.2], shape=shape, warmup=0.2, start=0.1)
     assert rising == pytest.approx([0.1, 0.55, 1.0])
     middle, end = shares([0.6, 1.0], shape=shape, warmup=0.2, start=0.1)
@@ -44,14 +44,14 @@ def rates(run):
     }
 
 
-def test_a_run_follows_it_step_by_step(tmp_path):
+def test_run_follows_schedule_step_by_step(tmp_path):
     settings = ("schedule.shape=linear", "train.epochs=2", "train.checkpoint_seconds=1e-9")
     run = RunForTests(tmp_path, *settings).train()
     expected = {step: 0.001 * (1 - (step - 1) / STEPS) for step in range(1, STEPS + 1)}
     assert rates(run) == pytest.approx(expected)
 
 
-def test_another_rate_scales_what_is_left_of_it(tmp_path):
+def test_lr_command_scales_rest_of_schedule(tmp_path):
     settings = ("schedule.shape=linear", "schedule.end=0.1", "train.epochs=2")
     run = RunForTests(tmp_path, *settings, "train.checkpoint_seconds=1e-9")
     run.ask("lr", 0.002)
@@ -60,7 +60,7 @@ def test_another_rate_scales_what_is_left_of_it(tmp_path):
     assert rates(run)[STEPS] == pytest.approx(0.002 * (1 - 0.9 * (STEPS - 1) / STEPS))
 
 
-def test_another_number_of_epochs_stretches_what_is_left_of_it(tmp_path):
+def test_epochs_command_stretches_rest_of_schedule(tmp_path):
     settings = ("schedule.shape=linear", "train.epochs=2", "train.checkpoint_seconds=1e-9")
     run = RunForTests(tmp_path, *settings).train()
     run.resume(epochs=4)

@@ -52,7 +52,7 @@ def assert_equal(config, make_theirs, tolerance=0.0):
         assert not torch.equal(values, start[name])
 
 
-def test_adam_is_pytorchs_to_the_bit():
+def test_adam_equals_pytorch_bit_for_bit():
     weights = FlatParameters(network(), None)
     theirs = weights.flat.detach().clone().requires_grad_()
     theirs.grad = torch.zeros_like(theirs)
@@ -67,7 +67,7 @@ def test_adam_is_pytorchs_to_the_bit():
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("adam", "Adam"), ("adamw", "AdamW")])
-def test_the_parts_of_a_network_may_differ_in_rate_and_decay(name, theirs):
+def test_parameter_groups_match_pytorch(name, theirs):
     config = OptimizerConfig(
         name=name, lr=0.1, bias_norm_lr=0.2, head_lr=0.05, weight_decay=0.01, decay_bias_norm=False
     )
@@ -84,7 +84,7 @@ def test_the_parts_of_a_network_may_differ_in_rate_and_decay(name, theirs):
     assert_equal(config, make, 1e-6)
 
 
-def test_sgd_is_pytorchs():
+def test_sgd_matches_pytorch():
     config = OptimizerConfig(name="sgd", lr=0.1, momentum=0.85, weight_decay=0.01)
     assert_equal(
         config,
@@ -97,7 +97,7 @@ def test_sgd_is_pytorchs():
     )
 
 
-def test_muon_takes_the_matrices_and_sgd_the_rest():
+def test_muon_updates_matrices_and_sgd_the_rest():
     config = OptimizerConfig(name="muon", lr=0.02, bias_norm_lr=0.1, momentum=0.6, weight_decay=0.1)
 
     class Flattened(torch.optim.Muon):
@@ -131,7 +131,7 @@ def test_muon_takes_the_matrices_and_sgd_the_rest():
     assert_equal(config, make, 1e-5)
 
 
-def test_muon_can_bring_matrices_to_one_size():
+def test_muon_normalizes_matrices():
     config = OptimizerConfig(name="muon", lr=1e-9, normalise=True)
     ours, _ = train(config, lambda _: [], steps=1)
     matrices, *_ = parts_of(ours)
@@ -144,7 +144,7 @@ def parts_of(named):
     return [values for values in named.values() if values.dim() > 1], head
 
 
-def test_a_frozen_parameter_stays():
+def test_frozen_parameter_stays():
     model = network()
     model[0].weight.requires_grad = False
     before = model[0].weight.clone()
@@ -157,7 +157,7 @@ def test_a_frozen_parameter_stays():
 
 
 @pytest.mark.parametrize(("longest", "expected"), [(0.5, 0.5), (100.0, 3.0)])
-def test_a_gradient_longer_than_allowed_is_shortened(longest, expected):
+def test_gradient_is_clipped_by_norm(longest, expected):
     weights = FlatParameters(network(), None)
     config = OptimizerConfig(name="sgd", lr=1.0, momentum=0.0, clip_norm=longest)
     optimizer = build_optimizer(config, weights)
@@ -169,7 +169,7 @@ def test_a_gradient_longer_than_allowed_is_shortened(longest, expected):
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "muon"])
 @pytest.mark.parametrize("clip_norm", [None, 10.0])
-def test_a_scaler_scales_back_and_passes_over_what_overflowed(name, clip_norm):
+def test_grad_scaler_unscales_and_skips_overflow(name, clip_norm):
     config = OptimizerConfig(name=name, lr=0.1, clip_norm=clip_norm)
     both = [FlatParameters(network(), None) for _ in range(2)]
     optimizer, plain = (build_optimizer(config, weights) for weights in both)
@@ -191,7 +191,7 @@ def test_a_scaler_scales_back_and_passes_over_what_overflowed(name, clip_norm):
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "muon"])
-def test_its_state_goes_on_elsewhere(name):
+def test_state_dict_round_trip(name):
     config = OptimizerConfig(name=name, lr=0.1)
     weights = FlatParameters(network(), None)
     optimizer = build_optimizer(config, weights)

@@ -131,7 +131,7 @@ POINTS = {
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("point", POINTS)
-def test_stopped_anywhere_and_resumed_it_ends_bit_equal(broken_off, whole, point, precision):
+def test_resume_after_stop_is_bit_equal(broken_off, whole, point, precision):
     kind = f"train.precision={precision}"
     run = broken_off(POINTS[point], kind)
     assert (run.live_state.status, run.live_state.test) == ("stopped", None)
@@ -161,7 +161,7 @@ RECIPE = (
 
 @pytest.mark.parametrize("kind", ["ema", "lookahead"])
 @pytest.mark.parametrize("point", POINTS)
-def test_every_part_of_a_recipe_goes_on_bit_equal(broken_off, whole, point, kind):
+def test_resume_of_every_recipe_is_bit_equal(broken_off, whole, point, kind):
     recipe = (*RECIPE, f"average.kind={kind}")
     run = broken_off(POINTS[point], *recipe)
     run.resume()
@@ -170,7 +170,7 @@ def test_every_part_of_a_recipe_goes_on_bit_equal(broken_off, whole, point, kind
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_anywhere_and_resumed_it_ends_bit_equal(broken_off, whole, point):
+def test_resume_after_kill_is_bit_equal(broken_off, whole, point):
     run = broken_off(POINTS[point], error=Killed())
     assert run.live_state.finished is None
     known = len(run.events())
@@ -183,7 +183,7 @@ def test_killed_anywhere_and_resumed_it_ends_bit_equal(broken_off, whole, point)
     assert resumed.file == (LAST_FILE if done_before else "")
 
 
-def test_resumed_twice_it_ends_bit_equal_too(broken_off, whole, monkeypatch):
+def test_second_resume_is_bit_equal(broken_off, whole, monkeypatch):
     run = broken_off(4)
     for check in (3, EPOCH_CHECKS):
         with monkeypatch.context() as patches:
@@ -194,7 +194,7 @@ def test_resumed_twice_it_ends_bit_equal_too(broken_off, whole, monkeypatch):
     assert [(event.epoch, event.step) for event in resumed_events(run)] == [(1, 4), (1, 7), (2, 7)]
 
 
-def test_stopped_before_the_first_epoch_it_begins_anew(tmp_path, whole):
+def test_resume_before_first_epoch_starts_again(tmp_path, whole):
     run = RunForTests(tmp_path, EPOCHS)
     run.ask("stop")
     run.train()
@@ -204,7 +204,7 @@ def test_stopped_before_the_first_epoch_it_begins_anew(tmp_path, whole):
     assert (resumed.epoch, resumed.step, resumed.file) == (1, 0, "")
 
 
-def test_a_checkpoint_in_mid_epoch_is_made_when_it_is_time(broken_off, whole):
+def test_checkpoint_within_epoch_is_saved_when_due(broken_off, whole):
     run = broken_off(10, "train.checkpoint_seconds=1e-9", error=Killed())
     assert [(saved.epoch, saved.step) for saved in run.live_state.checkpoints] == [
         (1, step) for step in range(1, 10)
@@ -214,7 +214,7 @@ def test_a_checkpoint_in_mid_epoch_is_made_when_it_is_time(broken_off, whole):
     assert results(run) == results(whole())
 
 
-def test_the_log_goes_on_and_every_epoch_stands_once(broken_off):
+def test_resumed_log_has_every_epoch_once(broken_off):
     run = broken_off(EPOCH_CHECKS + 5)
     before = run.live_state.elapsed_seconds
     run.resume()
@@ -231,7 +231,7 @@ def test_the_log_goes_on_and_every_epoch_stands_once(broken_off):
     assert [(event.epoch, event.step) for event in begun] == [(1, 0), (2, 0), (2, 5)]
 
 
-def test_the_log_of_several_sessions_follows_the_grammar(broken_off, whole):
+def test_log_of_several_sessions_follows_grammar(broken_off, whole):
     stopped, killed = broken_off(EPOCH_CHECKS + 5), broken_off(EPOCH_CHECKS + 5, error=Killed())
     for run in (stopped, killed):
         spelled_out = spelled(run.resume().events())
@@ -244,7 +244,7 @@ def state_steps(run):
     return [event for event in run.events() if isinstance(event, events.StepsFinished)]
 
 
-def test_a_follower_of_a_resumed_run_sees_what_the_engine_knows(broken_off):
+def test_follower_of_resumed_run_sees_engine_state(broken_off):
     run = broken_off(EPOCH_CHECKS + 5, error=Killed())
     followed, reader = RunState(), LogReader(run.directory.events)
     run.take_hold()
@@ -257,7 +257,7 @@ def test_a_follower_of_a_resumed_run_sees_what_the_engine_knows(broken_off):
     assert followed == run.live_state
 
 
-def test_a_torn_last_line_of_a_killed_run_harms_no_other(broken_off, whole):
+def test_torn_last_line_is_ignored(broken_off, whole):
     run = broken_off(EPOCH_CHECKS + 5, error=Killed())
     with run.directory.events.open("ab") as log:
         log.write(b'{"kind":"StepsFin')
@@ -268,7 +268,7 @@ def test_a_torn_last_line_of_a_killed_run_harms_no_other(broken_off, whole):
     assert saved(run, LAST_FILE) == saved(whole(), LAST_FILE)
 
 
-def test_what_dead_writers_left_is_swept(broken_off):
+def test_temporary_files_are_removed(broken_off):
     run = broken_off(5)
     stray = run.directory.path / "last.pt.999999.tmp"
     stray.write_bytes(b"half a checkpo")
@@ -277,7 +277,7 @@ def test_what_dead_writers_left_is_swept(broken_off):
     run.recorder.close()
 
 
-def test_commands_of_an_earlier_session_are_not_done_again(tmp_path, monkeypatch):
+def test_resume_ignores_earlier_commands(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("lr", 0.002)
     run.ask("stop")
@@ -291,7 +291,7 @@ def test_commands_of_an_earlier_session_are_not_done_again(tmp_path, monkeypatch
     ]
 
 
-def test_a_pause_ends_with_the_process(tmp_path):
+def test_resumed_run_is_not_paused(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("pause")
     run.ask("stop")
@@ -303,7 +303,7 @@ def test_a_pause_ends_with_the_process(tmp_path):
 # Which checkpoint.
 
 
-def test_from_a_damaged_checkpoint_it_falls_back_to_the_one_before(broken_off, whole):
+def test_damaged_checkpoint_falls_back_to_previous(broken_off, whole):
     run = broken_off(EPOCH_CHECKS + 5)
     path = run.directory.path / LAST_FILE
     path.write_bytes(path.read_bytes()[:-9])
@@ -314,16 +314,16 @@ def test_from_a_damaged_checkpoint_it_falls_back_to_the_one_before(broken_off, w
     assert run.directory.path.joinpath("damaged.pt").exists()  # not rotated over the good one
     (notice,) = run.live_state.notices
     assert notice.text == (
-        f"{path}: is damaged, or not a checkpoint of cnn-tui; going on from previous.pt instead"
+        f"{path}: is damaged, or not a checkpoint of cnn-tui; resuming from previous.pt instead"
     )
 
 
-def test_with_damaged_checkpoints_only_it_is_refused_and_left_as_it_is(broken_off):
+def test_resume_is_refused_if_all_checkpoints_are_damaged(broken_off):
     run = broken_off(EPOCH_CHECKS + 5)
     for file in (LAST_FILE, PREVIOUS_FILE):
         (run.directory.path / file).write_bytes(b"text")
     before = run.directory.events.read_bytes()
-    with pytest.raises(DataError, match="there is no good one to go on from"):
+    with pytest.raises(DataError, match="there is no undamaged one to resume from"):
         Engine.resume(run.directory)
     assert run.directory.events.read_bytes() == before
     run.recorder.__class__(run.directory).close()  # nobody holds it
@@ -336,7 +336,7 @@ def test_with_damaged_checkpoints_only_it_is_refused_and_left_as_it_is(broken_of
         ("model.hidden=[16, 16]", "is 16, expected no such weight"),
     ],
 )
-def test_a_checkpoint_of_another_model_is_refused_and_kept(broken_off, key, told):
+def test_checkpoint_of_another_model_is_refused(broken_off, key, told):
     run, other = broken_off(5), broken_off(5, key)
     path = run.directory.path / LAST_FILE
     path.write_bytes((other.directory.path / LAST_FILE).read_bytes())
@@ -349,7 +349,7 @@ def test_a_checkpoint_of_another_model_is_refused_and_kept(broken_off, key, told
     assert path.read_bytes() == whole_file
 
 
-def test_weights_alone_are_nothing_to_go_on_from(broken_off):
+def test_checkpoint_with_weights_only_is_refused(broken_off):
     run = broken_off(EPOCH_CHECKS + 5)
     path = run.directory.path / LAST_FILE
     path.write_bytes((run.directory.path / "best.pt").read_bytes())
@@ -361,7 +361,7 @@ def test_weights_alone_are_nothing_to_go_on_from(broken_off):
 # Other circumstances.
 
 
-def test_with_another_number_of_threads_it_says_that_it_is_approximate(broken_off, monkeypatch):
+def test_other_thread_count_is_reported(broken_off, monkeypatch):
     run = broken_off(5)
     threads = torch.get_num_threads()
     monkeypatch.setattr("cnn_engine.system.device.choose_threads", lambda: threads + 1)
@@ -373,7 +373,7 @@ def test_with_another_number_of_threads_it_says_that_it_is_approximate(broken_of
     assert notice.text.startswith("Resumed approximately, not bit for bit: threads: ")
 
 
-def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monkeypatch):
+def test_optimizer_state_survives_change_of_precision(broken_off, monkeypatch):
     run = broken_off(5, "train.precision=bf16")
     kept = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["mean"]
     monkeypatch.setattr("cnn_engine.training.learner.choose_precision", lambda *_: "fp32")
@@ -392,7 +392,7 @@ def test_in_another_precision_the_optimizer_keeps_what_it_knows(broken_off, monk
     assert values_of(seen) == values_of(kept)
 
 
-def test_other_images_are_refused_with_what_has_changed(broken_off, monkeypatch):
+def test_changed_images_are_refused(broken_off, monkeypatch):
     run = broken_off(5)
     monkeypatch.setattr("cnn_engine.data.dataset.TEST_SEED", 1)
     run.resume()
@@ -403,7 +403,7 @@ def test_other_images_are_refused_with_what_has_changed(broken_off, monkeypatch)
     )
 
 
-def test_more_or_fewer_images_are_counted(broken_off, monkeypatch):
+def test_changed_number_of_images_is_refused(broken_off, monkeypatch):
     run = broken_off(5)
     real = trainer.check_images
     monkeypatch.setattr(
@@ -423,15 +423,15 @@ def done(tmp_path_factory):
     return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=1").train()
 
 
-def test_a_run_that_is_done_is_refused_with_what_to_do(done):
+def test_finished_run_is_refused(done):
     with pytest.raises(ConfigError, match=r"is done, after 1 epochs; .*--epochs 2 or more"):
         Engine.resume(done.directory)
-    with pytest.raises(ConfigError, match=r"--epochs 1: 1 are done already; ask for more"):
+    with pytest.raises(ConfigError, match=r"--epochs 1: 1 are done already; use a larger number"):
         Engine.resume(done.directory, 1)
     assert read_summary(done.directory).status == "done"
 
 
-def test_a_run_that_is_done_can_be_trained_longer(tmp_path, whole):
+def test_finished_run_can_be_trained_longer(tmp_path, whole):
     run = RunForTests(tmp_path, "train.epochs=1").train()
     assert run.live_state.status == "done"
     run.resume(epochs=2)
@@ -441,14 +441,14 @@ def test_a_run_that_is_done_can_be_trained_longer(tmp_path, whole):
     assert [(command.command, command.value) for command in state.commands] == [("epochs", 2.0)]
 
 
-def test_a_log_without_a_beginning_is_nothing_to_go_on_with(tmp_path):
+def test_log_without_start_is_refused(tmp_path):
     run = RunForTests(tmp_path)
     run.recorder.close()
     with pytest.raises(ConfigError, match="does not tell what it trained"):
         Engine.resume(run.directory)
 
 
-def test_a_run_that_is_held_is_refused_with_who_holds_it_and_what_to_do(broken_off):
+def test_locked_run_is_refused_with_its_process(broken_off):
     run = broken_off(5)
     run.take_hold()
     with pytest.raises(RunHeldError, match=r"process \d+ on \S+ trains it.*cnn-tui watch") as error:
@@ -461,7 +461,7 @@ def killed(*_):
     raise Killed
 
 
-def test_a_run_that_never_saved_still_falls_back(tmp_path, monkeypatch):
+def test_run_without_checkpoint_falls_back_to_digits(tmp_path, monkeypatch):
     run = RunForTests(
         tmp_path, "data.source=folder", f"data.path='{tmp_path / 'nowhere'}'", preset="folder"
     )
@@ -501,7 +501,7 @@ def rollbacks(run):
     return [event for event in run.events() if isinstance(event, events.RolledBack)]
 
 
-def test_a_failed_run_can_be_resumed_from_its_last_good_checkpoint(tmp_path, monkeypatch, whole):
+def test_failed_run_resumes_from_last_good_checkpoint(tmp_path, monkeypatch, whole):
     run = RunForTests(tmp_path, EPOCHS)
     with monkeypatch.context() as patches:
         poison(patches, 25)
@@ -511,7 +511,7 @@ def test_a_failed_run_can_be_resumed_from_its_last_good_checkpoint(tmp_path, mon
     assert_same(run, whole())
 
 
-def test_rollback_goes_back_to_the_last_checkpoint_at_half_the_rate(tmp_path, monkeypatch):
+def test_rollback_loads_last_checkpoint_and_halves_lr(tmp_path, monkeypatch):
     poison(monkeypatch, 25, 25)
     run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
     state = run.live_state
@@ -527,7 +527,7 @@ def test_rollback_goes_back_to_the_last_checkpoint_at_half_the_rate(tmp_path, mo
     assert COMPLETION.fullmatch(spelled(run.events()))
 
 
-def test_rollback_without_a_checkpoint_begins_again(tmp_path, monkeypatch):
+def test_rollback_without_checkpoint_starts_again(tmp_path, monkeypatch):
     poison(monkeypatch, 5, 5)
     run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
     (back,) = rollbacks(run)
@@ -537,7 +537,7 @@ def test_rollback_without_a_checkpoint_begins_again(tmp_path, monkeypatch):
     assert COMPLETION.fullmatch(spelled(run.events()))
 
 
-def test_rollback_gives_up_in_the_end(tmp_path, monkeypatch):
+def test_rollback_gives_up(tmp_path, monkeypatch):
     poison(monkeypatch, 25)
     run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
@@ -547,7 +547,7 @@ def test_rollback_gives_up_in_the_end(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("policy", ["stop", "rollback", "continue"])
-def test_a_validation_loss_that_is_no_number_is_treated_alike(tmp_path, monkeypatch, policy):
+def test_nan_validation_loss_follows_policy(tmp_path, monkeypatch, policy):
     first = VALIDATION_BATCHES + 1
     poison(monkeypatch, first, first, when=lambda _: torch.is_inference_mode_enabled())
     run = RunForTests(tmp_path, EPOCHS, f"train.on_non_finite={policy}").train()
@@ -566,7 +566,7 @@ def test_a_validation_loss_that_is_no_number_is_treated_alike(tmp_path, monkeypa
         assert state.best.epoch == state.test.epoch == 1
 
 
-def test_to_continue_is_told_once_an_epoch_and_saves_nothing_that_is_spoiled(tmp_path, monkeypatch):
+def test_continue_policy_warns_once_per_epoch_and_saves_no_nan(tmp_path, monkeypatch):
     poison(monkeypatch, 25)
     run = RunForTests(tmp_path, "train.epochs=3", "train.on_non_finite=continue").train()
     state = run.live_state
@@ -594,7 +594,7 @@ def spoil_a_weight(patches, step):
     patches.setattr(Adam, "step", spoil)
 
 
-def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, monkeypatch):
+def test_nan_weights_are_not_saved(broken_off, monkeypatch):
     spoil_a_weight(monkeypatch, STEPS + 5)
     run = broken_off(EPOCH_CHECKS + 5)  # stops right after that step
     content = checkpoint.load(run.directory.path / LAST_FILE, CPU)
@@ -606,7 +606,7 @@ def test_weights_that_are_spoiled_before_a_loss_tells_are_not_saved(broken_off, 
 
 
 @pytest.mark.parametrize("policy", ["stop", "rollback", "continue"])
-def test_a_weight_that_no_loss_tells_of_is_treated_alike(tmp_path, monkeypatch, policy):
+def test_nan_weight_without_nan_loss_follows_policy(tmp_path, monkeypatch, policy):
     spoil_a_weight(monkeypatch, 2 * STEPS)
     settings = (EPOCHS, "train.precision=fp32", f"train.on_non_finite={policy}")
     run = RunForTests(tmp_path, *settings).train()
@@ -627,7 +627,7 @@ def test_a_weight_that_no_loss_tells_of_is_treated_alike(tmp_path, monkeypatch, 
         assert checkpoint.load(run.directory.path / LAST_FILE, CPU)["epoch"] == 1
 
 
-def test_the_way_to_the_images_does_not_depend_on_where_it_goes_on(tmp_path, monkeypatch):
+def test_resume_finds_images_from_another_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     request = Request.from_preset("folder", ["data.path=photos"])
     assert request.config.data.path == str(tmp_path / "photos")

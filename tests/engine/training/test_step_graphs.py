@@ -103,7 +103,7 @@ def counted(gpu):
     return calls, step
 
 
-def test_steps_are_called_then_captured_then_replayed_each_once(gpu):
+def test_steps_are_called_then_captured_then_replayed(gpu):
     calls, step = counted(gpu)
     graphs = graphs_of(step)
     for _ in range(10):
@@ -113,7 +113,7 @@ def test_steps_are_called_then_captured_then_replayed_each_once(gpu):
     assert graphs.reports == [""]
 
 
-def test_another_kind_is_captured_apart(gpu):
+def test_each_kind_has_its_own_graph(gpu):
     graphs = graphs_of(gpu.work)
     for _ in range(4):
         for kind in ("whole", "whole", "last"):
@@ -123,7 +123,7 @@ def test_another_kind_is_captured_apart(gpu):
     assert graphs.reports == [""]
 
 
-def test_a_replayed_step_is_let_through_now_and_then_to_be_timed(gpu):
+def test_some_replayed_steps_are_called_for_timing(gpu):
     calls, step = counted(gpu)
     graphs = graphs_of(step)
     for _ in range(WARM_UP_CALLS + TIMED_EVERY + 1):
@@ -139,7 +139,7 @@ def test_a_replayed_step_is_let_through_now_and_then_to_be_timed(gpu):
         ("", "RuntimeError: "),
     ],
 )
-def test_a_capture_that_fails_leaves_no_trace_and_says_why_once(gpu, monkeypatch, message, reason):
+def test_failed_capture_is_cleaned_up_and_reported_once(gpu, monkeypatch, message, reason):
     def step(kind):
         if gpu.capturing is not None:
             raise RuntimeError(message)
@@ -159,7 +159,7 @@ def test_a_capture_that_fails_leaves_no_trace_and_says_why_once(gpu, monkeypatch
     assert graphs.reports == [reason]
 
 
-def test_elsewhere_steps_are_called(gpu):
+def test_steps_are_called_without_capture(gpu):
     graphs = graphs_of(gpu.work, captures=False)
     for _ in range(8):
         graphs.run("whole")
@@ -187,14 +187,14 @@ class Counts(nn.Module):
         (lambda _: torch.rand(1), "the model draws random numbers on the host"),
     ],
 )
-def test_what_a_replay_would_leave_out_is_seen(change, reason):
+def test_host_state_changes_are_detected(change, reason):
     model = Counts()
     before = HostState(model)
     change(model)
     assert before.changes() == reason
 
 
-def test_a_model_that_counts_is_never_captured(gpu):
+def test_model_with_changing_attribute_is_not_captured(gpu):
     model = Counts()
 
     def step(kind):
@@ -208,7 +208,7 @@ def test_a_model_that_counts_is_never_captured(gpu):
     assert graphs.reports == ["the model changes its attribute calls in a step"]
 
 
-def test_the_state_knows_whether_steps_are_captured():
+def test_state_has_capture_result():
     state = RunState()
     state.apply(StepsCaptured())
     assert (state.is_captured, state.notices) == (True, [])
@@ -217,7 +217,7 @@ def test_the_state_knows_whether_steps_are_captured():
     assert "it reads a tensor" in state.notices[-1].text
 
 
-def test_a_captured_run_says_so_wherever_its_device_stands(tmp_path, here):
+def test_captured_run_is_shown_with_its_device(tmp_path, here):
     """The log of a run on a GPU, made from one of this machine."""
     run = RunForTests(tmp_path / "runs", "train.epochs=1").train()
     lines = run.directory.events.read_text().splitlines()

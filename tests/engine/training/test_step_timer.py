@@ -28,7 +28,7 @@ def run_steps(parts, clock, count, **seconds):
         parts.begin_step()
 
 
-def test_shares_are_those_of_the_time_spent(clock):
+def test_fractions_match_time_spent(clock):
     parts = StepTimer(torch.device("cpu"))
     run_steps(
         parts,
@@ -46,7 +46,7 @@ def test_shares_are_those_of_the_time_spent(clock):
     )
 
 
-def test_a_pause_between_steps_is_no_part_of_them(clock):
+def test_pause_between_steps_is_not_measured(clock):
     parts = StepTimer(torch.device("cpu"))
     for _ in range(2 * SAMPLE_EVERY):
         parts.begin_step()
@@ -56,20 +56,20 @@ def test_a_pause_between_steps_is_no_part_of_them(clock):
     assert parts.pop_fractions() == {"forward": 1.0}
 
 
-def test_each_is_told_once(clock):
+def test_fractions_are_popped_once(clock):
     parts = StepTimer(torch.device("cpu"))
     run_steps(parts, clock, 2 * SAMPLE_EVERY, data=0.1, forward=0.1)
     assert parts.pop_fractions()
     assert parts.pop_fractions() == {}
 
 
-def test_not_every_step_is_measured(clock):
+def test_only_some_steps_are_measured(clock):
     parts = StepTimer(torch.device("cpu"))
     run_steps(parts, clock, SAMPLE_EVERY - 1, data=0.1)
     assert parts.pop_fractions() == {}
 
 
-def test_what_cannot_be_measured_is_not():
+def test_unsupported_device_is_not_measured():
     parts = StepTimer(torch.device("mps"))
     for _ in range(2 * SAMPLE_EVERY):
         parts.begin_step()
@@ -84,7 +84,7 @@ def steps(**seconds):
     )  # fmt: skip
 
 
-def test_the_state_sums_up_what_was_measured():
+def test_state_sums_up_fractions():
     state = RunState()
     state.apply(steps())  # nothing was measured
     assert state.part_fractions == {}
@@ -95,7 +95,7 @@ def test_the_state_sums_up_what_was_measured():
     )
 
 
-def test_the_panel_tells_of_steps_that_were_measured():
+def test_panel_shows_measured_phases():
     """On a GPU steps are replayed, and few are measured: the others are no part of any share."""
     state = RunState()
     measured = {"data_seconds": 0.2, "forward_seconds": 0.6, "backward_seconds": 1.0}

@@ -30,13 +30,13 @@ def completed(tmp_path_factory):
     return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=4").train()
 
 
-def test_a_completed_run_follows_the_grammar(completed):
+def test_completed_run_follows_grammar(completed):
     assert COMPLETION.fullmatch(spelled(completed.events()))
     assert completed.engine.exit_code == 0
     assert completed.live_state.status == "done"
 
 
-def test_it_learns(completed):
+def test_training_reduces_loss(completed):
     epochs = completed.live_state.epochs
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
     assert epochs[-1].train_loss < 0.9 * epochs[0].train_loss
@@ -54,13 +54,13 @@ def test_every_image_is_counted_once(completed):
     assert sum(event.steps for event in steps if event.epoch == 2) == state.steps_per_epoch == 18
 
 
-def test_live_read_and_followed_states_are_one(completed):
+def test_live_read_and_followed_states_are_equal(completed):
     read, damaged = read_state(completed.directory)
     assert damaged == 0
     assert read == completed.live_state
 
 
-def test_a_follower_sees_what_the_engine_knows(tmp_path):
+def test_follower_sees_engine_state(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=3")
     followed, reader = RunState(), LogReader(run.directory.events)
     run.engine.start()
@@ -74,7 +74,7 @@ def test_a_follower_sees_what_the_engine_knows(tmp_path):
     assert followed.status == "done"
 
 
-def test_the_best_epoch_is_kept_and_tested(completed):
+def test_best_epoch_is_saved_and_tested(completed):
     state = completed.live_state
     best = checkpoint.load(completed.directory.path / "best.pt", torch.device("cpu"))
     last = checkpoint.load(completed.directory.path / "last.pt", torch.device("cpu"))
@@ -95,7 +95,7 @@ def test_the_best_epoch_is_kept_and_tested(completed):
     assert right == pytest.approx(sum(state.test.correct), abs=3)  # bf16 there, fp32 here
 
 
-def test_the_best_so_far_is_kept_when_losses_are_equal(tmp_path):
+def test_equal_loss_replaces_best(tmp_path):
     # With nothing to learn from, every epoch has the very same loss, and each is "≤ the best".
     run = RunForTests(tmp_path, "train.epochs=3", "optimizer.lr=1e-30").train()
     losses = {epoch.val_loss for epoch in run.live_state.epochs}
@@ -105,7 +105,7 @@ def test_the_best_so_far_is_kept_when_losses_are_equal(tmp_path):
     assert best[0] == 1
 
 
-def test_a_stopped_run_keeps_its_last_weights_and_skips_the_test(tmp_path):
+def test_stopped_run_saves_weights_and_skips_test(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 2)
@@ -126,7 +126,7 @@ def of_training(run):
     return [event for event in run.events() if not isinstance(event, events.MachineMeasured)]
 
 
-def test_a_pause_costs_no_time_that_is_told_of_the_steps(tmp_path):
+def test_step_times_exclude_pauses(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 2)
@@ -162,7 +162,7 @@ def test_a_pause_costs_no_time_that_is_told_of_the_steps(tmp_path):
         assert 0 < seconds < event.time - since - paused + 0.5
 
 
-def test_commands_change_a_run_that_goes_on(tmp_path):
+def test_commands_change_running_training(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.ask("lr", 0.002)  # before there is an optimizer
     run.engine.start()
@@ -196,7 +196,7 @@ def test_commands_change_a_run_that_goes_on(tmp_path):
     assert read_state(run.directory)[0] == state
 
 
-def test_a_checkpoint_asked_for_holds_the_weights_of_that_moment(tmp_path):
+def test_requested_checkpoint_has_current_weights(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1")
     run.ask("checkpoint")  # done as soon as there is a model
     run.engine.start()
@@ -209,7 +209,7 @@ def test_a_checkpoint_asked_for_holds_the_weights_of_that_moment(tmp_path):
     assert not any(isinstance(event, events.EpochStarted) for event in before)
 
 
-def test_a_run_stopped_after_its_epoch_has_all_of_it(tmp_path):
+def test_stop_after_epoch_finishes_epoch(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.ask("stop-epoch", by="cli")
     run.train()
@@ -220,7 +220,7 @@ def test_a_run_stopped_after_its_epoch_has_all_of_it(tmp_path):
     assert spelled(run.events()).endswith("Fbl.")
 
 
-def test_a_run_paused_before_it_trains_can_be_stopped(tmp_path):
+def test_run_paused_before_training_can_be_stopped(tmp_path):
     run = RunForTests(tmp_path)
     run.ask("pause")
     run.engine.start()
@@ -231,7 +231,7 @@ def test_a_run_paused_before_it_trains_can_be_stopped(tmp_path):
     assert (run.live_state.status, run.engine.exit_code) == ("stopped", 143)
 
 
-def test_what_is_mistaken_for_what_is_counted(completed):
+def test_confusion_counts_misclassified_images(completed):
     state = completed.live_state
     for result in (state.epochs[-1], state.test):
         wrong = sum(images for _, _, images in result.confusion)
@@ -244,7 +244,7 @@ def test_what_is_mistaken_for_what_is_counted(completed):
 
 
 @pytest.mark.parametrize(("by", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("cli", 0)])
-def test_a_run_stopped_before_it_trains_ends_at_once(tmp_path, by, code):
+def test_run_stopped_before_training_ends_at_once(tmp_path, by, code):
     run = RunForTests(tmp_path)
     run.ask("stop", by=by)
     run.train()
@@ -252,7 +252,7 @@ def test_a_run_stopped_before_it_trains_ends_at_once(tmp_path, by, code):
     assert STOP.fullmatch(spelled(run.events()))
 
 
-def test_a_loss_that_is_no_number_fails_the_run_and_spoils_nothing(tmp_path, monkeypatch):
+def test_nan_loss_fails_run_and_keeps_checkpoint(tmp_path, monkeypatch):
     real = nn.Module.__call__
     calls = 0
 
@@ -277,7 +277,7 @@ def test_a_loss_that_is_no_number_fails_the_run_and_spoils_nothing(tmp_path, mon
     assert read_state(run.directory)[0].status == "failed"
 
 
-def test_missing_images_fail_the_run_with_a_reason(tmp_path):
+def test_missing_images_fail_run_with_reason(tmp_path):
     run = RunForTests(
         tmp_path, "data.source=folder", f"data.path='{tmp_path / 'nowhere'}'", preset="folder"
     ).train()
@@ -286,7 +286,7 @@ def test_missing_images_fail_the_run_with_a_reason(tmp_path):
     assert FAILURE.fullmatch(spelled(run.events()))
 
 
-def test_an_internal_error_leaves_a_traceback_in_the_console_log(tmp_path, monkeypatch):
+def test_internal_error_writes_traceback_to_console_log(tmp_path, monkeypatch):
     def explode(*_arguments, **_options):
         raise ZeroDivisionError("on purpose")
 
@@ -300,7 +300,7 @@ def test_an_internal_error_leaves_a_traceback_in_the_console_log(tmp_path, monke
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
-def test_running_out_of_memory_is_told_as_such(tmp_path, monkeypatch, error):
+def test_out_of_memory_is_reported(tmp_path, monkeypatch, error):
     def explode(*_arguments, **_options):
         raise error
 
@@ -310,7 +310,7 @@ def test_running_out_of_memory_is_told_as_such(tmp_path, monkeypatch, error):
     assert "out of memory" in run.live_state.finished.error
 
 
-def test_a_checkpoint_that_cannot_be_saved_costs_a_notice(tmp_path, monkeypatch):
+def test_failed_checkpoint_is_a_notice(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -323,9 +323,7 @@ def test_a_checkpoint_that_cannot_be_saved_costs_a_notice(tmp_path, monkeypatch)
     assert any("the test uses the weights of the last epoch" in text for text in texts)
 
 
-def test_a_best_epoch_that_could_not_be_saved_is_not_taken_for_the_one_tested(
-    tmp_path, monkeypatch
-):
+def test_test_reports_epoch_of_best_checkpoint_on_disk(tmp_path, monkeypatch):
     losses, saves = iter([3.0, 1.0, 2.0]), []
     validate, write = Trainer._validate, checkpoint.write_atomically
 
@@ -351,7 +349,7 @@ def test_a_best_epoch_that_could_not_be_saved_is_not_taken_for_the_one_tested(
     ]
 
 
-def test_the_same_seed_gives_the_same_run(tmp_path):
+def test_same_seed_gives_same_run(tmp_path):
     one, again, other = (
         RunForTests(tmp_path, "train.epochs=2", f"train.seed={seed}").train().live_state
         for seed in (5, 5, 6)
@@ -365,7 +363,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path):
 
 
 @pytest.mark.parametrize("size", [1, 7, 1151, 5000])
-def test_any_batch_size_serves(tmp_path, size):
+def test_any_batch_size_trains(tmp_path, size):
     run = RunForTests(tmp_path, "train.epochs=1", f"train.batch_size={size}").train()
     assert run.live_state.status == "done"
     assert run.live_state.steps_per_epoch == math.ceil(1151 / size)
@@ -404,7 +402,7 @@ class Published(nn.Module):
     ("dropout", "batch_size", "tolerance"),
     [(0.0, 384, 1e-3), (0.5, 384, 1e-3), (0.0, 64, 2e-2), (0.5, 64, 2e-2)],
 )
-def test_our_fast_loop_is_the_published_one(tmp_path, dropout, batch_size, tolerance):
+def test_loop_matches_published_procedure(tmp_path, dropout, batch_size, tolerance):
     """Same initial weights, order and dropout: the same losses, until rounding has grown.
 
     The first three steps agree closely. Adam then magnifies what is left of rounding, on each

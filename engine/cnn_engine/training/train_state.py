@@ -1,0 +1,185 @@
+"""The state of training: everything that a checkpoint restores, and the steps that change it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.compat import check_fingerprint, check_weights
+from cnn_engine.config.schema import Config
+from cnn_engine.data.dataset import DataSet
+from cnn_engine.data.loader import make_loader
+from cnn_engine.errors import ConfigError
+from cnn_engine.models.renamed import rename_old_keys
+from cnn_engine.system.environment import environment
+from cnn_engine.system.environment_diff import environment_diff
+from cnn_engine.system.random_states import random_states, set_random_states
+from cnn_engine.training.learner import Learner
+from cnn_engine.training.lr_schedule import lr_factor
+from cnn_engine.training.progress import TrainProgress
+from cnn_engine.training.setup import new_model
+from cnn_engine.training.step_runner import StepRunner
+from cnn_engine.training.step_schedule import StepSchedule
+from cnn_engine.training.step_timer import StepTimer
+
+
+class TrainState:
+    """Model, optimizer, random states and counters of a run, on one device."""
+
+    learner: Learner
+    """The model, its optimizer and its average."""
+
+    steps: StepRunner
+    """Runs the steps of an epoch."""
+
+    def __init__(
+        self,
+        config: Config,
+        data: DataSet,
+        device: torch.device,
+        notify: Callable[[str], None],
+        captured: Callable[[str], None],
+    ) -> None:
+        """Move the images to the device; `build` makes the model.
+
+        Args:
+            config: The run's config.
+            data: The images.
+            device: The device that trains.
+            notify: Called with notices for the user.
+            captured: Called once steps are replayed as a CUDA graph, with "", or with the reason
+                why they are not.
+        """
+        self.config, self.data, self.device = config, data, device
+        self.loader = make_loader(device, data, config.data.mean, config.data.std)
+        self.schedule = StepSchedule(config, data, self.loader)
+        self.timer = StepTimer(device)
+        self.progress = TrainProgress()
+        self.fingerprint = data.fingerprint()
+        self._notify, self._captured = notify, captured
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """Images in each batch of an epoch."""
+        return self.schedule.batch_sizes
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return len(self.batch_sizes)
+
+    def build(self, *, from_scratch: bool) -> None:
+        """Build the model with its initial weights, and reset all counters.
+
+        Args:
+            from_scratch: False if a checkpoint will be loaded, so that pretrained weights are not
+                needed.
+
+        Raises:
+            ConfigError: the model does not fit the images or the device.
+        """
+        torch.manual_seed(self.config.train.seed)
+        model = new_model(self.config, self.data, self._notify, from_scratch=from_scratch)
+        self.learner = Learner(model, self.config, self.data, self.loader, self.timer)
+        self.steps = StepRunner(
+            self.learner,
+            self.schedule.inputs,
+            self.timer,
+            self.steps_per_epoch,
+            self._captured,
+            captures=self.device.type == "cuda" and self.config.train.graph == "auto",
+        )
+        self.progress.load_state_dict(TrainProgress().state_dict())
+
+    def begin_epoch(self) -> None:
+        """Advance to the next epoch."""
+        self.progress.begin_epoch()
+        self.steps.reset()
+
+    @property
+    def epochs(self) -> int:
+        """Total number of epochs to train."""
+        return self.config.train.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: int) -> None:
+        self.config = self.config.replaced("train", epochs=epochs)
+        self.set_rates()
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the next step; setting it scales the base learning rate.
+
+        Raises:
+            ConfigError: when set, if the schedule has reduced the learning rate to 0.
+        """
+        return self.learner.optimizer.base_lr * self._lr_factor()
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        if not (factor := self._lr_factor()):
+            raise ConfigError(
+                f"lr {lr:g}: the schedule has reduced the learning rate to 0; train more epochs"
+            )
+        self.learner.optimizer.base_lr = lr / factor
+        self.set_rates()
+
+    def _lr_factor(self) -> float:
+        fraction = self.progress.fraction(self.steps_per_epoch, self.epochs)
+        return lr_factor(self.config.schedule, fraction)
+
+    def set_rates(self) -> None:
+        """Set learning rate and weight in the average of the epoch's remaining steps."""
+        learner = self.learner
+        self.schedule.set_rates(self.progress, self.epochs, learner.optimizer.base_lr, learner.ema)
+
+    def model_state(self) -> dict[str, Any]:
+        """Return the content of `best.pt`: weights, and what is needed to use them."""
+        return {
+            "model": self.learner.model_state_dict(),
+            "epoch": self.progress.epoch,
+            "step": self.progress.step,
+            "classes": list(self.data.classes),
+            "config": self.config.model_dump(mode="json"),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the content of `last.pt`: everything that a resumed run continues from."""
+        return {
+            "classes": list(self.data.classes),
+            "config": self.config.model_dump(mode="json"),
+            **self.progress.state_dict(),
+            **self.learner.state_dict(),
+            **self.steps.state_dict(self.progress.step),
+            "random": random_states(self.device),
+            "fingerprint": self.fingerprint,
+            "environment": self.environment(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state that `state_dict` returned."""
+        self.progress.load_state_dict(state)
+        self.learner.load_state_dict(state)
+        self.steps.load_state_dict(state)
+        set_random_states(self.device, state["random"])
+
+    def load(self, file: Path) -> tuple[str, ...]:
+        """Load a checkpoint; return the differences to the environment that it was saved in.
+
+        Raises:
+            ConfigError: it is of another model, or holds weights only.
+            DataError: it is damaged, or was trained on other images.
+        """
+        state = rename_old_keys(self.learner.model, checkpoint.load(file, self.device))
+        if "optimizer" not in state:
+            raise ConfigError(f"{file.name}: holds weights only, training cannot resume from it")
+        check_weights(self.learner.weights.state_dict(), state["model"], file.name)
+        check_fingerprint(self.fingerprint, state["fingerprint"], self.data.source, file.name)
+        self.load_state_dict(state)
+        return environment_diff(self.environment(), state["environment"])
+
+    def environment(self) -> dict[str, str]:
+        """Return versions and settings that results depend on."""
+        return environment(self.device, self.learner.precision)
