@@ -36,8 +36,8 @@ def metric_rows(metrics: Metrics, classes: tuple[str, ...]) -> list[MetricRow]:
     rows = [MetricRow("accuracy", rate_text(accuracy), counts)]
     if metrics.top5:
         rows.append(MetricRow("top 5", rate_text(metrics.top5), interval_text(metrics.top5)))
-    if metrics.baseline and metrics.majority is not None:
-        name = safe_text(_name(classes, metrics.majority), MAX_NAME_LENGTH)
+    if metrics.baseline and metrics.majority_class is not None:
+        name = safe_text(_name(classes, metrics.majority_class), MAX_NAME_LENGTH)
         rows.append(
             MetricRow(f"majority class ({name})", rate_text(metrics.baseline), _gain(metrics))
         )
@@ -55,8 +55,8 @@ def metric_lines(metrics: Metrics, classes: tuple[str, ...]) -> list[str]:
     lines = [f"Test Accuracy (95% Interval): {percent(low, 2)} to {percent(high, 2)}"]
     if metrics.top5:
         lines.append(f"Test Accuracy (Top 5): {_rate_with_counts(metrics.top5)}")
-    if metrics.baseline and metrics.majority is not None:
-        name = safe_text(_name(classes, metrics.majority), MAX_NAME_LENGTH)
+    if metrics.baseline and metrics.majority_class is not None:
+        name = safe_text(_name(classes, metrics.majority_class), MAX_NAME_LENGTH)
         lines.append(
             f"Test Accuracy (Majority Class {name}): {_rate_with_counts(metrics.baseline)}"
         )
