@@ -40,7 +40,7 @@ class DataConfig(Table):
     images of several sizes, one is chosen from them."""
 
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    """How images of a folder are made square: `crop` to the centre square, `pad` with grey, or
+    """Method that makes images of a folder square: `crop` to the centre square, `pad` with grey, or
     `stretch` without keeping the aspect ratio."""
 
     channels: Literal[1, 3] | None = None

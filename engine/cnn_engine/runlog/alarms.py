@@ -1,7 +1,7 @@
-"""What a person should be told of a run that does not go as it should, and what to do about it.
+"""Detects problems of a run and suggests fixes.
 
-Each alarm is judged by what is recent, so a million steps cost no more than a hundred; and by
-averages over several events, so that it does not come and go with the noise.
+Alarms depend on recent events only, so that their cost does not grow with the run, and on averages
+of several events, so that they do not flicker with the noise.
 """
 
 import math
@@ -12,49 +12,48 @@ from typing import Literal
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 
 SPIKE_EVENTS = 40
-"""Step events, about 20 s, in which a jump is looked for, and as many before to know the level."""
+"""Step events (about 20 s) that are searched for a jump, and as many before to know the level."""
 
 SPIKE_FACTOR = 2.0
-"""A jump is to this many times the level: losses of neighbouring half-seconds differ by far less,
-and a loss that doubles has lost what many epochs gained."""
+"""A jump is to at least this multiple of the level: the losses of neighbouring half-seconds differ
+by far less, and a loss that doubles undoes many epochs."""
 
 SPIKE_DEVIATIONS = 10.0
-"""And this many median deviations above it, so that a noisy loss near zero is no jump."""
+"""And by this many median absolute deviations, so that noise near zero is not a jump."""
 
-SPIKE_LEAST = 0.2
-"""And by this much cross-entropy: less changes few predictions, whatever the factor."""
+SPIKE_MIN_RISE = 0.2
+"""And by this much cross-entropy, as less changes few predictions."""
 
-PLATEAU_SHARE, PLATEAU_LEAST, PLATEAU_MOST = 0.25, 10, 20
-"""Epochs without a better validation loss that are a plateau: a quarter of those asked for, but
-at least 10, as runs that go well wait nine for their next best, and at most 20."""
+PLATEAU_FRACTION, PLATEAU_MIN_EPOCHS, PLATEAU_MAX_EPOCHS = 0.25, 10, 20
+"""A plateau is this fraction of the planned epochs without a lower validation loss, but at least
+10, because good runs wait up to nine epochs for their next best one, and at most 20."""
 
 OVERFITTING_EPOCHS = 3
-"""So many epochs in a row have to be worse: one or two are so by chance."""
+"""Number of consecutive worse epochs; one or two happen by chance."""
 
-OVERFITTING_RISE, OVERFITTING_LEAST = 0.05, 0.05
-"""By this share of the best validation loss, and by this much cross-entropy: a few images of a
-small validation set make a smaller difference."""
+OVERFITTING_RELATIVE_RISE, OVERFITTING_MIN_RISE = 0.05, 0.05
+"""Rise relative to the best validation loss, and in cross-entropy: a few images of a small
+validation set make a smaller difference."""
 
 STALL_SECONDS, STALL_STARTING_SECONDS = 30.0, 180.0
-"""Silence that is too long: events come twice a second. While starting, PyTorch may take its time
-to come from a cold disk, and images to be decoded."""
+"""Maximum time without an event; events normally come twice a second. Starting may take longer:
+PyTorch is loaded from disk and images are decoded."""
 
 STALL_FACTOR = 20.0
-"""And this many times the longest of the recent step events, where single steps take long."""
+"""And at least this multiple of the longest recent step event, for models with slow steps."""
 
-SLOW_DATA_SHARE = 0.4
-"""Share of the time of steps that making batches may take; on a machine that is well used it is
-under a tenth."""
+SLOW_DATA_FRACTION = 0.4
+"""Maximum fraction of the step time spent on making batches; normally it is below a tenth."""
 
-DISK_LEAST_BYTES = 1_000_000_000
-"""Room below which other programs, too, begin to fail."""
+MIN_DISK_BYTES = 1_000_000_000
+"""Free space below which other programs begin to fail, too."""
 
 DISK_CHECKPOINTS, CHECKPOINT_BYTES = 4, 12
-"""And room for so many checkpoints: best, last, the one before, and a new one before it replaces
-another; each has about three 4-byte numbers for every parameter of the model."""
+"""And space for this many checkpoints (best, last, previous, and a new one before it replaces
+another) of this many bytes per parameter: three float32 values."""
 
-MEMORY_LEAST_SHARE = 0.05
-"""Share of the memory below which the system begins to swap, or to end programs."""
+MIN_MEMORY_FRACTION = 0.05
+"""Fraction of the memory below which the system starts to swap or to kill programs."""
 
 Kind = Literal[
     "non-finite", "spike", "plateau", "overfitting", "stall", "slow data", "disk", "memory"
@@ -63,26 +62,26 @@ Kind = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """One thing that is amiss."""
+    """A problem of a run."""
 
     kind: Kind
     severity: Literal["error", "warning"]
-    """Whether the run may be lost if nothing is done, or is merely not as good as it could be."""
+    """`error`: the run may be lost if nothing is done; `warning`: it could be better."""
 
     text: str
-    """What is amiss, in a sentence."""
+    """The problem, as a sentence."""
 
     advice: str
-    """What to do about it, in a sentence."""
+    """Suggested fix, as a sentence."""
 
 
 def find_alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
-    """What is amiss with a run, the worst first. Of one that has ended, only what spoiled it.
+    """Return a run's alarms, errors first; for a run that has ended, only non-finite values.
 
     Args:
-        state: The run.
-        now: In seconds since 1970.
-        live: Whether a process trains it.
+        state: State of the run.
+        now: Current time in seconds since 1970.
+        live: True if a process is training the run.
     """
     found = [_non_finite(state)]
     if live and not state.has_ended:
@@ -95,37 +94,33 @@ def find_alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
 
 
 def unwritable_log_alarm(reason: str) -> Alarm:
-    """What only the process that trains can tell, as the log is what the others read."""
+    """Return the alarm for a log that cannot be written, known to the training process only."""
     return Alarm(
         kind="disk",
         severity="error",
-        text=f"The log cannot be written: {reason}. Training goes on, and what happens meanwhile "
-        "is kept and written later; this screen stands still",
-        advice="Make room on the disk",
+        text=f"The log cannot be written: {reason}. Training continues, and its events are written "
+        "later; this screen does not update",
+        advice="Free disk space",
     )
 
 
 def _non_finite(state: RunState) -> Alarm | None:
     if state.curve and not math.isfinite(state.curve.losses[-1]):
-        what, value = "training", state.curve.losses[-1]
+        split, value = "training", state.curve.losses[-1]
     elif (
         state.epochs
         and state.epochs[-1].is_validated
         and not math.isfinite(state.epochs[-1].val_loss)
     ):
-        what, value = "validation", state.epochs[-1].val_loss
+        split, value = "validation", state.epochs[-1].val_loss
     else:
         return None
-    kept = (
-        f"; best.pt still holds epoch {state.best_checkpoint_epoch}"
-        if state.best_checkpoint_epoch
-        else ""
-    )
+    saved = _saved_epoch(state, "; best.pt still holds epoch ")
     return Alarm(
         kind="non-finite",
         severity="error",
-        text=f"The {what} loss became {value} in epoch {state.epoch}: the weights are spoiled",
-        advice=f"Train again with a lower optimizer.lr than {state.lr or 0:g}{kept}",
+        text=f"The {split} loss became {value} in epoch {state.epoch}: the weights are unusable",
+        advice=f"Train again with a lower optimizer.lr than {state.lr or 0:g}{saved}",
     )
 
 
@@ -136,7 +131,7 @@ def _spike(state: RunState) -> Alarm | None:
         return None
     level, highest = median(before), max(recent)
     deviation = median(abs(loss - level) for loss in before)
-    limit = max(SPIKE_FACTOR * level, level + SPIKE_DEVIATIONS * deviation, level + SPIKE_LEAST)
+    limit = max(SPIKE_FACTOR * level, level + SPIKE_DEVIATIONS * deviation, level + SPIKE_MIN_RISE)
     if highest <= limit:
         return None
     return Alarm(
@@ -150,21 +145,17 @@ def _spike(state: RunState) -> Alarm | None:
 def _plateau(state: RunState) -> Alarm | None:
     if state.best is None:
         return None
-    share = int(PLATEAU_SHARE * state.total_epochs)
-    patience = min(max(share, PLATEAU_LEAST), PLATEAU_MOST)
+    epochs = int(PLATEAU_FRACTION * state.total_epochs)
+    patience = min(max(epochs, PLATEAU_MIN_EPOCHS), PLATEAU_MAX_EPOCHS)
     since = state.epochs[-1].epoch - state.best.epoch
     if since < patience:
         return None
-    kept = (
-        f": best.pt holds epoch {state.best_checkpoint_epoch}"
-        if state.best_checkpoint_epoch
-        else ""
-    )
+    saved = _saved_epoch(state, ": best.pt holds epoch ")
     return Alarm(
         kind="plateau",
         severity="warning",
         text=f"The validation loss has not improved for {since} epochs",
-        advice=f"Lower the learning rate, or stop{kept}",
+        advice=f"Lower the learning rate, or stop{saved}",
     )
 
 
@@ -172,24 +163,25 @@ def _overfitting(state: RunState) -> Alarm | None:
     best, latest = state.best, state.epochs[-OVERFITTING_EPOCHS:]
     if best is None or latest[-1].epoch - best.epoch < OVERFITTING_EPOCHS:
         return None
-    limit = best.val_loss + max(OVERFITTING_RISE * best.val_loss, OVERFITTING_LEAST)
+    limit = best.val_loss + max(OVERFITTING_RELATIVE_RISE * best.val_loss, OVERFITTING_MIN_RISE)
     worse = all(epoch.val_loss > limit for epoch in latest)
     learned = all(epoch.train_loss < best.train_loss for epoch in latest)
     if not (worse and learned):
         return None
     rise = latest[-1].val_loss - best.val_loss
-    kept = (
-        f", as best.pt holds epoch {state.best_checkpoint_epoch}"
-        if state.best_checkpoint_epoch
-        else ""
-    )
+    saved = _saved_epoch(state, ", as best.pt holds epoch ")
     return Alarm(
         kind="overfitting",
         severity="warning",
         text=f"The validation loss is {rise:.3f} above its best, of epoch {best.epoch}, "
-        "while the training loss still falls: the model learns its images by heart",
-        advice=f"Stop{kept}; then try more images or more model.dropout",
+        "while the training loss still falls: the model is overfitting",
+        advice=f"Stop{saved}; then try more images or a higher model.dropout",
     )
+
+
+def _saved_epoch(state: RunState, prefix: str) -> str:
+    """Return the prefix and the epoch of `best.pt`; empty if there is none."""
+    return f"{prefix}{state.best_checkpoint_epoch}" if state.best_checkpoint_epoch else ""
 
 
 def _stall(state: RunState, now: float) -> Alarm | None:
@@ -201,13 +193,13 @@ def _stall(state: RunState, now: float) -> Alarm | None:
     return Alarm(
         kind="stall",
         severity="error",
-        text=f"Nothing has been heard of the run for {_about(silence)}, though its process lives",
-        advice="Look whether the machine sleeps, swaps or waits for a disk; else stop and restart",
+        text=f"No events for {_rounded(silence)}, although the process is alive",
+        advice="Check if the machine sleeps, swaps or waits for a disk; otherwise stop and restart",
     )
 
 
-def _about(seconds: float) -> str:
-    """A duration that seldom changes, as what shows it is painted again whenever it does."""
+def _rounded(seconds: float) -> str:
+    """Return a coarse duration, so that the text on screen rarely changes."""
     if seconds < 60:
         return f"{seconds // 10 * 10:.0f} s"
     minutes = seconds // 60
@@ -216,27 +208,28 @@ def _about(seconds: float) -> str:
 
 def _slow_data(state: RunState) -> Alarm | None:
     seconds = sum(event.seconds for event in state.recent)
-    share = sum(event.data_seconds for event in state.recent) / seconds if seconds > 0 else 0.0
-    if len(state.recent) < RATE_WINDOW or share < SLOW_DATA_SHARE:
+    data_seconds = sum(event.data_seconds for event in state.recent)
+    fraction = data_seconds / seconds if seconds > 0 else 0.0
+    if len(state.recent) < RATE_WINDOW or fraction < SLOW_DATA_FRACTION:
         return None
     return Alarm(
         kind="slow data",
         severity="warning",
-        text=f"Making batches takes {share:.0%} of the training time",
-        advice="Try a smaller data.image_size, or see what else keeps the processor busy",
+        text=f"Making batches takes {fraction:.0%} of the training time",
+        advice="Try a smaller data.image_size, or check what else uses the CPU",
     )
 
 
 def _disk(state: RunState) -> Alarm | None:
     parameters = state.prepared.parameters if state.prepared else 0
-    needed = max(DISK_LEAST_BYTES, DISK_CHECKPOINTS * CHECKPOINT_BYTES * parameters)
+    needed = max(MIN_DISK_BYTES, DISK_CHECKPOINTS * CHECKPOINT_BYTES * parameters)
     if state.machine is None or state.machine.disk_free_bytes >= needed:
         return None
     return Alarm(
         kind="disk",
         severity="error",
-        text=f"The disk of the run has only {state.machine.disk_free_bytes / 1e6:,.0f} MB left",
-        advice="Make room, or checkpoints will not be saved",
+        text=f"The run's disk has only {state.machine.disk_free_bytes / 1e6:,.0f} MB left",
+        advice="Free disk space, or checkpoints cannot be saved",
     )
 
 
@@ -244,12 +237,12 @@ def _memory(state: RunState) -> Alarm | None:
     machine = state.machine
     if machine is None or machine.memory_total_bytes == 0:
         return None
-    if machine.memory_available_bytes >= MEMORY_LEAST_SHARE * machine.memory_total_bytes:
+    if machine.memory_available_bytes >= MIN_MEMORY_FRACTION * machine.memory_total_bytes:
         return None
     return Alarm(
         kind="memory",
         severity="error",
         text=f"The machine has only {machine.memory_available_bytes / 1e6:,.0f} MB of memory left",
-        advice="Close other programs, or the system may end the run; it holds "
-        f"{machine.memory_bytes / 1e6:,.0f} MB itself",
+        advice="Close other programs, or the system may kill the run, which uses "
+        f"{machine.memory_bytes / 1e6:,.0f} MB",
     )

@@ -1,4 +1,4 @@
-"""The training loss over a run: of most runs all points, of a very long one as many as fit."""
+"""Training loss curve of a run, complete unless the run is very long."""
 
 from array import array
 from bisect import bisect_right
@@ -6,55 +6,55 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, overload
 
 MAX_STEP = (1 << 63) - 1
-"""Step that no training reaches, though a damaged log may say so."""
+"""Greatest step of a point; a damaged log may contain greater ones."""
 
 MAX_POINTS = 1 << 17
-"""Of a curve in memory, which is 18 hours of two events a second, and 5 MB."""
+"""Points of a curve in memory: 18 hours at two events per second, 5 MB."""
 
 
 class CurvePoint(NamedTuple):
-    """Training loss over a few steps, which keeps their extremes."""
+    """Training loss over a few steps."""
 
     step: int
-    """Steps since the start of the run, at the end of these."""
+    """Steps since the start of the run, after these."""
 
     loss: float
-    """Mean."""
+    """Mean loss."""
 
     low: float
-    """Least."""
+    """Minimum loss of a step."""
 
     high: float
-    """Greatest."""
+    """Maximum loss of a step."""
 
     seconds: float = 0.0
-    """Time that training and validation took so far, without pauses, in single precision."""
+    """Duration of training and validation so far without pauses, as float32."""
 
 
 class Curve(Sequence[CurvePoint]):
-    """Points in the order of steps, 36 bytes each; the columns are there for whoever draws them."""
+    """Points ordered by step, 36 bytes each, also accessible as columns."""
 
-    def __init__(self, points: Sequence[CurvePoint] = (), *, adds_a_point: int = 1) -> None:
-        """Add some points; of what is added, so many make a point together."""
+    def __init__(self, points: Sequence[CurvePoint] = (), *, events_per_point: int = 1) -> None:
+        """Add points; later every `events_per_point` calls of `add` are merged into one point."""
         self.steps = array("q")
         self.losses = array("d")
         self.lows = array("d")
         self.highs = array("d")
         self.seconds = array("f")
-        self._adds_a_point = adds_a_point
-        self._begun: list[CurvePoint] = []
+        self._events_per_point = events_per_point
+        self._pending: list[CurvePoint] = []
         for point in points:
             self.add(*point)
 
     def add(self, step: int, loss: float, low: float, high: float, seconds: float = 0.0) -> None:
-        """Append a point, or what is a part of one."""
-        if self._adds_a_point > 1:
-            self._begun.append(CurvePoint(step, loss, low, high, seconds))
-            if len(self._begun) < self._adds_a_point:
+        """Append a point, or a part of one if points are merged."""
+        if self._events_per_point > 1:
+            self._pending.append(CurvePoint(step, loss, low, high, seconds))
+            if len(self._pending) < self._events_per_point:
                 return
-            _, losses, lows, highs, _ = zip(*self._begun, strict=True)
+            _, losses, lows, highs, _ = zip(*self._pending, strict=True)
             loss, low, high = sum(losses) / len(losses), min(lows), max(highs)
-            self._begun.clear()
+            self._pending.clear()
         try:
             self.steps.append(step)
         except OverflowError:
@@ -65,8 +65,8 @@ class Curve(Sequence[CurvePoint]):
         self.seconds.append(seconds)
 
     def halved(self) -> "Curve":
-        """A curve of its own with a point for every two of an even number; no extreme is lost."""
-        curve = Curve(adds_a_point=2 * self._adds_a_point)
+        """Return a copy of an even number of points with each two merged; extremes are kept."""
+        curve = Curve(events_per_point=2 * self._events_per_point)
         curve.steps, curve.seconds = self.steps[1::2], self.seconds[1::2]
         pairs = zip(self.losses[::2], self.losses[1::2], strict=True)
         curve.losses = array("d", ((first + second) / 2 for first, second in pairs))
@@ -75,9 +75,9 @@ class Curve(Sequence[CurvePoint]):
         return curve
 
     def until(self, step: int) -> "Curve":
-        """The points up to a step, as a curve of its own."""
+        """Return a copy with the points up to a step."""
         end = bisect_right(self.steps, step)
-        curve = Curve(adds_a_point=self._adds_a_point)
+        curve = Curve(events_per_point=self._events_per_point)
         curve.steps, curve.losses = self.steps[:end], self.losses[:end]
         curve.lows, curve.highs = self.lows[:end], self.highs[:end]
         curve.seconds = self.seconds[:end]
@@ -92,7 +92,7 @@ class Curve(Sequence[CurvePoint]):
     def __getitem__(self, index: slice) -> list[CurvePoint]: ...
     def __getitem__(self, index: int | slice) -> CurvePoint | list[CurvePoint]:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
+            return [self[position] for position in range(*index.indices(len(self)))]
         return CurvePoint(
             self.steps[index],
             self.losses[index],
@@ -113,6 +113,6 @@ class Curve(Sequence[CurvePoint]):
     __hash__ = None  # type: ignore[assignment]  # it grows
 
     def _bytes(self) -> list[bytes]:
-        """All there is, comparable: by its bytes, a curve with NaN in it is equal to itself."""
+        """Return all columns as bytes, in which NaN equals NaN."""
         columns = (self.steps, self.losses, self.lows, self.highs, self.seconds)
         return [column.tobytes() for column in columns]

@@ -1,54 +1,54 @@
-"""What happens in a run, as typed facts in the past tense.
+"""Typed events of a run, named in the past tense.
 
-The engine records events; everything a person sees is made from them by `RunState.apply`. One
-event is one line of strict JSON in the run's `events.jsonl`.
+The engine records events, and `RunState.apply` makes everything shown to a user from them. An event
+is one line of strict JSON in the run's `events.jsonl`.
 
-The legal order, where `*` is any number of times and `?` at most once::
+Order of events, where `*` means any number of times, `+` at least once and `?` at most once::
 
     run
         session +
-            RunStarted                    the first
-            or RunResumed                 each later one: what lies beyond its point is taken back
-            ConfigReplaced ?              CIFAR-10 was not to be had, digits serve instead
-            StageStarted                  loading PyTorch, then data, then building the model
+            RunStarted                    in the first session
+            or RunResumed                 in later ones: undoes what lies beyond its position
+            ConfigReplaced ?              digits replace CIFAR-10, which could not be downloaded
+            StageStarted                  loading PyTorch, loading data, building the model
                 StageProgressed *
-            RunPrepared                   all is loaded and checked
-            epoch *                       a later session's first may have been begun before
+            RunPrepared                   everything is loaded and validated
+            epoch *                       the first epoch of a later session may be partly done
                 EpochStarted
                 StepsFinished *           about twice a second
                 ValidationProgressed *
                 EpochFinished
                 CheckpointSaved best ?
-                CheckpointSaved last      but for a full disk, of which a Notice tells
+                CheckpointSaved last      missing if the disk is full, which a Notice reports
             StageStarted                  testing
             TestFinished
             RunFinished
 
-`Notice`, `CommandApplied`, `CommandRefused` and `MachineMeasured` may stand anywhere between a
-session's first and last event, `StepsCaptured` (on a GPU) between steps, `CheckpointSaved`
-`asked`, or `last` because it was time, anywhere between `RunPrepared` and the test. On a GPU
-checkpoints are written while training goes on: `best` and `last` of an epoch may then stand
-anywhere after its `EpochFinished`, before the test, and of short epochs not each has them.
-`RolledBack` may cut an epoch short, after `StepsFinished` or
-`EpochFinished`; what lies beyond its point is taken back, and an epoch begins, or begins again. A
-session can end at any point after its first event; how, stands in `RunFinished`:
+`Notice`, `CommandApplied`, `CommandRefused` and `MachineMeasured` may occur anywhere between the
+first and the last event of a session, `StepsCaptured` (on a GPU) between steps, and
+`CheckpointSaved` with reason `asked`, or `last` after `train.checkpoint_seconds`, anywhere between
+`RunPrepared` and the test. On a GPU checkpoints are written while training continues: `best` and
+`last` of an epoch may then occur anywhere between its `EpochFinished` and the test, and short
+epochs may have none. `RolledBack` may end an epoch early, after `StepsFinished` or `EpochFinished`;
+it undoes what lies beyond its position, and an epoch starts or continues. A session can end at any
+point after its first event, and `RunFinished` says how:
 
 =================  ==========================================================================
-how it ended       what is recorded
+end                events
 =================  ==========================================================================
 completion         all of the above; `RunFinished` with status `done`
-stop               `CommandApplied`, `CheckpointSaved last` once the first epoch has started,
+stop               `CommandApplied`, `CheckpointSaved last` if the first epoch has started,
                    `RunFinished` with status `stopped`
 stop after epoch   `CommandApplied`, the rest of the epoch, `RunFinished` with status `stopped`
-detach             as for a stop, with status `detached`; another process goes on at once
+detach             like a stop, with status `detached`; another process continues at once
 failure            `RunFinished` with status `failed` and the error
-killed             nothing: the log just ends, and no process holds it
+killed             none: the log just ends, and no process holds it
 =================  ==========================================================================
 
-After any of them another session may follow.
+Another session may follow any of them.
 
-A run of another program has `RunImported` instead of all up to the epochs, and again once the
-length of an epoch is known; its epochs have `StepsFinished` and `EpochFinished` alone.
+The run of another program has `RunImported` instead of the events before the epochs, and again once
+the length of an epoch is known. Its epochs have `StepsFinished` and `EpochFinished` only.
 """
 
 import math
@@ -62,48 +62,47 @@ FORMAT = 1
 """Version of the log's format, written in its first event."""
 
 Int64: TypeAlias = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-"""A whole number as a log may hold it: a line with a greater one is damaged."""
+"""Integer of at most 64 bits; a line with a greater one is damaged."""
 
 Confusion: TypeAlias = tuple[tuple[Int64, Int64, Int64], ...]
-"""True class, predicted class, images: the pairs of unlike classes that occur, sorted. With the
-count of right images per class it is the whole confusion matrix, and small for a thousand
-classes."""
+"""Off-diagonal entries of a confusion matrix that are not 0, sorted: true class, predicted class,
+images. Small even for a thousand classes; the counts of correct images are the diagonal."""
 
 Bins: TypeAlias = tuple[tuple[Int64, Int64, float], ...]
-"""Images, images classified right, and the sum of their confidences, per bin of confidence: as many
-bins as there are rows, all of one width, from 0 to 1; each holds its upper edge. Confidence is the
-probability that the model gives to its answer."""
+"""Images, correctly classified images, and sum of confidences per confidence bin. The bins have
+equal width from 0 to 1 and include their upper edge. Confidence is the probability of the
+predicted class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What all events have."""
+    """Base of all events."""
 
     time: float = field(default_factory=time.time)
-    """When, in seconds since 1970 by the wall clock; for show, never to compute durations."""
+    """Seconds since 1970 by the wall clock; only for display, not to compute durations."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """The run's directory exists and its engine is alive."""
+    """The run's directory exists and its engine is running."""
 
     run_id: str
     """Name of the run's directory."""
 
     name: str
-    """What its user calls it; may be empty."""
+    """Name given by the user; may be empty."""
 
     preset: str
     """Name of the preset or config file."""
 
     config: dict[str, Any]
-    """The whole config, checked."""
+    """Complete, validated config."""
 
     pid: Int64
-    """Process that trains."""
+    """Id of the training process."""
 
     host: str
-    """Machine that trains."""
+    """Host name of the machine."""
 
     version: str
     """Version of cnn-tui."""
@@ -112,85 +111,85 @@ class RunStarted(Event):
     """Version of the log's format."""
 
     fallback_preset: str = ""
-    """Name of the preset to train instead where the images are not to be had; may be empty."""
+    """Preset to train instead if the images cannot be downloaded; may be empty."""
 
     fallback_config: dict[str, Any] | None = None
-    """The whole config of that; None where there is nothing to train instead."""
+    """Complete config of the fallback; None if there is none."""
 
     group: str = ""
-    """Id of the first run of the series that this one belongs to; empty without one."""
+    """Id of the first run of its series; empty if it belongs to none."""
 
     command: tuple[str, ...] = ()
-    """The words of the command line that started it; none in logs of version 0.1 before they were
-    recorded."""
+    """Words of the command line; empty in early logs of version 0.1."""
 
     directory: str = ""
     """Working directory of that command."""
 
     like: str = ""
-    """Run that this one is to be like; may be empty."""
+    """Id of the run whose config was cloned; may be empty."""
 
     environment_of_like: dict[str, str] = field(default_factory=dict)
-    """Environment of that run, as in `RunPrepared`."""
+    """Environment of the cloned run, as in `RunPrepared`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunImported(Event):
-    """The run is another program's; what that does not tell is not known."""
+    """The run of another program was imported; values that it does not log are unknown."""
 
     source: str
-    """File or directory that it comes from."""
+    """Imported file or directory."""
 
     steps_per_epoch: Int64
-    """Steps between two validations; 1 as long as there was none."""
+    """Steps between two validations; 1 if there was none yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResumed(Event):
-    """Another process took hold of the run; what lies beyond the point it goes on from is undone.
+    """Another process continues the run; steps and epochs beyond its position are undone.
 
-    Whether it can go on exactly is known once all is loaded: see `RunPrepared.differences`.
+    `RunPrepared.differences` tells if it continues exactly.
     """
 
     pid: Int64
-    """Process that trains from now on."""
+    """Id of the new process."""
 
     host: str
-    """Machine that trains from now on."""
+    """Host name of its machine."""
 
     version: str
     """Version of cnn-tui."""
 
     epoch: Int64
-    """Epoch it goes on in, counted from 1; one more than asked for where only the test is left."""
+    """Epoch in which training continues, counted from 1; one more than planned if only the test is
+    left."""
 
     step: Int64
-    """Steps of that epoch which are done."""
+    """Steps of that epoch that are done."""
 
     file: str
-    """Checkpoint it goes on from; empty when it begins anew, because there was none yet."""
+    """Checkpoint from which training continues; empty if there was none and training restarts."""
 
     seconds: float
-    """Time that all sessions before took."""
+    """Duration of all earlier sessions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigReplaced(Event):
-    """The run goes on with another config than it was started with."""
+    """The run continues with another config than it was started with."""
 
     preset: str
-    """Name of the preset now used."""
+    """Name of the new preset."""
 
     config: dict[str, Any]
-    """The whole config now used."""
+    """Complete new config."""
 
     reason: str
-    """Why, in a sentence."""
+    """Reason, as a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted(Event):
-    """Something that takes a while began."""
+    """A stage outside the training loop started."""
 
     stage: Literal["torch", "data", "model", "test"]
     """Loading PyTorch, loading the images, building the model, or the final test."""
@@ -198,50 +197,50 @@ class StageStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StageProgressed(Event):
-    """The stage got further; recorded about twice a second."""
+    """Progress of the stage; recorded about twice a second."""
 
     what: str
-    """What is being done, such as `decoding images`."""
+    """Activity, such as `decoding images`."""
 
     done: Int64
     """Units done."""
 
     total: Int64
-    """Units in all; 0 when not known."""
+    """Total units; 0 if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice(Event):
-    """Something the user should know, which is not an error."""
+    """Message to the user that is not an error."""
 
     text: str
-    """A sentence."""
+    """The message, as a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunPrepared(Event):
-    """Images and model are loaded and checked; training can start."""
+    """Images and model are loaded and validated; training can start."""
 
     classes: tuple[str, ...]
-    """Class names, in the order of all per-class counts."""
+    """Class names, in the order of all counts per class."""
 
     source: str
-    """Where the images came from."""
+    """Origin of the images."""
 
     image_shape: tuple[Int64, ...]
     """Channels, height and width of one image."""
 
     train_images: Int64
-    """Images trained on in each epoch."""
+    """Number of training images."""
 
     val_images: Int64
-    """Images validated on after each epoch."""
+    """Number of validation images."""
 
     test_images: Int64
-    """Images of the final test."""
+    """Number of test images."""
 
     steps_per_epoch: Int64
-    """Batches in an epoch."""
+    """Batches per epoch."""
 
     parameters: Int64
     """Trainable parameters of the model."""
@@ -250,94 +249,94 @@ class RunPrepared(Event):
     """`cpu`, `cuda` or `mps`."""
 
     device_name: str
-    """What the device calls itself."""
+    """Model name of the device."""
 
     threads: Int64
     """CPU threads that PyTorch uses."""
 
     precision: str
-    """Arithmetic of the network: `fp32`, `tf32`, `bf16` or `fp16`."""
+    """`fp32`, `tf32`, `bf16` or `fp16`."""
 
     train_counts: tuple[Int64, ...] = ()
-    """Images trained on in each epoch, per class; empty in logs of version 0.1 before it."""
+    """Training images per class; empty in early logs of version 0.1."""
 
     differences: tuple[str, ...] = ()
-    """What is other than where the checkpoint was made, such as `threads: 2, before 4`; with any,
-    the run goes on only approximately as it would have. Empty for a first session."""
+    """Differences from the environment of the checkpoint, such as `threads: 2, before 4`. With any,
+    results are only approximately those of an uninterrupted run. Empty in the first session."""
 
     environment: dict[str, str] = field(default_factory=dict)
-    """What the figures may depend on besides the config, by name: versions of programs, device,
-    threads, processor, `images` (a digest of the data set and its split), `revision` (the git
-    commit of the working directory, and whether files differ from it)."""
+    """Values besides the config that results depend on, by name: versions, device, threads, CPU,
+    `images` (digest of the data set and its split), `revision` (git commit of the working directory
+    and `with changes` if tracked files differ)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochStarted(Event):
-    """An epoch began, or goes on."""
+    """An epoch started or continues."""
 
     epoch: Int64
     """Counted from 1."""
 
     step: Int64 = 0
-    """Steps of it that are done already, from before the run was resumed or rolled back."""
+    """Steps of the epoch already done before the run was resumed or rolled back."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepsCaptured(Event):
-    """Steps are replayed from a CUDA graph from now on, or are called one by one all the same."""
+    """Training steps are replayed from a CUDA graph from now on, or could not be captured."""
 
     reason: str = ""
-    """Reason why steps cannot be captured; empty if they are."""
+    """Reason why steps are not captured; empty if they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepsFinished(Event):
-    """Some steps were trained since the last such event; the only frequent event."""
+    """Training steps since the last such event; the only frequent event."""
 
     epoch: Int64
     """Counted from 1."""
 
     step: Int64
-    """Steps done in this epoch so far."""
+    """Steps of this epoch done so far."""
 
     steps: Int64
-    """Steps that this event covers."""
+    """Steps covered by this event."""
 
     loss: float
     """Mean training loss over those steps."""
 
     loss_min: float
-    """Least loss of one of them."""
+    """Minimum loss of a step."""
 
     loss_max: float
-    """Greatest loss of one of them."""
+    """Maximum loss of a step."""
 
     lr: float
-    """Learning rate of the last of them."""
+    """Learning rate of the last step."""
 
     seconds: float
-    """Time those steps took."""
+    """Duration of the steps."""
 
     images: Int64
-    """Images those steps trained on."""
+    """Training images of the steps."""
 
     data_seconds: float = 0.0
-    """Part of `seconds` spent making batches; like the next three measured on some of the steps
-    and scaled to all of them, and what the four leave of `seconds` is anything else."""
+    """Part of `seconds` spent on making batches. This and the next three are sampled and scaled to
+    all steps; the rest of `seconds` is overhead."""
 
     forward_seconds: float = 0.0
-    """Part spent in the network and the loss."""
+    """Part spent in the forward pass and the loss."""
 
     backward_seconds: float = 0.0
-    """Part spent on gradients."""
+    """Part spent in the backward pass."""
 
     optimizer_seconds: float = 0.0
-    """Part spent changing the weights."""
+    """Part spent in the optimizer step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationProgressed(Event):
-    """Validation got further; recorded about twice a second."""
+    """Progress of validation; recorded about twice a second."""
 
     epoch: Int64
     """Counted from 1."""
@@ -354,42 +353,41 @@ class EpochFinished(Event):
     """Counted from 1."""
 
     train_loss: float
-    """Mean loss over the images trained on, as it was when each was seen."""
+    """Mean loss over the training images, from the training steps."""
 
     train_accuracy: float
-    """Share of those images classified right when seen, 0 to 1."""
+    """Accuracy on the training images, from the training steps, 0 to 1."""
 
     val_loss: float
-    """Mean loss over the validation images, after the epoch; not a number where they were not
-    looked at, because there are none or it was not their turn: then the counts are empty."""
+    """Mean loss over the validation images after the epoch. NaN, with empty counts, if there was no
+    validation after this epoch."""
 
     correct: tuple[Int64, ...]
-    """Validation images classified right, per class."""
+    """Correctly classified validation images, per class."""
 
     total: tuple[Int64, ...]
     """Validation images, per class."""
 
     train_seconds: float
-    """Time of the training part."""
+    """Duration of training."""
 
     val_seconds: float
-    """Time of the validation part."""
+    """Duration of validation."""
 
     confusion: Confusion = ()
-    """Validation images classified wrong, per pair of classes."""
+    """Misclassified validation images, per pair of classes."""
 
     accuracy: float | None = None
-    """Share of the validation images classified right where the counts are not known, as in a run
-    that was imported."""
+    """Validation accuracy of an imported run, whose counts are unknown, 0 to 1."""
 
     @property
     def is_validated(self) -> bool:
-        """Whether the validation images were looked at."""
+        """True if there was a validation after the epoch."""
         return bool(self.total) or self.accuracy is not None or not math.isnan(self.val_loss)
 
     @property
     def val_accuracy(self) -> float:
-        """Share of the validation images classified right, 0 to 1; NaN where it is not known."""
+        """Validation accuracy, 0 to 1; NaN if unknown."""
         if images := sum(self.total):
             return sum(self.correct) / images
         return math.nan if self.accuracy is None else self.accuracy
@@ -397,109 +395,109 @@ class EpochFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSaved(Event):
-    """The model is safely on disk."""
+    """A checkpoint was written to disk."""
 
     reason: Literal["best", "last", "asked"]
-    """The weights to use: of the best validation loss so far, or the latest where no images are
-    held back to choose by; the latest state as a matter of course; or that as a command asked."""
+    """`best`: weights with the lowest validation loss so far, or the latest without validation;
+    `last`: latest training state; `asked`: the same, saved by a command."""
 
     epoch: Int64
-    """Epoch that it holds, or holds a part of."""
+    """Epoch of the checkpoint, complete or partial."""
 
     file: str
-    """File name in the run's directory."""
+    """File name in the run directory."""
 
     step: Int64 = 0
-    """Steps of that epoch which it holds; 0 in logs of version 0.1 before runs could be resumed."""
+    """Steps of that epoch that are done; 0 in early logs of version 0.1."""
 
     old_loss: float | None = None
-    """Best validation loss before; infinite for the first. Only with `best`, and chosen by it."""
+    """Previous lowest validation loss, infinite at first. Only with `best` chosen by validation."""
 
     new_loss: float | None = None
-    """Best validation loss now. Only with `best`, and chosen by it."""
+    """New lowest validation loss. Only with `best` chosen by validation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandApplied(Event):
-    """The engine did what it was asked."""
+    """The engine carried out a command."""
 
     command: str
-    """What was asked: `pause`, `unpause`, `stop`, `stop-epoch` (stop after this epoch),
-    `checkpoint`, `lr`, `epochs` or `detach` (go on in the background)."""
+    """`pause`, `unpause`, `stop`, `stop-epoch` (stop after this epoch), `checkpoint`, `lr`,
+    `epochs` or `detach` (continue in the background)."""
 
     by: str
-    """Who asked: `key`, `cli`, a signal's name, or the config's `patience` or `budget`."""
+    """Sender: `key`, `cli`, the name of a signal, or the config's `patience` or `budget`."""
 
     value: float | None = None
-    """The learning rate or the number of epochs that now holds. Only with `lr` and `epochs`."""
+    """New learning rate or total number of epochs. Only with `lr` and `epochs`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRefused(Event):
-    """The engine did not do what it was asked."""
+    """The engine refused a command."""
 
     command: str
-    """What was asked, as in `CommandApplied`."""
+    """Command, as in `CommandApplied`."""
 
     by: str
-    """Who asked."""
+    """Sender, as in `CommandApplied`."""
 
     text: str
-    """Why not, in a sentence."""
+    """Reason, as a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RolledBack(Event):
-    """The loss was no longer a number; training goes on from before, at half the rate."""
+    """The loss became NaN or infinite; training continues from a checkpoint at half the rate."""
 
     epoch: Int64
-    """Epoch it goes on in, counted from 1."""
+    """Epoch in which training continues, counted from 1."""
 
     step: Int64
-    """Steps of that epoch which are done."""
+    """Steps of that epoch that are done."""
 
     file: str
-    """Checkpoint it goes on from; empty when it begins again, because there was none yet."""
+    """Checkpoint from which training continues; empty if there was none and training restarts."""
 
     lr: float
-    """Learning rate from now on."""
+    """New learning rate."""
 
     reason: str
-    """Which loss it was, and where."""
+    """Description of the loss and its position."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachineMeasured(Event):
-    """How busy and how full the machine that trains is; recorded about every five seconds."""
+    """Utilization of the training machine; recorded about every five seconds."""
 
     cpu: float
-    """Share of all its cores that was busy since the last such event, 0 to 1."""
+    """CPU utilization of all cores since the last such event, 0 to 1."""
 
     memory_bytes: Int64
-    """Memory that the process that trains holds (resident)."""
+    """Resident memory of the training process."""
 
     memory_total_bytes: Int64
-    """Memory of the machine."""
+    """Total memory of the machine."""
 
     memory_available_bytes: Int64
-    """Part of that which programs can still get."""
+    """Memory available to programs."""
 
     disk_free_bytes: Int64
-    """Room left where the run's directory is."""
+    """Free space on the disk of the run directory."""
 
     gpu_busy: float | None = None
-    """Share of the last moment in which the GPU computed, 0 to 1; None where that is not told."""
+    """GPU utilization, 0 to 1; None if unknown."""
 
     gpu_memory_bytes: Int64 | None = None
     """GPU memory in use by all processes; None without a GPU."""
 
     gpu_memory_total_bytes: Int64 | None = None
-    """Memory of the GPU; None without one."""
+    """Total memory of the GPU; None without a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestFinished(Event):
-    """The best checkpoint was run over the test images."""
+    """The best checkpoint was evaluated on the test images."""
 
     epoch: Int64
     """Epoch of the checkpoint."""
@@ -508,66 +506,66 @@ class TestFinished(Event):
     """Mean loss over the test images."""
 
     correct: tuple[Int64, ...]
-    """Test images classified right, per class."""
+    """Correctly classified test images, per class."""
 
     total: tuple[Int64, ...]
     """Test images, per class."""
 
     seconds: float
-    """Time the test took."""
+    """Duration of the test."""
 
     confusion: Confusion = ()
-    """Test images classified wrong, per pair of classes."""
+    """Misclassified test images, per pair of classes."""
 
     top5: Int64 | None = None
-    """Test images whose class is among the five that the model finds likeliest; None of so few
-    classes that it says nothing, and, as the next two are empty, in logs from before it."""
+    """Test images whose true class is among the five most probable; None with few classes, and, as
+    the next two are empty, in old logs."""
 
     bins: Bins = ()
-    """How right the model was, by how confident it was."""
+    """Accuracy by confidence."""
 
     fingerprint: str = ""
-    """Tells these test images, their order and classes from others."""
+    """Digest of the test images, their order and classes."""
 
     tta: str = ""
-    """How the images were seen for a second figure, as in the setting `evaluate.tta`: test-time
-    augmentation. Empty where there is none; all other figures are without it."""
+    """Test-time augmentation, as in `evaluate.tta`; empty if there is none. All other values are
+    without it."""
 
     tta_loss: float | None = None
-    """Mean loss of that."""
+    """Mean loss with test-time augmentation."""
 
     tta_correct: tuple[Int64, ...] = ()
-    """Test images classified right in that way, per class."""
+    """Correctly classified test images with test-time augmentation, per class."""
 
     @property
     def tta_accuracy(self) -> float | None:
-        """Share of the test images classified right in that way, 0 to 1; None without it."""
-        return self._share(self.tta_correct) if self.tta else None
+        """Test accuracy with test-time augmentation, 0 to 1; None without it."""
+        return self._fraction(self.tta_correct) if self.tta else None
 
     @property
     def accuracy(self) -> float:
-        """Share of the test images classified right, 0 to 1; NaN of none, as in a damaged log."""
-        return self._share(self.correct)
+        """Test accuracy, 0 to 1; NaN without images, as in a damaged log."""
+        return self._fraction(self.correct)
 
-    def _share(self, correct: tuple[int, ...]) -> float:
+    def _fraction(self, correct: tuple[int, ...]) -> float:
         return sum(correct) / sum(self.total) if sum(self.total) else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """The engine is done; the last event of a session."""
+    """The engine has ended; the last event of a session."""
 
     status: Literal["done", "stopped", "failed", "detached"]
-    """How it ended; `detached`: another process goes on at once."""
+    """Outcome; with `detached` another process continues at once."""
 
     exit_code: Int64
-    """Exit code of a process that ran it for its user."""
+    """Exit code of a foreground process."""
 
     seconds: float
-    """Time that this and all sessions before took, by a clock that is never set."""
+    """Duration of this and all earlier sessions, by a monotonic clock."""
 
     error: str = ""
-    """What failed, in a line, and what to do."""
+    """One line that says what failed and what to do."""
 
 
 KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}

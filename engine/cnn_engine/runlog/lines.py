@@ -1,4 +1,4 @@
-"""Events as lines of strict JSON, and lines checked as they become events again."""
+"""Encodes events as lines of strict JSON, and decodes and validates them."""
 
 import json
 import math
@@ -10,10 +10,9 @@ from cnn_engine.runlog.events import KINDS, ConfigReplaced, Event, RunStarted
 
 
 def to_line(event: Event) -> str:
-    """The event as one line of strict JSON, without the newline.
+    """Return the event as one line of strict JSON, without the newline.
 
-    JSON has no NaN and no infinity: such a number is written as null, and `nonfinite` tells which
-    field it was in.
+    JSON has no NaN or infinity: such a field is null, and `nonfinite` holds its value as text.
     """
     values = {"kind": type(event).__name__, **vars(event)}
     nonfinite = {
@@ -27,26 +26,26 @@ def to_line(event: Event) -> str:
 
 
 class _Head(msgspec.Struct):
-    """What tells how the rest of a line is to be read."""
+    """Fields that are needed to decode the rest of a line."""
 
     kind: str
     time: float
-    """Asked for here, as an event that lacks it would be given the time when it is read."""
+    """Required here, because an event without it would get the current time."""
     nonfinite: dict[str, str] = {}  # msgspec copies it
 
 
 _HEAD = msgspec.json.Decoder(_Head)
 _WITH_CONFIG = (RunStarted, ConfigReplaced)
-"""Kinds with whole numbers that no type bounds."""
+"""Kinds whose integers have no bounded type."""
 _EVENTS = {
     name: msgspec.json.Decoder(kind) for name, kind in KINDS.items() if kind not in _WITH_CONFIG
 }
 
 
 def from_line(line: str | bytes) -> Event | None:
-    """The event in a line, or None when its kind is of a newer version.
+    """Return the event in a line, or None if its kind is unknown, as from a newer version.
 
-    Unknown fields are ignored for the same reason.
+    Unknown fields are ignored.
 
     Raises:
         ValueError: the line is not an event.
@@ -54,7 +53,7 @@ def from_line(line: str | bytes) -> Event | None:
     try:
         return _event(line)
     except RecursionError:
-        raise ValueError("nested too deeply for an event") from None
+        raise ValueError("nested too deeply") from None
 
 
 def _event(line: str | bytes) -> Event | None:
@@ -66,11 +65,11 @@ def _event(line: str | bytes) -> Event | None:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        pass  # damaged, or with a lone surrogate
-    return _from_values(json.loads(line, parse_int=_whole))
+        pass  # damaged, or has a lone surrogate
+    return _from_values(json.loads(line, parse_int=_parse_int))
 
 
-def _whole(digits: str) -> int:
+def _parse_int(digits: str) -> int:
     number = int(digits)
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError(f"{digits[:20]} has more than 64 bits")
@@ -78,10 +77,10 @@ def _whole(digits: str) -> int:
 
 
 def _from_values(values: dict[str, Any]) -> Event | None:
-    """The event in what Python's own reader makes of a line.
+    """Return the event of a line decoded by the `json` module.
 
-    That takes four times as long, but knows lone surrogates, as in the name of a file that is no
-    UTF-8.
+    It is four times slower than msgspec but accepts lone surrogates, which stand for bytes of file
+    names that are not UTF-8.
     """
     head = msgspec.convert(values, _Head)
     if head.kind not in KINDS:

@@ -1,7 +1,7 @@
-"""A run's log on disk: appended to by one writer, read by any number of readers.
+"""The log of a run on disk: one writer appends, any number of readers follow.
 
-Reading a finished log, following one that is being written and replaying one in a test are the
-same code: `LogReader.poll` gives whatever complete lines have been added since it was last asked.
+Finished logs, growing logs and logs in tests are read by the same code: `LogReader.poll` yields the
+events added since the last call.
 """
 
 import errno
@@ -18,41 +18,41 @@ from cnn_engine.runlog.lines import from_line, to_line
 
 CHUNK_BYTES = 1 << 20
 
-HOLD_SECONDS = 0.5
-"""How long a log is tried to be had: whoever asks whether it is held holds it for a moment."""
+LOCK_TIMEOUT_SECONDS = 0.5
+"""Time to retry locking, because `is_held` also locks the log for a moment."""
 
 
 class LogWriter:
-    """Appends events to a log that no other process may write."""
+    """Appends events to a log that it keeps locked."""
 
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
-        """Open or create the log, and hold it until `close` or the end of the process.
+        """Open or create the log, and lock it until `close` or the end of the process.
 
         Args:
             path: The log.
-            descriptor: Its descriptor, where another process held it and has handed it over.
+            descriptor: File descriptor of the log inherited from another process, with its lock.
 
         Raises:
-            RunHeldError: another process holds it.
-            StorageError: it cannot be opened.
+            RunHeldError: another process has locked the log.
+            StorageError: the log cannot be opened.
         """
-        self.descriptor = _held(path) if descriptor is None else descriptor
-        """Of the log; a process that inherits it holds the log from then on."""
+        self.descriptor = _open_locked(path) if descriptor is None else descriptor
+        """File descriptor of the log; a process that inherits it inherits the lock."""
         self._path = path
         self.was_torn = _ends_torn(self.descriptor)
-        """Whether the last line lacked its newline, as where a writer died: it is a line of its own
-        now, and damaged."""
+        """True if the last line had no newline, as when a writer was killed; it gets one, and
+        counts as damaged."""
         self._unwritten = b"\n" if self.was_torn else b""
         self.write_error = ""
-        """Why the log cannot be written now; empty when it can."""
+        """Reason why the log cannot be written now; empty if it can."""
 
     def append(self, event: Event) -> None:
-        """Add one line with one write. What a full disk refuses is kept for the next call."""
+        """Append an event with a single write; if that fails, it is retried with the next event."""
         self._unwritten += to_line(event).encode() + b"\n"
         try:
             written = os.write(self.descriptor, self._unwritten)
         except OSError as error:
-            # Kept in _unwritten; close() raises if it never could be written.
+            # The event stays in _unwritten; close() raises if it still cannot be written.
             self.write_error = error.strerror or str(error)
             return
         self._unwritten = self._unwritten[written:]
@@ -60,18 +60,18 @@ class LogWriter:
             self.write_error = ""
 
     def sync(self) -> None:
-        """Bring what is written to disk.
+        """Flush the written events to disk.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: the disk reports an error.
         """
         os.fsync(self.descriptor)
 
     def flush(self) -> None:
-        """Write what could not be written so far.
+        """Write the events that could not be written so far.
 
         Raises:
-            StorageError: it still cannot be.
+            StorageError: they still cannot be written.
         """
         try:
             while self._unwritten:
@@ -83,10 +83,10 @@ class LogWriter:
             raise StorageError(message) from None
 
     def close(self) -> None:
-        """Release the log.
+        """Close the log, which unlocks it.
 
         Raises:
-            StorageError: some events never could be written.
+            StorageError: events could not be written.
         """
         try:
             self.flush()
@@ -100,40 +100,44 @@ class LogWriter:
         self.close()
 
 
-def _held(path: Path) -> int:
-    """Descriptor of the log, which this process holds alone."""
+def _open_locked(path: Path) -> int:
+    """Return the file descriptor of the log, locked by this process."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-    if not _hold(descriptor):
+    if not _lock(descriptor):
         os.close(descriptor)
         raise RunHeldError(f"{path.parent}: another process is writing this run")
     return descriptor
 
 
-def _hold(descriptor: int) -> bool:
-    """Take the log for this process alone; whether no other has it."""
-    deadline = time.monotonic() + HOLD_SECONDS
+def _lock(descriptor: int) -> bool:
+    """Lock the log exclusively; return False if another process has locked it."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(HOLD_SECONDS / 50)
+            time.sleep(LOCK_TIMEOUT_SECONDS / 50)
         else:
             return True
 
 
 def _ends_torn(descriptor: int) -> bool:
-    """Whether the last line lacks its newline."""
+    """Return True if the last line has no newline."""
     size = os.fstat(descriptor).st_size
     return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process on this machine has the log open for writing."""
+    """Return True if a process on this machine has locked the log for writing.
+
+    Raises:
+        OSError: the log exists but cannot be opened.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -148,29 +152,30 @@ def is_held(path: Path) -> bool:
 
 
 class LineReader:
-    """Complete lines of a file that may be growing, each given once.
+    """Reads new complete lines of a file that may be growing.
 
-    The file is opened anew for every look, so that on a network file system its size is asked of
-    the server. A file that has become shorter is another one, and is read from its beginning.
+    Each poll opens the file again, so that a network file system fetches its current size. A file
+    that has become shorter was replaced, and is read from the start.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
-        """Read from an offset in bytes, which is 0 or the end of a line."""
+        """Read from an offset in bytes, which must be 0 or behind a newline."""
         self._path = path
         self._offset = offset
         self._rest = b""
         self.bytes_read = offset
-        """Bytes from the file's beginning to the end of the last line that was given."""
+        """Offset in bytes behind the last line that was returned."""
         self.restarts = 0
-        """How often its reading began anew, as the file was replaced."""
+        """Number of times the file was replaced and read from the start."""
 
     def poll(self) -> Iterator[bytes]:
-        """The lines added since, without their newlines. A torn last line waits for its rest.
+        """Yield the lines added since the last call, without their newlines.
 
-        A file that does not exist yet has no lines, nor one that a server has just replaced.
+        An incomplete last line is returned once it is complete. A file that does not exist yet, or
+        was just replaced on a server, has no lines.
 
         Raises:
-            OSError: it cannot be read now; another look may be luckier.
+            OSError: the file cannot be read now; a later call may succeed.
         """
         try:
             with self._path.open("rb") as file:
@@ -193,25 +198,29 @@ class LineReader:
 
 
 class LogReader:
-    """Reads a log from its beginning, and goes on as it grows."""
+    """Reads the events of a log from its start, and new ones as it grows."""
 
     def __init__(self, path: Path) -> None:
         self._lines = LineReader(path)
         self.damaged_lines = 0
-        """Lines so far that were not events."""
+        """Number of lines so far that are not events."""
 
     @property
     def restarts(self) -> int:
-        """How often its reading began anew, as the log was replaced by another."""
+        """Number of times the log was replaced and read from the start."""
         return self._lines.restarts
 
     @property
     def bytes_read(self) -> int:
-        """Bytes from the log's beginning to the end of the last event that was given."""
+        """Offset in bytes behind the last event that was returned."""
         return self._lines.bytes_read
 
     def poll(self) -> Iterator[Event]:
-        """The events added since. Events of kinds that this version does not know are left out."""
+        """Yield the events added since the last call, except for those of unknown kinds.
+
+        Raises:
+            OSError: the log cannot be read now; a later call may succeed.
+        """
         for line in self._lines.poll():
             try:
                 event = from_line(line)

@@ -1,8 +1,7 @@
-"""All that is known of a run, made from its events and from nothing else.
+"""State of a run, reduced from its events.
 
-`RunState.apply` is the only place where events become knowledge. The live dashboard, an attached
-one, a finished run and a test all call it, so they cannot disagree. It does no I/O, reads no
-clock, and takes any prefix of a legal log.
+Live dashboards, attached ones, reports on finished runs and tests all use `RunState.apply`, so that
+they always agree. It does no I/O, reads no clock, and accepts every prefix of a valid log.
 """
 
 import math
@@ -44,27 +43,27 @@ Phase = Literal[
 Status = Literal[Phase, "paused"]
 
 ENDED: frozenset[Status] = frozenset({"done", "stopped", "failed"})
-"""All but `detached`, which is a moment's pause until another process goes on."""
+"""Phases of a run that has ended. After `detached` another process continues."""
 
-NEWER = "A newer version of cnn-tui wrote this log: what is shown of it may be wrong, or lacking"
+NEWER = "A newer version of cnn-tui wrote this log: values may be wrong or missing"
 
 INFERENCE_COST = 1 / 3
-"""What an image costs that nothing is learnt from, of one that is: the forward pass alone."""
+"""Cost of an image in inference relative to training: the forward pass only."""
 
 RATE_WINDOW = 10
-"""Events that the current speed is averaged over: about five seconds."""
+"""Step events over which the current speed is averaged: about five seconds."""
 
 
 STEP_PARTS = ("data", "forward", "backward", "optimizer", "other")
-"""What the time of a step is made of."""
+"""Parts of the duration of a step."""
 
 MarkerKind = Literal["pause", "lr", "epochs", "stop", "checkpoint", "best", "resume", "rollback"]
-"""A pause, another learning rate, another number of epochs, a stop asked for, a checkpoint asked
-for, the best epoch so far, where another process went on, or where training was taken back to."""
+"""`lr` and `epochs` mark a changed value, `stop` and `checkpoint` a command, `best` the best
+epoch so far."""
 
 
 class Marker(NamedTuple):
-    """Something that happened at a point of the curve."""
+    """Something that happened at a step of the loss curve."""
 
     step: int
     """Steps since the start of the run."""
@@ -72,43 +71,42 @@ class Marker(NamedTuple):
     kind: MarkerKind
 
     text: str
-    """What to say of it, in a few words."""
+    """Label of a few words."""
 
 
 @dataclass(kw_only=True)
 class RunState:
-    """A run as far as its log tells."""
+    """State of a run after some of its events."""
 
     phase: Phase = "starting"
-    """What goes on, or goes on again after a pause."""
+    """Current phase, regardless of pauses."""
     paused: bool = False
     started: RunStarted | None = None
     resumed: RunResumed | None = None
-    """How the session in hand began, if it is not the first."""
+    """Start of the current session; None for the first."""
     stops_after_epoch: bool = False
-    """Whether a command asks for that."""
+    """True if a command asks to stop after the epoch."""
     preset: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     total_epochs: int = 0
-    """Epochs that the config or a command asks for; 0 while that is not known."""
+    """Planned number of epochs, by the config or a command; 0 if unknown."""
     stages: list[StageStarted] = field(default_factory=list)
     progress: StageProgressed | None = None
     prepared: RunPrepared | None = None
     imported: RunImported | None = None
-    """Where the run comes from, if another program trains it."""
+    """Set if the run was imported from another program."""
     epoch: int = 0
     step: int = 0
     validated_images: int = 0
     lr: float | None = None
     curve: Curve = field(default_factory=Curve)
     busy_seconds: float = 0.0
-    """Time of the steps and validations that training stands on; without pauses, and without what
-    was taken back."""
+    """Duration of steps and validations, without pauses and without undone ones."""
     epochs: list[EpochFinished] = field(default_factory=list)
-    """Those done. Only the latest validated, and `best`, have their confusion: all would be
-    megabytes."""
+    """Finished epochs. Only the latest validated epoch and `best` keep their `confusion`,
+    because all together would take megabytes."""
     best: EpochFinished | None = None
-    """The epoch of least validation loss; of equals the latest, as the procedure keeps it."""
+    """Epoch with the lowest validation loss, and the latest of equal ones."""
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     commands: list[CommandApplied] = field(default_factory=list)
@@ -123,10 +121,10 @@ class RunState:
     recent: deque[StepsFinished] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
 
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - one flat case per event
-        """Take in one event."""
+        """Update the state by one event."""
         self.last_time = max(self.last_time, event.time)
         match event:
-            case StepsFinished():  # by far the most frequent, so looked for first
+            case StepsFinished():  # by far the most frequent
                 self._add_steps(event)
             case RunStarted():
                 self.started = replace(event, config=rename_old_keys(event.config))
@@ -160,7 +158,7 @@ class RunState:
             case CheckpointSaved():
                 self._add_checkpoint(event)
             case StepsCaptured():
-                self._take_capture(event)
+                self._set_captured(event)
             case CommandRefused():
                 self.notices.append(Notice(time=event.time, text=event.text))
             case CommandApplied():
@@ -183,7 +181,7 @@ class RunState:
         self.total_epochs = epochs if isinstance(epochs, int) else 0
 
     def _begin_session(self, event: RunResumed) -> None:
-        """Another process goes on from there: what was known of the one before ends with it."""
+        """Reset what belongs to the previous session, and undo what lies beyond the position."""
         if self.phase != "detached":
             self.stops_after_epoch = False
         self.phase, self.paused, self.resumed = "starting", False, event
@@ -191,40 +189,46 @@ class RunState:
         self.machine, self.is_captured = None, False
         self.recent.clear()
         self.last_time = event.time
-        self._take_back(event)
+        self._undo(event)
         if event.file:
             self._mark("resume", "resumed")
 
     def _roll_back(self, event: RolledBack) -> None:
-        self._take_back(event)
+        self._undo(event)
         self.lr = event.lr
         self._mark("rollback", f"rolled back, lr {event.lr:g}")
-        text = f"{event.reason}; training was taken back to {event.file or 'the beginning'}, and "
-        self.notices.append(Notice(time=event.time, text=f"{text}goes on at lr {event.lr:g}"))
+        origin = event.file or "the start"
+        text = f"{event.reason}; rolled back to {origin}, training continues at lr {event.lr:g}"
+        self.notices.append(Notice(time=event.time, text=text))
 
-    def _take_back(self, event: RunResumed | RolledBack) -> None:
-        """Forget what lies beyond the point that training goes on from."""
-        place, whole_epochs = (event.epoch, event.step), (event.epoch - 1) * self.steps_per_epoch
+    def _undo(self, event: RunResumed | RolledBack) -> None:
+        """Remove what lies beyond the position from which training continues."""
+        position = event.epoch, event.step
+        earlier_steps = (event.epoch - 1) * self.steps_per_epoch
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.epoch]
         if self.best is not None and self.best.epoch >= event.epoch:
             known = [epoch for epoch in self.epochs if not math.isnan(epoch.val_loss)]
             self.best = min(reversed(known), key=lambda epoch: epoch.val_loss, default=None)
-        self.curve = self.curve.until(whole_epochs + event.step)
+        self.curve = self.curve.until(earlier_steps + event.step)
         self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
         if self.epochs and not event.step:
             self.busy_seconds += self.epochs[-1].val_seconds
         self.checkpoints = [
             saved
             for saved in self.checkpoints
-            if (saved.epoch < event.epoch if saved.reason == "best" else _place(saved) <= place)
+            if (
+                saved.epoch < event.epoch
+                if saved.reason == "best"
+                else _position(saved) <= position
+            )
         ]
         self.markers = [
             mark
             for mark in self.markers
-            if mark.step <= whole_epochs + (0 if mark.kind == "best" else event.step)
+            if mark.step <= earlier_steps + (0 if mark.kind == "best" else event.step)
         ]
         self.epoch, self.step, self.validated_images = event.epoch, event.step, 0
-        if not event.step and event.epoch > 1:  # an epoch ended there
+        if not event.step and event.epoch > 1:  # the position is the end of an epoch
             self.epoch, self.step = event.epoch - 1, self.steps_per_epoch
             self.validated_images = self.prepared.val_images if self.prepared else 0
         elif not event.step:
@@ -234,13 +238,13 @@ class RunState:
     def _add_steps(self, event: StepsFinished) -> None:
         self.step = event.step
         self.lr = None if math.isnan(event.lr) else event.lr
-        if self.imported:  # nothing tells when its epochs begin
+        if self.imported:  # has no EpochStarted
             self.epoch = event.epoch
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.busy_seconds += event.seconds
         self.curve.add(step, event.loss, event.loss_min, event.loss_max, self.busy_seconds)
         if len(self.curve) == MAX_POINTS:
-            self.curve = self.curve.halved()  # another object, which tells whoever has drawn it
+            self.curve = self.curve.halved()  # a new object, so that views redraw it
         self.recent.append(event)
         self._add_parts(event)
 
@@ -262,17 +266,17 @@ class RunState:
     def _add_epoch(self, event: EpochFinished) -> None:
         if event.is_validated:
             newest_first = range(len(self.epochs) - 1, -1, -1)
-            for index in (each for each in newest_first if self.epochs[each].is_validated):
+            for index in (index for index in newest_first if self.epochs[index].is_validated):
                 self.epochs[index] = replace(self.epochs[index], confusion=())
                 break
         self.epochs.append(event)
         self.busy_seconds += event.val_seconds
         self.validated_images = sum(event.total)
-        least = self.best.val_loss if self.best else math.inf
-        if event.val_loss <= least:  # never true of NaN
+        lowest = self.best.val_loss if self.best else math.inf
+        if event.val_loss <= lowest:  # False for NaN
             self.best = event
 
-    def _take_capture(self, event: StepsCaptured) -> None:
+    def _set_captured(self, event: StepsCaptured) -> None:
         self.is_captured = not event.reason
         if event.reason:
             text = f"Training steps are not captured as a CUDA graph, and so slower: {event.reason}"
@@ -281,7 +285,7 @@ class RunState:
     def _add_checkpoint(self, event: CheckpointSaved) -> None:
         self.checkpoints.append(event)
         if event.reason == "best":
-            # At the end of its epoch: written behind training, it is told of when that has gone on.
+            # At the end of its epoch, although it may be recorded later, while training continues.
             step = event.epoch * self.steps_per_epoch
             self.markers.append(Marker(step, "best", f"best, epoch {event.epoch}"))
         elif event.reason == "asked":
@@ -312,18 +316,18 @@ class RunState:
 
     @property
     def host(self) -> str:
-        """Machine of the latest session; empty while that is not known."""
+        """Host name of the latest session; empty if unknown."""
         session = self.resumed or self.started
         return session.host if session else ""
 
     @property
     def status(self) -> Status:
-        """How the run goes, in a word: `paused`, or else its phase."""
+        """`paused`, or the phase."""
         return "paused" if self.paused else self.phase
 
     @property
     def has_ended(self) -> bool:
-        """Whether the engine said that it is done, and no other is to go on."""
+        """True if the engine has ended and no other process is to continue."""
         return self.phase in ENDED
 
     @property
@@ -332,51 +336,48 @@ class RunState:
         return max(0, self.epoch - 1) * self.steps_per_epoch + self.step
 
     def setting(self, key: str) -> object:
-        """A value of the config by its dotted key; None where the log, as damaged, lacks it."""
+        """Return a config value by its dotted key; None if a damaged log lacks it."""
         table, _, name = key.partition(".")
         return self.config.get(table, {}).get(name)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in an epoch; 0 while that is not known."""
+        """Batches per epoch; 0 if unknown."""
         known = self.prepared or self.imported
         return known.steps_per_epoch if known else 0
 
     @property
     def validated_epochs(self) -> list[EpochFinished]:
-        """Those of the epochs done after which the validation images were looked at."""
+        """Finished epochs with a validation."""
         return [epoch for epoch in self.epochs if epoch.is_validated]
 
     @property
     def best_epochs(self) -> frozenset[int]:
-        """Epochs that were the best so far when they ended."""
+        """Epochs that were the best so far when they finished."""
         return frozenset(saved.epoch for saved in self.checkpoints if saved.reason == "best")
 
     @property
     def best_checkpoint_epoch(self) -> int | None:
-        """Epoch that `best.pt` holds: not `best` where that one could not be saved."""
+        """Epoch of the saved `best.pt`; differs from `best` if that could not be saved."""
         newest_first = reversed(self.checkpoints)
         return next((saved.epoch for saved in newest_first if saved.reason == "best"), None)
 
     @property
     def images_per_second(self) -> float | None:
-        """Training speed over the last few seconds."""
+        """Training speed over the last few seconds; None if unknown."""
         seconds = sum(event.seconds for event in self.recent)
         images = sum(event.images for event in self.recent)
         return images / seconds if seconds > 0 and images else None
 
     @property
     def part_fractions(self) -> dict[str, float]:
-        """Share of the steps' time that each part took, 0 to 1; empty where it was not measured.
-
-        The parts are `data`, `forward`, `backward`, `optimizer` and `other`.
-        """
+        """Fraction of the step time by part (see `STEP_PARTS`), 0 to 1; empty if not measured."""
         total = sum(self.part_seconds.values())
         return {part: seconds / total for part, seconds in self.part_seconds.items()}
 
     @property
     def elapsed_seconds(self) -> float:
-        """Time that all sessions took, to the last event; never negative, whatever clocks did."""
+        """Duration of all sessions up to the last event; never negative, even if clocks differ."""
         if self.finished:
             return self.finished.seconds
         if self.resumed:
@@ -385,7 +386,7 @@ class RunState:
 
     @property
     def epoch_seconds_left(self) -> float | None:
-        """Time until this epoch is trained and validated; None until both speeds are known."""
+        """Time left to train and validate this epoch; None until both speeds are known."""
         if not self.prepared or not self.epochs or not self.recent:
             return None
         to_validate = self._validations(self.epoch - 1, self.epoch) * self.prepared.val_images
@@ -396,7 +397,7 @@ class RunState:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time until the test is done; None until both speeds are known, and once ended."""
+        """Time left until the test is done; None until both speeds are known, and once ended."""
         this_epoch = self.epoch_seconds_left
         if self.prepared is None or this_epoch is None or self.has_ended:
             return None
@@ -414,7 +415,7 @@ class RunState:
         return steps * sum(event.seconds for event in recent) / sum(event.steps for event in recent)
 
     def _validations(self, after: int, to: int) -> int:
-        """How often the validation images are looked at after one epoch, up to another."""
+        """Return the number of validations after epoch `after` up to and including epoch `to`."""
         every = self.setting("train.validate_every")
         every = every if isinstance(every, int) and every > 0 else 1
         is_last = after < self.total_epochs <= to
@@ -427,5 +428,5 @@ class RunState:
         return images * INFERENCE_COST / (self.images_per_second or math.inf)
 
 
-def _place(saved: CheckpointSaved) -> tuple[int, int]:
+def _position(saved: CheckpointSaved) -> tuple[int, int]:
     return saved.epoch, saved.step

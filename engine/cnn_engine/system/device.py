@@ -91,7 +91,7 @@ def warm_up(config: TrainConfig) -> None:
 
 @contextmanager
 def autocast(device: torch.device, precision: str, *, benchmark: bool = False) -> Iterator[None]:
-    """Compute in a precision: autocast for bf16 and fp16, and on a GPU real fp32 unless it is tf32.
+    """Compute in a precision: autocast for bf16 and fp16, and full fp32 on a GPU unless it is tf32.
 
     By default PyTorch lets cuDNN compute fp32 convolutions in TF32, with 10 bits of mantissa.
 

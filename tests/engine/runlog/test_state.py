@@ -388,7 +388,7 @@ def test_rolled_back_the_state_is_where_training_goes_on_and_says_why():
     assert (state.epoch, state.step, state.lr, state.phase) == (4, 5, 0.25, "training")
     assert all(map(math.isfinite, state.curve.losses))
     assert (state.markers[-1].kind, state.markers[-1].step) == ("rollback", 35)
-    assert "training was taken back to last.pt" in state.notices[-1].text
+    assert "rolled back to last.pt" in state.notices[-1].text
 
 
 def test_the_golden_run_has_every_epoch_once_though_it_was_broken_off_twice():

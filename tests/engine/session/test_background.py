@@ -177,7 +177,7 @@ def test_killed_run_can_be_resumed_and_a_running_one_cannot(tmp_path):
 
 
 def test_log_can_be_locked_while_another_process_checks_the_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.runlog.log.HOLD_SECONDS", 30.0)
+    monkeypatch.setattr("cnn_engine.runlog.log.LOCK_TIMEOUT_SECONDS", 30.0)
     run = create_run(tmp_path)
     Recorder(run).close()
     checker = os.open(run.events, os.O_RDONLY)
