@@ -13,11 +13,11 @@ import torch
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import (
+    FOOTER_BYTES,
     FORMAT,
     LAST_FILE,
     MAGIC,
     PREVIOUS_FILE,
-    FOOTER_BYTES,
     Position,
     checksum_footer,
     find_newest,

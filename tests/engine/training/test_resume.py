@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from cnn_engine.training.train_state import TrainState
 from torch import nn
 
 from cnn_engine.checkpoints import checkpoint
@@ -21,6 +20,7 @@ from cnn_engine.session.request import Request
 from cnn_engine.training import trainer
 from cnn_engine.training.control import Control, StopRequested
 from cnn_engine.training.optimizers import Adam
+from cnn_engine.training.train_state import TrainState
 from grammar import COMPLETION, FAILURE, SESSIONS, spelled
 from runs_for_tests import RunForTests
 
