@@ -1,19 +1,14 @@
 """The Mistakes view: misclassified images, filters and the CSV export."""
 
-import csv
 import json
 import random
-import shutil
 import time
-from pathlib import Path
 
 import pytest
 
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import read_mistakes
-from cnn_engine.results.predictions import read_predictions
 from cnn_engine.runlog import events
-from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
@@ -22,27 +17,9 @@ from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.settings import Options
 from golden import golden_run, running_run
 from pilot import settle, text_of
-from runs_for_tests import RunForTests
-from terminal import Terminal, cnn_tui
+from terminal import Terminal
 
 SIZES_OF_SCREENS = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run with mistakes."""
-    return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=2").train().directory
-
-
-@pytest.fixture
-def run(trained, tmp_path):
-    """A copy of the run that a test may damage."""
-    return RunDirectory(Path(shutil.copytree(trained.path, tmp_path / "runs" / "copy")))
-
-
-@pytest.fixture
-def finished_test(run):
-    return read_state(run)[0].test
 
 
 def grid_of(app):
@@ -129,18 +106,18 @@ async def test_enlarged_mistake_shows_details(run, finished_test, size):
 
 
 async def test_matrix_cell_filters_mistakes(run, finished_test):
-    truth, predicted, count = max(finished_test.confusion, key=lambda pair: pair[2])
+    target, predicted, count = max(finished_test.confusion, key=lambda pair: pair[2])
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        await pilot.press("2", *["down"] * truth, *["right"] * predicted, "enter")
+        await pilot.press("2", *["down"] * target, *["right"] * predicted, "enter")
         await settle(pilot)
         grid = grid_of(app)
         assert app.screen.shown_view == "mistakes"
         pairs = {(mistake.target, mistake.predicted) for mistake in grid.filtered}
-        assert pairs == {(truth, predicted)}
+        assert pairs == {(target, predicted)}
         text = text_of(app)
-        assert f"{truth} predicted as {predicted} ─ {len(grid.filtered)}" in text
+        assert f"{target} predicted as {predicted} ─ {len(grid.filtered)}" in text
         assert len(grid.filtered) == count or f" of {count}," in text
         await pilot.press("escape")
         await settle(pilot)
@@ -153,27 +130,27 @@ async def test_matrix_cell_filters_mistakes(run, finished_test):
 
 
 async def test_diagonal_cell_shows_all_mistakes_of_class(run, finished_test):
-    truth = max(
+    target = max(
         range(10), key=lambda index: finished_test.total[index] - finished_test.correct[index]
     )
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        await pilot.press("2", *["down"] * truth, *["right"] * truth, "enter")
+        await pilot.press("2", *["down"] * target, *["right"] * target, "enter")
         await settle(pilot)
-        assert {mistake.target for mistake in grid_of(app).filtered} == {truth}
-        assert f"{truth} misclassified" in text_of(app)
+        assert {mistake.target for mistake in grid_of(app).filtered} == {target}
+        assert f"{target} misclassified" in text_of(app)
 
 
 async def test_pair_without_images_gives_reason(run, finished_test):
-    pairs = {(truth, predicted) for truth, predicted, _ in finished_test.confusion}
-    truth, predicted = next(
+    pairs = {(target, predicted) for target, predicted, _ in finished_test.confusion}
+    target, predicted = next(
         (a, b) for a in range(10) for b in range(10) if a != b and (a, b) not in pairs
     )
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("2", *["down"] * truth, *["right"] * predicted, "enter")
+        await pilot.press("2", *["down"] * target, *["right"] * predicted, "enter")
         await settle(pilot)
         assert "no images saved for this pair" in text_of(app)
         await pilot.press("enter", "right", "down", "escape", "escape")
@@ -357,69 +334,3 @@ async def test_idle_view_repaints_nothing(run):
             app.screen.poll()
             await settle(pilot)
         assert painted == []
-
-
-# CSV.
-
-
-def rows_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_show_command_writes_csv(run, finished_test, tmp_path):
-    path, predictions_of_run = tmp_path / "wrong.csv", read_predictions(run, finished_test)
-    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
-    assert (result.returncode, result.stdout) == (0, "")
-    wrong = [predictions_of_run[index] for index in predictions_of_run.mistakes()]
-    assert f"{len(wrong)} misclassified images written to " in result.stderr
-    assert [
-        (row["path"], int(row["true"]), int(row["predicted"]), float(row["confidence"]))
-        for row in rows_of(path)
-    ] == [
-        (mistake.name, mistake.target, mistake.predicted, mistake.confidence) for mistake in wrong
-    ]
-    assert [int(row["rank"]) for row in rows_of(path)] == [mistake.rank for mistake in wrong]
-
-
-async def test_key_writes_csv(run, finished_test, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    app = Dashboard(RunScreen(run))
-    async with app.run_test(size=(160, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("3", "w")
-        await settle(pilot)
-        assert "mistakes written to" in text_of(app)
-    rows = rows_of(tmp_path / f"{run.id}-mistakes.csv")
-    assert len(rows) == sum(finished_test.total) - sum(finished_test.correct)
-
-
-def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_path):
-    predictions_of_run = read_predictions(run, finished_test)
-    hostile = ['=cmd|"/c calc"!A1', "+1", "-1", "@a", "\t=1", "a,b", 'a"b', "a\nb", "\x1b[2J"]
-    hostile += ["\udcff", "é" * 5000]
-    for index, name in zip(predictions_of_run.mistakes(), hostile, strict=False):
-        predictions_of_run.names[index] = name
-    (run.path / predictions.PREDICTIONS_FILE).write_bytes(predictions_of_run.to_json())
-    path = tmp_path / "wrong.csv"
-    cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
-    names = [row["path"] for row in rows_of(path)][: len(hostile)]
-    assert names[:4] == ['\'=cmd|"/c calc"!A1', "'+1", "'-1", "'@a"]
-    assert names[4:10] == [r"\t=1", "a,b", 'a"b', r"a\nb", r"\x1b[2J", r"\udcff"]
-    assert len(names[10]) == 4096
-    assert all(char == "\n" or char.isprintable() for char in path.read_text())
-
-
-@pytest.mark.parametrize("problem", ["missing", "damaged", "not to be written"])
-def test_failed_csv_export_leaves_no_file(run, tmp_path, problem):
-    path, code = tmp_path / "wrong.csv", 3
-    if problem == "missing":
-        (run.path / predictions.PREDICTIONS_FILE).unlink()
-    elif problem == "damaged":
-        (run.path / predictions.PREDICTIONS_FILE).write_bytes(b"{")
-    else:
-        path, code = tmp_path / "nowhere" / "wrong.csv", 5
-    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
-    assert (result.returncode, result.stdout) == (code, "")
-    assert "Traceback" not in result.stderr
-    assert not path.exists()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import struct
 import time
 
 import msgspec
@@ -10,7 +9,6 @@ import pytest
 
 from cnn_engine.results.feature_maps import (
     MAPS_FILE,
-    MapsFile,
     encode_feature_maps,
     read_feature_maps,
 )
@@ -19,9 +17,6 @@ from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.widgets.feature_maps import FeatureMaps
 from cnn_tui.dashboard.widgets.layer_table import LayerTable
-from cnn_tui.live.watched_file import WatchedFile
-from cnn_tui.pictures.half_blocks import Picture
-from cnn_tui.pictures.maps import draw_rows, filter_pictures, filter_range, stage_pictures
 from cnn_tui.settings import Options
 from cnn_tui.text.numbers import count_text
 from golden import DATA, NOW, golden_run, running_run
@@ -112,11 +107,11 @@ async def test_predictions_are_shown_in_words(tmp_path):
         text = await opened(pilot, "w")
         assert f"test image {wrong + 1} of {len(samples)}" in text
         assert f"✗ {samples[wrong].label}, predicted {samples[wrong].top_classes[0]}" in text
-        for answer, share in zip(
+        for answer, probability in zip(
             samples[wrong].top_classes, samples[wrong].probabilities, strict=True
         ):
             assert f" {answer} " in text
-            assert f"{100 * share:.0f}%" in text
+            assert f"{100 * probability:.0f}%" in text
 
 
 async def test_layer_table_shows_layers_and_total(tmp_path):
@@ -219,96 +214,6 @@ async def test_maps_update_with_file(tmp_path):
         app.screen.poll()
         await settle(pilot)
         assert "after epoch 10" in text_of(app)
-
-
-# Files and pictures.
-
-
-def test_watched_file_is_read_only_when_changed(tmp_path):
-    path, reads = tmp_path / "x", []
-
-    def read(path):
-        reads.append(path.read_text())
-        return reads[-1]
-
-    file = WatchedFile(path, read)
-    file.refresh()
-    assert (file.value, file.error, reads) == (None, "", [])
-    path.write_text("one")
-    file.refresh()
-    file.refresh()
-    assert (file.value, reads) == ("one", ["one"])
-    other = tmp_path / "y"
-    other.write_text("two")
-    other.replace(path)
-    file.refresh()
-    assert file.value == "two"
-    path.unlink()
-    file.refresh()
-    assert (file.value, file.error) == (None, "")
-
-
-def test_watched_file_retries_after_error(tmp_path):
-    path = tmp_path / "model.json"
-    path.write_text("{")
-    file = WatchedFile(path, read_layers)
-    file.refresh()
-    assert file.value is None
-    assert "is damaged" in file.error
-    shutil.copy(DATA / LAYERS_FILE, path)
-    file.refresh()
-    assert file.value is not None
-    assert file.error == ""
-    path.unlink()
-    (tmp_path / "no").symlink_to(tmp_path / "no")
-    file = WatchedFile(tmp_path / "no", read_layers)
-    file.refresh()
-    assert "cannot be read: Too many levels of symbolic links" in file.error
-
-
-def test_filters_share_one_scale():
-    maps = read_feature_maps(DATA / MAPS_FILE)
-    low, high = filter_range(maps)
-    values = maps.filter_values()
-    assert (low, high) == (min(values), max(values))
-    pixels = b"".join(picture.pixels for picture in filter_pictures(maps))
-    assert (min(pixels), max(pixels)) == (0, 255)
-    expected = [round((value - low) / (high - low) * 255) for value in values]
-    assert list(pixels) == pytest.approx(expected, abs=1)
-
-
-def test_filters_with_three_channels_are_colored():
-    maps = read_feature_maps(DATA / MAPS_FILE)
-
-    def pictures_of(channels, values):
-        filters = msgspec.structs.replace(maps.header.filters, shape=(1, channels, 1, 2))
-        header = msgspec.structs.replace(maps.header, filters=filters, samples=())
-        return filter_pictures(MapsFile(header, struct.pack(f"<{len(values) + 1}f", *values, 0.0)))
-
-    (colored,) = pictures_of(3, [0.0, 1.0, 0.5, 0.0, 0.0, 0.25])
-    assert (colored.channels, list(colored.pixels)) == (3, [0, 128, 0, 255, 0, 64])
-    (grey,) = pictures_of(2, [0.0, 1.0, 1.0, 1.0])
-    assert (grey.channels, list(grey.pixels)) == (1, [128, 255])
-    (spoiled,) = pictures_of(1, [float("nan"), float("inf")])
-    assert len(spoiled.pixels) == 2
-
-
-def test_stage_pictures_split_maps():
-    maps = read_feature_maps(DATA / MAPS_FILE)
-    for stage, stage_header in enumerate(maps.header.stages):
-        pictures = stage_pictures(maps, 3, stage)
-        assert len(pictures) == stage_header.shape[0]
-        assert b"".join(picture.pixels for picture in pictures) == maps.maps(3, stage)
-        assert {(picture.height, picture.width) for picture in pictures} == {stage_header.shape[1:]}
-
-
-def test_draw_rows_limits_pictures_to_room():
-    pictures = [Picture(bytes(64), 8, 8, 1)] * 10
-    lines, shown = draw_rows(pictures, 8, 40, 9, colors=True)
-    assert (len(lines), shown) == (9, 8)
-    assert all(line.cell_length <= 40 for line in lines)
-    lines, shown = draw_rows(pictures, 8, 200, 100, colors=False)
-    assert (len(lines), shown) == (4, 10)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Mistakes as CSV, from the command line and from the Mistakes view."""
+
+import csv
+
+import pytest
+
+from cnn_engine.results import predictions
+from cnn_engine.results.predictions import read_predictions
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.run import RunScreen
+from pilot import settle, text_of
+from terminal import cnn_tui
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_show_command_writes_csv(run, finished_test, tmp_path):
+    path, predictions_of_run = tmp_path / "wrong.csv", read_predictions(run, finished_test)
+    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
+    assert (result.returncode, result.stdout) == (0, "")
+    wrong = [predictions_of_run[index] for index in predictions_of_run.mistakes()]
+    assert f"{len(wrong)} misclassified images written to " in result.stderr
+    assert [
+        (row["path"], int(row["true"]), int(row["predicted"]), float(row["confidence"]))
+        for row in rows_of(path)
+    ] == [
+        (mistake.name, mistake.target, mistake.predicted, mistake.confidence) for mistake in wrong
+    ]
+    assert [int(row["rank"]) for row in rows_of(path)] == [mistake.rank for mistake in wrong]
+
+
+async def test_key_writes_csv(run, finished_test, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(160, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("3", "w")
+        await settle(pilot)
+        assert "mistakes written to" in text_of(app)
+    rows = rows_of(tmp_path / f"{run.id}-mistakes.csv")
+    assert len(rows) == sum(finished_test.total) - sum(finished_test.correct)
+
+
+def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_path):
+    predictions_of_run = read_predictions(run, finished_test)
+    hostile = ['=cmd|"/c calc"!A1', "+1", "-1", "@a", "\t=1", "a,b", 'a"b', "a\nb", "\x1b[2J"]
+    hostile += ["\udcff", "é" * 5000]
+    for index, name in zip(predictions_of_run.mistakes(), hostile, strict=False):
+        predictions_of_run.names[index] = name
+    (run.path / predictions.PREDICTIONS_FILE).write_bytes(predictions_of_run.to_json())
+    path = tmp_path / "wrong.csv"
+    cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
+    names = [row["path"] for row in rows_of(path)][: len(hostile)]
+    assert names[:4] == ['\'=cmd|"/c calc"!A1', "'+1", "'-1", "'@a"]
+    assert names[4:10] == [r"\t=1", "a,b", 'a"b', r"a\nb", r"\x1b[2J", r"\udcff"]
+    assert len(names[10]) == 4096
+    assert all(char == "\n" or char.isprintable() for char in path.read_text())
+
+
+@pytest.mark.parametrize("problem", ["missing", "damaged", "not to be written"])
+def test_failed_csv_export_leaves_no_file(run, tmp_path, problem):
+    path, code = tmp_path / "wrong.csv", 3
+    if problem == "missing":
+        (run.path / predictions.PREDICTIONS_FILE).unlink()
+    elif problem == "damaged":
+        (run.path / predictions.PREDICTIONS_FILE).write_bytes(b"{")
+    else:
+        path, code = tmp_path / "nowhere" / "wrong.csv", 5
+    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert "Traceback" not in result.stderr
+    assert not path.exists()
