@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 
-from cnn_engine.checkpoints.format import BEGINNING, seal
+from cnn_engine.checkpoints.format import START, checksum_footer
 from cnn_engine.runs.directory import RunDirectory
 
 
@@ -30,7 +30,7 @@ class Malicious:
 def checkpoint_bytes(content):
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    return buffer.getvalue() + seal(buffer.getvalue(), BEGINNING)
+    return buffer.getvalue() + checksum_footer(buffer.getvalue(), START)
 
 
 def damage(kind, path, canary):

@@ -37,7 +37,7 @@ def test_load_refuses_weights_of_another_model(tmp_path: Path) -> None:
     run = RunForTests(tmp_path, "train.epochs=1").train()
     other = RunForTests(tmp_path, "train.epochs=1", "model.hidden=[24]").train()
     (other.directory.path / "best.pt").replace(run.directory.path / "best.pt")
-    with pytest.raises(ConfigError, match=r"is 24.*and should be 16"):
+    with pytest.raises(ConfigError, match=r"is 24.*expected 16"):
         load_trained_model(run.directory)
 
 

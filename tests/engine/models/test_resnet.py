@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cnn_engine.checkpoints import checkpoint
-from cnn_engine.checkpoints.format import Place
+from cnn_engine.checkpoints.format import Position
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.models.build import build_model, count_parameters
@@ -92,7 +92,7 @@ def test_checkpoints_with_old_weight_names_resume_and_load(tmp_path):
         path = former.directory.path / name
         content = with_old_names(checkpoint.load(path, CPU))
         assert any(".way." in key for key in content["model"])
-        position = Place(content["epoch"] + 1, 0)
+        position = Position(content["epoch"] + 1, 0)
         checkpoint.save(path, content, position)
     logits = [
         load_trained_model(run.directory).logits(torch.ones(3, 8, 8, 1, dtype=torch.uint8))

@@ -48,7 +48,7 @@ def test_d_detaches_and_the_dashboard_stays(tmp_path):
             assert state.resumed.pid != state.started.pid
             assert state.resumed.file == "last.pt"
             terminal.press("d")
-            terminal.wait_for("you can just leave")
+            terminal.wait_for("you can quit")
             terminal.press("q")
             assert terminal.wait() == 0
             assert_restored(terminal, before)
@@ -81,7 +81,7 @@ def test_quit_dialog_can_detach(tmp_path):
         terminal.wait_for("● training")
         with only_run(tmp_path) as run:
             terminal.press("q")
-            terminal.wait_for("Train on in the background")
+            terminal.wait_for("Detach and keep training")
             terminal.press("d")
             assert terminal.wait() == 0
             assert f"cnn-tui watch {run.id}" in after_the_screen(terminal)
@@ -109,5 +109,5 @@ def test_detach_without_a_terminal_prints_how_to_watch(tmp_path):
     wait_until(lambda: read_summary(run).status == "done")
     wait_until(lambda: not is_held(run.events))
     errors = cnn_tui("watch", "--no-ui", cwd=tmp_path).stderr
-    assert "Begun in the background" in errors
+    assert "Started in the background" in errors
     assert "Resumed" not in errors
