@@ -56,7 +56,7 @@ def tested(tmp_path):
     wrong = [
         Mistake(
             name="<i>\x1b[2J.png" if number == 3 else f"{number}.png",
-            truth=0,
+            target=0,
             predicted=1,
             confidence=1 - number / 100,
             rank=2,

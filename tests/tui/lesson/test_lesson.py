@@ -307,7 +307,7 @@ async def test_keys_turn_pages_and_quit(tmp_path):
         await pilot.press("8", "space")
         assert "8/8  page 1 of 1" in await seen(pilot)
         await pilot.press("question_mark")
-        assert "On: the next step" in await seen(pilot)
+        assert "Next step or page" in await seen(pilot)
         await pilot.press("escape", "q")
     assert app.return_code == 0
 

@@ -129,7 +129,7 @@ def _mistakes(record: Record) -> str:
 
 
 def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
-    truth, predicted = (
+    target, predicted = (
         escape(
             safe_text(classes[index], MAX_NAME) if index < len(classes) else f"class {index + 1}"
         )
@@ -139,7 +139,7 @@ def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
     png = encode_png(mistake.pixels, mistake.width, mistake.height, mistake.channels)
     return (
         f'<figure><img src="data:image/png;base64,{b64encode(png).decode()}" '
-        f'alt="true {truth}, predicted {predicted}">'
-        f"<figcaption><b>{predicted}</b> {percent(mistake.confidence)}<br>true: {truth}<br>"
+        f'alt="true {target}, predicted {predicted}">'
+        f"<figcaption><b>{predicted}</b> {percent(mistake.confidence)}<br>true: {target}<br>"
         f'<span class="muted">{name}</span></figcaption></figure>\n'
     )
