@@ -1,4 +1,4 @@
-"""When checkpoints are written, and what the log says of them."""
+"""Schedules checkpoints, writes them and records them in the log."""
 
 import math
 from collections.abc import Callable

@@ -1,27 +1,27 @@
-"""Makes matrices orthogonal, many at once: the step of Muon (K. Jordan and others, 2024)."""
+"""Orthogonalizes many matrices at once, for Muon (K. Jordan and others, 2024)."""
 
 import torch
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic Newton-Schulz iteration, as in kellerjordan.github.io/posts/muon: they make small
-singular values grow fast, and bring all to between 0.7 and 1.2 rather than to 1."""
+"""Coefficients of the quintic Newton-Schulz iteration, from kellerjordan.github.io/posts/muon. Small
+singular values grow fast, and all end between 0.7 and 1.2 instead of at 1."""
 
 ITERATIONS = 5
 
 EPSILON = 1e-7
-"""The least norm of a matrix that is divided by it."""
+"""Minimum norm that a matrix is divided by."""
 
 MAX_PADDING = 2.0
-"""On a GPU matrices of unlike shapes are padded with zeros to one shape, as one product of many
-takes as long as one of few; up to so many times their own elements."""
+"""Maximum ratio of padded to original elements on a GPU, where matrices of different shapes are padded
+with zeros to one shape: a product of many takes as long as a product of few."""
 
 
 class Orthogonalizer:
     """Replaces the singular values of matrices of fixed shapes by about 1, in bf16."""
 
     def __init__(self, matrices: list[Tensor]) -> None:
-        """Take matrices of the shapes that will be given, on their device."""
+        """Prepare for matrices of these shapes, on their device."""
         padding = MAX_PADDING if matrices and matrices[0].is_cuda else 1.0
         self._stacks = [_Stack(matrices, chosen) for chosen in _stacks(matrices, padding)]
         self._count = len(matrices)
@@ -40,7 +40,7 @@ class Orthogonalizer:
 
 
 class _Stack:
-    """Matrices that are computed on as one tensor [matrices, least side, greatest side]."""
+    """Matrices stacked in one tensor [matrices, max shorter side, max longer side]."""
 
     def __init__(self, matrices: list[Tensor], chosen: list[int]) -> None:
         self._chosen = chosen
@@ -49,7 +49,7 @@ class _Stack:
         shape = len(chosen), max(side[0] for side in sides), max(side[1] for side in sides)
         self._is_tall = [rows > columns for rows, columns in shapes]
         device = matrices[chosen[0]].device
-        # What is beyond a smaller matrix stays zero in every product.
+        # The padding of smaller matrices stays zero in every product.
         self._stack = torch.zeros(shape, dtype=torch.bfloat16, device=device)
         self._views = [
             self._stack[number, : side[0], : side[1]] for number, side in enumerate(sides)
@@ -72,7 +72,7 @@ class _Stack:
 
 
 def _newton_schulz(stack: Tensor) -> Tensor:
-    """Return [N, rows, columns] with singular values near 1; rows are no more than columns."""
+    """Return [N, rows, columns], rows <= columns, with singular values near 1."""
     a, b, c = COEFFICIENTS
     norm = torch.linalg.vector_norm(stack, dim=(1, 2), keepdim=True)
     result: Tensor = stack / norm.clamp(min=EPSILON)
@@ -84,7 +84,7 @@ def _newton_schulz(stack: Tensor) -> Tensor:
 
 
 def _stacks(matrices: list[Tensor], padding: float) -> list[list[int]]:
-    """Return which matrices go together: positions, of the largest first."""
+    """Return the positions of the matrices in each stack, the largest first."""
     order = sorted(range(len(matrices)), key=lambda at: (-matrices[at].numel(), at))
     stacks: list[list[int]] = []
     for position in order:
@@ -97,7 +97,7 @@ def _stacks(matrices: list[Tensor], padding: float) -> list[list[int]]:
 
 
 def _padded_size(matrices: list[Tensor], chosen: list[int]) -> float:
-    """Return the elements of a stack of these, divided by their own."""
+    """Return the ratio of padded to original elements of a stack."""
     sides = [sorted(matrices[position].shape) for position in chosen]
     padded = len(sides) * max(side[0] for side in sides) * max(side[1] for side in sides)
     return padded / sum(side[0] * side[1] for side in sides)

@@ -1,4 +1,4 @@
-"""What each step of an epoch uses: its images, learning rate and weight in the average."""
+"""The inputs of each step of an epoch: images, learning rate, weight in the average."""
 
 from torch import Tensor
 

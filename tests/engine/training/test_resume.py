@@ -85,7 +85,7 @@ def whole(tmp_path_factory, small_validation_batches):
 
 
 def results(run):
-    """All that must be the same: what took how long is not."""
+    """Return all results that must be equal; durations are not among them."""
     state, damaged = read_state(run.directory)
     assert damaged == 0
     epochs = [replace(epoch, time=0, train_seconds=0, val_seconds=0) for epoch in state.epochs]

@@ -1,4 +1,4 @@
-"""Where the time of steps goes."""
+"""Phases of a training step are timed."""
 
 import time
 
