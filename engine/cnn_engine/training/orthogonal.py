@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the quintic Newton-Schulz iteration, from kellerjordan.github.io/posts/muon. Small
+"""Coefficients of the quintic Newton-Schulz iteration of kellerjordan.github.io/posts/muon. Small
 singular values grow fast, and all end between 0.7 and 1.2 instead of at 1."""
 
 ITERATIONS = 5
@@ -13,8 +13,8 @@ EPSILON = 1e-7
 """Minimum norm that a matrix is divided by."""
 
 MAX_PADDING = 2.0
-"""Maximum ratio of padded to original elements on a GPU, where matrices of different shapes are padded
-with zeros to one shape: a product of many takes as long as a product of few."""
+"""Maximum ratio of padded to original elements on a GPU, where matrices of different shapes are
+padded with zeros to one shape: a product of many takes as long as a product of few."""
 
 
 class Orthogonalizer:
