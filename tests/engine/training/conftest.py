@@ -1,0 +1,43 @@
+"""Fixtures of tests that interrupt and resume runs."""
+
+import pytest
+
+from cnn_engine.training.control import StopRequested
+from interrupted_runs import EPOCHS, break_off
+from runs_for_tests import RunForTests
+
+
+@pytest.fixture
+def small_validation_batches(monkeypatch):
+    monkeypatch.setattr("cnn_engine.evaluation.evaluate.EVALUATION_PIXELS", {"cpu": 100 * 8 * 8})
+
+
+@pytest.fixture
+def broken_off(tmp_path, monkeypatch):
+    """Return a function that trains a run and stops or kills it at a given check."""
+
+    def train(check, *overrides, error=None):
+        run = RunForTests(tmp_path, EPOCHS, *overrides)
+        with monkeypatch.context() as patches:
+            break_off(patches, check, error or StopRequested("test"))
+            patches.setattr("threading.excepthook", lambda _: None)
+            run.train()
+        return run
+
+    return train
+
+
+_WHOLE = {}
+
+
+@pytest.fixture
+def whole(tmp_path_factory, small_validation_batches):
+    """Return a function that trains an uninterrupted run, once per settings."""
+
+    def train(*overrides):
+        if overrides not in _WHOLE:
+            directory = tmp_path_factory.mktemp("whole")
+            _WHOLE[overrides] = RunForTests(directory, EPOCHS, *overrides).train()
+        return _WHOLE[overrides]
+
+    return train
