@@ -167,7 +167,7 @@ def test_log_without_start_is_refused(tmp_path):
 def test_locked_run_is_refused_with_its_process(broken_off):
     run = broken_off(5)
     run.take_hold()
-    with pytest.raises(RunHeldError, match=r"process \d+ on \S+ is training it.*cnn-tui watch") as error:
+    with pytest.raises(RunHeldError, match=r"process \d+ on \S+ is training it") as error:
         Engine.resume(run.directory)
     assert error.value.exit_code == 5
     run.recorder.close()
