@@ -312,8 +312,8 @@ async def test_what_is_done_or_never_began_cannot_go_on(runs_dir):
         assert isinstance(app.screen, RunsScreen)
 
 
-def told(app, key):
-    return str(app.screen.query_one(f"#key-{key}-told", Label).content)
+def note_of(app, key):
+    return str(app.screen.query_one(f"#key-{key}-note", Label).content)
 
 
 def entry(app, key):
@@ -329,15 +329,15 @@ async def test_a_like_run_with_changes_is_trained(tmp_path):
         entry(app, "train-seed").value = "3"
         entry(app, "optimizer-lr").value = "fast"
         await settle(pilot)
-        assert told(app, "train-seed") == "was 0"
-        assert "must be a valid number" in told(app, "optimizer-lr")
+        assert note_of(app, "train-seed") == "was 0"
+        assert "must be a valid number" in note_of(app, "optimizer-lr")
         await pressed(pilot, "enter")
         assert isinstance(app.screen, NewRunDialog)
         entry(app, "optimizer-lr").value = "0.002"
         entry(app, "model-filters").value = "[]"
         await settle(pilot)
-        assert told(app, "optimizer-lr") == "was 0.001"
-        assert told(app, "model-filters")
+        assert note_of(app, "optimizer-lr") == "was 0.001"
+        assert note_of(app, "model-filters")
         entry(app, "model-filters").value = "[4]"
         await pressed(pilot, "enter")
         assert isinstance(app.screen, RunScreen)
@@ -357,10 +357,10 @@ async def test_a_config_that_is_wrong_as_a_whole_says_so(runs_dir):
         await pressed(pilot, "l")
         entry(app, "data-source").value = "folder"
         await settle(pilot)
-        assert "pass the folder of images" in told(app, "data-path")
+        assert "pass the folder of images" in note_of(app, "data-path")
         entry(app, "data-source").value = "digitz"
         await settle(pilot)
-        assert "did you mean 'digits'?" in told(app, "data-source")
+        assert "did you mean 'digits'?" in note_of(app, "data-source")
         await pressed(pilot, "escape")
     assert len(list_runs(runs_dir)) == 4
 

@@ -1,4 +1,4 @@
-"""What the last validation or the test says of the classes."""
+"""Results by class, of the last validation or the test."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -14,33 +14,33 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 @dataclass(frozen=True, kw_only=True)
 class ClassResults:
-    """Counts per class, and what to compare them with."""
+    """Counts by class, and those of earlier epochs. All tuples are indexed by class."""
 
     title: str
-    """Of what they are."""
+    """Title of the evaluation, with its accuracy."""
 
     names: tuple[str, ...]
-    """Class names as they are; to be made safe where they are shown."""
+    """Class names; not yet safe for the terminal."""
 
     correct: tuple[int, ...]
     total: tuple[int, ...]
     confusion: Confusion
     previous_correct: tuple[int, ...]
-    """Right in the epoch before; these same for the test, and for the first epoch."""
+    """Correct in the previous epoch; equal to `correct` for the test and the first epoch."""
 
     is_final: bool
-    """Whether they are of the test, which there is nothing to compare with."""
+    """True for the test, which has no earlier results."""
 
     best_correct: tuple[int, ...]
-    """Right in the best epoch before this one; these same where there is none."""
+    """Correct in the best earlier epoch; equal to `correct` if there is none."""
 
     def accuracy(self, index: int) -> float:
-        """Share of a class's images that are classified right."""
+        """Return the accuracy of a class (its recall)."""
         return ratio(self.correct[index], self.total[index])
 
 
 def latest_results(state: RunState) -> ClassResults | None:
-    """The test's results, or before it those of the last validation."""
+    """Return the results of the test or else of the last validation; None before the first."""
     if state.prepared is None or not (state.test or state.validated_epochs):
         return None
     names = state.prepared.classes
@@ -72,7 +72,7 @@ def latest_results(state: RunState) -> ClassResults | None:
 
 
 def sorted_indices(results: ClassResults, order: Order) -> list[int]:
-    """Indices of the classes in that order."""
+    """Return the indices of the classes in an order."""
     indices = list(range(len(results.names)))
     if order == "worst first":
         indices.sort(key=results.accuracy)
@@ -81,7 +81,7 @@ def sorted_indices(results: ClassResults, order: Order) -> list[int]:
     return indices
 
 
-def shorten_names(names: tuple[str, ...], longest: int) -> tuple[list[str], int]:
-    """The names made safe and no longer than that, and the length of the longest of them."""
-    shown = [safe_text(name, longest) for name in names]
+def shorten_names(names: tuple[str, ...], max_length: int) -> tuple[list[str], int]:
+    """Return the names, safe and at most `max_length` long, and the length of the longest."""
+    shown = [safe_text(name, max_length) for name in names]
     return shown, max(map(len, shown), default=0)

@@ -1,4 +1,4 @@
-"""Runs side by side: each a column, called by a letter; what is told of them, row by row."""
+"""Compared runs, and the rows of tables with a column for each of them."""
 
 import json
 import math
@@ -17,11 +17,11 @@ MAX_NAME_LENGTH = 40
 
 
 class ComparedRun:
-    """One of the runs that are compared."""
+    """A run that is compared with others."""
 
-    def __init__(self, follower: Follower, place: int) -> None:
+    def __init__(self, follower: Follower, index: int) -> None:
         self.follower = follower
-        self.curves = TraceCache(place)
+        self.curves = TraceCache(index)
 
     @property
     def state(self) -> RunState:
@@ -30,26 +30,26 @@ class ComparedRun:
 
     @property
     def name(self) -> str:
-        """What its user calls it, or its id."""
+        """The name that the user gave it, or its id."""
         started = self.state.started
         return safe_text((started.name if started else "") or self.follower.run.id, MAX_NAME_LENGTH)
 
     @property
     def status(self) -> str:
-        """How it goes, in a word."""
+        """Status in one word."""
         if not self.state.has_ended and not self.follower.is_live:
             return "interrupted"
         return self.state.status
 
 
 class TableRow(NamedTuple):
-    """One line of a table of runs."""
+    """A line of a table, with a cell for each run."""
 
     label: str
     cells: list[str]
 
     best: frozenset[int] = frozenset()
-    """Places of the runs that are the best in it; none where nothing is better or worse."""
+    """Indices of the best runs; empty if all are equal or no value is better."""
 
 
 def metric_rows(
@@ -66,52 +66,57 @@ def metric_rows(
     return [
         TableRow("status", [run.status for run in runs]),
         TableRow("epochs", [_epochs(state) for state in states]),
-        _judged("test accuracy", [_of(test, "accuracy") for test in tests], _percent, max),
+        _metric_row("test accuracy", [_value(test, "accuracy") for test in tests], _percent, max),
         *significance,
-        _judged("test loss", [_of(test, "loss") for test in tests], decimal, min),
-        _judged("best val loss", [_of(best, "val_loss") for best in bests], decimal, min),
-        _judged("  its accuracy", [_of(best, "val_accuracy") for best in bests], _percent, max),
+        _metric_row("test loss", [_value(test, "loss") for test in tests], decimal, min),
+        _metric_row("best val loss", [_value(best, "val_loss") for best in bests], decimal, min),
+        _metric_row(
+            "  its accuracy", [_value(best, "val_accuracy") for best in bests], _percent, max
+        ),
         TableRow("  its epoch", [str(best.epoch) if best else "–" for best in bests]),
         TableRow("last train loss", [_last_train(state) for state in states]),
         TableRow("time", [duration(state.elapsed_seconds) for state in states]),
-        _judged("images/s", [_speed(state) for state in states], _whole, max),
+        _metric_row("images/s", [_speed(state) for state in states], _count, max),
         TableRow("parameters", [_parameters(state) for state in states]),
         TableRow("device", [_device(state) for state in states]),
     ]
 
 
 def config_rows(runs: Sequence[ComparedRun]) -> list[TableRow]:
-    """The keys of the config that not all have alike."""
+    """Return the keys of the config in which the runs differ."""
     rows = config_differences([flatten_config(run.state.config) for run in runs])
-    return [TableRow(safe_text(key), list(map(_setting, values))) for key, values in rows.items()]
+    return [
+        TableRow(safe_text(key), list(map(_config_value, values))) for key, values in rows.items()
+    ]
 
 
 class ClassAccuracies(NamedTuple):
-    """Accuracy by class, of all runs on the same kind of images."""
+    """Accuracies by class, of all runs on the same split."""
 
     title: str
     rows: list[TableRow]
 
 
 def class_accuracy_rows(runs: Sequence[ComparedRun]) -> ClassAccuracies:
-    """Each class: the first run's accuracy, and how the others differ; the most different first.
+    """Return the accuracy of the first run by class, and the differences of the others to it.
 
-    Of the test where all runs have had it, or else of the last validation of each.
+    The class with the largest range comes first. The accuracies are those of the test if all runs
+    have been tested, or else of each run's last validation.
     """
     states = [run.state for run in runs]
     tested = all(state.test for state in states)
-    counts = [_by_class(state, state.test if tested else None) for state in states]
-    names = list(dict.fromkeys(name for each in counts for name in each))
-    shares = {name: [each.get(name) for each in counts] for name in names}
-    names.sort(key=lambda name: -_spread(shares[name]))
+    by_run = [_accuracies(state, state.test if tested else None) for state in states]
+    names = list(dict.fromkeys(name for run in by_run for name in run))
+    accuracies = {name: [run.get(name) for run in by_run] for name in names}
+    names.sort(key=lambda name: -_range(accuracies[name]))
     rows = [
-        TableRow(safe_text(name), _changes(shares[name]), _best(shares[name], max))
+        TableRow(safe_text(name), _difference_cells(accuracies[name]), _best(accuracies[name], max))
         for name in names
     ]
     return ClassAccuracies("test" if tested else "last validation", rows)
 
 
-def _by_class(state: RunState, test: TestFinished | None) -> dict[str, float | None]:
+def _accuracies(state: RunState, test: TestFinished | None) -> dict[str, float | None]:
     counts = test or (state.validated_epochs[-1] if state.validated_epochs else None)
     if counts is None or state.prepared is None:
         return {}
@@ -119,59 +124,59 @@ def _by_class(state: RunState, test: TestFinished | None) -> dict[str, float | N
     return {name: correct / total if total else None for name, correct, total in rows}
 
 
-def _spread(shares: Sequence[float | None]) -> float:
-    known = [share for share in shares if share is not None]
+def _range(accuracies: Sequence[float | None]) -> float:
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
     return max(known) - min(known) if known else 0.0
 
 
-def _changes(shares: Sequence[float | None]) -> list[str]:
-    """The first as it is, the others against it in percentage points."""
-    first, *others = shares
+def _difference_cells(accuracies: Sequence[float | None]) -> list[str]:
+    """Return the first accuracy, and the differences of the others to it in percentage points."""
+    first, *others = accuracies
     cells = ["–" if first is None else percent(first)]
-    for share in others:
-        if share is None:
+    for accuracy in others:
+        if accuracy is None:
             cells.append("–")
         elif first is None:
-            cells.append(percent(share))
+            cells.append(percent(accuracy))
         else:
-            points = round(100 * (share - first), 1)
+            points = round(100 * (accuracy - first), 1)
             cells.append(f"{points:+.1f}" if points else "0.0")
     return cells
 
 
-def _judged(
+def _metric_row(
     label: str,
     values: Sequence[float | None],
     text: Callable[[float | None], str],
-    better: Callable[..., float],
+    best_of: Callable[..., float],
 ) -> TableRow:
-    return TableRow(label, [text(value) for value in values], _best(values, better))
+    return TableRow(label, [text(value) for value in values], _best(values, best_of))
 
 
-def _best(values: Sequence[float | None], better: Callable[..., float]) -> frozenset[int]:
-    """Which have the best value, where not all have the same."""
+def _best(values: Sequence[float | None], best_of: Callable[..., float]) -> frozenset[int]:
+    """Return the indices of the best value; none if all values are equal."""
     known = [value for value in values if value is not None and not math.isnan(value)]
     if len(set(known)) < 2:
         return frozenset()
-    best = better(known)
-    return frozenset(place for place, value in enumerate(values) if value == best)
+    best = best_of(known)
+    return frozenset(index for index, value in enumerate(values) if value == best)
 
 
-def _of(event: EpochFinished | TestFinished | None, name: str) -> float | None:
+def _value(event: EpochFinished | TestFinished | None, name: str) -> float | None:
     return None if event is None else getattr(event, name)
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else percent(share, 2)
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else percent(fraction, 2)
 
 
-def _whole(value: float | None) -> str:
+def _count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
 def _epochs(state: RunState) -> str:
-    asked = f" of {state.total_epochs}" if state.total_epochs else ""
-    return f"{len(state.epochs)}{asked}"
+    total = f" of {state.total_epochs}" if state.total_epochs else ""
+    return f"{len(state.epochs)}{total}"
 
 
 def _last_train(state: RunState) -> str:
@@ -179,7 +184,7 @@ def _last_train(state: RunState) -> str:
 
 
 def _speed(state: RunState) -> float | None:
-    """Images a second in training, over the whole run."""
+    """Return the training images per second, averaged over the run."""
     seconds = sum(epoch.train_seconds for epoch in state.epochs)
     if not state.prepared or not seconds:
         return state.images_per_second
@@ -196,8 +201,8 @@ def _device(state: RunState) -> str:
     return safe_text(f"{state.prepared.device} {state.prepared.precision}")
 
 
-def _setting(value: object) -> str:
-    """A value as it is written in a config."""
+def _config_value(value: object) -> str:
+    """Return a config value as text."""
     if value is None:
         return "–"
     return safe_text(value if isinstance(value, str) else json.dumps(value))

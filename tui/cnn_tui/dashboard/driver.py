@@ -1,4 +1,4 @@
-"""Textual's driver, which writes no more than what changes the screen."""
+"""A Textual driver that writes only what changes the screen."""
 
 import asyncio
 import os
@@ -12,63 +12,64 @@ from textual.drivers.linux_driver import LinuxDriver
 from cnn_tui.terminal.screen_diff import ScreenDiff
 
 RESIZE_SECONDS = 1.0
-"""For so long after a resize all is painted: what a terminal does to its content is its affair,
-and a frame of the old size may still be on its way."""
+"""Time after a resize in which everything is painted: terminals change their content on a resize,
+and a frame of the old size may still follow."""
 
 BYTES_PER_SECOND = 2_000
-"""What a dashboard may write in the long run of its own accord; over SSH it is what it costs."""
+"""Average limit of what a dashboard writes without a key being pressed, for use over SSH."""
 
 MAX_SAVED_BYTES = 16_000
-"""What may be saved up for a frame in which much changes."""
+"""Limit of unused bytes, which a frame with many changes can use later."""
 
 MAX_DEBT = 6_000
-"""What is over that is not paid back: a screen that keys have changed often does not stand still
-for longer than this allows."""
+"""Limit of bytes written beyond the budget: after many changes by keys, the screen stands still for
+at most `MAX_DEBT / BYTES_PER_SECOND` seconds."""
 
 
 class ByteBudget:
-    """How much may be written now, so that over time it is not more than so much a second."""
+    """A budget of `BYTES_PER_SECOND`, averaged over time (a token bucket)."""
 
     def __init__(self) -> None:
-        self._left, self._since = float(MAX_SAVED_BYTES), time.monotonic()
+        self._bytes_left, self._updated = float(MAX_SAVED_BYTES), time.monotonic()
 
     def spend(self, count: int) -> None:
-        """So many bytes were written."""
-        self._left = max(self._left - count, -MAX_DEBT)
+        """Subtract the number of bytes written."""
+        self._bytes_left = max(self._bytes_left - count, -MAX_DEBT)
 
     def has_room(self) -> bool:
-        """Whether anything may be written. One frame may exceed it, and the next then waits."""
+        """Return True if a frame can be written; if it exceeds the budget, the next one waits."""
         now = time.monotonic()
-        self._left = min(MAX_SAVED_BYTES, self._left + BYTES_PER_SECOND * (now - self._since))
-        self._since = now
-        return self._left > 0
+        earned = BYTES_PER_SECOND * (now - self._updated)
+        self._bytes_left = min(MAX_SAVED_BYTES, self._bytes_left + earned)
+        self._updated = now
+        return self._bytes_left > 0
 
 
 class DiffDriver(LinuxDriver):
-    """Writes to the terminal what is not there already."""
+    """Writes the difference between the terminal's content and the next frame."""
 
-    def __init__(self, app: App[Any], **options: Any) -> None:  # noqa: ANN401 - as they come
+    def __init__(self, app: App[Any], **options: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(app, **options)
         self.budget = ByteBudget()
         self._screen_diff = ScreenDiff()
         self._known_size = self._get_terminal_size()
         self._resized = time.monotonic()
         self._suspended = False
-        # Textual's own handlers act in the middle of whatever is being done, and take every
-        # SIGCONT for the end of a suspension: its threads would be there twice.
+        # Textual's own handlers interrupt any code, and treat every SIGCONT as the end of a
+        # suspension, which would start its threads twice.
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTSTP, self._suspend)
-        loop.add_signal_handler(signal.SIGCONT, self._go_on)
+        loop.add_signal_handler(signal.SIGCONT, self._resume)
 
     def _suspend(self) -> None:
-        """Give the terminal back, and stop until we are let on."""
+        """Restore the terminal, and stop the process until SIGCONT."""
         if self._app.is_running:
             self._suspended = True
             self.suspend_application_mode()
         os.kill(os.getpid(), signal.SIGSTOP)
 
-    def _go_on(self) -> None:
-        """Take the terminal again, which someone else has had: after a stop of any kind."""
+    def _resume(self) -> None:
+        """Take the terminal again after a stop of any kind, and repaint it."""
         if not self._app.is_running:
             return
         if not self._suspended:
@@ -79,25 +80,25 @@ class DiffDriver(LinuxDriver):
         self._app.screen.refresh(layout=True)
 
     def stop_application_mode(self) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal."""
         if self._mouse_pixels:
-            self.write("\x1b[?1016l")  # which Textual forgets
+            self.write("\x1b[?1016l")  # Textual does not reset this mode
         super().stop_application_mode()
 
     def write(self, data: str) -> None:
-        """Write, in fewer bytes; nothing if nothing would change."""
+        """Write what changes the screen; nothing if nothing changes."""
         now, size = time.monotonic(), self._get_terminal_size()
         if size != self._known_size:
             self._known_size, self._resized = size, now
-        resizing = now - self._resized < RESIZE_SECONDS
-        if resizing:
+        is_resizing = now - self._resized < RESIZE_SECONDS
+        if is_resizing:
             self._screen_diff.invalidate()
-        shortened = self._screen_diff.minimize(data)
-        if shortened:
-            if not resizing:  # which costs what it costs, and a start is one too
-                self.budget.spend(len(shortened.encode()))
-            super().write(shortened)
+        minimized = self._screen_diff.minimize(data)
+        if minimized:
+            if not is_resizing:  # a full repaint is not limited; a start counts as a resize
+                self.budget.spend(len(minimized.encode()))
+            super().write(minimized)
 
     def invalidate(self) -> None:
-        """Paint all of the next frame, whatever is on the screen."""
+        """Paint all of the next frame, whatever the terminal shows."""
         self._screen_diff.invalidate()

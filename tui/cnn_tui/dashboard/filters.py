@@ -1,4 +1,4 @@
-"""Filters of all that is drawn: the nearest of 256 colours, and ASCII only."""
+"""Filters of all output: the nearest of 256 colours, and ASCII only."""
 
 from functools import lru_cache
 
@@ -13,10 +13,10 @@ from cnn_tui.terminal.ascii import in_ascii
 
 
 class NearestColors(LineFilter):
-    """Gives every cell colours that a terminal of 256 has."""
+    """Replaces every colour by the nearest one of a terminal with 256 colours."""
 
     def apply(self, segments: list[Segment], background: Background) -> list[Segment]:  # noqa: ARG002
-        """The segments with other colours."""
+        """Return the segments with the nearest colours."""
         return [
             Segment(text, style and _nearest_style(style), control)
             for text, style, control in segments
@@ -35,10 +35,10 @@ def _nearest_color(color: Color | None) -> Color | None:
 
 
 class AsciiGlyphs(LineFilter):
-    """Replaces every character that is not ASCII by one that is, cell by cell."""
+    """Replaces every character that is not ASCII, cell by cell."""
 
     def apply(self, segments: list[Segment], background: Background) -> list[Segment]:  # noqa: ARG002
-        """The segments with other characters of the same width."""
+        """Return the segments with ASCII characters of the same width."""
         return [
             Segment(in_ascii(text), style, control)
             if not text.isascii()

@@ -1,13 +1,13 @@
-"""Colours: calm, one accent for what is being learned, one for what is being checked."""
+"""Colour themes, with one accent for training and one for validation."""
 
 from dataclasses import replace
 
 from textual.theme import Theme
 
 
-def _runs(colors: str) -> dict[str, str]:
-    """Colours of the runs that are compared, by their place."""
-    return {f"run-{place}": color for place, color in enumerate(colors.split(), start=1)}
+def _run_colors(colors: str) -> dict[str, str]:
+    """Return the variables with the colours of compared runs, `run-1` and so on."""
+    return {f"run-{number}": color for number, color in enumerate(colors.split(), start=1)}
 
 
 DARK = Theme(
@@ -34,7 +34,7 @@ DARK = Theme(
         "footer-background": "#10141b",
         "footer-key-foreground": "#6cb2eb",
         "footer-description-foreground": "#8a94a6",
-        **_runs("#6cb2eb #e8b45a #7fc98b #e5706b #b794f4 #4fd1c5 #f0a3c4 #c9d26b"),
+        **_run_colors("#6cb2eb #e8b45a #7fc98b #e5706b #b794f4 #4fd1c5 #f0a3c4 #c9d26b"),
     },
 )
 LIGHT = Theme(
@@ -61,13 +61,13 @@ LIGHT = Theme(
         "footer-background": "#f7f8fa",
         "footer-key-foreground": "#1f6fb2",
         "footer-description-foreground": "#5b6675",
-        **_runs("#1f6fb2 #a8650b #2c7a3f #b3312c #6b46c1 #0f766e #b83280 #6b6f00"),
+        **_run_colors("#1f6fb2 #a8650b #2c7a3f #b3312c #6b46c1 #0f766e #b83280 #6b6f00"),
     },
 )
 COLOR_BLIND = replace(
     DARK,
     name="cnn-tui-color-blind",
-    # The palette of Okabe and Ito, whose colours everyone tells apart.
+    # The palette of Okabe and Ito (2008), distinguishable with any colour vision.
     primary="#56b4e9",
     secondary="#e69f00",
     accent="#56b4e9",
@@ -76,7 +76,7 @@ COLOR_BLIND = replace(
     error="#d55e00",
     variables=DARK.variables
     | {"footer-key-foreground": "#56b4e9"}
-    | _runs("#56b4e9 #e69f00 #009e73 #d55e00 #cc79a7 #f0e442 #d5dbe5 #5f8dd3"),
+    | _run_colors("#56b4e9 #e69f00 #009e73 #d55e00 #cc79a7 #f0e442 #d5dbe5 #5f8dd3"),
 )
 THEMES = {"dark": DARK, "light": LIGHT, "color-blind": COLOR_BLIND}
-"""By what a user calls them."""
+"""Themes by their name on the command line."""

@@ -1,4 +1,4 @@
-"""A question with a few answers."""
+"""A question with a few answers to choose from."""
 
 from typing import NamedTuple
 
@@ -11,16 +11,16 @@ from textual.widgets import Button, Label
 
 
 class Answer(NamedTuple):
-    """One answer."""
+    """An answer, its key and its value."""
 
     key: str
     label: str
     value: str
-    """What the question returns for it; empty to leave things as they are."""
+    """Result of the dialog; empty for no change."""
 
 
 class ChoiceDialog(ModalScreen[str]):
-    """Asks, explains the choice in a sentence, and returns the answer's value."""
+    """Shows a question with an explanation, and returns the value of the answer."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (66, "-wide")]
     BINDINGS = [
@@ -79,7 +79,7 @@ class ChoiceDialog(ModalScreen[str]):
         self._answers = answers
 
     def compose(self) -> ComposeResult:
-        """The question above its answers; the first has the focus."""
+        """Yield the question above its answers; the first one has the focus."""
         with Vertical():
             yield Label(self._question, classes="question", markup=False)
             yield Label(self._explanation, classes="explanation", markup=False)
@@ -89,7 +89,7 @@ class ChoiceDialog(ModalScreen[str]):
                     yield Button(label, id=f"key-{answer.key}", compact=True)
 
     def on_key(self, event: events.Key) -> None:
-        """Answer by key, which then means nothing to the screen below."""
+        """Answer by a key, and keep the key from the screen below."""
         if any(answer.key == event.key for answer in self._answers):
             event.stop()
             self._answer(event.key)

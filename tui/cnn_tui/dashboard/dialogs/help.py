@@ -1,4 +1,4 @@
-"""What the keys do."""
+"""The help: a list of all keys."""
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -12,7 +12,7 @@ from cnn_tui.dashboard.keys import SCOPES, Scope, keys_for
 
 
 class HelpScreen(ModalScreen[None]):
-    """The table of keys, by where they work."""
+    """The keys of some scopes, under the names of the scopes."""
 
     BINDINGS = [Binding("escape,q,question_mark,enter", "dismiss", show=False)]
     AUTO_FOCUS = "VerticalScroll"
@@ -43,7 +43,7 @@ class HelpScreen(ModalScreen[None]):
         self._scopes = scopes
 
     def compose(self) -> ComposeResult:
-        """One text."""
+        """Yield one text."""
         with VerticalScroll() as box:
             box.border_title, box.border_subtitle = "Keys", "esc"
             yield Static(Content("\n").join(self._lines()))

@@ -1,4 +1,4 @@
-"""The form for a new run: every key of its config, checked as it is typed."""
+"""The form for a new run: all keys of its config, checked while typing."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ NAME = "name"
 
 
 class NewRunDialog(ModalScreen[RunDirectory | None]):
-    """Asks for changes, trains in the background, and returns the run; None for none."""
+    """Asks for changes, trains in the background, and returns the run; None if cancelled."""
 
     BINDINGS = [
         Binding("escape", "dismiss(None)", show=False),
@@ -70,13 +70,13 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         Input {
             width: 1fr;
         }
-        .told {
+        .note {
             display: none;
             width: 100%;
             padding: 0 0 0 2;
             color: $muted;
-            &.-told { display: block; }
-            &.-wrong {
+            &.-shown { display: block; }
+            &.-error {
                 color: $text-error;
                 text-style: bold;
             }
@@ -90,11 +90,11 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
     """
 
     def __init__(self, request: Request, runs_dir: Path) -> None:
-        """Ask.
+        """Create the form.
 
         Args:
-            request: What to train if nothing is changed.
-            runs_dir: Where the run will be kept.
+            request: The run to start if nothing is changed.
+            runs_dir: Directory of the new run.
         """
         super().__init__()
         self._request, self._runs_dir = request, runs_dir
@@ -103,26 +103,26 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
 
     @classmethod
     def from_run(cls, run: RunDirectory) -> Self:
-        """For a run like this one.
+        """Return the form for a run with the config of another.
 
         Raises:
-            ConfigError: its log does not tell what it trained, or another version has to read it.
+            ConfigError: The log has no config, or one of another version.
         """
         return cls(Request.from_run(run), run.path.parent)
 
     @classmethod
     def from_preset(cls, preset: str, runs_dir: Path) -> Self:
-        """For a run of a preset; `folder` needs to be told which, so that may be wrong at first."""
+        """Return the form for a run of a preset. The path of `folder` may be invalid at first."""
         return cls(
             Request.from_preset(preset, ["data.path=."] if preset == "folder" else []), runs_dir
         )
 
     def compose(self) -> ComposeResult:
-        """A line for each key, and beneath it what is wrong with it or what it was."""
-        whose = f"like {self._request.like}" if self._request.like else self._request.preset
+        """Yield an input for each key, and below it the error or the original value."""
+        origin = self._request.like or self._request.preset
         with Vertical() as box:
-            box.border_title = f"A run {safe_text(whose, 40)}"
-            box.border_subtitle = "enter: train in the background   esc: leave"
+            box.border_title = f"New run: {safe_text(origin, 40)}"
+            box.border_subtitle = "enter: start   esc: cancel"
             with VerticalScroll(can_focus=False):
                 yield from self._row(NAME, "")
                 for table, values in self._tables.items():
@@ -135,62 +135,63 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         value = Input(text, id=_id(key), compact=True)
         value.cursor_blink = False  # a blinking cursor never stops writing to the terminal
         yield Horizontal(Label(key.rpartition(".")[2], classes="key"), value)
-        yield Label("", id=f"{_id(key)}-told", classes="told", markup=False)
+        yield Label("", id=f"{_id(key)}-note", classes="note", markup=False)
 
     def on_mount(self) -> None:
-        """Begin with the name."""
+        """Focus the name."""
         self.query_one(f"#{_id(NAME)}", Input).focus()
 
     @on(Input.Changed)
     def _check(self) -> None:
-        """See whether a config comes of what is typed, and say at each key what is wrong."""
-        left: list[str] = []
+        """Validate the config, and show each error at its key."""
+        problems: list[str] = []
         try:
             checked_name(self._text(NAME))
             self._config = from_dict(self._typed())
         except ConfigError as error:
-            self._config, left = None, [*error.problems]
+            self._config, problems = None, [*error.problems]
         for key in (NAME, *self._keys()):
-            wrong = [text for text in left if text.startswith((f"{key}:", f"{key}."))]
-            left = [text for text in left if text not in wrong]
-            self._tell(key, wrong)
-        self.query_one("#problem", Label).update(safe_text("; ".join(left), 500))
+            of_key = [text for text in problems if text.startswith((f"{key}:", f"{key}."))]
+            problems = [text for text in problems if text not in of_key]
+            self._show_note(key, of_key)
+        self.query_one("#problem", Label).update(safe_text("; ".join(problems), 500))
 
-    def _tell(self, key: str, wrong: list[str]) -> None:
-        told = self.query_one(f"#{_id(key)}-told", Label)
-        was = format_value(self._value(key)) if key != NAME else ""
-        text = "; ".join(problem.removeprefix(f"{key}: ") for problem in wrong)
-        if not wrong and key != NAME and self._text(key) != was:
-            text = f"was {was or 'not set'}"
-        told.update(safe_text(text, 300))
-        told.set_class(bool(text), "-told")
-        told.set_class(bool(wrong), "-wrong")
+    def _show_note(self, key: str, problems: list[str]) -> None:
+        """Show the problems of a key, or else its original value if that was changed."""
+        note = self.query_one(f"#{_id(key)}-note", Label)
+        original = format_value(self._value(key)) if key != NAME else ""
+        text = "; ".join(problem.removeprefix(f"{key}: ") for problem in problems)
+        if not problems and key != NAME and self._text(key) != original:
+            text = f"was {original or 'not set'}"
+        note.update(safe_text(text, 300))
+        note.set_class(bool(text), "-shown")
+        note.set_class(bool(problems), "-error")
 
     @on(Input.Submitted)
     def _start(self) -> None:
-        """Train, if what is typed is a config."""
+        """Start the run if the config is valid."""
         if self._config is None:
             return
         try:
             run = create_run(self._runs_dir)
-            start_in_background(self._asked(self._config), run)
+            start_in_background(self._new_request(self._config), run)
         except UserError as error:
             self.query_one("#problem", Label).update(safe_text(str(error), 500))
         else:
             self.dismiss(run)
 
-    def _asked(self, config: Config) -> Request:
-        what = ("--like", self._request.like) if self._request.like else (self._request.preset,)
+    def _new_request(self, config: Config) -> Request:
+        origin = ("--like", self._request.like) if self._request.like else (self._request.preset,)
         changed = [key for key in self._keys() if self._text(key) != format_value(self._value(key))]
         settings = [word for key in changed for word in ("--set", f"{key}={self._text(key)}")]
         name = checked_name(self._text(NAME))
-        command = ("cnn-tui", "run", *what, *settings)
+        command = ("cnn-tui", "run", *origin, *settings)
         return replace(self._request, config=config, name=name, command=command)
 
     def _keys(self) -> Iterator[str]:
         return (f"{table}.{key}" for table, values in self._tables.items() for key in values)
 
-    def _value(self, key: str) -> Any:  # noqa: ANN401 - whatever a config holds
+    def _value(self, key: str) -> Any:  # noqa: ANN401 - any value of a config
         table, _, name = key.partition(".")
         return self._tables[table][name]
 
@@ -198,7 +199,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         return self.query_one(f"#{_id(key)}", Input).value.strip()
 
     def _typed(self) -> dict[str, dict[str, Any]]:
-        """The tables as they are typed; what is left empty is not set."""
+        """Return the tables as they are typed; an empty input means None."""
         return {
             table: {
                 key: parse_value(text) if (text := self._text(f"{table}.{key}")) else None
@@ -209,5 +210,5 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
 
 
 def _id(key: str) -> str:
-    """A widget's id for a key."""
+    """Return the id of the input of a key."""
     return f"key-{key.replace('.', '-')}"

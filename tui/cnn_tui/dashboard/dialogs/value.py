@@ -1,4 +1,4 @@
-"""Another learning rate, another number of epochs, another name."""
+"""A question for a value, such as a learning rate or a name."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 
 class ValueDialog(ModalScreen[Value | None], Generic[Value]):
-    """Asks for a value, and returns it; None to leave it as it is."""
+    """Asks for a value and returns it; None to keep the current one."""
 
     BINDINGS = [Binding("escape", "dismiss(None)", show=False)]
 
@@ -50,29 +50,29 @@ class ValueDialog(ModalScreen[Value | None], Generic[Value]):
     """
 
     def __init__(
-        self, question: str, explanation: str, now: str, read: Callable[[str], Value]
+        self, question: str, explanation: str, current: str, parse: Callable[[str], Value]
     ) -> None:
-        """Ask.
+        """Create the dialog.
 
         Args:
-            question: What the value is.
-            explanation: From when on it holds, in a sentence.
-            now: What it is now; empty if that is not known.
-            read: Makes a value of what is typed; its ValueError says what is wrong with that.
+            question: Name of the value.
+            explanation: Effect of the value, in a sentence.
+            current: The current value; empty if it is not known.
+            parse: Returns the value of a text; raises a ValueError or UserError with the reason.
         """
         super().__init__()
         self._question, self._explanation = question, explanation
-        self._now, self._read = now, read
+        self._current, self._parse = current, parse
 
     def compose(self) -> ComposeResult:
-        """The question above the line for the answer."""
+        """Yield the question above the input."""
         with Vertical():
             yield Label(self._question, classes="question")
             yield Label(
-                f"{self._explanation} Enter to set it, esc to leave it as it is.",
+                f"{self._explanation} enter: set   esc: cancel",
                 classes="explanation",
             )
-            value = Input(self._now, compact=True)
+            value = Input(self._current, compact=True)
             value.cursor_blink = False  # a blinking cursor never stops writing to the terminal
             yield value
             yield Label("", id="problem", markup=False)
@@ -84,6 +84,6 @@ class ValueDialog(ModalScreen[Value | None], Generic[Value]):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         try:
-            self.dismiss(self._read(event.value))
+            self.dismiss(self._parse(event.value))
         except (ValueError, UserError) as error:
             self.query_one("#problem", Label).update(str(error))

@@ -43,7 +43,7 @@ READ_SECONDS = 0.03
 """Time for which summaries are read before keys are handled again."""
 
 READ_TO_SHOW_RATIO = 10
-"""Of very many runs, those read so far are shown seldom: reading takes this much longer."""
+"""Minimum ratio of reading time to drawing time while a long list is read."""
 
 DEFAULT_SORT = "-started"
 
