@@ -29,8 +29,8 @@ from cnn_engine.storage.json_files import (
     Finite,
     PositiveCount,
     Probability,
-    not_ours,
-    read_object_and_bytes,
+    damaged,
+    read_json_header,
 )
 
 MAPS_FILE = "maps.bin"
@@ -220,8 +220,8 @@ def read_feature_maps(path: Path) -> MapsFile:
         DataError: it is missing, cannot be read, or is damaged.
         ConfigError: a newer version of cnn-tui wrote it.
     """
-    values, content = read_object_and_bytes(path, FORMAT, MAX_BYTES)
+    header, content = read_json_header(path, Header, format_=FORMAT, max_bytes=MAX_BYTES)
     try:
-        return MapsFile(msgspec.convert(values, Header), content)
+        return MapsFile(header, content)
     except ValueError as error:
-        raise not_ours(path, error) from None
+        raise damaged(path, error) from None

@@ -16,7 +16,7 @@ from cnn_engine.errors import DataError
 from cnn_engine.results.predictions import Predictions
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.storage.json_files import Count, Probability, read_object
+from cnn_engine.storage.json_files import Count, Probability, read_json
 
 MISTAKES_FILE = "mistakes.json"
 FORMAT = 1
@@ -133,11 +133,9 @@ def read_mistakes(run: RunDirectory, test: TestFinished) -> list[Mistake]:
     """
     path, fix = run.path / MISTAKES_FILE, f"to make it again: cnn-tui test {run.id}"
     try:
-        file = msgspec.convert(read_object(path, FORMAT, MAX_BYTES), _File)
+        file = read_json(path, _File, format_=FORMAT, max_bytes=MAX_BYTES)
     except DataError as error:
         raise DataError(f"{error}; {fix}") from None
-    except ValueError as error:
-        raise DataError(f"{path}: is damaged: {error}; {fix}") from None
     is_same_test = file.epoch == test.epoch and test.fingerprint in ("", file.fingerprint)
     if not is_same_test or not _are_counted(file.mistakes, test):  # older logs have no fingerprint
         raise DataError(f"{path}: is of another test than the run's log records; {fix}")

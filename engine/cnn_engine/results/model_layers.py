@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from cnn_engine.storage.json_files import Count, not_ours, read_object
+from cnn_engine.storage.json_files import Count, read_json
 
 LAYERS_FILE = "model.json"
 
@@ -67,8 +67,4 @@ def read_layers(path: Path) -> Layers:
         DataError: it is missing, cannot be read, or is damaged.
         ConfigError: a newer version of cnn-tui wrote it.
     """
-    values = read_object(path, FORMAT, MAX_BYTES)
-    try:
-        return msgspec.convert(values, Layers)
-    except ValueError as error:
-        raise not_ours(path, error) from None
+    return read_json(path, Layers, format_=FORMAT, max_bytes=MAX_BYTES)

@@ -14,7 +14,7 @@ import msgspec
 from cnn_engine.errors import DataError
 from cnn_engine.runlog.events import Confusion, TestFinished
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.storage.json_files import Count, Probability, read_object
+from cnn_engine.storage.json_files import Count, Probability, damaged, read_json
 
 PREDICTIONS_FILE = "test.json"
 FORMAT = 1
@@ -105,12 +105,12 @@ def read_predictions(run: RunDirectory, test: TestFinished) -> Predictions:
     """
     path, fix = run.path / PREDICTIONS_FILE, f"to make it again: cnn-tui test {run.id}"
     try:
-        predictions = msgspec.convert(read_object(path, FORMAT, MAX_BYTES), Predictions)
+        predictions = read_json(path, Predictions, format_=FORMAT, max_bytes=MAX_BYTES)
         _check_classes(predictions, len(test.total))
     except DataError as error:
         raise DataError(f"{error}; {fix}") from None
     except ValueError as error:
-        raise DataError(f"{path}: is damaged: {error}; {fix}") from None
+        raise DataError(f"{damaged(path, error)}; {fix}") from None
     if not _belongs_to(predictions, test):
         raise DataError(f"{path}: is of another test than the run's log records; {fix}")
     return predictions
