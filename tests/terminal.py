@@ -1,4 +1,4 @@
-"""Real commands: without a terminal, and on a pseudo-terminal that an emulator reads."""
+"""Real commands without a terminal, or on a pseudo-terminal with an emulator."""
 
 import ctypes
 import fcntl
@@ -30,7 +30,7 @@ RESTORED = (
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment, for a program that imports what the tests import."""
+    """Return this process's environment, with the import path of the tests."""
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
     values = {**os.environ, "PYTHONPATH": paths, "TERM": "xterm-256color", **changes}
     return {key: value for key, value in values.items() if key not in ("LINES", "COLUMNS")}
@@ -39,7 +39,7 @@ def environment(**changes: str) -> dict[str, str]:
 def cnn_tui(
     *arguments: object, cwd: Path | None = None, **changes: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; none of its streams is a terminal."""
+    """Run a command without a terminal and return its result."""
     return subprocess.run(
         [*CLI, *map(str, arguments)],
         check=False,
@@ -53,11 +53,11 @@ def cnn_tui(
 
 
 DROP_DAC_OVERRIDE = (24, 1, 0, 0, 0)
-"""`prctl` with PR_CAPBSET_DROP: root then obeys the modes of files as anyone does."""
+"""Arguments of `prctl` that make root obey file modes (PR_CAPBSET_DROP)."""
 
 
 class Terminal:
-    """Runs a command on a terminal of its own, and sees what its user would see."""
+    """Runs a command on its own pseudo-terminal and emulates the screen."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Its whole group: a run outlives its terminal and its supervisor.
+        # The whole process group: a run survives its terminal and its supervisor.
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         if self._status is None:
@@ -95,57 +95,57 @@ class Terminal:
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Go away, as a closed window does."""
+        """Close the terminal, like a closed window."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the terminal's size, as a window does."""
+        """Change the size of the terminal."""
         size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, size)
         self.screen.resize(rows, columns)
 
     def press(self, keys: str) -> None:
-        """Type."""
+        """Type the keys."""
         os.write(self._descriptor, keys.encode())
 
     def kill(self, number: int) -> None:
-        """Send the program a signal."""
+        """Send a signal to the program."""
         os.kill(self.pid, number)
 
     def show(self, text: str) -> None:
-        """Put something on the screen, as another program on the terminal would."""
+        """Write to the screen, like another program on the terminal."""
         self._stream.feed(text.encode())
 
     @property
     def text(self) -> str:
-        """What is on the screen."""
+        """Text on the screen."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     @property
     def settings(self) -> list[object]:
-        """The terminal's own settings: echo, line mode and the like."""
+        """Settings of the terminal: echo, line mode etc."""
         return termios.tcgetattr(self._descriptor)
 
-    def wait_for(self, seen: str | Callable[[str], bool], seconds: float = 60.0) -> str:
-        """Read until the text is on the screen; the screen then."""
-        test = seen if callable(seen) else lambda text: seen in text
+    def wait_for(self, expected: str | Callable[[str], bool], seconds: float = 60.0) -> str:
+        """Read until the text is on the screen, and return the screen."""
+        test = expected if callable(expected) else lambda text: expected in text
         deadline = time.monotonic() + seconds
         while not test(self.text):
             if time.monotonic() > deadline or not self._read():
-                raise AssertionError(f"never saw {seen!r}; the screen was:\n{self.text}")
+                raise AssertionError(f"never saw {expected!r}; the screen was:\n{self.text}")
         return self.text
 
     def read(self, seconds: float) -> bytes:
-        """Read for that long; what came."""
+        """Read for a time and return the new bytes."""
         known, deadline = len(self.raw), time.monotonic() + seconds
         while time.monotonic() < deadline and self._read():
             pass
         return self.raw[known:]
 
     def wait(self, seconds: float = 90.0) -> int:
-        """Read until the program has ended; its exit code, negative for a signal."""
+        """Read until the program ends and return its exit code, negative for a signal."""
         deadline = time.monotonic() + seconds
         while self._descriptor >= 0 and self._read():
             if time.monotonic() > deadline:
@@ -155,7 +155,7 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
     def _read(self) -> bool:
-        """Take in what the program wrote within a moment; false once it has gone."""
+        """Read new output, if any; return False after the program has closed the terminal."""
         ready, _, _ = select.select([self._descriptor], [], [], 0.1)
         if not ready:
             return True
@@ -169,7 +169,7 @@ class Terminal:
 
 
 def assert_restored(terminal, before):
-    """The screen, the cursor, mouse and keyboard, and the terminal's settings are as they were."""
+    """Assert that screen, cursor, mouse, keyboard and settings of the terminal are restored."""
     for sequence in RESTORED:
         assert terminal.raw.rindex(sequence) > terminal.raw.index(b"\x1b[?1049h")
     assert terminal.settings == before

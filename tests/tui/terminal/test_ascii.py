@@ -1,4 +1,4 @@
-"""ASCII where a terminal has nothing else."""
+"""ASCII output for terminals without UTF-8."""
 
 import pytest
 from hypothesis import example, given
@@ -22,23 +22,23 @@ from cnn_tui.terminal.ascii import ASCII, is_ascii_only
         ({"LANG": "POSIX"}, True),
     ],
 )
-def test_the_locale_tells_what_the_terminal_shows(environment, ascii_only):
+def test_is_ascii_only_by_locale(environment, ascii_only):
     assert is_ascii_only(environment) == ascii_only
 
 
-EMOJI_OF_SEVERAL_CHARACTERS = st.text("a1❤👩🚀é日\ufe0f\u200d\u0301", max_size=8)
+COMBINED_EMOJI = st.text("a1❤👩🚀é日\ufe0f\u200d\u0301", max_size=8)
 
 
-@given(st.text(max_size=40) | EMOJI_OF_SEVERAL_CHARACTERS)
+@given(st.text(max_size=40) | COMBINED_EMOJI)
 @example("1\ufe0f\u20e3 ❤\ufe0f")
 @example("👩\u200d🚀")
-def test_all_becomes_ascii_of_the_same_width(text):
+def test_ascii_has_the_same_width(text):
     (segment,) = AsciiGlyphs().apply([Segment(text)], Color(0, 0, 0))
     assert segment.text.isascii()
     if text.replace("\u200d", "").isprintable():
         assert cell_len(segment.text) == cell_len(text)
 
 
-def test_glyphs_of_one_widget_stay_apart():
+def test_glyphs_of_a_group_stay_distinct():
     for group in ("━─", "★○●", "✓✗■", "▁▂▃▄▅▆▇█", "○◍◌"):
         assert len({ASCII[glyph] for glyph in group}) == len(group)

@@ -1,4 +1,4 @@
-"""Shortened output makes the same screen."""
+"""Minimized output gives the same screen."""
 
 import random
 
@@ -38,12 +38,12 @@ def screen_after(writes):
 
 @settings(max_examples=300)
 @given(frames)
-def test_the_screen_is_the_same(writes):
+def test_screen_is_the_same(writes):
     screen_diff = ScreenDiff()
     assert screen_after([screen_diff.minimize(text) for text in writes]) == screen_after(writes)
 
 
-def test_what_is_there_already_is_not_written():
+def test_unchanged_cells_are_not_written():
     screen_diff = ScreenDiff()
     frame = "\x1b[2;3H\x1b[1;38;2;1;2;3mabc\x1b[0m\n\x1b[3;1Hxyz\x1b[1;1H"
     assert "abc" in screen_diff.minimize(frame)
@@ -60,7 +60,7 @@ def test_what_is_there_already_is_not_written():
     assert "xy" not in changed
 
 
-def test_all_is_written_again_once_the_screen_is_not_trusted():
+def test_everything_is_written_after_invalidate():
     screen_diff = ScreenDiff()
     frame = "\x1b[2;3Habc\x1b[1;1H"
     screen_diff.minimize(frame)
@@ -70,26 +70,25 @@ def test_all_is_written_again_once_the_screen_is_not_trusted():
     assert "abc" in screen_diff.minimize(frame)
 
 
-def test_wide_characters_are_written_as_they_come():
+def test_wide_characters_are_always_written():
     screen_diff, frame = ScreenDiff(), "\x1b[1;1H日本語\x1b[2;1H"
     for _ in range(2):
         assert "日本語" in screen_diff.minimize(frame)
 
 
 @pytest.mark.parametrize(
-    ("style", "look"),
+    ("codes", "style"),
     [
         ("", (frozenset(), "", "")),
         ("1;38;2;1;2;3;48;5;7", (frozenset("1"), "38;2;1;2;3", "48;5;7")),
         ("4;93;104", (frozenset("4"), "93", "104")),
     ],
 )
-def test_styles_are_understood(style, look):
-    assert tuple(parse_style(style)) == look
+def test_parse_style(codes, style):
+    assert tuple(parse_style(codes)) == style
 
 
-def test_a_frame_of_little_change_is_short():
-    """Of a screen repainted whole, as Textual does, what changed is written."""
+def test_frame_with_few_changes_is_short():
     random.seed(0)
     rows = ["".join(random.choices("abc ", k=100)) for _ in range(30)]
     style = "\x1b[38;2;213;219;229;48;2;16;20;27m"

@@ -1,4 +1,4 @@
-"""The dashboard in a real terminal, with the real engine under it."""
+"""The dashboard in a real terminal with the real engine."""
 
 import random
 import re
@@ -15,7 +15,7 @@ from runs_for_tests import RunForTests
 from terminal import CLI, FOREVER, SET_SMALL, Terminal, after_the_screen, assert_restored
 
 
-def test_a_run_is_watched_to_its_end_and_its_summary_stays(tmp_path):
+def test_closed_dashboard_leaves_a_summary(tmp_path):
     with Terminal("run", "digits", "--epochs", "4", *SET_SMALL, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("Loading PyTorch")
@@ -24,14 +24,14 @@ def test_a_run_is_watched_to_its_end_and_its_summary_stays(tmp_path):
         terminal.press("q")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
-    left = after_the_screen(terminal)
+    printed = after_the_screen(terminal)
     (run,) = list_runs(tmp_path / "runs")
-    assert "Test accuracy" in left
-    assert str(run.path) in left
-    assert f"cnn-tui watch {run.id}" in left
+    assert "Test accuracy" in printed
+    assert str(run.path) in printed
+    assert f"cnn-tui watch {run.id}" in printed
 
 
-def test_something_is_on_the_screen_before_torch_is_imported(tmp_path):
+def test_dashboard_appears_before_torch_is_imported(tmp_path):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         text = terminal.wait_for("Epochs")
         assert "starting" in text
@@ -39,7 +39,7 @@ def test_something_is_on_the_screen_before_torch_is_imported(tmp_path):
         terminal.wait_for("● training")
 
 
-def test_quitting_asks_then_stops_and_keeps_the_run(tmp_path):
+def test_quit_asks_then_stops_with_a_checkpoint(tmp_path):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for(lambda text: re.search(r"Epoch +[2-9]\d*/100000", text))
@@ -58,7 +58,7 @@ def test_quitting_asks_then_stops_and_keeps_the_run(tmp_path):
     assert "stopped after" in after_the_screen(terminal)
 
 
-def test_ctrl_c_asks_and_says_that_it_was_interrupted(tmp_path):
+def test_ctrl_c_asks_then_exits_130(tmp_path):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         terminal.press("\x03")
@@ -68,7 +68,7 @@ def test_ctrl_c_asks_and_says_that_it_was_interrupted(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_run_and_restores_the_terminal(tmp_path, number):
+def test_signal_stops_the_run_and_restores_the_terminal(tmp_path, number):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("● training")
@@ -79,7 +79,7 @@ def test_a_signal_stops_the_run_and_restores_the_terminal(tmp_path, number):
     assert read_summary(run).status == "stopped"
 
 
-def test_a_failed_run_says_why_and_exits_so(tmp_path):
+def test_failed_run_shows_the_error_and_exits_4(tmp_path):
     with Terminal("run", "digits", "--set", "optimizer.lr=1e30", cwd=tmp_path) as terminal:
         terminal.wait_for("training loss became")
         terminal.press("q")
@@ -88,7 +88,7 @@ def test_a_failed_run_says_why_and_exits_so(tmp_path):
     assert "training loss became" in after_the_screen(terminal)
 
 
-def test_a_run_of_another_process_is_watched_and_left_alone(tmp_path):
+def test_watched_run_survives_quit_but_not_stop(tmp_path):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000")
     run.engine.start()
     try:
@@ -111,7 +111,7 @@ def test_a_run_of_another_process_is_watched_and_left_alone(tmp_path):
     assert run.live_state.status == "stopped"
 
 
-def test_home_lists_the_runs_and_opens_one(tmp_path):
+def test_browser_lists_and_opens_runs(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     with Terminal(cwd=tmp_path) as terminal:
         terminal.wait_for("1124-0412-amber")
@@ -123,7 +123,7 @@ def test_home_lists_the_runs_and_opens_one(tmp_path):
         assert terminal.wait() == 0
 
 
-def test_nothing_is_written_while_nothing_changes(tmp_path):
+def test_idle_dashboard_writes_nothing(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     with Terminal("watch", cwd=tmp_path) as terminal:
         terminal.wait_for("Accuracy by class ─ test")
@@ -135,8 +135,7 @@ def test_nothing_is_written_while_nothing_changes(tmp_path):
         assert terminal.wait() == 0
 
 
-def test_training_writes_little(tmp_path):
-    """Of a screen of 4,320 cells, a second's worth of training changes few."""
+def test_training_writes_few_bytes(tmp_path):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         terminal.read(4)
@@ -145,12 +144,12 @@ def test_training_writes_little(tmp_path):
         assert terminal.wait() == 143
 
 
-def epoch_shown(text):
+def shown_epoch(text):
     found = re.search(r"Epoch +(\d+)/", text)
     return int(found[1]) if found else 0
 
 
-def test_a_terminal_that_is_not_read_is_right_again_afterwards(tmp_path):
+def test_stalled_terminal_recovers(tmp_path):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000")
     run.engine.start()
     try:
@@ -160,7 +159,7 @@ def test_a_terminal_that_is_not_read_is_right_again_afterwards(tmp_path):
             time.sleep(8)
             reached = run.live_state.epoch
             assert reached > before
-            terminal.wait_for(lambda text: epoch_shown(text) >= reached)
+            terminal.wait_for(lambda text: shown_epoch(text) >= reached)
             terminal.press("5")
             terminal.wait_for("finished: train")
             terminal.press("q")
@@ -170,7 +169,7 @@ def test_a_terminal_that_is_not_read_is_right_again_afterwards(tmp_path):
         run.engine.join()
 
 
-def test_random_resizes_leave_the_right_layout(tmp_path):
+def test_random_resizes_keep_the_layout(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
     random.seed(1)
@@ -185,7 +184,7 @@ def test_random_resizes_leave_the_right_layout(tmp_path):
         assert terminal.wait() == 0
 
 
-def test_real_resizes_leave_the_right_layout(tmp_path):
+def test_resizes_keep_the_layout(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
     with Terminal("watch", cwd=tmp_path) as terminal:
@@ -201,7 +200,7 @@ def test_real_resizes_leave_the_right_layout(tmp_path):
         assert terminal.wait() == 0
 
 
-def test_what_libraries_print_goes_to_the_console_log(tmp_path):
+def test_capture_output_redirects_prints_and_c_output(tmp_path):
     program = (
         "import os, pathlib, sys, warnings\n"
         "from cnn_tui.terminal.tty import capture_output\n"
@@ -221,7 +220,7 @@ def test_what_libraries_print_goes_to_the_console_log(tmp_path):
         assert text in captured
 
 
-def test_output_that_is_no_terminal_gets_lines(tmp_path):
+def test_pipe_gets_lines(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     command = f"{CLI[0]} -c '{CLI[2]}' watch | cat"
     with Terminal(cwd=tmp_path, command=["sh", "-c", command]) as terminal:

@@ -1,0 +1,144 @@
+"""Signals and held keys, in real terminals."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from cnn_engine.runs.summary import read_state, read_summary
+from cnn_tui.terminal.signals import StopSignals
+from golden import DATA, golden_run
+from runs_for_tests import RunForTests, wait_until
+from terminal import FOREVER, Terminal, after_the_screen, assert_restored
+from terminal_runs import child_of, only_run, patched_program
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_viewer_but_not_only_run(tmp_path, number):
+    run = RunForTests(tmp_path / "runs", "train.epochs=100000")
+    run.engine.start()
+    try:
+        with Terminal("watch", cwd=tmp_path) as terminal:
+            before = terminal.settings
+            terminal.wait_for("● training")
+            terminal.kill(number)
+            assert terminal.wait() == 128 + number
+            assert_restored(terminal, before)
+        assert run.engine.is_alive()
+    finally:
+        run.ask("stop")
+        run.engine.join()
+
+
+STUCK = ("import cnn_engine.session.engine, time", "cnn_engine.session.engine.Engine._train")
+"""Imports and function of an engine that ignores commands."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_second_signal_quits_immediately(tmp_path, number):
+    program = patched_program(tmp_path, *STUCK, "while True: time.sleep(0.1)", arguments=FOREVER)
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        before = terminal.settings
+        terminal.wait_for("Epochs")
+        run = only_run(tmp_path)
+        terminal.kill(number)
+        terminal.wait_for("stopping")
+        terminal.read(0.5)  # closer signals count as one
+        terminal.kill(number)
+        assert terminal.wait() == 128 + number
+        assert_restored(terminal, before)
+    assert f"quit immediately. Resume with: cnn-tui resume {run.id}" in (after_the_screen(terminal))
+
+
+def test_late_second_signal_counts_as_first(monkeypatch):
+    now, heard = [100.0], []
+    monkeypatch.setattr("cnn_tui.terminal.signals.time.monotonic", lambda: now[0])
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    StopSignals(lambda _: heard.append("stop"), lambda _: heard.append("quit"))
+    try:
+        for seconds in (0.0, 0.1, 10.1, 0.2, 5.0):
+            now[0] += seconds
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    assert heard == ["stop", "stop", "quit"]
+
+
+MOMENTS = {
+    "torch": "stage='torch'",
+    "data": "stage='data'",
+    "first step": "EpochStarted(",
+    "evaluation": "ValidationProgressed(",
+}
+
+
+@pytest.mark.parametrize("event", MOMENTS.values(), ids=MOMENTS)
+def test_signal_stops_the_run_at_any_stage(tmp_path, event):
+    program = patched_program(
+        tmp_path,
+        "import cnn_engine.runs.recorder, os\nsent = []",
+        "cnn_engine.runs.recorder.Recorder.record",
+        "before(*args)",
+        f"if {event!r} in repr(args[1]) and not sent:",
+        "    sent.append(os.kill(os.getpid(), 15))",
+        arguments=FOREVER,
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        before = terminal.settings
+        assert terminal.wait() == 143
+        assert_restored(terminal, before)
+    run = only_run(tmp_path)
+    assert read_summary(run).status == "stopped"
+    assert b"Traceback" not in terminal.raw + run.console.read_bytes()
+
+
+def test_signal_stops_the_run_before_the_first_frame(tmp_path):
+    program = patched_program(
+        tmp_path,
+        "import cnn_tui.dashboard.app, os",
+        "cnn_tui.dashboard.app.Dashboard.run",
+        "os.kill(os.getpid(), 15)",
+        "before(*args, **options)",
+        arguments=FOREVER,
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        assert terminal.wait() == 143
+    assert read_summary(only_run(tmp_path)).status == "stopped"
+
+
+def test_held_keys_apply_every_time(tmp_path):
+    wanted = ["pause", "unpause"] * 50 + ["checkpoint"] * 100
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        terminal.wait_for("● training")
+        run = only_run(tmp_path)
+        terminal.press(100 * "p" + 100 * "c")
+        wait_until(lambda: len(read_state(run)[0].commands) == len(wanted))
+        terminal.press(100 * "r" + "\x1b")  # one dialog with an invalid learning rate
+        terminal.wait_for(lambda text: "rrr" not in text)
+        terminal.kill(signal.SIGTERM)
+        assert terminal.wait() == 143
+    assert [command.command for command in read_state(run)[0].commands] == [*wanted, "stop"]
+
+
+def test_screen_is_redrawn_after_suspension(tmp_path):
+    golden_run(tmp_path / "runs", "completed")
+    whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
+    with Terminal("watch", cwd=tmp_path) as terminal:
+        before = terminal.settings
+        terminal.wait_for(lambda text: text == whole)
+        terminal.press("\x1b[?2048;1$y")  # reports its size, and the mouse in pixels
+        child = child_of(terminal)
+        for number in (signal.SIGSTOP, signal.SIGTSTP):
+            child.send_signal(number)
+            terminal.wait_for(lambda _: child.status() == psutil.STATUS_STOPPED)
+            if number == signal.SIGTSTP:
+                assert terminal.settings[:4] == before[:4]
+            terminal.show("\x1b[2Ja shell was here")
+            child.send_signal(signal.SIGCONT)
+            terminal.wait_for(lambda text: text == whole)
+        terminal.press("q")
+        assert terminal.wait() == 0
+        assert_restored(terminal, before)
+    assert terminal.raw.rindex(b"\x1b[?1016l") > terminal.raw.rindex(b"\x1b[?1016h")

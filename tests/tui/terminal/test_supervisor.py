@@ -1,0 +1,49 @@
+"""Killed and crashed processes, in real terminals."""
+
+import signal
+
+import pytest
+
+from cnn_engine.runs.summary import read_summary
+from golden import golden_run
+from terminal import FOREVER, Terminal, after_the_screen, assert_restored
+from terminal_runs import child_of, only_run, patched_program, training_process, wait_for_epochs
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_terminal_is_restored_after_a_killed_run(tmp_path, number):
+    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+        before = terminal.settings
+        terminal.wait_for("● training")
+        run = only_run(tmp_path)
+        wait_for_epochs(run, 1)
+        training_process(run).send_signal(number)
+        assert terminal.wait() == 128 + number
+        assert_restored(terminal, before)
+    left = after_the_screen(terminal)
+    assert f"training was ended by signal {number:d}" in left
+    assert f"cnn-tui resume {run.id}" in left
+    assert left.count("\n") == 1
+    assert read_summary(run).status == "interrupted"
+    assert ("Fatal Python error" in run.console.read_text()) == (number == signal.SIGSEGV)
+
+
+def test_terminal_is_restored_after_a_killed_viewer(tmp_path):
+    golden_run(tmp_path / "runs", "completed")
+    with Terminal("watch", cwd=tmp_path) as terminal:
+        before = terminal.settings
+        terminal.wait_for("Accuracy by class ─ test")
+        child_of(terminal).kill()
+        assert terminal.wait() == 137
+        assert_restored(terminal, before)
+    assert "the dashboard was ended by signal 9" in after_the_screen(terminal)
+    assert "the runs are unchanged" in after_the_screen(terminal)
+
+
+def test_interrupt_before_the_dashboard_prints_nothing(tmp_path):
+    program = patched_program(
+        tmp_path, "import cnn_tui.cli.app, os", "cnn_tui.cli.app.main", "os.kill(0, 2)"
+    )
+    with Terminal(cwd=tmp_path, command=program) as terminal:
+        assert terminal.wait() == 130
+    assert terminal.raw == b""
