@@ -10,10 +10,8 @@ from torch.nn.functional import interpolate
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.raw import Progress, RawImages
 from cnn_engine.data.sources import cifar10, idx
+from cnn_engine.data.split import shuffled_split, split_test
 from cnn_engine.errors import ConfigError, DataError
-
-TEST_SEED = 0
-"""Fixes which images are split off for the test, whatever the run's seed: results compare."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601)."""
@@ -103,8 +101,8 @@ def load_dataset(config: DataConfig, seed: int, progress: Progress) -> DataSet:
     size, channels = config.image_size or images.shape[1], config.channels or images.shape[3]
     _check_normalisation(config, channels)
     images = _fitted(images, size, channels, progress)
-    train, test = _split_test(raw, config.test_fraction)
-    train, val = _shuffled_split(train, config.validation_fraction, seed)
+    train, test = split_test(raw, config.test_fraction)
+    train, val = shuffled_split(train, config.validation_fraction, seed)
     data = DataSet(
         images=images,
         labels=torch.from_numpy(raw.labels),
@@ -169,21 +167,6 @@ def _check_normalisation(config: DataConfig, channels: int) -> None:
             raise ConfigError(
                 f"data.{key}: has {count} values; give one, or {channels} for {channels} channels"
             )
-
-
-def _split_test(raw: RawImages, fraction: float) -> tuple[Tensor, Tensor]:
-    count = len(raw.images)
-    if raw.train_count < count:
-        return torch.arange(raw.train_count), torch.arange(raw.train_count, count)
-    return _shuffled_split(torch.arange(count), fraction, TEST_SEED)
-
-
-def _shuffled_split(indices: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """The indices in random order, cut so that the second part is `fraction` of them."""
-    generator = torch.Generator().manual_seed(seed)
-    shuffled = indices[torch.randperm(len(indices), generator=generator)]
-    cut = len(indices) - int(len(indices) * fraction)
-    return shuffled[:cut], shuffled[cut:]
 
 
 def _check(data: DataSet, needed: list[str]) -> None:

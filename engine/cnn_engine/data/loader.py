@@ -1,4 +1,4 @@
-"""Batches cut from the images in memory by tensor operations: no loader processes, no copies."""
+"""Batches taken from images in memory by tensor operations, without worker processes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,71 +7,78 @@ import torch
 from torch import Tensor
 
 from cnn_engine.data.dataset import DataSet
+from cnn_engine.data.normalize import normalize, scale_and_shift
 
 MAX_GPU_FRACTION = 0.5
-"""Share of a GPU's free memory that the images may take; larger sets stay with the host."""
+"""Fraction of a GPU's free memory that the images may take; larger sets stay on the host."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TensorLoader:
-    """The images, labels and normalisation, and the device that trains."""
+    """Images and labels, their normalization, and the device that batches are wanted on."""
 
     images: Tensor
-    """uint8 [N, H, W, C], on the device, or on the host where they do not fit."""
+    """uint8 [N, H, W, C], on the device, or on the host if they do not fit."""
 
     labels: Tensor
     """int64 [N], on the device."""
 
     scale: Tensor
-    """float [H · W · C]: what a pixel value is multiplied with."""
+    """float32 [H, W, C], on the device; see `normalize`."""
 
     shift: Tensor
-    """float [H · W · C]: what is added then."""
+    """float32 [H, W, C], on the device."""
 
     device: torch.device
-    """Where batches are wanted."""
+    """Device of the batches."""
 
     @property
     def is_staged(self) -> bool:
-        """Return True if the images stay on the host and are copied to the device by batch."""
+        """True if the images stay on the host and are copied to the device batch by batch."""
         return self.images.device != self.device
 
     def batches(self, indices: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised images [n, C, H, W] (channels-last in memory) and labels [n], in order.
+        """Yield normalized images [n, C, H, W] (channels-last in memory) and labels [n], in order.
 
         Args:
-            indices: int64 [M], which images.
-            batch_size: Images in each batch but the last, which has what remains.
+            indices: int64 [M], images to take.
+            batch_size: Images in each batch but the last, which has the rest.
         """
         if not len(indices):
-            return  # where torch.split would give one batch of nothing
-        for chosen in torch.split(indices.to(self.images.device), batch_size):
-            pixels = self.images.index_select(0, chosen)
+            return  # torch.split would give one empty batch
+        for batch in torch.split(indices.to(self.images.device), batch_size):
+            pixels = self.images.index_select(0, batch)
             if self.is_staged and self.device.type == "cuda":
-                # Pinned, so that the copy does not hold up the host.
+                # Pinned, so that the copy does not block the host.
                 pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-            yield self.normalize(pixels), self.labels.index_select(0, chosen.to(self.device))
+            yield self.normalize(pixels), self.labels.index_select(0, batch.to(self.device))
 
     def normalize(self, pixels: Tensor) -> Tensor:
-        """Return float [n, C, H, W] (channels-last in memory) of pixels, uint8 [n, H, W, C]."""
-        # By whole rows of pixels, as a row of three channels is too short to be fast.
-        values = pixels.flatten(1).float().mul_(self.scale).add_(self.shift)
-        return values.view(pixels.shape).permute(0, 3, 1, 2)
+        """Return float32 [n, C, H, W] (channels-last in memory) of uint8 [n, H, W, C]."""
+        return normalize(pixels, self.scale, self.shift)
 
 
 def make_loader(
     device: torch.device, data: DataSet, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> TensorLoader:
-    """Move a data set to the device; pixels p in 0..255 will become (p / 255 - mean) / std."""
+    """Move a data set to a device, if it fits, and return its loader.
+
+    Args:
+        device: Device of the batches.
+        data: The data set.
+        mean: Normalization, one value or one per channel.
+        std: Likewise.
+    """
     home = device if _fits(data.images, device) else torch.device("cpu")
-    mean_, std_ = (
-        torch.tensor(values).expand(data.images.shape[1:]).flatten() for values in (mean, std)
+    scale, shift = (
+        values.expand(data.images.shape[1:]).contiguous().to(device)
+        for values in scale_and_shift(mean, std)
     )
     return TensorLoader(
         images=data.images.to(home),
         labels=data.labels.to(device),
-        scale=(1 / (255 * std_)).to(device),
-        shift=(-mean_ / std_).to(device),
+        scale=scale,
+        shift=shift,
         device=device,
     )
 
@@ -83,13 +90,13 @@ def _fits(images: Tensor, device: torch.device) -> bool:
     return images.nbytes <= MAX_GPU_FRACTION * free
 
 
-def batch_sizes(count: int, size: int) -> list[int]:
-    """Images of each batch that so many are cut into."""
-    return [min(size, count - first) for first in range(0, count, size)]
+def batch_sizes(count: int, batch_size: int) -> list[int]:
+    """Return the number of images in each batch of `count` images."""
+    return [min(batch_size, count - first) for first in range(0, count, batch_size)]
 
 
 def epoch_order(indices: Tensor, seed: int, epoch: int) -> Tensor:
-    """The indices in this epoch's order, which depends on nothing but the seed and the epoch."""
-    # A generator of the processor takes 32 bits; the odd factor keeps the seeds' epochs apart.
+    """Return the indices, int64 [M], in the epoch's order; it depends on seed and epoch only."""
+    # The CPU generator takes 32 bits; the odd factor keeps the epochs of different seeds apart.
     generator = torch.Generator().manual_seed((seed * 0x9E3779B1 + epoch) % 2**32)
     return indices[torch.randperm(len(indices), generator=generator)]

@@ -11,6 +11,7 @@ from cnn_engine.checkpoints.compat import check_weights
 from cnn_engine.checkpoints.format import BEST_FILE
 from cnn_engine.config.presets import from_dict
 from cnn_engine.config.schema import Config, TrainConfig
+from cnn_engine.data.normalize import normalize, scale_and_shift
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models.build import build_model
 from cnn_engine.models.renamed import rename_old_keys
@@ -51,13 +52,9 @@ class TrainedModel:
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return normalized images [N, C, H, W] on the device of images, uint8 [N, H, W, C]."""
-        mean, std = (
-            torch.tensor(values, device=self.device)
-            for values in (self.config.data.mean, self.config.data.std)
-        )
-        # The operations of `TensorLoader`, for results that are equal to the bit.
-        normalized = images.to(self.device).float() * (1 / (255 * std)) - mean / std
-        return normalized.permute(0, 3, 1, 2)  # channels-last in memory
+        data = self.config.data
+        scale, shift = (part.to(self.device) for part in scale_and_shift(data.mean, data.std))
+        return normalize(images.to(self.device), scale, shift)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return a context that computes in the model's precision."""

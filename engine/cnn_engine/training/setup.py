@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cnn_engine.config.schema import Config, TrainConfig
-from cnn_engine.data.augment import check_augment
+from cnn_engine.data.augment.params import check_augment
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.models.hooks import Pretrained

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cnn_engine.data.augment import AugmentParams
+from cnn_engine.data.augment.params import AugmentParams
 from cnn_engine.data.loader import TensorLoader, batch_sizes
 from cnn_engine.data.staging import Staging
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from cnn_engine.config.schema import Config
-from cnn_engine.data.augment import AugmentParams, sample_params
+from cnn_engine.data.augment.params import AugmentParams, sample_params
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader, batch_sizes, epoch_order
 from cnn_engine.training.ema import WeightEMA

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import pad
 
 from cnn_engine.config.schema import AugmentConfig
-from cnn_engine.data.augment import AugmentParams, sample_params
+from cnn_engine.data.augment.params import AugmentParams, sample_params
 from cnn_engine.data.loader import epoch_order
 from cnn_engine.runlog import events
 from runs_for_tests import RunForTests

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cnn_engine.config.presets import load_config
-from cnn_engine.data.augment import sample_params
+from cnn_engine.data.augment.params import sample_params
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import TensorLoader, epoch_order, make_loader
 from cnn_engine.data.staging import AHEAD_BYTES, MAX_DEPTH, MIN_DEPTH, Staging
@@ -21,12 +21,11 @@ def staged(monkeypatch):
 
 def batches_of(count, side=4):
     images = torch.randint(256, (count, side, side, 3), dtype=torch.uint8)
-    size = side * side * 3
     return TensorLoader(
         images=images,
         labels=torch.arange(count),
-        scale=torch.ones(size),
-        shift=torch.zeros(size),
+        scale=torch.ones(side, side, 3),
+        shift=torch.zeros(side, side, 3),
         device=CPU,
     )
 
@@ -89,7 +88,7 @@ def test_steps_see_what_they_would_see_of_images_on_the_device(monkeypatch, done
         for size in [64] * (17 - done) + [63]:
             inputs.stage()
             found.append([each.clone() for each in inputs.batch(size)])
-            inputs.record(losses, torch.tensor(1.0))
+            inputs.finish_step(losses, torch.tensor(1.0))
         inputs.close()
         assert losses.tolist() == [0.0] * done + [1.0] * (18 - done)
         return found

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import (
 from cnn_engine.config.presets import load_config
 from cnn_engine.config.schema import TrainConfig
 from cnn_engine.data import loader
-from cnn_engine.data.augment import sample_params
+from cnn_engine.data.augment.params import sample_params
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import epoch_order, make_loader
 from cnn_engine.errors import ConfigError

@@ -110,7 +110,7 @@ def test_optimizer_state_survives_change_of_precision(broken_off, monkeypatch):
 
 def test_changed_images_are_refused(broken_off, monkeypatch):
     run = broken_off(5)
-    monkeypatch.setattr("cnn_engine.data.dataset.TEST_SEED", 1)
+    monkeypatch.setattr("cnn_engine.data.split.TEST_SEED", 1)
     run.resume()
     assert run.engine.exit_code == 3
     assert (
