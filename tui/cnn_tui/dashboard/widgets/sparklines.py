@@ -22,6 +22,10 @@ class Sparklines(Panel[RunState]):
     }
     """
 
+    def depends_on(self, state: RunState) -> object:
+        """Return the numbers of points and epochs, and the learning rate."""
+        return len(state.curve), len(state.epochs), state.total_epochs, state.lr
+
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Return the training loss above the validation loss."""
         has_notes = width >= MIN_WIDTH_WITH_NOTES
