@@ -1,4 +1,4 @@
-"""The browser of runs: what it shows, what its keys do, and how little it reads and writes."""
+"""The list of runs: table, filter, edits, new runs, and how little it reads and paints."""
 
 import os
 import time
@@ -38,11 +38,11 @@ def runs_dir(tmp_path):
     return tmp_path / "runs"
 
 
-def browser(runs_dir):
+def run_list(runs_dir):
     return Dashboard(RunsScreen(runs_dir))
 
 
-async def pressed(pilot, *keys):
+async def press(pilot, *keys):
     await settle(pilot)
     await pilot.press(*keys)
     await settle(pilot)
@@ -58,32 +58,32 @@ def current(app):
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-async def test_it_fits_any_terminal(runs_dir, size):
-    app = browser(runs_dir)
+async def test_run_list_fits_any_terminal(runs_dir, size):
+    app = run_list(runs_dir)
     async with app.run_test(size=size) as pilot:
-        await pressed(pilot, "down", "down", "slash", *"acc>0.5", "enter", "greater_than_sign")
+        await press(pilot, "down", "down", "slash", *"acc>0.5", "enter", "greater_than_sign")
         assert shown(app)
         assert app.is_running
         if size[0] >= 40:
             assert all(f" {run_id} " in text_of(app) for run_id in "bcd")
-        await pressed(pilot, "l")
+        await press(pilot, "l")
         assert isinstance(app.screen, NewRunDialog)
     assert app.return_code in (0, None)
 
 
-async def test_the_cursor_stays_on_its_run_once_it_was_put_there(runs_dir):
-    app = browser(runs_dir)
+async def test_moved_cursor_stays_on_its_run(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pressed(pilot, "i")
+        await press(pilot, "i")
         assert (shown(app), current(app)) == ("abcd", "a")
-        await pressed(pilot, "down", "i")
+        await press(pilot, "down", "i")
         assert (shown(app), current(app)) == ("dcba", "b")
 
 
-async def test_it_tells_what_there_is_of_every_run(runs_dir):
-    app = browser(runs_dir)
+async def test_table_and_details_show_a_run(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pressed(pilot, "down")
+        await press(pilot, "down")
         text = text_of(app)
         assert "4 runs" in text
         for words in ("✓ done", "■ stopped", "✗ failed", "99.7%", "started▾", "baseline"):
@@ -93,52 +93,52 @@ async def test_it_tells_what_there_is_of_every_run(runs_dir):
         assert "▸   c" in text
 
 
-async def test_a_filter_is_checked_and_shown_as_it_is_typed(runs_dir):
-    app = browser(runs_dir)
+async def test_filter_is_applied_while_typing(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pressed(pilot, "slash", *"status=done")
+        await press(pilot, "slash", *"status=done")
         assert shown(app) == "db"
         assert "2 of 4 runs" in text_of(app)
-        await pressed(pilot, *" acx>1")
+        await press(pilot, *" acx>1")
         assert "unknown column 'acx'; did you mean 'acc'?" in text_of(app)
         assert shown(app) == ""  # of the last that meant something: `status=done acx`
-        await pressed(pilot, *["backspace"] * 6)
-        await pressed(pilot, "enter", "q")  # no longer a letter of the filter
+        await press(pilot, *["backspace"] * 6)
+        await press(pilot, "enter", "q")  # no longer a letter of the filter
     assert app.return_code in (0, None)
     assert not app.is_running
 
 
-async def test_escape_leaves_the_filter_then_the_choice_then_the_program(runs_dir):
-    app = browser(runs_dir)
+async def test_escape_clears_filter_then_selection_then_quits(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pressed(pilot, "space", "slash", *"acc>0", "enter", "escape")
+        await press(pilot, "space", "slash", *"acc>0", "enter", "escape")
         assert shown(app) == "dcba"
         assert app.screen.rows.selected == {"d"}
-        await pressed(pilot, "escape")
+        await press(pilot, "escape")
         assert app.screen.rows.selected == set()
-        await pressed(pilot, "escape")
+        await press(pilot, "escape")
     assert not app.is_running
 
 
-async def test_runs_are_sorted_by_columns_or_by_any_key(runs_dir):
-    app = browser(runs_dir)
+async def test_sort_by_column_or_config_key(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(200, 24)) as pilot:
-        await pressed(pilot, "i")
+        await press(pilot, "i")
         assert shown(app) == "abcd"
-        await pressed(pilot, "s", *"train.epochs", "enter")
+        await press(pilot, "s", *"train.epochs", "enter")
         assert shown(app)[-1] == "c"
         assert "epochs▴" in text_of(app)
-        await pressed(pilot, "s", *"acx", "enter")
+        await press(pilot, "s", *"acx", "enter")
         assert isinstance(app.screen, ValueDialog)
         assert "did you mean 'acc'?" in text_of(app)
-        await pressed(pilot, "escape", "s", *"run", "enter", "greater_than_sign")
+        await press(pilot, "escape", "s", *"run", "enter", "greater_than_sign")
         assert "status▴" in text_of(app)
-        await pressed(pilot, "less_than_sign")
+        await press(pilot, "less_than_sign")
         assert (shown(app), app.screen.rows.content.sort_column.key) == ("abcd", "run")
 
 
-async def test_headings_and_rows_are_clicked(runs_dir):
-    app = browser(runs_dir)
+async def test_click_on_heading_sorts_and_on_row_opens(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 24)) as pilot:
         await settle(pilot)
         headings = text_of(app).splitlines()[1]
@@ -153,84 +153,84 @@ async def test_headings_and_rows_are_clicked(runs_dir):
         assert isinstance(app.screen, RunScreen)
 
 
-async def test_a_run_is_opened_and_left(runs_dir):
-    app = browser(runs_dir)
+async def test_opened_run_returns_to_the_list(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pressed(pilot, "down", "enter")
+        await press(pilot, "down", "enter")
         assert isinstance(app.screen, RunScreen)
         assert app.screen.state.started.run_id
-        await pressed(pilot, "q")
+        await press(pilot, "q")
         assert isinstance(app.screen, RunsScreen)
         assert current(app) == "c"
 
 
-async def test_a_damaged_run_is_opened_too(tmp_path):
+async def test_damaged_run_can_be_opened(tmp_path):
     run = RunDirectory(tmp_path / "broken")
     run.path.mkdir()
     run.events.write_bytes(b"garbage\n" * 20)
-    app = browser(tmp_path)
+    app = run_list(tmp_path)
     async with app.run_test(size=(120, 24)) as pilot:
         await settle(pilot)
         assert "✗ damaged" in text_of(app)
         assert "20 lines of the log" in text_of(app)
-        await pressed(pilot, "enter")
+        await press(pilot, "enter")
         assert isinstance(app.screen, RunScreen)
 
 
 # Marks.
 
 
-async def test_marks_are_set_by_keys(runs_dir):
-    app = browser(runs_dir)
+async def test_keys_edit_star_name_note_and_tags(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pressed(pilot, "asterisk")
-        await pressed(pilot, "r", *(["backspace"] * 8), *"mine", "enter")
-        await pressed(pilot, "o", *"a note", "enter")
-        await pressed(pilot, "number_sign", *"x y", "enter")
+        await press(pilot, "asterisk")
+        await press(pilot, "r", *(["backspace"] * 8), *"mine", "enter")
+        await press(pilot, "o", *"a note", "enter")
+        await press(pilot, "number_sign", *"x y", "enter")
         marks = read_marks(RunDirectory(runs_dir / "d"))
         assert marks == Marks(star=True, name="mine", note="a note", tags=("x", "y"))
         for words in ("★ d", "mine", "a note"):
             assert words in text_of(app)
-        await pressed(pilot, "asterisk")
+        await press(pilot, "asterisk")
         assert not read_marks(RunDirectory(runs_dir / "d")).star
 
 
-async def test_chosen_runs_are_marked_together(runs_dir):
+async def test_selected_runs_are_edited_together(runs_dir):
     write_marks(RunDirectory(runs_dir / "c"), Marks(tags=("old", "own")))
     write_marks(RunDirectory(runs_dir / "d"), Marks(tags=("old",)))
-    app = browser(runs_dir)
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pressed(pilot, "space", "space", "number_sign")
+        await press(pilot, "space", "space", "number_sign")
         assert app.screen.query_one(Input).value == "old"
-        await pressed(pilot, *["backspace"] * 3, *"new", "enter", "asterisk")
+        await press(pilot, *["backspace"] * 3, *"new", "enter", "asterisk")
     assert read_marks(RunDirectory(runs_dir / "c")).tags == ("new", "own")
     assert read_marks(RunDirectory(runs_dir / "d")).tags == ("new",)
     assert [read_marks(RunDirectory(runs_dir / run)).star for run in "abcd"] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(("key", "typed"), [("r", "x" * 90), ("number_sign", "y" * 50)])
-async def test_what_cannot_be_a_mark_is_said_and_not_taken(runs_dir, key, typed):
-    app = browser(runs_dir)
+async def test_invalid_name_or_tag_is_rejected(runs_dir, key, typed):
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pressed(pilot, key, *typed, "enter")
+        await press(pilot, key, *typed, "enter")
         assert isinstance(app.screen, ValueDialog)
         assert "at most" in text_of(app)
-        await pressed(pilot, "escape")
+        await press(pilot, "escape")
     assert read_marks(RunDirectory(runs_dir / "d")) == Marks()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_marks_that_cannot_be_written_are_said(runs_dir):
+async def test_unwritable_marks_show_the_reason(runs_dir):
     (runs_dir / "d").chmod(0o500)
-    app = browser(runs_dir)
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pressed(pilot, "asterisk")
+        await press(pilot, "asterisk")
         assert "cannot be written: Permission denied" in text_of(app)
     (runs_dir / "d").chmod(0o700)
 
 
-async def test_marks_of_another_shell_are_shown(runs_dir):
-    app = browser(runs_dir)
+async def test_marks_changed_elsewhere_are_shown(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         write_marks(RunDirectory(runs_dir / "b"), Marks(name="renamed"))
@@ -242,45 +242,45 @@ async def test_marks_of_another_shell_are_shown(runs_dir):
 # The trash.
 
 
-async def test_a_run_is_deleted_and_brought_back(runs_dir):
-    app = browser(runs_dir)
+async def test_delete_and_undo(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pressed(pilot, "down", "d")
+        await press(pilot, "down", "d")
         assert isinstance(app.screen, ChoiceDialog)
-        await pressed(pilot, "n")
+        await press(pilot, "n")
         assert shown(app) == "dcba"
-        await pressed(pilot, "d", "y")
+        await press(pilot, "d", "y")
         assert (shown(app), current(app)) == ("dba", "b")
         assert [run.id for run in list_trash(runs_dir)] == ["c"]
-        await pressed(pilot, "u")
+        await press(pilot, "u")
         assert shown(app) == "dcba"
-        await pressed(pilot, "u")
+        await press(pilot, "u")
         assert "The trash is empty" in text_of(app)
 
 
-async def test_chosen_runs_are_deleted_and_brought_back_one_by_one(runs_dir):
-    app = browser(runs_dir)
+async def test_selected_runs_are_deleted_together_and_restored_one_by_one(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pressed(pilot, "space", "space", "d")
+        await press(pilot, "space", "space", "d")
         assert "Delete 2 runs?" in text_of(app)
-        await pressed(pilot, "y")
+        await press(pilot, "y")
         assert shown(app) == "ba"
-        await pressed(pilot, "u")
+        await press(pilot, "u")
         assert shown(app) == "cba"
-        await pressed(pilot, "u")
+        await press(pilot, "u")
         assert shown(app) == "dcba"
 
 
-async def test_a_live_run_cannot_be_deleted(runs_dir):
+async def test_running_run_cannot_be_deleted(runs_dir):
     run = running_run(runs_dir, lines=30, run_id="e")
     with Recorder(run):
-        app = browser(runs_dir)
+        app = run_list(runs_dir)
         async with app.run_test(size=(100, 24)) as pilot:
-            await pressed(pilot, "s", *"-epochs", "enter")
+            await press(pilot, "s", *"-epochs", "enter")
             app.screen.rows.move(-100)
             while current(app) != "e":
-                await pressed(pilot, "down")
-            await pressed(pilot, "d")
+                await press(pilot, "down")
+            await press(pilot, "d")
             assert "e is running: stop it first" in text_of(app)
     assert run.events.exists()
 
@@ -288,26 +288,26 @@ async def test_a_live_run_cannot_be_deleted(runs_dir):
 # Training.
 
 
-async def test_a_stopped_run_goes_on_in_the_background(tmp_path):
+async def test_resume_continues_a_stopped_run_in_the_background(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=3")
     run.ask("stop")
     run.train()
-    app = browser(tmp_path)
+    app = run_list(tmp_path)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pressed(pilot, "g")
+        await press(pilot, "g")
         assert isinstance(app.screen, RunScreen)
         wait_until(lambda: read_summary(run.directory).status == "done")
     assert read_state(run.directory)[0].resumed is not None
 
 
-async def test_what_is_done_or_never_began_cannot_go_on(runs_dir):
-    app = browser(runs_dir)
+async def test_resume_refuses_done_and_damaged_runs(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 24)) as pilot:
-        await pressed(pilot, "g")
+        await press(pilot, "g")
         assert "cnn-tui resume d --epochs 30" in text_of(app)
         (runs_dir / "a" / "events.jsonl").write_text("garbage\n")
         app.screen._read_again()
-        await pressed(pilot, "end", "g")
+        await press(pilot, "end", "g")
         assert "does not tell what it trained" in text_of(app)
         assert isinstance(app.screen, RunsScreen)
 
@@ -320,18 +320,18 @@ def entry(app, key):
     return app.screen.query_one(f"#key-{key}", Input)
 
 
-async def test_a_like_run_with_changes_is_trained(tmp_path):
+async def test_clone_with_changes_is_trained(tmp_path):
     first = RunForTests(tmp_path, "train.epochs=1").train().directory
-    app = browser(tmp_path)
+    app = run_list(tmp_path)
     async with app.run_test(size=(100, 40)) as pilot:
-        await pressed(pilot, "l", *"again")
+        await press(pilot, "l", *"again")
         assert isinstance(app.screen, NewRunDialog)
         entry(app, "train-seed").value = "3"
         entry(app, "optimizer-lr").value = "fast"
         await settle(pilot)
         assert note_of(app, "train-seed") == "was 0"
         assert "must be a valid number" in note_of(app, "optimizer-lr")
-        await pressed(pilot, "enter")
+        await press(pilot, "enter")
         assert isinstance(app.screen, NewRunDialog)
         entry(app, "optimizer-lr").value = "0.002"
         entry(app, "model-filters").value = "[]"
@@ -339,7 +339,7 @@ async def test_a_like_run_with_changes_is_trained(tmp_path):
         assert note_of(app, "optimizer-lr") == "was 0.001"
         assert note_of(app, "model-filters")
         entry(app, "model-filters").value = "[4]"
-        await pressed(pilot, "enter")
+        await press(pilot, "enter")
         assert isinstance(app.screen, RunScreen)
     second = next(run for run in list_runs(tmp_path) if run.id != first.id)
     wait_until(lambda: read_summary(second).status == "done")
@@ -351,50 +351,50 @@ async def test_a_like_run_with_changes_is_trained(tmp_path):
     assert state.started.command == ("cnn-tui", "run", "--like", first.id, *words)
 
 
-async def test_a_config_that_is_wrong_as_a_whole_says_so(runs_dir):
-    app = browser(runs_dir)
+async def test_new_run_form_shows_errors_at_their_keys(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(100, 60)) as pilot:
-        await pressed(pilot, "l")
+        await press(pilot, "l")
         entry(app, "data-source").value = "folder"
         await settle(pilot)
         assert "pass the folder of images" in note_of(app, "data-path")
         entry(app, "data-source").value = "digitz"
         await settle(pilot)
         assert "did you mean 'digits'?" in note_of(app, "data-source")
-        await pressed(pilot, "escape")
+        await press(pilot, "escape")
     assert len(list_runs(runs_dir)) == 4
 
 
-async def test_a_preset_is_trained_from_an_empty_browser(tmp_path):
-    app = browser(tmp_path / "runs")
+async def test_new_opens_the_form_of_a_preset(tmp_path):
+    app = run_list(tmp_path / "runs")
     async with app.run_test(size=(100, 60)) as pilot:
         await settle(pilot)
         assert "No runs yet" in text_of(app)
-        await pressed(pilot, "n")
+        await press(pilot, "n")
         digits = next(a.key for a in app.screen._answers if a.value == "digits")
-        await pressed(pilot, digits)
+        await press(pilot, digits)
         assert isinstance(app.screen, NewRunDialog)
         assert entry(app, "data-source").value == "digits"
-        await pressed(pilot, "escape")
+        await press(pilot, "escape")
         assert isinstance(app.screen, RunsScreen)
 
 
-async def test_a_run_whose_log_tells_no_config_is_like_none(tmp_path):
+async def test_clone_refuses_a_log_without_config(tmp_path):
     run = RunDirectory(tmp_path / "broken")
     run.path.mkdir()
     run.events.write_bytes(b"garbage\n")
-    app = browser(tmp_path)
+    app = run_list(tmp_path)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pressed(pilot, "l")
+        await press(pilot, "l")
         assert "does not hold a config" in text_of(app)
 
 
-# How much it reads and paints.
+# Reads and repaints.
 
 
-async def test_nothing_is_read_and_nothing_painted_when_nothing_changes(runs_dir, monkeypatch):
+async def test_unchanged_runs_are_not_read_or_painted(runs_dir, monkeypatch):
     long_ago = time.time() - 60
-    app = browser(runs_dir)
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         for run_id in "abcd":
@@ -409,7 +409,7 @@ async def test_nothing_is_read_and_nothing_painted_when_nothing_changes(runs_dir
         assert painted == []
 
 
-async def test_of_a_thousand_runs_those_in_view_are_drawn(tmp_path):
+async def test_only_rows_in_view_are_drawn(tmp_path):
     run = golden_run(tmp_path, "completed", "r0000")
     read_summary(run)
     for number in range(1, 1000):
@@ -417,24 +417,24 @@ async def test_of_a_thousand_runs_those_in_view_are_drawn(tmp_path):
         other.path.mkdir()
         os.link(run.events, other.events)
         os.link(run.summary, other.summary)
-    app = browser(tmp_path)
+    app = run_list(tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         while len(app.screen.rows.runs) < 1000:
             await pilot.pause(0.05)
         lines = app.screen.rows.draw(app.screen.rows.content, 74, 34)
         assert len(lines) == 34
-        await pressed(pilot, "end")
+        await press(pilot, "end")
         assert app.screen.rows.cursor == 999
         assert text_of(app).count("✓ done") >= 33
-        await pressed(pilot, "pageup")
+        await press(pilot, "pageup")
         assert app.screen.rows.cursor == 999 - 32
 
 
-async def test_the_palette_offers_what_the_keys_do(runs_dir):
-    app = browser(runs_dir)
+async def test_palette_stars_a_run(runs_dir):
+    app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pressed(pilot, "ctrl+p")
-        await pressed(pilot, *"star or unstar")
-        await pressed(pilot, "enter", "enter")
+        await press(pilot, "ctrl+p")
+        await press(pilot, *"star or unstar")
+        await press(pilot, "enter", "enter")
     assert read_marks(RunDirectory(runs_dir / "d")).star

@@ -1,4 +1,4 @@
-"""Runs side by side: curves in one chart, what differs, live too, and in any place."""
+"""The compare screen: curves, metrics, config differences, verdicts."""
 
 import math
 import re
@@ -32,7 +32,7 @@ HOSTILE = "[red]\x1b]0;x\x07 [@click=app.exit]\n"
 
 
 def variant(runs_dir, number, **settings):
-    """The completed run with other losses, the more of them wrong the higher the number."""
+    """Return the completed run with losses and mistakes that grow with the number."""
 
     def change(event):
         match event:
@@ -56,8 +56,8 @@ def variant(runs_dir, number, **settings):
     return rewritten(golden_run(runs_dir, "completed", f"run-{number}"), change)
 
 
-def contenders(*runs):
-    found = [ComparedRun(Follower(run, trains_here=False), place) for place, run in enumerate(runs)]
+def compared(*runs):
+    found = [ComparedRun(Follower(run, trains_here=False), index) for index, run in enumerate(runs)]
     for run in found:
         run.follower.poll()
     return found
@@ -73,11 +73,11 @@ async def shown(runs, *keys, size=(120, 36)):
         return text_of(app)
 
 
-# What is told of the runs
+# Tables
 
 
-def test_only_what_differs_is_told_of_the_configs(tmp_path):
-    runs = contenders(variant(tmp_path, 0), variant(tmp_path, 1, lr=0.01, momentum=0.9))
+def test_config_rows_contain_only_differences(tmp_path):
+    runs = compared(variant(tmp_path, 0), variant(tmp_path, 1, lr=0.01, momentum=0.9))
     assert [(row.label, row.cells) for row in config_rows(runs)] == [
         ("optimizer.lr", ["0.001", "0.01"]),
         ("optimizer.momentum", ["–", "0.9"]),
@@ -85,8 +85,8 @@ def test_only_what_differs_is_told_of_the_configs(tmp_path):
     assert config_rows(runs[:1] * 2) == []
 
 
-def test_the_best_figures_are_marked_and_none_where_all_are_alike(tmp_path):
-    runs = contenders(variant(tmp_path, 1), variant(tmp_path, 0), variant(tmp_path, 2))
+def test_best_metrics_are_marked_unless_equal(tmp_path):
+    runs = compared(variant(tmp_path, 1), variant(tmp_path, 0), variant(tmp_path, 2))
     rows = {row.label: row for row in metric_rows(runs)}
     assert rows["test loss"].best == {1}
     assert rows["best val loss"].best == {1}
@@ -95,8 +95,8 @@ def test_the_best_figures_are_marked_and_none_where_all_are_alike(tmp_path):
     assert rows["status"].cells == ["done"] * 3
 
 
-def test_classes_are_told_against_the_first_run_the_most_different_first(tmp_path):
-    title, rows = class_accuracy_rows(contenders(variant(tmp_path, 0), variant(tmp_path, 7)))
+def test_class_accuracies_are_differences_sorted_by_range(tmp_path):
+    title, rows = class_accuracy_rows(compared(variant(tmp_path, 0), variant(tmp_path, 7)))
     assert title == "test"
     assert rows[0].label == "0"
     assert rows[0].cells == ["100.0%", "-25.0"]
@@ -104,36 +104,36 @@ def test_classes_are_told_against_the_first_run_the_most_different_first(tmp_pat
     assert rows[1].cells[1] == "0.0"
 
 
-def test_classes_of_a_run_without_a_test_are_those_of_validations(tmp_path):
-    runs = contenders(golden_run(tmp_path, "completed", "a"), golden_run(tmp_path, "stopped", "b"))
+def test_class_accuracies_use_validation_without_test(tmp_path):
+    runs = compared(golden_run(tmp_path, "completed", "a"), golden_run(tmp_path, "stopped", "b"))
     assert class_accuracy_rows(runs).title == "last validation"
-    assert class_accuracy_rows(contenders(running_run(tmp_path / "new", 3))) == (
+    assert class_accuracy_rows(compared(running_run(tmp_path / "new", 3))) == (
         "last validation",
         [],
     )
 
 
-def test_an_epoch_without_validation_takes_nothing_from_the_classes(tmp_path):
+def test_class_accuracies_skip_epochs_without_validation(tmp_path):
     def without(event):
         if isinstance(event, events.EpochFinished) and event.epoch == 14:
             return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
         return event
 
     whole = golden_run(tmp_path, "stopped", "a")
-    runs = contenders(whole, rewritten(golden_run(tmp_path, "stopped", "b"), without))
+    runs = compared(whole, rewritten(golden_run(tmp_path, "stopped", "b"), without))
     assert not runs[1].state.epochs[-1].is_validated
     _, rows = class_accuracy_rows(runs)
     assert len(rows) == 10
     assert all("–" not in row.cells for row in rows)
 
 
-def test_an_accuracy_is_told_where_no_counts_are_known(tmp_path):
+def test_imported_accuracy_is_shown_without_counts(tmp_path):
     def uncounted(event):
         if isinstance(event, events.EpochFinished):
             return replace(event, correct=(), total=(), confusion=(), accuracy=0.75)
         return event
 
-    runs = contenders(rewritten(golden_run(tmp_path, "completed"), uncounted))
+    runs = compared(rewritten(golden_run(tmp_path, "completed"), uncounted))
     rows = {row.label: row for row in metric_rows(runs)}
     assert rows["  its accuracy"].cells == ["75.00%"]
 
@@ -141,8 +141,8 @@ def test_an_accuracy_is_told_where_no_counts_are_known(tmp_path):
 # Curves along an axis
 
 
-def test_a_cursor_reads_every_run_along_any_axis(tmp_path):
-    (run,) = contenders(variant(tmp_path, 1))
+def test_cursor_reads_values_on_every_axis(tmp_path):
+    (run,) = compared(variant(tmp_path, 1))
     state = run.state
     epochs, steps = state.epochs, state.steps_per_epoch
     for along, cursor in (("epoch", 2.0), ("step", 2.0 * steps), ("time", 4.3)):
@@ -156,8 +156,8 @@ def test_a_cursor_reads_every_run_along_any_axis(tmp_path):
     assert accuracy == f"{100 * epochs[0].val_accuracy:.1f}%"
 
 
-def test_the_axis_ends_with_runs_that_ended_and_goes_beyond_those_that_go_on(tmp_path):
-    done, live = contenders(golden_run(tmp_path, "completed", "a"), running_run(tmp_path, 40))
+def test_axis_ends_with_ended_runs_and_extends_running_ones(tmp_path):
+    done, live = compared(golden_run(tmp_path, "completed", "a"), running_run(tmp_path, 40))
     for along in ("epoch", "step", "time"):
         view = OverlayView(x_axis=along)
         assert axis_extent([done.state], view) == run_extent(done.state, view)
@@ -165,28 +165,28 @@ def test_the_axis_ends_with_runs_that_ended_and_goes_beyond_those_that_go_on(tmp
         assert axis_extent([done.state, live.state], view) >= run_extent(done.state, view)
 
 
-def test_columns_by_time_have_the_points_of_their_seconds():
+def test_columns_by_time_contain_points_of_their_seconds():
     curve = Curve([CurvePoint(step, float(step), 0.0, 9.0, 10.0 * step) for step in (1, 2, 3, 4)])
     columns = BinnedCurve(Window(0.0, 40.0, 4), by_time=True)
     columns.extend(curve)
     assert [columns.mean(column) for column in range(4)] == [None, 1.0, 2.0, 3.5]
 
 
-def test_what_is_no_number_leaves_a_gap(tmp_path):
+def test_nan_leaves_a_gap_in_the_trace(tmp_path):
     def change(event):
         if isinstance(event, events.EpochFinished) and event.epoch == 3:
             return replace(event, val_loss=math.nan)
         return event
 
-    (run,) = contenders(rewritten(golden_run(tmp_path, "completed"), change))
+    (run,) = compared(rewritten(golden_run(tmp_path, "completed"), change))
     view = OverlayView(metric="validation loss")
     (trace,) = run.curves.traces(run.state, Window(0.0, 20.0, 200), view)
     assert len(trace.points) == 19
     assert [point.is_joined for point in trace.points[:4]] == [False, True, False, True]
 
 
-def test_columns_are_kept_while_the_same_is_shown_and_follow_what_is_new(tmp_path):
-    (run,) = contenders(running_run(tmp_path, 30))
+def test_cached_traces_include_new_points(tmp_path):
+    (run,) = compared(running_run(tmp_path, 30))
     view, window = OverlayView(metric="training loss"), Window(0.0, 20.0, 100)
     (before,) = run.curves.traces(run.state, window, view)
     with run.follower.run.events.open("a") as log:
@@ -201,7 +201,7 @@ def test_columns_are_kept_while_the_same_is_shown_and_follow_what_is_new(tmp_pat
 # On the screen
 
 
-async def test_runs_without_validation_are_drawn_by_their_training_loss(tmp_path):
+async def test_training_loss_is_drawn_without_validation(tmp_path):
     def unvalidated(event):
         if isinstance(event, events.EpochFinished):
             return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
@@ -224,7 +224,7 @@ async def test_every_run_has_its_letter_on_the_curve(tmp_path, size):
     assert "run 0" in text or "ru…" in text
 
 
-async def test_letters_stay_without_colours_and_without_braille(tmp_path, monkeypatch):
+async def test_letters_are_shown_without_colors_and_braille(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     runs = [variant(tmp_path, number) for number in range(3)]
     app = Dashboard(CompareScreen(runs), options=Options(ascii=True))
@@ -234,7 +234,7 @@ async def test_letters_stay_without_colours_and_without_braille(tmp_path, monkey
         assert all(any(letter in row for row in rows) for letter in "ABC"), rows
 
 
-async def test_a_key_changes_axis_and_curves(tmp_path):
+async def test_keys_change_axis_and_curves(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 1)]
     assert "Loss (a training, A validation) by epoch" in await shown(runs)
     assert "by step" in await shown(runs, "x")
@@ -244,7 +244,7 @@ async def test_a_key_changes_axis_and_curves(tmp_path):
     assert "Validation accuracy by epoch" in await shown(runs, "v", "v", "v")
 
 
-async def test_the_cursor_reads_and_is_put_away(tmp_path):
+async def test_cursor_reads_values_and_escape_clears_it(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 1)]
     text = await shown(runs, "left", "left")
     assert "epoch 19." in text
@@ -260,7 +260,7 @@ async def test_the_cursor_reads_and_is_put_away(tmp_path):
     assert not app.is_running
 
 
-async def test_views_tell_settings_and_classes(tmp_path):
+async def test_views_show_config_differences_and_classes(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 3, lr=0.5)]
     text = await shown(runs, "2")
     assert "Config differences" in text
@@ -287,7 +287,7 @@ def verdicts_of(app):
     return " ".join(line.plain for line in panel.draw(panel._data, 200, 0))
 
 
-async def test_it_tells_whether_runs_differ_by_more_than_chance(trained):
+async def test_verdicts_show_mcnemar_test(trained):
     first, other = trained
     (verdict,) = compare(trained).verdicts
     app = Dashboard(CompareScreen(trained))
@@ -304,21 +304,21 @@ async def test_it_tells_whether_runs_differ_by_more_than_chance(trained):
         assert re.search(r"vs A +worse", text_of(app))
 
 
-async def test_a_run_beside_itself_shows_no_difference(trained):
+async def test_run_compared_with_itself_shows_no_difference(trained):
     async with Dashboard(CompareScreen([trained[0]] * 2)).run_test(size=(120, 36)) as pilot:
         await shown_in(pilot, "no difference")
         assert "both are correct on exactly the same images" in verdicts_of(pilot.app)
         assert "McNemar's p " not in text_of(pilot.app)
 
 
-async def test_runs_that_cannot_be_told_apart_say_why(trained, tmp_path):
+async def test_missing_predictions_show_the_reason(trained, tmp_path):
     runs = [trained[0], golden_run(tmp_path, "completed")]
     async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
         await shown_in(pilot, "cannot be tested")
         assert "no such file" in verdicts_of(pilot.app)
 
 
-async def test_eight_runs_are_gone_through_where_not_all_fit(tmp_path):
+async def test_right_scrolls_through_eight_runs(tmp_path):
     runs = [variant(tmp_path, number) for number in range(MAX_RUNS)]
     before = await shown(runs, "3", size=(80, 24))
     after = await shown(runs, "3", "right", "right", size=(80, 24))
@@ -328,7 +328,7 @@ async def test_eight_runs_are_gone_through_where_not_all_fit(tmp_path):
     assert "D run 3" in after
 
 
-async def test_a_live_run_is_drawn_on_as_it_goes(tmp_path):
+async def test_running_run_is_redrawn(tmp_path):
     done, live = golden_run(tmp_path, "completed", "done"), running_run(tmp_path, 40)
     app = Dashboard(CompareScreen([done, live]))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -344,7 +344,7 @@ async def test_a_live_run_is_drawn_on_as_it_goes(tmp_path):
         assert text_of(app).count("20 of 20") == 2
 
 
-async def test_nothing_is_painted_while_nothing_changes(tmp_path):
+async def test_idle_compare_screen_repaints_nothing(tmp_path):
     app = Dashboard(
         CompareScreen([golden_run(tmp_path, "completed"), running_run(tmp_path, 40, "b")])
     )
@@ -360,7 +360,7 @@ async def test_nothing_is_painted_while_nothing_changes(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (12, 4), (40, 12), (300, 100)])
-async def test_it_fits_anywhere(tmp_path, size):
+async def test_compare_screen_fits_any_terminal(tmp_path, size):
     runs = [golden_run(tmp_path, log, log) for log in ("completed", "failed", "stopped", "resumed")]
     runs.append(running_run(tmp_path, 1, "new"))
     for key in "123":
@@ -368,7 +368,7 @@ async def test_it_fits_anywhere(tmp_path, size):
 
 
 @pytest.mark.parametrize("lines", [1, 60])
-async def test_every_key_works(tmp_path, lines):
+async def test_every_key_works_on_the_compare_screen(tmp_path, lines):
     runs = [running_run(tmp_path, lines, "a"), golden_run(tmp_path, "completed", "b")]
     for view in "123":
         app = Dashboard(CompareScreen(runs))
@@ -404,17 +404,17 @@ async def test_hostile_names_are_shown_as_text(tmp_path):
         assert "[red]" in text
 
 
-def test_a_damaged_log_is_compared_as_far_as_it_goes(tmp_path):
+def test_damaged_log_is_compared_as_far_as_possible(tmp_path):
     run = golden_run(tmp_path, "completed")
     run.events.write_bytes(b"\x00\xff garbage\n" + run.events.read_bytes()[2000:9000])
-    (compared,) = contenders(run)
+    (damaged,) = compared(run)
     assert list(LogReader(run.events).poll())
-    assert metric_rows([compared])
+    assert metric_rows([damaged])
     whole = add_events(run, events.Notice(text="x"))
-    assert metric_rows(contenders(whole))
+    assert metric_rows(compared(whole))
 
 
-async def test_the_browser_compares_the_runs_that_are_chosen(tmp_path):
+async def test_run_list_compares_selected_runs(tmp_path):
     for number in range(3):
         variant(tmp_path, number)
     app = Dashboard(RunsScreen(tmp_path))
@@ -432,7 +432,7 @@ async def test_the_browser_compares_the_runs_that_are_chosen(tmp_path):
         assert isinstance(app.screen, RunsScreen)
 
 
-def test_the_command_prints_without_a_terminal_and_exports_by_name(tmp_path):
+def test_compare_command_prints_and_exports(tmp_path):
     for number in range(2):
         variant(tmp_path / "runs", number)
     assert "run-1" in cnn_tui("compare", "run-0", "run-1", cwd=tmp_path).stdout

@@ -1,4 +1,4 @@
-"""What may be written to a terminal in the long run."""
+"""The byte budget of the driver."""
 
 import time
 
@@ -8,7 +8,7 @@ FRAME = 3_000
 SECONDS = 1_000
 
 
-def test_frames_wait_so_that_over_time_no_more_is_written(monkeypatch):
+def test_budget_limits_the_average_rate(monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     budget, frames = ByteBudget(), 0
@@ -21,7 +21,7 @@ def test_frames_wait_so_that_over_time_no_more_is_written(monkeypatch):
     assert allowed - FRAME < frames * FRAME < allowed + FRAME
 
 
-def test_silence_saves_up_for_one_large_screen_and_no_more(monkeypatch):
+def test_unused_budget_is_limited(monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     budget = ByteBudget()
@@ -33,7 +33,7 @@ def test_silence_saves_up_for_one_large_screen_and_no_more(monkeypatch):
     assert budget.has_room()
 
 
-def test_however_much_was_written_the_screen_soon_changes_again(monkeypatch):
+def test_debt_is_limited(monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     budget = ByteBudget()

@@ -1,4 +1,4 @@
-"""Keys: the table, and what is asked of the engine."""
+"""The key table, and the commands that keys send."""
 
 import json
 import os
@@ -25,11 +25,11 @@ from pilot import settle, shown, text_of
 VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "model": "4", "log": "5"}
 
 
-def asked_of(run):
-    return [(asked.name, asked.value) for asked in CommandReader(run.commands).poll()]
+def sent_commands(run):
+    return [(command.name, command.value) for command in CommandReader(run.commands).poll()]
 
 
-async def opened(pilot, *keys):
+async def press(pilot, *keys):
     await settle(pilot)
     await pilot.press(*keys)
     await settle(pilot)
@@ -38,13 +38,13 @@ async def opened(pilot, *keys):
 # The table.
 
 
-def test_no_key_is_given_twice_in_one_place():
+def test_keys_are_unique_in_each_scope():
     for scope in SCOPES:
         names = [name for key in keys_for(scope) for name in key.keys.split(",")]
         assert len(names) == len(set(names)), scope
 
 
-def test_no_view_takes_a_key_of_the_whole_screen():
+def test_views_do_not_override_keys_of_the_screen():
     everywhere = {name for key in keys_for("run") for name in key.keys.split(",")}
     for view in VIEWS:
         names = {name for key in keys_for(view) for name in key.keys.split(",")}
@@ -52,28 +52,28 @@ def test_no_view_takes_a_key_of_the_whole_screen():
 
 
 RUN_SCOPES = set(SCOPES) - {"runs", "lesson"}
-"""Where keys of a run's screen work."""
+"""Scopes of the run screen."""
 
-LEAVING = {"q", "escape", "ctrl+c", "d"}
-"""Keys after which the dashboard may rightly be gone."""
+CLOSING = {"q", "escape", "ctrl+c", "d"}
+"""Keys that may close the dashboard."""
 
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("lines", [2, 60])
 async def test_every_key_works_in_every_view(tmp_path, view, lines):
-    """None raises, whatever was pressed before, and none but those that leave ends the screen."""
+    """No key raises, and only those in `CLOSING` close the screen."""
     names = [name for key in KEYS if key.scope in RUN_SCOPES for name in key.keys.split(",")]
-    await _press_each(running_run(tmp_path / "staying", lines), view, set(names) - LEAVING)
-    for name in LEAVING:
-        await _press_each(running_run(tmp_path / name, lines), view, {name})
+    await _press_all(running_run(tmp_path / "staying", lines), view, set(names) - CLOSING)
+    for name in CLOSING:
+        await _press_all(running_run(tmp_path / name, lines), view, {name})
 
 
-async def _press_each(run, view, names):
+async def _press_all(run, view, names):
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         for name in sorted(names):
-            await opened(pilot, VIEWS[view])
+            await press(pilot, VIEWS[view])
             await pilot.press(name)
             await settle(pilot)
             assert app.is_running, name
@@ -85,19 +85,19 @@ async def _press_each(run, view, names):
 
 
 @pytest.mark.parametrize("key", keys_for("runs"), ids=lambda key: key.shown)
-async def test_every_key_works_in_the_list_of_runs(tmp_path, key):
+async def test_every_key_works_in_the_run_list(tmp_path, key):
     golden_run(tmp_path, "completed")
     app = Dashboard(RunsScreen(tmp_path))
     async with app.run_test(size=(100, 30)) as pilot:
-        await opened(pilot, key.keys.split(",")[0])
+        await press(pilot, key.keys.split(",")[0])
     assert app.return_code in (0, None)
 
 
-async def test_help_names_every_key_of_the_view(tmp_path):
+async def test_help_lists_every_key_of_the_view(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60)))
     async with app.run_test(size=(100, 70)) as pilot:
         for view, number in VIEWS.items():
-            await opened(pilot, number, "question_mark")
+            await press(pilot, number, "question_mark")
             assert isinstance(app.screen, HelpScreen)
             text = text_of(app)
             for key in keys_for("run", view, "panel"):
@@ -106,7 +106,7 @@ async def test_help_names_every_key_of_the_view(tmp_path):
             await pilot.press("escape")
 
 
-async def test_a_key_is_clicked_where_it_is_named(tmp_path):
+async def test_click_on_key_bar_runs_the_action(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60)))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
@@ -116,10 +116,10 @@ async def test_a_key_is_clicked_where_it_is_named(tmp_path):
         assert "Confusion" in text_of(app)
 
 
-async def test_the_palette_does_what_keys_do(tmp_path):
+async def test_palette_runs_actions_of_keys(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60)))
     async with app.run_test(size=(120, 36)) as pilot:
-        await opened(pilot, "ctrl+p")
+        await press(pilot, "ctrl+p")
         await pilot.press(*"classes")
         await shown(pilot, "Classes: accuracy")
         await pilot.press("enter")
@@ -129,74 +129,74 @@ async def test_the_palette_does_what_keys_do(tmp_path):
 # The chart.
 
 
-async def test_the_cursor_reads_what_stands_there(tmp_path):
+async def test_cursor_reads_values_of_the_chart(tmp_path):
     run = golden_run(tmp_path, "completed")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        await opened(pilot, "home", "shift+right", "shift+right")
+        await press(pilot, "home", "shift+right", "shift+right")
         state, chart = app.screen.state, app.screen.query_one(LossChart)
         assert chart.view.cursor == pytest.approx(2 * state.steps_per_epoch, rel=0.05)
         second = f"val {state.epochs[1].val_loss:.4f}"
         assert second in text_of(app)
-        await opened(pilot, "end")
+        await press(pilot, "end")
         assert f"val {state.epochs[-1].val_loss:.4f}" in text_of(app)
         assert f"step {state.curve[-1].step:,}" in text_of(app)
-        await opened(pilot, "escape")
+        await press(pilot, "escape")
         assert "○ val" in text_of(app)
         assert isinstance(app.screen, RunScreen)
 
 
-async def test_the_log_is_searched(tmp_path):
+async def test_log_search_finds_next_and_previous(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(100, 20)) as pilot:
-        await opened(pilot, "5")
+        await press(pilot, "5")
         assert "done after" in text_of(app)
         assert "run 1124-0900-cloud started" not in text_of(app)
-        await opened(pilot, "slash", *"PyTorch", "enter")
+        await press(pilot, "slash", *"PyTorch", "enter")
         assert "1 of 1" in text_of(app)
         assert "Loading PyTorch" in text_of(app)
-        await opened(pilot, "slash", *"best so far", "enter")
+        await press(pilot, "slash", *"best so far", "enter")
         last = text_of(app)
-        await opened(pilot, "N")
+        await press(pilot, "N")
         assert text_of(app) != last
-        await opened(pilot, "n")
+        await press(pilot, "n")
         assert text_of(app) == last
-        await opened(pilot, "slash", *"nowhere", "enter")
+        await press(pilot, "slash", *"nowhere", "enter")
         assert "no match for" in text_of(app)
-        await opened(pilot, "slash", *"[/nope]", "enter")
+        await press(pilot, "slash", *"[/nope]", "enter")
         assert "no match for “[/nope]”" in text_of(app)
 
 
-async def test_captured_output_is_in_the_log_as_harmless_text(tmp_path):
+async def test_captured_output_is_escaped_in_the_log(tmp_path):
     run = golden_run(tmp_path, "completed")
     run.console.write_bytes(b"a warning\n\x1b[2J[red]x[/red]\n")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(100, 20)) as pilot:
-        await opened(pilot, "5")
+        await press(pilot, "5")
         await shown(pilot, "a warning")
         assert r"\x1b[2J[red]x[/red]" in text_of(app)
 
 
-# What is asked of the engine.
+# Commands to the engine.
 
 
-async def test_pause_rate_and_checkpoint_are_asked_of_the_engine(tmp_path):
+async def test_keys_send_commands(tmp_path):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, "p")
+        await press(pilot, "p")
         assert "pausing" in text_of(app)
         add_events(run, events.CommandApplied(command="pause", by="key"))
         app.screen.poll()
         await settle(pilot)
         assert "‖ paused" in text_of(app)
-        await opened(pilot, "p", "c", "r")
+        await press(pilot, "p", "c", "r")
         assert isinstance(app.screen, ValueDialog)
-        await opened(pilot, *"0.0003", "enter")
+        await press(pilot, *"0.0003", "enter")
         assert isinstance(app.screen, RunScreen)
-        await opened(pilot, "e", *"30", "enter")
+        await press(pilot, "e", *"30", "enter")
         assert isinstance(app.screen, RunScreen)
-    assert asked_of(run) == [
+    assert sent_commands(run) == [
         ("pause", None),
         ("unpause", None),
         ("checkpoint", None),
@@ -206,123 +206,123 @@ async def test_pause_rate_and_checkpoint_are_asked_of_the_engine(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "fast", "0", "-1", "inf", "nan"])
-async def test_what_is_no_learning_rate_is_not_taken(tmp_path, text):
+async def test_invalid_learning_rate_is_rejected(tmp_path, text):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, "r", "backspace", *text, "enter")
+        await press(pilot, "r", "backspace", *text, "enter")
         assert isinstance(app.screen, ValueDialog)
-        await opened(pilot, "escape")
-    assert asked_of(run) == []
+        await press(pilot, "escape")
+    assert sent_commands(run) == []
     with pytest.raises(ValueError, match=r"\.$"):
         parse_lr(text)
 
 
 @pytest.mark.parametrize("text", ["", "many", "0", "-1", "2.5", "1"])
-async def test_what_is_no_number_of_epochs_is_not_taken(tmp_path, text):
+async def test_invalid_number_of_epochs_is_rejected(tmp_path, text):
     run = running_run(tmp_path, 60)  # in its tenth
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, "e", "backspace", "backspace", *text, "enter")
+        await press(pilot, "e", "backspace", "backspace", *text, "enter")
         assert isinstance(app.screen, ValueDialog)
         assert ("is running" in text_of(app)) == (text == "1")
-        await opened(pilot, "escape")
-    assert asked_of(run) == []
+        await press(pilot, "escape")
+    assert sent_commands(run) == []
     if text != "1":
         with pytest.raises(ValueError, match=r"\.$"):
             parse_epochs(text)
 
 
-@pytest.mark.parametrize(("answer", "asked"), [("y", "stop"), ("e", "stop-epoch")])
-async def test_a_run_is_stopped_now_or_after_the_epoch(tmp_path, answer, asked):
+@pytest.mark.parametrize(("answer", "command"), [("y", "stop"), ("e", "stop-epoch")])
+async def test_stop_dialog_sends_stop_or_stop_epoch(tmp_path, answer, command):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, "s", answer)
-        assert asked_of(run) == [(asked, None)]
+        await press(pilot, "s", answer)
+        assert sent_commands(run) == [(command, None)]
         assert isinstance(app.screen, RunScreen)
 
 
-async def test_leaving_a_run_that_trains_here_asks_and_can_be_declined(tmp_path):
+async def test_quit_asks_if_it_stops_training_and_can_be_cancelled(tmp_path):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, "q")
+        await press(pilot, "q")
         assert isinstance(app.screen, ChoiceDialog)
         assert "This terminal is training" in text_of(app)
-        await opened(pilot, "n")
+        await press(pilot, "n")
         assert isinstance(app.screen, RunScreen)
-    assert asked_of(run) == []
+    assert sent_commands(run) == []
 
 
 @pytest.mark.parametrize(
     ("key", "by"), [("q", "key"), ("ctrl+c", "SIGINT"), ("escape", "key"), ("ctrl+q", "key")]
 )
-async def test_leaving_stops_a_run_that_trains_here(tmp_path, key, by):
+async def test_quit_stops_a_run_that_trains_here(tmp_path, key, by):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, key, "y")
-        (asked,) = CommandReader(run.commands).poll()
-        assert (asked.name, asked.by) == ("stop", by)
+        await press(pilot, key, "y")
+        (command,) = CommandReader(run.commands).poll()
+        assert (command.name, command.by) == ("stop", by)
         assert "stopping" in text_of(app)
 
 
-async def test_leaving_can_ask_for_the_background_once(tmp_path):
+async def test_quit_can_detach(tmp_path):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, "q", "d")
-        assert asked_of(run) == [("detach", None)]
+        await press(pilot, "q", "d")
+        assert sent_commands(run) == [("detach", None)]
         assert "detaching" in text_of(app)
 
 
-async def test_a_watched_run_is_left_without_a_question(tmp_path):
+async def test_quit_does_not_ask_for_a_watched_run(tmp_path):
     run = running_run(tmp_path, 60)
     with Recorder(run):
         app = Dashboard(RunScreen(run))
         async with app.run_test(size=(80, 24)) as pilot:
-            await opened(pilot, "q")
+            await press(pilot, "q")
             assert not isinstance(app.screen, ChoiceDialog)
-    assert asked_of(run) == []
+    assert sent_commands(run) == []
     assert app.return_code == 0
 
 
 @pytest.mark.parametrize("key", [key.keys for key in KEYS if key.controls])
-async def test_of_an_ended_run_nothing_is_asked(tmp_path, key):
+async def test_commands_to_an_ended_run_are_refused(tmp_path, key):
     run = golden_run(tmp_path, "completed")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot, key)
+        await press(pilot, key)
         assert "This run has ended" in text_of(app)
     assert not run.commands.exists()
 
 
 @pytest.mark.parametrize("key", [key.keys for key in KEYS if key.controls])
-async def test_of_a_run_that_nobody_trains_nothing_is_asked(tmp_path, key):
+async def test_commands_to_an_interrupted_run_are_refused(tmp_path, key):
     run = running_run(tmp_path, 60)
     first, *rest = run.events.read_text().splitlines()
     here = json.dumps(json.loads(first) | {"host": os.uname().nodename})
     run.events.write_text("\n".join([here, *rest]) + "\n")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        await opened(pilot, key)
+        await press(pilot, key)
         assert "◌ interrupted" in text_of(app)
         assert "This run is not running" in text_of(app)
     assert not run.commands.exists()
 
 
-async def test_what_cannot_be_asked_is_said(tmp_path):
+async def test_failed_command_shows_the_reason(tmp_path):
     run = running_run(tmp_path, 60)
     run.commands.mkdir()
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(200, 24)) as pilot:
-        await opened(pilot, "p")
+        await press(pilot, "p")
         assert "cannot be written: Is a directory" in text_of(app)
 
 
-@pytest.mark.parametrize("of", [RunScreen, RunsScreen])
-async def test_an_answer_stands_as_long_as_the_one_before_it(tmp_path, monkeypatch, of):
+@pytest.mark.parametrize("screen", [RunScreen, RunsScreen])
+async def test_second_message_is_shown_for_its_full_time(tmp_path, monkeypatch, screen):
     run, waiting = golden_run(tmp_path, "completed"), []
 
     class Waiting:
@@ -333,7 +333,7 @@ async def test_an_answer_stands_as_long_as_the_one_before_it(tmp_path, monkeypat
         def stop(self):
             waiting.remove(self)
 
-    app = Dashboard(of(run if of is RunScreen else tmp_path))
+    app = Dashboard(screen(run if screen is RunScreen else tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         monkeypatch.setattr(app.screen.query_one(KeyBar), "set_timer", Waiting)
@@ -341,27 +341,27 @@ async def test_an_answer_stands_as_long_as_the_one_before_it(tmp_path, monkeypat
         app.screen.report("the second")
         await settle(pilot)
         assert "the second" in text_of(app)
-        (left,) = waiting  # nothing of the first is left to take the second away
+        (left,) = waiting  # the timer of the first message is stopped
         left.do()
         await settle(pilot)
         assert "the second" not in text_of(app)
         assert "help" in text_of(app).splitlines()[-1]
 
 
-# Looks.
+# Themes and bell.
 
 
 @pytest.mark.parametrize("theme", ["dark", "light", "color-blind"])
-async def test_a_theme_is_as_asked_and_the_next_one_follows(tmp_path, theme):
+async def test_theme_option_and_next_theme(tmp_path, theme):
     app = Dashboard(RunScreen(running_run(tmp_path, 60)), options=Options(theme=theme))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert app.theme == f"cnn-tui-{theme}"
-        await opened(pilot, "t")
+        await press(pilot, "t")
         assert app.theme != f"cnn-tui-{theme}"
 
 
-async def test_the_bell_rings_once_for_an_alarm_and_only_if_asked(tmp_path, monkeypatch):
+async def test_bell_rings_once_per_alarm_if_enabled(tmp_path, monkeypatch):
     run = running_run(tmp_path, 60)
     add_events(
         run,

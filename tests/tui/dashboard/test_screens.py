@@ -1,4 +1,4 @@
-"""The screens, from golden logs, at the sizes they are made for, as text."""
+"""The screens of golden logs as text, at several terminal sizes."""
 
 import dataclasses
 import random
@@ -24,7 +24,7 @@ SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    """The screens say how long ago things were."""
+    """Fix the time, as the screens show ages."""
     monkeypatch.setattr(time, "time", lambda: NOW)
 
 
@@ -107,7 +107,7 @@ STATES = [
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("state", STATES)
-async def test_a_run(tmp_path, state, size):
+async def test_run_screen(tmp_path, state, size):
     app = Dashboard(RunScreen(state(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -115,7 +115,7 @@ async def test_a_run(tmp_path, state, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_in_ascii(tmp_path, size):
+async def test_ascii_option_shows_ascii_only(tmp_path, size):
     app = Dashboard(RunScreen(mid_epoch(tmp_path)), options=Options(ascii=True))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -128,7 +128,7 @@ async def test_in_ascii(tmp_path, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_without_colours_all_is_there_and_nothing_is_coloured(tmp_path, monkeypatch, size):
+async def test_no_color_shows_everything_uncolored(tmp_path, monkeypatch, size):
     monkeypatch.setenv("NO_COLOR", "1")
     app = Dashboard(RunScreen(mid_epoch(tmp_path)))
     async with app.run_test(size=size) as pilot:
@@ -158,7 +158,7 @@ async def test_without_colours_all_is_there_and_nothing_is_coloured(tmp_path, mo
         ("cursor", completed, "left left l m"),
     ],
 )
-async def test_what_keys_lead_to(tmp_path, name, state, keys, size):
+async def test_screens_opened_by_keys(tmp_path, name, state, keys, size):
     app = Dashboard(RunScreen(state(tmp_path), trains_here=True))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -167,7 +167,7 @@ async def test_what_keys_lead_to(tmp_path, name, state, keys, size):
         await looks_like(pilot, f"{name}-{size[0]}x{size[1]}")
 
 
-async def test_stages_are_named_before_there_is_anything_else(tmp_path):
+async def test_startup_stages_are_shown(tmp_path):
     run = waiting(tmp_path)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -184,7 +184,7 @@ async def test_stages_are_named_before_there_is_anything_else(tmp_path):
         assert "decoding images  12,000/60,000" in text
 
 
-async def test_what_is_appended_appears(tmp_path):
+async def test_appended_events_are_shown(tmp_path):
     run = running_run(tmp_path, lines=60)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -198,7 +198,7 @@ async def test_what_is_appended_appears(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
-async def test_a_followed_run_looks_like_one_opened_now(tmp_path, size):
+async def test_followed_run_looks_like_newly_opened_run(tmp_path, size):
     lines, texts = golden_lines("completed")[:60], []
     for known in (1, len(lines)):
         run = running_run(tmp_path / str(known), known)
@@ -216,7 +216,7 @@ async def test_a_followed_run_looks_like_one_opened_now(tmp_path, size):
     assert texts[0] == texts[1]
 
 
-async def test_hostile_names_are_text(tmp_path):
+async def test_hostile_names_are_shown_as_text(tmp_path):
     hostile = ["[red]a", "[/nope]", "[@click=app.exit]x", "\x1b[2Jb", "c\nd", "\u202ee", "é" * 500]
     run = golden_run(tmp_path, "completed")
 
@@ -246,7 +246,7 @@ async def test_hostile_names_are_text(tmp_path):
     assert "[@click=app.exit]n" in text
 
 
-async def test_no_size_breaks_it(tmp_path):
+async def test_resizing_never_fails(tmp_path):
     random.seed(0)
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -259,7 +259,7 @@ async def test_no_size_breaks_it(tmp_path):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_log_stays_at_the_newest_until_it_is_scrolled(tmp_path, size):
+async def test_log_follows_newest_line_until_scrolled(tmp_path, size):
     run = running_run(tmp_path, lines=100)
     app = Dashboard(RunScreen(run))
 
@@ -288,7 +288,7 @@ async def test_the_log_stays_at_the_newest_until_it_is_scrolled(tmp_path, size):
         await shown(pilot, "fourth news")
 
 
-async def test_an_idle_screen_repaints_nothing(tmp_path):
+async def test_idle_run_screen_repaints_nothing(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
@@ -325,14 +325,14 @@ async def test_runs_are_listed_and_opened(tmp_path):
         assert "1124-0600-jade" in text_of(app)
 
 
-async def test_without_runs_it_says_how_to_start_one(tmp_path):
+async def test_empty_list_shows_how_to_start_a_run(tmp_path):
     app = Dashboard(RunsScreen(tmp_path / "runs"))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert "cnn-tui run" in text_of(app)
 
 
-def test_golden_logs_are_whole():
+def test_golden_logs_have_no_invalid_line():
     for name in ("completed", "stopped", "failed"):
         assert all(from_line(line) is not None for line in golden_lines(name))
 
@@ -341,7 +341,7 @@ KINDS_IN_A_RUN = sorted({type(from_line(line)).__name__ for line in golden_lines
 
 
 @pytest.mark.parametrize("lost", [*KINDS_IN_A_RUN, "every second line"])
-async def test_a_damaged_run_opens_as_far_as_it_goes(tmp_path, capsys, lost):
+async def test_damaged_log_is_shown_as_far_as_possible(tmp_path, capsys, lost):
     run = golden_run(tmp_path, "completed")
     left = [
         line
@@ -359,4 +359,4 @@ async def test_a_damaged_run_opens_as_far_as_it_goes(tmp_path, capsys, lost):
     print_runs([read_summary(run)])
     assert run.id in capsys.readouterr().out
     for to in RECORD_FORMATS:
-        export_record([run], to, tmp_path / f"handed-on-{to}")
+        export_record([run], to, tmp_path / f"export-{to}")

@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 class ChoiceDialog(ModalScreen[str]):
     """Shows a question with an explanation, and returns the value of the answer."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (66, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide")]
     BINDINGS = [
         Binding("escape,q", "dismiss('')", show=False),
         Binding("left,up", "app.focus_previous", show=False),
@@ -33,7 +33,7 @@ class ChoiceDialog(ModalScreen[str]):
     ChoiceDialog {
         align: center middle;
         & > Vertical {
-            width: 66;
+            width: 72;
             max-width: 100%;
             height: auto;
             padding: 1 2;
