@@ -1,4 +1,4 @@
-"""What tests share."""
+"""Fixtures shared by all tests."""
 
 import os
 import socket

@@ -13,7 +13,7 @@ Save = Callable[[Image.Image, str], None]
 
 
 def _turned(image: Image.Image, path: str) -> None:
-    """As a camera that was held upright stores it."""
+    """Return the picture as a camera held upright stores it."""
     exif = Image.Exif()
     exif[0x0112] = 6
     image.rotate(90, expand=True).save(f"{path}.jpg", exif=exif)
@@ -40,7 +40,7 @@ WAYS: dict[str, Save] = {
     "turned": _turned,
     "16 bits": _sixteen_bits,
 }
-"""How pictures are stored, in turn."""
+"""Ways to store a picture, used in turn."""
 
 
 def make_photos(folder: Path, of_each: int = 33) -> None:

@@ -78,7 +78,7 @@ async def shown(pilot, text, seconds=30.0):
 
 
 def text_of(app):
-    """What is on the screen."""
+    """Return the text on the screen."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
 

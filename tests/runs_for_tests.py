@@ -51,7 +51,7 @@ class RunForTests:
         return self.recorder.state
 
     def events(self) -> list[Event]:
-        """What its log holds."""
+        """Return the events of its log."""
         return list(LogReader(self.directory.events).poll())
 
 

@@ -1,4 +1,4 @@
-"""What a command must not import, seen in a fresh interpreter: a static graph cannot tell."""
+"""Modules that commands must not import, checked in a fresh interpreter."""
 
 from pathlib import Path
 

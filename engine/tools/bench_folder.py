@@ -1,4 +1,4 @@
-"""How long a folder of images takes to load: decoded the first time, and from the cache after that.
+"""Measures the time to load a folder of images: decoded at first, then from the cache.
 
 python engine/tools/bench_folder.py DIR [--image-size 32] [--times 5]
 

@@ -1,4 +1,4 @@
-"""What an image costs in sets of 1,000 to 60,000, trained on in turn; and the memory of a run.
+"""Measures time per image in sets of 1,000 to 60,000 images, and the memory of a run.
 
 python engine/tools/bench_images.py [--rounds 3]
 
@@ -64,14 +64,14 @@ class Memory(NamedTuple):
     """Bytes of memory that a run takes."""
 
     peak: int
-    """Of its process, at most."""
+    """Peak memory of its process."""
     images: int
     pytorch: int
-    """Of a process that has imported PyTorch and done nothing."""
+    """Peak memory of a process that only imports PyTorch."""
 
 
 def peak_memory(size: int) -> Memory:
-    """What a run takes of memory."""
+    """Return the memory of a run, measured in this process."""
     _import_pytorch()
     pytorch = _peak()
     with tempfile.TemporaryDirectory() as runs_dir:
@@ -85,7 +85,7 @@ def _peak() -> int:
 
 
 def _import_pytorch() -> None:
-    """As a run does; not in the process that waits."""
+    """Import PyTorch as a run does; the parent process never imports it."""
     from cnn_engine.system.malloc import keep_freed_memory  # noqa: PLC0415
 
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""How long it takes to read a log into a run's state, and what memory that needs.
+"""Measures time and memory to read a log into a run's state.
 
     python engine/tools/bench_log.py
 

@@ -1,4 +1,4 @@
-"""What the automatic precision costs in accuracy: runs in it and in fp32, in turn, over seeds.
+"""Compares the accuracy of the automatic precision with fp32: alternating runs over seeds.
 
 python engine/tools/bench_precision.py CONFIG [--set KEY=VALUE] [--seeds 3] [--epochs 5]
 

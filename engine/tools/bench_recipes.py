@@ -1,4 +1,4 @@
-"""What recipes come to: accuracy and wall-clock over seeds, against the published loop's 20 epochs.
+"""Compares accuracy and time of recipes with the published loop's 20 epochs, over seeds.
 
 python engine/tools/bench_recipes.py --data-dir DIR [--presets cifar10-fast cifar10-94]
     [--seeds 3] [--script FILE]
@@ -39,13 +39,13 @@ PUBLISHED_EPOCHS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of one run; accuracies 0 to 1."""
+    """Result of one run; accuracies 0 to 1."""
 
     test: float
     tta: float | None
     """With test-time augmentation; None without it."""
     seconds: float
-    """From the images in memory to the end of the test."""
+    """Seconds from the images in memory to the end of the test."""
     train_seconds: float | None = None
 
 

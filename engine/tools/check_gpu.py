@@ -57,7 +57,7 @@ SECONDS = 1.5
 """Seconds that each rate is measured for."""
 
 SEEDS = ((0, 1), (2, 3), (4,))
-"""Of `cifar10-94`, in turn with the script."""
+"""Seeds of `cifar10-94`, alternating with the script."""
 
 
 @dataclass

@@ -56,7 +56,7 @@ LONGEST_SECONDS = 1.0
 
 @dataclass
 class Report:
-    """What has been seen so far."""
+    """Counts so far."""
 
     kills: int = 0
     while_saving: int = 0
@@ -64,12 +64,12 @@ class Report:
     runs: int = 0
     corrupt: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    """Where a checkpoint that the log tells of was not there."""
+    """Kills after which a logged checkpoint was missing."""
     unequal: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing was lost or spoiled."""
+        """True if nothing was lost or damaged."""
         return not (self.corrupt or self.lost or self.unequal)
 
 

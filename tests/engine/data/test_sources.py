@@ -1,4 +1,4 @@
-"""From images on disk to one tensor and its split, and what is refused before epoch 1."""
+"""Data sources: images on disk become one tensor with a split; errors come before epoch 1."""
 
 import gzip
 import hashlib

@@ -30,7 +30,7 @@ FOREIGN = {
     "torch-export": ("cnn_engine", "cnn_tui", "onnx", "onnxruntime", "safetensors"),
     "safetensors": ("onnx", "onnxruntime", "onnxscript"),
 }
-"""What an example does not say that it needs."""
+"""Packages that each example must not name as needed."""
 
 AGREEMENT = 1e-5
 """The most that probabilities may differ."""
@@ -102,7 +102,7 @@ def photographs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predicted(exported, photographs):
-    """What `predict` says of the photographs."""
+    """Return the predictions of `predict` for the photographs."""
     _, out, _ = command("--json", *photographs, cwd=exported, subcommand="predict")
     return [json.loads(line) for line in out.splitlines()]
 

@@ -75,7 +75,7 @@ class Board:
         return self
 
     def tensor(self, tag, step, value, time=1_700_000_000.0):
-        """As TensorFlow 2 writes a scalar."""
+        """Return a scalar as TensorFlow 2 writes it."""
         content = tensor_pb2.TensorProto(dtype=1, tensor_content=struct.pack("<f", value))
         self._add(step, time, summary_pb2.Summary.Value(tag=tag, tensor=content))
         return self

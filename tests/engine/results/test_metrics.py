@@ -1,4 +1,4 @@
-"""What is said of a classifier, against the word of scikit-learn and SciPy for it."""
+"""Metrics, compared with scikit-learn and SciPy."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def evaluated(scores, truth):
 
 
 def figures(result, train_counts=()):
-    """What is said of it, by way of the events that a log holds."""
+    """Return the metrics, computed from the events of a log."""
     names = ("correct", "total", "confusion", "top5", "bins")
     counts = {name: getattr(result, name) for name in names}
     test = events.TestFinished(epoch=1, loss=result.loss, seconds=1.0, **counts)

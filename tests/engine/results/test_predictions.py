@@ -1,4 +1,4 @@
-"""What is kept of the final test, image by image, and pictures of its mistakes."""
+"""Stored predictions of the final test, and images of its mistakes."""
 
 import base64
 import errno

@@ -1,4 +1,4 @@
-"""What is known of a run, made from its events alone."""
+"""The state of a run, made from its events alone."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What is chosen by looking at the machine."""
+"""Device, precision and threads chosen for the machine."""
 
 import subprocess
 import sys

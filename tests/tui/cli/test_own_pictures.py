@@ -45,7 +45,7 @@ def trained(photos, runs_dir, *settings):
 
 
 def commands_of_readme():
-    """What README's section on own pictures has a reader type, line by line."""
+    """Return the commands of the README's section on own pictures."""
     section = README.read_text().partition("\n## Your own pictures\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]

@@ -1,4 +1,4 @@
-"""What a run records of where it comes from, and another run like it."""
+"""Provenance of a run, and runs like it."""
 
 import json
 import os
