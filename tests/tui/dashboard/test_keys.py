@@ -51,6 +51,32 @@ def test_views_do_not_override_keys_of_the_screen():
         assert not names & everywhere, view
 
 
+def test_binding_ids_are_unique():
+    ids = [key.id for key in KEYS]
+    assert len(ids) == len(set(ids))
+
+
+async def test_keymap_changes_a_key(tmp_path):
+    app = Dashboard(RunScreen(running_run(tmp_path, 60)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.set_keymap({"run.classes": "f2"})
+        await press(pilot, "2")
+        assert app.screen.shown_view == "live"
+        await press(pilot, "f2")
+        assert app.screen.shown_view == "classes"
+
+
+async def test_keys_that_need_a_run_are_disabled_in_an_empty_list(tmp_path):
+    app = Dashboard(RunsScreen(tmp_path))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        enabled = {
+            active.binding.id for active in app.screen.active_bindings.values() if active.enabled
+        }
+        assert "runs.new" in enabled
+        assert "runs.delete" not in enabled
+
+
 RUN_SCOPES = set(SCOPES) - {"runs", "lesson"}
 """Scopes of the run screen."""
 

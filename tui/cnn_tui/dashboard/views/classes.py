@@ -85,6 +85,10 @@ class ClassesView(View):
         """Select a cell some pages away."""
         self.action_move(pages * max(1, self.size.height - 4), 0)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Return None for `open_mistakes` before there are results."""
+        return None if action == "open_mistakes" and not self.selection.order else True
+
     def action_open_mistakes(self) -> None:
         """Ask the screen for the mistakes of the selected cell."""
         order, _, row, column = self.selection

@@ -64,6 +64,7 @@ class MistakesView(View):
     def show_pair(self, target: int, predicted: int) -> None:
         """Show the mistakes of one cell; with two equal classes, all mistakes of the class."""
         self.grid.show_pair(ClassPair(target, predicted))
+        self.refresh_bindings()
 
     def back(self) -> bool:
         """Return to the grid, or from a pair to all mistakes; return False if already there."""
@@ -74,6 +75,7 @@ class MistakesView(View):
             self.grid.show_pair(None)
         else:
             return False
+        self.refresh_bindings()
         return True
 
     def action_move(self, columns: int, rows: int) -> None:
@@ -84,6 +86,13 @@ class MistakesView(View):
         """Select a picture some pages away."""
         self.grid.page(pages)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Return None for `enlarge` without images, and for `show_all` if all are shown."""
+        is_disabled = (action == "enlarge" and not self.grid.filtered) or (
+            action == "show_all" and self.grid.view.pair is None
+        )
+        return None if is_disabled else True
+
     def action_enlarge(self) -> None:
         """Show the selected picture alone, or the grid again."""
         self.grid.set_enlarged(not self.grid.view.is_enlarged)
@@ -91,6 +100,7 @@ class MistakesView(View):
     def action_show_all(self) -> None:
         """Show the mistakes of all classes."""
         self.grid.show_pair(None)
+        self.refresh_bindings()
 
     def action_export(self) -> None:
         """Write all mistakes as CSV into the working directory."""

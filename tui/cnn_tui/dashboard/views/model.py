@@ -47,6 +47,13 @@ class ModelView(View):
         last = max(0, self.feature_maps.stage_count - 1)
         self.feature_maps.stage = min(max(0, self.feature_maps.stage + stages), last)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Return None for `next_misclassified` if all images are classified correctly."""
+        is_disabled = action == "next_misclassified" and all(
+            sample.is_correct for sample in self.feature_maps.samples
+        )
+        return None if is_disabled else True
+
     def action_next_misclassified(self) -> None:
         """Show the next misclassified image."""
         samples, current = self.feature_maps.samples, self.feature_maps.sample
