@@ -147,7 +147,7 @@ def test_inspection_does_not_change_training(
 
     inspected = RunForTests(tmp_path, "train.epochs=2").train()
     for function in ("write_layers", "write_feature_maps"):
-        monkeypatch.setattr(f"cnn_engine.training.trainer.{function}", lambda *_, **__: None)
+        monkeypatch.setattr(f"cnn_engine.training.inspector.{function}", lambda *_, **__: None)
     assert weights(inspected) == weights(RunForTests(tmp_path, "train.epochs=2").train())
 
 
@@ -179,6 +179,6 @@ def test_non_finite_weights_leave_the_last_maps(
     run = RunForTests(tmp_path, *settings).train()
     assert read_feature_maps(run.directory.path / MAPS_FILE).header.epoch == 0
     assert any(
-        "is not updated: the model's weights are" in notice.text
+        "is not updated, as weights are not finite" in notice.text
         for notice in run.live_state.notices
     )
