@@ -44,7 +44,7 @@ def test_resume_after_early_stopping_only_tests(tmp_path, monkeypatch):
     settings = ("train.epochs=50", "train.patience=1", "optimizer.lr=0.3")
     run = RunForTests(tmp_path, *settings)
     with monkeypatch.context() as patches:
-        patches.setattr("cnn_engine.training.trainer.run_test", lambda training: training.unknown)
+        patches.setattr("cnn_engine.training.trainer.run_test", lambda *_, **__: 1 / 0)
         run.train()
     assert run.live_state.status == "failed"
     done = len(run.live_state.epochs)
