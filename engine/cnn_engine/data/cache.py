@@ -1,12 +1,12 @@
-"""Decoded folders of images, kept between runs so that the next one has them at once.
+"""Cache of decoded image folders between runs.
 
-An entry is one file: the pixels, which can be mapped as they are; an index in JSON, which says what
-they are and of which state of which folder; and a trailer, which says how long the index is. It
-is written under another name, held by a lock, and gets its own once it is whole and on disk. So
-a process that is killed leaves only a file that nobody holds, which the next one removes. An
-entry that is removed while another process has it mapped stays until that one ends.
+An entry is one file: the pixels, which can be mapped directly; an index in JSON with their shape,
+folder and listing digest; and a trailer with the length of the index. It is written under a
+temporary name with a lock and renamed once it is complete and on disk, so that a killed process
+leaves only an unlocked file, which the next one removes. An entry that is removed while another
+process has it mapped stays until that process ends.
 
-Errors of the file system are raised as `OSError`; whoever calls can do without the cache.
+File system errors are raised as `OSError`; callers can continue without the cache.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ from typing import Self
 from platformdirs import user_cache_path
 
 LIMIT_BYTES = 20 << 30
-"""What all entries may take together; only a single one may be larger than that."""
+"""Limit on the size of all entries together; a single entry may exceed it."""
 
 FREE_BYTES = 2 << 30
-"""What the cache leaves free on the disk."""
+"""Disk space that the cache leaves free."""
 
 TRAILER = struct.Struct("<8sQ")
 """The mark, and the length of the index in bytes."""
@@ -45,23 +45,23 @@ ZEROS = bytes(1 << 20)
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """What an entry's pixels are."""
+    """Description of an entry's pixels."""
 
     folder: str
-    """Absolute path of the folder they come from."""
+    """Absolute path of the source folder."""
 
     listing: str
-    """Identifies the state that the folder was in."""
+    """Digest of the folder's listing."""
 
     shape: tuple[int, int, int, int]
     """[N, H, W, C] of the pixels, which are uint8."""
 
     unreadable: tuple[tuple[int, str], ...]
-    """Files without pixels: the position in the listing, and the reason."""
+    """Unreadable files: position in the listing, and reason."""
 
     @property
     def pixel_bytes(self) -> int:
-        """How many bytes the pixels take."""
+        """Size of the pixels in bytes."""
         count, height, width, channels = self.shape
         return count * height * width * channels
 
@@ -79,22 +79,22 @@ class Entry:
     """Unix time."""
 
     index: Index | None
-    """None where it is damaged, or of another version."""
+    """None if the entry is damaged or of another version."""
 
 
 def cache_directory() -> Path:
-    """Where the entries are."""
+    """Return the directory of the entries."""
     return user_cache_path("cnn-tui") / "images"
 
 
 def entry_path(folder: Path, *decoding: object) -> Path:
-    """Where the entry of a folder is, decoded in this way."""
+    """Return the path of a folder's entry for the given decoding parameters."""
     text = json.dumps([str(folder), *map(str, decoding)])
     return cache_directory() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.pixels"
 
 
 def entries() -> list[Entry]:
-    """All entries, the last used first."""
+    """Return all entries, the most recently used first."""
     found = []
     for path in cache_directory().glob("*.pixels"):
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
@@ -106,7 +106,7 @@ def entries() -> list[Entry]:
 
 
 def open_entry(path: Path, listing: str) -> tuple[Index, mmap] | None:
-    """The pixels, if they are there, whole, and of this state of the folder."""
+    """Return index and pixels of a complete entry with this listing digest; None without one."""
     try:
         with path.open("rb") as file:
             index = _read_index(file.fileno())
@@ -114,17 +114,17 @@ def open_entry(path: Path, listing: str) -> tuple[Index, mmap] | None:
                 return None
             pixels = _map(file.fileno(), index)
     except OSError:
-        return None  # it is decoded anew, and whoever writes it is told what is wrong
-    with contextlib.suppress(OSError):  # where it may not be noted, another one is evicted first
+        return None  # decoded again; writing the entry reports the error
+    with contextlib.suppress(OSError):  # without the timestamp, eviction order is less exact
         os.utime(path)
     return index, pixels
 
 
 def clear(folder: Path | None = None) -> list[Entry]:
-    """Remove all entries, or those of one folder; what was removed.
+    """Remove all entries, or those of one folder, and return them.
 
     Raises:
-        OSError: one cannot be removed.
+        OSError: an entry cannot be removed.
     """
     _sweep()
     removed = []
@@ -136,14 +136,14 @@ def clear(folder: Path | None = None) -> list[Entry]:
 
 
 class NewEntry:
-    """An entry in the making, removed unless it is kept.
+    """An entry being written; removed unless `keep` is called.
 
     Raises:
-        OSError: there is no room for it, or it cannot be written.
+        OSError: there is not enough space, or it cannot be written.
     """
 
     def __init__(self, path: Path, size: int) -> None:
-        """Make room for `size` bytes of pixels, in place of an older entry of the same name."""
+        """Reserve `size` bytes of pixels; replaces an older entry of the same path."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.unlink(missing_ok=True)
@@ -154,13 +154,13 @@ class NewEntry:
         try:
             _reserve(self._descriptor, size)
             self.pixels = mmap(self._descriptor, size, MAP_SHARED, PROT_READ | PROT_WRITE)
-            """To be filled in; zeros at first."""
+            """Pixels to fill in; initially zero."""
         except BaseException:
             self.close()
             raise
 
     def keep(self, index: Index) -> mmap:
-        """Make what is in `pixels` the entry, as far as the index says; it, mapped anew.
+        """Finish the entry with the part of `pixels` that the index describes; return it mapped.
 
         Raises:
             OSError: it cannot be written.
@@ -177,7 +177,7 @@ class NewEntry:
         return pixels
 
     def close(self) -> None:
-        """Give up what has not been kept."""
+        """Remove the entry unless it was kept."""
         if not self._is_kept:
             self._temporary.unlink(missing_ok=True)
         os.close(self._descriptor)
@@ -190,13 +190,13 @@ class NewEntry:
 
 
 def _map(descriptor: int, index: Index) -> mmap:
-    """The pixels so that writing to them changes a copy, and needs no memory before."""
+    """Map the pixels copy-on-write."""
     flags = MAP_PRIVATE | MAP_NORESERVE
     return mmap(descriptor, index.pixel_bytes, flags, PROT_READ | PROT_WRITE)
 
 
 def _read_index(descriptor: int) -> Index | None:
-    """The index, if the file is whole."""
+    """Return the index of a complete file, else None."""
     size = os.fstat(descriptor).st_size
     if size < TRAILER.size:
         return None
@@ -223,7 +223,7 @@ def _parse(content: bytes) -> Index | None:
 
 
 def _sweep() -> None:
-    """Remove what killed processes left: unfinished entries that nobody holds."""
+    """Remove unfinished entries of killed processes: those without a lock."""
     for path in cache_directory().glob("*.tmp"):
         with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,7 +231,7 @@ def _sweep() -> None:
 
 
 def _make_room(size: int) -> None:
-    """Evict entries, the least recently used first, until `size` bytes more are within bounds."""
+    """Evict the least recently used entries until `size` more bytes are within the limits."""
     free = shutil.disk_usage(cache_directory()).free
     taken = sum(path.stat().st_size for path in cache_directory().glob("*.tmp"))
     kept = entries()
@@ -245,7 +245,7 @@ def _make_room(size: int) -> None:
 
 
 def _create_held(folder: Path) -> tuple[int, Path]:
-    """A new file, locked as long as its descriptor is open, and its path."""
+    """Create a file that is locked while its descriptor is open; return descriptor and path."""
     while True:
         descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=folder)
         try:
@@ -256,11 +256,11 @@ def _create_held(folder: Path) -> tuple[int, Path]:
             raise
         if os.fstat(descriptor).st_nlink:
             return descriptor, Path(name)
-        os.close(descriptor)  # before it was locked, another process took it for left over
+        os.close(descriptor)  # another process removed it before it was locked
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Have the disk set `size` bytes aside: writing to a map of a full disk would kill us."""
+    """Allocate `size` bytes on disk: a write to a mapping on a full disk raises SIGBUS."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
         return

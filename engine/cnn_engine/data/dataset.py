@@ -1,4 +1,4 @@
-"""From a config to one tensor of images and the split of it."""
+"""A data set in memory: loaded, resized, split and checked as the config says."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from cnn_engine.data.split import shuffled_split, split_test
 from cnn_engine.errors import ConfigError, DataError
 
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
 
 FINGERPRINT_IMAGES = 1_000
-"""Images that a fingerprint is made from: all would take as long as to read them anew."""
+"""Images in a fingerprint: hashing all would take as long as reading them."""
 
 CHUNK_VALUES = 2**23
-"""Values resized at a time, so that the float copies stay small whatever the image's size."""
+"""Values resized at a time, to bound the memory of float copies."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """All images in one tensor, which may be a mapped file, and which of them are for what."""
+    """All images in one tensor, which may be memory-mapped, and their split."""
 
     images: Tensor
     """uint8 [N, S, S, C], with C = 1 or 3."""
@@ -37,70 +37,70 @@ class DataSet:
     """Class names, in the order of the labels."""
 
     train: Tensor
-    """int64 indices of the images to train on."""
+    """int64 indices of the training images."""
 
     val: Tensor
-    """int64 indices of the images that choose the best epoch."""
+    """int64 indices of the validation images."""
 
     test: Tensor
-    """int64 indices of the images for the final test."""
+    """int64 indices of the test images."""
 
     source: str
-    """What they are and where they were found, in a line."""
+    """Description of the images and their location, one line."""
 
     paths: tuple[str, ...]
-    """Of images in files of their own, which file each is, below the folder named; or nothing."""
+    """File of each image, relative to the folder; empty if the images are not separate files."""
 
     skipped: tuple[str, ...]
-    """Files that could not be read and were left out, each with the reason."""
+    """Unreadable files that were skipped, each with the reason."""
 
     notices: tuple[str, ...]
-    """What the user should know of how they were read."""
+    """Messages to the user about reading the images."""
 
     def name_of(self, index: int) -> str:
-        """What to call an image: its file, or its number, counted from 1."""
+        """Return an image's file, or its number, counted from 1."""
         return self.paths[index] if self.paths else f"image {index + 1}"
 
     def train_counts(self) -> tuple[int, ...]:
-        """Images to train on, per class."""
+        """Return the number of training images per class."""
         counts = torch.bincount(self.labels[self.train], minlength=len(self.classes))
         return tuple(counts.tolist())
 
     def fingerprint(self) -> str:
-        """Tells this set from another: a digest of the labels, the split and some of the images."""
-        some = self.images[:: max(1, len(self.images) // FINGERPRINT_IMAGES)]
+        """Return the SHA-256 of the labels, the split and a sample of the images."""
+        sample = self.images[:: max(1, len(self.images) // FINGERPRINT_IMAGES)]
         digest = hashlib.sha256()
-        for values in (self.labels, self.train, self.val, self.test, some):
+        for values in (self.labels, self.train, self.val, self.test, sample):
             digest.update(values.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def test_fingerprint(self) -> str:
-        """Tells the test from another: a digest of its images, all of them, labels and classes."""
+        """Return the SHA-256 of all test images, their labels and the classes."""
         digest = hashlib.sha256("\0".join(self.classes).encode(errors="backslashreplace"))
         digest.update(self.labels[self.test].numpy().tobytes())
         digest.update(repr(tuple(self.images.shape[1:])).encode())
-        for some in torch.split(self.test, max(1, CHUNK_VALUES // self.images[0].numel())):
-            digest.update(self.images[some].numpy().tobytes())
+        for indices in torch.split(self.test, max(1, CHUNK_VALUES // self.images[0].numel())):
+            digest.update(self.images[indices].numpy().tobytes())
         return digest.hexdigest()
 
 
 def load_dataset(config: DataConfig, seed: int, progress: Progress) -> DataSet:
-    """Read, size, split and check the images that the config names.
+    """Load, resize, split and check a data set.
 
     Args:
-        config: Which images, and how to cut and split them.
-        seed: Fixes which training images are held back for validation.
-        progress: Told how far it is; what it raises ends the loading.
+        config: Source, image size and split.
+        seed: Seed of the validation split.
+        progress: Called with the progress; may raise to abort.
 
     Raises:
         DataError: images or labels are missing, damaged, or too few.
-        ConfigError: the config does not suit the images.
+        ConfigError: the config does not fit the images.
     """
     raw = _read(config, progress)
     images = torch.from_numpy(raw.images)
     size, channels = config.image_size or images.shape[1], config.channels or images.shape[3]
-    _check_normalisation(config, channels)
-    images = _fitted(images, size, channels, progress)
+    _check_normalization(config, channels)
+    images = _resized(images, size, channels, progress)
     train, test = split_test(raw, config.test_fraction)
     train, val = shuffled_split(train, config.validation_fraction, seed)
     data = DataSet(
@@ -128,18 +128,18 @@ def _read(config: DataConfig, progress: Progress) -> RawImages:
         case "digits":
             return idx.read_digits()
         case "folder":
-            # Only here, as it needs Pillow, which takes a while to import.
+            # Imported here, as Pillow is slow to import.
             from cnn_engine.data.sources import folder  # noqa: PLC0415
 
             return folder.read(config, progress)
 
 
-def _fitted(images: Tensor, size: int, channels: int, progress: Progress) -> Tensor:
-    """Square images brought to `size` pixels a side, smoothly, and to grey or colour."""
+def _resized(images: Tensor, size: int, channels: int, progress: Progress) -> Tensor:
+    """Return images resized (bilinear, antialiased), uint8 [N, size, size, channels]."""
     count, side, _, present = images.shape
     if (side, present) == (size, channels):
         return images
-    fitted = torch.empty(count, size, size, channels, dtype=torch.uint8)
+    resized = torch.empty(count, size, size, channels, dtype=torch.uint8)
     step = max(1, CHUNK_VALUES // (3 * max(side, size) ** 2))
     for first in range(0, count, step):
         progress("resizing images", first, count)
@@ -147,12 +147,12 @@ def _fitted(images: Tensor, size: int, channels: int, progress: Progress) -> Ten
         planes = _in_channels(planes, channels)
         if side != size:
             planes = interpolate(planes, (size, size), mode="bilinear", antialias=True)
-        fitted[first : first + step] = planes.round().clamp(0, 255).permute(0, 2, 3, 1)
-    return fitted
+        resized[first : first + step] = planes.round().clamp(0, 255).permute(0, 2, 3, 1)
+    return resized
 
 
 def _in_channels(planes: Tensor, channels: int) -> Tensor:
-    """Planes [n, C, H, W] with as many channels as asked for."""
+    """Return float planes [n, channels, H, W]."""
     if planes.shape[1] == channels:
         return planes
     if channels == 3:
@@ -160,7 +160,7 @@ def _in_channels(planes: Tensor, channels: int) -> Tensor:
     return (planes * torch.tensor(LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
 
 
-def _check_normalisation(config: DataConfig, channels: int) -> None:
+def _check_normalization(config: DataConfig, channels: int) -> None:
     for key in ("mean", "std"):
         count = len(getattr(config, key))
         if count not in (1, channels):
@@ -170,15 +170,15 @@ def _check_normalisation(config: DataConfig, channels: int) -> None:
 
 
 def _check(data: DataSet, needed: list[str]) -> None:
-    """Refuse what could only fail, or mean nothing, later.
+    """Check that every split and every class has images.
 
     Raises:
         DataError: there are too few images.
     """
-    for part in needed:
-        if not len(getattr(data, part)):
+    for split in needed:
+        if not len(getattr(data, split)):
             raise DataError(
-                f"{data.source}: {len(data.images)} images leave none for {part}; add images, or "
+                f"{data.source}: {len(data.images)} images leave none for {split}; add images, or "
                 "change data.validation_fraction and data.test_fraction"
             )
     counts = zip(data.classes, data.train_counts(), strict=True)

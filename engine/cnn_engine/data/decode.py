@@ -1,4 +1,4 @@
-"""One image file as pixels of a given size, whatever its own size, format and colours."""
+"""Decoding of an image file to pixels of a given size."""
 
 import errno
 import os
@@ -14,37 +14,36 @@ from PIL import Image, UnidentifiedImageError
 from cnn_engine.data.preprocess import Fit, pixels
 from cnn_engine.data.raw import Pixels
 
-MOST_PIXELS = 89_000_000
-"""Larger images are taken for decompression bombs, as Pillow does."""
+MAX_PIXELS = 89_000_000
+"""Limit of Pillow, above which an image counts as a decompression bomb."""
 
 FORMATS = frozenset("AVIF BMP GIF JPEG JPEG2000 MPO PNG PPM TIFF WEBP".split())
-"""Only these are decoded, whatever the file's name says: for some of the others Pillow starts a
-program, such as Ghostscript."""
+"""Formats that are decoded; for some others Pillow starts a program such as Ghostscript."""
 
 AT_ONCE_BYTES = 1 << 20
-"""Files up to this size are read at once: of small ones, Pillow's many reads cost the most."""
+"""Files up to this size are read at once, as Pillow's many small reads are slow."""
 
 LASTING_ERRORS = (None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP)
-"""Errors that stay as long as the file does, or its folder."""
+"""Permanent errors, which reading again would not cure."""
 
-# Pillow warns of such images, on a terminal that may show a dashboard; they are refused below.
+# Such images are refused below; a warning would be printed over the dashboard.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class Unreadable(Exception):  # noqa: N818 - the reason is the message
-    """The file is no image that can be used."""
+    """The file is not a usable image."""
 
     def __init__(self, reason: str, *, is_lasting: bool = True) -> None:
-        """Say why, and whether it would be so the next time: a failing disk may recover."""
+        """Take the reason, and whether it is permanent; a disk error, for example, is not."""
         super().__init__(reason)
         self.is_lasting = is_lasting
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Width and height in pixels, from the file's header.
+    """Return width and height in pixels, from the file's header.
 
     Raises:
-        Unreadable: it is no image, or far too large.
+        Unreadable: it is not an image, or too large.
     """
     with opened(path) as image:
         refuse_unsuitable(image)
@@ -52,10 +51,10 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def decode(path: str | Path, size: int, channels: int, fit: Fit = "crop") -> Pixels:
-    """The file's image as uint8 [size, size, channels], prepared as `pixels` says.
+    """Return the image as uint8 [size, size, channels]; see `preprocess.pixels`.
 
     Raises:
-        Unreadable: it is no image, damaged, or far too large.
+        Unreadable: it is not an image, damaged, or too large.
     """
     with opened(path) as image:
         refuse_unsuitable(image)
@@ -64,11 +63,11 @@ def decode(path: str | Path, size: int, channels: int, fit: Fit = "crop") -> Pix
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[Image.Image]:
-    """The file as an image; whatever goes wrong with it there is a reason to call it unreadable."""
+    """Open an image; turn every error, also within the block, into `Unreadable`."""
     try:
         status = os.stat(path)  # noqa: PTH116 - as is, without a Path for each of a million files
         if not stat.S_ISREG(status.st_mode):
-            # Opening a pipe would wait for its other end, perhaps for ever.
+            # Opening a pipe may block for ever.
             raise Unreadable("is no regular file")
         if status.st_size > AT_ONCE_BYTES:
             with Image.open(path) as image:
@@ -85,10 +84,10 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
 
 
 def refuse_unsuitable(image: Image.Image) -> None:
-    """Judge by the header alone, before anything is decoded."""
+    """Raise `Unreadable` for an unsupported or too large image, from the header alone."""
     if image.format not in FORMATS:
         raise Unreadable(f"is of the format {image.format}, which is not supported")
-    if image.width * image.height > MOST_PIXELS:
+    if image.width * image.height > MAX_PIXELS:
         raise Unreadable(f"is too large ({image.width} × {image.height} pixels)")
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
         raise Unreadable("has pixels that are not of 8 or 16 bits; convert it")

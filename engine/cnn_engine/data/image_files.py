@@ -1,4 +1,4 @@
-"""Which files are images, by their names; and all those below a folder."""
+"""Image files by extension, and the search for them below folders."""
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -11,18 +11,18 @@ EXTENSIONS = frozenset(
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of that name is taken for an image; hidden ones are not."""
+    """Return True if a file name has an image extension and is not hidden."""
     return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")  # noqa: PTH122 - there may be millions
 
 
 def images_below(folder: str, problem: Callable[[OSError], None]) -> Iterator[str]:
-    """Paths of the image files below a folder, whatever its structure, in the order of names.
+    """Yield the paths of all image files below a folder, sorted by name.
 
-    Links to folders are not followed, so a loop of them is no danger.
+    Links to folders are not followed, so loops are harmless.
 
     Args:
-        folder: Where to look.
-        problem: Told of each folder that cannot be read; the others are looked into all the same.
+        folder: Folder to search.
+        problem: Called for each folder that cannot be read; the search continues.
     """
     for directory, folders, files in os.walk(folder, onerror=problem):
         folders.sort()
@@ -30,21 +30,21 @@ def images_below(folder: str, problem: Callable[[OSError], None]) -> Iterator[st
 
 
 class RequestedImage(NamedTuple):
-    """An image file that was asked for."""
+    """An image file given by the user, directly or by its folder."""
 
     path: str
 
     folder: str
-    """The folder that was named and holds it; empty where the file itself was named."""
+    """Folder that was given; empty if the file itself was given."""
 
     def true_class(self, classes: Collection[str]) -> str | None:
-        """The class that it is of, as a folder between the one named and the file says."""
+        """Return the class that a folder between the given one and the file names, else None."""
         between = Path(self.path).relative_to(self.folder).parts[:-1] if self.folder else ()
         return next((part for part in between if part in classes), None)
 
 
 def find_images(names: Iterable[str], problem: Callable[[OSError], None]) -> list[RequestedImage]:
-    """The files named, and the image files below the folders named, in that order."""
+    """Return the given files, and the image files below the given folders, in order."""
     return [
         RequestedImage(path, name if is_folder else "")
         for name in names

@@ -1,7 +1,7 @@
-"""From an opened image to the pixels that a model takes; all it needs is Pillow and numpy.
+"""Preprocessing of an opened image to the pixels a model takes, with Pillow and NumPy alone.
 
-`cnn-tui export` puts a copy of this file beside a model: whoever uses it elsewhere prepares images
-as training did, by the same code.
+`cnn-tui export` copies this file next to a model, so that images are prepared elsewhere by the same
+code as in training.
 """
 
 from typing import Literal, TypeAlias
@@ -11,18 +11,24 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
 Fit: TypeAlias = Literal["crop", "pad", "stretch"]
-"""How an image that is no square is made one."""
+"""Way to make an image square."""
 
 PADDING = "#808080"
-"""What surrounds an image that is padded: it becomes nearly 0 when it is normalised."""
+"""Colour of the padding; nearly 0 after normalization."""
 
 
 def pixels(image: Image.Image, size: int, channels: int, fit: Fit = "crop") -> NDArray[np.uint8]:
-    """The image as uint8 [size, size, channels]; channels are 1 for grey or 3 for colour.
+    """Return the image as uint8 [size, size, channels].
 
-    Of an animation the first frame is taken; what is transparent becomes white; rotation noted by
-    a camera is applied. `crop` scales the shorter side to `size` and keeps the middle square; `pad`
-    scales the longer side and fills up with grey; `stretch` scales each side by itself.
+    Only the first frame of an animation is used, transparency becomes white, and the EXIF rotation
+    is applied.
+
+    Args:
+        image: An opened image.
+        size: Side in pixels.
+        channels: 1 for grey, 3 for colour.
+        fit: `crop` scales the shorter side and keeps the central square; `pad` scales the longer
+            side and adds grey borders; `stretch` scales both sides independently.
     """
     mode = "RGB" if channels == 3 else "L"
     if min(image.size) >= 2 * size:
@@ -46,11 +52,11 @@ def _fitted(image: Image.Image, size: int, fit: Fit) -> Image.Image:
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The image in grey (`L`) or colour (`RGB`), whatever its own pixels are."""
+    """Return the image in mode `L` (grey) or `RGB`."""
     if image.mode == mode:
         return image.copy() if image.readonly else image
     if image.mode.startswith("I"):
-        # 16 bits a pixel; Pillow's own conversion would clip instead of scale.
+        # 16-bit pixels: Pillow's conversion clips instead of scaling.
         wide = np.asarray(image).astype(np.float32)
         image = Image.fromarray((wide / 257).clip(0, 255).round().astype(np.uint8))
     if image.has_transparency_data:

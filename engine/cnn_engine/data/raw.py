@@ -1,4 +1,4 @@
-"""What every reader of images returns, and where it looks for them."""
+"""Result type of all image sources, and the directories they search."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,43 +12,43 @@ from platformdirs import user_data_path
 Pixels: TypeAlias = NDArray[np.uint8]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, units done, and units in all (0 if unknown); may raise to stop it."""
+"""Called with a description, units done, and total units (0 if unknown); may raise to abort."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawImages:
-    """Images as a reader found them, those for training first."""
+    """Images as read from a source, training images first."""
 
     images: Pixels
     """uint8 [N, H, W, C]."""
 
     labels: NDArray[np.int64]
-    """int64 [N], positions in `classes`."""
+    """int64 [N], indices into `classes`."""
 
     classes: tuple[str, ...]
     """Class names."""
 
     train_count: int
-    """How many of the images are for training; N where the source has no test images."""
+    """Number of training images; N if the source has no test images."""
 
     source: str
-    """What they are and where they were found, in a line."""
+    """Description of the images and their location, one line."""
 
     paths: tuple[str, ...] = ()
-    """Of images in files of their own, which file each is, below the folder named; or nothing."""
+    """File of each image, relative to the folder; empty if the images are not separate files."""
 
     skipped: tuple[str, ...] = ()
-    """Files that could not be read and were left out, each with the reason."""
+    """Unreadable files that were skipped, each with the reason."""
 
     notices: tuple[str, ...] = ()
-    """What the user should know of how they were read."""
+    """Messages to the user about reading the images."""
 
 
 def download_dir() -> Path:
-    """Where data sets go that are downloaded without a directory being named."""
+    """Return the default directory of downloads."""
     return user_data_path("cnn-tui") / "data"
 
 
 def search_directories(path: str | None) -> list[Path]:
-    """Directories to look in: the one named, or else `./data` and where downloads go."""
+    """Return the directories to search: the given one, else `./data` and the downloads."""
     return [Path(path)] if path else [Path("data"), download_dir()]

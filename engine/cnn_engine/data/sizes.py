@@ -1,24 +1,27 @@
-"""Which size images of many sizes are best brought to."""
+"""Choice of a common size for images of different sizes."""
 
 from collections.abc import Sequence
 
 SIDES = (32, 48, 64, 96, 128)
-"""To choose from. Twice the side takes four times as long to train on, so it ends here."""
+"""Candidate sides in pixels. Doubling the side takes four times as long, hence the maximum."""
 
-LOOKED_AT = 500
-"""Images whose headers tell enough of all of them."""
+MAX_SAMPLED = 500
+"""Images whose headers are read to estimate the sizes of all."""
 
 
-def evenly(count: int, most: int = LOOKED_AT) -> range:
-    """At most as many positions of `count`, spread evenly."""
+def evenly(count: int, most: int = MAX_SAMPLED) -> range:
+    """Return at most `most` positions of `count`, evenly spaced."""
     return range(0, count, max(1, -(-count // most)))
 
 
 def choose_image_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, str]:
-    """A side in pixels for images of these widths and heights, and why, to be told to the user.
+    """Return a side in pixels and the reason for it; the reason is empty if nothing is resized.
 
-    Small squares of one size stay as they are, and there is nothing to tell. Else the side is the
-    largest that three quarters of the images reach, so that few are enlarged.
+    Small square images of one size keep it. Otherwise it is the largest candidate that three
+    quarters of the images reach, so that few are enlarged.
+
+    Args:
+        sizes: Widths and heights in pixels.
     """
     if not sizes:
         return SIDES[0], ""
@@ -29,7 +32,7 @@ def choose_image_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, str]:
     reached = shorter[len(shorter) // 4]
     side = max((side for side in SIDES if side <= reached), default=SIDES[0])
     return side, (
-        f"images are brought to {side} × {side} pixels, as their sides range from {shorter[0]} to "
-        f"{max(max(size) for size in sizes):,} pixels; data.image_size=N takes another size, "
-        "and twice the side takes four times as long"
+        f"images are resized to {side} × {side} pixels, as their sides range from {shorter[0]} to "
+        f"{max(max(size) for size in sizes):,} pixels; set data.image_size=N for another size "
+        "(twice the side takes four times as long)"
     )

@@ -1,7 +1,7 @@
-"""Images that do not fit the GPU: gathered and copied ahead of the steps that train on them.
+"""Prefetching of batches whose images do not fit on the GPU.
 
-A thread gathers a batch into pinned memory while earlier ones are copied on a stream of their own
-and the GPU computes on those before. Nothing of it changes what a step computes.
+A thread gathers batches into pinned memory while earlier ones are copied on a separate stream and
+the GPU computes. Results do not depend on it.
 """
 
 from collections import deque
@@ -15,15 +15,15 @@ from torch import Tensor
 from cnn_engine.data.loader import TensorLoader
 
 AHEAD_BYTES = 64 << 20
-"""Images that are gathered or copied ahead, as far as `MIN_DEPTH` and `MAX_DEPTH` allow: enough for
-the steps to go on while another thread has Python's lock."""
+"""Bytes of prefetched images, within `MIN_DEPTH` and `MAX_DEPTH`: enough to bridge times in which
+another thread holds the GIL."""
 
 MIN_DEPTH, MAX_DEPTH = 3, 32
-"""Batches ahead."""
+"""Limits on the number of prefetched batches."""
 
 
 class Staging:
-    """The next batch of images in one place on the device, where a step looks for it."""
+    """Prefetched batches; the next one is always at the same address on the device."""
 
     def __init__(self, batches: TensorLoader, batch_size: int) -> None:
         self._source, self._device = batches.images, batches.device
@@ -31,7 +31,7 @@ class Staging:
         is_cuda = self._device.type == "cuda"
         self._stream = torch.cuda.Stream(self._device) if is_cuda else None  # type: ignore[no-untyped-call]
         self.images = torch.zeros(shape, dtype=torch.uint8, device=self._device)
-        """uint8 [batch size, H, W, C] on the device, of the step that comes next."""
+        """uint8 [batch size, H, W, C] on the device: batch of the next step."""
         depth = max(MIN_DEPTH, min(MAX_DEPTH, AHEAD_BYTES // self.images.nbytes))
         self._free = deque(
             _Slot(torch.empty(shape, dtype=torch.uint8, pin_memory=is_cuda), self.images)
@@ -42,14 +42,14 @@ class Staging:
         self._ahead: deque[tuple[_Slot, Future[int]]] = deque()
 
     def begin(self, order: list[Tensor]) -> None:
-        """Begin to gather batches, each of the images at its indices, int64 [n] on the host."""
+        """Start prefetching batches; each is given by indices, int64 [n] on the host."""
         self._drop()
         self._order = iter(order)
         for _ in range(len(self._free)):
             self._gather_next()
 
     def next(self) -> None:
-        """Bring the next batch to `images`, once the steps that were launched are done with it."""
+        """Copy the next batch to `images` after the launched steps have used the previous one."""
         slot, future = self._ahead.popleft()
         count = future.result()
         with self._on_stream():
@@ -57,7 +57,7 @@ class Staging:
         if self._stream is not None:
             torch.cuda.current_stream(self._device).wait_stream(self._stream)
         self.images[:count].copy_(slot.on_device[:count])
-        slot.is_done_with(self._device)
+        slot.mark_used(self._device)
         self._free.append(slot)
         self._gather_next()
 
@@ -73,7 +73,7 @@ class Staging:
             self._ahead.append((slot, self._pool.submit(slot.gather, self._source, indices)))
 
     def _drop(self) -> None:
-        """Forget what is gathered, as where an epoch was cut short."""
+        """Discard prefetched batches, e.g. after an interrupted epoch."""
         while self._ahead:
             slot, future = self._ahead.popleft()
             future.cancel() or future.result()
@@ -84,7 +84,7 @@ class Staging:
 
 
 class _Slot:
-    """A batch on its way: pinned on the host, and on the device."""
+    """Buffers of a batch: pinned on the host, and on the device."""
 
     def __init__(self, on_host: Tensor, like: Tensor) -> None:
         self.on_host, self.on_device = on_host, torch.empty_like(like)
@@ -92,9 +92,9 @@ class _Slot:
         self._used: torch.cuda.Event | None = None
 
     def gather(self, source: Tensor, indices: Tensor) -> int:
-        """Gather images into pinned memory, in the thread; return how many."""
+        """Gather images into pinned memory, in the thread; return their number."""
         if self._copied is not None:
-            self._copied.synchronize()  # an earlier batch may still be on its way from there
+            self._copied.synchronize()  # an earlier batch may still be copied from there
         torch.index_select(source, 0, indices, out=self.on_host[: len(indices)])
         return len(indices)
 
@@ -106,7 +106,7 @@ class _Slot:
         if stream is not None:
             self._copied = stream.record_event()
 
-    def is_done_with(self, device: torch.device) -> None:
-        """Say that the current stream has taken the images from the device's copy."""
+    def mark_used(self, device: torch.device) -> None:
+        """Record that the current stream no longer needs the device buffer."""
         if device.type == "cuda":
             self._used = torch.cuda.current_stream(device).record_event()

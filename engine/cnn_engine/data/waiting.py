@@ -1,23 +1,23 @@
-"""Waiting for what threads or processes do, and telling how far it is."""
+"""Waiting for threads or processes with progress reports."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Any
 
 PROGRESS_SECONDS = 0.1
-"""How often progress is told."""
+"""Interval of progress reports."""
 
 
-def wait_for_all(futures: Sequence[Future[Any]], tell: Callable[[int], None]) -> None:
-    """Wait until all are done, or one of them has failed, whose exception is raised at once.
+def wait_for_all(futures: Sequence[Future[Any]], report: Callable[[int], None]) -> None:
+    """Wait until all are done; raise the exception of the first that fails at once.
 
     Args:
-        futures: What is waited for.
-        tell: Told now and then how many are done; what it raises ends the waiting.
+        futures: Futures to wait for.
+        report: Called with the number done; may raise to abort.
     """
     while (waited := wait(futures, PROGRESS_SECONDS, FIRST_EXCEPTION)).not_done:
         _raise_first(waited.done)
-        tell(len(waited.done))
+        report(len(waited.done))
     _raise_first(waited.done)
 
 

@@ -76,7 +76,7 @@ def test_what_cannot_be_used_is_named_with_the_reason(pets):
     os.mkfifo(pets / "dog" / "pipe.jpg")
     finding = found_in(pets)["unreadable"]
     assert finding.severity == "warning"
-    assert finding.text == "3 files of 53 that cannot be used"
+    assert finding.text == "3 files of 53 cannot be used"
     assert [file.partition(": ")[0] for file in finding.files] == [
         "cat/cut.png",
         "dog/pipe.jpg",
@@ -114,7 +114,7 @@ def test_images_both_in_train_and_test_are_a_leak(tmp_path):
     found = found_in(tmp_path)
     assert found["equal-leak"].files == ("train/dog/101.png = test/cat/leak.png",)
     assert found["near-leak"].files == ("train/cat/007.png ~ test/cat/scaled.png",)
-    assert "the test will look too good" in found["equal-leak"].text
+    assert "the test accuracy will be too high" in found["equal-leak"].text
 
 
 def test_sixty_thousand_hashes_are_compared_and_nothing_alike_is_missed():
@@ -200,7 +200,7 @@ def test_a_process_that_dies_over_an_image_is_told(tmp_path):
     large_images(tmp_path)
 
     def progress(what, *_):
-        if what == "looking at images":
+        if what == "checking images":
             multiprocessing.active_children()[0].kill()
 
     with pytest.raises(DataError, match="a process that looked at images ended"):
@@ -314,7 +314,7 @@ def test_hostile_names_are_shown_as_text(tmp_path, here):
 def test_ctrl_c_ends_it_at_once_and_cleanly(tmp_path):
     large_images(tmp_path)
     with Terminal("data", "check", str(tmp_path), cwd=tmp_path) as terminal:
-        terminal.wait_for(lambda text: re.search(r"looking at images [\d,]+/401", text))
+        terminal.wait_for(lambda text: re.search(r"checking images [\d,]+/401", text))
         terminal.press("\x03")
         assert terminal.wait(30) == 130
     assert "Traceback" not in terminal.text

@@ -74,7 +74,7 @@ def test_of_images_of_many_sizes_one_is_chosen_and_told(pets):
     data = load_folder(pets, image_size=None)
     assert data.images.shape[1] == 32
     (notice,) = data.notices
-    assert "images are brought to 32 × 32 pixels, as their sides range from 16 to 139" in notice
+    assert "images are resized to 32 × 32 pixels, as their sides range from 16 to 139" in notice
     assert load_folder(pets, image_size=None).notices == (notice,)  # from the cache as well
 
 

@@ -1,4 +1,4 @@
-"""Looking over a folder of images before training, with no need of PyTorch."""
+"""Check of an image folder before training, without PyTorch."""
 
 import multiprocessing
 import os
@@ -25,58 +25,58 @@ from cnn_engine.errors import DataError
 from cnn_engine.system.threads import choose_threads
 
 CHUNK = 50
-"""Files handed to a process at once."""
+"""Files per task of a worker process."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedFolder:
-    """A folder of images, looked over."""
+    """Result of checking a folder of images."""
 
     listing: Listing
 
     looks: list[ImageInfo | str]
-    """What each file is, or why it cannot be used; in the listing's order."""
+    """Info of each file, or the reason why it cannot be used; in the listing's order."""
 
     equal: list[list[int]]
-    """Groups of files of the same content, by position."""
+    """Groups of files with equal content, as positions in the listing."""
 
     near: list[list[int]]
-    """Groups of files that show nearly the same; of those of the same content one alone."""
+    """Groups of near duplicates; of files with equal content only the first is included."""
 
     blank: list[int]
-    """Images of a single shade."""
+    """Positions of images of a single colour."""
 
     side: int
-    """Side in pixels that a run brings the images to unless it is told another one."""
+    """Side in pixels that a run resizes the images to by default."""
 
     why: str
-    """Why that; empty where they have it anyway."""
+    """Reason for that size; empty if the images have it already."""
 
     def path(self, position: int) -> str:
-        """A file's path below the folder."""
+        """Return a file's path relative to the folder."""
         return self.listing.files[position].path[len(str(self.listing.root)) + 1 :]
 
     @property
     def has_test(self) -> bool:
-        """Whether there is a folder of test images."""
+        """True if there is a folder of test images."""
         return self.listing.train_count < len(self.looks)
 
     def is_test(self, position: int) -> bool:
-        """Whether the file is one of them."""
+        """Return True if the file is a test image."""
         return position >= self.listing.train_count
 
     def readable(self) -> Iterator[tuple[int, ImageInfo]]:
-        """Positions of the files that can be used, and what they are."""
+        """Yield position and info of the usable files."""
         for position, found in enumerate(self.looks):
             if not isinstance(found, str):
                 yield position, found
 
     def unreadable(self) -> dict[int, str]:
-        """Positions of the others, and why they cannot."""
+        """Return the reasons why files cannot be used, by position."""
         return {where: found for where, found in enumerate(self.looks) if isinstance(found, str)}
 
     def counts(self, *, test: bool) -> list[int]:
-        """Usable images of each class, to train on or to test with."""
+        """Return the number of usable images per class, for training or for the test."""
         labels = Counter(
             self.listing.files[position].label
             for position, _ in self.readable()
@@ -86,17 +86,17 @@ class CheckedFolder:
 
 
 def check_folder(root: Path, progress: Progress) -> CheckedFolder:
-    """Read and decode every image of the folder, in as many processes as `choose_threads` says.
+    """Read and decode every image of a folder, in `choose_threads()` processes.
 
     Args:
         root: The folder of class folders.
-        progress: Told how far it is.
+        progress: Called with the progress.
 
     Raises:
-        DataError: it is no such folder, or cannot be read.
+        DataError: it is not a folder of class folders, or cannot be read.
     """
     listing = list_images(root, progress, empty_classes=True)
-    looks = _look_at_all(listing.files, progress)
+    looks = _inspect_all(listing.files, progress)
     positions = [where for where, found in enumerate(looks) if isinstance(found, ImageInfo)]
     sizes = [looks[positions[place]][:2] for place in evenly(len(positions))]
     side, why = choose_image_size(sizes)  # type: ignore[arg-type]  # none of these is a reason
@@ -118,7 +118,7 @@ def check_folder(root: Path, progress: Progress) -> CheckedFolder:
 
 
 def _equal(looks: list[ImageInfo | str]) -> list[list[int]]:
-    """Groups of positions whose files have the same content."""
+    """Return groups of positions whose files have equal content."""
     by_digest: dict[bytes, list[int]] = {}
     for position, found in enumerate(looks):
         if isinstance(found, ImageInfo) and found.digest:
@@ -132,44 +132,44 @@ def _miniatures(looks: list[ImageInfo | str]) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8).reshape(-1, height, width)
 
 
-def _look_at_all(files: list[ImageFile], progress: Progress) -> list[ImageInfo | str]:
+def _inspect_all(files: list[ImageFile], progress: Progress) -> list[ImageInfo | str]:
     if not files:
         return []
     alike = Counter(file.stamp[0] for file in files)
     tasks = [(file.path, alike[file.stamp[0]] > 1) for file in files]
 
-    def tell(done: int) -> None:
-        progress("looking at images", min(done * CHUNK, len(files)), len(files))
+    def report(done: int) -> None:
+        progress("checking images", min(done * CHUNK, len(files)), len(files))
 
     chunks = [tasks[first : first + CHUNK] for first in range(0, len(tasks), CHUNK)]
     processes = min(choose_threads(), len(chunks))
-    # Spawned, not forked: that is safe whatever threads there are.
+    # Spawned, as forking is unsafe in a process with threads.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, initializer=_end_with_parent)
     try:
-        with _interrupts_held_back():  # a process keeps what was so when it started
-            futures = [pool.submit(_look_at, chunk) for chunk in chunks]
-        wait_for_all(futures, tell)
+        with _interrupts_blocked():  # inherited by the worker processes
+            futures = [pool.submit(_inspect_chunk, chunk) for chunk in chunks]
+        wait_for_all(futures, report)
         return [found for future in futures for found in future.result()]
     except BrokenProcessPool:
         raise DataError(
-            "a process that looked at images ended: memory may be short, or a damaged file has "
-            "broken its decoder"
+            "a worker process died while reading images: out of memory, or a damaged file crashed "
+            "its decoder"
         ) from None
     except BaseException:
         for process in multiprocessing.active_children():
-            process.terminate()  # else it would finish what it has begun
+            process.terminate()  # it would finish its tasks otherwise
         raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _look_at(tasks: list[tuple[str, bool]]) -> list[ImageInfo | str]:
+def _inspect_chunk(tasks: list[tuple[str, bool]]) -> list[ImageInfo | str]:
     return [inspect_image(path, with_digest=with_digest) for path, with_digest in tasks]
 
 
 def _end_with_parent() -> None:
-    """See that this process ends with its parent, even one that is killed."""
+    """End this process when its parent ends, even if the parent is killed."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -181,8 +181,8 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Processes started in here leave ctrl-c, which all of a terminal get, to this one."""
+def _interrupts_blocked() -> Iterator[None]:
+    """Make processes started in the block ignore SIGINT, which the whole terminal gets."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,4 +1,4 @@
-"""What there is to know of one image file before it is used: can it be read, and what is it."""
+"""Facts about an image file: readable or not, size, format and a miniature."""
 
 import hashlib
 from typing import NamedTuple
@@ -9,10 +9,10 @@ from cnn_engine.data.decode import Unreadable, opened, refuse_unsuitable
 from cnn_engine.data.preprocess import in_mode
 
 MINIATURE = (18, 16)
-"""Width and height of the grey miniature that likeness is judged by."""
+"""Width and height of the grey miniature that near duplicates are found by."""
 
 DRAFT = (64, 64)
-"""A JPEG is decoded at the least size that is no smaller."""
+"""Minimum size that JPEGs are decoded at."""
 
 
 class ImageInfo(NamedTuple):
@@ -20,29 +20,29 @@ class ImageInfo(NamedTuple):
 
     width: int
     height: int
-    """In pixels, once it is turned upright."""
+    """Pixels, after the EXIF rotation is applied."""
 
     format: str
-    """Of its content, as Pillow names it, such as `JPEG`; its name may say another."""
+    """Pillow's name for the content's format, such as `JPEG`; the extension may differ."""
 
     mode: str
-    """Of its pixels, as Pillow names it, such as `RGB`."""
+    """Pillow's pixel mode, such as `RGB`."""
 
     is_transparent: bool
     is_turned: bool
-    """A camera noted that it is to be turned upright."""
+    """True if EXIF asks for a rotation."""
 
     is_animated: bool
 
     digest: bytes
-    """Of its content, to find equal files; empty where it was not asked for."""
+    """MD5 of the content, to find equal files; empty if not requested."""
 
     miniature: bytes
-    """Grey uint8, row by row, of the size `MINIATURE`."""
+    """Grey uint8 [MINIATURE height, width]."""
 
 
 def inspect_image(path: str, *, with_digest: bool) -> ImageInfo | str:
-    """Read and decode a file; what it is, or why it cannot be used."""
+    """Read and decode a file; return its info, or the reason why it cannot be used."""
     try:
         with opened(path) as image:
             refuse_unsuitable(image)
@@ -57,7 +57,7 @@ def inspect_image(path: str, *, with_digest: bool) -> ImageInfo | str:
         digest = _digest(path) if with_digest else b""
     except Unreadable as error:
         return str(error)
-    except OSError as error:  # read once, and then not a second time
+    except OSError as error:  # the second read can fail although the first did not
         return error.strerror or str(error)
     width, height = reversed(size) if sideways else size
     return ImageInfo(
@@ -74,7 +74,7 @@ def inspect_image(path: str, *, with_digest: bool) -> ImageInfo | str:
 
 
 ORIENTATION = 0x0112
-"""The tag of EXIF that says how the camera was held: 1 is upright, 5 to 8 are quarter turns."""
+"""EXIF tag of the camera's orientation: 1 is upright, 5 to 8 are quarter turns."""
 
 
 def _digest(path: str) -> bytes:

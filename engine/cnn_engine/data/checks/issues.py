@@ -1,4 +1,4 @@
-"""What is amiss with a folder of images, in plain words, and what to do about it."""
+"""Issues of an image folder and how to fix them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,38 +11,38 @@ from cnn_engine.data.checks.check import CheckedFolder
 from cnn_engine.data.checks.image_info import ImageInfo
 
 Severity: TypeAlias = Literal["stop", "warning", "note"]
-"""Whether it keeps a run from training, should be looked into, or is just good to know."""
+"""`stop` prevents training, `warning` may lower accuracy, `note` is information."""
 
-FEW = 20
-"""A class of fewer images is hardly learnt."""
+MIN_CLASS_IMAGES = 20
+"""Minimum number of images of a class without a warning."""
 
-UNEVEN = 3.0
-"""How many times as many images another class may have before it is said."""
+MAX_CLASS_RATIO = 3.0
+"""Ratio of the largest to the smallest class that causes a warning."""
 
-LONG = 2.0
-"""Images that are this many times as long as they are wide lose half of it when cropped."""
+MAX_ASPECT_RATIO = 2.0
+"""Aspect ratio at which cropping loses half of the image."""
 
 MISNAMED_ALIKE = {"MPO": "JPEG"}
-"""Formats that are others by name only: telephones store photographs so."""
+"""Formats with the extension of another one; phones store photos as MPO."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Issue:
-    """Something to know of the folder."""
+    """An issue of the folder."""
 
     kind: str
-    """A name for scripts, such as `unreadable`."""
+    """Identifier for scripts, such as `unreadable`."""
 
     severity: Severity
 
     text: str
-    """What it is, a sentence."""
+    """Description, one sentence."""
 
     advice: str = ""
-    """What to do."""
+    """Suggested fix."""
 
     files: tuple[str, ...] = ()
-    """Which files, below the folder; groups of them are joined by ` = ` or ` ~ `."""
+    """Affected files, relative to the folder; groups are joined by ` = ` or ` ~ `."""
 
     def as_dict(self) -> dict[str, object]:
         """Return the issue as plain values, for `--json`."""
@@ -56,11 +56,11 @@ class Issue:
 
 
 def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
-    """All of them, what keeps a run from training first.
+    """Return all issues, the most severe first.
 
     Args:
-        checked: The folder.
-        config: How a run would split its images.
+        checked: The checked folder.
+        config: Split of the images.
     """
     found = [
         *_classes(checked),
@@ -78,7 +78,7 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
 def _classes(checked: CheckedFolder) -> Iterator[Issue]:
     counts = dict(zip(checked.listing.classes, checked.counts(test=False), strict=True))
     empty = [name for name, count in counts.items() if not count]
-    few = [name for name, count in counts.items() if 0 < count < FEW]
+    few = [name for name, count in counts.items() if 0 < count < MIN_CLASS_IMAGES]
     if empty:
         yield Issue(
             kind="empty-class",
@@ -91,24 +91,26 @@ def _classes(checked: CheckedFolder) -> Iterator[Issue]:
         yield Issue(
             kind="few",
             severity="warning",
-            text=f"{_count(few, 'class', 'classes')} of fewer than {FEW} images",
-            advice="Add some: so few are hardly learnt, and some of them are held back to test.",
+            text=f"{_count(few, 'class', 'classes')} with fewer than {MIN_CLASS_IMAGES} images",
+            advice="Add images: a class this small is hard to learn, and part of it is held out "
+            "for the test.",
             files=tuple(few),
         )
     least, most = (function(counts, key=counts.__getitem__) for function in (min, max))
-    if counts[least] and counts[most] >= UNEVEN * counts[least]:
+    if counts[least] and counts[most] >= MAX_CLASS_RATIO * counts[least]:
         yield Issue(
             kind="uneven",
             severity="warning",
-            text=f"classes are uneven: {counts[most]:,} images of {most!r}, {counts[least]:,} of "
+            text=f"classes are unbalanced: {counts[most]:,} images of {most!r}, {counts[least]:,} "
+            "of "
             f"{least!r}",
-            advice="Always guessing the commonest looks good then: read the accuracy per class, "
-            "and try --set train.class_weights=balanced.",
+            advice="Always predicting the majority class then looks good: read the accuracy per "
+            "class, and try --set train.class_weights=balanced.",
         )
 
 
 def split_counts(checked: CheckedFolder, config: DataConfig) -> tuple[int, int, int]:
-    """Images to train on, to validate and to test with, as `dataset.load` splits them."""
+    """Return the number of training, validation and test images, as `load_dataset` splits them."""
     count = sum(checked.counts(test=False))
     test = sum(checked.counts(test=True)) if checked.has_test else int(count * config.test_fraction)
     rest = count if checked.has_test else count - test
@@ -122,7 +124,7 @@ def _split(checked: CheckedFolder, config: DataConfig) -> Iterator[Issue]:
         yield Issue(
             kind="too-few",
             severity="stop",
-            text=f"{count:,} images are too few to hold some back for validation and test",
+            text=f"{count:,} images are too few for a validation and a test split",
             advice="Add images.",
         )
 
@@ -132,17 +134,17 @@ def _unreadable(checked: CheckedFolder) -> Iterator[Issue]:
         yield Issue(
             kind="unreadable",
             severity="warning",
-            text=f"{_count(reasons, 'file')} of {len(checked.looks):,} that cannot be used",
-            advice="Mend or remove them. The folder preset leaves them out; with "
-            'data.unreadable = "stop" a run ends there.',
+            text=f"{_count(reasons, 'file')} of {len(checked.looks):,} cannot be used",
+            advice="Repair or remove them. The folder preset leaves them out; with "
+            'data.unreadable = "stop" a run fails.',
             files=tuple(f"{checked.path(where)}: {why}" for where, why in reasons.items()),
         )
 
 
 def _duplicates(
-    checked: CheckedFolder, groups: Sequence[list[int]], likeness: Literal["equal", "near"]
+    checked: CheckedFolder, groups: Sequence[list[int]], similarity: Literal["equal", "near"]
 ) -> Iterator[Issue]:
-    """Groups across train and test, across classes, and within a class, told apart."""
+    """Sort groups into those across train and test, across classes, and within a class."""
     files = checked.listing.files
     leaks, mixed, plain = [], [], []
     for group in groups:
@@ -152,20 +154,20 @@ def _duplicates(
             mixed.append(group)
         else:
             plain.append(group)
-    same, sign = ("the same image", " = ") if likeness == "equal" else ("nearly the same", " ~ ")
-    split = "" if checked.has_test else " Split by chance, they may be trained on and tested with."
+    same, sign = ("the same image", " = ") if similarity == "equal" else ("nearly the same", " ~ ")
+    split = "" if checked.has_test else " A random split may put them into both training and test."
     kinds = (
-        (leaks, "leak", "in train and in test: the test will look too good", "Remove one."),
-        (mixed, "classes", "in several classes", "One class alone can be right: remove the other."),
-        (plain, "class", "twice or more in a class", f"Keep one of them.{split}"),
+        (leaks, "leak", "in train and in test: the test accuracy will be too high", "Remove one."),
+        (mixed, "classes", "in several classes", "Only one class can be right: remove the others."),
+        (plain, "class", "duplicated within a class", f"Keep one of them.{split}"),
     )
-    for found, where, text, advice in kinds:
+    for found, scope, text, advice in kinds:
         if found:
             yield Issue(
-                kind=f"{likeness}-{where}",
+                kind=f"{similarity}-{scope}",
                 severity="warning",
                 text=f"{same} {text} ({_count(found, 'group')})",
-                advice=advice if likeness == "equal" else f"Look at them. {advice}",
+                advice=advice if similarity == "equal" else f"Look at them. {advice}",
                 files=tuple(sign.join(map(checked.path, group)) for group in found),
             )
 
@@ -173,37 +175,39 @@ def _duplicates(
 def _shapes(checked: CheckedFolder) -> Iterator[Issue]:
     looks = dict(checked.readable())
     tiny = [where for where, look in looks.items() if 2 * min(look[:2]) < checked.side]
-    long = [where for where, look in looks.items() if max(look[:2]) >= LONG * min(look[:2])]
+    long = [
+        where for where, look in looks.items() if max(look[:2]) >= MAX_ASPECT_RATIO * min(look[:2])
+    ]
     if tiny:
         yield Issue(
             kind="tiny",
             severity="warning",
-            text=f"{_count(tiny, 'image')} of less than half the size that a run takes "
+            text=f"{_count(tiny, 'image')} with less than half the size that a run uses "
             f"({checked.side} pixels)",
-            advice="Enlarged, they are blurred: replace them, or set a smaller data.image_size.",
+            advice="Enlarging blurs them: replace them, or set a smaller data.image_size.",
             files=_names(checked, tiny),
         )
     if checked.blank:
         yield Issue(
             kind="blank",
             severity="warning",
-            text=f"{_count(checked.blank, 'image')} of a single shade",
-            advice="Nothing can be learnt from them: remove them.",
+            text=f"{_count(checked.blank, 'image')} of a single colour",
+            advice="They carry no information: remove them.",
             files=_names(checked, checked.blank),
         )
     if long:
         yield Issue(
             kind="long",
             severity="note",
-            text=f"{_count(long, 'image')} at least twice as long one way as the other, of which "
-            "the middle square is kept",
-            advice='If what matters is at the ends: data.fit = "pad".',
+            text=f"{_count(long, 'image')} with an aspect ratio of 2 or more; only "
+            "the central square is used",
+            advice='If the object is near the edges: data.fit = "pad".',
             files=_names(checked, long),
         )
 
 
 def _formats(checked: CheckedFolder) -> Iterator[Issue]:
-    Image.init()  # before that, Pillow does not know all endings
+    Image.init()  # Pillow knows all extensions only after this
     named = Image.registered_extensions()
     misnamed, handled = [], {"turned": 0, "animated": 0, "transparent": 0, "other": 0}
     for position, look in checked.readable():
@@ -216,15 +220,15 @@ def _formats(checked: CheckedFolder) -> Iterator[Issue]:
         yield Issue(
             kind="misnamed",
             severity="note",
-            text=f"{_count(misnamed, 'file')} of another format than the name says",
-            advice="Nothing need be done: the content counts.",
+            text=f"{_count(misnamed, 'file')} with a format other than the extension says",
+            advice="No action needed: the content decides.",
             files=tuple(misnamed),
         )
     texts = {
-        "turned": "turned upright as the camera noted",
-        "animated": "animated, of which the first frame counts",
-        "transparent": "transparent, put on white",
-        "other": "of 16 bits or for print, brought to 8 bits of red, green and blue",
+        "turned": "rotated as EXIF says",
+        "animated": "animated: only the first frame is used",
+        "transparent": "transparent: drawn on white",
+        "other": "16-bit or CMYK: converted to 8-bit RGB",
     }
     if parts := [f"{handled[kind]:,} {text}" for kind, text in texts.items() if handled[kind]]:
         yield Issue(kind="handled", severity="note", text="; ".join(parts))
@@ -245,6 +249,6 @@ def _names(checked: CheckedFolder, positions: Sequence[int]) -> tuple[str, ...]:
     return tuple(map(checked.path, positions))
 
 
-def _count(things: Sequence[object] | dict[int, str], one: str, many: str = "") -> str:
-    """`1 file`, `1,234 files`."""
-    return f"{len(things):,} {one if len(things) == 1 else many or f'{one}s'}"
+def _count(items: Sequence[object] | dict[int, str], one: str, many: str = "") -> str:
+    """Return a count with its noun: `1 file`, `1,234 files`."""
+    return f"{len(items):,} {one if len(items) == 1 else many or f'{one}s'}"

@@ -1,1 +1,1 @@
-"""One module for each place that images come from."""
+"""Sources of images: a module with a `read` function each, and a `case` in `dataset._read`."""

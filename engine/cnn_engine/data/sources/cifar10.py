@@ -24,7 +24,7 @@ CLASSES = (
     "ship",
     "truck",
 )
-"""In the order of the labels, as the published procedure shows them."""
+"""Class names in label order, as in the published procedure."""
 
 PYTHON_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -34,7 +34,7 @@ PYTHON_MD5 = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
-"""As in torchvision.datasets.CIFAR10."""
+"""MD5 checksums, from torchvision.datasets.CIFAR10."""
 
 BINARY_SHA1 = {
     "data_batch_1.bin": "da09f891072747be90e69e4f00ba7cba870dc87e",
@@ -63,10 +63,10 @@ class Layout:
 
 
 def read(path: str | None, progress: Progress) -> RawImages:
-    """Read CIFAR-10 from disk, or download it where it is not there, or not whole.
+    """Read CIFAR-10 from disk, or download it if it is missing or incomplete.
 
     Raises:
-        DataError: it is neither whole on disk nor to be downloaded; the damaged files are named.
+        DataError: it is not complete on disk and cannot be downloaded; names damaged files.
     """
     problems: list[str] = []
     for place in search_directories(path):
@@ -89,7 +89,7 @@ def read(path: str | None, progress: Progress) -> RawImages:
 
 
 def is_on_disk(path: str | None) -> bool:
-    """Whether there are files of it, though perhaps not all, where `read` would look."""
+    """Return True if any of its files exist where `read` searches."""
     return any(
         _directory(place, layout)
         for place in search_directories(path)
@@ -98,13 +98,13 @@ def is_on_disk(path: str | None) -> bool:
 
 
 def _download_target(path: str | None) -> Path:
-    """Where an archive waits to be unpacked, or else where a downloaded one goes."""
+    """Return the directory of an archive, else the directory for downloads."""
     *_, last = candidates = search_directories(path)
     return next((place for place in candidates if (place / ARCHIVE).is_file()), last)
 
 
 def _directory(place: Path, layout: Layout) -> Path | None:
-    """Where the layout's files are, if there are any: in its own directory, or right here."""
+    """Return the directory with files of the layout: a subdirectory or this one; None without."""
     for directory in (place / layout.directory, place):
         if any((directory / name).is_file() for name in layout.checksums):
             return directory
@@ -114,7 +114,7 @@ def _directory(place: Path, layout: Layout) -> Path | None:
 def _read_layout(
     directory: Path, layout: Layout, progress: Progress, problems: list[str]
 ) -> RawImages | None:
-    """Read all files, or add to `problems` what is wrong with each."""
+    """Read all files; on errors return None and add them to `problems`."""
     found_problems, images, labels = [], [], []
     for done, (name, checksum) in enumerate(layout.checksums.items()):
         progress("reading CIFAR-10", done, len(layout.checksums))

@@ -1,4 +1,4 @@
-"""Downloading CIFAR-10, and what to say and do where that is not possible."""
+"""Download of CIFAR-10, with an error that says how to provide it by hand."""
 
 import hashlib
 import urllib.request
@@ -16,32 +16,32 @@ UNPACKED = "cifar-10-batches-py"
 """Directory that the archive holds."""
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-"""Where the archive is, as torchvision has it."""
+"""Address of the archive, from torchvision."""
 
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
-"""Its checksum, likewise."""
+"""MD5 of the archive, from torchvision."""
 
 CONNECT_SECONDS = 3
-"""How long a server may take to answer at all."""
+"""Timeout for the first answer of the server."""
 
 
 def download_cifar10(directory: Path, progress: Progress) -> None:
     """Download and unpack CIFAR-10's python files into `directory/cifar-10-batches-py`.
 
     Raises:
-        DataError: that was not to be had; says why, and where to put the files by hand.
+        DataError: the download failed; says why, and where to put the files by hand.
     """
     archive = directory / ARCHIVE
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not _is_whole(archive):
             _ask_server()
-        # Only here, as without a network its import would be for nothing, and it takes long.
+        # Imported here, as it is slow and not needed without a network.
         from cnn_engine.data.sources.torchvision_download import fetch  # noqa: PLC0415
 
         fetch(directory, progress)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
-        # A part of it would only be in the way; if it cannot be removed, the reason is the same.
+        # Remove a partial archive; if that fails, the cause is the same.
         with suppress(OSError):
             if not _is_whole(archive):
                 archive.unlink()
@@ -61,7 +61,7 @@ def _is_whole(archive: Path) -> bool:
 
 
 def _ask_server() -> None:
-    """Fail soon where there is no network, rather than after torchvision's long timeouts."""
+    """Fail early without a network: torchvision's timeouts are long."""
     request = urllib.request.Request(URL, method="HEAD")
     with urllib.request.urlopen(request, timeout=CONNECT_SECONDS):  # noqa: S310
         pass

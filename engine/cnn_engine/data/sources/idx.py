@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and its kin, compressed or not.
+"""IDX files, the format of MNIST and Fashion-MNIST, gzipped or not.
 
 Two zero bytes, the type (8: unsigned byte), the number of dimensions, each dimension as a
 big-endian 32-bit integer, then the values (Y. LeCun, C. Cortes, C. Burges, "The MNIST database").
@@ -30,7 +30,7 @@ FASHION = (
     "Bag",
     "Ankle boot",
 )
-"""As published with Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017), the first shortened."""
+"""Class names of Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017), the first shortened."""
 
 SETS = {
     # source: (name, class names, torchvision's folder, other places)
@@ -45,10 +45,10 @@ SETS = {
 
 
 def read_set(source: str, path: str | None) -> RawImages:
-    """Read MNIST or Fashion-MNIST from the directory named, or from where it usually is.
+    """Read MNIST or Fashion-MNIST from a directory, or from its usual locations.
 
     Raises:
-        DataError: it is not there, or a file is damaged.
+        DataError: it is missing, or a file is damaged.
     """
     name, classes, folder, elsewhere = SETS[source]
     candidates = [place / inner for place in search_directories(path) for inner in ("", folder)]
@@ -72,7 +72,7 @@ def read_set(source: str, path: str | None) -> RawImages:
 
 
 def read_digits() -> RawImages:
-    """The 1,797 handwritten digits that come with this package, 8×8 pixels, grey."""
+    """Read the 1,797 handwritten digits of this package, 8×8 pixels, grey (UCI)."""
     directory = Path(__file__).parent / "digits"
     images, labels = _read_pair(directory, "digits", len(DIGITS))
     return RawImages(
@@ -85,7 +85,7 @@ def read_digits() -> RawImages:
 
 
 def _read_pair(directory: Path, stem: str, class_count: int) -> tuple[Pixels, NDArray[np.int64]]:
-    """Images [N, S, S, 1] and labels [N] that belong together."""
+    """Return images, uint8 [N, S, S, 1], and their labels, int64 [N]."""
     image_file, label_file = (
         _find(directory, f"{stem}-{kind}", dimensions) or _missing(directory, stem, kind)
         for kind, dimensions in (("images", 3), ("labels", 1))
@@ -97,7 +97,9 @@ def _read_pair(directory: Path, stem: str, class_count: int) -> tuple[Pixels, ND
             f"{image_file.name}"
         )
     if images.shape[1] != images.shape[2] or not images.shape[1]:
-        raise DataError(f"{image_file}: images of {images.shape[1:]} pixels; only squares serve")
+        raise DataError(
+            f"{image_file}: images of {images.shape[1:]} pixels; only square images are supported"
+        )
     if len(labels) and labels.max() >= class_count:
         raise DataError(
             f"{label_file}: has label {labels.max()}; the {class_count} classes are labelled "
@@ -107,7 +109,7 @@ def _read_pair(directory: Path, stem: str, class_count: int) -> tuple[Pixels, ND
 
 
 def _find(directory: Path, stem: str, dimensions: int) -> Path | None:
-    """The file under any of the names in use: `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not."""
+    """Return the file named `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not; None without one."""
     names = (f"{stem}{dash}idx{dimensions}-ubyte{gz}" for dash in "-." for gz in ("", ".gz"))
     return next((directory / name for name in names if (directory / name).is_file()), None)
 
@@ -117,7 +119,7 @@ def _missing(directory: Path, stem: str, kind: str) -> Path:
 
 
 def read_idx(path: Path, dimensions: int) -> Pixels:
-    """The values of an IDX file of unsigned bytes, in its own shape.
+    """Return the values of an IDX file of unsigned bytes, in its shape.
 
     Raises:
         DataError: it is damaged, or has another type or number of dimensions.

@@ -1,4 +1,4 @@
-"""Which image files a folder of class folders holds, and whether they are still the same."""
+"""Listing of the image files in class folders, and a digest to detect changes."""
 
 import hashlib
 import os
@@ -13,22 +13,22 @@ from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError
 
 PROGRESS_FILES = 1000
-"""How many files are found between two tellings."""
+"""Files between two progress reports."""
 
 
 class ImageFile(NamedTuple):
-    """A file and the class it belongs to. There may be millions, so it is small."""
+    """A file and its class; a tuple, as there may be millions."""
 
     path: str
     label: int
 
     stamp: tuple[int, int, int]
-    """Size in bytes, times in ns when the content and when anything about the file changed."""
+    """Size in bytes, modification time and change time in ns."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The classes and image files of a folder, those for training first."""
+    """Classes and image files of a folder, training images first."""
 
     root: Path
     classes: tuple[str, ...]
@@ -36,10 +36,10 @@ class Listing:
     train_count: int
 
     def digest(self) -> str:
-        """Differs as soon as a file is added, removed, renamed or altered.
+        """Return a digest that changes if a file is added, removed, renamed or altered.
 
-        The time of change is the system's own, so that it tells of a new content under an old
-        date, and of a new permission to read.
+        The change time is set by the system, so that new content with an old modification time and
+        new permissions are detected too.
         """
         start = len(str(self.root)) + 1
         lines = "\0".join(f"{file.path[start:]}\0{file.stamp}" for file in self.files)
@@ -47,12 +47,12 @@ class Listing:
 
 
 def list_images(root: Path, progress: Progress, *, empty_classes: bool = False) -> Listing:
-    """Look for `root/train/<class>/…` and `root/test/<class>/…`, or just `root/<class>/…`.
+    """List `root/train/<class>/…` and `root/test/<class>/…`, or `root/<class>/…`.
 
     Args:
         root: The folder of class folders.
-        progress: Told how many files are found.
-        empty_classes: Let there be classes without images.
+        progress: Called with the number of files found.
+        empty_classes: Allow classes without images.
 
     Raises:
         DataError: there are no classes or no images, or a folder cannot be read.
@@ -75,7 +75,7 @@ def _list(root: Path, progress: Progress, *, empty_classes: bool) -> Listing:
     train_root = root / "train" if has_train else root
     classes = _class_names(train_root)
     if len(classes) < 2:
-        raise DataError(f"{train_root}: has only 1 class; to learn a difference takes two")
+        raise DataError(f"{train_root}: has only 1 class; at least two are needed")
     files: list[ImageFile] = []
     _add_files(files, train_root, classes, progress, may_be_empty=empty_classes)
     train_count = len(files)
@@ -93,7 +93,7 @@ def _class_folders(root: Path) -> Iterator[Path]:
     for entry in root.iterdir():
         if entry.name.startswith(".") or not entry.is_dir():
             continue
-        # A link back up would make one class of all images.
+        # A link to a parent folder would be a class with all images.
         if not (entry.is_symlink() and root.resolve().is_relative_to(entry.resolve())):
             yield entry
 
@@ -120,7 +120,7 @@ def _add_files(
     *,
     may_be_empty: bool,
 ) -> None:
-    """Add every image file, class by class, in the order of names."""
+    """Add every image file, by class and then by name."""
     for label, name in enumerate(classes):
         found = []
         for file in _image_files(root / name, label):
@@ -129,16 +129,16 @@ def _add_files(
                 progress("looking for images", len(files) + len(found), 0)
         if not found and not may_be_empty:
             raise DataError(f"{root / name}: holds no images; add some, or remove the folder")
-        files += sorted(found, key=_in_order)
+        files += sorted(found, key=_sort_key)
 
 
-def _in_order(file: ImageFile) -> str:
-    """Sorts like the parts of the path: NUL comes before all that names may hold."""
+def _sort_key(file: ImageFile) -> str:
+    """Return a sort key by parts of the path: NUL sorts before all characters of names."""
     return file.path.replace(os.sep, "\0")
 
 
 def _image_files(folder: Path, label: int) -> Iterator[ImageFile]:
-    # Links to folders are not followed, so a loop of them is no danger.
+    # Links to folders are not followed, so loops are harmless.
     pending = [str(folder)]
     while pending:
         with os.scandir(pending.pop()) as entries:
@@ -150,11 +150,11 @@ def _image_files(folder: Path, label: int) -> Iterator[ImageFile]:
 
 
 def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int] | None:
-    """What changes with the file; nothing for a link to a folder."""
+    """Return the stamp of a file; None for a link to a folder."""
     try:
         status = entry.stat()
     except OSError:
-        return (-1, 0, 0)  # decoding it will tell why
+        return (-1, 0, 0)  # decoding reports the reason
     if stat.S_ISDIR(status.st_mode):
         return None
     return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)

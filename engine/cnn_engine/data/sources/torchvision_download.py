@@ -1,4 +1,4 @@
-"""CIFAR-10's download by torchvision, its progress told to us, not to the terminal."""
+"""Download of CIFAR-10 by torchvision, with its progress passed to a callback."""
 
 import socket
 from collections.abc import Iterator
@@ -12,22 +12,22 @@ from torchvision.datasets import utils as torchvision_utils
 from cnn_engine.data.raw import Progress
 
 STALL_SECONDS = 15
-"""How long a download may stand still."""
+"""Timeout for a download without progress."""
 
 
 def fetch(directory: Path, progress: Progress) -> None:
-    """Download CIFAR-10 and unpack it; an archive that is there and whole is only unpacked.
+    """Download CIFAR-10 and unpack it; a complete archive is only unpacked.
 
     Raises:
-        OSError, RuntimeError, EOFError, HTTPException: that was not possible.
+        OSError, RuntimeError, EOFError, HTTPException: the download failed.
     """
-    with _told_to(progress), _stall_timeout():
+    with _progress_to(progress), _stall_timeout():
         CIFAR10(str(directory), train=True, download=True)
 
 
 @contextmanager
 def _stall_timeout() -> Iterator[None]:
-    """Give torchvision's connections, which have no timeout, one."""
+    """Set a socket timeout: torchvision's connections have none."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALL_SECONDS)
     try:
@@ -37,8 +37,8 @@ def _stall_timeout() -> Iterator[None]:
 
 
 @contextmanager
-def _told_to(progress: Progress) -> Iterator[None]:
-    """Replace the bar that torchvision draws on the terminal, where the dashboard is."""
+def _progress_to(progress: Progress) -> Iterator[None]:
+    """Replace torchvision's progress bar, which would draw over the dashboard."""
 
     class Bar:
         def __init__(self, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
