@@ -1,9 +1,9 @@
-"""What the dashboard costs, and how quickly it answers, in real terminals over real training.
+"""Measure cost and response times of the dashboard, in real terminals with real training.
 
     python tui/tools/bench_dashboard.py [--config folder --data-dir DIR] [--epochs 4] [--pairs 5]
                                         [--only paint,log,bytes,keys,stall,processor,overhead]
 
-Prints a line a figure, with its budget. Terminals have 120×36 cells.
+Prints one line per metric, with its budget. Terminals have 120×36 cells.
 """
 
 import argparse
@@ -37,11 +37,11 @@ ENDLESS = "100000"
 
 
 class Pty:
-    """A program on a terminal of its own."""
+    """A program on its own pseudo-terminal."""
 
     def __init__(self, *arguments: str, cwd: Path) -> None:
         self.raw = b""
-        self.began = time.monotonic()
+        self.started = time.monotonic()
         self.pid, self._descriptor = pty.fork()
         if self.pid == 0:
             size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
@@ -51,14 +51,14 @@ class Pty:
             os.execvp(CLI[0], [*CLI, *arguments])  # noqa: S606
 
     def read(self, seconds: float) -> int:
-        """Read for a while; how many bytes came."""
+        """Read for a time and return the number of bytes."""
         count, end = len(self.raw), time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._read(left)
         return len(self.raw) - count
 
     def wait_for(self, text: str, *, seconds: float = 120.0) -> float:
-        """Read until a text comes that was not there yet; how long that took."""
+        """Read until the text is written anew, and return the seconds it took."""
         start, known = time.monotonic(), len(self.raw)
         while text.encode() not in self.raw[known:]:
             if time.monotonic() - start > seconds or not self._read(0.2):
@@ -66,16 +66,16 @@ class Pty:
         return time.monotonic() - start
 
     def press(self, keys: str) -> None:
-        """Type."""
+        """Type the keys."""
         os.write(self._descriptor, keys.encode())
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal, and read until the program has gone."""
+        """Send a signal and read until the program ends."""
         os.kill(self.pid, number)
         self.join()
 
     def join(self) -> None:
-        """Read until the program has gone."""
+        """Read until the program ends."""
         while self._read(0.5):
             pass
         os.waitpid(self.pid, 0)
@@ -94,7 +94,7 @@ class Pty:
 
 
 class Bench:
-    """Where runs are kept, and what is trained in them."""
+    """Directory of the runs, and the training command."""
 
     def __init__(self, arguments: argparse.Namespace, directory: Path) -> None:
         self.pairs = int(arguments.pairs)
@@ -104,47 +104,47 @@ class Bench:
         if arguments.data_dir:
             self.command += ["--data-dir", str(Path(arguments.data_dir).absolute())]
 
-    def newest(self) -> list[Event]:
-        """What happened in the newest run."""
-        return list(LogReader(self.newest_run().events).poll())
+    def latest_events(self) -> list[Event]:
+        """Return the events of the latest run."""
+        return list(LogReader(self.latest_run().events).poll())
 
-    def newest_run(self) -> RunDirectory:
-        """The newest run."""
+    def latest_run(self) -> RunDirectory:
+        """Return the latest run."""
         return find_run(self.directory / "runs", "latest")
 
-    def training(self) -> Pty:
-        """A dashboard over a run that does not end by itself, once it trains."""
+    def start_training(self) -> Pty:
+        """Start an endless run with a dashboard and wait until it trains."""
         terminal = Pty(*self.command, "--epochs", ENDLESS, cwd=self.directory)
         terminal.wait_for("img/s")
         terminal.read(5)
         return terminal
 
 
-def report(what: str, figure: str, budget: str) -> None:
+def report(name: str, value: str, budget: str) -> None:
     """Print one line."""
-    print(f"{what:<44} {figure:>24}   budget {budget}", flush=True)
+    print(f"{name:<44} {value:>24}   budget {budget}", flush=True)
 
 
-def images_per_second(happened: list[Event]) -> float:
-    """Training speed of all epochs but the first."""
-    epochs = [event for event in happened if isinstance(event, EpochFinished)][1:]
+def images_per_second(logged: list[Event]) -> float:
+    """Return the training speed of all epochs but the first."""
+    epochs = [event for event in logged if isinstance(event, EpochFinished)][1:]
     numbers = {event.epoch for event in epochs}
     images = sum(
         event.images
-        for event in happened
+        for event in logged
         if isinstance(event, StepsFinished) and event.epoch in numbers
     )
     return images / sum(event.train_seconds for event in epochs)
 
 
 def overhead(bench: Bench) -> None:
-    """Alternating pairs of the same training, with and without the dashboard."""
+    """Measure alternating pairs of the same training, with and without the dashboard."""
     ratios = []
     command = [*bench.command, "--epochs", bench.epochs]
     for number in range(bench.pairs):
         speeds: dict[bool, float] = {}
-        for shown in (True, False) if number % 2 else (False, True):
-            if shown:
+        for has_dashboard in (True, False) if number % 2 else (False, True):
+            if has_dashboard:
                 terminal = Pty(*command, cwd=bench.directory)
                 terminal.wait_for("Done after", seconds=600)
                 terminal.press("q")
@@ -152,7 +152,7 @@ def overhead(bench: Bench) -> None:
             else:
                 quiet = [*CLI, *command, "--no-ui"]
                 subprocess.run(quiet, cwd=bench.directory, check=True, capture_output=True)  # noqa: S603
-            speeds[shown] = images_per_second(bench.newest())
+            speeds[has_dashboard] = images_per_second(bench.latest_events())
         ratios.append(speeds[True] / speeds[False])
         print(f"    with {speeds[True]:,.0f}, without {speeds[False]:,.0f} img/s", flush=True)
     slower = 100 * (1 - statistics.median(ratios))
@@ -160,11 +160,11 @@ def overhead(bench: Bench) -> None:
 
 
 def processor(bench: Bench) -> None:
-    """Processor time of the thread that draws, which training could have had.
+    """Measure the CPU time of the drawing thread, which is taken from training.
 
-    Steadier than the speed of training, which on a shared machine varies by more than is sought.
+    Steadier than the training speed, which on a shared machine varies by more than this.
     """
-    terminal = bench.training()
+    terminal = bench.start_training()
     (process,) = psutil.Process(terminal.pid).children()
 
     def seconds() -> float:
@@ -173,16 +173,16 @@ def processor(bench: Bench) -> None:
 
     before = seconds()
     terminal.read(30)
-    share = (seconds() - before) / 30
+    cpu_fraction = (seconds() - before) / 30
     terminal.end()
     cores = psutil.cpu_count() or 1
-    figure = f"{1000 * share:.1f} ms/s, {100 * share / cores:.2f} %"
-    report(f"drawing takes of {cores} processors", figure, "2 %")
+    value = f"{1000 * cpu_fraction:.1f} ms/s, {100 * cpu_fraction / cores:.2f} %"
+    report(f"drawing takes of {cores} processors", value, "2 %")
 
 
 def bytes_written(bench: Bench) -> None:
-    """What goes to the terminal while training, and when nothing changes."""
-    terminal = bench.training()
+    """Measure the bytes per second to the terminal, while training and idle."""
+    terminal = bench.start_training()
     count = terminal.read(30)
     terminal.end()
     report("bytes to the terminal while training", f"{count / 30:,.0f} B/s", "2,000 B/s")
@@ -196,11 +196,11 @@ def bytes_written(bench: Bench) -> None:
 
 
 def keys(bench: Bench) -> None:
-    """Time from a key to its answer, at random moments of training."""
-    terminal = bench.training()
+    """Measure the time from a key to the new screen, at random moments of training."""
+    terminal = bench.start_training()
     times = []
     for number in range(100):
-        terminal.read(random.uniform(0.05, 0.4))  # noqa: S311 - no secret
+        terminal.read(random.uniform(0.05, 0.4))  # noqa: S311 - not for security
         key, answer = ("2", "Classes") if number % 2 == 0 else ("1", "Epochs")
         terminal.press(key)
         times.append(1000 * terminal.wait_for(answer))
@@ -210,8 +210,8 @@ def keys(bench: Bench) -> None:
 
 
 def stall(bench: Bench) -> None:
-    """Step rate while nobody reads the terminal, against before and after."""
-    terminal = bench.training()
+    """Measure the step rate while nobody reads the terminal, relative to before and after."""
+    terminal = bench.start_training()
     terminal.read(20)
     start = time.time()
     time.sleep(30)
@@ -222,7 +222,7 @@ def stall(bench: Bench) -> None:
     def rate(first: float, last: float) -> float:
         within = [
             event
-            for event in bench.newest()
+            for event in bench.latest_events()
             if isinstance(event, StepsFinished) and first <= event.time <= last
         ]
         return sum(event.steps for event in within) / sum(event.seconds for event in within)
@@ -233,7 +233,7 @@ def stall(bench: Bench) -> None:
 
 
 def paint(bench: Bench) -> None:
-    """From the command to the first screen, five times."""
+    """Measure the time from the command to the first screen, five times."""
     times = []
     for _ in range(5):
         terminal = Pty("run", "digits", "--epochs", ENDLESS, cwd=bench.directory)
@@ -244,7 +244,7 @@ def paint(bench: Bench) -> None:
 
 
 def long_log(bench: Bench) -> None:
-    """To open a run of 60,000 step events, and what the viewer then needs."""
+    """Measure the time to open a run of 60,000 step events, and the memory of the viewer."""
     run = create_run(bench.directory / "runs")
     with run.events.open("w") as log:
         log.writelines(to_line(event) + "\n" for event in long_run(60_000))
@@ -253,7 +253,9 @@ def long_log(bench: Bench) -> None:
     opened = bare.wait_for("Epoch 600/600")
     bare.read(2)
     supervisor = psutil.Process(bare.pid)
-    memory = sum(each.memory_info().rss for each in [supervisor, *supervisor.children()]) / 1e6
+    memory = (
+        sum(process.memory_info().rss for process in [supervisor, *supervisor.children()]) / 1e6
+    )
     bare.press("q")
     bare.join()
     report("60,000 step events open after first paint in", f"{opened:.2f} s", "1 s")
@@ -262,9 +264,9 @@ def long_log(bench: Bench) -> None:
 
 
 def long_run(count: int) -> list[Event]:
-    """A run of 600 epochs and that many step events."""
+    """Return the events of a run of 600 epochs with `count` step events."""
     per_epoch = count // 600
-    happened: list[Event] = [
+    logged: list[Event] = [
         events.RunStarted(
             run_id="long",
             name="",
@@ -290,10 +292,10 @@ def long_run(count: int) -> list[Event]:
         ),
     ]
     for epoch in range(1, 601):
-        happened.append(events.EpochStarted(epoch=epoch))
+        logged.append(events.EpochStarted(epoch=epoch))
         for step in range(1, per_epoch + 1):
-            loss = 0.5 + 2 / epoch + 0.1 * random.random()  # noqa: S311 - no secret
-            happened.append(
+            loss = 0.5 + 2 / epoch + 0.1 * random.random()  # noqa: S311 - not for security
+            logged.append(
                 StepsFinished(
                     epoch=epoch,
                     step=step,
@@ -306,7 +308,7 @@ def long_run(count: int) -> list[Event]:
                     images=64,
                 )
             )
-        happened.append(
+        logged.append(
             EpochFinished(
                 epoch=epoch,
                 train_loss=0.5 + 2 / epoch,
@@ -318,7 +320,7 @@ def long_run(count: int) -> list[Event]:
                 val_seconds=5.0,
             )
         )
-    return happened
+    return logged
 
 
 BENCHES: dict[str, Callable[[Bench], None]] = {
@@ -341,5 +343,5 @@ if __name__ == "__main__":
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(options, Path(name))
-        for wanted in options.only.split(","):
-            BENCHES[wanted](bench)
+        for benchmark in options.only.split(","):
+            BENCHES[benchmark](bench)

@@ -1,10 +1,10 @@
-"""How long many runs take to list, from the start of the program to its last line.
+"""Measure how long `cnn-tui runs` takes with many runs, from start to last line.
 
     python tui/tools/bench_runs.py [--runs 1000 10000] [--repeat 5]
 
-Makes that many run directories in a temporary place, of the logs in `tests/data` with settings and
-figures that differ from run to run, and lists them as a user would: once without any cached
-figures, then with them. It prints the median of the wall-clock times, and the peak of memory.
+Makes runs in a temporary directory, from the logs in `tests/data` with different settings and
+metrics, and lists them: once without cached summaries, then with them. Prints the median
+wall-clock time and the peak memory.
 """
 
 import argparse
@@ -24,8 +24,8 @@ WORDS = "amber birch coral dune ember fjord grove heron iris jade".split()
 
 
 def make_runs(runs_dir: Path, count: int, seed: int = 0) -> None:
-    """Write run directories, the newest an hour ago and one an hour."""
-    random_ = random.Random(seed)  # noqa: S311 - nothing is to be kept secret
+    """Write run directories, one per hour, the newest an hour ago."""
+    random_ = random.Random(seed)  # noqa: S311 - not for security
     logs = [(LOGS / f"{name}.jsonl").read_text().splitlines() for name in ("completed", "stopped")]
     for number in range(count):
         started, lines = time.time() - 3600 * (number + 1), random_.choice(logs)
@@ -37,41 +37,41 @@ def make_runs(runs_dir: Path, count: int, seed: int = 0) -> None:
 
 
 def changed(lines: list[str], run_id: str, started: float, random_: random.Random) -> list[str]:
-    """A log with another id, start, learning rate, seed and accuracy."""
+    """Return a log with another id, start, learning rate, seed and accuracy."""
     first, *rest = map(json.loads, lines)
-    later, worse = started - first["time"], random_.randrange(8)
+    delay, extra_mistakes = started - first["time"], random_.randrange(8)
     first |= {"run_id": run_id, "name": f"try {random_.randrange(100)}"}
     first["config"]["optimizer"]["lr"] = random_.choice([1e-4, 3e-4, 1e-3, 3e-3])
     first["config"]["train"]["seed"] = random_.randrange(100)
     for event in (first, *rest):
-        event["time"] += later
+        event["time"] += delay
         if "correct" in event:
-            event["correct"] = [max(0, right - worse) for right in event["correct"]]
+            event["correct"] = [max(0, count - extra_mistakes) for count in event["correct"]]
     return [json.dumps(event) for event in (first, *rest)]
 
 
 def measure(runs_dir: Path, *options: str) -> tuple[float, float]:
-    """Wall-clock seconds of `cnn-tui runs`, and the peak of its memory in MB."""
+    """Return the wall-clock seconds and peak memory in MB of `cnn-tui runs`."""
     command = [sys.executable, "-c", PROGRAM, "runs", "--runs-dir", str(runs_dir), *options]
-    began = time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)  # noqa: S603
     _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"cnn-tui runs ended with {process.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+        sys.exit(f"cnn-tui runs exited with {process.returncode}")
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes per unit of ru_maxrss
     return seconds, usage.ru_maxrss * unit / 1e6
 
 
-def report(what: str, measured: list[tuple[float, float]]) -> None:
+def report(name: str, measured: list[tuple[float, float]]) -> None:
     """Print one line."""
-    seconds = statistics.median(taken for taken, _ in measured)
-    print(f"  {what:<34} {seconds:6.2f} s   {max(memory for _, memory in measured):5.0f} MB")
+    seconds = statistics.median(elapsed for elapsed, _ in measured)
+    print(f"  {name:<34} {seconds:6.2f} s   {max(memory for _, memory in measured):5.0f} MB")
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, nargs="+", default=[0, 1000, 10000])
     parser.add_argument("--repeat", type=int, default=5)
@@ -81,14 +81,14 @@ def main() -> None:
             runs_dir = Path(directory) / "runs"
             make_runs(runs_dir, count)
             print(f"{count:,} runs")
-            report("no figures cached", [measure(runs_dir)])
-            for what, *options in (
+            report("no summaries cached", [measure(runs_dir)])
+            for name, *options in (
                 ("listed",),
                 ("--filter 'acc>0.95 lr<=0.001'", "--filter", "acc>0.95 lr<=0.001"),
                 ("--sort -test", "--sort", "-test"),
                 ("--json", "--json"),
             ):
-                report(what, [measure(runs_dir, *options) for _ in range(arguments.repeat)])
+                report(name, [measure(runs_dir, *options) for _ in range(arguments.repeat)])
 
 
 if __name__ == "__main__":

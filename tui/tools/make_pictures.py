@@ -1,10 +1,10 @@
-"""Make the pictures of the documentation: a real run, trained now, seen at its middle and its end.
+"""Make the screenshots of the documentation: a real run, halfway and at its end.
 
     python tui/tools/make_pictures.py [--config digits] [--data-dir DIR] [--epoch 7]
                                       [--output tui/pictures]
 
 Writes `live.svg`, `light.svg`, `narrow.svg`, `classes.svg`, `finished.svg`, `mistakes.svg` and
-`model.svg`. They are what the dashboard draws, without a terminal.
+`model.svg`, drawn without a terminal.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.theme import DARK, LIGHT
 
 
-class Picture(NamedTuple):
-    """One picture."""
+class Screenshot(NamedTuple):
+    """A screenshot to take."""
 
     name: str
     size: tuple[int, int] = (120, 36)
@@ -36,23 +36,23 @@ class Picture(NamedTuple):
     theme: str = DARK.name
 
 
-IN_THE_MIDDLE = (
-    Picture("live"),
-    Picture("light", theme=LIGHT.name),
-    Picture("narrow", size=(80, 24)),
-    Picture("classes", view="2"),
+HALFWAY = (
+    Screenshot("live"),
+    Screenshot("light", theme=LIGHT.name),
+    Screenshot("narrow", size=(80, 24)),
+    Screenshot("classes", view="2"),
 )
 
 
-AT_THE_END = (
-    Picture("finished"),
-    Picture("mistakes", view="3"),
-    Picture("model", view="4"),
+FINISHED = (
+    Screenshot("finished"),
+    Screenshot("mistakes", view="3"),
+    Screenshot("model", view="4"),
 )
 
 
-async def take(picture: Picture, pilot: Pilot[None], output: Path) -> None:
-    """Keep what the screen shows when it is looked at so."""
+async def take(picture: Screenshot, pilot: Pilot[None], output: Path) -> None:
+    """Save a screenshot with its size, view and theme."""
     app = pilot.app
     app.theme = picture.theme
     await pilot.resize_terminal(*picture.size)
@@ -62,14 +62,14 @@ async def take(picture: Picture, pilot: Pilot[None], output: Path) -> None:
 
 
 def is_at(state: RunState, epoch: int) -> bool:
-    """Whether a run is in the second half of an epoch, or beyond."""
+    """Return True if a run has reached the second half of an epoch."""
     return state.epoch > epoch or (
         state.epoch == epoch and state.step > 0.5 * state.steps_per_epoch
     )
 
 
 async def main(arguments: argparse.Namespace) -> None:
-    """Train under the dashboard, and keep pictures of it."""
+    """Train with the dashboard and save the screenshots."""
     settings = [f"data.path={arguments.data_dir}"] if arguments.data_dir else []
     with tempfile.TemporaryDirectory() as runs_dir:
         directory = create_run(Path(runs_dir))
@@ -80,13 +80,13 @@ async def main(arguments: argparse.Namespace) -> None:
         async with app.run_test(size=(120, 36)) as pilot:
             while not is_at(screen.state, arguments.epoch):
                 await pilot.pause(0.05)
-                screen.poll()  # by itself it looks once a second, in which epochs can pass
-            for picture in IN_THE_MIDDLE:
+                screen.poll()  # its own timer polls once a second, too seldom here
+            for picture in HALFWAY:
                 await take(picture, pilot, arguments.output)
             while not screen.state.has_ended:
                 await pilot.pause(0.2)
             await pilot.pause(1)
-            for picture in AT_THE_END:
+            for picture in FINISHED:
                 await take(picture, pilot, arguments.output)
         engine.join()
 

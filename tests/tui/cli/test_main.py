@@ -1,4 +1,4 @@
-"""The program's first step."""
+"""The entry point and options before a command."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from golden import golden_run
         *("compare a b", "import --follow logs", "explain"),
     ],
 )
-def test_what_may_open_a_dashboard_is_supervised(line):
+def test_dashboard_commands_are_supervised(line):
     assert may_open_dashboard(line.split())
 
 
@@ -36,7 +36,7 @@ def test_what_may_open_a_dashboard_is_supervised(line):
         ),
     ],
 )
-def test_what_only_prints_is_not(line):
+def test_printing_commands_are_not_supervised(line):
     assert not may_open_dashboard(line.split())
 
 
@@ -50,15 +50,13 @@ def test_what_only_prints_is_not(line):
         ("import log.csv --follow", "watch_run"),
     ],
 )
-def test_how_a_dashboard_looks_may_be_said_before_the_command(
-    tmp_path, monkeypatch, here, command, opens
-):
+def test_display_options_before_the_command(tmp_path, monkeypatch, here, command, opens):
     golden_run(tmp_path / "runs", "completed")
     (tmp_path / "log.csv").write_text("loss\n1\n")
-    asked = []
-    monkeypatch.setattr(launch, opens, lambda _, options: asked.append(options) or 0)
+    received = []
+    monkeypatch.setattr(launch, opens, lambda _, options: received.append(options) or 0)
     for module in (app, train, compare, explain, import_):
         monkeypatch.setattr(module, "has_terminal", lambda: True)
     code, _, errors = here("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
     assert code == 0, errors
-    assert asked == [Options(ThemeName.LIGHT, ascii=True)]
+    assert received == [Options(ThemeName.LIGHT, ascii=True)]

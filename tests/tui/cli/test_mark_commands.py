@@ -1,4 +1,4 @@
-"""`cnn-tui mark`, `delete` and `trash`; completion in shells."""
+"""`cnn-tui mark`, `delete` and `trash`, and shell completion."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def cnn_tui(where, *arguments, **environment):
 
 @pytest.fixture
 def where(tmp_path):
-    """A working directory with two runs."""
+    """Working directory with two runs."""
     for run_id in ("1124-0412-amber", "1124-0500-teal"):
         golden_run(tmp_path / "runs", "completed", run_id)
     return tmp_path
@@ -42,7 +42,7 @@ def ids(runs):
     return sorted(run.id for run in runs)
 
 
-def test_a_run_is_marked(where):
+def test_mark_sets_and_prints_marks(where):
     amber = RunDirectory(where / "runs" / "1124-0412-amber")
     options = ("--star", "--name", "best yet", "--tag", "paper", "--tag", "b", "--note", "why")
     assert cnn_tui(where, "mark", "1124-04", *options).returncode == 0
@@ -61,14 +61,14 @@ def test_a_run_is_marked(where):
     [("--name", "a\nb"), ("--name", "x" * 300), ("--tag", "two words"), ("--tag", ""),
      ("--note", "\x1b[2J"), ("--tag", "a\u202eb")],
 )  # fmt: skip
-def test_what_cannot_be_shown_is_no_mark(where, options):
+def test_invalid_marks_are_refused(where, options):
     result = cnn_tui(where, "mark", "1124-04", *options)
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
     assert not RunDirectory(where / "runs" / "1124-0412-amber").marks.exists()
 
 
-def test_runs_are_deleted_listed_restored_and_removed(where):
+def test_delete_list_restore_and_empty(where):
     runs_dir = where / "runs"
     assert cnn_tui(where, "delete", "1124-04", "1124-05").stdout.split() == [
         "1124-0412-amber",
@@ -87,26 +87,26 @@ def test_runs_are_deleted_listed_restored_and_removed(where):
     assert ids(list_runs(runs_dir)) == ["1124-0412-amber"]
 
 
-def test_a_mistake_deletes_none(where):
+def test_delete_of_an_unknown_run_deletes_none(where):
     result = cnn_tui(where, "delete", "1124-04", "nope")
     assert result.returncode == 2
     assert len(list_runs(where / "runs")) == 2
 
 
 @pytest.mark.parametrize("reference", ["../x", "/etc", ".trash", ".", "", "\n", "a/b"])
-def test_what_is_no_run_is_not_deleted(where, reference):
+def test_delete_refuses_paths_that_are_not_runs(where, reference):
     assert cnn_tui(where, "delete", reference).returncode == 2
     assert len(list_runs(where / "runs")) == 2
 
 
-def test_a_live_run_is_not_deleted(tmp_path):
+def test_delete_refuses_a_running_run(tmp_path):
     run = running_run(tmp_path, lines=30)
     with Recorder(run), pytest.raises(RunHeldError, match="is running and cannot be deleted"):
         trash.delete(run)
     assert run.events.exists()
 
 
-def test_what_was_deleted_before_stays_beside_another_of_its_name(tmp_path):
+def test_trash_keeps_runs_of_the_same_name(tmp_path):
     for _ in range(3):
         trash.delete(golden_run(tmp_path, "completed", "a"))
     assert ids(trash.list_trash(tmp_path)) == ["a", "a~2", "a~3"]
@@ -116,7 +116,7 @@ def test_what_was_deleted_before_stays_beside_another_of_its_name(tmp_path):
     assert ids(trash.list_trash(tmp_path)) == ["a", "a~3"]
 
 
-def test_a_trash_that_leads_elsewhere_is_not_followed(tmp_path):
+def test_symlinked_trash_is_not_followed(tmp_path):
     runs_dir, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
     run = golden_run(runs_dir, "completed", "a")
     golden_run(elsewhere, "completed", "precious")
@@ -129,7 +129,7 @@ def test_a_trash_that_leads_elsewhere_is_not_followed(tmp_path):
     assert run.events.exists()
 
 
-def test_links_in_a_run_are_removed_and_not_what_they_lead_to(tmp_path):
+def test_empty_removes_links_but_not_their_targets(tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("1")
@@ -142,7 +142,7 @@ def test_links_in_a_run_are_removed_and_not_what_they_lead_to(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_runs_that_cannot_be_moved_are_named(tmp_path):
+def test_runs_that_cannot_be_moved_are_reported(tmp_path):
     run = golden_run(tmp_path, "completed", "a")
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError, match="Permission denied"):
@@ -153,7 +153,7 @@ def test_runs_that_cannot_be_moved_are_named(tmp_path):
 # Completion.
 
 
-def offered(where, *words, shell="bash"):
+def completions(where, *words, shell="bash"):
     line = " ".join(("cnn-tui", *words))
     environment = {
         "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words))},
@@ -166,36 +166,36 @@ def offered(where, *words, shell="bash"):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_are_offered_ids_of_runs(where, shell):
-    text = offered(where, "show", "1124-04", shell=shell)
+def test_completion_of_run_ids(where, shell):
+    text = completions(where, "show", "1124-04", shell=shell)
     assert "1124-0412-amber" in text
     assert "teal" not in text
 
 
-def test_what_is_offered_fits_its_place(where):
+def test_completion_by_command_and_option(where):
     (where / "mine.toml").write_text("")
     (where / "notes.txt").write_text("")
-    assert offered(where, "run", "ci").split() == sorted(
-        name for name in offered(where, "configs", "").split() if name.startswith("ci")
+    assert completions(where, "run", "ci").split() == sorted(
+        name for name in completions(where, "configs", "").split() if name.startswith("ci")
     )
-    assert offered(where, "run", "mi").split() == ["mine.toml"]
-    assert offered(where, "run", "--set", "train.ep").split() == ["train.epochs="]
-    assert offered(where, "run", "--like", "late").split() == ["latest"]
+    assert completions(where, "run", "mi").split() == ["mine.toml"]
+    assert completions(where, "run", "--set", "train.ep").split() == ["train.epochs="]
+    assert completions(where, "run", "--like", "late").split() == ["latest"]
     for command in ("export", "compare", "explain", "predict", "compare x"):
-        assert offered(where, *command.split(), "late").split() == ["latest"]
-    assert offered(where, "bench", "dig").split() == ["digits"]
-    assert offered(where, "bench", "--set", "train.ep").split() == ["train.epochs="]
-    assert offered(where, "runs", "--sort", "te").split() == ["test", "testloss"]
-    assert offered(where, "delete", "1124-05").split() == ["1124-0500-teal"]
+        assert completions(where, *command.split(), "late").split() == ["latest"]
+    assert completions(where, "bench", "dig").split() == ["digits"]
+    assert completions(where, "bench", "--set", "train.ep").split() == ["train.epochs="]
+    assert completions(where, "runs", "--sort", "te").split() == ["test", "testloss"]
+    assert completions(where, "delete", "1124-05").split() == ["1124-0500-teal"]
     trash.delete(RunDirectory(where / "runs" / "1124-0500-teal"))
-    assert offered(where, "trash", "restore", "1").split() == ["1124-0500-teal"]
+    assert completions(where, "trash", "restore", "1").split() == ["1124-0500-teal"]
     golden_run(where / "other", "completed", "elsewhere")
-    assert offered(where, "show", "--runs-dir", "other", "e").split() == ["elsewhere"]
+    assert completions(where, "show", "--runs-dir", "other", "e").split() == ["elsewhere"]
 
 
-def test_a_name_that_would_harm_a_shell_is_not_offered(where):
+def test_completion_omits_unprintable_names(where):
     golden_run(where / "runs", "completed", "1124-04\x1b[2J")
-    assert offered(where, "show", "1124-04").split() == ["1124-0412-amber"]
+    assert completions(where, "show", "1124-04").split() == ["1124-0412-amber"]
 
 
 def test_completion_imports_no_torch(where):
@@ -219,11 +219,11 @@ def test_completion_imports_no_torch(where):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_program_tells_what_a_shell_has_to_source(where, shell):
+def test_show_completion_prints_a_script(where, shell):
     result = cnn_tui(where, _CNN_TUI_COMPLETE=f"source_{shell}")
     assert result.returncode == 0
     assert "_CNN_TUI_COMPLETE=complete_" in result.stdout
 
 
-def test_presets_are_told_as_json(where):
+def test_configs_json(where):
     assert "digits" in json.loads(cnn_tui(where, "configs", "--json").stdout)

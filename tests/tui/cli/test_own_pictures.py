@@ -1,4 +1,4 @@
-"""Pictures of one's own, from a folder to a model that is used: real commands, real files."""
+"""A folder of images from check to export, with real commands and files."""
 
 import io
 import json
@@ -24,7 +24,7 @@ QUICK = ["--no-ui", "--epochs", "1", "--set", "train.device=cpu", "--set", "data
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder of mixed files, to be left as it is."""
+    """Folder of mixed image files, not to be changed."""
     folder = tmp_path_factory.mktemp("made")
     make_photos(folder)
     return folder
@@ -32,12 +32,12 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def photos(made, tmp_path):
-    """The same as a folder `photos`, in a directory of its own."""
+    """Copy of the folder as `photos` in its own directory."""
     return shutil.copytree(made, tmp_path / "photos")
 
 
-def trained(photos, runs_dir, *settings):
-    """A run on them, beside them."""
+def train(photos, runs_dir, *settings):
+    """Train a run on the photos and return its directory."""
     settings = (f"data.path={photos}", "train.epochs=1", *settings)
     run = RunForTests(photos.parent / runs_dir, *settings, preset="folder").train()
     assert run.live_state.status == "done"
@@ -45,13 +45,13 @@ def trained(photos, runs_dir, *settings):
 
 
 def commands_of_readme():
-    """Return the commands of the README's section on own pictures."""
+    """Return the commands in README's section on own pictures."""
     section = README.read_text().partition("\n## Your own pictures\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
 
 
-def test_the_walk_through_of_the_readme_works_as_it_stands(photos):
+def test_commands_of_the_readme_work(photos):
     commands = [command for command in commands_of_readme() if command]
     assert [command[1] for command in commands] == [
         "data", "run", "show", "test", "predict", "export",
@@ -72,7 +72,7 @@ def test_the_walk_through_of_the_readme_works_as_it_stands(photos):
 
 
 @pytest.mark.parametrize("number", range(len(WAYS)), ids=list(WAYS))
-def test_a_picture_of_each_kind_shows_its_bright_middle(made, number):
+def test_every_file_kind_is_decoded_upright(made, number):
     (path,) = (made / "dog").glob(f"{number:03}.*")
     pixels = decode(path, 32, 3).astype(int)
     assert pixels.shape == (32, 32, 3)
@@ -80,10 +80,10 @@ def test_a_picture_of_each_kind_shows_its_bright_middle(made, number):
     assert pixels[14:18, 14:18].mean() > pixels[:3, :3].mean() + 20
 
 
-def test_bad_files_are_left_out_and_told_alike_by_the_check_and_by_a_run(photos):
+def test_check_and_run_report_the_same_unreadable_files(photos):
     bad = add_bad_files(photos / "cat")
     checked = json.loads(cnn_tui("data", "check", "photos", "--json", cwd=photos.parent).stdout)
-    (finding,) = (each for each in checked["findings"] if each["kind"] == "unreadable")
+    (finding,) = (issue for issue in checked["findings"] if issue["kind"] == "unreadable")
     named = [Path(file.partition(": ")[0]).name for file in finding["files"]]
     assert sorted(named) == bad
     assert checked["can_train"] is True
@@ -101,7 +101,7 @@ def test_bad_files_are_left_out_and_told_alike_by_the_check_and_by_a_run(photos)
 NAMES = ["\x1b]0;x\x07", "\x1b[2J", "a\nb", "[red]", "[nope]", "[@click=app.exit]", "🐈", "=cmd"]
 
 
-def test_hostile_names_are_text_in_a_run_and_after_it(photos, here):
+def test_control_characters_in_class_names_are_escaped(photos, here):
     for name in [*NAMES, "\udcff", "\u202e"]:
         shutil.copytree(photos / "cat", photos / name)
         (photos / name / f"{name}.png").write_bytes(b"")
@@ -120,7 +120,7 @@ def test_hostile_names_are_text_in_a_run_and_after_it(photos, here):
 
 
 class Canary:
-    """Leaves a file when it is unpickled."""
+    """Writes a file when unpickled."""
 
     def __init__(self, path):
         self._path = path
@@ -129,8 +129,8 @@ class Canary:
         return os.system, (f"touch {self._path}",)
 
 
-def test_a_malicious_checkpoint_is_refused_by_whatever_would_use_it(photos, here):
-    cwd, run = photos.parent, trained(photos, "runs")
+def test_malicious_checkpoint_is_refused_by_all_commands(photos, here):
+    cwd, run = photos.parent, train(photos, "runs")
     buffer = io.BytesIO()
     torch.save({"model": Canary(cwd / "canary")}, buffer)
     content = buffer.getvalue() + checksum_footer(buffer.getvalue(), Position(1, 0))
@@ -153,15 +153,15 @@ def test_a_malicious_checkpoint_is_refused_by_whatever_would_use_it(photos, here
     assert all((run / name).read_bytes() == content for name in ("best.pt", "last.pt"))
 
 
-def test_a_checkpoint_of_another_network_or_class_count_is_explained_and_left(photos, here):
-    one, two = trained(photos, "one"), trained(photos, "two", "model.name=resnet")
+def test_checkpoint_of_another_network_is_refused(photos, here):
+    one, two = train(photos, "one"), train(photos, "two", "model.name=resnet")
     for name in ("best.pt", "last.pt"):
         (one / name).write_bytes((two / name).read_bytes())
     before = (one / "last.pt").read_bytes()
     where = ("--runs-dir", "one")
     resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", *where, cwd=photos.parent)
-    tested, _, told = here("test", *where, cwd=photos.parent)
-    for code, errors in ((resumed.returncode, resumed.stderr), (tested, told)):
+    tested, _, stderr = here("test", *where, cwd=photos.parent)
+    for code, errors in ((resumed.returncode, resumed.stderr), (tested, stderr)):
         assert code == 2, errors
         assert "does not fit the model of the run's config" in errors
     assert (one / "last.pt").read_bytes() == before

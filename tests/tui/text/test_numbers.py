@@ -1,4 +1,4 @@
-"""Figures and names as people read them."""
+"""Numbers, durations and names as text."""
 
 import math
 
@@ -13,11 +13,11 @@ from cnn_tui.text.safe import safe_text
     ("seconds", "text"),
     [(0, "0:00"), (8.4, "0:08"), (161, "2:41"), (3723, "1:02:03"), (-5, "0:00"), (59.6, "1:00")],
 )
-def test_durations(seconds, text):
+def test_duration(seconds, text):
     assert duration(seconds) == text
 
 
-def test_figures():
+def test_numbers():
     assert percent(0.746) == "74.6%"
     assert decimal(0.71271) == "0.7127"
     assert decimal(None) == "–"
@@ -40,12 +40,12 @@ def test_figures():
         ("x" * 500, "x" * 79 + "…"),
     ],
 )
-def test_text_from_outside_is_harmless(name, shown):
+def test_safe_text_escapes_control_characters(name, shown):
     assert safe_text(name) == shown
     assert len(safe_text(name)) <= 80
 
 
-def test_a_bar_is_as_wide_as_asked_and_as_full_as_told():
+def test_bar():
     assert bar(0.0, 4) == ("", "────")
     assert bar(0.5, 4) == ("━━", "──")
     assert bar(0.625, 4) == ("━━╸", "─")
@@ -53,7 +53,7 @@ def test_a_bar_is_as_wide_as_asked_and_as_full_as_told():
     assert bar(7.0, 4) == ("━━━━", "")
 
 
-def test_a_sparkline_shows_the_last_values_and_leaves_gaps():
+def test_sparkline():
     assert sparkline([0, 1, 2, 3], 4) == "▁▃▆█"
     assert sparkline([9, 0, 7], 2) == "▁█"
     assert sparkline([0, math.nan, 1], 3) == "▁ █"

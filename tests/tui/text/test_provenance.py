@@ -1,4 +1,4 @@
-"""Provenance of a run, and runs like it."""
+"""Provenance of a run, and runs started with --like."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def git(where, *words):
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A repository of one commit, which is the working directory."""
+    """Git repository with one commit, as the working directory."""
     path = tmp_path / "repository"
     path.mkdir()
     git(path, "init", "-q")
@@ -44,7 +44,7 @@ def repository(tmp_path, monkeypatch):
     return path
 
 
-def test_the_revision_and_whether_tracked_files_differ_from_it(repository):
+def test_revision_marks_changed_tracked_files(repository):
     commit = git(repository, "rev-parse", "HEAD")[:12]
     (repository / "untracked").write_text("of no matter")
     assert Revision().text() == commit
@@ -52,7 +52,7 @@ def test_the_revision_and_whether_tracked_files_differ_from_it(repository):
     assert Revision().text() == f"{commit} with changes"
 
 
-def test_no_repository_no_commit_and_no_git_are_no_revision(tmp_path, monkeypatch):
+def test_revision_is_empty_without_repository_or_git(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert Revision().text() == ""
@@ -62,7 +62,7 @@ def test_no_repository_no_commit_and_no_git_are_no_revision(tmp_path, monkeypatc
     assert Revision().text() == ""
 
 
-def test_a_git_that_takes_too_long_is_not_waited_for(repository, monkeypatch):
+def test_revision_does_not_wait_for_a_slow_git(repository, monkeypatch):
     (repository / "git").write_text("#!/bin/sh\nsleep 60\n")
     (repository / "git").chmod(0o700)
     monkeypatch.setenv("PATH", f"{repository}:{os.environ['PATH']}")
@@ -70,7 +70,7 @@ def test_a_git_that_takes_too_long_is_not_waited_for(repository, monkeypatch):
     assert Revision().text() == ""
 
 
-def test_a_program_that_a_repository_names_is_not_started(repository):
+def test_revision_starts_no_program_of_the_repository(repository):
     program = repository / "program"
     program.write_text("#!/bin/sh\ntouch started\n")
     program.chmod(0o700)
@@ -79,7 +79,7 @@ def test_a_program_that_a_repository_names_is_not_started(repository):
     assert not (repository / "started").exists()
 
 
-def test_a_run_records_its_environment(repository):
+def test_run_records_its_environment(repository):
     run = RunForTests(repository / "runs", "train.epochs=1").train()
     prepared = run.live_state.prepared
     assert prepared.environment["Python"] == platform.python_version()
@@ -89,8 +89,8 @@ def test_a_run_records_its_environment(repository):
     }
     assert run.live_state.started.directory == str(repository)
     other = RunForTests(repository / "runs", "train.epochs=1", "train.seed=1").train()
-    mine, theirs = prepared.environment, other.live_state.prepared.environment
-    assert {name for name, value in mine.items() if theirs[name] != value} == {"images"}
+    first, second = prepared.environment, other.live_state.prepared.environment
+    assert {name for name, value in first.items() if second[name] != value} == {"images"}
 
 
 def notices(run):
@@ -105,18 +105,18 @@ def repeat(run, runs_dir, *overrides):
     return directory
 
 
-def test_a_run_like_another_comes_to_the_same_figures(tmp_path):
+def test_like_reproduces_the_metrics(tmp_path):
     first = RunForTests(tmp_path, "train.epochs=2", "train.seed=5").train().directory
     again = repeat(first, tmp_path)
-    (mine, _), (theirs, _) = read_state(first), read_state(again)
-    assert theirs.started.like == first.id
-    assert theirs.config == mine.config
-    assert [e.val_loss for e in theirs.epochs] == [e.val_loss for e in mine.epochs]
-    assert theirs.test.loss == mine.test.loss
-    assert not theirs.notices
+    (original, _), (repeated, _) = read_state(first), read_state(again)
+    assert repeated.started.like == first.id
+    assert repeated.config == original.config
+    assert [e.val_loss for e in repeated.epochs] == [e.val_loss for e in original.epochs]
+    assert repeated.test.loss == original.test.loss
+    assert not repeated.notices
 
 
-def test_a_run_like_another_says_what_is_not_as_it_was(tmp_path):
+def test_like_reports_environment_differences(tmp_path):
     first = RunForTests(tmp_path, "train.epochs=1").train().directory
 
     def change(event):
@@ -134,7 +134,7 @@ def test_a_run_like_another_says_what_is_not_as_it_was(tmp_path):
     assert ", before 1.0" in notice.text
 
 
-def test_what_it_is_like_is_known_in_the_background_too(tmp_path):
+def test_like_reports_differences_in_the_background(tmp_path):
     first = RunForTests(tmp_path, "train.epochs=1").train().directory
     rewritten(
         first,
@@ -151,13 +151,13 @@ def test_what_it_is_like_is_known_in_the_background_too(tmp_path):
     assert any("images: " in notice.text for notice in state.notices)
 
 
-def test_an_old_run_without_a_record_of_this_can_be_repeated(tmp_path):
+def test_like_accepts_an_old_log_without_environment(tmp_path):
     request = Request.from_run(golden_run(tmp_path, "completed"), ["train.epochs=3"])
     assert (request.preset, request.config.train.epochs) == ("digits", 3)
     assert request.environment_of_like == {}
 
 
-def test_a_run_that_tells_no_config_cannot_be_repeated(tmp_path):
+def test_like_refuses_a_log_without_config(tmp_path):
     run = RunDirectory(tmp_path / "a")
     run.path.mkdir()
     run.events.write_text("garbage\n")
@@ -168,7 +168,7 @@ def test_a_run_that_tells_no_config_cannot_be_repeated(tmp_path):
 # The command.
 
 
-def test_the_command_repeats_and_changes(tmp_path):
+def test_run_like_with_changes(tmp_path):
     small = [word for setting in SMALL for word in ("--set", setting)]
     one = cnn_tui(
         "run", "digits", "--no-ui", "--epochs", "1", "--name", "one", *small, cwd=tmp_path
@@ -191,7 +191,7 @@ def test_the_command_repeats_and_changes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("digits", "--like", "latest"), "run: --like latest already names a config; remove d"),
         (("--like", "nope"), "not found in runs"),
@@ -204,16 +204,16 @@ def test_the_command_repeats_and_changes(tmp_path):
         (("digits", "--name", "x" * 300), "name: 300 characters; at most 80 are allowed"),
     ],
 )
-def test_what_cannot_be_repeated_or_named_so_is_a_usage_error(tmp_path, arguments, said):
+def test_invalid_like_and_name_exit_with_2(tmp_path, arguments, message):
     golden_run(tmp_path / "runs", "completed")
     result = cnn_tui("run", *arguments, "--no-ui", cwd=tmp_path)
     assert result.returncode == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert len(list_runs(tmp_path / "runs")) == 1
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", ".", "CON", "[red]"])
-def test_a_name_is_no_path(tmp_path, name):
+def test_name_is_not_used_as_a_path(tmp_path, name):
     small = [word for setting in SMALL for word in ("--set", setting)]
     run = ("run", "digits", "--no-ui", "--epochs", "1", "--name", name)
     assert cnn_tui(*run, *small, cwd=tmp_path).returncode == 0

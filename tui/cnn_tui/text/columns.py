@@ -80,7 +80,7 @@ COLUMNS = (
 
 
 def columns_with(extra_columns: Sequence[RunColumn]) -> tuple[Column, ...]:
-    """The usual columns and the star, and among them what else is extra_columns about."""
+    """Return the usual columns, with new ones of `extra_columns` among them, and the star."""
     usual = {column.source.key for column in COLUMNS} | {"star", "note"}
     more = [make_column(column) for column in extra_columns if column.key not in usual]
     return (*COLUMNS[:8], *more, *COLUMNS[8:], make_column(RUN_COLUMNS["star"]))
