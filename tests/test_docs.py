@@ -1,5 +1,6 @@
-"""Links of the documentation lead to files, and its Python programs run."""
+"""Links of the documentation lead to files, its programs run, and docstrings begin plainly."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -47,3 +48,24 @@ def test_programs_of_the_documentation_run(tmp_path, monkeypatch, capsys):
     images = plain["images"].permute(0, 2, 3, 1).to(torch.uint8)
     torch.testing.assert_close(plain["logits"], trained[-1]["trained"].logits(images))
     assert len(re.findall(r"^\d: \d+\.\d%$", capsys.readouterr().out, re.MULTILINE)) == 4
+
+
+def docstrings(path):
+    """Yield line and text of every string that stands alone: docstrings, also those of fields."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else ():
+            match statement:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    yield statement.lineno, text.strip()
+
+
+@pytest.mark.parametrize("top", ["engine", "tui", "tests"])
+def test_docstrings_do_not_begin_with_a_question_word(top):
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
+        for path in sorted((ROOT / top).rglob("*.py"))
+        for line, text in docstrings(path)
+        if re.match(r"(What|How|Whether)\b", text)
+    ]
+    assert found == []

@@ -1,4 +1,4 @@
-"""What can go wrong for a user: one line that says what to do, and an exit code."""
+"""Errors that a user can act on: a message of one line and an exit code."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""How fast this machine trains, against the published loop and against the machine's limit."""
+"""Training speed of this machine, against the published loop and the machine's limit."""
 
 import statistics
 import tempfile
@@ -50,7 +50,7 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What the benchmark found."""
+    """Results of a benchmark."""
 
     source: str
     image_shape: tuple[int, ...]

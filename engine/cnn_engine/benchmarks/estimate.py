@@ -1,4 +1,4 @@
-"""How fast this machine would train, measured for a moment on images made up for it."""
+"""Estimate of the training speed on this machine, measured briefly on synthetic images."""
 
 import tempfile
 from pathlib import Path
@@ -19,7 +19,7 @@ BATCHES = 4
 """Batches of a measured epoch."""
 
 SECONDS = 1.0
-"""How long is measured, at least."""
+"""Minimum duration of a measurement."""
 
 
 def images_per_second(config: Config, side: int, class_count: int) -> float:

@@ -9,7 +9,7 @@ from cnn_engine.export import Files
 from cnn_engine.storage.atomic import write_atomically
 
 LEFT_BY_PYTHON = "__pycache__"
-"""What running an example leaves in its folder."""
+"""Directory that running an example leaves in its folder."""
 
 
 def check_target(target: Path, *, replace: bool) -> None:

@@ -1,4 +1,4 @@
-"""What all formats of a model have in common: the model in fp32, and what is put beside it."""
+"""Parts of every model export: the model in fp32, its description and its example."""
 
 import json
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ PREPARATION = {
     "stretch": "scale each side to size (bilinear)",
     "code": "preprocess.py",
 }
-"""How an image file becomes pixels, in words; `preprocess.py` does it, as `fit` says."""
+"""Description of the preprocessing, by `fit`; `preprocess.py` implements it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Exported:
     classifier: Classifier
 
     about: dict[str, Any]
-    """What `model.json` says, but for the file and what goes in and out."""
+    """Content of `model.json`, without the file and the model's input and output."""
 
     def program(self) -> torch.export.ExportedProgram:
         """The classifier without the code that it is made from, for any number of images.

@@ -33,7 +33,7 @@ MOST_NAMED = 20
 
 @dataclass
 class Validated:
-    """What is known of a validation so far."""
+    """Values of a validation, as far as they have been read."""
 
     time: float
     loss: float = NOT_KNOWN

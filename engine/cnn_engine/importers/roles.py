@@ -1,4 +1,4 @@
-"""What the series of other programs are taken for, by their names alone."""
+"""Roles of the series of other programs, guessed from their names."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ ROLES: dict[Role, str] = {
     "val_accuracy": "validation accuracy",
     "lr": "learning rate",
 }
-"""What a series can be taken for, and what that is called."""
+"""Roles of a series, with their names in messages."""
 
 VALIDATION = frozenset({"val", "valid", "validation", "eval", "evaluation", "dev"})
 TEST = frozenset({"test", "testing"})
@@ -62,6 +62,6 @@ def _fits(role: Role, words: frozenset[str], validation: frozenset[str]) -> bool
 
 
 def _besides(words: frozenset[str]) -> int:
-    """How many words say that it is something more special."""
+    """Return the number of words that are not part of a role's name."""
     known = VALIDATION | TEST | TRAINING | LOSS | ACCURACY | RATE | FILLING
     return len(words - known)

@@ -21,7 +21,7 @@ LEAST_TIME = 1e9
 
 
 class Source(Protocol):
-    """What another program writes."""
+    """A log of another program."""
 
     path: Path
 
@@ -40,10 +40,10 @@ class Source(Protocol):
 
 
 def open_source(path: Path) -> Source:
-    """What is at a path: a directory with event files, one such file, or a CSV.
+    """Open a directory of event files, a single event file, or a CSV.
 
     Raises:
-        ConfigError: there is nothing there.
+        ConfigError: the path does not exist.
         DataError: it is nothing that can be read.
     """
     try:
