@@ -1,4 +1,4 @@
-"""Alarms that come when they should, and above all not when they should not."""
+"""Alarms of runs, and their absence for good runs."""
 
 import math
 import random
@@ -22,7 +22,7 @@ def kinds(state, now=None, live=True):
 
 
 def training(losses, **changes):
-    """A run that has had these training losses."""
+    """Return the state of a run with these training losses."""
     happened = [
         replace(steps(1, number, loss, seconds=0.5), time=NOW, **changes)
         for number, loss in enumerate(losses, start=1)
@@ -32,7 +32,7 @@ def training(losses, **changes):
 
 
 def validated(losses, train=None, epochs=40):
-    """A run that has had these validation losses, and training losses that fall or as given."""
+    """Return a state with these validation losses and falling or given training losses."""
     train = train or [1.0 / number for number in range(1, len(losses) + 1)]
     happened = (
         replace(epoch_finished(number, loss), time=NOW, train_loss=train[number - 1])
@@ -54,14 +54,14 @@ def measured(state, **changes):
 
 
 @pytest.mark.parametrize("name", ["completed", "stopped"])
-def test_real_runs_that_went_well_raise_none_at_any_moment(name):
+def test_good_runs_raise_no_alarm(name):
     state = RunState()
     for line in golden_lines(name):
         state.apply(from_line(line))
         assert kinds(state) == []
 
 
-def test_a_diverged_run_says_so_also_when_it_has_ended():
+def test_diverged_run_has_alarm_after_its_end():
     state = RunState()
     for line in golden_lines("failed"):
         state.apply(from_line(line))
@@ -71,7 +71,7 @@ def test_a_diverged_run_says_so_also_when_it_has_ended():
     assert "1e+30" in alarm.advice
 
 
-def test_a_validation_loss_that_is_no_number_is_told():
+def test_non_finite_validation_loss_raises_alarm():
     assert kinds(validated([0.5, math.nan])) == ["non-finite"]
 
 
@@ -80,7 +80,7 @@ def noisy(level, count, seed=1):
     return [abs(generator.gauss(level, level / 10)) for _ in range(count)]
 
 
-def test_a_jump_of_the_loss_is_told_for_a_while():
+def test_loss_spike_raises_alarm_for_a_while():
     calm = noisy(0.8, 2 * SPIKE_EVENTS)
     assert kinds(training([*calm, 3.0])) == ["spike"]
     assert kinds(training([*calm, 3.0, *noisy(0.8, SPIKE_EVENTS - 1)])) == ["spike"]
@@ -88,18 +88,18 @@ def test_a_jump_of_the_loss_is_told_for_a_while():
 
 
 @pytest.mark.parametrize("level", [0.001, 0.05, 0.8, 2.3])
-def test_noise_is_no_jump(level):
+def test_noise_is_not_a_spike(level):
     state = training([])
     for number, loss in enumerate(noisy(level, 1000), start=1):
         state.apply(replace(steps(1, number, loss), time=NOW))
         assert kinds(state) == []
 
 
-def test_the_first_steps_may_jump():
+def test_first_steps_raise_no_spike():
     assert kinds(training([2.3, 2.2, 9.0, 2.1])) == []
 
 
-def test_a_plateau():
+def test_plateau_raises_alarm():
     falling = [1.0 - number / 100 for number in range(20)]
     assert kinds(validated(falling)) == []
     flat = [falling[-1] + 0.001] * 9
@@ -109,7 +109,7 @@ def test_a_plateau():
 
 
 @pytest.mark.parametrize("losses", [[0.9, 0.8, *[0.8001] * 12], [0.9, 0.8, 1.0, 1.0, 1.0]])
-def test_the_epoch_that_is_said_to_be_kept_is_the_one_that_could_be(losses):
+def test_advice_names_epoch_of_saved_checkpoint(losses):
     state = validated(losses)
     (alarm,) = find_alarms(state, state.last_time, live=True)
     assert "best.pt" not in alarm.advice
@@ -118,20 +118,20 @@ def test_the_epoch_that_is_said_to_be_kept_is_the_one_that_could_be(losses):
     assert "best.pt holds epoch 1" in alarm.advice
 
 
-def test_overfitting_is_told_rather_than_a_plateau():
+def test_overfitting_replaces_plateau():
     rising = [0.7 + number / 20 for number in range(12)]
     assert kinds(validated([0.9, 0.8, 0.7, 0.8, 0.85, 0.9])) == ["overfitting"]
     assert kinds(validated([0.9, 0.8, *rising])) == ["overfitting"]
 
 
-def test_overfitting_needs_a_falling_training_loss_and_more_than_chance():
+def test_overfitting_needs_falling_training_loss_and_minimum_rise():
     assert kinds(validated([0.9, 0.8, 0.7, 0.9, 0.9, 0.9], train=[1.0] * 6)) == []
     assert kinds(validated([0.9, 0.8, 0.7, 0.9, 0.9])) == []
     assert kinds(validated([0.9, 0.8, 0.7, 0.72, 0.71, 0.73])) == []
     assert kinds(validated([0.1, 0.05, 0.02, 0.04, 0.05, 0.06])) == []
 
 
-def test_silence_of_a_live_run_is_a_stall():
+def test_silence_of_live_run_is_a_stall():
     state = training([1.0] * 5)
     assert kinds(state, NOW + STALL_SECONDS - 1) == []
     assert kinds(state, NOW + STALL_SECONDS + 1) == ["stall"]
@@ -141,7 +141,7 @@ def test_silence_of_a_live_run_is_a_stall():
     assert kinds(state, NOW + 3600) == []
 
 
-def test_where_steps_are_slow_and_while_starting_silence_may_last_longer():
+def test_stall_limit_is_longer_for_slow_steps_and_while_starting():
     assert kinds(training([1.0] * 5, seconds=10.0), NOW + 150) == []
     assert kinds(training([1.0] * 5, seconds=10.0), NOW + 250) == ["stall"]
     starting = state_after(started())
@@ -150,24 +150,24 @@ def test_where_steps_are_slow_and_while_starting_silence_may_last_longer():
     assert kinds(RunState(), 1e9) == []
 
 
-def test_slow_data():
+def test_slow_data_raises_alarm():
     assert kinds(training([1.0] * RATE_WINDOW, data_seconds=0.3)) == ["slow data"]
     assert kinds(training([1.0] * (RATE_WINDOW - 1), data_seconds=0.3)) == []
     assert kinds(training([1.0] * RATE_WINDOW, data_seconds=0.1)) == []
 
 
-def test_a_disk_and_a_memory_that_fill_up():
+def test_full_disk_and_memory_raise_alarms():
     assert kinds(measured(training([]))) == []
     assert kinds(measured(training([]), disk_free_bytes=10**8)) == ["disk"]
     assert kinds(measured(training([]), memory_available_bytes=10**8)) == ["memory"]
 
 
-def test_a_large_model_needs_more_room():
+def test_large_model_needs_more_disk_space():
     state = state_after(started(), replace(prepared(), time=NOW, parameters=10**9))
     assert kinds(measured(state, disk_free_bytes=30 * 10**9)) == ["disk"]
 
 
-def test_the_worst_comes_first_and_an_ended_run_is_silent():
+def test_errors_come_first_and_ended_run_has_no_warnings():
     state = measured(training([1.0] * RATE_WINDOW, data_seconds=0.4), disk_free_bytes=10**8)
     assert kinds(state) == ["disk", "slow data"]
     state.apply(events.RunFinished(time=NOW, status="done", exit_code=0, seconds=1.0))

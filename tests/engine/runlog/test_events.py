@@ -1,4 +1,4 @@
-"""One event is one line of strict JSON, and comes back as it was."""
+"""Encoding and decoding of events as lines of strict JSON."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def any_event():
 
 
 def same(left, right):
-    """Equal, where NaN counts as equal to NaN."""
+    """Return True if two events are equal, taking NaN as equal to NaN."""
     return type(left) is type(right) and all(
         mine == yours or (mine != mine and yours != yours)  # noqa: PLR0124
         for mine, yours in zip(vars(left).values(), vars(right).values(), strict=True)
@@ -41,14 +41,14 @@ def same(left, right):
 
 
 @given(any_event())
-def test_an_event_comes_back_from_its_line(event):
+def test_event_survives_round_trip(event):
     line = to_line(event)
     assert "\n" not in line
     assert line.isascii()
     assert same(from_line(line), event)
 
 
-def test_numbers_that_json_lacks_are_null_with_a_mark():
+def test_non_finite_numbers_are_null_and_listed():
     event = events.CheckpointSaved(
         reason="best", epoch=1, file="best.pt", old_loss=math.inf, new_loss=math.nan
     )
@@ -60,13 +60,13 @@ def test_numbers_that_json_lacks_are_null_with_a_mark():
     assert math.isnan(back.new_loss)
 
 
-def test_names_of_files_that_are_no_utf_8_come_back():
+def test_file_names_that_are_not_utf_8_survive_round_trip():
     event = events.RunImported(time=1.0, source="caf\udce9/\ud800", steps_per_epoch=7)
     assert from_line(to_line(event)) == event
     assert from_line(to_line(event).encode()) == event
 
 
-def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
+def test_unknown_kinds_and_fields_are_ignored():
     assert from_line('{"kind":"ModelPruned","time":1.0}') is None
     event = from_line('{"kind":"EpochStarted","time":1.0,"epoch":3,"colour":"red"}')
     assert event == events.EpochStarted(time=1.0, epoch=3)
@@ -103,7 +103,7 @@ def test_a_newer_kind_is_passed_over_and_a_newer_field_ignored():
         b"\xff\x00\x80",
     ],
 )
-def test_what_is_no_event_is_a_value_error(line):
+def test_invalid_line_raises_value_error(line):
     with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
         from_line(line)
 
@@ -122,7 +122,7 @@ EPOCH = events.EpochFinished(
 )
 
 
-def test_an_older_log_has_no_confusion():
+def test_older_log_has_no_confusion():
     values = json.loads(to_line(EPOCH))
     del values["confusion"]
     assert from_line(json.dumps(values)).confusion == ()
@@ -132,13 +132,13 @@ def test_an_older_log_has_no_confusion():
     "confusion",
     ["none", [1], [[0, 1]], [[0, 1, 2, 3]], [[0, 1, 2.0]], [[0, 1, None]], [[0, [1], 2]], {}],
 )
-def test_confusion_is_triples_of_whole_numbers_or_nothing(confusion):
+def test_confusion_must_be_triples_of_integers(confusion):
     values = json.loads(to_line(EPOCH)) | {"confusion": confusion}
     with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
         from_line(json.dumps(values))
 
 
-def test_whole_numbers_serve_where_fractions_are_due():
+def test_integers_are_accepted_as_floats():
     line = to_line(EPOCH).replace('"val_loss":1.0', '"val_loss":1')
     assert line != to_line(EPOCH)
     assert from_line(line) == EPOCH

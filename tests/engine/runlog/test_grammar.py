@@ -1,4 +1,4 @@
-"""The legal order of events: real logs keep it, and what is out of order is seen."""
+"""The grammar of events accepts real logs and rejects wrong orders."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from grammar import COMPLETION, FAILURE, SESSIONS, STOP, spelled
     ("name", "order"),
     [("completed", COMPLETION), ("stopped", STOP), ("failed", FAILURE), ("resumed", SESSIONS)],
 )
-def test_golden_logs_follow_it(name, order):
+def test_golden_logs_follow_grammar(name, order):
     happened = spelled(map(from_line, golden_lines(name)))
     assert order.fullmatch(happened)
     assert SESSIONS.fullmatch(happened)
@@ -32,7 +32,7 @@ def test_golden_logs_follow_it(name, order):
         ("RSPEsvFlT.", False),
     ],
 )
-def test_what_completes_a_run(happened, is_legal):
+def test_grammar_of_complete_run(happened, is_legal):
     assert bool(COMPLETION.fullmatch(happened)) == is_legal
 
 
@@ -47,5 +47,5 @@ def test_what_completes_a_run(happened, is_legal):
         ("SPEsvFlST.", False),
     ],
 )
-def test_several_sessions(happened, is_legal):
+def test_grammar_of_several_sessions(happened, is_legal):
     assert bool(SESSIONS.fullmatch(happened)) == is_legal

@@ -1,4 +1,4 @@
-"""A log is written by one and read by many, also while it is torn, damaged or not there yet."""
+"""One writer and many readers of a log, also if it is incomplete, damaged or missing."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ from golden import golden_run
 FIRST, SECOND, THIRD = (EpochStarted(time=float(number), epoch=number) for number in (1, 2, 3))
 
 
-def test_a_reader_follows_a_writer(tmp_path):
+def test_reader_follows_writer(tmp_path):
     path = tmp_path / "events.jsonl"
     reader = LogReader(path)
     assert list(reader.poll()) == []
@@ -34,7 +34,7 @@ def test_a_reader_follows_a_writer(tmp_path):
     assert list(LogReader(path).poll()) == [FIRST, SECOND, THIRD]
 
 
-def test_a_torn_last_line_means_not_yet(tmp_path):
+def test_incomplete_last_line_is_read_later(tmp_path):
     path = tmp_path / "events.jsonl"
     whole = (to_line(FIRST) + "\n").encode()
     reader = LogReader(path)
@@ -47,7 +47,7 @@ def test_a_torn_last_line_means_not_yet(tmp_path):
     assert reader.damaged_lines == 0
 
 
-def test_damaged_lines_are_counted_and_the_rest_is_read(tmp_path):
+def test_damaged_lines_are_counted_and_skipped(tmp_path):
     path = tmp_path / "events.jsonl"
     lines = [to_line(FIRST).encode(), os.urandom(64).replace(b"\n", b" "), b"{}", b""]
     path.write_bytes(b"\n".join([*lines, to_line(SECOND).encode(), b""]))
@@ -56,14 +56,14 @@ def test_damaged_lines_are_counted_and_the_rest_is_read(tmp_path):
     assert reader.damaged_lines == 3
 
 
-def test_a_line_longer_than_a_chunk_is_read(tmp_path, monkeypatch):
+def test_line_longer_than_chunk_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.runlog.log.CHUNK_BYTES", 7)
     path = tmp_path / "events.jsonl"
     path.write_text(to_line(FIRST) + "\n" + to_line(SECOND) + "\n")
     assert list(LogReader(path).poll()) == [FIRST, SECOND]
 
 
-def test_one_writer_at_a_time(tmp_path):
+def test_second_writer_is_refused(tmp_path):
     path = tmp_path / "events.jsonl"
     assert not is_held(path)
     with LogWriter(path):
@@ -74,7 +74,7 @@ def test_one_writer_at_a_time(tmp_path):
     LogWriter(path).close()
 
 
-def test_a_killed_writer_holds_nothing(tmp_path):
+def test_killed_writer_releases_lock(tmp_path):
     path = tmp_path / "events.jsonl"
     code = (
         "import sys, pathlib; from cnn_engine.runlog.log import LogWriter\n"
@@ -93,7 +93,7 @@ def test_a_killed_writer_holds_nothing(tmp_path):
     assert not is_held(path)
 
 
-def test_what_a_full_disk_refuses_is_written_when_there_is_room(tmp_path):
+def test_events_are_written_once_disk_has_space(tmp_path):
     path = tmp_path / "events.jsonl"
     writer = LogWriter(path)
     writer.append(FIRST)
@@ -110,7 +110,7 @@ def test_what_a_full_disk_refuses_is_written_when_there_is_room(tmp_path):
     assert list(LogReader(path).poll()) == [FIRST, SECOND, THIRD]
 
 
-def test_events_that_never_could_be_written_are_an_error_at_the_end(tmp_path, monkeypatch):
+def test_unwritten_events_raise_on_close(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -122,26 +122,26 @@ def test_events_that_never_could_be_written_are_an_error_at_the_end(tmp_path, mo
         writer.close()
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_error_names_unwritable_log(tmp_path):
     with pytest.raises(StorageError, match="nowhere"):
         LogWriter(tmp_path / "nowhere" / "events.jsonl")
 
 
 def newer(runs_dir):
-    """A run whose log is of a format that is not known yet, with an event that is not either."""
+    """Create a run whose log has a newer format and an unknown event."""
     run = golden_run(runs_dir, "stopped")
     text = run.events.read_text().replace('"format":1', '"format":2', 1)
     run.events.write_text(text + '{"kind":"Invented","time":1.0}\n')
     return run
 
 
-def test_a_log_of_a_newer_format_is_shown_with_a_warning(tmp_path):
+def test_log_of_newer_format_is_shown_with_warning(tmp_path):
     state, damaged_lines = read_state(newer(tmp_path))
     assert (len(state.epochs) > 0, damaged_lines) == (True, 0)
     assert [notice.text for notice in state.notices if "newer version" in notice.text] == [NEWER]
 
 
-def test_a_run_of_a_newer_format_is_not_gone_on_with(tmp_path):
+def test_run_of_newer_format_is_not_resumed(tmp_path):
     run = newer(tmp_path)
     before = run.events.read_bytes()
     with pytest.raises(ConfigError, match="a newer version of cnn-tui wrote it"):

@@ -13,7 +13,7 @@ from event_samples import applied, epoch_finished, prepared, started, state_afte
 from golden import golden_lines
 
 
-def test_the_status_follows_the_run():
+def test_status_follows_run():
     seen = []
     state = RunState()
     for event in (
@@ -35,15 +35,15 @@ def test_the_status_follows_the_run():
     assert state.has_ended
 
 
-def test_time_left_is_unknown_until_both_speeds_are():
+def test_time_left_is_unknown_until_both_speeds_are_known():
     state = state_after(started(), prepared(), events.EpochStarted(epoch=1), steps(1, 5))
     assert state.seconds_left is None
     state.apply(epoch_finished(1))
     assert state.seconds_left is not None
 
 
-def test_time_left_counts_training_validation_and_test_at_their_own_speeds():
-    # 0.4 s a step; 1 s for 20 images of validation, so 0.05 s each.
+def test_time_left_includes_training_validation_and_test():
+    # 0.4 s per step; 1 s for 20 validation images, so 0.05 s per image.
     state = state_after(
         started(epochs=3),
         prepared(),
@@ -74,14 +74,14 @@ def test_time_left_shrinks_while_validating():
     assert state.seconds_left < before
 
 
-def test_the_best_epoch_is_the_last_of_the_least_loss_and_never_nan():
+def test_best_epoch_is_latest_with_lowest_loss_and_never_nan():
     losses = [0.9, 0.7, math.nan, 0.7, 0.8]
     state = state_after(*(epoch_finished(n, loss) for n, loss in enumerate(losses, start=1)))
     assert state.best.epoch == 4
     assert state_after(epoch_finished(1, math.nan)).best is None
 
 
-def test_the_curve_counts_steps_over_epochs():
+def test_curve_counts_steps_across_epochs():
     state = state_after(started(), prepared(), steps(1, 5, loss=2.0), steps(3, 10, loss=1.0))
     assert list(state.curve) == [
         CurvePoint(5, 2.0, 1.9, 2.1, 2.0),
@@ -89,28 +89,28 @@ def test_the_curve_counts_steps_over_epochs():
     ]
 
 
-def test_steps_that_no_training_reaches_are_a_damaged_log_and_no_failure():
+def test_absurd_steps_of_damaged_log_are_accepted():
     far = (steps(1, 5), steps((1 << 64) - 1, 5), steps(-(1 << 63), 5))
     state = state_after(started(), prepared(), *far)
     assert list(state.curve.steps) == [5, MAX_STEP, -MAX_STEP]
     assert len(state.curve) == len(state.curve.losses) == 3
 
 
-def test_a_replaced_config_is_the_config_and_its_reason_a_notice():
+def test_replaced_config_is_used_and_its_reason_is_a_notice():
     replaced = events.ConfigReplaced(preset="digits", config={"train": {"epochs": 9}}, reason="no")
     state = state_after(started(), replaced)
     assert (state.preset, state.total_epochs) == ("digits", 9)
     assert [notice.text for notice in state.notices] == ["no"]
 
 
-def test_a_clock_set_back_makes_no_negative_durations():
+def test_clock_set_back_gives_no_negative_duration():
     state = state_after(started(), events.EpochStarted(time=10.0, epoch=1))
     assert state.elapsed_seconds == 0.0
     state.apply(events.RunFinished(time=5.0, status="done", exit_code=0, seconds=7.5))
     assert state.elapsed_seconds == 7.5
 
 
-def test_a_pause_is_a_status_over_whatever_goes_on():
+def test_pause_overrides_phase_as_status():
     state = state_after(started(), prepared(), events.EpochStarted(epoch=1), steps(1, 5))
     state.apply(applied("pause"))
     assert (state.status, state.phase, state.paused) == ("paused", "training", True)
@@ -125,7 +125,7 @@ def test_a_pause_is_a_status_over_whatever_goes_on():
     assert (state.status, state.paused, state.has_ended) == ("stopped", False, True)
 
 
-def test_the_epochs_asked_for_follow_a_command_and_so_does_the_time_left():
+def test_command_changes_total_epochs_and_time_left():
     state = state_after(
         started(epochs=3), prepared(), events.EpochStarted(epoch=1), steps(1, 10), epoch_finished(1)
     )
@@ -135,7 +135,7 @@ def test_the_epochs_asked_for_follow_a_command_and_so_does_the_time_left():
     assert state.seconds_left == pytest.approx(before + 2 * (10 * 0.4 + 20 * 0.05))
 
 
-def test_markers_stand_at_the_step_where_it_happened():
+def test_markers_have_their_step():
     state = state_after(
         started(),
         prepared(),
@@ -162,7 +162,7 @@ def test_markers_stand_at_the_step_where_it_happened():
     assert state.lr == 0.0003
 
 
-def test_only_the_latest_and_the_best_epoch_keep_their_confusion():
+def test_only_latest_and_best_epoch_keep_confusion():
     wrong = ((0, 1, 5), (1, 0, 1))
     losses = [0.9, 0.5, 0.8, 0.7]
     state = state_after(
@@ -172,7 +172,7 @@ def test_only_the_latest_and_the_best_epoch_keep_their_confusion():
     assert (state.best.epoch, state.best.confusion) == (2, wrong)
 
 
-def test_the_last_measurement_of_the_machine_is_kept():
+def test_latest_machine_measurement_is_kept():
     first, second = (
         events.MachineMeasured(
             time=1000.0 + cpu,
@@ -188,7 +188,7 @@ def test_the_last_measurement_of_the_machine_is_kept():
 
 
 @pytest.mark.parametrize("name", ["completed", "stopped", "failed", "resumed"])
-def test_followed_piece_by_piece_or_read_at_once_the_state_is_one(name, tmp_path):
+def test_followed_and_complete_log_give_same_state(name, tmp_path):
     log = tmp_path / "events.jsonl"
     whole = "\n".join(golden_lines(name)).encode() + b"\n"
     followed, reader = RunState(), LogReader(log)
@@ -205,7 +205,7 @@ def test_followed_piece_by_piece_or_read_at_once_the_state_is_one(name, tmp_path
     assert reader.damaged_lines == 0
 
 
-def test_a_curve_is_a_sequence_of_points():
+def test_curve_is_a_sequence_of_points():
     points = [CurvePoint(step, 1.0 / step, 0.0, math.nan) for step in (1, 2, 3)]
     curve = Curve(points)
     assert (len(curve), curve[-1].step, [point.step for point in curve[1:]]) == (3, 3, [2, 3])
@@ -214,7 +214,7 @@ def test_a_curve_is_a_sequence_of_points():
     assert list(curve.losses) == [1.0, 0.5, 1.0 / 3]
 
 
-def test_a_curve_of_too_many_points_is_halved_and_no_extreme_lost(monkeypatch):
+def test_long_curve_is_halved_and_keeps_extremes(monkeypatch):
     monkeypatch.setattr("cnn_engine.runlog.state.MAX_POINTS", 8)
     losses = [1.0 + number % 7 for number in range(40)]
     state = state_after(*(steps(1, 5 * number, loss=loss) for number, loss in enumerate(losses, 1)))
@@ -225,7 +225,7 @@ def test_a_curve_of_too_many_points_is_halved_and_no_extreme_lost(monkeypatch):
     assert list(state.curve.seconds) == [16.0, 32.0, 48.0, 64.0, 80.0]
 
 
-def test_a_halved_curve_that_is_taken_back_goes_on_as_it_was(monkeypatch):
+def test_halved_curve_continues_after_resume(monkeypatch):
     monkeypatch.setattr("cnn_engine.runlog.state.MAX_POINTS", 8)
     state = state_after(started(), prepared(), *(steps(1, number) for number in range(1, 9)))
     state.apply(resumed(1, 5))
@@ -266,7 +266,7 @@ def whole_epoch(epoch, val_loss):
 
 
 def broken_off():
-    """Three epochs, the last of them the best, and half of a fourth."""
+    """Return three epochs, of which the last is the best, and half of a fourth."""
     return [
         started(epochs=5),
         prepared(),
@@ -286,7 +286,7 @@ def places(state):
     return [(each.reason, each.epoch, each.step) for each in state.checkpoints]
 
 
-def test_resumed_in_mid_epoch_all_before_that_point_stands_and_nothing_beyond():
+def test_resume_in_mid_epoch_undoes_later_events():
     state = state_after(*broken_off(), resumed(4, 5))
     assert (state.status, state.epoch, state.step, state.steps_done) == ("starting", 4, 5, 35)
     assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3]
@@ -303,7 +303,7 @@ def test_resumed_in_mid_epoch_all_before_that_point_stands_and_nothing_beyond():
     assert [command.command for command in state.commands] == ["lr", "pause"]
 
 
-def test_resumed_between_epochs_the_best_is_that_of_those_that_stand():
+def test_resume_between_epochs_recomputes_best():
     state = state_after(*broken_off(), resumed(3))
     assert (state.epoch, state.step, state.steps_done) == (2, 10, 20)
     assert [epoch.epoch for epoch in state.epochs] == [1, 2]
@@ -313,7 +313,7 @@ def test_resumed_between_epochs_the_best_is_that_of_those_that_stand():
     assert [mark.step for mark in state.markers] == [10, 20, 20, 20]
 
 
-def test_resumed_before_a_validation_that_had_been_done_the_epoch_is_not_the_best_yet():
+def test_resume_before_validation_drops_that_best_epoch():
     state = state_after(*broken_off(), resumed(3, 10))
     assert (state.epoch, state.step, state.best.epoch) == (3, 10, 2)
     assert [(mark.kind, mark.step) for mark in state.markers if mark.step == 30] == [("resume", 30)]
@@ -321,13 +321,13 @@ def test_resumed_before_a_validation_that_had_been_done_the_epoch_is_not_the_bes
     assert state.best_epochs == {1, 2}
 
 
-def test_begun_anew_nothing_stands_and_no_mark_tells_of_it():
+def test_restart_from_scratch_clears_state_without_marker():
     state = state_after(*broken_off(), resumed(1, file=""))
     assert (state.epoch, state.step, state.epochs, state.best) == (0, 0, [], None)
     assert (len(state.curve), state.markers, state.checkpoints) == (0, [], [])
 
 
-def test_of_equal_epochs_that_stand_the_latest_is_the_best_and_nan_never():
+def test_best_after_resume_is_latest_of_equal_epochs_and_never_nan():
     happened = [
         event
         for n, loss in enumerate((0.9, 0.8, 0.8, math.nan, 0.5), start=1)
@@ -336,22 +336,22 @@ def test_of_equal_epochs_that_stand_the_latest_is_the_best_and_nan_never():
     assert state_after(started(), prepared(), *happened, resumed(5)).best.epoch == 3
 
 
-def test_times_after_a_resume_count_all_sessions_and_speeds_only_the_new_one():
+def test_times_after_resume_include_all_sessions_but_speeds_do_not():
     state = state_after(*broken_off(), resumed(4, 5, seconds=50.0, time=2000.0))
     assert (state.elapsed_seconds, state.seconds_left) == (50.0, None)
     state.apply(events.EpochStarted(time=2003.0, epoch=4, step=5))
     assert (state.step, state.elapsed_seconds, state.seconds_left) == (5, 53.0, None)
     state.apply(steps(4, 10, seconds=10.0))
-    # 2 s a step in this session; 1 s for 20 images of validation, as it took before.
+    # 2 s per step in this session; 1 s for 20 validation images, as before.
     assert state.seconds_left == pytest.approx(1.0 + (10 * 2.0 + 1.0) + 2.0)
 
 
-def test_a_clock_that_was_set_back_before_a_resume_makes_no_negative_time():
+def test_clock_set_back_before_resume_gives_no_negative_time():
     state = state_after(*broken_off(), resumed(4, 5, time=10.0))
     assert state.elapsed_seconds == 50.0
 
 
-def test_a_finished_run_that_is_trained_longer_is_not_finished():
+def test_resumed_finished_run_is_not_finished():
     state = state_after(
         *broken_off(),
         events.TestFinished(epoch=3, loss=1.0, correct=(1, 1), total=(2, 2), seconds=1.0),
@@ -368,7 +368,7 @@ def test_a_finished_run_that_is_trained_longer_is_not_finished():
     assert state.host == "there"
 
 
-def test_a_detached_run_has_not_ended_and_still_stops_after_its_epoch():
+def test_detached_run_has_not_ended_and_stops_after_epoch():
     state = state_after(
         *broken_off(),
         applied("stop-epoch"),
@@ -380,7 +380,7 @@ def test_a_detached_run_has_not_ended_and_still_stops_after_its_epoch():
     assert not state_after(*broken_off(), applied("stop-epoch"), resumed(4, 5)).stops_after_epoch
 
 
-def test_rolled_back_the_state_is_where_training_goes_on_and_says_why():
+def test_rollback_resets_position_and_adds_notice():
     back = events.RolledBack(
         epoch=4, step=5, file="last.pt", lr=0.25, reason="training loss became nan"
     )
@@ -391,7 +391,7 @@ def test_rolled_back_the_state_is_where_training_goes_on_and_says_why():
     assert "rolled back to last.pt" in state.notices[-1].text
 
 
-def test_the_golden_run_has_every_epoch_once_though_it_was_broken_off_twice():
+def test_interrupted_golden_run_has_every_epoch_once():
     state = state_after(*map(from_line, golden_lines("resumed")))
     assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3, 4, 5, 6]
     assert list(state.curve.steps) == sorted(set(state.curve.steps))
@@ -399,7 +399,7 @@ def test_the_golden_run_has_every_epoch_once_though_it_was_broken_off_twice():
     assert (state.status, state.resumed.pid, state.host) == ("done", 4444, "box")
 
 
-def test_time_goes_on_with_steps_and_validations_and_back_with_training():
+def test_busy_seconds_follow_training_and_undo():
     state = state_after(
         started(),
         prepared(),

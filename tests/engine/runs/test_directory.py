@@ -1,4 +1,4 @@
-"""Run directories: made, found, listed; their figures cached and never believed when stale."""
+"""Creating, finding and listing run directories, and their cached summaries."""
 
 import json
 import os
@@ -20,26 +20,26 @@ from cnn_engine.runs.summary import read_state, read_summary, store_summary
 from golden import golden_lines, golden_run, running_run
 
 
-def test_every_run_has_a_directory_of_its_own(tmp_path):
+def test_run_ids_are_unique(tmp_path):
     made = [create_run(tmp_path / "runs") for _ in range(20)]
     assert len({run.id for run in made}) == 20
     assert all(re.fullmatch(r"\d{4}-\d{4}-[a-z]+", run.id) for run in made)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_error_names_unwritable_directory(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError, match="cannot create a run here: Permission denied"):
         create_run(tmp_path / "runs")
 
 
-def test_a_file_in_the_place_of_runs_is_named(tmp_path):
+def test_error_names_file_in_place_of_runs_directory(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(StorageError, match="cannot create a run here"):
         create_run(tmp_path / "runs")
 
 
-def test_runs_go_to_the_working_directory_or_else_to_the_users(tmp_path, monkeypatch):
+def test_default_runs_dir_is_working_or_user_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(default_runs_dir()) == "runs"
     monkeypatch.setattr(os, "access", lambda *_: False)
@@ -68,17 +68,17 @@ def three(tmp_path):
         ("1124-05", "1124-0500-teal"),
     ],
 )
-def test_a_run_is_found_by_the_start_of_its_id(three, reference, found):
+def test_run_is_found_by_id_prefix(three, reference, found):
     assert find_run(three, reference).id == found
 
 
 @pytest.mark.parametrize("reference", ["1124-0412", "zzz", "", "../x", "/etc", "notes", "\0"])
-def test_what_names_no_single_run_is_refused(three, reference):
+def test_ambiguous_or_unknown_reference_is_refused(three, reference):
     with pytest.raises(ConfigError):
         find_run(three, reference)
 
 
-def test_no_runs_at_all_says_how_to_start_one(tmp_path):
+def test_error_without_runs_says_how_to_start_one(tmp_path):
     with pytest.raises(ConfigError, match="start one with: cnn-tui run"):
         find_run(tmp_path / "runs", "latest")
 
@@ -88,7 +88,7 @@ def test_runs_are_listed_newest_first(three):
     assert ids == ["1124-0500-teal", "1124-0412-aspen", "1124-0412-amber"]
 
 
-def test_a_summary_holds_the_figures(tmp_path):
+def test_summary_has_metrics(tmp_path):
     summary = read_summary(golden_run(tmp_path, "completed"))
     assert (summary.status, summary.epochs_done, summary.epochs) == ("done", 20, 20)
     assert summary.test_accuracy > 0.97
@@ -97,7 +97,7 @@ def test_a_summary_holds_the_figures(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["completed", "stopped", "failed", "resumed"])
-def test_cached_and_recomputed_figures_are_one(tmp_path, name):
+def test_cached_and_computed_summaries_are_equal(tmp_path, name):
     run = golden_run(tmp_path, name)
     recomputed = read_summary(run)
     store_summary(read_state(run)[0], run)
@@ -105,7 +105,7 @@ def test_cached_and_recomputed_figures_are_one(tmp_path, name):
     assert read_summary(run) == recomputed
 
 
-def test_a_stale_or_damaged_cache_is_not_believed(tmp_path):
+def test_stale_or_damaged_cache_is_ignored(tmp_path):
     run = running_run(tmp_path, lines=30)
     store_summary(read_state(run)[0], run)
     golden = golden_lines("completed")
@@ -116,7 +116,7 @@ def test_a_stale_or_damaged_cache_is_not_believed(tmp_path):
         assert read_summary(run).status == "done"
 
 
-def test_a_log_that_ends_without_an_end_is_of_an_interrupted_run(tmp_path):
+def test_log_without_end_is_interrupted(tmp_path):
     run = running_run(tmp_path, lines=30)
     first, *rest = golden_lines("completed")[:30]
     here = json.dumps(json.loads(first) | {"host": os.uname().nodename})
@@ -127,7 +127,7 @@ def test_a_log_that_ends_without_an_end_is_of_an_interrupted_run(tmp_path):
     assert read_summary(run).status == "interrupted"
 
 
-def test_a_run_on_another_machine_is_alive_while_it_writes(tmp_path):
+def test_run_on_another_machine_is_live_while_it_writes(tmp_path):
     run = running_run(tmp_path, lines=30)
     assert read_summary(run).status == "training"
     long_ago = run.events.stat().st_mtime - 3600
@@ -136,7 +136,7 @@ def test_a_run_on_another_machine_is_alive_while_it_writes(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"garbage\nmore\n"])
-def test_a_damaged_run_is_listed_too(tmp_path, content):
+def test_damaged_run_is_listed(tmp_path, content):
     run = RunDirectory(tmp_path / "1124-0412-amber")
     run.path.mkdir()
     run.events.write_bytes(content)
@@ -146,7 +146,7 @@ def test_a_damaged_run_is_listed_too(tmp_path, content):
 
 
 @pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
-def test_any_prefix_of_a_log_is_a_state(tmp_path, name):
+def test_every_prefix_of_a_log_gives_a_state(tmp_path, name):
     run = golden_run(tmp_path, name)
     whole = run.events.read_bytes()
     before = RunState()

@@ -1,4 +1,4 @@
-"""The filter language, and the order of runs."""
+"""Filtering and sorting of runs."""
 
 import dataclasses
 import json
@@ -65,12 +65,12 @@ HOLDS = [text.strip() for text in TRUE.replace("\n", "|").split("|") if text.str
 
 
 @pytest.mark.parametrize("text", HOLDS)
-def test_a_filter_that_holds(text):
+def test_filter_matches(text):
     assert parse(text, [RUN]).matches(RUN)
     assert not parse(f"not ({text})", [RUN]).matches(RUN)
 
 
-def test_no_filter_means_every_run():
+def test_empty_filter_matches_every_run():
     assert parse("", [RUN]).matches(RUN)
     assert parse("  ", [RUN]).matches(EMPTY)
 
@@ -78,7 +78,7 @@ def test_no_filter_means_every_run():
 @pytest.mark.parametrize(
     "text", ["acc>0", "acc<=1", "test=0.5", "started>2000-01-01", "lr<1", "lr=none status=done"]
 )
-def test_what_is_not_known_is_neither_great_nor_small(text):
+def test_missing_value_matches_no_comparison(text):
     assert not parse(text, [RUN]).matches(EMPTY)
 
 
@@ -111,25 +111,25 @@ def test_what_is_not_known_is_neither_great_nor_small(text):
         ("a" * 3000, "longer than 2,000 characters"),
     ],
 )
-def test_what_means_nothing_is_said_with_its_place(text, said):
+def test_error_names_problem_and_position(text, said):
     with pytest.raises(ConfigError, match=said) as raised:
         parse(text, [RUN])
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_a_key_that_is_not_the_only_one_is_to_be_written_whole():
+def test_ambiguous_key_is_refused():
     both = dataclasses.replace(RUN, config_json='{"a": {"rate": 1}, "b": {"rate": 2}}')
     with pytest.raises(ConfigError, match=r"'rate' is ambiguous: write a.rate or b.rate"):
         parse("rate=1", [both])
     assert parse("b.rate=2", [both]).matches(both)
 
 
-def test_a_key_of_this_version_may_be_asked_of_runs_that_lack_it():
+def test_key_of_this_version_is_accepted_if_runs_lack_it():
     asked = parse("train.checkpoint_seconds>5", [RUN])
     assert not asked.matches(RUN)
 
 
-def test_a_filter_tells_what_it_asks_about():
+def test_filter_lists_its_columns():
     keys = [column.key for column in parse("acc>0.5 (lr>0 or lr<1) not tag=x", [RUN]).columns]
     assert keys == ["acc", "optimizer.lr", "tag"]
 
@@ -155,8 +155,8 @@ PIECES = [
 
 
 @given(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES)).map("".join)))
-def test_no_text_raises_anything_but_its_own_error(text):
-    """Any other than this one would end the test."""
+def test_any_text_parses_or_raises_config_error(text):
+    """Any exception other than ConfigError fails the test."""
     with suppress(ConfigError):
         asked = parse(text, [RUN])
         assert isinstance(asked.matches(RUN), bool)
@@ -164,7 +164,7 @@ def test_no_text_raises_anything_but_its_own_error(text):
 
 
 def runs_with(**values):
-    """Runs a, b, … that differ in one figure."""
+    """Return runs a, b, … that differ in one value."""
     ((field, given_values),) = values.items()
     return [
         dataclasses.replace(RUN, run_id=run_id, **{field: value})
@@ -186,11 +186,11 @@ def runs_with(**values):
         ("epochs", runs_with(epochs_done=[1, 1, 0]), "cab"),
     ],
 )  # fmt: skip
-def test_runs_are_sorted_by_any_figure_and_those_without_it_come_last(sort, runs, order):
+def test_runs_are_sorted_by_column_with_missing_values_last(sort, runs, order):
     assert "".join(run.run_id for run in select_runs(runs, sort=sort).runs) == order
 
 
-def test_an_unknown_key_to_sort_by_is_named():
+def test_error_names_unknown_sort_key():
     with pytest.raises(ConfigError, match=r"sort: unknown column 'acx'; did you mean 'acc'\?"):
         select_runs([RUN], sort="-acx")
 

@@ -1,4 +1,4 @@
-"""A full disk costs a run nothing while it lasts, and is told of."""
+"""Recording on a full disk."""
 
 import errno
 import fcntl
@@ -24,7 +24,7 @@ from terminal import CLI, environment
 
 
 class Disk:
-    """Refuses what is written while it is full."""
+    """A disk that refuses writes while it is full."""
 
     def __init__(self, patches):
         self.is_full = False
@@ -44,7 +44,7 @@ def disk(monkeypatch):
     return Disk(monkeypatch)
 
 
-def test_while_the_disk_is_full_that_is_known_and_once_there_is_room_it_is_told(tmp_path, disk):
+def test_full_disk_is_reported_until_log_is_written(tmp_path, disk):
     run = create_run(tmp_path)
     with Recorder(run) as recorder:
         recorder.record(events.EpochStarted(epoch=1))
@@ -62,7 +62,7 @@ def test_while_the_disk_is_full_that_is_known_and_once_there_is_room_it_is_told(
     assert notice.text == "The log could not be written for 0 s; no events were lost"
 
 
-def test_a_run_trains_on_over_a_full_disk_and_its_log_is_whole(tmp_path, disk):
+def test_run_continues_on_full_disk_with_complete_log(tmp_path, disk):
     run = RunForTests(tmp_path, "train.epochs=3")
     real = run.recorder.record
 
@@ -83,7 +83,7 @@ def test_a_run_trains_on_over_a_full_disk_and_its_log_is_whole(tmp_path, disk):
     assert SESSIONS.fullmatch(spelled(run.events()))
 
 
-def test_no_cached_figures_are_ahead_of_the_log(tmp_path, disk):
+def test_cached_summary_is_never_ahead_of_log(tmp_path, disk):
     run = RunForTests(tmp_path, "train.epochs=2").train()
     cached = json.loads(run.directory.summary.read_text())
     run.take_hold(epochs=3)
@@ -94,7 +94,7 @@ def test_no_cached_figures_are_ahead_of_the_log(tmp_path, disk):
     assert json.loads(run.directory.summary.read_text()) == cached
 
 
-def test_events_that_never_could_be_written_end_in_a_storage_error(tmp_path, disk):
+def test_unwritten_events_end_in_storage_error(tmp_path, disk):
     run = RunForTests(tmp_path, "train.epochs=1")
     disk.is_full = True
     run.engine.start()
@@ -104,7 +104,7 @@ def test_events_that_never_could_be_written_end_in_a_storage_error(tmp_path, dis
     assert list(LogReader(run.directory.events).poll()) == []
 
 
-def test_a_disk_that_stays_full_is_one_line_and_exit_code_5(tmp_path):
+def test_full_disk_is_one_line_and_exit_code_5(tmp_path):
     limit = 3000
     small = [argument for key in SMALL for argument in ("--set", key)]
     result = subprocess.run(
@@ -124,7 +124,7 @@ def test_a_disk_that_stays_full_is_one_line_and_exit_code_5(tmp_path):
     assert last_line.endswith("events could not be written: File too large")
 
 
-def test_when_the_best_could_not_be_saved_the_next_best_is(tmp_path, disk, monkeypatch):
+def test_next_best_is_saved_after_failed_save(tmp_path, disk, monkeypatch):
     losses = iter([0.9, 0.5, 0.7, 0.1])
     real = learner.evaluate
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""The list of all runs: never stale, and up to date by looking at little."""
+"""The list of all runs is up to date and rereads only changed runs."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from runs_for_tests import RunForTests
 
 @pytest.fixture
 def read(monkeypatch):
-    """Logs that were read from their beginning or on, by run."""
+    """Return a list of the ids of runs whose logs are read."""
     counted = []
     poll = LogReader.poll
 
@@ -37,7 +37,7 @@ def read(monkeypatch):
 
 
 def settled(run):
-    """The run, as if nothing had touched it for a while."""
+    """Set back the modification time of a run, and return the run."""
     long_ago = time.time() - 60
     os.utime(run.path, (long_ago, long_ago))
     return run
@@ -48,7 +48,7 @@ def in_list(runs):
     return {run.run_id: run for run in runs.runs}
 
 
-def test_each_log_is_read_once_and_its_figures_are_kept(tmp_path, read):
+def test_logs_are_read_once_and_summaries_cached(tmp_path, read):
     for name in ("a", "b", "c"):
         settled(golden_run(tmp_path, "completed", name))
     assert list(in_list(RunList(tmp_path))) == ["c", "b", "a"]
@@ -57,7 +57,7 @@ def test_each_log_is_read_once_and_its_figures_are_kept(tmp_path, read):
     assert len(read) == 3
 
 
-def test_nothing_is_read_again_of_runs_that_have_not_changed(tmp_path, monkeypatch):
+def test_unchanged_runs_are_not_read_again(tmp_path, monkeypatch):
     for name in ("a", "b", "c"):
         golden_run(tmp_path, "completed", name)
     runs = RunList(tmp_path)
@@ -71,7 +71,7 @@ def test_nothing_is_read_again_of_runs_that_have_not_changed(tmp_path, monkeypat
     assert runs.runs is before
 
 
-def test_the_list_follows_what_comes_goes_and_changes(tmp_path):
+def test_list_follows_new_deleted_and_changed_runs(tmp_path):
     run = running_run(tmp_path, lines=30, run_id="a")
     runs = RunList(tmp_path)
     assert in_list(runs)["a"].status == "training"  # on another machine, a moment ago
@@ -86,7 +86,7 @@ def test_the_list_follows_what_comes_goes_and_changes(tmp_path):
     assert list(in_list(runs)) == ["a"]
 
 
-def test_a_live_run_is_read_on_and_not_anew(tmp_path, read):
+def test_live_run_is_read_incrementally(tmp_path, read):
     run = running_run(tmp_path, lines=30)
     runs = RunList(tmp_path)
     with Recorder(run):
@@ -104,7 +104,7 @@ def test_a_live_run_is_read_on_and_not_anew(tmp_path, read):
     assert not runs._logs
 
 
-def test_a_real_run_is_listed_as_it_goes_and_as_it_went(tmp_path):
+def test_real_run_is_listed_while_running_and_afterwards(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=2")
     runs = RunList(tmp_path)
     assert in_list(runs)[run.directory.id].status == "starting"
@@ -130,7 +130,7 @@ def test_a_real_run_is_listed_as_it_goes_and_as_it_went(tmp_path):
         {"star": True},
     ],
 )
-def test_a_cache_that_holds_anything_else_is_not_believed(tmp_path, change, read):
+def test_invalid_cache_is_ignored(tmp_path, change, read):
     run = golden_run(tmp_path, "completed")
     expected = read_summary(run)
     record = json.loads(run.summary.read_bytes()) | change
@@ -143,7 +143,7 @@ def test_a_cache_that_holds_anything_else_is_not_believed(tmp_path, change, read
     assert not read
 
 
-def test_another_log_of_the_same_size_is_noticed(tmp_path):
+def test_replaced_log_of_same_size_is_noticed(tmp_path):
     run = golden_run(tmp_path, "completed")
     assert read_summary(run).name == "baseline"
     changed = run.events.read_text().replace('"baseline"', '"bassline"', 1)
@@ -152,7 +152,7 @@ def test_another_log_of_the_same_size_is_noticed(tmp_path):
     assert read_summary(run).name == "bassline"
 
 
-def test_many_epochs_keep_some_of_their_losses_and_the_last(tmp_path):
+def test_losses_of_many_epochs_are_thinned(tmp_path):
     run = golden_run(tmp_path, "completed")
     state, _ = read_state(run)
     state.epochs = [*state.epochs * 50]
@@ -165,7 +165,7 @@ def test_many_epochs_keep_some_of_their_losses_and_the_last(tmp_path):
 # What is no run, or a damaged one.
 
 
-def test_what_is_no_run_is_passed_over(tmp_path):
+def test_other_files_are_not_runs(tmp_path):
     runs_dir = tmp_path / "runs"
     real = golden_run(tmp_path / "elsewhere", "completed", "real")
     golden_run(runs_dir, "completed", "mine")
@@ -196,7 +196,7 @@ NAMES = [
 ]
 
 
-def test_runs_of_strange_names_are_listed_as_harmless_text(tmp_path):
+def test_strange_run_names_are_listed_as_safe_text(tmp_path):
     for name in NAMES:
         golden_run(tmp_path, "completed", name)
     result = cnn_tui("runs", "--runs-dir", str(tmp_path))
@@ -218,7 +218,7 @@ def test_runs_of_strange_names_are_listed_as_harmless_text(tmp_path):
         ("TestFinished", {"correct": (), "total": (), "tta": "flip"}),
     ],
 )
-def test_a_log_with_values_that_make_no_sense_is_listed_and_shown(tmp_path, capsys, kind, values):
+def test_log_with_nonsense_values_is_listed_and_shown(tmp_path, capsys, kind, values):
     run = golden_run(tmp_path, "completed")
     rewritten(run, lambda event: replace(event, **values) if type(event) is KINDS[kind] else event)
     summary = in_list(RunList(tmp_path))[run.id]
@@ -229,7 +229,7 @@ def test_a_log_with_values_that_make_no_sense_is_listed_and_shown(tmp_path, caps
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-def test_a_log_that_cannot_be_read_is_listed_as_damaged(tmp_path):
+def test_unreadable_log_is_listed_as_damaged(tmp_path):
     run = golden_run(tmp_path, "completed")
     run.events.chmod(0)
     summary = read_summary(run)
@@ -239,7 +239,7 @@ def test_a_log_that_cannot_be_read_is_listed_as_damaged(tmp_path):
     )
 
 
-def test_a_log_of_nonsense_times_and_figures_is_listed(tmp_path):
+def test_log_of_nonsense_times_is_listed(tmp_path):
     run = golden_run(tmp_path, "completed")
     first, *rest = map(json.loads, golden_lines("completed"))
     first["time"] = 1e300
@@ -254,7 +254,7 @@ def test_a_log_of_nonsense_times_and_figures_is_listed(tmp_path):
         assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_directory_that_cannot_be_written_is_listed_all_the_same(tmp_path):
+def test_read_only_directory_is_listed(tmp_path):
     run = golden_run(tmp_path, "completed")
     run.path.chmod(0o500)
     try:
@@ -273,13 +273,13 @@ def test_a_directory_that_cannot_be_written_is_listed_all_the_same(tmp_path):
         b'{"star": "yes", "name": 5, "note": [], "tags": [1, {}]}',
     ],
 )
-def test_damaged_marks_are_none(tmp_path, content):
+def test_damaged_marks_are_ignored(tmp_path, content):
     run = golden_run(tmp_path, "completed")
     run.marks.write_bytes(content)
     assert read_marks(run) == Marks()
 
 
-def test_marks_are_read_as_they_were_written(tmp_path):
+def test_marks_survive_round_trip(tmp_path):
     run = golden_run(tmp_path, "completed")
     marks = Marks(star=True, name="", note="a\u202eb", tags=("a", "b"))
     write_marks(run, marks)
@@ -304,7 +304,7 @@ def cnn_tui(*arguments):
     )
 
 
-def test_the_command_filters_and_sorts(tmp_path):
+def test_runs_command_filters_and_sorts(tmp_path):
     for name in ("completed", "stopped", "failed"):
         golden_run(tmp_path, name, name)
 
@@ -328,14 +328,14 @@ def test_the_command_filters_and_sorts(tmp_path):
         (("--sort", "-acx"), "sort: unknown column 'acx'; did you mean 'acc'?"),
     ],
 )
-def test_what_cannot_be_asked_is_a_usage_error(tmp_path, options, said):
+def test_invalid_filter_or_sort_is_a_usage_error(tmp_path, options, said):
     golden_run(tmp_path, "completed")
     result = cnn_tui("runs", "--runs-dir", str(tmp_path), *options)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == f"cnn-tui: {said}\n"
 
 
-def test_a_filter_that_means_no_run_says_so(tmp_path):
+def test_filter_without_matches_is_reported(tmp_path):
     golden_run(tmp_path, "completed")
     result = cnn_tui("runs", "--runs-dir", str(tmp_path), "--filter", "acc<0.1")
     assert (result.returncode, result.stdout) == (0, "")

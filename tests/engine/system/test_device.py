@@ -12,7 +12,7 @@ from cnn_engine.system import device
 from cnn_engine.system.device import choose_precision
 
 
-def test_fp16_is_refused_where_it_is_slow():
+def test_fp16_is_refused_on_cpu():
     with pytest.raises(ConfigError, match="fp16 needs a GPU"):
         choose_precision(TrainConfig(precision="fp16"), torch.device("cpu"))
 
@@ -42,7 +42,7 @@ ZEN, XEON = "AMD EPYC 9655 96-Core Processor", "Intel(R) Xeon(R) Processor"
         ("", {"arm_bf16"}, "bf16"),
     ],
 )
-def test_precision_of_processors(monkeypatch, name, has, precision):
+def test_precision_of_cpus(monkeypatch, name, has, precision):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(has, True))
     monkeypatch.setattr(device, "processor_name", lambda: name)
     assert choose_precision(TrainConfig(), torch.device("cpu")) == precision
@@ -73,7 +73,7 @@ thread.join()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has such settings")
-def test_freed_memory_is_used_again_without_page_faults():
+def test_freed_memory_is_reused_without_page_faults():
     kept, usual = (
         int(subprocess.check_output([sys.executable, "-c", FAULTS_IN_STEPS, how]))
         for how in ("kept", "usual")

@@ -1,4 +1,4 @@
-"""Training on a GPU, as far as it can be seen without one: on tensors that name `cuda:0`."""
+"""Device placement in training, tested without a GPU on fake tensors of `cuda:0`."""
 
 from dataclasses import replace
 
@@ -41,10 +41,10 @@ pytestmark = [
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """The device that is chosen where there is a GPU; what asks its driver is answered."""
+    """Return the device chosen on a machine with a GPU, whose driver is faked."""
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 40, 1 << 40))
-    # A generator must not be given a state that is made up.
+    # A generator must not get a fake state.
     monkeypatch.setattr("cnn_engine.system.random_states.random_states", lambda _: {})
     monkeypatch.setattr("cnn_engine.system.random_states.set_random_states", lambda *_: None)
     with monkeypatch.context() as patch:
@@ -59,7 +59,7 @@ def config():
 
 @pytest.fixture
 def data(config):
-    """Images that are made up, as is all that is made of them."""
+    """Return a data set of fake tensors."""
     real = load_dataset(config.data, 0, lambda *_: None)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         tensors = ("images", "labels", "train", "val", "test")
@@ -77,7 +77,7 @@ def dense_layer(gpu):
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps"])
-def test_a_chosen_device_is_the_one_that_its_tensors_name(monkeypatch, name):
+def test_chosen_device_equals_device_of_its_tensors(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: name == "cuda")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: name == "mps")
     chosen = [choose_device(TrainConfig(device=asked)) for asked in (name, "auto")]
@@ -87,7 +87,7 @@ def test_a_chosen_device_is_the_one_that_its_tensors_name(monkeypatch, name):
             assert torch.empty(1, device=device).device == device == torch.device(name, 0)
 
 
-def test_batches_are_cut_where_the_images_are(gpu, config, data):
+def test_batches_are_on_the_device_of_the_images(gpu, config, data):
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     assert not on_gpu.is_staged
     images, labels = next(on_gpu.batches(data.train, 64))
@@ -95,7 +95,7 @@ def test_batches_are_cut_where_the_images_are(gpu, config, data):
     assert images.shape == (64, 1, 8, 8)
 
 
-def test_steps_take_their_images_from_the_device(gpu, config, data):
+def test_step_inputs_are_on_the_device(gpu, config, data):
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     order = epoch_order(data.train, 0, 1)
     views = sample_params(config.augment, order, data.images, (0.5,), 0, 1)
@@ -108,7 +108,7 @@ def test_steps_take_their_images_from_the_device(gpu, config, data):
     assert [each.device for each in inputs.scalars()] == [gpu, gpu]
 
 
-def test_a_learner_computes_its_losses_on_the_device(gpu, config, data, monkeypatch):
+def test_learner_computes_loss_on_the_device(gpu, config, data, monkeypatch):
     monkeypatch.setattr(nn.Module, "to", lambda model, *_, **__: model)  # see `network`
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     config = config.replaced("train", label_smoothing=0.1, precision="fp32")
@@ -122,8 +122,8 @@ def test_a_learner_computes_its_losses_on_the_device(gpu, config, data, monkeypa
     assert learner.optimizer.current_lr.device == gpu
 
 
-def test_evaluation_stays_on_the_device_until_it_counts(gpu, config, data):
-    """Counts are figures, which made-up tensors do not have: it comes as far as that."""
+def test_evaluation_stays_on_the_device(gpu, config, data):
+    """Fake tensors have no values, so that evaluation ends where it counts."""
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     for model in (dense_layer(gpu), TTAModel(dense_layer(gpu), "mirror-shift")):
         seen = []
@@ -132,23 +132,23 @@ def test_evaluation_stays_on_the_device_until_it_counts(gpu, config, data):
         assert seen == [len(data.test)]
 
 
-def test_a_model_is_looked_into_on_the_device(gpu, config, data):
+def test_model_is_inspected_on_the_device(gpu, config, data):
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     images, _ = next(on_gpu.batches(data.train[:1], 1))
     layers = inspect_layers(network(config, gpu), images).layers
     assert next(layer.name for layer in layers) == "blocks.0.0"
 
 
-def test_a_model_of_ones_own_is_checked_on_the_device(gpu, config, data, monkeypatch):
-    # A copy of a tensor that is made up reads memory that is not there.
+def test_user_model_is_checked_on_the_device(gpu, config, data, monkeypatch):
+    # Copying a fake tensor would read memory that does not exist.
     monkeypatch.setattr("cnn_engine.models.user_model.copy.deepcopy", lambda model: model)
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     images, _ = next(on_gpu.batches(data.train[:3], 3))
     check_model(network(config, gpu), images, 10, "mine:Net")
 
 
-def test_a_trained_model_takes_images_from_the_host(gpu, config, data, monkeypatch):
-    # Its two numbers are real ones, which cannot go where there is no GPU.
+def test_trained_model_takes_images_from_the_cpu(gpu, config, data, monkeypatch):
+    # Its two values are real tensors, which cannot be moved to a missing GPU.
     normalised = torch.empty(5, 1, 8, 8, device=gpu)
     monkeypatch.setattr(TrainedModel, "normalised", lambda *_: normalised)
     trained = TrainedModel(
@@ -164,7 +164,7 @@ def test_a_trained_model_takes_images_from_the_host(gpu, config, data, monkeypat
     assert (scores.device.type, scores.shape) == ("cpu", (5, 10))
 
 
-def test_images_that_do_not_fit_stay_on_the_host(gpu, config, data, monkeypatch):
+def test_images_that_do_not_fit_stay_on_the_cpu(gpu, config, data, monkeypatch):
     monkeypatch.setattr(loader, "GPU_SHARE", 0.0)
     staged = make_loader(gpu, data, config.data.mean, config.data.std)
     assert staged.is_staged
@@ -172,7 +172,7 @@ def test_images_that_do_not_fit_stay_on_the_host(gpu, config, data, monkeypatch)
     assert (staged.labels.device, staged.scale.device) == (gpu, gpu)
 
 
-def test_generators_of_the_device_are_kept(monkeypatch):
+def test_random_states_of_the_device_are_preserved(monkeypatch):
     held = {"mps": torch.tensor([1, 2], dtype=torch.uint8)}
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda: held["mps"])
     monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: held.update(mps=state))
@@ -188,7 +188,7 @@ def test_generators_of_the_device_are_kept(monkeypatch):
     assert held["mps"].tolist() == [1, 2]
 
 
-def test_fp32_of_a_gpu_is_fp32_unless_it_is_called_tf32(monkeypatch):
+def test_fp32_on_gpu_does_not_use_tf32(monkeypatch):
     cudnn, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
     before = cudnn.fp32_precision, matmul.fp32_precision, torch.backends.cudnn.benchmark
     for precision, used in [("fp32", "ieee"), ("tf32", "tf32")]:
@@ -199,6 +199,6 @@ def test_fp32_of_a_gpu_is_fp32_unless_it_is_called_tf32(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["cpu", "mps"])
-def test_tf32_is_refused_where_there_is_none(name):
+def test_tf32_is_refused_without_nvidia_gpu(name):
     with pytest.raises(ConfigError, match="tf32 needs an NVIDIA GPU"):
         choose_precision(TrainConfig(precision="tf32"), torch.device(name))

@@ -1,4 +1,4 @@
-"""A GPU is measured as far as it can be, and never at the cost of training."""
+"""Measurements of a GPU, with and without nvidia-ml-py."""
 
 import pytest
 import torch
@@ -11,11 +11,11 @@ def refuse(_):
 
 
 @pytest.mark.parametrize(("utilization", "busy"), [(lambda _: 75, 0.75), (refuse, None)])
-def test_its_memory_is_told_and_how_busy_it_is_where_that_is_known(monkeypatch, utilization, busy):
+def test_gpu_memory_and_utilization_are_measured(monkeypatch, utilization, busy):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (30, 100))
     monkeypatch.setattr(torch.cuda, "utilization", utilization)
     assert make_gpu_meter(torch.device("cuda"))() == (busy, 70, 100)
 
 
-def test_a_processor_is_no_gpu():
+def test_cpu_has_no_gpu_measurement():
     assert make_gpu_meter(torch.device("cpu"))() is None

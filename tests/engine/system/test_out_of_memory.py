@@ -1,4 +1,4 @@
-"""Out-of-memory errors name the amount that was asked for, and settings to change."""
+"""Out-of-memory errors name the requested memory and the settings to reduce."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ CURE = "; try a smaller train.batch_size or data.image_size"
         (MemoryError(), "out of memory"),
     ],
 )
-def test_it_is_said_what_was_asked_for(error, text):
+def test_message_names_requested_memory(error, text):
     assert is_out_of_memory(error)
     assert out_of_memory_text(error) == text + CURE
 
@@ -44,11 +44,11 @@ def test_it_is_said_what_was_asked_for(error, text):
 @pytest.mark.parametrize(
     "error", [RuntimeError("shape mismatch"), ValueError("out of memory"), OSError("disk full")]
 )
-def test_other_errors_are_others(error):
+def test_other_errors_are_not_out_of_memory(error):
     assert not is_out_of_memory(error)
 
 
-def test_a_gpu_that_is_full_fails_the_run_with_its_code(tmp_path, monkeypatch):
+def test_gpu_out_of_memory_fails_run_with_exit_code(tmp_path, monkeypatch):
     def refuse(*_):
         raise torch.OutOfMemoryError(CUDA)
 
@@ -59,7 +59,7 @@ def test_a_gpu_that_is_full_fails_the_run_with_its_code(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["test", "predict"])
-def test_a_gpu_that_is_full_is_no_traceback_of_a_command(tmp_path, here, monkeypatch, command):
+def test_gpu_out_of_memory_is_one_line_of_a_command(tmp_path, here, monkeypatch, command):
     def refuse(*_, **__):
         raise torch.OutOfMemoryError(CUDA)
 

@@ -21,7 +21,7 @@ from terminal import environment
 
 @pytest.fixture
 def eight_cores(monkeypatch, tmp_path):
-    """A machine of eight cores with sixteen threads, without a quota; the directory of cgroups."""
+    """Fake eight cores with sixteen threads and no quota, and return the cgroup directory."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(threads.psutil, "cpu_count", lambda logical: 16 if logical else 8)
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 16)
@@ -36,7 +36,7 @@ def write(file, text):
     file.write_text(text + "\n")
 
 
-def test_a_thread_for_each_core(eight_cores):
+def test_one_thread_per_core(eight_cores):
     assert choose_threads() == 8
 
 
@@ -50,12 +50,12 @@ def test_a_thread_for_each_core(eight_cores):
         ("", 8),
     ],
 )
-def test_no_more_than_a_containers_quota(eight_cores, quota, count):
+def test_threads_are_limited_by_container_quota(eight_cores, quota, count):
     write(eight_cores / "cpu.max", quota)
     assert choose_threads() == count
 
 
-def test_the_least_quota_of_nested_cgroups_counts(eight_cores, tmp_path):
+def test_smallest_quota_of_nested_cgroups_counts(eight_cores, tmp_path):
     write(tmp_path / "own", "0::/a.slice/b.scope")
     write(eight_cores / "a.slice" / "cpu.max", "300000 100000")
     write(eight_cores / "a.slice" / "b.scope" / "cpu.max", "500000 100000")
@@ -66,7 +66,7 @@ def test_the_least_quota_of_nested_cgroups_counts(eight_cores, tmp_path):
 
 
 @pytest.mark.parametrize("cgroup", ["cpu", "cpu/docker", "cpu/docker/1234"])
-def test_quotas_of_version_1_count(eight_cores, tmp_path, cgroup):
+def test_cgroup_v1_quota_counts(eight_cores, tmp_path, cgroup):
     write(tmp_path / "own", "5:memory:/other\n4:cpu,cpuacct:/docker/1234\n0::/")
     write(eight_cores / "cpu" / "other" / "cpu.cfs_quota_us", "100000")
     write(eight_cores / "cpu" / "other" / "cpu.cfs_period_us", "100000")
@@ -78,7 +78,7 @@ def test_quotas_of_version_1_count(eight_cores, tmp_path, cgroup):
     assert choose_threads() == 3
 
 
-def test_no_more_than_the_process_may_use(eight_cores, monkeypatch):
+def test_threads_are_limited_by_cpu_affinity(eight_cores, monkeypatch):
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: {0, 5, 6})
     assert choose_threads() == 3
 
@@ -86,7 +86,7 @@ def test_no_more_than_the_process_may_use(eight_cores, monkeypatch):
 @pytest.mark.parametrize(
     ("said", "count"), [("3", 3), ("12", 12), ("4,2", 4), ("", 8), ("0", 8), ("many", 8), ("-1", 8)]
 )
-def test_the_users_number_counts_where_it_is_one(eight_cores, monkeypatch, said, count):
+def test_omp_num_threads_counts_if_valid(eight_cores, monkeypatch, said, count):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert choose_threads() == count
 
@@ -113,7 +113,7 @@ check.check(Path(sys.argv[1]), lambda *_: None)
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="macOS has no affinity")
 @pytest.mark.parametrize("asked", ["", "3"])
-def test_images_are_decoded_in_as_many_threads_and_processes(tmp_path, asked):
+def test_decoding_uses_as_many_threads_and_processes(tmp_path, asked):
     noise = np.random.default_rng(0)
     for number in range(12):
         path = tmp_path / "ab"[number % 2] / f"{number}.png"
@@ -130,7 +130,7 @@ def test_images_are_decoded_in_as_many_threads_and_processes(tmp_path, asked):
 
 @pytest.fixture
 def three_threads(monkeypatch):
-    """Three threads are to be used; numbers that PyTorch used when images were read."""
+    """Choose three threads, and return the numbers in use when images were read."""
     before, seen, read = torch.get_num_threads(), [], dataset._read
     monkeypatch.setattr("cnn_engine.system.device.choose_threads", lambda: 3)
     monkeypatch.setattr(
@@ -145,20 +145,20 @@ def trained(tmp_path_factory):
     return RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=1").train()
 
 
-def test_a_run_limits_threads_before_it_reads_images(tmp_path, three_threads):
+def test_run_limits_threads_before_reading_images(tmp_path, three_threads):
     run = RunForTests(tmp_path, "train.epochs=1").train()
     assert three_threads == [3]
     assert run.live_state.prepared.threads == 3
 
 
-def test_a_test_limits_threads_before_it_reads_images(trained, three_threads, here):
+def test_test_command_limits_threads_before_reading_images(trained, three_threads, here):
     run = trained.directory
     code, _, _ = here("test", run.id, "--runs-dir", run.path.parent, cwd=run.path)
     assert code == 0
     assert three_threads == [3]
 
 
-def test_bench_limits_threads_before_it_reads_images(tmp_path, three_threads, here, monkeypatch):
+def test_bench_limits_threads_before_reading_images(tmp_path, three_threads, here, monkeypatch):
     def measure(*_):
         raise ConfigError("seen enough")
 
@@ -167,6 +167,6 @@ def test_bench_limits_threads_before_it_reads_images(tmp_path, three_threads, he
     assert three_threads == [3]
 
 
-def test_an_estimate_limits_threads(three_threads):
+def test_estimate_limits_threads(three_threads):
     estimate.images_per_second(load_config("folder", ["data.path=x", *SMALL]), 8, 2)
     assert torch.get_num_threads() == 3
