@@ -149,8 +149,8 @@ def test_user_model_is_checked_on_the_device(gpu, config, data, monkeypatch):
 
 def test_trained_model_takes_images_from_the_cpu(gpu, config, data, monkeypatch):
     # Its two values are real tensors, which cannot be moved to a missing GPU.
-    normalised = torch.empty(5, 1, 8, 8, device=gpu)
-    monkeypatch.setattr(TrainedModel, "normalised", lambda *_: normalised)
+    normalized = torch.empty(5, 1, 8, 8, device=gpu)
+    monkeypatch.setattr(TrainedModel, "normalize", lambda *_: normalized)
     trained = TrainedModel(
         model=dense_layer(gpu),
         config=config,
@@ -160,12 +160,12 @@ def test_trained_model_takes_images_from_the_cpu(gpu, config, data, monkeypatch)
         device=gpu,
         precision="bf16",
     )
-    scores = trained.logits(data.images[:5])
-    assert (scores.device.type, scores.shape) == ("cpu", (5, 10))
+    logits = trained.logits(data.images[:5])
+    assert (logits.device.type, logits.shape) == ("cpu", (5, 10))
 
 
 def test_images_that_do_not_fit_stay_on_the_cpu(gpu, config, data, monkeypatch):
-    monkeypatch.setattr(loader, "GPU_SHARE", 0.0)
+    monkeypatch.setattr(loader, "MAX_GPU_FRACTION", 0.0)
     staged = make_loader(gpu, data, config.data.mean, config.data.std)
     assert staged.is_staged
     assert staged.images.device.type == "cpu"

@@ -107,7 +107,7 @@ folder.ThreadPoolExecutor = noted(folder.ThreadPoolExecutor)
 check.ProcessPoolExecutor = noted(check.ProcessPoolExecutor)
 check.CHUNK = 1
 folder.read(load_config("folder", [f"data.path={sys.argv[1]}"]).data, lambda *_: None)
-check.check(Path(sys.argv[1]), lambda *_: None)
+check.check_folder(Path(sys.argv[1]), lambda *_: None)
 """
 
 
