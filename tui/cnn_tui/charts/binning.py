@@ -48,7 +48,7 @@ class Point(NamedTuple):
 
 
 def points_in(window: Window, values: Iterable[tuple[float, float]]) -> Iterator[Point]:
-    """Yield the points in view, from positions and values; a gap follows where one is not drawn."""
+    """Yield the points in view, from pairs of position and value; what is not drawn is a gap."""
     is_joined = False
     for position, value in values:
         if window.first <= position <= window.last and is_drawable(value):
@@ -95,9 +95,9 @@ class BinnedCurve:
         """
         self.window = window
         self.low = [math.inf] * window.columns
-        """Minimum of each column; infinite in an empty one."""
+        """Minimum of each column; infinity in an empty one."""
         self.high = [-math.inf] * window.columns
-        """Maximum of each column; minus infinite in an empty one."""
+        """Maximum of each column; minus infinity in an empty one."""
         self.has_gap = [False] * window.columns
         """True for each column with a loss that cannot be drawn."""
         self._sums = [0.0] * window.columns

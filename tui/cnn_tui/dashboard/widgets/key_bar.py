@@ -15,7 +15,7 @@ from cnn_tui.text.safe import safe_text
 GAP = "  "
 
 MESSAGE_SECONDS = 5.0
-"""Time after which the keys take the place of a reported message again."""
+"""Time for which a reported message is shown."""
 
 
 class KeyBar(Panel[bool]):

@@ -38,7 +38,7 @@ class ComparisonTable(Panel[TableContent], can_focus=True):
 
         Args:
             runs: The runs of the columns, from left to right.
-            empty: The text that stands in place of no rows.
+            empty: The text shown if there are no rows.
             id: The widget's id.
         """
         super().__init__(id=id)

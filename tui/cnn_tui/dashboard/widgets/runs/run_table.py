@@ -101,12 +101,12 @@ class RunTable(Panel[RunTableContent]):
 
     @property
     def content(self) -> RunTableContent:
-        """The runs that are shown."""
+        """The runs that are shown, and how they are sorted."""
         return self._data or RunTableContent()
 
     @property
     def runs(self) -> Sequence[RunSummary]:
-        """The runs that are shown, sorted."""
+        """The runs that are shown, in their order."""
         return self.content.runs
 
     @property
