@@ -22,30 +22,30 @@ from cnn_engine.training.control import Control
 from cnn_engine.training.trainer import Trainer
 
 MATRIX_SIDE = 2048
-"""Side of the matrices whose product tells the machine's rate."""
+"""Side of the matrices that measure the machine's rate."""
 
 MATRIX_PRODUCTS = 8
-"""Products a measurement, of which the median counts."""
+"""Products per measurement; the median is used."""
 
-MOST_IMAGES = 6_400
-"""Images trained on, so that an epoch is short; what an image costs does not depend on it."""
+MAX_IMAGES = 6_400
+"""Training images, to keep epochs short; the time per image does not depend on it."""
 
 WARM_UP_SECONDS = 1.0
-"""Training before anything is measured."""
+"""Seconds of training before the measurement."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Images trained on in a second, over the rounds."""
+    """Training images per second over the rounds."""
 
     name: str
-    """`reference`, or the precision ours was measured in."""
+    """`reference`, or the precision of our loop."""
 
     median: float
     least: float
     most: float
     against_reference: float
-    """Median over the rounds of this rate divided by the reference's in the same round."""
+    """Median ratio to the reference in the same round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +62,13 @@ class Measured:
     rates: tuple[Rate, ...]
     """The reference, ours in fp32, and ours in the precision asked for where that is another."""
     precision: str
-    """The precision asked for, which all below is about."""
+    """Requested precision, of all values below."""
     matrix_flops: float
-    """Floating-point operations a second in a plain matrix product; median over the rounds."""
+    """Floating-point operations per second of a matrix product; median over the rounds."""
     flops_per_image: float
-    """Of convolutions and dense layers in a training step."""
+    """Floating-point operations of convolutions and linear layers in a training step."""
     share_of_matrix_rate: float
-    """Median over the rounds of what training reaches of it."""
+    """Median fraction of the matrix rate that training reaches."""
     step_seconds: float
     """Median time of a step."""
     parts: dict[str, float]
@@ -82,19 +82,19 @@ def measure(
     seconds: float,
     progress: Callable[[str, int, int], None],
 ) -> Measured:
-    """Measure in turn, so that what disturbs the machine disturbs all alike.
+    """Measure alternately, so that disturbances affect all alike.
 
     Args:
-        config: What to train, on which device, at which batch size.
+        config: Model, device and batch size.
         data: The images.
-        rounds: How often each is measured.
-        seconds: How long each is measured in a round, at least.
-        progress: Told which round of how many is going on.
+        rounds: Number of measurements.
+        seconds: Minimum duration of a measurement.
+        progress: Called with the current round and their number.
 
     Raises:
-        ConfigError: the device asked for is not there.
+        ConfigError: the device is not available.
     """
-    data = replace(data, train=data.train[:MOST_IMAGES])
+    data = replace(data, train=data.train[:MAX_IMAGES])
     with tempfile.TemporaryDirectory() as runs_dir, _ours(config, data, Path(runs_dir)) as ours:
         asked = list(ours.values())[-1]
         reference = Reference(config, data, asked.state.device)

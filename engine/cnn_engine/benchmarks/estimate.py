@@ -16,21 +16,23 @@ from cnn_engine.training.control import Control
 from cnn_engine.training.trainer import Trainer
 
 BATCHES = 4
-"""Batches of a measured epoch."""
+"""Batches per epoch."""
 
 SECONDS = 1.0
 """Minimum duration of a measurement."""
 
 
 def images_per_second(config: Config, side: int, class_count: int) -> float:
-    """Images trained on in a second, of that size and number of classes, as the config trains.
+    """Return training images per second for an image size and number of classes.
 
     Raises:
-        ConfigError: the config's device is not there, or its model not to be had.
+        ConfigError: the device or the model is not available.
     """
     keep_freed_memory()
     limit_threads()
-    data = _made_up(BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count)
+    data = _random_data(
+        BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count
+    )
     with tempfile.TemporaryDirectory() as directory, Recorder(create_run(Path(directory))) as log:
         training = Trainer(config, data, log, Control(log))
         bench.images_per_second(training, 0)  # the first steps allocate memory
@@ -39,16 +41,16 @@ def images_per_second(config: Config, side: int, class_count: int) -> float:
         return rate
 
 
-def _made_up(count: int, side: int, channels: int, class_count: int) -> DataSet:
-    every = torch.arange(count)
+def _random_data(count: int, side: int, channels: int, class_count: int) -> DataSet:
+    indices = torch.arange(count)
     return DataSet(
         images=torch.randint(0, 256, (count, side, side, channels), dtype=torch.uint8),
-        labels=every % class_count,
+        labels=indices % class_count,
         classes=tuple(map(str, range(class_count))),
-        train=every,
-        val=every,
-        test=every,
-        source="made-up images",
+        train=indices,
+        val=indices,
+        test=indices,
+        source="random images",
         paths=(),
         skipped=(),
         notices=(),

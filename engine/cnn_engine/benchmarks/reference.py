@@ -1,4 +1,4 @@
-"""The published procedure as published, to measure ours against; nothing else uses it.
+"""The published training loop, used only as the reference of benchmarks.
 
 PIL images, transforms of one sample at a time, a DataLoader, and the loop of a tutorial: fp32, the
 loss read in every step, layers in the written order. Only what the config names is taken from it.
@@ -20,7 +20,7 @@ from cnn_engine.models.build import build_model
 from cnn_engine.system.threads import choose_threads
 
 WORKERS = min(4, choose_threads())
-"""Processes that prepare samples: four as published, or as many as there are cores to use."""
+"""Worker processes: four as published, or the number of usable cores."""
 
 
 class ReferenceImages(Dataset[tuple[Tensor, int]]):
@@ -42,14 +42,14 @@ class ReferenceImages(Dataset[tuple[Tensor, int]]):
         return len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """A normalised image [C, H, W] and its label."""
+        """Return a normalized image, float32 [C, H, W], and its label."""
         pixels = self._pixels[index].numpy()
         image = Image.fromarray(pixels.squeeze())
         return self._transform(image), int(self._labels[index])
 
 
 def reference_model(config: ModelConfig, channels: int, size: int, classes: int) -> nn.Module:
-    """The network in the published order, or another network as it is."""
+    """Return the published network with its layer order, or another network unchanged."""
     if config.name != "cnn":
         return build_model(config, channels, size, classes)
     layers: list[nn.Module] = []
@@ -65,7 +65,7 @@ def reference_model(config: ModelConfig, channels: int, size: int, classes: int)
 
 
 class Reference:
-    """The published loop over a data set, to be run for some seconds at a time."""
+    """Published loop over a data set, run for a few seconds at a time."""
 
     def __init__(self, config: Config, data: DataSet, device: torch.device) -> None:
         size, channels = data.images.shape[2:]
@@ -85,7 +85,7 @@ class Reference:
         self._batches = self._endless()
 
     def images_per_second(self, seconds: float) -> float:
-        """Train for so many seconds; the images trained on in each."""
+        """Train for a duration; return images per second."""
         self._model.train()
         images_seen, start = 0, time.perf_counter()
         while (elapsed := time.perf_counter() - start) < seconds:

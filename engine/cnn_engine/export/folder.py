@@ -1,4 +1,4 @@
-"""A folder of files that is there as a whole, or not at all."""
+"""Atomic writing of a folder of files."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ LEFT_BY_PYTHON = "__pycache__"
 
 
 def check_target(target: Path, *, replace: bool) -> None:
-    """See that the folder may be written, before that costs anything.
+    """Check that the folder may be written, before the export starts.
 
     Raises:
         ConfigError: it is there already.
@@ -25,7 +25,7 @@ def check_target(target: Path, *, replace: bool) -> None:
 
 
 def write_folder(target: Path, files: Files, *, replace: bool) -> None:
-    """Make a folder of these files in one step.
+    """Write a folder of files in one step.
 
     Args:
         target: Where; folders above it are made.
@@ -57,7 +57,7 @@ def write_folder(target: Path, files: Files, *, replace: bool) -> None:
 
 
 def _refuse_foreign(target: Path, files: Files) -> None:
-    """Whoever mistypes the place must not lose what is there."""
+    """Refuse a folder that holds other files, so that a mistyped path loses nothing."""
     if not target.exists():
         return
     if not target.is_dir():

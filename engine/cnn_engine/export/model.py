@@ -37,7 +37,7 @@ PREPARATION = {
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A run's best model, in fp32 on the processor, whatever it was trained in."""
+    """A run's best model, in fp32 on the CPU."""
 
     trained: TrainedModel
     classifier: Classifier
@@ -46,7 +46,7 @@ class Exported:
     """Content of `model.json`, without the file and the model's input and output."""
 
     def program(self) -> torch.export.ExportedProgram:
-        """The classifier without the code that it is made from, for any number of images.
+        """Return the classifier as an exported program for any number of images.
 
         Raises:
             ConfigError: the network is one that PyTorch cannot take apart.
@@ -63,16 +63,16 @@ class Exported:
                 "--to safetensors takes any"
             ) from None
 
-    def beside(self, format_name: str, *, normalises: bool, **about: object) -> Files:
-        """The files that every format has beside the model, and its own example.
+    def beside(self, format_name: str, *, normalizes: bool, **about: object) -> Files:
+        """Return the files that every format has beside the model, and its example.
 
         Args:
             format_name: What the format is called.
-            normalises: Whether the file in this format does it, or whoever uses it has to.
+            normalizes: True if the exported model normalizes, False if the caller has to.
             about: What else is to be said of that file.
         """
         data = self.trained.config.data
-        normalisation = {"done_by_the_model": normalises, "mean": data.mean, "std": data.std}
+        normalisation = {"done_by_the_model": normalizes, "mean": data.mean, "std": data.std}
         whole = {"format": format_name, **about, "normalisation": normalisation, **self.about}
         text = json.dumps(whole, indent=2)
         example = f"example_{format_name.replace('-', '_')}.py"
@@ -84,7 +84,7 @@ class Exported:
 
 
 def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
-    """The run's best model, and what is to be known of it.
+    """Load a run's best model for export.
 
     Raises:
         ConfigError: it has none yet, or is code that is not allowed.
@@ -117,7 +117,7 @@ def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
 
 
 def needed(name: str) -> ModuleType:
-    """A library that only exporting takes.
+    """Import a library that only export needs.
 
     Raises:
         ConfigError: it is not installed.

@@ -1,4 +1,4 @@
-"""The whole model as ONNX: from pixels to probabilities, any number of images at a time."""
+"""Export as ONNX: pixels to probabilities, for any number of images."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MODEL_FILE = "model.onnx"
 
 
 def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
-    """The model as one ONNX file with its weights, and how to use it.
+    """Return the model as one ONNX file, and the files beside it.
 
     Raises:
         UserError: the run has no good model, or what PyTorch makes ONNX with is not installed.
@@ -34,7 +34,7 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
         MODEL_FILE: proto.SerializeToString(),
         **model.beside(
             "onnx",
-            normalises=True,
+            normalizes=True,
             file=MODEL_FILE,
             input="images: uint8 [N, size, size, channels], as preprocess.py makes them",
             output="probabilities: float32 [N, classes]",

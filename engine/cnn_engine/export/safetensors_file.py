@@ -1,4 +1,4 @@
-"""Weights alone, as safetensors: for other programs, in which nothing can run code."""
+"""Export of the weights alone as safetensors, a format without code."""
 
 from cnn_engine.export import Files
 from cnn_engine.export.model import load, needed
@@ -8,7 +8,7 @@ MODEL_FILE = "model.safetensors"
 
 
 def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
-    """The weights by the names that the network has for them, and how to use them.
+    """Return the state dict as safetensors, and the files beside it.
 
     Raises:
         UserError: the run has no good model, or safetensors is not installed.
@@ -20,7 +20,7 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
         MODEL_FILE: content,
         **model.beside(
             "safetensors",
-            normalises=False,
+            normalizes=False,
             file=MODEL_FILE,
             input="float32 [N, channels, size, size]: (pixels / 255 - mean) / std",
             output="float32 [N, classes]: scores; softmax makes them probabilities",

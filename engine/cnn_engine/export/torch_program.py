@@ -1,4 +1,4 @@
-"""The whole model as a program of PyTorch, which needs none of our code.
+"""Export as a `torch.export` program, which needs no code of cnn-tui.
 
 By `torch.export` and not as TorchScript: PyTorch has deprecated that in favour of this.
 """
@@ -15,7 +15,7 @@ MODEL_FILE = "model.pt2"
 
 
 def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
-    """The model as one file with its weights, and how to use it.
+    """Return the model as one file, and the files beside it.
 
     Raises:
         UserError: the run has no good model.
@@ -27,7 +27,7 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
         MODEL_FILE: content.getvalue(),
         **model.beside(
             "torch-export",
-            normalises=True,
+            normalizes=True,
             file=MODEL_FILE,
             input="uint8 [N, size, size, channels], as preprocess.py makes them",
             output="float32 [N, classes]: probabilities",

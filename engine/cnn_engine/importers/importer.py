@@ -1,7 +1,7 @@
-"""A run made from what another program logs, and continued as that grows.
+"""Runs made from the logs of other programs, and continued as the logs grow.
 
-Nothing is invented: what the other program does not tell (classes, images, device) is not there. A
-validation counts as the end of an epoch, which is as long as the first two of them are apart.
+Values that the log lacks (classes, images, device) stay empty. A validation counts as the end of an
+epoch; the epoch's length is the distance of the first two validations.
 """
 
 import math
@@ -27,8 +27,8 @@ from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.tfevents import Scalar
 
-NOT_KNOWN = float("nan")
-MOST_NAMED = 20
+UNKNOWN = float("nan")
+MAX_NAMED = 20
 
 
 @dataclass
@@ -36,15 +36,15 @@ class Validated:
     """Values of a validation, as far as they have been read."""
 
     time: float
-    loss: float = NOT_KNOWN
+    loss: float = UNKNOWN
     accuracy: float | None = None
 
 
 class Importer:
-    """Reads a source, and writes a run."""
+    """Reads a source and writes a run."""
 
     def __init__(self, source: Source, run: RunDirectory, name: str = "") -> None:
-        """Begin a run in an empty directory.
+        """Start a run in an empty directory.
 
         Raises:
             StorageError: the run cannot be written.
@@ -58,57 +58,57 @@ class Importer:
         self._last_time = 0.0
         self._train_step = -1
         self._train_time = 0.0
-        self._lr = NOT_KNOWN
+        self._lr = UNKNOWN
         self._steps_per_epoch = 0
         self._shift = 0
-        """Added to steps: 1 where epochs are the steps, and counted from 0."""
+        """Added to steps: 1 if the steps are epochs counted from 0."""
         self._epochs = 0
         self._losses: list[float] = []
-        """Of the training since the last validation."""
+        """Training losses since the last validation."""
         self._waiting: dict[int, Validated] = {}
-        """Validations by their step, until the next begins or nothing more is to come."""
+        """Incomplete validations by step."""
         self._train_accuracy: dict[int, float] = {}
-        self.left_out = 0
-        """Values so far whose step had been passed already, or had another value after them."""
+        self.skipped = 0
+        """Values so far that were out of order or overwritten by a later value of the same step."""
 
     def poll(self) -> bool:
-        """Take in what is new; whether there has been anything to show so far.
+        """Import new values; return True once the run has any.
 
         Raises:
-            OSError: the source cannot be read now.
-            DataError: it is nothing that can be read.
+            OSError: the source cannot be read at the moment.
+            DataError: the format is not supported.
         """
         new = list(self._source.poll())
         self._take_roles(new)
         by_role = {tag: role for role, tag in self._roles.items()}
-        told: dict[int, dict[Role, Scalar]] = defaultdict(dict)
+        by_step: dict[int, dict[Role, Scalar]] = defaultdict(dict)
         for scalar in new:
             if role := by_role.get(scalar.tag):
-                self.left_out += role in told[scalar.step]
-                told[scalar.step][role] = scalar
-        if told:
-            self._begin(min(scalar.time for row in told.values() for scalar in row.values()))
-            self._take(dict(sorted(told.items())))
+                self.skipped += role in by_step[scalar.step]
+                by_step[scalar.step][role] = scalar
+        if by_step:
+            self._begin(min(scalar.time for row in by_step.values() for scalar in row.values()))
+            self._take(dict(sorted(by_step.items())))
         return self._started is not None
 
     def close(self, *, ended: bool) -> None:
-        """Write what waits, and end the run.
+        """Write incomplete validations, and end the run.
 
         Args:
-            ended: Whether the source is taken to be complete, and not left while it may grow.
+            ended: True if the source is complete, False if it may still grow.
 
         Raises:
-            DataError: there was nothing in it that could be shown.
+            DataError: it has no loss, accuracy or learning rate.
             StorageError: the run cannot be written.
         """
         try:
             if self._started is None:
-                raise DataError(f"{self._source.path}: {self._nothing()}")
+                raise DataError(f"{self._source.path}: {self._no_values()}")
             self._finish_validations(before=None)
-            if self.left_out:
-                self._notice(f"{self.left_out} values are left out: their steps had been passed")
+            if self.skipped:
+                self._notice(f"{self.skipped} values are skipped: they are out of order")
             if self._source.damaged:
-                self._notice(f"{self._source.damaged} places of the source are damaged")
+                self._notice(f"{self._source.damaged} parts of the source are damaged")
             seconds = max(0.0, self._last_time - self._started)
             self._add(
                 RunFinished(
@@ -121,8 +121,8 @@ class Importer:
         finally:
             self._log.close()
 
-    def _nothing(self) -> str:
-        names = ", ".join(sorted(self._seen)[:MOST_NAMED])
+    def _no_values(self) -> str:
+        names = ", ".join(sorted(self._seen)[:MAX_NAMED])
         if names:
             return f"none of its series is a loss, an accuracy or a learning rate: {names}"
         return "holds no values"
@@ -145,11 +145,11 @@ class Importer:
         )
         self._add(RunImported(time=moment, source=str(self._source.path), steps_per_epoch=1))
         for role, tag in self._roles.items():
-            self._notice(f"{tag} is taken for the {ROLES[role]}")
-        self._tell_others(self._seen)
+            self._notice(f"{tag} is used as {ROLES[role]}")
+        self._report_unused(self._seen)
 
     def _take_roles(self, new: list[Scalar]) -> None:
-        """Know the series; what was taken for something stays so."""
+        """Assign roles to new series; assigned roles do not change."""
         tags = {scalar.tag for scalar in new} - self._seen
         if not tags:
             return
@@ -158,20 +158,20 @@ class Importer:
             if role not in self._roles:
                 self._roles[role] = tag
                 if self._started is not None:
-                    self._notice(f"{tag} is taken for the {ROLES[role]}")
+                    self._notice(f"{tag} is used as {ROLES[role]}")
         if self._started is not None:
-            self._tell_others(tags)
+            self._report_unused(tags)
 
-    def _tell_others(self, tags: set[str]) -> None:
-        """Name the series that are taken for nothing."""
+    def _report_unused(self, tags: set[str]) -> None:
+        """Add a notice that names the series without a role."""
         others = sorted(tags - set(self._roles.values()))
         if others:
-            more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-            self._notice(f"Not shown: {', '.join(others[:MOST_NAMED])}{more}")
+            more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
+            self._notice(f"Not shown: {', '.join(others[:MAX_NAMED])}{more}")
 
-    def _take(self, told: dict[int, dict[Role, Scalar]]) -> None:
-        self._measure_epochs(told)
-        for step, row in told.items():
+    def _take(self, by_step: dict[int, dict[Role, Scalar]]) -> None:
+        self._measure_epochs(by_step)
+        for step, row in by_step.items():
             self._finish_validations(before=step)
             if scalar := row.get("lr"):
                 self._lr = scalar.value
@@ -182,17 +182,17 @@ class Importer:
             if "val_loss" in row or "val_accuracy" in row:
                 self._validate(step, row)
 
-    def _measure_epochs(self, told: dict[int, dict[Role, Scalar]]) -> None:
-        """Learn how long an epoch is, once there is a validation."""
+    def _measure_epochs(self, by_step: dict[int, dict[Role, Scalar]]) -> None:
+        """Determine the epoch's length from the first validations."""
         steps = sorted(
-            {step for step, row in told.items() if "val_loss" in row or "val_accuracy" in row}
+            {step for step, row in by_step.items() if "val_loss" in row or "val_accuracy" in row}
             | self._waiting.keys()
         )
         if self._steps_per_epoch or not steps:
             return
         first = steps[0]
         self._steps_per_epoch = steps[1] - first if len(steps) > 1 else max(1, first)
-        train = [step for step, row in told.items() if "train_loss" in row]
+        train = [step for step, row in by_step.items() if "train_loss" in row]
         if self._steps_per_epoch == 1 and min(first, *train, first) == 0:
             self._shift = 1
         self._add(
@@ -206,7 +206,7 @@ class Importer:
     def _add_steps(self, scalar: Scalar) -> None:
         step = scalar.step + self._shift
         if step <= self._train_step:
-            self.left_out += 1
+            self.skipped += 1
             return
         covered = step - max(self._train_step, 0)
         self._train_step = step
@@ -244,7 +244,7 @@ class Importer:
             self._add_epoch(step, self._waiting.pop(step))
 
     def _finish_validations(self, before: int | None) -> None:
-        """Write the validations that are complete: those of earlier steps, or all."""
+        """Write the validations of earlier steps, or all."""
         for step in sorted(self._waiting):
             if before is None or step < before:
                 self._add_epoch(step, self._waiting.pop(step))
@@ -258,8 +258,8 @@ class Importer:
             EpochFinished(
                 time=validated.time,
                 epoch=self._epochs,
-                train_loss=sum(losses) / len(losses) if losses else NOT_KNOWN,
-                train_accuracy=self._train_accuracy.get(step, NOT_KNOWN),
+                train_loss=sum(losses) / len(losses) if losses else UNKNOWN,
+                train_accuracy=self._train_accuracy.get(step, UNKNOWN),
                 val_loss=validated.loss,
                 correct=(),
                 total=(),

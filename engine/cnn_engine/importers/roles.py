@@ -21,23 +21,22 @@ LOSS = frozenset({"loss", "losses"})
 ACCURACY = frozenset({"accuracy", "acc", "top1"})
 RATE = frozenset({"lr", "rate", "learning"})
 FILLING = frozenset({"epoch", "step", "batch", "mean", "avg", "average", "metrics", "running"})
-"""Words that say nothing of what a series is."""
+"""Words that do not distinguish series."""
 
 WORDS = re.compile(r"[a-z]+[0-9]*")
 HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def words_of(name: str) -> frozenset[str]:
-    """The words of a name such as `Loss/train`, `val_loss` or `trainLoss`."""
+    """Return the words of a name such as `Loss/train`, `val_loss` or `trainLoss`."""
     return frozenset(WORDS.findall(HUMPS.sub(" ", name).lower()))
 
 
 def roles_of(names: Iterable[str]) -> dict[Role, str]:
-    """The series that is best taken for each role; none where no name fits it.
+    """Return the best matching series for each role; roles without a match are left out.
 
-    Of several the one with the fewest words besides, such as `loss` before `box_loss`. What is
-    called test is taken for the validation where nothing is called so, and where training has
-    one of its own.
+    Of several matches the one with the fewest other words wins: `loss` before `box_loss`. Series
+    named test are used as validation if none is named so.
     """
     known = {name: words_of(name) for name in names}
     found = dict[Role, str]()
@@ -46,7 +45,9 @@ def roles_of(names: Iterable[str]) -> dict[Role, str]:
         if role.startswith("val") and not fitting:
             fitting = [name for name, words in known.items() if _fits(role, words, TEST)]
         if fitting:
-            found[role] = min(fitting, key=lambda name: (_besides(known[name]), len(name), name))
+            found[role] = min(
+                fitting, key=lambda name: (_other_words(known[name]), len(name), name)
+            )
     return found
 
 
@@ -61,7 +62,7 @@ def _fits(role: Role, words: frozenset[str], validation: frozenset[str]) -> bool
     return not words & (VALIDATION | TEST)
 
 
-def _besides(words: frozenset[str]) -> int:
+def _other_words(words: frozenset[str]) -> int:
     """Return the number of words that are not part of a role's name."""
     known = VALIDATION | TEST | TRAINING | LOSS | ACCURACY | RATE | FILLING
     return len(words - known)

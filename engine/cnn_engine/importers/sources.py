@@ -1,4 +1,4 @@
-"""Files of other programs as series of values: TensorBoard's event files, and CSV."""
+"""Log files of other programs as series of values: TensorBoard event files and CSV."""
 
 import csv
 import math
@@ -15,9 +15,9 @@ from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, Scalar, 
 STEP_NAMES = ("step", "global_step", "iteration", "iter", "batch")
 EPOCH_NAMES = ("epoch", "epochs")
 TIME_NAMES = ("time", "wall_time", "timestamp", "date")
-LONGEST_LINE = 1 << 20
-LEAST_TIME = 1e9
-"""A smaller number is no time of day, but seconds since the start, say."""
+MAX_LINE_LENGTH = 1 << 20
+MIN_UNIX_TIME = 1e9
+"""Smaller numbers are not Unix times, but for example seconds since the start."""
 
 
 class Source(Protocol):
@@ -27,14 +27,14 @@ class Source(Protocol):
 
     @property
     def damaged(self) -> int:
-        """Places so far that could not be read."""
+        """Number of damaged parts so far."""
         ...
 
     def poll(self) -> Iterator[Scalar]:
-        """The values added since.
+        """Yield the values added since the last call.
 
         Raises:
-            OSError: it cannot be read now.
+            OSError: it cannot be read at the moment.
         """
         ...
 
@@ -44,11 +44,11 @@ def open_source(path: Path) -> Source:
 
     Raises:
         ConfigError: the path does not exist.
-        DataError: it is nothing that can be read.
+        DataError: the format is not supported.
     """
     try:
         if path.is_dir():
-            _check_that_it_is_one_run(path)
+            _check_single_run(path)
             return EventFiles(path)
         if not path.exists():
             raise ConfigError(f"{path}: there is no such file or directory")
@@ -61,8 +61,8 @@ def open_source(path: Path) -> Source:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _check_that_it_is_one_run(directory: Path) -> None:
-    """See that event files lie in one folder, or in folders named for parts of one run.
+def _check_single_run(directory: Path) -> None:
+    """Check that all event files belong to one run.
 
     Raises:
         DataError: there is none, or more than one run.
@@ -81,7 +81,7 @@ def _check_that_it_is_one_run(directory: Path) -> None:
 
 
 class EventFiles:
-    """All event files in a directory and below, or a single one.
+    """Event files in and below a directory, or a single one.
 
     A series is called by its directory and its tag, as TensorFlow has `epoch_loss` in `train` and
     again in `validation`. A damaged file is read no further; the others are.
@@ -94,11 +94,11 @@ class EventFiles:
 
     @property
     def damaged(self) -> int:
-        """Files that are damaged somewhere."""
+        """Number of damaged files."""
         return len(self._damaged)
 
     def poll(self) -> Iterator[Scalar]:
-        """The values added since, file by file."""
+        """Yield the values added since the last call, file by file."""
         files = sorted(self.path.rglob("*tfevents*")) if self.path.is_dir() else [self.path]
         for file in files:
             if file not in self._damaged and file.is_file():
@@ -118,7 +118,7 @@ class EventFiles:
 
 
 class Table:
-    """A CSV with names in its first line: a column a series, a line a step or an epoch.
+    """CSV file with a header: one series per column, one step or epoch per line.
 
     Where no column tells the step, lines are counted; cells that are empty or no number are left
     out.
@@ -131,10 +131,10 @@ class Table:
         self._delimiter = ","
         self._row = 0
         self.damaged = 0
-        """Lines that are no row of this table."""
+        """Number of lines that are not rows of the table."""
 
     def poll(self) -> Iterator[Scalar]:
-        """The values added since.
+        """Yield the values added since the last call.
 
         Raises:
             DataError: it is no such table.
@@ -149,7 +149,7 @@ class Table:
                 self._read_names(text)
 
     def _read_names(self, text: str) -> None:
-        if len(text) > LONGEST_LINE or "\0" in text:
+        if len(text) > MAX_LINE_LENGTH or "\0" in text:
             raise DataError(f"{self.path}: is no CSV")
         self._delimiter = max(",;\t", key=text.count)
         names = [name.strip() for name in self._cells(text)]
@@ -175,7 +175,7 @@ class Table:
         lower = {name.lower(): value for name, value in row.items()}
         step = _first(lower, (*STEP_NAMES, *EPOCH_NAMES))
         moment = _first(lower, TIME_NAMES)
-        if moment is None or not LEAST_TIME < moment < 1e11:
+        if moment is None or not MIN_UNIX_TIME < moment < 1e11:
             moment = time.time()
         for name, value in row.items():
             if value is not None and name.lower() not in _PLACES:

@@ -164,7 +164,7 @@ def test_sizes_shapes_and_names_are_told(pets):
     assert found["tiny"].files == ("cat/tiny.png",)
     assert found["long"].files == ("cat/long.png",)
     assert found["misnamed"].files == ("cat/misnamed.png: is JPEG",)
-    assert found["handled"].text.startswith("1 of 16 bits or for print")
+    assert found["handled"].text.startswith("1 16-bit or CMYK")
     assert {finding.severity for finding in found.values()} == {"warning", "note"}
 
 

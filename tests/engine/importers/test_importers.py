@@ -138,10 +138,10 @@ def test_a_table_of_steps_has_epochs_as_long_as_validations_are_apart(tmp_path):
     assert [epoch.val_accuracy for epoch in state.epochs] == [0.4, 0.5]
     assert state.lr == 0.002
     assert notices_of(run) == [
-        "train_loss is taken for the training loss",
-        "val_loss is taken for the validation loss",
-        "val_acc is taken for the validation accuracy",
-        "lr-Adam is taken for the learning rate",
+        "train_loss is used as training loss",
+        "val_loss is used as validation loss",
+        "val_acc is used as validation accuracy",
+        "lr-Adam is used as learning rate",
         "Not shown: gpu",
     ]
 
@@ -194,8 +194,8 @@ def test_rows_that_do_not_fit_are_counted_and_steps_that_go_back_left_out(tmp_pa
     state, _ = read_state(run)
     assert list(state.curve.steps) == [1, 3, 4]
     assert list(state.curve.losses) == [3.0, 0.9, 0.5]
-    assert "2 values are left out: their steps had been passed" in notices_of(run)
-    assert "1 places of the source are damaged" in notices_of(run)
+    assert "2 values are skipped: they are out of order" in notices_of(run)
+    assert "1 parts of the source are damaged" in notices_of(run)
 
 
 def test_what_is_not_there_is_named(tmp_path):
@@ -358,8 +358,8 @@ def test_growing_event_files_are_followed_and_new_series_told(tmp_path):
     assert list(state.curve.losses) == [2.0, 1.0]
     assert len(state.epochs) == 1
     assert notices_of(run) == [
-        "loss is taken for the training loss",
-        "val_loss is taken for the validation loss",
+        "loss is used as training loss",
+        "val_loss is used as validation loss",
         "Not shown: memory",
     ]
 
@@ -428,7 +428,7 @@ def test_the_command_tells_what_it_took_and_prints_the_run(tmp_path):
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "runs").iterdir()
     assert done.stdout == f"{run.name}\n"
-    assert "val_loss is taken for the validation loss" in done.stderr
+    assert "val_loss is used as validation loss" in done.stderr
     assert "theirs" in cnn_tui("runs", cwd=tmp_path).stdout
     refused = cnn_tui("pause", run.name, cwd=tmp_path)
     assert (refused.returncode, "cannot be asked" in refused.stderr) == (2, True)
