@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.evaluation.tta import TTAModel
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.training import final_test
 from cnn_engine.training.budget import Costs, epochs_within
 from cnn_engine.training.control import Control
 from cnn_engine.training.learner import Learner
@@ -55,8 +56,6 @@ def test_resume_after_early_stopping_only_tests(tmp_path, monkeypatch):
 # Time budget, with a simulated clock.
 
 STEP, VALIDATION, TEST = 1.0, 6.0, 8.0
-TEST_IMAGES = 359
-"""Test images of the bundled digits, which has fewer for validation."""
 
 
 @pytest.fixture
@@ -64,18 +63,19 @@ def clock(monkeypatch):
     """A clock that advances a second per training step, and a few per evaluation."""
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(Control, "clock", lambda _: clock.now)
-    real_step, real_evaluate = Learner.train_step, Learner.evaluate
 
-    def step(learner, *batch):
-        clock.now += STEP
-        return real_step(learner, *batch)
+    def advance(owner, name, seconds):
+        real = getattr(owner, name)
 
-    def evaluate(learner, indices, *arguments):
-        clock.now += TEST if len(indices) == TEST_IMAGES else VALIDATION
-        return real_evaluate(learner, indices, *arguments)
+        def timed(*arguments):
+            clock.now += seconds
+            return real(*arguments)
 
-    monkeypatch.setattr(Learner, "train_step", step)
-    monkeypatch.setattr(Learner, "evaluate", evaluate)
+        monkeypatch.setattr(owner, name, timed)
+
+    advance(Learner, "train_step", STEP)
+    advance(Learner, "evaluate", VALIDATION)
+    advance(final_test, "evaluate_test_set", TEST)
     return clock
 
 
