@@ -1,4 +1,4 @@
-"""Events as tests need them."""
+"""Sample events for tests."""
 
 from cnn_engine.runlog import events
 from cnn_engine.runlog.state import RunState

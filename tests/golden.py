@@ -11,16 +11,16 @@ from cnn_engine.runs.directory import RunDirectory
 DATA = Path(__file__).parent / "data"
 
 NOW = 1795510845.0
-"""A moment after the last event of the completed run."""
+"""Time shortly after the last event of the completed run."""
 
 
 def golden_lines(name: str) -> list[str]:
-    """A golden log's lines."""
+    """Return the lines of a golden log."""
     return (DATA / f"{name}.jsonl").read_text().splitlines()
 
 
 def golden_run(runs_dir: Path, name: str, run_id: str = "1124-0412-amber") -> RunDirectory:
-    """A run directory with the whole log."""
+    """Create a run directory with a golden log."""
     run = RunDirectory(runs_dir / run_id)
     run.path.mkdir(parents=True)
     shutil.copy(DATA / f"{name}.jsonl", run.events)
@@ -28,21 +28,21 @@ def golden_run(runs_dir: Path, name: str, run_id: str = "1124-0412-amber") -> Ru
 
 
 def running_run(runs_dir: Path, lines: int, run_id: str = "1124-0412-amber") -> RunDirectory:
-    """A run directory with the beginning of the completed run's log."""
+    """Create a run directory with the first lines of the completed run's log."""
     run = golden_run(runs_dir, "completed", run_id)
     run.events.write_text("\n".join(golden_lines("completed")[:lines]) + "\n")
     return run
 
 
 def rewritten(run: RunDirectory, change: Callable[[Event], Event]) -> RunDirectory:
-    """The run, with every event of its log passed through `change`."""
+    """Rewrite a run's log with every event passed through `change`, and return the run."""
     lines = [to_line(change(from_line(line))) for line in run.events.read_text().splitlines()]
     run.events.write_text("\n".join(lines) + "\n")
     return run
 
 
 def add_events(run: RunDirectory, *events: Event) -> RunDirectory:
-    """The run, with these at the end of its log."""
+    """Append events to a run's log, and return the run."""
     with run.events.open("a") as log:
         log.writelines(to_line(event) + "\n" for event in events)
     return run

@@ -1,4 +1,4 @@
-"""The legal order of events, as `events.py` tells it, over runs spelled as letters."""
+"""The order of events documented in `events.py`, as regular expressions over letters."""
 
 import re
 
@@ -20,11 +20,11 @@ LETTERS = {
     events.RolledBack: "<",
 }
 TRAINED = "E[sl]*"
-"""Steps of an epoch; the latest state may be saved among them, because it was time."""
+"""Steps of an epoch, between which the latest state may be saved."""
 
 EPOCH = f"{TRAINED}v*Fb?l"
 CUT = rf"{TRAINED}(s|v*F)<"
-"""An epoch that was rolled back, after its steps or its end."""
+"""An epoch that was rolled back after its steps or its end."""
 
 EPOCHS = f"(({CUT})*{EPOCH})*"
 BEGUN = rf"({CUT})*({TRAINED}(v*(F(b)?)?)?)?"
@@ -35,19 +35,19 @@ STOP = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}l|S)?)?\.")
 FAILURE = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}|S))?\.")
 
 EPOCHS_BEHIND = "(E[sbl]*v*F)*[bl]*"
-"""Epochs whose checkpoints are written while training continues, and recorded later."""
+"""Epochs whose checkpoints are written while training continues and recorded later."""
 
 COMPLETION_BEHIND = re.compile(rf"{PREPARATION}{EPOCHS_BEHIND}S[bl]*T\.")
 
 UNSAVED = f"(({CUT})*{EPOCH}?)*"
-"""Epochs of which the latest state may not have been saved, as on a full disk."""
+"""Epochs whose latest state may not have been saved, as on a full disk."""
 
 SESSION = rf"{PREFIX_OF_PREPARATION}(P{UNSAVED}({BEGUN}l?|S|ST))?\.?"
 SESSIONS = re.compile(rf"R{SESSION}(r{SESSION})*")
 
 
 def spelled(happened):
-    """The run's events as letters; what may stand anywhere is left out."""
+    """Return the events as letters, without those that may occur anywhere."""
 
     def letter(event):
         if isinstance(event, events.CheckpointSaved) and event.reason != "asked":

@@ -1,4 +1,4 @@
-"""Real runs, small enough for tests: an engine in this process, on images that are really there."""
+"""Small real runs for tests, trained by an engine in this process."""
 
 import time
 from collections.abc import Callable
@@ -32,22 +32,22 @@ class RunForTests:
         return self
 
     def resume(self, epochs: int | None = None) -> "RunForTests":
-        """Go on with it to the end, as another process would."""
+        """Resume the run and train to the end, as another process would."""
         self.take_hold(epochs)
         return self.train()
 
     def take_hold(self, epochs: int | None = None) -> None:
-        """Have an engine that will go on with it."""
+        """Create an engine that will resume the run."""
         self.engine = Engine.resume(self.directory, epochs)
         self.recorder = self.engine._recorder
 
     def ask(self, name: Name, value: float | None = None, by: str = "key") -> None:
-        """Send it a command."""
+        """Send a command to the run."""
         send(self.directory.commands, Command(name=name, value=value, by=by))
 
     @property
     def live_state(self) -> RunState:
-        """The state that the engine itself has made."""
+        """State of the engine."""
         return self.recorder.state
 
     def events(self) -> list[Event]:
@@ -56,7 +56,7 @@ class RunForTests:
 
 
 def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for something to become true; fail if it does not."""
+    """Wait until the condition is true; fail after a timeout."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

@@ -4,13 +4,13 @@ from typing import ClassVar
 
 
 class UserError(Exception):
-    """A failure the user can act on. `str(error)` names the file, key or value and the cure."""
+    """A failure the user can act on. `str(error)` names the file, key or value, and a fix."""
 
     exit_code: ClassVar[int] = 1
 
 
 class ConfigError(UserError):
-    """A config, an option or a run's name that cannot be used; lists every problem found."""
+    """An invalid config, option or run name; lists every problem found."""
 
     exit_code = 2
 
@@ -20,26 +20,26 @@ class ConfigError(UserError):
 
 
 class DataError(UserError):
-    """Images, labels or checkpoints that are missing, damaged or unusable."""
+    """Missing, damaged or unusable images, labels or checkpoints."""
 
     exit_code = 3
 
 
 class TrainingError(UserError):
-    """Training that cannot go on: a non-finite loss or weight, or no memory left."""
+    """Training cannot continue: a non-finite loss or weight, or out of memory."""
 
     exit_code = 4
 
 
 class NonFiniteError(TrainingError):
-    """A loss or a weight that is not a number, or infinite."""
+    """A loss or a weight is NaN or infinite."""
 
 
 class StorageError(UserError):
-    """A run directory that cannot be read or written, or that another process holds."""
+    """A run directory that cannot be read or written, or is locked by another process."""
 
     exit_code = 5
 
 
 class RunHeldError(StorageError):
-    """A run that another process writes."""
+    """Another process is writing the run."""
