@@ -27,6 +27,10 @@ second the host state is checked. Of other kinds one step is called."""
 MAX_STALE_ERRORS = 3
 """Times that the driver may report the error of a failed capture again."""
 
+MAX_GRAPHS = 16
+"""Graphs that are kept, one per kind of step. A model that changes an attribute in every epoch has
+new kinds each time; without a limit their graphs would fill the memory."""
+
 TIMED_EVERY = 2_000
 """One in so many replayed steps is called instead, to time its phases."""
 
@@ -116,6 +120,8 @@ class StepGraphs(Generic[Kind]):
             return False
         if not self._graphs:
             self._captured("")
+        if len(self._graphs) >= MAX_GRAPHS:
+            del self._graphs[next(iter(self._graphs))]
         self._graphs[kind] = graph
         return True
 

@@ -13,7 +13,13 @@ from cnn_engine.runlog.events import StepsCaptured
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training import step_graphs
-from cnn_engine.training.step_graphs import TIMED_EVERY, WARM_UP_CALLS, HostState, StepGraphs
+from cnn_engine.training.step_graphs import (
+    MAX_GRAPHS,
+    TIMED_EVERY,
+    WARM_UP_CALLS,
+    HostState,
+    StepGraphs,
+)
 from cnn_engine.training.step_timer import StepTimer
 from cnn_tui.dashboard.widgets.run_header import _device
 from runs_for_tests import RunForTests
@@ -121,6 +127,16 @@ def test_each_kind_has_its_own_graph(gpu):
     assert gpu.done == ["whole", "whole", "last"] * 4
     assert set(graphs._graphs) == {"whole", "last"}
     assert graphs.reports == [""]
+
+
+def test_number_of_graphs_is_bounded(gpu):
+    graphs = graphs_of(gpu.work)
+    kinds = range(MAX_GRAPHS + 5)
+    for kind in kinds:
+        for _ in range(WARM_UP_CALLS + 1):
+            graphs.run(kind)
+    assert set(graphs._graphs) == set(kinds[-MAX_GRAPHS:])
+    assert gpu.done == [kind for kind in kinds for _ in range(WARM_UP_CALLS + 1)]
 
 
 def test_some_replayed_steps_are_called_for_timing(gpu):
