@@ -295,7 +295,7 @@ async def test_verdicts_show_mcnemar_test(trained):
         await shown_in(pilot, "Of the same test images")
         assert "McNemar's exact test" in verdicts_of(app)
         assert f"B {other.id} is significantly better than A {first.id}" in verdicts_of(app)
-        assert f"B {other.id} alone on {verdict.disagreement.only_second}." in verdicts_of(app)
+        assert f"only B {other.id} on {verdict.disagreement.only_second}." in verdicts_of(app)
         assert re.search(r"vs A +better", text_of(app))
         assert re.search(r"McNemar's p +\d", text_of(app))
     app = Dashboard(CompareScreen(trained[::-1]))
