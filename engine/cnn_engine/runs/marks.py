@@ -1,7 +1,9 @@
 """A user's marks on a run: star, name, note and tags, in a file beside the log."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -37,17 +39,27 @@ class Marks:
 
 NO_MARKS = Marks()
 
-_DECODER = msgspec.json.Decoder(Marks)
+_DECODERS = {name: msgspec.json.Decoder(type_) for name, type_ in get_type_hints(Marks).items()}
+_FILE_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_marks(run: RunDirectory) -> Marks:
-    """Return the run's marks; `NO_MARKS` if it has none or the file is damaged."""
+    """Return the run's marks; `NO_MARKS` if it has none or the file is damaged.
+
+    Fields of a wrong type are ignored: one bad edit by hand must not cost the other marks.
+    """
     try:
         # `open` is faster than pathlib: every run of a list is tried, and most have no such file.
         with open(f"{run.path}/marks.json", "rb") as file:  # noqa: PTH123
-            return _DECODER.decode(file.read()).with_tags()
+            content = _FILE_DECODER.decode(file.read())
     except (OSError, msgspec.MsgspecError, RecursionError):
         return NO_MARKS
+    values: dict[str, Any] = {}
+    for name, decoder in _DECODERS.items():
+        if name in content:
+            with suppress(msgspec.MsgspecError):
+                values[name] = decoder.decode(content[name])
+    return Marks(**values).with_tags()
 
 
 def write_marks(run: RunDirectory, marks: Marks) -> None:
