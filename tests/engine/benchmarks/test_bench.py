@@ -73,7 +73,7 @@ def test_the_parts_of_a_step_make_it_up(measured):
     assert sum(measured["parts"].values()) == pytest.approx(1.0)
 
 
-def test_a_batch_size_that_cannot_be_is_named():
+def test_invalid_batch_size_is_named_in_error():
     command = [*RUN, "bench", "digits", "--batch-size", "0"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2

@@ -212,7 +212,7 @@ def test_unreadable_files_are_remembered(pets, decoded):
     ]
 
 
-def test_what_may_be_readable_the_next_time_is_not_remembered(pets, monkeypatch):
+def test_transient_read_errors_are_not_cached(pets, monkeypatch):
     real = folder.decode
 
     def fail(path, *how):
@@ -238,7 +238,7 @@ def test_a_stop_leaves_nothing(pets, monkeypatch):
     assert kept() == []
 
 
-def test_names_that_are_no_unicode_are_kept_and_told_apart(tmp_path, decoded):
+def test_non_unicode_names_are_distinguished(tmp_path, decoded):
     root = tmp_path / "\udcfe\x1b[2J"
     for name in ("\udcff", "a\nb"):
         (root / name).mkdir(parents=True)
@@ -305,7 +305,7 @@ folder.read(DataConfig(source="folder", path=sys.argv[1], image_size=16), lambda
 """
 
 
-def test_a_killed_process_leaves_nothing_that_is_taken_for_an_entry(pets, decoded):
+def test_killed_process_leaves_no_entry(pets, decoded):
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(pets)],
         stdin=subprocess.PIPE,
@@ -324,7 +324,7 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_an_entry(pets, decode
     assert unfinished not in kept()
 
 
-def test_an_entry_that_is_removed_stays_with_who_has_it(pets):
+def test_removed_entry_stays_mapped_in_other_process(pets):
     load_folder(pets)
     mapped = load_folder(pets).images
     assert len(cache.clear()) == 1
@@ -388,7 +388,7 @@ def test_without_a_place_to_write_images_are_decoded_into_memory(pets, cache_hom
 
 
 @pytest.mark.parametrize("call", ["posix_fallocate", "pwrite", "ftruncate", "fsync"])
-def test_a_disk_that_refuses_costs_a_notice(pets, monkeypatch, call):
+def test_full_disk_adds_notice(pets, monkeypatch, call):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
@@ -399,7 +399,7 @@ def test_a_disk_that_refuses_costs_a_notice(pets, monkeypatch, call):
     assert kept() == []
 
 
-def test_the_run_says_that_nothing_could_be_kept(pets, cache_home, tmp_path):
+def test_run_reports_failed_cache_write(pets, cache_home, tmp_path):
     (cache_home / "cnn-tui").write_text("in the way")
     recorder = Recorder(create_run(tmp_path / "runs"))
     size = ["data.image_size=16", f"data.path={json.dumps(str(pets))}", "train.epochs=1"]
@@ -465,7 +465,7 @@ def test_one_folder_is_cleared_or_all(pets, tmp_path):
     assert kept() == []
 
 
-def test_a_set_that_cannot_be_fetched_is_one_line_and_exit_code_3(tmp_path, here):
+def test_failed_download_prints_one_line_and_exits_3(tmp_path, here):
     (tmp_path / "file").write_text("in the way")
     code, out, errors = here("data", "fetch", "--data-dir", tmp_path / "file", cwd=tmp_path)
     assert (code, out) == (3, "")

@@ -69,7 +69,7 @@ def test_a_file_is_looked_at_as_a_run_will_see_it(tmp_path):
     assert len(seen.digest) == 16
 
 
-def test_what_cannot_be_used_is_named_with_the_reason(pets):
+def test_unusable_files_are_listed_with_reason(pets):
     whole = (pets / "cat" / "000.png").read_bytes()
     (pets / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])
     (pets / "dog" / "text.jpg").write_text("no image")
@@ -95,7 +95,7 @@ def test_equal_files_are_found_within_and_across_classes(pets):
     assert found["equal-classes"].files == ("cat/004.png = dog/other.png",)
 
 
-def test_images_that_are_nearly_the_same_are_found(pets):
+def test_near_duplicates_are_found(pets):
     original = picture(5)
     original.resize((48, 48)).save(pets / "cat" / "smaller.jpg", quality=60)
     original.point(lambda value: min(255, value + 20)).save(pets / "dog" / "brighter.webp")
@@ -126,7 +126,7 @@ def test_sixty_thousand_hashes_are_compared_and_nothing_alike_is_missed():
     assert pairs == [(number, 20_000 + number) for number in range(50)]
 
 
-def test_a_hash_says_where_it_grows_brighter_to_the_right():
+def test_difference_hash_bits_mark_brighter_right_neighbor():
     rising = np.tile(np.arange(18, dtype=np.uint8) * 10, (1, 16, 1))
     assert difference_hashes(rising).tolist() == [2**64 - 1]
     assert difference_hashes(rising[:, :, ::-1]).tolist() == [0]
@@ -145,7 +145,7 @@ def test_groups_hang_together_by_pairs():
     assert group_pairs([]) == []
 
 
-def test_classes_that_are_few_or_uneven_are_told(pets):
+def test_small_and_unbalanced_classes_are_reported(pets):
     fill(pets / "emu", 3, first=300)
     found = found_in(pets)
     assert found["few"].files == ("emu",)
@@ -153,7 +153,7 @@ def test_classes_that_are_few_or_uneven_are_told(pets):
     assert "train.class_weights=balanced" in found["uneven"].advice
 
 
-def test_sizes_shapes_and_names_are_told(pets):
+def test_size_shape_and_format_issues_are_reported(pets):
     picture(500, (20, 20)).save(pets / "cat" / "tiny.png")
     picture(501, (300, 100)).save(pets / "cat" / "long.png")
     picture(502).save(pets / "cat" / "misnamed.png", "JPEG")
@@ -183,7 +183,7 @@ def test_too_few_images_to_split_keep_a_run_from_training(tmp_path):
     assert found_in(tmp_path)["too-few"].severity == "stop"
 
 
-def test_a_folder_without_classes_is_told_as_a_run_would(tmp_path):
+def test_check_reports_missing_classes_like_a_run(tmp_path):
     with pytest.raises(DataError, match="holds no class folders"):
         check_folder(tmp_path, lambda *_: None)
 
@@ -196,7 +196,7 @@ def large_images(folder):
         os.link(folder / "cat" / "000.png", folder / "cat" / f"{number:03}.png")
 
 
-def test_a_process_that_dies_over_an_image_is_told(tmp_path):
+def test_crashed_worker_process_is_reported(tmp_path):
     large_images(tmp_path)
 
     def progress(what, *_):
@@ -214,7 +214,7 @@ def data_check(*arguments, cwd):
     return cnn_tui("data", "check", *arguments, cwd=cwd)
 
 
-def test_the_command_tells_what_is_there_and_how_long_training_takes(pets):
+def test_check_command_prints_contents_and_training_time(pets):
     (pets / "cat" / "bad.png").write_bytes(b"")
     result = data_check(str(pets), cwd=pets)
     assert result.returncode == 0, result.stderr
@@ -228,7 +228,7 @@ def test_the_command_tells_what_is_there_and_how_long_training_takes(pets):
     assert "\x1b" not in result.stdout
 
 
-def test_what_cannot_be_trained_on_exits_with_3(pets, tmp_path):
+def test_check_exits_3_if_training_would_fail(pets, tmp_path):
     (pets / "emu").mkdir()
     result = data_check("pets", "--json", cwd=tmp_path)
     assert result.returncode == 3

@@ -82,7 +82,7 @@ def load_cifar10(path, progress=lambda *_: None):
     return load_dataset(DataConfig(source="cifar10", path=path and str(path)), 0, progress)
 
 
-def test_the_server_is_asked_for_what_torchvision_downloads():
+def test_url_matches_torchvision():
     published = torchvision.datasets.CIFAR10
     assert (published.url, published.tgz_md5) == (download.URL, download.ARCHIVE_MD5)
     assert (download.ARCHIVE, cifar10.PYTHON.directory) == (
@@ -91,7 +91,7 @@ def test_the_server_is_asked_for_what_torchvision_downloads():
     )
 
 
-def test_what_is_not_on_disk_is_downloaded_with_progress(server, tmp_path, capfd):
+def test_missing_files_are_downloaded_with_progress(server, tmp_path, capfd):
     told = []
     data = load_cifar10(tmp_path / "new", lambda *now: told.append(now))
     assert len(data.images) == 120
@@ -109,7 +109,7 @@ def test_it_can_be_fetched_ahead_of_a_run(server, tmp_path):
         (server / "cifar-10-python.tar.gz").unlink(missing_ok=True)
 
 
-def test_a_damaged_file_is_downloaded_anew(server, tmp_path):
+def test_damaged_file_is_downloaded_again(server, tmp_path):
     load_cifar10(tmp_path)
     (tmp_path / "cifar-10-python.tar.gz").unlink()
     damaged = tmp_path / "cifar-10-batches-py" / "data_batch_3"
@@ -130,7 +130,7 @@ def test_a_stopped_download_leaves_nothing_in_the_way(server, tmp_path):
     assert len(load_cifar10(tmp_path).images) == 120
 
 
-def test_a_server_without_the_file_is_told(server, tmp_path):
+def test_missing_file_on_server_is_reported(server, tmp_path):
     (server / "cifar-10-python.tar.gz").unlink()
     with pytest.raises(
         DataError, match=r"cannot be downloaded from http://127.* \(File not found\)"
@@ -139,7 +139,7 @@ def test_a_server_without_the_file_is_told(server, tmp_path):
     assert f"put cifar-10-batches-py/ into {tmp_path}" in str(caught.value)
 
 
-def test_a_server_that_sends_something_else_is_told(server, tmp_path):
+def test_wrong_content_from_server_is_reported(server, tmp_path):
     (server / "cifar-10-python.tar.gz").write_bytes(b"a login page")
     with pytest.raises(DataError, match="cannot be downloaded"):
         load_cifar10(tmp_path)
@@ -153,7 +153,7 @@ def test_an_archive_in_the_usual_place_is_unpacked(server, tmp_path, monkeypatch
     assert len(load_cifar10(None).images) == 120
 
 
-def test_an_archive_that_cannot_be_unpacked_is_kept(server, tmp_path):
+def test_archive_is_kept_if_unpacking_fails(server, tmp_path):
     (server / "cifar-10-python.tar.gz").rename(tmp_path / "cifar-10-python.tar.gz")
     (tmp_path / "cifar-10-batches-py").write_text("in the way")
     with pytest.raises(DataError, match="Not a directory"):
@@ -174,7 +174,7 @@ def test_a_part_of_an_archive_does_not_make_a_silent_server_slower(tmp_path, mon
             load_cifar10(tmp_path)
 
 
-def test_a_server_that_speaks_something_else_is_told(tmp_path, monkeypatch):
+def test_protocol_error_is_reported(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer():
@@ -192,7 +192,7 @@ def test_a_server_that_speaks_something_else_is_told(tmp_path, monkeypatch):
         thread.join()
 
 
-def test_no_server_is_told_soon(monkeypatch, tmp_path):
+def test_missing_network_is_reported_early(monkeypatch, tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]

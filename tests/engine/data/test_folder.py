@@ -68,7 +68,7 @@ def test_small_squares_of_one_size_stay_as_they_are(pets):
     assert data.notices == ()
 
 
-def test_of_images_of_many_sizes_one_is_chosen_and_told(pets):
+def test_common_size_is_chosen_and_reported(pets):
     for number in range(20):
         Image.new("RGB", (120 + number, 70 + number)).save(pets / "dog" / f"large{number}.png")
     data = load_folder(pets, image_size=None)
@@ -91,7 +91,7 @@ def test_of_images_of_many_sizes_one_is_chosen_and_told(pets):
         ([], 32),
     ],
 )
-def test_three_quarters_of_the_images_reach_the_size_that_is_chosen(sizes, side):
+def test_three_quarters_of_images_reach_chosen_size(sizes, side):
     assert choose_image_size(sizes)[0] == side
 
 
@@ -103,7 +103,7 @@ def test_three_quarters_of_the_images_reach_the_size_that_is_chosen(sizes, side)
         ("stretch", [0] * 4 + [255] * 8 + [0] * 4, [0] * 4 + [255] * 8 + [0] * 4),
     ],
 )
-def test_images_that_are_no_squares_are_made_so_as_asked(tmp_path, fit, middle, top):
+def test_fit_option_makes_images_square(tmp_path, fit, middle, top):
     image = Image.new("L", (64, 32), 0)
     image.paste(255, (16, 0, 48, 32))  # white in the middle half of its width
     image.save(tmp_path / "x.png")
@@ -115,7 +115,7 @@ def test_images_that_are_no_squares_are_made_so_as_asked(tmp_path, fit, middle, 
         )
 
 
-def test_progress_is_told(pets, monkeypatch):
+def test_progress_is_reported(pets, monkeypatch):
     told = []
     monkeypatch.setattr(waiting, "PROGRESS_SECONDS", 0.01)
     real = folder.decode
@@ -144,7 +144,7 @@ def test_a_loop_of_links_ends_and_a_linked_class_counts(pets, tmp_path_factory):
     assert len(data.images) == 30
 
 
-def test_a_link_back_up_is_no_class(pets):
+def test_link_to_parent_is_not_a_class(pets):
     (pets / "again").symlink_to(pets)
     (pets / "up").symlink_to(pets.parent)
     assert load_folder(pets).classes == ("cat", "dog")
@@ -159,7 +159,7 @@ def test_a_class_may_be_named_train(tmp_path):
 # What is refused, and how.
 
 
-def test_a_test_folder_beside_classes_is_no_class(pets):
+def test_test_folder_beside_classes_is_refused(pets):
     fill(pets / "test" / "cat")
     with pytest.raises(DataError, match=r"has test/ with class folders, but no such train/"):
         load_folder(pets)
@@ -192,7 +192,7 @@ def test_an_error_in_a_thread_is_raised(pets, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["cat", "cat/more", "."])
-def test_a_folder_that_may_not_be_read_is_named(pets, place, monkeypatch):
+def test_unreadable_folder_is_named_in_error(pets, place, monkeypatch):
     (pets / "cat" / "more").mkdir()
     refused, scandir, listdir = str((pets / place).resolve()), os.scandir, os.listdir
 
@@ -211,13 +211,13 @@ def test_a_folder_that_may_not_be_read_is_named(pets, place, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file"])
-def test_what_is_no_folder_is_named(tmp_path, name):
+def test_missing_folder_is_named_in_error(tmp_path, name):
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match=f"{name}: is no folder"):
         load_folder(tmp_path / name)
 
 
-def test_a_folder_without_classes_is_told_what_to_do(tmp_path):
+def test_folder_without_classes_error_suggests_fix(tmp_path):
     with pytest.raises(DataError, match="holds no class folders; put the images of each class"):
         load_folder(tmp_path)
 
@@ -271,7 +271,7 @@ def truncated_jpeg(folder):
     ],
     ids=["empty", "header", "text", "truncated", "bomb"],
 )
-def test_an_unreadable_file_stops_the_run_or_is_left_out(pets, content, reason):
+def test_unreadable_file_stops_run_or_is_skipped(pets, content, reason):
     bad = pets / "dog" / "bad.jpg"
     bad.write_bytes(content(pets))
     with pytest.raises(DataError, match=rf"1 of 21 image files .*bad\.jpg: .*({reason})") as caught:
@@ -292,7 +292,7 @@ def test_of_many_unreadable_files_ten_are_listed(pets):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read any file")
-def test_a_file_that_may_not_be_read_is_named(pets):
+def test_unreadable_file_is_named_in_error(pets):
     (pets / "dog" / "000.png").chmod(0)
     with pytest.raises(DataError, match=r"000\.png: Permission denied"):
         load_folder(pets)
@@ -339,7 +339,7 @@ def test_cmyk_becomes_rgb(tmp_path):
     assert max(pixel[1:]) < 60
 
 
-def test_what_is_transparent_becomes_white(tmp_path):
+def test_transparency_becomes_white(tmp_path):
     image = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
     assert decoded(tmp_path, image)[0, 0].tolist() == [255, 255, 255]
     palette = Image.new("P", (16, 16), 0)
@@ -370,7 +370,7 @@ def test_the_middle_square_is_kept(tmp_path):
     assert decoded(tmp_path, image, channels=1).min() == 255
 
 
-def test_pixels_are_exact_where_nothing_is_to_be_changed(tmp_path):
+def test_unresized_pixels_are_exact(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     assert np.array_equal(decoded(tmp_path, Image.fromarray(pixels)), pixels)
 
@@ -387,7 +387,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         decode(tmp_path / "x.jpg", 16, 3)
 
 
-def test_a_pipe_among_the_images_is_left_out(pets):
+def test_pipe_among_images_is_skipped(pets):
     os.mkfifo(pets / "cat" / "x.jpg")
     data = load_folder(pets, unreadable="skip")
     assert len(data.images) == 20

@@ -44,7 +44,7 @@ def test_the_digits_are_scikit_learns():
 
 
 @pytest.mark.skipif("ng" in zlib.ZLIB_RUNTIME_VERSION, reason="zlib-ng compresses otherwise")
-def test_the_bundled_files_are_what_their_tool_makes(tmp_path):
+def test_bundled_digits_equal_output_of_build_tool(tmp_path):
     pytest.importorskip("sklearn.datasets")
     tool = Path(__file__).parents[3] / "engine" / "tools" / "build_digits.py"
     subprocess.run([sys.executable, tool, tmp_path], check=True)
@@ -159,7 +159,7 @@ def test_debians_fashion_mnist_is_found(monkeypatch, tmp_path):
     assert data.classes[9] == "Ankle boot"
 
 
-def test_a_set_that_is_not_there_says_where_it_was_looked_for(tmp_path):
+def test_missing_data_error_lists_searched_directories(tmp_path):
     with pytest.raises(DataError, match=r"MNIST: no train-images.*--data-dir") as caught:
         load_from("mnist", tmp_path)
     assert str(tmp_path) in str(caught.value)

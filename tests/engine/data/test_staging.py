@@ -41,7 +41,7 @@ def test_batches_come_in_their_order():
     staging.close()
 
 
-def test_an_epoch_that_is_cut_short_leaves_nothing_for_the_next():
+def test_interrupted_epoch_leaves_no_batches():
     batches = batches_of(400)
     staging = Staging(batches, 4)
     staging.begin([*torch.arange(400).split(4)])
@@ -55,7 +55,7 @@ def test_an_epoch_that_is_cut_short_leaves_nothing_for_the_next():
     staging.close()
 
 
-def test_what_is_ahead_is_bounded():
+def test_prefetched_bytes_are_bounded():
     for side, depth in [
         (1, MAX_DEPTH),
         (2048, MIN_DEPTH),
@@ -74,7 +74,7 @@ def test_what_is_ahead_is_bounded():
 
 
 @pytest.mark.parametrize("done", [0, 7])
-def test_steps_see_what_they_would_see_of_images_on_the_device(monkeypatch, done):
+def test_staged_steps_equal_steps_with_images_on_device(monkeypatch, done):
     config = load_config("digits", ["data.image_size=8", "augment.translate=2", "augment.cutout=2"])
     data = load_dataset(config.data, 0, lambda *_: None)
     batches = make_loader(CPU, data, config.data.mean, config.data.std)

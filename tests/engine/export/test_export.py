@@ -158,7 +158,7 @@ def test_weights_are_those_of_the_checkpoint(exported, trained):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_beside_the_model_stands_what_it_takes_to_use_it(exported, trained, name):
+def test_export_contains_files_to_use_the_model(exported, trained, name):
     text = (exported / name / "model.json").read_text()
     about = json.loads(text)
     assert about["format"] == name
@@ -196,7 +196,7 @@ def test_it_goes_to_a_folder_of_the_runs_name_and_is_not_overwritten(export, tra
     assert sorted(path.name for path in trained[0].iterdir() if name in path.name) == [name]
 
 
-def test_what_is_no_export_is_never_replaced(export, tmp_path):
+def test_folder_with_other_files_is_not_replaced(export, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     code, _, errors = export("--to", "safetensors", "--force", "-o", tmp_path)
     assert code == 2
@@ -208,7 +208,7 @@ def test_what_is_no_export_is_never_replaced(export, tmp_path):
     assert (tmp_path / "letter.txt").read_text() == "dear"
 
 
-def test_a_place_that_cannot_be_written_is_told(export, tmp_path):
+def test_unwritable_directory_is_reported(export, tmp_path):
     (tmp_path / "file").touch()
     code, out, errors = export("--to", "safetensors", "-o", tmp_path / "file" / "model")
     assert (code, out) == (5, "")
@@ -219,7 +219,7 @@ FILES = {"a": b"1", "b": b"2"}
 
 
 @pytest.mark.parametrize("failing", [1, 2])
-def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, failing):
+def test_full_disk_keeps_previous_export(tmp_path, monkeypatch, failing):
     folder.write_folder(tmp_path / "x", FILES, replace=False)
     written, real = [], folder.write_atomically
 
@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, failing):
     assert {path.name: path.read_bytes() for path in (tmp_path / "x").iterdir()} == FILES
 
 
-def test_a_folder_that_cannot_be_put_in_place_leaves_what_was_there(tmp_path, monkeypatch):
+def test_failed_rename_keeps_previous_export(tmp_path, monkeypatch):
     folder.write_folder(tmp_path / "x", FILES, replace=False)
     real = Path.rename
 
@@ -270,7 +270,7 @@ def test_a_missing_library_is_named_with_its_cure(export, monkeypatch, tmp_path,
 
 
 @pytest.mark.parametrize("network", ["whitened", "resnet"])
-def test_every_network_that_can_be_trained_is_exported(trained, tmp_path, network):
+def test_every_model_can_be_exported(trained, tmp_path, network):
     settings = (f"data.path={trained[0] / 'photos'}", f"model.name={network}", "train.epochs=1")
     run = RunForTests(tmp_path, *settings, "train.precision=fp32", preset="folder").train()
     session = onnxruntime.InferenceSession(onnx_file.export(run.directory)["model.onnx"])
@@ -290,7 +290,7 @@ class Undecided(torch.nn.Module):
         return images.flatten(1)[:, :3] if images.sum() > 0 else images.flatten(1)[:, 1:4]
 
 
-def test_a_network_that_cannot_be_taken_apart_is_told(trained):
+def test_unexportable_model_is_reported(trained):
     model = load(trained[1])
     model.classifier.network = Undecided()
     with pytest.raises(ConfigError, match=r"cannot take this network apart \(.*--to safetensors"):

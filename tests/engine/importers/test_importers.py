@@ -155,7 +155,7 @@ def test_losses_alone_are_a_curve_by_step(tmp_path):
     assert state.epochs == []
 
 
-def test_what_is_not_known_is_not_there(tmp_path):
+def test_unknown_values_are_absent(tmp_path):
     run = imported_text(tmp_path, KERAS)
     state, _ = read_state(run)
     assert (state.prepared, state.config, state.test, state.lr) == (None, {}, None, None)
@@ -177,12 +177,12 @@ def test_what_is_not_known_is_not_there(tmp_path):
         (b"\x00\x01\x02\n" * 10, "is no CSV"),
     ],
 )
-def test_what_is_no_table_of_losses_is_refused(tmp_path, text, problem):
+def test_table_without_losses_is_refused(tmp_path, text, problem):
     with pytest.raises(DataError, match=problem):
         imported_text(tmp_path, text)
 
 
-def test_rows_that_do_not_fit_are_counted_and_steps_that_go_back_left_out(tmp_path):
+def test_malformed_rows_are_counted_and_backward_steps_skipped(tmp_path):
     (tmp_path / "log.csv").write_text("step;loss\n1;3\n2;2;7\n3;1\n3;0.9\n")
     run = create_run(tmp_path / "runs")
     importer = Importer(open_source(tmp_path / "log.csv"), run)
@@ -198,7 +198,7 @@ def test_rows_that_do_not_fit_are_counted_and_steps_that_go_back_left_out(tmp_pa
     assert "1 parts of the source are damaged" in notices_of(run)
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_missing_source_is_named_in_error(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         open_source(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")
@@ -245,7 +245,7 @@ def test_parts_of_a_run_in_folders_are_one_run_and_several_runs_are_refused(tmp_
         open_source(tmp_path / "many")
 
 
-def test_what_we_export_comes_back(tmp_path):
+def test_own_tensorboard_export_is_imported_unchanged(tmp_path):
     ours = golden_run(tmp_path, "resumed")
     export_record([ours], "tensorboard", tmp_path / "tb")
     state, _ = read_state(imported(tmp_path, tmp_path / "tb"))
@@ -303,7 +303,7 @@ def test_a_torn_record_waits_for_its_rest(tmp_path):
         b"\x2a\x03\x0a\x7f\x00",
     ],
 )
-def test_a_message_that_is_none_is_told(message):
+def test_invalid_message_is_reported(message):
     with pytest.raises(DamagedFileError):
         read_scalars(message)
 
@@ -343,7 +343,7 @@ def test_a_growing_table_is_followed(tmp_path):
     assert (state.status, is_held(run.events)) == ("stopped", False)
 
 
-def test_growing_event_files_are_followed_and_new_series_told(tmp_path):
+def test_growing_event_files_are_followed(tmp_path):
     board = Board(tmp_path / "logs")
     board.scalar("loss", 1, 2.0)
     board._writer.flush()
@@ -396,7 +396,7 @@ async def test_an_imported_run_opens_in_every_screen(tmp_path, size):
         export_record([run], to, tmp_path / f"handed-on-{to}")
 
 
-async def test_a_followed_run_is_live_and_cannot_be_asked(tmp_path):
+async def test_followed_run_is_live_and_not_controllable(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(LIGHTNING)
     run = create_run(tmp_path / "runs")
@@ -422,7 +422,7 @@ def test_an_imported_run_is_not_resumed(tmp_path):
 # On the command line
 
 
-def test_the_command_tells_what_it_took_and_prints_the_run(tmp_path):
+def test_import_command_prints_roles_and_run(tmp_path):
     (tmp_path / "log.csv").write_text(KERAS)
     done = cnn_tui("import", "log.csv", "--name", "theirs", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -442,7 +442,7 @@ def test_a_failed_import_leaves_no_run(tmp_path):
     assert not list((tmp_path / "runs").iterdir())
 
 
-def test_what_could_not_be_written_while_following_is_an_error_at_the_end(tmp_path, monkeypatch):
+def test_write_error_while_following_is_reported_at_end(tmp_path, monkeypatch):
     (tmp_path / "log.csv").write_text("loss\n3\n")
     source = open_source(tmp_path / "log.csv")
     importer = Importer(source, create_run(tmp_path / "runs"))
@@ -458,7 +458,7 @@ def test_what_could_not_be_written_while_following_is_an_error_at_the_end(tmp_pa
         following.stop()
 
 
-def test_following_goes_on_until_a_signal(tmp_path):
+def test_following_continues_until_signal(tmp_path):
     (tmp_path / "log.csv").write_text("loss\n3\n")
     process = subprocess.Popen(
         [

@@ -28,7 +28,7 @@ from terminal import cnn_tui
     ("first", "second"),
     [(0, 0), (1, 0), (0, 5), (3, 3), (12, 1), (40, 61), (500, 400), (3, 900), (5000, 5201)],
 )
-def test_the_probability_is_that_of_an_exact_binomial_test(first, second):
+def test_p_value_equals_exact_binomial_test(first, second):
     if not first + second:
         assert Disagreement(0, 0).p_value == 1.0
         return
@@ -37,14 +37,14 @@ def test_the_probability_is_that_of_an_exact_binomial_test(first, second):
     assert Disagreement(second, first).p_value == Disagreement(first, second).p_value
 
 
-def test_many_images_neither_overflow_nor_take_long():
+def test_p_value_of_many_images_is_fast_and_finite():
     assert Disagreement(200_000, 203_000).p_value == pytest.approx(
         binomtest(200_000, 403_000, 0.5).pvalue, rel=1e-6
     )
     assert Disagreement(0, 10**5).p_value == 0.0
 
 
-def test_disagreement_counts_the_images_that_one_alone_has_right():
+def test_disagreements_count_images_correct_for_one_model():
     first, second = [True, True, False, False, True], [True, False, True, False, False]
     assert count_disagreements(first, second) == Disagreement(only_first=2, only_second=1)
 
@@ -104,7 +104,7 @@ def test_figures_settings_classes_and_verdicts(trained):
     assert not other.is_significant
 
 
-def test_a_run_is_no_better_than_itself(trained):
+def test_run_compared_with_itself_is_not_significant(trained):
     found = compare([trained[0], trained[0]])
     assert found.config_differences == {}
     assert found.verdicts[0].disagreement == (0, 0)
@@ -118,7 +118,7 @@ def test_the_same_files_in_another_size_are_the_same_images(trained, tmp_path):
     assert found.verdicts[0].disagreement is not None
 
 
-def test_what_cannot_be_compared_is_told(trained, tmp_path):
+def test_missing_predictions_are_a_reason(trained, tmp_path):
     untested = golden_run(tmp_path, "stopped", "1-stopped")
     old = golden_run(tmp_path, "completed", "2-old")
     found = compare([trained[0], untested, old])
@@ -143,7 +143,7 @@ def test_a_forged_fingerprint_of_other_images(trained, tmp_path):
 # In the shell.
 
 
-def test_it_is_told_in_plain_words(trained):
+def test_verdict_is_printed_as_text(trained):
     where = trained[0].path.parent
     result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", where)
     assert result.returncode == 0, result.stderr
@@ -188,7 +188,7 @@ def test_two_runs_have_a_column_of_changes(trained, capsys):
     assert line.split()[-1] == f"{100 * (after.fraction - before.fraction):+.2f}"
 
 
-def test_of_many_classes_those_that_differ_most_are_listed(trained, capsys):
+def test_classes_with_largest_differences_are_listed(trained, capsys):
     found = compare(trained[:2])
     rates = found.class_accuracies["8"]
     equal = {str(name): (rates[0], rates[0]) for name in range(100, 130)}

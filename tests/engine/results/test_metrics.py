@@ -192,7 +192,7 @@ def test_equal_scores_rank_as_they_are_answered():
     assert answers.rank.tolist() == [1, 3, 2]
 
 
-def test_scores_that_are_no_numbers_are_no_confidence():
+def test_nan_logits_have_zero_confidence():
     result = evaluated([[np.nan, 1.0], [np.nan, np.nan], [0.0, 1.0]], [1, 1, 1])
     assert result.answers.confidence.tolist() == pytest.approx([0, 0, 0.7310586], abs=1e-6)
     assert result.answers.rank.tolist() == [2, 2, 1]
@@ -223,5 +223,5 @@ def test_the_most_confused_pairs_come_first():
     assert most_confused(confusion, 3) == ((0, 2, 9), (1, 0, 9), (0, 1, 3))
 
 
-def test_pairs_of_classes_there_are_not_are_left_out():
+def test_pairs_with_unknown_classes_are_skipped():
     assert confusion_matrix((1, 2), ((0, 1, 3), (5, 0, 1), (-1, 0, 1))) == [[1, 3], [0, 2]]

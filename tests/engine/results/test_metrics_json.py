@@ -126,7 +126,7 @@ def test_a_log_from_before_them_is_shown_without(tmp_path, capsys):
     assert to_dict(read_record(run))["figures"]["calibration_error"] is None
 
 
-def test_a_run_shows_all_of_it(tmp_path, capsys):
+def test_run_prints_all_test_metrics(tmp_path, capsys):
     run = RunForTests(tmp_path, "train.epochs=2").train()
     show_run(run.directory)
     text = capsys.readouterr().out
@@ -178,7 +178,7 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
         {"correct": (50, -7), "top5": 10**30},
     ],
 )
-def test_counts_that_cannot_be_are_survived(changes):
+def test_impossible_counts_do_not_raise(changes):
     test = a_test(**changes)
     Console(file=StringIO()).print(final_test_report(test, prepared()))
     metric_lines(metrics_of(test, None), ())

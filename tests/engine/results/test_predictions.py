@@ -53,7 +53,7 @@ def said(truth, predicted, confidence):
 # What the engine writes.
 
 
-def test_every_test_image_is_there_with_what_the_model_says_of_it(trained):
+def test_predictions_cover_every_test_image(trained):
     run, test = trained
     kept = read_predictions(run.directory, test)
     model = load_trained_model(run.directory)
@@ -111,7 +111,7 @@ def test_few_of_each_pair_and_bounded_in_all():
     )
 
 
-def test_another_test_has_another_fingerprint(trained):
+def test_fingerprint_depends_on_test_images(trained):
     config = load_trained_model(trained[0].directory).config.data
     same, other = (load_dataset(config, seed, lambda *_: None) for seed in (0, 1))
     assert same.test_fingerprint() == other.test_fingerprint() == trained[1].fingerprint
@@ -129,7 +129,7 @@ def test_another_test_has_another_fingerprint(trained):
         assert type(same)(**values).test_fingerprint() != same.test_fingerprint()
 
 
-def test_a_disk_that_refuses_costs_a_notice(tmp_path, monkeypatch):
+def test_full_disk_adds_notice(tmp_path, monkeypatch):
     real = os.replace
 
     def refuse(source, target):
@@ -147,7 +147,7 @@ def test_a_disk_that_refuses_costs_a_notice(tmp_path, monkeypatch):
     assert not list(run.directory.path.glob("*.tmp"))
 
 
-def test_training_on_makes_them_anew(tmp_path):
+def test_resumed_training_rewrites_predictions(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1").train()
     before = read_predictions(run.directory, run.live_state.test)
     run.resume(epochs=3)
@@ -202,7 +202,7 @@ def put_of_mistake(key, value):
         (lambda content: content["predicted"].reverse(), "of another test"),
     ],
 )
-def test_predictions_that_are_wrong_are_named(run, trained, change, message):
+def test_invalid_predictions_name_the_field(run, trained, change, message):
     spoil(run.path / predictions.PREDICTIONS_FILE, change)
     with pytest.raises(DataError, match=message) as caught:
         read_predictions(run, trained[1])
@@ -228,7 +228,7 @@ def test_predictions_that_are_wrong_are_named(run, trained, change, message):
         (lambda content: content["mistakes"].extend(content["mistakes"][:1] * 300), "another test"),
     ],
 )
-def test_pictures_that_are_wrong_are_named(run, trained, change, message):
+def test_invalid_mistakes_name_the_field(run, trained, change, message):
     spoil(run.path / mistakes.MISTAKES_FILE, change)
     with pytest.raises(DataError, match=message):
         read_mistakes(run, trained[1])
@@ -238,7 +238,7 @@ def grey_alpha(content):
     content["mistakes"][0] |= {"channels": 2, "pixels": base64.b64encode(bytes(128)).decode()}
 
 
-def test_two_channels_are_no_picture(run, trained):
+def test_image_with_two_channels_is_refused(run, trained):
     spoil(run.path / mistakes.MISTAKES_FILE, grey_alpha)
     with pytest.raises(DataError, match="neither grey nor in colour"):
         read_mistakes(run, trained[1])
@@ -254,14 +254,14 @@ READERS = [
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"null", b"\xff\xfe\0", b"[" * 100_000, b'{"format":1}', b"{}"]
 )
-def test_what_is_no_such_file_at_all(run, trained, read, file, content):
+def test_file_of_other_content_is_refused(run, trained, read, file, content):
     (run.path / file).write_bytes(content)
     with pytest.raises(DataError, match=file):
         read(run, trained[1])
 
 
 @pytest.mark.parametrize(("read", "file"), READERS)
-def test_cut_short_anywhere(run, trained, read, file):
+def test_truncated_file_is_refused(run, trained, read, file):
     whole = (run.path / file).read_bytes()
     for share in range(20):
         (run.path / file).write_bytes(whole[: len(whole) * share // 20])
@@ -270,7 +270,7 @@ def test_cut_short_anywhere(run, trained, read, file):
 
 
 @pytest.mark.parametrize(("read", "file"), READERS)
-def test_missing_not_regular_too_large_or_newer(run, trained, read, file, monkeypatch):
+def test_missing_irregular_large_or_newer_file_is_refused(run, trained, read, file, monkeypatch):
     path = run.path / file
     spoil(path, put("format", 2))
     with pytest.raises(ConfigError, match="newer version"):
@@ -287,7 +287,7 @@ def test_missing_not_regular_too_large_or_newer(run, trained, read, file, monkey
         read(run, trained[1])
 
 
-def test_names_that_no_encoding_has_come_back(run, trained):
+def test_surrogate_names_round_trip(run, trained):
     _, test = trained
     kept = read_predictions(run, test)
     kept.names[0] = "\udcff\x1b[2J\u202e"
@@ -295,7 +295,7 @@ def test_names_that_no_encoding_has_come_back(run, trained):
     assert read_predictions(run, test).names[0] == "\udcff\x1b[2J\u202e"
 
 
-def test_the_log_is_read_as_it_was_written(trained):
+def test_test_event_round_trips(trained):
     run, test = trained
     assert read_state(run.directory)[0].test == test
     assert sum(images for images, _, _ in test.bins) == sum(test.total)

@@ -189,7 +189,7 @@ def _decode_all(
 
 
 def _without(images: Pixels, left_out: Collection[int]) -> Pixels:
-    """The images but those, moved up in place, as they may be more than memory holds."""
+    """Return the images without those left out, moved in place, as they may exceed memory."""
     if not left_out:
         return images
     remaining = np.delete(np.arange(len(images)), list(left_out))
