@@ -31,8 +31,8 @@ def compare(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Compare runs: curves, metrics, config differences, classes, significance.
 
-    Every run is compared with the first by McNemar's test, if both were tested on the same
-    images. Prints the comparison with --no-ui or outside a terminal.
+    McNemar's test compares every run with the first, if both were tested on
+    the same images. Prints the comparison with --no-ui or outside a terminal.
     """
     if len(references) < 2:
         raise ConfigError("compare: needs two or more runs; list them with: cnn-tui runs")

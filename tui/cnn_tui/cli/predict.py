@@ -57,8 +57,8 @@ def predict(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Classify images with a run's best model.
 
-    Images are decoded as in training. If their folders are named for classes, correct predictions
-    are counted.
+    Images are decoded as in training. If their folders are named for
+    classes, correct predictions are counted.
 
     Unreadable files are listed on stderr and set exit code 3.
     """
