@@ -1,4 +1,4 @@
-"""Settings of a dashboard: how it looks and what it does when the terminal is lost."""
+"""Settings of a dashboard: theme, characters, mouse, bell, and the reaction to a hangup."""
 
 from enum import StrEnum
 from typing import NamedTuple
