@@ -409,7 +409,7 @@ async def test_followed_run_is_live_and_not_controllable(tmp_path):
         assert "Step 200  2 validations" in text_of(app)
         await pilot.press("p")
         await settle(pilot)
-        assert "cannot be asked" in text_of(app)
+        assert "cannot be controlled" in text_of(app)
     assert not run.commands.exists()
     importer.close(ended=False)
 
