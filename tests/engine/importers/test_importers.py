@@ -431,7 +431,7 @@ def test_import_command_prints_roles_and_run(tmp_path):
     assert "val_loss is used as validation loss" in done.stderr
     assert "theirs" in cnn_tui("runs", cwd=tmp_path).stdout
     refused = cnn_tui("pause", run.name, cwd=tmp_path)
-    assert (refused.returncode, "cannot be asked" in refused.stderr) == (2, True)
+    assert (refused.returncode, "cannot be controlled" in refused.stderr) == (2, True)
 
 
 def test_a_failed_import_leaves_no_run(tmp_path):
