@@ -308,7 +308,7 @@ async def test_resume_refuses_done_and_damaged_runs(runs_dir):
         (runs_dir / "a" / "events.jsonl").write_text("garbage\n")
         app.screen._read_again()
         await press(pilot, "end", "g")
-        assert "does not tell what it trained" in text_of(app)
+        assert "its log does not contain a config" in text_of(app)
         assert isinstance(app.screen, RunsScreen)
 
 

@@ -11,11 +11,9 @@ import pytest
 
 from cnn_engine.runlog.lines import from_line
 from golden import golden_run
-from runs_for_tests import SMALL
-from terminal import CLI, Terminal, cnn_tui, environment
+from terminal import CLI, SET_SMALL, Terminal, cnn_tui, environment
 
 NO_NETWORK = str(Path(__file__).parents[2] / "no_network")
-SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +300,7 @@ def test_resume_prints_only_new_events(tmp_path):
     assert "Test Accuracy (Overall)" in result.stdout
     again = cnn_tui("resume", cwd=tmp_path)
     assert again.returncode == 2
-    assert "is done, after 3 epochs; to train it longer: cnn-tui resume" in again.stderr
+    assert "is done, after 3 epochs; to train longer: cnn-tui resume" in again.stderr
     assert cnn_tui("resume", "--epochs", "2", cwd=tmp_path).returncode == 2
     assert cnn_tui("resume", "nothing", cwd=tmp_path).returncode == 2
 

@@ -101,11 +101,11 @@ async def test_screen_shows_lost_connection_and_recovers(tmp_path, monkeypatch):
             patch.setattr(Path, "stat", failing(errno.ENOTCONN))
             for _ in range(2):
                 app.screen.poll()
-            await shown(pilot, "The run cannot be read now: Transport endpoint")
+            await shown(pilot, "Cannot read the run: Transport endpoint")
         run.events.write_text("\n".join(golden_lines("completed")) + "\n")
         app.screen.poll()
         await shown(pilot, "✓ done")
-        assert "cannot be read" not in text_of(app)
+        assert "Cannot read the run" not in text_of(app)
 
 
 @pytest.mark.parametrize("screen", [RunScreen, CompareScreen])

@@ -44,11 +44,11 @@ def test_quit_asks_then_stops_with_a_checkpoint(tmp_path):
         before = terminal.settings
         terminal.wait_for(lambda text: re.search(r"Epoch +[2-9]\d*/100000", text))
         terminal.press("q")
-        terminal.wait_for("Leave the run?")
+        terminal.wait_for("Quit?")
         terminal.press("n")
-        terminal.wait_for(lambda text: "Leave the run?" not in text)
+        terminal.wait_for(lambda text: "Quit?" not in text)
         terminal.press("q")
-        terminal.wait_for("Leave the run?")
+        terminal.wait_for("Quit?")
         terminal.press("y")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
@@ -62,7 +62,7 @@ def test_ctrl_c_asks_then_exits_130(tmp_path):
     with Terminal(*FOREVER, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         terminal.press("\x03")
-        terminal.wait_for("Leave the run?")
+        terminal.wait_for("Quit?")
         terminal.press("y")
         assert terminal.wait() == 130
 
