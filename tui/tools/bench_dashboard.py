@@ -1,4 +1,4 @@
-"""Measure cost and response times of the dashboard, in real terminals with real training.
+"""Measure the cost and response times of the dashboard, in real terminals with real training.
 
     python tui/tools/bench_dashboard.py [--config folder --data-dir DIR] [--epochs 4] [--pairs 5]
                                         [--only paint,log,bytes,keys,stall,processor,overhead]
@@ -51,18 +51,22 @@ class Pty:
             os.execvp(CLI[0], [*CLI, *arguments])  # noqa: S606
 
     def read(self, seconds: float) -> int:
-        """Read for a time and return the number of bytes."""
-        count, end = len(self.raw), time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._read(left)
-        return len(self.raw) - count
+        """Read for `seconds` and return the number of bytes."""
+        start, end = len(self.raw), time.monotonic() + seconds
+        while (remaining := end - time.monotonic()) > 0:
+            self._read(remaining)
+        return len(self.raw) - start
 
     def wait_for(self, text: str, *, seconds: float = 120.0) -> float:
-        """Read until the text is written anew, and return the seconds it took."""
-        start, known = time.monotonic(), len(self.raw)
-        while text.encode() not in self.raw[known:]:
+        """Read until the text is written again, and return the seconds it took.
+
+        Raises:
+            SystemExit: the text is not written within `seconds`, or the program has ended.
+        """
+        start, bytes_before = time.monotonic(), len(self.raw)
+        while text.encode() not in self.raw[bytes_before:]:
             if time.monotonic() - start > seconds or not self._read(0.2):
-                raise SystemExit(f"never saw {text!r}; last came {self.raw[-300:]!r}")
+                raise SystemExit(f"{text!r} was not written; last output: {self.raw[-300:]!r}")
         return time.monotonic() - start
 
     def press(self, keys: str) -> None:
@@ -121,12 +125,12 @@ class Bench:
 
 
 def report(name: str, value: str, budget: str) -> None:
-    """Print one line."""
+    """Print a metric with its budget."""
     print(f"{name:<44} {value:>24}   budget {budget}", flush=True)
 
 
 def images_per_second(logged: list[Event]) -> float:
-    """Return the training speed of all epochs but the first."""
+    """Return the images per second of training, without the first epoch."""
     epochs = [event for event in logged if isinstance(event, EpochFinished)][1:]
     numbers = {event.epoch for event in epochs}
     images = sum(
@@ -138,7 +142,7 @@ def images_per_second(logged: list[Event]) -> float:
 
 
 def overhead(bench: Bench) -> None:
-    """Measure alternating pairs of the same training, with and without the dashboard."""
+    """Compare the training speed with and without the dashboard, in alternating pairs."""
     ratios = []
     command = [*bench.command, "--epochs", bench.epochs]
     for number in range(bench.pairs):
@@ -150,19 +154,19 @@ def overhead(bench: Bench) -> None:
                 terminal.press("q")
                 terminal.join()
             else:
-                quiet = [*CLI, *command, "--no-ui"]
-                subprocess.run(quiet, cwd=bench.directory, check=True, capture_output=True)  # noqa: S603
+                headless = [*CLI, *command, "--no-ui"]
+                subprocess.run(headless, cwd=bench.directory, check=True, capture_output=True)  # noqa: S603
             speeds[has_dashboard] = images_per_second(bench.latest_events())
         ratios.append(speeds[True] / speeds[False])
         print(f"    with {speeds[True]:,.0f}, without {speeds[False]:,.0f} img/s", flush=True)
-    slower = 100 * (1 - statistics.median(ratios))
-    report("training with the dashboard is slower by", f"{slower:.1f} %", "2 %")
+    slowdown = 100 * (1 - statistics.median(ratios))
+    report("slowdown of training by the dashboard", f"{slowdown:.1f} %", "2 %")
 
 
 def processor(bench: Bench) -> None:
-    """Measure the CPU time of the drawing thread, which is taken from training.
+    """Measure the CPU time of the drawing thread, which slows down training.
 
-    Steadier than the training speed, which on a shared machine varies by more than this.
+    On a shared machine, the training speed itself varies by more than this.
     """
     terminal = bench.start_training()
     (process,) = psutil.Process(terminal.pid).children()
@@ -177,7 +181,7 @@ def processor(bench: Bench) -> None:
     terminal.end()
     cores = psutil.cpu_count() or 1
     value = f"{1000 * cpu_fraction:.1f} ms/s, {100 * cpu_fraction / cores:.2f} %"
-    report(f"drawing takes of {cores} processors", value, "2 %")
+    report(f"CPU time of drawing, of {cores} cores", value, "2 %")
 
 
 def bytes_written(bench: Bench) -> None:
@@ -201,16 +205,16 @@ def keys(bench: Bench) -> None:
     times = []
     for number in range(100):
         terminal.read(random.uniform(0.05, 0.4))  # noqa: S311 - not for security
-        key, answer = ("2", "Classes") if number % 2 == 0 else ("1", "Epochs")
+        key, title = ("2", "Classes") if number % 2 == 0 else ("1", "Epochs")
         terminal.press(key)
-        times.append(1000 * terminal.wait_for(answer))
+        times.append(1000 * terminal.wait_for(title))
     terminal.end()
-    median, late = statistics.median(times), statistics.quantiles(times, n=20)[-1]
-    report("key to answer, p50 and p95", f"{median:.0f} and {late:.0f} ms", "p95 100 ms")
+    median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+    report("key press to new screen, p50 and p95", f"{median:.0f} and {p95:.0f} ms", "p95 100 ms")
 
 
 def stall(bench: Bench) -> None:
-    """Measure the step rate while nobody reads the terminal, relative to before and after."""
+    """Measure the steps/s while nobody reads the terminal, relative to before and after."""
     terminal = bench.start_training()
     terminal.read(20)
     start = time.time()
@@ -219,17 +223,17 @@ def stall(bench: Bench) -> None:
     terminal.read(20)
     terminal.end()
 
-    def rate(first: float, last: float) -> float:
-        within = [
+    def step_rate(first: float, last: float) -> float:
+        logged = [
             event
             for event in bench.latest_events()
             if isinstance(event, StepsFinished) and first <= event.time <= last
         ]
-        return sum(event.steps for event in within) / sum(event.seconds for event in within)
+        return sum(event.steps for event in logged) / sum(event.seconds for event in logged)
 
-    reading = statistics.mean([rate(start - 20, start), rate(end, end + 20)])
-    ratio = rate(start, end) / reading
-    report("steps/s with the terminal stalled for 30 s", f"{ratio:.3f} of before", "1.0")
+    baseline = statistics.mean([step_rate(start - 20, start), step_rate(end, end + 20)])
+    ratio = step_rate(start, end) / baseline
+    report("steps/s with the terminal stalled for 30 s", f"{ratio:.3f} of baseline", "1.0")
 
 
 def paint(bench: Bench) -> None:
@@ -244,28 +248,28 @@ def paint(bench: Bench) -> None:
 
 
 def long_log(bench: Bench) -> None:
-    """Measure the time to open a run of 60,000 step events, and the memory of the viewer."""
+    """Measure the time to load a run of 60,000 step events, and the memory of the viewer."""
     run = create_run(bench.directory / "runs")
     with run.events.open("w") as log:
         log.writelines(to_line(event) + "\n" for event in long_run(60_000))
-    bare = Pty("watch", run.id, cwd=bench.directory)
-    painted = bare.wait_for("Loss by epoch")
-    opened = bare.wait_for("Epoch 600/600")
-    bare.read(2)
-    supervisor = psutil.Process(bare.pid)
+    viewer = Pty("watch", run.id, cwd=bench.directory)
+    first_paint = viewer.wait_for("Loss by epoch")
+    loaded = viewer.wait_for("Epoch 600/600")
+    viewer.read(2)
+    supervisor = psutil.Process(viewer.pid)
     memory = (
         sum(process.memory_info().rss for process in [supervisor, *supervisor.children()]) / 1e6
     )
-    bare.press("q")
-    bare.join()
-    report("60,000 step events open after first paint in", f"{opened:.2f} s", "1 s")
-    report("(first paint of watch)", f"{painted:.2f} s", "0.5 s")
-    report("memory of the viewer of it, and its supervisor", f"{memory:.0f} MB", "80 MB")
+    viewer.press("q")
+    viewer.join()
+    report("60,000 step events loaded after first paint", f"{loaded:.2f} s", "1 s")
+    report("first paint of watch", f"{first_paint:.2f} s", "0.5 s")
+    report("memory of its viewer and supervisor", f"{memory:.0f} MB", "80 MB")
 
 
 def long_run(count: int) -> list[Event]:
     """Return the events of a run of 600 epochs with `count` step events."""
-    per_epoch = count // 600
+    steps_per_epoch = count // 600
     logged: list[Event] = [
         events.RunStarted(
             run_id="long",
@@ -280,10 +284,10 @@ def long_run(count: int) -> list[Event]:
             classes=tuple("abcdefghij"),
             source="a benchmark",
             image_shape=(3, 32, 32),
-            train_images=64 * per_epoch,
+            train_images=64 * steps_per_epoch,
             val_images=1000,
             test_images=1000,
-            steps_per_epoch=per_epoch,
+            steps_per_epoch=steps_per_epoch,
             parameters=1,
             device="cpu",
             device_name="cpu",
@@ -293,7 +297,7 @@ def long_run(count: int) -> list[Event]:
     ]
     for epoch in range(1, 601):
         logged.append(events.EpochStarted(epoch=epoch))
-        for step in range(1, per_epoch + 1):
+        for step in range(1, steps_per_epoch + 1):
             loss = 0.5 + 2 / epoch + 0.1 * random.random()  # noqa: S311 - not for security
             logged.append(
                 StepsFinished(

@@ -1,8 +1,8 @@
-"""Measure how long `cnn-tui runs` takes with many runs, from start to last line.
+"""Measure how long `cnn-tui runs` takes to list many runs.
 
     python tui/tools/bench_runs.py [--runs 1000 10000] [--repeat 5]
 
-Makes runs in a temporary directory, from the logs in `tests/data` with different settings and
+Creates runs in a temporary directory from the logs in `tests/data`, with different settings and
 metrics, and lists them: once without cached summaries, then with them. Prints the median
 wall-clock time and the peak memory.
 """
@@ -20,31 +20,31 @@ from pathlib import Path
 
 LOGS = Path(__file__).parents[2] / "tests" / "data"
 PROGRAM = "from cnn_tui.main import main; main()"
-WORDS = "amber birch coral dune ember fjord grove heron iris jade".split()
+NAMES = "amber birch coral dune ember fjord grove heron iris jade".split()
 
 
 def make_runs(runs_dir: Path, count: int, seed: int = 0) -> None:
     """Write run directories, one per hour, the newest an hour ago."""
-    random_ = random.Random(seed)  # noqa: S311 - not for security
+    rng = random.Random(seed)  # noqa: S311 - not for security
     logs = [(LOGS / f"{name}.jsonl").read_text().splitlines() for name in ("completed", "stopped")]
     for number in range(count):
-        started, lines = time.time() - 3600 * (number + 1), random_.choice(logs)
+        started, lines = time.time() - 3600 * (number + 1), rng.choice(logs)
         stamp = time.strftime("%m%d-%H%M", time.localtime(started))
-        path = runs_dir / f"{stamp}-{WORDS[number % 10]}-{number}"
+        path = runs_dir / f"{stamp}-{NAMES[number % 10]}-{number}"
         path.mkdir(parents=True)
-        text = "\n".join(changed(lines, path.name, started, random_)) + "\n"
+        text = "\n".join(varied_log(lines, path.name, started, rng)) + "\n"
         (path / "events.jsonl").write_text(text)
 
 
-def changed(lines: list[str], run_id: str, started: float, random_: random.Random) -> list[str]:
-    """Return a log with another id, start, learning rate, seed and accuracy."""
+def varied_log(lines: list[str], run_id: str, started: float, rng: random.Random) -> list[str]:
+    """Return the lines of a log with another id, start, learning rate, seed and accuracy."""
     first, *rest = map(json.loads, lines)
-    delay, extra_mistakes = started - first["time"], random_.randrange(8)
-    first |= {"run_id": run_id, "name": f"try {random_.randrange(100)}"}
-    first["config"]["optimizer"]["lr"] = random_.choice([1e-4, 3e-4, 1e-3, 3e-3])
-    first["config"]["train"]["seed"] = random_.randrange(100)
+    shift, extra_mistakes = started - first["time"], rng.randrange(8)
+    first |= {"run_id": run_id, "name": f"try {rng.randrange(100)}"}
+    first["config"]["optimizer"]["lr"] = rng.choice([1e-4, 3e-4, 1e-3, 3e-3])
+    first["config"]["train"]["seed"] = rng.randrange(100)
     for event in (first, *rest):
-        event["time"] += delay
+        event["time"] += shift
         if "correct" in event:
             event["correct"] = [max(0, count - extra_mistakes) for count in event["correct"]]
     return [json.dumps(event) for event in (first, *rest)]
@@ -65,13 +65,13 @@ def measure(runs_dir: Path, *options: str) -> tuple[float, float]:
 
 
 def report(name: str, measured: list[tuple[float, float]]) -> None:
-    """Print one line."""
+    """Print the median seconds and the peak memory."""
     seconds = statistics.median(elapsed for elapsed, _ in measured)
     print(f"  {name:<34} {seconds:6.2f} s   {max(memory for _, memory in measured):5.0f} MB")
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and report `cnn-tui runs` for every number of runs."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, nargs="+", default=[0, 1000, 10000])
     parser.add_argument("--repeat", type=int, default=5)
@@ -81,9 +81,9 @@ def main() -> None:
             runs_dir = Path(directory) / "runs"
             make_runs(runs_dir, count)
             print(f"{count:,} runs")
-            report("no summaries cached", [measure(runs_dir)])
+            report("without summaries cached", [measure(runs_dir)])
             for name, *options in (
-                ("listed",),
+                ("with summaries cached",),
                 ("--filter 'acc>0.95 lr<=0.001'", "--filter", "acc>0.95 lr<=0.001"),
                 ("--sort -test", "--sort", "-test"),
                 ("--json", "--json"),

@@ -1,10 +1,10 @@
-"""Make the screenshots of the documentation: a real run, halfway and at its end.
+"""Make the screenshots for the documentation, of a real run halfway and at its end.
 
     python tui/tools/make_pictures.py [--config digits] [--data-dir DIR] [--epoch 7]
                                       [--output tui/pictures]
 
 Writes `live.svg`, `light.svg`, `narrow.svg`, `classes.svg`, `finished.svg`, `mistakes.svg` and
-`model.svg`, drawn without a terminal.
+`model.svg`; needs no terminal.
 """
 
 import argparse
@@ -43,7 +43,6 @@ HALFWAY = (
     Screenshot("classes", view="2"),
 )
 
-
 FINISHED = (
     Screenshot("finished"),
     Screenshot("mistakes", view="3"),
@@ -51,18 +50,18 @@ FINISHED = (
 )
 
 
-async def take(picture: Screenshot, pilot: Pilot[None], output: Path) -> None:
+async def take_screenshot(screenshot: Screenshot, pilot: Pilot[None], output: Path) -> None:
     """Save a screenshot with its size, view and theme."""
     app = pilot.app
-    app.theme = picture.theme
-    await pilot.resize_terminal(*picture.size)
-    await pilot.press(picture.view)
+    app.theme = screenshot.theme
+    await pilot.resize_terminal(*screenshot.size)
+    await pilot.press(screenshot.view)
     await pilot.pause(0.2)
-    app.save_screenshot(f"{picture.name}.svg", path=str(output))
+    app.save_screenshot(f"{screenshot.name}.svg", path=str(output))
 
 
-def is_at(state: RunState, epoch: int) -> bool:
-    """Return True if a run has reached the second half of an epoch."""
+def is_past_middle(state: RunState, epoch: int) -> bool:
+    """Return True if the run is past the middle of the epoch."""
     return state.epoch > epoch or (
         state.epoch == epoch and state.step > 0.5 * state.steps_per_epoch
     )
@@ -78,16 +77,16 @@ async def main(arguments: argparse.Namespace) -> None:
         screen = RunScreen(directory, trains_here=True)
         app = Dashboard(screen, engine)
         async with app.run_test(size=(120, 36)) as pilot:
-            while not is_at(screen.state, arguments.epoch):
+            while not is_past_middle(screen.state, arguments.epoch):
                 await pilot.pause(0.05)
-                screen.poll()  # its own timer polls once a second, too seldom here
-            for picture in HALFWAY:
-                await take(picture, pilot, arguments.output)
+                screen.poll()  # the screen itself polls only once a second
+            for screenshot in HALFWAY:
+                await take_screenshot(screenshot, pilot, arguments.output)
             while not screen.state.has_ended:
                 await pilot.pause(0.2)
             await pilot.pause(1)
-            for picture in FINISHED:
-                await take(picture, pilot, arguments.output)
+            for screenshot in FINISHED:
+                await take_screenshot(screenshot, pilot, arguments.output)
         engine.join()
 
 
