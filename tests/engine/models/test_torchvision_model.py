@@ -13,7 +13,7 @@ from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.models.build import build_model
 from cnn_engine.models.torchvision_model import TorchvisionModel
 from cnn_engine.runlog.events import Notice, RunPrepared
-from cnn_engine.training.flat_parameters import Weights
+from cnn_engine.training.flat_parameters import FlatParameters
 from runs_for_tests import RunForTests
 
 CPU = torch.device("cpu")
@@ -133,7 +133,7 @@ def test_last_layer_is_found(arch):
 
 def test_frozen_layers_are_not_trained_and_stay_in_eval_mode(weights_file):
     model = transfer(weights=str(weights_file), freeze=True)
-    weights = Weights(model, torch.bfloat16)
+    weights = FlatParameters(model, torch.bfloat16)
     trained = weights.by_name(weights.flat)
     assert {name.rpartition(".")[2]: tensor.shape for name, tensor in trained.items()} == {
         "weight": (4, 512),

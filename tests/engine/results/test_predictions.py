@@ -10,26 +10,26 @@ import torch
 
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.evaluation import report
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import read_mistakes, select_mistakes
 from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.summary import read_state
-from cnn_engine.training import final_test
 from runs_for_tests import RunForTests
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run, and the test that its log tells of."""
+    """Return a run and the final test in its log."""
     run = RunForTests(tmp_path_factory.mktemp("runs"), "train.epochs=2").train()
     return run, run.live_state.test
 
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """A copy of it that can be spoiled."""
+    """Return a copy of the run that a test may damage."""
     copy = type(trained[0].directory)(tmp_path / "run")
     copy.path.mkdir()
     for path in trained[0].directory.path.iterdir():
@@ -37,73 +37,73 @@ def run(trained, tmp_path):
     return copy
 
 
-def said(truth, predicted, confidence):
-    count = len(truth)
+def make_predictions(targets, predicted, confidence):
+    count = len(targets)
     return Predictions(
         epoch=1,
         fingerprint="",
         names=[f"image {number}" for number in range(count)],
-        target=truth,
+        target=targets,
         predicted=predicted,
         confidence=confidence,
-        rank=[1 if a == b else 2 for a, b in zip(truth, predicted, strict=True)],
+        rank=[1 if a == b else 2 for a, b in zip(targets, predicted, strict=True)],
     )
 
 
-# What the engine writes.
+# Files that the engine writes.
 
 
 def test_predictions_cover_every_test_image(trained):
     run, test = trained
-    kept = read_predictions(run.directory, test)
+    stored = read_predictions(run.directory, test)
     model = load_trained_model(run.directory)
     data = load_dataset(model.config.data, model.config.train.seed, lambda *_: None)
-    scores = model.logits(data.images[data.test])
-    confidence, answers = scores.double().softmax(dim=1).max(dim=1)
-    assert kept.names == [data.name_of(index) for index in data.test.tolist()]
-    assert kept.target == data.labels[data.test].tolist()
-    assert kept.predicted == answers.tolist()
-    assert kept.confidence == pytest.approx(confidence.tolist(), abs=1e-5)
-    assert kept.rank[kept.mistakes()[0]] > 1
-    assert sum(kept.is_correct) == sum(test.correct)
-    assert sum(rank <= 5 for rank in kept.rank) == test.top5
+    logits = model.logits(data.images[data.test])
+    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
+    assert stored.names == [data.name_of(index) for index in data.test.tolist()]
+    assert stored.target == data.labels[data.test].tolist()
+    assert stored.predicted == predicted.tolist()
+    assert stored.confidence == pytest.approx(confidence.tolist(), abs=1e-5)
+    assert stored.rank[stored.mistakes()[0]] > 1
+    assert sum(stored.is_correct) == sum(test.correct)
+    assert sum(rank <= 5 for rank in stored.rank) == test.top5
 
 
-def test_the_pictures_are_those_of_the_images_most_surely_mistaken(trained):
+def test_most_confident_mistakes_are_stored_with_their_images(trained):
     run, test = trained
-    kept, pictures = read_predictions(run.directory, test), read_mistakes(run.directory, test)
+    stored, images = read_predictions(run.directory, test), read_mistakes(run.directory, test)
     model = load_trained_model(run.directory)
     data = load_dataset(model.config.data, model.config.train.seed, lambda *_: None)
-    wrong = kept.mistakes()
+    wrong = stored.mistakes()
     assert len(wrong) > mistakes.MAX_OVERALL
-    assert [each.name for each in pictures[: mistakes.MAX_OVERALL]] == [
-        kept[index].name for index in wrong[: mistakes.MAX_OVERALL]
+    assert [mistake.name for mistake in images[: mistakes.MAX_OVERALL]] == [
+        stored[index].name for index in wrong[: mistakes.MAX_OVERALL]
     ]
     by_name = {data.name_of(index): index for index in data.test.tolist()}
-    for each in pictures:
-        assert each.pixels == data.images[by_name[each.name]].numpy().tobytes()
-        assert (each.width, each.height, each.channels) == (8, 8, 1)
-    pairs = {(each.target, each.predicted) for each in pictures}
-    assert pairs == {(truth, predicted) for truth, predicted, _ in test.confusion}
+    for mistake in images:
+        assert mistake.pixels == data.images[by_name[mistake.name]].numpy().tobytes()
+        assert (mistake.width, mistake.height, mistake.channels) == (8, 8, 1)
+    pairs = {(mistake.target, mistake.predicted) for mistake in images}
+    assert pairs == {(target, predicted) for target, predicted, _ in test.confusion}
 
 
-def test_large_images_are_made_smaller(trained):
+def test_large_images_are_downscaled(trained):
     model = load_trained_model(trained[0].directory)
     data = load_dataset(model.config.data, 0, lambda *_: None)
     image = data.images[0].repeat_interleave(16, dim=0).repeat_interleave(16, dim=1)
-    small = final_test._fitted(image, [64, 64])
+    small = report._resized(image, [64, 64])
     expected = data.images[0].repeat_interleave(8, dim=0).repeat_interleave(8, dim=1)
     assert small.shape == (64, 64, 1)
     assert (small.float() - expected.float()).abs().mean() < 8
 
 
-def test_few_of_each_pair_and_bounded_in_all():
+def test_selected_mistakes_are_bounded_per_pair_and_in_total():
     many = 5_000
-    sure = [index / many for index in range(many)]
-    one_pair = said([0] * many, [1] * many, sure)
-    chosen = select_mistakes(one_pair, 3072)
-    assert chosen == list(range(many - 1, many - 1 - 48 - 6, -1))
-    all_pairs = said([index % 50 for index in range(many)], [50] * many, sure)
+    confidence = [index / many for index in range(many)]
+    one_pair = make_predictions([0] * many, [1] * many, confidence)
+    selected = select_mistakes(one_pair, 3072)
+    assert selected == list(range(many - 1, many - 1 - 48 - 6, -1))
+    all_pairs = make_predictions([index % 50 for index in range(many)], [50] * many, confidence)
     assert len(select_mistakes(all_pairs, 3072)) == 48 + 50 * 6
     assert len(select_mistakes(all_pairs, 64 * 64 * 3)) == mistakes.MAX_PIXEL_BYTES // (64 * 64 * 3)
     assert {all_pairs.target[index] for index in select_mistakes(all_pairs, 64 * 64 * 3)} == set(
@@ -116,12 +116,12 @@ def test_fingerprint_depends_on_test_images(trained):
     same, other = (load_dataset(config, seed, lambda *_: None) for seed in (0, 1))
     assert same.test_fingerprint() == other.test_fingerprint() == trained[1].fingerprint
     assert same.fingerprint() != other.fingerprint()
-    one = same.test[0]
+    first = same.test[0]
     changed = same.images.clone()
-    changed[one, 3, 3] ^= 1
+    changed[first, 3, 3] ^= 1
     for changes in (
         {"images": changed},
-        {"labels": same.labels.index_fill(0, one, (same.labels[one] + 1) % 10)},
+        {"labels": same.labels.index_fill(0, first, (same.labels[first] + 1) % 10)},
         {"test": same.test.flip(0)},
         {"classes": ("a", *same.classes[1:])},
     ):
@@ -157,10 +157,10 @@ def test_resumed_training_rewrites_predictions(tmp_path):
     read_mistakes(run.directory, run.live_state.test)
 
 
-# What readers make of files that are not as they should be.
+# Invalid files.
 
 
-def spoil(path, change):
+def edit_json(path, change):
     content = json.loads(path.read_bytes())
     change(content)
     path.write_text(json.dumps(content))
@@ -178,7 +178,7 @@ def put_first(key, value):
     return lambda content: content[key].__setitem__(0, value)
 
 
-def put_of_mistake(key, value):
+def put_in_mistake(key, value):
     return lambda content: content["mistakes"][0].update({key: value})
 
 
@@ -203,7 +203,7 @@ def put_of_mistake(key, value):
     ],
 )
 def test_invalid_predictions_name_the_field(run, trained, change, message):
-    spoil(run.path / predictions.PREDICTIONS_FILE, change)
+    edit_json(run.path / predictions.PREDICTIONS_FILE, change)
     with pytest.raises(DataError, match=message) as caught:
         read_predictions(run, trained[1])
     assert predictions.PREDICTIONS_FILE in str(caught.value)
@@ -216,20 +216,20 @@ def test_invalid_predictions_name_the_field(run, trained, change, message):
         (drop("mistakes"), "missing required field `mistakes`"),
         (put("mistakes", [3]), "Expected `object`, got `int`"),
         (put("fingerprint", "5"), "of another test"),
-        (put_of_mistake("width", 9), "do not fit its shape"),
-        (put_of_mistake("width", 65), "Expected `int` <= 64"),
+        (put_in_mistake("width", 9), "do not fit its shape"),
+        (put_in_mistake("width", 65), "Expected `int` <= 64"),
         (lambda content: content["mistakes"][0].update(width=4, height=16), "not all of one size"),
-        (put_of_mistake("height", 0), "Expected `int` >= 1"),
-        (put_of_mistake("channels", 4), "Expected `int` <= 3"),
-        (put_of_mistake("pixels", "?"), "is damaged"),
-        (put_of_mistake("pixels", "é"), "is damaged"),
-        (put_of_mistake("rank", 1), "Expected `int` >= 2"),
-        (put_of_mistake("name", {"a": 1}), "Expected `str`"),
+        (put_in_mistake("height", 0), "Expected `int` >= 1"),
+        (put_in_mistake("channels", 4), "Expected `int` <= 3"),
+        (put_in_mistake("pixels", "?"), "is damaged"),
+        (put_in_mistake("pixels", "é"), "is damaged"),
+        (put_in_mistake("rank", 1), "Expected `int` >= 2"),
+        (put_in_mistake("name", {"a": 1}), "Expected `str`"),
         (lambda content: content["mistakes"].extend(content["mistakes"][:1] * 300), "another test"),
     ],
 )
 def test_invalid_mistakes_name_the_field(run, trained, change, message):
-    spoil(run.path / mistakes.MISTAKES_FILE, change)
+    edit_json(run.path / mistakes.MISTAKES_FILE, change)
     with pytest.raises(DataError, match=message):
         read_mistakes(run, trained[1])
 
@@ -239,7 +239,7 @@ def grey_alpha(content):
 
 
 def test_image_with_two_channels_is_refused(run, trained):
-    spoil(run.path / mistakes.MISTAKES_FILE, grey_alpha)
+    edit_json(run.path / mistakes.MISTAKES_FILE, grey_alpha)
     with pytest.raises(DataError, match="neither grey nor in colour"):
         read_mistakes(run, trained[1])
 
@@ -263,8 +263,8 @@ def test_file_of_other_content_is_refused(run, trained, read, file, content):
 @pytest.mark.parametrize(("read", "file"), READERS)
 def test_truncated_file_is_refused(run, trained, read, file):
     whole = (run.path / file).read_bytes()
-    for share in range(20):
-        (run.path / file).write_bytes(whole[: len(whole) * share // 20])
+    for twentieths in range(20):
+        (run.path / file).write_bytes(whole[: len(whole) * twentieths // 20])
         with pytest.raises(DataError, match=file):
             read(run, trained[1])
 
@@ -272,7 +272,7 @@ def test_truncated_file_is_refused(run, trained, read, file):
 @pytest.mark.parametrize(("read", "file"), READERS)
 def test_missing_irregular_large_or_newer_file_is_refused(run, trained, read, file, monkeypatch):
     path = run.path / file
-    spoil(path, put("format", 2))
+    edit_json(path, put("format", 2))
     with pytest.raises(ConfigError, match="newer version"):
         read(run, trained[1])
     with path.open("r+b") as stream:
@@ -282,16 +282,16 @@ def test_missing_irregular_large_or_newer_file_is_refused(run, trained, read, fi
     path.unlink()
     with pytest.raises(DataError, match="there is no such file"):
         read(run, trained[1])
-    os.mkfifo(path)  # opening it would wait for ever
+    os.mkfifo(path)  # opening it would block forever
     with pytest.raises(DataError, match="there is no such file"):
         read(run, trained[1])
 
 
 def test_surrogate_names_round_trip(run, trained):
     _, test = trained
-    kept = read_predictions(run, test)
-    kept.names[0] = "\udcff\x1b[2J\u202e"
-    (run.path / predictions.PREDICTIONS_FILE).write_bytes(kept.to_json())
+    stored = read_predictions(run, test)
+    stored.names[0] = "\udcff\x1b[2J\u202e"
+    (run.path / predictions.PREDICTIONS_FILE).write_bytes(stored.to_json())
     assert read_predictions(run, test).names[0] == "\udcff\x1b[2J\u202e"
 
 

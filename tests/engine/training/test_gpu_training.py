@@ -231,7 +231,7 @@ def test_fp32_has_full_precision_and_tf32_has_not(tmp_path):
 def test_images_on_host_give_the_same_result(tmp_path, monkeypatch, settings):
     settings = ("train.epochs=3", ON_GPU, "train.precision=fp32", *settings)
     at_home = RunForTests(tmp_path, *settings).train()
-    monkeypatch.setattr(loader, "GPU_SHARE", 0.0)
+    monkeypatch.setattr(loader, "MAX_GPU_FRACTION", 0.0)
     staged = RunForTests(tmp_path, *settings).train()
     assert captured(staged) == [""]
     for ours, theirs in zip(staged.live_state.epochs, at_home.live_state.epochs, strict=True):
