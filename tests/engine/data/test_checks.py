@@ -53,7 +53,7 @@ def test_of_a_good_folder_there_is_nothing_to_say(pets):
     checked = check_folder(pets, lambda *_: None)
     assert checked.listing.classes == ("cat", "dog")
     assert checked.counts(test=False) == [25, 25]
-    assert (checked.side, checked.why) == (64, "")
+    assert (checked.side, checked.size_reason) == (64, "")
     assert found_in(pets) == {}
 
 
@@ -277,7 +277,7 @@ def test_of_many_classes_some_are_shown(tmp_path):
     with Terminal("data", "check", "many", cwd=tmp_path, size=(80, 200)) as terminal:
         assert terminal.wait() == code
     assert "60 classes" in terminal.text
-    assert "… and 20 classes of sizes in between" in terminal.text
+    assert "… and 20 more classes of intermediate size" in terminal.text
     assert "… and 47 more classes" in terminal.text
 
 

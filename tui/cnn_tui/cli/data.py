@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from cnn_engine.data.checks.image_info import ImageInfo
     from cnn_engine.data.checks.issues import Issue
 
-data = typer.Typer(help="Check an image folder; manage the decoded-image cache; download CIFAR-10.")
+data = typer.Typer(
+    help="Check an image folder; manage the decoded-image cache; download CIFAR-10.\n\n"
+    "Without a command, list the cache."
+)
 
 
 @data.callback(invoke_without_command=True)
@@ -51,7 +54,9 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
 def clear(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Image folder whose decoded images are removed. Default: all."),
+        typer.Argument(
+            metavar="FOLDER", help="Image folder whose decoded images are removed. Default: all."
+        ),
     ] = None,
 ) -> None:
     """Clear the decoded-image cache. The next run decodes its images again."""
@@ -82,7 +87,10 @@ def fetch(
 
 @data.command()
 def check(
-    folder: Annotated[Path, typer.Argument(help="Folder with one subfolder of images per class.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder with one subfolder of images per class."),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Check a folder of images: contents, problems, fixes."""
@@ -101,14 +109,14 @@ def check(
                 progress.report(task, done, total)
 
             checked = checks.check_folder(folder, report)
-        found = find_issues(checked, config.data)
-        has_errors = any(finding.severity == "stop" for finding in found)
+        issues = find_issues(checked, config.data)
+        has_errors = any(issue.severity == "stop" for issue in issues)
         if as_json:
             seconds = None if has_errors else _training_seconds(checked, config)
-            print(to_json(_checked_as_dict(checked, found, seconds)))
+            print(to_json(_folder_as_dict(checked, issues, seconds)))
         else:
             console = results_console()
-            print_checked(console, checked, found)
+            print_checked(console, checked, issues)
             if not has_errors:
                 _print_training_time(console, checked, config)
     except KeyboardInterrupt:
@@ -142,35 +150,35 @@ def _print_training_time(console: "Console", checked: "CheckedFolder", config: "
         )
 
 
-def _checked_as_dict(
-    checked: "CheckedFolder", found: "list[Issue]", seconds: float | None
+def _folder_as_dict(
+    checked: "CheckedFolder", issues: "list[Issue]", seconds: float | None
 ) -> dict[str, object]:
     train, test = checked.counts(test=False), checked.counts(test=True)
     return {
         "folder": str(checked.listing.root),
-        "can_train": all(finding.severity != "stop" for finding in found),
-        "files": len(checked.looks),
+        "can_train": all(issue.severity != "stop" for issue in issues),
+        "files": len(checked.infos),
         "classes": [
             {"name": name, "train": train[label], "test": test[label]}
             for label, name in enumerate(checked.listing.classes)
         ],
         "image_size": checked.side,
         "training_seconds": seconds,
-        "findings": [finding.as_dict() for finding in found],
+        "findings": [issue.as_dict() for issue in issues],
         "images": [
             {"path": checked.path(position)}
-            | ({"unreadable": look} if isinstance(look, str) else _look_as_dict(look))
-            for position, look in enumerate(checked.looks)
+            | ({"unreadable": info} if isinstance(info, str) else _info_as_dict(info))
+            for position, info in enumerate(checked.infos)
         ],
     }
 
 
-def _look_as_dict(look: "ImageInfo") -> dict[str, object]:
+def _info_as_dict(info: "ImageInfo") -> dict[str, object]:
     return {
-        "width": look.width,
-        "height": look.height,
-        "format": look.format,
-        "mode": look.mode,
+        "width": info.width,
+        "height": info.height,
+        "format": info.format,
+        "mode": info.mode,
     }
 
 

@@ -22,8 +22,8 @@ from cnn_tui.text.safe import safe_text
 MAX_CLASSES = 40
 """Classes listed; of more, the smallest and the largest."""
 
-SHEET_CLASSES = 12
-"""Classes shown with pictures."""
+MAX_SAMPLE_CLASSES = 12
+"""Classes shown with pictures; of more, an even selection."""
 
 MAX_PICTURES = 10
 """Pictures per class."""
@@ -32,12 +32,12 @@ PICTURE_COLUMNS = 12
 """Width of a picture in cells; its height is half as many lines."""
 
 MAX_FILES = 5
-"""Files listed per finding."""
+"""Files listed per issue."""
 
 BAR_COLUMNS = 24
 
 MARKS = {"stop": ("✗", "bold red"), "warning": ("!", "yellow"), "note": ("·", "dim")}
-"""Glyph and style of a finding, by severity."""
+"""Glyph and style of an issue, by severity."""
 
 MODE_NAMES = {
     "1": "black and white",
@@ -47,26 +47,26 @@ MODE_NAMES = {
     "P": "palette",
     "RGB": "colour",
     "RGBA": "colour, transparent",
-    "CMYK": "for print (CMYK)",
+    "CMYK": "CMYK",
 }
 """Names of Pillow's image modes."""
 
 HEADINGS = {"stop": "Errors", "warning": "Warnings", "note": "Notes"}
 
 
-def print_checked(console: Console, checked: CheckedFolder, found: list[Issue]) -> None:
+def print_checked(console: Console, checked: CheckedFolder, issues: list[Issue]) -> None:
     """Print the whole report."""
     _print_totals(console, checked)
     _print_classes(console, checked)
     console.print()
     _print_facts(console, checked)
     if console.is_terminal:
-        _print_sheet(console, checked)
-    _print_findings(console, found)
+        _print_samples(console, checked)
+    _print_issues(console, issues)
 
 
 def _print_totals(console: Console, checked: CheckedFolder) -> None:
-    count, classes = len(checked.looks), len(checked.listing.classes)
+    count, classes = len(checked.infos), len(checked.listing.classes)
     name = safe_text(str(checked.listing.root), 500)
     console.print(Text.assemble((name, "bold"), f"  {count:,} image files in {classes:,} classes"))
     console.print()
@@ -85,32 +85,35 @@ def _print_classes(console: Console, checked: CheckedFolder) -> None:
     if checked.has_test:
         table.add_column("test", justify="right")
     table.add_column("", no_wrap=True)
-    most = max(train)
+    largest = max(train)
     for label in order:
         cells = [Text(safe_text(checked.listing.classes[label], 40)), Text(f"{train[label]:,}")]
         if checked.has_test:
             cells.append(Text(f"{test[label]:,}"))
-        done, rest = bar(ratio(train[label], most), BAR_COLUMNS)
+        done, rest = bar(ratio(train[label], largest), BAR_COLUMNS)
         table.add_row(*cells, Text.assemble((done, "cyan"), (rest, "dim")))
     console.print(table)
     if len(train) > len(order):
-        console.print(Text(f"… and {len(train) - len(order):,} classes of sizes in between", "dim"))
+        console.print(
+            Text(f"… and {len(train) - len(order):,} more classes of intermediate size", "dim")
+        )
 
 
 def _print_facts(console: Console, checked: CheckedFolder) -> None:
-    looks = [look for _, look in checked.readable()]
-    if not looks:
+    infos = [info for _, info in checked.readable()]
+    if not infos:
         return
-    by_area = sorted((look[:2] for look in looks), key=lambda size: size[0] * size[1])
-    least, middle, most = by_area[0], by_area[len(by_area) // 2], by_area[-1]
-    shapes = sorted(look.width / look.height for look in looks)
-    sizes = f"{_size(least)} to {_size(most)} pixels, median {_size(middle)}"
+    by_area = sorted((info[:2] for info in infos), key=lambda size: size[0] * size[1])
+    smallest, median, largest = by_area[0], by_area[len(by_area) // 2], by_area[-1]
+    ratios = sorted(info.width / info.height for info in infos)
+    sizes = f"{_size(smallest)} to {_size(largest)} pixels, median {_size(median)}"
     facts = {
-        "sizes": f"all {_size(most)} pixels" if set(by_area) == {most} else sizes,
-        "aspect ratios": f"width / height from {shapes[0]:.2f} to {shapes[-1]:.2f}",
-        "formats": _fractions(look.format for look in looks),
-        "pixels": _fractions(MODE_NAMES.get(look.mode, look.mode) for look in looks),
-        "in a run": checked.why or f"unchanged, {checked.side} × {checked.side} pixels",
+        "sizes": f"all {_size(largest)} pixels" if set(by_area) == {largest} else sizes,
+        "aspect ratios": f"width / height from {ratios[0]:.2f} to {ratios[-1]:.2f}",
+        "formats": _fractions(info.format for info in infos),
+        "colour modes": _fractions(MODE_NAMES.get(info.mode, info.mode) for info in infos),
+        "training size": checked.size_reason
+        or f"unchanged, {checked.side} × {checked.side} pixels",
     }
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
@@ -132,14 +135,14 @@ def _fractions(names: Iterable[str]) -> str:
     )
 
 
-def _print_sheet(console: Console, checked: CheckedFolder) -> None:
-    """Print a row of pictures for each class, as a run would see them."""
+def _print_samples(console: Console, checked: CheckedFolder) -> None:
+    """Print a row of sample pictures for each class."""
     colors = has_colors(console)
     count = min(MAX_PICTURES, max(1, (console.width + 1) // (PICTURE_COLUMNS + 1)))
     by_class: dict[int, list[int]] = {}
     for position, _ in checked.readable():
         by_class.setdefault(checked.listing.files[position].label, []).append(position)
-    labels = [list(by_class)[index] for index in evenly(len(by_class), SHEET_CLASSES)]
+    labels = [list(by_class)[index] for index in evenly(len(by_class), MAX_SAMPLE_CLASSES)]
     for label in labels:
         positions = [by_class[label][index] for index in evenly(len(by_class[label]), count)]
         console.print()
@@ -171,24 +174,24 @@ def _side_by_side(pictures: list[list[PictureRow]]) -> list[PictureRow]:
     return lines
 
 
-def _print_findings(console: Console, found: list[Issue]) -> None:
-    if not found:
+def _print_issues(console: Console, issues: list[Issue]) -> None:
+    if not issues:
         console.print(Text("\nNo problems found.", "green"))
     for severity, heading in HEADINGS.items():
-        if findings := [finding for finding in found if finding.severity == severity]:
+        if matching := [issue for issue in issues if issue.severity == severity]:
             console.print(Text(f"\n{heading}", "bold"))
-        for finding in findings:
-            _print_finding(console, finding)
+        for issue in matching:
+            _print_issue(console, issue)
 
 
-def _print_finding(console: Console, finding: Issue) -> None:
-    mark, style = MARKS[finding.severity]
+def _print_issue(console: Console, issue: Issue) -> None:
+    mark, style = MARKS[issue.severity]
     head = Table.grid(padding=(0, 1))
-    head.add_row(Text(f" {mark}", style), Text(safe_text(finding.text, 1000)))
+    head.add_row(Text(f" {mark}", style), Text(safe_text(issue.text, 1000)))
     console.print(head)
-    if finding.advice:
-        console.print(Padding(Text(finding.advice, "italic"), (0, 0, 0, 3)))
-    for file in finding.files[:MAX_FILES]:
+    if issue.advice:
+        console.print(Padding(Text(issue.advice, "italic"), (0, 0, 0, 3)))
+    for file in issue.files[:MAX_FILES]:
         console.print(Padding(Text(safe_text(file, 300), "dim"), (0, 0, 0, 5)))
-    if (more := len(finding.files) - MAX_FILES) > 0:
+    if (more := len(issue.files) - MAX_FILES) > 0:
         console.print(Text(f"     … and {more:,} more; --json lists all", "dim"))

@@ -34,7 +34,7 @@ class CheckedFolder:
 
     listing: Listing
 
-    looks: list[ImageInfo | str]
+    infos: list[ImageInfo | str]
     """Info of each file, or the reason why it cannot be used; in the listing's order."""
 
     equal: list[list[int]]
@@ -49,7 +49,7 @@ class CheckedFolder:
     side: int
     """Side in pixels that a run resizes the images to by default."""
 
-    why: str
+    size_reason: str
     """Reason for that size; empty if the images have it already."""
 
     def path(self, position: int) -> str:
@@ -59,7 +59,7 @@ class CheckedFolder:
     @property
     def has_test(self) -> bool:
         """True if there is a folder of test images."""
-        return self.listing.train_count < len(self.looks)
+        return self.listing.train_count < len(self.infos)
 
     def is_test(self, position: int) -> bool:
         """Return True if the file is a test image."""
@@ -67,13 +67,13 @@ class CheckedFolder:
 
     def readable(self) -> Iterator[tuple[int, ImageInfo]]:
         """Yield position and info of the usable files."""
-        for position, found in enumerate(self.looks):
+        for position, found in enumerate(self.infos):
             if not isinstance(found, str):
                 yield position, found
 
     def unreadable(self) -> dict[int, str]:
         """Return the reasons why files cannot be used, by position."""
-        return {where: found for where, found in enumerate(self.looks) if isinstance(found, str)}
+        return {where: found for where, found in enumerate(self.infos) if isinstance(found, str)}
 
     def counts(self, *, test: bool) -> list[int]:
         """Return the number of usable images per class, for training or for the test."""
@@ -96,38 +96,38 @@ def check_folder(root: Path, progress: Progress) -> CheckedFolder:
         DataError: it is not a folder of class folders, or cannot be read.
     """
     listing = list_images(root, progress, empty_classes=True)
-    looks = _inspect_all(listing.files, progress)
-    positions = [where for where, found in enumerate(looks) if isinstance(found, ImageInfo)]
-    sizes = [looks[positions[place]][:2] for place in evenly(len(positions))]
-    side, why = choose_image_size(sizes)  # type: ignore[arg-type]  # none of these is a reason
-    equal = _equal(looks)
+    infos = _inspect_all(listing.files, progress)
+    positions = [where for where, found in enumerate(infos) if isinstance(found, ImageInfo)]
+    sizes = [infos[positions[place]][:2] for place in evenly(len(positions))]
+    side, size_reason = choose_image_size(sizes)  # type: ignore[arg-type]  # none of these is a reason
+    equal = _equal(infos)
     again = {position for group in equal for position in group[1:]}
     progress("comparing images", 0, 0)
     single = [position for position in positions if position not in again]
-    miniatures = _miniatures([looks[position] for position in single])
+    miniatures = _miniatures([infos[position] for position in single])
     near = group_pairs(near_pairs(miniatures))
     return CheckedFolder(
         listing=listing,
-        looks=looks,
+        infos=infos,
         equal=equal,
         near=[[single[place] for place in group] for group in near],
         blank=[single[place] for place in np.flatnonzero(are_blank(miniatures))],
         side=side,
-        why=why,
+        size_reason=size_reason,
     )
 
 
-def _equal(looks: list[ImageInfo | str]) -> list[list[int]]:
+def _equal(infos: list[ImageInfo | str]) -> list[list[int]]:
     """Return groups of positions whose files have equal content."""
     by_digest: dict[bytes, list[int]] = {}
-    for position, found in enumerate(looks):
+    for position, found in enumerate(infos):
         if isinstance(found, ImageInfo) and found.digest:
             by_digest.setdefault(found.digest, []).append(position)
     return [group for group in by_digest.values() if len(group) > 1]
 
 
-def _miniatures(looks: list[ImageInfo | str]) -> NDArray[np.uint8]:
-    content = b"".join(found.miniature for found in looks if isinstance(found, ImageInfo))
+def _miniatures(infos: list[ImageInfo | str]) -> NDArray[np.uint8]:
+    content = b"".join(found.miniature for found in infos if isinstance(found, ImageInfo))
     width, height = MINIATURE
     return np.frombuffer(content, np.uint8).reshape(-1, height, width)
 

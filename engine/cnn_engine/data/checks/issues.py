@@ -134,7 +134,7 @@ def _unreadable(checked: CheckedFolder) -> Iterator[Issue]:
         yield Issue(
             kind="unreadable",
             severity="warning",
-            text=f"{_count(reasons, 'file')} of {len(checked.looks):,} cannot be used",
+            text=f"{_count(reasons, 'file')} of {len(checked.infos):,} cannot be used",
             advice="Repair or remove them. The folder preset leaves them out; with "
             'data.unreadable = "stop" a run fails.',
             files=tuple(f"{checked.path(where)}: {why}" for where, why in reasons.items()),
@@ -173,10 +173,10 @@ def _duplicates(
 
 
 def _shapes(checked: CheckedFolder) -> Iterator[Issue]:
-    looks = dict(checked.readable())
-    tiny = [where for where, look in looks.items() if 2 * min(look[:2]) < checked.side]
+    infos = dict(checked.readable())
+    tiny = [where for where, info in infos.items() if 2 * min(info[:2]) < checked.side]
     long = [
-        where for where, look in looks.items() if max(look[:2]) >= MAX_ASPECT_RATIO * min(look[:2])
+        where for where, info in infos.items() if max(info[:2]) >= MAX_ASPECT_RATIO * min(info[:2])
     ]
     if tiny:
         yield Issue(
