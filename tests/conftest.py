@@ -59,7 +59,7 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture
-def here(capsys, monkeypatch):
+def run_cli(capsys, monkeypatch):
     """The command line in this process, which has PyTorch already: exit code, stdout, stderr."""
 
     def run(*arguments, cwd):

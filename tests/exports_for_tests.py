@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from cnn_engine.runlog.events import RunPrepared, RunStarted
 from cnn_tui.exports.record import read_record
-from golden import rewritten
+from golden import rewrite_events
 
 HOSTILE = (
     "\x1b]0;title\x07",
@@ -37,17 +37,17 @@ def with_environment(run, environment):
             case _:
                 return event
 
-    return read_record(rewritten(run, change))
+    return read_record(rewrite_events(run, change))
 
 
-def written(write, record):
+def export_text(write, record):
     out = io.StringIO()
     write(record, out)
     out.getvalue().encode()  # fails on lone surrogates
     return out.getvalue()
 
 
-def rows_of(text):
+def csv_rows(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 

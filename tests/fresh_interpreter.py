@@ -17,7 +17,7 @@ TORCH_SIDE = {
 SCREEN_SIDE = {"textual", "plotext", "rich"}
 
 
-def modules_after(code, tmp_path, *before):
+def loaded_modules(code, tmp_path, *before):
     """Names of the modules loaded after the code has run, with some places looked in before all."""
     result = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules, file=sys.stderr)"],
@@ -31,7 +31,7 @@ def modules_after(code, tmp_path, *before):
     return set(result.stderr.split())
 
 
-def command(*arguments):
+def cli_code(*arguments):
     return (
         f"import sys; sys.argv = ['cnn-tui', *{arguments!r}]\n"
         "from cnn_tui.cli.app import main\n"

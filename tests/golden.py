@@ -34,7 +34,7 @@ def running_run(runs_dir: Path, lines: int, run_id: str = "1124-0412-amber") -> 
     return run
 
 
-def rewritten(run: RunDirectory, change: Callable[[Event], Event]) -> RunDirectory:
+def rewrite_events(run: RunDirectory, change: Callable[[Event], Event]) -> RunDirectory:
     """Rewrite a run's log with every event passed through `change`, and return the run."""
     lines = [to_line(change(from_line(line))) for line in run.events.read_text().splitlines()]
     run.events.write_text("\n".join(lines) + "\n")

@@ -19,34 +19,34 @@ LETTERS = {
     events.RunResumed: "r",
     events.RolledBack: "<",
 }
-TRAINED = "E[sl]*"
+EPOCH_STEPS = "E[sl]*"
 """Steps of an epoch, between which the latest state may be saved."""
 
-EPOCH = f"{TRAINED}v*Fb?l"
-CUT = rf"{TRAINED}(s|v*F)<"
+EPOCH = f"{EPOCH_STEPS}v*Fb?l"
+ROLLED_BACK = rf"{EPOCH_STEPS}(s|v*F)<"
 """An epoch that was rolled back after its steps or its end."""
 
-EPOCHS = f"(({CUT})*{EPOCH})*"
-BEGUN = rf"({CUT})*({TRAINED}(v*(F(b)?)?)?)?"
+EPOCHS = f"(({ROLLED_BACK})*{EPOCH})*"
+STARTED_EPOCH = rf"({ROLLED_BACK})*({EPOCH_STEPS}(v*(F(b)?)?)?)?"
 PREPARATION = "R(Sp*)+(C(Sp*)+)?P"
 PREFIX_OF_PREPARATION = "(Sp*)*(C(Sp*)*)?"
 COMPLETION = re.compile(rf"{PREPARATION}{EPOCHS}ST\.")
-STOP = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}l|S)?)?\.")
-FAILURE = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({BEGUN}|S))?\.")
+STOP = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({STARTED_EPOCH}l|S)?)?\.")
+FAILURE = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({STARTED_EPOCH}|S))?\.")
 
 EPOCHS_BEHIND = "(E[sbl]*v*F)*[bl]*"
 """Epochs whose checkpoints are written while training continues and recorded later."""
 
 COMPLETION_BEHIND = re.compile(rf"{PREPARATION}{EPOCHS_BEHIND}S[bl]*T\.")
 
-UNSAVED = f"(({CUT})*{EPOCH}?)*"
+UNSAVED = f"(({ROLLED_BACK})*{EPOCH}?)*"
 """Epochs whose latest state may not have been saved, as on a full disk."""
 
-SESSION = rf"{PREFIX_OF_PREPARATION}(P{UNSAVED}({BEGUN}l?|S|ST))?\.?"
+SESSION = rf"{PREFIX_OF_PREPARATION}(P{UNSAVED}({STARTED_EPOCH}l?|S|ST))?\.?"
 SESSIONS = re.compile(rf"R{SESSION}(r{SESSION})*")
 
 
-def spelled(happened):
+def event_letters(happened):
     """Return the events as letters, without those that may occur anywhere."""
 
     def letter(event):

@@ -11,7 +11,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.training.control import Control
 
 CPU = torch.device("cpu")
-EPOCHS = "train.epochs=2"
+TWO_EPOCHS = "train.epochs=2"
 STEPS, VALIDATION_BATCHES = 18, 3
 EPOCH_CHECKS = STEPS + VALIDATION_BATCHES
 
@@ -20,7 +20,7 @@ class Killed(BaseException):
     """Ends an engine like a kill: nothing more is recorded or saved."""
 
 
-def break_off(monkeypatch, check, error):
+def interrupt_at(monkeypatch, check, error):
     """Raise `error` in check number `check` of the control, of which there is one per step."""
     real, calls = Control.check, 0
 
@@ -42,26 +42,26 @@ def results(run):
     return epochs, state.test and replace(state.test, time=0, seconds=0)
 
 
-def values_of(content):
+def tensors_to_bytes(content):
     """Return a checkpoint with its tensors as bytes."""
     match content:
         case dict():
-            return {key: values_of(value) for key, value in content.items()}
+            return {key: tensors_to_bytes(value) for key, value in content.items()}
         case torch.Tensor():
             return content.dtype, content.shape, content.contiguous().numpy().tobytes()
     return content
 
 
-def saved(run, file):
+def load_saved(run, file):
     content = checkpoint.load(run.directory.path / file, CPU)
     content.pop("train_seconds", None)
-    return values_of(content)
+    return tensors_to_bytes(content)
 
 
 def assert_same(run, other):
     assert results(run) == results(other)
     for file in ("best.pt", LAST_FILE):
-        assert saved(run, file) == saved(other, file)
+        assert load_saved(run, file) == load_saved(other, file)
 
 
 def resumed_events(run):

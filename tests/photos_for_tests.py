@@ -27,7 +27,7 @@ def _animated(image: Image.Image, path: str) -> None:
     image.save(f"{path}.gif", save_all=True, append_images=[Image.new("RGB", image.size)])
 
 
-WAYS: dict[str, Save] = {
+SAVERS: dict[str, Save] = {
     "jpeg": lambda image, path: image.save(f"{path}.jpg"),
     "png": lambda image, path: image.save(f"{path}.png"),
     "webp": lambda image, path: image.save(f"{path}.webp"),
@@ -43,15 +43,15 @@ WAYS: dict[str, Save] = {
 """Ways to store a picture, used in turn."""
 
 
-def make_photos(folder: Path, of_each: int = 33) -> None:
+def make_photos(folder: Path, per_class: int = 33) -> None:
     """Class folders `cat` and `dog`, whose pictures show a disc and a square."""
     random = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (folder / name).mkdir(parents=True)
-        for number in range(of_each):
+        for number in range(per_class):
             width, height = (int(side) for side in random.integers(48, 160, 2))
             image = _scene(name, width, height, random)
-            save = list(WAYS.values())[number % len(WAYS)]
+            save = list(SAVERS.values())[number % len(SAVERS)]
             save(image, str(folder / name / f"{number:03}"))
 
 
@@ -78,7 +78,7 @@ def add_bad_files(folder: Path) -> list[str]:
         "empty.png": b"",
         "header.gif": b"GIF89a",
         "text.jpg": b"this is a text",
-        "bomb.png": bomb(),
+        "bomb.png": decompression_bomb(),
         "script.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
     }
     for name, content in contents.items():
@@ -90,7 +90,7 @@ def add_bad_files(folder: Path) -> list[str]:
     return sorted([*contents, "pipe.jpg", "gone.jpg", "self.jpg"])
 
 
-def bomb() -> bytes:
+def decompression_bomb() -> bytes:
     """A PNG that says it has 50,000 × 50,000 pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
@@ -102,7 +102,7 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rest
 
 
-def fill(folder, count=10, shade=0, size=(16, 16), suffix=".png"):
+def save_images(folder, count=10, shade=0, size=(16, 16), suffix=".png"):
     folder.mkdir(parents=True)
     for number in range(count):
         Image.new("RGB", size, (shade, number, 0)).save(folder / f"{number:03}{suffix}")

@@ -69,21 +69,21 @@ def _is_due_soon(timer):
     return is_once and timer._interval < SHORT_SECONDS and timer._task and not timer._task.done()
 
 
-async def shown(pilot, text, seconds=30.0):
+async def wait_for_text(pilot, text, seconds=30.0):
     """Wait until a text is on the screen; fail if it does not come."""
     deadline = time.monotonic() + seconds
-    while text not in text_of(pilot.app):
-        assert time.monotonic() < deadline, f"no {text!r} in:\n{text_of(pilot.app)}"
+    while text not in screen_text(pilot.app):
+        assert time.monotonic() < deadline, f"no {text!r} in:\n{screen_text(pilot.app)}"
         await pilot.pause(0.05)
 
 
-def text_of(app):
+def screen_text(app):
     """Return the text on the screen."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
 
 
-async def looks_like(pilot, name, seconds=30.0):
+async def assert_screen(pilot, name, seconds=30.0):
     """Wait until the screen is the text that is kept under that name; fail if it never is.
 
     Keeps it instead where that is asked. On a busy machine the last of several changes, such as a
@@ -93,8 +93,8 @@ async def looks_like(pilot, name, seconds=30.0):
     if os.environ.get("UPDATE_SCREENS"):
         await pilot.pause(0.5)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text_of(pilot.app), encoding="utf-8")
+        path.write_text(screen_text(pilot.app), encoding="utf-8")
     kept, deadline = path.read_text(encoding="utf-8"), time.monotonic() + seconds
-    while (seen := text_of(pilot.app)) != kept and time.monotonic() < deadline:
+    while (seen := screen_text(pilot.app)) != kept and time.monotonic() < deadline:
         await pilot.pause(0.05)
     assert seen == kept, f"see tests/data/README.md; now:\n{seen}"

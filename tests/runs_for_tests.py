@@ -33,15 +33,15 @@ class RunForTests:
 
     def resume(self, epochs: int | None = None) -> "RunForTests":
         """Resume the run and train to the end, as another process would."""
-        self.take_hold(epochs)
+        self.prepare_resume(epochs)
         return self.train()
 
-    def take_hold(self, epochs: int | None = None) -> None:
+    def prepare_resume(self, epochs: int | None = None) -> None:
         """Create an engine that will resume the run."""
         self.engine = Engine.resume(self.directory, epochs)
         self.recorder = self.engine._recorder
 
-    def ask(self, name: Name, value: float | None = None, by: str = "key") -> None:
+    def send(self, name: Name, value: float | None = None, by: str = "key") -> None:
         """Send a command to the run."""
         send(self.directory.commands, Command(name=name, value=value, by=by))
 

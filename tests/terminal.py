@@ -22,8 +22,8 @@ from runs_for_tests import SMALL
 
 CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 SET_SMALL = [argument for key in SMALL for argument in ("--set", key)]
-FOREVER = ["run", "digits", "--epochs", "100000", *SET_SMALL]
-RESTORED = (
+ENDLESS_RUN = ["run", "digits", "--epochs", "100000", *SET_SMALL]
+RESTORE_SEQUENCES = (
     *(b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[?7h", b"\x1b[<u"),
     *(b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?1015l"),
 )
@@ -170,13 +170,13 @@ class Terminal:
 
 def assert_restored(terminal, before):
     """Assert that screen, cursor, mouse, keyboard and settings of the terminal are restored."""
-    for sequence in RESTORED:
+    for sequence in RESTORE_SEQUENCES:
         assert terminal.raw.rindex(sequence) > terminal.raw.index(b"\x1b[?1049h")
     assert terminal.settings == before
     assert terminal.settings[3] & termios.ECHO
 
 
-def after_the_screen(terminal):
+def text_after_exit(terminal):
     """Return the text after the dashboard has left the screen."""
     text = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
     return re.sub(r"\x1b\[[0-9;?]*[a-z]", "", text)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnn_tui.exports.formats import RECORD_FORMATS
-from fresh_interpreter import SCREEN_SIDE, TORCH_SIDE, command, modules_after
+from fresh_interpreter import SCREEN_SIDE, TORCH_SIDE, cli_code, loaded_modules
 from golden import golden_run
 
 
@@ -35,7 +35,7 @@ from golden import golden_run
     ],
 )
 def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
-    loaded = modules_after(f"import cnn_engine.{module}", tmp_path)
+    loaded = loaded_modules(f"import cnn_engine.{module}", tmp_path)
     assert not loaded & (TORCH_SIDE | SCREEN_SIDE)
 
 
@@ -55,7 +55,7 @@ def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
     ],
 )
 def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
-    loaded = modules_after(command(*arguments), tmp_path)
+    loaded = loaded_modules(cli_code(*arguments), tmp_path)
     assert "cnn_tui.cli.app" in loaded
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})
 
@@ -71,7 +71,7 @@ def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
 def test_a_run_is_handed_on_and_taken_in_without_torch(arguments, tmp_path):
     run = golden_run(tmp_path / "runs", "completed")
     (run.path / "log.csv").write_text("loss\n1\n")
-    loaded = modules_after(command(*arguments), tmp_path)
+    loaded = loaded_modules(cli_code(*arguments), tmp_path)
     assert loaded & {
         "cnn_tui.exports.formats",
         "cnn_engine.importers.importer",
@@ -81,18 +81,18 @@ def test_a_run_is_handed_on_and_taken_in_without_torch(arguments, tmp_path):
 
 
 def test_the_lesson_imports_no_torch(tmp_path):
-    loaded = modules_after(command("explain", "--no-ui"), tmp_path)
+    loaded = loaded_modules(cli_code("explain", "--no-ui"), tmp_path)
     assert "cnn_tui.lesson.contents" in loaded
     assert not loaded & (TORCH_SIDE | {"plotext"})
 
 
 def test_the_dashboard_imports_no_torch_and_does_not_wait_for_pydantic(tmp_path):
-    loaded = modules_after("import cnn_tui.dashboard.launch, cnn_tui.headless.run", tmp_path)
+    loaded = loaded_modules("import cnn_tui.dashboard.launch, cnn_tui.headless.run", tmp_path)
     assert not loaded & (TORCH_SIDE | {"pydantic"})
 
 
 def test_the_supervisor_imports_next_to_nothing(tmp_path):
-    loaded = modules_after("import cnn_tui.main", tmp_path)
+    loaded = loaded_modules("import cnn_tui.main", tmp_path)
     assert {name for name in loaded if name.startswith("cnn_")} == {
         "cnn_tui",
         "cnn_tui.main",
@@ -105,7 +105,7 @@ def test_the_supervisor_imports_next_to_nothing(tmp_path):
 
 def test_training_imports_no_compiler_of_pytorch_no_torchvision_and_no_screen(tmp_path):
     settings = ("--epochs", "1", "--set", "model.filters=[8]", "--set", "model.hidden=[8]")
-    loaded = modules_after(command("run", "digits", "--no-ui", *settings), tmp_path)
+    loaded = loaded_modules(cli_code("run", "digits", "--no-ui", *settings), tmp_path)
     assert "cnn_engine.training.trainer" in loaded
     compiler = {"torch._dynamo", "torch._inductor", "sympy"}
     assert not loaded & (compiler | {"torchvision", "textual", "plotext"})
@@ -121,4 +121,4 @@ def test_without_a_network_torchvision_is_not_imported_to_download_anything(tmp_
         "except DataError as error: assert 'Network is unreachable' in str(error)\n"
         "else: raise AssertionError"
     )
-    assert "torchvision" not in modules_after(code, tmp_path, no_network)
+    assert "torchvision" not in loaded_modules(code, tmp_path, no_network)

@@ -11,7 +11,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.request import Request
 from event_samples import state_after
-from golden import golden_run, rewritten
+from golden import golden_run, rewrite_events
 from runs_for_tests import RunForTests
 
 OLD_KEYS = {"vector_lr": 0.02, "decay_vectors": False}
@@ -55,7 +55,7 @@ def with_old_keys(run: RunDirectory) -> RunDirectory:
             event.config["optimizer"].pop("decay_bias_norm", None)
         return event
 
-    return rewritten(run, change)
+    return rewrite_events(run, change)
 
 
 def test_state_has_current_keys():

@@ -465,9 +465,9 @@ def test_one_folder_is_cleared_or_all(pets, tmp_path):
     assert kept() == []
 
 
-def test_failed_download_prints_one_line_and_exits_3(tmp_path, here):
+def test_failed_download_prints_one_line_and_exits_3(tmp_path, run_cli):
     (tmp_path / "file").write_text("in the way")
-    code, out, errors = here("data", "fetch", "--data-dir", tmp_path / "file", cwd=tmp_path)
+    code, out, errors = run_cli("data", "fetch", "--data-dir", tmp_path / "file", cwd=tmp_path)
     assert (code, out) == (3, "")
     (line,) = errors.splitlines()
     assert line.startswith("cnn-tui: CIFAR-10 cannot be downloaded")

@@ -294,7 +294,7 @@ NAMES = [
 ]
 
 
-def test_hostile_names_are_shown_as_text(tmp_path, here):
+def test_hostile_names_are_shown_as_text(tmp_path, run_cli):
     for number, name in enumerate([*NAMES, "\udcff"]):
         fill(tmp_path / "odd" / name, 3, first=10 * number, size=(16, 16))
         (tmp_path / "odd" / name / f"{name}.png").write_bytes(b"")
@@ -305,7 +305,7 @@ def test_hostile_names_are_shown_as_text(tmp_path, here):
         assert harmful not in terminal.raw
     for shown in (r"\x1b]0;x\x07", "[red]", "[nope]", "[@click=app.exit]", r"\u202e", r"\udcff"):
         assert shown in terminal.text
-    ended, out, _ = here("data", "check", "odd", "--json", cwd=tmp_path)
+    ended, out, _ = run_cli("data", "check", "odd", "--json", cwd=tmp_path)
     assert ended == code
     names = {each["name"] for each in json.loads(out)["classes"]}
     assert names == {*NAMES, "\udcff", "without"}

@@ -15,7 +15,7 @@ from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_image_size
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
-from photos_for_tests import bomb, fill
+from photos_for_tests import decompression_bomb, save_images
 
 
 def load_folder(path, progress=lambda *_: None, **changes):
@@ -25,8 +25,8 @@ def load_folder(path, progress=lambda *_: None, **changes):
 
 @pytest.fixture
 def pets(tmp_path):
-    fill(tmp_path / "cat", shade=10)
-    fill(tmp_path / "dog", shade=200)
+    save_images(tmp_path / "cat", shade=10)
+    save_images(tmp_path / "dog", shade=200)
     return tmp_path
 
 
@@ -41,24 +41,24 @@ def test_class_folders_are_read_and_split(pets):
 
 def test_a_test_folder_is_the_test_set(tmp_path):
     for part, count in (("train", 10), ("test", 3)):
-        fill(tmp_path / part / "cat", count, shade=1)
-        fill(tmp_path / part / "dog", count, shade=2)
+        save_images(tmp_path / part / "cat", count, shade=1)
+        save_images(tmp_path / part / "dog", count, shade=2)
     data = load_folder(tmp_path)
     assert torch.equal(data.test, torch.arange(20, 26))
-    fill(tmp_path / "test" / "cow")
+    save_images(tmp_path / "test" / "cow")
     with pytest.raises(DataError, match=r"test/cow: is a class that the training images do not"):
         load_folder(tmp_path)
 
 
 def test_a_train_folder_without_a_test_folder_is_split(tmp_path):
-    fill(tmp_path / "train" / "cat")
-    fill(tmp_path / "train" / "dog")
+    save_images(tmp_path / "train" / "cat")
+    save_images(tmp_path / "train" / "dog")
     assert len(load_folder(tmp_path).test) == 4
 
 
 def test_images_of_any_size_and_shape_are_brought_to_one(tmp_path):
-    fill(tmp_path / "cat", size=(40, 25), suffix=".jpg")
-    fill(tmp_path / "dog", size=(9, 300))
+    save_images(tmp_path / "cat", size=(40, 25), suffix=".jpg")
+    save_images(tmp_path / "dog", size=(9, 300))
     assert load_folder(tmp_path, image_size=24, channels=1).images.shape == (20, 24, 24, 1)
 
 
@@ -137,7 +137,7 @@ def test_hidden_and_foreign_files_are_passed_over(pets):
 def test_a_loop_of_links_ends_and_a_linked_class_counts(pets, tmp_path_factory):
     (pets / "cat" / "again").symlink_to(pets / "cat")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    fill(elsewhere / "cows")
+    save_images(elsewhere / "cows")
     (pets / "cow").symlink_to(elsewhere / "cows")
     data = load_folder(pets)
     assert data.classes == ("cat", "cow", "dog")
@@ -151,8 +151,8 @@ def test_link_to_parent_is_not_a_class(pets):
 
 
 def test_a_class_may_be_named_train(tmp_path):
-    fill(tmp_path / "plane")
-    fill(tmp_path / "train")
+    save_images(tmp_path / "plane")
+    save_images(tmp_path / "train")
     assert load_folder(tmp_path).classes == ("plane", "train")
 
 
@@ -160,7 +160,7 @@ def test_a_class_may_be_named_train(tmp_path):
 
 
 def test_test_folder_beside_classes_is_refused(pets):
-    fill(pets / "test" / "cat")
+    save_images(pets / "test" / "cat")
     with pytest.raises(DataError, match=r"has test/ with class folders, but no such train/"):
         load_folder(pets)
 
@@ -229,14 +229,14 @@ def test_an_empty_class_is_named(pets):
 
 
 def test_one_class_is_refused(tmp_path):
-    fill(tmp_path / "cat")
+    save_images(tmp_path / "cat")
     with pytest.raises(DataError, match="has only 1 class"):
         load_folder(tmp_path)
 
 
 def test_one_image_a_class_is_refused_by_name(tmp_path):
     for name in ("cat", "cow", "dog", "emu", "fox", "gnu"):
-        fill(tmp_path / name, count=1)
+        save_images(tmp_path / name, count=1)
     with pytest.raises(DataError, match="classes have no image left to train on"):
         load_folder(tmp_path)
 
@@ -267,7 +267,7 @@ def truncated_jpeg(folder):
         (lambda _: b"GIF89a", "."),
         (lambda _: b"this is a text", "no image"),
         (truncated_jpeg, "truncated"),
-        (lambda _: bomb(), "too large|exceeds limit"),
+        (lambda _: decompression_bomb(), "too large|exceeds limit"),
     ],
     ids=["empty", "header", "text", "truncated", "bomb"],
 )
@@ -312,7 +312,7 @@ NAMES = [
 
 def test_oddly_named_classes_and_files_are_read(tmp_path):
     for name in [*NAMES, "\udcff"]:
-        fill(tmp_path / name)
+        save_images(tmp_path / name)
         (tmp_path / name / "000.png").rename(tmp_path / name / f"{name}.png")
     data = load_folder(tmp_path)
     assert set(data.classes) == {*NAMES, "\udcff"}

@@ -72,9 +72,9 @@ def command(*arguments, cwd, subcommand="export"):
 
 
 @pytest.fixture
-def export(here, trained):
+def export(run_cli, trained):
     """The command in this process: exit code, stdout, stderr."""
-    return lambda *arguments: here("export", "latest", *arguments, cwd=trained[0])
+    return lambda *arguments: run_cli("export", "latest", *arguments, cwd=trained[0])
 
 
 def blocking(directory, *names):

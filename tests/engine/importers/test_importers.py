@@ -29,7 +29,7 @@ from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from golden import golden_run
-from pilot import settle, text_of
+from pilot import screen_text, settle
 from runs_for_tests import wait_until
 from terminal import cnn_tui
 
@@ -383,15 +383,15 @@ async def test_an_imported_run_opens_in_every_screen(tmp_path, size):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        assert "┤" in text_of(app)
+        assert "┤" in screen_text(app)
         for key in "123":
             await pilot.press(key)
             await settle(pilot)
-            assert "nan" not in text_of(app)
+            assert "nan" not in screen_text(app)
     other = Dashboard(CompareScreen([run, golden_run(tmp_path, "completed")]))
     async with other.run_test(size=size) as pilot:
         await settle(pilot)
-        assert "A" in text_of(other)
+        assert "A" in screen_text(other)
     for to in RECORD_FORMATS:
         export_record([run], to, tmp_path / f"handed-on-{to}")
 
@@ -405,11 +405,11 @@ async def test_followed_run_is_live_and_not_controllable(tmp_path):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        assert "training" in text_of(app)
-        assert "Step 200  2 validations" in text_of(app)
+        assert "training" in screen_text(app)
+        assert "Step 200  2 validations" in screen_text(app)
         await pilot.press("p")
         await settle(pilot)
-        assert "cannot be controlled" in text_of(app)
+        assert "cannot be controlled" in screen_text(app)
     assert not run.commands.exists()
     importer.close(ended=False)
 

@@ -34,9 +34,9 @@ def digits(tmp_path_factory):
 
 
 @pytest.fixture
-def command(here):
+def command(run_cli):
     """Return a function that runs `predict latest`: exit code, stdout, stderr."""
-    return lambda *arguments, cwd: here("predict", "latest", *arguments, cwd=cwd)
+    return lambda *arguments, cwd: run_cli("predict", "latest", *arguments, cwd=cwd)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cnn_engine.data.image_files import RequestedImage, find_images
-from photos_for_tests import bomb, fill
+from photos_for_tests import decompression_bomb, save_images
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
 
@@ -33,7 +33,7 @@ def odd(tmp_path_factory):
     """A run whose classes have odd names."""
     where = tmp_path_factory.mktemp("odd")
     for number, name in enumerate(ODD_CLASSES):
-        fill(where / "photos" / name, 10, shade=30 * number)
+        save_images(where / "photos" / name, 10, shade=30 * number)
     settings = (f"data.path={where / 'photos'}", "train.epochs=1")
     return where, RunForTests(where / "runs", *settings, preset="folder").train().directory
 
@@ -49,7 +49,7 @@ def zoo(tmp_path_factory):
     frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
     red.save(folder / "really_png.jpg", format="PNG")
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(folder / "clear.png")
-    (folder / "bomb.png").write_bytes(bomb())
+    (folder / "bomb.png").write_bytes(decompression_bomb())
     (folder / "empty.png").write_bytes(b"")
     (folder / "text.jpg").write_text("no image")
     os.mkfifo(folder / "pipe.png")

@@ -35,12 +35,12 @@ def mynet(tmp_path, monkeypatch):
     sys.modules.pop("mynet", None)
 
 
-def test_example_is_trained_and_tested_by_the_documented_commands(mynet, here):
+def test_example_is_trained_and_tested_by_the_documented_commands(mynet, run_cli):
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
     assert [command[:2] for command in commands] == [["cnn-tui", "run"], ["cnn-tui", "test"]]
     for _, *arguments in commands:
         options = ["--no-ui", "--set", "train.device=cpu"] if arguments[0] == "run" else []
-        code, _, errors = here(*arguments, *options, cwd=mynet)
+        code, _, errors = run_cli(*arguments, *options, cwd=mynet)
         assert code == 0, errors
 
 

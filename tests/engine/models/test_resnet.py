@@ -49,7 +49,7 @@ def stop_within_epoch(run):
             isinstance(event, CheckpointSaved)
             and event.reason == "last"
             and event.epoch == 2
-            and run.ask("stop"),
+            and run.send("stop"),
         ),
         run.recorder.record,
     )

@@ -122,7 +122,7 @@ def test_user_model_with_a_wrong_output_is_refused(user_dir, name, message):
     assert re.search(message, run.live_state.finished.error)
 
 
-def test_user_model_is_imported_only_with_allow_code(user_dir, here):
+def test_user_model_is_imported_only_with_allow_code(user_dir, run_cli):
     run = RunForTests(user_dir / "runs", "model.name='mynet:Net'", "train.epochs=1").train()
     (user_dir / "mynet.py").write_text(f"open({str(user_dir / 'canary')!r}, 'w').close()\n{CODE}")
     Image.new("L", (8, 8)).save(user_dir / "x.png")
@@ -135,7 +135,7 @@ def test_user_model_is_imported_only_with_allow_code(user_dir, here):
         ("export", "latest", "--to", "safetensors"),
     ):
         sys.modules.pop("mynet", None)
-        code, _, errors = here(*command, cwd=user_dir)
+        code, _, errors = run_cli(*command, cwd=user_dir)
         assert code == 2, errors
         assert "'mynet:Net'" in errors
         assert "add --allow-code" in errors
@@ -144,7 +144,7 @@ def test_user_model_is_imported_only_with_allow_code(user_dir, here):
         assert cnn_tui(*command, cwd=user_dir).returncode == 0
         assert not (user_dir / "canary").exists(), command
     assert run.directory.events.read_bytes() == log
-    assert here("predict", "latest", "x.png", "--allow-code", cwd=user_dir)[0] == 0
+    assert run_cli("predict", "latest", "x.png", "--allow-code", cwd=user_dir)[0] == 0
     assert (user_dir / "canary").exists()
     resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", "--allow-code", cwd=user_dir)
     assert resumed.returncode == 0, resumed.stderr

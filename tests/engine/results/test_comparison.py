@@ -16,8 +16,8 @@ from cnn_engine.runs.summary import read_state
 from cnn_tui.reports.comparison import print_comparison
 from cnn_tui.reports.run import show_run
 from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
-from fresh_interpreter import TORCH_SIDE, command, modules_after
-from golden import golden_run, rewritten
+from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
+from golden import golden_run, rewrite_events
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
 
@@ -224,7 +224,7 @@ def test_one_run_is_not_enough_and_an_unknown_one_is_named(trained):
 def test_it_needs_no_torch(trained, tmp_path):
     ids = (run.id for run in trained)
     where = str(trained[0].path.parent)
-    loaded = modules_after(command("compare", *ids, "--runs-dir", where), tmp_path)
+    loaded = loaded_modules(cli_code("compare", *ids, "--runs-dir", where), tmp_path)
     assert "cnn_tui.reports.comparison" in loaded
     assert not loaded & (TORCH_SIDE | {"textual"})
 
@@ -246,7 +246,7 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
         return event
 
     runs = [
-        rewritten(golden_run(tmp_path, "completed", "[/1]\x1b[2J"), change),
+        rewrite_events(golden_run(tmp_path, "completed", "[/1]\x1b[2J"), change),
         golden_run(tmp_path, "completed", "2-good"),
     ]
     found = compare(runs)

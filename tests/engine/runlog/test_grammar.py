@@ -4,7 +4,7 @@ import pytest
 
 from cnn_engine.runlog.lines import from_line
 from golden import golden_lines
-from grammar import COMPLETION, FAILURE, SESSIONS, STOP, spelled
+from grammar import COMPLETION, FAILURE, SESSIONS, STOP, event_letters
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from grammar import COMPLETION, FAILURE, SESSIONS, STOP, spelled
     [("completed", COMPLETION), ("stopped", STOP), ("failed", FAILURE), ("resumed", SESSIONS)],
 )
 def test_golden_logs_follow_grammar(name, order):
-    happened = spelled(map(from_line, golden_lines(name)))
+    happened = event_letters(map(from_line, golden_lines(name)))
     assert order.fullmatch(happened)
     assert SESSIONS.fullmatch(happened)
 

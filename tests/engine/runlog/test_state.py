@@ -265,7 +265,7 @@ def whole_epoch(epoch, val_loss):
     ]
 
 
-def broken_off():
+def interrupted_events():
     """Return three epochs, of which the last is the best, and half of a fourth."""
     return [
         started(epochs=5),
@@ -287,7 +287,7 @@ def places(state):
 
 
 def test_resume_in_mid_epoch_undoes_later_events():
-    state = state_after(*broken_off(), resumed(4, 5))
+    state = state_after(*interrupted_events(), resumed(4, 5))
     assert (state.status, state.epoch, state.step, state.steps_done) == ("starting", 4, 5, 35)
     assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3]
     assert state.best.epoch == 3
@@ -304,7 +304,7 @@ def test_resume_in_mid_epoch_undoes_later_events():
 
 
 def test_resume_between_epochs_recomputes_best():
-    state = state_after(*broken_off(), resumed(3))
+    state = state_after(*interrupted_events(), resumed(3))
     assert (state.epoch, state.step, state.steps_done) == (2, 10, 20)
     assert [epoch.epoch for epoch in state.epochs] == [1, 2]
     assert (state.best.epoch, state.best_epochs) == (2, {1, 2})
@@ -314,7 +314,7 @@ def test_resume_between_epochs_recomputes_best():
 
 
 def test_resume_before_validation_drops_that_best_epoch():
-    state = state_after(*broken_off(), resumed(3, 10))
+    state = state_after(*interrupted_events(), resumed(3, 10))
     assert (state.epoch, state.step, state.best.epoch) == (3, 10, 2)
     assert [(mark.kind, mark.step) for mark in state.markers if mark.step == 30] == [("resume", 30)]
     assert places(state)[-1] == ("last", 3, 10)
@@ -322,7 +322,7 @@ def test_resume_before_validation_drops_that_best_epoch():
 
 
 def test_restart_from_scratch_clears_state_without_marker():
-    state = state_after(*broken_off(), resumed(1, file=""))
+    state = state_after(*interrupted_events(), resumed(1, file=""))
     assert (state.epoch, state.step, state.epochs, state.best) == (0, 0, [], None)
     assert (len(state.curve), state.markers, state.checkpoints) == (0, [], [])
 
@@ -337,7 +337,7 @@ def test_best_after_resume_is_latest_of_equal_epochs_and_never_nan():
 
 
 def test_times_after_resume_include_all_sessions_but_speeds_do_not():
-    state = state_after(*broken_off(), resumed(4, 5, seconds=50.0, time=2000.0))
+    state = state_after(*interrupted_events(), resumed(4, 5, seconds=50.0, time=2000.0))
     assert (state.elapsed_seconds, state.seconds_left) == (50.0, None)
     state.apply(events.EpochStarted(time=2003.0, epoch=4, step=5))
     assert (state.step, state.elapsed_seconds, state.seconds_left) == (5, 53.0, None)
@@ -347,13 +347,13 @@ def test_times_after_resume_include_all_sessions_but_speeds_do_not():
 
 
 def test_clock_set_back_before_resume_gives_no_negative_time():
-    state = state_after(*broken_off(), resumed(4, 5, time=10.0))
+    state = state_after(*interrupted_events(), resumed(4, 5, time=10.0))
     assert state.elapsed_seconds == 50.0
 
 
 def test_resumed_finished_run_is_not_finished():
     state = state_after(
-        *broken_off(),
+        *interrupted_events(),
         events.TestFinished(epoch=3, loss=1.0, correct=(1, 1), total=(2, 2), seconds=1.0),
         events.RunFinished(status="done", exit_code=0, seconds=60.0),
         resumed(4),
@@ -370,21 +370,23 @@ def test_resumed_finished_run_is_not_finished():
 
 def test_detached_run_has_not_ended_and_stops_after_epoch():
     state = state_after(
-        *broken_off(),
+        *interrupted_events(),
         applied("stop-epoch"),
         events.RunFinished(status="detached", exit_code=0, seconds=60.0),
     )
     assert (state.status, state.has_ended, state.elapsed_seconds) == ("detached", False, 60.0)
     state.apply(resumed(4, 5))
     assert state.stops_after_epoch
-    assert not state_after(*broken_off(), applied("stop-epoch"), resumed(4, 5)).stops_after_epoch
+    assert not state_after(
+        *interrupted_events(), applied("stop-epoch"), resumed(4, 5)
+    ).stops_after_epoch
 
 
 def test_rollback_resets_position_and_adds_notice():
     back = events.RolledBack(
         epoch=4, step=5, file="last.pt", lr=0.25, reason="training loss became nan"
     )
-    state = state_after(*broken_off(), steps(4, 10, loss=math.nan), back)
+    state = state_after(*interrupted_events(), steps(4, 10, loss=math.nan), back)
     assert (state.epoch, state.step, state.lr, state.phase) == (4, 5, 0.25, "training")
     assert all(map(math.isfinite, state.curve.losses))
     assert (state.markers[-1].kind, state.markers[-1].step) == ("rollback", 35)

@@ -18,7 +18,7 @@ from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training import learner
-from grammar import SESSIONS, spelled
+from grammar import SESSIONS, event_letters
 from runs_for_tests import SMALL, RunForTests
 from terminal import CLI, environment
 
@@ -80,13 +80,13 @@ def test_run_continues_on_full_disk_with_complete_log(tmp_path, disk):
     assert "last.pt could not be saved: No space left on device; there is none yet" in texts
     assert [saved.epoch for saved in state.checkpoints if saved.reason == "last"] == [2, 3]
     assert sum("log could not be written" in text for text in texts) == 1
-    assert SESSIONS.fullmatch(spelled(run.events()))
+    assert SESSIONS.fullmatch(event_letters(run.events()))
 
 
 def test_cached_summary_is_never_ahead_of_log(tmp_path, disk):
     run = RunForTests(tmp_path, "train.epochs=2").train()
     cached = json.loads(run.directory.summary.read_text())
-    run.take_hold(epochs=3)
+    run.prepare_resume(epochs=3)
     disk.is_full = disk.refuses_logs_only = True
     run.engine.start()
     with pytest.raises(StorageError):

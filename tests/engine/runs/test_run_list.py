@@ -18,7 +18,7 @@ from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.summary import LIVE, read_state, read_summary, store_summary
 from cnn_tui.reports.run import show_run
 from cnn_tui.text.json import to_json
-from golden import golden_lines, golden_run, rewritten, running_run
+from golden import golden_lines, golden_run, rewrite_events, running_run
 from runs_for_tests import RunForTests
 
 
@@ -220,7 +220,9 @@ def test_strange_run_names_are_listed_as_safe_text(tmp_path):
 )
 def test_log_with_nonsense_values_is_listed_and_shown(tmp_path, capsys, kind, values):
     run = golden_run(tmp_path, "completed")
-    rewritten(run, lambda event: replace(event, **values) if type(event) is KINDS[kind] else event)
+    rewrite_events(
+        run, lambda event: replace(event, **values) if type(event) is KINDS[kind] else event
+    )
     summary = in_list(RunList(tmp_path))[run.id]
     assert (summary.status, summary.damaged_lines) == ("done", 0)
     json.loads(to_json(summary.as_dict()), parse_constant=pytest.fail)

@@ -43,7 +43,7 @@ def background(run):
 def prepared(runs_dir, *overrides):
     """Return a run that is stopped before its first step."""
     run = RunForTests(runs_dir, *overrides)
-    run.ask("stop")
+    run.send("stop")
     run.train()
     return run.directory
 
@@ -73,7 +73,7 @@ def send_after(monkeypatch, run, checks, name):
         nonlocal calls
         calls += 1
         if calls == checks:
-            run.ask(name)
+            run.send(name)
         real(control)
 
     monkeypatch.setattr(Control, "check", counted)
@@ -107,7 +107,7 @@ def test_detached_run_continues_bitwise_equal(tmp_path, monkeypatch):
 
 def test_run_detached_before_training_starts_in_the_background(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1")
-    run.ask("detach")
+    run.send("detach")
     run.train()
     assert run.live_state.phase == "detached"
     wait_until(lambda: read_state(run.directory)[0].status == "done")
@@ -116,8 +116,8 @@ def test_run_detached_before_training_starts_in_the_background(tmp_path):
 
 def test_stop_after_epoch_survives_detach(tmp_path):
     run = RunForTests(tmp_path, LONG)
-    run.ask("stop-epoch")
-    run.ask("detach")
+    run.send("stop-epoch")
+    run.send("detach")
     run.train()
     wait_until(lambda: read_state(run.directory)[0].status == "stopped")
     assert len(read_state(run.directory)[0].epochs) == 1
@@ -126,7 +126,7 @@ def test_stop_after_epoch_survives_detach(tmp_path):
 def test_detached_run_without_a_process_is_interrupted(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.session.engine.spawn", lambda *_: None)
     run = RunForTests(tmp_path, "train.epochs=1")
-    run.ask("detach")
+    run.send("detach")
     run.train()
     assert read_summary(run.directory).status == "interrupted"
 
@@ -134,7 +134,7 @@ def test_detached_run_without_a_process_is_interrupted(tmp_path, monkeypatch):
 def test_failure_to_start_the_background_process_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
     run = RunForTests(tmp_path, "train.epochs=1")
-    run.ask("detach")
+    run.send("detach")
     run.engine.start()
     with pytest.raises(Exception, match="the background process could not be started: No such"):
         run.engine.join()
@@ -200,8 +200,8 @@ def test_resume_ignores_an_earlier_detach(tmp_path, monkeypatch):
 
 def test_command_after_detach_is_applied_in_the_background(tmp_path):
     run = RunForTests(tmp_path, LONG)
-    run.ask("detach")
-    run.ask("stop")  # both are sent before the engine first checks
+    run.send("detach")
+    run.send("stop")  # both are sent before the engine first checks
     run.train()
     assert run.live_state.phase == "detached"
     wait_until(lambda: read_summary(run.directory).status == "stopped")
@@ -213,8 +213,8 @@ def test_command_after_detach_is_applied_in_the_background(tmp_path):
 
 def test_command_that_waits_for_training_survives_detach(tmp_path):
     run = RunForTests(tmp_path, LONG)
-    run.ask("epochs", 2)  # before training has started
-    run.ask("detach")
+    run.send("epochs", 2)  # before training has started
+    run.send("detach")
     run.train()
     assert run.live_state.phase == "detached"
     wait_until(lambda: read_summary(run.directory).status == "done")

@@ -11,7 +11,7 @@ from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_state, read_summary
 from runs_for_tests import wait_until
-from terminal import FOREVER, SET_SMALL, Terminal, after_the_screen, assert_restored, cnn_tui
+from terminal import ENDLESS_RUN, SET_SMALL, Terminal, assert_restored, cnn_tui, text_after_exit
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def epochs_of(run):
 
 
 def test_d_detaches_and_the_dashboard_stays(tmp_path):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("● training")
         with only_run(tmp_path) as run:
@@ -60,7 +60,7 @@ def test_d_detaches_and_the_dashboard_stays(tmp_path):
 
 @pytest.mark.parametrize("end", ["SIGTERM", "hang-up"])
 def test_detached_run_survives_the_dashboard(tmp_path, end):
-    with Terminal(*FOREVER, "--on-hangup", "stop", cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, "--on-hangup", "stop", cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         with only_run(tmp_path) as run:
             terminal.press("d")
@@ -77,21 +77,21 @@ def test_detached_run_survives_the_dashboard(tmp_path, end):
 
 
 def test_quit_dialog_can_detach(tmp_path):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         with only_run(tmp_path) as run:
             terminal.press("q")
             terminal.wait_for("Detach and keep training")
             terminal.press("d")
             assert terminal.wait() == 0
-            assert f"cnn-tui watch {run.id}" in after_the_screen(terminal)
+            assert f"cnn-tui watch {run.id}" in text_after_exit(terminal)
             wait_until(lambda: read_state(run)[0].resumed)
             reached = len(epochs_of(run))
             wait_until(lambda: len(epochs_of(run)) > reached)
 
 
 def test_run_started_with_detach_survives_the_terminal(tmp_path):
-    with Terminal(*FOREVER, "--detach", cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, "--detach", cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         with only_run(tmp_path) as run:
             terminal.hang_up()

@@ -18,8 +18,8 @@ from cnn_engine.training.learner import Learner
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.headless.printer import LinePrinter
-from grammar import COMPLETION, spelled
-from pilot import settle, text_of
+from grammar import COMPLETION, event_letters
+from pilot import screen_text, settle
 from runs_for_tests import RunForTests
 
 # Early stopping.
@@ -38,7 +38,7 @@ def test_patience_ends_training(tmp_path):
     assert (command.command, command.by, command.value) == ("epochs", "patience", done)
     assert state.notices[-1].text.startswith(f"No epoch was better than {best} for 2 epochs")
     assert state.test.epoch == best
-    assert COMPLETION.fullmatch(spelled(run.events()))
+    assert COMPLETION.fullmatch(event_letters(run.events()))
 
 
 def test_resume_after_early_stopping_only_tests(tmp_path, monkeypatch):
@@ -90,7 +90,7 @@ def test_run_ends_within_the_budget_and_uses_it_up(tmp_path, clock, seconds):
     assert {command.by for command in state.commands} == {"budget"}
     text = state.notices[0].text
     assert text.startswith(f"The time budget of {seconds} s allows ")
-    assert COMPLETION.fullmatch(spelled(run.events()))
+    assert COMPLETION.fullmatch(event_letters(run.events()))
 
 
 def test_too_small_a_budget_trains_one_epoch(tmp_path, clock):
@@ -100,7 +100,7 @@ def test_too_small_a_budget_trains_one_epoch(tmp_path, clock):
 
 def test_budget_includes_earlier_sessions(tmp_path, clock):
     run = RunForTests(tmp_path, "train.budget_seconds=250", "train.epochs=1000")
-    run.ask("stop-epoch")
+    run.send("stop-epoch")
     run.train()
     assert len(run.live_state.epochs) == 1
     spent = clock.now
@@ -143,7 +143,7 @@ def test_validate_every_skips_epochs_but_not_the_last(tmp_path):
             assert math.isnan(epoch.val_loss)
             assert math.isnan(epoch.val_accuracy)
     assert [bool(epoch.confusion) for epoch in state.validated_epochs] == [False, False, True]
-    assert COMPLETION.fullmatch(spelled(run.events()))
+    assert COMPLETION.fullmatch(event_letters(run.events()))
     assert repr(read_state(run.directory)[0]) == repr(state)  # NaN is not equal to itself
 
 
@@ -158,7 +158,7 @@ def test_without_validation_images_the_last_epoch_is_tested(tmp_path, capsys):
         for file in ("best.pt", "last.pt")
     )
     assert all(torch.equal(best[name], last[name]) for name in last)
-    assert COMPLETION.fullmatch(spelled(run.events()))
+    assert COMPLETION.fullmatch(event_letters(run.events()))
     summary = read_summary(run.directory)
     assert (summary.best_epoch, summary.best_val_loss) == (None, None)
     lines = printed(run, capsys)
@@ -192,7 +192,7 @@ async def test_screens_show_no_nan(tmp_path, setting, size):
             for key in ("1", "2", "3", "4", "5"):
                 await pilot.press(key)
                 await settle(pilot)
-                assert "nan" not in text_of(pilot.app).lower()
+                assert "nan" not in screen_text(pilot.app).lower()
 
 
 # Test-time augmentation.

@@ -9,7 +9,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_state
 from runs_for_tests import wait_until
-from terminal import FOREVER, Terminal
+from terminal import ENDLESS_RUN, Terminal
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def fill(disk):
 
 @pytest.mark.parametrize("shown", [(), ("--no-ui",)], ids=["dashboard", "lines"])
 def test_training_continues_on_a_full_disk_and_writes_the_log_later(small_disk, shown):
-    with Terminal(*FOREVER, *shown, cwd=small_disk) as terminal:
+    with Terminal(*ENDLESS_RUN, *shown, cwd=small_disk) as terminal:
         terminal.wait_for("Epoch")
         (run,) = list_runs(small_disk / "runs")
         wait_until(lambda: len(read_state(run)[0].epochs) > 2)

@@ -59,7 +59,7 @@ def test_gpu_out_of_memory_fails_run_with_exit_code(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["test", "predict"])
-def test_gpu_out_of_memory_is_one_line_of_a_command(tmp_path, here, monkeypatch, command):
+def test_gpu_out_of_memory_is_one_line_of_a_command(tmp_path, run_cli, monkeypatch, command):
     def refuse(*_, **__):
         raise torch.OutOfMemoryError(CUDA)
 
@@ -67,6 +67,6 @@ def test_gpu_out_of_memory_is_one_line_of_a_command(tmp_path, here, monkeypatch,
     monkeypatch.setattr("cnn_engine.inference.trained.build_model", refuse)
     (tmp_path / "a.png").write_bytes(b"")
     images = [tmp_path / "a.png"] if command == "predict" else []
-    code, _, errors = here(command, run.directory.id, *images, cwd=tmp_path)
+    code, _, errors = run_cli(command, run.directory.id, *images, cwd=tmp_path)
     assert code == 4
     assert errors.startswith("cnn-tui: out of GPU memory (2.00 GiB more requested")

@@ -151,19 +151,19 @@ def test_run_limits_threads_before_reading_images(tmp_path, three_threads):
     assert run.live_state.prepared.threads == 3
 
 
-def test_test_command_limits_threads_before_reading_images(trained, three_threads, here):
+def test_test_command_limits_threads_before_reading_images(trained, three_threads, run_cli):
     run = trained.directory
-    code, _, _ = here("test", run.id, "--runs-dir", run.path.parent, cwd=run.path)
+    code, _, _ = run_cli("test", run.id, "--runs-dir", run.path.parent, cwd=run.path)
     assert code == 0
     assert three_threads == [3]
 
 
-def test_bench_limits_threads_before_reading_images(tmp_path, three_threads, here, monkeypatch):
+def test_bench_limits_threads_before_reading_images(tmp_path, three_threads, run_cli, monkeypatch):
     def measure(*_):
         raise ConfigError("seen enough")
 
     monkeypatch.setattr("cnn_engine.benchmarks.bench.measure", measure)
-    assert here("bench", "digits", cwd=tmp_path)[0] == ConfigError.exit_code
+    assert run_cli("bench", "digits", cwd=tmp_path)[0] == ConfigError.exit_code
     assert three_threads == [3]
 
 

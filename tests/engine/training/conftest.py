@@ -3,7 +3,7 @@
 import pytest
 
 from cnn_engine.training.control import StopRequested
-from interrupted_runs import EPOCHS, break_off
+from interrupted_runs import TWO_EPOCHS, interrupt_at
 from runs_for_tests import RunForTests
 
 
@@ -13,13 +13,13 @@ def small_validation_batches(monkeypatch):
 
 
 @pytest.fixture
-def broken_off(tmp_path, monkeypatch):
+def interrupted_run(tmp_path, monkeypatch):
     """Return a function that trains a run and stops or kills it at a given check."""
 
     def train(check, *overrides, error=None):
-        run = RunForTests(tmp_path, EPOCHS, *overrides)
+        run = RunForTests(tmp_path, TWO_EPOCHS, *overrides)
         with monkeypatch.context() as patches:
-            break_off(patches, check, error or StopRequested("test"))
+            interrupt_at(patches, check, error or StopRequested("test"))
             patches.setattr("threading.excepthook", lambda _: None)
             run.train()
         return run
@@ -31,13 +31,13 @@ _WHOLE = {}
 
 
 @pytest.fixture
-def whole(tmp_path_factory, small_validation_batches):
+def uninterrupted_run(tmp_path_factory, small_validation_batches):
     """Return a function that trains an uninterrupted run, once per settings."""
 
     def train(*overrides):
         if overrides not in _WHOLE:
             directory = tmp_path_factory.mktemp("whole")
-            _WHOLE[overrides] = RunForTests(directory, EPOCHS, *overrides).train()
+            _WHOLE[overrides] = RunForTests(directory, TWO_EPOCHS, *overrides).train()
         return _WHOLE[overrides]
 
     return train

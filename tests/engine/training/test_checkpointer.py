@@ -14,7 +14,7 @@ from cnn_engine.checkpoints.writer import MAX_PENDING, Writer
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog.events import CheckpointSaved, EpochFinished, Notice
 from cnn_engine.training import checkpointer
-from grammar import COMPLETION_BEHIND, spelled
+from grammar import COMPLETION_BEHIND, event_letters
 from runs_for_tests import RunForTests, wait_until
 
 CPU = torch.device("cpu")
@@ -37,7 +37,7 @@ def saved_of(run, reason):
 
 def test_finished_run_has_written_all_recorded_checkpoints(tmp_path, every_epoch):
     run = RunForTests(tmp_path, "train.epochs=5").train()
-    assert COMPLETION_BEHIND.fullmatch(spelled(run.events()))
+    assert COMPLETION_BEHIND.fullmatch(event_letters(run.events()))
     assert [event.epoch for event in saved_of(run, "last")] == [1, 2, 3, 4, 5]
     best = checkpoint.load(run.directory.path / "best.pt", CPU)
     last = checkpoint.load(run.directory.path / "last.pt", CPU)
@@ -91,7 +91,7 @@ def test_stop_saves_last_state(tmp_path, name):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 3)
-    run.ask(name)
+    run.send(name)
     run.engine.join()
     state = run.live_state
     last = checkpoint.load(run.directory.path / "last.pt", CPU)
@@ -107,11 +107,11 @@ def test_lr_set_between_checkpoint_and_stop_is_saved(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 1)
-    run.ask("pause")
+    run.send("pause")
     wait_until(lambda: run.live_state.paused)
-    run.ask("checkpoint")
-    run.ask("lr", 3e-5)
-    run.ask("stop")
+    run.send("checkpoint")
+    run.send("lr", 3e-5)
+    run.send("stop")
     run.engine.join()
     last = checkpoint.load(run.directory.path / "last.pt", CPU)
     assert last["optimizer"]["lr"] == 3e-5
@@ -155,10 +155,10 @@ def test_requested_checkpoint_is_on_disk_when_recorded(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 1)
-    run.ask("checkpoint")
+    run.send("checkpoint")
     wait_until(lambda: any(each.reason == "asked" for each in run.live_state.checkpoints))
     assert (run.directory.path / "last.pt").exists()
-    run.ask("stop")
+    run.send("stop")
     run.engine.join()
 
 

@@ -40,7 +40,7 @@ class Asked:
         self.control = Control(self.recorder)
         self.trainer = FakeTrainer()
 
-    def ask(self, *names, value=None):
+    def send(self, *names, value=None):
         for name in names:
             send(self.directory.commands, Command(name=name, by="key", value=value))
 
@@ -82,12 +82,12 @@ def working(asked):
     thread.start()
     yield steps
     ended.set()
-    asked.ask("unpause")
+    asked.send("unpause")
     thread.join()
 
 
 def test_stop_is_recorded_and_raised(asked):
-    asked.ask("stop")
+    asked.send("stop")
     with pytest.raises(StopRequested) as stop:
         asked.control.check()
     assert stop.value.by == "key"
@@ -96,33 +96,33 @@ def test_stop_is_recorded_and_raised(asked):
 
 def test_pause_blocks_until_unpause(asked, working):
     wait_until(lambda: working)
-    asked.ask("pause", "pause")
+    asked.send("pause", "pause")
     wait_until(lambda: asked.recorder.state.paused)
     steps = len(working)
-    asked.ask("pause")
+    asked.send("pause")
     time.sleep(0.05)
     assert len(working) == steps
-    asked.ask("unpause", "unpause")
+    asked.send("unpause", "unpause")
     wait_until(lambda: len(working) > steps)
     assert asked.applied == [("pause", None), ("unpause", None)]
 
 
 def test_clock_excludes_pauses(asked, working):
     wait_until(lambda: working)
-    asked.ask("pause")
+    asked.send("pause")
     wait_until(lambda: asked.recorder.state.paused)
     before = working[-1]
     time.sleep(0.2)
-    asked.ask("unpause")
+    asked.send("unpause")
     wait_until(lambda: working[-1] > before)
     assert working[-1] <= time.perf_counter() - 0.2
 
 
 def test_paused_run_applies_commands_and_stops(asked, working):
     asked.control.begin_training(asked.trainer)
-    asked.ask("pause")
-    asked.ask("lr", value=0.5)
-    asked.ask("checkpoint", "stop")
+    asked.send("pause")
+    asked.send("lr", value=0.5)
+    asked.send("checkpoint", "stop")
     wait_until(lambda: working and working[-1] == "key")
     assert asked.applied == [("pause", None), ("lr", 0.5), ("checkpoint", None), ("stop", None)]
     assert (asked.trainer.lr, asked.trainer.saved) == (0.5, 1)
@@ -131,7 +131,7 @@ def test_paused_run_applies_commands_and_stops(asked, working):
 def test_repeated_pause_commands_are_recorded_once(asked, working):
     generator = random.Random(7)
     presses = [generator.choice(["pause", "unpause"]) for _ in range(100)]
-    asked.ask(*presses, "stop")
+    asked.send(*presses, "stop")
     wait_until(lambda: working and working[-1] == "key")
     changes = [now for before, now in pairwise(["unpause", *presses]) if now != before]
     assert [name for name, _ in asked.applied] == [*changes, "stop"]
@@ -139,10 +139,10 @@ def test_repeated_pause_commands_are_recorded_once(asked, working):
 
 
 def test_commands_wait_for_training_and_keep_their_order(asked):
-    asked.ask("lr", value=0.01)
-    asked.ask("checkpoint")
-    asked.ask("epochs", value=30)
-    asked.ask("lr", value=0.02)
+    asked.send("lr", value=0.01)
+    asked.send("checkpoint")
+    asked.send("epochs", value=30)
+    asked.send("lr", value=0.02)
     asked.control.check()
     assert asked.applied == []
     asked.control.begin_training(asked.trainer)
@@ -155,9 +155,9 @@ def test_commands_wait_for_training_and_keep_their_order(asked):
 
 def test_commands_without_effect_are_not_recorded(asked):
     asked.control.begin_training(asked.trainer)
-    asked.ask("lr", value=0.001)
-    asked.ask("epochs", value=20)
-    asked.ask("unpause", "stop-epoch", "stop-epoch")
+    asked.send("lr", value=0.001)
+    asked.send("epochs", value=20)
+    asked.send("unpause", "stop-epoch", "stop-epoch")
     asked.control.check()
     assert asked.applied == [("stop-epoch", None)]
     assert asked.notices == []
@@ -180,7 +180,7 @@ def test_commands_without_effect_are_not_recorded(asked):
 )
 def test_invalid_value_is_refused(asked, name, value, told):
     asked.control.begin_training(asked.trainer)
-    asked.ask(name, value=value)
+    asked.send(name, value=value)
     asked.control.check()
     (notice,) = asked.notices
     assert notice.endswith(told)
@@ -190,7 +190,7 @@ def test_invalid_value_is_refused(asked, name, value, told):
 
 def test_stop_epoch_raises_at_end_of_epoch(asked):
     asked.control.end_epoch()
-    asked.ask("stop-epoch")
+    asked.send("stop-epoch")
     asked.control.check()
     with pytest.raises(StopRequested):
         asked.control.end_epoch()
@@ -199,8 +199,8 @@ def test_stop_epoch_raises_at_end_of_epoch(asked):
 def test_commands_after_training_are_refused(asked):
     asked.control.begin_training(asked.trainer)
     asked.control.end_training()
-    asked.ask("lr", value=0.5)
-    asked.ask("checkpoint", "stop-epoch")
+    asked.send("lr", value=0.5)
+    asked.send("checkpoint", "stop-epoch")
     asked.control.check()
     assert asked.notices == [
         "lr: too late, training is over",
@@ -254,7 +254,7 @@ def test_first_measurement_reports_cpu_load(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, "train.epochs=1000")
     run.engine.start()
     wait_until(lambda: run.live_state.machine)
-    run.ask("stop")
+    run.send("stop")
     run.engine.join()
     first = next(event for event in run.events() if isinstance(event, MachineMeasured))
     assert first.cpu > 0.1
@@ -273,7 +273,7 @@ def test_missing_run_directory_is_not_measured(tmp_path, monkeypatch):
 def test_failed_checkpoint_is_refused_with_reason(asked):
     asked.control.begin_training(asked.trainer)
     asked.trainer.error = "last.pt could not be saved: No space left on device"
-    asked.ask("checkpoint")
+    asked.send("checkpoint")
     asked.control.check()
     assert asked.notices == [asked.trainer.error]
     (refused,) = asked.happened(CommandRefused)

@@ -25,7 +25,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.training.control import Control
 from cnn_engine.training.launch_queue import AHEAD_SECONDS
 from cnn_engine.training.trainer import Trainer
-from grammar import COMPLETION_BEHIND, spelled
+from grammar import COMPLETION_BEHIND, event_letters
 from runs_for_tests import RunForTests, wait_until
 
 pytestmark = pytest.mark.gpu
@@ -67,7 +67,7 @@ def test_captured_steps_match_called_steps(tmp_path, settings):
     )
     assert captured(replayed) == [""]
     assert captured(called) == []
-    assert COMPLETION_BEHIND.fullmatch(spelled(replayed.events()))
+    assert COMPLETION_BEHIND.fullmatch(event_letters(replayed.events()))
     for ours, theirs in zip(replayed.live_state.epochs, called.live_state.epochs, strict=True):
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-2)
         assert ours.val_loss == pytest.approx(theirs.val_loss, rel=2e-2)
@@ -79,11 +79,11 @@ def test_schedule_and_commands_reach_captured_steps(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
     run.engine.start()
     wait_until(lambda: run.live_state.is_captured)
-    run.ask("lr", 1e-30)
+    run.send("lr", 1e-30)
     wait_until(lambda: run.live_state.lr == 1e-30)
     epoch = run.live_state.epoch
     wait_until(lambda: len(run.live_state.epochs) >= epoch + 3)
-    run.ask("stop")
+    run.send("stop")
     run.engine.join()
     # Dropout and batch norm's running means still change figures a little; weights do not.
     losses = [each.train_loss for each in run.live_state.epochs[epoch + 1 :]]
@@ -106,7 +106,7 @@ def test_run_stopped_within_epoch_resumes_there(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 3)
-    run.ask("stop")
+    run.send("stop")
     run.engine.join()
     epochs = len(run.live_state.epochs) + 2
     run.resume(epochs=epochs)
@@ -122,13 +122,13 @@ def test_paused_run_launches_no_kernels(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
     run.engine.start()
     wait_until(lambda: run.live_state.is_captured)
-    run.ask("pause")
+    run.send("pause")
     wait_until(lambda: run.live_state.paused)
     known = len(run.events())
     time.sleep(0.3)
     assert len(run.events()) == known
-    run.ask("unpause")
-    run.ask("stop")
+    run.send("unpause")
+    run.send("stop")
     run.engine.join()
     assert run.live_state.status == "stopped"
 

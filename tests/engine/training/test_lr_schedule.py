@@ -54,7 +54,7 @@ def test_run_follows_schedule_step_by_step(tmp_path):
 def test_lr_command_scales_rest_of_schedule(tmp_path):
     settings = ("schedule.shape=linear", "schedule.end=0.1", "train.epochs=2")
     run = RunForTests(tmp_path, *settings, "train.checkpoint_seconds=1e-9")
-    run.ask("lr", 0.002)
+    run.send("lr", 0.002)
     run.train()
     assert rates(run)[1] == pytest.approx(0.002)
     assert rates(run)[STEPS] == pytest.approx(0.002 * (1 - 0.9 * (STEPS - 1) / STEPS))

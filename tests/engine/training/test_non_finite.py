@@ -12,12 +12,12 @@ from cnn_engine.checkpoints.format import LAST_FILE
 from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training.optimizers import Adam
-from grammar import COMPLETION, FAILURE, SESSIONS, spelled
+from grammar import COMPLETION, FAILURE, SESSIONS, event_letters
 from interrupted_runs import (
     CPU,
     EPOCH_CHECKS,
-    EPOCHS,
     STEPS,
+    TWO_EPOCHS,
     VALIDATION_BATCHES,
     assert_same,
     results,
@@ -48,19 +48,19 @@ def rollbacks(run):
     return [event for event in run.events() if isinstance(event, events.RolledBack)]
 
 
-def test_failed_run_resumes_from_last_good_checkpoint(tmp_path, monkeypatch, whole):
-    run = RunForTests(tmp_path, EPOCHS)
+def test_failed_run_resumes_from_last_good_checkpoint(tmp_path, monkeypatch, uninterrupted_run):
+    run = RunForTests(tmp_path, TWO_EPOCHS)
     with monkeypatch.context() as patches:
         poison(patches, 25)
         run.train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
     run.resume()
-    assert_same(run, whole())
+    assert_same(run, uninterrupted_run())
 
 
 def test_rollback_loads_last_checkpoint_and_halves_lr(tmp_path, monkeypatch):
     poison(monkeypatch, 25, 25)
-    run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
+    run = RunForTests(tmp_path, TWO_EPOCHS, "train.on_non_finite=rollback").train()
     state = run.live_state
     assert state.status == "done"
     (back,) = rollbacks(run)
@@ -71,33 +71,33 @@ def test_rollback_loads_last_checkpoint_and_halves_lr(tmp_path, monkeypatch):
     assert ("rollback", STEPS) in [(mark.kind, mark.step) for mark in state.markers]
     assert state.recent[-1].lr == 0.0005
     assert read_state(run.directory)[0] == state
-    assert COMPLETION.fullmatch(spelled(run.events()))
+    assert COMPLETION.fullmatch(event_letters(run.events()))
 
 
 def test_rollback_without_checkpoint_starts_again(tmp_path, monkeypatch):
     poison(monkeypatch, 5, 5)
-    run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
+    run = RunForTests(tmp_path, TWO_EPOCHS, "train.on_non_finite=rollback").train()
     (back,) = rollbacks(run)
     assert (back.epoch, back.step, back.file, back.lr) == (1, 0, "", 0.0005)
-    expected = RunForTests(tmp_path, EPOCHS, "optimizer.lr=0.0005").train()
+    expected = RunForTests(tmp_path, TWO_EPOCHS, "optimizer.lr=0.0005").train()
     assert results(run) == results(expected)
-    assert COMPLETION.fullmatch(spelled(run.events()))
+    assert COMPLETION.fullmatch(event_letters(run.events()))
 
 
 def test_rollback_gives_up(tmp_path, monkeypatch):
     poison(monkeypatch, 25)
-    run = RunForTests(tmp_path, EPOCHS, "train.on_non_finite=rollback").train()
+    run = RunForTests(tmp_path, TWO_EPOCHS, "train.on_non_finite=rollback").train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
     assert "gave up after 5 rollbacks" in run.live_state.finished.error
     assert [back.lr for back in rollbacks(run)] == [0.001 / 2**n for n in range(1, 6)]
-    assert FAILURE.fullmatch(spelled(run.events()))
+    assert FAILURE.fullmatch(event_letters(run.events()))
 
 
 @pytest.mark.parametrize("policy", ["stop", "rollback", "continue"])
 def test_nan_validation_loss_follows_policy(tmp_path, monkeypatch, policy):
     first = VALIDATION_BATCHES + 1
     poison(monkeypatch, first, first, when=lambda _: torch.is_inference_mode_enabled())
-    run = RunForTests(tmp_path, EPOCHS, f"train.on_non_finite={policy}").train()
+    run = RunForTests(tmp_path, TWO_EPOCHS, f"train.on_non_finite={policy}").train()
     state = run.live_state
     if policy == "stop":
         assert (state.status, run.engine.exit_code) == ("failed", 4)
@@ -106,7 +106,7 @@ def test_nan_validation_loss_follows_policy(tmp_path, monkeypatch, policy):
     elif policy == "rollback":
         assert [(back.epoch, back.step) for back in rollbacks(run)] == [(2, 0)]
         assert (state.status, len(state.epochs)) == ("done", 2)
-        assert COMPLETION.fullmatch(spelled(run.events()))
+        assert COMPLETION.fullmatch(event_letters(run.events()))
     else:
         assert (state.status, len(state.epochs)) == ("done", 2)
         assert math.isnan(state.epochs[1].val_loss)
@@ -141,9 +141,9 @@ def spoil_a_weight(patches, step):
     patches.setattr(Adam, "step", spoil)
 
 
-def test_nan_weights_are_not_saved(broken_off, monkeypatch):
+def test_nan_weights_are_not_saved(interrupted_run, monkeypatch):
     spoil_a_weight(monkeypatch, STEPS + 5)
-    run = broken_off(EPOCH_CHECKS + 5)  # stops right after that step
+    run = interrupted_run(EPOCH_CHECKS + 5)  # stops right after that step
     content = checkpoint.load(run.directory.path / LAST_FILE, CPU)
     assert (content["epoch"], content["step"]) == (1, STEPS)
     (notice,) = run.live_state.notices
@@ -155,7 +155,7 @@ def test_nan_weights_are_not_saved(broken_off, monkeypatch):
 @pytest.mark.parametrize("policy", ["stop", "rollback", "continue"])
 def test_nan_weight_without_nan_loss_follows_policy(tmp_path, monkeypatch, policy):
     spoil_a_weight(monkeypatch, 2 * STEPS)
-    settings = (EPOCHS, "train.precision=fp32", f"train.on_non_finite={policy}")
+    settings = (TWO_EPOCHS, "train.precision=fp32", f"train.on_non_finite={policy}")
     run = RunForTests(tmp_path, *settings).train()
     state, told = run.live_state, "weights are not finite after the steps of epoch 2"
     if policy == "stop":
@@ -163,7 +163,7 @@ def test_nan_weight_without_nan_loss_follows_policy(tmp_path, monkeypatch, polic
         assert state.finished.error == f"{told}; try a lower optimizer.lr"
         assert [epoch.epoch for epoch in state.epochs] == [1]
         assert state.best.epoch == 1
-        assert SESSIONS.fullmatch(spelled(run.events()))
+        assert SESSIONS.fullmatch(event_letters(run.events()))
     elif policy == "rollback":
         assert [(back.epoch, back.step, back.reason) for back in rollbacks(run)] == [(2, 0, told)]
         assert (state.status, len(state.epochs)) == ("done", 2)

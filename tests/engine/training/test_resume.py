@@ -8,17 +8,17 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.training.control import StopRequested
-from grammar import SESSIONS, spelled
+from grammar import SESSIONS, event_letters
 from interrupted_runs import (
     EPOCH_CHECKS,
-    EPOCHS,
     STEPS,
+    TWO_EPOCHS,
     Killed,
     assert_same,
-    break_off,
+    interrupt_at,
+    load_saved,
     results,
     resumed_events,
-    saved,
 )
 from runs_for_tests import RunForTests
 
@@ -37,14 +37,14 @@ POINTS = {
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("point", POINTS)
-def test_resume_after_stop_is_bit_equal(broken_off, whole, point, precision):
+def test_resume_after_stop_is_bit_equal(interrupted_run, uninterrupted_run, point, precision):
     kind = f"train.precision={precision}"
-    run = broken_off(POINTS[point], kind)
+    run = interrupted_run(POINTS[point], kind)
     assert (run.live_state.status, run.live_state.test) == ("stopped", None)
     run.resume()
     assert (run.live_state.status, run.engine.exit_code) == ("done", 0)
     assert run.live_state.prepared.differences == ()
-    assert_same(run, whole(kind))
+    assert_same(run, uninterrupted_run(kind))
 
 
 RECIPE = (
@@ -67,61 +67,61 @@ RECIPE = (
 
 @pytest.mark.parametrize("kind", ["ema", "lookahead"])
 @pytest.mark.parametrize("point", POINTS)
-def test_resume_of_every_recipe_is_bit_equal(broken_off, whole, point, kind):
+def test_resume_of_every_recipe_is_bit_equal(interrupted_run, uninterrupted_run, point, kind):
     recipe = (*RECIPE, f"average.kind={kind}")
-    run = broken_off(POINTS[point], *recipe)
+    run = interrupted_run(POINTS[point], *recipe)
     run.resume()
     assert run.live_state.status == "done"
-    assert_same(run, whole(*recipe))
+    assert_same(run, uninterrupted_run(*recipe))
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_resume_after_kill_is_bit_equal(broken_off, whole, point):
-    run = broken_off(POINTS[point], error=Killed())
+def test_resume_after_kill_is_bit_equal(interrupted_run, uninterrupted_run, point):
+    run = interrupted_run(POINTS[point], error=Killed())
     assert run.live_state.finished is None
     known = len(run.events())
     run.resume()
     assert run.live_state.status == "done"
-    assert_same(run, whole())
+    assert_same(run, uninterrupted_run())
     resumed = run.events()[known]
     done_before = (POINTS[point] - 1) // EPOCH_CHECKS
     assert (resumed.epoch, resumed.step) == (done_before + 1, 0)
     assert resumed.file == (LAST_FILE if done_before else "")
 
 
-def test_second_resume_is_bit_equal(broken_off, whole, monkeypatch):
-    run = broken_off(4)
+def test_second_resume_is_bit_equal(interrupted_run, uninterrupted_run, monkeypatch):
+    run = interrupted_run(4)
     for check in (3, EPOCH_CHECKS):
         with monkeypatch.context() as patches:
-            break_off(patches, check, StopRequested("test"))
+            interrupt_at(patches, check, StopRequested("test"))
             run.resume()
     run.resume()
-    assert_same(run, whole())
+    assert_same(run, uninterrupted_run())
     assert [(event.epoch, event.step) for event in resumed_events(run)] == [(1, 4), (1, 7), (2, 7)]
 
 
-def test_resume_before_first_epoch_starts_again(tmp_path, whole):
-    run = RunForTests(tmp_path, EPOCHS)
-    run.ask("stop")
+def test_resume_before_first_epoch_starts_again(tmp_path, uninterrupted_run):
+    run = RunForTests(tmp_path, TWO_EPOCHS)
+    run.send("stop")
     run.train()
     run.resume()
-    assert_same(run, whole())
+    assert_same(run, uninterrupted_run())
     (resumed,) = resumed_events(run)
     assert (resumed.epoch, resumed.step, resumed.file) == (1, 0, "")
 
 
-def test_checkpoint_within_epoch_is_saved_when_due(broken_off, whole):
-    run = broken_off(10, "train.checkpoint_seconds=1e-9", error=Killed())
+def test_checkpoint_within_epoch_is_saved_when_due(interrupted_run, uninterrupted_run):
+    run = interrupted_run(10, "train.checkpoint_seconds=1e-9", error=Killed())
     assert [(saved.epoch, saved.step) for saved in run.live_state.checkpoints] == [
         (1, step) for step in range(1, 10)
     ]
     run.resume()
     assert (resumed_events(run)[0].epoch, resumed_events(run)[0].step) == (1, 9)
-    assert results(run) == results(whole())
+    assert results(run) == results(uninterrupted_run())
 
 
-def test_resumed_log_has_every_epoch_once(broken_off):
-    run = broken_off(EPOCH_CHECKS + 5)
+def test_resumed_log_has_every_epoch_once(interrupted_run):
+    run = interrupted_run(EPOCH_CHECKS + 5)
     before = run.live_state.elapsed_seconds
     run.resume()
     state = run.live_state
@@ -137,10 +137,13 @@ def test_resumed_log_has_every_epoch_once(broken_off):
     assert [(event.epoch, event.step) for event in begun] == [(1, 0), (2, 0), (2, 5)]
 
 
-def test_log_of_several_sessions_follows_grammar(broken_off, whole):
-    stopped, killed = broken_off(EPOCH_CHECKS + 5), broken_off(EPOCH_CHECKS + 5, error=Killed())
+def test_log_of_several_sessions_follows_grammar(interrupted_run, uninterrupted_run):
+    stopped, killed = (
+        interrupted_run(EPOCH_CHECKS + 5),
+        interrupted_run(EPOCH_CHECKS + 5, error=Killed()),
+    )
     for run in (stopped, killed):
-        spelled_out = spelled(run.resume().events())
+        spelled_out = event_letters(run.resume().events())
         assert SESSIONS.fullmatch(spelled_out)
         assert spelled_out.count("r") == 1
         assert spelled_out.endswith("ST.")
@@ -150,10 +153,10 @@ def state_steps(run):
     return [event for event in run.events() if isinstance(event, events.StepsFinished)]
 
 
-def test_follower_of_resumed_run_sees_engine_state(broken_off):
-    run = broken_off(EPOCH_CHECKS + 5, error=Killed())
+def test_follower_of_resumed_run_sees_engine_state(interrupted_run):
+    run = interrupted_run(EPOCH_CHECKS + 5, error=Killed())
     followed, reader = RunState(), LogReader(run.directory.events)
-    run.take_hold()
+    run.prepare_resume()
     run.engine.start()
     while run.engine.is_alive():
         for event in reader.poll():
@@ -163,33 +166,33 @@ def test_follower_of_resumed_run_sees_engine_state(broken_off):
     assert followed == run.live_state
 
 
-def test_torn_last_line_is_ignored(broken_off, whole):
-    run = broken_off(EPOCH_CHECKS + 5, error=Killed())
+def test_torn_last_line_is_ignored(interrupted_run, uninterrupted_run):
+    run = interrupted_run(EPOCH_CHECKS + 5, error=Killed())
     with run.directory.events.open("ab") as log:
         log.write(b'{"kind":"StepsFin')
     run.resume()
     state, damaged = read_state(run.directory)
     assert (damaged, state) == (1, run.live_state)
     assert read_summary(run.directory).damaged_lines == 1
-    assert saved(run, LAST_FILE) == saved(whole(), LAST_FILE)
+    assert load_saved(run, LAST_FILE) == load_saved(uninterrupted_run(), LAST_FILE)
 
 
-def test_temporary_files_are_removed(broken_off):
-    run = broken_off(5)
+def test_temporary_files_are_removed(interrupted_run):
+    run = interrupted_run(5)
     stray = run.directory.path / "last.pt.999999.tmp"
     stray.write_bytes(b"half a checkpo")
-    run.take_hold()
+    run.prepare_resume()
     assert not stray.exists()
     run.recorder.close()
 
 
 def test_resume_ignores_earlier_commands(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, "train.epochs=1")
-    run.ask("lr", 0.002)
-    run.ask("stop")
+    run.send("lr", 0.002)
+    run.send("stop")
     run.train()
-    run.take_hold()
-    run.ask("lr", 0.003)  # as soon as the run is held, commands are for the new session
+    run.prepare_resume()
+    run.send("lr", 0.003)  # as soon as the run is held, commands are for the new session
     run.train()
     assert run.live_state.status == "done"
     assert [command.value for command in run.live_state.commands if command.command == "lr"] == [
@@ -199,8 +202,8 @@ def test_resume_ignores_earlier_commands(tmp_path, monkeypatch):
 
 def test_resumed_run_is_not_paused(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1")
-    run.ask("pause")
-    run.ask("stop")
+    run.send("pause")
+    run.send("stop")
     run.train()
     run.resume()
     assert (run.live_state.status, run.live_state.paused) == ("done", False)

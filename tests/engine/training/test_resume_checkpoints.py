@@ -13,18 +13,25 @@ from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
 from cnn_engine.training import trainer
 from cnn_engine.training.train_state import TrainState
-from interrupted_runs import CPU, EPOCH_CHECKS, Killed, assert_same, resumed_events, values_of
+from interrupted_runs import (
+    CPU,
+    EPOCH_CHECKS,
+    Killed,
+    assert_same,
+    resumed_events,
+    tensors_to_bytes,
+)
 from runs_for_tests import RunForTests
 
 pytestmark = pytest.mark.usefixtures("small_validation_batches")
 
 
-def test_damaged_checkpoint_falls_back_to_previous(broken_off, whole):
-    run = broken_off(EPOCH_CHECKS + 5)
+def test_damaged_checkpoint_falls_back_to_previous(interrupted_run, uninterrupted_run):
+    run = interrupted_run(EPOCH_CHECKS + 5)
     path = run.directory.path / LAST_FILE
     path.write_bytes(path.read_bytes()[:-9])
     run.resume()
-    assert_same(run, whole())
+    assert_same(run, uninterrupted_run())
     (resumed,) = resumed_events(run)
     assert (resumed.file, resumed.epoch, resumed.step) == (PREVIOUS_FILE, 2, 0)
     assert run.directory.path.joinpath("damaged.pt").exists()  # not rotated over the good one
@@ -34,8 +41,8 @@ def test_damaged_checkpoint_falls_back_to_previous(broken_off, whole):
     )
 
 
-def test_resume_is_refused_if_all_checkpoints_are_damaged(broken_off):
-    run = broken_off(EPOCH_CHECKS + 5)
+def test_resume_is_refused_if_all_checkpoints_are_damaged(interrupted_run):
+    run = interrupted_run(EPOCH_CHECKS + 5)
     for file in (LAST_FILE, PREVIOUS_FILE):
         (run.directory.path / file).write_bytes(b"text")
     before = run.directory.events.read_bytes()
@@ -52,8 +59,8 @@ def test_resume_is_refused_if_all_checkpoints_are_damaged(broken_off):
         ("model.hidden=[16, 16]", "is 16, expected no such weight"),
     ],
 )
-def test_checkpoint_of_another_model_is_refused(broken_off, key, told):
-    run, other = broken_off(5), broken_off(5, key)
+def test_checkpoint_of_another_model_is_refused(interrupted_run, key, told):
+    run, other = interrupted_run(5), interrupted_run(5, key)
     path = run.directory.path / LAST_FILE
     path.write_bytes((other.directory.path / LAST_FILE).read_bytes())
     whole_file = path.read_bytes()
@@ -65,8 +72,8 @@ def test_checkpoint_of_another_model_is_refused(broken_off, key, told):
     assert path.read_bytes() == whole_file
 
 
-def test_checkpoint_with_weights_only_is_refused(broken_off):
-    run = broken_off(EPOCH_CHECKS + 5)
+def test_checkpoint_with_weights_only_is_refused(interrupted_run):
+    run = interrupted_run(EPOCH_CHECKS + 5)
     path = run.directory.path / LAST_FILE
     path.write_bytes((run.directory.path / "best.pt").read_bytes())
     run.resume()
@@ -77,8 +84,8 @@ def test_checkpoint_with_weights_only_is_refused(broken_off):
 # Other circumstances.
 
 
-def test_other_thread_count_is_reported(broken_off, monkeypatch):
-    run = broken_off(5)
+def test_other_thread_count_is_reported(interrupted_run, monkeypatch):
+    run = interrupted_run(5)
     threads = torch.get_num_threads()
     monkeypatch.setattr("cnn_engine.system.device.choose_threads", lambda: threads + 1)
     run.resume()
@@ -89,8 +96,8 @@ def test_other_thread_count_is_reported(broken_off, monkeypatch):
     assert notice.text.startswith("Resumed approximately, not bit for bit: threads: ")
 
 
-def test_optimizer_state_survives_change_of_precision(broken_off, monkeypatch):
-    run = broken_off(5, "train.precision=bf16")
+def test_optimizer_state_survives_change_of_precision(interrupted_run, monkeypatch):
+    run = interrupted_run(5, "train.precision=bf16")
     kept = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["mean"]
     monkeypatch.setattr("cnn_engine.training.learner.choose_precision", lambda *_: "fp32")
     seen = {}
@@ -105,11 +112,11 @@ def test_optimizer_state_survives_change_of_precision(broken_off, monkeypatch):
     monkeypatch.setattr(TrainState, "load_state_dict", load_and_copy_mean)
     run.resume()
     assert run.live_state.prepared.differences == ("precision: fp32, before bf16",)
-    assert values_of(seen) == values_of(kept)
+    assert tensors_to_bytes(seen) == tensors_to_bytes(kept)
 
 
-def test_changed_images_are_refused(broken_off, monkeypatch):
-    run = broken_off(5)
+def test_changed_images_are_refused(interrupted_run, monkeypatch):
+    run = interrupted_run(5)
     monkeypatch.setattr("cnn_engine.data.split.TEST_SEED", 1)
     run.resume()
     assert run.engine.exit_code == 3
@@ -119,8 +126,8 @@ def test_changed_images_are_refused(broken_off, monkeypatch):
     )
 
 
-def test_changed_number_of_images_is_refused(broken_off, monkeypatch):
-    run = broken_off(5)
+def test_changed_number_of_images_is_refused(interrupted_run, monkeypatch):
+    run = interrupted_run(5)
     real = trainer.check_images
     monkeypatch.setattr(
         "cnn_engine.training.trainer.check_images",
@@ -147,13 +154,13 @@ def test_finished_run_is_refused(done):
     assert read_summary(done.directory).status == "done"
 
 
-def test_finished_run_can_be_trained_longer(tmp_path, whole):
+def test_finished_run_can_be_trained_longer(tmp_path, uninterrupted_run):
     run = RunForTests(tmp_path, "train.epochs=1").train()
     assert run.live_state.status == "done"
     run.resume(epochs=2)
     state = run.live_state
     assert (state.status, state.total_epochs, len(state.epochs)) == ("done", 2, 2)
-    assert_same(run, whole())
+    assert_same(run, uninterrupted_run())
     assert [(command.command, command.value) for command in state.commands] == [("epochs", 2.0)]
 
 
@@ -164,9 +171,9 @@ def test_log_without_start_is_refused(tmp_path):
         Engine.resume(run.directory)
 
 
-def test_locked_run_is_refused_with_its_process(broken_off):
-    run = broken_off(5)
-    run.take_hold()
+def test_locked_run_is_refused_with_its_process(interrupted_run):
+    run = interrupted_run(5)
+    run.prepare_resume()
     with pytest.raises(RunHeldError, match=r"process \d+ on \S+ is training it") as error:
         Engine.resume(run.directory)
     assert error.value.exit_code == 5

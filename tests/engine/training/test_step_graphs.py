@@ -233,7 +233,7 @@ def test_state_has_capture_result():
     assert "it reads a tensor" in state.notices[-1].text
 
 
-def test_captured_run_is_shown_with_its_device(tmp_path, here):
+def test_captured_run_is_shown_with_its_device(tmp_path, run_cli):
     """The log of a run on a GPU, made from one of this machine."""
     run = RunForTests(tmp_path / "runs", "train.epochs=1").train()
     lines = run.directory.events.read_text().splitlines()
@@ -249,9 +249,11 @@ def test_captured_run_is_shown_with_its_device(tmp_path, here):
     state, _ = read_state(run.directory)
     assert _device(state).startswith("NVIDIA H200 · ")
     assert " · graph · seed 0" in _device(state)
-    code, told, _ = here("show", run.directory.id, cwd=tmp_path)
+    code, told, _ = run_cli("show", run.directory.id, cwd=tmp_path)
     assert code == 0
     assert "captured as a CUDA graph" in " ".join(told.split())
     assert "×16" not in told
-    code, told, _ = here("export", run.directory.id, "--to", "json", "-o", "a.json", cwd=tmp_path)
+    code, told, _ = run_cli(
+        "export", run.directory.id, "--to", "json", "-o", "a.json", cwd=tmp_path
+    )
     assert json.loads((tmp_path / "a.json").read_text())["is_captured"] is True

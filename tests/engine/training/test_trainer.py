@@ -21,7 +21,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training.trainer import Trainer
-from grammar import COMPLETION, FAILURE, STOP, spelled
+from grammar import COMPLETION, FAILURE, STOP, event_letters
 from runs_for_tests import RunForTests, wait_until
 
 
@@ -31,7 +31,7 @@ def completed(tmp_path_factory):
 
 
 def test_completed_run_follows_grammar(completed):
-    assert COMPLETION.fullmatch(spelled(completed.events()))
+    assert COMPLETION.fullmatch(event_letters(completed.events()))
     assert completed.engine.exit_code == 0
     assert completed.live_state.status == "done"
 
@@ -109,13 +109,13 @@ def test_stopped_run_saves_weights_and_skips_test(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 2)
-    run.ask("stop")
+    run.send("stop")
     run.engine.join()
     state = run.live_state
     assert (state.status, run.engine.exit_code) == ("stopped", 0)
     assert [command.command for command in state.commands] == ["stop"]
     assert state.test is None
-    assert STOP.fullmatch(spelled(run.events()))
+    assert STOP.fullmatch(event_letters(run.events()))
     last = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
     assert (last["epoch"], last["step"]) == (run.live_state.epoch, last["step"])
     assert read_state(run.directory)[0] == state
@@ -130,18 +130,18 @@ def test_step_times_exclude_pauses(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 2)
-    run.ask("pause")
+    run.send("pause")
     wait_until(lambda: run.live_state.paused)
     known = of_training(run)
     time.sleep(1.0)
     assert of_training(run) == known
     done = len(run.live_state.epochs)
-    run.ask("unpause")
+    run.send("unpause")
     wait_until(lambda: len(run.live_state.epochs) >= done + 2)
-    run.ask("stop")
+    run.send("stop")
     run.engine.join()
     happened = run.events()
-    assert STOP.fullmatch(spelled(happened))
+    assert STOP.fullmatch(event_letters(happened))
     pause, unpause = (
         next(event.time for event in happened if getattr(event, "command", "") == name)
         for name in ("pause", "unpause")
@@ -164,22 +164,22 @@ def test_step_times_exclude_pauses(tmp_path):
 
 def test_commands_change_running_training(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
-    run.ask("lr", 0.002)  # before there is an optimizer
+    run.send("lr", 0.002)  # before there is an optimizer
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 1)
     assert run.live_state.lr == 0.002
-    run.ask("lr", 0.0005)
-    run.ask("checkpoint")
+    run.send("lr", 0.0005)
+    run.send("checkpoint")
     wait_until(lambda: any(saved.reason == "asked" for saved in run.live_state.checkpoints))
-    run.ask("pause")
+    run.send("pause")
     wait_until(lambda: run.live_state.paused)
     asked = run.live_state.epoch + 1
-    run.ask("epochs", asked)
-    run.ask("unpause")
+    run.send("epochs", asked)
+    run.send("unpause")
     run.engine.join()
     state = run.live_state
     assert (state.status, state.total_epochs, len(state.epochs)) == ("done", asked, asked)
-    assert COMPLETION.fullmatch(spelled(run.events()))
+    assert COMPLETION.fullmatch(event_letters(run.events()))
     names = [command.command for command in state.commands]
     assert names == ["lr", "lr", "checkpoint", "pause", "epochs", "unpause"]
     assert state.recent[-1].lr == 0.0005
@@ -198,7 +198,7 @@ def test_commands_change_running_training(tmp_path):
 
 def test_requested_checkpoint_has_current_weights(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1")
-    run.ask("checkpoint")  # done as soon as there is a model
+    run.send("checkpoint")  # done as soon as there is a model
     run.engine.start()
     run.engine.join()
     happened = run.events()
@@ -211,22 +211,22 @@ def test_requested_checkpoint_has_current_weights(tmp_path):
 
 def test_stop_after_epoch_finishes_epoch(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
-    run.ask("stop-epoch", by="cli")
+    run.send("stop-epoch", by="cli")
     run.train()
     state = run.live_state
     assert (state.status, run.engine.exit_code) == ("stopped", 0)
     assert [epoch.epoch for epoch in state.epochs] == [1]
-    assert STOP.fullmatch(spelled(run.events()))
-    assert spelled(run.events()).endswith("Fbl.")
+    assert STOP.fullmatch(event_letters(run.events()))
+    assert event_letters(run.events()).endswith("Fbl.")
 
 
 def test_run_paused_before_training_can_be_stopped(tmp_path):
     run = RunForTests(tmp_path)
-    run.ask("pause")
+    run.send("pause")
     run.engine.start()
     wait_until(lambda: run.live_state.paused)
     assert run.live_state.status == "paused"
-    run.ask("stop", by="SIGTERM")
+    run.send("stop", by="SIGTERM")
     run.engine.join()
     assert (run.live_state.status, run.engine.exit_code) == ("stopped", 143)
 
@@ -246,10 +246,10 @@ def test_confusion_counts_misclassified_images(completed):
 @pytest.mark.parametrize(("by", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("cli", 0)])
 def test_run_stopped_before_training_ends_at_once(tmp_path, by, code):
     run = RunForTests(tmp_path)
-    run.ask("stop", by=by)
+    run.send("stop", by=by)
     run.train()
     assert (run.live_state.status, run.engine.exit_code) == ("stopped", code)
-    assert STOP.fullmatch(spelled(run.events()))
+    assert STOP.fullmatch(event_letters(run.events()))
 
 
 def test_nan_loss_fails_run_and_keeps_checkpoint(tmp_path, monkeypatch):
@@ -270,7 +270,7 @@ def test_nan_loss_fails_run_and_keeps_checkpoint(tmp_path, monkeypatch):
     state = run.live_state
     assert (state.status, run.engine.exit_code) == ("failed", 4)
     assert re.match(r"training loss became nan at step \d+ of epoch 2", state.finished.error)
-    assert FAILURE.fullmatch(spelled(run.events()))
+    assert FAILURE.fullmatch(event_letters(run.events()))
     best = checkpoint.load(run.directory.path / "best.pt", torch.device("cpu"))
     assert best["epoch"] == 1
     assert all(torch.isfinite(tensor.float()).all() for tensor in best["model"].values())
@@ -283,7 +283,7 @@ def test_missing_images_fail_run_with_reason(tmp_path):
     ).train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 3)
     assert "nowhere: is no folder" in run.live_state.finished.error
-    assert FAILURE.fullmatch(spelled(run.events()))
+    assert FAILURE.fullmatch(event_letters(run.events()))
 
 
 def test_internal_error_writes_traceback_to_console_log(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
 from cnn_tui.cli.control import pause
-from fresh_interpreter import TORCH_SIDE, command, modules_after
+from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
 from golden import add_events, golden_run, running_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, cnn_tui, environment
@@ -23,7 +23,7 @@ def training(tmp_path_factory):
     run.engine.start()
     wait_until(lambda: run.live_state.epoch > 1)
     yield run
-    run.ask("stop")
+    run.send("stop")
     run.engine.join()
 
 
@@ -100,7 +100,7 @@ def test_stop_ends_after_the_epoch_or_at_once(tmp_path):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000", "data.image_size=32")
     run.engine.start()
     wait_until(lambda: run.live_state.epoch > 0)
-    run.ask("pause")
+    run.send("pause")
     text = output_of(run, "stop", "latest", "--after-epoch")
     assert text.endswith("stopping after this epoch")
     assert output_of(run, "stop", "latest", "--after-epoch").endswith(
@@ -176,6 +176,6 @@ def test_unwritable_commands_exit_with_5(tmp_path):
 
 
 def test_control_imports_no_torch_and_no_textual(tmp_path):
-    loaded = modules_after(command("pause", "latest"), tmp_path)
+    loaded = loaded_modules(cli_code("pause", "latest"), tmp_path)
     assert "cnn_tui.cli.control" in loaded
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})

@@ -50,13 +50,13 @@ def test_printing_commands_are_not_supervised(line):
         ("import log.csv --follow", "watch_run"),
     ],
 )
-def test_display_options_before_the_command(tmp_path, monkeypatch, here, command, opens):
+def test_display_options_before_the_command(tmp_path, monkeypatch, run_cli, command, opens):
     golden_run(tmp_path / "runs", "completed")
     (tmp_path / "log.csv").write_text("loss\n1\n")
     received = []
     monkeypatch.setattr(launch, opens, lambda _, options: received.append(options) or 0)
     for module in (app, train, compare, explain, import_):
         monkeypatch.setattr(module, "has_terminal", lambda: True)
-    code, _, errors = here("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
+    code, _, errors = run_cli("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
     assert code == 0, errors
     assert received == [Options(ThemeName.LIGHT, ascii=True)]

@@ -13,7 +13,7 @@ import torch
 
 from cnn_engine.checkpoints.format import Position, checksum_footer
 from cnn_engine.data.decode import decode
-from photos_for_tests import WAYS, add_bad_files, make_photos
+from photos_for_tests import SAVERS, add_bad_files, make_photos
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
 
@@ -71,7 +71,7 @@ def test_commands_of_the_readme_work(photos):
     assert (photos.parent / outputs["export"].strip() / "example.py").exists()
 
 
-@pytest.mark.parametrize("number", range(len(WAYS)), ids=list(WAYS))
+@pytest.mark.parametrize("number", range(len(SAVERS)), ids=list(SAVERS))
 def test_every_file_kind_is_decoded_upright(made, number):
     (path,) = (made / "dog").glob(f"{number:03}.*")
     pixels = decode(path, 32, 3).astype(int)
@@ -101,7 +101,7 @@ def test_check_and_run_report_the_same_unreadable_files(photos):
 NAMES = ["\x1b]0;x\x07", "\x1b[2J", "a\nb", "[red]", "[nope]", "[@click=app.exit]", "🐈", "=cmd"]
 
 
-def test_control_characters_in_class_names_are_escaped(photos, here):
+def test_control_characters_in_class_names_are_escaped(photos, run_cli):
     for name in [*NAMES, "\udcff", "\u202e"]:
         shutil.copytree(photos / "cat", photos / name)
         (photos / name / f"{name}.png").write_bytes(b"")
@@ -109,7 +109,7 @@ def test_control_characters_in_class_names_are_escaped(photos, here):
     assert run.returncode == 0, run.stderr
     outputs = [run.stdout, run.stderr]
     for command in (("show",), ("test",), ("test", "--json"), ("runs",), ("show", "--json")):
-        code, *texts = here(*command, cwd=photos.parent)
+        code, *texts = run_cli(*command, cwd=photos.parent)
         assert code == 0, texts
         outputs += texts
     for text in outputs:
@@ -129,7 +129,7 @@ class Canary:
         return os.system, (f"touch {self._path}",)
 
 
-def test_malicious_checkpoint_is_refused_by_all_commands(photos, here):
+def test_malicious_checkpoint_is_refused_by_all_commands(photos, run_cli):
     cwd, run = photos.parent, train(photos, "runs")
     buffer = io.BytesIO()
     torch.save({"model": Canary(cwd / "canary")}, buffer)
@@ -143,7 +143,7 @@ def test_malicious_checkpoint_is_refused_by_all_commands(photos, here):
         ("predict", "latest", "photos/cat"),
         ("export", "latest", "--to", "torch-export"),
     ):
-        code, _, errors = here(*command, cwd=cwd)
+        code, _, errors = run_cli(*command, cwd=cwd)
         outcomes.append((code, errors))
     for code, errors in outcomes:
         assert code == 3, errors
@@ -153,14 +153,14 @@ def test_malicious_checkpoint_is_refused_by_all_commands(photos, here):
     assert all((run / name).read_bytes() == content for name in ("best.pt", "last.pt"))
 
 
-def test_checkpoint_of_another_network_is_refused(photos, here):
+def test_checkpoint_of_another_network_is_refused(photos, run_cli):
     one, two = train(photos, "one"), train(photos, "two", "model.name=resnet")
     for name in ("best.pt", "last.pt"):
         (one / name).write_bytes((two / name).read_bytes())
     before = (one / "last.pt").read_bytes()
     where = ("--runs-dir", "one")
     resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", *where, cwd=photos.parent)
-    tested, _, stderr = here("test", *where, cwd=photos.parent)
+    tested, _, stderr = run_cli("test", *where, cwd=photos.parent)
     for code, errors in ((resumed.returncode, resumed.stderr), (tested, stderr)):
         assert code == 2, errors
         assert "does not fit the model of the run's config" in errors

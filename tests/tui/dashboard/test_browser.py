@@ -18,7 +18,7 @@ from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from golden import golden_run, running_run
-from pilot import settle, text_of
+from pilot import screen_text, settle
 from runs_for_tests import RunForTests, wait_until
 
 SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12), (1, 1)]
@@ -65,7 +65,7 @@ async def test_run_list_fits_any_terminal(runs_dir, size):
         assert shown(app)
         assert app.is_running
         if size[0] >= 40:
-            assert all(f" {run_id} " in text_of(app) for run_id in "bcd")
+            assert all(f" {run_id} " in screen_text(app) for run_id in "bcd")
         await press(pilot, "l")
         assert isinstance(app.screen, NewRunDialog)
     assert app.return_code in (0, None)
@@ -84,7 +84,7 @@ async def test_table_and_details_show_a_run(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "down")
-        text = text_of(app)
+        text = screen_text(app)
         assert "4 runs" in text
         for words in ("✓ done", "■ stopped", "✗ failed", "99.7%", "started▾", "baseline"):
             assert words in text
@@ -98,9 +98,9 @@ async def test_filter_is_applied_while_typing(runs_dir):
     async with app.run_test(size=(100, 24)) as pilot:
         await press(pilot, "slash", *"status=done")
         assert shown(app) == "db"
-        assert "2 of 4 runs" in text_of(app)
+        assert "2 of 4 runs" in screen_text(app)
         await press(pilot, *" acx>1")
-        assert "unknown column 'acx'; did you mean 'acc'?" in text_of(app)
+        assert "unknown column 'acx'; did you mean 'acc'?" in screen_text(app)
         assert shown(app) == ""  # of the last that meant something: `status=done acx`
         await press(pilot, *["backspace"] * 6)
         await press(pilot, "enter", "q")  # no longer a letter of the filter
@@ -127,12 +127,12 @@ async def test_sort_by_column_or_config_key(runs_dir):
         assert shown(app) == "abcd"
         await press(pilot, "s", *"train.epochs", "enter")
         assert shown(app)[-1] == "c"
-        assert "epochs▴" in text_of(app)
+        assert "epochs▴" in screen_text(app)
         await press(pilot, "s", *"acx", "enter")
         assert isinstance(app.screen, ValueDialog)
-        assert "did you mean 'acc'?" in text_of(app)
+        assert "did you mean 'acc'?" in screen_text(app)
         await press(pilot, "escape", "s", *"run", "enter", "greater_than_sign")
-        assert "status▴" in text_of(app)
+        assert "status▴" in screen_text(app)
         await press(pilot, "less_than_sign")
         assert (shown(app), app.screen.rows.content.sort_column.key) == ("abcd", "run")
 
@@ -141,7 +141,7 @@ async def test_click_on_heading_sorts_and_on_row_opens(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(120, 24)) as pilot:
         await settle(pilot)
-        headings = text_of(app).splitlines()[1]
+        headings = screen_text(app).splitlines()[1]
         await pilot.click("RunTable", offset=(headings.index(" run") + 1, 0))
         await settle(pilot)
         assert shown(app) == "abcd"
@@ -171,8 +171,8 @@ async def test_damaged_run_can_be_opened(tmp_path):
     app = run_list(tmp_path)
     async with app.run_test(size=(120, 24)) as pilot:
         await settle(pilot)
-        assert "✗ damaged" in text_of(app)
-        assert "20 lines of the log" in text_of(app)
+        assert "✗ damaged" in screen_text(app)
+        assert "20 lines of the log" in screen_text(app)
         await press(pilot, "enter")
         assert isinstance(app.screen, RunScreen)
 
@@ -190,7 +190,7 @@ async def test_keys_edit_star_name_note_and_tags(runs_dir):
         marks = read_marks(RunDirectory(runs_dir / "d"))
         assert marks == Marks(star=True, name="mine", note="a note", tags=("x", "y"))
         for words in ("★ d", "mine", "a note"):
-            assert words in text_of(app)
+            assert words in screen_text(app)
         await press(pilot, "asterisk")
         assert not read_marks(RunDirectory(runs_dir / "d")).star
 
@@ -214,7 +214,7 @@ async def test_invalid_name_or_tag_is_rejected(runs_dir, key, typed):
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, key, *typed, "enter")
         assert isinstance(app.screen, ValueDialog)
-        assert "at most" in text_of(app)
+        assert "at most" in screen_text(app)
         await press(pilot, "escape")
     assert read_marks(RunDirectory(runs_dir / "d")) == Marks()
 
@@ -225,7 +225,7 @@ async def test_unwritable_marks_show_the_reason(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "asterisk")
-        assert "cannot be written: Permission denied" in text_of(app)
+        assert "cannot be written: Permission denied" in screen_text(app)
     (runs_dir / "d").chmod(0o700)
 
 
@@ -236,7 +236,7 @@ async def test_marks_changed_elsewhere_are_shown(runs_dir):
         write_marks(RunDirectory(runs_dir / "b"), Marks(name="renamed"))
         app.screen._read_again()
         await settle(pilot)
-        assert "renamed" in text_of(app)
+        assert "renamed" in screen_text(app)
 
 
 # The trash.
@@ -255,14 +255,14 @@ async def test_delete_and_undo(runs_dir):
         await press(pilot, "u")
         assert shown(app) == "dcba"
         await press(pilot, "u")
-        assert "The trash is empty" in text_of(app)
+        assert "The trash is empty" in screen_text(app)
 
 
 async def test_selected_runs_are_deleted_together_and_restored_one_by_one(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
         await press(pilot, "space", "space", "d")
-        assert "Delete 2 runs?" in text_of(app)
+        assert "Delete 2 runs?" in screen_text(app)
         await press(pilot, "y")
         assert shown(app) == "ba"
         await press(pilot, "u")
@@ -281,7 +281,7 @@ async def test_running_run_cannot_be_deleted(runs_dir):
             while current(app) != "e":
                 await press(pilot, "down")
             await press(pilot, "d")
-            assert "e is running: stop it first" in text_of(app)
+            assert "e is running: stop it first" in screen_text(app)
     assert run.events.exists()
 
 
@@ -290,7 +290,7 @@ async def test_running_run_cannot_be_deleted(runs_dir):
 
 async def test_resume_continues_a_stopped_run_in_the_background(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=3")
-    run.ask("stop")
+    run.send("stop")
     run.train()
     app = run_list(tmp_path)
     async with app.run_test(size=(100, 24)) as pilot:
@@ -304,11 +304,11 @@ async def test_resume_refuses_done_and_damaged_runs(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(120, 24)) as pilot:
         await press(pilot, "g")
-        assert "cnn-tui resume d --epochs 30" in text_of(app)
+        assert "cnn-tui resume d --epochs 30" in screen_text(app)
         (runs_dir / "a" / "events.jsonl").write_text("garbage\n")
         app.screen._read_again()
         await press(pilot, "end", "g")
-        assert "its log does not contain a config" in text_of(app)
+        assert "its log does not contain a config" in screen_text(app)
         assert isinstance(app.screen, RunsScreen)
 
 
@@ -369,7 +369,7 @@ async def test_new_opens_the_form_of_a_preset(tmp_path):
     app = run_list(tmp_path / "runs")
     async with app.run_test(size=(100, 60)) as pilot:
         await settle(pilot)
-        assert "No runs yet" in text_of(app)
+        assert "No runs yet" in screen_text(app)
         await press(pilot, "n")
         digits = next(a.key for a in app.screen._answers if a.value == "digits")
         await press(pilot, digits)
@@ -386,7 +386,7 @@ async def test_clone_refuses_a_log_without_config(tmp_path):
     app = run_list(tmp_path)
     async with app.run_test(size=(100, 24)) as pilot:
         await press(pilot, "l")
-        assert "does not hold a config" in text_of(app)
+        assert "does not hold a config" in screen_text(app)
 
 
 # Reads and repaints.
@@ -426,7 +426,7 @@ async def test_only_rows_in_view_are_drawn(tmp_path):
         assert len(lines) == 34
         await press(pilot, "end")
         assert app.screen.rows.cursor == 999
-        assert text_of(app).count("✓ done") >= 33
+        assert screen_text(app).count("✓ done") >= 33
         await press(pilot, "pageup")
         assert app.screen.rows.cursor == 999 - 32
 

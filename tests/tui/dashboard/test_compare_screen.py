@@ -22,9 +22,8 @@ from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
 from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
 from cnn_tui.live.follower import Follower
 from cnn_tui.settings import Options
-from golden import add_events, golden_lines, golden_run, rewritten, running_run
-from pilot import settle, text_of
-from pilot import shown as shown_in
+from golden import add_events, golden_lines, golden_run, rewrite_events, running_run
+from pilot import screen_text, settle, wait_for_text
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
 
@@ -53,7 +52,7 @@ def variant(runs_dir, number, **settings):
             case _:
                 return event
 
-    return rewritten(golden_run(runs_dir, "completed", f"run-{number}"), change)
+    return rewrite_events(golden_run(runs_dir, "completed", f"run-{number}"), change)
 
 
 def compared(*runs):
@@ -70,7 +69,7 @@ async def shown(runs, *keys, size=(120, 36)):
         for key in keys:
             await pilot.press(key)
             await settle(pilot)
-        return text_of(app)
+        return screen_text(app)
 
 
 # Tables
@@ -120,7 +119,7 @@ def test_class_accuracies_skip_epochs_without_validation(tmp_path):
         return event
 
     whole = golden_run(tmp_path, "stopped", "a")
-    runs = compared(whole, rewritten(golden_run(tmp_path, "stopped", "b"), without))
+    runs = compared(whole, rewrite_events(golden_run(tmp_path, "stopped", "b"), without))
     assert not runs[1].state.epochs[-1].is_validated
     _, rows = class_accuracy_rows(runs)
     assert len(rows) == 10
@@ -133,7 +132,7 @@ def test_imported_accuracy_is_shown_without_counts(tmp_path):
             return replace(event, correct=(), total=(), confusion=(), accuracy=0.75)
         return event
 
-    runs = compared(rewritten(golden_run(tmp_path, "completed"), uncounted))
+    runs = compared(rewrite_events(golden_run(tmp_path, "completed"), uncounted))
     rows = {row.label: row for row in metric_rows(runs)}
     assert rows["  its accuracy"].cells == ["75.00%"]
 
@@ -178,7 +177,7 @@ def test_nan_leaves_a_gap_in_the_trace(tmp_path):
             return replace(event, val_loss=math.nan)
         return event
 
-    (run,) = compared(rewritten(golden_run(tmp_path, "completed"), change))
+    (run,) = compared(rewrite_events(golden_run(tmp_path, "completed"), change))
     view = OverlayView(metric="validation loss")
     (trace,) = run.curves.traces(run.state, Window(0.0, 20.0, 200), view)
     assert len(trace.points) == 19
@@ -207,17 +206,17 @@ async def test_training_loss_is_drawn_without_validation(tmp_path):
             return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
         return event
 
-    runs = [rewritten(variant(tmp_path, number), unvalidated) for number in (1, 2, 3)]
+    runs = [rewrite_events(variant(tmp_path, number), unvalidated) for number in (1, 2, 3)]
     async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
-        await shown_in(pilot, "Training loss by epoch")
-        assert "┤" in text_of(pilot.app)
+        await wait_for_text(pilot, "Training loss by epoch")
+        assert "┤" in screen_text(pilot.app)
         await pilot.press("v", "v")
-        await shown_in(pilot, "no accuracy by epoch; v and x switch metric and axis")
+        await wait_for_text(pilot, "no accuracy by epoch; v and x switch metric and axis")
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])
 async def test_every_run_has_its_letter_on_the_curve(tmp_path, size):
-    text = await shown([variant(tmp_path, number) for number in range(3)], size=size)
+    text = await wait_for_text([variant(tmp_path, number) for number in range(3)], size=size)
     chart = [line for line in text.splitlines() if "┤" in line or "│" in line]
     for letter in "ABC":
         assert any(letter in line for line in chart), text
@@ -230,23 +229,23 @@ async def test_letters_are_shown_without_colors_and_braille(tmp_path, monkeypatc
     app = Dashboard(CompareScreen(runs), options=Options(ascii=True))
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
-        rows = text_of(app).splitlines()[3:12]
+        rows = screen_text(app).splitlines()[3:12]
         assert all(any(letter in row for row in rows) for letter in "ABC"), rows
 
 
 async def test_keys_change_axis_and_curves(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 1)]
-    assert "Loss (a training, A validation) by epoch" in await shown(runs)
-    assert "by step" in await shown(runs, "x")
-    assert "by time in seconds" in await shown(runs, "x", "x")
-    assert "Validation loss by epoch" in await shown(runs, "v")
-    assert "Training loss by epoch" in await shown(runs, "v", "v")
-    assert "Validation accuracy by epoch" in await shown(runs, "v", "v", "v")
+    assert "Loss (a training, A validation) by epoch" in await wait_for_text(runs)
+    assert "by step" in await wait_for_text(runs, "x")
+    assert "by time in seconds" in await wait_for_text(runs, "x", "x")
+    assert "Validation loss by epoch" in await wait_for_text(runs, "v")
+    assert "Training loss by epoch" in await wait_for_text(runs, "v", "v")
+    assert "Validation accuracy by epoch" in await wait_for_text(runs, "v", "v", "v")
 
 
 async def test_cursor_reads_values_and_escape_clears_it(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 1)]
-    text = await shown(runs, "left", "left")
+    text = await wait_for_text(runs, "left", "left")
     assert "epoch 19." in text
     app = Dashboard(CompareScreen(runs))
     async with app.run_test() as pilot:
@@ -254,7 +253,7 @@ async def test_cursor_reads_values_and_escape_clears_it(tmp_path):
         await pilot.press("left", "escape")
         await settle(pilot)
         assert app.screen.query_one(OverlayChart).view.cursor is None
-        assert "run 0" in text_of(app)
+        assert "run 0" in screen_text(app)
         await pilot.press("escape")
         await settle(pilot)
     assert not app.is_running
@@ -262,14 +261,14 @@ async def test_cursor_reads_values_and_escape_clears_it(tmp_path):
 
 async def test_views_show_config_differences_and_classes(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 3, lr=0.5)]
-    text = await shown(runs, "2")
+    text = await wait_for_text(runs, "2")
     assert "Config differences" in text
     assert "optimizer.lr" in text
     assert "0.5" in text
-    text = await shown(runs, "3")
+    text = await wait_for_text(runs, "3")
     assert "Accuracy by class, test" in text
     assert "-10.7" in text
-    assert "All have the same config." in await shown([runs[0], runs[0]], "2")
+    assert "All have the same config." in await wait_for_text([runs[0], runs[0]], "2")
 
 
 @pytest.fixture(scope="module")
@@ -292,36 +291,36 @@ async def test_verdicts_show_mcnemar_test(trained):
     (verdict,) = compare(trained).verdicts
     app = Dashboard(CompareScreen(trained))
     async with app.run_test(size=(120, 36)) as pilot:
-        await shown_in(pilot, "Of the same test images")
+        await wait_for_text(pilot, "Of the same test images")
         assert "McNemar's exact test" in verdicts_of(app)
         assert f"B {other.id} is significantly better than A {first.id}" in verdicts_of(app)
         assert f"only B {other.id} on {verdict.disagreement.only_second}." in verdicts_of(app)
-        assert re.search(r"vs A +better", text_of(app))
-        assert re.search(r"McNemar's p +\d", text_of(app))
+        assert re.search(r"vs A +better", screen_text(app))
+        assert re.search(r"McNemar's p +\d", screen_text(app))
     app = Dashboard(CompareScreen(trained[::-1]))
     async with app.run_test(size=(80, 24)) as pilot:
-        await shown_in(pilot, "vs A")
-        assert re.search(r"vs A +worse", text_of(app))
+        await wait_for_text(pilot, "vs A")
+        assert re.search(r"vs A +worse", screen_text(app))
 
 
 async def test_run_compared_with_itself_shows_no_difference(trained):
     async with Dashboard(CompareScreen([trained[0]] * 2)).run_test(size=(120, 36)) as pilot:
-        await shown_in(pilot, "no difference")
+        await wait_for_text(pilot, "no difference")
         assert "both are correct on exactly the same images" in verdicts_of(pilot.app)
-        assert "McNemar's p " not in text_of(pilot.app)
+        assert "McNemar's p " not in screen_text(pilot.app)
 
 
 async def test_missing_predictions_show_the_reason(trained, tmp_path):
     runs = [trained[0], golden_run(tmp_path, "completed")]
     async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
-        await shown_in(pilot, "cannot be tested")
+        await wait_for_text(pilot, "cannot be tested")
         assert "no such file" in verdicts_of(pilot.app)
 
 
 async def test_right_scrolls_through_eight_runs(tmp_path):
     runs = [variant(tmp_path, number) for number in range(MAX_RUNS)]
-    before = await shown(runs, "3", size=(80, 24))
-    after = await shown(runs, "3", "right", "right", size=(80, 24))
+    before = await wait_for_text(runs, "3", size=(80, 24))
+    after = await wait_for_text(runs, "3", "right", "right", size=(80, 24))
     assert "B run 1" in before
     assert "A run 0" in after
     assert "B run 1" not in after
@@ -333,15 +332,15 @@ async def test_running_run_is_redrawn(tmp_path):
     app = Dashboard(CompareScreen([done, live]))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        before = text_of(app)
+        before = screen_text(app)
         assert "Comparing 2 runs, 1 running" in before
         lines = golden_lines("completed")
         with live.events.open("a") as log:
             log.writelines(f"{line}\n" for line in lines[40:])
         app.screen.poll()
         await settle(pilot)
-        assert "running" not in text_of(app)
-        assert text_of(app).count("20 of 20") == 2
+        assert "running" not in screen_text(app)
+        assert screen_text(app).count("20 of 20") == 2
 
 
 async def test_idle_compare_screen_repaints_nothing(tmp_path):
@@ -364,7 +363,7 @@ async def test_compare_screen_fits_any_terminal(tmp_path, size):
     runs = [golden_run(tmp_path, log, log) for log in ("completed", "failed", "stopped", "resumed")]
     runs.append(running_run(tmp_path, 1, "new"))
     for key in "123":
-        await shown(runs, key, "right", "plus", size=size)
+        await wait_for_text(runs, key, "right", "plus", size=size)
 
 
 @pytest.mark.parametrize("lines", [1, 60])
@@ -397,9 +396,9 @@ async def test_hostile_names_are_shown_as_text(tmp_path):
             case _:
                 return event
 
-    hostile = rewritten(golden_run(tmp_path, "completed", "hostile"), change)
+    hostile = rewrite_events(golden_run(tmp_path, "completed", "hostile"), change)
     for key in "123":
-        text = await shown([hostile, golden_run(tmp_path, "completed", key)], key)
+        text = await wait_for_text([hostile, golden_run(tmp_path, "completed", key)], key)
         assert "\x1b" not in text
         assert "[red]" in text
 
@@ -422,11 +421,11 @@ async def test_run_list_compares_selected_runs(tmp_path):
         await settle(pilot)
         await pilot.press("c")
         await settle(pilot)
-        assert "Select two to 8 runs" in text_of(app)
+        assert "Select two to 8 runs" in screen_text(app)
         await pilot.press("space", "down", "space", "c")
         await settle(pilot)
         assert isinstance(app.screen, CompareScreen)
-        assert "Comparing 2 runs" in text_of(app)
+        assert "Comparing 2 runs" in screen_text(app)
         await pilot.press("q")
         await settle(pilot)
         assert isinstance(app.screen, RunsScreen)

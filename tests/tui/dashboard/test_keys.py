@@ -20,7 +20,7 @@ from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.settings import Options
 from cnn_tui.text.parse import parse_epochs, parse_lr
 from golden import add_events, golden_run, running_run
-from pilot import settle, shown, text_of
+from pilot import screen_text, settle, wait_for_text
 
 VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "model": "4", "log": "5"}
 
@@ -125,7 +125,7 @@ async def test_help_lists_every_key_of_the_view(tmp_path):
         for view, number in VIEWS.items():
             await press(pilot, number, "question_mark")
             assert isinstance(app.screen, HelpScreen)
-            text = text_of(app)
+            text = screen_text(app)
             for key in keys_for("run", view, "panel"):
                 assert f"{key.shown} " in text
                 assert key.help in text
@@ -136,10 +136,10 @@ async def test_click_on_key_bar_runs_the_action(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60)))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        place = text_of(app).splitlines()[-1].index("2 classes")
+        place = screen_text(app).splitlines()[-1].index("2 classes")
         await pilot.click(KeyBar, offset=(place, 0))
         await settle(pilot)
-        assert "Confusion" in text_of(app)
+        assert "Confusion" in screen_text(app)
 
 
 async def test_palette_runs_actions_of_keys(tmp_path):
@@ -147,9 +147,9 @@ async def test_palette_runs_actions_of_keys(tmp_path):
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "ctrl+p")
         await pilot.press(*"classes")
-        await shown(pilot, "Classes: accuracy")
+        await wait_for_text(pilot, "Classes: accuracy")
         await pilot.press("enter")
-        await shown(pilot, "Most confused")
+        await wait_for_text(pilot, "Most confused")
 
 
 # The chart.
@@ -163,12 +163,12 @@ async def test_cursor_reads_values_of_the_chart(tmp_path):
         state, chart = app.screen.state, app.screen.query_one(LossChart)
         assert chart.view.cursor == pytest.approx(2 * state.steps_per_epoch, rel=0.05)
         second = f"val {state.epochs[1].val_loss:.4f}"
-        assert second in text_of(app)
+        assert second in screen_text(app)
         await press(pilot, "end")
-        assert f"val {state.epochs[-1].val_loss:.4f}" in text_of(app)
-        assert f"step {state.curve[-1].step:,}" in text_of(app)
+        assert f"val {state.epochs[-1].val_loss:.4f}" in screen_text(app)
+        assert f"step {state.curve[-1].step:,}" in screen_text(app)
         await press(pilot, "escape")
-        assert "○ val" in text_of(app)
+        assert "○ val" in screen_text(app)
         assert isinstance(app.screen, RunScreen)
 
 
@@ -176,21 +176,21 @@ async def test_log_search_finds_next_and_previous(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(100, 20)) as pilot:
         await press(pilot, "5")
-        assert "done after" in text_of(app)
-        assert "run 1124-0900-cloud started" not in text_of(app)
+        assert "done after" in screen_text(app)
+        assert "run 1124-0900-cloud started" not in screen_text(app)
         await press(pilot, "slash", *"PyTorch", "enter")
-        assert "1 of 1" in text_of(app)
-        assert "Loading PyTorch" in text_of(app)
+        assert "1 of 1" in screen_text(app)
+        assert "Loading PyTorch" in screen_text(app)
         await press(pilot, "slash", *"best so far", "enter")
-        last = text_of(app)
+        last = screen_text(app)
         await press(pilot, "N")
-        assert text_of(app) != last
+        assert screen_text(app) != last
         await press(pilot, "n")
-        assert text_of(app) == last
+        assert screen_text(app) == last
         await press(pilot, "slash", *"nowhere", "enter")
-        assert "no match for" in text_of(app)
+        assert "no match for" in screen_text(app)
         await press(pilot, "slash", *"[/nope]", "enter")
-        assert "no match for “[/nope]”" in text_of(app)
+        assert "no match for “[/nope]”" in screen_text(app)
 
 
 async def test_captured_output_is_escaped_in_the_log(tmp_path):
@@ -199,8 +199,8 @@ async def test_captured_output_is_escaped_in_the_log(tmp_path):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(100, 20)) as pilot:
         await press(pilot, "5")
-        await shown(pilot, "a warning")
-        assert r"\x1b[2J[red]x[/red]" in text_of(app)
+        await wait_for_text(pilot, "a warning")
+        assert r"\x1b[2J[red]x[/red]" in screen_text(app)
 
 
 # Commands to the engine.
@@ -211,11 +211,11 @@ async def test_keys_send_commands(tmp_path):
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "p")
-        assert "pausing" in text_of(app)
+        assert "pausing" in screen_text(app)
         add_events(run, events.CommandApplied(command="pause", by="key"))
         app.screen.poll()
         await settle(pilot)
-        assert "‖ paused" in text_of(app)
+        assert "‖ paused" in screen_text(app)
         await press(pilot, "p", "c", "r")
         assert isinstance(app.screen, ValueDialog)
         await press(pilot, *"0.0003", "enter")
@@ -251,7 +251,7 @@ async def test_invalid_number_of_epochs_is_rejected(tmp_path, text):
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "e", "backspace", "backspace", *text, "enter")
         assert isinstance(app.screen, ValueDialog)
-        assert ("is running" in text_of(app)) == (text == "1")
+        assert ("is running" in screen_text(app)) == (text == "1")
         await press(pilot, "escape")
     assert sent_commands(run) == []
     if text != "1":
@@ -275,7 +275,7 @@ async def test_quit_asks_if_it_stops_training_and_can_be_cancelled(tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "q")
         assert isinstance(app.screen, ChoiceDialog)
-        assert "This terminal is training" in text_of(app)
+        assert "This terminal is training" in screen_text(app)
         await press(pilot, "n")
         assert isinstance(app.screen, RunScreen)
     assert sent_commands(run) == []
@@ -291,7 +291,7 @@ async def test_quit_stops_a_run_that_trains_here(tmp_path, key, by):
         await press(pilot, key, "y")
         (command,) = CommandReader(run.commands).poll()
         assert (command.name, command.by) == ("stop", by)
-        assert "stopping" in text_of(app)
+        assert "stopping" in screen_text(app)
 
 
 async def test_quit_can_detach(tmp_path):
@@ -300,7 +300,7 @@ async def test_quit_can_detach(tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "q", "d")
         assert sent_commands(run) == [("detach", None)]
-        assert "detaching" in text_of(app)
+        assert "detaching" in screen_text(app)
 
 
 async def test_quit_does_not_ask_for_a_watched_run(tmp_path):
@@ -320,7 +320,7 @@ async def test_commands_to_an_ended_run_are_refused(tmp_path, key):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, key)
-        assert "This run has ended" in text_of(app)
+        assert "This run has ended" in screen_text(app)
     assert not run.commands.exists()
 
 
@@ -333,8 +333,8 @@ async def test_commands_to_an_interrupted_run_are_refused(tmp_path, key):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, key)
-        assert "◌ interrupted" in text_of(app)
-        assert "This run is not running" in text_of(app)
+        assert "◌ interrupted" in screen_text(app)
+        assert "This run is not running" in screen_text(app)
     assert not run.commands.exists()
 
 
@@ -344,7 +344,7 @@ async def test_failed_command_shows_the_reason(tmp_path):
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(200, 24)) as pilot:
         await press(pilot, "p")
-        assert "cannot be written: Is a directory" in text_of(app)
+        assert "cannot be written: Is a directory" in screen_text(app)
 
 
 @pytest.mark.parametrize("screen", [RunScreen, RunsScreen])
@@ -366,12 +366,12 @@ async def test_second_message_is_shown_for_its_full_time(tmp_path, monkeypatch, 
         app.screen.report("the first")
         app.screen.report("the second")
         await settle(pilot)
-        assert "the second" in text_of(app)
+        assert "the second" in screen_text(app)
         (left,) = waiting  # the timer of the first message is stopped
         left.do()
         await settle(pilot)
-        assert "the second" not in text_of(app)
-        assert "help" in text_of(app).splitlines()[-1]
+        assert "the second" not in screen_text(app)
+        assert "help" in screen_text(app).splitlines()[-1]
 
 
 # Themes and bell.

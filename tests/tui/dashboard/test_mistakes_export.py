@@ -8,7 +8,7 @@ from cnn_engine.results import predictions
 from cnn_engine.results.predictions import read_predictions
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
-from pilot import settle, text_of
+from pilot import screen_text, settle
 from terminal import cnn_tui
 
 
@@ -39,7 +39,7 @@ async def test_key_writes_csv(run, finished_test, tmp_path, monkeypatch):
         await settle(pilot)
         await pilot.press("3", "w")
         await settle(pilot)
-        assert "mistakes written to" in text_of(app)
+        assert "mistakes written to" in screen_text(app)
     rows = rows_of(tmp_path / f"{run.id}-mistakes.csv")
     assert len(rows) == sum(finished_test.total) - sum(finished_test.correct)
 

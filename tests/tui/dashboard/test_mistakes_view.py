@@ -16,7 +16,7 @@ from cnn_tui.dashboard.widgets.mistake_grid import TILE_SIZES, MistakeGrid, tile
 from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.settings import Options
 from golden import golden_run, running_run
-from pilot import settle, text_of
+from pilot import screen_text, settle
 from terminal import Terminal
 
 SIZES_OF_SCREENS = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
@@ -51,7 +51,7 @@ async def test_most_confident_mistake_comes_first(run, finished_test, size):
         await settle(pilot)
         await pilot.press("3")
         await settle(pilot)
-        lines = text_of(app).splitlines()
+        lines = screen_text(app).splitlines()
     assert any("▀▀▀▀" in line for line in lines)
     classes = read_state(run)[0].prepared.classes
     (caption,) = [number for number, line in enumerate(lines) if "› " in line]
@@ -77,8 +77,8 @@ async def test_keys_move_through_all_mistakes(run, finished_test):
         await pilot.press("up", "pagedown")
         assert grid.view.selected == 1 + grid._layout.capacity
         await settle(pilot)
-        assert f"2{len(pictures)}" not in text_of(app)
-        assert f"{grid.view.selected + 1} of {len(pictures)}" in text_of(app)
+        assert f"2{len(pictures)}" not in screen_text(app)
+        assert f"{grid.view.selected + 1} of {len(pictures)}" in screen_text(app)
         await pilot.press("end")
         assert grid.view.selected == len(pictures) - 1
         await pilot.press("right", "down", "pagedown")
@@ -95,13 +95,13 @@ async def test_enlarged_mistake_shows_details(run, finished_test, size):
         await settle(pilot)
         await pilot.press("3", "right", "enter")
         await settle(pilot)
-        text = text_of(app)
+        text = screen_text(app)
         assert f"ranked {mistake.rank}" in text
         assert f"{100 * mistake.confidence:.2f}%" in text
         assert mistake.name in text
         await pilot.press("escape")
         await settle(pilot)
-        assert "ranked" not in text_of(app)
+        assert "ranked" not in screen_text(app)
         assert app.is_running
 
 
@@ -116,7 +116,7 @@ async def test_matrix_cell_filters_mistakes(run, finished_test):
         assert app.screen.shown_view == "mistakes"
         pairs = {(mistake.target, mistake.predicted) for mistake in grid.filtered}
         assert pairs == {(target, predicted)}
-        text = text_of(app)
+        text = screen_text(app)
         assert f"{target} predicted as {predicted} ─ {len(grid.filtered)}" in text
         assert len(grid.filtered) == count or f" of {count}," in text
         await pilot.press("escape")
@@ -139,7 +139,7 @@ async def test_diagonal_cell_shows_all_mistakes_of_class(run, finished_test):
         await pilot.press("2", *["down"] * target, *["right"] * target, "enter")
         await settle(pilot)
         assert {mistake.target for mistake in grid_of(app).filtered} == {target}
-        assert f"{target} misclassified" in text_of(app)
+        assert f"{target} misclassified" in screen_text(app)
 
 
 async def test_pair_without_images_gives_reason(run, finished_test):
@@ -152,7 +152,7 @@ async def test_pair_without_images_gives_reason(run, finished_test):
         await settle(pilot)
         await pilot.press("2", *["down"] * target, *["right"] * predicted, "enter")
         await settle(pilot)
-        assert "no images saved for this pair" in text_of(app)
+        assert "no images saved for this pair" in screen_text(app)
         await pilot.press("enter", "right", "down", "escape", "escape")
         await settle(pilot)
         assert grid_of(app).view.pair is None
@@ -167,7 +167,7 @@ async def test_view_before_test_says_when_available(tmp_path):
         await settle(pilot)
         await pilot.press("3")
         await settle(pilot)
-        assert "available after the final test" in text_of(app)
+        assert "available after the final test" in screen_text(app)
 
 
 async def test_mistakes_appear_after_test(run):
@@ -179,11 +179,11 @@ async def test_mistakes_appear_after_test(run):
         await settle(pilot)
         await pilot.press("3")
         await settle(pilot)
-        assert "▀" not in text_of(app)
+        assert "▀" not in screen_text(app)
         run.events.write_text("".join(lines))
         app.screen.poll()
         await settle(pilot)
-        assert "▀" in text_of(app)
+        assert "▀" in screen_text(app)
 
 
 async def test_run_without_file_suggests_retest(tmp_path):
@@ -192,8 +192,8 @@ async def test_run_without_file_suggests_retest(tmp_path):
         await settle(pilot)
         await pilot.press("3", "enter", "right", "w")
         await settle(pilot)
-        assert "there is no such file" in text_of(app)
-        assert "cnn-tui test" in text_of(app)
+        assert "there is no such file" in screen_text(app)
+        assert "cnn-tui test" in screen_text(app)
 
 
 async def test_untested_run_gives_reason(tmp_path):
@@ -202,8 +202,8 @@ async def test_untested_run_gives_reason(tmp_path):
         await settle(pilot)
         await pilot.press("3", "w")
         await settle(pilot)
-        assert "not tested: the run ended before the test" in text_of(app)
-        assert "has not been tested yet" in text_of(app)
+        assert "not tested: the run ended before the test" in screen_text(app)
+        assert "has not been tested yet" in screen_text(app)
 
 
 async def test_perfect_run_says_no_mistakes(run, monkeypatch):
@@ -218,7 +218,7 @@ async def test_perfect_run_says_no_mistakes(run, monkeypatch):
         app.screen.state.test = perfect
         await pilot.press("3")
         await settle(pilot)
-        assert "no mistakes" in text_of(app)
+        assert "no mistakes" in screen_text(app)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"format":7}'])
@@ -230,10 +230,10 @@ async def test_damaged_file_is_reported(run, content):
         for keys in ("3", "enter right down enter", "2 enter", "w", "1", "5"):
             await pilot.press(*keys.split())
             await settle(pilot)
-            assert "q quit" in text_of(app) or "test.json" in text_of(app)
+            assert "q quit" in screen_text(app) or "test.json" in screen_text(app)
         await pilot.press("3")
         await settle(pilot)
-        assert mistakes.MISTAKES_FILE in text_of(app)
+        assert mistakes.MISTAKES_FILE in screen_text(app)
 
 
 async def test_hostile_names_are_escaped(run):
@@ -254,7 +254,7 @@ async def test_hostile_names_are_escaped(run):
         await pilot.press("3", "enter")
         for _ in hostile:
             await settle(pilot)
-            seen += text_of(app)
+            seen += screen_text(app)
             await pilot.press("right")
     assert all(char == "\n" or char.isprintable() for char in seen)
     assert "[/nope]" in seen
@@ -280,7 +280,7 @@ async def _text_with_character_pictures(app):
         await settle(pilot)
         await pilot.press("3")
         await settle(pilot)
-        text = text_of(app)
+        text = screen_text(app)
     assert "▀" not in text
     assert "@@" in text
     assert "##" in text or "**" in text

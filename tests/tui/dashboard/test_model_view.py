@@ -20,7 +20,7 @@ from cnn_tui.dashboard.widgets.layer_table import LayerTable
 from cnn_tui.settings import Options
 from cnn_tui.text.numbers import count_text
 from golden import DATA, NOW, golden_run, running_run
-from pilot import looks_like, settle, text_of
+from pilot import assert_screen, screen_text, settle
 
 SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -53,7 +53,7 @@ async def opened(pilot, *keys):
     await settle(pilot)
     await pilot.press("4", *keys)
     await settle(pilot)
-    return text_of(pilot.app)
+    return screen_text(pilot.app)
 
 
 # Content.
@@ -67,7 +67,7 @@ async def test_view_matches_saved_screen(tmp_path, name, keys, size):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await opened(pilot, *keys.split())
-        await looks_like(pilot, f"model_{name}-{size[0]}x{size[1]}")
+        await assert_screen(pilot, f"model_{name}-{size[0]}x{size[1]}")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -77,7 +77,7 @@ async def test_pictures_are_characters_in_ascii_and_without_colors(tmp_path, mon
     async with app.run_test(size=size) as pilot:
         text = await opened(pilot, "down")
         assert text.isascii()
-        await looks_like(pilot, f"model_ascii-{size[0]}x{size[1]}")
+        await assert_screen(pilot, f"model_ascii-{size[0]}x{size[1]}")
     monkeypatch.setenv("NO_COLOR", "1")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
@@ -154,7 +154,7 @@ async def test_missing_files_say_when_available(tmp_path):
         with_files(run)
         app.screen.poll()
         await settle(pilot)
-        assert "blocks.0.0 filters" in text_of(app)
+        assert "blocks.0.0 filters" in screen_text(app)
 
 
 async def test_finished_run_without_files_gives_reason(tmp_path):
@@ -213,7 +213,7 @@ async def test_maps_update_with_file(tmp_path):
         change_maps(run, split="validation", epoch=10)
         app.screen.poll()
         await settle(pilot)
-        assert "after epoch 10" in text_of(app)
+        assert "after epoch 10" in screen_text(app)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from textual.content import Content
 
 from cnn_tui.dashboard.theme import THEMES
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, justify, labeled_bar
-from pilot import settle, text_of
+from pilot import screen_text, settle
 
 
 class Numbers(Panel[list[int]]):
@@ -42,7 +42,7 @@ async def test_new_panel_needs_no_stylesheet():
     async with PanelApp().run_test(size=(30, 6)) as pilot:
         pilot.app.query_one(Numbers).show([12, 34])
         await settle(pilot)
-        lines = text_of(pilot.app).splitlines()
+        lines = screen_text(pilot.app).splitlines()
     assert lines[0].startswith("╭─ Numbers ─")
     assert lines[1].startswith("│ 12 ")
     assert lines[2].startswith("│ 34 ")

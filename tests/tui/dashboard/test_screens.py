@@ -16,8 +16,8 @@ from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.reports.run import show_run
 from cnn_tui.reports.runs import print_runs
 from cnn_tui.settings import Options
-from golden import NOW, add_events, golden_lines, golden_run, rewritten, running_run
-from pilot import looks_like, settle, shown, text_of
+from golden import NOW, add_events, golden_lines, golden_run, rewrite_events, running_run
+from pilot import assert_screen, screen_text, settle, wait_for_text
 
 SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -66,7 +66,7 @@ def not_a_number(runs_dir):
             return dataclasses.replace(event, loss=float("nan"), loss_max=float("nan"))
         return event
 
-    return rewritten(completed(runs_dir), change)
+    return rewrite_events(completed(runs_dir), change)
 
 
 def many_classes(runs_dir):
@@ -89,7 +89,7 @@ def many_classes(runs_dir):
                 )
         return event
 
-    return rewritten(completed(runs_dir), change)
+    return rewrite_events(completed(runs_dir), change)
 
 
 STATES = [
@@ -111,7 +111,7 @@ async def test_run_screen(tmp_path, state, size):
     app = Dashboard(RunScreen(state(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        await looks_like(pilot, f"{state.__name__}-{size[0]}x{size[1]}")
+        await assert_screen(pilot, f"{state.__name__}-{size[0]}x{size[1]}")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -119,12 +119,12 @@ async def test_ascii_option_shows_ascii_only(tmp_path, size):
     app = Dashboard(RunScreen(mid_epoch(tmp_path)), options=Options(ascii=True))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        assert text_of(app).isascii()
-        await looks_like(pilot, f"ascii-{size[0]}x{size[1]}")
+        assert screen_text(app).isascii()
+        await assert_screen(pilot, f"ascii-{size[0]}x{size[1]}")
         for key in ("2", "3", "4", "5", "question_mark"):
             await pilot.press(key)
             await settle(pilot)
-            assert text_of(app).isascii()
+            assert screen_text(app).isascii()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -133,7 +133,7 @@ async def test_no_color_shows_everything_uncolored(tmp_path, monkeypatch, size):
     app = Dashboard(RunScreen(mid_epoch(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        await looks_like(pilot, f"mid_epoch-{size[0]}x{size[1]}")
+        await assert_screen(pilot, f"mid_epoch-{size[0]}x{size[1]}")
         colors = {
             color.name
             for strip in app.screen._compositor.render_strips()
@@ -164,7 +164,7 @@ async def test_screens_opened_by_keys(tmp_path, name, state, keys, size):
         await settle(pilot)
         await pilot.press(*keys.split())
         await settle(pilot)
-        await looks_like(pilot, f"{name}-{size[0]}x{size[1]}")
+        await assert_screen(pilot, f"{name}-{size[0]}x{size[1]}")
 
 
 async def test_startup_stages_are_shown(tmp_path):
@@ -172,14 +172,14 @@ async def test_startup_stages_are_shown(tmp_path):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        assert "Loading PyTorch" in text_of(app)
+        assert "Loading PyTorch" in screen_text(app)
         with run.events.open("a") as log:
             log.write(to_line(events.StageStarted(stage="data")) + "\n")
             what = events.StageProgressed(what="decoding images", done=12_000, total=60_000)
             log.write(to_line(what) + "\n")
         app.screen.poll()
         await settle(pilot)
-        text = text_of(app)
+        text = screen_text(app)
         assert "Loading images" in text
         assert "decoding images  12,000/60,000" in text
 
@@ -189,12 +189,12 @@ async def test_appended_events_are_shown(tmp_path):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        assert "Done after" not in text_of(app)
+        assert "Done after" not in screen_text(app)
         golden_run(tmp_path / "whole", "completed").events.rename(run.events)
         app.screen.poll()
         await settle(pilot)
-        assert "Done after" in text_of(app)
-        assert "Accuracy by class ─ test" in text_of(app)
+        assert "Done after" in screen_text(app)
+        assert "Accuracy by class ─ test" in screen_text(app)
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
@@ -212,7 +212,7 @@ async def test_followed_run_looks_like_newly_opened_run(tmp_path, size):
             run.events.write_text("\n".join(lines) + "\n")
             app.screen.poll()
             await settle(pilot)
-            texts.append(text_of(app))
+            texts.append(screen_text(app))
     assert texts[0] == texts[1]
 
 
@@ -233,11 +233,11 @@ async def test_hostile_names_are_shown_as_text(tmp_path):
                 )
         return event
 
-    rewritten(run, change)
+    rewrite_events(run, change)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        text = text_of(app)
+        text = screen_text(app)
     assert "[red]a" in text
     assert "[/nope]" in text
     assert r"\x1b[2Jb" in text
@@ -255,7 +255,7 @@ async def test_resizing_never_fails(tmp_path):
         await pilot.resize_terminal(1, 1)
         await pilot.resize_terminal(120, 36)
         await settle(pilot)
-        await looks_like(pilot, "completed-120x36")
+        await assert_screen(pilot, "completed-120x36")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -274,18 +274,18 @@ async def test_log_follows_newest_line_until_scrolled(tmp_path, size):
         await pilot.press("5")
         await settle(pilot)
         await add("first news")
-        await shown(pilot, "first news")
+        await wait_for_text(pilot, "first news")
         await pilot.resize_terminal(size[0] - 1, size[1] - 1)
         await settle(pilot)
         await add("second news")
-        await shown(pilot, "second news")
+        await wait_for_text(pilot, "second news")
         await pilot.press("up", "up", "up", "up")
         await add("third news")
-        assert "third news" not in text_of(app)
+        assert "third news" not in screen_text(app)
         await pilot.press("f")
         await settle(pilot)
         await add("fourth news")
-        await shown(pilot, "fourth news")
+        await wait_for_text(pilot, "fourth news")
 
 
 async def test_idle_run_screen_repaints_nothing(tmp_path):
@@ -310,26 +310,26 @@ async def test_runs_are_listed_and_opened(tmp_path):
     app = Dashboard(RunsScreen(tmp_path))
     async with app.run_test(size=(120, 20)) as pilot:
         await settle(pilot)
-        text = text_of(app)
+        text = screen_text(app)
         assert text.index("1124-0500-teal") < text.index("1124-0412-amber")
         assert "✗ failed" in text
         await pilot.press("down", "enter")
         await settle(pilot)
         assert isinstance(app.screen, RunScreen)
-        assert "baseline" in text_of(app)
+        assert "baseline" in screen_text(app)
         await pilot.press("escape")
         assert isinstance(app.screen, RunsScreen)
         golden_run(tmp_path, "stopped", "1124-0600-jade")
         app.screen.refresh_now()
         await settle(pilot)
-        assert "1124-0600-jade" in text_of(app)
+        assert "1124-0600-jade" in screen_text(app)
 
 
 async def test_empty_list_shows_how_to_start_a_run(tmp_path):
     app = Dashboard(RunsScreen(tmp_path / "runs"))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        assert "cnn-tui run" in text_of(app)
+        assert "cnn-tui run" in screen_text(app)
 
 
 def test_golden_logs_have_no_invalid_line():
@@ -354,7 +354,7 @@ async def test_damaged_log_is_shown_as_far_as_possible(tmp_path, capsys, lost):
         for view in "12345":
             await pilot.press(view)
             await settle(pilot)
-            assert "q quit" in text_of(app)
+            assert "q quit" in screen_text(app)
     show_run(run)
     print_runs([read_summary(run)])
     assert run.id in capsys.readouterr().out

@@ -9,7 +9,7 @@ from cnn_engine.results.mistakes import Mistake
 from cnn_engine.runlog.events import Notice, RunPrepared, RunStarted
 from cnn_tui.exports.record import read_record
 from exports_for_tests import HOSTILE, with_environment
-from golden import add_events, golden_run, rewritten
+from golden import add_events, golden_run, rewrite_events
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def hostile(tmp_path):
             case _:
                 return event
 
-    run = rewritten(golden_run(tmp_path, "completed"), change)
+    run = rewrite_events(golden_run(tmp_path, "completed"), change)
     return read_record(add_events(run, Notice(text=" ".join(HOSTILE))))
 
 

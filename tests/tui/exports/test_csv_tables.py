@@ -6,12 +6,12 @@ import re
 
 from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
 from cnn_tui.exports.record import read_record
-from exports_for_tests import rows_of, written
+from exports_for_tests import csv_rows, export_text
 from golden import golden_run
 
 
 def test_write_epochs_has_metrics_of_every_epoch(completed):
-    rows = rows_of(written(write_epochs, [completed]))
+    rows = csv_rows(export_text(write_epochs, [completed]))
     epochs = completed.state.epochs
     assert len(rows) == len(epochs) == 20
     assert [float(row["val_loss"]) for row in rows] == [epoch.val_loss for epoch in epochs]
@@ -27,18 +27,18 @@ def test_tables_accept_several_runs(tmp_path):
         read_record(golden_run(tmp_path, "stopped", "second")),
     ]
     for write in (write_epochs, write_steps, write_long):
-        rows = rows_of(written(write, records))
+        rows = csv_rows(export_text(write, records))
         assert list(dict.fromkeys(row["run"] for row in rows)) == ["first", "second"]
 
 
 def test_write_steps_has_every_point_of_the_curve(resumed):
-    rows = rows_of(written(write_steps, [resumed]))
+    rows = csv_rows(export_text(write_steps, [resumed]))
     assert [float(row["loss"]) for row in rows] == list(resumed.state.curve.losses)
     assert {float(row["lr"]) for row in rows} == {0.001}
 
 
 def test_write_long_has_one_line_per_value(resumed):
-    rows = rows_of(written(write_long, [resumed]))
+    rows = csv_rows(export_text(write_long, [resumed]))
     losses = [row for row in rows if row["series"] == "step_loss"]
     assert [int(row["step"]) for row in losses] == list(resumed.state.curve.steps)
     (test,) = [row for row in rows if row["series"] == "test_accuracy"]
@@ -49,7 +49,7 @@ def test_write_long_has_one_line_per_value(resumed):
 
 def test_cells_are_no_formulas_and_have_no_control_characters(hostile):
     for write in (write_epochs, write_long):
-        text = written(write, [hostile])
+        text = export_text(write, [hostile])
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
         for row in csv.reader(io.StringIO(text)):
             assert not any(cell.startswith(("=", "+", "@")) for cell in row)
@@ -57,5 +57,5 @@ def test_cells_are_no_formulas_and_have_no_control_characters(hostile):
 
 def test_formula_as_run_id_is_quoted(tmp_path):
     run = golden_run(tmp_path, "completed", "=1+1")
-    (row, *_) = rows_of(written(write_epochs, [read_record(run)]))
+    (row, *_) = csv_rows(export_text(write_epochs, [read_record(run)]))
     assert row["run"] == "'=1+1"

@@ -5,11 +5,11 @@ from cnn_tui.exports.html_report import write_html
 from cnn_tui.exports.markdown import write_markdown
 from cnn_tui.text.metrics import bin_cells, class_cells, filled_bins, metric_rows
 from cnn_tui.text.shell import command_for
-from exports_for_tests import Page, with_environment, written
+from exports_for_tests import Page, export_text, with_environment
 
 
 def test_reports_have_all_metrics_of_the_final_test(tested):
-    page, text = Page(written(write_html, tested)), written(write_markdown, tested)
+    page, text = Page(export_text(write_html, tested)), export_text(write_markdown, tested)
     classes, test = tested.classes, tested.state.test
     figures = metrics_of(test, tested.state.prepared)
     cells = [cell for row in metric_rows(figures, classes) for cell in row]
@@ -25,11 +25,11 @@ def test_reports_have_all_metrics_of_the_final_test(tested):
 
 
 def test_reports_have_command_line_and_environment(tested):
-    page, text = Page(written(write_html, tested)), written(write_markdown, tested)
+    page, text = Page(export_text(write_html, tested)), export_text(write_markdown, tested)
     like = command_for("run --like", tested.run)
     texts = ["cnn-tui run 'my config'", "/some <b>where", "0123abcd with changes", "9f8e7d", like]
     for expected in texts:
         assert expected in page.texts
         assert expected in text
-    clean = written(write_markdown, with_environment(tested.run, {"revision": "0123abcd"}))
+    clean = export_text(write_markdown, with_environment(tested.run, {"revision": "0123abcd"}))
     assert "`0123abcd without changes`" in clean

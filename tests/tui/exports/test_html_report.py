@@ -14,12 +14,12 @@ from cnn_tui.exports.html_results import MAX_MISTAKES
 from cnn_tui.exports.png import encode_png
 from cnn_tui.exports.record import read_record
 from cnn_tui.text.safe import safe_text
-from exports_for_tests import Page, written
+from exports_for_tests import Page, export_text
 from golden import running_run
 
 
 def test_page_is_self_contained_and_has_a_strict_policy(completed):
-    text = written(write_html, completed)
+    text = export_text(write_html, completed)
     page = Page(text)
     assert not page.open
     tags = {tag for tag, _ in page.elements}
@@ -38,7 +38,7 @@ def test_page_is_self_contained_and_has_a_strict_policy(completed):
 
 
 def test_page_shows_the_results(completed):
-    page = Page(written(write_html, completed))
+    page = Page(export_text(write_html, completed))
     texts = " ".join(page.texts)
     for expected in ("digits · baseline", "99.72%", "Threads", "optimizer", "cnn-tui run run.toml"):
         assert expected in texts
@@ -46,14 +46,14 @@ def test_page_shows_the_results(completed):
 
 
 def test_confusion_matrix_frames_its_diagonal(resumed):
-    page = Page(written(write_html, resumed))
+    page = Page(export_text(write_html, resumed))
     cells = [cell["class"] for cell in page.all("td") if "class" in cell]
     assert len(cells) == 100
     assert [index for index, cell in enumerate(cells) if "right" in cell] == list(range(0, 100, 11))
 
 
 def test_charts_have_text_alternatives(completed):
-    page = Page(written(write_html, completed))
+    page = Page(export_text(write_html, completed))
     named = [svg for svg in page.all("svg") if svg.get("role") == "img"]
     assert len(named) == 2
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
@@ -65,12 +65,12 @@ def test_charts_have_text_alternatives(completed):
 def test_page_of_an_unfinished_run_is_valid(tmp_path):
     for lines in (1, 5, 7):
         assert not Page(
-            written(write_html, read_record(running_run(tmp_path / str(lines), lines)))
+            export_text(write_html, read_record(running_run(tmp_path / str(lines), lines)))
         ).open
 
 
 def test_names_are_escaped_in_html(hostile):
-    text = written(write_html, hostile)
+    text = export_text(write_html, hostile)
     page = Page(text)
     assert not page.open
     assert not page.all("script")
@@ -80,7 +80,7 @@ def test_names_are_escaped_in_html(hostile):
 
 
 def test_page_shows_the_most_confident_mistakes(tested):
-    page = Page(written(write_html, tested))
+    page = Page(export_text(write_html, tested))
     wrong = read_mistakes(tested.run, tested.state.test)
     images = page.all("img")
     assert len(wrong) > len(images) == MAX_MISTAKES
@@ -105,6 +105,6 @@ def test_encode_png_writes_rgb():
 
 def test_page_names_the_reason_for_missing_images(tested):
     (tested.run.path / mistakes.MISTAKES_FILE).write_bytes(b"{")
-    page = Page(written(write_html, tested))
+    page = Page(export_text(write_html, tested))
     assert not page.all("img")
     assert any("No images" in text and "cnn-tui test" in text for text in page.texts)

@@ -8,7 +8,7 @@ import pytest
 
 from cnn_tui.exports.json_record import write_json
 from cnn_tui.exports.record import read_record, to_dict
-from exports_for_tests import written
+from exports_for_tests import export_text
 from golden import golden_run, running_run
 
 
@@ -19,7 +19,7 @@ def schema():
 @pytest.mark.parametrize("log", ["completed", "stopped", "resumed", "failed"])
 def test_json_record_matches_its_schema(tmp_path, log):
     record = read_record(golden_run(tmp_path, log))
-    values = json.loads(written(write_json, record), parse_constant=refuse)
+    values = json.loads(export_text(write_json, record), parse_constant=refuse)
     jsonschema.validate(values, schema())
     assert values["run_id"] == record.run.id
     assert len(values["steps"]["loss"]) == len(record.state.curve)
@@ -33,7 +33,7 @@ def refuse(constant):
 @pytest.mark.parametrize("lines", [1, 2, 5, 7, 40])
 def test_record_of_an_unfinished_run_matches_the_schema(tmp_path, lines):
     record = read_record(running_run(tmp_path, lines))
-    jsonschema.validate(json.loads(written(write_json, record)), schema())
+    jsonschema.validate(json.loads(export_text(write_json, record)), schema())
 
 
 def test_schema_rejects_invalid_records(completed):

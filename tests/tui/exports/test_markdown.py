@@ -10,7 +10,7 @@ from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader
 from cnn_tui.exports.markdown import code, write_markdown
 from cnn_tui.exports.record import read_record
-from exports_for_tests import Page, written
+from exports_for_tests import Page, export_text
 from golden import add_events, golden_run
 
 
@@ -18,7 +18,7 @@ def rendered(record):
     return (
         MarkdownIt("gfm-like", {"html": True, "linkify": False})
         .enable("table")
-        .render(written(write_markdown, record))
+        .render(export_text(write_markdown, record))
     )
 
 
@@ -56,7 +56,7 @@ def test_long_runs_list_a_subset_of_epochs_with_the_best(tmp_path):
     epochs = [event for event in LogReader(run.events).poll() if isinstance(event, EpochFinished)]
     more = [replace(epochs[-1], epoch=number, val_loss=1.0) for number in range(21, 500)]
     record = read_record(add_events(run, *more))
-    text = written(write_markdown, record)
+    text = export_text(write_markdown, record)
     assert len(text.splitlines()) < 150
     assert f"\n| {record.state.best.epoch} ★ |" in text
     assert "\n| 499 |" in text

@@ -11,8 +11,8 @@ from cnn_engine.runlog.events import StepsFinished
 from cnn_engine.runs.history import read_steps
 from cnn_tui.exports.formats import export_record
 from cnn_tui.exports.markdown import write_markdown
-from exports_for_tests import written
-from golden import golden_run, rewritten
+from exports_for_tests import export_text
+from golden import golden_run, rewrite_events
 
 
 def tensorboard_of(run, path, part):
@@ -54,7 +54,7 @@ def test_tensorboard_reads_validation_and_test(resumed, tmp_path):
 def test_tensorboard_has_the_report_as_text(resumed, tmp_path):
     train = tensorboard_of(resumed.run, tmp_path / "tb", "train")
     (report,) = train.Tensors("run")
-    assert report.tensor_proto.string_val[0].decode() == written(write_markdown, resumed)
+    assert report.tensor_proto.string_val[0].decode() == export_text(write_markdown, resumed)
     assert train.SummaryMetadata("run").plugin_data.plugin_name == "text"
 
 
@@ -63,7 +63,7 @@ def test_tensorboard_keeps_nonfinite_losses(tmp_path):
     (point, *_) = tensorboard_of(run, tmp_path / "tb", "train").Scalars("loss")
     (event, *_) = read_steps(run)
     assert math.isnan(point.value) == math.isnan(event.loss)
-    huge = rewritten(
+    huge = rewrite_events(
         golden_run(tmp_path, "completed", "huge"),
         lambda event: replace(event, loss=-1e300) if isinstance(event, StepsFinished) else event,
     )

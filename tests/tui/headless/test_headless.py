@@ -110,8 +110,8 @@ def test_json_prints_one_event_per_line(tmp_path):
         (("nonsense",), 2, "No such command"),
     ],
 )
-def test_user_error_is_one_line_and_an_exit_code(here, tmp_path, arguments, code, message):
-    ended, out, errors = here(*arguments, cwd=tmp_path)
+def test_user_error_is_one_line_and_an_exit_code(run_cli, tmp_path, arguments, code, message):
+    ended, out, errors = run_cli(*arguments, cwd=tmp_path)
     assert ended == code, errors
     assert message in errors
     assert "Traceback" not in errors + out

@@ -36,7 +36,7 @@ from cnn_tui.lesson.own_run import Example, explainable_filters, strongest_respo
 from cnn_tui.lesson.pages import Canvas
 from cnn_tui.settings import Options
 from golden import DATA, golden_run
-from pilot import looks_like, settle, text_of
+from pilot import assert_screen, screen_text, settle
 
 SIZES = [(120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -274,11 +274,11 @@ async def test_screen_shows_every_page(tmp_path, size):
         for number, (title, _) in enumerate(pages):
             await settle(pilot)
             if size == (80, 24):
-                assert title in text_of(app), number
+                assert title in screen_text(app), number
             await pilot.press("space")
         await settle(pilot)
         if size == (80, 24):
-            assert pages[-1][0] in text_of(app)
+            assert pages[-1][0] in screen_text(app)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -291,7 +291,7 @@ async def test_pages_match_kept_screens(tmp_path, name, keys, size):
         await settle(pilot)
         await pilot.press(*keys.split())
         await settle(pilot)
-        await looks_like(pilot, f"lesson_{name}-{size[0]}x{size[1]}")
+        await assert_screen(pilot, f"lesson_{name}-{size[0]}x{size[1]}")
 
 
 async def test_keys_turn_pages_and_quit(tmp_path):
@@ -314,7 +314,7 @@ async def test_keys_turn_pages_and_quit(tmp_path):
 
 async def seen(pilot):
     await settle(pilot)
-    return text_of(pilot.app)
+    return screen_text(pilot.app)
 
 
 async def test_long_page_scrolls(tmp_path):

@@ -15,7 +15,7 @@ from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.live.follower import Follower
 from golden import golden_lines, golden_run, running_run
-from pilot import settle, shown, text_of
+from pilot import screen_text, settle, wait_for_text
 
 
 def test_replaced_log_resets_state(tmp_path):
@@ -101,11 +101,11 @@ async def test_screen_shows_lost_connection_and_recovers(tmp_path, monkeypatch):
             patch.setattr(Path, "stat", failing(errno.ENOTCONN))
             for _ in range(2):
                 app.screen.poll()
-            await shown(pilot, "Cannot read the run: Transport endpoint")
+            await wait_for_text(pilot, "Cannot read the run: Transport endpoint")
         run.events.write_text("\n".join(golden_lines("completed")) + "\n")
         app.screen.poll()
-        await shown(pilot, "✓ done")
-        assert "Cannot read the run" not in text_of(app)
+        await wait_for_text(pilot, "✓ done")
+        assert "Cannot read the run" not in screen_text(app)
 
 
 @pytest.mark.parametrize("screen", [RunScreen, CompareScreen])

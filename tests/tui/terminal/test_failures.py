@@ -3,7 +3,7 @@
 from cnn_engine.runs.summary import read_summary
 from golden import golden_run
 from runs_for_tests import RunForTests
-from terminal import FOREVER, SET_SMALL, Terminal, after_the_screen, assert_restored
+from terminal import ENDLESS_RUN, SET_SMALL, Terminal, assert_restored, text_after_exit
 from terminal_runs import only_run, patched_program
 
 
@@ -20,7 +20,7 @@ def test_unwritable_run_directory_is_reported(tmp_path):
             assert terminal.wait() == 0
     finally:
         run.directory.path.chmod(0o755)
-        run.ask("stop")
+        run.send("stop")
         run.engine.join()
 
 
@@ -38,7 +38,7 @@ def test_run_survives_a_failed_dashboard(tmp_path):
         assert terminal.wait() == 0
         assert_restored(terminal, before)
     run = only_run(tmp_path)
-    left = after_the_screen(terminal).lstrip("\a")
+    left = text_after_exit(terminal).lstrip("\a")
     where = run.console.relative_to(tmp_path)
     assert left.startswith(f"cnn-tui: the dashboard failed, see {where}")
     assert "Epoch: 20/20" in left
@@ -58,7 +58,7 @@ def test_failed_viewer_prints_the_error(tmp_path):
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
         assert terminal.wait() == 1
-    assert "no such colour" in after_the_screen(terminal)
+    assert "no such colour" in text_after_exit(terminal)
 
 
 def test_engine_error_is_shown(tmp_path):
@@ -67,7 +67,7 @@ def test_engine_error_is_shown(tmp_path):
         "import cnn_engine.session.engine",
         "cnn_engine.session.engine.Engine._train",
         "secret = 271828; 1 / 0",
-        arguments=FOREVER,
+        arguments=ENDLESS_RUN,
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
         terminal.wait_for("internal error: ZeroDivisionError")

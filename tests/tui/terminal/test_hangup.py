@@ -14,7 +14,7 @@ import pytest
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
 from runs_for_tests import RunForTests, wait_until
-from terminal import CLI, FOREVER, SET_SMALL, Terminal, environment
+from terminal import CLI, ENDLESS_RUN, SET_SMALL, Terminal, environment
 from terminal_runs import end_soon, only_run, patched_program, training_process, wait_for_epochs
 
 HANGUP = pytest.mark.parametrize("blocked", [(), (signal.SIGHUP,)], ids=["SIGHUP", "no SIGHUP"])
@@ -33,7 +33,7 @@ def idle_fraction(process, meanwhile):
 
 @HANGUP
 def test_run_survives_hangup_of_the_dashboard(tmp_path, blocked):
-    with Terminal(*FOREVER, cwd=tmp_path, blocked=blocked) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path, blocked=blocked) as terminal:
         terminal.wait_for("● training")
         run = only_run(tmp_path)
         wait_for_epochs(run, 1)
@@ -68,7 +68,7 @@ def test_run_survives_hangup_before_the_first_frame(tmp_path):
 
 
 def test_run_survives_hangup_of_printed_lines(tmp_path):
-    with Terminal(*FOREVER, "--no-ui", cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, "--no-ui", cwd=tmp_path) as terminal:
         terminal.wait_for("Epoch: 2/")
         run = only_run(tmp_path)
         terminal.hang_up()
@@ -85,7 +85,7 @@ def test_run_survives_hangup_of_printed_lines(tmp_path):
     ("shown", "blocked"), [((), ()), (("--no-ui",), (signal.SIGHUP,))], ids=["dashboard", "lines"]
 )
 def test_on_hangup_stop_stops_only_run(tmp_path, shown, blocked):
-    arguments = [*FOREVER, "--on-hangup", "stop", *shown]
+    arguments = [*ENDLESS_RUN, "--on-hangup", "stop", *shown]
     with Terminal(*arguments, cwd=tmp_path, blocked=blocked) as terminal:
         terminal.wait_for("raining")
         wait_until(lambda: list_runs(tmp_path / "runs"))
@@ -118,7 +118,7 @@ def test_viewer_ends_on_hangup(tmp_path, arguments, blocked):
             assert terminal.wait() == 129
         assert run.engine.is_alive()
     finally:
-        run.ask("stop")
+        run.send("stop")
         run.engine.join()
 
 
@@ -167,7 +167,7 @@ def test_run_survives_loss_of_the_ssh_connection(tmp_path, sshd):
         if key in ("PYTHONPATH", "OMP_NUM_THREADS", "XDG_CACHE_HOME", "TERM")
     }
     settings = " ".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
-    remote = f"cd {shlex.quote(str(tmp_path))} && {settings} {shlex.join([*CLI, *FOREVER])}"
+    remote = f"cd {shlex.quote(str(tmp_path))} && {settings} {shlex.join([*CLI, *ENDLESS_RUN])}"
     with Terminal(cwd=tmp_path, command=[*sshd, remote]) as terminal:
         terminal.wait_for("● training")
         run = only_run(tmp_path)

@@ -10,7 +10,7 @@ from cnn_engine.runs.summary import read_state, read_summary
 from cnn_tui.terminal.signals import StopSignals
 from golden import DATA, golden_run
 from runs_for_tests import RunForTests, wait_until
-from terminal import FOREVER, Terminal, after_the_screen, assert_restored
+from terminal import ENDLESS_RUN, Terminal, assert_restored, text_after_exit
 from terminal_runs import child_of, only_run, patched_program
 
 
@@ -27,7 +27,7 @@ def test_signal_ends_the_viewer_but_not_only_run(tmp_path, number):
             assert_restored(terminal, before)
         assert run.engine.is_alive()
     finally:
-        run.ask("stop")
+        run.send("stop")
         run.engine.join()
 
 
@@ -37,7 +37,9 @@ STUCK = ("import cnn_engine.session.engine, time", "cnn_engine.session.engine.En
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_second_signal_quits_immediately(tmp_path, number):
-    program = patched_program(tmp_path, *STUCK, "while True: time.sleep(0.1)", arguments=FOREVER)
+    program = patched_program(
+        tmp_path, *STUCK, "while True: time.sleep(0.1)", arguments=ENDLESS_RUN
+    )
     with Terminal(cwd=tmp_path, command=program) as terminal:
         before = terminal.settings
         terminal.wait_for("Epochs")
@@ -48,7 +50,7 @@ def test_second_signal_quits_immediately(tmp_path, number):
         terminal.kill(number)
         assert terminal.wait() == 128 + number
         assert_restored(terminal, before)
-    assert f"quit immediately. Resume with: cnn-tui resume {run.id}" in (after_the_screen(terminal))
+    assert f"quit immediately. Resume with: cnn-tui resume {run.id}" in (text_after_exit(terminal))
 
 
 def test_late_second_signal_counts_as_first(monkeypatch):
@@ -83,7 +85,7 @@ def test_signal_stops_the_run_at_any_stage(tmp_path, event):
         "before(*args)",
         f"if {event!r} in repr(args[1]) and not sent:",
         "    sent.append(os.kill(os.getpid(), 15))",
-        arguments=FOREVER,
+        arguments=ENDLESS_RUN,
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
         before = terminal.settings
@@ -101,7 +103,7 @@ def test_signal_stops_the_run_before_the_first_frame(tmp_path):
         "cnn_tui.dashboard.app.Dashboard.run",
         "os.kill(os.getpid(), 15)",
         "before(*args, **options)",
-        arguments=FOREVER,
+        arguments=ENDLESS_RUN,
     )
     with Terminal(cwd=tmp_path, command=program) as terminal:
         assert terminal.wait() == 143
@@ -110,7 +112,7 @@ def test_signal_stops_the_run_before_the_first_frame(tmp_path):
 
 def test_held_keys_apply_every_time(tmp_path):
     wanted = ["pause", "unpause"] * 50 + ["checkpoint"] * 100
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         run = only_run(tmp_path)
         terminal.press(100 * "p" + 100 * "c")

@@ -6,13 +6,13 @@ import pytest
 
 from cnn_engine.runs.summary import read_summary
 from golden import golden_run
-from terminal import FOREVER, Terminal, after_the_screen, assert_restored
+from terminal import ENDLESS_RUN, Terminal, assert_restored, text_after_exit
 from terminal_runs import child_of, only_run, patched_program, training_process, wait_for_epochs
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_terminal_is_restored_after_a_killed_run(tmp_path, number):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("● training")
         run = only_run(tmp_path)
@@ -20,7 +20,7 @@ def test_terminal_is_restored_after_a_killed_run(tmp_path, number):
         training_process(run).send_signal(number)
         assert terminal.wait() == 128 + number
         assert_restored(terminal, before)
-    left = after_the_screen(terminal)
+    left = text_after_exit(terminal)
     assert f"training was ended by signal {number:d}" in left
     assert f"cnn-tui resume {run.id}" in left
     assert left.count("\n") == 1
@@ -36,8 +36,8 @@ def test_terminal_is_restored_after_a_killed_viewer(tmp_path):
         child_of(terminal).kill()
         assert terminal.wait() == 137
         assert_restored(terminal, before)
-    assert "the dashboard was ended by signal 9" in after_the_screen(terminal)
-    assert "the runs are unchanged" in after_the_screen(terminal)
+    assert "the dashboard was ended by signal 9" in text_after_exit(terminal)
+    assert "the runs are unchanged" in text_after_exit(terminal)
 
 
 def test_interrupt_before_the_dashboard_prints_nothing(tmp_path):

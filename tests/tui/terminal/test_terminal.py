@@ -12,7 +12,7 @@ from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
 from golden import DATA, golden_run
 from runs_for_tests import RunForTests
-from terminal import CLI, FOREVER, SET_SMALL, Terminal, after_the_screen, assert_restored
+from terminal import CLI, ENDLESS_RUN, SET_SMALL, Terminal, assert_restored, text_after_exit
 
 
 def test_closed_dashboard_leaves_a_summary(tmp_path):
@@ -24,7 +24,7 @@ def test_closed_dashboard_leaves_a_summary(tmp_path):
         terminal.press("q")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
-    printed = after_the_screen(terminal)
+    printed = text_after_exit(terminal)
     (run,) = list_runs(tmp_path / "runs")
     assert "Test accuracy" in printed
     assert str(run.path) in printed
@@ -32,7 +32,7 @@ def test_closed_dashboard_leaves_a_summary(tmp_path):
 
 
 def test_dashboard_appears_before_torch_is_imported(tmp_path):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         text = terminal.wait_for("Epochs")
         assert "starting" in text
         terminal.wait_for("Loading PyTorch")
@@ -40,7 +40,7 @@ def test_dashboard_appears_before_torch_is_imported(tmp_path):
 
 
 def test_quit_asks_then_stops_with_a_checkpoint(tmp_path):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for(lambda text: re.search(r"Epoch +[2-9]\d*/100000", text))
         terminal.press("q")
@@ -55,11 +55,11 @@ def test_quit_asks_then_stops_with_a_checkpoint(tmp_path):
     (run,) = list_runs(tmp_path / "runs")
     assert read_summary(run).status == "stopped"
     assert (run.path / "last.pt").exists()
-    assert "stopped after" in after_the_screen(terminal)
+    assert "stopped after" in text_after_exit(terminal)
 
 
 def test_ctrl_c_asks_then_exits_130(tmp_path):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         terminal.press("\x03")
         terminal.wait_for("Quit?")
@@ -69,7 +69,7 @@ def test_ctrl_c_asks_then_exits_130(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_stops_the_run_and_restores_the_terminal(tmp_path, number):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("● training")
         terminal.kill(number)
@@ -84,8 +84,8 @@ def test_failed_run_shows_the_error_and_exits_4(tmp_path):
         terminal.wait_for("training loss became")
         terminal.press("q")
         assert terminal.wait() == 4
-    assert "failed after" in after_the_screen(terminal)
-    assert "training loss became" in after_the_screen(terminal)
+    assert "failed after" in text_after_exit(terminal)
+    assert "training loss became" in text_after_exit(terminal)
 
 
 def test_watched_run_survives_quit_but_not_stop(tmp_path):
@@ -106,7 +106,7 @@ def test_watched_run_survives_quit_but_not_stop(tmp_path):
             terminal.press("q")
             assert terminal.wait() == 0
     finally:
-        run.ask("stop")
+        run.send("stop")
         run.engine.join()
     assert run.live_state.status == "stopped"
 
@@ -136,7 +136,7 @@ def test_idle_dashboard_writes_nothing(tmp_path):
 
 
 def test_training_writes_few_bytes(tmp_path):
-    with Terminal(*FOREVER, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         terminal.read(4)
         assert 0 < len(terminal.read(6)) < 6 * 5000  # a hundred epochs pass in that time
@@ -165,7 +165,7 @@ def test_stalled_terminal_recovers(tmp_path):
             terminal.press("q")
             assert terminal.wait() == 0
     finally:
-        run.ask("stop")
+        run.send("stop")
         run.engine.join()
 
 

@@ -18,7 +18,7 @@ from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
 from cnn_engine.system import git_revision
 from cnn_engine.system.git_revision import Revision
-from golden import golden_run, rewritten
+from golden import golden_run, rewrite_events
 from runs_for_tests import SMALL, RunForTests, wait_until
 from terminal import cnn_tui
 
@@ -125,7 +125,7 @@ def test_like_reports_environment_differences(tmp_path):
             return replace(event, environment=event.environment | changed)
         return event
 
-    rewritten(first, change)
+    rewrite_events(first, change)
     state, _ = read_state(repeat(first, tmp_path, "optimizer.lr=0.002"))
     assert state.setting("optimizer.lr") == 0.002
     (notice,) = state.notices
@@ -136,7 +136,7 @@ def test_like_reports_environment_differences(tmp_path):
 
 def test_like_reports_differences_in_the_background(tmp_path):
     first = RunForTests(tmp_path, "train.epochs=1").train().directory
-    rewritten(
+    rewrite_events(
         first,
         lambda event: (
             replace(event, environment=event.environment | {"images": "other"})
