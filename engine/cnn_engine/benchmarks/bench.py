@@ -1,4 +1,4 @@
-"""Training speed of this machine, against the published loop and the machine's limit."""
+"""Training speed of this machine, compared with the published loop and the hardware limit."""
 
 import statistics
 import tempfile
@@ -22,13 +22,13 @@ from cnn_engine.training.control import Control
 from cnn_engine.training.trainer import Trainer
 
 MATRIX_SIDE = 2048
-"""Side of the matrices that measure the machine's rate."""
+"""Side of the matrices whose product measures the hardware limit."""
 
 MATRIX_PRODUCTS = 8
-"""Products per measurement; the median is used."""
+"""Matrix products per measurement; their median is used."""
 
 MAX_IMAGES = 6_400
-"""Training images, to keep epochs short; the time per image does not depend on it."""
+"""Maximum number of training images, to keep epochs short; the time per image is the same."""
 
 WARM_UP_SECONDS = 1.0
 """Seconds of training before the measurement."""
@@ -36,21 +36,23 @@ WARM_UP_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Training images per second over the rounds."""
+    """Training speed of one loop over all rounds, in images per second."""
 
     name: str
-    """`reference`, or the precision of our loop."""
+    """`reference`, or the precision that cnn-tui trains in."""
 
     median: float
     least: float
+    """Slowest round."""
     most: float
+    """Fastest round."""
     against_reference: float
-    """Median ratio to the reference in the same round."""
+    """Median over the rounds of the speed relative to the reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Results of a benchmark."""
+    """Results of a benchmark; the field names are the keys of `bench --json`."""
 
     source: str
     image_shape: tuple[int, ...]
@@ -60,19 +62,20 @@ class Measured:
     threads: int
     rounds: int
     rates: tuple[Rate, ...]
-    """The reference, ours in fp32, and ours in the precision asked for where that is another."""
+    """Of the reference, of cnn-tui in fp32, and of cnn-tui in the requested precision if it is not
+    fp32."""
     precision: str
-    """Requested precision, of all values below."""
+    """Requested precision; all fields below refer to it."""
     matrix_flops: float
-    """Floating-point operations per second of a matrix product; median over the rounds."""
+    """FLOP/s of a matrix product; median over the rounds."""
     flops_per_image: float
-    """Floating-point operations of convolutions and linear layers in a training step."""
+    """FLOPs of convolutions and linear layers in a training step, per image."""
     share_of_matrix_rate: float
-    """Median fraction of the matrix rate that training reaches."""
+    """Median FLOP/s of training as a fraction of `matrix_flops`, 0 to 1."""
     step_seconds: float
-    """Median time of a step."""
+    """Median duration of a training step."""
     parts: dict[str, float]
-    """Share of a step's time in each part, as `RunState.part_fractions`."""
+    """Fraction of the step time by part, 0 to 1; see `RunState.part_fractions`."""
 
 
 def measure(
@@ -82,67 +85,72 @@ def measure(
     seconds: float,
     progress: Callable[[str, int, int], None],
 ) -> Measured:
-    """Measure alternately, so that disturbances affect all alike.
+    """Measure the reference, cnn-tui and a matrix product in turn, in each of several rounds.
+
+    Alternating makes other load on the machine affect all of them alike.
 
     Args:
         config: Model, device and batch size.
         data: The images.
         rounds: Number of measurements.
         seconds: Minimum duration of a measurement.
-        progress: Called with the current round and their number.
+        progress: Called with a description, the rounds done and their total.
 
     Raises:
         ConfigError: the device is not available.
     """
     data = replace(data, train=data.train[:MAX_IMAGES])
-    with tempfile.TemporaryDirectory() as runs_dir, _ours(config, data, Path(runs_dir)) as ours:
-        asked = list(ours.values())[-1]
-        reference = Reference(config, data, asked.state.device)
+    with (
+        tempfile.TemporaryDirectory() as runs_dir,
+        _trainers(config, data, Path(runs_dir)) as trainers,
+    ):
+        *_, requested = trainers.values()
+        reference = Reference(config, data, requested.state.device)
         measurements: dict[str, Callable[[], float]] = {
             "reference": lambda: reference.images_per_second(seconds),
             **{
-                name: partial(images_per_second, training, seconds)
-                for name, training in ours.items()
+                name: partial(images_per_second, trainer, seconds)
+                for name, trainer in trainers.items()
             },
-            "matrix": lambda: matrix_flops(asked.learner.precision, asked.state.device),
+            "matrix": lambda: matrix_flops(requested.learner.precision, requested.state.device),
         }
         reference.images_per_second(WARM_UP_SECONDS)
-        for training in ours.values():
-            images_per_second(training, WARM_UP_SECONDS)
-        found: dict[str, list[float]] = {name: [] for name in measurements}
+        for trainer in trainers.values():
+            images_per_second(trainer, WARM_UP_SECONDS)
+        rates: dict[str, list[float]] = {name: [] for name in measurements}
         for done in range(rounds):
             progress("measuring, round", done, rounds)
             for name, measurement in measurements.items():
-                found[name].append(measurement())
-        return _measured(asked, found)
+                rates[name].append(measurement())
+        return _measured(requested, rates)
 
 
 @contextmanager
-def _ours(config: Config, data: DataSet, runs_dir: Path) -> Iterator[dict[str, Trainer]]:
-    """Our loop by precision: in fp32, and last in what the config asks for, if that is another."""
-    trainings: dict[str, Trainer] = {}
-    with ExitStack() as recorders:
+def _trainers(config: Config, data: DataSet, runs_dir: Path) -> Iterator[dict[str, Trainer]]:
+    """Yield trainers by precision: fp32 first, the config's precision last."""
+    trainers: dict[str, Trainer] = {}
+    with ExitStack() as resources:
         for precision in ("fp32", config.train.precision):
-            recorder = recorders.enter_context(Recorder(create_run(runs_dir)))
+            recorder = resources.enter_context(Recorder(create_run(runs_dir)))
             changed = config.replaced("train", precision=precision)
-            training = Trainer(changed, data, recorder, Control(recorder))
-            recorders.callback(training.close)
-            trainings[training.learner.precision] = training
-        yield trainings
+            trainer = Trainer(changed, data, recorder, Control(recorder))
+            resources.callback(trainer.close)
+            trainers[trainer.learner.precision] = trainer
+        yield trainers
 
 
-def images_per_second(training: Trainer, seconds: float) -> float:
-    """Images trained on in a second, over as many epochs as begin in so many; one at least."""
+def images_per_second(trainer: Trainer, seconds: float) -> float:
+    """Train whole epochs for at least `seconds`, at least one; return images per second."""
     epochs, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds or not epochs:
-        training.begin_epoch()
-        training.train_epoch()
+        trainer.begin_epoch()
+        trainer.train_epoch()
         epochs += 1
-    return epochs * len(training.data.train) / elapsed
+    return epochs * len(trainer.data.train) / elapsed
 
 
 def matrix_flops(precision: str, device: torch.device) -> float:
-    """Operations a second of a plain matrix product in the arithmetic of `precision`."""
+    """Return the FLOP/s of a square matrix product in a precision, a key of `DTYPES`."""
     dtype = DTYPES[precision] or torch.float32
     left, right = (torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=device).to(dtype) for _ in range(2))
     product = torch.mm(left, right)
@@ -155,36 +163,42 @@ def matrix_flops(precision: str, device: torch.device) -> float:
     return 2 * MATRIX_SIDE**3 / statistics.median(seconds)
 
 
-def flops_per_image(training: Trainer) -> float:
-    """Operations of convolutions and dense layers in one training step, an image."""
-    size = training.state.config.train.batch_size
-    images, labels = next(training.state.loader.batches(training.data.train[:size], size))
-    with FlopCounter() as count:
-        training.learner.train_step(images, labels)
-    return float(count.products / len(labels))
+def flops_per_image(trainer: Trainer) -> float:
+    """Return the FLOPs of convolutions and linear layers in a training step, per image."""
+    size = trainer.state.config.train.batch_size
+    images, labels = next(trainer.state.loader.batches(trainer.data.train[:size], size))
+    with FlopCounter() as counter:
+        trainer.learner.train_step(images, labels)
+    return float(counter.products / len(labels))
 
 
-def _measured(training: Trainer, found: dict[str, list[float]]) -> Measured:
-    flops = flops_per_image(training)
-    reference, matrix, own = found["reference"], found["matrix"], found[training.learner.precision]
-    shares = [flops * rate / most for rate, most in zip(own, matrix, strict=True)]
-    channels_last = training.data.images.shape[1:]
+def _measured(trainer: Trainer, rates: dict[str, list[float]]) -> Measured:
+    """Return the results from the measurements of each round, by name.
+
+    Args:
+        trainer: Trains in the requested precision.
+        rates: Images per second, and FLOP/s of `matrix`.
+    """
+    flops, precision = flops_per_image(trainer), trainer.learner.precision
+    reference, matrix, requested = rates["reference"], rates["matrix"], rates[precision]
+    fractions = [flops * rate / limit for rate, limit in zip(requested, matrix, strict=True)]
+    height, width, channels = trainer.data.images.shape[1:]
     return Measured(
-        source=training.data.source,
-        image_shape=(channels_last[2], *channels_last[:2]),
-        batch_size=training.state.config.train.batch_size,
-        device=training.state.device.type,
+        source=trainer.data.source,
+        image_shape=(channels, height, width),
+        batch_size=trainer.state.config.train.batch_size,
+        device=trainer.state.device.type,
         threads=torch.get_num_threads(),
         rounds=len(reference),
         rates=tuple(
-            _rate(name, rates, reference) for name, rates in found.items() if name != "matrix"
+            _rate(name, values, reference) for name, values in rates.items() if name != "matrix"
         ),
-        precision=training.learner.precision,
+        precision=precision,
         matrix_flops=statistics.median(matrix),
         flops_per_image=flops,
-        share_of_matrix_rate=statistics.median(shares),
-        step_seconds=training.state.config.train.batch_size / statistics.median(own),
-        parts=training.recorder.state.part_fractions,
+        share_of_matrix_rate=statistics.median(fractions),
+        step_seconds=trainer.state.config.train.batch_size / statistics.median(requested),
+        parts=trainer.recorder.state.part_fractions,
     )
 
 

@@ -1,4 +1,4 @@
-"""Estimate of the training speed on this machine, measured briefly on synthetic images."""
+"""Estimate of this machine's training speed, measured briefly on random images."""
 
 import tempfile
 from pathlib import Path
@@ -23,7 +23,12 @@ SECONDS = 1.0
 
 
 def images_per_second(config: Config, side: int, class_count: int) -> float:
-    """Return training images per second for an image size and number of classes.
+    """Return the training speed in images per second.
+
+    Args:
+        config: Model, device and batch size.
+        side: Side of the square images in pixels.
+        class_count: Number of classes.
 
     Raises:
         ConfigError: the device or the model is not available.
@@ -33,11 +38,14 @@ def images_per_second(config: Config, side: int, class_count: int) -> float:
     data = _random_data(
         BATCHES * config.train.batch_size, side, config.data.channels or 3, class_count
     )
-    with tempfile.TemporaryDirectory() as directory, Recorder(create_run(Path(directory))) as log:
-        training = Trainer(config, data, log, Control(log))
-        bench.images_per_second(training, 0)  # the first steps allocate memory
-        rate = bench.images_per_second(training, SECONDS)
-        training.close()
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Recorder(create_run(Path(directory))) as recorder,
+    ):
+        trainer = Trainer(config, data, recorder, Control(recorder))
+        bench.images_per_second(trainer, 0)  # the first steps allocate memory
+        rate = bench.images_per_second(trainer, SECONDS)
+        trainer.close()
         return rate
 
 

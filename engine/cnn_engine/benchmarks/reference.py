@@ -1,7 +1,7 @@
 """The published training loop, used only as the reference of benchmarks.
 
-PIL images, transforms of one sample at a time, a DataLoader, and the loop of a tutorial: fp32, the
-loss read in every step, layers in the written order. Only what the config names is taken from it.
+It transforms PIL images one at a time in the workers of a `DataLoader`, computes in fp32 and reads
+the loss in every step. Of the config it uses model, normalization, learning rate and batch size.
 """
 
 import time
@@ -24,7 +24,7 @@ WORKERS = min(4, choose_threads())
 
 
 class ReferenceImages(Dataset[tuple[Tensor, int]]):
-    """The training images as PIL images, made into tensors one at a time."""
+    """Training images, converted from PIL images to tensors one at a time."""
 
     def __init__(self, data: DataSet, config: Config) -> None:
         self._pixels = data.images[data.train]
@@ -49,7 +49,10 @@ class ReferenceImages(Dataset[tuple[Tensor, int]]):
 
 
 def reference_model(config: ModelConfig, channels: int, size: int, classes: int) -> nn.Module:
-    """Return the published network with its layer order, or another network unchanged."""
+    """Return the network from normalized images [N, C, H, W] to logits [N, classes].
+
+    `cnn` has its layers in the published order; other networks are those of `build_model`.
+    """
     if config.name != "cnn":
         return build_model(config, channels, size, classes)
     layers: list[nn.Module] = []
@@ -85,7 +88,7 @@ class Reference:
         self._batches = self._endless()
 
     def images_per_second(self, seconds: float) -> float:
-        """Train for a duration; return images per second."""
+        """Train for `seconds`; return images per second."""
         self._model.train()
         images_seen, start = 0, time.perf_counter()
         while (elapsed := time.perf_counter() - start) < seconds:
@@ -97,7 +100,7 @@ class Reference:
             yield from self._loader
 
     def _step(self) -> int:
-        images, labels = (part.to(self._device) for part in next(self._batches))
+        images, labels = (tensor.to(self._device) for tensor in next(self._batches))
         self._optimizer.zero_grad()
         loss = self._loss(self._model(images), labels)
         loss.backward()

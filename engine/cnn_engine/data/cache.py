@@ -33,9 +33,9 @@ FREE_BYTES = 2 << 30
 """Disk space that the cache leaves free."""
 
 TRAILER = struct.Struct("<8sQ")
-"""The mark, and the length of the index in bytes."""
+"""`MAGIC`, and the length of the index in bytes."""
 
-MARK = b"cnn-tui1"
+MAGIC = b"cnn-tui1"
 
 MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0
 """Linux otherwise refuses a private map larger than memory. (Python 3.11's mmap lacks the name.)"""
@@ -73,7 +73,7 @@ class Entry:
     path: Path
 
     bytes: int
-    """Its size."""
+    """Size of the file."""
 
     last_used: float
     """Unix time."""
@@ -143,13 +143,13 @@ class NewEntry:
     """
 
     def __init__(self, path: Path, size: int) -> None:
-        """Reserve `size` bytes of pixels; replaces an older entry of the same path."""
+        """Reserve `size` bytes of pixels; remove an older entry at the same path."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.unlink(missing_ok=True)
         _sweep()
         _make_room(size)
-        self._descriptor, self._temporary = _create_held(path.parent)
+        self._descriptor, self._temporary = _create_locked(path.parent)
         self._is_kept = False
         try:
             _reserve(self._descriptor, size)
@@ -166,7 +166,7 @@ class NewEntry:
             OSError: it cannot be written.
         """
         content = json.dumps(asdict(index)).encode()
-        content += TRAILER.pack(MARK, len(content))
+        content += TRAILER.pack(MAGIC, len(content))
         self.pixels.flush()
         os.pwrite(self._descriptor, content, index.pixel_bytes)
         os.ftruncate(self._descriptor, index.pixel_bytes + len(content))
@@ -200,9 +200,9 @@ def _read_index(descriptor: int) -> Index | None:
     size = os.fstat(descriptor).st_size
     if size < TRAILER.size:
         return None
-    mark, length = TRAILER.unpack(os.pread(descriptor, TRAILER.size, size - TRAILER.size))
+    magic, length = TRAILER.unpack(os.pread(descriptor, TRAILER.size, size - TRAILER.size))
     start = size - TRAILER.size - length
-    if mark != MARK or start <= 0:
+    if magic != MAGIC or start <= 0:
         return None
     index = _parse(os.pread(descriptor, length, start))
     return index if index and index.pixel_bytes == start else None
@@ -216,14 +216,16 @@ def _parse(content: bytes) -> Index | None:
             folder=str(values["folder"]),
             listing=str(values["listing"]),
             shape=(count, height, width, channels),
-            unreadable=tuple((int(where), str(why)) for where, why in values["unreadable"]),
+            unreadable=tuple(
+                (int(position), str(reason)) for position, reason in values["unreadable"]
+            ),
         )
     except (ValueError, TypeError, KeyError):
         return None
 
 
 def _sweep() -> None:
-    """Remove unfinished entries of killed processes: those without a lock."""
+    """Remove the unfinished entries of killed processes, which no process has locked."""
     for path in cache_directory().glob("*.tmp"):
         with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -244,7 +246,7 @@ def _make_room(size: int) -> None:
         taken, free = taken - oldest.bytes, free + oldest.bytes
 
 
-def _create_held(folder: Path) -> tuple[int, Path]:
+def _create_locked(folder: Path) -> tuple[int, Path]:
     """Create a file that is locked while its descriptor is open; return descriptor and path."""
     while True:
         descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=folder)

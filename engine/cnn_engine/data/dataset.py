@@ -1,4 +1,4 @@
-"""A data set in memory: loaded, resized, split and checked as the config says."""
+"""A data set in memory: loaded, resized, split and checked according to the config."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cnn_engine.data.split import shuffled_split, split_test
 from cnn_engine.errors import ConfigError, DataError
 
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+"""Weights of red, green and blue in the luminance (ITU-R BT.601)."""
 
 FINGERPRINT_IMAGES = 1_000
 """Images in a fingerprint: hashing all would take as long as reading them."""
@@ -136,18 +136,18 @@ def _read(config: DataConfig, progress: Progress) -> RawImages:
 
 def _resized(images: Tensor, size: int, channels: int, progress: Progress) -> Tensor:
     """Return images resized (bilinear, antialiased), uint8 [N, size, size, channels]."""
-    count, side, _, present = images.shape
-    if (side, present) == (size, channels):
+    count, side, _, source_channels = images.shape
+    if (side, source_channels) == (size, channels):
         return images
     resized = torch.empty(count, size, size, channels, dtype=torch.uint8)
-    step = max(1, CHUNK_VALUES // (3 * max(side, size) ** 2))
-    for first in range(0, count, step):
+    chunk = max(1, CHUNK_VALUES // (3 * max(side, size) ** 2))
+    for first in range(0, count, chunk):
         progress("resizing images", first, count)
-        planes = images[first : first + step].permute(0, 3, 1, 2).float()
+        planes = images[first : first + chunk].permute(0, 3, 1, 2).float()
         planes = _in_channels(planes, channels)
         if side != size:
             planes = interpolate(planes, (size, size), mode="bilinear", antialias=True)
-        resized[first : first + step] = planes.round().clamp(0, 255).permute(0, 2, 3, 1)
+        resized[first : first + chunk] = planes.round().clamp(0, 255).permute(0, 2, 3, 1)
     return resized
 
 
@@ -178,8 +178,8 @@ def _check(data: DataSet, needed: list[str]) -> None:
     for split in needed:
         if not len(getattr(data, split)):
             raise DataError(
-                f"{data.source}: {len(data.images)} images leave none for {split}; add images, or "
-                "change data.validation_fraction and data.test_fraction"
+                f"{data.source}: {len(data.images)} images are too few for a {split} split; add "
+                "images, or change data.validation_fraction and data.test_fraction"
             )
     counts = zip(data.classes, data.train_counts(), strict=True)
     if missing := [name for name, count in counts if not count]:

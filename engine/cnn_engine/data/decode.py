@@ -23,8 +23,8 @@ FORMATS = frozenset("AVIF BMP GIF JPEG JPEG2000 MPO PNG PPM TIFF WEBP".split())
 AT_ONCE_BYTES = 1 << 20
 """Files up to this size are read at once, as Pillow's many small reads are slow."""
 
-LASTING_ERRORS = (None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP)
-"""Permanent errors, which reading again would not cure."""
+PERMANENT_ERRORS = (None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP)
+"""Error numbers after which reading the file again would fail too."""
 
 # Such images are refused below; a warning would be printed over the dashboard.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -33,10 +33,10 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 class Unreadable(Exception):  # noqa: N818 - the reason is the message
     """The file is not a usable image."""
 
-    def __init__(self, reason: str, *, is_lasting: bool = True) -> None:
-        """Take the reason, and whether it is permanent; a disk error, for example, is not."""
+    def __init__(self, reason: str, *, is_permanent: bool = True) -> None:
+        """Take the reason; `is_permanent` is False if reading again may help (a disk error)."""
         super().__init__(reason)
-        self.is_lasting = is_lasting
+        self.is_permanent = is_permanent
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -65,10 +65,10 @@ def decode(path: str | Path, size: int, channels: int, fit: Fit = "crop") -> Pix
 def opened(path: str | Path) -> Iterator[Image.Image]:
     """Open an image; turn every error, also within the block, into `Unreadable`."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - as is, without a Path for each of a million files
+        status = os.stat(path)  # noqa: PTH116 - no Path, as there may be millions of files
         if not stat.S_ISREG(status.st_mode):
-            # Opening a pipe may block for ever.
-            raise Unreadable("is no regular file")
+            # Opening a pipe may block forever.
+            raise Unreadable("is not a regular file")
         if status.st_size > AT_ONCE_BYTES:
             with Image.open(path) as image:
                 yield image
@@ -78,23 +78,23 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
             yield Image.open(BytesIO(content))
     except (Unreadable, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - on damaged files decoders raise what they like
-        is_lasting = getattr(error, "errno", None) in LASTING_ERRORS
-        raise Unreadable(_reason(error), is_lasting=is_lasting) from None
+    except Exception as error:  # noqa: BLE001 - decoders may raise anything on damaged files
+        is_permanent = getattr(error, "errno", None) in PERMANENT_ERRORS
+        raise Unreadable(_reason(error), is_permanent=is_permanent) from None
 
 
 def refuse_unsuitable(image: Image.Image) -> None:
     """Raise `Unreadable` for an unsupported or too large image, from the header alone."""
     if image.format not in FORMATS:
-        raise Unreadable(f"is of the format {image.format}, which is not supported")
+        raise Unreadable(f"has the unsupported format {image.format}")
     if image.width * image.height > MAX_PIXELS:
         raise Unreadable(f"is too large ({image.width} × {image.height} pixels)")
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
-        raise Unreadable("has pixels that are not of 8 or 16 bits; convert it")
+        raise Unreadable("has neither 8-bit nor 16-bit pixels; convert it")
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "is no image, or damaged"
+        return "is not an image, or is damaged"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())

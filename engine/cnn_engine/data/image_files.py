@@ -38,7 +38,7 @@ class RequestedImage(NamedTuple):
     """Folder that was given; empty if the file itself was given."""
 
     def true_class(self, classes: Collection[str]) -> str | None:
-        """Return the class that a folder between the given one and the file names, else None."""
+        """Return the class that a folder between `folder` and the file names; None without one."""
         between = Path(self.path).relative_to(self.folder).parts[:-1] if self.folder else ()
         return next((part for part in between if part in classes), None)
 

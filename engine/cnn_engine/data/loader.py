@@ -10,12 +10,12 @@ from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.normalize import normalize, scale_and_shift
 
 MAX_GPU_FRACTION = 0.5
-"""Fraction of a GPU's free memory that the images may take; larger sets stay on the host."""
+"""Maximum fraction of a GPU's free memory for the images; larger data sets stay on the host."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TensorLoader:
-    """Images and labels, their normalization, and the device that batches are wanted on."""
+    """Images and labels in memory, their normalization, and the device of the batches."""
 
     images: Tensor
     """uint8 [N, H, W, C], on the device, or on the host if they do not fit."""
@@ -42,7 +42,7 @@ class TensorLoader:
 
         Args:
             indices: int64 [M], images to take.
-            batch_size: Images in each batch but the last, which has the rest.
+            batch_size: Images per batch; the last batch may have fewer.
         """
         if not len(indices):
             return  # torch.split would give one empty batch
@@ -69,13 +69,13 @@ def make_loader(
         mean: Normalization, one value or one per channel.
         std: Likewise.
     """
-    home = device if _fits(data.images, device) else torch.device("cpu")
+    image_device = device if _fits(data.images, device) else torch.device("cpu")
     scale, shift = (
         values.expand(data.images.shape[1:]).contiguous().to(device)
         for values in scale_and_shift(mean, std)
     )
     return TensorLoader(
-        images=data.images.to(home),
+        images=data.images.to(image_device),
         labels=data.labels.to(device),
         scale=scale,
         shift=shift,

@@ -1,4 +1,4 @@
-"""Normalization of pixels: the only place where mean and standard deviation are applied."""
+"""Normalization of pixels. All code that applies mean and standard deviation calls it."""
 
 import torch
 from torch import Tensor
@@ -20,8 +20,8 @@ def normalize(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
     Args:
         pixels: uint8 [N, H, W, C].
-        scale: float32 from `scale_and_shift`; expanded to [H, W, C] it is fastest, as rows of few
-            channels are too short to vectorize.
+        scale: float32 [C] or [1] from `scale_and_shift`; faster if expanded to [H, W, C], because
+            a few channels are too short to vectorize.
         shift: Likewise.
     """
     return pixels.float().mul_(scale).add_(shift).permute(0, 3, 1, 2)

@@ -1,7 +1,7 @@
-"""Preprocessing of an opened image to the pixels a model takes, with Pillow and NumPy alone.
+"""Preprocessing of an opened image to the pixels a model takes, with Pillow and NumPy only.
 
-`cnn-tui export` copies this file next to a model, so that images are prepared elsewhere by the same
-code as in training.
+`cnn-tui export` copies this file next to a model, so that images are preprocessed by the same code
+as in training.
 """
 
 from typing import Literal, TypeAlias

@@ -9,9 +9,9 @@ MAX_SAMPLED = 500
 """Images whose headers are read to estimate the sizes of all."""
 
 
-def evenly(count: int, most: int = MAX_SAMPLED) -> range:
-    """Return at most `most` positions of `count`, evenly spaced."""
-    return range(0, count, max(1, -(-count // most)))
+def evenly(count: int, limit: int = MAX_SAMPLED) -> range:
+    """Return at most `limit` evenly spaced positions from 0 to `count` - 1."""
+    return range(0, count, max(1, -(-count // limit)))
 
 
 def choose_image_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, str]:

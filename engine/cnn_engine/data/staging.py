@@ -15,8 +15,8 @@ from torch import Tensor
 from cnn_engine.data.loader import TensorLoader
 
 AHEAD_BYTES = 64 << 20
-"""Bytes of prefetched images, within `MIN_DEPTH` and `MAX_DEPTH`: enough to bridge times in which
-another thread holds the GIL."""
+"""Target size of the prefetched images, limited by `MIN_DEPTH` and `MAX_DEPTH`: enough to keep the
+GPU busy while another thread holds the GIL."""
 
 MIN_DEPTH, MAX_DEPTH = 3, 32
 """Limits on the number of prefetched batches."""
@@ -25,8 +25,8 @@ MIN_DEPTH, MAX_DEPTH = 3, 32
 class Staging:
     """Prefetched batches; the next one is always at the same address on the device."""
 
-    def __init__(self, batches: TensorLoader, batch_size: int) -> None:
-        self._source, self._device = batches.images, batches.device
+    def __init__(self, loader: TensorLoader, batch_size: int) -> None:
+        self._source, self._device = loader.images, loader.device
         shape = (batch_size, *self._source.shape[1:])
         is_cuda = self._device.type == "cuda"
         self._stream = torch.cuda.Stream(self._device) if is_cuda else None  # type: ignore[no-untyped-call]

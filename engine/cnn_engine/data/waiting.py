@@ -9,11 +9,11 @@ PROGRESS_SECONDS = 0.1
 
 
 def wait_for_all(futures: Sequence[Future[Any]], report: Callable[[int], None]) -> None:
-    """Wait until all are done; raise the exception of the first that fails at once.
+    """Wait until all futures are done; raise the first exception as soon as it occurs.
 
     Args:
         futures: Futures to wait for.
-        report: Called with the number done; may raise to abort.
+        report: Called every `PROGRESS_SECONDS` with the number done; may raise to abort.
     """
     while (waited := wait(futures, PROGRESS_SECONDS, FIRST_EXCEPTION)).not_done:
         _raise_first(waited.done)

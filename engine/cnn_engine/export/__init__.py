@@ -1,10 +1,10 @@
-"""A run's model handed on: each module makes one format, as the content of files by name.
+"""Export of a run's best model: one module per format, each with an `export` function.
 
-`beside` holds programs that are put beside a model as they are; they import nothing of ours but
-where they say so.
+`beside` holds example programs that are copied next to an exported model. They import cnn-tui only
+if their docstring says so.
 """
 
 from typing import TypeAlias
 
 Files: TypeAlias = dict[str, bytes]
-"""Contents by name."""
+"""Content of the exported files by name."""

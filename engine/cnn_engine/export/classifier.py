@@ -20,6 +20,6 @@ class Classifier(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the probabilities of images."""
+        """Return probabilities, float32 [N, classes], of images, uint8 [N, S, S, C]."""
         logits: Tensor = self.network(normalize(images, self.scale, self.shift))
         return logits.softmax(dim=1)

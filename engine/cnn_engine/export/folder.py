@@ -13,14 +13,14 @@ LEFT_BY_PYTHON = "__pycache__"
 
 
 def check_target(target: Path, *, replace: bool) -> None:
-    """Check that the folder may be written, before the export starts.
+    """Check that the folder may be written; call it before a slow export.
 
     Raises:
-        ConfigError: it is there already.
+        ConfigError: it exists and `replace` is False.
     """
     if os.path.lexists(target) and not replace:
         raise ConfigError(
-            f"{target}: is there already; --force replaces it, -o names another place"
+            f"{target}: already exists; replace it with --force, or choose another with -o"
         )
 
 
@@ -28,13 +28,13 @@ def write_folder(target: Path, files: Files, *, replace: bool) -> None:
     """Write a folder of files in one step.
 
     Args:
-        target: Where; folders above it are made.
+        target: The folder; missing parents are created.
         files: Its content.
-        replace: Whether a folder of files with the same names may be replaced.
+        replace: Replace an earlier export.
 
     Raises:
-        ConfigError: something else is there.
-        StorageError: it cannot be written; what was there before stands.
+        ConfigError: it exists and `replace` is False, or it is not an export of this format.
+        StorageError: it cannot be written; an earlier export is kept.
     """
     check_target(target, replace=replace)
     target = target.resolve()
@@ -57,17 +57,17 @@ def write_folder(target: Path, files: Files, *, replace: bool) -> None:
 
 
 def _refuse_foreign(target: Path, files: Files) -> None:
-    """Refuse a folder that holds other files, so that a mistyped path loses nothing."""
+    """Raise if the folder contains other files, so that a mistyped path destroys nothing."""
     if not target.exists():
         return
     if not target.is_dir():
-        raise ConfigError(f"{target}: is no folder; name another place with -o")
+        raise ConfigError(f"{target}: is not a folder; choose another with -o")
     try:
         foreign = sorted({path.name for path in target.iterdir()} - {*files, LEFT_BY_PYTHON})
     except OSError as error:
         raise StorageError(f"{target}: cannot be read: {error.strerror}") from None
     if foreign:
         raise ConfigError(
-            f"{target}: holds other files than such an export ({foreign[0]}), which are not "
-            "replaced; name another place with -o"
+            f"{target}: contains a file that is not part of this export ({foreign[0]}) and is not "
+            "replaced; choose another folder with -o"
         )

@@ -1,4 +1,4 @@
-"""Parts of every model export: the model in fp32, its description and its example."""
+"""Files that every model export has: the model in fp32, a description and an example program."""
 
 import json
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ ABOUT_FILE = "model.json"
 BESIDE = Path(__file__).parent / "beside"
 
 PREPARATION = {
-    "orientation": "rotate as the camera's EXIF note says",
-    "transparency": "put on white",
-    "animation": "take the first frame",
-    "colours": "convert to RGB, or to grey where channels is 1",
-    "crop": "scale the shorter side to size (bilinear), keep the middle square",
-    "pad": "scale the longer side to size (bilinear), fill up with #808080",
-    "stretch": "scale each side to size (bilinear)",
+    "orientation": "apply the EXIF rotation",
+    "transparency": "composite on white",
+    "animation": "use the first frame",
+    "colours": "convert to RGB, or to grey if channels is 1",
+    "crop": "scale the shorter side to size (bilinear), crop to the central square",
+    "pad": "scale the longer side to size (bilinear), pad with #808080",
+    "stretch": "scale both sides to size (bilinear)",
     "code": "preprocess.py",
 }
 """Description of the preprocessing, by `fit`; `preprocess.py` implements it."""
@@ -43,38 +43,38 @@ class Exported:
     classifier: Classifier
 
     about: dict[str, Any]
-    """Content of `model.json`, without the file and the model's input and output."""
+    """Content of `model.json` that does not depend on the format."""
 
     def program(self) -> torch.export.ExportedProgram:
         """Return the classifier as an exported program for any number of images.
 
         Raises:
-            ConfigError: the network is one that PyTorch cannot take apart.
+            ConfigError: `torch.export` fails on the network.
         """
         channels, size, _ = self.trained.image_shape
         images = torch.zeros(2, size, size, channels, dtype=torch.uint8)
         count = torch.export.Dim("N", min=1)
         try:
             return torch.export.export(self.classifier, (images,), dynamic_shapes=({0: count},))
-        except Exception as error:  # noqa: BLE001 - which, depends on the network's own code
+        except Exception as error:  # noqa: BLE001 - a user's network may raise anything
             reason = str(error).strip().partition("\n")[0]
             raise ConfigError(
-                f"export: torch.export cannot take this network apart ({reason}); "
-                "--to safetensors takes any"
+                f"export: torch.export cannot export this network ({reason}); "
+                "--to safetensors works with any"
             ) from None
 
-    def beside(self, format_name: str, *, normalizes: bool, **about: object) -> Files:
-        """Return the files that every format has beside the model, and its example.
+    def extra_files(self, format_name: str, *, normalizes: bool, **about: object) -> Files:
+        """Return the files beside the model: description, preprocessing and example program.
 
         Args:
-            format_name: What the format is called.
+            format_name: Name of the format, as in `--to`.
             normalizes: True if the exported model normalizes, False if the caller has to.
-            about: What else is to be said of that file.
+            about: Further keys of `model.json`.
         """
         data = self.trained.config.data
         normalisation = {"done_by_the_model": normalizes, "mean": data.mean, "std": data.std}
-        whole = {"format": format_name, **about, "normalisation": normalisation, **self.about}
-        text = json.dumps(whole, indent=2)
+        content = {"format": format_name, **about, "normalisation": normalisation, **self.about}
+        text = json.dumps(content, indent=2)
         example = f"example_{format_name.replace('-', '_')}.py"
         return {
             ABOUT_FILE: f"{text}\n".encode(),
@@ -87,8 +87,8 @@ def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
     """Load a run's best model for export.
 
     Raises:
-        ConfigError: it has none yet, or is code that is not allowed.
-        DataError: it is damaged.
+        ConfigError: no model is saved yet, or the network is code that is not allowed.
+        DataError: the checkpoint is damaged.
         StorageError: it cannot be read.
     """
     on_cpu = TrainConfig(device="cpu", precision="fp32")
@@ -103,7 +103,7 @@ def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
         "channels": channels,
         "fit": data.fit,
         "preparation": PREPARATION,
-        # But for where weights lay that it began with: that is of no use elsewhere.
+        # The path of pretrained weights is useless on another machine.
         "network": trained.config.model.model_dump(mode="json", exclude={"weights"}),
         "run": run.id,
         "epoch": trained.epoch,
@@ -116,8 +116,8 @@ def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
     return Exported(trained=trained, classifier=classifier, about=about)
 
 
-def needed(name: str) -> ModuleType:
-    """Import a library that only export needs.
+def import_optional(name: str) -> ModuleType:
+    """Import and return a library that is needed by exports only.
 
     Raises:
         ConfigError: it is not installed.

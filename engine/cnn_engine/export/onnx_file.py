@@ -1,11 +1,11 @@
-"""Export as ONNX: pixels to probabilities, for any number of images."""
+"""Export as ONNX, from pixels to probabilities, for any number of images."""
 
 from typing import Any
 
 import torch
 
 from cnn_engine.export import Files
-from cnn_engine.export.model import load, needed
+from cnn_engine.export.model import import_optional, load
 from cnn_engine.runs.directory import RunDirectory
 
 MODEL_FILE = "model.onnx"
@@ -15,10 +15,12 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     """Return the model as one ONNX file, and the files beside it.
 
     Raises:
-        UserError: the run has no good model, or what PyTorch makes ONNX with is not installed.
+        ConfigError: the run has no model, it cannot be exported, or a library is not installed.
+        DataError: the checkpoint is damaged.
+        StorageError: the checkpoint cannot be read.
     """
-    needed("onnx")
-    needed("onnxscript")
+    import_optional("onnx")
+    import_optional("onnxscript")
     model = load(run, allow_code=allow_code)
     program: Any = torch.onnx.export(
         model.program(),
@@ -32,7 +34,7 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     proto.producer_name = "cnn-tui"
     return {
         MODEL_FILE: proto.SerializeToString(),
-        **model.beside(
+        **model.extra_files(
             "onnx",
             normalizes=True,
             file=MODEL_FILE,

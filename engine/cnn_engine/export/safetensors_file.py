@@ -1,7 +1,7 @@
-"""Export of the weights alone as safetensors, a format without code."""
+"""Export of the weights as safetensors, a format that contains no code."""
 
 from cnn_engine.export import Files
-from cnn_engine.export.model import load, needed
+from cnn_engine.export.model import import_optional, load
 from cnn_engine.runs.directory import RunDirectory
 
 MODEL_FILE = "model.safetensors"
@@ -11,18 +11,20 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     """Return the state dict as safetensors, and the files beside it.
 
     Raises:
-        UserError: the run has no good model, or safetensors is not installed.
+        ConfigError: the run has no model, or safetensors is not installed.
+        DataError: the checkpoint is damaged.
+        StorageError: the checkpoint cannot be read.
     """
-    safetensors = needed("safetensors.torch")
+    safetensors = import_optional("safetensors.torch")
     model = load(run, allow_code=allow_code)
     content: bytes = safetensors.save(model.trained.model.state_dict(), {"format": "pt"})
     return {
         MODEL_FILE: content,
-        **model.beside(
+        **model.extra_files(
             "safetensors",
             normalizes=False,
             file=MODEL_FILE,
             input="float32 [N, channels, size, size]: (pixels / 255 - mean) / std",
-            output="float32 [N, classes]: scores; softmax makes them probabilities",
+            output="float32 [N, classes]: logits; softmax turns them into probabilities",
         ),
     }

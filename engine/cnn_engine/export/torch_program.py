@@ -1,6 +1,6 @@
-"""Export as a `torch.export` program, which needs no code of cnn-tui.
+"""Export as a `torch.export` program, which runs without cnn-tui.
 
-By `torch.export` and not as TorchScript: PyTorch has deprecated that in favour of this.
+PyTorch has deprecated TorchScript in favour of `torch.export`.
 """
 
 from io import BytesIO
@@ -18,14 +18,16 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     """Return the model as one file, and the files beside it.
 
     Raises:
-        UserError: the run has no good model.
+        ConfigError: the run has no model, or it cannot be exported.
+        DataError: the checkpoint is damaged.
+        StorageError: the checkpoint cannot be read.
     """
     model = load(run, allow_code=allow_code)
     content = BytesIO()
     torch.export.save(model.program(), content)
     return {
         MODEL_FILE: content.getvalue(),
-        **model.beside(
+        **model.extra_files(
             "torch-export",
             normalizes=True,
             file=MODEL_FILE,

@@ -1,1 +1,1 @@
-"""Runs made from the logs of other programs."""
+"""Import of other programs' logs as runs."""

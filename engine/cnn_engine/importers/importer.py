@@ -1,7 +1,7 @@
-"""Runs made from the logs of other programs, and continued as the logs grow.
+"""Writes a run from another program's log, and continues it as the log grows.
 
-Values that the log lacks (classes, images, device) stay empty. A validation counts as the end of an
-epoch; the epoch's length is the distance of the first two validations.
+Values that the log does not contain (classes, images, device) stay empty. A validation is taken as
+the end of an epoch; the number of steps between the first two validations is the epoch's length.
 """
 
 import math
@@ -29,11 +29,12 @@ from cnn_engine.storage.tfevents import Scalar
 
 UNKNOWN = float("nan")
 MAX_NAMED = 20
+"""Maximum number of series named in a message."""
 
 
 @dataclass
-class Validated:
-    """Values of a validation, as far as they have been read."""
+class Validation:
+    """The values read so far of a validation."""
 
     time: float
     loss: float = UNKNOWN
@@ -65,11 +66,11 @@ class Importer:
         self._epochs = 0
         self._losses: list[float] = []
         """Training losses since the last validation."""
-        self._waiting: dict[int, Validated] = {}
+        self._waiting: dict[int, Validation] = {}
         """Incomplete validations by step."""
         self._train_accuracy: dict[int, float] = {}
         self.skipped = 0
-        """Values so far that were out of order or overwritten by a later value of the same step."""
+        """Number of values that were out of order or replaced by a later value of the same step."""
 
     def poll(self) -> bool:
         """Import new values; return True once the run has any.
@@ -79,7 +80,7 @@ class Importer:
             DataError: the format is not supported.
         """
         new = list(self._source.poll())
-        self._take_roles(new)
+        self._assign_roles(new)
         by_role = {tag: role for role, tag in self._roles.items()}
         by_step: dict[int, dict[Role, Scalar]] = defaultdict(dict)
         for scalar in new:
@@ -88,17 +89,17 @@ class Importer:
                 by_step[scalar.step][role] = scalar
         if by_step:
             self._begin(min(scalar.time for row in by_step.values() for scalar in row.values()))
-            self._take(dict(sorted(by_step.items())))
+            self._apply(dict(sorted(by_step.items())))
         return self._started is not None
 
     def close(self, *, ended: bool) -> None:
-        """Write incomplete validations, and end the run.
+        """Write incomplete validations, end the run and close its log.
 
         Args:
             ended: True if the source is complete, False if it may still grow.
 
         Raises:
-            DataError: it has no loss, accuracy or learning rate.
+            DataError: the source has no loss, accuracy or learning rate.
             StorageError: the run cannot be written.
         """
         try:
@@ -106,9 +107,9 @@ class Importer:
                 raise DataError(f"{self._source.path}: {self._no_values()}")
             self._finish_validations(before=None)
             if self.skipped:
-                self._notice(f"{self.skipped} values are skipped: they are out of order")
+                self._notice(f"{self.skipped} values were skipped because they are out of order")
             if self._source.damaged:
-                self._notice(f"{self._source.damaged} parts of the source are damaged")
+                self._notice(f"{self._source.damaged} parts of the log are damaged")
             seconds = max(0.0, self._last_time - self._started)
             self._add(
                 RunFinished(
@@ -124,16 +125,17 @@ class Importer:
     def _no_values(self) -> str:
         names = ", ".join(sorted(self._seen)[:MAX_NAMED])
         if names:
-            return f"none of its series is a loss, an accuracy or a learning rate: {names}"
-        return "holds no values"
+            return f"no series is a loss, an accuracy or a learning rate: {names}"
+        return "contains no values"
 
-    def _begin(self, moment: float) -> None:
+    def _begin(self, time: float) -> None:
+        """Write the first events, once."""
         if self._started is not None:
             return
-        self._started = self._last_time = self._train_time = moment
+        self._started = self._last_time = self._train_time = time
         self._add(
             RunStarted(
-                time=moment,
+                time=time,
                 run_id=self._run.id,
                 name=self._name,
                 preset=self._source.path.name,
@@ -143,12 +145,12 @@ class Importer:
                 version=version("cnn-tui"),
             )
         )
-        self._add(RunImported(time=moment, source=str(self._source.path), steps_per_epoch=1))
+        self._add(RunImported(time=time, source=str(self._source.path), steps_per_epoch=1))
         for role, tag in self._roles.items():
             self._notice(f"{tag} is used as {ROLES[role]}")
         self._report_unused(self._seen)
 
-    def _take_roles(self, new: list[Scalar]) -> None:
+    def _assign_roles(self, new: list[Scalar]) -> None:
         """Assign roles to new series; assigned roles do not change."""
         tags = {scalar.tag for scalar in new} - self._seen
         if not tags:
@@ -169,7 +171,7 @@ class Importer:
             more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
             self._notice(f"Not shown: {', '.join(others[:MAX_NAMED])}{more}")
 
-    def _take(self, by_step: dict[int, dict[Role, Scalar]]) -> None:
+    def _apply(self, by_step: dict[int, dict[Role, Scalar]]) -> None:
         self._measure_epochs(by_step)
         for step, row in by_step.items():
             self._finish_validations(before=step)
@@ -183,7 +185,7 @@ class Importer:
                 self._validate(step, row)
 
     def _measure_epochs(self, by_step: dict[int, dict[Role, Scalar]]) -> None:
-        """Determine the epoch's length from the first validations."""
+        """Set the epoch's length from the first validations, once."""
         steps = sorted(
             {step for step, row in by_step.items() if "val_loss" in row or "val_accuracy" in row}
             | self._waiting.keys()
@@ -208,7 +210,7 @@ class Importer:
         if step <= self._train_step:
             self.skipped += 1
             return
-        covered = step - max(self._train_step, 0)
+        steps = step - max(self._train_step, 0)
         self._train_step = step
         seconds = max(0.0, scalar.time - self._train_time)
         self._train_time = self._last_time = max(self._train_time, scalar.time)
@@ -220,7 +222,7 @@ class Importer:
                 time=scalar.time,
                 epoch=epoch,
                 step=step - (epoch - 1) * per_epoch,
-                steps=max(1, covered),
+                steps=max(1, steps),
                 loss=scalar.value,
                 loss_min=scalar.value,
                 loss_max=scalar.value,
@@ -231,40 +233,41 @@ class Importer:
         )
 
     def _validate(self, step: int, row: dict[Role, Scalar]) -> None:
+        """Add validation values of a step; write the epoch once all known roles have a value."""
         scalars = [row[role] for role in ("val_loss", "val_accuracy") if role in row]
-        validated = self._waiting.setdefault(step, Validated(scalars[0].time))
+        validation = self._waiting.setdefault(step, Validation(scalars[0].time))
         if scalar := row.get("val_loss"):
-            validated.loss = scalar.value
+            validation.loss = scalar.value
         if scalar := row.get("val_accuracy"):
-            validated.accuracy = scalar.value
+            validation.accuracy = scalar.value
         known = {role for role in self._roles if role.startswith("val")}
-        if not ("val_loss" in known and math.isnan(validated.loss)) and not (
-            "val_accuracy" in known and validated.accuracy is None
+        if not ("val_loss" in known and math.isnan(validation.loss)) and not (
+            "val_accuracy" in known and validation.accuracy is None
         ):
             self._add_epoch(step, self._waiting.pop(step))
 
     def _finish_validations(self, before: int | None) -> None:
-        """Write the validations of earlier steps, or all."""
+        """Write the waiting validations of steps before `before`, or all with None."""
         for step in sorted(self._waiting):
             if before is None or step < before:
                 self._add_epoch(step, self._waiting.pop(step))
 
-    def _add_epoch(self, step: int, validated: Validated) -> None:
+    def _add_epoch(self, step: int, validation: Validation) -> None:
         self._epochs += 1
         losses, self._losses = self._losses, []
-        accuracy = validated.accuracy
-        self._last_time = max(self._last_time, validated.time)
+        accuracy = validation.accuracy
+        self._last_time = max(self._last_time, validation.time)
         self._add(
             EpochFinished(
-                time=validated.time,
+                time=validation.time,
                 epoch=self._epochs,
                 train_loss=sum(losses) / len(losses) if losses else UNKNOWN,
                 train_accuracy=self._train_accuracy.get(step, UNKNOWN),
-                val_loss=validated.loss,
+                val_loss=validation.loss,
                 correct=(),
                 total=(),
                 train_seconds=0.0,
-                val_seconds=max(0.0, validated.time - self._train_time),
+                val_seconds=max(0.0, validation.time - self._train_time),
                 accuracy=accuracy,
             )
         )

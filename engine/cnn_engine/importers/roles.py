@@ -1,4 +1,4 @@
-"""Roles of the series of other programs, guessed from their names."""
+"""Roles of imported series, guessed from their names."""
 
 import re
 from collections.abc import Iterable
@@ -20,42 +20,48 @@ TRAINING = frozenset({"train", "training"})
 LOSS = frozenset({"loss", "losses"})
 ACCURACY = frozenset({"accuracy", "acc", "top1"})
 RATE = frozenset({"lr", "rate", "learning"})
-FILLING = frozenset({"epoch", "step", "batch", "mean", "avg", "average", "metrics", "running"})
+NEUTRAL = frozenset({"epoch", "step", "batch", "mean", "avg", "average", "metrics", "running"})
 """Words that do not distinguish series."""
 
 WORDS = re.compile(r"[a-z]+[0-9]*")
-HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def words_of(name: str) -> frozenset[str]:
     """Return the words of a name such as `Loss/train`, `val_loss` or `trainLoss`."""
-    return frozenset(WORDS.findall(HUMPS.sub(" ", name).lower()))
+    return frozenset(WORDS.findall(CAMEL_CASE.sub(" ", name).lower()))
 
 
 def roles_of(names: Iterable[str]) -> dict[Role, str]:
     """Return the best matching series for each role; roles without a match are left out.
 
-    Of several matches the one with the fewest other words wins: `loss` before `box_loss`. Series
-    named test are used as validation if none is named so.
+    Of several matches the one with the fewest other words wins: `loss` before `box_loss`. If no
+    series is named after validation, one named after the test is used as validation.
     """
-    known = {name: words_of(name) for name in names}
+    words_by_name = {name: words_of(name) for name in names}
     found = dict[Role, str]()
     for role in ROLES:
-        fitting = [name for name, words in known.items() if _fits(role, words, VALIDATION)]
-        if role.startswith("val") and not fitting:
-            fitting = [name for name, words in known.items() if _fits(role, words, TEST)]
-        if fitting:
+        matches = _matching(role, words_by_name, VALIDATION)
+        if role.startswith("val") and not matches:
+            matches = _matching(role, words_by_name, TEST)
+        if matches:
             found[role] = min(
-                fitting, key=lambda name: (_other_words(known[name]), len(name), name)
+                matches, key=lambda name: (_other_words(words_by_name[name]), len(name), name)
             )
     return found
 
 
-def _fits(role: Role, words: frozenset[str], validation: frozenset[str]) -> bool:
+def _matching(
+    role: Role, words_by_name: dict[str, frozenset[str]], validation: frozenset[str]
+) -> list[str]:
+    return [name for name, words in words_by_name.items() if _matches(role, words, validation)]
+
+
+def _matches(role: Role, words: frozenset[str], validation: frozenset[str]) -> bool:
     if role == "lr":
         return "lr" in words or {"learning", "rate"} <= words
-    measures = LOSS if role.endswith("loss") else ACCURACY
-    if not words & measures:
+    quantity = LOSS if role.endswith("loss") else ACCURACY
+    if not words & quantity:
         return False
     if role.startswith("val"):
         return bool(words & validation)
@@ -64,5 +70,5 @@ def _fits(role: Role, words: frozenset[str], validation: frozenset[str]) -> bool
 
 def _other_words(words: frozenset[str]) -> int:
     """Return the number of words that are not part of a role's name."""
-    known = VALIDATION | TEST | TRAINING | LOSS | ACCURACY | RATE | FILLING
+    known = VALIDATION | TEST | TRAINING | LOSS | ACCURACY | RATE | NEUTRAL
     return len(words - known)

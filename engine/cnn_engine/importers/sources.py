@@ -1,4 +1,4 @@
-"""Log files of other programs as series of values: TensorBoard event files and CSV."""
+"""Series of values read from other programs' logs: TensorBoard event files and CSV files."""
 
 import csv
 import math
@@ -17,7 +17,7 @@ EPOCH_NAMES = ("epoch", "epochs")
 TIME_NAMES = ("time", "wall_time", "timestamp", "date")
 MAX_LINE_LENGTH = 1 << 20
 MIN_UNIX_TIME = 1e9
-"""Smaller numbers are not Unix times, but for example seconds since the start."""
+"""Smaller numbers are not Unix times, but, e.g., seconds since the start."""
 
 
 class Source(Protocol):
@@ -53,7 +53,7 @@ def open_source(path: Path) -> Source:
         if not path.exists():
             raise ConfigError(f"{path}: there is no such file or directory")
         if not path.is_file():
-            raise DataError(f"{path}: is no regular file")
+            raise DataError(f"{path}: is not a regular file")
         if "tfevents" in path.name:
             return EventFiles(path)
         return Table(path)
@@ -69,22 +69,22 @@ def _check_single_run(directory: Path) -> None:
     """
     folders = {file.parent for file in directory.rglob("*tfevents*")}
     if not folders:
-        raise DataError(f"{directory}: holds no event files of TensorBoard, *tfevents*")
-    parts = VALIDATION | TEST | TRAINING
+        raise DataError(f"{directory}: contains no TensorBoard event files (*tfevents*)")
+    splits = VALIDATION | TEST | TRAINING
     runs = {
-        folder.parent if words_of(folder.name) & parts and folder != directory else folder
+        folder.parent if words_of(folder.name) & splits and folder != directory else folder
         for folder in folders
     }
     if len(runs) > 1:
-        some = ", ".join(sorted(str(run) for run in runs)[:5])
-        raise DataError(f"{directory}: holds {len(runs)} runs; name one of them: {some}")
+        names = ", ".join(sorted(str(run) for run in runs)[:5])
+        raise DataError(f"{directory}: contains {len(runs)} runs; import one of them: {names}")
 
 
 class EventFiles:
     """Event files in and below a directory, or a single one.
 
-    A series is called by its directory and its tag, as TensorFlow has `epoch_loss` in `train` and
-    again in `validation`. A damaged file is read no further; the others are.
+    A series is named by its directory and its tag, because TensorFlow writes the same tag, such as
+    `epoch_loss`, in `train` and in `validation`. A damaged file is not read further.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,13 +98,17 @@ class EventFiles:
         return len(self._damaged)
 
     def poll(self) -> Iterator[Scalar]:
-        """Yield the values added since the last call, file by file."""
+        """Yield the values added since the last call, file by file.
+
+        Raises:
+            OSError: a file cannot be read at the moment.
+        """
         files = sorted(self.path.rglob("*tfevents*")) if self.path.is_dir() else [self.path]
         for file in files:
             if file not in self._damaged and file.is_file():
-                yield from self._new(file)
+                yield from self._read_new(file)
 
-    def _new(self, file: Path) -> Iterator[Scalar]:
+    def _read_new(self, file: Path) -> Iterator[Scalar]:
         reader = self._readers.setdefault(file, RecordReader())
         folder = file.parent.relative_to(self.path).as_posix() if self.path.is_dir() else "."
         try:
@@ -120,8 +124,8 @@ class EventFiles:
 class Table:
     """CSV file with a header: one series per column, one step or epoch per line.
 
-    Where no column tells the step, lines are counted; cells that are empty or no number are left
-    out.
+    Without a step or epoch column, lines are counted. Cells that are empty or not numbers are
+    skipped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,13 +135,14 @@ class Table:
         self._delimiter = ","
         self._row = 0
         self.damaged = 0
-        """Number of lines that are not rows of the table."""
+        """Number of lines with too many or too few cells."""
 
     def poll(self) -> Iterator[Scalar]:
         """Yield the values added since the last call.
 
         Raises:
-            DataError: it is no such table.
+            DataError: it is not a CSV file with column names.
+            OSError: it cannot be read at the moment.
         """
         for line in self._lines.poll():
             text = line.decode("utf-8-sig", "replace").rstrip("\r")
@@ -150,7 +155,7 @@ class Table:
 
     def _read_names(self, text: str) -> None:
         if len(text) > MAX_LINE_LENGTH or "\0" in text:
-            raise DataError(f"{self.path}: is no CSV")
+            raise DataError(f"{self.path}: is not a CSV file")
         self._delimiter = max(",;\t", key=text.count)
         names = [name.strip() for name in self._cells(text)]
         if all(_number(name) is not None for name in names):
@@ -178,12 +183,13 @@ class Table:
         if moment is None or not MIN_UNIX_TIME < moment < 1e11:
             moment = time.time()
         for name, value in row.items():
-            if value is not None and name.lower() not in _PLACES:
-                place = self._row if step is None or not math.isfinite(step) else int(step)
-                yield Scalar(name, place, moment, value)
+            if value is not None and name.lower() not in _INDEX_NAMES:
+                index = self._row if step is None or not math.isfinite(step) else int(step)
+                yield Scalar(name, index, moment, value)
 
 
-_PLACES = frozenset({*STEP_NAMES, *EPOCH_NAMES, *TIME_NAMES})
+_INDEX_NAMES = frozenset({*STEP_NAMES, *EPOCH_NAMES, *TIME_NAMES})
+"""Columns that are not series."""
 
 
 def _first(row: dict[str, float | None], names: tuple[str, ...]) -> float | None:

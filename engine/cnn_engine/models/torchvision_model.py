@@ -111,7 +111,7 @@ def _shape(state: dict[str, Tensor], name: str) -> str:
 def _read_state_dict(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ConfigError(
-            f"model.weights: {path} is no file; download one, such as those of "
+            f"model.weights: {path} is not a file; download one, such as those of "
             "https://pytorch.org/vision/stable/models.html, and name it"
         )
     try:

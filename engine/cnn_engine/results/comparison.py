@@ -73,7 +73,7 @@ class Comparison:
     """Test accuracy of every run by class name; None if a run has no such class or no test."""
 
     verdicts: tuple[Verdict, ...]
-    """Tests of the runs from the second on against the first."""
+    """Significance tests of all other runs against the first."""
 
 
 def compare(runs: Sequence[RunDirectory]) -> Comparison:
@@ -154,8 +154,8 @@ def config_differences(configs: Sequence[dict[str, Any]]) -> dict[str, tuple[Any
         configs: Configs by dotted keys.
     """
     keys = dict.fromkeys(key for config in configs for key in config)
-    rows = {key: tuple(config.get(key) for config in configs) for key in keys}
-    return {key: row for key, row in rows.items() if any(value != row[0] for value in row)}
+    values = {key: tuple(config.get(key) for config in configs) for key in keys}
+    return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
 
 
 def _flattened(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -208,8 +208,12 @@ def _have_same_images(first: RunResults, other: RunResults) -> bool:
         return False
     if one.fingerprint == two.fingerprint:
         return True
-    before, after = first.state.prepared, other.state.prepared
-    if before is None or after is None or before.image_shape == after.image_shape:
+    prepared, other_prepared = first.state.prepared, other.state.prepared
+    if (
+        prepared is None
+        or other_prepared is None
+        or prepared.image_shape == other_prepared.image_shape
+    ):
         return False
-    files = (before.source, before.classes, one.names)
-    return files == (after.source, after.classes, two.names)
+    files = (prepared.source, prepared.classes, one.names)
+    return files == (other_prepared.source, other_prepared.classes, two.names)

@@ -1,8 +1,7 @@
 """Filters, sample images and feature maps: `maps.bin` in a run's directory.
 
-The training process rewrites it after each epoch and after the test, in one step, so that a reader
-always finds a complete file. It is one line of JSON, the header, followed by raw bytes in this
-order (their number follows from the header)::
+The training process replaces it atomically after each epoch and after the test. The file is one
+line of JSON, the header, followed by raw bytes whose sizes the header gives::
 
     filters     float32, little-endian [filters, channels, height, width]: first convolution
     bias        float32, little-endian [filters]
@@ -42,7 +41,7 @@ MAX_BYTES = 2**24
 """Larger files are refused."""
 
 MAX_SIDE = 2**12
-"""Limit on sides in pixels and on counts of maps: a larger picture would take forever to draw."""
+"""Limit of sides in pixels and of numbers of maps: larger pictures would take too long to draw."""
 
 Split: TypeAlias = Literal["validation", "test"]
 Size: TypeAlias = Annotated[int, Meta(ge=1, lt=MAX_SIDE)]
@@ -133,7 +132,7 @@ class Header(
     """Content of `maps.bin` except for the raw bytes.
 
     Raises:
-        ValueError: a sample has not one range of values for each stage.
+        ValueError: a sample does not have one minimum and maximum per stage.
     """
 
     epoch: Count
@@ -163,7 +162,7 @@ class Header(
         for sample in self.samples:
             if not len(sample.lows) == len(sample.highs) == stages:
                 ends = f"{len(sample.lows)} and {len(sample.highs)}"
-                raise ValueError(f"{ends} ends of ranges for {stages} stages")
+                raise ValueError(f"{ends} minima and maxima for {stages} stages")
 
 
 class MapsFile:

@@ -41,14 +41,14 @@ def count_disagreements(first: Sequence[bool], second: Sequence[bool]) -> Disagr
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted for multiple comparisons (S. Holm, 1979), in the same order.
 
-    Without it, one of twenty equal models would be expected to seem different.
+    Without the adjustment, about one of twenty equal models would seem different at p < 0.05.
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    holm_adjusted, maximum = [0.0] * len(p_values), 0.0
+    adjusted, maximum = [0.0] * len(p_values), 0.0
     for position, index in enumerate(order):
         maximum = max(maximum, min(1.0, (len(p_values) - position) * p_values[index]))
-        holm_adjusted[index] = maximum
-    return holm_adjusted
+        adjusted[index] = maximum
+    return adjusted
 
 
 def _log_binomial(trials: int, successes: int) -> float:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cnn_engine.runlog.events import Bins, Confusion, RunPrepared, TestFinished
 
 Z = 1.959963984540054
-"""Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
+"""Quantile of the normal distribution for two-sided 95 % intervals."""
 
 MIN_CLASSES_FOR_TOP5 = 10
 """With fewer classes, five guesses contain the true class at least half of the time."""
@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """Number of correct images out of all."""
+    """Number of correctly classified images out of all."""
 
     correct: int
     images: int
@@ -128,7 +128,7 @@ class Metrics:
 
 
 def metrics_of(test: TestFinished, prepared: RunPrepared | None) -> Metrics:
-    """Compute the metrics of a run's test."""
+    """Compute the metrics of a run's test; without `prepared` there is no baseline."""
     images, labels = sum(test.total), range(len(test.total))
     classes = class_metrics(test.correct, test.total, test.confusion)
     confusion = tuple(pair for pair in test.confusion if pair[0] in labels and pair[1] in labels)

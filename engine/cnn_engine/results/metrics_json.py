@@ -13,13 +13,13 @@ KEYS = {
     "baseline": "commonest_class_accuracy",
     "confused_pairs": "confused",
 }
-"""JSON keys of the fields of `Metrics` that have another name there."""
+"""JSON keys of the fields of `Metrics` that are not named like the field."""
 
 OMITTED = frozenset({"mean_confidence"})
 
 
 def metrics_as_dict(test: TestFinished, prepared: RunPrepared | None) -> dict[str, Any]:
-    """Return all metrics of a test."""
+    """Return all metrics of a test by JSON key."""
     metrics = metrics_of(test, prepared)
     names = prepared.classes if prepared else ()
     values = {field.name: _as_plain(getattr(metrics, field.name)) for field in fields(metrics)}
@@ -46,7 +46,7 @@ def _as_plain(value: Any) -> Any:  # noqa: ANN401 - a field of `Metrics`
         case Bin():
             return _bin_as_dict(value)
         case tuple() if hasattr(value, "_asdict"):
-            return {name: _as_plain(part) for name, part in value._asdict().items()}
+            return {name: _as_plain(item) for name, item in value._asdict().items()}
         case tuple():
             return list(map(_as_plain, value))
     return value
@@ -58,8 +58,8 @@ def _with_names(metrics: Metrics, names: Sequence[str]) -> dict[str, Any]:
     return {
         "majority_class": None if majority is None else _name(names, majority),
         "classes": [
-            _class_as_dict(names[label] if label < len(names) else None, of_class)
-            for label, of_class in enumerate(metrics.classes)
+            _class_as_dict(names[label] if label < len(names) else None, class_metrics)
+            for label, class_metrics in enumerate(metrics.classes)
         ],
         "confused_pairs": [
             {"truth": _name(names, target), "predicted": _name(names, predicted), "images": images}

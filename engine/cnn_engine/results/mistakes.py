@@ -1,7 +1,7 @@
 """Images of the most confident mistakes of the final test: `mistakes.json` in a run's directory.
 
-The engine writes the file; screens show it without the data set and without PyTorch. It is JSON
-with the pixels in base64, written in one step and bounded in size.
+The training process writes the file atomically; screens show it without the data set and without
+PyTorch. It is JSON of limited size, with pixels in base64.
 """
 
 import json
@@ -32,7 +32,7 @@ MAX_PER_PAIR = 6
 
 MAX_IMAGES = 600
 MAX_PIXEL_BYTES = 2_000_000
-"""Memory a viewer needs at most: 600 images of 32×32, or 162 of 64×64."""
+"""Maximum size of all pixels: 600 images of 32×32, or 162 of 64×64."""
 
 MAX_BYTES = 20_000_000
 """Files larger than the engine ever writes are refused."""
@@ -75,7 +75,7 @@ class Mistake(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "trut
         if len(self.pixels) != self.width * self.height * self.channels:
             raise ValueError("the pixels of an image do not fit its shape")
         if self.channels == 2:
-            raise ValueError("an image is neither grey nor in colour")
+            raise ValueError("an image has neither one nor three channels")
 
 
 class _File(msgspec.Struct, kw_only=True):
@@ -88,7 +88,7 @@ class _File(msgspec.Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         if len({(mistake.width, mistake.height) for mistake in self.mistakes}) > 1:
-            raise ValueError("its images are not all of one size")
+            raise ValueError("its images differ in size")
 
 
 def select_mistakes(predictions: Predictions, image_bytes: int) -> list[int]:
@@ -128,17 +128,18 @@ def read_mistakes(run: RunDirectory, test: TestFinished) -> list[Mistake]:
     """Read the mistakes of the test recorded in the run's log, the most confident first.
 
     Raises:
-        DataError: the file is missing, damaged, or of another test; says how to make it again.
+        DataError: the file is missing, damaged, or of another test; says how to recreate it.
         ConfigError: a newer version of cnn-tui wrote it.
     """
-    path, fix = run.path / MISTAKES_FILE, f"to make it again: cnn-tui test {run.id}"
+    path, fix = run.path / MISTAKES_FILE, f"recreate it with: cnn-tui test {run.id}"
     try:
         file = read_json(path, _File, format_=FORMAT, max_bytes=MAX_BYTES)
     except DataError as error:
         raise DataError(f"{error}; {fix}") from None
+    # Older logs have no fingerprint.
     is_same_test = file.epoch == test.epoch and test.fingerprint in ("", file.fingerprint)
-    if not is_same_test or not _are_counted(file.mistakes, test):  # older logs have no fingerprint
-        raise DataError(f"{path}: is of another test than the run's log records; {fix}")
+    if not is_same_test or not _are_counted(file.mistakes, test):
+        raise DataError(f"{path}: belongs to another test than the one in the run's log; {fix}")
     return file.mistakes
 
 

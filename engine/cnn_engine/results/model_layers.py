@@ -1,7 +1,7 @@
 """The layers of a model: `model.json` in a run's directory, one JSON object.
 
-The training process writes it when the model is built, in one step. It is read here without PyTorch
-or NumPy, and validated.
+The training process writes it atomically when the model is built. It is read and validated here
+without PyTorch or NumPy.
 """
 
 import json

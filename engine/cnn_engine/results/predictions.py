@@ -1,7 +1,7 @@
 """Predictions of the best model for every test image: `test.json` in a run's directory.
 
-The engine writes it with the final test; `compare` and lists of mistakes are made from it. It has
-one list per field, all in the order of the test images, so that it stays small.
+The training process writes it after the final test; `compare` and lists of mistakes read it. To
+stay small it has one list per field, in the order of the test images.
 """
 
 import json
@@ -19,9 +19,10 @@ from cnn_engine.storage.json_files import Count, Probability, damaged, read_json
 PREDICTIONS_FILE = "test.json"
 FORMAT = 1
 MAX_BYTES = 256_000_000
-"""About four million images."""
+"""Enough for about four million images."""
 
 CONFIDENCE_DIGITS = 6
+"""Decimal places of the confidences in the file."""
 
 
 class Prediction(NamedTuple):
@@ -100,10 +101,10 @@ def read_predictions(run: RunDirectory, test: TestFinished) -> Predictions:
     """Read the predictions of the test recorded in the run's log.
 
     Raises:
-        DataError: the file is missing, damaged, or of another test; says how to make it again.
+        DataError: the file is missing, damaged, or of another test; says how to recreate it.
         ConfigError: a newer version of cnn-tui wrote it.
     """
-    path, fix = run.path / PREDICTIONS_FILE, f"to make it again: cnn-tui test {run.id}"
+    path, fix = run.path / PREDICTIONS_FILE, f"recreate it with: cnn-tui test {run.id}"
     try:
         predictions = read_json(path, Predictions, format_=FORMAT, max_bytes=MAX_BYTES)
         _check_classes(predictions, len(test.total))
@@ -112,7 +113,7 @@ def read_predictions(run: RunDirectory, test: TestFinished) -> Predictions:
     except ValueError as error:
         raise DataError(f"{damaged(path, error)}; {fix}") from None
     if not _belongs_to(predictions, test):
-        raise DataError(f"{path}: is of another test than the run's log records; {fix}")
+        raise DataError(f"{path}: belongs to another test than the one in the run's log; {fix}")
     return predictions
 
 
@@ -123,7 +124,7 @@ def _check_classes(predictions: Predictions, classes: int) -> None:
         allowed = range(first, first + classes)
         for value in values:
             if value not in allowed:
-                raise ValueError(f"{name}: {value} is not from {first} to {first + classes - 1}")
+                raise ValueError(f"{name}: {value} is not in {first} to {first + classes - 1}")
 
 
 def _belongs_to(predictions: Predictions, test: TestFinished) -> bool:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cnn_engine.benchmarks.bench import MATRIX_SIDE, Measured, Rate, _ours
+from cnn_engine.benchmarks.bench import MATRIX_SIDE, Measured, Rate, _trainers
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.runlog.log import is_held
@@ -42,8 +42,8 @@ def test_all_are_measured_in_each_round(measured):
 def test_the_precision_asked_for_is_measured_and_its_logs_let_go(tmp_path, asked, measured):
     config = load_config("digits", [*SMALL, f"train.precision={asked}"])
     data = load_dataset(config.data, 0, lambda *_: None)
-    with _ours(config, data, tmp_path) as ours:
-        assert list(ours) == measured
+    with _trainers(config, data, tmp_path) as trainers:
+        assert list(trainers) == measured
         logs = [run.events for run in list_runs(tmp_path)]
         assert [is_held(log) for log in logs] == [True, True]
     assert [is_held(log) for log in logs] == [False, False]
@@ -96,7 +96,7 @@ def test_the_report(capsys):
     )  # fmt: skip
     text = capsys.readouterr().out
     assert "images in [red]here" in text
-    assert "3,000  2,900–3,050                  3.00×" in text
+    assert "3,000  2,900–3,050          3.00×" in text
     assert "400 GFLOP/s" in text
     assert "48%" in text
     assert "backward 60%" in text

@@ -217,7 +217,7 @@ def test_transient_read_errors_are_not_cached(pets, monkeypatch):
 
     def fail(path, *how):
         if path.endswith("3.png"):
-            raise Unreadable("Input/output error", is_lasting=False)
+            raise Unreadable("Input/output error", is_permanent=False)
         return real(path, *how)
 
     with monkeypatch.context() as patched:

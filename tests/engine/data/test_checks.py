@@ -184,7 +184,7 @@ def test_too_few_images_to_split_keep_a_run_from_training(tmp_path):
 
 
 def test_check_reports_missing_classes_like_a_run(tmp_path):
-    with pytest.raises(DataError, match="holds no class folders"):
+    with pytest.raises(DataError, match="contains no class folders"):
         check_folder(tmp_path, lambda *_: None)
 
 
@@ -203,7 +203,7 @@ def test_crashed_worker_process_is_reported(tmp_path):
         if what == "checking images":
             multiprocessing.active_children()[0].kill()
 
-    with pytest.raises(DataError, match="a process that looked at images ended"):
+    with pytest.raises(DataError, match="a worker process died while reading images"):
         check_folder(tmp_path, progress)
 
 
@@ -222,7 +222,7 @@ def test_check_command_prints_contents_and_training_time(pets):
     assert "51 image files in 2 classes" in result.stdout
     assert re.search(r"cat +25 +━", result.stdout)
     assert re.search(r"sizes +all 64 × 64 pixels", result.stdout)
-    assert "cat/bad.png: is no image, or damaged" in result.stdout
+    assert "cat/bad.png: is not an image, or is damaged" in result.stdout
     assert re.search(r"Training \d+ epochs .* takes about \d+:\d\d", result.stdout)
     assert "▀" not in result.stdout
     assert "\x1b" not in result.stdout
@@ -240,7 +240,7 @@ def test_check_exits_3_if_training_would_fail(pets, tmp_path):
     assert (nothing.returncode, nothing.stdout) == (3, "")
     assert (
         nothing.stderr
-        == "cnn-tui: nowhere: is no folder; name the one that holds your class folders\n"
+        == "cnn-tui: nowhere: is not a folder; pass the folder that contains your class folders\n"
     )
 
 

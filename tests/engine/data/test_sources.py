@@ -173,11 +173,11 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
     ("name", "content", "told"),
     [
         (IMAGES, b"", "cut short: 0 bytes"),
-        (IMAGES, idx_bytes(np.zeros((60, 12, 12)))[:-1], "holds 8,639 values .* says 8,640"),
-        (IMAGES, idx_bytes(np.zeros((60, 12, 12))) + b"x", "holds 8,641 values .* says 8,640"),
+        (IMAGES, idx_bytes(np.zeros((60, 12, 12)))[:-1], "8,639 values; its header says 8,640"),
+        (IMAGES, idx_bytes(np.zeros((60, 12, 12))) + b"x", "8,641 values; its header says 8,640"),
         (IMAGES, idx_bytes(np.zeros((60, 12, 12)), magic=b"\0\0\x0d\3"), "starts with 00000d03"),
         (IMAGES, b"\xff" * 40, "starts with ffffffff"),
-        (IMAGES, b"\0\0\x08\3" + b"\xff" * 12, "holds 0 values where its header says"),
+        (IMAGES, b"\0\0\x08\3" + b"\xff" * 12, "contains 0 values; its header says"),
         (IMAGES, idx_bytes(np.zeros((60, 12, 10))), "only square images are supported"),
         (IMAGES, idx_bytes(np.zeros((60, 0, 0))), "only square images are supported"),
         (LABELS, idx_bytes([77] * 60), "has label 77; the 10 classes"),
@@ -210,7 +210,7 @@ def test_a_damaged_gzip_file_is_named(mnist, damage):
 
 def test_a_missing_idx_file_is_named(mnist):
     (mnist / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="has no file of t10k-labels"):
+    with pytest.raises(DataError, match="has no t10k-labels file"):
         load_from("mnist", mnist)
 
 

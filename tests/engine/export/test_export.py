@@ -188,7 +188,7 @@ def test_it_goes_to_a_folder_of_the_runs_name_and_is_not_overwritten(export, tra
     before = model.stat().st_ino
     code, out, errors = export("--to", "safetensors")
     assert (code, out) == (2, "")
-    assert f"{name}: is there already; --force replaces it" in errors
+    assert f"{name}: already exists; replace it with --force" in errors
     assert model.stat().st_ino == before
     (trained[0] / name / "__pycache__").mkdir()
     assert export("--to", "safetensors", "--force")[0] == 0
@@ -200,10 +200,10 @@ def test_folder_with_other_files_is_not_replaced(export, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     code, _, errors = export("--to", "safetensors", "--force", "-o", tmp_path)
     assert code == 2
-    assert "holds other files than such an export (letter.txt)" in errors
+    assert "contains a file that is not part of this export (letter.txt)" in errors
     code, _, errors = export("--to", "safetensors", "--force", "-o", tmp_path / "letter.txt")
     assert code == 2
-    assert "is no folder" in errors
+    assert "is not a folder" in errors
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
     assert (tmp_path / "letter.txt").read_text() == "dear"
 
@@ -293,7 +293,7 @@ class Undecided(torch.nn.Module):
 def test_unexportable_model_is_reported(trained):
     model = load(trained[1])
     model.classifier.network = Undecided()
-    with pytest.raises(ConfigError, match=r"cannot take this network apart \(.*--to safetensors"):
+    with pytest.raises(ConfigError, match=r"cannot export this network \(.*--to safetensors"):
         Exported.program(model)
 
 

@@ -169,12 +169,12 @@ def test_unknown_values_are_absent(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "holds no values"),
-        ("epoch,loss\n", "holds no values"),
+        ("", "contains no values"),
+        ("epoch,loss\n", "contains no values"),
         ("1,2\n3,4\n", "first line must name the columns"),
-        ("a,b\n1,2\n", "none of its series is a loss, an accuracy or a learning rate: a, b"),
-        ("loss\nmany\n", "holds no values"),
-        (b"\x00\x01\x02\n" * 10, "is no CSV"),
+        ("a,b\n1,2\n", "no series is a loss, an accuracy or a learning rate: a, b"),
+        ("loss\nmany\n", "contains no values"),
+        (b"\x00\x01\x02\n" * 10, "is not a CSV file"),
     ],
 )
 def test_table_without_losses_is_refused(tmp_path, text, problem):
@@ -194,17 +194,17 @@ def test_malformed_rows_are_counted_and_backward_steps_skipped(tmp_path):
     state, _ = read_state(run)
     assert list(state.curve.steps) == [1, 3, 4]
     assert list(state.curve.losses) == [3.0, 0.9, 0.5]
-    assert "2 values are skipped: they are out of order" in notices_of(run)
-    assert "1 parts of the source are damaged" in notices_of(run)
+    assert "2 values were skipped because they are out of order" in notices_of(run)
+    assert "1 parts of the log are damaged" in notices_of(run)
 
 
 def test_missing_source_is_named_in_error(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         open_source(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match="no regular file"):
+    with pytest.raises(DataError, match="not a regular file"):
         open_source(tmp_path / "pipe")
-    with pytest.raises(DataError, match="holds no event files"):
+    with pytest.raises(DataError, match="contains no TensorBoard event files"):
         open_source(tmp_path)
 
 
@@ -241,7 +241,7 @@ def test_parts_of_a_run_in_folders_are_one_run_and_several_runs_are_refused(tmp_
     assert list(state.curve.steps) == [1, 2, 3]
     for name in ("first", "second"):
         Board(tmp_path / "many" / name).scalar("loss", 1, 1.0).close()
-    with pytest.raises(DataError, match="holds 2 runs; name one of them"):
+    with pytest.raises(DataError, match="contains 2 runs; import one of them"):
         open_source(tmp_path / "many")
 
 

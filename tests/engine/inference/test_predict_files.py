@@ -62,9 +62,9 @@ def test_unreadable_files_are_reported_and_the_rest_classified(pets, zoo, predic
     assert [Path(row["path"]).name for row in predictions] == good
     for name, reason in {
         "bomb.png": "Image size (2500000000 pixels) exceeds limit",
-        "empty.png": "is no image, or damaged",
-        "text.jpg": "is no image, or damaged",
-        "pipe.png": "is no regular file",
+        "empty.png": "is not an image, or is damaged",
+        "text.jpg": "is not an image, or is damaged",
+        "pipe.png": "is not a regular file",
     }.items():
         assert f"cnn-tui: {zoo / name}: {reason}" in errors
     assert "cnn-tui: nowhere.png: No such file or directory\n" in errors

@@ -90,7 +90,7 @@ def test_weights_of_another_network_are_refused(tmp_path, weights_file):
         ConfigError, match=r"of another network than model\.arch names: .* not in it"
     ):
         transfer(arch="resnet34").load_pretrained(str(weights_file))
-    with pytest.raises(ConfigError, match=r"model\.weights: nowhere\.pth is no file; download one"):
+    with pytest.raises(ConfigError, match=r"model\.weights: nowhere\.pth is not a file; "):
         transfer().load_pretrained("nowhere.pth")
 
 

@@ -190,16 +190,16 @@ def put_in_mistake(key, value):
         (put("epoch", -1), "Expected `int` >= 0"),
         (put("epoch", True), "Expected `int`, got `bool`"),
         (put("fingerprint", 5), "Expected `str`"),
-        (put("fingerprint", "5"), "of another test"),
-        (put("epoch", 99), "of another test"),
+        (put("fingerprint", "5"), "another test"),
+        (put("epoch", 99), "another test"),
         (put("names", ["one"]), "differ in length"),
         (put_first("names", None), "Expected `str`"),
-        (put_first("truth", 10), "truth: 10 is not from 0 to 9"),
+        (put_first("truth", 10), "truth: 10 is not in 0 to 9"),
         (put_first("predicted", 1.5), "Expected `int`, got `float`"),
         (put_first("confidence", 2), "Expected `float` <= 1.0"),
         (put_first("confidence", float("nan")), "Expected `float` >= 0.0"),
-        (put_first("rank", 0), "rank: 0 is not from 1 to 10"),
-        (lambda content: content["predicted"].reverse(), "of another test"),
+        (put_first("rank", 0), "rank: 0 is not in 1 to 10"),
+        (lambda content: content["predicted"].reverse(), "another test"),
     ],
 )
 def test_invalid_predictions_name_the_field(run, trained, change, message):
@@ -215,10 +215,10 @@ def test_invalid_predictions_name_the_field(run, trained, change, message):
     [
         (drop("mistakes"), "missing required field `mistakes`"),
         (put("mistakes", [3]), "Expected `object`, got `int`"),
-        (put("fingerprint", "5"), "of another test"),
+        (put("fingerprint", "5"), "another test"),
         (put_in_mistake("width", 9), "do not fit its shape"),
         (put_in_mistake("width", 65), "Expected `int` <= 64"),
-        (lambda content: content["mistakes"][0].update(width=4, height=16), "not all of one size"),
+        (lambda content: content["mistakes"][0].update(width=4, height=16), "differ in size"),
         (put_in_mistake("height", 0), "Expected `int` >= 1"),
         (put_in_mistake("channels", 4), "Expected `int` <= 3"),
         (put_in_mistake("pixels", "?"), "is damaged"),
@@ -240,7 +240,7 @@ def grey_alpha(content):
 
 def test_image_with_two_channels_is_refused(run, trained):
     edit_json(run.path / mistakes.MISTAKES_FILE, grey_alpha)
-    with pytest.raises(DataError, match="neither grey nor in colour"):
+    with pytest.raises(DataError, match="neither one nor three channels"):
         read_mistakes(run, trained[1])
 
 

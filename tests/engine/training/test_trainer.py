@@ -282,7 +282,7 @@ def test_missing_images_fail_run_with_reason(tmp_path):
         tmp_path, "data.source=folder", f"data.path='{tmp_path / 'nowhere'}'", preset="folder"
     ).train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 3)
-    assert "nowhere: is no folder" in run.live_state.finished.error
+    assert "nowhere: is not a folder" in run.live_state.finished.error
     assert FAILURE.fullmatch(event_letters(run.events()))
 
 

@@ -13,7 +13,7 @@ def test_existing_files_are_replaced_only_with_force(completed, tmp_path, monkey
     path, damaged_lines = export_record([completed.run], to, None)
     assert damaged_lines == 0
     assert path.exists()
-    with pytest.raises(ConfigError, match="is there already; --force replaces it"):
+    with pytest.raises(ConfigError, match="already exists; replace it with --force"):
         export_record([completed.run], to, None)
     assert export_record([completed.run], to, None, force=True).path == path
     assert not list(tmp_path.rglob("*.tmp"))

@@ -121,7 +121,7 @@ def test_user_error_is_one_line_and_an_exit_code(run_cli, tmp_path, arguments, c
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("run", "folder", "--data-dir", "nowhere"), 3, "nowhere: is no folder"),
+        (("run", "folder", "--data-dir", "nowhere"), 3, "nowhere: is not a folder"),
         (("run", "digits", "--device", "cuda"), 2, "no 'cuda' device"),
         (("run", "digits", "--set", "optimizer.lr=1e30"), 4, "training loss became"),
     ],

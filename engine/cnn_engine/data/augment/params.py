@@ -24,7 +24,7 @@ DRAWN = ("flip", "shift_y", "shift_x", "cutout_y", "cutout_x")
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentParams:
-    """Parameters of M images."""
+    """Augmentation parameters of M images."""
 
     flip: Tensor
     """bool [M]: mirror horizontally."""
@@ -129,7 +129,7 @@ def sample_params(  # noqa: PLR0913, PLR0917 - the parameters depend on all of t
     elif config.flip == "alternating":
         first = torch.rand(len(images), generator=_generator(seed, 1)) < 0.5
         flip = first[order] ^ (epoch % 2 == 0)
-    # A later augmentation draws after these: what is drawn first does not change then.
+    # New augmentations must draw after these, so that a seed keeps giving the same values here.
     limit, last = config.translate, size - config.cutout
     shift_y, shift_x = torch.randint(-limit, limit + 1, (2, count), generator=generator)
     cutout_y, cutout_x = torch.randint(0, last + 1, (2, count), generator=generator)

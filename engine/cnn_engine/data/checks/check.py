@@ -33,6 +33,7 @@ class CheckedFolder:
     """Result of checking a folder of images."""
 
     listing: Listing
+    """All image files, training images first."""
 
     infos: list[ImageInfo | str]
     """Info of each file, or the reason why it cannot be used; in the listing's order."""
@@ -67,13 +68,13 @@ class CheckedFolder:
 
     def readable(self) -> Iterator[tuple[int, ImageInfo]]:
         """Yield position and info of the usable files."""
-        for position, found in enumerate(self.infos):
-            if not isinstance(found, str):
-                yield position, found
+        for position, info in enumerate(self.infos):
+            if not isinstance(info, str):
+                yield position, info
 
     def unreadable(self) -> dict[int, str]:
         """Return the reasons why files cannot be used, by position."""
-        return {where: found for where, found in enumerate(self.infos) if isinstance(found, str)}
+        return {position: info for position, info in enumerate(self.infos) if isinstance(info, str)}
 
     def counts(self, *, test: bool) -> list[int]:
         """Return the number of usable images per class, for training or for the test."""
@@ -97,21 +98,21 @@ def check_folder(root: Path, progress: Progress) -> CheckedFolder:
     """
     listing = list_images(root, progress, empty_classes=True)
     infos = _inspect_all(listing.files, progress)
-    positions = [where for where, found in enumerate(infos) if isinstance(found, ImageInfo)]
-    sizes = [infos[positions[place]][:2] for place in evenly(len(positions))]
-    side, size_reason = choose_image_size(sizes)  # type: ignore[arg-type]  # none of these is a reason
+    readable = [position for position, info in enumerate(infos) if isinstance(info, ImageInfo)]
+    sizes = [infos[readable[index]][:2] for index in evenly(len(readable))]
+    side, size_reason = choose_image_size(sizes)  # type: ignore[arg-type]  # readable ones only
     equal = _equal(infos)
-    again = {position for group in equal for position in group[1:]}
+    copies = {position for group in equal for position in group[1:]}
     progress("comparing images", 0, 0)
-    single = [position for position in positions if position not in again]
-    miniatures = _miniatures([infos[position] for position in single])
+    distinct = [position for position in readable if position not in copies]
+    miniatures = _miniatures([infos[position] for position in distinct])
     near = group_pairs(near_pairs(miniatures))
     return CheckedFolder(
         listing=listing,
         infos=infos,
         equal=equal,
-        near=[[single[place] for place in group] for group in near],
-        blank=[single[place] for place in np.flatnonzero(are_blank(miniatures))],
+        near=[[distinct[index] for index in group] for group in near],
+        blank=[distinct[index] for index in np.flatnonzero(are_blank(miniatures))],
         side=side,
         size_reason=size_reason,
     )
@@ -120,14 +121,15 @@ def check_folder(root: Path, progress: Progress) -> CheckedFolder:
 def _equal(infos: list[ImageInfo | str]) -> list[list[int]]:
     """Return groups of positions whose files have equal content."""
     by_digest: dict[bytes, list[int]] = {}
-    for position, found in enumerate(infos):
-        if isinstance(found, ImageInfo) and found.digest:
-            by_digest.setdefault(found.digest, []).append(position)
+    for position, info in enumerate(infos):
+        if isinstance(info, ImageInfo) and info.digest:
+            by_digest.setdefault(info.digest, []).append(position)
     return [group for group in by_digest.values() if len(group) > 1]
 
 
 def _miniatures(infos: list[ImageInfo | str]) -> NDArray[np.uint8]:
-    content = b"".join(found.miniature for found in infos if isinstance(found, ImageInfo))
+    """Return the miniatures of the readable images, uint8 [N, height, width]."""
+    content = b"".join(info.miniature for info in infos if isinstance(info, ImageInfo))
     width, height = MINIATURE
     return np.frombuffer(content, np.uint8).reshape(-1, height, width)
 
@@ -135,8 +137,9 @@ def _miniatures(infos: list[ImageInfo | str]) -> NDArray[np.uint8]:
 def _inspect_all(files: list[ImageFile], progress: Progress) -> list[ImageInfo | str]:
     if not files:
         return []
-    alike = Counter(file.stamp[0] for file in files)
-    tasks = [(file.path, alike[file.stamp[0]] > 1) for file in files]
+    # Only files of the same size can have equal content.
+    same_size = Counter(file.stamp[0] for file in files)
+    tasks = [(file.path, same_size[file.stamp[0]] > 1) for file in files]
 
     def report(done: int) -> None:
         progress("checking images", min(done * CHUNK, len(files)), len(files))
@@ -150,7 +153,7 @@ def _inspect_all(files: list[ImageFile], progress: Progress) -> list[ImageInfo |
         with _interrupts_blocked():  # inherited by the worker processes
             futures = [pool.submit(_inspect_chunk, chunk) for chunk in chunks]
         wait_for_all(futures, report)
-        return [found for future in futures for found in future.result()]
+        return [info for future in futures for info in future.result()]
     except BrokenProcessPool:
         raise DataError(
             "a worker process died while reading images: out of memory, or a damaged file crashed "
@@ -182,7 +185,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Make processes started in the block ignore SIGINT, which the whole terminal gets."""
+    """Block SIGINT in processes started in the block: the terminal sends it to all processes."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -17,13 +17,13 @@ MIN_CLASS_IMAGES = 20
 """Minimum number of images of a class without a warning."""
 
 MAX_CLASS_RATIO = 3.0
-"""Ratio of the largest to the smallest class that causes a warning."""
+"""Minimum ratio of the largest to the smallest class that causes a warning."""
 
 MAX_ASPECT_RATIO = 2.0
 """Aspect ratio at which cropping loses half of the image."""
 
-MISNAMED_ALIKE = {"MPO": "JPEG"}
-"""Formats with the extension of another one; phones store photos as MPO."""
+SAME_EXTENSION = {"MPO": "JPEG"}
+"""Formats that use the extension of another one: phones store MPO photos as `.jpg`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +101,8 @@ def _classes(checked: CheckedFolder) -> Iterator[Issue]:
         yield Issue(
             kind="uneven",
             severity="warning",
-            text=f"classes are unbalanced: {counts[most]:,} images of {most!r}, {counts[least]:,} "
-            "of "
-            f"{least!r}",
+            text=f"classes are unbalanced: {counts[most]:,} images of {most!r}, "
+            f"{counts[least]:,} of {least!r}",
             advice="Always predicting the majority class then looks good: read the accuracy per "
             "class, and try --set train.class_weights=balanced.",
         )
@@ -137,14 +136,16 @@ def _unreadable(checked: CheckedFolder) -> Iterator[Issue]:
             text=f"{_count(reasons, 'file')} of {len(checked.infos):,} cannot be used",
             advice="Repair or remove them. The folder preset leaves them out; with "
             'data.unreadable = "stop" a run fails.',
-            files=tuple(f"{checked.path(where)}: {why}" for where, why in reasons.items()),
+            files=tuple(
+                f"{checked.path(position)}: {reason}" for position, reason in reasons.items()
+            ),
         )
 
 
 def _duplicates(
     checked: CheckedFolder, groups: Sequence[list[int]], similarity: Literal["equal", "near"]
 ) -> Iterator[Issue]:
-    """Sort groups into those across train and test, across classes, and within a class."""
+    """Yield an issue each for duplicates across train and test, across classes, within a class."""
     files = checked.listing.files
     leaks, mixed, plain = [], [], []
     for group in groups:
@@ -167,16 +168,18 @@ def _duplicates(
                 kind=f"{similarity}-{scope}",
                 severity="warning",
                 text=f"{same} {text} ({_count(found, 'group')})",
-                advice=advice if similarity == "equal" else f"Look at them. {advice}",
+                advice=advice if similarity == "equal" else f"Review them. {advice}",
                 files=tuple(sign.join(map(checked.path, group)) for group in found),
             )
 
 
 def _shapes(checked: CheckedFolder) -> Iterator[Issue]:
     infos = dict(checked.readable())
-    tiny = [where for where, info in infos.items() if 2 * min(info[:2]) < checked.side]
+    tiny = [position for position, info in infos.items() if 2 * min(info[:2]) < checked.side]
     long = [
-        where for where, info in infos.items() if max(info[:2]) >= MAX_ASPECT_RATIO * min(info[:2])
+        position
+        for position, info in infos.items()
+        if max(info[:2]) >= MAX_ASPECT_RATIO * min(info[:2])
     ]
     if tiny:
         yield Issue(
@@ -210,11 +213,11 @@ def _formats(checked: CheckedFolder) -> Iterator[Issue]:
     Image.init()  # Pillow knows all extensions only after this
     named = Image.registered_extensions()
     misnamed, handled = [], {"turned": 0, "animated": 0, "transparent": 0, "other": 0}
-    for position, look in checked.readable():
+    for position, info in checked.readable():
         ending = "." + checked.path(position).rpartition(".")[2].lower()
-        if named.get(ending) != MISNAMED_ALIKE.get(look.format, look.format):
-            misnamed.append(f"{checked.path(position)}: is {look.format}")
-        for kind in _handled(look):
+        if named.get(ending) != SAME_EXTENSION.get(info.format, info.format):
+            misnamed.append(f"{checked.path(position)}: is {info.format}")
+        for kind in _handled(info):
             handled[kind] += 1
     if misnamed:
         yield Issue(
@@ -234,14 +237,14 @@ def _formats(checked: CheckedFolder) -> Iterator[Issue]:
         yield Issue(kind="handled", severity="note", text="; ".join(parts))
 
 
-def _handled(look: ImageInfo) -> Iterator[str]:
-    if look.is_turned:
+def _handled(info: ImageInfo) -> Iterator[str]:
+    if info.is_turned:
         yield "turned"
-    if look.is_animated:
+    if info.is_animated:
         yield "animated"
-    if look.is_transparent:
+    if info.is_transparent:
         yield "transparent"
-    if look.mode == "CMYK" or look.mode.startswith("I"):
+    if info.mode == "CMYK" or info.mode.startswith("I"):
         yield "other"
 
 

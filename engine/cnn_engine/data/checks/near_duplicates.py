@@ -1,4 +1,4 @@
-"""Near duplicates: images that were scaled, recompressed, brightened, or taken a moment later.
+"""Near duplicates: images that were scaled, recompressed or brightened, or consecutive shots.
 
 Candidates are found by difference hash (dHash: N. Krawetz, "Kind of Like That", hackerfactor.com,
 2013): 64 bits, each set if a pixel of a grey 9 × 8 miniature is darker than its right neighbour.
@@ -29,7 +29,7 @@ ONES = np.array([number.bit_count() for number in range(256)], dtype=np.uint8)
 
 
 def are_blank(miniatures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which miniatures, uint8 [N, 16, 18], are nearly of one shade: bool [N]."""
+    """Return True for each miniature, uint8 [N, 16, 18], of nearly a single shade: bool [N]."""
     flat = miniatures.reshape(len(miniatures), -1)
     blank: NDArray[np.bool_] = np.ptp(flat, axis=1) <= MAX_BLANK_RANGE
     return blank
@@ -37,16 +37,16 @@ def are_blank(miniatures: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def near_pairs(miniatures: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """Return pairs of positions of near duplicates among miniatures, uint8 [N, 16, 18]."""
-    shown = np.flatnonzero(~are_blank(miniatures))
-    if len(shown) < 2:
+    candidates = np.flatnonzero(~are_blank(miniatures))
+    if len(candidates) < 2:
         return []
-    normal = _normalised(miniatures[shown])
-    pairs = _candidates(difference_hashes(miniatures[shown]))
-    alike = [
+    normal = _normalized(miniatures[candidates])
+    pairs = _candidates(difference_hashes(miniatures[candidates]))
+    confirmed = [
         block[(normal[block[:, 0]] * normal[block[:, 1]]).sum(axis=1) >= MIN_CORRELATION]
         for block in np.array_split(pairs, len(pairs) // 10_000 + 1)
     ]
-    return [(int(one), int(other)) for one, other in shown[np.concatenate(alike)]]
+    return [(int(first), int(second)) for first, second in candidates[np.concatenate(confirmed)]]
 
 
 def difference_hashes(miniatures: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -57,7 +57,7 @@ def difference_hashes(miniatures: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
 
 
-def _normalised(miniatures: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _normalized(miniatures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return float32 [N, 288] of mean 0 and norm 1, whose dot product is the correlation."""
     rows = miniatures.reshape(len(miniatures), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)

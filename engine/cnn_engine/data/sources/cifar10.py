@@ -44,8 +44,8 @@ BINARY_SHA1 = {
     "data_batch_5.bin": "51fe428dfbdd065852912743ae8b7b63bb1e9d8d",
     "test_batch.bin": "e3f3b4653f18f27ada1558cabc3352a3ed1b25cc",
 }
-"""SHA-1 of git's header and the content: the ids under which public git repositories hold these
-files, such as JanHalozan/ConvolutionalNeuralNetwork."""
+"""Git blob ids of the files (SHA-1 of a header and the content), as in public repositories such as
+JanHalozan/ConvolutionalNeuralNetwork."""
 
 RECORD_BYTES = 1 + 3 * 32 * 32
 """A label, then the planes of red, green and blue."""
@@ -53,7 +53,7 @@ RECORD_BYTES = 1 + 3 * 32 * 32
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """One of the two forms in which CIFAR-10 is distributed."""
+    """One of the two file layouts in which CIFAR-10 is distributed."""
 
     name: str
     directory: str
@@ -65,13 +65,17 @@ class Layout:
 def read(path: str | None, progress: Progress) -> RawImages:
     """Read CIFAR-10 from disk, or download it if it is missing or incomplete.
 
+    Args:
+        path: Directory to search; None for the default ones.
+        progress: Called with the progress; may raise to abort.
+
     Raises:
         DataError: it is not complete on disk and cannot be downloaded; names damaged files.
     """
     problems: list[str] = []
-    for place in search_directories(path):
+    for parent in search_directories(path):
         for layout in (PYTHON, BINARY):
-            directory = _directory(place, layout)
+            directory = _directory(parent, layout)
             if directory is None:
                 continue
             raw = _read_layout(directory, layout, progress, problems)
@@ -89,23 +93,23 @@ def read(path: str | None, progress: Progress) -> RawImages:
 
 
 def is_on_disk(path: str | None) -> bool:
-    """Return True if any of its files exist where `read` searches."""
+    """Return True if at least one CIFAR-10 file exists in the directories that `read` searches."""
     return any(
-        _directory(place, layout)
-        for place in search_directories(path)
+        _directory(parent, layout)
+        for parent in search_directories(path)
         for layout in (PYTHON, BINARY)
     )
 
 
 def _download_target(path: str | None) -> Path:
-    """Return the directory of an archive, else the directory for downloads."""
-    *_, last = candidates = search_directories(path)
-    return next((place for place in candidates if (place / ARCHIVE).is_file()), last)
+    """Return the directory that contains a downloaded archive, else that for downloads."""
+    *_, last = directories = search_directories(path)
+    return next((found for found in directories if (found / ARCHIVE).is_file()), last)
 
 
-def _directory(place: Path, layout: Layout) -> Path | None:
-    """Return the directory with files of the layout: a subdirectory or this one; None without."""
-    for directory in (place / layout.directory, place):
+def _directory(parent: Path, layout: Layout) -> Path | None:
+    """Return the directory with files of the layout, a subdirectory or `parent`; None without."""
+    for directory in (parent / layout.directory, parent):
         if any((directory / name).is_file() for name in layout.checksums):
             return directory
     return None
@@ -115,23 +119,23 @@ def _read_layout(
     directory: Path, layout: Layout, progress: Progress, problems: list[str]
 ) -> RawImages | None:
     """Read all files; on errors return None and add them to `problems`."""
-    found_problems, images, labels = [], [], []
+    layout_problems, images, labels = [], [], []
     for done, (name, checksum) in enumerate(layout.checksums.items()):
         progress("reading CIFAR-10", done, len(layout.checksums))
         try:
             content = (directory / name).read_bytes()
         except OSError as error:
-            found_problems.append(f"{directory / name}: {error.strerror}")
+            layout_problems.append(f"{directory / name}: {error.strerror}")
             continue
         if layout.checksum(content) != checksum:
             size = f"{len(content):,} bytes"
-            found_problems.append(f"{directory / name}: is damaged or cut short ({size})")
+            layout_problems.append(f"{directory / name}: is damaged or cut short ({size})")
             continue
         batch_images, batch_labels = layout.parse(content)
         images.append(batch_images)
         labels += batch_labels
-    problems += found_problems
-    if found_problems:
+    problems += layout_problems
+    if layout_problems:
         return None
     return RawImages(
         images=np.ascontiguousarray(np.concatenate(images).transpose(0, 2, 3, 1)),

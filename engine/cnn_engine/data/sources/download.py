@@ -1,4 +1,4 @@
-"""Download of CIFAR-10, with an error that says how to provide it by hand."""
+"""Download of CIFAR-10; errors explain how to provide it manually."""
 
 import hashlib
 import urllib.request
@@ -13,54 +13,54 @@ ARCHIVE = "cifar-10-python.tar.gz"
 """Name of the archive that is downloaded."""
 
 UNPACKED = "cifar-10-batches-py"
-"""Directory that the archive holds."""
+"""Directory inside the archive."""
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-"""Address of the archive, from torchvision."""
+"""URL of the archive, from torchvision."""
 
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
 """MD5 of the archive, from torchvision."""
 
 CONNECT_SECONDS = 3
-"""Timeout for the first answer of the server."""
+"""Timeout for the first response of the server."""
 
 
 def download_cifar10(directory: Path, progress: Progress) -> None:
     """Download and unpack CIFAR-10's python files into `directory/cifar-10-batches-py`.
 
     Raises:
-        DataError: the download failed; says why, and where to put the files by hand.
+        DataError: the download failed; the message gives the reason and where to put the files.
     """
     archive = directory / ARCHIVE
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not _is_whole(archive):
-            _ask_server()
-        # Imported here, as it is slow and not needed without a network.
+        if not _is_complete(archive):
+            _check_server()
+        # Imported here: it is slow, and not needed without a network.
         from cnn_engine.data.sources.torchvision_download import fetch  # noqa: PLC0415
 
         fetch(directory, progress)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
-        # Remove a partial archive; if that fails, the cause is the same.
+        # Remove a partial archive; an error here has the same cause.
         with suppress(OSError):
-            if not _is_whole(archive):
+            if not _is_complete(archive):
                 archive.unlink()
         reason = getattr(error, "reason", None) or error
         text = " ".join(str(getattr(reason, "strerror", None) or reason).split())
         raise DataError(
             f"CIFAR-10 cannot be downloaded from {URL} ({text}); put "
-            f"{UNPACKED}/ into {directory}, or name its directory with --data-dir"
+            f"{UNPACKED}/ into {directory}, or pass its directory with --data-dir"
         ) from None
 
 
-def _is_whole(archive: Path) -> bool:
+def _is_complete(archive: Path) -> bool:
     if not archive.is_file():
         return False
     with archive.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest() == ARCHIVE_MD5
 
 
-def _ask_server() -> None:
+def _check_server() -> None:
     """Fail early without a network: torchvision's timeouts are long."""
     request = urllib.request.Request(URL, method="HEAD")
     with urllib.request.urlopen(request, timeout=CONNECT_SECONDS):  # noqa: S310

@@ -1,4 +1,4 @@
-"""A folder of images with one folder per class: decoded once, then mapped from a cache."""
+"""A folder of images with one folder per class, decoded once and then mapped from a cache."""
 
 import math
 import os
@@ -34,11 +34,11 @@ BLOCK_BYTES = 1 << 24
 """Bytes of pixels moved at a time."""
 
 SMALL_BYTES = 1 << 14
-"""Mean file size below which one thread decodes: time is then spent in Python, and contention for
-the GIL was measured to cost 50 %."""
+"""Mean file size below which a single thread decodes: most time is then spent in Python, and
+waiting for the GIL was measured to cost 50 %."""
 
-LISTED = 10
-"""Maximum number of unreadable files in a message."""
+MAX_LISTED = 10
+"""Maximum number of unreadable files listed in a message."""
 
 
 def read(config: DataConfig, progress: Progress) -> RawImages:
@@ -50,9 +50,9 @@ def read(config: DataConfig, progress: Progress) -> RawImages:
     """
     root = Path(config.path or "")
     listing = list_images(root, progress)
-    size, why = config.image_size, ""
+    size, size_reason = config.image_size, ""
     if size is None:
-        size, why = choose_image_size(_sample_sizes(listing.files))
+        size, size_reason = choose_image_size(_sample_sizes(listing.files))
     decoded = _from_cache_or_decoded(listing, config, size, progress)
     reasons = decoded.reasons
     if reasons and config.unreadable == "stop":
@@ -62,19 +62,22 @@ def read(config: DataConfig, progress: Progress) -> RawImages:
         images=decoded.images,
         labels=np.delete(labels, list(reasons)),
         classes=listing.classes,
-        train_count=listing.train_count - sum(where < listing.train_count for where in reasons),
+        train_count=listing.train_count
+        - sum(position < listing.train_count for position in reasons),
         source=f"images in {root}",
         paths=_paths(listing, reasons),
-        skipped=tuple(f"{listing.files[where].path}: {why}" for where, why in reasons.items()),
-        notices=decoded.notices + ((why,) if why else ()),
+        skipped=_reason_texts(listing.files, reasons),
+        notices=decoded.notices + ((size_reason,) if size_reason else ()),
     )
 
 
-def _paths(listing: Listing, left_out: Collection[int]) -> tuple[str, ...]:
-    """Return the paths of the files that are not left out, relative to the root."""
+def _paths(listing: Listing, unreadable: Collection[int]) -> tuple[str, ...]:
+    """Return the paths of the readable files, relative to the root."""
     start = len(str(listing.root)) + 1
     return tuple(
-        file.path[start:] for where, file in enumerate(listing.files) if where not in left_out
+        file.path[start:]
+        for position, file in enumerate(listing.files)
+        if position not in unreadable
     )
 
 
@@ -108,12 +111,12 @@ def _from_cache_or_decoded(
         images = np.zeros(shape, dtype=np.uint8)
         reasons, _ = _decode_all(listing.files, images, config.fit, progress)
         images = _without(images, reasons)
-        return _Decoded(images=images, reasons=reasons, notices=(_not_kept(error),))
+        return _Decoded(images=images, reasons=reasons, notices=(_cache_notice(error),))
     with entry:
         images = _array(entry.pixels, shape)
-        reasons, are_lasting = _decode_all(listing.files, images, config.fit, progress)
+        reasons, are_permanent = _decode_all(listing.files, images, config.fit, progress)
         images = _without(images, reasons)
-        if not len(images) or not are_lasting:
+        if not len(images) or not are_permanent:
             return _Decoded(images=images, reasons=reasons)
         index = cache.Index(
             folder=str(folder),
@@ -124,7 +127,7 @@ def _from_cache_or_decoded(
         try:
             pixels = entry.keep(index)
         except OSError as error:
-            return _Decoded(images=images, reasons=reasons, notices=(_not_kept(error),))
+            return _Decoded(images=images, reasons=reasons, notices=(_cache_notice(error),))
         return _Decoded(images=_array(pixels, index.shape), reasons=reasons)
 
 
@@ -132,7 +135,7 @@ def _array(pixels: mmap, shape: tuple[int, int, int, int]) -> Pixels:
     return np.frombuffer(pixels, np.uint8, math.prod(shape)).reshape(shape)
 
 
-def _not_kept(error: OSError) -> str:
+def _cache_notice(error: OSError) -> str:
     return (
         f"decoded images cannot be kept in {cache.cache_directory()} ({error.strerror}); "
         "the next run has to decode them again"
@@ -158,7 +161,7 @@ def _decode_all(
     """
     size, channels = images.shape[2:]
     reasons: dict[int, str] = {}
-    passing: list[int] = []
+    transient: list[int] = []
     chunks = [range(first, min(first + CHUNK, len(files))) for first in range(0, len(files), CHUNK)]
     done = [0] * len(chunks)
     stopping = Event()
@@ -174,8 +177,8 @@ def _decode_all(
                 images[position] = decode(files[position].path, size, channels, fit)
             except Unreadable as error:
                 reasons[position] = str(error)
-                if not error.is_lasting:
-                    passing.append(position)
+                if not error.is_permanent:
+                    transient.append(position)
             done[number] += 1
 
     with ThreadPoolExecutor(max_workers=thread_count) as pool:
@@ -185,14 +188,14 @@ def _decode_all(
         finally:
             stopping.set()
             pool.shutdown(cancel_futures=True)
-    return dict(sorted(reasons.items())), not passing
+    return dict(sorted(reasons.items())), not transient
 
 
-def _without(images: Pixels, left_out: Collection[int]) -> Pixels:
-    """Return the images without those left out, moved in place, as they may exceed memory."""
-    if not left_out:
+def _without(images: Pixels, positions: Collection[int]) -> Pixels:
+    """Return the images without those at `positions`; moves them in place, to save memory."""
+    if not positions:
         return images
-    remaining = np.delete(np.arange(len(images)), list(left_out))
+    remaining = np.delete(np.arange(len(images)), list(positions))
     step = max(1, BLOCK_BYTES // images[0].nbytes)
     for first in range(0, len(remaining), step):
         moved = remaining[first : first + step]
@@ -206,9 +209,9 @@ def _thread_count(files: list[ImageFile]) -> int:
 
 
 def _read_ahead(files: list[ImageFile]) -> None:
-    """Prefetch files into the page cache, as a single thread would wait for each.
+    """Prefetch files into the page cache, because a single thread would wait for every read.
 
-    Halves the time for 60,000 files of 1 kB on a disk.
+    It halves the time for 60,000 files of 1 kB on a disk.
     """
     if not hasattr(os, "posix_fadvise"):
         return  # macOS
@@ -223,10 +226,15 @@ def _read_ahead(files: list[ImageFile]) -> None:
                 os.close(descriptor)
 
 
+def _reason_texts(files: list[ImageFile], reasons: dict[int, str]) -> tuple[str, ...]:
+    return tuple(f"{files[position].path}: {reason}" for position, reason in reasons.items())
+
+
 def _unreadable_error(files: list[ImageFile], reasons: dict[int, str]) -> DataError:
-    listed = [f"{files[position].path}: {reasons[position]}" for position in reasons]
-    more = f"; and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    listed = _reason_texts(files, reasons)
+    more = f"; and {len(listed) - MAX_LISTED} more" if len(listed) > MAX_LISTED else ""
     return DataError(
-        f"{len(listed)} of {len(files)} image files cannot be read: {'; '.join(listed[:LISTED])}"
-        f"{more}. Repair or remove them, or skip them with --set data.unreadable=skip"
+        f"{len(listed)} of {len(files)} image files cannot be read: "
+        f"{'; '.join(listed[:MAX_LISTED])}{more}. Repair or remove them, or skip "
+        "them with --set data.unreadable=skip"
     )

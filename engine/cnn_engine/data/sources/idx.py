@@ -33,7 +33,7 @@ FASHION = (
 """Class names of Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017), the first shortened."""
 
 SETS = {
-    # source: (name, class names, torchvision's folder, other places)
+    # source: (name, class names, torchvision's folder, system directories)
     "mnist": ("MNIST", DIGITS, "MNIST/raw", ()),
     "fashion-mnist": (
         "Fashion-MNIST",
@@ -50,15 +50,15 @@ def read_set(source: str, path: str | None) -> RawImages:
     Raises:
         DataError: it is missing, or a file is damaged.
     """
-    name, classes, folder, elsewhere = SETS[source]
-    candidates = [place / inner for place in search_directories(path) for inner in ("", folder)]
-    candidates += [] if path else elsewhere
-    directory = next((place for place in candidates if _find(place, "train-images", 3)), None)
+    name, classes, folder, system_directories = SETS[source]
+    candidates = [parent / inner for parent in search_directories(path) for inner in ("", folder)]
+    candidates += [] if path else system_directories
+    directory = next((found for found in candidates if _find(found, "train-images", 3)), None)
     if directory is None:
-        looked = ", ".join(str(place) for place in candidates)
+        searched = ", ".join(map(str, candidates))
         raise DataError(
-            f"{name}: no train-images-idx3-ubyte[.gz] in {looked}; put the four IDX files of "
-            f"{name} into a directory and name it with --data-dir"
+            f"{name}: no train-images-idx3-ubyte[.gz] in {searched}; put the four IDX files of "
+            f"{name} into a directory and pass it with --data-dir"
         )
     train, train_labels = _read_pair(directory, "train", len(classes))
     test, test_labels = _read_pair(directory, "t10k", len(classes))
@@ -72,7 +72,7 @@ def read_set(source: str, path: str | None) -> RawImages:
 
 
 def read_digits() -> RawImages:
-    """Read the 1,797 handwritten digits of this package, 8×8 pixels, grey (UCI)."""
+    """Return the bundled data set: 1,797 grey handwritten digits (UCI), 8×8 pixels."""
     directory = Path(__file__).parent / "digits"
     images, labels = _read_pair(directory, "digits", len(DIGITS))
     return RawImages(
@@ -115,7 +115,7 @@ def _find(directory: Path, stem: str, dimensions: int) -> Path | None:
 
 
 def _missing(directory: Path, stem: str, kind: str) -> Path:
-    raise DataError(f"{directory}: has no file of {stem}-{kind}")
+    raise DataError(f"{directory}: has no {stem}-{kind} file")
 
 
 def read_idx(path: Path, dimensions: int) -> Pixels:
@@ -137,7 +137,7 @@ def read_idx(path: Path, dimensions: int) -> Pixels:
     expected = int(np.prod(shape, dtype=object))
     if len(content) - header != expected:
         raise DataError(
-            f"{path}: holds {len(content) - header:,} values where its header says {expected:,}"
+            f"{path}: contains {len(content) - header:,} values; its header says {expected:,}"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
 

@@ -13,11 +13,11 @@ from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError
 
 PROGRESS_FILES = 1000
-"""Files between two progress reports."""
+"""Number of files between two progress reports."""
 
 
 class ImageFile(NamedTuple):
-    """A file and its class; a tuple, as there may be millions."""
+    """An image file and its class; a tuple, because there may be millions."""
 
     path: str
     label: int
@@ -58,7 +58,9 @@ def list_images(root: Path, progress: Progress, *, empty_classes: bool = False) 
         DataError: there are no classes or no images, or a folder cannot be read.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: is no folder; name the one that holds your class folders")
+        raise DataError(
+            f"{root}: is not a folder; pass the folder that contains your class folders"
+        )
     try:
         return _list(root, progress, empty_classes=empty_classes)
     except OSError as error:
@@ -102,14 +104,14 @@ def _class_names(root: Path) -> list[str]:
     names = sorted(folder.name for folder in _class_folders(root))
     if not names:
         raise DataError(
-            f"{root}: holds no class folders; put the images of each class in a folder of its own"
+            f"{root}: contains no class folders; put the images of each class into their own folder"
         )
     return names
 
 
 def _refuse_unknown_classes(root: Path, classes: list[str]) -> None:
     if unknown := [name for name in _class_names(root) if name not in classes]:
-        raise DataError(f"{root / unknown[0]}: is a class that the training images do not have")
+        raise DataError(f"{root / unknown[0]}: is not a class of the training images")
 
 
 def _add_files(
@@ -128,7 +130,7 @@ def _add_files(
             if (len(files) + len(found)) % PROGRESS_FILES == 0:
                 progress("looking for images", len(files) + len(found), 0)
         if not found and not may_be_empty:
-            raise DataError(f"{root / name}: holds no images; add some, or remove the folder")
+            raise DataError(f"{root / name}: contains no images; add some, or remove the folder")
         files += sorted(found, key=_sort_key)
 
 

@@ -38,7 +38,7 @@ def _stall_timeout() -> Iterator[None]:
 
 @contextmanager
 def _progress_to(progress: Progress) -> Iterator[None]:
-    """Replace torchvision's progress bar, which would draw over the dashboard."""
+    """Pass torchvision's progress to a callback; its own bar would draw over the dashboard."""
 
     class Bar:
         def __init__(self, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
