@@ -1,9 +1,9 @@
-"""Measures the time to load a folder of images: decoded at first, then from the cache.
+"""Measures the time to load a folder of images, first decoded, then from the cache.
 
-python engine/tools/bench_folder.py DIR [--image-size 32] [--times 5]
+    python engine/tools/bench_folder.py DIR [--image-size 32] [--times 5]
 
-Each loading is a process of its own, with a cache of this benchmark's own. Whether the files come
-from the disk or are in memory already is up to the system.
+Every measurement is a new process. The cache is temporary. The files may be read from disk or from
+the page cache.
 """
 
 import argparse
@@ -21,35 +21,35 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print time, rate and memory of both cases."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder")
     parser.add_argument("--image-size", type=int, default=32)
-    parser.add_argument("--times", type=int, default=5, help="how often it is opened again")
+    parser.add_argument("--times", type=int, default=5, help="number of loads from the cache")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
-        for what, times in (("decode", 1), ("open", options.times)):
-            runs = [_load_apart(options.folder, options.image_size) for _ in range(times)]
-            seconds, images = median(run[0] for run in runs), runs[0][1]
-            peak, size = max(run[2] for run in runs), runs[0][3]
+        for name, times in (("decode", 1), ("cache", options.times)):
+            loads = [_load_in_new_process(options.folder, options.image_size) for _ in range(times)]
+            seconds, images = median(load[0] for load in loads), loads[0][1]
+            peak, size = max(load[2] for load in loads), loads[0][3]
             print(
-                f"{what:<6} {seconds:7.3f} s  {images:,} images  {images / seconds:9,.0f} images/s"
+                f"{name:<6} {seconds:7.3f} s  {images:,} images  {images / seconds:9,.0f} images/s"
                 f"  peak {peak / MEGABYTE:,.0f} MB, of which data {size / MEGABYTE:,.0f} MB"
             )
 
 
-def _load_apart(folder: str, image_size: int) -> tuple[float, int, int, int]:
+def _load_in_new_process(folder: str, image_size: int) -> tuple[float, int, int, int]:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(load, folder, image_size).result()
 
 
 def load(folder: str, image_size: int) -> tuple[float, int, int, int]:
-    """Seconds, images, and the bytes of memory that the process and the images take.
+    """Load the folder; return seconds, images, peak memory and size of the images in bytes.
 
-    The images are all looked at, as training would, so that mapped ones count.
+    All images are read afterwards, so that memory-mapped ones count.
     """
-    from cnn_engine.config.schema import DataConfig  # noqa: PLC0415 - not in the process that waits
+    from cnn_engine.config.schema import DataConfig  # noqa: PLC0415 - the parent process does not need it
     from cnn_engine.data.dataset import load_dataset  # noqa: PLC0415
 
     config = DataConfig(source="folder", path=folder, image_size=image_size)

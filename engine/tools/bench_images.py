@@ -1,10 +1,9 @@
-"""Measures time per image in sets of 1,000 to 60,000 images, and the memory of a run.
+"""Measures training time per image with 1,000 to 60,000 images, and the memory of a run.
 
-python engine/tools/bench_images.py [--rounds 3]
+    python engine/tools/bench_images.py [--rounds 3]
 
-The sets are noise of CIFAR-10's size, so that no files are needed, trained on by a run's own loop;
-of large sets an epoch takes images from all over them, but not all. Memory is that of a process
-which does no more than such a run, with validation and test.
+The images are noise in the size of CIFAR-10, so that no files are needed. Of large data sets an
+epoch uses a random part. Memory is measured in a process that trains, validates and tests once.
 """
 
 import argparse
@@ -19,45 +18,45 @@ from statistics import median
 from typing import NamedTuple
 
 SIZES = (1_000, 10_000, 60_000)
+"""Sizes of the data sets, in images."""
+
 MEASURED_IMAGES = 10_000
-"""Trained on in each measurement, in one epoch or several."""
+"""Training images per measurement, in one or more epochs."""
 
 MEGABYTE = 1e6
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print time per image and memory."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         seconds = pool.submit(train_in_turn, rounds).result()
         memory = pool.submit(peak_memory, SIZES[-1]).result()
-    flat = median(seconds[SIZES[-1]])
-    for images, found in seconds.items():
-        cost = median(found)
-        print(f"{images:>6,} images: {cost * 1e6:6.0f} µs an image, {cost / flat:.2f}×")
-    peak, images, pytorch = (each / MEGABYTE for each in memory)
-    print(
-        f"peak {peak:,.0f} MB, of which images {images:,.0f} MB, PyTorch itself {pytorch:,.0f} MB"
-    )
+    baseline = median(seconds[SIZES[-1]])
+    for images, rounds_ in seconds.items():
+        cost = median(rounds_)
+        print(f"{images:>6,} images: {cost * 1e6:6.0f} µs per image, {cost / baseline:.2f}×")
+    peak, images, pytorch = (size / MEGABYTE for size in memory)
+    print(f"peak {peak:,.0f} MB, including images {images:,.0f} MB, PyTorch {pytorch:,.0f} MB")
 
 
 def train_in_turn(rounds: int) -> dict[int, list[float]]:
-    """Seconds an image takes to train on, by the size of the set."""
+    """Return the training time per image in seconds, of each round, by size of the data set."""
     with tempfile.TemporaryDirectory() as runs_dir:
-        trainings = {size: _training(size, Path(runs_dir)) for size in SIZES}
-        found: dict[int, list[float]] = {size: [] for size in SIZES}
+        trainers = {size: _trainer(size, Path(runs_dir)) for size in SIZES}
+        seconds: dict[int, list[float]] = {size: [] for size in SIZES}
         for _ in range(rounds + 1):
-            for size, training in trainings.items():
-                epochs = MEASURED_IMAGES // len(training.data.train)
+            for size, trainer in trainers.items():
+                epochs = MEASURED_IMAGES // len(trainer.data.train)
                 start = time.perf_counter()
                 for _ in range(epochs):
-                    training.begin_epoch()
-                    training.train_epoch()
-                found[size].append((time.perf_counter() - start) / MEASURED_IMAGES)
-    return {size: seconds[1:] for size, seconds in found.items()}  # the first is to warm up
+                    trainer.begin_epoch()
+                    trainer.train_epoch()
+                seconds[size].append((time.perf_counter() - start) / MEASURED_IMAGES)
+    return {size: rounds_[1:] for size, rounds_ in seconds.items()}  # the first is a warm-up
 
 
 class Memory(NamedTuple):
@@ -65,7 +64,10 @@ class Memory(NamedTuple):
 
     peak: int
     """Peak memory of its process."""
+
     images: int
+    """Size of the images."""
+
     pytorch: int
     """Peak memory of a process that only imports PyTorch."""
 
@@ -75,9 +77,9 @@ def peak_memory(size: int) -> Memory:
     _import_pytorch()
     pytorch = _peak()
     with tempfile.TemporaryDirectory() as runs_dir:
-        training = _training(size, Path(runs_dir))
-        training.run()
-        return Memory(_peak(), training.data.images.nbytes, pytorch)
+        trainer = _trainer(size, Path(runs_dir))
+        trainer.run()
+        return Memory(_peak(), trainer.data.images.nbytes, pytorch)
 
 
 def _peak() -> int:
@@ -92,7 +94,7 @@ def _import_pytorch() -> None:
     import torch  # noqa: F401, PLC0415
 
 
-def _training(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - torch's
+def _trainer(size: int, runs_dir: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - needs PyTorch
     _import_pytorch()
     import torch  # noqa: PLC0415
 

@@ -2,9 +2,8 @@
 
     python engine/tools/bench_log.py
 
-Writes logs of 60,000 step events, of as many as a million steps make where six are as long as an
-event, and of 1,000,000, as a training of eight hours, one of a day and one of six days record them,
-and reads each in a process of its own.
+Writes logs of 60,000, 166,667 and 1,000,000 step events, which runs of eight hours, one day and six
+days record at two events per second, and reads each in a new process.
 """
 
 import math
@@ -22,26 +21,28 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 
 EVENTS = (60_000, 166_667, 1_000_000)
-EVENTS_AN_EPOCH = 100
-STEPS_AN_EVENT = 6
+"""Step events of the logs."""
+
+EVENTS_PER_EPOCH = 100
+STEPS_PER_EVENT = 6
 
 
 def main() -> None:
-    """Print a line of figures for each log."""
+    """Print a line for each log."""
     if len(sys.argv) == 3:
-        print_figures(RunDirectory(Path(sys.argv[1])), int(sys.argv[2]))
+        print_result(RunDirectory(Path(sys.argv[1])), int(sys.argv[2]))
         return
     for count in EVENTS:
         with tempfile.TemporaryDirectory() as directory:
             run = RunDirectory(Path(directory))
             with run.events.open("w") as log:
-                log.writelines(to_line(event) + "\n" for event in happened(count))
+                log.writelines(to_line(event) + "\n" for event in generate_events(count))
             command = [sys.executable, __file__, directory, str(count)]
             subprocess.run(command, check=True)  # noqa: S603
 
 
-def print_figures(run: RunDirectory, count: int) -> None:
-    """Read the log, and say how that went."""
+def print_result(run: RunDirectory, count: int) -> None:
+    """Read the log; print time and memory."""
     before = _peak_mb()
     start = time.perf_counter()
     state, damaged = read_state(run)
@@ -50,14 +51,14 @@ def print_figures(run: RunDirectory, count: int) -> None:
     print(
         f"{count:>9,} step events of {state.steps_done:,} steps, "
         f"{run.events.stat().st_size / 1e6:.0f} MB: "
-        f"read in {seconds:.2f} s, {1e6 * seconds / count:.1f} µs each; "
-        f"peak {peak:.0f} MB, {peak - before:.0f} MB of it for this; {damaged} damaged lines"
+        f"read in {seconds:.2f} s, {1e6 * seconds / count:.1f} µs per event; "
+        f"peak {peak:.0f} MB, {peak - before:.0f} MB more than before; {damaged} damaged lines"
     )
 
 
-def happened(count: int) -> Iterator[events.Event]:
-    """A run of that many step events."""
-    epochs = math.ceil(count / EVENTS_AN_EPOCH)
+def generate_events(count: int) -> Iterator[events.Event]:
+    """Yield the events of a run with about `count` step events."""
+    epochs = math.ceil(count / EVENTS_PER_EPOCH)
     yield events.RunStarted(
         run_id="1124-0412-amber",
         name="",
@@ -71,10 +72,10 @@ def happened(count: int) -> Iterator[events.Event]:
         classes=tuple("0123456789"),
         source="a benchmark",
         image_shape=(3, 32, 32),
-        train_images=384 * EVENTS_AN_EPOCH,
+        train_images=384 * EVENTS_PER_EPOCH,
         val_images=10_000,
         test_images=10_000,
-        steps_per_epoch=STEPS_AN_EVENT * EVENTS_AN_EPOCH,
+        steps_per_epoch=STEPS_PER_EVENT * EVENTS_PER_EPOCH,
         parameters=651_850,
         device="cpu",
         device_name="cpu",
@@ -87,12 +88,12 @@ def happened(count: int) -> Iterator[events.Event]:
 
 def _epoch(epoch: int) -> Iterator[events.Event]:
     yield events.EpochStarted(epoch=epoch)
-    for number in range(1, EVENTS_AN_EPOCH + 1):
-        loss = 0.1 + 2 / (epoch + number / EVENTS_AN_EPOCH)
+    for number in range(1, EVENTS_PER_EPOCH + 1):
+        loss = 0.1 + 2 / (epoch + number / EVENTS_PER_EPOCH)
         yield events.StepsFinished(
             epoch=epoch,
-            step=STEPS_AN_EVENT * number,
-            steps=STEPS_AN_EVENT,
+            step=STEPS_PER_EVENT * number,
+            steps=STEPS_PER_EVENT,
             loss=loss,
             loss_min=loss / 1.1,
             loss_max=loss * 1.1,

@@ -1,8 +1,8 @@
-"""Compares the accuracy of the automatic precision with fp32: alternating runs over seeds.
+"""Compares the accuracy of `train.precision=auto` with fp32 over several seeds.
 
-python engine/tools/bench_precision.py CONFIG [--set KEY=VALUE] [--seeds 3] [--epochs 5]
+    python engine/tools/bench_precision.py CONFIG [--set KEY=VALUE] [--seeds 3] [--epochs 5]
 
-A seed gives both the same split, initial weights, order of images and draws of dropout.
+With the same seed both have the same split, initial weights, order of images and dropout masks.
 """
 
 import argparse
@@ -20,11 +20,11 @@ PRECISIONS = ("auto", "fp32")
 
 
 def main() -> None:
-    """Print the figures of each run as it ends, and what they come to."""
+    """Print the metrics of each run when it ends, then the mean difference."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("config")
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--seeds", type=int, default=3, help="2 or more")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, 2 or more")
     parser.add_argument("--epochs", type=int, default=5)
     options = parser.parse_args()
     differences = []
@@ -36,23 +36,23 @@ def main() -> None:
         }
         differences.append(accuracy["auto"] - accuracy["fp32"])
     print(
-        f"best validation accuracy, automatic precision less fp32: {mean(differences):+.2%}, "
+        f"best validation accuracy, auto minus fp32: {mean(differences):+.2%}, "
         f"standard deviation over {len(differences)} seeds {stdev(differences):.2%}"
     )
 
 
 def _train(config: str, settings: list[str]) -> float:
-    """Train; the best epoch's validation accuracy, 0 to 1."""
+    """Train; return the best epoch's validation accuracy, 0 to 1."""
     with tempfile.TemporaryDirectory() as runs_dir:
         recorder = Recorder(create_run(Path(runs_dir)))
         engine = Engine(Request.from_preset(config, settings), recorder)
         engine.start()
         engine.join()
-    return _told(recorder.state)
+    return _print_result(recorder.state)
 
 
-def _told(state: RunState) -> float:
-    """The best epoch's validation accuracy, printed with the run's other figures."""
+def _print_result(state: RunState) -> float:
+    """Print the run's metrics; return the best epoch's validation accuracy, 0 to 1."""
     if state.prepared is None or state.best is None or state.test is None:
         raise SystemExit(state.finished.error if state.finished else "the run did not end")
     losses = " ".join(f"{epoch.val_loss:.4f}" for epoch in state.epochs)

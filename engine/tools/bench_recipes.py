@@ -1,13 +1,13 @@
-"""Compares accuracy and time of recipes with the published loop's 20 epochs, over seeds.
+"""Compares accuracy and time of presets with 20 epochs of the published loop, over several seeds.
 
-python engine/tools/bench_recipes.py --data-dir DIR [--presets cifar10-fast cifar10-94]
-    [--seeds 3] [--script FILE]
+    python engine/tools/bench_recipes.py --data-dir DIR [--presets cifar10-fast cifar10-94]
+        [--seeds 3] [--script FILE]
 
-DIR is a folder of images, or with `--source cifar10` where CIFAR-10 is. Each round runs every
-preset with one seed, in turn, so that what disturbs the machine disturbs all alike; a script that
-is given runs as often, as `python FILE DIR SEED`, and ends with a line `RESULT {"test": …, "tta":
-…, "seconds": …}`. The published loop trains for some seconds in each round; its 20 epochs are its
-rate multiplied: 20 times the training images, and validation at what it measured of that.
+DIR is a folder of images, or with `--source cifar10` the directory of CIFAR-10. Each round runs
+every preset with the same seed, in turn, so that other load on the machine affects all alike. With
+`--script`, it also runs `python FILE DIR SEED`, whose last line must be `RESULT {"test": …, "tta":
+…, "seconds": …}`. The published loop trains for a few seconds in each round; the time of its 20
+epochs, with validation, is extrapolated from its rate.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from cnn_engine.training.control import Control
 from cnn_engine.training.trainer import Trainer
 
 PUBLISHED_EPOCHS = 20
+"""Epochs of the published procedure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,21 +45,29 @@ class Outcome:
     test: float
     tta: float | None
     """With test-time augmentation; None without it."""
+
     seconds: float
-    """Seconds from the images in memory to the end of the test."""
+    """Seconds from the end of loading to the end of the test."""
+
     train_seconds: float | None = None
+    """Seconds of all training steps; None for a script."""
 
 
 def main() -> None:
-    """Print what each run came to as it ends, and then the table."""
+    """Print the result of each run when it ends, then a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--source", default="folder")
     parser.add_argument("--presets", nargs="+", default=["cifar10-fast", "cifar10-94"])
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--script", help="a script to run in turn with the presets")
-    parser.add_argument("--reference-seconds", type=float, default=20.0, help="of each round")
+    parser.add_argument("--script", help="script to compare with the presets")
+    parser.add_argument(
+        "--reference-seconds",
+        type=float,
+        default=20.0,
+        help="seconds of the published loop in each round",
+    )
     options = parser.parse_args()
     keep_freed_memory()
     limit_threads()
@@ -73,21 +82,23 @@ def main() -> None:
     names = [*requests, options.script] if options.script else [*requests]
     rates: list[float] = []
     outcomes: dict[str, list[Outcome]] = {name: [] for name in names}
-    reference.images_per_second(2.0)  # the first steps are slower than all others
+    reference.images_per_second(2.0)  # the first steps are slower
     for seed in range(options.seeds):
         rates.append(reference.images_per_second(options.reference_seconds))
         print(f"seed {seed}  published loop: {rates[-1]:,.0f} images/s", flush=True)
         for name in requests:
             outcome = _train(name, [*settings, f"train.seed={seed}"])
-            outcomes[name].append(_told(name, seed, outcome))
+            _print_outcome(name, seed, outcome)
+            outcomes[name].append(outcome)
         if options.script:
             outcome = _run_script(options.script, options.data_dir, seed)
-            outcomes[options.script].append(_told(options.script, seed, outcome))
+            _print_outcome(options.script, seed, outcome)
+            outcomes[options.script].append(outcome)
     _print_table(outcomes, requests, published_seconds(data, median(rates)), data)
 
 
 def published_seconds(data: DataSet, rate: float) -> float:
-    """Time of the published procedure's epochs at a rate of images a second."""
+    """Return the time of the published procedure's epochs at `rate` images per second."""
     return PUBLISHED_EPOCHS * (len(data.train) + len(data.val) * INFERENCE_COST) / rate
 
 
@@ -113,18 +124,17 @@ def _run_script(script: str, data_dir: str, seed: int) -> Outcome:
     start = time.perf_counter()
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
     last = output.strip().splitlines()[-1].partition("RESULT ")[2]
-    told = json.loads(last)
+    result = json.loads(last)
     return Outcome(
-        test=told["test"],
-        tta=told.get("tta"),
-        seconds=told.get("seconds", time.perf_counter() - start),
+        test=result["test"],
+        tta=result.get("tta"),
+        seconds=result.get("seconds", time.perf_counter() - start),
     )
 
 
-def _told(name: str, seed: int, outcome: Outcome) -> Outcome:
+def _print_outcome(name: str, seed: int, outcome: Outcome) -> None:
     tta = "" if outcome.tta is None else f", {outcome.tta:.2%} with test-time augmentation"
     print(f"seed {seed}  {name}: test {outcome.test:.2%}{tta}, {outcome.seconds:.1f} s", flush=True)
-    return outcome
 
 
 def _print_table(
@@ -133,17 +143,14 @@ def _print_table(
     published: float,
     data: DataSet,
 ) -> None:
-    print(
-        f"\nThe published loop's {PUBLISHED_EPOCHS} epochs: {published:,.0f} s (its rate over "
-        "the seconds measured, multiplied)"
-    )
+    print(f"\n{PUBLISHED_EPOCHS} epochs of the published loop: {published:,.0f} s (extrapolated)")
     print(_row("", "test", "with TTA", "wall-clock s", "ratio", "GFLOP/s"))
-    for name, found in outcomes.items():
-        seconds = median(outcome.seconds for outcome in found)
-        tta = [outcome.tta for outcome in found if outcome.tta is not None]
-        rate = _gigaflops(requests[name].config, data, found) if name in requests else None
+    for name, runs in outcomes.items():
+        seconds = median(outcome.seconds for outcome in runs)
+        tta = [outcome.tta for outcome in runs if outcome.tta is not None]
+        rate = _gigaflops(requests[name].config, data, runs) if name in requests else None
         cells = (
-            _spread([outcome.test for outcome in found]),
+            _spread([outcome.test for outcome in runs]),
             _spread(tta),
             f"{seconds:.1f}",
             f"1/{published / seconds:.1f}",
@@ -165,8 +172,8 @@ def _spread(values: list[float]) -> str:
     return f"{100 * mean(values):.2f}{deviation} %"
 
 
-def _gigaflops(config: Config, data: DataSet, found: list[Outcome]) -> float:
-    """Median over the runs of what training reached, in convolutions and dense layers."""
+def _gigaflops(config: Config, data: DataSet, runs: list[Outcome]) -> float:
+    """Return the median GFLOP/s of training in convolutions and linear layers."""
     with tempfile.TemporaryDirectory() as runs_dir:
         recorder = Recorder(create_run(Path(runs_dir)))
         with recorder:
@@ -174,7 +181,7 @@ def _gigaflops(config: Config, data: DataSet, found: list[Outcome]) -> float:
     images = config.train.epochs * round(
         (len(data.train) + len(data.val)) * (1 - config.data.validation_fraction)
     )
-    seconds = median(outcome.train_seconds or 0.0 for outcome in found)
+    seconds = median(outcome.train_seconds or 0.0 for outcome in runs)
     return flops * images / seconds / 1e9
 
 

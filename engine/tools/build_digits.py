@@ -1,4 +1,4 @@
-"""Rebuild the bundled digits from scikit-learn's copy.
+"""Rebuilds the bundled digits from scikit-learn's copy.
 
 python engine/tools/build_digits.py [DIRECTORY]
 """
@@ -25,7 +25,7 @@ def main(directory: Path) -> None:
 def write_idx(path: Path, values: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> None:
     """Write unsigned bytes of any shape as a gzipped IDX file."""
     header = bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape)
-    # Not gzip.compress: what it notes of the operating system differs between Pythons.
+    # Not gzip.compress: the operating system in its header differs between Python versions.
     with (
         path.open("wb") as file,
         gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as zipped,

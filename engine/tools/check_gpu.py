@@ -1,12 +1,12 @@
-"""Checks that training works on this machine's NVIDIA GPU, and how fast; prints one table.
+"""Checks training on this machine's NVIDIA GPU and measures its speed; prints one table.
 
     python engine/tools/check_gpu.py --data-dir DIR [--source cifar10] [--script FILE]
 
-It takes eight minutes or less. DIR is a folder of CIFAR-10 as images, or with `--source cifar10`
-where CIFAR-10 is. A script that is given trains in turn with `cifar10-94`, as `python FILE DIR SEED
-…`, and prints a line `RESULT {"test": …, "tta": …, "seconds": …}` for each seed; seconds from its
-first step to the end of its test. Needs the packages of the extra `[dev]` for the tests. Exit code
-1 if anything did not work.
+It takes up to eight minutes. DIR is a folder with the images of CIFAR-10, or with `--source
+cifar10` the directory of CIFAR-10. With `--script`, `python FILE DIR SEED …` is compared with
+`cifar10-94`; it must print a line `RESULT {"test": …, "tta": …, "seconds": …}` for each seed, with
+the seconds from its first step to the end of its test. The tests need the extra `[dev]`. Exit code
+1 if a check fails.
 """
 
 import argparse
@@ -54,21 +54,21 @@ SIZE = (120, 36)
 """Columns and rows of the dashboard."""
 
 SECONDS = 1.5
-"""Seconds that each rate is measured for."""
+"""Minimum duration of the measurement of a rate."""
 
 SEEDS = ((0, 1), (2, 3), (4,))
-"""Seeds of `cifar10-94`, alternating with the script."""
+"""Seeds of `cifar10-94`, in groups that alternate with the script."""
 
 
 @dataclass
 class Table:
-    """Results; each line is printed when it is found, and all of them at the end."""
+    """Results by name; each is printed when it is added, and all of them at the end."""
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def add(self, name: str, value: str) -> None:
-        """Add a line."""
+        """Add and print a line."""
         self.rows.append((name, value))
         print(f"  {name:<44} {value}", flush=True)
 
@@ -82,13 +82,13 @@ class Images:
 
     @property
     def settings(self) -> list[str]:
-        """Return what is set for them."""
+        """Config overrides, `KEY=VALUE`, that select these images."""
         size = ["data.image_size=32"] if self.source == "folder" else []
         return [f"data.source={self.source}", f"data.path={json.dumps(self.directory)}", *size]
 
     @property
     def options(self) -> list[str]:
-        """Return the same as options of a command."""
+        """The same as command-line options."""
         return [word for setting in self.settings for word in ("--set", setting)]
 
 
@@ -97,8 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--source", default="folder")
-    parser.add_argument("--script", help="a script to run in turn with cifar10-94")
-    parser.add_argument("--skip", nargs="*", default=[], help="names of checks")
+    parser.add_argument("--script", help="script to compare with cifar10-94")
+    parser.add_argument("--skip", nargs="*", default=[], help="names of checks to skip")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("PyTorch finds no NVIDIA GPU here")
@@ -111,7 +111,7 @@ def main() -> None:
         "recipe": lambda: check_recipe(images, options.script, table),
         "tests": lambda: check_tests(table),
         "dashboard": lambda: check_dashboard(images, table),
-        "answers": lambda: check_answers(images, table),
+        "commands": lambda: check_commands(images, table),
         "rates": lambda: check_rates(images, table),
     }
     for name, check in checks.items():
@@ -120,18 +120,18 @@ def main() -> None:
         began = time.monotonic()
         try:
             check()
-        except Exception as error:  # noqa: BLE001 - the other checks are worth their lease
+        except Exception as error:  # noqa: BLE001 - the other checks still run
             table.failures.append(name)
             table.add(name, f"FAILED: {type(error).__name__}: {error}"[:300])
         print(f"  ({name}: {time.monotonic() - began:.0f} s)", flush=True)
-    print(f"\n{'':2}{'what':<44} on this machine, in {time.monotonic() - start:.0f} s")
+    print(f"\n{'':2}{'check':<44} on this machine, in {time.monotonic() - start:.0f} s")
     for name, value in table.rows:
         print(f"  {name:<44} {value}")
     sys.exit(1 if table.failures else 0)
 
 
 def check_data(images: Images, table: Table) -> None:
-    """Have the images decoded, so that no later check waits for that."""
+    """Load the images once, so that later checks use the cache of decoded images."""
     start = time.monotonic()
     config = Request.from_preset("cifar10", images.settings).config
     data = load_dataset(config.data, 0, lambda *_: None)
@@ -139,36 +139,36 @@ def check_data(images: Images, table: Table) -> None:
 
 
 def check_published(images: Images, table: Table) -> None:
-    """Train the published procedure as its user would, from command to exit."""
+    """Run the published procedure with the command line, and measure it from start to exit."""
     with tempfile.TemporaryDirectory() as directory:
         command = ["run", "cifar10", "--no-ui", *images.options, "--runs-dir", directory]
         start = time.monotonic()
         process = subprocess.Popen(  # noqa: S603
             [*PROGRAM, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        busy = _Busy()
+        meter = _UtilizationMeter()
         _, errors = process.communicate()
-        seconds, shares = time.monotonic() - start, busy.stop()
+        seconds, utilization = time.monotonic() - start, meter.stop()
         if process.returncode:
             raise RuntimeError(errors.decode()[-300:])
         events = _events(Path(directory))
     test = _only(events, TestFinished)
-    rates = [40_000 / each.train_seconds for each in events if isinstance(each, EpochFinished)][1:]
-    begun = next(each.time for each in events if isinstance(each, EpochStarted))
-    ended = next(each.time for each in events if isinstance(each, RunFinished))
-    epochs = len([each for each in events if isinstance(each, EpochFinished)])
-    table.add(f"published, {epochs} epochs, command to exit", f"{seconds:.1f} s")
+    epochs = [event for event in events if isinstance(event, EpochFinished)]
+    rates = [40_000 / epoch.train_seconds for epoch in epochs][1:]
+    begun = next(event.time for event in events if isinstance(event, EpochStarted))
+    ended = next(event.time for event in events if isinstance(event, RunFinished))
+    table.add(f"published, {len(epochs)} epochs, command to exit", f"{seconds:.1f} s")
     table.add("  first epoch to end of test", f"{ended - begun:.1f} s")
     table.add("  training, batch 64, bf16", f"{median(rates):,.0f} images/s")
     table.add("  test accuracy", f"{test.accuracy:.2%}")
-    table.add("  GPU busy while it trains (median)", shares)
+    table.add("  GPU utilization (median)", utilization)
 
 
 def check_recipe(images: Images, script: str | None, table: Table) -> None:
-    """Train `cifar10-94` with five seeds, in turn with a script if there is one."""
+    """Train `cifar10-94` with five seeds, alternating with the script if one is given."""
     found: dict[str, list[tuple[float, float, float]]] = {"cifar10-94": []}
     for seeds in SEEDS:
-        found["cifar10-94"] += _in_a_process_of_its_own(images, seeds)
+        found["cifar10-94"] += _train_in_new_process(images, seeds)
         if script:
             found.setdefault(script, []).extend(_run_script(script, images.directory, seeds))
     for name, results in found.items():
@@ -182,7 +182,7 @@ def check_recipe(images: Images, script: str | None, table: Table) -> None:
         table.add(f"  test; with six views; {len(plain)} seeds", accuracies)
 
 
-def _in_a_process_of_its_own(
+def _train_in_new_process(
     images: Images, seeds: tuple[int, ...]
 ) -> list[tuple[float, float, float]]:
     code = "import check_gpu, sys, json; check_gpu.train_recipe(*json.loads(sys.argv[1]))"
@@ -200,13 +200,13 @@ def _in_a_process_of_its_own(
 
 
 def train_recipe(directory: str, source: str, seeds: list[int]) -> None:
-    """Train `cifar10-94` once to warm up and then with each seed, and print what came of it."""
+    """Train `cifar10-94` once as a warm-up, then with each seed; print the results."""
     images = Images(directory, source)
     for number, seed in enumerate([seeds[0], *seeds]):
         with tempfile.TemporaryDirectory() as runs_dir:
             events = _train("cifar10-94", [*images.settings, f"train.seed={seed}"], Path(runs_dir))
         test = _only(events, TestFinished)
-        begun = next(each.time for each in events if isinstance(each, EpochStarted))
+        begun = next(event.time for event in events if isinstance(event, EpochStarted))
         tta = sum(test.tta_correct) / sum(test.total)
         result = {"test": test.accuracy, "tta": tta, "seconds": test.time - begun}
         print(("RESULT " if number else "warm-up ") + json.dumps(result), flush=True)
@@ -224,11 +224,11 @@ def _run_script(
 
 def _results(output: str) -> list[tuple[float, float, float]]:
     lines = [line.removeprefix("RESULT ") for line in output.splitlines() if "RESULT " in line]
-    return [(each["test"], each["tta"], each["seconds"]) for each in map(json.loads, lines)]
+    return [(run["test"], run["tta"], run["seconds"]) for run in map(json.loads, lines)]
 
 
 def check_rates(images: Images, table: Table) -> None:
-    """Measure what training reaches in each precision, called and captured, here and staged."""
+    """Measure the rate in each precision, with and without CUDA graphs, and with staged images."""
     base = Request.from_preset("cifar10", images.settings).config
     data = load_dataset(base.data, 0, lambda *_: None)
     variants = {
@@ -247,14 +247,17 @@ def check_rates(images: Images, table: Table) -> None:
     for preset in ("cifar10", "cifar10-94"):
         ratios = []
         for _ in range(2):
-            at_home = _rate(preset, images.settings, data)
-            share, loader.MAX_GPU_FRACTION = loader.MAX_GPU_FRACTION, 0.0
+            on_gpu = _rate(preset, images.settings, data)
+            limit, loader.MAX_GPU_FRACTION = loader.MAX_GPU_FRACTION, 0.0
             try:
                 staged = _rate(preset, images.settings, data)
             finally:
-                loader.MAX_GPU_FRACTION = share
-            ratios.append(staged / at_home)
-        table.add(f"{preset}, images kept on the host", f"{median(ratios):.0%} of that rate")
+                loader.MAX_GPU_FRACTION = limit
+            ratios.append(staged / on_gpu)
+        table.add(
+            f"{preset}, images on the host",
+            f"{median(ratios):.0%} of the rate with images on the GPU",
+        )
 
 
 def _rate(preset: str, settings: list[str], data: DataSet) -> float:
@@ -263,15 +266,15 @@ def _rate(preset: str, settings: list[str], data: DataSet) -> float:
         tempfile.TemporaryDirectory() as directory,
         Recorder(create_run(Path(directory))) as recorder,
     ):
-        training = Trainer(config, data, recorder, Control(recorder))
-        bench.images_per_second(training, 0.0)
-        rate = bench.images_per_second(training, SECONDS)
-        training.close()
+        trainer = Trainer(config, data, recorder, Control(recorder))
+        bench.images_per_second(trainer, 0.0)
+        rate = bench.images_per_second(trainer, SECONDS)
+        trainer.close()
     return rate
 
 
-def check_answers(images: Images, table: Table) -> None:
-    """Measure how long commands wait, while steps of half a millisecond are launched ahead."""
+def check_commands(images: Images, table: Table) -> None:
+    """Measure the latency of commands while short steps are launched ahead."""
     waits: dict[str, list[float]] = {"pause": [], "unpause": [], "lr": [], "stop": []}
     for number in range(4):
         with tempfile.TemporaryDirectory() as directory:
@@ -284,34 +287,34 @@ def check_answers(images: Images, table: Table) -> None:
             time.sleep(0.3 + 0.07 * number)
             for name, seconds in waits.items():
                 value = 1e-4 if name == "lr" else None
-                seconds.append(_answered(run, recorder, name, value))
+                seconds.append(_latency(run, recorder, name, value))
                 time.sleep(0.1)
             engine.join()
     for name, seconds in waits.items():
         longest = f"at most {1e3 * max(seconds):.0f}"
-        table.add(f"answer to {name}", f"{1e3 * median(seconds):.0f} ms, {longest}")
+        table.add(f"latency of {name}", f"{1e3 * median(seconds):.0f} ms, {longest}")
 
 
-def _answered(run: RunDirectory, recorder: Recorder, name: str, value: float | None) -> float:
-    known, asked = len(recorder.state.commands), time.time()
+def _latency(run: RunDirectory, recorder: Recorder, name: str, value: float | None) -> float:
+    known, sent = len(recorder.state.commands), time.time()
     send(run.commands, Command(name=name, by="cli", value=value))  # type: ignore[arg-type]
     while len(recorder.state.commands) == known:
         time.sleep(0.002)
-    return recorder.state.commands[-1].time - asked
+    return recorder.state.commands[-1].time - sent
 
 
 def check_dashboard(images: Images, table: Table) -> None:
-    """Compare the training time with the dashboard open and without, in turn."""
+    """Compare the training time with and without the dashboard, in turn."""
     ratios = []
     for _ in range(3):
-        plain = _watched(images, ["--no-ui"])
-        ratios.append(_watched(images, []) / plain)
-    each = ", ".join(f"{ratio - 1:+.1%}" for ratio in ratios)
-    table.add("dashboard against --no-ui, training", f"{median(ratios) - 1:+.1%} (of {each})")
+        plain = _train_on_terminal(images, ["--no-ui"])
+        ratios.append(_train_on_terminal(images, []) / plain)
+    rounds = ", ".join(f"{ratio - 1:+.1%}" for ratio in ratios)
+    table.add("training time, dashboard vs --no-ui", f"{median(ratios) - 1:+.1%} ({rounds})")
 
 
-def _watched(images: Images, options: list[str]) -> float:
-    """Train eight epochs on a terminal; return the seconds of training of the later six."""
+def _train_on_terminal(images: Images, options: list[str]) -> float:
+    """Train eight epochs on a terminal; return the training time of the last six in seconds."""
     with tempfile.TemporaryDirectory() as directory:
         words = ["run", "cifar10", "--epochs", "8", *images.options, "--runs-dir", directory]
         child, descriptor = pty.fork()
@@ -325,12 +328,12 @@ def _watched(images: Images, options: list[str]) -> float:
                 os.write(descriptor, b"q")
         os.waitpid(child, 0)
         events = _events(Path(directory))
-        epochs = [each for each in events if isinstance(each, EpochFinished)]
-        return sum(each.train_seconds for each in epochs[2:])
+        epochs = [event for event in events if isinstance(event, EpochFinished)]
+        return sum(epoch.train_seconds for epoch in epochs[2:])
 
 
 def _read(descriptor: int) -> Iterator[bytes]:
-    """Yield what a program writes to its terminal, and nothing each while it writes nothing."""
+    """Yield the output of a program on its terminal; b"" after 0.2 s without output."""
     while True:
         ready, _, _ = select.select([descriptor], [], [], 0.2)
         try:
@@ -370,28 +373,28 @@ def check_tests(table: Table) -> None:
         raise RuntimeError(f"pytest ended with {result.returncode}")
 
 
-class _Busy:
-    """Asks in a thread how busy the GPU is, as `nvidia-smi` tells it."""
+class _UtilizationMeter:
+    """Samples the GPU utilization in a thread."""
 
     def __init__(self) -> None:
-        self._shares: list[int] = []
+        self._percentages: list[int] = []
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._sample)
         self._thread.start()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while not self._stopping.wait(0.2):
             try:
-                self._shares.append(torch.cuda.utilization(0))
-            except Exception:  # noqa: BLE001 - nvidia-ml-py is not installed, or refuses
+                self._percentages.append(torch.cuda.utilization(0))
+            except Exception:  # noqa: BLE001 - nvidia-ml-py is missing, or an error of the driver
                 return
 
     def stop(self) -> str:
-        """Return the median of the later half, in which training goes on."""
+        """Stop; return the median of the samples above 5 %, which are taken during training."""
         self._stopping.set()
         self._thread.join()
-        late = [share for share in self._shares if share > 5]
-        return f"{median(late):.0f}%" if late else "not told: pip install nvidia-ml-py"
+        busy = [percentage for percentage in self._percentages if percentage > 5]
+        return f"{median(busy):.0f}%" if busy else "unknown: pip install nvidia-ml-py"
 
 
 def _train(preset: str, settings: list[str], runs_dir: Path) -> list[Event]:

@@ -1,11 +1,10 @@
-"""Kills a real training again and again, goes on with it each time, and sees that nothing is lost.
+"""Kills training processes at random moments, resumes the runs, and checks that nothing is lost.
 
     python engine/tools/soak.py [--kills 200] [--seed 0]
 
-Every kill is SIGKILL at a random moment of a process that trains the bundled digits with a small
-network and saves about ten times a second; every other one waits until a file is being written.
-Once a run has come to its end, over all its kills, it must equal one that nothing disturbed. The
-exit code is 1 if any of that fails.
+A process trains a small network on the bundled digits and saves about ten times a second. It gets
+SIGKILL at a random moment; every second kill waits until a file is being written. A finished run
+must equal an uninterrupted one bit for bit. Exit code 1 if a check fails.
 """
 
 import argparse
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-os.environ["OMP_NUM_THREADS"] = "1"  # this process must start no thread, as it is forked
+os.environ["OMP_NUM_THREADS"] = "1"  # this process is forked, so it must not start threads
 
 import torch
 
@@ -50,8 +49,8 @@ SETTINGS = (
     "train.epochs=12",
     "train.checkpoint_seconds=0.1",
 )
-LONGEST_SECONDS = 1.0
-"""A session is killed within this time, or at the first file that is written after it."""
+MAX_SECONDS = 1.0
+"""Maximum time until a kill, or until it waits for a file that is being written."""
 
 
 @dataclass
@@ -63,47 +62,54 @@ class Report:
     """Kills while a file was being written."""
     runs: int = 0
     corrupt: list[str] = field(default_factory=list)
+    """Problems of damaged files."""
     lost: list[str] = field(default_factory=list)
     """Kills after which a logged checkpoint was missing."""
     unequal: list[str] = field(default_factory=list)
+    """Runs whose results differ from those of the uninterrupted run."""
 
     @property
-    def is_good(self) -> bool:
+    def has_passed(self) -> bool:
         """True if nothing was lost or damaged."""
         return not (self.corrupt or self.lost or self.unequal)
 
 
 def main() -> None:
-    """Kill as often as asked, and print what came of it."""
+    """Kill processes and print the counts."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     generator, report, start = random.Random(options.seed), Report(), time.monotonic()  # noqa: S311
     with tempfile.TemporaryDirectory() as directory:
-        whole = create_run(Path(directory))
-        _wait(_start(whole))
+        uninterrupted = create_run(Path(directory))
+        _wait(_start(uninterrupted))
         while report.kills < options.kills:
-            _survive(create_run(Path(directory)), whole, report, generator, options.kills)
+            run = create_run(Path(directory))
+            _train_with_kills(run, uninterrupted, report, generator, options.kills)
     print(
-        f"{report.kills} kills, {report.while_saving} of them while a file was written, in "
+        f"{report.kills} kills, {report.while_saving} of them while a file was being written, in "
         f"{report.runs} runs and {time.monotonic() - start:.0f} s\n"
-        f"files corrupt: {len(report.corrupt)}\n"
-        f"epochs lost beyond the last checkpoint: {len(report.lost)}\n"
-        f"runs bit-equal to an unbroken one: {report.runs - len(report.unequal)} of {report.runs}"
+        f"damaged files: {len(report.corrupt)}\n"
+        f"lost checkpoints: {len(report.lost)}\n"
+        f"runs equal to the uninterrupted one: {report.runs - len(report.unequal)} of {report.runs}"
     )
     for text in (*report.corrupt, *report.lost, *report.unequal):
         print(text)
-    sys.exit(0 if report.is_good else 1)
+    sys.exit(0 if report.has_passed else 1)
 
 
-def _survive(
-    run: RunDirectory, whole: RunDirectory, report: Report, generator: random.Random, most: int
+def _train_with_kills(
+    run: RunDirectory,
+    uninterrupted: RunDirectory,
+    report: Report,
+    generator: random.Random,
+    max_kills: int,
 ) -> None:
-    """Train a run to its end, killed on its way as long as there are kills left."""
+    """Train a run to its end; kill and resume it until `max_kills` is reached."""
     while not read_state(run)[0].has_ended:
         child = _start(run)
-        if report.kills >= most:
+        if report.kills >= max_kills:
             _wait(child)
             continue
         is_saving = _wait_for_moment(run, child, generator, in_save=bool(report.kills % 2))
@@ -111,16 +117,16 @@ def _survive(
         if os.WIFSIGNALED(_wait(child)):
             report.kills += 1
             report.while_saving += is_saving
-            _look(run, report)
+            _check_files(run, report)
     report.runs += 1
-    if _results(run) != _results(whole):
-        report.unequal.append(f"{run.id}: ended otherwise than the unbroken run")
+    if _results(run) != _results(uninterrupted):
+        report.unequal.append(f"{run.id}: results differ from those of the uninterrupted run")
 
 
 def _start(run: RunDirectory) -> int:
-    """A process that trains the run, from its beginning or from where it is; its id.
+    """Start or resume the run in a new process; return the process id.
 
-    Forked, as to import PyTorch takes longer than all the rest.
+    The process is forked, because importing PyTorch takes longer than the training.
     """
     child = os.fork()
     if child:
@@ -145,8 +151,8 @@ def _wait(child: int) -> int:
 def _wait_for_moment(
     run: RunDirectory, child: int, generator: random.Random, *, in_save: bool
 ) -> bool:
-    """Wait until it is time to kill; whether a file is being written then."""
-    deadline = time.monotonic() + generator.uniform(0, LONGEST_SECONDS)
+    """Wait for a moment to kill the process; return True if a file is being written then."""
+    deadline = time.monotonic() + generator.uniform(0, MAX_SECONDS)
     while time.monotonic() < deadline:
         time.sleep(0.001)
     while in_save and _lives(child):
@@ -160,8 +166,8 @@ def _lives(child: int) -> bool:
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
-def _look(run: RunDirectory, report: Report) -> None:
-    """See what a kill has left."""
+def _check_files(run: RunDirectory, report: Report) -> None:
+    """Check log and checkpoints after a kill, and report problems."""
     for file in (BEST_FILE, LAST_FILE, PREVIOUS_FILE):
         path = run.path / file
         try:
@@ -171,19 +177,19 @@ def _look(run: RunDirectory, report: Report) -> None:
         except UserError as error:
             report.corrupt.append(str(error))
     reader = LogReader(run.events)
-    told = Position(0, 0)
+    recorded = Position(0, 0)
     for event in reader.poll():
         if isinstance(event, CheckpointSaved) and event.file == LAST_FILE:
-            told = max(told, Position(event.epoch, event.step))
+            recorded = max(recorded, Position(event.epoch, event.step))
     if reader.damaged_lines:
         report.corrupt.append(f"{run.events}: {reader.damaged_lines} lines are damaged")
     found = find_newest(run.path)
-    if told > (found.position if found else Position(0, 0)):
-        report.lost.append(f"{run.id}: {told} was told of, but there is {found}")
+    if recorded > (found.position if found else Position(0, 0)):
+        report.lost.append(f"{run.id}: the log records {recorded}, found {found}")
 
 
 def _results(run: RunDirectory) -> object:
-    """All of a run that must not depend on how it came to its end."""
+    """Return the results of a run, which interruptions must not change."""
     state, _ = read_state(run)
     weights = [
         _plain(checkpoint.load(run.path / file, torch.device("cpu")))
@@ -192,21 +198,21 @@ def _results(run: RunDirectory) -> object:
     test = state.test
     return (
         state.status,
-        [_figures(epoch) for epoch in state.epochs],
+        [_metrics(epoch) for epoch in state.epochs],
         test and (test.epoch, test.loss, test.correct, test.confusion),
         weights,
     )
 
 
-def _figures(epoch: EpochFinished) -> object:
+def _metrics(epoch: EpochFinished) -> object:
     return epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.correct, epoch.total
 
 
-def _plain(content: Any) -> object:  # noqa: ANN401 - whatever a checkpoint holds
-    """Tensors as bytes, without what took how long."""
+def _plain(content: Any) -> object:  # noqa: ANN401 - any content of a checkpoint
+    """Return the content with tensors as bytes, and without durations."""
     match content:
         case dict():
-            return {key: _plain(each) for key, each in content.items() if key != "train_seconds"}
+            return {key: _plain(item) for key, item in content.items() if key != "train_seconds"}
         case torch.Tensor():
             return content.dtype, content.shape, content.contiguous().numpy().tobytes()
     return content
