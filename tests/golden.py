@@ -1,10 +1,14 @@
 """Run directories made from the golden logs."""
 
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from cnn_engine.runlog.events import Event
+from cnn_engine.results.feature_maps import MAPS_FILE
+from cnn_engine.results.model_layers import LAYERS_FILE
+from cnn_engine.runlog.events import Event, RunStarted
 from cnn_engine.runlog.lines import from_line, to_line
 from cnn_engine.runs.directory import RunDirectory
 
@@ -41,8 +45,31 @@ def rewrite_events(run: RunDirectory, change: Callable[[Event], Event]) -> RunDi
     return run
 
 
+def on_this_host(run: RunDirectory) -> RunDirectory:
+    """Rewrite a run's log as if this machine had started it, and return the run."""
+
+    def change(event: Event) -> Event:
+        if isinstance(event, RunStarted):
+            return replace(event, host=os.uname().nodename)
+        return event
+
+    return rewrite_events(run, change)
+
+
+def with_maps(run: RunDirectory) -> RunDirectory:
+    """Add the layers and feature maps of a smaller network to a run, and return it."""
+    for name in (LAYERS_FILE, MAPS_FILE):
+        shutil.copy(DATA / name, run.path / name)
+    return run
+
+
 def add_events(run: RunDirectory, *events: Event) -> RunDirectory:
     """Append events to a run's log, and return the run."""
     with run.events.open("a") as log:
         log.writelines(to_line(event) + "\n" for event in events)
     return run
+
+
+def saved_screen(name: str) -> str:
+    """Return the text of a saved screen, without the last line break."""
+    return (DATA / "screens" / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")

@@ -48,7 +48,7 @@ def test_binned_curve_keeps_extremes(values):
 
 
 @given(losses, st.integers(0, 200))
-def test_binned_curve_extends_like_whole_curve(values, cut):
+def test_extended_binned_curve_equals_whole_curve(values, cut):
     whole, growing = (
         binned(curve_of(values), weight=0.8),
         BinnedCurve(Window(0, len(values), 40), 0.8),
@@ -70,8 +70,8 @@ def test_moving_average_stays_in_range(values):
     for loss, smooth in zip(values, smoothing.values, strict=True):
         drawn += [loss] if is_drawable(loss) else []
         if drawn:
-            slack = 1e-9 * max(map(abs, drawn))
-            assert min(drawn) - slack <= smooth <= max(drawn) + slack
+            tolerance = 1e-9 * max(map(abs, drawn))
+            assert min(drawn) - tolerance <= smooth <= max(drawn) + tolerance
 
 
 @given(
@@ -81,7 +81,7 @@ def test_moving_average_stays_in_range(values):
     st.booleans(),
 )
 def test_loss_chart_shows_every_spike(values, width, height, log):
-    """Every column with a loss is drawn, and the peak is the topmost cell of its column."""
+    """Every column with a loss is drawn, and the maximum is the topmost cell of its column."""
     state = state_after(started(epochs=1), prepared(steps_per_epoch=len(values)))
     state.curve = curve_of(values)
     state.epoch = 1
@@ -103,7 +103,7 @@ def test_loss_chart_shows_every_spike(values, width, height, log):
     assert any(x == peak[0] // 2 and y == min(v for u, v in marked if u == x) for x, y in marked)
 
 
-def test_loss_chart_shows_spike_of_single_step():
+def test_loss_chart_shows_single_step_spike():
     state = state_after(started(epochs=1), prepared(steps_per_epoch=10_000))
     state.epoch = 1
     state.curve = Curve(
@@ -131,18 +131,18 @@ def test_non_finite_losses_are_gaps():
 
 
 @given(st.floats(-MAX_DRAWN, MAX_DRAWN), st.floats(-MAX_DRAWN, MAX_DRAWN), st.integers(4, 200))
-def test_linear_scale_holds_range(one, other, rows):
+def test_linear_scale_contains_range(one, other, rows):
     low, high = min(one, other), max(one, other)
     scale = linear_scale(low, high, rows, 5)
-    slack = 1e-9 * max(abs(low), abs(high))
-    assert scale.low <= low + slack
-    assert scale.high >= high - slack
+    tolerance = 1e-9 * max(abs(low), abs(high))
+    assert scale.low <= low + tolerance
+    assert scale.high >= high - tolerance
     assert 0 <= scale.row(high) <= scale.row(low) < rows
     assert 2 <= len(scale.ticks) <= 12
 
 
 @given(st.floats(1e-300, MAX_DRAWN), st.floats(1e-300, MAX_DRAWN), st.integers(4, 200))
-def test_log_scale_holds_range(one, other, rows):
+def test_log_scale_contains_range(one, other, rows):
     low, high = min(one, other), max(one, other)
     scale = log_scale(low, high, rows, 5)
     assert scale.low <= low
@@ -152,21 +152,21 @@ def test_log_scale_holds_range(one, other, rows):
 
 
 @given(st.floats(0, 1e6), st.integers(0, 10_000))
-def test_axis_epochs_hold_reached_epochs(reached, total):
-    across = axis_epochs(reached, total)
-    assert 1 <= across <= max(total, 1, math.ceil(reached))
-    assert across >= min(reached, total)
+def test_axis_epochs_contain_reached_epochs(reached, total):
+    epochs = axis_epochs(reached, total)
+    assert 1 <= epochs <= max(total, 1, math.ceil(reached))
+    assert epochs >= min(reached, total)
 
 
 @pytest.mark.parametrize("zoom", range(6))
-def test_visible_window_holds_newest_or_cursor(zoom):
+def test_visible_window_contains_newest_step_or_cursor(zoom):
     for newest in range(1, 1000, 7):
-        following = visible_window(ChartView(zoom=zoom), newest, 1000, 100)
-        assert following.first <= newest <= following.last
-        reading = visible_window(ChartView(zoom=zoom, cursor=newest / 2), newest, 1000, 100)
-        assert reading.first <= newest / 2 <= reading.last
-        assert reading.first >= 0
-        assert reading.last <= 1000
+        without_cursor = visible_window(ChartView(zoom=zoom), newest, 1000, 100)
+        assert without_cursor.first <= newest <= without_cursor.last
+        with_cursor = visible_window(ChartView(zoom=zoom, cursor=newest / 2), newest, 1000, 100)
+        assert with_cursor.first <= newest / 2 <= with_cursor.last
+        assert with_cursor.first >= 0
+        assert with_cursor.last <= 1000
 
 
 def test_best_epoch_and_lr_change_are_marked():
@@ -212,6 +212,6 @@ def test_dot_grid_line_has_no_gaps(x0, y0, length, y1):
     assert (x0 + length, y1) in dots
     assert {x for x, _ in dots} == set(range(x0, x0 + length + 1))
     for x in range(x0, x0 + length):
-        here = [y for u, y in dots if u == x]
-        there = [y for u, y in dots if u == x + 1]
-        assert min(abs(a - b) for a in here for b in there) <= 1
+        left = [y for u, y in dots if u == x]
+        right = [y for u, y in dots if u == x + 1]
+        assert min(abs(a - b) for a in left for b in right) <= 1

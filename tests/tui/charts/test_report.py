@@ -12,7 +12,7 @@ from cnn_tui.charts.report import ChartColors, downsample, loss_chart
 from event_samples import epoch_finished, prepared, started, state_after
 
 
-def run_of(losses):
+def state_with_losses(losses):
     state = state_after(started(epochs=10), prepared(steps_per_epoch=100))
     state.curve = Curve([CurvePoint(step, loss, loss, loss) for step, loss in enumerate(losses, 1)])
     return state
@@ -29,7 +29,7 @@ def test_downsample_keeps_extremes():
     assert kept == sorted(kept)
 
 
-def test_downsample_keeps_few_points():
+def test_downsample_returns_short_lists_unchanged():
     points = [(0.0, 1.0), (1.0, math.nan)]
     assert downsample(points, 200) == points
 
@@ -37,7 +37,7 @@ def test_downsample_keeps_few_points():
 @pytest.mark.parametrize("size", [(16, 4), (40, 8), (76, 16), (196, 50)])
 def test_report_chart_fits_size(size):
     width, height = size
-    state = run_of([2.0 / step for step in range(1, 900)])
+    state = state_with_losses([2.0 / step for step in range(1, 900)])
     state.apply(epoch_finished(1, 1.1))
     lines = Text.from_ansi(loss_chart(state, width, height, ChartColors())).plain.split("\n")
     assert len(lines) == height
@@ -45,16 +45,16 @@ def test_report_chart_fits_size(size):
 
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (15, 20), (80, 3)])
-def test_report_chart_is_empty_without_room(size):
-    assert loss_chart(run_of([1.0]), *size, ChartColors()) == ""
+def test_report_chart_is_empty_if_too_small(size):
+    assert loss_chart(state_with_losses([1.0]), *size, ChartColors()) == ""
 
 
 def test_report_chart_draws_non_finite_losses_as_gaps():
-    whole = loss_chart(run_of([1.0] * 200), 60, 10, ChartColors())
-    torn = run_of([1.0] * 90 + [math.nan, math.inf, -math.inf] * 7 + [1.0] * 89)
-    gap = loss_chart(torn, 60, 10, ChartColors())
-    assert 0 < dots(gap) < dots(whole)
-    assert loss_chart(run_of([math.nan, math.inf]), 60, 10, ChartColors()) == ""
+    whole = loss_chart(state_with_losses([1.0] * 200), 60, 10, ChartColors())
+    with_gap = state_with_losses([1.0] * 90 + [math.nan, math.inf, -math.inf] * 7 + [1.0] * 89)
+    chart = loss_chart(with_gap, 60, 10, ChartColors())
+    assert 0 < dots(chart) < dots(whole)
+    assert loss_chart(state_with_losses([math.nan, math.inf]), 60, 10, ChartColors()) == ""
     assert loss_chart(RunState(), 60, 10, ChartColors()) == ""
 
 
@@ -64,10 +64,10 @@ def dots(chart):
 
 def test_plotext_is_imported_by_one_module():
     roots = [Path(__file__).parents[3] / root for root in ("engine", "tui")]
-    users = [
+    importers = [
         path.name
         for root in roots
         for path in root.rglob("*.py")
         if "import plotext" in path.read_text(encoding="utf-8")
     ]
-    assert users == ["report.py"]
+    assert importers == ["report.py"]

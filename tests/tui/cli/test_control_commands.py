@@ -1,7 +1,5 @@
 """Commands that control a run from another process."""
 
-import json
-import os
 import subprocess
 
 import pytest
@@ -11,14 +9,14 @@ from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
 from cnn_tui.cli.control import pause
 from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
-from golden import add_events, golden_run, running_run
+from golden import add_events, golden_run, on_this_host, running_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, cnn_tui, environment
 
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory):
-    """A run of this process that trains until it is stopped."""
+    """Run of this process that trains until it is stopped."""
     run = RunForTests(tmp_path_factory.mktemp("work") / "runs", "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: run.live_state.epoch > 1)
@@ -28,7 +26,7 @@ def training(tmp_path_factory):
 
 
 def output_of(run, *arguments, code=0):
-    """Return what the command printed: stdout, or stderr if it is to fail."""
+    """Return the command's stdout, or its stderr if it exits with a non-zero code."""
     result = cnn_tui(*arguments, cwd=run.directory.path.parents[1])
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
@@ -36,10 +34,10 @@ def output_of(run, *arguments, code=0):
 
 
 def commands_of(run):
-    return [(sent.name, sent.value) for sent in CommandReader(run.commands).poll()]
+    return [(received.name, received.value) for received in CommandReader(run.commands).poll()]
 
 
-def test_pause_and_unpause_are_sent_only_if_they_change_something(training):
+def test_pause_and_unpause_are_sent_only_if_needed(training):
     name = training.directory.id
     assert output_of(training, "unpause", name) == f"{name}: not paused"
     assert output_of(training, "pause", name) == f"{name}: paused"
@@ -47,11 +45,11 @@ def test_pause_and_unpause_are_sent_only_if_they_change_something(training):
     assert output_of(training, "pause", "latest") == f"{name}: already paused"
     assert output_of(training, "unpause", name) == f"{name}: continuing"
     assert not training.live_state.paused
-    applied = [command.command for command in training.live_state.commands]
+    applied = [event.command for event in training.live_state.commands]
     assert applied[-2:] == ["pause", "unpause"]
 
 
-def test_set_changes_values_once(training):
+def test_set_sends_only_changed_values(training):
     name = training.directory.id
     lines = output_of(training, "set", name, "lr=3e-4", "epochs=90000").splitlines()
     assert lines == [f"{name}: learning rate 0.0003", f"{name}: epochs 90000"]
@@ -63,13 +61,13 @@ def test_set_changes_values_once(training):
     assert commands_of(training.directory) == sent
 
 
-def test_checkpoint_reports_the_saved_file(training):
+def test_checkpoint_prints_the_saved_file(training):
     text = output_of(training, "checkpoint", "latest")
     assert text.endswith("saved as last.pt")
     assert training.live_state.checkpoints
 
 
-def test_a_refused_value_exits_with_2(training):
+def test_refused_value_exits_with_2(training):
     wait_until(lambda: training.live_state.epoch > 2)
     assert "must be a whole number" in output_of(training, "set", "latest", "epochs=1", code=2)
 
@@ -96,7 +94,7 @@ def test_set_checks_all_values_before_sending_any(tmp_path, settings, texts):
         assert text in result.stderr
 
 
-def test_stop_ends_after_the_epoch_or_at_once(tmp_path):
+def test_stop_ends_after_the_epoch_or_immediately(tmp_path):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000", "data.image_size=32")
     run.engine.start()
     wait_until(lambda: run.live_state.epoch > 0)
@@ -114,29 +112,21 @@ def test_stop_ends_after_the_epoch_or_at_once(tmp_path):
     )
 
 
-def test_a_run_that_is_not_running_gets_no_command(tmp_path):
-    done = golden_run(tmp_path / "runs", "completed")
-    result = cnn_tui("stop", done.id, cwd=tmp_path)
+def test_ended_or_interrupted_run_gets_no_command(tmp_path):
+    finished = golden_run(tmp_path / "runs", "completed")
+    result = cnn_tui("stop", finished.id, cwd=tmp_path)
     assert result.returncode == 2
-    assert result.stderr == f"cnn-tui: {done.id} is done: it is not running\n"
+    assert result.stderr == f"cnn-tui: {finished.id} is done: it is not running\n"
     interrupted = on_this_host(running_run(tmp_path / "runs", 60, "1124-0500-lost"))
     result = cnn_tui("checkpoint", interrupted.id, cwd=tmp_path)
     assert result.returncode == 2
     assert f"{interrupted.id} is interrupted" in result.stderr
     assert f"cnn-tui resume {interrupted.id}" in result.stderr
-    assert not done.commands.exists()
+    assert not finished.commands.exists()
     assert not interrupted.commands.exists()
 
 
-def on_this_host(run):
-    """Return the run with its log changed as if it had been started on this machine."""
-    first, *rest = run.events.read_text().splitlines()
-    first = json.dumps(json.loads(first) | {"host": os.uname().nodename})
-    run.events.write_text("\n".join([first, *rest]) + "\n")
-    return run
-
-
-def test_a_command_without_answer_stays_requested(tmp_path, monkeypatch, capsys):
+def test_unanswered_command_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("cnn_tui.cli.control.WAIT_SECONDS", 0.2)
     run = running_run(tmp_path, 60)
     with Recorder(run):
@@ -145,7 +135,7 @@ def test_a_command_without_answer_stays_requested(tmp_path, monkeypatch, capsys)
     assert commands_of(run) == [("pause", None)]
 
 
-def test_an_unsaved_checkpoint_exits_with_5(tmp_path):
+def test_failed_checkpoint_exits_with_5(tmp_path):
     run = running_run(tmp_path / "runs", 60)
     with (
         Recorder(run),

@@ -1,4 +1,4 @@
-"""The entry point and options before a command."""
+"""The entry point, and options before the command."""
 
 import pytest
 
@@ -24,16 +24,8 @@ def test_dashboard_commands_are_supervised(line):
     "line",
     [
         *("runs", "show", "--theme light runs", "pause latest", "data fetch"),
-        *(
-            "run --no-ui",
-            "run digits --json",
-            "watch --no-ui",
-            "compare a b --no-ui",
-            "explain --no-ui",
-            "--help",
-            "run --help",
-            "--version",
-        ),
+        *("run --no-ui", "run digits --json", "watch --no-ui", "compare a b --no-ui"),
+        *("explain --no-ui", "--help", "run --help", "--version"),
     ],
 )
 def test_printing_commands_are_not_supervised(line):
@@ -50,13 +42,15 @@ def test_printing_commands_are_not_supervised(line):
         ("import log.csv --follow", "watch_run"),
     ],
 )
-def test_display_options_before_the_command(tmp_path, monkeypatch, run_cli, command, opens):
+def test_display_options_are_passed_to_the_dashboard(
+    tmp_path, monkeypatch, run_cli, command, opens
+):
     golden_run(tmp_path / "runs", "completed")
     (tmp_path / "log.csv").write_text("loss\n1\n")
-    received = []
-    monkeypatch.setattr(launch, opens, lambda _, options: received.append(options) or 0)
+    received_options = []
+    monkeypatch.setattr(launch, opens, lambda _, options: received_options.append(options) or 0)
     for module in (app, train, compare, explain, import_):
         monkeypatch.setattr(module, "has_terminal", lambda: True)
     code, _, errors = run_cli("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
     assert code == 0, errors
-    assert received == [Options(ThemeName.LIGHT, ascii=True)]
+    assert received_options == [Options(ThemeName.LIGHT, ascii=True)]

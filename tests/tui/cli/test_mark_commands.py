@@ -14,24 +14,30 @@ from cnn_engine.runs.marks import Marks, read_marks
 from cnn_engine.runs.recorder import Recorder
 from fresh_interpreter import TORCH_SIDE
 from golden import golden_run, running_run
+from terminal import environment
 
-PROGRAM = "import sys; sys.argv[0] = 'cnn-tui'\nfrom cnn_tui.main import main; main()"
+IMPORTS = "import sys; sys.argv[0] = 'cnn-tui'\nfrom cnn_tui.main import main\n"
+"""Start of a program that completes as `cnn-tui`."""
 
 
-def cnn_tui(where, *arguments, **environment):
+def run_program(code, cwd, *arguments, **changes):
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
+        [sys.executable, "-c", IMPORTS + code, *arguments],
         check=False,
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        cwd=where,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+        cwd=cwd,
+        env=environment(**changes),
     )
 
 
+def cnn_tui(cwd, *arguments, **changes):
+    return run_program("main()", cwd, *arguments, **changes)
+
+
 @pytest.fixture
-def where(tmp_path):
+def work_dir(tmp_path):
     """Working directory with two runs."""
     for run_id in ("1124-0412-amber", "1124-0500-teal"):
         golden_run(tmp_path / "runs", "completed", run_id)
@@ -42,17 +48,17 @@ def ids(runs):
     return sorted(run.id for run in runs)
 
 
-def test_mark_sets_and_prints_marks(where):
-    amber = RunDirectory(where / "runs" / "1124-0412-amber")
+def test_mark_sets_and_prints_marks(work_dir):
+    amber = RunDirectory(work_dir / "runs" / "1124-0412-amber")
     options = ("--star", "--name", "best yet", "--tag", "paper", "--tag", "b", "--note", "why")
-    assert cnn_tui(where, "mark", "1124-04", *options).returncode == 0
+    assert cnn_tui(work_dir, "mark", "1124-04", *options).returncode == 0
     marks = Marks(star=True, name="best yet", tags=("b", "paper"), note="why")
     assert read_marks(amber) == marks
-    result = cnn_tui(where, "mark", "1124-04", "--no-star", "--untag", "b", "--json")
+    result = cnn_tui(work_dir, "mark", "1124-04", "--no-star", "--untag", "b", "--json")
     expected = {"star": False, "name": "best yet", "tags": ["paper"], "note": "why"}
     assert json.loads(result.stdout) == {"run_id": amber.id, **expected}
-    assert "tags  paper" in cnn_tui(where, "mark", "1124-04").stdout
-    (listed,) = json.loads(cnn_tui(where, "runs", "--filter", "tag=paper", "--json").stdout)
+    assert "tags  paper" in cnn_tui(work_dir, "mark", "1124-04").stdout
+    (listed,) = json.loads(cnn_tui(work_dir, "runs", "--filter", "tag=paper", "--json").stdout)
     assert (listed["run_id"], listed["name"]) == (amber.id, "best yet")
 
 
@@ -61,42 +67,42 @@ def test_mark_sets_and_prints_marks(where):
     [("--name", "a\nb"), ("--name", "x" * 300), ("--tag", "two words"), ("--tag", ""),
      ("--note", "\x1b[2J"), ("--tag", "a\u202eb")],
 )  # fmt: skip
-def test_invalid_marks_are_refused(where, options):
-    result = cnn_tui(where, "mark", "1124-04", *options)
+def test_invalid_marks_are_refused(work_dir, options):
+    result = cnn_tui(work_dir, "mark", "1124-04", *options)
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
-    assert not RunDirectory(where / "runs" / "1124-0412-amber").marks.exists()
+    assert not RunDirectory(work_dir / "runs" / "1124-0412-amber").marks.exists()
 
 
-def test_delete_list_restore_and_empty(where):
-    runs_dir = where / "runs"
-    assert cnn_tui(where, "delete", "1124-04", "1124-05").stdout.split() == [
+def test_deleted_runs_are_listed_restored_and_removed(work_dir):
+    runs_dir = work_dir / "runs"
+    assert cnn_tui(work_dir, "delete", "1124-04", "1124-05").stdout.split() == [
         "1124-0412-amber",
         "1124-0500-teal",
     ]
     assert list_runs(runs_dir) == []
-    assert len(cnn_tui(where, "trash").stdout.splitlines()) == 3
-    listed = json.loads(cnn_tui(where, "trash", "--json").stdout)
+    assert len(cnn_tui(work_dir, "trash").stdout.splitlines()) == 3
+    listed = json.loads(cnn_tui(work_dir, "trash", "--json").stdout)
     assert {run["run_id"] for run in listed} == {"1124-0412-amber", "1124-0500-teal"}
-    assert cnn_tui(where, "trash", "restore", "1124-04").stdout == "1124-0412-amber\n"
+    assert cnn_tui(work_dir, "trash", "restore", "1124-04").stdout == "1124-0412-amber\n"
     assert ids(list_runs(runs_dir)) == ["1124-0412-amber"]
-    unasked = cnn_tui(where, "trash", "empty")
-    assert (unasked.returncode, len(trash.list_trash(runs_dir))) == (2, 1)
-    assert cnn_tui(where, "trash", "empty", "--yes").stdout == "1 runs removed\n"
+    unconfirmed = cnn_tui(work_dir, "trash", "empty")
+    assert (unconfirmed.returncode, len(trash.list_trash(runs_dir))) == (2, 1)
+    assert cnn_tui(work_dir, "trash", "empty", "--yes").stdout == "1 runs removed\n"
     assert list((runs_dir / ".trash").iterdir()) == []
     assert ids(list_runs(runs_dir)) == ["1124-0412-amber"]
 
 
-def test_delete_of_an_unknown_run_deletes_none(where):
-    result = cnn_tui(where, "delete", "1124-04", "nope")
+def test_delete_of_an_unknown_run_deletes_none(work_dir):
+    result = cnn_tui(work_dir, "delete", "1124-04", "nope")
     assert result.returncode == 2
-    assert len(list_runs(where / "runs")) == 2
+    assert len(list_runs(work_dir / "runs")) == 2
 
 
 @pytest.mark.parametrize("reference", ["../x", "/etc", ".trash", ".", "", "\n", "a/b"])
-def test_delete_refuses_paths_that_are_not_runs(where, reference):
-    assert cnn_tui(where, "delete", reference).returncode == 2
-    assert len(list_runs(where / "runs")) == 2
+def test_delete_refuses_paths_that_are_not_runs(work_dir, reference):
+    assert cnn_tui(work_dir, "delete", reference).returncode == 2
+    assert len(list_runs(work_dir / "runs")) == 2
 
 
 def test_delete_refuses_a_running_run(tmp_path):
@@ -106,7 +112,7 @@ def test_delete_refuses_a_running_run(tmp_path):
     assert run.events.exists()
 
 
-def test_trash_keeps_runs_of_the_same_name(tmp_path):
+def test_trash_keeps_runs_with_the_same_id(tmp_path):
     for _ in range(3):
         trash.delete(golden_run(tmp_path, "completed", "a"))
     assert ids(trash.list_trash(tmp_path)) == ["a", "a~2", "a~3"]
@@ -129,7 +135,7 @@ def test_symlinked_trash_is_not_followed(tmp_path):
     assert run.events.exists()
 
 
-def test_empty_removes_links_but_not_their_targets(tmp_path):
+def test_emptied_trash_removes_links_but_not_their_targets(tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("1")
@@ -153,65 +159,56 @@ def test_runs_that_cannot_be_moved_are_reported(tmp_path):
 # Completion.
 
 
-def completions(where, *words, shell="bash"):
+def completions(work_dir, *words, shell="bash"):
     line = " ".join(("cnn-tui", *words))
-    environment = {
+    variables = {
         "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words))},
         "zsh": {"_TYPER_COMPLETE_ARGS": line},
         "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
     }[shell]
-    result = cnn_tui(where, _CNN_TUI_COMPLETE=f"complete_{shell}", **environment)
+    result = cnn_tui(work_dir, _CNN_TUI_COMPLETE=f"complete_{shell}", **variables)
     assert result.stderr == ""
     return result.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_of_run_ids(where, shell):
-    text = completions(where, "show", "1124-04", shell=shell)
+def test_completion_of_run_ids(work_dir, shell):
+    text = completions(work_dir, "show", "1124-04", shell=shell)
     assert "1124-0412-amber" in text
     assert "teal" not in text
 
 
-def test_completion_by_command_and_option(where):
-    (where / "mine.toml").write_text("")
-    (where / "notes.txt").write_text("")
-    assert completions(where, "run", "ci").split() == sorted(
-        name for name in completions(where, "configs", "").split() if name.startswith("ci")
+def test_completion_by_command_and_option(work_dir):
+    (work_dir / "mine.toml").write_text("")
+    (work_dir / "notes.txt").write_text("")
+    assert completions(work_dir, "run", "ci").split() == sorted(
+        name for name in completions(work_dir, "configs", "").split() if name.startswith("ci")
     )
-    assert completions(where, "run", "mi").split() == ["mine.toml"]
-    assert completions(where, "run", "--set", "train.ep").split() == ["train.epochs="]
-    assert completions(where, "run", "--like", "late").split() == ["latest"]
+    assert completions(work_dir, "run", "mi").split() == ["mine.toml"]
+    assert completions(work_dir, "run", "--set", "train.ep").split() == ["train.epochs="]
+    assert completions(work_dir, "run", "--like", "late").split() == ["latest"]
     for command in ("export", "compare", "explain", "predict", "compare x"):
-        assert completions(where, *command.split(), "late").split() == ["latest"]
-    assert completions(where, "bench", "dig").split() == ["digits"]
-    assert completions(where, "bench", "--set", "train.ep").split() == ["train.epochs="]
-    assert completions(where, "runs", "--sort", "te").split() == ["test", "testloss"]
-    assert completions(where, "delete", "1124-05").split() == ["1124-0500-teal"]
-    trash.delete(RunDirectory(where / "runs" / "1124-0500-teal"))
-    assert completions(where, "trash", "restore", "1").split() == ["1124-0500-teal"]
-    golden_run(where / "other", "completed", "elsewhere")
-    assert completions(where, "show", "--runs-dir", "other", "e").split() == ["elsewhere"]
+        assert completions(work_dir, *command.split(), "late").split() == ["latest"]
+    assert completions(work_dir, "bench", "dig").split() == ["digits"]
+    assert completions(work_dir, "bench", "--set", "train.ep").split() == ["train.epochs="]
+    assert completions(work_dir, "runs", "--sort", "te").split() == ["test", "testloss"]
+    assert completions(work_dir, "delete", "1124-05").split() == ["1124-0500-teal"]
+    trash.delete(RunDirectory(work_dir / "runs" / "1124-0500-teal"))
+    assert completions(work_dir, "trash", "restore", "1").split() == ["1124-0500-teal"]
+    golden_run(work_dir / "other", "completed", "elsewhere")
+    assert completions(work_dir, "show", "--runs-dir", "other", "e").split() == ["elsewhere"]
 
 
-def test_completion_omits_unprintable_names(where):
-    golden_run(where / "runs", "completed", "1124-04\x1b[2J")
-    assert completions(where, "show", "1124-04").split() == ["1124-0412-amber"]
+def test_completion_omits_unprintable_names(work_dir):
+    golden_run(work_dir / "runs", "completed", "1124-04\x1b[2J")
+    assert completions(work_dir, "show", "1124-04").split() == ["1124-0412-amber"]
 
 
-def test_completion_imports_no_torch(where):
-    code = f"{PROGRAM.rpartition(';')[0]}\nimport atexit\n"
-    code += "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\nmain()"
-    environment = {"COMP_WORDS": "cnn-tui show 1", "COMP_CWORD": "2"}
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=where,
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join(sys.path), "_CNN_TUI_COMPLETE": "complete_bash"}
-        | environment,
-    )
+def test_completion_imports_no_torch(work_dir):
+    print_modules = "lambda: print(*sys.modules, file=sys.stderr)"
+    code = f"import atexit; atexit.register({print_modules}); main()"
+    words = {"COMP_WORDS": "cnn-tui show 1", "COMP_CWORD": "2"}
+    result = run_program(code, work_dir, _CNN_TUI_COMPLETE="complete_bash", **words)
     loaded = set(result.stderr.split())
     assert "1124-0412-amber" in result.stdout
     assert "cnn_tui.cli.completion" in loaded
@@ -219,11 +216,11 @@ def test_completion_imports_no_torch(where):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_show_completion_prints_a_script(where, shell):
-    result = cnn_tui(where, _CNN_TUI_COMPLETE=f"source_{shell}")
+def test_show_completion_prints_a_script(work_dir, shell):
+    result = cnn_tui(work_dir, _CNN_TUI_COMPLETE=f"source_{shell}")
     assert result.returncode == 0
     assert "_CNN_TUI_COMPLETE=complete_" in result.stdout
 
 
-def test_configs_json(where):
-    assert "digits" in json.loads(cnn_tui(where, "configs", "--json").stdout)
+def test_configs_json_lists_presets(work_dir):
+    assert "digits" in json.loads(cnn_tui(work_dir, "configs", "--json").stdout)

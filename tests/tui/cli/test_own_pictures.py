@@ -1,4 +1,4 @@
-"""A folder of images from check to export, with real commands and files."""
+"""A folder of images from `data check` to `export`, with real commands and files."""
 
 import io
 import json
@@ -23,17 +23,17 @@ QUICK = ["--no-ui", "--epochs", "1", "--set", "train.device=cpu", "--set", "data
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Folder of mixed image files, not to be changed."""
-    folder = tmp_path_factory.mktemp("made")
+def shared_photos(tmp_path_factory):
+    """Folder of image files of several formats, which no test changes."""
+    folder = tmp_path_factory.mktemp("photos")
     make_photos(folder)
     return folder
 
 
 @pytest.fixture
-def photos(made, tmp_path):
+def photos(shared_photos, tmp_path):
     """Copy of the folder as `photos` in its own directory."""
-    return shutil.copytree(made, tmp_path / "photos")
+    return shutil.copytree(shared_photos, tmp_path / "photos")
 
 
 def train(photos, runs_dir, *settings):
@@ -45,7 +45,7 @@ def train(photos, runs_dir, *settings):
 
 
 def commands_of_readme():
-    """Return the commands in README's section on own pictures."""
+    """Return the commands in the README section "Your own pictures"."""
     section = README.read_text().partition("\n## Your own pictures\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
@@ -72,8 +72,8 @@ def test_commands_of_the_readme_work(photos):
 
 
 @pytest.mark.parametrize("number", range(len(SAVERS)), ids=list(SAVERS))
-def test_every_file_kind_is_decoded_upright(made, number):
-    (path,) = (made / "dog").glob(f"{number:03}.*")
+def test_every_file_kind_is_decoded_upright(shared_photos, number):
+    (path,) = (shared_photos / "dog").glob(f"{number:03}.*")
     pixels = decode(path, 32, 3).astype(int)
     assert pixels.shape == (32, 32, 3)
     assert pixels[14:18, 14:18].mean() > 130
@@ -84,8 +84,8 @@ def test_check_and_run_report_the_same_unreadable_files(photos):
     bad = add_bad_files(photos / "cat")
     checked = json.loads(cnn_tui("data", "check", "photos", "--json", cwd=photos.parent).stdout)
     (finding,) = (issue for issue in checked["findings"] if issue["kind"] == "unreadable")
-    named = [Path(file.partition(": ")[0]).name for file in finding["files"]]
-    assert sorted(named) == bad
+    reported = [Path(file.partition(": ")[0]).name for file in finding["files"]]
+    assert sorted(reported) == bad
     assert checked["can_train"] is True
     run = ["run", "folder", "--data-dir", "photos", *QUICK]
     result = cnn_tui(*run, cwd=photos.parent)
@@ -98,11 +98,20 @@ def test_check_and_run_report_the_same_unreadable_files(photos):
     assert "Traceback" not in result.stderr + stopped.stderr
 
 
-NAMES = ["\x1b]0;x\x07", "\x1b[2J", "a\nb", "[red]", "[nope]", "[@click=app.exit]", "🐈", "=cmd"]
+HOSTILE_NAMES = [
+    "\x1b]0;x\x07",
+    "\x1b[2J",
+    "a\nb",
+    "[red]",
+    "[nope]",
+    "[@click=app.exit]",
+    "🐈",
+    "=cmd",
+]
 
 
 def test_control_characters_in_class_names_are_escaped(photos, run_cli):
-    for name in [*NAMES, "\udcff", "\u202e"]:
+    for name in [*HOSTILE_NAMES, "\udcff", "\u202e"]:
         shutil.copytree(photos / "cat", photos / name)
         (photos / name / f"{name}.png").write_bytes(b"")
     run = cnn_tui("run", "folder", "--data-dir", "photos", *QUICK, cwd=photos.parent)
@@ -113,14 +122,14 @@ def test_control_characters_in_class_names_are_escaped(photos, run_cli):
         assert code == 0, texts
         outputs += texts
     for text in outputs:
-        assert not any(harmful in text for harmful in ("\x1b", "\x07", "\u202e", "\udcff"))
+        assert not any(char in text for char in ("\x1b", "\x07", "\u202e", "\udcff"))
     assert r"\x1b[2J" in run.stdout
     assert "[@click=app.exit]" in run.stdout
     assert "\x1b[2J" in json.loads(outputs[-2])["classes"]
 
 
 class Canary:
-    """Writes a file when unpickled."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self._path = path
@@ -137,15 +146,15 @@ def test_malicious_checkpoint_is_refused_by_all_commands(photos, run_cli):
     for name in ("best.pt", "last.pt", "previous.pt"):
         (run / name).write_bytes(content)
     resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", cwd=cwd)
-    outcomes = [(resumed.returncode, resumed.stderr)]
+    results = [(resumed.returncode, resumed.stderr)]
     for command in (
         ("test",),
         ("predict", "latest", "photos/cat"),
         ("export", "latest", "--to", "torch-export"),
     ):
         code, _, errors = run_cli(*command, cwd=cwd)
-        outcomes.append((code, errors))
-    for code, errors in outcomes:
+        results.append((code, errors))
+    for code, errors in results:
         assert code == 3, errors
         assert "is not a checkpoint of cnn-tui" in errors
         assert "Traceback" not in errors
@@ -153,14 +162,14 @@ def test_malicious_checkpoint_is_refused_by_all_commands(photos, run_cli):
     assert all((run / name).read_bytes() == content for name in ("best.pt", "last.pt"))
 
 
-def test_checkpoint_of_another_network_is_refused(photos, run_cli):
+def test_checkpoint_of_another_model_is_refused(photos, run_cli):
     one, two = train(photos, "one"), train(photos, "two", "model.name=resnet")
     for name in ("best.pt", "last.pt"):
         (one / name).write_bytes((two / name).read_bytes())
     before = (one / "last.pt").read_bytes()
-    where = ("--runs-dir", "one")
-    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", *where, cwd=photos.parent)
-    tested, _, stderr = run_cli("test", *where, cwd=photos.parent)
+    runs_dir = ("--runs-dir", "one")
+    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", *runs_dir, cwd=photos.parent)
+    tested, _, stderr = run_cli("test", *runs_dir, cwd=photos.parent)
     for code, errors in ((resumed.returncode, resumed.stderr), (tested, stderr)):
         assert code == 2, errors
         assert "does not fit the model of the run's config" in errors

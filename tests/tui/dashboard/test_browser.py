@@ -1,4 +1,4 @@
-"""The list of runs: table, filter, edits, new runs, and how little it reads and paints."""
+"""The list of runs: table, filter, edits, new runs, and when it reads files and repaints."""
 
 import os
 import time
@@ -33,8 +33,9 @@ def runs_dir(tmp_path):
     for run in list_runs(tmp_path / "runs"):
         text = run.events.read_text()
         first, _, rest = text.partition("\n")
-        start = first.partition('"time":')[2].partition(",")[0]
-        run.events.write_text(first.replace(start, str(1795510000.0 + order[run.id])) + "\n" + rest)
+        time_text = first.partition('"time":')[2].partition(",")[0]
+        first = first.replace(time_text, str(1795510000.0 + order[run.id]))
+        run.events.write_text(f"{first}\n{rest}")
     return tmp_path / "runs"
 
 
@@ -49,7 +50,7 @@ async def press(pilot, *keys):
 
 
 def shown(app):
-    """Ids in the table, from top to bottom."""
+    """Return the ids in the table, from top to bottom."""
     return "".join(run.run_id for run in app.screen.rows.runs)
 
 
@@ -71,7 +72,7 @@ async def test_run_list_fits_any_terminal(runs_dir, size):
     assert app.return_code in (0, None)
 
 
-async def test_moved_cursor_stays_on_its_run(runs_dir):
+async def test_cursor_stays_on_its_run_after_sorting(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
         await press(pilot, "i")
@@ -86,9 +87,9 @@ async def test_table_and_details_show_a_run(runs_dir):
         await press(pilot, "down")
         text = screen_text(app)
         assert "4 runs" in text
-        for words in ("✓ done", "■ stopped", "✗ failed", "99.7%", "started▾", "baseline"):
-            assert words in text
-        assert "of 2000 epochs" in text  # beside the table, of the stopped run
+        for expected in ("✓ done", "■ stopped", "✗ failed", "99.7%", "started▾", "baseline"):
+            assert expected in text
+        assert "of 2000 epochs" in text  # in the details of the stopped run
         assert "train.epochs  20 → 2000" in text
         assert "▸   c" in text
 
@@ -101,9 +102,9 @@ async def test_filter_is_applied_while_typing(runs_dir):
         assert "2 of 4 runs" in screen_text(app)
         await press(pilot, *" acx>1")
         assert "unknown column 'acx'; did you mean 'acc'?" in screen_text(app)
-        assert shown(app) == ""  # of the last that meant something: `status=done acx`
+        assert shown(app) == ""  # still filtered by the last valid filter, `status=done acx`
         await press(pilot, *["backspace"] * 6)
-        await press(pilot, "enter", "q")  # no longer a letter of the filter
+        await press(pilot, "enter", "q")  # after enter, q quits
     assert app.return_code in (0, None)
     assert not app.is_running
 
@@ -189,8 +190,8 @@ async def test_keys_edit_star_name_note_and_tags(runs_dir):
         await press(pilot, "number_sign", *"x y", "enter")
         marks = read_marks(RunDirectory(runs_dir / "d"))
         assert marks == Marks(star=True, name="mine", note="a note", tags=("x", "y"))
-        for words in ("★ d", "mine", "a note"):
-            assert words in screen_text(app)
+        for expected in ("★ d", "mine", "a note"):
+            assert expected in screen_text(app)
         await press(pilot, "asterisk")
         assert not read_marks(RunDirectory(runs_dir / "d")).star
 
@@ -258,7 +259,7 @@ async def test_delete_and_undo(runs_dir):
         assert "The trash is empty" in screen_text(app)
 
 
-async def test_selected_runs_are_deleted_together_and_restored_one_by_one(runs_dir):
+async def test_selected_runs_are_deleted_together(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
         await press(pilot, "space", "space", "d")
@@ -300,7 +301,7 @@ async def test_resume_continues_a_stopped_run_in_the_background(tmp_path):
     assert read_state(run.directory)[0].resumed is not None
 
 
-async def test_resume_refuses_done_and_damaged_runs(runs_dir):
+async def test_resume_is_refused_for_done_and_damaged_runs(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(120, 24)) as pilot:
         await press(pilot, "g")
@@ -312,33 +313,33 @@ async def test_resume_refuses_done_and_damaged_runs(runs_dir):
         assert isinstance(app.screen, RunsScreen)
 
 
-def note_of(app, key):
+def note_text(app, key):
     return str(app.screen.query_one(f"#key-{key}-note", Label).content)
 
 
-def entry(app, key):
+def input_of(app, key):
     return app.screen.query_one(f"#key-{key}", Input)
 
 
-async def test_clone_with_changes_is_trained(tmp_path):
+async def test_clone_with_overrides_is_trained(tmp_path):
     first = RunForTests(tmp_path, "train.epochs=1").train().directory
     app = run_list(tmp_path)
     async with app.run_test(size=(100, 40)) as pilot:
         await press(pilot, "l", *"again")
         assert isinstance(app.screen, NewRunDialog)
-        entry(app, "train-seed").value = "3"
-        entry(app, "optimizer-lr").value = "fast"
+        input_of(app, "train-seed").value = "3"
+        input_of(app, "optimizer-lr").value = "fast"
         await settle(pilot)
-        assert note_of(app, "train-seed") == "was 0"
-        assert "must be a valid number" in note_of(app, "optimizer-lr")
+        assert note_text(app, "train-seed") == "was 0"
+        assert "must be a valid number" in note_text(app, "optimizer-lr")
         await press(pilot, "enter")
         assert isinstance(app.screen, NewRunDialog)
-        entry(app, "optimizer-lr").value = "0.002"
-        entry(app, "model-filters").value = "[]"
+        input_of(app, "optimizer-lr").value = "0.002"
+        input_of(app, "model-filters").value = "[]"
         await settle(pilot)
-        assert note_of(app, "optimizer-lr") == "was 0.001"
-        assert note_of(app, "model-filters")
-        entry(app, "model-filters").value = "[4]"
+        assert note_text(app, "optimizer-lr") == "was 0.001"
+        assert note_text(app, "model-filters")
+        input_of(app, "model-filters").value = "[4]"
         await press(pilot, "enter")
         assert isinstance(app.screen, RunScreen)
     second = next(run for run in list_runs(tmp_path) if run.id != first.id)
@@ -347,39 +348,39 @@ async def test_clone_with_changes_is_trained(tmp_path):
     assert (state.started.name, state.started.like) == ("again", first.id)
     assert (state.setting("train.seed"), state.setting("optimizer.lr")) == (3, 0.002)
     assert state.setting("model.filters") == [4]
-    words = ("--set", "model.filters=[4]", "--set", "optimizer.lr=0.002", "--set", "train.seed=3")
-    assert state.started.command == ("cnn-tui", "run", "--like", first.id, *words)
+    overrides = "--set model.filters=[4] --set optimizer.lr=0.002 --set train.seed=3".split()
+    assert state.started.command == ("cnn-tui", "run", "--like", first.id, *overrides)
 
 
 async def test_new_run_form_shows_errors_at_their_keys(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(100, 60)) as pilot:
         await press(pilot, "l")
-        entry(app, "data-source").value = "folder"
+        input_of(app, "data-source").value = "folder"
         await settle(pilot)
-        assert "pass the folder of images" in note_of(app, "data-path")
-        entry(app, "data-source").value = "digitz"
+        assert "pass the folder of images" in note_text(app, "data-path")
+        input_of(app, "data-source").value = "digitz"
         await settle(pilot)
-        assert "did you mean 'digits'?" in note_of(app, "data-source")
+        assert "did you mean 'digits'?" in note_text(app, "data-source")
         await press(pilot, "escape")
     assert len(list_runs(runs_dir)) == 4
 
 
-async def test_new_opens_the_form_of_a_preset(tmp_path):
+async def test_new_run_opens_the_form_of_a_preset(tmp_path):
     app = run_list(tmp_path / "runs")
     async with app.run_test(size=(100, 60)) as pilot:
         await settle(pilot)
         assert "No runs yet" in screen_text(app)
         await press(pilot, "n")
-        digits = next(a.key for a in app.screen._answers if a.value == "digits")
-        await press(pilot, digits)
+        key = next(answer.key for answer in app.screen._answers if answer.value == "digits")
+        await press(pilot, key)
         assert isinstance(app.screen, NewRunDialog)
-        assert entry(app, "data-source").value == "digits"
+        assert input_of(app, "data-source").value == "digits"
         await press(pilot, "escape")
         assert isinstance(app.screen, RunsScreen)
 
 
-async def test_clone_refuses_a_log_without_config(tmp_path):
+async def test_clone_is_refused_without_config(tmp_path):
     run = RunDirectory(tmp_path / "broken")
     run.path.mkdir()
     run.events.write_bytes(b"garbage\n")
@@ -389,7 +390,7 @@ async def test_clone_refuses_a_log_without_config(tmp_path):
         assert "does not hold a config" in screen_text(app)
 
 
-# Reads and repaints.
+# Reading and repainting.
 
 
 async def test_unchanged_runs_are_not_read_or_painted(runs_dir, monkeypatch):
@@ -409,7 +410,7 @@ async def test_unchanged_runs_are_not_read_or_painted(runs_dir, monkeypatch):
         assert painted == []
 
 
-async def test_only_rows_in_view_are_drawn(tmp_path):
+async def test_only_visible_rows_are_drawn(tmp_path):
     run = golden_run(tmp_path, "completed", "r0000")
     read_summary(run)
     for number in range(1, 1000):

@@ -31,7 +31,7 @@ HOSTILE = "[red]\x1b]0;x\x07 [@click=app.exit]\n"
 
 
 def variant(runs_dir, number, **settings):
-    """Return the completed run with losses and mistakes that grow with the number."""
+    """Return a copy of the completed run whose losses and mistakes grow with `number`."""
 
     def change(event):
         match event:
@@ -56,13 +56,15 @@ def variant(runs_dir, number, **settings):
 
 
 def compared(*runs):
-    found = [ComparedRun(Follower(run, trains_here=False), index) for index, run in enumerate(runs)]
-    for run in found:
-        run.follower.poll()
-    return found
+    """Return the runs as the compare screen reads them."""
+    followers = [Follower(run, trains_here=False) for run in runs]
+    for follower in followers:
+        follower.poll()
+    return [ComparedRun(follower, index) for index, follower in enumerate(followers)]
 
 
-async def shown(runs, *keys, size=(120, 36)):
+async def text_after(runs, *keys, size=(120, 36)):
+    """Return the text of the compare screen after the keys."""
     app = Dashboard(CompareScreen(runs))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -94,7 +96,7 @@ def test_best_metrics_are_marked_unless_equal(tmp_path):
     assert rows["status"].cells == ["done"] * 3
 
 
-def test_class_accuracies_are_differences_sorted_by_range(tmp_path):
+def test_class_accuracies_are_differences_from_the_first_run(tmp_path):
     title, rows = class_accuracy_rows(compared(variant(tmp_path, 0), variant(tmp_path, 7)))
     assert title == "test"
     assert rows[0].label == "0"
@@ -113,13 +115,13 @@ def test_class_accuracies_use_validation_without_test(tmp_path):
 
 
 def test_class_accuracies_skip_epochs_without_validation(tmp_path):
-    def without(event):
+    def without_validation(event):
         if isinstance(event, events.EpochFinished) and event.epoch == 14:
             return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
         return event
 
     whole = golden_run(tmp_path, "stopped", "a")
-    runs = compared(whole, rewrite_events(golden_run(tmp_path, "stopped", "b"), without))
+    runs = compared(whole, rewrite_events(golden_run(tmp_path, "stopped", "b"), without_validation))
     assert not runs[1].state.epochs[-1].is_validated
     _, rows = class_accuracy_rows(runs)
     assert len(rows) == 10
@@ -127,44 +129,44 @@ def test_class_accuracies_skip_epochs_without_validation(tmp_path):
 
 
 def test_imported_accuracy_is_shown_without_counts(tmp_path):
-    def uncounted(event):
+    def without_counts(event):
         if isinstance(event, events.EpochFinished):
             return replace(event, correct=(), total=(), confusion=(), accuracy=0.75)
         return event
 
-    runs = compared(rewrite_events(golden_run(tmp_path, "completed"), uncounted))
+    runs = compared(rewrite_events(golden_run(tmp_path, "completed"), without_counts))
     rows = {row.label: row for row in metric_rows(runs)}
     assert rows["  its accuracy"].cells == ["75.00%"]
 
 
-# Curves along an axis
+# Curves by epoch, step and time
 
 
 def test_cursor_reads_values_on_every_axis(tmp_path):
     (run,) = compared(variant(tmp_path, 1))
     state = run.state
     epochs, steps = state.epochs, state.steps_per_epoch
-    for along, cursor in (("epoch", 2.0), ("step", 2.0 * steps), ("time", 4.3)):
-        view = OverlayView(x_axis=along, cursor=cursor, metric="validation loss")
-        assert value_at_cursor(state, run.curves, view) == f"{epochs[1].val_loss:.4f}", along
+    for x_axis, cursor in (("epoch", 2.0), ("step", 2.0 * steps), ("time", 4.3)):
+        view = OverlayView(x_axis=x_axis, cursor=cursor, metric="validation loss")
+        assert value_at_cursor(state, run.curves, view) == f"{epochs[1].val_loss:.4f}", x_axis
     view = OverlayView(x_axis="step", cursor=float(steps), metric="training loss")
     assert value_at_cursor(state, run.curves, view) == f"{state.curve.losses[0]:.4f}"
-    both = value_at_cursor(state, run.curves, OverlayView(metric="losses"))
-    assert both == f"{state.curve.losses[-1]:.4f}/{epochs[-1].val_loss:.4f}"
+    both_losses = value_at_cursor(state, run.curves, OverlayView(metric="losses"))
+    assert both_losses == f"{state.curve.losses[-1]:.4f}/{epochs[-1].val_loss:.4f}"
     accuracy = value_at_cursor(state, run.curves, OverlayView(metric="accuracy", cursor=1.0))
     assert accuracy == f"{100 * epochs[0].val_accuracy:.1f}%"
 
 
-def test_axis_ends_with_ended_runs_and_extends_running_ones(tmp_path):
+def test_axis_extends_beyond_running_runs_only(tmp_path):
     done, live = compared(golden_run(tmp_path, "completed", "a"), running_run(tmp_path, 40))
-    for along in ("epoch", "step", "time"):
-        view = OverlayView(x_axis=along)
+    for x_axis in ("epoch", "step", "time"):
+        view = OverlayView(x_axis=x_axis)
         assert axis_extent([done.state], view) == run_extent(done.state, view)
         assert axis_extent([live.state], view) > run_extent(live.state, view)
         assert axis_extent([done.state, live.state], view) >= run_extent(done.state, view)
 
 
-def test_columns_by_time_contain_points_of_their_seconds():
+def test_bins_by_time_contain_their_points():
     curve = Curve([CurvePoint(step, float(step), 0.0, 9.0, 10.0 * step) for step in (1, 2, 3, 4)])
     columns = BinnedCurve(Window(0.0, 40.0, 4), by_time=True)
     columns.extend(curve)
@@ -201,12 +203,12 @@ def test_cached_traces_include_new_points(tmp_path):
 
 
 async def test_training_loss_is_drawn_without_validation(tmp_path):
-    def unvalidated(event):
+    def without_validation(event):
         if isinstance(event, events.EpochFinished):
             return replace(event, val_loss=math.nan, correct=(), total=(), confusion=())
         return event
 
-    runs = [rewrite_events(variant(tmp_path, number), unvalidated) for number in (1, 2, 3)]
+    runs = [rewrite_events(variant(tmp_path, number), without_validation) for number in (1, 2, 3)]
     async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
         await wait_for_text(pilot, "Training loss by epoch")
         assert "┤" in screen_text(pilot.app)
@@ -215,8 +217,8 @@ async def test_training_loss_is_drawn_without_validation(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])
-async def test_every_run_has_its_letter_on_the_curve(tmp_path, size):
-    text = await wait_for_text([variant(tmp_path, number) for number in range(3)], size=size)
+async def test_every_curve_has_the_letter_of_its_run(tmp_path, size):
+    text = await text_after([variant(tmp_path, number) for number in range(3)], size=size)
     chart = [line for line in text.splitlines() if "┤" in line or "│" in line]
     for letter in "ABC":
         assert any(letter in line for line in chart), text
@@ -235,17 +237,17 @@ async def test_letters_are_shown_without_colors_and_braille(tmp_path, monkeypatc
 
 async def test_keys_change_axis_and_curves(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 1)]
-    assert "Loss (a training, A validation) by epoch" in await wait_for_text(runs)
-    assert "by step" in await wait_for_text(runs, "x")
-    assert "by time in seconds" in await wait_for_text(runs, "x", "x")
-    assert "Validation loss by epoch" in await wait_for_text(runs, "v")
-    assert "Training loss by epoch" in await wait_for_text(runs, "v", "v")
-    assert "Validation accuracy by epoch" in await wait_for_text(runs, "v", "v", "v")
+    assert "Loss (a training, A validation) by epoch" in await text_after(runs)
+    assert "by step" in await text_after(runs, "x")
+    assert "by time in seconds" in await text_after(runs, "x", "x")
+    assert "Validation loss by epoch" in await text_after(runs, "v")
+    assert "Training loss by epoch" in await text_after(runs, "v", "v")
+    assert "Validation accuracy by epoch" in await text_after(runs, "v", "v", "v")
 
 
 async def test_cursor_reads_values_and_escape_clears_it(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 1)]
-    text = await wait_for_text(runs, "left", "left")
+    text = await text_after(runs, "left", "left")
     assert "epoch 19." in text
     app = Dashboard(CompareScreen(runs))
     async with app.run_test() as pilot:
@@ -261,23 +263,23 @@ async def test_cursor_reads_values_and_escape_clears_it(tmp_path):
 
 async def test_views_show_config_differences_and_classes(tmp_path):
     runs = [variant(tmp_path, 0), variant(tmp_path, 3, lr=0.5)]
-    text = await wait_for_text(runs, "2")
+    text = await text_after(runs, "2")
     assert "Config differences" in text
     assert "optimizer.lr" in text
     assert "0.5" in text
-    text = await wait_for_text(runs, "3")
+    text = await text_after(runs, "3")
     assert "Accuracy by class, test" in text
     assert "-10.7" in text
-    assert "All have the same config." in await wait_for_text([runs[0], runs[0]], "2")
+    assert "All have the same config." in await text_after([runs[0], runs[0]], "2")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run, and the same trained longer."""
-    where = tmp_path_factory.mktemp("runs")
+    """Two trained runs, the second with more epochs and another learning rate."""
+    runs_dir = tmp_path_factory.mktemp("runs")
     return [
-        RunForTests(where, "train.epochs=1").train().directory,
-        RunForTests(where, "train.epochs=4", "optimizer.lr=0.01").train().directory,
+        RunForTests(runs_dir, "train.epochs=1").train().directory,
+        RunForTests(runs_dir, "train.epochs=4", "optimizer.lr=0.01").train().directory,
     ]
 
 
@@ -310,17 +312,17 @@ async def test_run_compared_with_itself_shows_no_difference(trained):
         assert "McNemar's p " not in screen_text(pilot.app)
 
 
-async def test_missing_predictions_show_the_reason(trained, tmp_path):
+async def test_missing_predictions_are_reported(trained, tmp_path):
     runs = [trained[0], golden_run(tmp_path, "completed")]
     async with Dashboard(CompareScreen(runs)).run_test(size=(120, 36)) as pilot:
         await wait_for_text(pilot, "cannot be tested")
         assert "no such file" in verdicts_of(pilot.app)
 
 
-async def test_right_scrolls_through_eight_runs(tmp_path):
+async def test_right_key_scrolls_through_eight_runs(tmp_path):
     runs = [variant(tmp_path, number) for number in range(MAX_RUNS)]
-    before = await wait_for_text(runs, "3", size=(80, 24))
-    after = await wait_for_text(runs, "3", "right", "right", size=(80, 24))
+    before = await text_after(runs, "3", size=(80, 24))
+    after = await text_after(runs, "3", "right", "right", size=(80, 24))
     assert "B run 1" in before
     assert "A run 0" in after
     assert "B run 1" not in after
@@ -363,7 +365,7 @@ async def test_compare_screen_fits_any_terminal(tmp_path, size):
     runs = [golden_run(tmp_path, log, log) for log in ("completed", "failed", "stopped", "resumed")]
     runs.append(running_run(tmp_path, 1, "new"))
     for key in "123":
-        await wait_for_text(runs, key, "right", "plus", size=size)
+        await text_after(runs, key, "right", "plus", size=size)
 
 
 @pytest.mark.parametrize("lines", [1, 60])
@@ -398,12 +400,12 @@ async def test_hostile_names_are_shown_as_text(tmp_path):
 
     hostile = rewrite_events(golden_run(tmp_path, "completed", "hostile"), change)
     for key in "123":
-        text = await wait_for_text([hostile, golden_run(tmp_path, "completed", key)], key)
+        text = await text_after([hostile, golden_run(tmp_path, "completed", key)], key)
         assert "\x1b" not in text
         assert "[red]" in text
 
 
-def test_damaged_log_is_compared_as_far_as_possible(tmp_path):
+def test_readable_part_of_damaged_log_is_compared(tmp_path):
     run = golden_run(tmp_path, "completed")
     run.events.write_bytes(b"\x00\xff garbage\n" + run.events.read_bytes()[2000:9000])
     (damaged,) = compared(run)

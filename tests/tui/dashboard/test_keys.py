@@ -1,8 +1,5 @@
 """The key table, and the commands that keys send."""
 
-import json
-import os
-
 import pytest
 
 from cnn_engine.runlog import events
@@ -19,7 +16,7 @@ from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.settings import Options
 from cnn_tui.text.parse import parse_epochs, parse_lr
-from golden import add_events, golden_run, running_run
+from golden import add_events, golden_run, on_this_host, running_run
 from pilot import screen_text, settle, wait_for_text
 
 VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "model": "4", "log": "5"}
@@ -45,10 +42,10 @@ def test_keys_are_unique_in_each_scope():
 
 
 def test_views_do_not_override_keys_of_the_screen():
-    everywhere = {name for key in keys_for("run") for name in key.keys.split(",")}
+    screen_keys = {name for key in keys_for("run") for name in key.keys.split(",")}
     for view in VIEWS:
-        names = {name for key in keys_for(view) for name in key.keys.split(",")}
-        assert not names & everywhere, view
+        view_keys = {name for key in keys_for(view) for name in key.keys.split(",")}
+        assert not view_keys & screen_keys, view
 
 
 def test_binding_ids_are_unique():
@@ -66,7 +63,7 @@ async def test_keymap_changes_a_key(tmp_path):
         assert app.screen.shown_view == "classes"
 
 
-async def test_keys_that_need_a_run_are_disabled_in_an_empty_list(tmp_path):
+async def test_empty_list_disables_keys_that_need_a_run(tmp_path):
     app = Dashboard(RunsScreen(tmp_path))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
@@ -81,7 +78,7 @@ RUN_SCOPES = set(SCOPES) - {"runs", "lesson"}
 """Scopes of the run screen."""
 
 CLOSING = {"q", "escape", "ctrl+c", "d"}
-"""Keys that may close the dashboard."""
+"""Keys that may close the run screen."""
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -89,7 +86,7 @@ CLOSING = {"q", "escape", "ctrl+c", "d"}
 async def test_every_key_works_in_every_view(tmp_path, view, lines):
     """No key raises, and only those in `CLOSING` close the screen."""
     names = [name for key in KEYS if key.scope in RUN_SCOPES for name in key.keys.split(",")]
-    await _press_all(running_run(tmp_path / "staying", lines), view, set(names) - CLOSING)
+    await _press_all(running_run(tmp_path / "open", lines), view, set(names) - CLOSING)
     for name in CLOSING:
         await _press_all(running_run(tmp_path / name, lines), view, {name})
 
@@ -136,8 +133,8 @@ async def test_click_on_key_bar_runs_the_action(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60)))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        place = screen_text(app).splitlines()[-1].index("2 classes")
-        await pilot.click(KeyBar, offset=(place, 0))
+        column = screen_text(app).splitlines()[-1].index("2 classes")
+        await pilot.click(KeyBar, offset=(column, 0))
         await settle(pilot)
         assert "Confusion" in screen_text(app)
 
@@ -245,8 +242,8 @@ async def test_invalid_learning_rate_is_rejected(tmp_path, text):
 
 
 @pytest.mark.parametrize("text", ["", "many", "0", "-1", "2.5", "1"])
-async def test_invalid_number_of_epochs_is_rejected(tmp_path, text):
-    run = running_run(tmp_path, 60)  # in its tenth
+async def test_invalid_epochs_are_rejected(tmp_path, text):
+    run = running_run(tmp_path, 60)  # epoch 10 is running
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "e", "backspace", "backspace", *text, "enter")
@@ -269,7 +266,7 @@ async def test_stop_dialog_sends_stop_or_stop_epoch(tmp_path, answer, command):
         assert isinstance(app.screen, RunScreen)
 
 
-async def test_quit_asks_if_it_stops_training_and_can_be_cancelled(tmp_path):
+async def test_quit_asks_before_it_stops_training(tmp_path):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -303,7 +300,7 @@ async def test_quit_can_detach(tmp_path):
         assert "detaching" in screen_text(app)
 
 
-async def test_quit_does_not_ask_for_a_watched_run(tmp_path):
+async def test_quit_closes_a_watched_run_without_question(tmp_path):
     run = running_run(tmp_path, 60)
     with Recorder(run):
         app = Dashboard(RunScreen(run))
@@ -326,10 +323,7 @@ async def test_commands_to_an_ended_run_are_refused(tmp_path, key):
 
 @pytest.mark.parametrize("key", [key.keys for key in KEYS if key.controls])
 async def test_commands_to_an_interrupted_run_are_refused(tmp_path, key):
-    run = running_run(tmp_path, 60)
-    first, *rest = run.events.read_text().splitlines()
-    here = json.dumps(json.loads(first) | {"host": os.uname().nodename})
-    run.events.write_text("\n".join([here, *rest]) + "\n")
+    run = on_this_host(running_run(tmp_path, 60))
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, key)
@@ -351,9 +345,9 @@ async def test_failed_command_shows_the_reason(tmp_path):
 async def test_second_message_is_shown_for_its_full_time(tmp_path, monkeypatch, screen):
     run, waiting = golden_run(tmp_path, "completed"), []
 
-    class Waiting:
-        def __init__(self, _seconds, do):
-            self.do = do
+    class FakeTimer:
+        def __init__(self, _seconds, callback):
+            self.callback = callback
             waiting.append(self)
 
         def stop(self):
@@ -362,13 +356,13 @@ async def test_second_message_is_shown_for_its_full_time(tmp_path, monkeypatch, 
     app = Dashboard(screen(run if screen is RunScreen else tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        monkeypatch.setattr(app.screen.query_one(KeyBar), "set_timer", Waiting)
+        monkeypatch.setattr(app.screen.query_one(KeyBar), "set_timer", FakeTimer)
         app.screen.report("the first")
         app.screen.report("the second")
         await settle(pilot)
         assert "the second" in screen_text(app)
-        (left,) = waiting  # the timer of the first message is stopped
-        left.do()
+        (timer,) = waiting  # the timer of the first message is stopped
+        timer.callback()
         await settle(pilot)
         assert "the second" not in screen_text(app)
         assert "help" in screen_text(app).splitlines()[-1]
@@ -403,12 +397,12 @@ async def test_bell_rings_once_per_alarm_if_enabled(tmp_path, monkeypatch):
             images=1,
         ),
     )
-    rung = []
-    monkeypatch.setattr(Dashboard, "bell", lambda _: rung.append(1))
+    rings = []
+    monkeypatch.setattr(Dashboard, "bell", lambda _: rings.append(1))
     for bell in (False, True):
         app = Dashboard(RunScreen(run, trains_here=True, bell=bell))
         async with app.run_test(size=(80, 24)) as pilot:
             await settle(pilot)
             app.screen.poll()
             await settle(pilot)
-            assert len(rung) == bell
+            assert len(rings) == bell

@@ -1,4 +1,4 @@
-"""Mistakes as CSV, from the command line and from the Mistakes view."""
+"""Export of the mistakes as CSV, from the command line and the Mistakes view."""
 
 import csv
 
@@ -17,22 +17,23 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_show_command_writes_csv(run, finished_test, tmp_path):
-    path, predictions_of_run = tmp_path / "wrong.csv", read_predictions(run, finished_test)
+def test_show_command_exports_mistakes(run, finished_test, tmp_path):
+    path, saved = tmp_path / "wrong.csv", read_predictions(run, finished_test)
     result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
     assert (result.returncode, result.stdout) == (0, "")
-    wrong = [predictions_of_run[index] for index in predictions_of_run.mistakes()]
-    assert f"{len(wrong)} misclassified images written to " in result.stderr
+    mistakes = [saved[index] for index in saved.mistakes()]
+    assert f"{len(mistakes)} misclassified images written to " in result.stderr
     assert [
         (row["path"], int(row["true"]), int(row["predicted"]), float(row["confidence"]))
         for row in rows_of(path)
     ] == [
-        (mistake.name, mistake.target, mistake.predicted, mistake.confidence) for mistake in wrong
+        (mistake.name, mistake.target, mistake.predicted, mistake.confidence)
+        for mistake in mistakes
     ]
-    assert [int(row["rank"]) for row in rows_of(path)] == [mistake.rank for mistake in wrong]
+    assert [int(row["rank"]) for row in rows_of(path)] == [mistake.rank for mistake in mistakes]
 
 
-async def test_key_writes_csv(run, finished_test, tmp_path, monkeypatch):
+async def test_key_exports_mistakes(run, finished_test, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(160, 24)) as pilot:
@@ -45,12 +46,12 @@ async def test_key_writes_csv(run, finished_test, tmp_path, monkeypatch):
 
 
 def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_path):
-    predictions_of_run = read_predictions(run, finished_test)
+    saved = read_predictions(run, finished_test)
     hostile = ['=cmd|"/c calc"!A1', "+1", "-1", "@a", "\t=1", "a,b", 'a"b', "a\nb", "\x1b[2J"]
     hostile += ["\udcff", "é" * 5000]
-    for index, name in zip(predictions_of_run.mistakes(), hostile, strict=False):
-        predictions_of_run.names[index] = name
-    (run.path / predictions.PREDICTIONS_FILE).write_bytes(predictions_of_run.to_json())
+    for index, name in zip(saved.mistakes(), hostile, strict=False):
+        saved.names[index] = name
+    (run.path / predictions.PREDICTIONS_FILE).write_bytes(saved.to_json())
     path = tmp_path / "wrong.csv"
     cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
     names = [row["path"] for row in rows_of(path)][: len(hostile)]
@@ -60,7 +61,7 @@ def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_pat
     assert all(char == "\n" or char.isprintable() for char in path.read_text())
 
 
-@pytest.mark.parametrize("problem", ["missing", "damaged", "not to be written"])
+@pytest.mark.parametrize("problem", ["missing", "damaged", "unwritable"])
 def test_failed_csv_export_leaves_no_file(run, tmp_path, problem):
     path, code = tmp_path / "wrong.csv", 3
     if problem == "missing":

@@ -19,7 +19,7 @@ from golden import golden_run, running_run
 from pilot import screen_text, settle
 from terminal import Terminal
 
-SIZES_OF_SCREENS = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
+SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
 
 def grid_of(app):
@@ -43,7 +43,7 @@ def test_tile_layout_picks_largest_fitting_size():
     )
 
 
-@pytest.mark.parametrize("size", SIZES_OF_SCREENS)
+@pytest.mark.parametrize("size", SIZES)
 async def test_most_confident_mistake_comes_first(run, finished_test, size):
     first = read_mistakes(run, finished_test)[0]
     app = Dashboard(RunScreen(run))
@@ -123,7 +123,7 @@ async def test_matrix_cell_filters_mistakes(run, finished_test):
         await settle(pilot)
         assert len(grid.filtered) == len(grid.mistakes)
         assert app.screen.shown_view == "mistakes"
-        await pilot.press("2", "enter")  # and again, then a for all
+        await pilot.press("2", "enter")  # filter again, to clear it with the key a
         await settle(pilot)
         await pilot.press("a")
         assert grid.view.pair is None
@@ -142,7 +142,7 @@ async def test_diagonal_cell_shows_all_mistakes_of_class(run, finished_test):
         assert f"{target} misclassified" in screen_text(app)
 
 
-async def test_pair_without_images_gives_reason(run, finished_test):
+async def test_pair_without_images_shows_the_reason(run, finished_test):
     pairs = {(target, predicted) for target, predicted, _ in finished_test.confusion}
     target, predicted = next(
         (a, b) for a in range(10) for b in range(10) if a != b and (a, b) not in pairs
@@ -161,7 +161,7 @@ async def test_pair_without_images_gives_reason(run, finished_test):
 # Before the test, and without saved images.
 
 
-async def test_view_before_test_says_when_available(tmp_path):
+async def test_view_before_the_test_says_when_mistakes_are_available(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60), trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -186,7 +186,7 @@ async def test_mistakes_appear_after_test(run):
         assert "▀" in screen_text(app)
 
 
-async def test_run_without_file_suggests_retest(tmp_path):
+async def test_missing_mistakes_file_suggests_test_command(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(160, 24)) as pilot:
         await settle(pilot)
@@ -196,7 +196,7 @@ async def test_run_without_file_suggests_retest(tmp_path):
         assert "cnn-tui test" in screen_text(app)
 
 
-async def test_untested_run_gives_reason(tmp_path):
+async def test_untested_run_shows_the_reason(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "stopped")))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -206,7 +206,7 @@ async def test_untested_run_gives_reason(tmp_path):
         assert "has not been tested yet" in screen_text(app)
 
 
-async def test_perfect_run_says_no_mistakes(run, monkeypatch):
+async def test_run_without_mistakes_says_so(run, monkeypatch):
     perfect = events.TestFinished(
         time=time.time(), epoch=1, loss=0.0, correct=(4,) * 10, total=(4,) * 10, seconds=1.0
     )
@@ -248,18 +248,18 @@ async def test_hostile_names_are_escaped(run):
     log = log.replace(json.dumps(list(map(str, range(10)))).replace(" ", ""), names)
     run.events.write_text(log)
     app = Dashboard(RunScreen(run))
-    seen = ""
+    text = ""
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         await pilot.press("3", "enter")
         for _ in hostile:
             await settle(pilot)
-            seen += screen_text(app)
+            text += screen_text(app)
             await pilot.press("right")
-    assert all(char == "\n" or char.isprintable() for char in seen)
-    assert "[/nope]" in seen
-    assert r"\x1b[2Jb" in seen
-    assert r"\udcff" in seen
+    assert all(char == "\n" or char.isprintable() for char in text)
+    assert "[/nope]" in text
+    assert r"\x1b[2Jb" in text
+    assert r"\udcff" in text
 
 
 # Terminals.
@@ -267,15 +267,16 @@ async def test_hostile_names_are_escaped(run):
 
 async def test_pictures_are_characters_without_colors(run, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    await _text_with_character_pictures(Dashboard(RunScreen(run)))
+    await _check_character_pictures(Dashboard(RunScreen(run)))
 
 
 async def test_pictures_are_characters_in_ascii(run):
     app = Dashboard(RunScreen(run), options=Options(ascii=True))
-    assert (await _text_with_character_pictures(app)).isascii()
+    assert (await _check_character_pictures(app)).isascii()
 
 
-async def _text_with_character_pictures(app):
+async def _check_character_pictures(app):
+    """Assert that pictures are drawn as characters, and return the text of the screen."""
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("3")

@@ -1,7 +1,6 @@
 """The Model view: layers, filters, feature maps and predictions."""
 
 import json
-import shutil
 import time
 
 import msgspec
@@ -19,7 +18,7 @@ from cnn_tui.dashboard.widgets.feature_maps import FeatureMaps
 from cnn_tui.dashboard.widgets.layer_table import LayerTable
 from cnn_tui.settings import Options
 from cnn_tui.text.numbers import count_text
-from golden import DATA, NOW, golden_run, running_run
+from golden import DATA, NOW, golden_run, running_run, with_maps
 from pilot import assert_screen, screen_text, settle
 
 SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
@@ -27,29 +26,23 @@ SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    """Fix the clock, as screens show ages."""
+    """Fix the time, as the screens show ages."""
     monkeypatch.setattr(time, "time", lambda: NOW)
 
 
-def with_files(run):
-    """Return the run with the layers and maps of a smaller one."""
-    for name in (LAYERS_FILE, MAPS_FILE):
-        shutil.copy(DATA / name, run.path / name)
-    return run
-
-
 def completed(runs_dir):
-    return with_files(golden_run(runs_dir, "completed"))
+    return with_maps(golden_run(runs_dir, "completed"))
 
 
 def change_maps(run, **values):
-    """Rewrite the run's maps with another header."""
+    """Write the run's feature maps with changed header fields."""
     maps = read_feature_maps(DATA / MAPS_FILE)
     header = msgspec.structs.replace(maps.header, **values)
     (run.path / MAPS_FILE).write_bytes(encode_feature_maps(header, maps._content))
 
 
-async def opened(pilot, *keys):
+async def open_model_view(pilot, *keys):
+    """Open the Model view, press the keys, and return the text of the screen."""
     await settle(pilot)
     await pilot.press("4", *keys)
     await settle(pilot)
@@ -66,22 +59,22 @@ async def opened(pilot, *keys):
 async def test_view_matches_saved_screen(tmp_path, name, keys, size):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=size) as pilot:
-        await opened(pilot, *keys.split())
+        await open_model_view(pilot, *keys.split())
         await assert_screen(pilot, f"model_{name}-{size[0]}x{size[1]}")
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_pictures_are_characters_in_ascii_and_without_colors(tmp_path, monkeypatch, size):
+async def test_pictures_are_characters_without_unicode_or_colors(tmp_path, monkeypatch, size):
     run = completed(tmp_path)
     app = Dashboard(RunScreen(run), options=Options(ascii=True))
     async with app.run_test(size=size) as pilot:
-        text = await opened(pilot, "down")
+        text = await open_model_view(pilot, "down")
         assert text.isascii()
         await assert_screen(pilot, f"model_ascii-{size[0]}x{size[1]}")
     monkeypatch.setenv("NO_COLOR", "1")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
-        text = await opened(pilot, "down")
+        text = await open_model_view(pilot, "down")
         assert "▀" not in text
         assert "*" in text
 
@@ -90,27 +83,27 @@ async def test_pictures_are_characters_in_ascii_and_without_colors(tmp_path, mon
 async def test_view_fits_any_size(tmp_path, size):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=size) as pilot:
-        await opened(pilot, "down", "right", "w", "l", "l", "up", "home", "end")
+        await open_model_view(pilot, "down", "right", "w", "l", "l", "up", "home", "end")
     assert app.return_code in (0, None)
 
 
-async def test_predictions_are_shown_in_words(tmp_path):
+async def test_predictions_are_shown_with_probabilities(tmp_path):
     run = completed(tmp_path)
     samples = read_feature_maps(DATA / MAPS_FILE).header.samples
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        text = await opened(pilot)
+        text = await open_model_view(pilot)
         assert f"test image 1 of {len(samples)}" in text
         assert samples[0].is_correct
         assert f"✓ {samples[0].label}" in text
         wrong = next(index for index, sample in enumerate(samples) if not sample.is_correct)
-        text = await opened(pilot, "w")
+        text = await open_model_view(pilot, "w")
         assert f"test image {wrong + 1} of {len(samples)}" in text
         assert f"✗ {samples[wrong].label}, predicted {samples[wrong].top_classes[0]}" in text
-        for answer, probability in zip(
+        for name, probability in zip(
             samples[wrong].top_classes, samples[wrong].probabilities, strict=True
         ):
-            assert f" {answer} " in text
+            assert f" {name} " in text
             assert f"{100 * probability:.0f}%" in text
 
 
@@ -118,7 +111,7 @@ async def test_layer_table_shows_layers_and_total(tmp_path):
     layers = read_layers(DATA / LAYERS_FILE).layers
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=(120, 36)) as pilot:
-        text = await opened(pilot)
+        text = await open_model_view(pilot)
     for layer in layers:
         (line,) = [line for line in text.splitlines() if f"│ {layer.name} " in line]
         assert layer.kind in line
@@ -130,84 +123,88 @@ async def test_layer_table_shows_layers_and_total(tmp_path):
 async def test_keys_stop_at_first_and_last_image_and_stage(tmp_path):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=(120, 36)) as pilot:
-        await opened(pilot, "left", "up")
+        await open_model_view(pilot, "left", "up")
         panel = app.screen.query_one(FeatureMaps)
         assert (panel.sample, panel.stage) == (0, 0)
-        await opened(pilot, "right", "right", "down")
+        await open_model_view(pilot, "right", "right", "down")
         assert (panel.sample, panel.stage) == (2, 1)
-        await opened(pilot, "end", "right", *["down"] * 20)
+        await open_model_view(pilot, "end", "right", *["down"] * 20)
         assert (panel.sample, panel.stage) == (len(panel.samples) - 1, panel.stage_count - 1)
-        await opened(pilot, "home")
+        await open_model_view(pilot, "home")
         assert panel.sample == 0
-        await opened(pilot, "l")
+        await open_model_view(pilot, "l")
         assert app.focused is app.screen.query_one(LayerTable)
 
 
 # Missing and damaged files.
 
 
-async def test_missing_files_say_when_available(tmp_path):
+async def test_missing_files_are_announced(tmp_path):
     run = running_run(tmp_path, 2)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        assert (await opened(pilot, "w", "right", "down")).count("once the model is built") == 2
-        with_files(run)
+        assert (await open_model_view(pilot, "w", "right", "down")).count(
+            "once the model is built"
+        ) == 2
+        with_maps(run)
         app.screen.poll()
         await settle(pilot)
         assert "blocks.0.0 filters" in screen_text(app)
 
 
-async def test_finished_run_without_files_gives_reason(tmp_path):
+async def test_finished_run_without_files_shows_the_reason(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
-        text = await opened(pilot)
+        text = await open_model_view(pilot)
         assert "This run has no model.json" in text
         assert "This run has no maps.bin" in text
 
 
 @pytest.mark.parametrize("size", [(120, 36), (40, 12)])
-async def test_damaged_maps_leave_layers_visible(tmp_path, size):
+async def test_layers_are_shown_if_maps_are_damaged(tmp_path, size):
     run = completed(tmp_path)
     (run.path / MAPS_FILE).write_bytes(b"\x1b[2J[red]")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
-        text = await opened(pilot)
+        text = await open_model_view(pilot)
         assert "maps.bin" in text
         assert "\x1b" not in text
-        assert "blocks.0.0" in (await opened(pilot, "l"))
+        assert "blocks.0.0" in (await open_model_view(pilot, "l"))
 
 
 async def test_names_from_file_are_escaped(tmp_path):
     run = completed(tmp_path)
     header = read_feature_maps(DATA / MAPS_FILE).header
-    bad = "\x1b]0;x\x07[red][/nope][@click=app.exit]" + "y" * 500
+    hostile = "\x1b]0;x\x07[red][/nope][@click=app.exit]" + "y" * 500
     change_maps(
         run,
-        stages=tuple(msgspec.structs.replace(stage, name=bad, kind=bad) for stage in header.stages),
+        stages=tuple(
+            msgspec.structs.replace(stage, name=hostile, kind=hostile) for stage in header.stages
+        ),
         samples=tuple(
-            msgspec.structs.replace(sample, name=bad, label=999) for sample in header.samples
+            msgspec.structs.replace(sample, name=hostile, label=999) for sample in header.samples
         ),
     )
     layers = json.loads((run.path / LAYERS_FILE).read_text())
     for layer in layers["layers"]:
-        layer["name"] = layer["kind"] = layer["detail"] = bad
+        layer["name"] = layer["kind"] = layer["detail"] = hostile
         layer["parameters"] = 2**60
     (run.path / LAYERS_FILE).write_text(json.dumps(layers))
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        text = await opened(pilot, "down")
+        text = await open_model_view(pilot, "down")
         assert "\x1b" not in text
         assert r"\x1b]0;x" in text
         assert "class 1000" in text
         assert app.is_running
 
 
-async def test_maps_update_with_file(tmp_path):
-    run = with_files(running_run(tmp_path, 60))
+async def test_maps_are_read_again_after_a_change(tmp_path):
+    run = with_maps(running_run(tmp_path, 60))
     change_maps(run, split="validation", epoch=0)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(120, 36)) as pilot:
-        text = await opened(pilot)
+        text = await open_model_view(pilot)
         assert "before training" in text
         assert "validation image 1" in text
         change_maps(run, split="validation", epoch=10)
@@ -220,5 +217,5 @@ async def test_maps_update_with_file(tmp_path):
     ("count", "text"),
     [(0, "0"), (896, "896"), (652_426, "652k"), (21_875_200, "21.9M")],
 )
-def test_count_text_has_three_digits(count, text):
+def test_count_text_has_at_most_three_digits(count, text):
     assert count_text(count) == text

@@ -9,7 +9,7 @@ from pilot import screen_text, settle
 
 
 class Numbers(Panel[list[int]]):
-    """A line for each number; depends on their sum."""
+    """Panel with one line per number, which depends on their sum."""
 
     TITLE = "Numbers"
 
@@ -26,7 +26,7 @@ class Numbers(Panel[list[int]]):
 
 
 class PanelApp(App):
-    """An app with one panel and no stylesheet."""
+    """App with one panel and no stylesheet."""
 
     def __init__(self):
         super().__init__()
@@ -38,7 +38,7 @@ class PanelApp(App):
         yield Numbers()
 
 
-async def test_new_panel_needs_no_stylesheet():
+async def test_panel_needs_no_stylesheet():
     async with PanelApp().run_test(size=(30, 6)) as pilot:
         pilot.app.query_one(Numbers).show([12, 34])
         await settle(pilot)
@@ -74,20 +74,20 @@ async def test_only_changed_lines_are_repainted():
     assert painted == [1]
 
 
-def test_lazy_lines_are_made_on_access():
-    made = []
-    lines = LazyLines(10_000, lambda y: made.append(y) or Content(str(y)))
+def test_lazy_lines_are_created_on_access():
+    created = []
+    lines = LazyLines(10_000, lambda y: created.append(y) or Content(str(y)))
     assert [line.plain for line in lines[7:9]] == ["7", "8"]
-    assert (len(lines), made) == (10_000, [7, 8])
+    assert (len(lines), created) == (10_000, [7, 8])
 
 
-def test_justify_cuts_left_text_first():
+def test_justify_truncates_left_text_first():
     left, right = Content("a long title"), Content("status")
     assert justify(left, right, 20).plain == "a long title  status"
     assert justify(left, right, 10).plain == "a l…status"
     assert justify(left, right, 4).plain == "a l…"
 
 
-def test_labeled_bar_needs_room():
+def test_labeled_bar_is_omitted_if_too_narrow():
     assert labeled_bar("cpu ", 0.5, 8, 3).plain == "cpu ━━──"
     assert labeled_bar("cpu ", 0.5, 6, 3).plain == "cpu "

@@ -1,4 +1,4 @@
-"""The screens of golden logs as text, at several terminal sizes."""
+"""The screens of golden logs, compared with saved text at several terminal sizes."""
 
 import dataclasses
 import random
@@ -70,22 +70,22 @@ def not_a_number(runs_dir):
 
 
 def many_classes(runs_dir):
-    many = 1000
+    class_count = 1000
 
     def change(event):
         match event:
             case events.RunPrepared():
-                names = tuple(f"class {number}" for number in range(many))
+                names = tuple(f"class {number}" for number in range(class_count))
                 return dataclasses.replace(event, classes=names)
             case events.EpochFinished() | events.TestFinished():
-                counts = tuple(number % 11 for number in range(many))
+                counts = tuple(number % 11 for number in range(class_count))
                 wrong = tuple(
-                    (number, (number + 7) % many, 10 - count)
+                    (number, (number + 7) % class_count, 10 - count)
                     for number, count in enumerate(counts)
                     if count < 10
                 )
                 return dataclasses.replace(
-                    event, correct=counts, total=(10,) * many, confusion=wrong
+                    event, correct=counts, total=(10,) * class_count, confusion=wrong
                 )
         return event
 
@@ -107,7 +107,7 @@ STATES = [
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("state", STATES)
-async def test_run_screen(tmp_path, state, size):
+async def test_run_screen_matches_saved_screen(tmp_path, state, size):
     app = Dashboard(RunScreen(state(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -128,7 +128,7 @@ async def test_ascii_option_shows_ascii_only(tmp_path, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_no_color_shows_everything_uncolored(tmp_path, monkeypatch, size):
+async def test_no_color_uses_default_colors_only(tmp_path, monkeypatch, size):
     monkeypatch.setenv("NO_COLOR", "1")
     app = Dashboard(RunScreen(mid_epoch(tmp_path)))
     async with app.run_test(size=size) as pilot:
@@ -158,7 +158,7 @@ async def test_no_color_shows_everything_uncolored(tmp_path, monkeypatch, size):
         ("cursor", completed, "left left l m"),
     ],
 )
-async def test_screens_opened_by_keys(tmp_path, name, state, keys, size):
+async def test_screen_opened_by_keys_matches_saved_screen(tmp_path, name, state, keys, size):
     app = Dashboard(RunScreen(state(tmp_path), trains_here=True))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -175,8 +175,8 @@ async def test_startup_stages_are_shown(tmp_path):
         assert "Loading PyTorch" in screen_text(app)
         with run.events.open("a") as log:
             log.write(to_line(events.StageStarted(stage="data")) + "\n")
-            what = events.StageProgressed(what="decoding images", done=12_000, total=60_000)
-            log.write(to_line(what) + "\n")
+            progress = events.StageProgressed(what="decoding images", done=12_000, total=60_000)
+            log.write(to_line(progress) + "\n")
         app.screen.poll()
         await settle(pilot)
         text = screen_text(app)
@@ -198,14 +198,14 @@ async def test_appended_events_are_shown(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
-async def test_followed_run_looks_like_newly_opened_run(tmp_path, size):
+async def test_followed_run_shows_the_same_as_reopened_run(tmp_path, size):
     lines, texts = golden_lines("completed")[:60], []
-    for known in (1, len(lines)):
-        run = running_run(tmp_path / str(known), known)
+    for initial in (1, len(lines)):
+        run = running_run(tmp_path / str(initial), initial)
         app = Dashboard(RunScreen(run))
         async with app.run_test(size=size) as pilot:
             await settle(pilot)
-            for end in range(known, len(lines) + 1, 7):
+            for end in range(initial, len(lines) + 1, 7):
                 run.events.write_text("\n".join(lines[:end]) + "\n")
                 app.screen.poll()
                 await settle(pilot)
@@ -246,7 +246,7 @@ async def test_hostile_names_are_shown_as_text(tmp_path):
     assert "[@click=app.exit]n" in text
 
 
-async def test_resizing_never_fails(tmp_path):
+async def test_random_resizes_restore_the_screen(tmp_path):
     random.seed(0)
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -273,19 +273,19 @@ async def test_log_follows_newest_line_until_scrolled(tmp_path, size):
         await settle(pilot)
         await pilot.press("5")
         await settle(pilot)
-        await add("first news")
-        await wait_for_text(pilot, "first news")
+        await add("first line")
+        await wait_for_text(pilot, "first line")
         await pilot.resize_terminal(size[0] - 1, size[1] - 1)
         await settle(pilot)
-        await add("second news")
-        await wait_for_text(pilot, "second news")
+        await add("second line")
+        await wait_for_text(pilot, "second line")
         await pilot.press("up", "up", "up", "up")
-        await add("third news")
-        assert "third news" not in screen_text(app)
+        await add("third line")
+        assert "third line" not in screen_text(app)
         await pilot.press("f")
         await settle(pilot)
-        await add("fourth news")
-        await wait_for_text(pilot, "fourth news")
+        await add("fourth line")
+        await wait_for_text(pilot, "fourth line")
 
 
 async def test_idle_run_screen_repaints_nothing(tmp_path):
@@ -325,7 +325,7 @@ async def test_runs_are_listed_and_opened(tmp_path):
         assert "1124-0600-jade" in screen_text(app)
 
 
-async def test_empty_list_shows_how_to_start_a_run(tmp_path):
+async def test_empty_list_shows_the_run_command(tmp_path):
     app = Dashboard(RunsScreen(tmp_path / "runs"))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -337,18 +337,18 @@ def test_golden_logs_have_no_invalid_line():
         assert all(from_line(line) is not None for line in golden_lines(name))
 
 
-KINDS_IN_A_RUN = sorted({type(from_line(line)).__name__ for line in golden_lines("completed")})
+EVENT_KINDS = sorted({type(from_line(line)).__name__ for line in golden_lines("completed")})
 
 
-@pytest.mark.parametrize("lost", [*KINDS_IN_A_RUN, "every second line"])
-async def test_damaged_log_is_shown_as_far_as_possible(tmp_path, capsys, lost):
+@pytest.mark.parametrize("removed", [*EVENT_KINDS, "every second line"])
+async def test_readable_part_of_damaged_log_is_shown(tmp_path, capsys, removed):
     run = golden_run(tmp_path, "completed")
-    left = [
+    remaining = [
         line
         for number, line in enumerate(golden_lines("completed"))
-        if f'"kind":"{lost}"' not in line and not (lost == "every second line" and number % 2)
+        if f'"kind":"{removed}"' not in line and not (removed == "every second line" and number % 2)
     ]
-    run.events.write_text("\n".join(left) + "\n")
+    run.events.write_text("\n".join(remaining) + "\n")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         for view in "12345":
@@ -358,5 +358,5 @@ async def test_damaged_log_is_shown_as_far_as_possible(tmp_path, capsys, lost):
     show_run(run)
     print_runs([read_summary(run)])
     assert run.id in capsys.readouterr().out
-    for to in RECORD_FORMATS:
-        export_record([run], to, tmp_path / f"export-{to}")
+    for format_ in RECORD_FORMATS:
+        export_record([run], format_, tmp_path / f"export-{format_}")

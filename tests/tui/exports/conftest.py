@@ -1,4 +1,4 @@
-"""Records of runs to export."""
+"""Fixtures with records of runs."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def resumed(tmp_path):
 
 @pytest.fixture
 def hostile(tmp_path):
-    """A run with hostile text in every name."""
+    """Record of a run with hostile text in every name."""
 
     def change(event):
         match event:
@@ -42,7 +42,7 @@ def hostile(tmp_path):
 
 @pytest.fixture
 def tested(tmp_path):
-    """A run with more mistakes than a page shows, one with a hostile file name."""
+    """Record of a run with more mistakes than a report shows, one with a hostile file name."""
     record = read_record(golden_run(tmp_path, "completed"))
     test = replace(
         record.state.test,
@@ -53,20 +53,20 @@ def tested(tmp_path):
         bins=((100, 60, 45.0), (290, 280, 270.0)),
     )
     run = add_events(record.run, test)
-    wrong = [
+    images = [
         Mistake(
             name="<i>\x1b[2J.png" if number == 3 else f"{number}.png",
             target=0,
             predicted=1,
             confidence=1 - number / 100,
             rank=2,
-            pixels=bytes((number + place) % 256 for place in range(6)),
+            pixels=bytes((number + index) % 256 for index in range(6)),
             width=3,
             height=2,
             channels=1,
         )
         for number in range(30)
     ]
-    content = mistakes.encode_mistakes(wrong, test.epoch, test.fingerprint)
+    content = mistakes.encode_mistakes(images, test.epoch, test.fingerprint)
     (run.path / mistakes.MISTAKES_FILE).write_bytes(content)
     return with_environment(run, {"revision": "0123abcd with changes", "images": "9f8e7d"})

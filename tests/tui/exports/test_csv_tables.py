@@ -10,7 +10,7 @@ from exports_for_tests import csv_rows, export_text
 from golden import golden_run
 
 
-def test_write_epochs_has_metrics_of_every_epoch(completed):
+def test_write_epochs_writes_metrics_of_every_epoch(completed):
     rows = csv_rows(export_text(write_epochs, [completed]))
     epochs = completed.state.epochs
     assert len(rows) == len(epochs) == 20
@@ -31,23 +31,23 @@ def test_tables_accept_several_runs(tmp_path):
         assert list(dict.fromkeys(row["run"] for row in rows)) == ["first", "second"]
 
 
-def test_write_steps_has_every_point_of_the_curve(resumed):
+def test_write_steps_writes_every_point_of_the_curve(resumed):
     rows = csv_rows(export_text(write_steps, [resumed]))
     assert [float(row["loss"]) for row in rows] == list(resumed.state.curve.losses)
     assert {float(row["lr"]) for row in rows} == {0.001}
 
 
-def test_write_long_has_one_line_per_value(resumed):
+def test_write_long_writes_one_line_per_value(resumed):
     rows = csv_rows(export_text(write_long, [resumed]))
     losses = [row for row in rows if row["series"] == "step_loss"]
     assert [int(row["step"]) for row in losses] == list(resumed.state.curve.steps)
     (test,) = [row for row in rows if row["series"] == "test_accuracy"]
     assert float(test["value"]) == resumed.state.test.accuracy
-    of_class = [row for row in rows if row["series"] == "val_accuracy of 3"]
-    assert len(of_class) == len(resumed.state.epochs)
+    class_rows = [row for row in rows if row["series"] == "val_accuracy of 3"]
+    assert len(class_rows) == len(resumed.state.epochs)
 
 
-def test_cells_are_no_formulas_and_have_no_control_characters(hostile):
+def test_cells_contain_no_formulas_or_control_characters(hostile):
     for write in (write_epochs, write_long):
         text = export_text(write, [hostile])
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)

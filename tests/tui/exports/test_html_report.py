@@ -1,4 +1,4 @@
-"""The HTML report, parsed as a browser parses it."""
+"""The HTML report, parsed and checked for content, escaping and policy."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from exports_for_tests import Page, export_text
 from golden import running_run
 
 
-def test_page_is_self_contained_and_has_a_strict_policy(completed):
+def test_page_is_self_contained_with_a_strict_policy(completed):
     text = export_text(write_html, completed)
     page = Page(text)
     assert not page.open
@@ -45,7 +45,7 @@ def test_page_shows_the_results(completed):
     assert texts.count(completed.state.prepared.source) == 1
 
 
-def test_confusion_matrix_frames_its_diagonal(resumed):
+def test_confusion_matrix_highlights_its_diagonal(resumed):
     page = Page(export_text(write_html, resumed))
     cells = [cell["class"] for cell in page.all("td") if "class" in cell]
     assert len(cells) == 100
@@ -54,10 +54,10 @@ def test_confusion_matrix_frames_its_diagonal(resumed):
 
 def test_charts_have_text_alternatives(completed):
     page = Page(export_text(write_html, completed))
-    named = [svg for svg in page.all("svg") if svg.get("role") == "img"]
-    assert len(named) == 2
+    charts = [svg for svg in page.all("svg") if svg.get("role") == "img"]
+    assert len(charts) == 2
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
-    assert all(set(svg["aria-labelledby"].split()) <= ids for svg in named)
+    assert all(set(svg["aria-labelledby"].split()) <= ids for svg in charts)
     assert all(svg.get("role") == "img" or svg["aria-hidden"] == "true" for svg in page.all("svg"))
     assert any("Over 20 epochs the training loss went from" in text for text in page.texts)
 
@@ -81,10 +81,10 @@ def test_names_are_escaped_in_html(hostile):
 
 def test_page_shows_the_most_confident_mistakes(tested):
     page = Page(export_text(write_html, tested))
-    wrong = read_mistakes(tested.run, tested.state.test)
+    saved = read_mistakes(tested.run, tested.state.test)
     images = page.all("img")
-    assert len(wrong) > len(images) == MAX_MISTAKES
-    for mistake, image in zip(wrong[:MAX_MISTAKES], images, strict=True):
+    assert len(saved) > len(images) == MAX_MISTAKES
+    for mistake, image in zip(saved[:MAX_MISTAKES], images, strict=True):
         png = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
         with Image.open(io.BytesIO(png)) as picture:
             assert picture.size == (mistake.width, mistake.height)
@@ -103,7 +103,7 @@ def test_encode_png_writes_rgb():
         assert (picture.mode, picture.size, picture.tobytes()) == ("RGB", (3, 2), pixels)
 
 
-def test_page_names_the_reason_for_missing_images(tested):
+def test_page_shows_the_reason_for_missing_images(tested):
     (tested.run.path / mistakes.MISTAKES_FILE).write_bytes(b"{")
     page = Page(export_text(write_html, tested))
     assert not page.all("img")

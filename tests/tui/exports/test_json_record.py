@@ -16,22 +16,23 @@ def schema():
     return json.loads(files("cnn_tui.exports").joinpath("run.schema.json").read_text())
 
 
+def reject_constant(constant):
+    """Reject NaN and infinities, which are not valid JSON."""
+    raise AssertionError(f"{constant} is not valid JSON")
+
+
 @pytest.mark.parametrize("log", ["completed", "stopped", "resumed", "failed"])
 def test_json_record_matches_its_schema(tmp_path, log):
     record = read_record(golden_run(tmp_path, log))
-    values = json.loads(export_text(write_json, record), parse_constant=refuse)
+    values = json.loads(export_text(write_json, record), parse_constant=reject_constant)
     jsonschema.validate(values, schema())
     assert values["run_id"] == record.run.id
     assert len(values["steps"]["loss"]) == len(record.state.curve)
     assert len(values["epochs_finished"]) == len(record.state.epochs)
 
 
-def refuse(constant):
-    raise AssertionError(f"{constant} is not strict JSON")
-
-
 @pytest.mark.parametrize("lines", [1, 2, 5, 7, 40])
-def test_record_of_an_unfinished_run_matches_the_schema(tmp_path, lines):
+def test_record_of_unfinished_run_matches_its_schema(tmp_path, lines):
     record = read_record(running_run(tmp_path, lines))
     jsonschema.validate(json.loads(export_text(write_json, record)), schema())
 
@@ -39,6 +40,6 @@ def test_record_of_an_unfinished_run_matches_the_schema(tmp_path, lines):
 def test_schema_rejects_invalid_records(completed):
     values = to_dict(completed)
     jsonschema.validate(values, schema())
-    for wrong in ({"format_version": 2}, {"best_val_accuracy": 1.5}, {"classes": "ten"}):
+    for invalid in ({"format_version": 2}, {"best_val_accuracy": 1.5}, {"classes": "ten"}):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(values | wrong, schema())
+            jsonschema.validate(values | invalid, schema())

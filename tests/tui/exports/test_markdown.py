@@ -15,6 +15,7 @@ from golden import add_events, golden_run
 
 
 def rendered(record):
+    """Return the Markdown report as HTML."""
     return (
         MarkdownIt("gfm-like", {"html": True, "linkify": False})
         .enable("table")
@@ -39,10 +40,10 @@ def test_names_are_escaped_in_markdown(hostile):
     assert heading.startswith("<code>")
     for row in re.findall(r"<tr>.*?</tr>", html, re.DOTALL):
         assert len(re.findall("<t[dh]", row)) in (2, 3, 4, 5, 6)
-    # Outside of a code span, GitHub would link these.
-    outside = re.sub(r"<code.*?</code>", "", html, flags=re.DOTALL)
-    assert "@someone" not in outside
-    assert "example.org" not in outside
+    # GitHub would turn these into links outside a code span.
+    text = re.sub(r"<code.*?</code>", "", html, flags=re.DOTALL)
+    assert "@someone" not in text
+    assert "example.org" not in text
 
 
 @pytest.mark.parametrize("text", ["a", "`", "``a`", "a|b", "x\\", "<b>"])
@@ -51,11 +52,11 @@ def test_code_span_keeps_its_text(text):
     assert Page(html).texts[0] == text
 
 
-def test_long_runs_list_a_subset_of_epochs_with_the_best(tmp_path):
+def test_long_run_lists_some_epochs_with_the_best(tmp_path):
     run = golden_run(tmp_path, "completed")
     epochs = [event for event in LogReader(run.events).poll() if isinstance(event, EpochFinished)]
-    more = [replace(epochs[-1], epoch=number, val_loss=1.0) for number in range(21, 500)]
-    record = read_record(add_events(run, *more))
+    extra_epochs = [replace(epochs[-1], epoch=number, val_loss=1.0) for number in range(21, 500)]
+    record = read_record(add_events(run, *extra_epochs))
     text = export_text(write_markdown, record)
     assert len(text.splitlines()) < 150
     assert f"\n| {record.state.best.epoch} ★ |" in text

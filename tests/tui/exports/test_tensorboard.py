@@ -1,4 +1,4 @@
-"""TensorBoard exports, read back with TensorBoard itself."""
+"""TensorBoard exports, read back with TensorBoard."""
 
 import math
 from dataclasses import replace
@@ -16,6 +16,7 @@ from golden import golden_run, rewrite_events
 
 
 def tensorboard_of(run, path, part):
+    """Export the run, and return the accumulator of its part `train`, `val` or `test`."""
     export_record([run], "tensorboard", path)
     accumulator = EventAccumulator(
         str(path / run.id / part), size_guidance={"scalars": 0, "tensors": 0}
@@ -31,8 +32,8 @@ def test_tensorboard_reads_training_loss_and_learning_rate(resumed, tmp_path):
     assert [point.value for point in losses] == pytest.approx(list(curve.losses), rel=1e-6)
     times = [event.time for event in read_steps(resumed.run)]
     assert [point.wall_time for point in losses] == times
-    rates = [point.value for point in train.Scalars("learning_rate")]
-    assert rates == pytest.approx([0.001] * len(curve))
+    learning_rates = [point.value for point in train.Scalars("learning_rate")]
+    assert learning_rates == pytest.approx([0.001] * len(curve))
     assert [point.step for point in train.Scalars("accuracy")] == [
         epoch.epoch * resumed.state.steps_per_epoch for epoch in resumed.state.epochs
     ]
@@ -51,14 +52,14 @@ def test_tensorboard_reads_validation_and_test(resumed, tmp_path):
     assert test.Scalars("accuracy")[0].value == pytest.approx(resumed.state.test.accuracy)
 
 
-def test_tensorboard_has_the_report_as_text(resumed, tmp_path):
+def test_tensorboard_contains_the_report_as_text(resumed, tmp_path):
     train = tensorboard_of(resumed.run, tmp_path / "tb", "train")
     (report,) = train.Tensors("run")
     assert report.tensor_proto.string_val[0].decode() == export_text(write_markdown, resumed)
     assert train.SummaryMetadata("run").plugin_data.plugin_name == "text"
 
 
-def test_tensorboard_keeps_nonfinite_losses(tmp_path):
+def test_tensorboard_keeps_non_finite_losses(tmp_path):
     run = golden_run(tmp_path, "failed")
     (point, *_) = tensorboard_of(run, tmp_path / "tb", "train").Scalars("loss")
     (event, *_) = read_steps(run)
@@ -74,10 +75,10 @@ def test_tensorboard_keeps_nonfinite_losses(tmp_path):
 def test_force_replaces_event_files_only(completed, tmp_path):
     directory = tmp_path / "tb"
     export_record([completed.run], "tensorboard", directory)
-    (directory / completed.run.id / "mine.txt").write_text("mine")
+    (directory / completed.run.id / "notes.txt").write_text("text")
     with pytest.raises(ConfigError, match="--force"):
         export_record([completed.run], "tensorboard", directory)
     before = sorted(directory.rglob("*"))
     export_record([completed.run], "tensorboard", directory, force=True)
     assert sorted(directory.rglob("*")) == before
-    assert (directory / completed.run.id / "mine.txt").read_text() == "mine"
+    assert (directory / completed.run.id / "notes.txt").read_text() == "text"

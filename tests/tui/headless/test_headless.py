@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -18,12 +19,12 @@ NO_NETWORK = str(Path(__file__).parents[2] / "no_network")
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
-    """Directory and result of a small run of three epochs, without a terminal."""
-    where = tmp_path_factory.mktemp("work")
-    return where, cnn_tui("run", "digits", "--epochs", "3", *SET_SMALL, cwd=where)
+    """Working directory and result of a run of three epochs without a terminal."""
+    work_dir = tmp_path_factory.mktemp("work")
+    return work_dir, cnn_tui("run", "digits", "--epochs", "3", *SET_SMALL, cwd=work_dir)
 
 
-def test_run_prints_the_lines_of_the_reference_procedure(digits):
+def test_run_prints_the_output_of_the_reference_procedure(digits):
     _, result = digits
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
@@ -67,23 +68,23 @@ def test_only_results_go_to_stdout(digits):
 
 
 def test_finished_run_is_listed_shown_and_watched(digits):
-    where, _ = digits
-    listed = json.loads(cnn_tui("runs", "--json", cwd=where).stdout)
+    work_dir, _ = digits
+    listed = json.loads(cnn_tui("runs", "--json", cwd=work_dir).stdout)
     assert [(run["status"], run["epochs_done"], run["preset"]) for run in listed] == [
         ("done", 3, "digits")
     ]
-    shown = cnn_tui("show", "latest", cwd=where)
+    shown = cnn_tui("show", "latest", cwd=work_dir)
     assert shown.returncode == 0
     assert "Test accuracy" in shown.stdout
     assert "\x1b" not in shown.stdout
-    values = json.loads(cnn_tui("show", listed[0]["run_id"], "--json", cwd=where).stdout)
+    values = json.loads(cnn_tui("show", listed[0]["run_id"], "--json", cwd=work_dir).stdout)
     assert values["test"]["total"] == [28, 37, 29, 36, 39, 38, 34, 42, 38, 38]
     assert len(values["epochs_finished"]) == 3
-    watched = cnn_tui("watch", cwd=where)
+    watched = cnn_tui("watch", cwd=work_dir)
     assert watched.returncode == 0
     assert "Test Accuracy (Overall)" in watched.stdout
-    home = cnn_tui(cwd=where)
-    assert listed[0]["run_id"] in home.stdout
+    default = cnn_tui(cwd=work_dir)
+    assert listed[0]["run_id"] in default.stdout
 
 
 def test_json_prints_one_event_per_line(tmp_path):
@@ -110,11 +111,11 @@ def test_json_prints_one_event_per_line(tmp_path):
         (("nonsense",), 2, "No such command"),
     ],
 )
-def test_user_error_is_one_line_and_an_exit_code(run_cli, tmp_path, arguments, code, message):
-    ended, out, errors = run_cli(*arguments, cwd=tmp_path)
-    assert ended == code, errors
-    assert message in errors
-    assert "Traceback" not in errors + out
+def test_user_error_sets_message_and_exit_code(run_cli, tmp_path, arguments, code, message):
+    exit_code, stdout, stderr = run_cli(*arguments, cwd=tmp_path)
+    assert exit_code == code, stderr
+    assert message in stderr
+    assert "Traceback" not in stderr + stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,7 +127,7 @@ def test_user_error_is_one_line_and_an_exit_code(run_cli, tmp_path, arguments, c
         (("run", "digits", "--set", "optimizer.lr=1e30"), 4, "training loss became"),
     ],
 )
-def test_failed_run_is_one_line_and_an_exit_code(tmp_path, arguments, code, message):
+def test_failed_run_sets_message_and_exit_code(tmp_path, arguments, code, message):
     if "cuda" in arguments:
         torch = pytest.importorskip("torch")
         if torch.cuda.is_available():
@@ -154,7 +155,7 @@ def test_run_falls_back_to_digits_without_network(tmp_path):
     assert (run["preset"], run["status"]) == ("digits", "done")
 
 
-def test_named_cifar10_does_not_fall_back(tmp_path):
+def test_explicit_cifar10_does_not_fall_back(tmp_path):
     result = cnn_tui(
         "run",
         "cifar10",
@@ -210,7 +211,7 @@ def test_run_survives_a_closed_pipe(tmp_path):
     assert (run["status"], run["epochs_done"]) == ("done", 30)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_run_survives_output_to_a_full_disk(tmp_path):
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
@@ -229,10 +230,9 @@ def test_run_survives_output_to_a_full_disk(tmp_path):
 
 
 def test_run_works_with_closed_streams(tmp_path):
-    command = " ".join([f"'{word}'" for word in [*CLI, "run", "digits", "--epochs", "1"]])
-    small = " ".join(f"'{word}'" for word in SET_SMALL)
+    command = shlex.join([*CLI, "run", "digits", "--epochs", "1", *SET_SMALL])
     result = subprocess.run(
-        ["sh", "-c", f"{command} {small} <&- 2>&- >lines"],
+        ["sh", "-c", f"{command} <&- 2>&- >lines"],
         check=False,
         cwd=tmp_path,
         env=environment(),
@@ -242,7 +242,7 @@ def test_run_works_with_closed_streams(tmp_path):
     assert "Test Accuracy (Overall)" in (tmp_path / "lines").read_text()
 
 
-def test_stderr_of_a_terminal_has_a_progress_line(tmp_path):
+def test_terminal_shows_a_progress_line_on_stderr(tmp_path):
     arguments = ["run", "digits", "--no-ui", "--epochs", "100000", "--set", "data.image_size=32"]
     with Terminal(*arguments, cwd=tmp_path, size=(100, 30)) as terminal:
         terminal.wait_for(lambda text: re.search(r"Epoch \d+/100000  batch \d+/18", text))
@@ -253,8 +253,8 @@ def test_stderr_of_a_terminal_has_a_progress_line(tmp_path):
 
 def test_control_characters_in_names_are_escaped(tmp_path):
     run = golden_run(tmp_path / "runs", "completed")
-    whole = run.events.read_text()
-    run.events.write_text(whole.replace('"baseline"', r'"\u001b]0;x\u0007[red]\ud800"'))
+    log = run.events.read_text()
+    run.events.write_text(log.replace('"baseline"', r'"\u001b]0;x\u0007[red]\ud800"'))
     for arguments in (("runs",), ("show",), ("watch",)):
         result = cnn_tui(*arguments, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
@@ -274,12 +274,12 @@ def test_presets_are_listed_and_printed(tmp_path):
         "folder",
         "transfer",
     ]
-    (tmp_path / "mine.toml").write_text(cnn_tui("configs", "digits", cwd=tmp_path).stdout)
-    result = cnn_tui("run", "mine.toml", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
+    (tmp_path / "config.toml").write_text(cnn_tui("configs", "digits", cwd=tmp_path).stdout)
+    result = cnn_tui("run", "config.toml", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 
-def test_version(tmp_path):
+def test_version_is_printed(tmp_path):
     assert re.fullmatch(r"cnn-tui \d+\.\d+\.\d+\n", cnn_tui("--version", cwd=tmp_path).stdout)
 
 
@@ -305,7 +305,7 @@ def test_resume_prints_only_new_events(tmp_path):
     assert cnn_tui("resume", "nothing", cwd=tmp_path).returncode == 2
 
 
-def test_watch_prints_a_run_of_several_sessions(tmp_path):
+def test_watch_prints_a_run_that_was_resumed_twice(tmp_path):
     golden_run(tmp_path / "runs", "resumed")
     result = cnn_tui("watch", cwd=tmp_path)
     assert "Resumed in epoch 3 after step 7, from last.pt" in result.stderr

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from statistics import mean, stdev
 
 import pytest
@@ -17,29 +16,19 @@ from cnn_engine.runs.summary import read_summary
 from cnn_tui.cli.options import parse_time
 from cnn_tui.headless.series import plan_series
 from cnn_tui.reports.series import Spread
-from runs_for_tests import SMALL, wait_until
-
-COMMAND = [sys.executable, "-c", "from cnn_tui.main import main; main()", "run", "digits"]
-SETTINGS = [argument for key in SMALL for argument in ("--set", key)]
+from runs_for_tests import wait_until
+from terminal import CLI, ENDLESS_RUN, SET_SMALL, cnn_tui, environment
 
 
-def command(tmp_path, *options):
-    return [*COMMAND, *SETTINGS, "--runs-dir", str(tmp_path), *options]
-
-
-def series(tmp_path, *options):
-    return subprocess.run(
-        command(tmp_path, *options),
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+def run_series(runs_dir, *options):
+    return cnn_tui("run", "digits", *SET_SMALL, "--runs-dir", runs_dir, *options)
 
 
 def test_series_reports_mean_and_deviation_per_value(tmp_path):
-    values = ("--sweep", "optimizer.lr=0.001,0.003", "--set", "evaluate.tta=mirror")
-    result = series(tmp_path, "--epochs", "1", "--seed", "5", "--repeat", "2", *values, "--json")
+    options = ("--sweep", "optimizer.lr=0.001,0.003", "--set", "evaluate.tta=mirror")
+    result = run_series(
+        tmp_path, "--epochs", "1", "--seed", "5", "--repeat", "2", *options, "--json"
+    )
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert [(run["setting"], run["seed"]) for run in report["runs"]] == [
@@ -68,21 +57,21 @@ def test_series_reports_mean_and_deviation_per_value(tmp_path):
 
 
 def test_series_continues_after_a_failed_run_unless_stop_on_failure(tmp_path):
-    values = ("--epochs", "1", "--sweep", "augment.cutout=30,0")  # images are 8 by 8
-    result = series(tmp_path, *values)
+    options = ("--epochs", "1", "--sweep", "augment.cutout=30,0")  # images are 8 pixels wide
+    result = run_series(tmp_path, *options)
     assert result.returncode == 2
     assert re.search(r"Run 1/2 .* failed: augment\.cutout: ", result.stderr)
     assert re.search(r"Run 2/2 .* augment\.cutout=0 seed 0  test \d", result.stderr)
     assert re.search(r"augment\.cutout=0 +1 +[\d.]+ % +[\d.]+ %", result.stdout)
-    result = series(tmp_path / "other", *values, "--stop-on-failure")
+    result = run_series(tmp_path / "other", *options, "--stop-on-failure")
     assert result.returncode == 2
     assert "Run 2/2" not in result.stderr
 
 
-def test_interrupt_stops_the_current_run_and_starts_no_other(tmp_path):
-    options = ("--repeat", "3", "--epochs", "100000")
+def test_interrupt_stops_the_current_run_and_the_series(tmp_path):
     process = subprocess.Popen(
-        command(tmp_path, *options),
+        [*CLI, *ENDLESS_RUN, "--repeat", "3", "--runs-dir", str(tmp_path)],
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -102,7 +91,7 @@ def test_interrupt_stops_the_current_run_and_starts_no_other(tmp_path):
 
 
 def test_all_configs_are_checked_before_training(tmp_path):
-    result = series(tmp_path, "--sweep", "optimizer.lr=0.001,-1")
+    result = run_series(tmp_path, "--sweep", "optimizer.lr=0.001,-1")
     assert result.returncode == 2
     assert "optimizer.lr: " in result.stderr
     assert list_runs(tmp_path) == []
@@ -114,13 +103,13 @@ def test_invalid_sweep_is_reported(sweep):
         plan_series("digits", [], "", 1, [sweep])
 
 
-def test_sweeps_combine_and_accept_words_and_lists():
+def test_sweeps_are_combined_and_accept_words_and_lists():
     sweeps = ["optimizer.name=adam,sgd", "model.filters=[8],[8, 16]"]
-    planned = plan_series("digits", [], "mine", 1, sweeps)
+    runs = plan_series("digits", [], "name", 1, sweeps)
     assert [
-        (run.request.config.optimizer.name, run.request.config.model.filters) for run in planned
+        (run.request.config.optimizer.name, run.request.config.model.filters) for run in runs
     ] == [("adam", (8,)), ("adam", (8, 16)), ("sgd", (8,)), ("sgd", (8, 16))]
-    assert planned[0].request.name == "mine optimizer.name=adam model.filters=[8] seed 0"
+    assert runs[0].request.name == "name optimizer.name=adam model.filters=[8] seed 0"
 
 
 def test_spread_of_one_value_has_no_deviation():
@@ -132,11 +121,11 @@ def test_spread_of_one_value_has_no_deviation():
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1h5s", 3605)]
 )
-def test_parse_time(text, seconds):
+def test_parse_time_returns_seconds(text, seconds):
     assert parse_time(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "m", "-5", "1.5h", "ten", "5d"])
-def test_parse_time_refuses_other_text(text):
+def test_parse_time_rejects_invalid_text(text):
     with pytest.raises(typer.BadParameter, match="is not a time"):
         parse_time(text)

@@ -1,8 +1,7 @@
-"""The lesson: arithmetic compared with PyTorch, text of the pages, screen and printed text."""
+"""The lesson: arithmetic compared with PyTorch, text of the pages, screen, and printed text."""
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -14,7 +13,6 @@ import torch
 from torch.nn import functional
 
 from cnn_engine.results.feature_maps import MAPS_FILE, MapsFile, Sample, read_feature_maps
-from cnn_engine.results.model_layers import LAYERS_FILE
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.app import Dashboard
@@ -35,25 +33,22 @@ from cnn_tui.lesson.contents import all_chapters, read_example
 from cnn_tui.lesson.own_run import Example, explainable_filters, strongest_response
 from cnn_tui.lesson.pages import Canvas
 from cnn_tui.settings import Options
-from golden import DATA, golden_run
+from golden import DATA, golden_run, with_maps
 from pilot import assert_screen, screen_text, settle
 
 SIZES = [(120, 36), (80, 24), (60, 20), (40, 12)]
 
 
 def as_tensor(values):
+    """Return rows of numbers as float64 tensor of shape (1, 1, height, width)."""
     return torch.tensor(values, dtype=torch.float64)[None, None]
 
 
-def explained_run(runs_dir):
-    """Return a completed run with the feature maps of a smaller network."""
-    run = golden_run(runs_dir, "completed")
-    for name in (LAYERS_FILE, MAPS_FILE):
-        shutil.copy(DATA / name, run.path / name)
-    return run
+def run_with_maps(runs_dir):
+    return with_maps(golden_run(runs_dir, "completed"))
 
 
-def text_of_chapter(chapter, canvas=Canvas(76, False)):  # noqa: B008 - a plain tuple
+def chapter_text(chapter, canvas=Canvas(76, False)):  # noqa: B008 - an immutable tuple
     return "\n".join(line.plain for page in chapter.pages for line in page.lines(canvas))
 
 
@@ -61,10 +56,10 @@ def text_of_chapter(chapter, canvas=Canvas(76, False)):  # noqa: B008 - a plain 
 
 
 def test_worked_example_matches_pytorch():
-    made = convolve(convolution.IMAGE, convolution.FILTER)
-    assert made == [[-6, -6], [-6, -6]]
+    result = convolve(convolution.IMAGE, convolution.FILTER)
+    assert result == [[-6, -6], [-6, -6]]
     expected = functional.conv2d(as_tensor(convolution.IMAGE), as_tensor(convolution.FILTER))
-    assert torch.equal(as_tensor(made), expected)
+    assert torch.equal(as_tensor(result), expected)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -72,10 +67,10 @@ def test_worked_example_matches_pytorch():
 def test_convolve_matches_pytorch(stride, padding):
     image, weights = torch.randn(7, 9).double(), torch.randn(3, 2).double()
     expected = functional.conv2d(image[None, None], weights[None, None], None, stride, padding)
-    made = convolve(image.tolist(), weights.tolist(), stride, padding)
-    assert torch.allclose(as_tensor(made), expected)
-    assert len(made) == output_size(7, 3, stride, padding)
-    assert len(made[0]) == output_size(9, 2, stride, padding)
+    result = convolve(image.tolist(), weights.tolist(), stride, padding)
+    assert torch.allclose(as_tensor(result), expected)
+    assert len(result) == output_size(7, 3, stride, padding)
+    assert len(result[0]) == output_size(9, 2, stride, padding)
 
 
 def test_pooling_softmax_and_loss_match_pytorch():
@@ -83,23 +78,23 @@ def test_pooling_softmax_and_loss_match_pytorch():
     values = image.tolist()
     assert torch.allclose(as_tensor(pool(values, 2, max)), functional.max_pool2d(image[None], 2))
     assert torch.allclose(as_tensor(pool(values, 2, mean)), functional.avg_pool2d(image[None], 2))
-    scores = torch.randn(5).double()
-    shares = softmax(scores.tolist())
-    assert shares == pytest.approx(scores.softmax(0).tolist())
-    loss = functional.cross_entropy(scores[None], torch.tensor([3])).item()
-    assert cross_entropy(shares[3]) == pytest.approx(loss)
+    logits = torch.randn(5).double()
+    probabilities = softmax(logits.tolist())
+    assert probabilities == pytest.approx(logits.softmax(0).tolist())
+    loss = functional.cross_entropy(logits[None], torch.tensor([3])).item()
+    assert cross_entropy(probabilities[3]) == pytest.approx(loss)
     assert [relu(value) for value in (-2.0, 0.0, 3.0)] == [0, 0, 3]
 
 
 def test_gradient_descent_matches_pytorch():
     weight = torch.tensor(4.0, dtype=torch.float64, requires_grad=True)
-    optimizer, places = torch.optim.SGD([weight], lr=0.3), [4.0]
+    optimizer, weights = torch.optim.SGD([weight], lr=0.3), [4.0]
     for _ in range(5):
         optimizer.zero_grad()
         (weight**2).backward()
         optimizer.step()
-        places.append(weight.item())
-    assert gradient_descent(lambda w: 2 * w, 4.0, 0.3, 5) == pytest.approx(places)
+        weights.append(weight.item())
+    assert gradient_descent(lambda w: 2 * w, 4.0, 0.3, 5) == pytest.approx(weights)
 
 
 # Text of the pages
@@ -108,71 +103,69 @@ ARITHMETIC = re.compile(r"[-+*/().\d ]*\d[-+*/().\d ]*")
 
 
 def equations(text):
-    """Yield both sides of every equals sign that are plain arithmetic."""
+    """Yield the two sides of every equation that contains only numbers."""
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text.replace("−", "-").replace("·", "*"))
     for line in text.splitlines():
         for left, right in pairwise(line.split("=")):
-            start = (
-                left.rpartition(":")[2].removeprefix("bird").removeprefix("cat").removeprefix("dog")
-            )
-            terms = start.strip(), re.split(r"[a-zA-Z:,]", right)[0].rstrip(" .").strip()
-            if all(map(ARITHMETIC.fullmatch, terms)):
-                yield terms
+            left_side = re.sub("^(bird|cat|dog)", "", left.rpartition(":")[2]).strip()
+            right_side = re.split(r"[a-zA-Z:,]", right)[0].rstrip(" .").strip()
+            if ARITHMETIC.fullmatch(left_side) and ARITHMETIC.fullmatch(right_side):
+                yield left_side, right_side
 
 
-def test_every_equation_on_the_pages_holds(tmp_path):
-    found = 0
-    for chapter in all_chapters(explained_run(tmp_path)):
-        for left, right in equations(text_of_chapter(chapter).replace("\n  = ", " = ")):
-            results = eval(left), eval(right)  # noqa: S307 - digits and signs alone
+def test_every_equation_on_the_pages_is_correct(tmp_path):
+    count = 0
+    for chapter in all_chapters(run_with_maps(tmp_path)):
+        for left, right in equations(chapter_text(chapter).replace("\n  = ", " = ")):
+            results = eval(left), eval(right)  # noqa: S307 - only digits and operators
             assert results[0] == pytest.approx(results[1], rel=0.01, abs=0.006), (left, right)
-            found += 1
-    assert found >= 19
+            count += 1
+    assert count >= 19
 
 
-def test_numbers_on_the_pages_are_computed_from_their_inputs(monkeypatch):
-    """Other images, filters and weights give other, equally correct numbers."""
+def test_numbers_on_the_pages_are_computed_from_the_inputs(monkeypatch):
+    """With another image, filter and input, the pages show the matching results."""
     image, weights = ((3, 1, 4), (1, 5, 9), (2, 6, 5)), ((2, -1), (0, 3))
     monkeypatch.setattr(convolution, "IMAGE", image)
     monkeypatch.setattr(convolution, "FILTER", weights)
-    made = functional.conv2d(as_tensor(image), as_tensor(weights)).flatten().tolist()
+    expected = functional.conv2d(as_tensor(image), as_tensor(weights)).flatten().tolist()
     chapter = convolution.convolution_chapter()
-    for page, value in zip(chapter.pages, made, strict=False):
+    for page, value in zip(chapter.pages, expected, strict=False):
         last = page.lines(Canvas(76, False))[-1].plain
         assert last.endswith(f"= {value:g}".replace("-", "−"))
     monkeypatch.setattr(learning, "INPUTS", (1.0, 2.0, 3.0, 4.0))
-    text = text_of_chapter(learning.prediction_chapter())
-    scores = torch.tensor(learning.WEIGHTS) @ torch.tensor([1.0, 2.0, 3.0, 4.0])
-    scores += torch.tensor(learning.BIASES)
-    for share in scores.softmax(0).tolist():
-        assert f"{100 * share:5.1f}%" in text
+    text = chapter_text(learning.prediction_chapter())
+    logits = torch.tensor(learning.WEIGHTS) @ torch.tensor([1.0, 2.0, 3.0, 4.0])
+    logits += torch.tensor(learning.BIASES)
+    for probability in logits.softmax(0).tolist():
+        assert f"{100 * probability:5.1f}%" in text
 
 
 def test_gradient_on_the_page_matches_pytorch():
     weight = torch.tensor(learning.WEIGHT, requires_grad=True)
     ((weight * learning.INPUT - learning.TARGET) ** 2).backward()
-    text = text_of_chapter(learning.backpropagation_chapter())
+    text = chapter_text(learning.backpropagation_chapter())
     assert f"= {weight.grad.item():g}   the gradient".replace("-", "−") in text
 
 
 def test_sizes_of_the_default_network_are_shown():
-    assert "32 → 16 → 8 → 4" in text_of_chapter(convolution.stride_and_padding_chapter())
+    assert "32 → 16 → 8 → 4" in chapter_text(convolution.stride_and_padding_chapter())
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_pages_fit_every_width_and_80x24(tmp_path, size):
-    for chapter in all_chapters(explained_run(tmp_path)):
+def test_pages_fit_the_terminal(tmp_path, size):
+    for chapter in all_chapters(run_with_maps(tmp_path)):
         for page in chapter.pages:
             lines = page.lines(Canvas(size[0] - 5, pictures=True))
             assert max(line.cell_length for line in lines) <= size[0] - 5, chapter.title
             assert size != (80, 24) or len(lines) <= 24 - 3, chapter.title
 
 
-# Chapter 8: the user's run
+# Chapter 8, about the user's run
 
 
 def test_response_matches_pytorch_and_the_stored_map(tmp_path):
-    example = read_example(explained_run(tmp_path))
+    example = read_example(run_with_maps(tmp_path))
     maps, filters = example.maps, explainable_filters(example.maps)
     response = strongest_response(maps, filters)
     header = maps.header
@@ -180,23 +173,25 @@ def test_response_matches_pytorch_and_the_stored_map(tmp_path):
     pixels = torch.tensor(list(maps.image(0))).view(height, width, channels).permute(2, 0, 1)
     image = (pixels / 255 - header.mean[0]) / header.std[0]
     weights = torch.tensor(maps.filter_values()).view(filters.shape)
-    made = functional.conv2d(
+    output = functional.conv2d(
         image[None], weights, torch.tensor(maps.biases()), filters.stride, filters.padding
     )[0]
-    value = made[response.filter, response.cell.row, response.cell.column].item()
+    value = output[response.filter, response.cell.row, response.cell.column].item()
     assert response.value == pytest.approx(value, abs=1e-5)
-    assert value == made[:, response.cell.row, response.cell.column].max()
-    kept = torch.tensor(list(maps.maps(0, 0))).view(header.stages[0].shape)
+    assert value == output[:, response.cell.row, response.cell.column].max()
+    saved_map = torch.tensor(list(maps.maps(0, 0))).view(header.stages[0].shape)
     sample = header.samples[0]
     step = (sample.highs[0] - sample.lows[0]) / 255
-    found = kept[response.filter, response.cell.row, response.cell.column] * step + sample.lows[0]
-    assert found.item() == pytest.approx(value, abs=3 * step)
-    text = text_of_chapter(own_run.own_run_chapter(example, ""))
+    saved = (
+        saved_map[response.filter, response.cell.row, response.cell.column] * step + sample.lows[0]
+    )
+    assert saved.item() == pytest.approx(value, abs=3 * step)
+    text = chapter_text(own_run.own_run_chapter(example, ""))
     assert f"by hand it was {value:.4g}".replace("-", "−") in text
 
 
-def test_without_a_run_the_last_chapter_says_how_to_train_one(tmp_path):
-    text = text_of_chapter(all_chapters(None)[-1])
+def test_last_chapter_without_a_run_shows_the_run_command(tmp_path):
+    text = chapter_text(all_chapters(None)[-1])
     assert "cnn-tui run digits" in text
     assert "nothing to show" not in text
 
@@ -207,7 +202,7 @@ def test_unusable_maps_are_reported_in_the_last_chapter(tmp_path, content):
     if content is not None:
         (run.path / MAPS_FILE).write_bytes(content)
     chapters = all_chapters(run)
-    text = text_of_chapter(chapters[-1])
+    text = chapter_text(chapters[-1])
     assert "There is nothing to show" in text
     assert "maps.bin" in text
     assert "\x1b" not in text
@@ -231,35 +226,35 @@ SAMPLE_WITHOUT_MAPS = Sample(
         {"full_size": (500, 500)},
     ],
 )
-def test_inconsistent_maps_are_not_explained(tmp_path, change):
-    header = msgspec.structs.replace(read_feature_maps(DATA / "maps.bin").header, **change)
+def test_unsupported_maps_are_not_explained(tmp_path, change):
+    header = msgspec.structs.replace(read_feature_maps(DATA / MAPS_FILE).header, **change)
     filters = header.filters
-    numbers = prod(filters.shape) + filters.shape[0] if filters else 0
-    each = prod(header.image) + sum(prod(stage.shape) for stage in header.stages)
-    maps = MapsFile(header, bytes(4 * numbers + each * len(header.samples)))
+    parameters = prod(filters.shape) + filters.shape[0] if filters else 0
+    bytes_per_sample = prod(header.image) + sum(prod(stage.shape) for stage in header.stages)
+    maps = MapsFile(header, bytes(4 * parameters + bytes_per_sample * len(header.samples)))
     assert explainable_filters(maps) is None
     chapter = own_run.own_run_chapter(
         Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), ""
     )
-    assert "no plain" in text_of_chapter(chapter)
+    assert "no plain" in chapter_text(chapter)
 
 
-def test_huge_values_are_computed(tmp_path):
-    found = read_feature_maps(DATA / "maps.bin")
-    maps = MapsFile(msgspec.structs.replace(found.header, std=(1e-200,)), found._content)
+def test_huge_values_are_shown_with_exponents(tmp_path):
+    saved = read_feature_maps(DATA / MAPS_FILE)
+    maps = MapsFile(msgspec.structs.replace(saved.header, std=(1e-200,)), saved._content)
     chapter = own_run.own_run_chapter(
         Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), ""
     )
-    assert re.search(r"= −?\d\S*e\+(199|20\d)", text_of_chapter(chapter))
+    assert re.search(r"= −?\d\S*e\+(199|20\d)", chapter_text(chapter))
 
 
 def test_only_the_start_of_a_log_is_read(tmp_path, monkeypatch):
-    run, read = explained_run(tmp_path), []
+    run, lines = run_with_maps(tmp_path), []
     monkeypatch.setattr(
-        "cnn_engine.runlog.log.from_line", lambda line: read.append(line) or from_line(line)
+        "cnn_engine.runlog.log.from_line", lambda line: lines.append(line) or from_line(line)
     )
     assert read_example(run).classes == tuple("0123456789")
-    assert len(read) < 10 < len(run.events.read_bytes().splitlines())
+    assert len(lines) < 10 < len(run.events.read_bytes().splitlines())
 
 
 # Screen
@@ -267,7 +262,7 @@ def test_only_the_start_of_a_log_is_read(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("size", [*SIZES, (1, 1), (300, 100)])
 async def test_screen_shows_every_page(tmp_path, size):
-    run = explained_run(tmp_path)
+    run = run_with_maps(tmp_path)
     pages = [(chapter.title, page) for chapter in all_chapters(run) for page in chapter.pages]
     app = Dashboard(LessonScreen(run))
     async with app.run_test(size=size) as pilot:
@@ -285,8 +280,8 @@ async def test_screen_shows_every_page(tmp_path, size):
 @pytest.mark.parametrize(
     ("name", "keys"), [("window", "2 space"), ("rate", "7 right"), ("own", "8 space space")]
 )
-async def test_pages_match_kept_screens(tmp_path, name, keys, size):
-    app = Dashboard(LessonScreen(explained_run(tmp_path)))
+async def test_pages_match_saved_screens(tmp_path, name, keys, size):
+    app = Dashboard(LessonScreen(run_with_maps(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         await pilot.press(*keys.split())
@@ -299,20 +294,20 @@ async def test_keys_turn_pages_and_quit(tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("left")
-        assert "1/8  page 1 of 2" in await seen(pilot)
+        assert "1/8  page 1 of 2" in await settled_text(pilot)
         await pilot.press("space", "right")
-        assert "2/8  page 1 of 5" in await seen(pilot)
+        assert "2/8  page 1 of 5" in await settled_text(pilot)
         await pilot.press("left")
-        assert "1/8  page 2 of 2" in await seen(pilot)
+        assert "1/8  page 2 of 2" in await settled_text(pilot)
         await pilot.press("8", "space")
-        assert "8/8  page 1 of 1" in await seen(pilot)
+        assert "8/8  page 1 of 1" in await settled_text(pilot)
         await pilot.press("question_mark")
-        assert "Next step or page" in await seen(pilot)
+        assert "Next step or page" in await settled_text(pilot)
         await pilot.press("escape", "q")
     assert app.return_code == 0
 
 
-async def seen(pilot):
+async def settled_text(pilot):
     await settle(pilot)
     return screen_text(pilot.app)
 
@@ -320,39 +315,40 @@ async def seen(pilot):
 async def test_long_page_scrolls(tmp_path):
     app = Dashboard(LessonScreen(None))
     async with app.run_test(size=(40, 12)) as pilot:
-        before = await seen(pilot)
+        before = await settled_text(pilot)
         await pilot.press("down", "down")
-        assert await seen(pilot) != before
+        assert await settled_text(pilot) != before
         await pilot.press("up", "up")
-        assert await seen(pilot) == before
+        assert await settled_text(pilot) == before
 
 
 async def test_lesson_opens_from_a_run_and_returns(tmp_path):
-    app = Dashboard(RunScreen(explained_run(tmp_path)))
+    app = Dashboard(RunScreen(run_with_maps(tmp_path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("h", "8")
-        assert "1124-0412-amber" in await seen(pilot)
+        assert "1124-0412-amber" in await settled_text(pilot)
         await pilot.press("q")
         await settle(pilot)
         assert isinstance(app.screen, RunScreen)
 
 
 async def test_ascii_option_shows_ascii_only(tmp_path):
-    app = Dashboard(LessonScreen(explained_run(tmp_path)), options=Options(ascii=True))
+    app = Dashboard(LessonScreen(run_with_maps(tmp_path)), options=Options(ascii=True))
     async with app.run_test(size=(80, 24)) as pilot:
         for number in range(1, 9):
             await pilot.press(str(number))
-            text = await seen(pilot)
+            text = await settled_text(pilot)
             assert text.isascii()
-            # `?` replaces characters without an ASCII equivalent; the key bar has one itself.
+            # `?` replaces characters without an ASCII equivalent; the key bar contains one.
             assert text.count("?") == 1
 
 
 # Printed lesson
 
 
-def printed(tmp_path, *arguments, **environment):
+def printed_lesson(tmp_path, *arguments, **environment):
+    """Return the result of `cnn-tui explain` without a terminal, 80 columns wide."""
     return subprocess.run(
         [sys.executable, "-c", "from cnn_tui.cli.app import main; main()", "explain", *arguments],
         check=False,
@@ -365,29 +361,29 @@ def printed(tmp_path, *arguments, **environment):
 
 
 def test_lesson_is_printed_without_a_terminal(tmp_path):
-    explained_run(tmp_path / "runs")
-    result = printed(tmp_path)
+    run_with_maps(tmp_path / "runs")
+    result = printed_lesson(tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "\x1b" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
     for chapter in all_chapters(None):
         assert chapter.title in result.stdout
     assert result.stdout.count("A filter is a small grid of numbers") == 1
-    for sums in ("1 + 2 − 4 − 5 = −6", "2 + 3 − 5 − 6 = −6", "4 + 5 − 7 − 8 = −6"):
-        assert sums in result.stdout
+    for equation in ("1 + 2 − 4 − 5 = −6", "2 + 3 − 5 − 6 = −6", "4 + 5 − 7 − 8 = −6"):
+        assert equation in result.stdout
     assert "1124-0412-amber" in result.stdout
-    assert printed(tmp_path, "--no-ui", NO_COLOR="1").stdout == result.stdout
+    assert printed_lesson(tmp_path, "--no-ui", NO_COLOR="1").stdout == result.stdout
 
 
 def test_printed_lesson_in_ascii(tmp_path):
-    result = printed(tmp_path, "--ascii")
+    result = printed_lesson(tmp_path, "--ascii")
     assert result.returncode == 0
     assert result.stdout.isascii()
     assert "1 + 2 - 4 - 5 = -6" in result.stdout
-    assert printed(tmp_path, LC_ALL="C").stdout == result.stdout
+    assert printed_lesson(tmp_path, LC_ALL="C").stdout == result.stdout
 
 
 def test_unknown_run_is_a_usage_error(tmp_path):
-    result = printed(tmp_path, "nowhere", "--runs-dir", str(tmp_path))
+    result = printed_lesson(tmp_path, "nowhere", "--runs-dir", str(tmp_path))
     assert result.returncode == 2
     assert "Traceback" not in result.stderr

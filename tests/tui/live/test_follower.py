@@ -29,19 +29,19 @@ def test_replaced_log_resets_state(tmp_path):
     assert not follower.state.has_ended
 
 
-def test_longer_copy_of_log_is_continued(tmp_path):
+def test_log_replaced_by_longer_copy_is_continued(tmp_path):
     run = running_run(tmp_path, 60)
     follower = Follower(run, trains_here=False)
     follower.poll()
-    whole = run.path / "copy"
-    whole.write_text("\n".join(golden_lines("completed")) + "\n")
-    whole.replace(run.events)
+    copy = run.path / "copy"
+    copy.write_text("\n".join(golden_lines("completed")) + "\n")
+    copy.replace(run.events)
     events, _ = follower.poll()
     assert len(events) == len(golden_lines("completed")) - 60
     assert follower.state == read_state(run)[0]
 
 
-def test_stale_file_handle_is_no_error(tmp_path, monkeypatch):
+def test_stale_file_handle_is_ignored(tmp_path, monkeypatch):
     run = golden_run(tmp_path, "completed")
     reader = LogReader(run.events)
     with monkeypatch.context() as patch:
@@ -51,6 +51,8 @@ def test_stale_file_handle_is_no_error(tmp_path, monkeypatch):
 
 
 def failing(number):
+    """Return a function that raises an OSError with an error number."""
+
     def fail(*_args, **_options):
         raise OSError(number, os.strerror(number))
 
@@ -76,14 +78,14 @@ def test_events_read_before_error_are_kept(tmp_path, monkeypatch):
     follower = Follower(run, trains_here=False)
     with monkeypatch.context() as patch:
         patch.setattr(log, "CHUNK_BYTES", 4096)
-        patch.setattr(Path, "open", lambda path, _: FailingLater(path))
+        patch.setattr(Path, "open", lambda path, _: FailingSecondRead(path))
         follower.poll()
     follower.poll()
     assert follower.state == read_state(run)[0]
 
 
-class FailingLater(io.FileIO):
-    """A file that fails once its first part has been read."""
+class FailingSecondRead(io.FileIO):
+    """File whose second read fails."""
 
     def read(self, size=-1):
         if self.tell():
@@ -109,8 +111,8 @@ async def test_screen_shows_lost_connection_and_recovers(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("screen", [RunScreen, CompareScreen])
-async def test_only_one_timer_reads_next_batch(tmp_path, monkeypatch, screen):
-    run, made = running_run(tmp_path, 60), []
+async def test_only_one_timer_waits_for_the_next_read(tmp_path, monkeypatch, screen):
+    run, timers = running_run(tmp_path, 60), []
     app = Dashboard(RunScreen(run) if screen is RunScreen else CompareScreen([run, run]))
 
     async with app.run_test(size=(120, 36)) as pilot:
@@ -119,13 +121,15 @@ async def test_only_one_timer_reads_next_batch(tmp_path, monkeypatch, screen):
         with monkeypatch.context() as patch:
             patch.setattr(Follower, "has_more", True)
             patch.setattr(
-                app.screen, "set_timer", lambda *what: made.append(set_timer(*what)) or made[-1]
+                app.screen,
+                "set_timer",
+                lambda *arguments: timers.append(set_timer(*arguments)) or timers[-1],
             )
             for _ in range(5):
                 app.screen.poll()
-        waiting = [timer for timer in made if timer._task is not None]
-        assert len(made) == 5
-        assert waiting == made[-1:]
+        waiting = [timer for timer in timers if timer._task is not None]
+        assert len(timers) == 5
+        assert waiting == timers[-1:]
         await settle(pilot)
 
 

@@ -8,7 +8,7 @@ from golden import DATA
 
 
 def test_watched_file_is_read_only_when_changed(tmp_path):
-    path, reads = tmp_path / "x", []
+    path, reads = tmp_path / "file", []
 
     def read(path):
         reads.append(path.read_text())
@@ -21,7 +21,7 @@ def test_watched_file_is_read_only_when_changed(tmp_path):
     file.refresh()
     file.refresh()
     assert (file.value, reads) == ("one", ["one"])
-    other = tmp_path / "y"
+    other = tmp_path / "other"
     other.write_text("two")
     other.replace(path)
     file.refresh()
@@ -43,7 +43,8 @@ def test_watched_file_retries_after_error(tmp_path):
     assert file.value is not None
     assert file.error == ""
     path.unlink()
-    (tmp_path / "no").symlink_to(tmp_path / "no")
-    file = WatchedFile(tmp_path / "no", read_layers)
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    file = WatchedFile(loop, read_layers)
     file.refresh()
     assert "cannot be read: Too many levels of symbolic links" in file.error

@@ -18,8 +18,8 @@ def test_nearest_256_keeps_palette_colors(number):
     assert Color.from_ansi(nearest_256(*triplet)).get_truecolor() == triplet
 
 
-def test_nearest_256_keeps_dark_and_pale_colors_grey():
-    """Rich alone converts these to 52 (maroon), 17 (navy) and 58 (olive)."""
+def test_nearest_256_maps_almost_grey_colors_to_grey():
+    """Rich converts these to 52 (maroon), 17 (navy) and 58 (olive)."""
     assert nearest_256(50, 36, 36) in range(232, 256)
     assert nearest_256(24, 26, 48) in range(232, 256)
     assert nearest_256(60, 55, 40) in range(232, 256)
@@ -30,8 +30,8 @@ def test_nearest_colors_filter_converts_both_colors():
     style = Style(color="#322424", bgcolor="#fa0000", bold=True)
     (segment,) = NearestColors().apply([Segment("x", style)], Background(0, 0, 0))
     assert segment.style is not None
-    drawn = segment.style.color, segment.style.bgcolor
-    assert drawn == (Color.from_ansi(nearest_256(50, 36, 36)), Color.from_ansi(196))
+    colors = segment.style.color, segment.style.bgcolor
+    assert colors == (Color.from_ansi(nearest_256(50, 36, 36)), Color.from_ansi(196))
     assert segment.style.bold
     assert segment.text == "x"
 

@@ -11,7 +11,7 @@ from cnn_tui.pictures.maps import draw_rows, filter_pictures, filter_range, stag
 from golden import DATA
 
 
-def test_filters_share_one_scale():
+def test_filters_are_drawn_on_one_scale():
     maps = read_feature_maps(DATA / MAPS_FILE)
     low, high = filter_range(maps)
     values = maps.filter_values()
@@ -34,11 +34,11 @@ def test_filters_with_three_channels_are_colored():
     assert (colored.channels, list(colored.pixels)) == (3, [0, 128, 0, 255, 0, 64])
     (grey,) = pictures_of(2, [0.0, 1.0, 1.0, 1.0])
     assert (grey.channels, list(grey.pixels)) == (1, [128, 255])
-    (spoiled,) = pictures_of(1, [float("nan"), float("inf")])
-    assert len(spoiled.pixels) == 2
+    (non_finite,) = pictures_of(1, [float("nan"), float("inf")])
+    assert len(non_finite.pixels) == 2
 
 
-def test_stage_pictures_split_maps():
+def test_stage_pictures_returns_one_picture_per_map():
     maps = read_feature_maps(DATA / MAPS_FILE)
     for stage, stage_header in enumerate(maps.header.stages):
         pictures = stage_pictures(maps, 3, stage)
@@ -47,7 +47,7 @@ def test_stage_pictures_split_maps():
         assert {(picture.height, picture.width) for picture in pictures} == {stage_header.shape[1:]}
 
 
-def test_draw_rows_limits_pictures_to_room():
+def test_draw_rows_draws_only_pictures_that_fit():
     pictures = [Picture(bytes(64), 8, 8, 1)] * 10
     lines, shown = draw_rows(pictures, 8, 40, 9, colors=True)
     assert (len(lines), shown) == (9, 8)

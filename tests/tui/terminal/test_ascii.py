@@ -32,13 +32,13 @@ COMBINED_EMOJI = st.text("a1❤👩🚀é日\ufe0f\u200d\u0301", max_size=8)
 @given(st.text(max_size=40) | COMBINED_EMOJI)
 @example("1\ufe0f\u20e3 ❤\ufe0f")
 @example("👩\u200d🚀")
-def test_ascii_has_the_same_width(text):
+def test_ascii_replacement_has_the_same_width(text):
     (segment,) = AsciiGlyphs().apply([Segment(text)], Color(0, 0, 0))
     assert segment.text.isascii()
     if text.replace("\u200d", "").isprintable():
         assert cell_len(segment.text) == cell_len(text)
 
 
-def test_glyphs_of_a_group_stay_distinct():
+def test_ascii_replacements_in_a_group_are_distinct():
     for group in ("━─", "★○●", "✓✗■", "▁▂▃▄▅▆▇█", "○◍◌"):
         assert len({ASCII[glyph] for glyph in group}) == len(group)

@@ -1,4 +1,4 @@
-"""Failures of the dashboard or the engine, and printed output, in real terminals."""
+"""Errors in the dashboard or the engine, and captured output, in real terminals."""
 
 from cnn_engine.runs.summary import read_summary
 from golden import golden_run
@@ -24,7 +24,7 @@ def test_unwritable_run_directory_is_reported(tmp_path):
         run.engine.join()
 
 
-def test_run_survives_a_failed_dashboard(tmp_path):
+def test_run_continues_if_the_dashboard_fails(tmp_path):
     program = patched_program(
         tmp_path,
         "from cnn_tui.dashboard.widgets.epoch_table import EpochTable",
@@ -38,11 +38,11 @@ def test_run_survives_a_failed_dashboard(tmp_path):
         assert terminal.wait() == 0
         assert_restored(terminal, before)
     run = only_run(tmp_path)
-    left = text_after_exit(terminal).lstrip("\a")
-    where = run.console.relative_to(tmp_path)
-    assert left.startswith(f"cnn-tui: the dashboard failed, see {where}")
-    assert "Epoch: 20/20" in left
-    assert "Traceback" not in left
+    printed = text_after_exit(terminal).lstrip("\a")
+    path = run.console.relative_to(tmp_path)
+    assert printed.startswith(f"cnn-tui: the dashboard failed, see {path}")
+    assert "Epoch: 20/20" in printed
+    assert "Traceback" not in printed
     assert "ValueError: no such colour" in run.console.read_text()
     assert read_summary(run).status == "done"
 
@@ -75,7 +75,7 @@ def test_engine_error_is_shown(tmp_path):
         assert terminal.wait() == 1
     captured = only_run(tmp_path).console.read_text()
     assert "Traceback" in captured
-    assert captured.count("271828") == 1  # in the source line, not as the value of a variable
+    assert captured.count("271828") == 1  # in the source line; values of variables are not shown
 
 
 def test_printed_output_goes_to_the_console_log(tmp_path):

@@ -20,15 +20,18 @@ from terminal_runs import end_soon, only_run, patched_program, training_process,
 HANGUP = pytest.mark.parametrize("blocked", [(), (signal.SIGHUP,)], ids=["SIGHUP", "no SIGHUP"])
 
 
-def idle_fraction(process, meanwhile):
-    """Return the CPU time of the other threads as a fraction of the training thread's."""
+def ui_cpu_fraction(process, meanwhile):
+    """Return the CPU time of the other threads as a fraction of the training thread's.
+
+    It is measured while `meanwhile` runs.
+    """
     before = {thread.id: thread.user_time + thread.system_time for thread in process.threads()}
     meanwhile()
-    took = [
+    cpu_seconds = [
         thread.user_time + thread.system_time - before.get(thread.id, 0.0)
         for thread in process.threads()
     ]
-    return (sum(took) - max(took)) / max(took)
+    return (sum(cpu_seconds) - max(cpu_seconds)) / max(cpu_seconds)
 
 
 @HANGUP
@@ -40,10 +43,9 @@ def test_run_survives_hangup_of_the_dashboard(tmp_path, blocked):
         process = training_process(run)
         threads = process.num_threads()
         terminal.hang_up()
-        wait_until(
-            lambda: process.num_threads() == threads - 2
-        )  # the threads that read keys and write
-        assert idle_fraction(process, lambda: wait_for_epochs(run, 20)) < 0.05
+        # The two threads that read keys and write to the terminal end.
+        wait_until(lambda: process.num_threads() == threads - 2)
+        assert ui_cpu_fraction(process, lambda: wait_for_epochs(run, 20)) < 0.05
         end_soon(run)
         assert terminal.wait() == 0
     assert read_summary(run).status == "done"
@@ -82,12 +84,12 @@ def test_run_survives_hangup_of_printed_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shown", "blocked"), [((), ()), (("--no-ui",), (signal.SIGHUP,))], ids=["dashboard", "lines"]
+    ("options", "blocked"), [((), ()), (("--no-ui",), (signal.SIGHUP,))], ids=["dashboard", "lines"]
 )
-def test_on_hangup_stop_stops_only_run(tmp_path, shown, blocked):
-    arguments = [*ENDLESS_RUN, "--on-hangup", "stop", *shown]
+def test_hangup_stops_the_run_with_on_hangup_stop(tmp_path, options, blocked):
+    arguments = [*ENDLESS_RUN, "--on-hangup", "stop", *options]
     with Terminal(*arguments, cwd=tmp_path, blocked=blocked) as terminal:
-        terminal.wait_for("raining")
+        terminal.wait_for("raining")  # "Training" or "training"
         wait_until(lambda: list_runs(tmp_path / "runs"))
         run = only_run(tmp_path)
         wait_for_epochs(run, 1)
@@ -123,28 +125,28 @@ def test_viewer_ends_on_hangup(tmp_path, arguments, blocked):
 
 
 PRIVILEGE_SEPARATION = Path("/run/sshd")
-"""Empty directory that sshd needs as root."""
+"""Empty directory that sshd needs when root starts it."""
 
 
 @pytest.fixture
 def sshd(tmp_path):
-    """Command that connects to an SSH server of this test."""
+    """Start an SSH server, and yield the command that connects to it."""
     server = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
     if server is None or shutil.which("ssh") is None:
         pytest.skip("OpenSSH's sshd and ssh are not installed")
     for name in ("host", "user"):
-        make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
-        subprocess.run(make_key, check=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
+        subprocess.run(command, check=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     config = (
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {tmp_path}/host\nPidFile none\n"
         f"AuthorizedKeysFile {tmp_path}/user.pub\nStrictModes no\nUsePAM no\n"
         "PermitRootLogin yes\nPasswordAuthentication no\n"
     )
     (tmp_path / "config").write_text(config)
-    is_created = os.getuid() == 0 and not PRIVILEGE_SEPARATION.exists()
-    if is_created:
+    needs_directory = os.getuid() == 0 and not PRIVILEGE_SEPARATION.exists()
+    if needs_directory:
         PRIVILEGE_SEPARATION.mkdir()
     command = [server, "-D", "-f", tmp_path / "config", "-E", tmp_path / "sshd.log"]
     with subprocess.Popen(command) as process:
@@ -156,7 +158,7 @@ def sshd(tmp_path):
         for child in psutil.Process(process.pid).children(recursive=True):
             child.kill()
         process.terminate()
-    if is_created:
+    if needs_directory:
         PRIVILEGE_SEPARATION.rmdir()
 
 

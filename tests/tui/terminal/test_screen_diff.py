@@ -1,4 +1,4 @@
-"""Minimized output gives the same screen."""
+"""ScreenDiff writes less, and gives the same screen."""
 
 import random
 
@@ -20,7 +20,7 @@ painted = st.builds(
     st.integers(1, COLUMNS),
     st.sampled_from(STYLES),
     st.text("ab ─⠅★é", min_size=1, max_size=COLUMNS),
-    st.sampled_from(["", "\n"]),  # never after the last row, where it would scroll
+    st.sampled_from(["", "\n"]),  # not after the last row, where it would scroll
 )
 other = st.sampled_from(
     ["\x1b[2J", "\x07", "\x1b]22;default\x07", "\x1b[?25l", SYNC_START, SYNC_END, "\x1b[2;3H"]
@@ -38,7 +38,7 @@ def screen_after(writes):
 
 @settings(max_examples=300)
 @given(frames)
-def test_screen_is_the_same(writes):
+def test_minimized_output_gives_the_same_screen(writes):
     screen_diff = ScreenDiff()
     assert screen_after([screen_diff.minimize(text) for text in writes]) == screen_after(writes)
 
@@ -48,19 +48,14 @@ def test_unchanged_cells_are_not_written():
     frame = "\x1b[2;3H\x1b[1;38;2;1;2;3mabc\x1b[0m\n\x1b[3;1Hxyz\x1b[1;1H"
     assert "abc" in screen_diff.minimize(frame)
     assert screen_diff.minimize(frame) == ""
-    assert (
-        screen_diff.minimize(SYNC_START)
-        + screen_diff.minimize(frame)
-        + screen_diff.minimize(SYNC_END)
-        == ""
-    )
+    assert all(screen_diff.minimize(text) == "" for text in (SYNC_START, frame, SYNC_END))
     changed = screen_diff.minimize(frame.replace("xyz", "xyZ"))
     assert "Z" in changed
     assert "abc" not in changed
     assert "xy" not in changed
 
 
-def test_everything_is_written_after_invalidate():
+def test_all_cells_are_written_after_invalidate_or_clear():
     screen_diff = ScreenDiff()
     frame = "\x1b[2;3Habc\x1b[1;1H"
     screen_diff.minimize(frame)
@@ -88,7 +83,7 @@ def test_parse_style(codes, style):
     assert tuple(parse_style(codes)) == style
 
 
-def test_frame_with_few_changes_is_short():
+def test_small_change_writes_few_characters():
     random.seed(0)
     rows = ["".join(random.choices("abc ", k=100)) for _ in range(30)]
     style = "\x1b[38;2;213;219;229;48;2;16;20;27m"

@@ -8,14 +8,14 @@ import pytest
 
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_tui.terminal.signals import StopSignals
-from golden import DATA, golden_run
+from golden import golden_run, saved_screen
 from runs_for_tests import RunForTests, wait_until
 from terminal import ENDLESS_RUN, Terminal, assert_restored, text_after_exit
 from terminal_runs import child_of, only_run, patched_program
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_viewer_but_not_only_run(tmp_path, number):
+def test_signal_closes_the_viewer_but_not_the_run(tmp_path, number):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000")
     run.engine.start()
     try:
@@ -46,29 +46,29 @@ def test_second_signal_quits_immediately(tmp_path, number):
         run = only_run(tmp_path)
         terminal.kill(number)
         terminal.wait_for("stopping")
-        terminal.read(0.5)  # closer signals count as one
+        terminal.read(0.5)  # signals in quick succession count as one
         terminal.kill(number)
         assert terminal.wait() == 128 + number
         assert_restored(terminal, before)
-    assert f"quit immediately. Resume with: cnn-tui resume {run.id}" in (text_after_exit(terminal))
+    assert f"quit immediately. Resume with: cnn-tui resume {run.id}" in text_after_exit(terminal)
 
 
-def test_late_second_signal_counts_as_first(monkeypatch):
-    now, heard = [100.0], []
+def test_late_second_signal_counts_as_a_first(monkeypatch):
+    now, calls = [100.0], []
     monkeypatch.setattr("cnn_tui.terminal.signals.time.monotonic", lambda: now[0])
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    StopSignals(lambda _: heard.append("stop"), lambda _: heard.append("quit"))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    StopSignals(lambda _: calls.append("stop"), lambda _: calls.append("quit"))
     try:
         for seconds in (0.0, 0.1, 10.1, 0.2, 5.0):
             now[0] += seconds
             os.kill(os.getpid(), signal.SIGTERM)
     finally:
-        for number, handler in kept.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-    assert heard == ["stop", "stop", "quit"]
+    assert calls == ["stop", "stop", "quit"]
 
 
-MOMENTS = {
+EVENTS_AT_STAGE = {
     "torch": "stage='torch'",
     "data": "stage='data'",
     "first step": "EpochStarted(",
@@ -76,7 +76,7 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("event", MOMENTS.values(), ids=MOMENTS)
+@pytest.mark.parametrize("event", EVENTS_AT_STAGE.values(), ids=EVENTS_AT_STAGE)
 def test_signal_stops_the_run_at_any_stage(tmp_path, event):
     program = patched_program(
         tmp_path,
@@ -110,27 +110,27 @@ def test_signal_stops_the_run_before_the_first_frame(tmp_path):
     assert read_summary(only_run(tmp_path)).status == "stopped"
 
 
-def test_held_keys_apply_every_time(tmp_path):
-    wanted = ["pause", "unpause"] * 50 + ["checkpoint"] * 100
+def test_held_keys_send_every_command(tmp_path):
+    expected = ["pause", "unpause"] * 50 + ["checkpoint"] * 100
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         run = only_run(tmp_path)
         terminal.press(100 * "p" + 100 * "c")
-        wait_until(lambda: len(read_state(run)[0].commands) == len(wanted))
-        terminal.press(100 * "r" + "\x1b")  # one dialog with an invalid learning rate
+        wait_until(lambda: len(read_state(run)[0].commands) == len(expected))
+        terminal.press(100 * "r" + "\x1b")  # a dialog with an invalid learning rate, then closed
         terminal.wait_for(lambda text: "rrr" not in text)
         terminal.kill(signal.SIGTERM)
         assert terminal.wait() == 143
-    assert [command.command for command in read_state(run)[0].commands] == [*wanted, "stop"]
+    assert [command.command for command in read_state(run)[0].commands] == [*expected, "stop"]
 
 
 def test_screen_is_redrawn_after_suspension(tmp_path):
     golden_run(tmp_path / "runs", "completed")
-    whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
+    screen = saved_screen("completed-120x36")
     with Terminal("watch", cwd=tmp_path) as terminal:
         before = terminal.settings
-        terminal.wait_for(lambda text: text == whole)
-        terminal.press("\x1b[?2048;1$y")  # reports its size, and the mouse in pixels
+        terminal.wait_for(lambda text: text == screen)
+        terminal.press("\x1b[?2048;1$y")  # reports its size: Textual enables the mouse in pixels
         child = child_of(terminal)
         for number in (signal.SIGSTOP, signal.SIGTSTP):
             child.send_signal(number)
@@ -139,7 +139,7 @@ def test_screen_is_redrawn_after_suspension(tmp_path):
                 assert terminal.settings[:4] == before[:4]
             terminal.show("\x1b[2Ja shell was here")
             child.send_signal(signal.SIGCONT)
-            terminal.wait_for(lambda text: text == whole)
+            terminal.wait_for(lambda text: text == screen)
         terminal.press("q")
         assert terminal.wait() == 0
         assert_restored(terminal, before)

@@ -20,10 +20,10 @@ def test_terminal_is_restored_after_a_killed_run(tmp_path, number):
         training_process(run).send_signal(number)
         assert terminal.wait() == 128 + number
         assert_restored(terminal, before)
-    left = text_after_exit(terminal)
-    assert f"training was ended by signal {number:d}" in left
-    assert f"cnn-tui resume {run.id}" in left
-    assert left.count("\n") == 1
+    printed = text_after_exit(terminal)
+    assert f"training was ended by signal {number:d}" in printed
+    assert f"cnn-tui resume {run.id}" in printed
+    assert printed.count("\n") == 1
     assert read_summary(run).status == "interrupted"
     assert ("Fatal Python error" in run.console.read_text()) == (number == signal.SIGSEGV)
 
@@ -40,7 +40,7 @@ def test_terminal_is_restored_after_a_killed_viewer(tmp_path):
     assert "the runs are unchanged" in text_after_exit(terminal)
 
 
-def test_interrupt_before_the_dashboard_prints_nothing(tmp_path):
+def test_interrupt_during_startup_prints_nothing(tmp_path):
     program = patched_program(
         tmp_path, "import cnn_tui.cli.app, os", "cnn_tui.cli.app.main", "os.kill(0, 2)"
     )

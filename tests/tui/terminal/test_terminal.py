@@ -10,12 +10,12 @@ import pytest
 
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
-from golden import DATA, golden_run
+from golden import golden_run, saved_screen
 from runs_for_tests import RunForTests
 from terminal import CLI, ENDLESS_RUN, SET_SMALL, Terminal, assert_restored, text_after_exit
 
 
-def test_closed_dashboard_leaves_a_summary(tmp_path):
+def test_closed_dashboard_prints_a_summary(tmp_path):
     with Terminal("run", "digits", "--epochs", "4", *SET_SMALL, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("Loading PyTorch")
@@ -31,7 +31,7 @@ def test_closed_dashboard_leaves_a_summary(tmp_path):
     assert f"cnn-tui watch {run.id}" in printed
 
 
-def test_dashboard_appears_before_torch_is_imported(tmp_path):
+def test_dashboard_is_shown_before_pytorch_is_imported(tmp_path):
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         text = terminal.wait_for("Epochs")
         assert "starting" in text
@@ -88,7 +88,7 @@ def test_failed_run_shows_the_error_and_exits_4(tmp_path):
     assert "training loss became" in text_after_exit(terminal)
 
 
-def test_watched_run_survives_quit_but_not_stop(tmp_path):
+def test_viewer_quit_keeps_the_run_and_stop_ends_it(tmp_path):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000")
     run.engine.start()
     try:
@@ -111,7 +111,7 @@ def test_watched_run_survives_quit_but_not_stop(tmp_path):
     assert run.live_state.status == "stopped"
 
 
-def test_browser_lists_and_opens_runs(tmp_path):
+def test_run_list_opens_runs(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     with Terminal(cwd=tmp_path) as terminal:
         terminal.wait_for("1124-0412-amber")
@@ -139,14 +139,15 @@ def test_training_writes_few_bytes(tmp_path):
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         terminal.read(4)
-        assert 0 < len(terminal.read(6)) < 6 * 5000  # a hundred epochs pass in that time
+        assert 0 < len(terminal.read(6)) < 6 * 5000  # about a hundred epochs
         terminal.kill(signal.SIGTERM)
         assert terminal.wait() == 143
 
 
 def shown_epoch(text):
-    found = re.search(r"Epoch +(\d+)/", text)
-    return int(found[1]) if found else 0
+    """Return the epoch on the screen, or 0."""
+    match = re.search(r"Epoch +(\d+)/", text)
+    return int(match[1]) if match else 0
 
 
 def test_stalled_terminal_recovers(tmp_path):
@@ -169,33 +170,33 @@ def test_stalled_terminal_recovers(tmp_path):
         run.engine.join()
 
 
-def test_random_resizes_keep_the_layout(tmp_path):
+def test_random_resizes_restore_the_layout(tmp_path):
     golden_run(tmp_path / "runs", "completed")
-    whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
+    screen = saved_screen("completed-120x36")
     random.seed(1)
     with Terminal("watch", cwd=tmp_path) as terminal:
-        terminal.wait_for(lambda text: text == whole)
+        terminal.wait_for(lambda text: text == screen)
         for _ in range(200):
             terminal.resize(random.randint(1, 220), random.randint(1, 70))
             terminal.read(0.02)
         terminal.resize(120, 36)
-        terminal.wait_for(lambda text: text == whole)
+        terminal.wait_for(lambda text: text == screen)
         terminal.press("q")
         assert terminal.wait() == 0
 
 
-def test_resizes_keep_the_layout(tmp_path):
+def test_resizes_redraw_the_layout(tmp_path):
     golden_run(tmp_path / "runs", "completed")
-    whole = (DATA / "screens" / "completed-120x36.txt").read_text(encoding="utf-8").rstrip("\n")
+    screen = saved_screen("completed-120x36")
     with Terminal("watch", cwd=tmp_path) as terminal:
-        terminal.wait_for(lambda text: text == whole)
+        terminal.wait_for(lambda text: text == screen)
         for columns, rows in ((80, 24), (40, 12), (200, 60)):
             terminal.resize(columns, rows)
             terminal.wait_for(
                 lambda text, columns=columns: len(text.splitlines()[0]) == columns - 1
             )
         terminal.resize(120, 36)
-        terminal.wait_for(lambda text: text == whole)
+        terminal.wait_for(lambda text: text == screen)
         terminal.press("q")
         assert terminal.wait() == 0
 
@@ -220,7 +221,7 @@ def test_capture_output_redirects_prints_and_c_output(tmp_path):
         assert text in captured
 
 
-def test_pipe_gets_lines(tmp_path):
+def test_piped_output_is_plain_lines(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     command = f"{CLI[0]} -c '{CLI[2]}' watch | cat"
     with Terminal(cwd=tmp_path, command=["sh", "-c", command]) as terminal:

@@ -13,11 +13,11 @@ from cnn_tui.text.safe import safe_text
     ("seconds", "text"),
     [(0, "0:00"), (8.4, "0:08"), (161, "2:41"), (3723, "1:02:03"), (-5, "0:00"), (59.6, "1:00")],
 )
-def test_duration(seconds, text):
+def test_duration_has_minutes_and_hours(seconds, text):
     assert duration(seconds) == text
 
 
-def test_numbers():
+def test_percent_decimal_and_ratio():
     assert percent(0.746) == "74.6%"
     assert decimal(0.71271) == "0.7127"
     assert decimal(None) == "–"
@@ -26,7 +26,7 @@ def test_numbers():
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "expected"),
     [
         ("plane", "plane"),
         ("chat à l'été 🐈", "chat à l'été 🐈"),
@@ -40,12 +40,12 @@ def test_numbers():
         ("x" * 500, "x" * 79 + "…"),
     ],
 )
-def test_safe_text_escapes_control_characters(name, shown):
-    assert safe_text(name) == shown
+def test_safe_text_escapes_control_characters(name, expected):
+    assert safe_text(name) == expected
     assert len(safe_text(name)) <= 80
 
 
-def test_bar():
+def test_bar_is_split_in_half_cells():
     assert bar(0.0, 4) == ("", "────")
     assert bar(0.5, 4) == ("━━", "──")
     assert bar(0.625, 4) == ("━━╸", "─")
@@ -53,7 +53,7 @@ def test_bar():
     assert bar(7.0, 4) == ("━━━━", "")
 
 
-def test_sparkline():
+def test_sparkline_scales_values_and_skips_non_finite():
     assert sparkline([0, 1, 2, 3], 4) == "▁▃▆█"
     assert sparkline([9, 0, 7], 2) == "▁█"
     assert sparkline([0, math.nan, 1], 3) == "▁ █"

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from cnn_engine.errors import ConfigError
-from cnn_engine.runlog.events import Notice, RunPrepared
+from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runs.directory import RunDirectory, create_run, list_runs
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary
@@ -19,14 +19,14 @@ from cnn_engine.session.request import Request
 from cnn_engine.system import git_revision
 from cnn_engine.system.git_revision import Revision
 from golden import golden_run, rewrite_events
-from runs_for_tests import SMALL, RunForTests, wait_until
-from terminal import cnn_tui
+from runs_for_tests import RunForTests, wait_until
+from terminal import SET_SMALL, cnn_tui
 
 
-def git(where, *words):
+def git(directory, *arguments):
     identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
     result = subprocess.run(
-        ["git", *identity, *words], cwd=where, check=True, capture_output=True, text=True
+        ["git", *identity, *arguments], cwd=directory, check=True, capture_output=True, text=True
     )
     return result.stdout.strip()
 
@@ -46,7 +46,7 @@ def repository(tmp_path, monkeypatch):
 
 def test_revision_marks_changed_tracked_files(repository):
     commit = git(repository, "rev-parse", "HEAD")[:12]
-    (repository / "untracked").write_text("of no matter")
+    (repository / "untracked").write_text("ignored")
     assert Revision().text() == commit
     (repository / "tracked").write_text("2")
     assert Revision().text() == f"{commit} with changes"
@@ -93,11 +93,8 @@ def test_run_records_its_environment(repository):
     assert {name for name, value in first.items() if second[name] != value} == {"images"}
 
 
-def notices(run):
-    return [event.text for event in run if isinstance(event, Notice)]
-
-
 def repeat(run, runs_dir, *overrides):
+    """Train a new run with the config of a run, and return its directory."""
     directory = create_run(runs_dir)
     engine = Engine(Request.from_run(run, overrides), Recorder(directory))
     engine.start()
@@ -105,13 +102,15 @@ def repeat(run, runs_dir, *overrides):
     return directory
 
 
-def test_like_reproduces_the_metrics(tmp_path):
+def test_like_reproduces_losses(tmp_path):
     first = RunForTests(tmp_path, "train.epochs=2", "train.seed=5").train().directory
     again = repeat(first, tmp_path)
     (original, _), (repeated, _) = read_state(first), read_state(again)
     assert repeated.started.like == first.id
     assert repeated.config == original.config
-    assert [e.val_loss for e in repeated.epochs] == [e.val_loss for e in original.epochs]
+    assert [epoch.val_loss for epoch in repeated.epochs] == [
+        epoch.val_loss for epoch in original.epochs
+    ]
     assert repeated.test.loss == original.test.loss
     assert not repeated.notices
 
@@ -157,7 +156,7 @@ def test_like_accepts_an_old_log_without_environment(tmp_path):
     assert request.environment_of_like == {}
 
 
-def test_like_refuses_a_log_without_config(tmp_path):
+def test_like_is_refused_without_config(tmp_path):
     run = RunDirectory(tmp_path / "a")
     run.path.mkdir()
     run.events.write_text("garbage\n")
@@ -165,20 +164,17 @@ def test_like_refuses_a_log_without_config(tmp_path):
         Request.from_run(run)
 
 
-# The command.
+# The command line.
 
 
 def test_run_like_with_changes(tmp_path):
-    small = [word for setting in SMALL for word in ("--set", setting)]
-    one = cnn_tui(
-        "run", "digits", "--no-ui", "--epochs", "1", "--name", "one", *small, cwd=tmp_path
-    )
-    assert one.returncode == 0
+    result = cnn_tui("run", "digits", "--no-ui", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
+    assert result.returncode == 0
     (first,) = list_runs(tmp_path / "runs")
-    started, _ = read_state(first)
-    assert started.started.command[:3] == ("cnn-tui", "run", "digits")
-    two = cnn_tui("run", "--like", "latest", "--seed", "3", "--no-ui", cwd=tmp_path)
-    assert two.returncode == 0
+    state, _ = read_state(first)
+    assert state.started.command[:3] == ("cnn-tui", "run", "digits")
+    result = cnn_tui("run", "--like", "latest", "--seed", "3", "--no-ui", cwd=tmp_path)
+    assert result.returncode == 0
     second = next(run for run in list_runs(tmp_path / "runs") if run.id != first.id)
     state, _ = read_state(second)
     assert (state.started.like, state.setting("train.seed")) == (first.id, 3)
@@ -214,9 +210,8 @@ def test_invalid_like_and_name_exit_with_2(tmp_path, arguments, message):
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", ".", "CON", "[red]"])
 def test_name_is_not_used_as_a_path(tmp_path, name):
-    small = [word for setting in SMALL for word in ("--set", setting)]
     run = ("run", "digits", "--no-ui", "--epochs", "1", "--name", name)
-    assert cnn_tui(*run, *small, cwd=tmp_path).returncode == 0
+    assert cnn_tui(*run, *SET_SMALL, cwd=tmp_path).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
-    (made,) = list_runs(tmp_path / "runs")
-    assert read_summary(made).name == name
+    (created,) = list_runs(tmp_path / "runs")
+    assert read_summary(created).name == name
