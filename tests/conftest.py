@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 
 from cnn_tui.cli.app import main
 
-# Small tensors on many threads are slower than on one, and tests run side by side.
+# Small tensors are slower on many threads than on one, and tests run in parallel.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# How long an example takes tells how busy the machine is, and nothing of the code.
+# The duration of an example depends on the load of the machine, not on the code.
 settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -24,16 +24,16 @@ time.tzset()
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the tests that need a GPU where there is none; without them, ask no driver."""
-    needing = [item for item in items if item.get_closest_marker("gpu")]
-    if needing and not torch.cuda.is_available():
-        for item in needing:
+    """Skip tests that need a GPU if there is none; without such tests, do not query CUDA."""
+    gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
+    if gpu_tests and not torch.cuda.is_available():
+        for item in gpu_tests:
             item.add_marker(pytest.mark.skip(reason="PyTorch finds no NVIDIA GPU here"))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_cache_home(tmp_path_factory):
-    """A cache for what several tests share, which is made before any test has its own."""
+    """Set a cache directory for session-wide fixtures, which run before `cache_home`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -41,7 +41,7 @@ def shared_cache_home(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def cache_home(monkeypatch, tmp_path_factory):
-    """A cache of the test's own, for the programs that it starts too; never the user's."""
+    """Set and return a cache directory for one test and the programs that it starts."""
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
     return home
@@ -49,7 +49,7 @@ def cache_home(monkeypatch, tmp_path_factory):
 
 @pytest.fixture
 def no_network(monkeypatch):
-    """Every connection is refused, as on a machine without a network."""
+    """Refuse every connection, as on a machine without a network."""
 
     def refuse(*_args, **_kwargs):
         raise OSError("Network is unreachable")
@@ -60,7 +60,10 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def run_cli(capsys, monkeypatch):
-    """The command line in this process, which has PyTorch already: exit code, stdout, stderr."""
+    """Return a function that runs a command in this process: exit code, stdout, stderr.
+
+    Faster than a process of its own, as PyTorch is loaded already.
+    """
 
     def run(*arguments, cwd):
         monkeypatch.chdir(cwd)

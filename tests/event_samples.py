@@ -69,8 +69,9 @@ def applied(command, value=None):
     return events.CommandApplied(command=command, by="key", value=value)
 
 
-def state_after(*happened):
+def state_after(*logged):
+    """Return the state of a run after these events."""
     state = RunState()
-    for event in happened:
+    for event in logged:
         state.apply(event)
     return state

@@ -1,4 +1,4 @@
-"""Hostile names, and exports parsed as their readers parse them."""
+"""Hostile names, and parsers of exported CSV and HTML."""
 
 import csv
 import io
@@ -41,6 +41,7 @@ def with_environment(run, environment):
 
 
 def export_text(write, record):
+    """Return the text that `write` exports."""
     out = io.StringIO()
     write(record, out)
     out.getvalue().encode()  # fails on lone surrogates
@@ -52,7 +53,7 @@ def csv_rows(text):
 
 
 class Page(HTMLParser):
-    """Elements and texts of an HTML page, and the elements left open at its end."""
+    """Elements and texts of an HTML page; fails if end tags do not match."""
 
     VOID = frozenset({"br", "img", "meta", "rect", "path", "circle", "polygon"})
 

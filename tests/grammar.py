@@ -20,11 +20,11 @@ LETTERS = {
     events.RolledBack: "<",
 }
 EPOCH_STEPS = "E[sl]*"
-"""Steps of an epoch, between which the latest state may be saved."""
+"""Steps of an epoch; the latest state may be saved between them."""
 
 EPOCH = f"{EPOCH_STEPS}v*Fb?l"
 ROLLED_BACK = rf"{EPOCH_STEPS}(s|v*F)<"
-"""An epoch that was rolled back after its steps or its end."""
+"""An epoch that was rolled back after some of its steps or after validation."""
 
 EPOCHS = f"(({ROLLED_BACK})*{EPOCH})*"
 STARTED_EPOCH = rf"({ROLLED_BACK})*({EPOCH_STEPS}(v*(F(b)?)?)?)?"
@@ -46,12 +46,12 @@ SESSION = rf"{PREFIX_OF_PREPARATION}(P{UNSAVED}({STARTED_EPOCH}l?|S|ST))?\.?"
 SESSIONS = re.compile(rf"R{SESSION}(r{SESSION})*")
 
 
-def event_letters(happened):
-    """Return the events as letters, without those that may occur anywhere."""
+def event_letters(logged):
+    """Return the events as letters, without kinds that may occur anywhere."""
 
     def letter(event):
         if isinstance(event, events.CheckpointSaved) and event.reason != "asked":
             return event.reason[0]
         return LETTERS.get(type(event), "")
 
-    return "".join(map(letter, happened))
+    return "".join(map(letter, logged))

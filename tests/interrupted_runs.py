@@ -17,25 +17,28 @@ EPOCH_CHECKS = STEPS + VALIDATION_BATCHES
 
 
 class Killed(BaseException):
-    """Ends an engine like a kill: nothing more is recorded or saved."""
+    """Ends the engine without recording or saving anything, like SIGKILL."""
 
 
 def interrupt_at(monkeypatch, check, error):
-    """Raise `error` in check number `check` of the control, of which there is one per step."""
+    """Raise `error` in call number `check` of `Control.check`.
+
+    The engine calls it once per training step and once per validation batch.
+    """
     real, calls = Control.check, 0
 
-    def counted(control):
+    def check_or_raise(control):
         nonlocal calls
         calls += 1
         if calls == check:
             raise error
         real(control)
 
-    monkeypatch.setattr(Control, "check", counted)
+    monkeypatch.setattr(Control, "check", check_or_raise)
 
 
 def results(run):
-    """Return all results that must be equal; durations are not among them."""
+    """Return the epochs and the test of a run, without times and durations."""
     state, damaged = read_state(run.directory)
     assert damaged == 0
     epochs = [replace(epoch, time=0, train_seconds=0, val_seconds=0) for epoch in state.epochs]
@@ -53,12 +56,14 @@ def tensors_to_bytes(content):
 
 
 def load_saved(run, file):
+    """Return a checkpoint of the run with its tensors as bytes, without durations."""
     content = checkpoint.load(run.directory.path / file, CPU)
     content.pop("train_seconds", None)
     return tensors_to_bytes(content)
 
 
 def assert_same(run, other):
+    """Assert that two runs have equal results and checkpoints."""
     assert results(run) == results(other)
     for file in ("best.pt", LAST_FILE):
         assert load_saved(run, file) == load_saved(other, file)

@@ -1,4 +1,4 @@
-"""A folder of pictures such as people have: many formats, sizes and shapes; and bad ones."""
+"""Image folders for tests: many formats, sizes and shapes, and files that cannot be read."""
 
 import os
 import struct
@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 Save = Callable[[Image.Image, str], None]
 
 
-def _turned(image: Image.Image, path: str) -> None:
-    """Return the picture as a camera held upright stores it."""
+def _rotated_by_exif(image: Image.Image, path: str) -> None:
+    """Save the image as a camera held upright does: rotated, with an EXIF orientation."""
     exif = Image.Exif()
     exif[0x0112] = 6
     image.rotate(90, expand=True).save(f"{path}.jpg", exif=exif)
@@ -37,14 +37,14 @@ SAVERS: dict[str, Save] = {
     "print": lambda image, path: image.convert("CMYK").save(f"{path}.jpeg"),
     "wrongly named": lambda image, path: image.save(f"{path}.png", "JPEG"),
     "animated": _animated,
-    "turned": _turned,
+    "turned": _rotated_by_exif,
     "16 bits": _sixteen_bits,
 }
-"""Ways to store a picture, used in turn."""
+"""Functions that save an image, used in turn."""
 
 
 def make_photos(folder: Path, per_class: int = 33) -> None:
-    """Class folders `cat` and `dog`, whose pictures show a disc and a square."""
+    """Create class folders `cat`, with images of discs, and `dog`, with images of squares."""
     random = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (folder / name).mkdir(parents=True)
@@ -61,7 +61,7 @@ def _scene(name: str, width: int, height: int, random: np.random.Generator) -> I
     side = min(width, height) // 2
     left, top = (width - side) // 2, (height - side) // 2
     box = (left, top, left + side, top + side)
-    color = tuple(int(part) for part in random.integers(150, 256, 3))
+    color = tuple(int(value) for value in random.integers(150, 256, 3))
     pen = ImageDraw.Draw(image)
     if name == "cat":
         pen.ellipse(box, fill=color)
@@ -71,10 +71,10 @@ def _scene(name: str, width: int, height: int, random: np.random.Generator) -> I
 
 
 def add_bad_files(folder: Path) -> list[str]:
-    """Files that cannot be used, and a loop of links; the names of the former."""
-    whole = next(folder.glob("*.jpg")).read_bytes()
+    """Add unusable files and a link to the folder itself; return the names of the files."""
+    jpeg = next(folder.glob("*.jpg")).read_bytes()
     contents = {
-        "cut.jpg": whole[: len(whole) // 2],
+        "cut.jpg": jpeg[: len(jpeg) // 2],
         "empty.png": b"",
         "header.gif": b"GIF89a",
         "text.jpg": b"this is a text",
@@ -91,7 +91,7 @@ def add_bad_files(folder: Path) -> list[str]:
 
 
 def decompression_bomb() -> bytes:
-    """A PNG that says it has 50,000 × 50,000 pixels."""
+    """Return a PNG whose header claims 50,000 × 50,000 pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         crc = struct.pack(">I", zlib.crc32(kind + content))
@@ -103,6 +103,7 @@ def decompression_bomb() -> bytes:
 
 
 def save_images(folder, count=10, shade=0, size=(16, 16), suffix=".png"):
+    """Create a folder of images in one color each, with `shade` as the red value."""
     folder.mkdir(parents=True)
     for number in range(count):
         Image.new("RGB", size, (shade, number, 0)).save(folder / f"{number:03}{suffix}")

@@ -32,7 +32,7 @@ class RunForTests:
         return self
 
     def resume(self, epochs: int | None = None) -> "RunForTests":
-        """Resume the run and train to the end, as another process would."""
+        """Resume the run and train to the end, like another process."""
         self.prepare_resume(epochs)
         return self.train()
 
@@ -51,13 +51,13 @@ class RunForTests:
         return self.recorder.state
 
     def events(self) -> list[Event]:
-        """Return the events of its log."""
+        """Return the events in the run's log."""
         return list(LogReader(self.directory.events).poll())
 
 
-def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until the condition is true; fail after a timeout."""
     deadline = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

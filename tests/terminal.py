@@ -57,7 +57,7 @@ DROP_DAC_OVERRIDE = (24, 1, 0, 0, 0)
 
 
 class Terminal:
-    """Runs a command on its own pseudo-terminal and emulates the screen."""
+    """A command on its own pseudo-terminal, with an emulated screen."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The whole process group: a run survives its terminal and its supervisor.
+        # Kill the process group, as a run survives its terminal and its supervisor.
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         if self._status is None:

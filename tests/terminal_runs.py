@@ -12,13 +12,14 @@ from cnn_engine.runs.summary import read_state
 from runs_for_tests import wait_until
 
 
-def only_run(where):
-    """Return the only run of a directory."""
-    (run,) = list_runs(where / "runs")
+def only_run(directory):
+    """Return the only run under `directory`."""
+    (run,) = list_runs(directory / "runs")
     return run
 
 
 def epochs_done(run):
+    """Return the number of finished epochs in the run's log."""
     return sum(isinstance(event, EpochFinished) for event in LogReader(run.events).poll())
 
 
@@ -28,7 +29,7 @@ def training_process(run):
 
 
 def end_soon(run):
-    """Make an endless run end in a few epochs."""
+    """Make an endless run end after ten more epochs."""
     send(run.commands, Command(name="epochs", by="cli", value=epochs_done(run) + 10))
 
 
@@ -44,8 +45,16 @@ def child_of(terminal):
     return child
 
 
-def patched_program(where, imports, name, *body, arguments=()):
-    """Return a command that runs the program with a function replaced; `before` is the original."""
+def patched_program(directory, imports, name, *body, arguments=()):
+    """Return a command that runs cnn-tui with the function `name` replaced.
+
+    Args:
+        directory: Where the program is written, and its working directory.
+        imports: A line of imports.
+        name: Dotted name of the function.
+        *body: Lines of the replacement, which has `args` and `options`; `before` is the original.
+        arguments: Arguments of cnn-tui.
+    """
     lines = [
         imports,
         f"before = {name}",
@@ -55,5 +64,5 @@ def patched_program(where, imports, name, *body, arguments=()):
         "from cnn_tui.main import main",
         "main()",
     ]
-    (where / "program.py").write_text("\n".join(lines) + "\n")
+    (directory / "program.py").write_text("\n".join(lines) + "\n")
     return [sys.executable, "program.py", *arguments]

@@ -1,4 +1,4 @@
-"""Links of the documentation lead to files, its programs run, and docstrings begin plainly."""
+"""Links in the documentation lead to files, its examples run, and docstrings begin plainly."""
 
 import ast
 import re
@@ -26,32 +26,32 @@ def test_pages_with_links_are_found():
     assert {page.name for page in PAGES} >= {"README.md", "RUNS.md", "LICENSE.md"}
 
 
-def run_programs(page):
+def run_examples(page):
     """Run the Python blocks of a page in the working directory, and return their variables."""
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     scopes = []
     for number, block in enumerate(blocks, start=1):
         scope = {"__name__": "__main__"}
-        exec(compile(block, f"{page.name}, program {number}", "exec"), scope)  # noqa: S102 - our own
+        exec(compile(block, f"{page.name}, example {number}", "exec"), scope)  # noqa: S102 - examples of this repository
         scopes.append(scope)
     return scopes
 
 
-def test_programs_of_the_documentation_run(tmp_path, monkeypatch, capsys):
+def test_examples_of_the_documentation_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    trained = run_programs(LIBRARY)
+    trained = run_examples(LIBRARY)
     output = capsys.readouterr().out
     for expected in ("done", "epoch 2: loss", "saved best.pt", "best 2"):
         assert expected in output
     assert (trained[0]["run"].commands).read_text().count("my program") == 2
-    (plain,) = run_programs(CHECKPOINTS)
+    (plain,) = run_examples(CHECKPOINTS)
     images = plain["images"].permute(0, 2, 3, 1).to(torch.uint8)
     torch.testing.assert_close(plain["logits"], trained[-1]["trained"].logits(images))
     assert len(re.findall(r"^\d: \d+\.\d%$", capsys.readouterr().out, re.MULTILINE)) == 4
 
 
 def docstrings(path):
-    """Yield line and text of every string that stands alone: docstrings, also those of fields."""
+    """Yield line number and text of the docstrings of a module, including those of fields."""
     for node in ast.walk(ast.parse(path.read_text())):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else ():

@@ -34,7 +34,7 @@ from golden import golden_run
         "results.mistakes",
     ],
 )
-def test_the_interface_to_runs_needs_no_torch_and_no_screen(module, tmp_path):
+def test_run_interface_imports_no_torch_and_no_textual(module, tmp_path):
     loaded = loaded_modules(f"import cnn_engine.{module}", tmp_path)
     assert not loaded & (TORCH_SIDE | SCREEN_SIDE)
 
@@ -68,7 +68,7 @@ def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
         ("compare", "latest", "latest"),
     ],
 )
-def test_a_run_is_handed_on_and_taken_in_without_torch(arguments, tmp_path):
+def test_export_import_and_compare_import_no_torch(arguments, tmp_path):
     run = golden_run(tmp_path / "runs", "completed")
     (run.path / "log.csv").write_text("loss\n1\n")
     loaded = loaded_modules(cli_code(*arguments), tmp_path)
@@ -80,18 +80,18 @@ def test_a_run_is_handed_on_and_taken_in_without_torch(arguments, tmp_path):
     assert not loaded & (TORCH_SIDE | {"textual", "plotext", "tensorboard"})
 
 
-def test_the_lesson_imports_no_torch(tmp_path):
+def test_lesson_imports_no_torch(tmp_path):
     loaded = loaded_modules(cli_code("explain", "--no-ui"), tmp_path)
     assert "cnn_tui.lesson.contents" in loaded
     assert not loaded & (TORCH_SIDE | {"plotext"})
 
 
-def test_the_dashboard_imports_no_torch_and_does_not_wait_for_pydantic(tmp_path):
+def test_dashboard_imports_no_torch_and_no_pydantic(tmp_path):
     loaded = loaded_modules("import cnn_tui.dashboard.launch, cnn_tui.headless.run", tmp_path)
     assert not loaded & (TORCH_SIDE | {"pydantic"})
 
 
-def test_the_supervisor_imports_next_to_nothing(tmp_path):
+def test_supervisor_imports_only_terminal_modules(tmp_path):
     loaded = loaded_modules("import cnn_tui.main", tmp_path)
     assert {name for name in loaded if name.startswith("cnn_")} == {
         "cnn_tui",
@@ -103,7 +103,7 @@ def test_the_supervisor_imports_next_to_nothing(tmp_path):
     assert not loaded & (TORCH_SIDE | SCREEN_SIDE | {"typer", "pydantic", "asyncio", "threading"})
 
 
-def test_training_imports_no_compiler_of_pytorch_no_torchvision_and_no_screen(tmp_path):
+def test_training_imports_no_torch_compiler_no_torchvision_and_no_textual(tmp_path):
     settings = ("--epochs", "1", "--set", "model.filters=[8]", "--set", "model.hidden=[8]")
     loaded = loaded_modules(cli_code("run", "digits", "--no-ui", *settings), tmp_path)
     assert "cnn_engine.training.trainer" in loaded
@@ -111,7 +111,7 @@ def test_training_imports_no_compiler_of_pytorch_no_torchvision_and_no_screen(tm
     assert not loaded & (compiler | {"torchvision", "textual", "plotext"})
 
 
-def test_without_a_network_torchvision_is_not_imported_to_download_anything(tmp_path):
+def test_failed_download_without_network_imports_no_torchvision(tmp_path):
     no_network = Path(__file__).parent / "no_network"
     code = (
         "from pathlib import Path\n"

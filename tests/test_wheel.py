@@ -17,14 +17,22 @@ NO_NETWORK = Path(__file__).parent / "no_network"
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     pytest.importorskip("hatchling")
-    where = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(where)]
+    directory = tmp_path_factory.mktemp("dist")
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(directory),
+    ]
     subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
-    (built,) = where.glob("*.whl")
+    (built,) = directory.glob("*.whl")
     return built
 
 
-def test_the_wheel_holds_what_it_needs_and_no_more(wheel):
+def test_wheel_contains_its_data_files_and_only_its_packages(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
         "cnn_engine/configs/cifar10.toml",
@@ -39,7 +47,7 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"cnn_engine", "cnn_tui"}
 
 
-def test_the_wheel_trains_on_digits_with_sockets_blocked(wheel, tmp_path):
+def test_wheel_trains_on_digits_with_sockets_blocked(wheel, tmp_path):
     installed, elsewhere, home = (tmp_path / name for name in ("installed", "elsewhere", "home"))
     elsewhere.mkdir()
     home.mkdir(mode=0o500)
@@ -69,7 +77,9 @@ def test_the_wheel_trains_on_digits_with_sockets_blocked(wheel, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     first_line = result.stderr.splitlines()[0]
-    assert first_line.count(str(installed)) == 2, f"not the wheel's code ran, but {first_line}"
+    assert first_line.count(str(installed)) == 2, (
+        f"the code that ran is not the wheel's: {first_line}"
+    )
     assert "Test Accuracy (Overall)" in result.stdout
     assert not attempts.exists()
     assert [path.name for path in elsewhere.iterdir()] == ["runs"]

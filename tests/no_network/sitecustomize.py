@@ -1,4 +1,7 @@
-"""Put on a child's PYTHONPATH, takes its network away, and notes every attempt to use it."""
+"""On a subprocess's PYTHONPATH: refuse every connection, and log its address.
+
+The addresses are appended to the file in the environment variable NOTE_CONNECTIONS_IN, if set.
+"""
 
 import os
 import socket
@@ -7,8 +10,8 @@ from pathlib import Path
 
 def _refuse(_self: socket.socket, address: object) -> None:
     if note := os.environ.get("NOTE_CONNECTIONS_IN"):
-        with Path(note).open("a") as notes:
-            notes.write(f"{address}\n")
+        with Path(note).open("a") as log:
+            log.write(f"{address}\n")
     raise OSError("Network is unreachable")
 
 

@@ -9,13 +9,14 @@ from cnn_engine.errors import ConfigError
 
 
 def problems(name_or_path, *overrides):
+    """Return the problems that loading the config raises."""
     with pytest.raises(ConfigError) as caught:
         load_config(str(name_or_path), overrides)
     assert caught.value.exit_code == 2
     return caught.value.problems
 
 
-def test_cifar10_preset_is_the_published_procedure():
+def test_cifar10_preset_matches_the_published_procedure():
     config = load_config("cifar10")
     assert config.data.source == "cifar10"
     assert (config.data.mean, config.data.std) == ((0.5,), (0.5,))
@@ -115,7 +116,7 @@ def test_misspelt_preset_gets_suggestion():
     ],
 )
 def test_error_names_bad_file(tmp_path, content, message):
-    path = tmp_path / "mine.toml"
+    path = tmp_path / "own.toml"
     path.write_bytes(content)
     assert message in "\n".join(problems(path))
 

@@ -15,16 +15,24 @@ from cnn_engine.training.trainer import Trainer
 
 IMAGES = 16
 
-COMPLETE = ("[data]", "[model]", "[optimizer]", "[train]", "lr = ", "epochs = ", "batch_size = ")
+REQUIRED_LINES = (
+    "[data]",
+    "[model]",
+    "[optimizer]",
+    "[train]",
+    "lr = ",
+    "epochs = ",
+    "batch_size = ",
+)
 
 
 @pytest.mark.parametrize("name", list_presets())
 def test_preset_is_complete_and_trains(tmp_path, name):
     text = list_presets()[name].read_text(encoding="utf-8")
     assert text.startswith("# ")
-    for part in COMPLETE:
-        assert part in text
-    # The user has the file of pretrained weights; the test starts from random ones.
+    for line in REQUIRED_LINES:
+        assert line in text
+    # The preset needs a file of pretrained weights; the test starts from random ones.
     settings = ["model.freeze=false"] if name == "transfer" else []
     settings += ["data.source=digits", "data.image_size=32", f"data.path='{tmp_path}'"]
     settings += [f"data.channels={len(load_config(name, settings).data.mean)}", "train.device=cpu"]
@@ -33,17 +41,17 @@ def test_preset_is_complete_and_trains(tmp_path, name):
     few_images = replace(data, train=data.train[:IMAGES], val=data.val[:IMAGES])
     recorder = Recorder(create_run(tmp_path))
     with recorder:
-        training = Trainer(config, few_images, recorder, Control(recorder))
-        before = training.learner.weights.flat.detach().clone()
-        training.begin_epoch()
-        loss, _ = training.train_epoch()
+        trainer = Trainer(config, few_images, recorder, Control(recorder))
+        before = trainer.learner.weights.flat.detach().clone()
+        trainer.begin_epoch()
+        loss, _ = trainer.train_epoch()
     assert 0 < loss < 10
-    assert not torch.equal(training.learner.weights.flat, before)
-    assert training.learner.weights.are_finite()
+    assert not torch.equal(trainer.learner.weights.flat, before)
+    assert trainer.learner.weights.are_finite()
 
 
 def test_cifar10_94_model_has_published_parameter_count():
-    """1.97 million trainable parameters, of which 24 are the biases of the whitening filters."""
+    """1.97 million trainable parameters, including the 24 biases of the whitening filters."""
     model = build_model(
         load_config("cifar10-94", ["model.filters=[64, 256, 256]"]).model, 3, 32, 10
     )

@@ -48,6 +48,8 @@ def test_old_key_beside_new_key_is_an_error():
 
 
 def with_old_keys(run: RunDirectory) -> RunDirectory:
+    """Rewrite the run's log with the old config keys, and return the run."""
+
     def change(event):
         if isinstance(event, RunStarted):
             event.config["optimizer"] |= OLD_KEYS

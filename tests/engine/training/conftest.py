@@ -9,6 +9,7 @@ from runs_for_tests import RunForTests
 
 @pytest.fixture
 def small_validation_batches(monkeypatch):
+    """Evaluate 100 images per batch, so that validation has several batches."""
     monkeypatch.setattr("cnn_engine.evaluation.evaluate.EVALUATION_PIXELS", {"cpu": 100 * 8 * 8})
 
 
@@ -27,7 +28,7 @@ def interrupted_run(tmp_path, monkeypatch):
     return train
 
 
-_WHOLE = {}
+_UNINTERRUPTED = {}
 
 
 @pytest.fixture
@@ -35,9 +36,9 @@ def uninterrupted_run(tmp_path_factory, small_validation_batches):
     """Return a function that trains an uninterrupted run, once per settings."""
 
     def train(*overrides):
-        if overrides not in _WHOLE:
-            directory = tmp_path_factory.mktemp("whole")
-            _WHOLE[overrides] = RunForTests(directory, TWO_EPOCHS, *overrides).train()
-        return _WHOLE[overrides]
+        if overrides not in _UNINTERRUPTED:
+            directory = tmp_path_factory.mktemp("uninterrupted")
+            _UNINTERRUPTED[overrides] = RunForTests(directory, TWO_EPOCHS, *overrides).train()
+        return _UNINTERRUPTED[overrides]
 
     return train

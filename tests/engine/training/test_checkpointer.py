@@ -1,4 +1,4 @@
-"""Checkpoints that are written behind training, as on a GPU."""
+"""Checkpoints that a thread writes while training continues, as on a GPU."""
 
 import errno
 import time
@@ -48,25 +48,25 @@ def test_finished_run_has_written_all_recorded_checkpoints(tmp_path, every_epoch
 
 def test_checkpoint_is_recorded_after_its_epoch(tmp_path, every_epoch):
     run = RunForTests(tmp_path, "train.epochs=6").train()
-    happened = run.events()
+    logged = run.events()
     for event in saved_of(run, "best") + saved_of(run, "last"):
-        before = happened[: happened.index(event)]
-        epochs = [each.epoch for each in before if isinstance(each, EpochFinished)]
+        before = logged[: logged.index(event)]
+        epochs = [earlier.epoch for earlier in before if isinstance(earlier, EpochFinished)]
         assert event.epoch in epochs
     marks = [mark.step for mark in run.live_state.markers if mark.kind == "best"]
     assert marks == [18 * event.epoch for event in saved_of(run, "best")]
 
 
 def test_saved_state_is_a_snapshot_while_training_continues(tmp_path, every_epoch, monkeypatch):
-    """A slow disk: training goes on while the state of the epoch before is written."""
+    """On a slow disk training continues while the state of the previous epoch is written."""
     real, written = checkpoint.write_atomically, []
 
-    def slow(path, content, **how):
+    def write_slowly(path, content, **options):
         time.sleep(0.05)
         written.append(bytes(content))
-        real(path, content, **how)
+        real(path, content, **options)
 
-    monkeypatch.setattr(checkpoint, "write_atomically", slow)
+    monkeypatch.setattr(checkpoint, "write_atomically", write_slowly)
     behind = RunForTests(tmp_path, "train.epochs=3").train()
     monkeypatch.undo()
     at_once = RunForTests(tmp_path, "train.epochs=3").train()
@@ -103,7 +103,7 @@ def test_stop_saves_last_state(tmp_path, name):
 
 
 def test_lr_set_between_checkpoint_and_stop_is_saved(tmp_path):
-    """All three are read in one look, and nothing is trained between them."""
+    """All three commands are processed together, without a training step in between."""
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 1)
@@ -118,12 +118,12 @@ def test_lr_set_between_checkpoint_and_stop_is_saved(tmp_path):
 
 
 def test_resumed_run_equals_uninterrupted_one(tmp_path, every_epoch):
-    whole = RunForTests(tmp_path, "train.epochs=4").train()
-    broken = RunForTests(tmp_path, "train.epochs=2").train()
-    broken.resume(epochs=4)
+    uninterrupted = RunForTests(tmp_path, "train.epochs=4").train()
+    resumed = RunForTests(tmp_path, "train.epochs=2").train()
+    resumed.resume(epochs=4)
     losses = [
-        [(each.train_loss, each.val_loss) for each in run.live_state.epochs]
-        for run in (whole, broken)
+        [(epoch.train_loss, epoch.val_loss) for epoch in run.live_state.epochs]
+        for run in (uninterrupted, resumed)
     ]
     assert losses[0] == losses[1]
 
@@ -137,10 +137,10 @@ def test_last_state_is_best_without_validation_images(tmp_path):
 def test_best_checkpoint_on_full_disk_is_not_recorded(tmp_path, every_epoch, monkeypatch):
     real = checkpoint.write_atomically
 
-    def refuse(path, content, **how):
+    def refuse(path, content, **options):
         if path.name == "best.pt":
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(path, content, **how)
+        real(path, content, **options)
 
     monkeypatch.setattr(checkpoint, "write_atomically", refuse)
     run = RunForTests(tmp_path, "train.epochs=3").train()
@@ -156,7 +156,7 @@ def test_requested_checkpoint_is_on_disk_when_recorded(tmp_path):
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 1)
     run.send("checkpoint")
-    wait_until(lambda: any(each.reason == "asked" for each in run.live_state.checkpoints))
+    wait_until(lambda: any(saved.reason == "asked" for saved in run.live_state.checkpoints))
     assert (run.directory.path / "last.pt").exists()
     run.send("stop")
     run.engine.join()
@@ -166,9 +166,9 @@ def test_log_is_synced_before_checkpoint(tmp_path, monkeypatch):
     order = []
     real = checkpoint.write_atomically
 
-    def write(path, content, **how):
+    def write(path, content, **options):
         order.append(path.name)
-        real(path, content, **how)
+        real(path, content, **options)
 
     run = RunForTests(tmp_path, "train.epochs=1")
     monkeypatch.setattr(checkpoint, "write_atomically", write)
@@ -176,7 +176,7 @@ def test_log_is_synced_before_checkpoint(tmp_path, monkeypatch):
     run.train()
     checkpoints = [name for name in order if name != "log"]
     assert checkpoints
-    assert order == [name for each in checkpoints for name in ("log", each)]
+    assert order == [name for checkpoint_name in checkpoints for name in ("log", checkpoint_name)]
 
 
 @pytest.mark.parametrize("behind", [False, True])
@@ -194,7 +194,7 @@ def test_writer_runs_jobs_in_order_and_reports_success_and_failure(behind):
         writer.write(
             partial(job, number),
             partial(reported.append, number),
-            lambda e: reported.append(str(e)),
+            lambda error: reported.append(str(error)),
         )
     assert reported == ([] if behind else [0, "disk full", 2])
     writer.close()
@@ -236,5 +236,5 @@ def test_copy_to_host_keeps_shared_storage():
     assert copy["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert copy["b"][0].tolist() == [[6, 8, 10], [7, 9, 11]]
     assert (copy["c"], copy["d"]) == (7, None)
-    storages = [each.untyped_storage().data_ptr() for each in (copy["a"], copy["b"][0])]
+    storages = [values.untyped_storage().data_ptr() for values in (copy["a"], copy["b"][0])]
     assert all(one == other for one, other in pairwise(storages))

@@ -18,14 +18,14 @@ def test_balanced_class_weights_match_scikit_learn(tmp_path):
     run = RunForTests(tmp_path, "train.class_weights=balanced", "train.precision=fp32")
     config = run.engine._request.config
     data = load_dataset(config.data, 0, lambda *_: None)
-    training = Trainer(config, data, run.recorder, Control(run.recorder))
-    learner = training.learner
+    trainer = Trainer(config, data, run.recorder, Control(run.recorder))
+    learner = trainer.learner
     labels = data.labels[data.train].numpy()
     expected = compute_class_weight("balanced", classes=np.arange(10), y=labels)
     assert learner.class_weights.tolist() == pytest.approx(expected.tolist())
-    images, targets = next(training.state.loader.batches(data.train[:64], 64))
+    images, targets = next(trainer.state.loader.batches(data.train[:64], 64))
     reference = copy.deepcopy(learner.model)
-    torch.manual_seed(3)  # for dropout
+    torch.manual_seed(3)  # the same dropout in both
     losses = cross_entropy(reference(images), targets, reduction="none")
     weight = learner.class_weights[targets]
     ((losses * weight).sum() / weight.sum()).backward()

@@ -1,4 +1,4 @@
-"""Commands do what they say, once, wherever the engine is."""
+"""Commands are applied once, in their order, in every phase of a run."""
 
 import math
 import random
@@ -31,8 +31,8 @@ class FakeTrainer:
         self.saved += 1
 
 
-class Asked:
-    """A control of a run, and what it was told and did."""
+class ControlledRun:
+    """A control with a fake trainer, and the events that it records."""
 
     def __init__(self, runs_dir):
         self.directory = create_run(runs_dir)
@@ -44,36 +44,39 @@ class Asked:
         for name in names:
             send(self.directory.commands, Command(name=name, by="key", value=value))
 
-    def happened(self, kind):
+    def logged(self, kind):
         return [event for event in LogReader(self.directory.events).poll() if type(event) is kind]
 
     @property
     def applied(self):
-        return [(event.command, event.value) for event in self.happened(CommandApplied)]
+        return [(event.command, event.value) for event in self.logged(CommandApplied)]
 
     @property
-    def notices(self):
-        return [event.text for event in self.happened(CommandRefused)]
+    def refusals(self):
+        return [event.text for event in self.logged(CommandRefused)]
 
 
 @pytest.fixture
-def asked(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
-    asked = Asked(tmp_path)
-    with asked.recorder:
-        yield asked
+    run = ControlledRun(tmp_path)
+    with run.recorder:
+        yield run
 
 
 @pytest.fixture
-def working(asked):
-    """A thread that works and checks; ends with the test."""
+def worker_steps(run):
+    """Start a thread that calls `check` in a loop; yield the list of its clock readings.
+
+    After a stop the list ends with the name of its sender.
+    """
     ended, steps = threading.Event(), []
 
     def work():
         try:
             while not ended.is_set():
-                steps.append(asked.control.clock())
-                asked.control.check()
+                steps.append(run.control.clock())
+                run.control.check()
                 time.sleep(0.001)
         except StopRequested as stop:
             steps.append(stop.by)
@@ -82,89 +85,89 @@ def working(asked):
     thread.start()
     yield steps
     ended.set()
-    asked.send("unpause")
+    run.send("unpause")
     thread.join()
 
 
-def test_stop_is_recorded_and_raised(asked):
-    asked.send("stop")
+def test_stop_is_recorded_and_raised(run):
+    run.send("stop")
     with pytest.raises(StopRequested) as stop:
-        asked.control.check()
+        run.control.check()
     assert stop.value.by == "key"
-    assert asked.applied == [("stop", None)]
+    assert run.applied == [("stop", None)]
 
 
-def test_pause_blocks_until_unpause(asked, working):
-    wait_until(lambda: working)
-    asked.send("pause", "pause")
-    wait_until(lambda: asked.recorder.state.paused)
-    steps = len(working)
-    asked.send("pause")
+def test_pause_blocks_until_unpause(run, worker_steps):
+    wait_until(lambda: worker_steps)
+    run.send("pause", "pause")
+    wait_until(lambda: run.recorder.state.paused)
+    steps = len(worker_steps)
+    run.send("pause")
     time.sleep(0.05)
-    assert len(working) == steps
-    asked.send("unpause", "unpause")
-    wait_until(lambda: len(working) > steps)
-    assert asked.applied == [("pause", None), ("unpause", None)]
+    assert len(worker_steps) == steps
+    run.send("unpause", "unpause")
+    wait_until(lambda: len(worker_steps) > steps)
+    assert run.applied == [("pause", None), ("unpause", None)]
 
 
-def test_clock_excludes_pauses(asked, working):
-    wait_until(lambda: working)
-    asked.send("pause")
-    wait_until(lambda: asked.recorder.state.paused)
-    before = working[-1]
+def test_clock_excludes_pauses(run, worker_steps):
+    wait_until(lambda: worker_steps)
+    run.send("pause")
+    wait_until(lambda: run.recorder.state.paused)
+    before = worker_steps[-1]
     time.sleep(0.2)
-    asked.send("unpause")
-    wait_until(lambda: working[-1] > before)
-    assert working[-1] <= time.perf_counter() - 0.2
+    run.send("unpause")
+    wait_until(lambda: worker_steps[-1] > before)
+    assert worker_steps[-1] <= time.perf_counter() - 0.2
 
 
-def test_paused_run_applies_commands_and_stops(asked, working):
-    asked.control.begin_training(asked.trainer)
-    asked.send("pause")
-    asked.send("lr", value=0.5)
-    asked.send("checkpoint", "stop")
-    wait_until(lambda: working and working[-1] == "key")
-    assert asked.applied == [("pause", None), ("lr", 0.5), ("checkpoint", None), ("stop", None)]
-    assert (asked.trainer.lr, asked.trainer.saved) == (0.5, 1)
+def test_paused_run_applies_commands_and_stops(run, worker_steps):
+    run.control.begin_training(run.trainer)
+    run.send("pause")
+    run.send("lr", value=0.5)
+    run.send("checkpoint", "stop")
+    wait_until(lambda: worker_steps and worker_steps[-1] == "key")
+    assert run.applied == [("pause", None), ("lr", 0.5), ("checkpoint", None), ("stop", None)]
+    assert (run.trainer.lr, run.trainer.saved) == (0.5, 1)
 
 
-def test_repeated_pause_commands_are_recorded_once(asked, working):
+def test_repeated_pause_commands_are_recorded_once(run, worker_steps):
     generator = random.Random(7)
     presses = [generator.choice(["pause", "unpause"]) for _ in range(100)]
-    asked.send(*presses, "stop")
-    wait_until(lambda: working and working[-1] == "key")
-    changes = [now for before, now in pairwise(["unpause", *presses]) if now != before]
-    assert [name for name, _ in asked.applied] == [*changes, "stop"]
-    assert asked.recorder.state.paused == (presses[-1] == "pause")
+    run.send(*presses, "stop")
+    wait_until(lambda: worker_steps and worker_steps[-1] == "key")
+    changes = [after for before, after in pairwise(["unpause", *presses]) if after != before]
+    assert [name for name, _ in run.applied] == [*changes, "stop"]
+    assert run.recorder.state.paused == (presses[-1] == "pause")
 
 
-def test_commands_wait_for_training_and_keep_their_order(asked):
-    asked.send("lr", value=0.01)
-    asked.send("checkpoint")
-    asked.send("epochs", value=30)
-    asked.send("lr", value=0.02)
-    asked.control.check()
-    assert asked.applied == []
-    asked.control.begin_training(asked.trainer)
-    assert asked.applied == [("lr", 0.01), ("checkpoint", None), ("epochs", 30.0), ("lr", 0.02)]
-    assert (asked.trainer.lr, asked.trainer.epochs, asked.trainer.saved) == (0.02, 30, 1)
-    assert type(asked.trainer.epochs) is int
-    asked.control.check()
-    assert len(asked.applied) == 4
+def test_commands_wait_for_training_and_keep_their_order(run):
+    run.send("lr", value=0.01)
+    run.send("checkpoint")
+    run.send("epochs", value=30)
+    run.send("lr", value=0.02)
+    run.control.check()
+    assert run.applied == []
+    run.control.begin_training(run.trainer)
+    assert run.applied == [("lr", 0.01), ("checkpoint", None), ("epochs", 30.0), ("lr", 0.02)]
+    assert (run.trainer.lr, run.trainer.epochs, run.trainer.saved) == (0.02, 30, 1)
+    assert type(run.trainer.epochs) is int
+    run.control.check()
+    assert len(run.applied) == 4
 
 
-def test_commands_without_effect_are_not_recorded(asked):
-    asked.control.begin_training(asked.trainer)
-    asked.send("lr", value=0.001)
-    asked.send("epochs", value=20)
-    asked.send("unpause", "stop-epoch", "stop-epoch")
-    asked.control.check()
-    assert asked.applied == [("stop-epoch", None)]
-    assert asked.notices == []
+def test_commands_without_effect_are_not_recorded(run):
+    run.control.begin_training(run.trainer)
+    run.send("lr", value=0.001)
+    run.send("epochs", value=20)
+    run.send("unpause", "stop-epoch", "stop-epoch")
+    run.control.check()
+    assert run.applied == [("stop-epoch", None)]
+    assert run.refusals == []
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("lr", 0.0, "a learning rate must be a positive number"),
         ("lr", -1.0, "a learning rate must be a positive number"),
@@ -178,38 +181,38 @@ def test_commands_without_effect_are_not_recorded(asked):
         ("epochs", None, "must be a whole number, 3 or more"),
     ],
 )
-def test_invalid_value_is_refused(asked, name, value, told):
-    asked.control.begin_training(asked.trainer)
-    asked.send(name, value=value)
-    asked.control.check()
-    (notice,) = asked.notices
-    assert notice.endswith(told)
-    assert asked.applied == []
-    assert (asked.trainer.lr, asked.trainer.epochs) == (0.001, 20)
+def test_invalid_value_is_refused(run, name, value, message):
+    run.control.begin_training(run.trainer)
+    run.send(name, value=value)
+    run.control.check()
+    (refusal,) = run.refusals
+    assert refusal.endswith(message)
+    assert run.applied == []
+    assert (run.trainer.lr, run.trainer.epochs) == (0.001, 20)
 
 
-def test_stop_epoch_raises_at_end_of_epoch(asked):
-    asked.control.end_epoch()
-    asked.send("stop-epoch")
-    asked.control.check()
+def test_stop_epoch_raises_at_end_of_epoch(run):
+    run.control.end_epoch()
+    run.send("stop-epoch")
+    run.control.check()
     with pytest.raises(StopRequested):
-        asked.control.end_epoch()
+        run.control.end_epoch()
 
 
-def test_commands_after_training_are_refused(asked):
-    asked.control.begin_training(asked.trainer)
-    asked.control.end_training()
-    asked.send("lr", value=0.5)
-    asked.send("checkpoint", "stop-epoch")
-    asked.control.check()
-    assert asked.notices == [
+def test_commands_after_training_are_refused(run):
+    run.control.begin_training(run.trainer)
+    run.control.end_training()
+    run.send("lr", value=0.5)
+    run.send("checkpoint", "stop-epoch")
+    run.control.check()
+    assert run.refusals == [
         "lr: too late, training is over",
         "checkpoint: too late, training is over",
     ]
-    assert (asked.applied, asked.trainer.saved) == ([], 0)
+    assert (run.applied, run.trainer.saved) == ([], 0)
 
 
-def test_invalid_command_lines_are_skipped(asked):
+def test_invalid_command_lines_are_skipped(run):
     lines = [
         b"",
         b"null",
@@ -225,10 +228,10 @@ def test_invalid_command_lines_are_skipped(asked):
         200_000 * b"[",
         b'{"name":"pause","by":7}',
     ]
-    asked.directory.commands.write_bytes(b"\n".join(lines) + b'\n{"name":"st')
-    reader = CommandReader(asked.directory.commands)
+    run.directory.commands.write_bytes(b"\n".join(lines) + b'\n{"name":"st')
+    reader = CommandReader(run.directory.commands)
     assert list(reader.poll()) == [Command(name="pause", by="7")]
-    with asked.directory.commands.open("ab") as file:
+    with run.directory.commands.open("ab") as file:
         file.write(b'op","by":"cli"}\n')
     assert list(reader.poll()) == [Command(name="stop", by="cli")]
 
@@ -236,13 +239,13 @@ def test_invalid_command_lines_are_skipped(asked):
 def test_machine_is_measured(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
     monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.0)
-    asked = Asked(tmp_path)
-    with asked.recorder:
-        asked.control.check()
-        asked.control.check()
-    machine = asked.happened(MachineMeasured)
+    run = ControlledRun(tmp_path)
+    with run.recorder:
+        run.control.check()
+        run.control.check()
+    machine = run.logged(MachineMeasured)
     assert len(machine) == 2
-    assert asked.recorder.state.machine == machine[-1]
+    assert run.recorder.state.machine == machine[-1]
     assert 0 <= machine[-1].cpu <= 1
     assert 1e6 < machine[-1].memory_bytes < machine[-1].memory_total_bytes
     assert 0 < machine[-1].memory_available_bytes < machine[-1].memory_total_bytes
@@ -263,18 +266,18 @@ def test_first_measurement_reports_cpu_load(tmp_path, monkeypatch):
 def test_missing_run_directory_is_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
     monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.0)
-    asked = Asked(tmp_path)
-    with asked.recorder:
-        asked.directory.path.rename(tmp_path / "elsewhere")
-        asked.control.check()
-        assert asked.recorder.state.machine is None
+    run = ControlledRun(tmp_path)
+    with run.recorder:
+        run.directory.path.rename(tmp_path / "elsewhere")
+        run.control.check()
+        assert run.recorder.state.machine is None
 
 
-def test_failed_checkpoint_is_refused_with_reason(asked):
-    asked.control.begin_training(asked.trainer)
-    asked.trainer.error = "last.pt could not be saved: No space left on device"
-    asked.send("checkpoint")
-    asked.control.check()
-    assert asked.notices == [asked.trainer.error]
-    (refused,) = asked.happened(CommandRefused)
+def test_failed_checkpoint_is_refused_with_reason(run):
+    run.control.begin_training(run.trainer)
+    run.trainer.error = "last.pt could not be saved: No space left on device"
+    run.send("checkpoint")
+    run.control.check()
+    assert run.refusals == [run.trainer.error]
+    (refused,) = run.logged(CommandRefused)
     assert (refused.command, refused.by) == ("checkpoint", "key")

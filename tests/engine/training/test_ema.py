@@ -1,4 +1,4 @@
-"""Averages of the weights."""
+"""Weight averages: EMA and lookahead."""
 
 import pytest
 import torch
@@ -19,28 +19,28 @@ def network():
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
 
 
-@pytest.mark.parametrize("low", [None, torch.bfloat16])
-def test_ema_matches_definition(low):
+@pytest.mark.parametrize("low_precision", [None, torch.bfloat16])
+def test_ema_matches_definition(low_precision):
     model = network()
-    weights = FlatParameters(model, low)
+    weights = FlatParameters(model, low_precision)
     average = WeightEMA(AverageConfig(kind="ema", decay=0.3, every=2), model, weights)
     expected = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
     for step, decay in [(1, None), (2, 2 / 11), (3, None), (4, 3 / 12), (5, None), (6, 0.3)]:
         with torch.no_grad():
-            for kept in (weights.flat, model[1].running_mean, model[1].running_var):
-                kept.add_(step)
+            for values in (weights.flat, model[1].running_mean, model[1].running_var):
+                values.add_(step)
         if average.is_due():
             average.update(torch.tensor(average.weight(1, progress=step / 6)))
         average.steps += 1
-        now = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
+        current = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
         if decay is not None:
-            expected = decay * expected + (1 - decay) * now
-    before = {name: each.clone() for name, each in weights.state_dict().items()}
+            expected = decay * expected + (1 - decay) * current
+    before = {name: values.clone() for name, values in weights.state_dict().items()}
     with average.applied():
-        here = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
-        torch.testing.assert_close(here, expected)
-    for name, each in weights.state_dict().items():
-        assert torch.equal(each, before[name])
+        applied = torch.cat([weights.flat.detach(), model[1].running_mean, model[1].running_var])
+        torch.testing.assert_close(applied, expected)
+    for name, values in weights.state_dict().items():
+        assert torch.equal(values, before[name])
 
 
 def test_lookahead_continues_from_average():
@@ -59,7 +59,7 @@ def test_lookahead_continues_from_average():
             torch.testing.assert_close(weights.flat.detach(), expected)
 
 
-def test_average_is_saved_and_tested(tmp_path):
+def test_average_is_saved_as_best_and_used_in_the_test(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=2", "average.kind=ema", "average.decay=0.9").train()
     best, last = (
         checkpoint.load(run.directory.path / file, torch.device("cpu"))
@@ -69,8 +69,8 @@ def test_average_is_saved_and_tested(tmp_path):
     for name, average in last["average"]["model"].items():
         assert torch.equal(best["model"][name], average)
     trained, data = load_trained_model(run.directory), run_data()
-    right = trained.logits(data.images[data.test]).argmax(1) == data.labels[data.test]
-    assert int(right.sum()) == pytest.approx(sum(run.live_state.test.correct), abs=2)
+    is_correct = trained.logits(data.images[data.test]).argmax(1) == data.labels[data.test]
+    assert int(is_correct.sum()) == pytest.approx(sum(run.live_state.test.correct), abs=2)
     assert any(not torch.equal(best["model"][name], plain) for name, plain in last["model"].items())
 
 

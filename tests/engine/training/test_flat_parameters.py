@@ -1,4 +1,4 @@
-"""Weights in one flat tensor: the same training as with the plain model and autocast."""
+"""Parameters in one flat tensor train like those of a plain model with autocast."""
 
 import copy
 import itertools
@@ -34,16 +34,18 @@ def batches():
         yield images.to(memory_format=torch.channels_last), labels
 
 
-def loss_of(model, images, labels, low):
-    with torch.autocast("cpu", dtype=low or torch.bfloat16, enabled=low is not None):
+def loss_of(model, images, labels, low_precision):
+    with torch.autocast(
+        "cpu", dtype=low_precision or torch.bfloat16, enabled=low_precision is not None
+    ):
         return cross_entropy(model(images), labels)
 
 
-def train_plainly(model, low):
+def train_plainly(model, low_precision):
     optimizer = torch.optim.Adam(model.parameters(), lr=torch.tensor(0.01), fused=True)
     losses = []
     for images, labels in batches():
-        loss = loss_of(model, images, labels, low)
+        loss = loss_of(model, images, labels, low_precision)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -51,11 +53,11 @@ def train_plainly(model, low):
     return losses
 
 
-def train_flat(model, weights, low):
+def train_flat(model, weights, low_precision):
     optimizer = build_optimizer(OptimizerConfig(lr=0.01), weights)
     losses = []
     for images, labels in batches():
-        loss = loss_of(model, images, labels, low)
+        loss = loss_of(model, images, labels, low_precision)
         weights.zero_grad()
         loss.backward()
         weights.gather_gradients()
@@ -65,24 +67,27 @@ def train_flat(model, weights, low):
     return losses
 
 
-@pytest.mark.parametrize("low", [None, torch.bfloat16])
-def test_training_matches_plain_model(plain, low):
+@pytest.mark.parametrize("low_precision", [None, torch.bfloat16])
+def test_training_matches_plain_model(plain, low_precision):
     flat = copy.deepcopy(plain)
-    weights = FlatParameters(flat, low)
-    # Not to the bit: where a vector instruction ends in the flat tensor, another rounding does.
-    assert train_flat(flat, weights, low) == pytest.approx(train_plainly(plain, low), rel=1e-5)
-    ours, theirs = weights.state_dict(), plain.state_dict()
-    assert ours.keys() == theirs.keys()
-    for name, values in theirs.items():
-        # Batch norm cancels the bias before it: its gradient is rounding, which Adam scales up.
+    weights = FlatParameters(flat, low_precision)
+    # Not bit for bit: vector instructions cover other elements in the flat tensor.
+    assert train_flat(flat, weights, low_precision) == pytest.approx(
+        train_plainly(plain, low_precision), rel=1e-5
+    )
+    state, expected = weights.state_dict(), plain.state_dict()
+    assert state.keys() == expected.keys()
+    for name, values in expected.items():
+        # Batch norm cancels the bias before it; its gradient is a rounding error, which Adam
+        # scales up.
         if not re.fullmatch(r"blocks\.\d+\.(0\.bias|1\.running_mean)", name):
-            torch.testing.assert_close(ours[name], values, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(state[name], values, rtol=1e-5, atol=1e-6)
 
 
 def test_low_precision_covers_convolutions_and_linear_layers(plain):
     FlatParameters(plain, torch.bfloat16)
     types = {name: parameter.dtype for name, parameter in plain.named_parameters()}
-    norms = [n for n, m in plain.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [name for name, module in plain.named_modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms
     for name, dtype in types.items():
         is_norm = name.rpartition(".")[0] in norms

@@ -1,4 +1,4 @@
-"""Training on a real GPU: captured steps, and all that goes on around them."""
+"""Training on a real GPU: captured steps, pauses, resuming, memory."""
 
 import json
 import math
@@ -50,7 +50,7 @@ RECIPES = {
 
 @pytest.fixture(autouse=True)
 def repeatable(monkeypatch):
-    """cuDNN and cuBLAS compute the same each time, so that what differs is ours."""
+    """Make cuDNN and cuBLAS deterministic, so that differences come from the engine."""
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
 
@@ -60,22 +60,22 @@ def captured(run):
 
 
 @pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES)
-def test_captured_steps_match_called_steps(tmp_path, settings):
-    replayed, called = (
+def test_captured_steps_match_eager_steps(tmp_path, settings):
+    replayed, eager = (
         RunForTests(tmp_path, "train.epochs=4", ON_GPU, *settings, f"train.graph={graph}").train()
         for graph in ("auto", "off")
     )
     assert captured(replayed) == [""]
-    assert captured(called) == []
+    assert captured(eager) == []
     assert COMPLETION_BEHIND.fullmatch(event_letters(replayed.events()))
-    for ours, theirs in zip(replayed.live_state.epochs, called.live_state.epochs, strict=True):
-        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-2)
-        assert ours.val_loss == pytest.approx(theirs.val_loss, rel=2e-2)
+    for epoch, expected in zip(replayed.live_state.epochs, eager.live_state.epochs, strict=True):
+        assert epoch.train_loss == pytest.approx(expected.train_loss, rel=1e-2)
+        assert epoch.val_loss == pytest.approx(expected.val_loss, rel=2e-2)
     assert replayed.live_state.epochs[-1].train_loss < replayed.live_state.epochs[0].train_loss
 
 
 def test_schedule_and_commands_reach_captured_steps(tmp_path):
-    """With a rate of nothing the weights stay as they are."""
+    """With a learning rate of almost 0 the weights do not change."""
     run = RunForTests(tmp_path, "train.epochs=100000", ON_GPU)
     run.engine.start()
     wait_until(lambda: run.live_state.is_captured)
@@ -85,8 +85,8 @@ def test_schedule_and_commands_reach_captured_steps(tmp_path):
     wait_until(lambda: len(run.live_state.epochs) >= epoch + 3)
     run.send("stop")
     run.engine.join()
-    # Dropout and batch norm's running means still change figures a little; weights do not.
-    losses = [each.train_loss for each in run.live_state.epochs[epoch + 1 :]]
+    # Losses still vary a little, by dropout and the running means of batch norm.
+    losses = [result.train_loss for result in run.live_state.epochs[epoch + 1 :]]
     assert max(losses) - min(losses) < 0.3 * losses[0]
     state = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
     assert state["optimizer"]["lr"] == 1e-30
@@ -94,12 +94,14 @@ def test_schedule_and_commands_reach_captured_steps(tmp_path):
 
 def test_resumed_run_equals_uninterrupted_one(tmp_path):
     settings = ("train.epochs=4", ON_GPU, "train.precision=fp32")
-    whole = RunForTests(tmp_path, *settings).train()
-    broken = RunForTests(tmp_path, *settings, "train.epochs=2").train()
-    broken.resume(epochs=4)
-    assert [each.epoch for each in broken.live_state.epochs] == [1, 2, 3, 4]
-    for ours, theirs in zip(broken.live_state.epochs, whole.live_state.epochs, strict=True):
-        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-2)
+    uninterrupted = RunForTests(tmp_path, *settings).train()
+    resumed = RunForTests(tmp_path, *settings, "train.epochs=2").train()
+    resumed.resume(epochs=4)
+    assert [epoch.epoch for epoch in resumed.live_state.epochs] == [1, 2, 3, 4]
+    for epoch, expected in zip(
+        resumed.live_state.epochs, uninterrupted.live_state.epochs, strict=True
+    ):
+        assert epoch.train_loss == pytest.approx(expected.train_loss, rel=1e-2)
 
 
 def test_run_stopped_within_epoch_resumes_there(tmp_path):
@@ -137,19 +139,19 @@ def test_host_is_ahead_by_bounded_time(tmp_path, monkeypatch):
     ahead = []
     real = Trainer._after_step
 
-    def looked(trainer, logger):
+    def record_lead(trainer, logger):
         queue = trainer.state.steps._queue
         ahead.append((trainer.progress.step - queue.done) * queue._seconds)
         real(trainer, logger)
 
-    monkeypatch.setattr(Trainer, "_after_step", looked)
+    monkeypatch.setattr(Trainer, "_after_step", record_lead)
     settings = ("model.filters=[64, 128]", "data.image_size=32", "train.epochs=20")
     RunForTests(tmp_path, ON_GPU, *settings).train()
-    late = ahead[len(ahead) // 2 :]
-    assert 0 < max(late) < 2 * AHEAD_SECONDS
+    settled = ahead[len(ahead) // 2 :]
+    assert 0 < max(settled) < 2 * AHEAD_SECONDS
 
 
-OWN = """
+USER_MODEL = """
 import random
 import torch
 from torch import nn
@@ -184,9 +186,9 @@ class Net(nn.Module):
         ("draws", "the model draws random numbers on the host"),
     ],
 )
-def test_uncapturable_step_is_called_and_reported_once(tmp_path, monkeypatch, kind, reason):
+def test_uncapturable_step_runs_eagerly_and_is_reported_once(tmp_path, monkeypatch, kind, reason):
     name = f"own_{kind or 'plain'}"
-    (tmp_path / f"{name}.py").write_text(OWN)
+    (tmp_path / f"{name}.py").write_text(USER_MODEL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     settings = ("train.epochs=8", f"model.name={name}:Net", f"model.options.kind={kind}")
@@ -212,7 +214,7 @@ def test_fp16_trains_and_reports_that_it_is_not_captured(tmp_path):
     assert run.live_state.epochs[-1].train_loss < run.live_state.epochs[0].train_loss
 
 
-def test_fp32_has_full_precision_and_tf32_has_not(tmp_path):
+def test_fp32_is_more_precise_than_tf32(tmp_path):
     left, right = (torch.randn(64, 64, 8, 8, device="cuda") for _ in range(2))
     exact = torch.nn.functional.conv2d(left.double(), right.double(), padding=4)
     from cnn_engine.system.device import autocast  # noqa: PLC0415
@@ -220,8 +222,8 @@ def test_fp32_has_full_precision_and_tf32_has_not(tmp_path):
     errors = {}
     for precision in ("fp32", "tf32"):
         with autocast(torch.device("cuda", 0), precision):
-            found = torch.nn.functional.conv2d(left, right, padding=4)
-        errors[precision] = ((found - exact).norm() / exact.norm()).item()
+            result = torch.nn.functional.conv2d(left, right, padding=4)
+        errors[precision] = ((result - exact).norm() / exact.norm()).item()
     assert errors["fp32"] < 1e-5 < errors["tf32"] < 1e-2
     run = RunForTests(tmp_path, ON_GPU, "train.precision=tf32", "train.epochs=1").train()
     assert run.live_state.prepared.precision == "tf32"
@@ -230,24 +232,24 @@ def test_fp32_has_full_precision_and_tf32_has_not(tmp_path):
 @pytest.mark.parametrize("settings", [(), ("augment.translate=1", "augment.flip=random")])
 def test_images_on_host_give_the_same_result(tmp_path, monkeypatch, settings):
     settings = ("train.epochs=3", ON_GPU, "train.precision=fp32", *settings)
-    at_home = RunForTests(tmp_path, *settings).train()
+    on_device = RunForTests(tmp_path, *settings).train()
     monkeypatch.setattr(loader, "MAX_GPU_FRACTION", 0.0)
     staged = RunForTests(tmp_path, *settings).train()
     assert captured(staged) == [""]
-    for ours, theirs in zip(staged.live_state.epochs, at_home.live_state.epochs, strict=True):
-        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-2)
+    for epoch, expected in zip(staged.live_state.epochs, on_device.live_state.epochs, strict=True):
+        assert epoch.train_loss == pytest.approx(expected.train_loss, rel=1e-2)
     assert sum(staged.live_state.test.total) == 359
 
 
 def test_out_of_memory_error_names_requested_size(tmp_path):
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
-    hog = torch.empty(free - (600 << 20), dtype=torch.uint8, device="cuda")
+    ballast = torch.empty(free - (600 << 20), dtype=torch.uint8, device="cuda")
     try:
         settings = ("train.batch_size=1151", "model.filters=[512]", "data.image_size=64")
         run = RunForTests(tmp_path, ON_GPU, *settings).train()
     finally:
-        del hog
+        del ballast
         torch.cuda.empty_cache()
     assert run.engine.exit_code == 4
     error = run.live_state.finished.error
@@ -290,12 +292,12 @@ def test_trained_run_can_be_tested_and_used(tmp_path):
         path = tmp_path / f"{number}.png"
         Image.fromarray(np.asarray(data.images[index, :, :, 0])).save(path)
         files.append(RequestedImage(str(path), ""))
-    answers = list(predict(trained, files, top=3))
-    right = [
-        answer.top[0][0] == data.classes[data.labels[index]]
-        for answer, index in zip(answers, data.test[:20].tolist(), strict=True)
+    predictions = list(predict(trained, files, top=3))
+    correct = [
+        prediction.top[0][0] == data.classes[data.labels[index]]
+        for prediction, index in zip(predictions, data.test[:20].tolist(), strict=True)
     ]
-    assert sum(right) >= 12
+    assert sum(correct) >= 12
     assert (run.directory.path / "maps.bin").exists()
     layers = json.loads((run.directory.path / "model.json").read_text())
     assert layers["layers"]
@@ -305,9 +307,9 @@ def test_trained_run_can_be_tested_and_used(tmp_path):
 def test_bench_measures_gpu(tmp_path):
     config = load_config("digits", ["train.device=cuda", "data.image_size=32"])
     data = load_dataset(config.data, 0, lambda *_: None)
-    found = bench.measure(config, data, 2, 0.5, lambda *_: None)
-    assert found.device == "cuda"
-    assert {rate.name for rate in found.rates} == {"reference", "fp32", "bf16"}
+    measured = bench.measure(config, data, 2, 0.5, lambda *_: None)
+    assert measured.device == "cuda"
+    assert {rate.name for rate in measured.rates} == {"reference", "fp32", "bf16"}
 
 
 def test_memory_does_not_grow(tmp_path):
@@ -315,12 +317,12 @@ def test_memory_does_not_grow(tmp_path):
     used = []
     real = Trainer._validate
 
-    def looked(training):
+    def record_memory(trainer):
         used.append(torch.cuda.memory_allocated())
-        return real(training)
+        return real(trainer)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_validate", looked)
+        patch.setattr(Trainer, "_validate", record_memory)
         run.train()
     assert max(used[6:]) <= used[5] + (1 << 20)
 
@@ -330,14 +332,14 @@ def test_log_keeps_up_with_short_epochs(tmp_path):
     state, damaged = read_state(run.directory)
     assert damaged == 0
     assert state == run.live_state
-    assert [each.epoch for each in run.events() if isinstance(each, EpochStarted)] == [
+    assert [event.epoch for event in run.events() if isinstance(event, EpochStarted)] == [
         1,
         2,
         3,
         4,
         5,
     ]
-    saved = [(each.reason, each.epoch) for each in state.checkpoints]
+    saved = [(event.reason, event.epoch) for event in state.checkpoints]
     last = [epoch for reason, epoch in saved if reason == "last"]
     assert last[-1] == 5
     assert last == sorted(set(last))
@@ -347,7 +349,7 @@ def test_steps_of_a_trainer_in_a_script_are_captured(tmp_path):
     config = load_config("digits", ["train.device=cuda", "data.image_size=8", "model.filters=[8]"])
     data = load_dataset(config.data, 0, lambda *_: None)
     with Recorder(create_run(tmp_path)) as recorder:
-        training = Trainer(config, data, recorder, Control(recorder))
-        training.begin_epoch()
-        training.train_epoch()
+        trainer = Trainer(config, data, recorder, Control(recorder))
+        trainer.begin_epoch()
+        trainer.train_epoch()
         assert recorder.state.is_captured

@@ -7,7 +7,7 @@ from cnn_engine.training.launch_queue import AHEAD_SECONDS, LaunchQueue
 
 
 class Gpu:
-    """Takes so many seconds a step, by a clock of its own; the host takes none, unless it waits."""
+    """A simulated GPU that takes `seconds` per step; the host takes none unless it waits."""
 
     def __init__(self, seconds):
         self.seconds = seconds
@@ -49,12 +49,12 @@ def test_host_is_ahead_by_bounded_time_and_gpu_never_idle(monkeypatch, seconds):
         queue.launched(step)
         ahead.append(gpu.free_at - gpu.now)
         assert queue.done <= step
-    late = ahead[100:]
-    assert min(late) > 0
-    assert max(late) <= max(AHEAD_SECONDS, 2 * seconds) + 0.011
-    assert queue.done >= 2000 - max(late) / seconds - 30
+    settled = ahead[100:]
+    assert min(settled) > 0
+    assert max(settled) <= max(AHEAD_SECONDS, 2 * seconds) + 0.011
+    assert queue.done >= 2000 - max(settled) / seconds - 30
     if seconds < 0.001:
-        assert gpu.waits < 2000 / 10  # not each step
+        assert gpu.waits < 2000 / 10  # fewer than one wait per ten steps
 
 
 def test_host_gets_ahead_again_after_pause(monkeypatch):

@@ -63,9 +63,9 @@ def test_rollback_loads_last_checkpoint_and_halves_lr(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, TWO_EPOCHS, "train.on_non_finite=rollback").train()
     state = run.live_state
     assert state.status == "done"
-    (back,) = rollbacks(run)
-    assert (back.epoch, back.step, back.file, back.lr) == (2, 0, LAST_FILE, 0.0005)
-    assert re.fullmatch(r"training loss became nan at step 7 of epoch 2", back.reason)
+    (rollback,) = rollbacks(run)
+    assert (rollback.epoch, rollback.step, rollback.file, rollback.lr) == (2, 0, LAST_FILE, 0.0005)
+    assert re.fullmatch(r"training loss became nan at step 7 of epoch 2", rollback.reason)
     assert [epoch.epoch for epoch in state.epochs] == [1, 2]
     assert all(map(math.isfinite, state.curve.losses))
     assert ("rollback", STEPS) in [(mark.kind, mark.step) for mark in state.markers]
@@ -77,8 +77,8 @@ def test_rollback_loads_last_checkpoint_and_halves_lr(tmp_path, monkeypatch):
 def test_rollback_without_checkpoint_starts_again(tmp_path, monkeypatch):
     poison(monkeypatch, 5, 5)
     run = RunForTests(tmp_path, TWO_EPOCHS, "train.on_non_finite=rollback").train()
-    (back,) = rollbacks(run)
-    assert (back.epoch, back.step, back.file, back.lr) == (1, 0, "", 0.0005)
+    (rollback,) = rollbacks(run)
+    assert (rollback.epoch, rollback.step, rollback.file, rollback.lr) == (1, 0, "", 0.0005)
     expected = RunForTests(tmp_path, TWO_EPOCHS, "optimizer.lr=0.0005").train()
     assert results(run) == results(expected)
     assert COMPLETION.fullmatch(event_letters(run.events()))
@@ -89,7 +89,7 @@ def test_rollback_gives_up(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, TWO_EPOCHS, "train.on_non_finite=rollback").train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
     assert "gave up after 5 rollbacks" in run.live_state.finished.error
-    assert [back.lr for back in rollbacks(run)] == [0.001 / 2**n for n in range(1, 6)]
+    assert [rollback.lr for rollback in rollbacks(run)] == [0.001 / 2**n for n in range(1, 6)]
     assert FAILURE.fullmatch(event_letters(run.events()))
 
 
@@ -104,7 +104,7 @@ def test_nan_validation_loss_follows_policy(tmp_path, monkeypatch, policy):
         assert "validation loss became nan in epoch 2" in state.finished.error
         assert checkpoint.load(run.directory.path / LAST_FILE, CPU)["epoch"] == 1
     elif policy == "rollback":
-        assert [(back.epoch, back.step) for back in rollbacks(run)] == [(2, 0)]
+        assert [(rollback.epoch, rollback.step) for rollback in rollbacks(run)] == [(2, 0)]
         assert (state.status, len(state.epochs)) == ("done", 2)
         assert COMPLETION.fullmatch(event_letters(run.events()))
     else:
@@ -118,19 +118,19 @@ def test_continue_policy_warns_once_per_epoch_and_saves_no_nan(tmp_path, monkeyp
     run = RunForTests(tmp_path, "train.epochs=3", "train.on_non_finite=continue").train()
     state = run.live_state
     assert (state.status, len(state.epochs)) == ("done", 3)
-    told = [notice.text for notice in state.notices if "loss became nan" in notice.text]
-    assert [re.search(r"epoch (\d)", text)[1] for text in told] == ["2", "3"]
+    warnings = [notice.text for notice in state.notices if "loss became nan" in notice.text]
+    assert [re.search(r"epoch (\d)", text)[1] for text in warnings] == ["2", "3"]
     for file in ("best.pt", LAST_FILE):
         content = checkpoint.load(run.directory.path / file, CPU)
         assert content["epoch"] == 1
         assert all(values.isfinite().all() for values in content["model"].values())
 
 
-def spoil_a_weight(patches, step):
+def set_weight_to_nan(patches, step):
     """Set one weight to NaN after `step` steps, without a NaN loss."""
     real, calls = Adam.step, 0
 
-    def spoil(optimizer):
+    def step_and_set(optimizer):
         nonlocal calls
         real(optimizer)
         calls += 1
@@ -138,12 +138,12 @@ def spoil_a_weight(patches, step):
             with torch.no_grad():
                 optimizer.param_groups[0]["params"][0][17] = math.nan
 
-    patches.setattr(Adam, "step", spoil)
+    patches.setattr(Adam, "step", step_and_set)
 
 
 def test_nan_weights_are_not_saved(interrupted_run, monkeypatch):
-    spoil_a_weight(monkeypatch, STEPS + 5)
-    run = interrupted_run(EPOCH_CHECKS + 5)  # stops right after that step
+    set_weight_to_nan(monkeypatch, STEPS + 5)
+    run = interrupted_run(EPOCH_CHECKS + 5)  # right after that step
     content = checkpoint.load(run.directory.path / LAST_FILE, CPU)
     assert (content["epoch"], content["step"]) == (1, STEPS)
     (notice,) = run.live_state.notices
@@ -154,21 +154,23 @@ def test_nan_weights_are_not_saved(interrupted_run, monkeypatch):
 
 @pytest.mark.parametrize("policy", ["stop", "rollback", "continue"])
 def test_nan_weight_without_nan_loss_follows_policy(tmp_path, monkeypatch, policy):
-    spoil_a_weight(monkeypatch, 2 * STEPS)
+    set_weight_to_nan(monkeypatch, 2 * STEPS)
     settings = (TWO_EPOCHS, "train.precision=fp32", f"train.on_non_finite={policy}")
     run = RunForTests(tmp_path, *settings).train()
-    state, told = run.live_state, "weights are not finite after the steps of epoch 2"
+    state, message = run.live_state, "weights are not finite after the steps of epoch 2"
     if policy == "stop":
         assert (state.status, run.engine.exit_code) == ("failed", 4)
-        assert state.finished.error == f"{told}; try a lower optimizer.lr"
+        assert state.finished.error == f"{message}; try a lower optimizer.lr"
         assert [epoch.epoch for epoch in state.epochs] == [1]
         assert state.best.epoch == 1
         assert SESSIONS.fullmatch(event_letters(run.events()))
     elif policy == "rollback":
-        assert [(back.epoch, back.step, back.reason) for back in rollbacks(run)] == [(2, 0, told)]
+        assert [
+            (rollback.epoch, rollback.step, rollback.reason) for rollback in rollbacks(run)
+        ] == [(2, 0, message)]
         assert (state.status, len(state.epochs)) == ("done", 2)
         assert checkpoint.load(run.directory.path / LAST_FILE, CPU)["epoch"] == 2
     else:
-        assert any(told in notice.text for notice in state.notices)
+        assert any(message in notice.text for notice in state.notices)
         assert (state.status, state.test.epoch) == ("done", 1)
         assert checkpoint.load(run.directory.path / LAST_FILE, CPU)["epoch"] == 1

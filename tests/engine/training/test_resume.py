@@ -1,4 +1,4 @@
-"""A run that is interrupted and resumed ends with the results of an uninterrupted one."""
+"""A resumed run has the same results as an uninterrupted one."""
 
 import pytest
 
@@ -79,14 +79,14 @@ def test_resume_of_every_recipe_is_bit_equal(interrupted_run, uninterrupted_run,
 def test_resume_after_kill_is_bit_equal(interrupted_run, uninterrupted_run, point):
     run = interrupted_run(POINTS[point], error=Killed())
     assert run.live_state.finished is None
-    known = len(run.events())
+    recorded = len(run.events())
     run.resume()
     assert run.live_state.status == "done"
     assert_same(run, uninterrupted_run())
-    resumed = run.events()[known]
-    done_before = (POINTS[point] - 1) // EPOCH_CHECKS
-    assert (resumed.epoch, resumed.step) == (done_before + 1, 0)
-    assert resumed.file == (LAST_FILE if done_before else "")
+    resumed = run.events()[recorded]
+    saved_epochs = (POINTS[point] - 1) // EPOCH_CHECKS
+    assert (resumed.epoch, resumed.step) == (saved_epochs + 1, 0)
+    assert resumed.file == (LAST_FILE if saved_epochs else "")
 
 
 def test_second_resume_is_bit_equal(interrupted_run, uninterrupted_run, monkeypatch):
@@ -127,14 +127,14 @@ def test_resumed_log_has_every_epoch_once(interrupted_run):
     state = run.live_state
     assert [epoch.epoch for epoch in state.epochs] == [1, 2]
     assert list(state.curve.steps) == sorted(set(state.curve.steps))
-    assert sum(event.images for event in state_steps(run) if event.epoch == 2) == 1151
+    assert sum(event.images for event in steps_events(run) if event.epoch == 2) == 1151
     assert ("resume", STEPS + 5) in [(mark.kind, mark.step) for mark in state.markers]
     assert state.resumed.seconds == before
     assert state.finished.seconds > before
     assert read_state(run.directory)[0] == state
     assert read_summary(run.directory).status == "done"
-    begun = [event for event in run.events() if isinstance(event, events.EpochStarted)]
-    assert [(event.epoch, event.step) for event in begun] == [(1, 0), (2, 0), (2, 5)]
+    started = [event for event in run.events() if isinstance(event, events.EpochStarted)]
+    assert [(event.epoch, event.step) for event in started] == [(1, 0), (2, 0), (2, 5)]
 
 
 def test_log_of_several_sessions_follows_grammar(interrupted_run, uninterrupted_run):
@@ -143,13 +143,13 @@ def test_log_of_several_sessions_follows_grammar(interrupted_run, uninterrupted_
         interrupted_run(EPOCH_CHECKS + 5, error=Killed()),
     )
     for run in (stopped, killed):
-        spelled_out = event_letters(run.resume().events())
-        assert SESSIONS.fullmatch(spelled_out)
-        assert spelled_out.count("r") == 1
-        assert spelled_out.endswith("ST.")
+        letters = event_letters(run.resume().events())
+        assert SESSIONS.fullmatch(letters)
+        assert letters.count("r") == 1
+        assert letters.endswith("ST.")
 
 
-def state_steps(run):
+def steps_events(run):
     return [event for event in run.events() if isinstance(event, events.StepsFinished)]
 
 
@@ -192,7 +192,7 @@ def test_resume_ignores_earlier_commands(tmp_path, monkeypatch):
     run.send("stop")
     run.train()
     run.prepare_resume()
-    run.send("lr", 0.003)  # as soon as the run is held, commands are for the new session
+    run.send("lr", 0.003)  # once the run is locked, commands are for the new session
     run.train()
     assert run.live_state.status == "done"
     assert [command.value for command in run.live_state.commands if command.command == "lr"] == [

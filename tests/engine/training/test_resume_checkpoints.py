@@ -1,4 +1,4 @@
-"""Checkpoints that a run resumes from, and those that are refused."""
+"""Checkpoints that a run resumes from, and checkpoints that are refused."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def test_damaged_checkpoint_falls_back_to_previous(interrupted_run, uninterrupte
     assert_same(run, uninterrupted_run())
     (resumed,) = resumed_events(run)
     assert (resumed.file, resumed.epoch, resumed.step) == (PREVIOUS_FILE, 2, 0)
-    assert run.directory.path.joinpath("damaged.pt").exists()  # not rotated over the good one
+    assert run.directory.path.joinpath("damaged.pt").exists()  # not renamed to previous.pt
     (notice,) = run.live_state.notices
     assert notice.text == (
         f"{path}: is damaged, or not a checkpoint of cnn-tui; resuming from previous.pt instead"
@@ -49,27 +49,27 @@ def test_resume_is_refused_if_all_checkpoints_are_damaged(interrupted_run):
     with pytest.raises(DataError, match="there is no undamaged one to resume from"):
         Engine.resume(run.directory)
     assert run.directory.events.read_bytes() == before
-    run.recorder.__class__(run.directory).close()  # nobody holds it
+    run.recorder.__class__(run.directory).close()  # fails if the run is locked
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "message"),
     [
         ("model.filters=[4]", "is 4, expected 8"),
         ("model.hidden=[16, 16]", "is 16, expected no such weight"),
     ],
 )
-def test_checkpoint_of_another_model_is_refused(interrupted_run, key, told):
+def test_checkpoint_of_another_model_is_refused(interrupted_run, key, message):
     run, other = interrupted_run(5), interrupted_run(5, key)
     path = run.directory.path / LAST_FILE
     path.write_bytes((other.directory.path / LAST_FILE).read_bytes())
-    whole_file = path.read_bytes()
+    content = path.read_bytes()
     run.resume()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 2)
     error = run.live_state.finished.error
     assert "last.pt: does not fit the model of the run's config" in error
-    assert told in error
-    assert path.read_bytes() == whole_file
+    assert message in error
+    assert path.read_bytes() == content
 
 
 def test_checkpoint_with_weights_only_is_refused(interrupted_run):
@@ -81,7 +81,7 @@ def test_checkpoint_with_weights_only_is_refused(interrupted_run):
     assert "holds weights only" in run.live_state.finished.error
 
 
-# Other circumstances.
+# Changes of the machine or the images.
 
 
 def test_other_thread_count_is_reported(interrupted_run, monkeypatch):
@@ -98,21 +98,21 @@ def test_other_thread_count_is_reported(interrupted_run, monkeypatch):
 
 def test_optimizer_state_survives_change_of_precision(interrupted_run, monkeypatch):
     run = interrupted_run(5, "train.precision=bf16")
-    kept = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["mean"]
+    saved = checkpoint.load(run.directory.path / LAST_FILE, CPU)["optimizer"]["mean"]
     monkeypatch.setattr("cnn_engine.training.learner.choose_precision", lambda *_: "fp32")
-    seen = {}
+    loaded = {}
 
     load_state_dict = TrainState.load_state_dict
 
     def load_and_copy_mean(state, content):
         load_state_dict(state, content)
         mean = state.learner.optimizer.state_dict()["mean"]
-        seen.update(state.learner.weights.by_name(mean.clone()))
+        loaded.update(state.learner.weights.by_name(mean.clone()))
 
     monkeypatch.setattr(TrainState, "load_state_dict", load_and_copy_mean)
     run.resume()
     assert run.live_state.prepared.differences == ("precision: fp32, before bf16",)
-    assert tensors_to_bytes(seen) == tensors_to_bytes(kept)
+    assert tensors_to_bytes(loaded) == tensors_to_bytes(saved)
 
 
 def test_changed_images_are_refused(interrupted_run, monkeypatch):
@@ -138,7 +138,7 @@ def test_changed_number_of_images_is_refused(interrupted_run, monkeypatch):
     assert "1,144 train images, before 1,151" in run.live_state.finished.error
 
 
-# More epochs, and what cannot be resumed.
+# Finished, locked and empty runs.
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_locked_run_is_refused_with_its_process(interrupted_run):
     run.recorder.close()
 
 
-def killed(*_):
+def kill(*_):
     raise Killed
 
 
@@ -191,7 +191,7 @@ def test_run_without_checkpoint_falls_back_to_digits(tmp_path, monkeypatch):
     fallback = RunForTests(tmp_path, "train.epochs=1").engine._request
     run.engine._request = replace(run.engine._request, fallback=fallback)
     with monkeypatch.context() as patches:
-        patches.setattr("cnn_engine.training.setup.load_data", killed)
+        patches.setattr("cnn_engine.training.setup.load_data", kill)
         patches.setattr("threading.excepthook", lambda _: None)
         run.train()
     assert run.live_state.preset == "folder"

@@ -1,4 +1,4 @@
-"""Steps are called, captured and replayed; a failed capture leaves no trace."""
+"""Capture and replay of training steps; a failed capture is cleaned up."""
 
 import contextlib
 import json
@@ -26,15 +26,15 @@ from runs_for_tests import RunForTests
 
 
 class Gpu:
-    """Stands for CUDA: work is noted, and what was captured is noted in each replay."""
+    """A fake of CUDA that logs work when it runs, and captured work at each replay."""
 
     def __init__(self):
         self.capturing = None
         self.done, self.stream, self.state, self.cleaned = [], "main", "drawn", []
 
-    def work(self, what):
-        """Do something on the GPU: now, or while capturing, in each replay."""
-        (self.done if self.capturing is None else self.capturing.work).append(what)
+    def work(self, kind):
+        """Run work of a kind now, or, while capturing, at each replay."""
+        (self.done if self.capturing is None else self.capturing.work).append(kind)
 
     def graph_class(self):
         gpu = self
@@ -56,7 +56,7 @@ class Gpu:
             yield
         finally:
             self.capturing = None
-        self.stream = "main"  # as PyTorch, not after an error
+        self.stream = "main"  # like PyTorch, which does not restore it after an error
 
 
 class Generator:
@@ -72,17 +72,17 @@ class Generator:
 
 @pytest.fixture
 def gpu(monkeypatch):
-    found = Gpu()
+    fake = Gpu()
     cuda = step_graphs.torch.cuda
-    monkeypatch.setattr(cuda, "CUDAGraph", found.graph_class())
-    monkeypatch.setattr(cuda, "graph", found.graph)
+    monkeypatch.setattr(cuda, "CUDAGraph", fake.graph_class())
+    monkeypatch.setattr(cuda, "graph", fake.graph)
     monkeypatch.setattr(cuda, "graph_pool_handle", lambda: "pool")
-    monkeypatch.setattr(cuda, "current_stream", lambda _: found.stream)
-    monkeypatch.setattr(cuda, "set_stream", lambda stream: setattr(found, "stream", stream))
+    monkeypatch.setattr(cuda, "current_stream", lambda _: fake.stream)
+    monkeypatch.setattr(cuda, "set_stream", lambda stream: setattr(fake, "stream", stream))
     monkeypatch.setattr(cuda, "synchronize", lambda _: None)
-    monkeypatch.setattr(cuda, "default_generators", [Generator(found)], raising=False)
+    monkeypatch.setattr(cuda, "default_generators", [Generator(fake)], raising=False)
     monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda *_: None, raising=False)
-    return found
+    return fake
 
 
 DEVICE = SimpleNamespace(type="cuda", index=0)
@@ -115,7 +115,7 @@ def test_steps_are_called_then_captured_then_replayed(gpu):
     for _ in range(10):
         graphs.run("whole")
     assert gpu.done == ["whole"] * 10
-    assert len(calls) == WARM_UP_CALLS + 1  # and once to capture it
+    assert len(calls) == WARM_UP_CALLS + 1  # and once to capture
     assert graphs.reports == [""]
 
 
@@ -161,7 +161,7 @@ def test_failed_capture_is_cleaned_up_and_reported_once(gpu, monkeypatch, messag
             raise RuntimeError(message)
         gpu.work(kind)
 
-    # On a machine without a GPU there is nothing to clear.
+    # Without a GPU there are no CUDA errors to clear.
     monkeypatch.setattr(step_graphs, "MAX_STALE_ERRORS", 0)
     model = nn.Linear(1, 1)
     model.weight.grad = torch.zeros(1, 1)
@@ -234,7 +234,7 @@ def test_state_has_capture_result():
 
 
 def test_captured_run_is_shown_with_its_device(tmp_path, run_cli):
-    """The log of a run on a GPU, made from one of this machine."""
+    """The log is of a run on the CPU, edited to be of one on a GPU."""
     run = RunForTests(tmp_path / "runs", "train.epochs=1").train()
     lines = run.directory.events.read_text().splitlines()
     log = []
@@ -249,11 +249,11 @@ def test_captured_run_is_shown_with_its_device(tmp_path, run_cli):
     state, _ = read_state(run.directory)
     assert _device(state).startswith("NVIDIA H200 · ")
     assert " · graph · seed 0" in _device(state)
-    code, told, _ = run_cli("show", run.directory.id, cwd=tmp_path)
+    code, output, _ = run_cli("show", run.directory.id, cwd=tmp_path)
     assert code == 0
-    assert "captured as a CUDA graph" in " ".join(told.split())
-    assert "×16" not in told
-    code, told, _ = run_cli(
+    assert "captured as a CUDA graph" in " ".join(output.split())
+    assert "×16" not in output
+    code, output, _ = run_cli(
         "export", run.directory.id, "--to", "json", "-o", "a.json", cwd=tmp_path
     )
     assert json.loads((tmp_path / "a.json").read_text())["is_captured"] is True

@@ -13,25 +13,26 @@ from cnn_tui.dashboard.widgets.step_time import StepTime
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that the test moves."""
+    """Replace `time.perf_counter`; return a list with its value, which the test changes."""
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     return now
 
 
-def run_steps(parts, clock, count, **seconds):
-    parts.begin_step()
+def run_steps(timer, clock, count, **seconds):
+    """Time steps whose phases take so many seconds each."""
+    timer.begin_step()
     for _ in range(count):
-        for part, spent in seconds.items():
+        for phase, spent in seconds.items():
             clock[0] += spent
-            parts.mark(part)
-        parts.begin_step()
+            timer.mark(phase)
+        timer.begin_step()
 
 
 def test_fractions_match_time_spent(clock):
-    parts = StepTimer(torch.device("cpu"))
+    timer = StepTimer(torch.device("cpu"))
     run_steps(
-        parts,
+        timer,
         clock,
         2 * SAMPLE_EVERY,
         data=0.1,
@@ -40,41 +41,41 @@ def test_fractions_match_time_spent(clock):
         optimizer=0.1,
         other=0.1,
     )
-    shares = parts.pop_fractions()
-    assert shares == pytest.approx(
+    fractions = timer.pop_fractions()
+    assert fractions == pytest.approx(
         {"data": 0.1, "forward": 0.2, "backward": 0.5, "optimizer": 0.1, "other": 0.1}
     )
 
 
 def test_pause_between_steps_is_not_measured(clock):
-    parts = StepTimer(torch.device("cpu"))
+    timer = StepTimer(torch.device("cpu"))
     for _ in range(2 * SAMPLE_EVERY):
-        parts.begin_step()
+        timer.begin_step()
         clock[0] += 0.1
-        parts.mark("forward")
+        timer.mark("forward")
         clock[0] += 3600.0
-    assert parts.pop_fractions() == {"forward": 1.0}
+    assert timer.pop_fractions() == {"forward": 1.0}
 
 
 def test_fractions_are_popped_once(clock):
-    parts = StepTimer(torch.device("cpu"))
-    run_steps(parts, clock, 2 * SAMPLE_EVERY, data=0.1, forward=0.1)
-    assert parts.pop_fractions()
-    assert parts.pop_fractions() == {}
+    timer = StepTimer(torch.device("cpu"))
+    run_steps(timer, clock, 2 * SAMPLE_EVERY, data=0.1, forward=0.1)
+    assert timer.pop_fractions()
+    assert timer.pop_fractions() == {}
 
 
 def test_only_some_steps_are_measured(clock):
-    parts = StepTimer(torch.device("cpu"))
-    run_steps(parts, clock, SAMPLE_EVERY - 1, data=0.1)
-    assert parts.pop_fractions() == {}
+    timer = StepTimer(torch.device("cpu"))
+    run_steps(timer, clock, SAMPLE_EVERY - 1, data=0.1)
+    assert timer.pop_fractions() == {}
 
 
 def test_unsupported_device_is_not_measured():
-    parts = StepTimer(torch.device("mps"))
+    timer = StepTimer(torch.device("mps"))
     for _ in range(2 * SAMPLE_EVERY):
-        parts.begin_step()
-        parts.mark("data")
-    assert parts.pop_fractions() == {}
+        timer.begin_step()
+        timer.mark("data")
+    assert timer.pop_fractions() == {}
 
 
 def steps(**seconds):
@@ -86,7 +87,7 @@ def steps(**seconds):
 
 def test_state_sums_up_fractions():
     state = RunState()
-    state.apply(steps())  # nothing was measured
+    state.apply(steps())  # an unmeasured step
     assert state.part_fractions == {}
     state.apply(steps(data_seconds=0.5, forward_seconds=0.5, backward_seconds=0.8))
     state.apply(steps(data_seconds=0.1, forward_seconds=0.9, optimizer_seconds=0.2))
@@ -96,7 +97,7 @@ def test_state_sums_up_fractions():
 
 
 def test_panel_shows_measured_phases():
-    """On a GPU steps are replayed, and few are measured: the others are no part of any share."""
+    """On a GPU most steps are replayed; only measured steps count for the fractions."""
     state = RunState()
     measured = {"data_seconds": 0.2, "forward_seconds": 0.6, "backward_seconds": 1.0}
     for event in (steps(), steps(**measured, optimizer_seconds=0.1), steps(), steps()):

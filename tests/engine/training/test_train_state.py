@@ -33,7 +33,7 @@ def trainer_for(tmp_path):
 
 
 def finish_epochs(trainer, epochs):
-    """Set the counters as after so many epochs, without training."""
+    """Set the counters to the end of this epoch, without training."""
     trainer.progress.epoch, trainer.progress.step = epochs, trainer.state.steps_per_epoch
 
 
@@ -58,7 +58,7 @@ def test_lr_cannot_be_set_once_the_schedule_has_reached_zero(trainer_for):
 
 def test_rollback_halves_base_lr_on_a_schedule(trainer_for):
     trainer = trainer_for("train.epochs=4", "schedule.shape=linear", "optimizer.lr=0.1")
-    finish_epochs(trainer, 4)  # where the scheduled learning rate is 0
+    finish_epochs(trainer, 4)  # the scheduled learning rate is 0
     trainer._roll_back("training loss became nan")
     assert trainer.learner.optimizer.base_lr == pytest.approx(0.05)
     assert trainer.progress.rollbacks == 1

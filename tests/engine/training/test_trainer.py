@@ -1,4 +1,4 @@
-"""Real training, in small: what is recorded, kept, and left out, however a run ends."""
+"""Training of small models: recorded events, saved checkpoints and every way to end."""
 
 import math
 import re
@@ -54,7 +54,7 @@ def test_every_image_is_counted_once(completed):
     assert sum(event.steps for event in steps if event.epoch == 2) == state.steps_per_epoch == 18
 
 
-def test_live_read_and_followed_states_are_equal(completed):
+def test_state_read_from_the_log_equals_live_state(completed):
     read, damaged = read_state(completed.directory)
     assert damaged == 0
     assert read == completed.live_state
@@ -88,15 +88,15 @@ def test_best_epoch_is_saved_and_tested(completed):
     model.load_state_dict(best["model"])
     model.eval()
     batches = make_loader(torch.device("cpu"), data, config.data.mean, config.data.std)
-    right = sum(
+    correct = sum(
         int((model(images).argmax(1) == labels).sum())
         for images, labels in batches.batches(data.test, 99)
     )
-    assert right == pytest.approx(sum(state.test.correct), abs=3)  # bf16 there, fp32 here
+    assert correct == pytest.approx(sum(state.test.correct), abs=3)  # the run may use bf16
 
 
 def test_equal_loss_replaces_best(tmp_path):
-    # With nothing to learn from, every epoch has the very same loss, and each is "≤ the best".
+    # With a learning rate of almost 0 every epoch has the same loss, and is "≤ the best".
     run = RunForTests(tmp_path, "train.epochs=3", "optimizer.lr=1e-30").train()
     losses = {epoch.val_loss for epoch in run.live_state.epochs}
     best = [saved.epoch for saved in run.live_state.checkpoints if saved.reason == "best"]
@@ -121,8 +121,8 @@ def test_stopped_run_saves_weights_and_skips_test(tmp_path):
     assert read_state(run.directory)[0] == state
 
 
-def of_training(run):
-    """All events but those about the machine, which is measured in a pause too."""
+def training_events(run):
+    """Return all events except measurements of the machine, which a pause does not stop."""
     return [event for event in run.events() if not isinstance(event, events.MachineMeasured)]
 
 
@@ -132,39 +132,39 @@ def test_step_times_exclude_pauses(tmp_path):
     wait_until(lambda: len(run.live_state.epochs) >= 2)
     run.send("pause")
     wait_until(lambda: run.live_state.paused)
-    known = of_training(run)
+    recorded = training_events(run)
     time.sleep(1.0)
-    assert of_training(run) == known
+    assert training_events(run) == recorded
     done = len(run.live_state.epochs)
     run.send("unpause")
     wait_until(lambda: len(run.live_state.epochs) >= done + 2)
     run.send("stop")
     run.engine.join()
-    happened = run.events()
-    assert STOP.fullmatch(event_letters(happened))
+    logged = run.events()
+    assert STOP.fullmatch(event_letters(logged))
     pause, unpause = (
-        next(event.time for event in happened if getattr(event, "command", "") == name)
+        next(event.time for event in logged if getattr(event, "command", "") == name)
         for name in ("pause", "unpause")
     )
     assert unpause - pause >= 1.0
-    across = [event for event in happened if event.time >= unpause]
-    steps = next(event for event in across if isinstance(event, events.StepsFinished))
-    epoch = next(event for event in across if isinstance(event, events.EpochFinished))
-    begun = {
-        event.epoch: event.time for event in happened if isinstance(event, events.EpochStarted)
+    after = [event for event in logged if event.time >= unpause]
+    steps = next(event for event in after if isinstance(event, events.StepsFinished))
+    epoch = next(event for event in after if isinstance(event, events.EpochFinished))
+    started = {
+        event.epoch: event.time for event in logged if isinstance(event, events.EpochStarted)
     }
     for event, seconds in (
         (steps, steps.seconds),
         (epoch, epoch.train_seconds + epoch.val_seconds),
     ):
-        since = begun[event.epoch]
+        since = started[event.epoch]
         paused = unpause - pause if since < pause else 0.0
         assert 0 < seconds < event.time - since - paused + 0.5
 
 
 def test_commands_change_running_training(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=100000")
-    run.send("lr", 0.002)  # before there is an optimizer
+    run.send("lr", 0.002)  # before the optimizer exists
     run.engine.start()
     wait_until(lambda: len(run.live_state.epochs) >= 1)
     assert run.live_state.lr == 0.002
@@ -173,12 +173,12 @@ def test_commands_change_running_training(tmp_path):
     wait_until(lambda: any(saved.reason == "asked" for saved in run.live_state.checkpoints))
     run.send("pause")
     wait_until(lambda: run.live_state.paused)
-    asked = run.live_state.epoch + 1
-    run.send("epochs", asked)
+    requested = run.live_state.epoch + 1
+    run.send("epochs", requested)
     run.send("unpause")
     run.engine.join()
     state = run.live_state
-    assert (state.status, state.total_epochs, len(state.epochs)) == ("done", asked, asked)
+    assert (state.status, state.total_epochs, len(state.epochs)) == ("done", requested, requested)
     assert COMPLETION.fullmatch(event_letters(run.events()))
     names = [command.command for command in state.commands]
     assert names == ["lr", "lr", "checkpoint", "pause", "epochs", "unpause"]
@@ -192,19 +192,19 @@ def test_commands_change_running_training(tmp_path):
     ]
     last = checkpoint.load(run.directory.path / "last.pt", torch.device("cpu"))
     assert last["optimizer"]["lr"] == 0.0005
-    assert last["config"]["train"]["epochs"] == asked
+    assert last["config"]["train"]["epochs"] == requested
     assert read_state(run.directory)[0] == state
 
 
 def test_requested_checkpoint_has_current_weights(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1")
-    run.send("checkpoint")  # done as soon as there is a model
+    run.send("checkpoint")  # applied once the model is built
     run.engine.start()
     run.engine.join()
-    happened = run.events()
-    saved = next(event for event in happened if isinstance(event, events.CheckpointSaved))
+    logged = run.events()
+    saved = next(event for event in logged if isinstance(event, events.CheckpointSaved))
     assert (saved.reason, saved.epoch, saved.file) == ("asked", 0, "last.pt")
-    before = happened[: happened.index(saved)]
+    before = logged[: logged.index(saved)]
     assert any(isinstance(event, events.RunPrepared) for event in before)
     assert not any(isinstance(event, events.EpochStarted) for event in before)
 
@@ -237,7 +237,7 @@ def test_confusion_counts_misclassified_images(completed):
         wrong = sum(images for _, _, images in result.confusion)
         assert wrong == sum(result.total) - sum(result.correct) > 0
         per_class = [
-            sum(images for truth, _, images in result.confusion if truth == index)
+            sum(images for target, _, images in result.confusion if target == index)
             for index in range(10)
         ]
         assert per_class == [a - b for a, b in zip(result.total, result.correct, strict=True)]
@@ -256,7 +256,7 @@ def test_nan_loss_fails_run_and_keeps_checkpoint(tmp_path, monkeypatch):
     real = nn.Module.__call__
     calls = 0
 
-    def poisoned(module, *arguments):
+    def call(module, *arguments):
         nonlocal calls
         result = real(module, *arguments)
         if type(module).__name__ == "CNN":
@@ -265,7 +265,7 @@ def test_nan_loss_fails_run_and_keeps_checkpoint(tmp_path, monkeypatch):
                 return result * math.nan
         return result
 
-    monkeypatch.setattr(nn.Module, "__call__", poisoned)
+    monkeypatch.setattr(nn.Module, "__call__", call)
     run = RunForTests(tmp_path, "train.epochs=5").train()
     state = run.live_state
     assert (state.status, run.engine.exit_code) == ("failed", 4)
@@ -287,10 +287,10 @@ def test_missing_images_fail_run_with_reason(tmp_path):
 
 
 def test_internal_error_writes_traceback_to_console_log(tmp_path, monkeypatch):
-    def explode(*_arguments, **_options):
+    def fail(*_arguments, **_options):
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr("cnn_engine.training.setup.build_model", explode)
+    monkeypatch.setattr("cnn_engine.training.setup.build_model", fail)
     run = RunForTests(tmp_path).train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 1)
     assert "internal error: ZeroDivisionError: on purpose" in run.live_state.finished.error
@@ -301,10 +301,10 @@ def test_internal_error_writes_traceback_to_console_log(tmp_path, monkeypatch):
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
 def test_out_of_memory_is_reported(tmp_path, monkeypatch, error):
-    def explode(*_arguments, **_options):
+    def fail(*_arguments, **_options):
         raise error
 
-    monkeypatch.setattr("cnn_engine.training.learner.cross_entropy", explode)
+    monkeypatch.setattr("cnn_engine.training.learner.cross_entropy", fail)
     run = RunForTests(tmp_path).train()
     assert (run.live_state.status, run.engine.exit_code) == ("failed", 4)
     assert "out of memory" in run.live_state.finished.error
@@ -327,15 +327,15 @@ def test_test_reports_epoch_of_best_checkpoint_on_disk(tmp_path, monkeypatch):
     losses, saves = iter([3.0, 1.0, 2.0]), []
     validate, write = Trainer._validate, checkpoint.write_atomically
 
-    def write_but_the_second(path, content, **options):
+    def fail_second_best(path, content, **options):
         saves.append(path.name)
         if path.name == "best.pt" and saves.count("best.pt") == 2:
             raise OSError(28, "No space left on device")
         write(path, content, **options)
 
-    monkeypatch.setattr(checkpoint, "write_atomically", write_but_the_second)
+    monkeypatch.setattr(checkpoint, "write_atomically", fail_second_best)
     monkeypatch.setattr(
-        Trainer, "_validate", lambda training: replace(validate(training), loss=next(losses))
+        Trainer, "_validate", lambda trainer: replace(validate(trainer), loss=next(losses))
     )
     run = RunForTests(tmp_path, "train.epochs=3").train()
     state = run.live_state
@@ -350,16 +350,16 @@ def test_test_reports_epoch_of_best_checkpoint_on_disk(tmp_path, monkeypatch):
 
 
 def test_same_seed_gives_same_run(tmp_path):
-    one, again, other = (
+    first, repeated, other = (
         RunForTests(tmp_path, "train.epochs=2", f"train.seed={seed}").train().live_state
         for seed in (5, 5, 6)
     )
-    figures = [
+    results = [
         [(epoch.train_loss, epoch.val_loss, epoch.correct) for epoch in state.epochs]
-        for state in (one, again, other)
+        for state in (first, repeated, other)
     ]
-    assert figures[0] == figures[1]
-    assert figures[0] != figures[2]
+    assert results[0] == results[1]
+    assert results[0] != results[2]
 
 
 @pytest.mark.parametrize("size", [1, 7, 1151, 5000])
@@ -369,7 +369,7 @@ def test_any_batch_size_trains(tmp_path, size):
     assert run.live_state.steps_per_epoch == math.ceil(1151 / size)
 
 
-# The published procedure, written out once more as plainly as it can be.
+# An independent implementation of the published procedure.
 
 
 class Published(nn.Module):
@@ -381,7 +381,7 @@ class Published(nn.Module):
         self.norm = nn.ModuleList(nn.BatchNorm2d(size) for size in (32, 64, 128))
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in [(2048, 256), (256, 128)])
         self.last = nn.Linear(128, 10)
-        self.dropout = Dropout(dropout)  # so that both draw alike
+        self.dropout = Dropout(dropout)  # the same random numbers as the engine's
 
     def forward(self, x):
         for conv, norm in zip(self.conv, self.norm, strict=True):
@@ -392,7 +392,7 @@ class Published(nn.Module):
         return self.last(x)
 
     def in_order(self):
-        """Parameters in the order in which images meet them."""
+        """Return the parameters in the order of the forward pass."""
         blocks = [module for pair in zip(self.conv, self.norm, strict=True) for module in pair]
         modules = [*blocks, *self.dense, self.last]
         return [parameter for module in modules for parameter in module.parameters()]
@@ -403,10 +403,10 @@ class Published(nn.Module):
     [(0.0, 384, 1e-3), (0.5, 384, 1e-3), (0.0, 64, 2e-2), (0.5, 64, 2e-2)],
 )
 def test_loop_matches_published_procedure(tmp_path, dropout, batch_size, tolerance):
-    """Same initial weights, order and dropout: the same losses, until rounding has grown.
+    """Equal initial weights, order and dropout give equal losses, except for rounding.
 
-    The first three steps agree closely. Adam then magnifies what is left of rounding, on each
-    processor in its own way, so the mean of 18 steps agrees to a fiftieth only.
+    The first three steps agree closely. Adam then amplifies rounding errors, differently on each
+    processor, so the mean of 18 steps agrees to 2 % only.
     """
     overrides = ["train.epochs=1", "train.precision=fp32", "data.image_size=32"]
     overrides += [f"model.dropout={dropout}", f"train.batch_size={batch_size}"]
@@ -416,28 +416,28 @@ def test_loop_matches_published_procedure(tmp_path, dropout, batch_size, toleran
     config = load_config("digits", overrides)
     data = load_dataset(config.data, 0, lambda *_: None)
     torch.manual_seed(0)
-    ours = build_model(config.model, 1, 32, 10)
-    state = torch.get_rng_state()  # what the engine goes on with when it has built its model
+    built = build_model(config.model, 1, 32, 10)
+    state = torch.get_rng_state()  # of the engine after it has built the model
     model = Published(dropout)
     with torch.no_grad():
-        for mine, yours in zip(model.in_order(), ours.parameters(), strict=True):
-            mine.copy_(yours)
+        for parameter, initial in zip(model.in_order(), built.parameters(), strict=True):
+            parameter.copy_(initial)
     torch.set_rng_state(state)
-    expected = one_published_epoch(model, data, batch_size)
+    expected = train_published_epoch(model, data, batch_size)
     assert run.live_state.epochs[0].train_loss == pytest.approx(expected, rel=tolerance)
 
 
-def normalised(data, indices):
+def normalize(data, indices):
     return (data.images[indices].permute(0, 3, 1, 2) / 255 - 0.5) / 0.5
 
 
-def one_published_epoch(model, data, batch_size):
+def train_published_epoch(model, data, batch_size):
     model.train()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     total = 0.0
     for indices in epoch_order(data.train, seed=0, epoch=1).split(batch_size):
         optimizer.zero_grad()
-        loss = cross_entropy(model(normalised(data, indices)), data.labels[indices])
+        loss = cross_entropy(model(normalize(data, indices)), data.labels[indices])
         loss.backward()
         optimizer.step()
         total += loss.item() * len(indices)
