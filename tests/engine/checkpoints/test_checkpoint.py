@@ -1,4 +1,4 @@
-"""Checkpoints: always one that is whole, nothing loaded that is not, and nothing run."""
+"""Checkpoints: one is always intact, damaged ones are refused, and none can run code."""
 
 import errno
 import io
@@ -40,7 +40,7 @@ def save(path, epoch):
 
 @pytest.fixture
 def last(tmp_path):
-    """A `last.pt` of epoch 2, and a `previous.pt` of epoch 1."""
+    """Save a `last.pt` of epoch 2 and a `previous.pt` of epoch 1; return the path of the former."""
     path = tmp_path / LAST_FILE
     save(path, 1)
     save(path, 2)
@@ -73,19 +73,19 @@ def test_other_files_are_refused(last, content):
 
 
 def test_truncated_checkpoint_is_refused(last):
-    whole = last.read_bytes()
-    for length in range(0, len(whole), len(whole) // 20):
-        last.write_bytes(whole[:length])
+    content = last.read_bytes()
+    for length in range(0, len(content), len(content) // 20):
+        last.write_bytes(content[:length])
         with pytest.raises(DataError, match=r"last\.pt: is damaged"):
             checkpoint.load(last, CPU)
 
 
 def test_flipped_bit_is_detected(last):
-    whole = last.read_bytes()
-    places = {*range(0, len(whole), 97), *range(len(whole) - FOOTER_BYTES, len(whole))}
-    for place in places:
-        flipped = bytearray(whole)
-        flipped[place] ^= 1 << place % 8
+    content = last.read_bytes()
+    positions = {*range(0, len(content), 97), *range(len(content) - FOOTER_BYTES, len(content))}
+    for position in positions:
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
         last.write_bytes(flipped)
         with pytest.raises(DataError, match=r"last\.pt: is damaged"):
             read_verified(last)
@@ -138,15 +138,15 @@ def test_newer_version_is_refused_and_kept(last, monkeypatch):
     monkeypatch.setattr("cnn_engine.checkpoints.format.FORMAT", FORMAT + 1)
     save(last, 3)
     monkeypatch.undo()
-    whole = last.read_bytes()
+    content = last.read_bytes()
     with pytest.raises(ConfigError, match=r"last\.pt: was written by a newer version") as error:
         find_newest(last.parent)
     assert error.value.exit_code == 2
-    assert last.read_bytes() == whole
+    assert last.read_bytes() == content
 
 
 def fail_call(monkeypatch, name, number, code):
-    """Let the `number`th call of a function of `os` from now on fail."""
+    """Make the `number`th call of a function of `os` fail."""
     real, calls = getattr(os, name), 0
 
     def call(*arguments, **options):
@@ -163,8 +163,8 @@ CALLS = [
     ("open", 1),  # of the temporary file
     ("write", 1),
     ("fsync", 1),
-    ("replace", 1),  # of the last by its older name
-    ("replace", 2),  # of the new one by its name
+    ("replace", 1),  # of last.pt to previous.pt
+    ("replace", 2),  # of the temporary file to last.pt
     ("open", 2),  # of the directory
     ("fsync", 2),
 ]
@@ -206,17 +206,17 @@ for epoch in range(1, 1_000_000):
 
 def test_kill_during_save_keeps_last_checkpoint(tmp_path):
     path = tmp_path / LAST_FILE
-    told = 0
+    saved_epoch = 0
     for delay in (0.002, 0.011):
         command = [sys.executable, "-c", SAVER, str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as saver:
             saver.stdout.readline()
             time.sleep(delay)
             saver.send_signal(signal.SIGKILL)
-            told = int((saver.stdout.read().split() or [b"1"])[-1])
+            saved_epoch = int((saver.stdout.read().split() or [b"1"])[-1])
         found = find_newest(tmp_path)
         assert found.damaged == ()
-        assert found.position.epoch >= told
+        assert found.position.epoch >= saved_epoch
         assert checkpoint.load(found.path, CPU)["model"]["weight"].eq(1).all()
         remove_temporary_files(tmp_path)
         assert list(tmp_path.glob("*.tmp")) == []

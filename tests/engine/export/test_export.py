@@ -1,4 +1,4 @@
-"""`cnn-tui export`: models that other programs use, and get the same answers from."""
+"""`cnn-tui export`: other programs get the same predictions from exported models."""
 
 import json
 import os
@@ -25,20 +25,20 @@ from terminal import cnn_tui, environment
 
 FORMATS = ("onnx", "safetensors", "torch-export")
 
-FOREIGN = {
+BLOCKED = {
     "onnx": ("torch", "cnn_engine", "cnn_tui", "safetensors"),
     "torch-export": ("cnn_engine", "cnn_tui", "onnx", "onnxruntime", "safetensors"),
     "safetensors": ("onnx", "onnxruntime", "onnxscript"),
 }
-"""Packages that each example must not name as needed."""
+"""Packages that the example of a format must run without."""
 
-AGREEMENT = 1e-5
-"""The most that probabilities may differ."""
+TOLERANCE = 1e-5
+"""Maximum absolute difference of probabilities."""
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run on colour images, in the arithmetic that exports have, and where it is."""
+    """Return a directory with an fp32 run on colour images, and the run."""
     where = tmp_path_factory.mktemp("work")
     generator = np.random.default_rng(0)
     for label, name in enumerate(("cat", "a\x1b[2J[red]", "=dog")):
@@ -55,17 +55,17 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(trained):
-    """A folder of each format."""
+    """Export in each format; return the directory with the folders."""
     where, _ = trained
     for name in FORMATS:
         code, out, errors = command("--to", name, "-o", name, cwd=where)
         assert (code, out) == (0, f"{name}\n"), errors
-        assert errors == f"Try it: python {name}/example.py IMAGE\n"  # and PyTorch says nothing
+        assert errors == f"Try it: python {name}/example.py IMAGE\n"  # no warnings of PyTorch
     return where
 
 
 def command(*arguments, cwd, subcommand="export"):
-    """Run to the end, in a process of its own."""
+    """Run a command in a process of its own: exit code, stdout, stderr."""
     result = cnn_tui(subcommand, "latest", *arguments, cwd=cwd)
     assert "Traceback" not in result.stderr
     return result.returncode, result.stdout, result.stderr
@@ -73,12 +73,12 @@ def command(*arguments, cwd, subcommand="export"):
 
 @pytest.fixture
 def export(run_cli, trained):
-    """The command in this process: exit code, stdout, stderr."""
+    """Return a function that runs `export latest`: exit code, stdout, stderr."""
     return lambda *arguments: run_cli("export", "latest", *arguments, cwd=trained[0])
 
 
-def blocking(directory, *names):
-    """A folder on the path in which these modules cannot be imported."""
+def block_imports(directory, *names):
+    """Create a folder that, first on the path, makes imports of these modules fail."""
     directory.mkdir(exist_ok=True)
     for name in names:
         text = f"raise ModuleNotFoundError('not installed', name={name!r})"
@@ -88,16 +88,16 @@ def blocking(directory, *names):
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """A large one that lies on its side, and one that is in part transparent."""
+    """Create two image files: a large one rotated by EXIF, and one with transparency."""
     where = tmp_path_factory.mktemp("photographs")
     shades = np.linspace(0, 255, 300 * 200 * 3).reshape(300, 200, 3).astype(np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(shades).save(where / "lying.jpg", exif=exif)
-    clear = Image.fromarray(shades[:30, :20]).convert("RGBA")
-    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
-    clear.save(where / "clear.png")
-    return [where / "lying.jpg", where / "clear.png"]
+    Image.fromarray(shades).save(where / "rotated.jpg", exif=exif)
+    transparent = Image.fromarray(shades[:30, :20]).convert("RGBA")
+    transparent.putalpha(Image.linear_gradient("L").resize(transparent.size))
+    transparent.save(where / "transparent.png")
+    return [where / "rotated.jpg", where / "transparent.png"]
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +110,10 @@ def predicted(exported, photographs):
 @pytest.mark.parametrize(
     ("name", "number"), [("onnx", 0), ("onnx", 1), ("torch-export", 0), ("safetensors", 0)]
 )
-def test_the_example_answers_as_predict_does(  # noqa: PLR0917
+def test_example_predicts_the_same_as_predict(  # noqa: PLR0917
     exported, photographs, predicted, tmp_path, name, number
 ):
-    paths = [blocking(tmp_path / "blocked", *FOREIGN[name])]
+    paths = [block_imports(tmp_path / "blocked", *BLOCKED[name])]
     if name == "safetensors":
         paths += environment()["PYTHONPATH"].split(os.pathsep)
     result = subprocess.run(
@@ -124,32 +124,40 @@ def test_the_example_answers_as_predict_does(  # noqa: PLR0917
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )
-    said, _, probability = result.stdout.rstrip("\n").rpartition(" ")
-    assert said == predicted[number]["class"]
-    assert abs(float(probability) - predicted[number]["probability"]) < AGREEMENT
+    predicted_class, _, probability = result.stdout.rstrip("\n").rpartition(" ")
+    assert predicted_class == predicted[number]["class"]
+    assert abs(float(probability) - predicted[number]["probability"]) < TOLERANCE
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])
-def test_any_number_of_images_gives_the_same_in_onnx(exported, trained, count):
+def test_onnx_model_matches_for_any_batch_size(exported, trained, count):
     session = onnxruntime.InferenceSession(exported / "onnx" / "model.onnx")
-    (taken,), (given,) = session.get_inputs(), session.get_outputs()
-    assert (taken.name, taken.type, taken.shape) == ("images", "tensor(uint8)", ["N", 8, 8, 3])
-    assert (given.name, given.type, given.shape) == ("probabilities", "tensor(float)", ["N", 3])
+    (images_info,), (output_info,) = session.get_inputs(), session.get_outputs()
+    assert (images_info.name, images_info.type, images_info.shape) == (
+        "images",
+        "tensor(uint8)",
+        ["N", 8, 8, 3],
+    )
+    assert (output_info.name, output_info.type, output_info.shape) == (
+        "probabilities",
+        "tensor(float)",
+        ["N", 3],
+    )
     images = np.random.default_rng(count).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
-    (found,) = session.run(None, {"images": images})
-    ours = load_trained_model(trained[1], TrainConfig(device="cpu", precision="fp32"))
-    expected = ours.logits(torch.from_numpy(images)).softmax(1).numpy()
-    assert np.abs(found - expected).max() < AGREEMENT
+    (probabilities,) = session.run(None, {"images": images})
+    model = load_trained_model(trained[1], TrainConfig(device="cpu", precision="fp32"))
+    expected = model.logits(torch.from_numpy(images)).softmax(1).numpy()
+    assert np.abs(probabilities - expected).max() < TOLERANCE
 
 
-def test_any_number_of_images_gives_the_same_in_a_program(exported, trained):
-    model = torch.export.load(exported / "torch-export" / "model.pt2").module()
+def test_torch_export_program_matches_for_any_batch_size(exported, trained):
+    program = torch.export.load(exported / "torch-export" / "model.pt2").module()
     images = torch.randint(0, 256, (5, 8, 8, 3), dtype=torch.uint8)
-    ours = load_trained_model(trained[1], TrainConfig(device="cpu", precision="fp32"))
-    assert torch.allclose(model(images), ours.logits(images).softmax(1), atol=AGREEMENT)
+    model = load_trained_model(trained[1], TrainConfig(device="cpu", precision="fp32"))
+    assert torch.allclose(program(images), model.logits(images).softmax(1), atol=TOLERANCE)
 
 
-def test_weights_are_those_of_the_checkpoint(exported, trained):
+def test_safetensors_weights_equal_the_checkpoint(exported, trained):
     best = torch.load(trained[1].path / "best.pt", weights_only=True)["model"]
     with safetensors.safe_open(exported / "safetensors" / "model.safetensors", "pt") as file:
         assert set(file.keys()) == set(best)
@@ -160,28 +168,28 @@ def test_weights_are_those_of_the_checkpoint(exported, trained):
 @pytest.mark.parametrize("name", FORMATS)
 def test_export_contains_files_to_use_the_model(exported, trained, name):
     text = (exported / name / "model.json").read_text()
-    about = json.loads(text)
-    assert about["format"] == name
-    assert about["classes"] == ["=dog", "a\x1b[2J[red]", "cat"]
-    assert (about["size"], about["channels"], about["fit"]) == (8, 3, "pad")
-    assert about["normalisation"] == {
+    metadata = json.loads(text)
+    assert metadata["format"] == name
+    assert metadata["classes"] == ["=dog", "a\x1b[2J[red]", "cat"]
+    assert (metadata["size"], metadata["channels"], metadata["fit"]) == (8, 3, "pad")
+    assert metadata["normalisation"] == {
         "done_by_the_model": name != "safetensors",
         "mean": [0.4, 0.5, 0.6],
         "std": [0.2, 0.25, 0.3],
     }
-    assert about["run"] == trained[1].id
-    assert 0 <= about["test_accuracy"] <= 1
-    assert (exported / name / about["file"]).is_file()
+    assert metadata["run"] == trained[1].id
+    assert 0 <= metadata["test_accuracy"] <= 1
+    assert (exported / name / metadata["file"]).is_file()
     assert (exported / name / "preprocess.py").read_bytes() == Path(
         preprocess.__file__
     ).read_bytes()
-    assert "photos" not in text  # where the images were is nobody's business
+    assert "photos" not in text  # no path of the images
 
 
-# Where it goes.
+# The output folder.
 
 
-def test_it_goes_to_a_folder_of_the_runs_name_and_is_not_overwritten(export, trained):
+def test_default_folder_is_named_after_the_run_and_not_overwritten(export, trained):
     name = f"{trained[1].id}-safetensors"
     assert export("--to", "safetensors")[:2] == (0, f"{name}\n")
     model = trained[0] / name / "model.safetensors"
@@ -221,11 +229,11 @@ FILES = {"a": b"1", "b": b"2"}
 @pytest.mark.parametrize("failing", [1, 2])
 def test_full_disk_keeps_previous_export(tmp_path, monkeypatch, failing):
     folder.write_folder(tmp_path / "x", FILES, replace=False)
-    written, real = [], folder.write_atomically
+    calls, real = [], folder.write_atomically
 
     def write(path, content):
-        written.append(path)
-        if len(written) == failing:
+        calls.append(path)
+        if len(calls) == failing:
             raise OSError(28, "No space left on device")
         real(path, content)
 
@@ -252,17 +260,19 @@ def test_failed_rename_keeps_previous_export(tmp_path, monkeypatch):
     assert {path.name: path.read_bytes() for path in (tmp_path / "x").iterdir()} == FILES
 
 
-# What it takes.
+# Requirements.
 
 
 @pytest.mark.parametrize(
     ("name", "missing"),
     [("safetensors", "safetensors"), ("onnx", "onnx"), ("onnx", "onnxscript")],
 )
-def test_a_missing_library_is_named_with_its_cure(export, monkeypatch, tmp_path, name, missing):
+def test_error_names_missing_library_and_how_to_install_it(
+    export, monkeypatch, tmp_path, name, missing
+):
     for module in [module for module in sys.modules if module.split(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.syspath_prepend(blocking(tmp_path / "blocked", missing))
+    monkeypatch.syspath_prepend(block_imports(tmp_path / "blocked", missing))
     code, out, errors = export("--to", name, "-o", tmp_path / "model")
     assert (code, out) == (2, "")
     assert errors == f"cnn-tui: export: needs {missing}: pip install 'cnn-tui[export]'\n"
@@ -275,16 +285,16 @@ def test_every_model_can_be_exported(trained, tmp_path, network):
     run = RunForTests(tmp_path, *settings, "train.precision=fp32", preset="folder").train()
     session = onnxruntime.InferenceSession(onnx_file.export(run.directory)["model.onnx"])
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
-    (found,) = session.run(None, {"images": images})
+    (probabilities,) = session.run(None, {"images": images})
     expected = load(run.directory).classifier(torch.from_numpy(images)).detach().numpy()
-    assert np.abs(found - expected).max() < AGREEMENT
+    assert np.abs(probabilities - expected).max() < TOLERANCE
     program = torch.export.load(BytesIO(torch_program.export(run.directory)["model.pt2"]))
-    again = program.module()(torch.from_numpy(images)).detach().numpy()
-    assert np.abs(again - expected).max() < AGREEMENT
+    probabilities = program.module()(torch.from_numpy(images)).detach().numpy()
+    assert np.abs(probabilities - expected).max() < TOLERANCE
 
 
-class Undecided(torch.nn.Module):
-    """A network whose way depends on its values."""
+class DataDependent(torch.nn.Module):
+    """A network with control flow that depends on its values."""
 
     def forward(self, images):
         return images.flatten(1)[:, :3] if images.sum() > 0 else images.flatten(1)[:, 1:4]
@@ -292,12 +302,12 @@ class Undecided(torch.nn.Module):
 
 def test_unexportable_model_is_reported(trained):
     model = load(trained[1])
-    model.classifier.network = Undecided()
+    model.classifier.network = DataDependent()
     with pytest.raises(ConfigError, match=r"cannot export this network \(.*--to safetensors"):
         Exported.program(model)
 
 
-def test_a_damaged_model_is_not_exported(export, trained, tmp_path, monkeypatch):
+def test_damaged_model_is_not_exported(export, trained, tmp_path, monkeypatch):
     best = trained[1].path / "best.pt"
     content = best.read_bytes()
     try:

@@ -1,4 +1,4 @@
-"""Runs of other programs: read as they are, followed as they grow, and nothing invented."""
+"""Import of logs of other programs, complete or growing; unknown values stay absent."""
 
 import errno
 import math
@@ -41,8 +41,8 @@ LIGHTNING = (
 )
 
 
-def imported(tmp_path, source, name=""):
-    """A run made of all there is at a path."""
+def import_run(tmp_path, source, name=""):
+    """Import everything at a path; return the run."""
     run = create_run(tmp_path / "runs")
     importer = Importer(open_source(source), run, name)
     importer.poll()
@@ -50,10 +50,10 @@ def imported(tmp_path, source, name=""):
     return run
 
 
-def imported_text(tmp_path, text, name="log.csv"):
+def import_text(tmp_path, text, name="log.csv"):
     path = tmp_path / name
     path.write_text(text) if isinstance(text, str) else path.write_bytes(text)
-    return imported(tmp_path, path)
+    return import_run(tmp_path, path)
 
 
 def events_of(run, kind):
@@ -64,7 +64,7 @@ def notices_of(run):
     return [event.text for event in events_of(run, Notice)]
 
 
-class Board:
+class EventFile:
     """Event files written by TensorBoard's own code."""
 
     def __init__(self, directory):
@@ -75,7 +75,7 @@ class Board:
         return self
 
     def tensor(self, tag, step, value, time=1_700_000_000.0):
-        """Return a scalar as TensorFlow 2 writes it."""
+        """Add a scalar in the format of TensorFlow 2."""
         content = tensor_pb2.TensorProto(dtype=1, tensor_content=struct.pack("<f", value))
         self._add(step, time, summary_pb2.Summary.Value(tag=tag, tensor=content))
         return self
@@ -88,7 +88,7 @@ class Board:
         self._writer.close()
 
 
-# What is taken for what
+# Roles of series
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ class Board:
         (["accuracy/top1", "closs", "glossy", "flare"], {"train_accuracy": "accuracy/top1"}),
     ],
 )
-def test_series_are_known_by_their_names(names, roles):
+def test_roles_follow_from_series_names(names, roles):
     assert roles_of(names) == roles
 
 
 # CSV
 
 
-def test_a_table_of_epochs_becomes_epochs(tmp_path):
-    state, damaged = read_state(imported_text(tmp_path, KERAS))
+def test_table_of_epochs_becomes_epochs(tmp_path):
+    state, damaged = read_state(import_text(tmp_path, KERAS))
     assert damaged == 0
     assert [epoch.val_loss for epoch in state.epochs] == [1.8, 1.4]
     assert [epoch.train_loss for epoch in state.epochs] == [2.1, 1.5]
@@ -129,8 +129,8 @@ def test_a_table_of_epochs_becomes_epochs(tmp_path):
     assert (state.steps_per_epoch, state.best.epoch) == (1, 2)
 
 
-def test_a_table_of_steps_has_epochs_as_long_as_validations_are_apart(tmp_path):
-    run = imported_text(tmp_path, LIGHTNING)
+def test_epochs_of_a_table_of_steps_end_at_validations(tmp_path):
+    run = import_text(tmp_path, LIGHTNING)
     state, _ = read_state(run)
     assert state.steps_per_epoch == 100
     assert list(state.curve.steps) == [50, 100, 150, 200]
@@ -146,8 +146,8 @@ def test_a_table_of_steps_has_epochs_as_long_as_validations_are_apart(tmp_path):
     ]
 
 
-def test_losses_alone_are_a_curve_by_step(tmp_path):
-    run = imported_text(tmp_path, "loss\n3\n2\n\n1\nnan\n")
+def test_losses_without_steps_become_a_curve(tmp_path):
+    run = import_text(tmp_path, "loss\n3\n2\n\n1\nnan\n")
     state, _ = read_state(run)
     assert list(state.curve.steps) == [1, 2, 3, 4]
     assert list(state.curve.losses)[:3] == [3.0, 2.0, 1.0]
@@ -156,13 +156,13 @@ def test_losses_alone_are_a_curve_by_step(tmp_path):
 
 
 def test_unknown_values_are_absent(tmp_path):
-    run = imported_text(tmp_path, KERAS)
+    run = import_text(tmp_path, KERAS)
     state, _ = read_state(run)
     assert (state.prepared, state.config, state.test, state.lr) == (None, {}, None, None)
     assert state.images_per_second is None
     summary = read_summary(run)
     assert (summary.device, summary.precision, summary.train_images) == ("", "", 0)
-    only_losses = imported_text(tmp_path, "loss,val_loss\n2,1\n1,1\n")
+    only_losses = import_text(tmp_path, "loss,val_loss\n2,1\n1,1\n")
     assert read_summary(only_losses).best_val_accuracy is None
 
 
@@ -179,7 +179,7 @@ def test_unknown_values_are_absent(tmp_path):
 )
 def test_table_without_losses_is_refused(tmp_path, text, problem):
     with pytest.raises(DataError, match=problem):
-        imported_text(tmp_path, text)
+        import_text(tmp_path, text)
 
 
 def test_malformed_rows_are_counted_and_backward_steps_skipped(tmp_path):
@@ -211,15 +211,15 @@ def test_missing_source_is_named_in_error(tmp_path):
 # TensorBoard
 
 
-def test_event_files_of_tensorboard_itself_are_read(tmp_path):
-    board = Board(tmp_path / "logs")
+def test_event_files_written_by_tensorboard_are_read(tmp_path):
+    event_file = EventFile(tmp_path / "logs")
     for step in range(1, 9):
-        board.scalar("Loss/train", step * 10, 2.0 / step, 1_700_000_000.0 + step)
-        board.scalar("lr", step * 10, 0.5)
+        event_file.scalar("Loss/train", step * 10, 2.0 / step, 1_700_000_000.0 + step)
+        event_file.scalar("lr", step * 10, 0.5)
     for step in (40, 80):
-        board.tensor("Loss/val", step, 1.0 / step).tensor("Accuracy/val", step, step / 100)
-    board.close()
-    run = imported(tmp_path, tmp_path / "logs")
+        event_file.tensor("Loss/val", step, 1.0 / step).tensor("Accuracy/val", step, step / 100)
+    event_file.close()
+    run = import_run(tmp_path, tmp_path / "logs")
     state, _ = read_state(run)
     assert list(state.curve.steps) == list(range(10, 90, 10))
     assert state.curve.losses[3] == 0.5
@@ -230,48 +230,51 @@ def test_event_files_of_tensorboard_itself_are_read(tmp_path):
     assert state.lr == 0.5
 
 
-def test_parts_of_a_run_in_folders_are_one_run_and_several_runs_are_refused(tmp_path):
-    for part in ("train", "validation"):
-        board = Board(tmp_path / "keras" / part)
+def test_train_and_validation_folders_are_one_run_and_several_runs_are_refused(tmp_path):
+    for split in ("train", "validation"):
+        event_file = EventFile(tmp_path / "keras" / split)
         for epoch in range(3):
-            board.tensor("epoch_loss", epoch, 3.0 - epoch)
-        board.close()
-    state, _ = read_state(imported(tmp_path, tmp_path / "keras"))
+            event_file.tensor("epoch_loss", epoch, 3.0 - epoch)
+        event_file.close()
+    state, _ = read_state(import_run(tmp_path, tmp_path / "keras"))
     assert [epoch.val_loss for epoch in state.epochs] == [3.0, 2.0, 1.0]
     assert list(state.curve.steps) == [1, 2, 3]
     for name in ("first", "second"):
-        Board(tmp_path / "many" / name).scalar("loss", 1, 1.0).close()
+        EventFile(tmp_path / "many" / name).scalar("loss", 1, 1.0).close()
     with pytest.raises(DataError, match="contains 2 runs; import one of them"):
         open_source(tmp_path / "many")
 
 
 def test_own_tensorboard_export_is_imported_unchanged(tmp_path):
-    ours = golden_run(tmp_path, "resumed")
-    export_record([ours], "tensorboard", tmp_path / "tb")
-    state, _ = read_state(imported(tmp_path, tmp_path / "tb"))
-    before, _ = read_state(ours)
-    assert list(state.curve.steps) == list(before.curve.steps)
-    assert list(state.curve.losses) == pytest.approx(list(before.curve.losses), rel=1e-6)
-    assert state.steps_per_epoch == before.steps_per_epoch
-    for mine, other in zip(state.epochs, before.epochs, strict=True):
-        assert mine.val_loss == pytest.approx(other.val_loss, rel=1e-6)
-        assert mine.val_accuracy == pytest.approx(other.val_accuracy, rel=1e-6)
+    exported = golden_run(tmp_path, "resumed")
+    export_record([exported], "tensorboard", tmp_path / "tb")
+    state, _ = read_state(import_run(tmp_path, tmp_path / "tb"))
+    expected, _ = read_state(exported)
+    assert list(state.curve.steps) == list(expected.curve.steps)
+    assert list(state.curve.losses) == pytest.approx(list(expected.curve.losses), rel=1e-6)
+    assert state.steps_per_epoch == expected.steps_per_epoch
+    for epoch, expected_epoch in zip(state.epochs, expected.epochs, strict=True):
+        assert epoch.val_loss == pytest.approx(expected_epoch.val_loss, rel=1e-6)
+        assert epoch.val_accuracy == pytest.approx(expected_epoch.val_accuracy, rel=1e-6)
 
 
-def event_file(tmp_path):
-    board = Board(tmp_path / "logs")
+def write_event_file(tmp_path):
+    """Write an event file with the losses 1 to 5, and return its path."""
+    event_file = EventFile(tmp_path / "logs")
     for step in range(1, 6):
-        board.scalar("loss", step, float(step))
-    board.close()
+        event_file.scalar("loss", step, float(step))
+    event_file.close()
     (path,) = (tmp_path / "logs").iterdir()
     return path
 
 
-def test_a_damaged_record_ends_its_file_and_nothing_else(tmp_path):
-    path = event_file(tmp_path)
+def test_values_before_a_damaged_record_are_read(tmp_path):
+    path = write_event_file(tmp_path)
     content = path.read_bytes()
-    for place in range(0, len(content), 7):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :])
+    for position in range(0, len(content), 7):
+        path.write_bytes(
+            content[:position] + bytes([content[position] ^ 0x40]) + content[position + 1 :]
+        )
         source = open_source(path)
         read = [scalar.value for scalar in source.poll()]
         assert source.damaged == 1
@@ -279,13 +282,13 @@ def test_a_damaged_record_ends_its_file_and_nothing_else(tmp_path):
         assert len(read) < 5
 
 
-def test_a_torn_record_waits_for_its_rest(tmp_path):
-    path = event_file(tmp_path)
+def test_incomplete_record_is_read_once_complete(tmp_path):
+    path = write_event_file(tmp_path)
     content = path.read_bytes()
     for cut in range(0, len(content), 5):
         reader, read = RecordReader(), []
-        for part in (content[:cut], content):
-            path.write_bytes(part)
+        for written in (content[:cut], content):
+            path.write_bytes(written)
             with path.open("rb") as file:
                 read += [
                     scalar for message in reader.poll(file) for scalar in read_scalars(message)
@@ -308,7 +311,7 @@ def test_invalid_message_is_reported(message):
         read_scalars(message)
 
 
-def test_a_record_of_an_absurd_length_is_not_waited_for(tmp_path):
+def test_record_of_an_absurd_length_is_damaged(tmp_path):
     length = struct.pack("<Q", 1 << 60)
     path = tmp_path / "events.out.tfevents.1"
     path.write_bytes(length + masked_crc(length) + b"x" * 100)
@@ -316,10 +319,10 @@ def test_a_record_of_an_absurd_length_is_not_waited_for(tmp_path):
         list(RecordReader().poll(file))
 
 
-# As it grows
+# Growing sources
 
 
-def test_a_growing_table_is_followed(tmp_path):
+def test_growing_table_is_followed(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("step,loss,val_loss\n10,3,\n20,2,\n")
     run = create_run(tmp_path / "runs")
@@ -344,14 +347,14 @@ def test_a_growing_table_is_followed(tmp_path):
 
 
 def test_growing_event_files_are_followed(tmp_path):
-    board = Board(tmp_path / "logs")
-    board.scalar("loss", 1, 2.0)
-    board._writer.flush()
+    event_file = EventFile(tmp_path / "logs")
+    event_file.scalar("loss", 1, 2.0)
+    event_file._writer.flush()
     run = create_run(tmp_path / "runs")
     importer = Importer(open_source(tmp_path / "logs"), run)
     assert importer.poll()
-    board.scalar("loss", 2, 1.0).scalar("val_loss", 2, 0.5).scalar("memory", 2, 9.0)
-    board.close()
+    event_file.scalar("loss", 2, 1.0).scalar("val_loss", 2, 0.5).scalar("memory", 2, 9.0)
+    event_file.close()
     importer.poll()
     importer.close(ended=True)
     state, _ = read_state(run)
@@ -364,22 +367,22 @@ def test_growing_event_files_are_followed(tmp_path):
     ]
 
 
-def test_the_state_is_the_same_live_read_and_followed(tmp_path):
-    run = imported_text(tmp_path, LIGHTNING)
-    live = RunState()
+def test_state_read_from_the_log_equals_state_of_its_events(tmp_path):
+    run = import_text(tmp_path, LIGHTNING)
+    state = RunState()
     for event in LogReader(run.events).poll():
-        live.apply(event)
+        state.apply(event)
     read, _ = read_state(run)
-    assert live.curve == read.curve
-    assert repr(live) == repr(read)  # NaN is not equal to itself
+    assert state.curve == read.curve
+    assert repr(state) == repr(read)  # as text, because NaN != NaN
 
 
-# On the screens, and not to be asked
+# On the screens; an imported run cannot be controlled
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)])
-async def test_an_imported_run_opens_in_every_screen(tmp_path, size):
-    run = imported_text(tmp_path, LIGHTNING)
+async def test_imported_run_opens_in_every_screen(tmp_path, size):
+    run = import_text(tmp_path, LIGHTNING)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
@@ -393,7 +396,7 @@ async def test_an_imported_run_opens_in_every_screen(tmp_path, size):
         await settle(pilot)
         assert "A" in screen_text(other)
     for to in RECORD_FORMATS:
-        export_record([run], to, tmp_path / f"handed-on-{to}")
+        export_record([run], to, tmp_path / f"exported-{to}")
 
 
 async def test_followed_run_is_live_and_not_controllable(tmp_path):
@@ -414,9 +417,9 @@ async def test_followed_run_is_live_and_not_controllable(tmp_path):
     importer.close(ended=False)
 
 
-def test_an_imported_run_is_not_resumed(tmp_path):
+def test_imported_run_is_not_resumed(tmp_path):
     with pytest.raises(ConfigError, match="it was imported; resume it with"):
-        Engine.resume(imported_text(tmp_path, KERAS))
+        Engine.resume(import_text(tmp_path, KERAS))
 
 
 # On the command line
@@ -424,21 +427,21 @@ def test_an_imported_run_is_not_resumed(tmp_path):
 
 def test_import_command_prints_roles_and_run(tmp_path):
     (tmp_path / "log.csv").write_text(KERAS)
-    done = cnn_tui("import", "log.csv", "--name", "theirs", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    result = cnn_tui("import", "log.csv", "--name", "other", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     (run,) = (tmp_path / "runs").iterdir()
-    assert done.stdout == f"{run.name}\n"
-    assert "val_loss is used as validation loss" in done.stderr
-    assert "theirs" in cnn_tui("runs", cwd=tmp_path).stdout
+    assert result.stdout == f"{run.name}\n"
+    assert "val_loss is used as validation loss" in result.stderr
+    assert "other" in cnn_tui("runs", cwd=tmp_path).stdout
     refused = cnn_tui("pause", run.name, cwd=tmp_path)
     assert (refused.returncode, "cannot be controlled" in refused.stderr) == (2, True)
 
 
-def test_a_failed_import_leaves_no_run(tmp_path):
+def test_failed_import_leaves_no_run(tmp_path):
     (tmp_path / "log.csv").write_text("a,b\n1,2\n")
-    done = cnn_tui("import", "log.csv", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.count("\n") == 1
+    result = cnn_tui("import", "log.csv", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.count("\n") == 1
     assert not list((tmp_path / "runs").iterdir())
 
 
@@ -447,15 +450,15 @@ def test_write_error_while_following_is_reported_at_end(tmp_path, monkeypatch):
     source = open_source(tmp_path / "log.csv")
     importer = Importer(source, create_run(tmp_path / "runs"))
     importer.poll()
-    following = ImportFollower(importer, source)
-    following.start()
+    follower = ImportFollower(importer, source)
+    follower.start()
 
     def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", refuse)
     with pytest.raises(StorageError, match="could not be written: No space left"):
-        following.stop()
+        follower.stop()
 
 
 def test_following_continues_until_signal(tmp_path):

@@ -1,4 +1,4 @@
-"""Runs whose models the tests of `cnn-tui predict` use; none of them may change them."""
+"""Runs whose models the tests of `cnn-tui predict` use, without changing them."""
 
 import json
 
@@ -11,12 +11,12 @@ from runs_for_tests import RunForTests
 
 @pytest.fixture(scope="session")
 def pets(tmp_path_factory):
-    """A directory with a run on class folders that have a test folder, and the run."""
+    """Return a directory with a run on class folders split into train/ and test/, and the run."""
     where = tmp_path_factory.mktemp("pets")
     generator = np.random.default_rng(0)
-    for part, count in (("train", 30), ("test", 20)):
+    for split, count in (("train", 30), ("test", 20)):
         for label, name in enumerate(("cat", "dog")):
-            folder = where / "photos" / part / name
+            folder = where / "photos" / split / name
             folder.mkdir(parents=True)
             for number in range(count):
                 noise = generator.integers(0, 156, (40, 30, 3)) + 50 * label
@@ -29,6 +29,7 @@ def pets(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
+    """Return a directory with a run on the bundled digits, and the run."""
     where = tmp_path_factory.mktemp("digits")
     return where, RunForTests(where / "runs", "train.epochs=2").train().directory
 
@@ -44,8 +45,8 @@ def predict(command):
     """Return a function that runs `predict latest --json`: predictions, stderr."""
 
     def run(where, *arguments, code=0):
-        ended, out, errors = command("--json", *arguments, cwd=where)
-        assert ended == code, errors
+        exit_code, out, errors = command("--json", *arguments, cwd=where)
+        assert exit_code == code, errors
         return [json.loads(line) for line in out.splitlines()], errors
 
     return run

@@ -30,7 +30,7 @@ ODD_CLASSES = (
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
-    """A run whose classes have odd names."""
+    """Return a directory with a run whose classes have odd names, and the run."""
     where = tmp_path_factory.mktemp("odd")
     for number, name in enumerate(ODD_CLASSES):
         save_images(where / "photos" / name, 10, shade=30 * number)
@@ -40,7 +40,7 @@ def odd(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    """Images of every kind, and files that are none."""
+    """Create a folder of images in many formats and of files that are not images."""
     folder = tmp_path_factory.mktemp("zoo")
     red = Image.new("RGB", (90, 40), "red")
     red.convert("CMYK").save(folder / "cmyk.jpg")
@@ -77,7 +77,8 @@ def test_named_file_needs_no_image_extension(pets, tmp_path, predict):
     assert len(predictions) == 1
 
 
-def is_harmless(text):
+def is_printable(text):
+    """Return True if the text has no control characters except newlines."""
     return not any(unicodedata.category(char)[0] == "C" for char in text if char != "\n")
 
 
@@ -100,7 +101,7 @@ def oddly_named(tmp_path_factory):
 def test_odd_names_are_escaped_in_lines(odd, oddly_named, command):
     code, out, errors = command(oddly_named[0], "--top", "99", cwd=odd[0])
     assert code == 0, errors
-    assert is_harmless(out)
+    assert is_printable(out)
     assert len(out.splitlines()) == 6
     assert "c\\nd.png" in out
 
@@ -110,7 +111,7 @@ def test_odd_names_are_escaped_in_csv_and_are_no_formulas(odd, oddly_named):
     arguments = ("--csv", "--top", "99", "--runs-dir", str(odd[0] / "runs"), "--", *names)
     result = cnn_tui("predict", "latest", *arguments, cwd=where)
     assert result.returncode == 0, result.stderr
-    assert is_harmless(result.stdout)
+    assert is_printable(result.stdout)
     heading, *rows = csv.reader(io.StringIO(result.stdout))
     assert heading[:6] == ["path", "truth", "class", "probability", "class_2", "probability_2"]
     assert {len(row) for row in rows} == {len(heading)} == {2 + 2 * len(ODD_CLASSES)}

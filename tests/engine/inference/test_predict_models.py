@@ -14,7 +14,7 @@ from cnn_engine.runs.directory import RunDirectory
 
 @pytest.fixture
 def copied(pets, tmp_path):
-    """A copy of the run that a test may damage, and its directory."""
+    """Return a directory with a copy of the run that a test may damage, and the copy."""
     shutil.copytree(pets[1].path, tmp_path / "runs" / pets[1].id)
     return tmp_path, RunDirectory(tmp_path / "runs" / pets[1].id)
 
@@ -68,8 +68,8 @@ def test_damaged_model_is_refused_in_one_line(  # noqa: PLR0917
     where, run = copied
     canary = where / "canary"
     damage(kind, run.path / "best.pt", canary)
-    ended, out, errors = command(pets[0] / "photos/test/cat/00.jpg", cwd=where)
-    assert (ended, out) == (code, "")
+    exit_code, out, errors = command(pets[0] / "photos/test/cat/00.jpg", cwd=where)
+    assert (exit_code, out) == (code, "")
     assert text in errors
     assert errors.count("\n") == 1
     assert not canary.exists()

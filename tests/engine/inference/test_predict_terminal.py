@@ -15,11 +15,11 @@ def test_terminal_shows_pictures_and_bars(pets, monkeypatch):
         terminal.wait_for("Loading PyTorch")
         terminal.wait_for("41 images classified")
         assert terminal.wait() == 0
-    shown = terminal.raw.decode()
-    assert "photos/test/dog/19.jpg" in shown
-    assert "▀" in shown
-    assert "━" in shown
-    assert "matches the folder name" in shown
+    output = terminal.raw.decode()
+    assert "photos/test/dog/19.jpg" in output
+    assert "▀" in output
+    assert "━" in output
+    assert "matches the folder name" in output
     assert max(len(line.rstrip()) for line in terminal.screen.display) <= 80
 
 
@@ -44,8 +44,8 @@ def test_plain_lines_without_pictures(pets, monkeypatch, arguments, changes, siz
     assert "▀" not in terminal.raw.decode()
 
 
-def begun(pets):
-    """A process that answers for files listed on its stdin."""
+def start_predict(pets):
+    """Start a process that classifies files listed on its stdin."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     command = [*CLI, "predict", "latest", "--top", "1", "-"]
     return subprocess.Popen(command, cwd=pets[0], env=environment(), **pipes)
@@ -53,7 +53,7 @@ def begun(pets):
 
 def test_interrupt_keeps_the_lines_printed_so_far(pets):
     names = b"photos/test/cat/00.jpg\n" * 300_000
-    process = begun(pets)
+    process = start_predict(pets)
     process.stdin.write(names)
     process.stdin.close()
     process.stdin = None
@@ -68,7 +68,7 @@ def test_interrupt_keeps_the_lines_printed_so_far(pets):
 
 def test_closed_pipe_is_no_error(pets):
     names = b"photos/test/cat/00.jpg\n" * 20_000
-    process = begun(pets)
+    process = start_predict(pets)
     process.stdin.write(names)
     process.stdin.close()
     assert process.stdout.readline()

@@ -26,15 +26,17 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """A copy of the run that a test may damage."""
+    """Return a copy of the run that a test may damage."""
     return RunDirectory(Path(shutil.copytree(trained.directory.path, tmp_path / "runs" / "copy")))
 
 
-def again(run, path=None):
-    return retest(run, path, lambda *_: None)
+def retest_silently(run):
+    """Repeat the test of a run, without reporting progress."""
+    return retest(run, None, lambda *_: None)
 
 
 def contents(run):
+    """Return the contents of a run's files by name."""
     return {path.name: path.read_bytes() for path in run.path.iterdir()}
 
 
@@ -54,16 +56,16 @@ def test_retest_prints_the_recorded_test_and_changes_nothing(run):
 def test_retest_as_json(run):
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent, "--json")
     values = json.loads(result.stdout)
-    shown = json.loads(cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--json").stdout)
+    summary = json.loads(cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--json").stdout)
     assert values["equal_to_recorded"] is True
-    assert values["figures"] == shown["figures"]
+    assert values["figures"] == summary["figures"]
     assert values["run_id"] == run.id
 
 
 def test_retest_repeats_test_time_augmentation(tmp_path):
     settings = ("train.epochs=2", "evaluate.tta=mirror", "average.kind=ema")
     run = RunForTests(tmp_path, *settings).train().directory
-    repeated = again(run)
+    repeated = retest_silently(run)
     assert repeated.is_equal is True
     assert repeated.test.tta == "mirror"
     assert repeated.test.tta_correct == repeated.recorded.tta_correct != repeated.test.correct
@@ -72,14 +74,14 @@ def test_retest_repeats_test_time_augmentation(tmp_path):
 def test_different_counts_are_reported(run):
     log = run.events.read_text()
     state = read_state(run)[0]
-    right = list(state.test.correct)
-    right[3] -= 1
-    old, new = (str(list(counts)).replace(" ", "") for counts in (state.test.correct, right))
+    changed = list(state.test.correct)
+    changed[3] -= 1
+    old, new = (str(list(counts)).replace(" ", "") for counts in (state.test.correct, changed))
     run.events.write_text(log.replace(f'"correct":{old},"total"', f'"correct":{new},"total"'))
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
     assert result.returncode == 0
     assert result.stdout.splitlines()[-1].startswith("Differs from the recorded test of epoch")
-    assert again(run).is_equal is False
+    assert retest_silently(run).is_equal is False
 
 
 def test_different_thread_count_is_reported(run):
@@ -95,7 +97,7 @@ def test_retest_of_an_untested_run(run):
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
     assert result.returncode == 0
     assert "No recorded test" in result.stdout
-    assert again(run).is_equal is None
+    assert retest_silently(run).is_equal is None
 
 
 @pytest.mark.parametrize("file", [predictions.PREDICTIONS_FILE, mistakes.MISTAKES_FILE])
@@ -105,7 +107,7 @@ def test_retest_of_an_untested_run(run):
 def test_missing_or_damaged_results_are_written_again(run, file, damage):
     before = contents(run)
     damage(run.path / file)
-    assert again(run).notice == "test.json and mistakes.json were written again"
+    assert retest_silently(run).notice == "test.json and mistakes.json were written again"
     assert contents(run) == before
 
 
@@ -115,7 +117,7 @@ def test_retest_writes_results_of_logs_without_fingerprint(run):
     run.events.write_text(text.replace(f',"fingerprint":"{recorded.fingerprint}"', ""))
     for file in (predictions.PREDICTIONS_FILE, mistakes.MISTAKES_FILE):
         (run.path / file).unlink()
-    assert again(run).is_equal is True
+    assert retest_silently(run).is_equal is True
     test = read_state(run)[0].test
     assert test.fingerprint == ""
     assert read_predictions(run, test).fingerprint == recorded.fingerprint
@@ -123,6 +125,7 @@ def test_retest_writes_results_of_logs_without_fingerprint(run):
 
 
 def make_folder(where, seed=0):
+    """Create an image folder of two classes, and return its path."""
     generator = np.random.default_rng(seed)
     for name, level in (("dark", 40), ("light", 200)):
         (where / name).mkdir(parents=True)
@@ -168,8 +171,8 @@ def test_moved_images_are_found_with_data_dir(folder_run, tmp_path):
 
 def test_predictions_are_stored_by_file_name(folder_run):
     run, images = folder_run
-    kept = read_predictions(run, read_state(run)[0].test)
-    assert all((images / name).is_file() for name in kept.names)
+    stored = read_predictions(run, read_state(run)[0].test)
+    assert all((images / name).is_file() for name in stored.names)
     data = load_dataset(
         RunForTests(
             images.parent / "again", f"data.path={images}", preset="folder"
@@ -177,20 +180,20 @@ def test_predictions_are_stored_by_file_name(folder_run):
         0,
         lambda *_: None,
     )
-    assert {data.classes[truth] for truth in kept.target} == {"dark", "light"}
+    assert {data.classes[target] for target in stored.target} == {"dark", "light"}
 
 
 @pytest.mark.parametrize(
-    ("damage", "code", "words"),
+    ("damage", "code", "message"),
     [
         (lambda run: (run.path / "best.pt").unlink(), 2, "has no model yet"),
         (lambda run: (run.path / "best.pt").write_bytes(b"x" * 999), 3, "is damaged"),
         (lambda run: run.events.write_text(""), 2, "has no model yet"),
     ],
 )
-def test_retest_without_a_model_fails(run, damage, code, words):
+def test_retest_without_a_model_fails(run, damage, code, message):
     damage(run)
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
     assert (result.returncode, result.stdout) == (code, "")
-    assert words in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr

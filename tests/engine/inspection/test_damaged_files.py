@@ -1,4 +1,4 @@
-"""Damaged files of layers and feature maps, and the format of those that are not."""
+"""Files of layers and feature maps: their format, and errors for damaged ones."""
 
 import json
 import struct
@@ -92,13 +92,12 @@ def test_newer_format_is_refused_as_newer(tmp_path: Path) -> None:
         read_layers(path)
 
 
-def test_format_is_as_documented(run: RunForTests) -> None:
-    """Read the file by the docstring of `feature_maps.py` alone."""
+def test_format_matches_documentation(run: RunForTests) -> None:
+    """Read the file as the docstring of `results/feature_maps.py` describes it."""
     line, _, body = (run.directory.path / MAPS_FILE).read_bytes().partition(b"\n")
     header = json.loads(line)
-    filters, *rest = header["filters"]["shape"]
-    weights = filters * rest[0] * rest[1] * rest[2]
-    values = struct.unpack_from(f"<{weights + filters}f", body)
+    shape = header["filters"]["shape"]
+    values = struct.unpack_from(f"<{prod(shape) + shape[0]}f", body)
     maps = read_feature_maps(run.directory.path / MAPS_FILE)
     assert values == maps.filter_values() + maps.biases()
     height, width, channels = header["image"]

@@ -1,4 +1,4 @@
-"""Files that a run writes of its model: layers, filters, feature maps of sample images."""
+"""Files that a run writes about its model: layers, filters, feature maps of sample images."""
 
 import errno
 import json
@@ -44,25 +44,25 @@ def test_samples_are_test_images_with_the_best_model_predictions(run: RunForTest
         image = data.images[index : index + 1]
         assert maps.image(number) == image.numpy().tobytes()
         assert sample.label == data.labels[index]
-        shares = trained.logits(image).softmax(dim=1)[0]
-        for place, (answer, share) in enumerate(
+        probabilities = trained.logits(image).softmax(dim=1)[0]
+        for rank, (top_class, probability) in enumerate(
             zip(sample.top_classes, sample.probabilities, strict=True)
         ):
-            assert share == pytest.approx(
-                shares.sort(descending=True).values[place].item(), abs=0.02
+            assert probability == pytest.approx(
+                probabilities.sort(descending=True).values[rank].item(), abs=0.02
             )
-            assert share == pytest.approx(shares[answer].item(), abs=0.02)
-    right = [sample for sample in header.samples if sample.is_correct]
+            assert probability == pytest.approx(probabilities[top_class].item(), abs=0.02)
+    correct = [sample for sample in header.samples if sample.is_correct]
     wrong = [sample for sample in header.samples if not sample.is_correct]
     assert len(wrong) == 10
     assert [sample.probabilities[0] for sample in wrong] == sorted(
         (sample.probabilities[0] for sample in wrong), reverse=True
     )
-    assert len({sample.label for sample in right}) == len(right)
+    assert len({sample.label for sample in correct}) == len(correct)
 
 
 def test_stored_maps_match_the_model(run: RunForTests) -> None:
-    """Compare each stage with a forward pass, within a step of 256 and bf16's noise."""
+    """Compare each stage with a forward pass, within the error of 256 levels and of bf16."""
     maps, trained = (
         read_feature_maps(run.directory.path / MAPS_FILE),
         load_trained_model(run.directory),
@@ -71,24 +71,26 @@ def test_stored_maps_match_the_model(run: RunForTests) -> None:
     assert [stage.name for stage in header.stages][:2] == ["blocks.0.0", "blocks.0.1"]
     assert [stage.total for stage in header.stages[-4:]] == [20] * 4
     modules = dict(trained.model.named_modules())
-    made: dict[str, torch.Tensor] = {}
+    outputs: dict[str, torch.Tensor] = {}
     for stage in header.stages:
         modules[stage.name].register_forward_hook(
-            lambda _module, _args, output, name=stage.name: made.update({name: output.clone()})
+            lambda _module, _args, output, name=stage.name: outputs.update({name: output.clone()})
         )
     height, width, channels = header.image
     for number, sample in enumerate(header.samples[:3]):
         pixels = torch.frombuffer(bytearray(maps.image(number)), dtype=torch.uint8)
         trained.logits(pixels.view(1, height, width, channels))
-        for place, stage in enumerate(header.stages):
-            kept = torch.frombuffer(bytearray(maps.maps(number, place)), dtype=torch.uint8)
-            low, high = sample.lows[place], sample.highs[place]
-            values = kept.view(stage.shape).float() * ((high - low) / 255) + low
-            now = made[stage.name][0, : stage.shape[0]].float()
+        for position, stage in enumerate(header.stages):
+            stored = torch.frombuffer(bytearray(maps.maps(number, position)), dtype=torch.uint8)
+            low, high = sample.lows[position], sample.highs[position]
+            values = stored.view(stage.shape).float() * ((high - low) / 255) + low
+            expected = outputs[stage.name][0, : stage.shape[0]].float()
             if stage.shape[1:] == stage.full_size:
-                assert torch.allclose(values, now, atol=0.02 * (high - low))
+                assert torch.allclose(values, expected, atol=0.02 * (high - low))
             else:
-                assert values.mean() == pytest.approx(now.mean().item(), abs=0.05 * (high - low))
+                assert values.mean() == pytest.approx(
+                    expected.mean().item(), abs=0.05 * (high - low)
+                )
 
 
 def test_filters_are_stored_in_full_precision(run: RunForTests) -> None:
@@ -119,22 +121,22 @@ def test_large_images_and_maps_are_downscaled(tmp_path: Path) -> None:
 def test_maps_are_written_before_training_and_after_each_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = []
+    written = []
 
-    def keep(path: Path, content: bytes) -> None:
+    def record(path: Path, content: bytes) -> None:
         if path.name == MAPS_FILE:
-            kept.append(content)
+            written.append(content)
 
-    monkeypatch.setattr(writer, "write_atomically", keep)
+    monkeypatch.setattr(writer, "write_atomically", record)
     RunForTests(tmp_path, "train.epochs=2").train()
-    headers = [json.loads(content.partition(b"\n")[0]) for content in kept]
+    headers = [json.loads(content.partition(b"\n")[0]) for content in written]
     assert [(header["part"], header["epoch"]) for header in headers][:3] == [
         ("validation", 0),
         ("validation", 1),
         ("validation", 2),
     ]
     assert headers[-1]["part"] == "test"
-    bodies = [content.partition(b"\n")[2] for content in kept[:3]]
+    bodies = [content.partition(b"\n")[2] for content in written[:3]]
     assert len(set(bodies)) == 3
 
 
@@ -172,9 +174,7 @@ def test_failure_to_write_is_a_notice(
     assert not (run.directory.path / MAPS_FILE).exists()
 
 
-def test_non_finite_weights_leave_the_last_maps(
-    tmp_path: Path,
-) -> None:
+def test_non_finite_weights_leave_the_last_maps(tmp_path: Path) -> None:
     settings = ("train.epochs=1", "optimizer.lr=1e30", "train.on_non_finite=continue")
     run = RunForTests(tmp_path, *settings).train()
     assert read_feature_maps(run.directory.path / MAPS_FILE).header.epoch == 0

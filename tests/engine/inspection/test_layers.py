@@ -1,4 +1,4 @@
-"""Layers and FLOPs of a model; and that inspection leaves it unchanged."""
+"""Layers and FLOPs of a model, which inspection does not change."""
 
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.models.cnn import CNN
 
 
-def published() -> CNN:
+def published_model() -> CNN:
     return CNN(
         channels=3,
         image_size=32,
@@ -25,7 +25,7 @@ def published() -> CNN:
 
 
 class Residual(nn.Module):
-    """A shortcut, a module used twice, an own parameter, a matrix product in `forward`."""
+    """A model with a shortcut, a module used twice, a parameter and a matrix product."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,8 +41,8 @@ class Residual(nn.Module):
 
 
 def test_layers_of_the_published_network() -> None:
-    """Compare with FLOPs by hand: two per weight and position."""
-    found = inspect_layers(published(), torch.zeros(2, 3, 32, 32)).layers
+    """Compare with FLOPs computed by hand: two per weight and position."""
+    found = inspect_layers(published_model(), torch.zeros(2, 3, 32, 32)).layers
     layers = {layer.name: layer for layer in found}
     sides, filters = (32, 16, 8), (3, 32, 64, 128)
     for block, (side, (before, after)) in enumerate(zip(sides, pairwise(filters), strict=True)):
@@ -60,8 +60,8 @@ def test_layers_of_the_published_network() -> None:
 
 
 def test_training_step_is_63_5_million_multiply_adds() -> None:
-    """Three products per layer, but no gradient of the images, as `bench` counts."""
-    model, images = published().train(), torch.zeros(2, 3, 32, 32)
+    """Three products per layer, except the gradient of the images; `bench` counts alike."""
+    model, images = published_model().train(), torch.zeros(2, 3, 32, 32)
     layers = inspect_layers(model, images).layers
     products = [layer.flops for layer in layers if layer.kind in ("Conv2d", "Linear")]
     with FlopCounter() as count:
@@ -72,7 +72,7 @@ def test_training_step_is_63_5_million_multiply_adds() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_flops_match_flop_counter_mode(dtype: torch.dtype) -> None:
     models = [
-        published().eval(),  # PyTorch's counter does not know the mkldnn convolution of training
+        published_model().eval(),  # PyTorch's counter does not count mkldnn convolutions
         nn.Sequential(nn.ConvTranspose2d(3, 4, 3, stride=2), nn.Conv2d(4, 8, 5, 2)),
         nn.Conv2d(3, 12, 3, groups=3),
         nn.Sequential(nn.Flatten(2), nn.TransformerEncoderLayer(1024, 2, 32, batch_first=True)),
@@ -84,7 +84,7 @@ def test_flops_match_flop_counter_mode(dtype: torch.dtype) -> None:
             with counter:
                 with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
                     output = model(images)
-                # Its backward pass is too high for groups; ours does not count attention's.
+                # PyTorch counts too many for groups; ours does not count attention.
                 if model in models[:2]:
                     output.sum().backward()
             counts.append(counter)
@@ -116,7 +116,7 @@ def test_inspection_changes_nothing() -> None:
 
 
 def test_inspection_of_a_failing_model_changes_nothing() -> None:
-    model = published().train()
+    model = published_model().train()
     with pytest.raises(RuntimeError):
         inspect_layers(model, torch.zeros(1, 4, 32, 32))
     assert model.training
@@ -124,7 +124,7 @@ def test_inspection_of_a_failing_model_changes_nothing() -> None:
 
 
 def test_eval_mode_is_undone_after_an_error() -> None:
-    model = published().train()
+    model = published_model().train()
     with pytest.raises(KeyError), eval_mode(model):
         raise KeyError
     assert model.training

@@ -1,4 +1,4 @@
-"""Networks that a config cannot have."""
+"""Model settings that are refused, and models built without a weights file."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""MODELS.md: its example is trained and tested by the lines that it gives."""
+"""The example in MODELS.md is trained and tested by the commands on that page."""
 
 import re
 import shlex
@@ -20,12 +20,13 @@ PAGE = (Path(__file__).parents[3] / "engine/docs/MODELS.md").read_text()
 
 
 def blocks(language):
+    """Return the code blocks of the page in a language."""
     return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 @pytest.fixture
 def mynet(tmp_path, monkeypatch):
-    """The directory of the example's module, as the current one."""
+    """Make a directory with the example's module the working directory; return its path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "mynet", raising=False)
@@ -53,7 +54,7 @@ def test_hooks_are_found_by_name():
 
 
 class Flat(nn.Module):
-    """A network as a new file in `models/` would hold it."""
+    """A model as a new module in `models/` would define it."""
 
     def __init__(self, *, channels, image_size, class_count, hidden):
         super().__init__()

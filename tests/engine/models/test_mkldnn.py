@@ -1,4 +1,4 @@
-"""Training in oneDNN's layout: equal to PyTorch's, and NaN stays visible."""
+"""Training in oneDNN's layout gives the same results as in PyTorch's, and keeps NaN."""
 
 import copy
 import platform
@@ -40,13 +40,13 @@ def train_step(
     params=[
         (64, 3, 32, (32, 64, 128)),
         (7, 1, 28, (16, 32)),
-        (5, 3, 17, (20, 10)),  # channels that fill no block, and an odd side
+        (5, 3, 17, (20, 10)),  # channels that do not fill a block, and an odd side
         (2, 3, 8, (1, 3, 5)),
     ],
     ids=str,
 )
 def task(request: pytest.FixtureRequest) -> tuple[CNN, torch.Tensor]:
-    """A network, and images for it."""
+    """Return a network, and images for it."""
     batch, channels, size, filters = request.param
     return network(channels, size, filters), torch.randn(batch, channels, size, size)
 
@@ -83,7 +83,7 @@ def test_bf16_step_is_as_accurate_as_in_pytorch_layout(
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("block", [0, 1, 2])
 def test_non_finite_weight_makes_the_loss_nan(block: int, value: float, dtype: torch.dtype) -> None:
-    """oneDNN's max-pool and ReLU alone would turn it into 0."""
+    """oneDNN's max-pool and ReLU would turn NaN into 0."""
     model = network()
     with torch.no_grad():
         model.blocks[block][0].weight[0, 0, 0, 0] = value  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""The residual network, and checkpoints with the former names of its weights."""
+"""The residual network, and checkpoints with old names of its weights."""
 
 import pytest
 import torch
@@ -64,17 +64,17 @@ def test_resume_of_a_resnet_is_bitwise_equal(tmp_path):
     stop_within_epoch(interrupted)
     interrupted.resume()
     assert interrupted.live_state.status == "done"
-    expected, found = weights_in(uninterrupted.directory), weights_in(interrupted.directory)
-    assert expected.keys() == found.keys()
-    assert any(name.endswith("running_var") for name in found)
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    expected, resumed = weights_in(uninterrupted.directory), weights_in(interrupted.directory)
+    assert expected.keys() == resumed.keys()
+    assert any(name.endswith("running_var") for name in resumed)
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
     assert [epoch.val_loss for epoch in uninterrupted.live_state.epochs] == [
         epoch.val_loss for epoch in interrupted.live_state.epochs
     ]
 
 
 def with_old_names(content):
-    """Return a checkpoint's content with the former names of a resnet's weights."""
+    """Return a checkpoint's content with the old names of a resnet's weights."""
     if not isinstance(content, dict):
         return content
     return {
@@ -85,26 +85,26 @@ def with_old_names(content):
 
 def test_checkpoints_with_old_weight_names_resume_and_load(tmp_path):
     settings = (*RESNET, "train.epochs=2", "average.kind=ema")
-    current, former = (RunForTests(tmp_path, *settings) for _ in range(2))
-    for run in (current, former):
+    current, old = (RunForTests(tmp_path, *settings) for _ in range(2))
+    for run in (current, old):
         run.train()
     for name in ("last.pt", "best.pt"):
-        path = former.directory.path / name
+        path = old.directory.path / name
         content = with_old_names(checkpoint.load(path, CPU))
         assert any(".way." in key for key in content["model"])
         position = Position(content["epoch"] + 1, 0)
         checkpoint.save(path, content, position)
     logits = [
         load_trained_model(run.directory).logits(torch.ones(3, 8, 8, 1, dtype=torch.uint8))
-        for run in (current, former)
+        for run in (current, old)
     ]
     assert torch.equal(*logits)
-    for run in (current, former):
+    for run in (current, old):
         run.resume(epochs=3)
         assert run.live_state.status == "done"
-    expected, found = weights_in(current.directory), weights_in(former.directory)
-    assert expected.keys() == found.keys()
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    expected, resumed = weights_in(current.directory), weights_in(old.directory)
+    assert expected.keys() == resumed.keys()
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 
 def test_state_dicts_with_old_weight_names_load():

@@ -1,4 +1,4 @@
-"""Networks of torchvision, with weights from a file."""
+"""Models of torchvision with weights from a file."""
 
 import os
 
@@ -25,7 +25,7 @@ def weights_in(directory):
 
 @pytest.fixture(scope="module")
 def weights_file(tmp_path_factory):
-    """Weights of a resnet18 for a thousand classes, as torchvision's files hold them."""
+    """Save the weights of a resnet18 for 1,000 classes, as torchvision does; return the path."""
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
     torch.save(resnet18(weights=None).state_dict(), path)
@@ -50,8 +50,8 @@ def test_freeze_trains_the_last_layer_only(tmp_path, weights_file):
     (prepared,) = (event for event in run.events() if isinstance(event, RunPrepared))
     assert prepared.parameters == 512 * 10 + 10
     before, after = torch.load(weights_file, weights_only=True), weights_in(run.directory)
-    kept = [name for name in before if not name.startswith("fc.")]
-    assert all(torch.equal(before[name], after[f"network.{name}"]) for name in kept)
+    frozen = [name for name in before if not name.startswith("fc.")]
+    assert all(torch.equal(before[name], after[f"network.{name}"]) for name in frozen)
     assert after["network.fc.weight"].shape == (10, 512)
     assert any(
         "data.mean = [0.485" in event.text for event in run.events() if isinstance(event, Notice)
@@ -61,7 +61,7 @@ def test_freeze_trains_the_last_layer_only(tmp_path, weights_file):
 
 
 def test_resume_needs_no_weights_file(tmp_path):
-    file = tmp_path / "mine.pth"
+    file = tmp_path / "own.pth"
     torch.save(shufflenet_v2_x0_5(weights=None).state_dict(), file)
     small = ("model.arch=shufflenet_v2_x0_5", "model.freeze=true", f"model.weights='{file}'")
     run = RunForTests(tmp_path / "runs", *TRANSFER, *small).train()

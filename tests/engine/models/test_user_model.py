@@ -1,4 +1,4 @@
-"""Networks of the user's own."""
+"""Models from the user's own modules."""
 
 import re
 import sys
@@ -38,7 +38,7 @@ class Fails(Net):
     def __init__(self, **_):
         raise RuntimeError("no such luck")
 
-class Wrong(Net):
+class WrongShape(Net):
     def forward(self, images):
         return super().forward(images)[:, :3]
 
@@ -51,7 +51,7 @@ class Lazy(Net):
         super().__init__(**arguments)
         self.more = nn.LazyLinear(3)
 
-class Lone(Net):
+class FailsInForward(Net):
     def forward(self, images):
         raise ValueError("not\\nthese")
 
@@ -62,7 +62,7 @@ def Function(**_):
 
 @pytest.fixture
 def user_dir(tmp_path, monkeypatch):
-    """Directory of `mynet.py`, as the current one."""
+    """Make a directory with `mynet.py` the working directory; return its path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "mynet", raising=False)
@@ -92,7 +92,7 @@ def test_user_model_trains_resumes_and_predicts(user_dir):
         ("mynet:Nothing", "AttributeError: module 'mynet' has no attribute 'Nothing'"),
         ("nowhere:Net", "ModuleNotFoundError: No module named 'nowhere'"),
         ("mynet:Fails", "RuntimeError: no such luck"),
-        ("mynet:Lone", "fails on 63 images of 1×8×8: ValueError: not these"),
+        ("mynet:FailsInForward", "fails on 63 images of 1×8×8: ValueError: not these"),
     ],
 )
 def test_exception_of_a_user_model_is_one_line_with_a_traceback_in_console_log(
@@ -112,7 +112,7 @@ def test_exception_of_a_user_model_is_one_line_with_a_traceback_in_console_log(
     [
         ("mynet:Function", "returns a int, not a torch.nn.Module"),
         ("mynet:Lazy", "has lazy layers"),
-        ("mynet:Wrong", r"returns logits of shape \[63, 3\] for 63 images and 10 classes"),
+        ("mynet:WrongShape", r"returns logits of shape \[63, 3\] for 63 images and 10 classes"),
         ("mynet:Tuple", "returns a tuple, not a tensor"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The network of airbench: its whitening layer and initialization."""
+"""The whitened CNN (airbench): its whitening layer and initialization."""
 
 import pytest
 import torch
@@ -27,14 +27,14 @@ def test_whitening_layer_whitens(channels):
     layer.init_whitening(smooth)
     with torch.no_grad():
         layer.bias.zero_()
-        result = layer(smooth).transpose(0, 1).flatten(1)
-    half = len(result) // 2
+        whitened = layer(smooth).transpose(0, 1).flatten(1)
+    half = len(whitened) // 2
     assert half == 4 * channels
-    torch.testing.assert_close(result[:half], -result[half:])
-    covariance = result[:half] @ result[:half].T / result.shape[1]
+    torch.testing.assert_close(whitened[:half], -whitened[half:])
+    covariance = whitened[:half] @ whitened[:half].T / whitened.shape[1]
     patches = unfold(smooth, 2).transpose(1, 2).flatten(0, 1)
     variances = torch.linalg.eigvalsh(patches.T @ patches / len(patches))
-    # Equal variances, but for the epsilon that limits the smallest ones.
+    # Unit variances, except for the epsilon that limits small ones.
     torch.testing.assert_close(
         covariance, torch.diag(variances / (variances + 5e-4)), atol=2e-3, rtol=0
     )

@@ -1,4 +1,4 @@
-"""Several runs side by side: against SciPy's word for what is chance, and from the shell."""
+"""Comparison of runs: significance tests checked with SciPy, and `cnn-tui compare`."""
 
 import dataclasses
 import itertools
@@ -21,7 +21,7 @@ from golden import golden_run, rewrite_events
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
 
-# The test itself.
+# Significance tests.
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,20 @@ def test_disagreements_count_images_correct_for_one_model():
     assert count_disagreements(first, second) == Disagreement(only_first=2, only_second=1)
 
 
-def test_several_are_adjusted_as_holm_does():
+def test_p_values_are_adjusted_by_holms_method():
     assert holm_adjusted([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm_adjusted([0.9, 0.8]) == [1.0, 1.0]
     assert holm_adjusted([0.02]) == [0.02]
     assert holm_adjusted([]) == []
 
 
-def test_equal_models_seldom_seem_to_differ():
+def test_equal_models_are_rarely_significant():
     generator = np.random.default_rng(0)
-    found = [
+    significant = [
         Disagreement(heads, 200 - heads).p_value < 0.05
         for heads in generator.binomial(200, 0.5, size=2000).tolist()
     ]
-    assert 0.01 < np.mean(found) <= 0.05
+    assert 0.01 < np.mean(significant) <= 0.05
 
 
 # Runs.
@@ -70,31 +70,31 @@ def test_equal_models_seldom_seem_to_differ():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Three runs: an hour's work, the same longer, and one on other images."""
-    where = tmp_path_factory.mktemp("runs")
+    """Train three runs: a short one, a longer one, and one tested on other images."""
+    runs_dir = tmp_path_factory.mktemp("runs")
     return [
-        RunForTests(where, "train.epochs=1").train().directory,
-        RunForTests(where, "train.epochs=4", "optimizer.lr=0.01").train().directory,
-        RunForTests(where, "train.epochs=1", "data.test_fraction=0.3").train().directory,
+        RunForTests(runs_dir, "train.epochs=1").train().directory,
+        RunForTests(runs_dir, "train.epochs=4", "optimizer.lr=0.01").train().directory,
+        RunForTests(runs_dir, "train.epochs=1", "data.test_fraction=0.3").train().directory,
     ]
 
 
-def test_figures_settings_classes_and_verdicts(trained):
-    found = compare(trained)
+def test_comparison_has_metrics_settings_classes_and_verdicts(trained):
+    comparison = compare(trained)
     states = [read_state(run)[0] for run in trained]
-    assert found.config_differences == {
+    assert comparison.config_differences == {
         "data.test_fraction": (0.2, 0.2, 0.3),
         "optimizer.lr": (0.001, 0.01, 0.001),
         "train.epochs": (1, 4, 1),
     }
-    assert [of.metrics.accuracy.correct for of in found.runs] == [
+    assert [run.metrics.accuracy.correct for run in comparison.runs] == [
         sum(state.test.correct) for state in states
     ]
-    assert list(found.class_accuracies) == list(states[0].prepared.classes)
-    assert [rate.correct for rate in found.class_accuracies["3"]] == [
+    assert list(comparison.class_accuracies) == list(states[0].prepared.classes)
+    assert [rate.correct for rate in comparison.class_accuracies["3"]] == [
         state.test.correct[3] for state in states
     ]
-    better, other = found.verdicts
+    better, other = comparison.verdicts
     assert better.is_significant
     gained = better.disagreement.only_second - better.disagreement.only_first
     assert gained == sum(states[1].test.correct) - sum(states[0].test.correct)
@@ -105,47 +105,47 @@ def test_figures_settings_classes_and_verdicts(trained):
 
 
 def test_run_compared_with_itself_is_not_significant(trained):
-    found = compare([trained[0], trained[0]])
-    assert found.config_differences == {}
-    assert found.verdicts[0].disagreement == (0, 0)
-    assert found.verdicts[0].p_value == 1.0
+    comparison = compare([trained[0], trained[0]])
+    assert comparison.config_differences == {}
+    assert comparison.verdicts[0].disagreement == (0, 0)
+    assert comparison.verdicts[0].p_value == 1.0
 
 
-def test_the_same_files_in_another_size_are_the_same_images(trained, tmp_path):
+def test_same_files_in_another_size_are_the_same_images(trained, tmp_path):
     larger = RunForTests(tmp_path, "train.epochs=1", "data.image_size=16").train().directory
-    found = compare([trained[0], larger])
-    assert found.runs[0].predictions.fingerprint != found.runs[1].predictions.fingerprint
-    assert found.verdicts[0].disagreement is not None
+    comparison = compare([trained[0], larger])
+    assert comparison.runs[0].predictions.fingerprint != comparison.runs[1].predictions.fingerprint
+    assert comparison.verdicts[0].disagreement is not None
 
 
 def test_missing_predictions_are_a_reason(trained, tmp_path):
     untested = golden_run(tmp_path, "stopped", "1-stopped")
     old = golden_run(tmp_path, "completed", "2-old")
-    found = compare([trained[0], untested, old])
-    assert "has not been tested" in found.verdicts[0].reason
-    assert "there is no such file" in found.verdicts[1].reason
-    assert "cnn-tui test 2-old" in found.verdicts[1].reason
-    assert found.runs[1].metrics is None
-    assert all(rates[1] is None for rates in found.class_accuracies.values())
-    turned = compare([untested, trained[0]])
-    assert turned.verdicts[0].reason.startswith("1-stopped: has not been tested")
+    comparison = compare([trained[0], untested, old])
+    assert "has not been tested" in comparison.verdicts[0].reason
+    assert "there is no such file" in comparison.verdicts[1].reason
+    assert "cnn-tui test 2-old" in comparison.verdicts[1].reason
+    assert comparison.runs[1].metrics is None
+    assert all(rates[1] is None for rates in comparison.class_accuracies.values())
+    swapped = compare([untested, trained[0]])
+    assert swapped.verdicts[0].reason.startswith("1-stopped: has not been tested")
 
 
-def test_a_forged_fingerprint_of_other_images(trained, tmp_path):
+def test_forged_fingerprint_of_other_images_is_detected(trained, tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1", "data.test_fraction=0.3").train().directory
-    mine = read_state(trained[0])[0].test.fingerprint
-    theirs = read_state(run)[0].test.fingerprint
+    expected = read_state(trained[0])[0].test.fingerprint
+    own = read_state(run)[0].test.fingerprint
     for path in (run.events, run.path / PREDICTIONS_FILE):
-        path.write_text(path.read_text().replace(theirs, mine))
+        path.write_text(path.read_text().replace(own, expected))
     assert "other images" in compare([trained[0], run]).verdicts[0].reason
 
 
-# In the shell.
+# The command.
 
 
 def test_verdict_is_printed_as_text(trained):
-    where = trained[0].path.parent
-    result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", where)
+    runs_dir = trained[0].path.parent
+    result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", runs_dir)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert any(line.split() == ["train.epochs", "1", "4", "1"] for line in lines)
@@ -161,7 +161,7 @@ def test_verdict_is_printed_as_text(trained):
         ((0, 0), 1.0, "No difference", "no difference", ""),
         ((12, 12), 1.0, "No difference", "no difference", ""),
         ((12, 11), 0.99999, "No difference", "no difference", ""),
-        ((12, 9), 1.0, "No difference", "no difference", ""),  # once adjusted
+        ((12, 9), 1.0, "No difference", "no difference", ""),  # after adjustment
         (
             (3, 1),
             0.625,
@@ -173,7 +173,7 @@ def test_verdict_is_printed_as_text(trained):
         ((0, 9), 0.004, "b is significantly better than a", "better", "0.004"),
     ],
 )
-def test_the_screen_and_the_shell_conclude_alike(split, p, conclusion, cell, probability):
+def test_verdict_text_matches_verdict_cell(split, p, conclusion, cell, probability):
     verdict = Verdict(disagreement=Disagreement(*split), p_value=p, reason="")
     assert verdict_text("a", "b", verdict, 1).conclusion.startswith(conclusion)
     assert verdict_cell(verdict) == cell
@@ -181,29 +181,29 @@ def test_the_screen_and_the_shell_conclude_alike(split, p, conclusion, cell, pro
 
 
 def test_two_runs_have_a_column_of_changes(trained, capsys):
-    found = compare(trained[:2])
-    print_comparison(found)
-    before, after = found.class_accuracies["8"]
+    comparison = compare(trained[:2])
+    print_comparison(comparison)
+    before, after = comparison.class_accuracies["8"]
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("8 "))
     assert line.split()[-1] == f"{100 * (after.fraction - before.fraction):+.2f}"
 
 
 def test_classes_with_largest_differences_are_listed(trained, capsys):
-    found = compare(trained[:2])
-    rates = found.class_accuracies["8"]
+    comparison = compare(trained[:2])
+    rates = comparison.class_accuracies["8"]
     equal = {str(name): (rates[0], rates[0]) for name in range(100, 130)}
-    print_comparison(dataclasses.replace(found, class_accuracies=equal | {"odd": rates}))
+    print_comparison(dataclasses.replace(comparison, class_accuracies=equal | {"odd": rates}))
     text = capsys.readouterr().out
     assert "the 20 of 31 that differ most" in text
     assert "odd" in text
 
 
-def test_as_json(trained):
-    where = trained[0].path.parent
-    result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", where, "--json")
+def test_comparison_as_json(trained):
+    runs_dir = trained[0].path.parent
+    result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", runs_dir, "--json")
     values = json.loads(result.stdout)
     assert values == json.loads(json.dumps(as_dict(compare(trained))))
-    assert [of["run_id"] for of in values["runs"]] == [run.id for run in trained]
+    assert [run["run_id"] for run in values["runs"]] == [run.id for run in trained]
     assert values["settings"]["train.epochs"] == [1, 4, 1]
     better, other = values["tests"]
     assert better["differs"] is True
@@ -212,19 +212,19 @@ def test_as_json(trained):
     assert values["classes"][3]["accuracy"][0]["images"] == 36
 
 
-def test_one_run_is_not_enough_and_an_unknown_one_is_named(trained):
-    where = trained[0].path.parent
-    alone = cnn_tui("compare", trained[0].id, "--runs-dir", where)
+def test_one_run_or_an_unknown_run_is_a_usage_error(trained):
+    runs_dir = trained[0].path.parent
+    alone = cnn_tui("compare", trained[0].id, "--runs-dir", runs_dir)
     assert (alone.returncode, alone.stdout) == (2, "")
     assert "two or more runs" in alone.stderr
-    unknown = cnn_tui("compare", trained[0].id, "nope", "--runs-dir", where)
+    unknown = cnn_tui("compare", trained[0].id, "nope", "--runs-dir", runs_dir)
     assert (unknown.returncode, unknown.stdout) == (2, "")
 
 
-def test_it_needs_no_torch(trained, tmp_path):
+def test_compare_imports_no_torch(trained, tmp_path):
     ids = (run.id for run in trained)
-    where = str(trained[0].path.parent)
-    loaded = loaded_modules(cli_code("compare", *ids, "--runs-dir", where), tmp_path)
+    runs_dir = str(trained[0].path.parent)
+    loaded = loaded_modules(cli_code("compare", *ids, "--runs-dir", runs_dir), tmp_path)
     assert "cnn_tui.reports.comparison" in loaded
     assert not loaded & (TORCH_SIDE | {"textual"})
 
@@ -249,8 +249,8 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
         rewrite_events(golden_run(tmp_path, "completed", "[/1]\x1b[2J"), change),
         golden_run(tmp_path, "completed", "2-good"),
     ]
-    found = compare(runs)
-    print_comparison(found)
+    comparison = compare(runs)
+    print_comparison(comparison)
     show_run(runs[0])
     text = capsys.readouterr().out
     assert all(char == "\n" or char.isprintable() for char in text)
@@ -258,19 +258,19 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
     assert "[/y]" in text
     assert r"[/1]\x1b[2J" in text
     assert r"seed \x1b[3J" in text
-    json.dumps(as_dict(found)).encode()
+    json.dumps(as_dict(comparison)).encode()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000])
-def test_a_damaged_file_is_named_and_the_rest_is_compared(trained, tmp_path, content):
+def test_damaged_predictions_are_named_and_the_rest_is_compared(trained, tmp_path, content):
     run = RunForTests(tmp_path, "train.epochs=1").train().directory
     (run.path / PREDICTIONS_FILE).write_bytes(content)
-    found = compare([trained[0], run])
-    assert str(run.path / PREDICTIONS_FILE) in found.verdicts[0].reason
-    assert found.runs[1].metrics.accuracy.images == 359
+    comparison = compare([trained[0], run])
+    assert str(run.path / PREDICTIONS_FILE) in comparison.verdicts[0].reason
+    assert comparison.runs[1].metrics.accuracy.images == 359
 
 
-def test_a_log_of_nothing_is_compared_as_far_as_it_goes(trained, tmp_path, capsys):
+def test_every_prefix_of_a_log_is_compared(trained, tmp_path, capsys):
     run = golden_run(tmp_path, "completed")
     for lines in itertools.chain(range(0, 40, 3), range(40, 200, 20)):
         golden = golden_run(tmp_path / str(lines), "completed")
@@ -279,8 +279,8 @@ def test_a_log_of_nothing_is_compared_as_far_as_it_goes(trained, tmp_path, capsy
     assert "cannot be tested" in capsys.readouterr().out
 
 
-def test_predictions_of_all_wrong_and_all_right():
-    said = Predictions(
+def test_predictions_know_their_mistakes():
+    predictions = Predictions(
         epoch=1,
         fingerprint="",
         names=["a", "b"],
@@ -289,5 +289,5 @@ def test_predictions_of_all_wrong_and_all_right():
         confidence=[0.5, 0.6],
         rank=[2, 1],
     )
-    assert said.is_correct == [False, True]
-    assert said.mistakes() == [0]
+    assert predictions.is_correct == [False, True]
+    assert predictions.mistakes() == [0]

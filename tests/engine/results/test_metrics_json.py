@@ -1,4 +1,4 @@
-"""The figures of a test, as they are told: in words, as lines, as plain values."""
+"""Metrics of the final test as table rows, as lines and as JSON."""
 
 import json
 from io import StringIO
@@ -21,7 +21,7 @@ from runs_for_tests import RunForTests
 HOSTILE = ("[red]a", "[/nope]", "\x1b[2Jb", "c\nd", "\u202ee", "é" * 500, "\udcff", "=cmd", "", "j")
 
 
-def a_test(correct=(8, 1), total=(10, 2), confusion=((0, 1, 2), (1, 0, 1)), **values):
+def finished_test(correct=(8, 1), total=(10, 2), confusion=((0, 1, 2), (1, 0, 1)), **values):
     return events.TestFinished(
         epoch=1, loss=0.5, correct=correct, total=total, seconds=1.0, confusion=confusion, **values
     )
@@ -48,13 +48,14 @@ def prepared(classes=("cat", "dog"), train_counts=(30, 6)):
 BINS = ((0, 0, 0.0), (4, 2, 1.8), (8, 7, 7.2))
 
 
-def rows(test, of=None):
-    of = of or prepared()
-    return {row.name: row[1:] for row in metric_rows(metrics_of(test, of), of.classes)}
+def rows(test):
+    """Return the value and the comment of each row by its name."""
+    run = prepared()
+    return {row.name: row[1:] for row in metric_rows(metrics_of(test, run), run.classes)}
 
 
-def test_figures_in_words():
-    assert rows(a_test(bins=BINS)) == {
+def test_metrics_as_rows():
+    assert rows(finished_test(bins=BINS)) == {
         "accuracy": ("75.00%", "46.77–91.11%, 9 of 12"),
         "majority class (cat)": ("83.33%", "baseline; not clearly worse"),
         "macro F1": ("0.6211", "precision 0.6111, recall 0.6500"),
@@ -63,24 +64,26 @@ def test_figures_in_words():
 
 
 @pytest.mark.parametrize(
-    ("sure", "verdict"),
+    ("confidence_sum", "verdict"),
     [(11.0, "overconfident"), (9.0, "well calibrated"), (6.0, "underconfident")],
 )
-def test_calibration_text(sure, verdict):
-    assert rows(a_test(bins=((12, 9, sure),)))["calibration error"][1].startswith(verdict)
+def test_calibration_text(confidence_sum, verdict):
+    assert rows(finished_test(bins=((12, 9, confidence_sum),)))["calibration error"][1].startswith(
+        verdict
+    )
 
 
 @pytest.mark.parametrize(
-    ("right", "verdict"),
+    ("correct", "verdict"),
     [(990, "49.0 points worse"), (10, "49.0 points better"), (505, "not clearly worse")],
 )
-def test_baseline_text(right, verdict):
-    test = a_test(correct=(right // 2, right // 2), total=(500, 500))
+def test_baseline_text(correct, verdict):
+    test = finished_test(correct=(correct // 2, correct // 2), total=(500, 500))
     assert verdict in rows(test)["majority class (cat)"][1]
 
 
-def test_figures_as_lines():
-    test = a_test(bins=BINS, top5=12)
+def test_metrics_as_lines():
+    test = finished_test(bins=BINS, top5=12)
     assert metric_lines(metrics_of(test, prepared()), ("cat", "dog")) == [
         "Test Accuracy (95% Interval): 46.77% to 91.11%",
         "Test Accuracy (Top 5): 100.00% (12/12)",
@@ -90,8 +93,8 @@ def test_figures_as_lines():
     ]
 
 
-def test_figures_as_plain_values():
-    values = metrics_as_dict(a_test(bins=BINS), prepared())
+def test_metrics_as_json():
+    values = metrics_as_dict(finished_test(bins=BINS), prepared())
     assert json.loads(json.dumps(values)) == values
     assert values["accuracy"] == {
         "right": 9,
@@ -100,7 +103,7 @@ def test_figures_as_plain_values():
         "low": pytest.approx(0.467695),
         "high": pytest.approx(0.911058),
     }
-    assert [of["name"] for of in values["classes"]] == ["cat", "dog"]
+    assert [row["name"] for row in values["classes"]] == ["cat", "dog"]
     assert values["classes"][1]["precision"] == pytest.approx(1 / 3)
     assert values["commonest_class"] == "cat"
     assert values["commonest_class_accuracy"]["right"] == 10
@@ -116,7 +119,7 @@ def test_figures_as_plain_values():
     assert values["top5"] is None
 
 
-def test_a_log_from_before_them_is_shown_without(tmp_path, capsys):
+def test_old_log_is_shown_without_new_metrics(tmp_path, capsys):
     run = golden_run(tmp_path, "completed")
     show_run(run)
     text = capsys.readouterr().out
@@ -136,26 +139,26 @@ def test_run_prints_all_test_metrics(tmp_path, capsys):
     assert "Most confused" in text
     show_run(run.directory, brief=True)
     assert "Most confused" not in capsys.readouterr().out
-    figures = to_dict(read_record(run.directory))["figures"]
-    assert figures["accuracy"]["right"] == sum(run.live_state.test.correct)
-    assert sum(row["images"] for row in figures["reliability"]) == 359
+    metrics = to_dict(read_record(run.directory))["figures"]
+    assert metrics["accuracy"]["right"] == sum(run.live_state.test.correct)
+    assert sum(row["images"] for row in metrics["reliability"]) == 359
 
 
 def test_hostile_names_are_harmless_text(tmp_path, capsys):
-    many = len(HOSTILE)
-    test = a_test(
-        correct=(1,) * many,
-        total=(2,) * many,
-        confusion=tuple((one, (one + 1) % many, 1) for one in range(many)),
+    count = len(HOSTILE)
+    test = finished_test(
+        correct=(1,) * count,
+        total=(2,) * count,
+        confusion=tuple((index, (index + 1) % count, 1) for index in range(count)),
         bins=BINS,
         top5=3,
     )
     lines = []
-    for commonest in range(many):
-        counts = tuple(1 + (one == commonest) for one in range(many))
-        of = prepared(HOSTILE, counts)
-        Console(width=100).print(final_test_report(test, of))
-        lines += metric_lines(metrics_of(test, of), HOSTILE)
+    for majority in range(count):
+        counts = tuple(1 + (index == majority) for index in range(count))
+        run = prepared(HOSTILE, counts)
+        Console(width=100).print(final_test_report(test, run))
+        lines += metric_lines(metrics_of(test, run), HOSTILE)
     text = "\n".join([capsys.readouterr().out, *lines])
     assert "\x1b" not in text
     assert "\u202e" not in text
@@ -163,7 +166,7 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
     assert r"\x1b[2Jb" in text
     assert text.isprintable() or all(char == "\n" or char.isprintable() for char in text)
     assert max(map(len, text.splitlines())) <= 100
-    json.dumps(metrics_as_dict(test, of)).encode()
+    json.dumps(metrics_as_dict(test, run)).encode()
 
 
 @pytest.mark.parametrize(
@@ -179,13 +182,13 @@ def test_hostile_names_are_harmless_text(tmp_path, capsys):
     ],
 )
 def test_impossible_counts_do_not_raise(changes):
-    test = a_test(**changes)
+    test = finished_test(**changes)
     Console(file=StringIO()).print(final_test_report(test, prepared()))
     metric_lines(metrics_of(test, None), ())
     json.dumps(metrics_as_dict(test, prepared(("one",), (3,))))
 
 
-def test_the_lines_of_a_test_come_from_its_event(tmp_path):
+def test_final_test_lines_come_from_the_event(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1").train()
     state = run.live_state
     (event,) = [

@@ -17,31 +17,33 @@ NOW = 2000.0
 
 
 def kinds(state, now=None, live=True):
+    """Return the kinds of the alarms of a run at a time, by default that of its last event."""
     now = state.last_time if now is None else now
     return [alarm.kind for alarm in find_alarms(state, now, live)]
 
 
 def training(losses, **changes):
     """Return the state of a run with these training losses."""
-    happened = [
+    logged = [
         replace(steps(1, number, loss, seconds=0.5), time=NOW, **changes)
         for number, loss in enumerate(losses, start=1)
     ]
     first = replace(prepared(), time=NOW, steps_per_epoch=100_000)
-    return state_after(started(), first, events.EpochStarted(time=NOW, epoch=1), *happened)
+    return state_after(started(), first, events.EpochStarted(time=NOW, epoch=1), *logged)
 
 
 def validated(losses, train=None, epochs=40):
     """Return a state with these validation losses and falling or given training losses."""
     train = train or [1.0 / number for number in range(1, len(losses) + 1)]
-    happened = (
+    logged = (
         replace(epoch_finished(number, loss), time=NOW, train_loss=train[number - 1])
         for number, loss in enumerate(losses, start=1)
     )
-    return state_after(started(epochs), replace(prepared(), time=NOW), *happened)
+    return state_after(started(epochs), replace(prepared(), time=NOW), *logged)
 
 
 def measured(state, **changes):
+    """Apply a measurement of the machine to the state, and return the state."""
     values = {
         "cpu": 0.5,
         "memory_bytes": 10**9,
@@ -76,6 +78,7 @@ def test_non_finite_validation_loss_raises_alarm():
 
 
 def noisy(level, count, seed=1):
+    """Return losses with a standard deviation of a tenth of their mean."""
     generator = random.Random(seed)
     return [abs(generator.gauss(level, level / 10)) for _ in range(count)]
 

@@ -11,20 +11,21 @@ from hypothesis import strategies as st
 from cnn_engine.runlog import events
 from cnn_engine.runlog.lines import from_line, to_line
 
-WHOLE = st.integers(-(1 << 63), (1 << 63) - 1)
-st.register_type_strategy(int, WHOLE)
-JSON_VALUES = st.dictionaries(st.text(), WHOLE | st.text(), max_size=3)
+INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
+st.register_type_strategy(int, INT64)
+JSON_VALUES = st.dictionaries(st.text(), INT64 | st.text(), max_size=3)
 
 
 def fields_of(kind):
+    """Return hypothesis strategies for the fields of an event class."""
     finite = st.floats(allow_nan=False, allow_infinity=False)
-    bins = st.lists(st.tuples(WHOLE, WHOLE, finite)).map(tuple)
+    bins = st.lists(st.tuples(INT64, INT64, finite)).map(tuple)
     special = {dict[str, object]: JSON_VALUES, events.Bins: bins}
-    hints = get_type_hints(kind, include_extras=True)  # else no hint is `events.Bins`
+    hints = get_type_hints(kind, include_extras=True)  # keeps `events.Bins` apart from plain tuples
     return {"time": finite} | {
         name: JSON_VALUES if "typing.Any" in str(hint) else special.get(hint, st.from_type(hint))
         for name, hint in hints.items()
-        if name != "time"  # no clock is infinite
+        if name != "time"  # always finite
     }
 
 
@@ -32,11 +33,11 @@ def any_event():
     return st.one_of(*(st.builds(kind, **fields_of(kind)) for kind in events.KINDS.values()))
 
 
-def same(left, right):
+def is_same(left, right):
     """Return True if two events are equal, taking NaN as equal to NaN."""
     return type(left) is type(right) and all(
-        mine == yours or (mine != mine and yours != yours)  # noqa: PLR0124
-        for mine, yours in zip(vars(left).values(), vars(right).values(), strict=True)
+        one == other or (one != one and other != other)  # noqa: PLR0124
+        for one, other in zip(vars(left).values(), vars(right).values(), strict=True)
     )
 
 
@@ -45,7 +46,7 @@ def test_event_survives_round_trip(event):
     line = to_line(event)
     assert "\n" not in line
     assert line.isascii()
-    assert same(from_line(line), event)
+    assert is_same(from_line(line), event)
 
 
 def test_non_finite_numbers_are_null_and_listed():
@@ -55,9 +56,9 @@ def test_non_finite_numbers_are_null_and_listed():
     values = json.loads(to_line(event), parse_constant=pytest.fail)
     assert values["old_loss"] is None
     assert values["nonfinite"] == {"old_loss": "inf", "new_loss": "nan"}
-    back = from_line(to_line(event))
-    assert back.old_loss == math.inf
-    assert math.isnan(back.new_loss)
+    decoded = from_line(to_line(event))
+    assert decoded.old_loss == math.inf
+    assert math.isnan(decoded.new_loss)
 
 
 def test_file_names_that_are_not_utf_8_survive_round_trip():
@@ -104,7 +105,7 @@ def test_unknown_kinds_and_fields_are_ignored():
     ],
 )
 def test_invalid_line_raises_value_error(line):
-    with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
+    with pytest.raises(ValueError):  # noqa: PT011 - only the type is documented
         from_line(line)
 
 
@@ -134,7 +135,7 @@ def test_older_log_has_no_confusion():
 )
 def test_confusion_must_be_triples_of_integers(confusion):
     values = json.loads(to_line(EPOCH)) | {"confusion": confusion}
-    with pytest.raises(ValueError):  # noqa: PT011 - the kind of error is all that is promised
+    with pytest.raises(ValueError):  # noqa: PT011 - only the type is documented
         from_line(json.dumps(values))
 
 

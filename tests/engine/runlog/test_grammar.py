@@ -12,40 +12,40 @@ from grammar import COMPLETION, FAILURE, SESSIONS, STOP, event_letters
     [("completed", COMPLETION), ("stopped", STOP), ("failed", FAILURE), ("resumed", SESSIONS)],
 )
 def test_golden_logs_follow_grammar(name, order):
-    happened = event_letters(map(from_line, golden_lines(name)))
-    assert order.fullmatch(happened)
-    assert SESSIONS.fullmatch(happened)
+    letters = event_letters(map(from_line, golden_lines(name)))
+    assert order.fullmatch(letters)
+    assert SESSIONS.fullmatch(letters)
 
 
 @pytest.mark.parametrize(
-    ("happened", "is_legal"),
+    ("letters", "is_valid"),
     [
-        ("RSPEsslsvFblST.", True),  # saved because it was time
-        ("RSPEsvFblEs<EsvFlST.", True),  # rolled back after steps, after an epoch, twice, and more
-        ("RSPEsvF<Es<EsvFlST.", True),
-        ("RSPEsvFl<ST.", False),  # whose epoch was over
-        ("RSPEs<ST.", False),  # and no epoch begun again
-        ("RSPE<EsvFlST.", False),  # without a loss to do it for
-        ("RSPEsv<EsvFlST.", False),
-        ("RSPEsvFbST.", False),  # its latest state not saved
+        ("RSPEsslsvFblST.", True),  # saved within an epoch
+        ("RSPEsvFblEs<EsvFlST.", True),  # rolled back after steps
+        ("RSPEsvF<Es<EsvFlST.", True),  # rolled back after an epoch, then after steps
+        ("RSPEsvFl<ST.", False),  # rolled back after the epoch was saved
+        ("RSPEs<ST.", False),  # no epoch after the rollback
+        ("RSPE<EsvFlST.", False),  # rolled back without a loss
+        ("RSPEsv<EsvFlST.", False),  # rolled back within validation
+        ("RSPEsvFbST.", False),  # latest state not saved
         ("RSEsvFlST.", False),  # not prepared
-        ("RSPEsvFlT.", False),
+        ("RSPEsvFlT.", False),  # test stage not started
     ],
 )
-def test_grammar_of_complete_run(happened, is_legal):
-    assert bool(COMPLETION.fullmatch(happened)) == is_legal
+def test_grammar_of_complete_run(letters, is_valid):
+    assert bool(COMPLETION.fullmatch(letters)) == is_valid
 
 
 @pytest.mark.parametrize(
-    ("happened", "is_legal"),
+    ("letters", "is_valid"),
     [
-        ("RSPEsvFEsvFblST.", True),  # a full disk: not saved
+        ("RSPEsvFEsvFblST.", True),  # not saved, as on a full disk
         ("RSPEsvFlEs<EslrSPEsvFlST.", True),
-        ("RSPEs<rSPEsvFlST.", True),  # killed right after it was rolled back
-        ("RSPEsvFlEs.rSP<EsvFlST.", False),
-        ("RSPEsvFlEsrEsvFlST.", False),  # not prepared anew
+        ("RSPEs<rSPEsvFlST.", True),  # killed right after a rollback
+        ("RSPEsvFlEs.rSP<EsvFlST.", False),  # rolled back without a loss
+        ("RSPEsvFlEsrEsvFlST.", False),  # not prepared again
         ("SPEsvFlST.", False),
     ],
 )
-def test_grammar_of_several_sessions(happened, is_legal):
-    assert bool(SESSIONS.fullmatch(happened)) == is_legal
+def test_grammar_of_several_sessions(letters, is_valid):
+    assert bool(SESSIONS.fullmatch(letters)) == is_valid

@@ -1,4 +1,4 @@
-"""One writer and many readers of a log, also if it is incomplete, damaged or missing."""
+"""Writing and reading of a log that may be incomplete, damaged or missing."""
 
 import errno
 import os
@@ -36,14 +36,14 @@ def test_reader_follows_writer(tmp_path):
 
 def test_incomplete_last_line_is_read_later(tmp_path):
     path = tmp_path / "events.jsonl"
-    whole = (to_line(FIRST) + "\n").encode()
+    line = (to_line(FIRST) + "\n").encode()
     reader = LogReader(path)
-    seen = []
+    polled = []
     with path.open("ab", buffering=0) as log:
-        for position in range(len(whole)):
-            log.write(whole[position : position + 1])
-            seen.append(list(reader.poll()))
-    assert seen == [[]] * (len(whole) - 1) + [[FIRST]]
+        for position in range(len(line)):
+            log.write(line[position : position + 1])
+            polled.append(list(reader.poll()))
+    assert polled == [[]] * (len(line) - 1) + [[FIRST]]
     assert reader.damaged_lines == 0
 
 
@@ -99,7 +99,7 @@ def test_events_are_written_once_disk_has_space(tmp_path):
     writer.append(FIRST)
     size = path.stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))  # room for ten bytes more
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))  # ten more bytes
     try:
         writer.append(SECOND)
         assert path.stat().st_size == size + 10
@@ -127,7 +127,7 @@ def test_error_names_unwritable_log(tmp_path):
         LogWriter(tmp_path / "nowhere" / "events.jsonl")
 
 
-def newer(runs_dir):
+def newer_run(runs_dir):
     """Create a run whose log has a newer format and an unknown event."""
     run = golden_run(runs_dir, "stopped")
     text = run.events.read_text().replace('"format":1', '"format":2', 1)
@@ -136,13 +136,13 @@ def newer(runs_dir):
 
 
 def test_log_of_newer_format_is_shown_with_warning(tmp_path):
-    state, damaged_lines = read_state(newer(tmp_path))
+    state, damaged_lines = read_state(newer_run(tmp_path))
     assert (len(state.epochs) > 0, damaged_lines) == (True, 0)
     assert [notice.text for notice in state.notices if "newer version" in notice.text] == [NEWER]
 
 
 def test_run_of_newer_format_is_not_resumed(tmp_path):
-    run = newer(tmp_path)
+    run = newer_run(tmp_path)
     before = run.events.read_bytes()
     with pytest.raises(ConfigError, match="a newer version of cnn-tui wrote it"):
         Engine.resume(run)

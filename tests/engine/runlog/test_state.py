@@ -1,4 +1,4 @@
-"""The state of a run, made from its events alone."""
+"""The state of a run, computed from its events."""
 
 import math
 
@@ -14,7 +14,7 @@ from golden import golden_lines
 
 
 def test_status_follows_run():
-    seen = []
+    statuses = []
     state = RunState()
     for event in (
         started(),
@@ -29,9 +29,9 @@ def test_status_follows_run():
         events.RunFinished(status="done", exit_code=0, seconds=9.0),
     ):
         state.apply(event)
-        seen.append(state.status)
+        statuses.append(state.status)
     starting, training, validating = ["starting"] * 3, ["training"] * 2, ["validating"] * 2
-    assert seen == [*starting, *training, *validating, "training", "testing", "done"]
+    assert statuses == [*starting, *training, *validating, "training", "testing", "done"]
     assert state.has_ended
 
 
@@ -76,7 +76,9 @@ def test_time_left_shrinks_while_validating():
 
 def test_best_epoch_is_latest_with_lowest_loss_and_never_nan():
     losses = [0.9, 0.7, math.nan, 0.7, 0.8]
-    state = state_after(*(epoch_finished(n, loss) for n, loss in enumerate(losses, start=1)))
+    state = state_after(
+        *(epoch_finished(epoch, loss) for epoch, loss in enumerate(losses, start=1))
+    )
     assert state.best.epoch == 4
     assert state_after(epoch_finished(1, math.nan)).best is None
 
@@ -90,8 +92,8 @@ def test_curve_counts_steps_across_epochs():
 
 
 def test_absurd_steps_of_damaged_log_are_accepted():
-    far = (steps(1, 5), steps((1 << 64) - 1, 5), steps(-(1 << 63), 5))
-    state = state_after(started(), prepared(), *far)
+    extreme = (steps(1, 5), steps((1 << 64) - 1, 5), steps(-(1 << 63), 5))
+    state = state_after(started(), prepared(), *extreme)
     assert list(state.curve.steps) == [5, MAX_STEP, -MAX_STEP]
     assert len(state.curve) == len(state.curve.losses) == 3
 
@@ -163,13 +165,16 @@ def test_markers_have_their_step():
 
 
 def test_only_latest_and_best_epoch_keep_confusion():
-    wrong = ((0, 1, 5), (1, 0, 1))
+    confusion = ((0, 1, 5), (1, 0, 1))
     losses = [0.9, 0.5, 0.8, 0.7]
     state = state_after(
-        *(epoch_finished(n, loss, confusion=wrong) for n, loss in enumerate(losses, start=1))
+        *(
+            epoch_finished(epoch, loss, confusion=confusion)
+            for epoch, loss in enumerate(losses, start=1)
+        )
     )
-    assert [epoch.confusion for epoch in state.epochs] == [(), (), (), wrong]
-    assert (state.best.epoch, state.best.confusion) == (2, wrong)
+    assert [epoch.confusion for epoch in state.epochs] == [(), (), (), confusion]
+    assert (state.best.epoch, state.best.confusion) == (2, confusion)
 
 
 def test_latest_machine_measurement_is_kept():
@@ -190,18 +195,18 @@ def test_latest_machine_measurement_is_kept():
 @pytest.mark.parametrize("name", ["completed", "stopped", "failed", "resumed"])
 def test_followed_and_complete_log_give_same_state(name, tmp_path):
     log = tmp_path / "events.jsonl"
-    whole = "\n".join(golden_lines(name)).encode() + b"\n"
+    content = "\n".join(golden_lines(name)).encode() + b"\n"
     followed, reader = RunState(), LogReader(log)
     with log.open("ab", buffering=0) as file:
-        for first in range(0, len(whole), 777):
-            file.write(whole[first : first + 777])
+        for first in range(0, len(content), 777):
+            file.write(content[first : first + 777])
             for event in reader.poll():
                 followed.apply(event)
     read = RunState()
     for event in LogReader(log).poll():
         read.apply(event)
     assert len(read.curve) > 0
-    assert repr(read) == repr(followed)  # by its text, as NaN is not equal to itself
+    assert repr(read) == repr(followed)  # as text, because NaN != NaN
     assert reader.damaged_lines == 0
 
 
@@ -219,9 +224,15 @@ def test_long_curve_is_halved_and_keeps_extremes(monkeypatch):
     losses = [1.0 + number % 7 for number in range(40)]
     state = state_after(*(steps(1, 5 * number, loss=loss) for number, loss in enumerate(losses, 1)))
     assert list(state.curve.steps) == [40, 80, 120, 160, 200]
-    assert list(state.curve.losses) == [sum(losses[at : at + 8]) / 8 for at in range(0, 40, 8)]
-    assert list(state.curve.lows) == [min(losses[at : at + 8]) - 0.1 for at in range(0, 40, 8)]
-    assert list(state.curve.highs) == [max(losses[at : at + 8]) + 0.1 for at in range(0, 40, 8)]
+    assert list(state.curve.losses) == [
+        sum(losses[first : first + 8]) / 8 for first in range(0, 40, 8)
+    ]
+    assert list(state.curve.lows) == [
+        min(losses[first : first + 8]) - 0.1 for first in range(0, 40, 8)
+    ]
+    assert list(state.curve.highs) == [
+        max(losses[first : first + 8]) + 0.1 for first in range(0, 40, 8)
+    ]
     assert list(state.curve.seconds) == [16.0, 32.0, 48.0, 64.0, 80.0]
 
 
@@ -234,7 +245,7 @@ def test_halved_curve_continues_after_resume(monkeypatch):
     assert list(state.curve.steps) == [2, 4, 7, 9]
 
 
-# Sessions after the first.
+# Resumed runs.
 
 
 def resumed(epoch, step=0, file="last.pt", seconds=50.0, time=2000.0):
@@ -254,7 +265,7 @@ def saved(reason, epoch, step):
     return events.CheckpointSaved(reason=reason, epoch=epoch, step=step, file=f"{reason}.pt")
 
 
-def whole_epoch(epoch, val_loss):
+def complete_epoch(epoch, val_loss):
     return [
         events.EpochStarted(epoch=epoch),
         steps(epoch, 5),
@@ -266,14 +277,14 @@ def whole_epoch(epoch, val_loss):
 
 
 def interrupted_events():
-    """Return three epochs, of which the last is the best, and half of a fourth."""
+    """Return the events of three epochs, the last being the best, and half of a fourth."""
     return [
         started(epochs=5),
         prepared(),
-        *whole_epoch(1, 0.9),
-        *whole_epoch(2, 0.8),
+        *complete_epoch(1, 0.9),
+        *complete_epoch(2, 0.8),
         applied("lr", 0.5),
-        *whole_epoch(3, 0.7),
+        *complete_epoch(3, 0.7),
         events.EpochStarted(epoch=4),
         steps(4, 5),
         saved("last", 4, 5),
@@ -282,8 +293,8 @@ def interrupted_events():
     ]
 
 
-def places(state):
-    return [(each.reason, each.epoch, each.step) for each in state.checkpoints]
+def checkpoint_positions(state):
+    return [(saved.reason, saved.epoch, saved.step) for saved in state.checkpoints]
 
 
 def test_resume_in_mid_epoch_undoes_later_events():
@@ -299,7 +310,7 @@ def test_resume_in_mid_epoch_undoes_later_events():
         ("best", 30),
         ("resume", 35),
     ]
-    assert places(state)[-1] == ("last", 4, 5)
+    assert checkpoint_positions(state)[-1] == ("last", 4, 5)
     assert [command.command for command in state.commands] == ["lr", "pause"]
 
 
@@ -309,7 +320,7 @@ def test_resume_between_epochs_recomputes_best():
     assert [epoch.epoch for epoch in state.epochs] == [1, 2]
     assert (state.best.epoch, state.best_epochs) == (2, {1, 2})
     assert state.validated_images == 20
-    assert places(state)[-1] == ("last", 2, 10)
+    assert checkpoint_positions(state)[-1] == ("last", 2, 10)
     assert [mark.step for mark in state.markers] == [10, 20, 20, 20]
 
 
@@ -317,7 +328,7 @@ def test_resume_before_validation_drops_that_best_epoch():
     state = state_after(*interrupted_events(), resumed(3, 10))
     assert (state.epoch, state.step, state.best.epoch) == (3, 10, 2)
     assert [(mark.kind, mark.step) for mark in state.markers if mark.step == 30] == [("resume", 30)]
-    assert places(state)[-1] == ("last", 3, 10)
+    assert checkpoint_positions(state)[-1] == ("last", 3, 10)
     assert state.best_epochs == {1, 2}
 
 
@@ -328,12 +339,12 @@ def test_restart_from_scratch_clears_state_without_marker():
 
 
 def test_best_after_resume_is_latest_of_equal_epochs_and_never_nan():
-    happened = [
+    logged = [
         event
-        for n, loss in enumerate((0.9, 0.8, 0.8, math.nan, 0.5), start=1)
-        for event in whole_epoch(n, loss)
+        for epoch, loss in enumerate((0.9, 0.8, 0.8, math.nan, 0.5), start=1)
+        for event in complete_epoch(epoch, loss)
     ]
-    assert state_after(started(), prepared(), *happened, resumed(5)).best.epoch == 3
+    assert state_after(started(), prepared(), *logged, resumed(5)).best.epoch == 3
 
 
 def test_times_after_resume_include_all_sessions_but_speeds_do_not():
@@ -342,7 +353,7 @@ def test_times_after_resume_include_all_sessions_but_speeds_do_not():
     state.apply(events.EpochStarted(time=2003.0, epoch=4, step=5))
     assert (state.step, state.elapsed_seconds, state.seconds_left) == (5, 53.0, None)
     state.apply(steps(4, 10, seconds=10.0))
-    # 2 s per step in this session; 1 s for 20 validation images, as before.
+    # 2 s per step in this session; 1 s for 20 validation images, as in the first.
     assert state.seconds_left == pytest.approx(1.0 + (10 * 2.0 + 1.0) + 2.0)
 
 
@@ -383,10 +394,10 @@ def test_detached_run_has_not_ended_and_stops_after_epoch():
 
 
 def test_rollback_resets_position_and_adds_notice():
-    back = events.RolledBack(
+    rollback = events.RolledBack(
         epoch=4, step=5, file="last.pt", lr=0.25, reason="training loss became nan"
     )
-    state = state_after(*interrupted_events(), steps(4, 10, loss=math.nan), back)
+    state = state_after(*interrupted_events(), steps(4, 10, loss=math.nan), rollback)
     assert (state.epoch, state.step, state.lr, state.phase) == (4, 5, 0.25, "training")
     assert all(map(math.isfinite, state.curve.losses))
     assert (state.markers[-1].kind, state.markers[-1].step) == ("rollback", 35)

@@ -1,4 +1,4 @@
-"""Background processes: handed over, killed, locked and resumed."""
+"""Background processes: detaching, killing, locking and resuming."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ LONG = "train.epochs=100000"
 
 
 @pytest.fixture(autouse=True)
-def importable(monkeypatch):
+def child_import_path(monkeypatch):
     """Let processes that the engine starts import what the tests import."""
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
 
@@ -40,7 +40,7 @@ def background(run):
     )
 
 
-def prepared(runs_dir, *overrides):
+def stopped_run(runs_dir, *overrides):
     """Return a run that is stopped before its first step."""
     run = RunForTests(runs_dir, *overrides)
     run.send("stop")
@@ -54,9 +54,11 @@ def events_of(run, kind):
 
 def test_background_run_trains_to_its_end(tmp_path):
     run = create_run(tmp_path)
-    start_in_background(Request.from_preset("digits", [*SMALL, "train.epochs=2"], name="mine"), run)
-    assert is_held(run.events)  # without a gap
-    assert read_state(run)[0].started.name == "mine"
+    start_in_background(
+        Request.from_preset("digits", [*SMALL, "train.epochs=2"], name="baseline"), run
+    )
+    assert is_held(run.events)  # never unlocked in between
+    assert read_state(run)[0].started.name == "baseline"
     wait_until(lambda: read_summary(run).status == "done")
     wait_until(lambda: not is_held(run.events))
     state, damaged = read_state(run)
@@ -66,22 +68,22 @@ def test_background_run_trains_to_its_end(tmp_path):
 
 
 def send_after(monkeypatch, run, checks, name):
-    """Send a command when the engine has checked for commands so many times: once per step."""
+    """Send a command in call number `checks` of `Control.check`, which each step makes."""
     real, calls = Control.check, 0
 
-    def counted(control):
+    def check_and_send(control):
         nonlocal calls
         calls += 1
         if calls == checks:
             run.send(name)
         real(control)
 
-    monkeypatch.setattr(Control, "check", counted)
+    monkeypatch.setattr(Control, "check", check_and_send)
     monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
 
 
 def test_detached_run_continues_bitwise_equal(tmp_path, monkeypatch):
-    whole = RunForTests(tmp_path, "train.epochs=3").train().live_state
+    uninterrupted = RunForTests(tmp_path, "train.epochs=3").train().live_state
     run = RunForTests(tmp_path, "train.epochs=3")
     send_after(monkeypatch, run, 25, "detach")
     run.train()
@@ -93,12 +95,15 @@ def test_detached_run_continues_bitwise_equal(tmp_path, monkeypatch):
     wait_until(lambda: read_state(run.directory)[0].status == "done")
     state, damaged = read_state(run.directory)
     assert damaged == 0
-    expected, found = (
-        [(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.correct) for epoch in run_.epochs]
-        for run_ in (whole, state)
+    expected, results = (
+        [(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.correct) for epoch in source.epochs]
+        for source in (uninterrupted, state)
     )
-    assert expected == found
-    assert (state.test.loss, state.test.correct) == (whole.test.loss, whole.test.correct)
+    assert results == expected
+    assert (state.test.loss, state.test.correct) == (
+        uninterrupted.test.loss,
+        uninterrupted.test.correct,
+    )
     assert state.prepared.differences == ()
     assert state.resumed.pid != os.getpid()
     assert (state.resumed.epoch, state.resumed.step) == (2, 6)
@@ -142,12 +147,12 @@ def test_failure_to_start_the_background_process_is_reported(tmp_path, monkeypat
 
 
 def test_sigterm_stops_with_a_checkpoint_and_sighup_is_ignored(tmp_path):
-    run = prepared(tmp_path, LONG)
+    run = stopped_run(tmp_path, LONG)
     with background(run) as process:
         wait_until(lambda: read_state(run)[0].epochs)
         process.send_signal(signal.SIGHUP)
-        done = len(read_state(run)[0].epochs)
-        wait_until(lambda: len(read_state(run)[0].epochs) > done + 1)
+        before = len(read_state(run)[0].epochs)
+        wait_until(lambda: len(read_state(run)[0].epochs) > before + 1)
         process.terminate()
         assert process.wait(60) == 143
     assert read_state(run)[0].status == "stopped"
@@ -155,7 +160,7 @@ def test_sigterm_stops_with_a_checkpoint_and_sighup_is_ignored(tmp_path):
 
 
 def test_killed_run_can_be_resumed_and_a_running_one_cannot(tmp_path):
-    run = prepared(tmp_path, LONG, "train.checkpoint_seconds=0.05")
+    run = stopped_run(tmp_path, LONG, "train.checkpoint_seconds=0.05")
     with background(run) as process:
         wait_until(lambda: events_of(run, events.CheckpointSaved))
         with background(run) as second:
@@ -172,8 +177,10 @@ def test_killed_run_can_be_resumed_and_a_running_one_cannot(tmp_path):
     engine.join()
     state, _ = read_state(run)
     assert state.status == "stopped"
-    whole = RunForTests(tmp_path, f"train.epochs={len(state.epochs)}").train().live_state
-    assert [epoch.val_loss for epoch in state.epochs] == [epoch.val_loss for epoch in whole.epochs]
+    uninterrupted = RunForTests(tmp_path, f"train.epochs={len(state.epochs)}").train().live_state
+    assert [epoch.val_loss for epoch in state.epochs] == [
+        epoch.val_loss for epoch in uninterrupted.epochs
+    ]
 
 
 def test_log_can_be_locked_while_another_process_checks_the_lock(tmp_path, monkeypatch):

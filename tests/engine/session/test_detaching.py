@@ -15,9 +15,9 @@ from terminal import ENDLESS_RUN, SET_SMALL, Terminal, assert_restored, cnn_tui,
 
 
 @contextmanager
-def only_run(where):
-    """Yield the only run; stop it at the end of the test."""
-    (run,) = list_runs(where / "runs")
+def stopped_at_exit(directory):
+    """Yield the only run under `directory`, and stop it on exit."""
+    (run,) = list_runs(directory / "runs")
     try:
         yield run
     finally:
@@ -25,7 +25,7 @@ def only_run(where):
         wait_until(lambda: not is_held(run.events))
 
 
-def epochs_of(run):
+def finished_epochs(run):
     return [
         event.epoch for event in LogReader(run.events).poll() if isinstance(event, EpochFinished)
     ]
@@ -35,7 +35,7 @@ def test_d_detaches_and_the_dashboard_stays(tmp_path):
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("● training")
-        with only_run(tmp_path) as run:
+        with stopped_at_exit(tmp_path) as run:
             terminal.press("p")
             terminal.wait_for("paused")
             terminal.press("d")
@@ -52,9 +52,9 @@ def test_d_detaches_and_the_dashboard_stays(tmp_path):
             terminal.press("q")
             assert terminal.wait() == 0
             assert_restored(terminal, before)
-            reached = len(epochs_of(run))
-            wait_until(lambda: len(epochs_of(run)) > reached)
-        assert epochs_of(run) == list(range(1, len(epochs_of(run)) + 1))
+            before = len(finished_epochs(run))
+            wait_until(lambda: len(finished_epochs(run)) > before)
+        assert finished_epochs(run) == list(range(1, len(finished_epochs(run)) + 1))
         assert read_summary(run).status == "stopped"
 
 
@@ -62,7 +62,7 @@ def test_d_detaches_and_the_dashboard_stays(tmp_path):
 def test_detached_run_survives_the_dashboard(tmp_path, end):
     with Terminal(*ENDLESS_RUN, "--on-hangup", "stop", cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
-        with only_run(tmp_path) as run:
+        with stopped_at_exit(tmp_path) as run:
             terminal.press("d")
             wait_until(lambda: read_state(run)[0].resumed)
             terminal.wait_for("▶")
@@ -71,33 +71,33 @@ def test_detached_run_survives_the_dashboard(tmp_path, end):
             else:
                 terminal.hang_up()
             terminal.wait()
-            reached = len(epochs_of(run))
-            wait_until(lambda: len(epochs_of(run)) > reached)
+            before = len(finished_epochs(run))
+            wait_until(lambda: len(finished_epochs(run)) > before)
             assert "stop" not in [event.command for event in read_state(run)[0].commands]
 
 
 def test_quit_dialog_can_detach(tmp_path):
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
-        with only_run(tmp_path) as run:
+        with stopped_at_exit(tmp_path) as run:
             terminal.press("q")
             terminal.wait_for("Detach and keep training")
             terminal.press("d")
             assert terminal.wait() == 0
             assert f"cnn-tui watch {run.id}" in text_after_exit(terminal)
             wait_until(lambda: read_state(run)[0].resumed)
-            reached = len(epochs_of(run))
-            wait_until(lambda: len(epochs_of(run)) > reached)
+            before = len(finished_epochs(run))
+            wait_until(lambda: len(finished_epochs(run)) > before)
 
 
 def test_run_started_with_detach_survives_the_terminal(tmp_path):
     with Terminal(*ENDLESS_RUN, "--detach", cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
-        with only_run(tmp_path) as run:
+        with stopped_at_exit(tmp_path) as run:
             terminal.hang_up()
             assert terminal.wait() == 128 + signal.SIGHUP
-            reached = len(epochs_of(run))
-            wait_until(lambda: len(epochs_of(run)) > reached)
+            before = len(finished_epochs(run))
+            wait_until(lambda: len(finished_epochs(run)) > before)
 
 
 def test_detach_without_a_terminal_prints_how_to_watch(tmp_path):

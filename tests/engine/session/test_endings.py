@@ -1,4 +1,4 @@
-"""Early stopping, time budgets, rarer or no validation, and test-time augmentation."""
+"""Early stopping, time budgets, validation in some or no epochs, test-time augmentation."""
 
 import math
 import sys
@@ -60,7 +60,7 @@ STEP, VALIDATION, TEST = 1.0, 6.0, 8.0
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that advances a second per training step, and a few per evaluation."""
+    """Replace the clock by one that only training steps and evaluations advance."""
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(Control, "clock", lambda _: clock.now)
 
@@ -80,12 +80,12 @@ def clock(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [120, 250, 251, 500])
-def test_run_ends_within_the_budget_and_uses_it_up(tmp_path, clock, seconds):
+def test_run_ends_within_the_budget_and_uses_all_of_it(tmp_path, clock, seconds):
     run = RunForTests(tmp_path, f"train.budget_seconds={seconds}", "train.epochs=1000").train()
     state, epoch = run.live_state, 18 * STEP + VALIDATION
     assert state.status == "done"
     assert clock.now <= seconds
-    assert seconds * 0.97 - clock.now < epoch  # one more would not have fitted
+    assert seconds * 0.97 - clock.now < epoch  # another epoch would not fit
     assert len(state.epochs) == state.total_epochs
     assert {command.by for command in state.commands} == {"budget"}
     text = state.notices[0].text
@@ -93,7 +93,7 @@ def test_run_ends_within_the_budget_and_uses_it_up(tmp_path, clock, seconds):
     assert COMPLETION.fullmatch(event_letters(run.events()))
 
 
-def test_too_small_a_budget_trains_one_epoch(tmp_path, clock):
+def test_budget_below_one_epoch_trains_one_epoch(tmp_path, clock):
     run = RunForTests(tmp_path, "train.budget_seconds=10", "train.epochs=1000").train()
     assert (run.live_state.status, len(run.live_state.epochs)) == ("done", 1)
 
@@ -125,26 +125,26 @@ def test_epochs_within_counts_the_epochs_that_fit(seconds, every, expected):
     assert epochs_within(seconds, costs, 10, 18, every) == expected
 
 
-# Rarer or no validation.
+# Validation in some or no epochs.
 
 
 def test_validate_every_skips_epochs_but_not_the_last(tmp_path):
     settings = ("train.epochs=5", "train.validate_every=2")
     run = RunForTests(tmp_path, *settings).train()
-    every = RunForTests(tmp_path, "train.epochs=5").train()
+    always_validated = RunForTests(tmp_path, "train.epochs=5").train()
     state = run.live_state
     assert [epoch.epoch for epoch in state.validated_epochs] == [2, 4, 5]
-    by_epoch = {epoch.epoch: epoch for epoch in every.live_state.epochs}
+    expected = {epoch.epoch: epoch for epoch in always_validated.live_state.epochs}
     for epoch in state.epochs:
-        assert epoch.train_loss == by_epoch[epoch.epoch].train_loss
+        assert epoch.train_loss == expected[epoch.epoch].train_loss
         if epoch.is_validated:
-            assert epoch.correct == by_epoch[epoch.epoch].correct
+            assert epoch.correct == expected[epoch.epoch].correct
         else:
             assert math.isnan(epoch.val_loss)
             assert math.isnan(epoch.val_accuracy)
     assert [bool(epoch.confusion) for epoch in state.validated_epochs] == [False, False, True]
     assert COMPLETION.fullmatch(event_letters(run.events()))
-    assert repr(read_state(run.directory)[0]) == repr(state)  # NaN is not equal to itself
+    assert repr(read_state(run.directory)[0]) == repr(state)  # as text, because NaN != NaN
 
 
 def test_without_validation_images_the_last_epoch_is_tested(tmp_path, capsys):
@@ -161,12 +161,13 @@ def test_without_validation_images_the_last_epoch_is_tested(tmp_path, capsys):
     assert COMPLETION.fullmatch(event_letters(run.events()))
     summary = read_summary(run.directory)
     assert (summary.best_epoch, summary.best_val_loss) == (None, None)
-    lines = printed(run, capsys)
+    lines = printed_lines(run, capsys)
     assert any(line.startswith("Epoch: 2/2 | Time: ") for line in lines)
     assert not any("alidation" in line for line in lines)
 
 
-def printed(run, capsys):
+def printed_lines(run, capsys):
+    """Return the lines that the events of a run print."""
     printer, state = LinePrinter(sys.stdout, sys.stderr), type(run.live_state)()
     for event in run.events():
         state.apply(event)
@@ -210,11 +211,11 @@ def test_tta_accuracy_is_reported_beside_the_plain_one(tmp_path, capsys):
     assert plain.live_state.test.tta_accuracy is None
     assert read_summary(run.directory).tta_accuracy == test.tta_accuracy
     text = f"Test Accuracy with test-time augmentation (mirror): {100 * test.tta_accuracy:.2f}%"
-    assert text in printed(run, capsys)
-    assert not any("augmentation" in line for line in printed(plain, capsys))
+    assert text in printed_lines(run, capsys)
+    assert not any("augmentation" in line for line in printed_lines(plain, capsys))
 
 
-def test_tta_logits_are_means_over_the_views():
+def test_tta_logits_are_weighted_means_over_flips_and_shifts():
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     weights = torch.randn(4, 3 * 8 * 8, generator=torch.Generator().manual_seed(1))
 
@@ -223,9 +224,9 @@ def test_tta_logits_are_means_over_the_views():
             return images.flatten(1) @ weights.T
 
     model = Linear()
-    wide = pad(images, (1, 1, 1, 1), mode="reflect")
-    views = [images, wide[:, :, :8, :8], wide[:, :, 2:, 2:]]
-    mirrored = [(model(view) + model(view.flip(3))) / 2 for view in views]
+    padded = pad(images, (1, 1, 1, 1), mode="reflect")
+    shifted = [images, padded[:, :, :8, :8], padded[:, :, 2:, 2:]]
+    mirrored = [(model(batch) + model(batch.flip(3))) / 2 for batch in shifted]
     torch.testing.assert_close(TTAModel(model, "mirror")(images), mirrored[0])
     torch.testing.assert_close(
         TTAModel(model, "mirror-shift")(images),

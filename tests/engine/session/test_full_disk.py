@@ -14,6 +14,7 @@ from terminal import ENDLESS_RUN, Terminal
 
 @pytest.fixture
 def small_disk(tmp_path):
+    """Mount a file system of two megabytes, and return its path."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
@@ -23,8 +24,8 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def fill(disk):
-    """Fill the disk; return the file that does."""
+def fill_disk(disk):
+    """Fill the disk with one file, and return its path."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -35,13 +36,13 @@ def fill(disk):
     return filler
 
 
-@pytest.mark.parametrize("shown", [(), ("--no-ui",)], ids=["dashboard", "lines"])
-def test_training_continues_on_a_full_disk_and_writes_the_log_later(small_disk, shown):
-    with Terminal(*ENDLESS_RUN, *shown, cwd=small_disk) as terminal:
+@pytest.mark.parametrize("options", [(), ("--no-ui",)], ids=["dashboard", "lines"])
+def test_training_continues_on_a_full_disk_and_writes_the_log_later(small_disk, options):
+    with Terminal(*ENDLESS_RUN, *options, cwd=small_disk) as terminal:
         terminal.wait_for("Epoch")
         (run,) = list_runs(small_disk / "runs")
         wait_until(lambda: len(read_state(run)[0].epochs) > 2)
-        filler = fill(small_disk)
+        filler = fill_disk(small_disk)
         terminal.wait_for("log cannot be written: No space left on device")
         reached = len(read_state(run)[0].epochs)
         filler.unlink()
