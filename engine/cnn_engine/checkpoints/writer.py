@@ -1,4 +1,4 @@
-"""Writes files in order: at once, or in a thread behind training."""
+"""Writes files in order, at once or in a background thread."""
 
 from collections import deque
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cnn_engine.errors import StorageError
 
 MAX_PENDING = 4
-"""Jobs that may be queued; with more, training waits for the disk, so that memory is bounded."""
+"""Maximum number of queued jobs; with more, training waits for the disk, which bounds memory."""
 
 
 class _Pending(NamedTuple):
@@ -20,9 +20,9 @@ class _Pending(NamedTuple):
 class Writer:
     """Runs jobs that each write a file, one after the other."""
 
-    def __init__(self, *, behind: bool) -> None:
-        """Run jobs at once or, if `behind`, in a thread."""
-        self._pool = ThreadPoolExecutor(1, "writer") if behind else None
+    def __init__(self, *, in_background: bool) -> None:
+        """Run jobs in a thread if `in_background`, else at once."""
+        self._pool = ThreadPoolExecutor(1, "writer") if in_background else None
         self._pending: deque[_Pending] = deque()
 
     def write(
@@ -53,7 +53,7 @@ class Writer:
         self._pending.append(_Pending(self._pool.submit(job), written, failed))
 
     def poll(self) -> None:
-        """Report the jobs that are done."""
+        """Report finished jobs by their callbacks."""
         while self._pending and self._pending[0].future.done():
             job = self._pending.popleft()
             try:
@@ -64,7 +64,7 @@ class Writer:
                 job.written()
 
     def wait(self) -> None:
-        """Wait until all jobs are done and reported."""
+        """Wait until all jobs are finished and reported."""
         while self._pending:
             self._wait_for_first()
 

@@ -15,20 +15,20 @@ from cnn_engine.inspection.samples import SampleImages
 from cnn_engine.results.feature_maps import Filters, Header, Sample, Stage, encode_feature_maps
 
 MAX_STAGES = 8
-"""Stages whose maps are stored, besides the first convolution."""
+"""Maximum number of stages whose maps are stored, besides the first convolution."""
 
 MAX_MAPS = 16
-"""Maps stored per stage."""
+"""Maximum number of maps stored per stage."""
 
 MAX_FILTERS = 64
-"""Filters stored of the first convolution."""
+"""Maximum number of filters stored of the first convolution."""
 
 MAX_IMAGE_SIDE, MAX_FIRST_SIDE, MAX_SIDE = 64, 32, 16
 """Maximum sides in pixels of a stored image, of a map of the first convolution, of other maps;
 larger ones are averaged down."""
 
 MAX_CLASSES = 5
-"""Most probable classes stored per sample."""
+"""Maximum number of most probable classes stored per sample."""
 
 
 @dataclass
@@ -104,7 +104,7 @@ class CapturedFeatureMaps:
 
     epoch: int
     samples: SampleImages
-    """With pixels as stored."""
+    """The sample images, with pixels as stored."""
 
     original_size: tuple[int, int]
     """Height and width of the images before downscaling."""
@@ -120,7 +120,7 @@ class CapturedFeatureMaps:
         """Return the content of `maps.bin`."""
         header = Header(
             epoch=self.epoch,
-            split=self.samples.part,
+            split=self.samples.split,
             image=tuple(self.samples.pixels.shape[1:]),  # type: ignore[arg-type]  # three of four
             full_size=self.original_size,
             mean=self.samples.mean,
@@ -159,7 +159,7 @@ def feature_maps(
     return CapturedFeatureMaps(
         epoch=epoch,
         samples=SampleImages(
-            part=samples.part,
+            split=samples.split,
             names=samples.names,
             labels=samples.labels.cpu(),
             pixels=_downscale_images(samples.pixels),

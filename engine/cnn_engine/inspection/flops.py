@@ -4,9 +4,9 @@ A multiply-add counts as two. Counted are convolutions and matrix products, forw
 and batch norm with two per value (scale and shift); comparisons, copies and additions are
 negligible and count as none.
 
-Not for inference mode, in which PyTorch dispatches dense layers to other operators.
+Do not use it in inference mode, in which PyTorch dispatches linear layers to other operators.
 `torch.utils.flop_counter` counts the same products but imports a compiler of 75 MB; a test compares
-the two.
+both.
 """
 
 from collections.abc import Callable, Mapping, Sequence

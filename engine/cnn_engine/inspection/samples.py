@@ -11,15 +11,15 @@ from cnn_engine.evaluation.evaluate import ImagePredictions
 from cnn_engine.results.feature_maps import Split
 
 MAX_SAMPLES = 20
-"""Sample images that are stored with their feature maps."""
+"""Maximum number of sample images stored with their feature maps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleImages:
     """Images of a data set, as they are before normalization."""
 
-    part: Split
-    """Split that they are from."""
+    split: Split
+    """Split that the images are from."""
 
     names: list[str]
     labels: Tensor
@@ -34,11 +34,11 @@ class SampleImages:
 
     @classmethod
     def from_dataset(
-        cls, data: DataSet, config: DataConfig, part: Split, indices: Tensor
+        cls, data: DataSet, config: DataConfig, split: Split, indices: Tensor
     ) -> "SampleImages":
         """Return the images at `indices`, int64 [n]."""
         return cls(
-            part=part,
+            split=split,
             names=list(map(data.name_of, indices.tolist())),
             labels=data.labels[indices.to(data.labels.device)],
             pixels=data.images[indices.to(data.images.device)],
@@ -48,7 +48,7 @@ class SampleImages:
 
 
 def samples_per_class(data: DataSet, indices: Tensor, count: int = MAX_SAMPLES) -> Tensor:
-    """Return the first image of each class among `indices`, then each second one, and so on.
+    """Return the first image of every class among `indices`, then the second of every class, etc.
 
     Args:
         data: The images.

@@ -1,4 +1,4 @@
-"""Writes what is shown of a model: its layers and the feature maps of sample images.
+"""Writes the files of the Model view: layers, and feature maps of sample images.
 
 The model runs in evaluation mode without gradients. Its modes and the random states are restored,
 so that training continues as if it had not run.
@@ -59,7 +59,7 @@ def _inspect_and_write(
     writer: Writer,
     warn: Callable[[str], None],
 ) -> None:
-    """Inspect the model now, as the writer may run when training has changed it already."""
+    """Inspect the model now: when the writer runs, training may have changed it."""
     try:
         result = inspect()
     except Exception as error:  # noqa: BLE001 - a user's own model may raise anything

@@ -10,10 +10,10 @@ from cnn_engine.runlog.state import INFERENCE_COST
 from cnn_engine.training.progress import TrainProgress
 
 MIN_SECONDS = 3.0
-"""Training time from which the speed counts as known: the first steps are slower than the rest."""
+"""Minimum training time before the speed is estimated; the first steps are slower."""
 
 RESERVE = 0.03
-"""Fraction of the time that is kept in reserve."""
+"""Fraction of the budget kept in reserve."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def epochs_within(
         steps_per_epoch: Steps of each other epoch.
         validate_every: Epochs between two validations.
     """
-    # The last epoch is always validated, whether it is its turn or not.
+    # The last epoch is always validated, whatever `validate_every` is.
     needed = steps_left * costs.step + costs.validation + costs.test
     epoch = steps_per_epoch * costs.step + costs.validation / validate_every
     return max(0, int((seconds * (1 - RESERVE) - needed) / epoch))

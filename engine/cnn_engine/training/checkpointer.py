@@ -20,11 +20,11 @@ MIN_SAVE_SECONDS = 1.0
 """Minimum time between two saves of `last.pt` after an epoch, for the short epochs of a GPU."""
 
 
-def writes_behind(device: torch.device) -> bool:
+def writes_in_background(device: torch.device) -> bool:
     """Return True if checkpoints are written in a thread while training continues.
 
-    On a GPU a step is faster than a file. On a CPU the thread would take from training the time
-    that it saves, and memory for a copy of the state.
+    On a GPU training would wait for the disk. On a CPU the thread would slow down training as much
+    as it saves, and need memory for a copy of the state.
     """
     return device.type == "cuda"
 
@@ -32,7 +32,7 @@ def writes_behind(device: torch.device) -> bool:
 class Checkpointer:
     """Writes `best.pt` and `last.pt` of a run."""
 
-    def __init__(  # noqa: PLR0913 - what a checkpoint is made of, and who is told
+    def __init__(  # noqa: PLR0913 - the parts of a run that it uses
         self,
         recorder: Recorder,
         progress: TrainProgress,
@@ -40,7 +40,7 @@ class Checkpointer:
         seconds: float,
         warn: Callable[[str], None],
         *,
-        behind: bool,
+        in_background: bool,
     ) -> None:
         """Write into the recorder's run.
 
@@ -50,13 +50,13 @@ class Checkpointer:
             clock: Returns the time in seconds, without pauses.
             seconds: Time between two saves of `last.pt` within an epoch.
             warn: Called with a text if a file cannot be written.
-            behind: Write in a thread while training continues.
+            in_background: Write in a thread while training continues.
         """
         self._recorder, self._progress = recorder, progress
         self._clock, self._seconds, self._warn = clock, seconds, warn
         self._due_at, self._saved_at = math.inf, -math.inf
-        self._is_behind = behind
-        self.writer = Writer(behind=behind)
+        self._in_background = in_background
+        self.writer = Writer(in_background=in_background)
         self.best_loss_on_disk = math.inf
         """Validation loss of the weights in `best.pt`; infinite if there are none."""
 
@@ -69,15 +69,15 @@ class Checkpointer:
         return now >= self._due_at
 
     def is_due_after_epoch(self, now: float) -> bool:
-        """Return True if `last.pt` is to be saved after an epoch that is not the last one."""
-        return not self._is_behind or now - self._saved_at >= MIN_SAVE_SECONDS
+        """Return True if `last.pt` is due after an epoch that is not the last one."""
+        return not self._in_background or now - self._saved_at >= MIN_SAVE_SECONDS
 
     def save_last(self, state: dict[str, Any]) -> None:
-        """Save the full training state; a disk that refuses costs a notice, not the run."""
-        self._save_state("last", state, self._warn_of)
+        """Save the full training state; on failure, warn and continue."""
+        self._save_state("last", state, self._warn_about)
 
     def save_requested(self, state: dict[str, Any]) -> None:
-        """Save the full training state because a command asked for it, and wait for it.
+        """Save the full training state because of a command, and wait until it is written.
 
         Raises:
             StorageError: it could not be saved.
@@ -106,8 +106,8 @@ class Checkpointer:
         """Save the weights as the best so far.
 
         Args:
-            state: Content of `best.pt`, but for its `best_loss`.
-            loss: Their validation loss; None without validation images: the last are the best.
+            state: Content of `best.pt` without `best_loss`.
+            loss: Their validation loss; None without validation images.
         """
         progress, old = self._progress, self._progress.best_val_loss
         progress.best_val_loss = old if loss is None else loss
@@ -124,9 +124,9 @@ class Checkpointer:
     def _keep_old_best(self, error: StorageError) -> None:
         # best.pt still holds an older epoch, so compare later epochs with that.
         self._progress.best_val_loss = self.best_loss_on_disk
-        self._warn_of(error)
+        self._warn_about(error)
 
-    def _warn_of(self, error: StorageError) -> None:
+    def _warn_about(self, error: StorageError) -> None:
         self._warn(str(error))
 
     def _save(
@@ -135,14 +135,14 @@ class Checkpointer:
         content: dict[str, Any],
         failed: Callable[[StorageError], None],
     ) -> None:
-        def refused(error: StorageError) -> None:
-            failed(StorageError(f"{error}; {self._kept(event.file)}"))
+        def report(error: StorageError) -> None:
+            failed(StorageError(f"{error}; {self._older_checkpoint(event.file)}"))
 
         if not _are_finite(content["model"]):
-            refused(StorageError(f"{event.file} is not saved, as weights are not finite"))
+            report(StorageError(f"{event.file} is not saved, as weights are not finite"))
             return
         position = self._progress.position
-        if self._is_behind:
+        if self._in_background:
             content = checkpoint.copy_to_host(content)
 
         def job() -> None:
@@ -156,10 +156,10 @@ class Checkpointer:
             if event.new_loss is not None:
                 self.best_loss_on_disk = event.new_loss
 
-        self.writer.write(job, partial(self._recorder.record, event), refused)
+        self.writer.write(job, partial(self._recorder.record, event), report)
 
-    def _kept(self, file: str) -> str:
-        """Return what is on disk instead of a checkpoint that could not be saved."""
+    def _older_checkpoint(self, file: str) -> str:
+        """Return a text about the checkpoint on disk when a newer one could not be saved."""
         saved = [event for event in self._recorder.state.checkpoints if event.file == file]
         return f"that of epoch {saved[-1].epoch} is kept" if saved else "there is none yet"
 

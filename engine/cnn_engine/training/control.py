@@ -10,16 +10,16 @@ from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.recorder import Recorder
 
 CHECK_SECONDS = 0.05
-"""Interval at which the commands file is read; costs nothing, even with fast steps."""
+"""Interval at which the commands file is read; negligible even with fast steps."""
 
 MACHINE_SECONDS = 5.0
-"""Interval at which the machine is measured, which takes 0.1 ms."""
+"""Interval at which the machine is measured; a measurement takes 0.1 ms."""
 
 MAX_EPOCHS = 1_000_000_000
-"""Maximum number of epochs of a command: still exact in every number computed from it."""
+"""Maximum number of epochs of a command; numbers computed from it are still exact."""
 
 
-class StopRequested(Exception):  # noqa: N818 - not an error, but the way out of any work
+class StopRequested(Exception):  # noqa: N818 - control flow, not an error
     """The user asked the run to stop."""
 
     def __init__(self, by: str) -> None:
@@ -32,7 +32,7 @@ class DetachRequested(StopRequested):
 
 
 class Throttle:
-    """Limits how often something is done."""
+    """Limits how often an action is done."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -48,7 +48,7 @@ class Throttle:
 
 
 class Trainable(Protocol):
-    """The part of a trainer that commands change."""
+    """Attributes of a trainer that commands read and change."""
 
     lr: float
     """Learning rate of the next step. Setting it raises `ConfigError` if it cannot be changed."""
@@ -68,7 +68,7 @@ class Control:
     """Applies the commands that arrive during a run, and records samples of the machine."""
 
     def __init__(self, recorder: Recorder) -> None:
-        # Imported here, as it needs psutil, which the screen need not wait for.
+        # Imported here, so that the first screen does not wait for psutil.
         from cnn_engine.system.machine import Machine  # noqa: PLC0415
 
         self._recorder = recorder

@@ -1,4 +1,4 @@
-"""An average of the weights over the last steps, often better than the weights themselves.
+"""Average of the weights over the last steps, often more accurate than the latest weights.
 
 Polyak and Juditsky, 1992, in the exponential form; and `lookahead` (Zhang and others, 2019,
 arXiv:1907.08610) as in airbench (K. Jordan, 2024, arXiv:2404.00498).
@@ -33,9 +33,9 @@ class WeightEMA:
         return (self.steps + 1) % self._config.every == 0
 
     def weight(self, ahead: int, progress: float) -> float:
-        """Return the fraction of the weights in the average after a later step.
+        """Return the weight of the current parameters in the average after a later step.
 
-        Early steps have a larger fraction, as the weights then change fast.
+        Early steps have a larger weight, because parameters then change fast.
 
         Args:
             ahead: Steps from now, counted from 1.
@@ -99,7 +99,7 @@ class WeightEMA:
         return {"model": state, "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         trained = {name: values.clone() for name, values in self._weights.state_dict().items()}
         self._weights.load_state_dict(state["model"])
         for average, values in zip(self._averages, self._values, strict=True):

@@ -16,7 +16,7 @@ from cnn_engine.training.control import Control
 from cnn_engine.training.learner import Learner
 
 
-def run_test(  # noqa: PLR0913, PLR0917 - the parts of a run that it tests and tells
+def run_test(  # noqa: PLR0913, PLR0917 - the parts of a run
     learner: Learner,
     data: DataSet,
     loader: TensorLoader,

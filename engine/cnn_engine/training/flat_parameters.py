@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 ALIGNMENT = 16
-"""Elements that each parameter's start is a multiple of: 32 bytes in bf16. GPU libraries choose
-kernels that fail on unaligned tensors."""
+"""Alignment of each parameter in elements (32 bytes in bf16): GPU libraries choose kernels that fail
+on unaligned tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,18 +37,18 @@ class FlatParameters:
     are those of autocast, which casts every weight in every step and every gradient back.
     """
 
-    def __init__(self, model: nn.Module, low: torch.dtype | None) -> None:
+    def __init__(self, model: nn.Module, low_dtype: torch.dtype | None) -> None:
         """Take over the model's parameters; the model must be on its device already.
 
         Args:
             model: Keeps its parameters' names, values, shapes and memory formats.
-            low: Type that convolutions and linear layers compute in; None for fp32.
+            low_dtype: Dtype that convolutions and linear layers compute in; None for fp32.
         """
         self._model = model
         in_low = {
             parameter
             for module in model.modules()
-            if low is not None and isinstance(module, nn.Conv2d | nn.Linear)
+            if low_dtype is not None and isinstance(module, nn.Conv2d | nn.Linear)
             for parameter in module.parameters(recurse=False)
             if parameter.requires_grad
         }
@@ -61,7 +61,7 @@ class FlatParameters:
         self._gradients = self._views(self._gradient)
         low_count = sum(map(_padded_size, in_low))
         self._master = self.flat.detach()[:low_count]
-        self._low = self._master.to(low)
+        self._low = self._master.to(low_dtype)
         for parameter, values in zip(self._parameters, self._values, strict=True):
             parameter.data = values
         for parameter, values in zip(self._parameters, self._views(self._low), strict=False):
@@ -126,7 +126,7 @@ class FlatParameters:
         return dict(self._model.state_dict()) | self._named_values()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self._model.load_state_dict(state)
         for name, values in self._named_values().items():
             values.copy_(state[name])

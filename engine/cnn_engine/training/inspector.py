@@ -21,7 +21,7 @@ from cnn_engine.training.learner import Learner
 class Inspector:
     """Writes `model.json` and `maps.bin` of a run."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - images, and where files and warnings go
+    def __init__(  # noqa: PLR0913, PLR0917 - images, output and warnings
         self,
         data: DataSet,
         config: DataConfig,
@@ -36,9 +36,9 @@ class Inspector:
             data: The images.
             config: Their normalization.
             loader: The same, on the device.
-            directory: The run's.
-            writer: Writes the files, at once or behind training.
-            warn: Called with a text if the model cannot be inspected or a file not be written.
+            directory: The run's directory.
+            writer: Writes the files, at once or in the background.
+            warn: Called with a text if the model cannot be inspected or a file cannot be written.
         """
         self._data, self._config, self._loader = data, config, loader
         self._directory, self._writer, self._warn = directory, writer, warn
@@ -62,11 +62,11 @@ class Inspector:
         indices = correct_and_mistaken(self._data, predictions)
         self._write_maps(learner, "test", indices, epoch)
 
-    def _write_maps(self, learner: Learner, part: Split, indices: Tensor, epoch: int) -> None:
+    def _write_maps(self, learner: Learner, split: Split, indices: Tensor, epoch: int) -> None:
         if not learner.weights.are_finite():
             self._warn(f"{MAPS_FILE} is not updated, as weights are not finite")
             return
-        samples = SampleImages.from_dataset(self._data, self._config, part, indices)
+        samples = SampleImages.from_dataset(self._data, self._config, split, indices)
         images, _ = next(self._loader.batches(indices, len(indices)))
         with learner.autocast():
             write_feature_maps(

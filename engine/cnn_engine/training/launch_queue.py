@@ -1,4 +1,4 @@
-"""Keeps the host a little ahead of the GPU: the GPU never waits, and a stop is quick."""
+"""Limits how far the host launches steps ahead of the GPU, so that commands take effect quickly."""
 
 from collections import deque
 from typing import NamedTuple
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 AHEAD_SECONDS = 0.05
-"""GPU time that is launched ahead: longer than other threads hold the GIL, and too short to notice
-when a run is paused or stopped."""
+"""GPU time that is launched ahead, in seconds: longer than other threads hold the GIL, and too short
+to be noticed when a run is paused or stopped."""
 
 MARK_SECONDS = 0.01
 """GPU time between two events that measure its progress."""
@@ -28,8 +28,8 @@ class LaunchQueue:
         self._copies = torch.cuda.Stream(device) if self._is_asynchronous else None  # type: ignore[no-untyped-call]
         self._marks: deque[_Mark] = deque()
         self._last: _Mark | None = None
-        self._seconds = 0.0
-        self._marked = 0
+        self._step_seconds = 0.0
+        self._marked_step = 0
         self.done = 0
         """Steps of the epoch that are known to be finished."""
 
@@ -37,18 +37,20 @@ class LaunchQueue:
         """Begin an epoch with `step` finished steps."""
         self._marks.clear()
         self._last = None
-        self._marked = self.done = step
+        self._marked_step = self.done = step
 
     def launched(self, step: int) -> None:
         """Set the number of launched steps; wait if the GPU is too far behind."""
         if not self._is_asynchronous:
             self.done = step
             return
-        if (step - self._marked) * self._seconds >= MARK_SECONDS or not self._seconds:
+        if (
+            step - self._marked_step
+        ) * self._step_seconds >= MARK_SECONDS or not self._step_seconds:
             event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
             event.record()
             self._marks.append(_Mark(step, event))
-            self._marked = step
+            self._marked_step = step
         while self._marks and self._marks[0].event.query():  # type: ignore[no-untyped-call]
             self._pop()
         while len(self._marks) > 1 and self._is_far_ahead(step):
@@ -56,14 +58,14 @@ class LaunchQueue:
             self._pop()
 
     def _is_far_ahead(self, step: int) -> bool:
-        return not self._seconds or (step - self.done) * self._seconds > AHEAD_SECONDS
+        return not self._step_seconds or (step - self.done) * self._step_seconds > AHEAD_SECONDS
 
     def _pop(self) -> None:
         """Remove the first event, which the GPU has reached."""
         mark = self._marks.popleft()
         if self._last is not None and mark.step > self._last.step:
             seconds = self._last.event.elapsed_time(mark.event) / 1000
-            self._seconds = seconds / (mark.step - self._last.step)
+            self._step_seconds = seconds / (mark.step - self._last.step)
         self._last, self.done = mark, mark.step
 
     def wait(self, step: int) -> None:
@@ -72,7 +74,7 @@ class LaunchQueue:
             torch.cuda.current_stream(self._device).synchronize()
         self._marks.clear()
         self._last = None
-        self._marked = self.done = step
+        self._marked_step = self.done = step
 
     def to_host(self, values: Tensor) -> Tensor:
         """Copy results of finished steps to the host, without waiting for later steps."""

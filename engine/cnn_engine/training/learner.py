@@ -22,8 +22,8 @@ from cnn_engine.training.step_graphs import plain_attributes
 from cnn_engine.training.step_timer import StepTimer
 
 BENCHMARK_STEPS = 5_000
-"""Steps of a run from which cuDNN benchmarks its algorithms: it takes a third of a second and makes
-steps a few percent faster, if at all."""
+"""Minimum number of steps of a run for which cuDNN benchmarks its algorithms: that takes a third of
+a second and makes steps at most a few percent faster."""
 
 
 class StepKind(NamedTuple):
@@ -40,7 +40,7 @@ class StepKind(NamedTuple):
 
 
 class Learner:
-    """A model that can be trained a step and evaluated; it knows no epochs."""
+    """A model that can be trained by one step, and evaluated. It does not count epochs."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Learner:
         """Move the model to the loader's device.
 
         Args:
-            model: With its initial weights.
+            model: The model, with its initial weights.
             config: The run's config.
             data: The images.
             loader: The same, on the device.
@@ -70,18 +70,20 @@ class Learner:
         self._smoothing = config.train.label_smoothing
         steps = len(batch_sizes(len(data.train), config.train.batch_size))
         self._benchmarks = config.train.epochs * steps >= BENCHMARK_STEPS
-        self._fit_model(config, data)
+        self._prepare_model(config, data)
         self.weights = FlatParameters(self.model, DTYPES[self.precision])
         self.optimizer = build_optimizer(config.optimizer, self.weights)
         has_average = config.average.kind != "none"
         self.ema = WeightEMA(config.average, self.model, self.weights) if has_average else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.class_weights = (
-            None if config.train.class_weights == "none" else balanced(data).to(self.device)
+            None
+            if config.train.class_weights == "none"
+            else balanced_class_weights(data).to(self.device)
         )
 
-    def _fit_model(self, config: Config, data: DataSet) -> None:
-        """Move the model to the device, initialize what depends on the images, and check it."""
+    def _prepare_model(self, config: Config, data: DataSet) -> None:
+        """Move the model to the device, call `init_from_images` if it has it, and check the model."""
         self.model.to(self.device).to(memory_format=torch.channels_last)
         if isinstance(self.model, InitFromImages):
             self.model.init_from_images(self._images(data.train[:MAX_INIT_IMAGES]))
@@ -102,7 +104,7 @@ class Learner:
         if isinstance(self.model, BeginEpoch):
             self.model.begin_epoch(epoch)
             state = frozenset(plain_attributes(self.model).items())
-            if state != self._model_state:  # of equal sets one is kept, as its hash is cached
+            if state != self._model_state:  # an equal set is not replaced: its hash is cached
                 self._model_state = state
 
     def kind(self, size: int) -> StepKind:
@@ -193,7 +195,7 @@ class Learner:
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the model, the optimizer, the average and the loss scaler.
 
-        Tensors are not copies. The optimizer's are by the names of the parameters.
+        Tensors are not copied. State tensors of the optimizer are dicts by parameter name.
         """
         return {
             "model": self.weights.state_dict(),
@@ -212,7 +214,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self.weights.load_state_dict(state["model"])
         self.optimizer.load_state_dict(
             {
@@ -226,7 +228,7 @@ class Learner:
             self.scaler.load_state_dict(state["scaler"])
 
 
-def balanced(data: DataSet) -> Tensor:
+def balanced_class_weights(data: DataSet) -> Tensor:
     """Return loss weights that give each class the same total weight, fp32 [classes]."""
     counts = data.labels[data.train].bincount(minlength=len(data.classes))
     return len(data.train) / (len(counts) * counts)

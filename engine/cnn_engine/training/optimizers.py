@@ -1,7 +1,7 @@
 """The optimizers, over one flat tensor.
 
-They call PyTorch's fused kernels without its classes: the constructor of `torch.optim.Adam` imports
-PyTorch's compiler, though nothing is compiled, which takes two seconds of every start and 135 MB.
+They call PyTorch's fused kernels directly: the constructor of `torch.optim.Adam` imports PyTorch's
+compiler although nothing is compiled, which costs two seconds at every start and 135 MB.
 The learning rate is a tensor on the device, so that a captured step (see `step_graphs.py`) follows
 the schedule and commands.
 """
@@ -18,8 +18,8 @@ from cnn_engine.training.flat_parameters import FlatParameters, Segment
 from cnn_engine.training.orthogonal import Orthogonalizer
 
 GPU_SLICES = 32
-"""Slices that the flat tensor is cut into on a GPU: as many as fit into one launch. A fused kernel
-gives each tensor of its list few multiprocessors, and one tensor of 650,000 weights takes three
+"""Number of slices of the flat tensor on a GPU: as many as fit into one launch. A fused kernel uses
+only a few multiprocessors per tensor of its list, and one tensor of 650,000 weights takes three
 times as long as its slices."""
 
 
@@ -36,8 +36,8 @@ class ParamGroup(NamedTuple):
     """Their weight decay."""
 
     def views(self, flat: Tensor) -> list[Tensor]:
-        """Return their parts of a flat tensor, as views."""
-        return [flat[part] for part in self.slices]
+        """Return views of their slices of a flat tensor."""
+        return [flat[slice_] for slice_ in self.slices]
 
     def lr(self, lr: Tensor) -> Tensor:
         """Return their learning rate, given the optimizer's."""
@@ -52,7 +52,7 @@ class Optimizer:
 
     def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[ParamGroup]) -> None:
         """Optimize `weights`, a flat fp32 tensor with a `grad` that is filled before each step."""
-        assert weights.grad is not None  # noqa: S101 - see above
+        assert weights.grad is not None  # noqa: S101 - as documented
         self.base_lr = config.lr
         """Learning rate before the schedule's factor; commands and rollbacks change it."""
         self.current_lr = torch.full((), config.lr, device=weights.device)
@@ -77,7 +77,7 @@ class Optimizer:
         return {"lr": self.base_lr, **self._state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self.base_lr = float(state["lr"])
         for name, values in self._state.items():
             values.copy_(state[name])
@@ -90,7 +90,7 @@ class Adam(Optimizer):
     """Factor that the gradients are scaled by; set by `GradScaler` during its `step` only."""
 
     found_inf: Tensor
-    """1.0 if gradients overflowed and the step must be skipped; set likewise."""
+    """1.0 if gradients overflowed and the step must be skipped; set by `GradScaler` too."""
 
     def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[ParamGroup]) -> None:
         super().__init__(weights, config, groups)
@@ -177,7 +177,7 @@ class Muon(Sgd):
         self._orthogonalize = Orthogonalizer(self._matrices)
         roots = [len(matrix) ** 0.5 for matrix in self._matrices]
         self._roots = torch.tensor(roots, device=weights.device)
-        """Frobenius norms of orthogonal matrices with as many rows."""
+        """Frobenius norms of orthogonal matrices with the same number of rows."""
 
     def _step(self) -> None:
         super()._step()

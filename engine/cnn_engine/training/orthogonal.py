@@ -23,7 +23,7 @@ class Orthogonalizer:
     def __init__(self, matrices: list[Tensor]) -> None:
         """Prepare for matrices of these shapes, on their device."""
         padding = MAX_PADDING if matrices and matrices[0].is_cuda else 1.0
-        self._stacks = [_Stack(matrices, chosen) for chosen in _stacks(matrices, padding)]
+        self._stacks = [_Stack(matrices, positions) for positions in _stacks(matrices, padding)]
         self._count = len(matrices)
 
     def __call__(self, matrices: list[Tensor], scale: Tensor) -> list[Tensor]:
@@ -42,13 +42,13 @@ class Orthogonalizer:
 class _Stack:
     """Matrices stacked in one tensor [matrices, max shorter side, max longer side]."""
 
-    def __init__(self, matrices: list[Tensor], chosen: list[int]) -> None:
-        self._chosen = chosen
-        shapes = [matrices[position].shape for position in chosen]
+    def __init__(self, matrices: list[Tensor], positions: list[int]) -> None:
+        self._positions = positions
+        shapes = [matrices[position].shape for position in positions]
         sides = [sorted(shape) for shape in shapes]
-        shape = len(chosen), max(side[0] for side in sides), max(side[1] for side in sides)
+        shape = len(positions), max(side[0] for side in sides), max(side[1] for side in sides)
         self._is_tall = [rows > columns for rows, columns in shapes]
-        device = matrices[chosen[0]].device
+        device = matrices[positions[0]].device
         # The padding of smaller matrices stays zero in every product.
         self._stack = torch.zeros(shape, dtype=torch.bfloat16, device=device)
         self._views = [
@@ -59,11 +59,13 @@ class _Stack:
 
     def orthogonalized(self, matrices: list[Tensor], scale: Tensor) -> dict[int, Tensor]:
         """Return results by position in the list."""
-        for view, position, is_tall in zip(self._views, self._chosen, self._is_tall, strict=True):
+        for view, position, is_tall in zip(
+            self._views, self._positions, self._is_tall, strict=True
+        ):
             matrix = matrices[position]
             view.copy_(matrix.mT if is_tall else matrix)
         result = _newton_schulz(self._stack).float() * (self._ratios * scale)
-        parts = zip(self._views, self._chosen, self._is_tall, strict=True)
+        parts = zip(self._views, self._positions, self._is_tall, strict=True)
         return {
             position: (part.mT if is_tall else part)
             for number, (view, position, is_tall) in enumerate(parts)
@@ -96,8 +98,8 @@ def _stacks(matrices: list[Tensor], padding: float) -> list[list[int]]:
     return stacks
 
 
-def _padded_size(matrices: list[Tensor], chosen: list[int]) -> float:
+def _padded_size(matrices: list[Tensor], positions: list[int]) -> float:
     """Return the ratio of padded to original elements of a stack."""
-    sides = [sorted(matrices[position].shape) for position in chosen]
+    sides = [sorted(matrices[position].shape) for position in positions]
     padded = len(sides) * max(side[0] for side in sides) * max(side[1] for side in sides)
     return padded / sum(side[0] * side[1] for side in sides)

@@ -38,10 +38,10 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
     recorder.record(StageStarted(stage="data"))
     throttle = Throttle(EVENT_SECONDS)
 
-    def progress(what: str, done: int, total: int) -> None:
+    def progress(activity: str, done: int, total: int) -> None:
         control.check()
         if throttle.due():
-            recorder.record(StageProgressed(what=what, done=done, total=total))
+            recorder.record(StageProgressed(what=activity, done=done, total=total))
 
     data = load_dataset(config.data, config.train.seed, progress)
     if data.skipped:

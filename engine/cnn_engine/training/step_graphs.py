@@ -1,8 +1,8 @@
 """The training step as a CUDA graph: captured once, then replayed by one call from the host.
 
-A step of a small network is a hundred kernels of a few microseconds each, and launching a kernel
-takes longer than computing it. A graph launches them all at once. The step is the same function
-everywhere: on other devices, and until it is captured, it is called.
+A step of a small network runs a hundred kernels of a few microseconds each, and launching a kernel
+takes longer than running it. A graph launches all of them at once. On other devices, and until it
+is captured, the same step function is called.
 """
 
 import gc
@@ -21,46 +21,46 @@ from cnn_engine.training.step_timer import StepTimer
 Kind = TypeVar("Kind")
 
 WARM_UP_CALLS = 2
-"""Steps that are called before the first capture: in the first cuDNN chooses algorithms, in the
-second the host state is checked. Of other kinds one step is called."""
+"""Steps that are called before the first capture: cuDNN chooses algorithms in the first, and the
+second is checked for changes of host state. Before later captures one step is called."""
 
 MAX_STALE_ERRORS = 3
-"""Times that the driver may report the error of a failed capture again."""
+"""Maximum number of times that CUDA reports the error of a failed capture again."""
 
 MAX_GRAPHS = 16
-"""Graphs that are kept, one per kind of step. A model that changes an attribute in every epoch has
-new kinds each time; without a limit their graphs would fill the memory."""
+"""Maximum number of graphs, one per kind of step. A model that changes an attribute in every epoch
+has a new kind each time, and without a limit the graphs would fill the memory."""
 
 TIMED_EVERY = 2_000
-"""One in so many replayed steps is called instead, to time its phases."""
+"""Interval in steps at which a step is called instead of replayed, to time its phases."""
 
 
 class StepGraphs(Generic[Kind]):
     """Calls a step or replays its CUDA graph."""
 
-    def __init__(  # noqa: PLR0913 - a step, and what may hinder its capture
+    def __init__(  # noqa: PLR0913 - a step and the state that a capture must check
         self,
         step: Callable[[Kind], None],
         model: nn.Module,
         device: torch.device,
         timer: StepTimer,
-        captured: Callable[[str], None],
+        report_capture: Callable[[str], None],
         *,
         captures: bool,
     ) -> None:
-        """Run `step`.
+        """Prepare to run `step`.
 
         Args:
             step: Reads and writes tensors at fixed addresses; may differ by kind.
             model: The model that the step trains.
             device: The device that it computes on.
             timer: Times the steps that are called.
-            captured: Called once with "" after the first capture, or with the reason if steps
-                cannot be captured.
-            captures: Capture steps.
+            report_capture: Called once: with "" after the first capture, or with the reason why
+                steps cannot be captured.
+            captures: True to capture steps.
         """
         self._step, self._model, self._device, self._timer = step, model, device, timer
-        self._captures, self._captured = captures, captured
+        self._captures, self._report_capture = captures, report_capture
         self._graphs: dict[Kind, torch.cuda.CUDAGraph] = {}
         self._calls: Counter[Kind] = Counter()
         self._replays = 0
@@ -77,18 +77,18 @@ class StepGraphs(Generic[Kind]):
                 self._timer.sample_next()
                 self._step(kind)
             return
-        enough = 1 if self._graphs else WARM_UP_CALLS
-        if self._captures and self._calls[kind] >= enough and self._capture(kind):
+        warm_up = 1 if self._graphs else WARM_UP_CALLS
+        if self._captures and self._calls[kind] >= warm_up and self._capture(kind):
             self._graphs[kind].replay()
             return
         self._calls[kind] += 1
-        if self._captures and self._calls[kind] == enough:
+        if self._captures and self._calls[kind] == warm_up:
             self._call_and_check(kind)
         else:
             self._step(kind)
 
     def _call_and_check(self, kind: Kind) -> None:
-        """Call the step; give up capturing if it changes host state, which a replay cannot."""
+        """Call the step; stop capturing if it changes host state, because a replay would not."""
         before = HostState(self._model)
         self._step(kind)
         if reason := before.changes():
@@ -116,17 +116,17 @@ class StepGraphs(Generic[Kind]):
         except Exception as error:  # noqa: BLE001 - a user's network may raise anything
             torch.cuda.set_stream(stream)
             self._clean_up(generator, random_state)
-            self._give_up(_text(error.__context__ or error))
+            self._give_up(_error_text(error.__context__ or error))
             return False
         if not self._graphs:
-            self._captured("")
+            self._report_capture("")
         if len(self._graphs) >= MAX_GRAPHS:
             del self._graphs[next(iter(self._graphs))]
         self._graphs[kind] = graph
         return True
 
     def _clean_up(self, generator: torch.Generator, random_state: torch.Generator) -> None:
-        """Reset the state of a failed capture; PyTorch does so only after a successful one."""
+        """Reset PyTorch's state after a failed capture, which PyTorch itself does not."""
         generator.graphsafe_set_state(random_state)
         with suppress(RuntimeError):  # the allocator may have ended already
             torch._C._cuda_endAllocateToPool(
@@ -142,16 +142,16 @@ class StepGraphs(Generic[Kind]):
             return
 
     def _give_up(self, reason: str) -> None:
-        """Call all steps from now on, and report the reason."""
+        """Stop capturing: call all steps from now on, and report the reason."""
         self._captures = False
         self._graphs.clear()
         for parameter in self._model.parameters():
             parameter.grad = None  # may be in a graph's memory pool
-        self._captured(reason)
+        self._report_capture(reason)
         gc.collect()  # frees the tensors of the failed capture that the error refers to
 
 
-def _text(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
@@ -175,7 +175,7 @@ class HostState:
         self._attributes = plain_attributes(model)
 
     def changes(self) -> str:
-        """Return the change since construction as a reason not to replay; empty without one."""
+        """Return the reason why steps cannot be replayed, if the state has changed; else ""."""
         if _random_states() != self._random:
             return "the model draws random numbers on the host"
         now = plain_attributes(self._model)

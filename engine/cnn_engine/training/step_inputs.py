@@ -1,7 +1,7 @@
 """The batches of an epoch, made on the device, one per step.
 
-The inputs of all steps are in tables on the device, one row per step, so that the same code without
-arguments makes every batch, whether it is called or replayed from a CUDA graph.
+The inputs of all steps are in tables on the device, one row per step, so that the same code makes
+every batch without arguments, when called and when replayed from a CUDA graph.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def plan_epoch(order: Tensor, params: AugmentParams | None, batch_size: int) -> 
 
 
 class EpochPlans:
-    """Makes the plan of each epoch, with `ahead` in a thread while the last one is trained."""
+    """Makes the plan of each epoch; with `ahead`, that of the next epoch in a thread meanwhile."""
 
     def __init__(self, make: Callable[[int], EpochPlan], *, ahead: bool) -> None:
         self._make = make

@@ -22,20 +22,20 @@ class StepRunner:
         inputs: StepInputs,
         timer: StepTimer,
         steps_per_epoch: int,
-        captured: Callable[[str], None],
+        report_capture: Callable[[str], None],
         *,
         captures: bool,
     ) -> None:
-        """Run steps of `learner`.
+        """Prepare to run the steps of `learner`.
 
         Args:
             learner: Trains the model.
             inputs: The batches.
             timer: Measures the phases of a step.
             steps_per_epoch: Steps of an epoch.
-            captured: Called once steps are replayed as a CUDA graph, with "", or with the reason
-                why they are not.
-            captures: Try to capture steps as CUDA graphs.
+            report_capture: Called with "" once steps are replayed as a CUDA graph, or with the
+                reason why they are not.
+            captures: True to capture steps as CUDA graphs if possible.
         """
         self._learner, self._inputs, self._timer = learner, inputs, timer
         self._queue = LaunchQueue(learner.device)
@@ -45,11 +45,11 @@ class StepRunner:
             learner.model,
             learner.device,
             timer,
-            captured,
+            report_capture,
             captures=captures and not needs_host,
         )
-        self._captured = captured
-        self._not_captured = captures and needs_host
+        self._report_capture = report_capture
+        self._is_refusal_due = captures and needs_host
         self._launched = 0
         self._losses = torch.zeros(steps_per_epoch, device=learner.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=learner.device)
@@ -68,9 +68,9 @@ class StepRunner:
         """Launch the next step, on a batch of `size` images; wait if the device is far behind."""
         self._inputs.stage()
         self._graphs.run(self._learner.kind(size))
-        if self._not_captured:
-            self._captured("the loss scaling of fp16 needs a host sync in each step")
-            self._not_captured = False
+        if self._is_refusal_due:
+            self._report_capture("the loss scaling of fp16 needs a host sync in each step")
+            self._is_refusal_due = False
         self._launched += 1
         if self._learner.ema is not None:
             self._learner.ema.steps += 1
@@ -119,7 +119,7 @@ class StepRunner:
         return {"losses": losses, "correct": self.correct()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         losses = state["losses"]
         self._losses[: len(losses)] = losses.to(self._losses.device)
         self._correct.fill_(state["correct"])

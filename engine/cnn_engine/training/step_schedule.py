@@ -1,4 +1,4 @@
-"""The inputs of each step of an epoch: images, learning rate, weight in the average."""
+"""Inputs of each step of an epoch: images, learning rate, averaging weight."""
 
 from torch import Tensor
 
@@ -19,7 +19,7 @@ class StepSchedule:
         """Allocate the inputs on the loader's device.
 
         Args:
-            config: The run's config, but for the number of epochs, which may change.
+            config: The run's config; its number of epochs is not used, as it may change.
             data: The images.
             loader: The same, on the device.
         """
@@ -40,7 +40,7 @@ class StepSchedule:
     def set_rates(
         self, progress: TrainProgress, epochs: int, base_lr: float, ema: WeightEMA | None
     ) -> None:
-        """Set learning rate and weight in the average of the epoch's remaining steps.
+        """Set learning rate and averaging weight of the epoch's remaining steps.
 
         Args:
             progress: The run's counters.

@@ -10,7 +10,7 @@ import torch
 Phase: TypeAlias = Literal["data", "forward", "backward", "optimizer", "other"]
 
 SAMPLE_EVERY = 4
-"""Every fourth step is measured: enough for an estimate per event, each half a second."""
+"""Interval in steps between measured steps: enough for an estimate every half second."""
 
 Stamp: TypeAlias = float | torch.cuda.Event
 
@@ -24,10 +24,10 @@ class Span(NamedTuple):
 
 
 class StepTimer:
-    """Times the phases of every few steps, on a GPU by events, read once they are reached."""
+    """Times the phases of every `SAMPLE_EVERY`-th step; on a GPU by CUDA events, read later."""
 
     def __init__(self, device: torch.device) -> None:
-        # Other devices compute asynchronously and have no timer here: they are not measured.
+        # Other devices, such as MPS, compute asynchronously and are not measured.
         stamps: dict[str, Callable[[], Stamp]] = {"cpu": time.perf_counter, "cuda": _cuda_stamp}
         self._stamp = stamps.get(device.type)
         self._step = 0
@@ -70,11 +70,11 @@ class StepTimer:
         self._last = now
 
     def pop_fractions(self) -> dict[Phase, float]:
-        """Return each phase's fraction of the time since the last call; empty if none was timed."""
-        passed = [span for span in self._spans if _is_past(span.end)]
-        self._spans = self._spans[len(passed) :]
+        """Return each phase's fraction of the time measured since the last call; may be empty."""
+        reached = [span for span in self._spans if _is_reached(span.end)]
+        self._spans = self._spans[len(reached) :]
         seconds: dict[Phase, float] = {}
-        for span in passed:
+        for span in reached:
             before = seconds.get(span.phase, 0.0)
             seconds[span.phase] = before + _seconds_between(span.start, span.end)
         total = sum(seconds.values())
@@ -87,13 +87,13 @@ def _cuda_stamp() -> torch.cuda.Event:
     return event
 
 
-def _is_past(stamp: Stamp) -> bool:
+def _is_reached(stamp: Stamp) -> bool:
     return isinstance(stamp, float) or bool(stamp.query())  # type: ignore[no-untyped-call]
 
 
 def _seconds_between(start: Stamp, end: Stamp) -> float:
     if isinstance(start, torch.cuda.Event):
-        assert isinstance(end, torch.cuda.Event)  # noqa: S101 - all stamps of a device are alike
+        assert isinstance(end, torch.cuda.Event)  # noqa: S101 - stamps of a device have one type
         return float(start.elapsed_time(end)) / 1000
     assert isinstance(end, float)  # noqa: S101
     return end - start

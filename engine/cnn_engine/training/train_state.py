@@ -40,7 +40,7 @@ class TrainState:
         data: DataSet,
         device: torch.device,
         notify: Callable[[str], None],
-        captured: Callable[[str], None],
+        report_capture: Callable[[str], None],
     ) -> None:
         """Move the images to the device; `build` makes the model.
 
@@ -49,8 +49,8 @@ class TrainState:
             data: The images.
             device: The device that trains.
             notify: Called with notices for the user.
-            captured: Called once steps are replayed as a CUDA graph, with "", or with the reason
-                why they are not.
+            report_capture: Called with "" once steps are replayed as a CUDA graph, or with the
+                reason why they are not.
         """
         self.config, self.data, self.device = config, data, device
         self.loader = make_loader(device, data, config.data.mean, config.data.std)
@@ -58,7 +58,7 @@ class TrainState:
         self.timer = StepTimer(device)
         self.progress = TrainProgress()
         self.fingerprint = data.fingerprint()
-        self._notify, self._captured = notify, captured
+        self._notify, self._report_capture = notify, report_capture
 
     @property
     def batch_sizes(self) -> list[int]:
@@ -88,7 +88,7 @@ class TrainState:
             self.schedule.inputs,
             self.timer,
             self.steps_per_epoch,
-            self._captured,
+            self._report_capture,
             captures=self.device.type == "cuda" and self.config.train.graph == "auto",
         )
         self.progress.load_state_dict(TrainProgress().state_dict())
@@ -131,7 +131,7 @@ class TrainState:
         return lr_factor(self.config.schedule, fraction)
 
     def set_rates(self) -> None:
-        """Set learning rate and weight in the average of the epoch's remaining steps."""
+        """Set learning rate and averaging weight of the epoch's remaining steps."""
         learner = self.learner
         self.schedule.set_rates(self.progress, self.epochs, learner.optimizer.base_lr, learner.ema)
 
@@ -159,7 +159,7 @@ class TrainState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self.progress.load_state_dict(state)
         self.learner.load_state_dict(state)
         self.steps.load_state_dict(state)

@@ -26,7 +26,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import choose_device
 from cnn_engine.system.gpu import make_gpu_meter
 from cnn_engine.training.budget import Budget
-from cnn_engine.training.checkpointer import Checkpointer, writes_behind
+from cnn_engine.training.checkpointer import Checkpointer, writes_in_background
 from cnn_engine.training.control import Control, StopRequested, Throttle
 from cnn_engine.training.final_test import run_test
 from cnn_engine.training.inspector import Inspector
@@ -36,7 +36,7 @@ from cnn_engine.training.step_logger import EVENT_SECONDS, StepLogger
 from cnn_engine.training.train_state import TrainState
 
 MAX_ROLLBACKS = 5
-"""Rollbacks, each of which halves the learning rate, after which a run fails."""
+"""Maximum number of rollbacks of a run; each halves the learning rate."""
 
 
 class Trainer:
@@ -60,7 +60,7 @@ class Trainer:
             recorder: Records the events.
             control: Checked for commands between steps.
             file: Checkpoint to resume from; None to train from scratch.
-            extra_environment: Recorded with the versions that results depend on.
+            extra_environment: Further values for `RunPrepared.environment`, by name.
 
         Raises:
             ConfigError: the device is not available, or the checkpoint is of another model.
@@ -83,7 +83,7 @@ class Trainer:
             control.clock,
             config.train.checkpoint_seconds,
             self.warn,
-            behind=writes_behind(device),
+            in_background=writes_in_background(device),
         )
         self._inspector = Inspector(
             data,
@@ -173,7 +173,7 @@ class Trainer:
         train_loss, train_accuracy = self.train_epoch()
         self._require_finite_weights()
         trained = self.control.clock()
-        validation = self._validate() if self._validates_epoch() else None
+        validation = self._validate() if self._is_validation_due() else None
         self.recorder.record(
             EpochFinished(
                 epoch=self.epoch,
@@ -204,7 +204,7 @@ class Trainer:
     def train_epoch(self) -> tuple[float, float]:
         """Train the remaining steps of the epoch; return its mean loss and training accuracy.
 
-        Nothing here waits for a GPU, except when it is too far behind.
+        The host waits for a GPU only if too many steps are launched ahead.
         """
         clock, progress, steps = self.control.clock, self.progress, self.state.steps
         sizes = self.state.batch_sizes
@@ -222,13 +222,13 @@ class Trainer:
             steps.losses,
             progress.step,
         )
-        began = clock() - progress.train_seconds
+        start = clock() - progress.train_seconds
         for size in sizes[progress.step :]:
             steps.run(size)
             progress.step += 1
             if progress.step == len(sizes):
                 steps.wait()
-            progress.train_seconds = clock() - began
+            progress.train_seconds = clock() - start
             self._after_step(self._logger)
         return steps.mean_loss(sizes), steps.correct() / len(self.data.train)
 
@@ -255,7 +255,7 @@ class Trainer:
 
     # Validation and test.
 
-    def _validates_epoch(self) -> bool:
+    def _is_validation_due(self) -> bool:
         every = self.state.config.train.validate_every
         is_due = self.epoch % every == 0 or self.epoch >= self.epochs
         return is_due and len(self.data.val) > 0
@@ -324,7 +324,7 @@ class Trainer:
         self.checkpointer.save_last(self.state.state_dict())
 
     def save_checkpoint(self) -> None:
-        """Save the full state because a command asked for it, with the trained weights.
+        """Save the full state because of a command; never with averaged weights.
 
         Raises:
             StorageError: it could not be saved.
@@ -334,12 +334,12 @@ class Trainer:
             self.checkpointer.save_requested(self.state.state_dict())
 
     def _flush_steps(self) -> None:
-        """Wait for all launched steps and record them, so that a save is not ahead of the log."""
+        """Wait for launched steps and record them, so that a checkpoint is not ahead of the log."""
         if self._logger is not None:
             self.state.steps.wait()
             self._logger.flush(self.progress.step)
 
-    # What commands, patience and the time budget change.
+    # Changes by commands, patience and the time budget.
 
     @property
     def learner(self) -> Learner:
@@ -370,7 +370,7 @@ class Trainer:
         self.state.lr = lr
 
     def _end_after(self, epochs: int, by: Literal["patience", "budget"]) -> None:
-        """Train `epochs` epochs in total, as the config demands."""
+        """Set and record the total number of epochs, as `patience` or the time budget requires."""
         self.epochs = epochs
         self.recorder.record(CommandApplied(command="epochs", by=by, value=float(epochs)))
 

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def behind(monkeypatch):
-    monkeypatch.setattr("cnn_engine.training.trainer.writes_behind", lambda _: True)
+    monkeypatch.setattr("cnn_engine.training.trainer.writes_in_background", lambda _: True)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_log_is_synced_before_checkpoint(tmp_path, monkeypatch):
 @pytest.mark.parametrize("behind", [False, True])
 def test_writer_runs_jobs_in_order_and_reports_success_and_failure(behind):
     done, reported = [], []
-    writer = Writer(behind=behind)
+    writer = Writer(in_background=behind)
 
     def job(number):
         time.sleep(0.02 * (3 - number))
@@ -203,7 +203,7 @@ def test_writer_runs_jobs_in_order_and_reports_success_and_failure(behind):
 
 
 def test_writer_raises_unexpected_exceptions():
-    writer = Writer(behind=True)
+    writer = Writer(in_background=True)
     writer.write(lambda: 1 / 0, lambda: None, lambda _: None)
     with pytest.raises(ZeroDivisionError):
         writer.close()
@@ -211,7 +211,7 @@ def test_writer_raises_unexpected_exceptions():
 
 def test_writer_bounds_pending_jobs():
     released, written = Event(), []
-    writer = Writer(behind=True)
+    writer = Writer(in_background=True)
 
     def write_all():
         for number in range(MAX_PENDING + 1):

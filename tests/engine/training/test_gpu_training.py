@@ -141,7 +141,7 @@ def test_host_is_ahead_by_bounded_time(tmp_path, monkeypatch):
 
     def record_lead(trainer, logger):
         queue = trainer.state.steps._queue
-        ahead.append((trainer.progress.step - queue.done) * queue._seconds)
+        ahead.append((trainer.progress.step - queue.done) * queue._step_seconds)
         real(trainer, logger)
 
     monkeypatch.setattr(Trainer, "_after_step", record_lead)
