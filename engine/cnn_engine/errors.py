@@ -1,10 +1,10 @@
-"""Errors that a user can act on: a message of one line and an exit code."""
+"""Errors that a user can fix, each with a one-line message and an exit code."""
 
 from typing import ClassVar
 
 
 class UserError(Exception):
-    """A failure the user can act on. `str(error)` names the file, key or value, and a fix."""
+    """An error that the user can fix. `str(error)` names the file, key or value, and a fix."""
 
     exit_code: ClassVar[int] = 1
 

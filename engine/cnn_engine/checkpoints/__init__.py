@@ -1,1 +1,1 @@
-"""Checkpoint files: write, verify, find the newest, check that they fit."""
+"""Checkpoint files: write, verify, find the newest, check compatibility."""

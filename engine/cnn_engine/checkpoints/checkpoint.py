@@ -1,4 +1,4 @@
-"""Read and write checkpoint files."""
+"""Reads and writes checkpoint files."""
 
 import io
 from pathlib import Path
@@ -49,7 +49,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
     archive, _ = read_verified(path)
     try:
         content = torch.load(io.BytesIO(archive), map_location=device, weights_only=True)
-    except Exception:  # noqa: BLE001 - torch raises any exception on a file that is no archive
+    except Exception:  # noqa: BLE001 - torch may raise anything for other files
         raise DataError(f"{path}: is not a checkpoint of cnn-tui") from None
     if not _is_checkpoint(content):
         raise DataError(f"{path}: is not a checkpoint of cnn-tui")
@@ -58,14 +58,14 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 def _is_checkpoint(content: object) -> bool:
-    """Return True if it has weights by name, as every checkpoint does."""
+    """Return True if `content` has weights by name, as every checkpoint does."""
     weights = content.get("model") if isinstance(content, dict) else None
     return isinstance(weights, dict) and all(
         isinstance(value, Tensor) for value in weights.values()
     )
 
 
-def copy_to_host(content: Any) -> Any:  # noqa: ANN401 - as nested as a checkpoint is
+def copy_to_host(content: Any) -> Any:  # noqa: ANN401 - nested to any depth
     """Return a copy with all tensors in nested dicts, lists and tuples on the host.
 
     Tensors that share memory share it in the copy too: each storage is copied once.

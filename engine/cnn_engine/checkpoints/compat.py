@@ -1,4 +1,4 @@
-"""Checks that a checkpoint fits the model and the images."""
+"""Checks that a checkpoint is compatible with the model and the images."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from cnn_engine.runlog.events import RunPrepared
 
 
 def check_images(recorded: RunPrepared | None, data: DataSet) -> None:
-    """Compare the images with what the run's log recorded of them, if it did.
+    """Compare the images with those recorded in the run's log; do nothing if `recorded` is None.
 
     Raises:
         DataError: classes or numbers of images differ.
@@ -41,7 +41,7 @@ def check_fingerprint(found: str, expected: str, source: str, file: str) -> None
     Args:
         found: Fingerprint of the images now.
         expected: Fingerprint in the checkpoint.
-        source: Where the images are, for the message.
+        source: Description of the images, for the message.
         file: Name of the checkpoint, for the message.
 
     Raises:

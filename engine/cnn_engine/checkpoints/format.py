@@ -1,4 +1,4 @@
-"""The format of checkpoint files, read without PyTorch: names, footer, checksum.
+"""Format of checkpoint files: names, footer and checksum. Does not import PyTorch.
 
 A checkpoint is an archive as `torch.save` writes it, followed by a footer of fixed size, which
 `torch.load` ignores: the position of training, and the SHA-256 of everything before.
@@ -22,14 +22,17 @@ PREVIOUS_FILE = "previous.pt"
 """The `last.pt` before the last one."""
 
 DAMAGED_FILE = "damaged.pt"
-"""A damaged `last.pt`, renamed so that it does not replace a good backup."""
+"""A damaged `last.pt`, renamed so that the next save does not make it the backup."""
 
 FORMAT = 2
 """Version of a checkpoint's content."""
 
 MAGIC = b"cnn-tui\n"
+"""First bytes of the footer."""
 
 _HEAD = struct.Struct("<8sIQQ")
+"""Magic, format, epoch and step."""
+
 FOOTER_BYTES = _HEAD.size + hashlib.sha256().digest_size
 
 
@@ -44,6 +47,7 @@ class Position(NamedTuple):
 
 
 START = Position(1, 0)
+"""Position of a run without a checkpoint."""
 
 
 def checksum_footer(archive: bytes | memoryview, position: Position) -> bytes:
@@ -89,7 +93,7 @@ class FoundCheckpoint:
     path: Path
     position: Position
     damaged: tuple[str, ...]
-    """The problem of each newer, damaged checkpoint."""
+    """Problem of each newer checkpoint that is damaged."""
 
 
 def find_newest(directory: Path) -> FoundCheckpoint | None:

@@ -16,7 +16,7 @@ from cnn_engine.runs.recorder import Recorder
 def find_checkpoint(
     state: RunState, run: RunDirectory, epochs: int | None
 ) -> FoundCheckpoint | None:
-    """Return the checkpoint to resume from; None if there is none yet: training starts again.
+    """Return the checkpoint to resume from; None if there is none and training starts again.
 
     Args:
         state: The run's state.
@@ -42,7 +42,7 @@ def find_checkpoint(
 
 
 def set_damaged_aside(found: FoundCheckpoint, recorder: Recorder) -> None:
-    """Record which newer checkpoint is damaged, and rename it, so that it is not kept as a backup.
+    """Record damaged newer checkpoints, and rename `last.pt` so that it does not become the backup.
 
     Raises:
         StorageError: it cannot be renamed.

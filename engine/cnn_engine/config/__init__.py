@@ -1,1 +1,1 @@
-"""The config of a run: typed, validated as a whole, read from TOML and `--set`."""
+"""The config of a run: typed, validated, read from TOML files and `--set`."""

@@ -1,4 +1,4 @@
-"""Table of the built-in networks: a new one is a class in `cnn_engine/models/` and a line here."""
+"""Table of the built-in networks. To add one, write its class and add an entry here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ class BuiltInModel:
     """Keys of `[model]` that are passed to the class, besides channels, image size and classes."""
 
     required: Mapping[str, str] = field(default_factory=dict)
-    """Settings that must be set, and what they are."""
+    """Description of each setting that must be given, by key."""
 
     has_pretrained: bool = False
-    """True if `model.weights` may name a file, which its `load_pretrained` reads."""
+    """True if the class has `load_pretrained`, which reads the file `model.weights`."""
 
     border: int = 0
     """Pixels by which the image's side shrinks before the first filters halve it."""

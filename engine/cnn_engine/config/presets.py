@@ -49,8 +49,8 @@ def from_dict(
     Args:
         tables: Values by table and key; not modified.
         overrides: Changed values, each as `KEY=VALUE`.
-        allow_code: Allow a user-defined model, which is imported code that whoever made the run
-            directory has chosen. A config file that the user trains with needs no permission.
+        allow_code: Allow a user-defined model. Its code is imported, and the author of a run
+            directory may have chosen it; a config file given by the user is trusted.
 
     Raises:
         ConfigError: lists every problem with its key, or code is not allowed.
@@ -134,7 +134,7 @@ def format_value(value: Any) -> str:  # noqa: ANN401 - any config value
     return json.dumps(value)
 
 
-def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a dict like it
+def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a similar dict
     """Return one of pydantic's errors as one line that names the key."""
     path = ".".join(map(str, error["loc"]))
     match error["type"]:

@@ -127,12 +127,12 @@ class ModelConfig(Table):
 
     @property
     def is_user_model(self) -> bool:
-        """True if the network is code of the user's, `module:Class`."""
+        """True if the network is the user's own code, `module:Class`."""
         return ":" in self.name
 
     @property
     def min_image_size(self) -> int | None:
-        """Smallest image side in pixels; None if only a forward pass can tell."""
+        """Minimum image side in pixels; None if only a forward pass shows it."""
         model = BUILT_IN_MODELS.get(self.name)
         if model is None or "filters" not in model.settings:
             return None
@@ -259,7 +259,7 @@ class TrainConfig(Table):
     graph: Literal["auto", "off"] = "auto"
     """`auto`: on an NVIDIA GPU, capture the training step as a CUDA graph and replay it, if the
     model can be captured; small networks train several times faster. `off`: call each step. Needed
-    if the model's Python code changes its behavior between steps unnoticed, as by a global."""
+    if the model's Python code behaves differently between steps, e.g. depends on a global."""
 
     label_smoothing: FractionOrZero = 0.0
     """Label smoothing (Szegedy and others, 2016, arXiv:1512.00567). Reported losses are without
@@ -284,7 +284,7 @@ class TrainConfig(Table):
     """Seconds between checkpoints within an epoch, excluding pauses."""
 
     on_non_finite: Literal["stop", "rollback", "continue"] = "stop"
-    """Action when the loss or a weight is NaN or infinite: stop as failed, roll back to the last
+    """Action if the loss or a weight is NaN or infinite: stop as failed, roll back to the last
     checkpoint and halve the learning rate (at most five times), or continue."""
 
 
@@ -315,7 +315,7 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _check_freeze(self) -> "Config":
-        # Not in ModelConfig, as an export has one without the weights that training started from.
+        # Not in ModelConfig: that of an exported model has no path of pretrained weights.
         if self.model.freeze and self.model.weights is None:
             raise ValueError(
                 "model.freeze: needs pretrained weights; set model.weights to their file"

@@ -1,1 +1,1 @@
-"""Run a model over labelled images and count what it gets right."""
+"""Evaluation of a model on labelled images, and the final test."""

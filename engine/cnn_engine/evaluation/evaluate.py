@@ -1,4 +1,4 @@
-"""Run a model over labelled images and count."""
+"""Runs a model over labelled images and counts correct and misclassified ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from cnn_engine.runlog.events import Bins, Confusion
 
 EVALUATION_PIXELS = {"cpu": 2**16, "cuda": 2**22}
 """Pixels per batch by device type: 64 or 4,096 images of 32×32. Enough to keep the device busy; on
-a CPU small enough for its cache, and no more memory than a training step takes."""
+a CPU small enough for its cache and for the memory of a training step."""
 
 MIN_BATCH, MAX_BATCH = 8, 4_096
 """Limits of the evaluation batch size, in images."""
 
 BIN_COUNT = 10
-"""Confidence bins, each a tenth wide."""
+"""Number of confidence bins, of width 0.1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class ImagePredictions:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Counts, not rates, so that metrics can be computed from them exactly."""
+    """Result of an evaluation as counts, from which metrics can be computed exactly."""
 
     loss: float
     """Mean cross-entropy over the images."""
@@ -62,6 +62,7 @@ class Evaluation:
     """Images, correct images and sum of confidences per confidence bin."""
 
     predictions: ImagePredictions
+    """Prediction for each image."""
 
 
 @torch.inference_mode()
@@ -72,7 +73,7 @@ def evaluate(
     class_count: int,
     progress: Callable[[int], None],
 ) -> Evaluation:
-    """Run the model over the images at `indices`; it is left in evaluation mode.
+    """Evaluate the model on the images at `indices`; the model stays in evaluation mode.
 
     Args:
         model: Normalized images [N, C, H, W] to logits [N, classes].

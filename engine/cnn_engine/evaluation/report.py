@@ -1,4 +1,4 @@
-"""The final test, shared by a run and by `cnn-tui test`: evaluate, report, save the results."""
+"""The final test, used by training and by `cnn-tui test`: evaluate, report, save the results."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,12 +29,13 @@ class TestResult:
     """Epoch that the weights are from."""
 
     evaluation: Evaluation
+    """Result without test-time augmentation."""
 
     tta: str
     """Kind of test-time augmentation; empty without one."""
 
     tta_evaluation: Evaluation | None
-    """Results with test-time augmentation, if there is one."""
+    """Result with test-time augmentation; None without one."""
 
     fingerprint: str
     """SHA-256 of the test images."""
@@ -79,7 +80,7 @@ def evaluate_test_set(  # noqa: PLR0913, PLR0917 - a model, its images and how t
     tta: Literal["none", "mirror", "mirror-shift"],
     progress: Callable[[int], None],
 ) -> TestResult:
-    """Run the model over the test images, once more with test-time augmentation if asked for.
+    """Evaluate the model on the test images, without and with test-time augmentation.
 
     Args:
         model: Normalized images [N, C, H, W] to logits [N, classes], under the caller's autocast.
@@ -90,13 +91,13 @@ def evaluate_test_set(  # noqa: PLR0913, PLR0917 - a model, its images and how t
         progress: Called after each batch with the number of images done; may raise to stop.
     """
 
-    def run(model: nn.Module) -> Evaluation:
+    def evaluate_on_test(model: nn.Module) -> Evaluation:
         return evaluate(model, loader, data.test, len(data.classes), progress)
 
-    with ThreadPoolExecutor(1, "fingerprint") as pool:  # takes 0.1 s, beside the test
+    with ThreadPoolExecutor(1, "fingerprint") as pool:  # takes 0.1 s
         fingerprint = pool.submit(data.test_fingerprint)
-        evaluation = run(model)
-        tta_evaluation = None if tta == "none" else run(TTAModel(model, tta))
+        evaluation = evaluate_on_test(model)
+        tta_evaluation = None if tta == "none" else evaluate_on_test(TTAModel(model, tta))
     return TestResult(
         epoch=epoch,
         evaluation=evaluation,
@@ -110,15 +111,15 @@ def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
     """Write `test.json` and `mistakes.json`.
 
     Raises:
-        StorageError: a file cannot be written. The metrics are in the log anyway.
+        StorageError: a file cannot be written; the log still has the metrics.
     """
     predicted = result.predictions(data)
-    pictures = mistakes.encode_mistakes(
+    mistakes_content = mistakes.encode_mistakes(
         _mistakes(data, predicted), result.epoch, result.fingerprint
     )
     for file, content in (
         (predictions.PREDICTIONS_FILE, predicted.to_json()),
-        (mistakes.MISTAKES_FILE, pictures),
+        (mistakes.MISTAKES_FILE, mistakes_content),
     ):
         try:
             write_atomically(run.path / file, content)

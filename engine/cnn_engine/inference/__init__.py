@@ -1,1 +1,1 @@
-"""A run's best model, loaded and used."""
+"""Use of a run's best model: predictions and the repeated final test."""

@@ -14,10 +14,10 @@ from cnn_engine.inference.trained import TrainedModel
 from cnn_engine.system.threads import choose_threads
 
 BATCH_PIXELS = 2**18
-"""Pixels per batch, which limits memory for images of any size."""
+"""Maximum number of pixels per batch, which limits memory for images of any size."""
 
 MAX_BATCH_SIZE = 64
-"""Images per batch at most: files may be large, and predictions should appear soon."""
+"""Maximum number of images per batch: files may be large, and predictions should appear soon."""
 
 
 def predict(
@@ -28,7 +28,7 @@ def predict(
     Args:
         trained: The model.
         images: Files to classify.
-        top: Number of most probable classes, at most.
+        top: Maximum number of most probable classes.
     """
     _, size, _ = trained.image_shape
     batch_size = max(1, min(MAX_BATCH_SIZE, BATCH_PIXELS // size**2))
@@ -40,7 +40,7 @@ def predict(
 
 
 def _decode(trained: TrainedModel, image: RequestedImage) -> Pixels | str:
-    """Return the image's pixels, or why it cannot be read."""
+    """Return the image's pixels, uint8 [size, size, channels], or the reason why it has none."""
     channels, size, _ = trained.image_shape
     try:
         return decode(image.path, size, channels, trained.config.data.fit)

@@ -1,4 +1,4 @@
-"""Predictions for image files as plain values, for code that does without PyTorch."""
+"""Predictions for image files as plain values, for code that does not import PyTorch."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ class Prediction:
     """Predicted classes of an image."""
 
     path: str
-    """The file, as the user named it."""
+    """Path of the file, as given by the user."""
 
     top: tuple[tuple[str, float], ...]
     """Most probable classes and their probabilities, in descending order."""
 
     target: str | None
-    """True class according to the file's folder; None if no folder is named like a class."""
+    """True class according to the file's folders; None if none is named like a class."""
 
     size: int
     """Side in pixels of the image as the model gets it."""
@@ -28,4 +28,7 @@ class PredictionFailed:
     """An image that could not be classified."""
 
     path: str
+    """Path of the file, as given by the user."""
+
     reason: str
+    """Problem, such as `is not an image, or is damaged`."""

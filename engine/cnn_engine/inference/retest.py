@@ -1,4 +1,4 @@
-"""Repeats the final test of a run, with the same images, weights and arithmetic."""
+"""Repeats the final test of a run with the same images, weights and precision."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.system.threads import choose_threads
 
 COUNTS = ("epoch", "correct", "total", "confusion", "top5", "tta_correct")
-"""Fields that must be equal; the loss may differ in its last digits between machines."""
+"""Fields that must be equal. The last digits of the loss may differ between machines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +32,10 @@ class RetestResult:
     """Classes and images, as recorded."""
 
     differences: tuple[str, ...]
-    """Changes in what the arithmetic depends on, such as `threads: 2, before 4`."""
+    """Changes of device, precision or threads, such as `threads: 2, before 4`."""
 
     notice: str
-    """Result files that were missing and written again, or the problem; empty if none was."""
+    """Text about missing result files that were, or could not be, written again; may be empty."""
 
     @property
     def is_equal(self) -> bool | None:
@@ -87,8 +87,8 @@ def retest(
     recorded = state.test
     if recorded is not None and recorded.fingerprint not in ("", tested.fingerprint):
         raise DataError(
-            f"{data.source}: the test images have changed since the run was tested on them; bring "
-            "them back, or give their directory with --data-dir"
+            f"{data.source}: the test images have changed since the run was tested on them; "
+            "restore them, or pass their directory with --data-dir"
         )
     result = RetestResult(
         test=tested.event(seconds=0.0),

@@ -1,4 +1,4 @@
-"""Loads the best model of a run, with its classes and arithmetic."""
+"""Loads the best model of a run, with its classes, device and precision."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -41,6 +41,7 @@ class TrainedModel:
 
     device: torch.device
     precision: str
+    """A key of `DTYPES`."""
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
@@ -51,7 +52,7 @@ class TrainedModel:
         return logits.float().cpu()
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Return normalized images [N, C, H, W] on the device of images, uint8 [N, H, W, C]."""
+        """Return normalized images, float32 [N, C, H, W] on the device, of uint8 [N, H, W, C]."""
         data = self.config.data
         scale, shift = (part.to(self.device) for part in scale_and_shift(data.mean, data.std))
         return normalize(images.to(self.device), scale, shift)
@@ -92,9 +93,9 @@ def load_trained_model(
     model.load_state_dict(content["model"])
     model.to(device).to(memory_format=torch.channels_last)
     if content.get("classes") != list(classes):
-        raise DataError(f"{run.path / BEST_FILE}: has other classes than the run's log")
+        raise DataError(f"{run.path / BEST_FILE}: does not have the classes of the run's log")
     if not isinstance(content.get("epoch"), int):
-        raise DataError(f"{run.path / BEST_FILE}: lacks the epoch that it is from")
+        raise DataError(f"{run.path / BEST_FILE}: does not contain its epoch")
     return TrainedModel(
         model=model.eval(),
         config=config,

@@ -1,6 +1,6 @@
-"""Optional methods of a model that training calls: a model may have any of them or none.
+"""Optional methods of a model that training calls.
 
-They are found by name, so a model need not import this module.
+They are found by name: a model does not have to import this module.
 """
 
 from typing import Protocol, runtime_checkable
@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 MAX_INIT_IMAGES = 1_000
-"""Training images that `init_from_images` gets at most."""
+"""Maximum number of training images passed to `init_from_images`."""
 
 
 @runtime_checkable
@@ -39,16 +39,16 @@ class BeginEpoch(Protocol):
 
 @runtime_checkable
 class Pretrained(Protocol):
-    """A model that can start from weights in a file of the user's (`model.weights`)."""
+    """A model that can start from pretrained weights in a file (`model.weights`)."""
 
     pretrained_mean: tuple[float, ...]
     pretrained_std: tuple[float, ...]
-    """Normalization that such weights were trained with, on pixels in [0, 1]."""
+    """Normalization of the pretraining, for pixels in [0, 1]."""
 
     def load_pretrained(self, path: str) -> None:
         """Load the weights; called when training starts, not when it resumes.
 
         Raises:
-            ConfigError: there is no such file, or it is of another network.
+            ConfigError: there is no such file, or it contains weights of another network.
             DataError: it is damaged.
         """

@@ -1,8 +1,8 @@
 """Training in the memory layout of oneDNN (formerly MKL-DNN), PyTorch's library for x86 CPUs.
 
-The layout interleaves the channels in blocks of a register's width. Convolutions are as fast in any
-layout; but with this one oneDNN's own batch norm and pooling can be used. They take half as long as
-PyTorch's, and the indices that max-pooling saves for its backward pass are an eighth of the size.
+The layout interleaves channels in blocks of a register's width. It does not make convolutions
+faster, but oneDNN's batch norm and pooling need it. They take half as long as PyTorch's, and the
+indices that max-pooling saves for its backward pass need an eighth of the memory.
 """
 
 import platform
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 class MkldnnSequential(nn.Sequential):
     """`nn.Sequential` whose layers exchange mkldnn tensors in training on an x86 CPU.
 
-    Convolutions must be the `Conv2d` below. In evaluation, and on other devices, it is no different
-    from `nn.Sequential`.
+    Convolutions must be the `Conv2d` below. In evaluation, and on other devices, it works like
+    `nn.Sequential`.
     """
 
     def __init__(self, *layers: nn.Module) -> None:

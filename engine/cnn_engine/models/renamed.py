@@ -1,6 +1,6 @@
-"""Weights of older checkpoints, whose names have changed since.
+"""Renames the weights of older checkpoints.
 
-A module class lists the submodules that it has renamed as `OLD_NAMES`, old to new.
+A module class lists its renamed submodules in `OLD_NAMES`, by old name.
 """
 
 from typing import Any
@@ -8,12 +8,12 @@ from typing import Any
 from torch import nn
 
 
-def rename_old_keys(model: nn.Module, content: Any) -> Any:  # noqa: ANN401 - as nested as it is
-    """Return a checkpoint's content with the names that the model's weights have now.
+def rename_old_keys(model: nn.Module, content: Any) -> Any:  # noqa: ANN401 - nested to any depth
+    """Return a checkpoint's content with the current names of the model's weights.
 
     Args:
         model: The model that the checkpoint is of.
-        content: Dicts, nested to any depth, whose keys may be names of weights.
+        content: Dicts, nested to any depth, with names of weights as keys.
     """
     renamed = {
         f"{name}.{old}.".removeprefix("."): f"{name}.{new}.".removeprefix(".")

@@ -1,4 +1,4 @@
-"""A network of torchvision, which can start from weights in a file of the user's."""
+"""A torchvision network, which can start from pretrained weights in a file."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,10 +14,10 @@ STATE_DICT_KEYS = ("state_dict", "model")
 
 
 class TorchvisionModel(nn.Module):
-    """A network of torchvision with a last layer for our classes.
+    """A torchvision network with a new last layer.
 
-    With `freeze` only that layer is trained: the other weights, the statistics of batch norm and
-    dropout stay as in evaluation mode.
+    With `freeze` only that layer is trained: other weights are fixed, and batch norm and dropout
+    stay in evaluation mode.
     """
 
     pretrained_mean, pretrained_std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -27,7 +27,7 @@ class TorchvisionModel(nn.Module):
         self,
         *,
         channels: int,
-        image_size: int,  # noqa: ARG002 - `check_model` tells whether it will do
+        image_size: int,  # noqa: ARG002 - `check_model` checks it
         class_count: int,
         arch: str,
         freeze: bool,
@@ -59,10 +59,10 @@ class TorchvisionModel(nn.Module):
         return self
 
     def load_pretrained(self, path: str) -> None:
-        """Load weights of all layers but the last. Files cannot run code.
+        """Load the weights of all layers except the last. Code in the file is not run.
 
         Raises:
-            ConfigError: there is no such file, or it is of another network.
+            ConfigError: there is no such file, or it contains weights of another network.
             DataError: it is damaged, or is not a state dict.
         """
         expected = self._without_head(self.network.state_dict())
@@ -72,8 +72,8 @@ class TorchvisionModel(nn.Module):
                 continue  # older files lack it
             if _shape(expected, name) != _shape(found, name):
                 raise ConfigError(
-                    f"{path}: holds weights of another network than model.arch names: {name} is "
-                    f"{_shape(found, name)}, and should be {_shape(expected, name)}"
+                    f"{path}: contains weights of another network than model.arch: {name} is "
+                    f"{_shape(found, name)}, expected {_shape(expected, name)}"
                 )
         self.network.load_state_dict(found, strict=False)
 
@@ -116,9 +116,9 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
         )
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # noqa: BLE001 - torch raises errors of many types for a foreign file
+    except Exception:  # noqa: BLE001 - torch may raise anything for other files
         raise DataError(
-            f"{path}: is damaged, or holds more than weights; nothing in it was run"
+            f"{path}: is damaged, or contains more than weights; no code in it was run"
         ) from None
     for key in STATE_DICT_KEYS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
@@ -126,5 +126,5 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(
         isinstance(value, Tensor) for value in content.values()
     ):
-        raise DataError(f"{path}: is not a state dict: weights by name")
+        raise DataError(f"{path}: is not a state dict (weights by name)")
     return content

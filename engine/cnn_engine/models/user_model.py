@@ -19,7 +19,7 @@ def build_user_model(
 ) -> nn.Module:
     """Return `Class(channels=…, image_size=…, class_count=…, **model.options)`.
 
-    The current directory becomes the first on `sys.path`, as for a script that lies there.
+    The current directory becomes the first on `sys.path`, as for a script in it.
 
     Raises:
         ConfigError: there is no such module or class, or it fails; `__cause__` is its exception.
@@ -51,13 +51,12 @@ def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -
 
     Args:
         model: On any device.
-        images: float [n, C, H, W], normalized, on the same device; as few as the smallest batch
-            has.
+        images: float [n, C, H, W], normalized, on the same device; n of the smallest batch.
         class_count: Expected number of logits per image.
         name: Value of `model.name`, for messages.
 
     Raises:
-        ConfigError: it fails, or returns no logits [n, classes]; `__cause__` is its exception.
+        ConfigError: it fails, or does not return logits [n, classes]; `__cause__` is its exception.
     """
     with preserve_random_states(images.device), torch.no_grad():
         try:

@@ -10,11 +10,11 @@ from torch.nn.functional import conv2d, gelu, max_pool2d
 from cnn_engine.models.pooling import MaxPool2d
 
 WHITENING_EPSILON = 5e-4
-"""Added to the variances of patches, so that directions of almost none are not amplified."""
+"""Added to the variances of patches, so that directions of tiny variance are not amplified."""
 
 WHITEN_BIAS_EPOCHS = 3
-"""Epochs in which the bias of the whitening layer is trained, as in airbench. Later it gains
-nothing, and its gradient, through the largest maps, takes a twentieth of a step."""
+"""Epochs in which the bias of the whitening layer is trained, as in airbench. Training it longer
+gains nothing, and its gradient, over the largest maps, takes a twentieth of a step."""
 
 
 class WhitenedCNN(nn.Module):
@@ -29,7 +29,7 @@ class WhitenedCNN(nn.Module):
         self,
         *,
         channels: int,
-        image_size: int,  # noqa: ARG002 - any size will do
+        image_size: int,  # noqa: ARG002 - works with any size
         class_count: int,
         filters: Sequence[int],
         depth: int,
@@ -92,9 +92,9 @@ class Whitening(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """Convolution 3×3, max-pool 2, batch norm, GELU; then `depth` - 1 times the same unpooled.
+    """Convolution 3×3, max-pool 2, batch norm, GELU; `depth` - 1 more times without pooling.
 
-    With a depth of 3, the last two convolutions have a shortcut.
+    With depth 3, a shortcut skips the last two convolutions.
     """
 
     def __init__(self, channels: int, filters: int, depth: int) -> None:
@@ -123,7 +123,7 @@ def _convolution(channels: int, filters: int) -> nn.Conv2d:
 
 
 def _norm(filters: int) -> nn.BatchNorm2d:
-    """Return a batch norm as airbench has it, with a fixed weight of 1."""
+    """Return a batch norm with the settings of airbench, with a fixed weight of 1."""
     norm = nn.BatchNorm2d(filters, eps=1e-12, momentum=0.4)
     norm.weight.requires_grad = False
     return norm

@@ -12,7 +12,8 @@ from typing import Literal
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 
 SPIKE_EVENTS = 40
-"""Step events (about 20 s) that are searched for a jump, and as many before to know the level."""
+"""Step events (about 20 s) that are searched for a jump, and number of events before them that
+define the level."""
 
 SPIKE_FACTOR = 2.0
 """A jump is to at least this multiple of the level: the losses of neighbouring half-seconds differ

@@ -36,7 +36,7 @@ class _Head(msgspec.Struct):
 
 _HEAD = msgspec.json.Decoder(_Head)
 _WITH_CONFIG = (RunStarted, ConfigReplaced)
-"""Kinds whose integers have no bounded type."""
+"""Kinds with a config, whose integers msgspec does not limit to 64 bits."""
 _EVENTS = {
     name: msgspec.json.Decoder(kind) for name, kind in KINDS.items() if kind not in _WITH_CONFIG
 }

@@ -43,9 +43,9 @@ Phase = Literal[
 Status = Literal[Phase, "paused"]
 
 ENDED: frozenset[Status] = frozenset({"done", "stopped", "failed"})
-"""Phases of a run that has ended. After `detached` another process continues."""
+"""Phases of an ended run. `detached` is not one: another process continues."""
 
-NEWER = "A newer version of cnn-tui wrote this log: values may be wrong or missing"
+NEWER_FORMAT = "A newer version of cnn-tui wrote this log: values may be wrong or missing"
 
 INFERENCE_COST = 1 / 3
 """Cost of an image in inference relative to training: the forward pass only."""
@@ -63,7 +63,7 @@ epoch so far."""
 
 
 class Marker(NamedTuple):
-    """Something that happened at a step of the loss curve."""
+    """An event marked at a step of the loss curve."""
 
     step: int
     """Steps since the start of the run."""
@@ -130,7 +130,7 @@ class RunState:
                 self.started = replace(event, config=rename_old_keys(event.config))
                 self._set_config(event)
                 if event.format > FORMAT:
-                    self.notices.append(Notice(time=event.time, text=NEWER))
+                    self.notices.append(Notice(time=event.time, text=NEWER_FORMAT))
             case ConfigReplaced():
                 self._set_config(event)
                 self.notices.append(Notice(time=event.time, text=event.reason))
@@ -327,7 +327,7 @@ class RunState:
 
     @property
     def has_ended(self) -> bool:
-        """True if the engine has ended and no other process is to continue."""
+        """True if the run has ended and no other process continues it."""
         return self.phase in ENDED
 
     @property

@@ -32,7 +32,7 @@ class Command:
 
 
 class _Line(msgspec.Struct):
-    """A command as anyone may write it: `by` is only shown."""
+    """A line as any program may write it; `by` may be anything, as it is only shown."""
 
     name: Name
     by: object = ""

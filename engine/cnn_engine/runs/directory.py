@@ -7,7 +7,7 @@
         commands.jsonl    commands to the run
         best.pt           checkpoint with the lowest validation loss
         last.pt           latest checkpoint, from which `resume` continues
-        previous.pt       the one before, in case that is damaged
+        previous.pt       the checkpoint before last.pt, as a backup
         console.log       output of libraries while a dashboard is open, output after the terminal
                           is lost, and tracebacks
         model.json        layers of the model
@@ -84,9 +84,12 @@ class RunDirectory:
         return self.path / "console.log"
 
     def is_live(self, host: str) -> bool:
-        """Return True if a process is writing the run, which was started on `host` (or on "").
+        """Return True if a process is writing the run.
 
-        For another machine on a shared disk, only the age of the log is known.
+        On another machine, with a shared disk, a run is live if its log was written recently.
+
+        Args:
+            host: Host name of the run's latest session; empty if unknown.
 
         Raises:
             OSError: the log cannot be opened.

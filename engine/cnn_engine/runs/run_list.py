@@ -1,4 +1,4 @@
-"""List of all runs in a directory that rereads only runs that may have changed."""
+"""List of all runs in a directory, which rereads only runs that may have changed."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from cnn_engine.runs.directory import RunDirectory, iter_runs
 from cnn_engine.runs.summary import LIVE, OpenLog, RunSummary, read_summary_in_steps
 
 SETTLED_SECONDS = 0.1
-"""A directory may change twice within one tick of the file system's clock."""
+"""Age from which a modification time is trusted: changes within one clock tick share the time."""
 
 
 class RunList:
@@ -26,7 +26,7 @@ class RunList:
         self._logs: dict[str, OpenLog] = {}
         self._is_sorted = True
         self.runs: tuple[RunSummary, ...] = ()
-        """State of the last refresh; the same object as long as nothing has changed."""
+        """Summaries as of the last refresh; the same object as long as nothing has changed."""
 
     def refresh(self) -> None:
         """Read the runs that have changed."""

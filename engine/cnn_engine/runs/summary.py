@@ -39,7 +39,10 @@ STATUSES: tuple[RunStatus, ...] = get_args(RunStatus)
 LIVE: frozenset[RunStatus] = frozenset({*get_args(Phase), "paused"}) - ENDED
 
 CURVE_POINTS = 48
+"""Maximum number of validation losses in a summary."""
+
 EVENTS_PER_STEP = 500
+"""Events read between two yields of `OpenLog.read`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class RunSummary:
     preset: str
     status: RunStatus
     started: float
-    """In seconds since 1970."""
+    """Start in seconds since 1970; 0 if unknown."""
     seconds: float
     """Duration of all sessions up to the last event."""
     host: str
@@ -160,7 +163,11 @@ def _thinned(losses: list[float]) -> tuple[float | None, ...]:
 
 
 def read_state(run: RunDirectory) -> tuple[RunState, int]:
-    """Return the run's state from its whole log, and the number of damaged lines."""
+    """Return the run's state from its whole log, and the number of damaged lines.
+
+    Raises:
+        OSError: the log cannot be read.
+    """
     log = OpenLog(run)
     for _ in log.read():
         pass
@@ -266,4 +273,4 @@ def _cached(run: RunDirectory, stamp: list[int]) -> RunSummary | None:
 
 _MARKED = {field.name for field in fields(Marks)} - {"name"}
 _CACHED = {field.name for field in fields(RunSummary)} - _MARKED
-"""Cached fields: all but the marks, which have a file of their own."""
+"""Cached fields: all except the marks, which are in their own file."""

@@ -77,7 +77,7 @@ def _move(run: RunDirectory, path: Path) -> RunDirectory:
 
 
 def _make_trash(runs_dir: Path) -> Path:
-    """Create the trash if it is missing and return it; refuse a link, which may lead anywhere."""
+    """Create the trash if it is missing and return it; a link is refused."""
     trash = runs_dir / TRASH
     try:
         trash.mkdir(exist_ok=True)

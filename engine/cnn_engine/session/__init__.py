@@ -1,1 +1,1 @@
-"""A run as a process: start, resume, detach, end."""
+"""Training processes: start, resume, detach, end."""

@@ -2,9 +2,9 @@
 
     python -m cnn_engine.session.background RUN_DIR [LOG COMMANDS_READ]
 
-resumes the run from its last checkpoint, or trains it from the beginning if there is none. The two
-numbers are the fields of `HandedOver`, if another process hands the run over. The output of
-libraries and tracebacks go to the run's `console.log`.
+resumes the run from its last checkpoint, or trains it from the start if there is none. The two
+numbers are the fields of `HandedOver`, if another process hands the run over. Tracebacks and the
+output of libraries are written to the run's `console.log`.
 """
 
 import faulthandler
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _handed_over() -> HandedOver | None:
-    """Return what the command line hands over; the log is not passed on to child processes."""
+    """Return the fields given on the command line; child processes do not inherit the log."""
     if len(sys.argv) < 4:
         return None
     log, commands_read = map(int, sys.argv[2:4])

@@ -38,7 +38,7 @@ from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
 SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
-"""Exit codes after a signal: 128 + its number, as shells have it."""
+"""Exit codes after a signal: 128 + its number, as in shells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ class Engine:
         return self._thread.is_alive()
 
     def has_ended(self) -> bool:
-        """Return True if it was started and the thread has ended: finished or handed over."""
+        """Return True if the thread was started and has ended."""
         return self._thread.ident is not None and not self.is_alive()
 
     def join(self) -> None:
@@ -170,7 +170,7 @@ class Engine:
 
     @property
     def write_error(self) -> str:
-        """Problem that keeps the log from being written, such as a full disk; empty if none."""
+        """Reason why the log cannot be written, such as a full disk; empty if it can."""
         return self._recorder.write_error
 
     @property
@@ -216,7 +216,7 @@ class Engine:
             self._recorder.record(CommandApplied(command="epochs", by="cli", value=epochs))
 
     def _train_and_catch(self) -> RunFinished:
-        """Train; return the run's last event, whatever is raised."""
+        """Train; return the run's last event, also after an error."""
         try:
             with Revision() as revision:
                 self._train(revision)
@@ -252,7 +252,7 @@ class Engine:
     def _train(self, revision: Revision) -> None:
         control = Control(self._recorder)
         self._recorder.record(StageStarted(stage="torch"))
-        # Imported here as this module's docstring says.
+        # Imported here: see the module docstring.
         from cnn_engine.system.device import limit_threads  # noqa: PLC0415
         from cnn_engine.training.setup import load_data, warming_up  # noqa: PLC0415
         from cnn_engine.training.trainer import Trainer  # noqa: PLC0415

@@ -10,7 +10,7 @@ from cnn_engine.runs.recorder import HandedOver
 
 
 def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
-    """Start a process, in a session of its own, that continues the run; do not wait for it.
+    """Start a process in a new session that continues the run, without waiting for it.
 
     Args:
         run: The run. This process holds its lock and must not write its log any more.

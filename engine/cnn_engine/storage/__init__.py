@@ -1,1 +1,1 @@
-"""File formats and durable writes that know nothing of runs."""
+"""File formats and durable writes, independent of runs."""

@@ -50,7 +50,7 @@ def write_cache(path: Path, content: bytes) -> None:
 
 
 def remove_temporary_files(directory: Path) -> None:
-    """Remove unfinished files of dead processes. No process may be writing to the directory."""
+    """Remove unfinished files of killed processes. No process may be writing to the directory."""
     for path in directory.glob(TEMPORARY):
         path.unlink(missing_ok=True)
 

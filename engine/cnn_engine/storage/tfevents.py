@@ -14,7 +14,7 @@ FILE_VERSION = b"brain.Event:2"
 """Version in the first record of every event file."""
 
 MAX_MESSAGE_BYTES = 64 << 20
-"""Bytes of a message, which may hold images; a greater length is taken as damage."""
+"""Maximum size of a message, which may contain images; a greater length counts as damage."""
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types of protocol buffers."""

@@ -1,4 +1,4 @@
-"""Environment of a run: whatever changes the results of floating-point arithmetic."""
+"""Environment of a run: all that can change the results of floating-point arithmetic."""
 
 import torch
 

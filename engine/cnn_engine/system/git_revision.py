@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Self
 
 MAX_WAIT_SECONDS = 2.0
-"""Time to wait for git once all else is loaded; in a huge repository the revision is omitted."""
+"""Maximum time to wait for git after loading; in a huge repository the revision is omitted."""
 
 COMMAND = (
     "git",

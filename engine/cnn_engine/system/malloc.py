@@ -1,4 +1,4 @@
-"""Settings of glibc's allocator, made once at the start of a training process."""
+"""Settings of glibc's allocator, for training processes."""
 
 import ctypes
 import sys
@@ -10,7 +10,7 @@ MAX_MMAP_THRESHOLD = 32 * 2**20
 """Greatest value in bytes that glibc accepts on 64-bit machines."""
 
 NEVER = 2**31 - 1
-"""Bytes; more than is ever free at the end of the heap."""
+"""Threshold in bytes that is never reached."""
 
 
 def keep_freed_memory() -> bool:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 ALIGNMENT = 16
-"""Alignment of each parameter in elements (32 bytes in bf16): GPU libraries choose kernels that fail
-on unaligned tensors."""
+"""Alignment of each parameter in elements (32 bytes in bf16): GPU libraries choose kernels that
+fail on unaligned tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 AHEAD_SECONDS = 0.05
-"""GPU time that is launched ahead, in seconds: longer than other threads hold the GIL, and too short
-to be noticed when a run is paused or stopped."""
+"""GPU time that is launched ahead, in seconds: longer than other threads hold the GIL, and too
+short to be noticed when a run is paused or stopped."""
 
 MARK_SECONDS = 0.01
 """GPU time between two events that measure its progress."""

@@ -83,7 +83,7 @@ class Learner:
         )
 
     def _prepare_model(self, config: Config, data: DataSet) -> None:
-        """Move the model to the device, call `init_from_images` if it has it, and check the model."""
+        """Move the model to the device, initialize it from images if it can, and check it."""
         self.model.to(self.device).to(memory_format=torch.channels_last)
         if isinstance(self.model, InitFromImages):
             self.model.init_from_images(self._images(data.train[:MAX_INIT_IMAGES]))

@@ -59,7 +59,7 @@ def damage(kind, path, canary):
         ("malicious", 3, "is not a checkpoint of cnn-tui"),
         ("bare pickle", 3, "is damaged, or not a checkpoint"),
         ("no tensors", 3, "is not a checkpoint of cnn-tui"),
-        ("no epoch", 3, "lacks the epoch"),
+        ("no epoch", 3, "does not contain its epoch"),
     ],
 )
 def test_damaged_model_is_refused_in_one_line(  # noqa: PLR0917

@@ -12,7 +12,7 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import EpochStarted
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.log import LogReader, LogWriter, is_held
-from cnn_engine.runlog.state import NEWER
+from cnn_engine.runlog.state import NEWER_FORMAT
 from cnn_engine.runs.summary import read_state
 from cnn_engine.session.engine import Engine
 from golden import golden_run
@@ -138,7 +138,9 @@ def newer_run(runs_dir):
 def test_log_of_newer_format_is_shown_with_warning(tmp_path):
     state, damaged_lines = read_state(newer_run(tmp_path))
     assert (len(state.epochs) > 0, damaged_lines) == (True, 0)
-    assert [notice.text for notice in state.notices if "newer version" in notice.text] == [NEWER]
+    assert [notice.text for notice in state.notices if "newer version" in notice.text] == [
+        NEWER_FORMAT
+    ]
 
 
 def test_run_of_newer_format_is_not_resumed(tmp_path):
