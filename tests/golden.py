@@ -45,7 +45,7 @@ def rewrite_events(run: RunDirectory, change: Callable[[Event], Event]) -> RunDi
     return run
 
 
-def on_this_host(run: RunDirectory) -> RunDirectory:
+def set_local_host(run: RunDirectory) -> RunDirectory:
     """Rewrite a run's log as if this machine had started it, and return the run."""
 
     def change(event: Event) -> Event:
@@ -56,7 +56,7 @@ def on_this_host(run: RunDirectory) -> RunDirectory:
     return rewrite_events(run, change)
 
 
-def with_maps(run: RunDirectory) -> RunDirectory:
+def add_maps(run: RunDirectory) -> RunDirectory:
     """Add the layers and feature maps of a smaller network to a run, and return it."""
     for name in (LAYERS_FILE, MAPS_FILE):
         shutil.copy(DATA / name, run.path / name)

@@ -14,10 +14,20 @@ SCREENS = Path(__file__).parent / "data" / "screens"
 SHORT_SECONDS = 0.1
 """Timers up to this many seconds belong to work in progress, such as reading a long log."""
 
+SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
+"""Columns and rows of terminals whose screens are saved."""
+
 
 async def settle(pilot):
     """Wait until all messages are handled and the screen is drawn."""
     await pilot.pause()
+
+
+async def press(pilot, *keys):
+    """Press keys, and wait until the app is idle before and after."""
+    await settle(pilot)
+    await pilot.press(*keys)
+    await settle(pilot)
 
 
 async def _wait_until_idle(*_seconds, timeout=60.0):
@@ -98,3 +108,12 @@ async def assert_screen(pilot, name, seconds=30.0):
     while (seen := screen_text(pilot.app)) != stored and time.monotonic() < deadline:
         await pilot.pause(0.05)
     assert seen == stored, f"see tests/data/README.md; now:\n{seen}"
+
+
+def record_repaints(widgets):
+    """Return a list that grows with every repaint of the widgets."""
+    repaints = []
+    for widget in widgets:
+        widget.refresh_line = repaints.append
+        widget.refresh = lambda *regions, **_: repaints.append(regions)
+    return repaints

@@ -9,7 +9,7 @@ from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
 from cnn_tui.cli.control import pause
 from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
-from golden import add_events, golden_run, on_this_host, running_run
+from golden import add_events, golden_run, running_run, set_local_host
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, cnn_tui, environment
 
@@ -117,7 +117,7 @@ def test_ended_or_interrupted_run_gets_no_command(tmp_path):
     result = cnn_tui("stop", finished.id, cwd=tmp_path)
     assert result.returncode == 2
     assert result.stderr == f"cnn-tui: {finished.id} is done: it is not running\n"
-    interrupted = on_this_host(running_run(tmp_path / "runs", 60, "1124-0500-lost"))
+    interrupted = set_local_host(running_run(tmp_path / "runs", 60, "1124-0500-lost"))
     result = cnn_tui("checkpoint", interrupted.id, cwd=tmp_path)
     assert result.returncode == 2
     assert f"{interrupted.id} is interrupted" in result.stderr

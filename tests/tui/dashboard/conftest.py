@@ -1,13 +1,21 @@
-"""Fixtures with the misclassified images of a trained run."""
+"""Fixtures of the dashboard: a fixed time, and a trained run with misclassified images."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
+from golden import NOW
 from runs_for_tests import RunForTests
+
+
+@pytest.fixture
+def fixed_time(monkeypatch):
+    """Fix the time, as the screens show ages."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,8 @@ from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from golden import golden_run, running_run
-from pilot import screen_text, settle
+from pilot import SIZES, press, screen_text, settle
 from runs_for_tests import RunForTests, wait_until
-
-SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12), (1, 1)]
 
 
 @pytest.fixture
@@ -43,12 +41,6 @@ def run_list(runs_dir):
     return Dashboard(RunsScreen(runs_dir))
 
 
-async def press(pilot, *keys):
-    await settle(pilot)
-    await pilot.press(*keys)
-    await settle(pilot)
-
-
 def shown(app):
     """Return the ids in the table, from top to bottom."""
     return "".join(run.run_id for run in app.screen.rows.runs)
@@ -58,7 +50,7 @@ def current(app):
     return app.screen.rows.current.run_id
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("size", [*SIZES, (1, 1)], ids=str)
 async def test_run_list_fits_any_terminal(runs_dir, size):
     app = run_list(runs_dir)
     async with app.run_test(size=size) as pilot:

@@ -23,7 +23,7 @@ from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
 from cnn_tui.live.follower import Follower
 from cnn_tui.settings import Options
 from golden import add_events, golden_lines, golden_run, rewrite_events, running_run
-from pilot import screen_text, settle, wait_for_text
+from pilot import press, record_repaints, screen_text, settle, wait_for_text
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
 
@@ -251,9 +251,7 @@ async def test_cursor_reads_values_and_escape_clears_it(tmp_path):
     assert "epoch 19." in text
     app = Dashboard(CompareScreen(runs))
     async with app.run_test() as pilot:
-        await settle(pilot)
-        await pilot.press("left", "escape")
-        await settle(pilot)
+        await press(pilot, "left", "escape")
         assert app.screen.query_one(OverlayChart).view.cursor is None
         assert "run 0" in screen_text(app)
         await pilot.press("escape")
@@ -351,13 +349,10 @@ async def test_idle_compare_screen_repaints_nothing(tmp_path):
     )
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        painted = []
-        for widget in app.screen.query("*"):
-            widget.refresh_line = painted.append
-            widget.refresh = lambda *_, **__: painted.append("all")
+        repaints = record_repaints(app.screen.query("*"))
         app.screen.poll()
         await settle(pilot)
-        assert painted == []
+        assert repaints == []
 
 
 @pytest.mark.parametrize("size", [(1, 1), (12, 4), (40, 12), (300, 100)])
@@ -379,9 +374,7 @@ async def test_every_key_works_on_the_compare_screen(tmp_path, lines):
             for key in keys_for("compare"):
                 if key.action not in ("close", "back", "help"):
                     await pilot.press(*key.keys.split(","))
-            await settle(pilot)
-            await pilot.press("question_mark")
-            await settle(pilot)
+            await press(pilot, "question_mark")
             assert isinstance(app.screen, HelpScreen)
             await pilot.press("escape")
             await pilot.press("q")
@@ -420,9 +413,7 @@ async def test_run_list_compares_selected_runs(tmp_path):
         variant(tmp_path, number)
     app = Dashboard(RunsScreen(tmp_path))
     async with app.run_test(size=(120, 36)) as pilot:
-        await settle(pilot)
-        await pilot.press("c")
-        await settle(pilot)
+        await press(pilot, "c")
         assert "Select two to 8 runs" in screen_text(app)
         await pilot.press("space", "down", "space", "c")
         await settle(pilot)

@@ -16,20 +16,14 @@ from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.settings import Options
 from cnn_tui.text.parse import parse_epochs, parse_lr
-from golden import add_events, golden_run, on_this_host, running_run
-from pilot import screen_text, settle, wait_for_text
+from golden import add_events, golden_run, running_run, set_local_host
+from pilot import press, screen_text, settle, wait_for_text
 
 VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "model": "4", "log": "5"}
 
 
 def sent_commands(run):
     return [(command.name, command.value) for command in CommandReader(run.commands).poll()]
-
-
-async def press(pilot, *keys):
-    await settle(pilot)
-    await pilot.press(*keys)
-    await settle(pilot)
 
 
 # The table.
@@ -97,8 +91,7 @@ async def _press_all(run, view, names):
         await settle(pilot)
         for name in sorted(names):
             await press(pilot, VIEWS[view])
-            await pilot.press(name)
-            await settle(pilot)
+            await press(pilot, name)
             assert app.is_running, name
             if len(app.screen_stack) > 2:
                 await pilot.press("escape")
@@ -323,7 +316,7 @@ async def test_commands_to_an_ended_run_are_refused(tmp_path, key):
 
 @pytest.mark.parametrize("key", [key.keys for key in KEYS if key.controls])
 async def test_commands_to_an_interrupted_run_are_refused(tmp_path, key):
-    run = on_this_host(running_run(tmp_path, 60))
+    run = set_local_host(running_run(tmp_path, 60))
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, key)

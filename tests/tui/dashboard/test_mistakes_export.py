@@ -8,7 +8,7 @@ from cnn_engine.results import predictions
 from cnn_engine.results.predictions import read_predictions
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
-from pilot import screen_text, settle
+from pilot import press, screen_text
 from terminal import cnn_tui
 
 
@@ -37,9 +37,7 @@ async def test_key_exports_mistakes(run, finished_test, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(160, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("3", "w")
-        await settle(pilot)
+        await press(pilot, "3", "w")
         assert "mistakes written to" in screen_text(app)
     rows = rows_of(tmp_path / f"{run.id}-mistakes.csv")
     assert len(rows) == sum(finished_test.total) - sum(finished_test.correct)

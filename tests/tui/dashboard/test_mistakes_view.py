@@ -16,10 +16,8 @@ from cnn_tui.dashboard.widgets.mistake_grid import TILE_SIZES, MistakeGrid, tile
 from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.settings import Options
 from golden import golden_run, running_run
-from pilot import screen_text, settle
+from pilot import SIZES, press, record_repaints, screen_text, settle
 from terminal import Terminal
-
-SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 
 
 def grid_of(app):
@@ -48,9 +46,7 @@ async def test_most_confident_mistake_comes_first(run, finished_test, size):
     first = read_mistakes(run, finished_test)[0]
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        await pilot.press("3")
-        await settle(pilot)
+        await press(pilot, "3")
         lines = screen_text(app).splitlines()
     assert any("▀▀▀▀" in line for line in lines)
     classes = read_state(run)[0].prepared.classes
@@ -64,9 +60,7 @@ async def test_keys_move_through_all_mistakes(run, finished_test):
     pictures = read_mistakes(run, finished_test)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        await settle(pilot)
-        await pilot.press("3")
-        await settle(pilot)
+        await press(pilot, "3")
         grid = grid_of(app)
         await pilot.press("left", "up")
         assert grid.view.selected == 0
@@ -92,9 +86,7 @@ async def test_enlarged_mistake_shows_details(run, finished_test, size):
     mistake = read_mistakes(run, finished_test)[1]
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        await pilot.press("3", "right", "enter")
-        await settle(pilot)
+        await press(pilot, "3", "right", "enter")
         text = screen_text(app)
         assert f"ranked {mistake.rank}" in text
         assert f"{100 * mistake.confidence:.2f}%" in text
@@ -109,9 +101,7 @@ async def test_matrix_cell_filters_mistakes(run, finished_test):
     target, predicted, count = max(finished_test.confusion, key=lambda pair: pair[2])
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        await settle(pilot)
-        await pilot.press("2", *["down"] * target, *["right"] * predicted, "enter")
-        await settle(pilot)
+        await press(pilot, "2", *["down"] * target, *["right"] * predicted, "enter")
         grid = grid_of(app)
         assert app.screen.shown_view == "mistakes"
         pairs = {(mistake.target, mistake.predicted) for mistake in grid.filtered}
@@ -135,9 +125,7 @@ async def test_diagonal_cell_shows_all_mistakes_of_class(run, finished_test):
     )
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        await settle(pilot)
-        await pilot.press("2", *["down"] * target, *["right"] * target, "enter")
-        await settle(pilot)
+        await press(pilot, "2", *["down"] * target, *["right"] * target, "enter")
         assert {mistake.target for mistake in grid_of(app).filtered} == {target}
         assert f"{target} misclassified" in screen_text(app)
 
@@ -149,9 +137,7 @@ async def test_pair_without_images_shows_the_reason(run, finished_test):
     )
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("2", *["down"] * target, *["right"] * predicted, "enter")
-        await settle(pilot)
+        await press(pilot, "2", *["down"] * target, *["right"] * predicted, "enter")
         assert "no images saved for this pair" in screen_text(app)
         await pilot.press("enter", "right", "down", "escape", "escape")
         await settle(pilot)
@@ -164,9 +150,7 @@ async def test_pair_without_images_shows_the_reason(run, finished_test):
 async def test_view_before_the_test_says_when_mistakes_are_available(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60), trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("3")
-        await settle(pilot)
+        await press(pilot, "3")
         assert "available after the final test" in screen_text(app)
 
 
@@ -176,9 +160,7 @@ async def test_mistakes_appear_after_test(run):
     run.events.write_text("".join(lines[:before]))
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("3")
-        await settle(pilot)
+        await press(pilot, "3")
         assert "▀" not in screen_text(app)
         run.events.write_text("".join(lines))
         app.screen.poll()
@@ -189,9 +171,7 @@ async def test_mistakes_appear_after_test(run):
 async def test_missing_mistakes_file_suggests_test_command(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(160, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("3", "enter", "right", "w")
-        await settle(pilot)
+        await press(pilot, "3", "enter", "right", "w")
         assert "there is no such file" in screen_text(app)
         assert "cnn-tui test" in screen_text(app)
 
@@ -199,9 +179,7 @@ async def test_missing_mistakes_file_suggests_test_command(tmp_path):
 async def test_untested_run_shows_the_reason(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "stopped")))
     async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("3", "w")
-        await settle(pilot)
+        await press(pilot, "3", "w")
         assert "not tested: the run ended before the test" in screen_text(app)
         assert "has not been tested yet" in screen_text(app)
 
@@ -278,9 +256,7 @@ async def test_pictures_are_characters_in_ascii(run):
 async def _check_character_pictures(app):
     """Assert that pictures are drawn as characters, and return the text of the screen."""
     async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await pilot.press("3")
-        await settle(pilot)
+        await press(pilot, "3")
         text = screen_text(app)
     assert "▀" not in text
     assert "@@" in text
@@ -325,13 +301,9 @@ async def test_view_survives_random_resizes(run):
 async def test_idle_view_repaints_nothing(run):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        await settle(pilot)
-        await pilot.press("3")
-        await settle(pilot)
-        painted = []
-        for panel in app.screen.query("Panel"):
-            panel.refresh = lambda *regions, **_: painted.append(regions)
+        await press(pilot, "3")
+        repaints = record_repaints(app.screen.query("Panel"))
         for _ in range(3):
             app.screen.poll()
             await settle(pilot)
-        assert painted == []
+        assert repaints == []

@@ -1,7 +1,6 @@
 """The Model view: layers, filters, feature maps and predictions."""
 
 import json
-import time
 
 import msgspec
 import pytest
@@ -18,20 +17,14 @@ from cnn_tui.dashboard.widgets.feature_maps import FeatureMaps
 from cnn_tui.dashboard.widgets.layer_table import LayerTable
 from cnn_tui.settings import Options
 from cnn_tui.text.numbers import count_text
-from golden import DATA, NOW, golden_run, running_run, with_maps
-from pilot import assert_screen, screen_text, settle
+from golden import DATA, add_maps, golden_run, running_run
+from pilot import SIZES, assert_screen, press, screen_text, settle
 
-SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch):
-    """Fix the time, as the screens show ages."""
-    monkeypatch.setattr(time, "time", lambda: NOW)
+pytestmark = pytest.mark.usefixtures("fixed_time")
 
 
 def completed(runs_dir):
-    return with_maps(golden_run(runs_dir, "completed"))
+    return add_maps(golden_run(runs_dir, "completed"))
 
 
 def change_maps(run, **values):
@@ -43,9 +36,7 @@ def change_maps(run, **values):
 
 async def open_model_view(pilot, *keys):
     """Open the Model view, press the keys, and return the text of the screen."""
-    await settle(pilot)
-    await pilot.press("4", *keys)
-    await settle(pilot)
+    await press(pilot, "4", *keys)
     return screen_text(pilot.app)
 
 
@@ -146,7 +137,7 @@ async def test_missing_files_are_announced(tmp_path):
         assert (await open_model_view(pilot, "w", "right", "down")).count(
             "once the model is built"
         ) == 2
-        with_maps(run)
+        add_maps(run)
         app.screen.poll()
         await settle(pilot)
         assert "blocks.0.0 filters" in screen_text(app)
@@ -200,7 +191,7 @@ async def test_names_from_file_are_escaped(tmp_path):
 
 
 async def test_maps_are_read_again_after_a_change(tmp_path):
-    run = with_maps(running_run(tmp_path, 60))
+    run = add_maps(running_run(tmp_path, 60))
     change_maps(run, split="validation", epoch=0)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(120, 36)) as pilot:

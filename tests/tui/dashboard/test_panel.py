@@ -5,7 +5,7 @@ from textual.content import Content
 
 from cnn_tui.dashboard.theme import THEMES
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, justify, labeled_bar
-from pilot import screen_text, settle
+from pilot import record_repaints, screen_text, settle
 
 
 class Numbers(Panel[list[int]]):
@@ -67,11 +67,9 @@ async def test_only_changed_lines_are_repainted():
         panel = pilot.app.query_one(Numbers)
         panel.show([1, 2, 3])
         await settle(pilot)
-        painted = []
-        panel.refresh_line = painted.append
-        panel.refresh = lambda *_, **__: painted.append("all")
+        repaints = record_repaints([panel])
         panel.show([1, 7, 3])
-    assert painted == [1]
+    assert repaints == [1]
 
 
 def test_lazy_lines_are_created_on_access():

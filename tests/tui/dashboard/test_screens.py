@@ -2,7 +2,6 @@
 
 import dataclasses
 import random
-import time
 
 import pytest
 
@@ -17,15 +16,9 @@ from cnn_tui.reports.run import show_run
 from cnn_tui.reports.runs import print_runs
 from cnn_tui.settings import Options
 from golden import NOW, add_events, golden_lines, golden_run, rewrite_events, running_run
-from pilot import assert_screen, screen_text, settle, wait_for_text
+from pilot import SIZES, assert_screen, press, record_repaints, screen_text, settle, wait_for_text
 
-SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch):
-    """Fix the time, as the screens show ages."""
-    monkeypatch.setattr(time, "time", lambda: NOW)
+pytestmark = pytest.mark.usefixtures("fixed_time")
 
 
 def waiting(runs_dir):
@@ -161,9 +154,7 @@ async def test_no_color_uses_default_colors_only(tmp_path, monkeypatch, size):
 async def test_screen_opened_by_keys_matches_saved_screen(tmp_path, name, state, keys, size):
     app = Dashboard(RunScreen(state(tmp_path), trains_here=True))
     async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        await pilot.press(*keys.split())
-        await settle(pilot)
+        await press(pilot, *keys.split())
         await assert_screen(pilot, f"{name}-{size[0]}x{size[1]}")
 
 
@@ -270,9 +261,7 @@ async def test_log_follows_newest_line_until_scrolled(tmp_path, size):
         await settle(pilot)
 
     async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        await pilot.press("5")
-        await settle(pilot)
+        await press(pilot, "5")
         await add("first line")
         await wait_for_text(pilot, "first line")
         await pilot.resize_terminal(size[0] - 1, size[1] - 1)
@@ -292,13 +281,11 @@ async def test_idle_run_screen_repaints_nothing(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        painted = []
-        for panel in app.screen.query("Panel"):
-            panel.refresh = lambda *regions, **_: painted.append(regions)
+        repaints = record_repaints(app.screen.query("Panel"))
         for _ in range(3):
             app.screen.poll()
             await settle(pilot)
-        assert painted == []
+        assert repaints == []
 
 
 # The list of runs.

@@ -33,8 +33,8 @@ from cnn_tui.lesson.contents import all_chapters, read_example
 from cnn_tui.lesson.own_run import Example, explainable_filters, strongest_response
 from cnn_tui.lesson.pages import Canvas
 from cnn_tui.settings import Options
-from golden import DATA, golden_run, with_maps
-from pilot import assert_screen, screen_text, settle
+from golden import DATA, add_maps, golden_run
+from pilot import assert_screen, press, screen_text, settle
 
 SIZES = [(120, 36), (80, 24), (60, 20), (40, 12)]
 
@@ -45,7 +45,7 @@ def as_tensor(values):
 
 
 def run_with_maps(runs_dir):
-    return with_maps(golden_run(runs_dir, "completed"))
+    return add_maps(golden_run(runs_dir, "completed"))
 
 
 def chapter_text(chapter, canvas=Canvas(76, False)):  # noqa: B008 - an immutable tuple
@@ -283,9 +283,7 @@ async def test_screen_shows_every_page(tmp_path, size):
 async def test_pages_match_saved_screens(tmp_path, name, keys, size):
     app = Dashboard(LessonScreen(run_with_maps(tmp_path)))
     async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        await pilot.press(*keys.split())
-        await settle(pilot)
+        await press(pilot, *keys.split())
         await assert_screen(pilot, f"lesson_{name}-{size[0]}x{size[1]}")
 
 

@@ -1,4 +1,4 @@
-"""Following a run whose files disappear and return, as on a network drive."""
+"""Follower and screens of a run whose files disappear and return, as on a network drive."""
 
 import errno
 import io
