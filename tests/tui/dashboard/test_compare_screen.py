@@ -327,7 +327,7 @@ async def test_right_key_scrolls_through_eight_runs(tmp_path):
     assert "D run 3" in after
 
 
-async def test_running_run_is_redrawn(tmp_path):
+async def test_live_run_is_redrawn(tmp_path):
     done, live = golden_run(tmp_path, "completed", "done"), running_run(tmp_path, 40)
     app = Dashboard(CompareScreen([done, live]))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -27,7 +27,7 @@ def test_damaged_lines_are_counted(completed, tmp_path):
 
 def test_unwritable_paths_are_reported(completed, tmp_path):
     for format_ in RECORD_FORMATS:
-        with pytest.raises(StorageError, match="cannot be export_text"):
+        with pytest.raises(StorageError, match="cannot be written"):
             export_record([completed.run], format_, completed.run.events / "x")
 
 
