@@ -1,1 +1,1 @@
-"""The training engine: knows PyTorch and files, and no terminal."""
+"""The training engine. It does not depend on the terminal UI."""

@@ -35,7 +35,7 @@ def main() -> None:
             peak, size = max(load[2] for load in loads), loads[0][3]
             print(
                 f"{name:<6} {seconds:7.3f} s  {images:,} images  {images / seconds:9,.0f} images/s"
-                f"  peak {peak / MEGABYTE:,.0f} MB, of which data {size / MEGABYTE:,.0f} MB"
+                f"  peak {peak / MEGABYTE:,.0f} MB, including images {size / MEGABYTE:,.0f} MB"
             )
 
 

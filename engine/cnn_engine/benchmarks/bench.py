@@ -51,7 +51,7 @@ class Rate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class BenchmarkResult:
     """Results of a benchmark; the field names are the keys of `bench --json`."""
 
     source: str
@@ -62,8 +62,8 @@ class Measured:
     threads: int
     rounds: int
     rates: tuple[Rate, ...]
-    """Of the reference, of cnn-tui in fp32, and of cnn-tui in the requested precision if it is not
-    fp32."""
+    """Rates of the reference, of cnn-tui in fp32, and of cnn-tui in the requested precision if it is
+    not fp32."""
     precision: str
     """Requested precision; all fields below refer to it."""
     matrix_flops: float
@@ -84,7 +84,7 @@ def measure(
     rounds: int,
     seconds: float,
     progress: Callable[[str, int, int], None],
-) -> Measured:
+) -> BenchmarkResult:
     """Measure the reference, cnn-tui and a matrix product in turn, in each of several rounds.
 
     Alternating makes other load on the machine affect all of them alike.
@@ -122,7 +122,7 @@ def measure(
             progress("measuring, round", done, rounds)
             for name, measurement in measurements.items():
                 rates[name].append(measurement())
-        return _measured(requested, rates)
+        return _result(requested, rates)
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def flops_per_image(trainer: Trainer) -> float:
     return float(counter.products / len(labels))
 
 
-def _measured(trainer: Trainer, rates: dict[str, list[float]]) -> Measured:
+def _result(trainer: Trainer, rates: dict[str, list[float]]) -> BenchmarkResult:
     """Return the results from the measurements of each round, by name.
 
     Args:
@@ -183,7 +183,7 @@ def _measured(trainer: Trainer, rates: dict[str, list[float]]) -> Measured:
     reference, matrix, requested = rates["reference"], rates["matrix"], rates[precision]
     fractions = [flops * rate / limit for rate, limit in zip(requested, matrix, strict=True)]
     height, width, channels = trainer.data.images.shape[1:]
-    return Measured(
+    return BenchmarkResult(
         source=trainer.data.source,
         image_shape=(channels, height, width),
         batch_size=trainer.state.config.train.batch_size,

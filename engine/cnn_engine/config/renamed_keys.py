@@ -1,4 +1,4 @@
-"""Config keys that were renamed. Older config files and run logs still hold the old names."""
+"""Config keys that were renamed. Older config files and run logs contain the old names."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -70,7 +70,7 @@ class DataConfig(Table):
 
 
 class AugmentConfig(Table):
-    """Random augmentation of the training images, drawn anew in each epoch."""
+    """Random augmentation of the training images, drawn again in each epoch."""
 
     flip: Literal["none", "random", "alternating"] = "none"
     """Horizontal flip: `random` with probability 0.5, or `alternating` in every other epoch (K.
@@ -292,7 +292,7 @@ class EvaluateConfig(Table):
     """Final test."""
 
     tta: Literal["none", "mirror", "mirror-shift"] = "none"
-    """Test-time augmentation, reported beside the plain result: the mean of the logits of each
+    """Test-time augmentation, reported in addition to the plain result: mean of the logits of each
     image and its mirror image, with `mirror-shift` also of both shifted by a pixel."""
 
 

@@ -236,12 +236,12 @@ def _make_room(size: int) -> None:
     """Evict the least recently used entries until `size` more bytes are within the limits."""
     free = shutil.disk_usage(cache_directory()).free
     taken = sum(path.stat().st_size for path in cache_directory().glob("*.tmp"))
-    kept = entries()
-    taken += sum(entry.bytes for entry in kept)
-    if free + sum(entry.bytes for entry in kept) < size + FREE_BYTES:
+    evictable = entries()
+    taken += sum(entry.bytes for entry in evictable)
+    if free + sum(entry.bytes for entry in evictable) < size + FREE_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(cache_directory()))
-    while kept and (taken + size > LIMIT_BYTES or free < size + FREE_BYTES):
-        oldest = kept.pop()
+    while evictable and (taken + size > LIMIT_BYTES or free < size + FREE_BYTES):
+        oldest = evictable.pop()
         oldest.path.unlink(missing_ok=True)
         taken, free = taken - oldest.bytes, free + oldest.bytes
 

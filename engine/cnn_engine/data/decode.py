@@ -20,8 +20,8 @@ MAX_PIXELS = 89_000_000
 FORMATS = frozenset("AVIF BMP GIF JPEG JPEG2000 MPO PNG PPM TIFF WEBP".split())
 """Formats that are decoded; for some others Pillow starts a program such as Ghostscript."""
 
-AT_ONCE_BYTES = 1 << 20
-"""Files up to this size are read at once, as Pillow's many small reads are slow."""
+SINGLE_READ_BYTES = 1 << 20
+"""Files up to this size are read with one call, because Pillow's many small reads are slow."""
 
 PERMANENT_ERRORS = (None, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP)
 """Error numbers after which reading the file again would fail too."""
@@ -69,7 +69,7 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
         if not stat.S_ISREG(status.st_mode):
             # Opening a pipe may block forever.
             raise Unreadable("is not a regular file")
-        if status.st_size > AT_ONCE_BYTES:
+        if status.st_size > SINGLE_READ_BYTES:
             with Image.open(path) as image:
                 yield image
         else:

@@ -17,7 +17,7 @@ def evenly(count: int, limit: int = MAX_SAMPLED) -> range:
 def choose_image_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, str]:
     """Return a side in pixels and the reason for it; the reason is empty if nothing is resized.
 
-    Small square images of one size keep it. Otherwise it is the largest candidate that three
+    Small square images of one size keep it. Otherwise the side is the largest of `SIDES` that three
     quarters of the images reach, so that few are enlarged.
 
     Args:

@@ -53,7 +53,7 @@ class _Profiler:
 
 
 def inspect_layers(model: nn.Module, images: Tensor) -> Layers:
-    """Return the modules that compute something themselves, in the order of execution.
+    """Return leaf modules, and others with parameters or FLOPs of their own, in execution order.
 
     Args:
         model: Any module that takes images; its modes and the random states are restored.

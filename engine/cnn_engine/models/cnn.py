@@ -14,9 +14,9 @@ from cnn_engine.models.pooling import MaxPool2d
 class CNN(nn.Module):
     """The published network, for any number of blocks, channels, classes and any square size.
 
-    Each block is convolution 3×3 (padding 1), batch norm, max-pool 2, ReLU; each dense layer but
-    the last is followed by ReLU and dropout. Pooling before ReLU gives the values and gradients of
-    the published order, as ReLU is monotonic, and ReLU then has a quarter of the elements.
+    Each block is convolution 3×3 (padding 1), batch norm, max-pool 2, ReLU; all dense layers except
+    the last are followed by ReLU and dropout. Pooling before ReLU gives the same values and
+    gradients as the published order, as ReLU is monotonic, with a quarter of the elements in ReLU.
     """
 
     def __init__(  # noqa: PLR0913 - settings of the network

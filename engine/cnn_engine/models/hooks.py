@@ -33,7 +33,7 @@ class BeginEpoch(Protocol):
         """Prepare for an epoch, counted from 1; called again if a run resumes within one.
 
         The model may set attributes (numbers, strings, booleans, None) that its `forward` reads.
-        With a CUDA graph, a step is captured anew whenever they have changed.
+        With a CUDA graph, the step is captured again whenever they have changed.
         """
 
 

@@ -25,7 +25,7 @@ Size = Annotated[int, Meta(ge=1, lt=MAX_BYTES)]
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
-    """A module of the model that computes something itself."""
+    """A leaf module of the model, or another one with parameters or FLOPs of its own."""
 
     name: str
     """Qualified name, such as `blocks.0.1`; empty for the model itself."""

@@ -147,7 +147,7 @@ class RunImported(Event):
 class RunResumed(Event):
     """Another process continues the run; steps and epochs beyond its position are undone.
 
-    `RunPrepared.differences` tells if it continues exactly.
+    It continues exactly if `RunPrepared.differences` is empty.
     """
 
     pid: Int64

@@ -133,7 +133,7 @@ def _find_config_column(name: str, keys: frozenset[str]) -> RunColumn | None:
 @cache
 def _current_config_keys() -> frozenset[str]:
     """Return this version's config keys. Called late because it imports pydantic."""
-    from cnn_engine.config.presets import list_keys  # noqa: PLC0415 - see above
+    from cnn_engine.config.presets import list_keys  # noqa: PLC0415 - imports pydantic
 
     return frozenset(list_keys())
 

@@ -158,8 +158,8 @@ def _tables(config_json: str) -> dict[str, dict[str, Any]]:
 def _thinned(losses: list[float]) -> tuple[float | None, ...]:
     """Return at most `CURVE_POINTS` evenly spaced losses, including the last."""
     step = math.ceil(len(losses) / CURVE_POINTS) or 1
-    kept = losses[::-step][::-1]
-    return tuple(loss if math.isfinite(loss) else None for loss in kept)
+    thinned = losses[::-step][::-1]
+    return tuple(loss if math.isfinite(loss) else None for loss in thinned)
 
 
 def read_state(run: RunDirectory) -> tuple[RunState, int]:
@@ -239,9 +239,9 @@ def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, No
         elif found is None and summary.status not in LIVE:
             _store(summary, run, stamp)
     except OSError as error:
-        nothing = summarize(RunState(), run)
+        empty = summarize(RunState(), run)
         text = f"the log cannot be read: {error.strerror}"
-        summary = replace(nothing, status="damaged", error=text)
+        summary = replace(empty, status="damaged", error=text)
     marks = read_marks(run)
     return summary if marks is NO_MARKS else summary.with_marks(marks)
 

@@ -94,7 +94,7 @@ class Request:
             allow_code: Import the network if it is the user's own code.
 
         Raises:
-            ConfigError: the log holds no config, it is of another version of cnn-tui, an override
+            ConfigError: the log contains no config, is of another version of cnn-tui, an override
                 is invalid, or the network is code that is not allowed.
             StorageError: the log cannot be read.
         """
@@ -103,7 +103,7 @@ class Request:
         except OSError as error:
             raise StorageError(f"{run.events}: cannot be read: {error.strerror}") from None
         if not state.config:
-            raise ConfigError(f"run {run.id}: its log does not hold a config")
+            raise ConfigError(f"run {run.id}: its log does not contain a config")
         prepared = state.prepared
         return cls(
             preset=state.preset,

@@ -13,7 +13,7 @@ def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
     """Start a process in a new session that continues the run, without waiting for it.
 
     Args:
-        run: The run. This process holds its lock and must not write its log any more.
+        run: The run. This process has its lock, and must no longer write to its log.
         handed_over: What the recorder of this process has released.
 
     Raises:

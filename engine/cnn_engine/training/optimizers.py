@@ -47,7 +47,7 @@ class ParamGroup(NamedTuple):
 class Optimizer:
     """Common part of all optimizers: learning rates, clipping, and flat state tensors.
 
-    The attributes are those that `torch.amp.GradScaler` looks for.
+    It has the attributes that `torch.amp.GradScaler` requires of an optimizer.
     """
 
     def __init__(self, weights: Tensor, config: OptimizerConfig, groups: list[ParamGroup]) -> None:

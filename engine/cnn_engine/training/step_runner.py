@@ -92,7 +92,7 @@ class StepRunner:
 
     @property
     def finished(self) -> int:
-        """Steps of the epoch that the device is known to have finished."""
+        """Steps of the epoch that the device has finished, as far as known."""
         return self._queue.done
 
     def wait(self) -> None:

@@ -169,12 +169,12 @@ class TrainState:
         """Load a checkpoint; return the differences to the environment that it was saved in.
 
         Raises:
-            ConfigError: it is of another model, or holds weights only.
+            ConfigError: it is of another model, or contains only weights.
             DataError: it is damaged, or was trained on other images.
         """
         state = rename_old_keys(self.learner.model, checkpoint.load(file, self.device))
         if "optimizer" not in state:
-            raise ConfigError(f"{file.name}: holds weights only, training cannot resume from it")
+            raise ConfigError(f"{file.name}: contains only weights; training cannot resume from it")
         check_weights(self.learner.weights.state_dict(), state["model"], file.name)
         check_fingerprint(self.fingerprint, state["fingerprint"], self.data.source, file.name)
         self.load_state_dict(state)

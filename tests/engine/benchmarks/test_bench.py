@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cnn_engine.benchmarks.bench import MATRIX_SIDE, Measured, Rate, _trainers
+from cnn_engine.benchmarks.bench import MATRIX_SIDE, BenchmarkResult, Rate, _trainers
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.runlog.log import is_held
@@ -87,7 +87,7 @@ def test_the_report(capsys):
         Rate(name="bf16", median=3_000, least=2_900, most=3_050, against_reference=3.0),
     )
     print_measured(
-        Measured(
+        BenchmarkResult(
             source="images in [red]here", image_shape=(3, 32, 32), batch_size=64, device="cpu",
             threads=2, rounds=5, rates=rates, precision="bf16", matrix_flops=400e9,
             flops_per_image=64e6, share_of_matrix_rate=0.48, step_seconds=0.0213,

@@ -383,7 +383,7 @@ def test_without_a_place_to_write_images_are_decoded_into_memory(pets, cache_hom
         data = load_folder(pets, unreadable="skip")
         assert data.images[:, 0, 0, 0].tolist() == [*range(10, 20), *range(200, 210)]
         (notice,) = data.notices
-        assert notice.startswith("decoded images cannot be kept in")
+        assert notice.startswith("decoded images cannot be cached in")
         assert len(decoded) == count
 
 

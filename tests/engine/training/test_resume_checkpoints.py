@@ -78,7 +78,7 @@ def test_checkpoint_with_weights_only_is_refused(interrupted_run):
     path.write_bytes((run.directory.path / "best.pt").read_bytes())
     run.resume()
     assert run.engine.exit_code == 2
-    assert "holds weights only" in run.live_state.finished.error
+    assert "contains only weights" in run.live_state.finished.error
 
 
 # Changes of the machine or the images.

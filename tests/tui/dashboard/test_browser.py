@@ -379,7 +379,7 @@ async def test_clone_is_refused_without_config(tmp_path):
     app = run_list(tmp_path)
     async with app.run_test(size=(100, 24)) as pilot:
         await press(pilot, "l")
-        assert "does not hold a config" in screen_text(app)
+        assert "does not contain a config" in screen_text(app)
 
 
 # Reading and repainting.

@@ -160,7 +160,7 @@ def test_like_is_refused_without_config(tmp_path):
     run = RunDirectory(tmp_path / "a")
     run.path.mkdir()
     run.events.write_text("garbage\n")
-    with pytest.raises(ConfigError, match="run a: its log does not hold a config"):
+    with pytest.raises(ConfigError, match="run a: its log does not contain a config"):
         Request.from_run(run)
 
 

@@ -30,7 +30,7 @@ class ImageInfo(NamedTuple):
 
     is_transparent: bool
     is_turned: bool
-    """True if EXIF asks for a rotation."""
+    """True if the EXIF orientation is not upright."""
 
     is_animated: bool
 

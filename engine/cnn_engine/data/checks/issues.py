@@ -223,12 +223,12 @@ def _formats(checked: CheckedFolder) -> Iterator[Issue]:
         yield Issue(
             kind="misnamed",
             severity="note",
-            text=f"{_count(misnamed, 'file')} with a format other than the extension says",
+            text=f"{_count(misnamed, 'file')} with a format that differs from the extension",
             advice="No action needed: the content decides.",
             files=tuple(misnamed),
         )
     texts = {
-        "turned": "rotated as EXIF says",
+        "turned": "rotated according to EXIF",
         "animated": "animated: only the first frame is used",
         "transparent": "transparent: drawn on white",
         "other": "16-bit or CMYK: converted to 8-bit RGB",

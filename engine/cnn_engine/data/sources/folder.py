@@ -137,7 +137,7 @@ def _array(pixels: mmap, shape: tuple[int, int, int, int]) -> Pixels:
 
 def _cache_notice(error: OSError) -> str:
     return (
-        f"decoded images cannot be kept in {cache.cache_directory()} ({error.strerror}); "
+        f"decoded images cannot be cached in {cache.cache_directory()} ({error.strerror}); "
         "the next run has to decode them again"
     )
 
