@@ -62,8 +62,8 @@ class BenchmarkResult:
     threads: int
     rounds: int
     rates: tuple[Rate, ...]
-    """Rates of the reference, of cnn-tui in fp32, and of cnn-tui in the requested precision if it is
-    not fp32."""
+    """Rates of the reference, of cnn-tui in fp32, and of cnn-tui in the requested precision if it
+    is not fp32."""
     precision: str
     """Requested precision; all fields below refer to it."""
     matrix_flops: float

@@ -65,7 +65,7 @@ class Curve(Sequence[CurvePoint]):
         self.seconds.append(seconds)
 
     def halved(self) -> "Curve":
-        """Return a copy with points merged in pairs, keeping extremes; their number must be even."""
+        """Return a copy with points merged in pairs; there must be an even number of them."""
         curve = Curve(events_per_point=2 * self._events_per_point)
         curve.steps, curve.seconds = self.steps[1::2], self.seconds[1::2]
         pairs = zip(self.losses[::2], self.losses[1::2], strict=True)
