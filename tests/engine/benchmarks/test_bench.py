@@ -1,4 +1,4 @@
-"""The benchmark, on the bundled digits and for moments only: that it runs, and counts rightly."""
+"""The benchmark, briefly and on the bundled digits: its output and its counts."""
 
 import json
 import subprocess
@@ -19,6 +19,7 @@ RUN = [sys.executable, "-c", "from cnn_tui.cli.app import main; main()"]
 
 @pytest.fixture(scope="module")
 def measured():
+    """Return the JSON output of a short benchmark."""
     settings = [argument for key in SMALL for argument in ("--set", key)]
     command = [*RUN, "bench", "digits", *settings, "--rounds", "2", "--seconds", "0.1", "--json"]
     result = subprocess.run(
@@ -28,7 +29,7 @@ def measured():
     return json.loads(result.stdout)
 
 
-def test_all_are_measured_in_each_round(measured):
+def test_every_loop_is_measured_in_each_round(measured):
     names = [rate["name"] for rate in measured["rates"]]
     assert names[:2] == ["reference", "fp32"]
     assert names[-1] == measured["precision"]
@@ -38,9 +39,11 @@ def test_all_are_measured_in_each_round(measured):
     assert measured["rates"][0]["against_reference"] == 1.0
 
 
-@pytest.mark.parametrize(("asked", "measured"), [("fp32", ["fp32"]), ("bf16", ["fp32", "bf16"])])
-def test_the_precision_asked_for_is_measured_and_its_logs_let_go(tmp_path, asked, measured):
-    config = load_config("digits", [*SMALL, f"train.precision={asked}"])
+@pytest.mark.parametrize(
+    ("precision", "measured"), [("fp32", ["fp32"]), ("bf16", ["fp32", "bf16"])]
+)
+def test_requested_precision_is_measured_and_its_logs_are_unlocked(tmp_path, precision, measured):
+    config = load_config("digits", [*SMALL, f"train.precision={precision}"])
     data = load_dataset(config.data, 0, lambda *_: None)
     with _trainers(config, data, tmp_path) as trainers:
         assert list(trainers) == measured
@@ -49,16 +52,16 @@ def test_the_precision_asked_for_is_measured_and_its_logs_let_go(tmp_path, asked
     assert [is_held(log) for log in logs] == [False, False]
 
 
-def test_operations_are_counted(measured):
-    # A convolution of 3 by 3 from 1 to 8 channels on 8 by 8 pixels, whose input needs no gradient;
-    # dense layers from 8·4·4 to 16 to 10, which need both. Two operations a multiply-add.
+def test_flops_are_counted(measured):
+    # A 3 by 3 convolution from 1 to 8 channels on 8 by 8 pixels, without the gradient of its input;
+    # linear layers from 8·4·4 to 16 to 10, with both gradients. Two operations per multiply-add.
     convolution = 2 * 2 * (9 * 1 * 8 * 8 * 8)
     dense = 3 * 2 * (128 * 16 + 16 * 10)
     assert measured["flops_per_image"] == convolution + dense
 
 
-def test_the_share_is_of_the_matrix_rate(measured):
-    # The medians of three figures need not belong to one round, but are close.
+def test_fraction_of_matrix_rate_is_plausible(measured):
+    # The three medians may come from different rounds, but are close.
     ours = measured["rates"][-1]
     least, most = (
         ours[end] * measured["flops_per_image"] / measured["matrix_flops"]
@@ -68,7 +71,7 @@ def test_the_share_is_of_the_matrix_rate(measured):
     assert measured["matrix_flops"] > MATRIX_SIDE**3
 
 
-def test_the_parts_of_a_step_make_it_up(measured):
+def test_fractions_of_a_step_sum_to_one(measured):
     assert set(measured["parts"]) == {"data", "forward", "backward", "optimizer", "other"}
     assert sum(measured["parts"].values()) == pytest.approx(1.0)
 
@@ -81,7 +84,7 @@ def test_invalid_batch_size_is_named_in_error():
     assert "Traceback" not in result.stderr
 
 
-def test_the_report(capsys):
+def test_report_shows_rates_and_fractions(capsys):
     rates = (
         Rate(name="reference", median=1_000, least=900, most=1_100, against_reference=1.0),
         Rate(name="bf16", median=3_000, least=2_900, most=3_050, against_reference=3.0),

@@ -117,7 +117,9 @@ def test_params_depend_only_on_seed_and_epoch():
 
 
 def test_alternating_flip_shows_both_orientations_in_two_epochs():
-    orders = [torch.randperm(COUNT, generator=torch.Generator().manual_seed(e)) for e in range(5)]
+    orders = [
+        torch.randperm(COUNT, generator=torch.Generator().manual_seed(epoch)) for epoch in range(5)
+    ]
     flips = []
     for epoch, order in enumerate(orders, start=1):
         by_image = torch.empty(COUNT, dtype=torch.bool)
@@ -132,12 +134,12 @@ def test_validation_and_test_images_are_not_augmented(tmp_path, monkeypatch):
     augmented_count = 0
     real = AugmentParams.apply
 
-    def counted(params, images, indices):
+    def apply_and_count(params, images, indices):
         nonlocal augmented_count
         augmented_count += len(indices)
         return real(params, images, indices)
 
-    monkeypatch.setattr(AugmentParams, "apply", counted)
+    monkeypatch.setattr(AugmentParams, "apply", apply_and_count)
     run = RunForTests(tmp_path, "train.epochs=2", "augment.flip=random").train()
     assert run.live_state.status == "done"
     assert augmented_count == 2 * run.live_state.prepared.train_images

@@ -1,4 +1,4 @@
-"""Decoded folders that are kept: opened instead of decoded, never stale, never in the way."""
+"""The cache of decoded image folders: reuse, invalidation, concurrency, size limits."""
 
 import json
 import os
@@ -49,22 +49,22 @@ def pets(tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Paths of the files decoded so far."""
+    """Return a list of the paths decoded so far."""
     paths, real = [], folder.decode
 
-    def decode(path, *how):
+    def decode(path, *arguments):
         paths.append(path)
-        return real(path, *how)
+        return real(path, *arguments)
 
     monkeypatch.setattr(folder, "decode", decode)
     return paths
 
 
-def kept():
+def cache_files():
     return sorted(cache.cache_directory().glob("*"))
 
 
-def test_the_second_time_nothing_is_decoded(pets, decoded):
+def test_second_load_decodes_nothing(pets, decoded):
     first = load_folder(pets)
     assert len(decoded) == 20
     second = load_folder(pets)
@@ -72,17 +72,17 @@ def test_the_second_time_nothing_is_decoded(pets, decoded):
     assert torch.equal(first.images, second.images)
     assert torch.equal(first.labels, second.labels)
     assert (first.classes, first.notices) == (second.classes, ())
-    assert [path.suffix for path in kept()] == [".pixels"]
+    assert [path.suffix for path in cache_files()] == [".pixels"]
 
 
-def test_a_size_left_to_the_images_is_the_same_entry_as_when_it_is_named(pets, decoded):
+def test_automatic_and_explicit_size_share_an_entry(pets, decoded):
     load_folder(pets, image_size=None)
     assert load_folder(pets, image_size=None).images.shape == (20, 16, 16, 3)
     assert load_folder(pets, image_size=16).images.shape == (20, 16, 16, 3)
     assert len(decoded) == 20
 
 
-def test_other_sizes_and_colours_are_other_entries(pets, decoded):
+def test_other_sizes_channels_and_fits_have_their_own_entries(pets, decoded):
     load_folder(pets)
     assert load_folder(pets, image_size=8).images.shape == (20, 8, 8, 3)
     assert load_folder(pets, channels=1).images.shape == (20, 16, 16, 1)
@@ -103,7 +103,7 @@ def altered(pets):
     save(pets / "cat" / "3.png", 99)
 
 
-def altered_under_an_old_date(pets):
+def altered_with_the_old_time(pets):
     path = pets / "cat" / "3.png"
     before = path.stat()
     save(path, 13)
@@ -120,9 +120,9 @@ def moved(pets):
 
 
 @pytest.mark.parametrize(
-    "change", [added, removed, altered, altered_under_an_old_date, renamed_class, moved]
+    "change", [added, removed, altered, altered_with_the_old_time, renamed_class, moved]
 )
-def test_a_changed_folder_is_decoded_again(pets, decoded, change):
+def test_changed_folder_is_decoded_again(pets, decoded, change):
     load_folder(pets)
     before = len(decoded)
     change(pets)
@@ -173,11 +173,11 @@ def shape_changed(content):
         shape_changed,
     ],
 )
-def test_a_damaged_entry_is_decoded_again(pets, decoded, damage):
+def test_damaged_entry_is_decoded_again(pets, decoded, damage):
     first = load_folder(pets)
-    (entry,) = kept()
+    (entry,) = cache_files()
     content = entry.read_bytes()
-    entry.unlink()  # rather than cutting the file that `first` has mapped
+    entry.unlink()  # `first` has the old file mapped
     entry.write_bytes(damage(content))
     assert entry.read_bytes() != content
     assert torch.equal(load_folder(pets).images, first.images)
@@ -186,22 +186,22 @@ def test_a_damaged_entry_is_decoded_again(pets, decoded, damage):
     assert len(decoded) == 40
 
 
-def test_writing_to_the_images_does_not_change_the_entry(pets):
-    for _ in range(2):  # as decoded, then as opened
+def test_writing_to_images_does_not_change_the_entry(pets):
+    for _ in range(2):  # decoded, then read from the cache
         images = load_folder(pets).images
         assert images[0, 0, 0, 0] == 10
         images.zero_()
 
 
-def test_unreadable_files_are_remembered(pets, decoded):
-    for where in ("cat/00.png", "cat/5a.png", "dog/99.png"):
-        (pets / where).write_bytes(b"x")
+def test_unreadable_files_are_cached(pets, decoded):
+    for name in ("cat/00.png", "cat/5a.png", "dog/99.png"):
+        (pets / name).write_bytes(b"x")
     with pytest.raises(DataError, match="3 of 23"):
         load_folder(pets)
     first = load_folder(pets, unreadable="skip")
     assert len(decoded) == 23
     assert len(first.images) == len(first.labels) == 20
-    # Each image still has its own label, though others were left out before it.
+    # Skipped files do not shift the labels of later images.
     reds = first.images[:, 0, 0, 0]
     assert reds.tolist() == [*range(10, 20), *range(200, 210)]
     assert torch.equal(first.labels, (reds >= 200).long())
@@ -215,10 +215,10 @@ def test_unreadable_files_are_remembered(pets, decoded):
 def test_transient_read_errors_are_not_cached(pets, monkeypatch):
     real = folder.decode
 
-    def fail(path, *how):
+    def fail(path, *arguments):
         if path.endswith("3.png"):
             raise Unreadable("Input/output error", is_permanent=False)
-        return real(path, *how)
+        return real(path, *arguments)
 
     with monkeypatch.context() as patched:
         patched.setattr(folder, "decode", fail)
@@ -226,7 +226,7 @@ def test_transient_read_errors_are_not_cached(pets, monkeypatch):
     assert len(load_folder(pets, unreadable="skip").images) == 20
 
 
-def test_a_stop_leaves_nothing(pets, monkeypatch):
+def test_stop_leaves_no_file(pets, monkeypatch):
     monkeypatch.setattr(waiting, "PROGRESS_SECONDS", 0.001)
     monkeypatch.setattr(folder, "decode", lambda *_, **__: time.sleep(0.02))
 
@@ -235,7 +235,7 @@ def test_a_stop_leaves_nothing(pets, monkeypatch):
 
     with pytest.raises(InterruptedError):
         load_folder(pets, stop)
-    assert kept() == []
+    assert cache_files() == []
 
 
 def test_non_unicode_names_are_distinguished(tmp_path, decoded):
@@ -270,7 +270,7 @@ print(folder.read(config, lambda *_: None).images[:, 0, 0, 0].tolist(), flush=Tr
 """
 
 
-def test_several_processes_may_decode_at_once(pets):
+def test_two_processes_can_decode_at_once(pets):
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", LOAD, str(pets)],
@@ -288,7 +288,7 @@ def test_several_processes_may_decode_at_once(pets):
         process.stdin.flush()
     for process in processes:
         assert process.communicate()[0] == f"{[*range(10, 20), *range(200, 210)]}\n"
-    assert [path.suffix for path in kept()] == [".pixels"]
+    assert [path.suffix for path in cache_files()] == [".pixels"]
 
 
 KILLED = """
@@ -313,41 +313,41 @@ def test_killed_process_leaves_no_entry(pets, decoded):
         env=environment(),
     ) as process:
         assert process.stdout.readline() == b"decoding\n"
-        (unfinished,) = kept()
+        (unfinished,) = cache_files()
         assert cache.clear() == []
-        assert unfinished.exists(), "what a living process holds is not to be swept"
+        assert unfinished.exists(), "a file locked by a running process was removed"
         process.send_signal(signal.SIGKILL)
-    assert kept() == [unfinished]
+    assert cache_files() == [unfinished]
     assert cache.entries() == []
     load_folder(pets)
     assert len(decoded) == 20
-    assert unfinished not in kept()
+    assert unfinished not in cache_files()
 
 
 def test_removed_entry_stays_mapped_in_other_process(pets):
     load_folder(pets)
     mapped = load_folder(pets).images
     assert len(cache.clear()) == 1
-    assert kept() == []
+    assert cache_files() == []
     assert mapped[:, 0, 0, 0].tolist() == [*range(10, 20), *range(200, 210)]
 
 
-# Bounds.
+# Size limits.
 
 
-def used_at(seconds):
-    """Make every entry the last used at this time, if it has no other; the newest one's path."""
+def set_last_used(seconds):
+    """Set the time of last use of the newest entry, and return its path."""
     (newest,) = (entry for entry in cache.entries() if entry.last_used > 1e9)
     os.utime(newest.path, (seconds, seconds))
     return newest.path
 
 
-def test_the_least_recently_used_entries_make_room(pets, monkeypatch):
+def test_least_recently_used_entries_are_evicted(pets, monkeypatch):
     paths = []
     for seconds, size in ((1, 8), (2, 9), (3, 10)):
         load_folder(pets, image_size=size)
-        paths.append(used_at(seconds))
-    load_folder(pets, image_size=8)  # used again, and so no longer the first to go
+        paths.append(set_last_used(seconds))
+    load_folder(pets, image_size=8)  # now more recently used than the others
     total = sum(entry.bytes for entry in cache.entries())
     monkeypatch.setattr(cache, "LIMIT_BYTES", total)
     load_folder(pets, image_size=11)
@@ -356,27 +356,27 @@ def test_the_least_recently_used_entries_make_room(pets, monkeypatch):
     assert not paths[1].exists()
 
 
-def test_an_entry_larger_than_the_limit_stands_alone(pets, monkeypatch):
+def test_entry_larger_than_the_limit_is_the_only_one(pets, monkeypatch):
     load_folder(pets, image_size=8)
     monkeypatch.setattr(cache, "LIMIT_BYTES", 10)
     load_folder(pets)
     assert [entry.index.shape[1] for entry in cache.entries()] == [16]
 
 
-def test_a_nearly_full_disk_is_not_filled(pets, monkeypatch, decoded):
+def test_nearly_full_disk_is_not_filled(pets, monkeypatch, decoded):
     load_folder(pets, image_size=8)
     free = cache.FREE_BYTES + 100
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: Usage(free))
     data = load_folder(pets)
     assert len(data.images) == 20
     assert "No space left on device" in data.notices[0]
-    assert [entry.index.shape[1] for entry in cache.entries()] == [8], "evicted for nothing"
+    assert [entry.index.shape[1] for entry in cache.entries()] == [8], "evicted without need"
 
 
-# Where nothing can be kept.
+# Without a writable cache.
 
 
-def test_without_a_place_to_write_images_are_decoded_into_memory(pets, cache_home, decoded):
+def test_images_are_decoded_into_memory_without_a_writable_cache(pets, cache_home, decoded):
     (cache_home / "cnn-tui").write_text("in the way")
     (pets / "cat" / "0a.png").write_bytes(b"x")
     for count in (21, 42):
@@ -396,14 +396,14 @@ def test_full_disk_adds_notice(pets, monkeypatch, call):
     data = load_folder(pets)
     assert "No space left on device" in data.notices[0]
     assert data.images[:, 0, 0, 0].tolist() == [*range(10, 20), *range(200, 210)]
-    assert kept() == []
+    assert cache_files() == []
 
 
 def test_run_reports_failed_cache_write(pets, cache_home, tmp_path):
     (cache_home / "cnn-tui").write_text("in the way")
     recorder = Recorder(create_run(tmp_path / "runs"))
-    size = ["data.image_size=16", f"data.path={json.dumps(str(pets))}", "train.epochs=1"]
-    engine = Engine(Request.from_preset("folder", [*SMALL, *size]), recorder)
+    settings = ["data.image_size=16", f"data.path={json.dumps(str(pets))}", "train.epochs=1"]
+    engine = Engine(Request.from_preset("folder", [*SMALL, *settings]), recorder)
     engine.start()
     engine.join()
     assert engine.exit_code == 0
@@ -411,7 +411,7 @@ def test_run_reports_failed_cache_write(pets, cache_home, tmp_path):
     assert all(isinstance(notice, Notice) for notice in recorder.state.notices)
 
 
-# The commands.
+# `cnn-tui data`.
 
 
 def test_entries_are_shown(pets):
@@ -427,25 +427,25 @@ def test_entries_are_shown(pets):
 
 def test_entries_are_shown_as_json(pets):
     load_folder(pets)
-    (path,) = kept()
-    shown = json.loads(cnn_tui("data", "--json").stdout)
-    (entry,) = shown["entries"]
+    (path,) = cache_files()
+    listing = json.loads(cnn_tui("data", "--json").stdout)
+    (entry,) = listing["entries"]
     assert (entry["folder"], entry["folder_exists"]) == (str(pets), True)
     assert (entry["images"], entry["image_shape"]) == (20, [16, 16, 3])
-    assert entry["bytes"] == shown["bytes"] == path.stat().st_size
-    assert shown["limit_bytes"] == cache.LIMIT_BYTES
+    assert entry["bytes"] == listing["bytes"] == path.stat().st_size
+    assert listing["limit_bytes"] == cache.LIMIT_BYTES
 
 
-def test_a_damaged_entry_is_shown_and_cleared(pets):
+def test_damaged_entry_is_shown_and_cleared(pets):
     load_folder(pets)
-    (path,) = kept()
+    (path,) = cache_files()
     path.write_bytes(b"x")
     assert "damaged" in cnn_tui("data").stdout
     assert cnn_tui("data", "clear").stdout.startswith("1 bytes freed")
-    assert kept() == []
+    assert cache_files() == []
 
 
-def test_nothing_kept_is_said(cache_home):
+def test_empty_cache_is_reported(cache_home):
     result = cnn_tui("data")
     assert (result.returncode, result.stdout) == (0, "")
     assert "No decoded images" in result.stderr
@@ -458,11 +458,11 @@ def test_one_folder_is_cleared_or_all(pets, tmp_path):
     load_folder(other)
     other.rename(pets)
     load_folder(pets)
-    size = sum(e.bytes for e in cache.entries() if e.index.folder == str(pets))
+    size = sum(entry.bytes for entry in cache.entries() if entry.index.folder == str(pets))
     assert cnn_tui("data", "clear", str(pets)).stdout == f"{size:,} bytes freed (1 folder)\n"
     assert [entry.index.folder for entry in cache.entries()] == [str(other)]
     assert cnn_tui("data", "clear").returncode == 0
-    assert kept() == []
+    assert cache_files() == []
 
 
 def test_failed_download_prints_one_line_and_exits_3(tmp_path, run_cli):

@@ -1,4 +1,4 @@
-"""`cnn-tui data check`: what is amiss with a folder of images, told before anything is trained."""
+"""`cnn-tui data check`: problems of an image folder, found before training."""
 
 import json
 import multiprocessing
@@ -23,58 +23,59 @@ from cnn_engine.errors import DataError
 from terminal import CLI, Terminal, cnn_tui, environment
 
 
-def picture(number, size=(64, 64)):
-    """Smooth colours, other ones for each number."""
+def make_image(number, size=(64, 64)):
+    """Return an image of smooth random colours, with `number` as the seed."""
     coarse = np.random.default_rng(number).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
-def fill(folder, count, first=0, size=(64, 64)):
+def save_images(folder, count, first=0, size=(64, 64)):
+    """Create a folder of images with the seeds `first`, `first` + 1, …"""
     folder.mkdir(parents=True)
     for number in range(first, first + count):
-        picture(number, size).save(folder / f"{number:03}.png")
+        make_image(number, size).save(folder / f"{number:03}.png")
 
 
 @pytest.fixture
 def pets(tmp_path):
-    """Two classes of 25 images with which nothing is amiss."""
-    fill(tmp_path / "pets" / "cat", 25)
-    fill(tmp_path / "pets" / "dog", 25, first=100)
+    """Create a folder of two classes of 25 images without problems; return its path."""
+    save_images(tmp_path / "pets" / "cat", 25)
+    save_images(tmp_path / "pets" / "dog", 25, first=100)
     return tmp_path / "pets"
 
 
-def found_in(folder):
+def issues_by_kind(folder):
     checked = check_folder(folder, lambda *_: None)
     config = DataConfig(source="folder", path=str(folder))
     return {finding.kind: finding for finding in find_issues(checked, config)}
 
 
-def test_of_a_good_folder_there_is_nothing_to_say(pets):
+def test_good_folder_has_no_issues(pets):
     checked = check_folder(pets, lambda *_: None)
     assert checked.listing.classes == ("cat", "dog")
     assert checked.counts(test=False) == [25, 25]
     assert (checked.side, checked.size_reason) == (64, "")
-    assert found_in(pets) == {}
+    assert issues_by_kind(pets) == {}
 
 
-def test_a_file_is_looked_at_as_a_run_will_see_it(tmp_path):
+def test_image_info_follows_exif_orientation(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture(0, (60, 40)).save(tmp_path / "x.png", exif=exif)
-    seen = inspect_image(str(tmp_path / "x.png"), with_digest=True)
-    assert isinstance(seen, ImageInfo)
-    assert (seen.width, seen.height, seen.format, seen.mode) == (40, 60, "PNG", "RGB")
-    assert (seen.is_turned, seen.is_animated, seen.is_transparent) == (True, False, False)
-    assert len(seen.miniature) == 18 * 16
-    assert len(seen.digest) == 16
+    make_image(0, (60, 40)).save(tmp_path / "x.png", exif=exif)
+    info = inspect_image(str(tmp_path / "x.png"), with_digest=True)
+    assert isinstance(info, ImageInfo)
+    assert (info.width, info.height, info.format, info.mode) == (40, 60, "PNG", "RGB")
+    assert (info.is_turned, info.is_animated, info.is_transparent) == (True, False, False)
+    assert len(info.miniature) == 18 * 16
+    assert len(info.digest) == 16
 
 
 def test_unusable_files_are_listed_with_reason(pets):
-    whole = (pets / "cat" / "000.png").read_bytes()
-    (pets / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    content = (pets / "cat" / "000.png").read_bytes()
+    (pets / "cat" / "cut.png").write_bytes(content[: len(content) // 2])
     (pets / "dog" / "text.jpg").write_text("no image")
     os.mkfifo(pets / "dog" / "pipe.jpg")
-    finding = found_in(pets)["unreadable"]
+    finding = issues_by_kind(pets)["unreadable"]
     assert finding.severity == "warning"
     assert finding.text == "3 files of 53 cannot be used"
     assert [file.partition(": ")[0] for file in finding.files] == [
@@ -89,35 +90,35 @@ def test_equal_files_are_found_within_and_across_classes(pets):
     content = (pets / "cat" / "003.png").read_bytes()
     (pets / "cat" / "again.png").write_bytes(content)
     (pets / "dog" / "other.png").write_bytes((pets / "cat" / "004.png").read_bytes())
-    found = found_in(pets)
-    assert found.keys() == {"equal-class", "equal-classes"}
-    assert found["equal-class"].files == ("cat/003.png = cat/again.png",)
-    assert found["equal-classes"].files == ("cat/004.png = dog/other.png",)
+    issues = issues_by_kind(pets)
+    assert issues.keys() == {"equal-class", "equal-classes"}
+    assert issues["equal-class"].files == ("cat/003.png = cat/again.png",)
+    assert issues["equal-classes"].files == ("cat/004.png = dog/other.png",)
 
 
 def test_near_duplicates_are_found(pets):
-    original = picture(5)
+    original = make_image(5)
     original.resize((48, 48)).save(pets / "cat" / "smaller.jpg", quality=60)
     original.point(lambda value: min(255, value + 20)).save(pets / "dog" / "brighter.webp")
-    (group,) = found_in(pets)["near-classes"].files
+    (group,) = issues_by_kind(pets)["near-classes"].files
     assert group == "cat/005.png ~ cat/smaller.jpg ~ dog/brighter.webp"
 
 
-def test_images_both_in_train_and_test_are_a_leak(tmp_path):
-    for part, first in (("train", 0), ("test", 200)):
-        fill(tmp_path / part / "cat", 25, first)
-        fill(tmp_path / part / "dog", 25, first + 100)
+def test_train_images_in_the_test_folder_are_a_leak(tmp_path):
+    for split, first in (("train", 0), ("test", 200)):
+        save_images(tmp_path / split / "cat", 25, first)
+        save_images(tmp_path / split / "dog", 25, first + 100)
     (tmp_path / "test" / "cat" / "leak.png").write_bytes(
         (tmp_path / "train" / "dog" / "101.png").read_bytes()
     )
-    picture(7, (50, 50)).save(tmp_path / "test" / "cat" / "scaled.png")
-    found = found_in(tmp_path)
-    assert found["equal-leak"].files == ("train/dog/101.png = test/cat/leak.png",)
-    assert found["near-leak"].files == ("train/cat/007.png ~ test/cat/scaled.png",)
-    assert "the test accuracy will be too high" in found["equal-leak"].text
+    make_image(7, (50, 50)).save(tmp_path / "test" / "cat" / "scaled.png")
+    issues = issues_by_kind(tmp_path)
+    assert issues["equal-leak"].files == ("train/dog/101.png = test/cat/leak.png",)
+    assert issues["near-leak"].files == ("train/cat/007.png ~ test/cat/scaled.png",)
+    assert "the test accuracy will be too high" in issues["equal-leak"].text
 
 
-def test_sixty_thousand_hashes_are_compared_and_nothing_alike_is_missed():
+def test_all_similar_pairs_of_many_images_are_found():
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (20_000, 8, 9), dtype=np.uint8)
     miniatures = coarse.repeat(2, axis=1).repeat(2, axis=2)
@@ -132,55 +133,55 @@ def test_difference_hash_bits_mark_brighter_right_neighbor():
     assert difference_hashes(rising[:, :, ::-1]).tolist() == [0]
 
 
-def test_blank_images_are_not_taken_for_each_other(pets):
+def test_blank_images_are_not_near_duplicates(pets):
     for shade in range(10):
         Image.new("RGB", (64, 64), (shade * 20, 0, 0)).save(pets / "cat" / f"blank{shade}.png")
-    found = found_in(pets)
-    assert found.keys() == {"blank"}
-    assert len(found["blank"].files) == 10
+    issues = issues_by_kind(pets)
+    assert issues.keys() == {"blank"}
+    assert len(issues["blank"].files) == 10
 
 
-def test_groups_hang_together_by_pairs():
+def test_pairs_are_merged_into_groups():
     assert group_pairs([(5, 6), (1, 2), (2, 3), (7, 6)]) == [[1, 2, 3], [5, 6, 7]]
     assert group_pairs([]) == []
 
 
 def test_small_and_unbalanced_classes_are_reported(pets):
-    fill(pets / "emu", 3, first=300)
-    found = found_in(pets)
-    assert found["few"].files == ("emu",)
-    assert "25 images of 'cat', 3 of 'emu'" in found["uneven"].text
-    assert "train.class_weights=balanced" in found["uneven"].advice
+    save_images(pets / "emu", 3, first=300)
+    issues = issues_by_kind(pets)
+    assert issues["few"].files == ("emu",)
+    assert "25 images of 'cat', 3 of 'emu'" in issues["uneven"].text
+    assert "train.class_weights=balanced" in issues["uneven"].advice
 
 
 def test_size_shape_and_format_issues_are_reported(pets):
-    picture(500, (20, 20)).save(pets / "cat" / "tiny.png")
-    picture(501, (300, 100)).save(pets / "cat" / "long.png")
-    picture(502).save(pets / "cat" / "misnamed.png", "JPEG")
-    Image.fromarray(np.asarray(picture(503).convert("L")).astype(np.uint16) * 257).save(
+    make_image(500, (20, 20)).save(pets / "cat" / "tiny.png")
+    make_image(501, (300, 100)).save(pets / "cat" / "long.png")
+    make_image(502).save(pets / "cat" / "misnamed.png", "JPEG")
+    Image.fromarray(np.asarray(make_image(503).convert("L")).astype(np.uint16) * 257).save(
         pets / "cat" / "wide.png"
     )
-    found = found_in(pets)
-    assert found["tiny"].files == ("cat/tiny.png",)
-    assert found["long"].files == ("cat/long.png",)
-    assert found["misnamed"].files == ("cat/misnamed.png: is JPEG",)
-    assert found["handled"].text.startswith("1 16-bit or CMYK")
-    assert {finding.severity for finding in found.values()} == {"warning", "note"}
+    issues = issues_by_kind(pets)
+    assert issues["tiny"].files == ("cat/tiny.png",)
+    assert issues["long"].files == ("cat/long.png",)
+    assert issues["misnamed"].files == ("cat/misnamed.png: is JPEG",)
+    assert issues["handled"].text.startswith("1 16-bit or CMYK")
+    assert {finding.severity for finding in issues.values()} == {"warning", "note"}
 
 
 @pytest.mark.parametrize("content", [None, b"no image"])
-def test_a_class_without_a_usable_image_keeps_a_run_from_training(pets, content):
+def test_class_without_usable_images_is_an_error(pets, content):
     (pets / "emu").mkdir()
     if content:
         (pets / "emu" / "x.png").write_bytes(content)
-    finding = found_in(pets)["empty-class"]
+    finding = issues_by_kind(pets)["empty-class"]
     assert (finding.severity, finding.files) == ("stop", ("emu",))
 
 
-def test_too_few_images_to_split_keep_a_run_from_training(tmp_path):
-    fill(tmp_path / "cat", 2)
-    fill(tmp_path / "dog", 2, first=100)
-    assert found_in(tmp_path)["too-few"].severity == "stop"
+def test_too_few_images_to_split_are_an_error(tmp_path):
+    save_images(tmp_path / "cat", 2)
+    save_images(tmp_path / "dog", 2, first=100)
+    assert issues_by_kind(tmp_path)["too-few"].severity == "stop"
 
 
 def test_check_reports_missing_classes_like_a_run(tmp_path):
@@ -189,9 +190,9 @@ def test_check_reports_missing_classes_like_a_run(tmp_path):
 
 
 def large_images(folder):
-    """400 files that take a while: one, under many names."""
-    fill(folder / "dog", 1)
-    fill(folder / "cat", 1, size=(3000, 3000))
+    """Create 400 files that take a while to check: hard links to one large image."""
+    save_images(folder / "dog", 1)
+    save_images(folder / "cat", 1, size=(3000, 3000))
     for number in range(1, 400):
         os.link(folder / "cat" / "000.png", folder / "cat" / f"{number:03}.png")
 
@@ -232,25 +233,25 @@ def test_check_exits_3_if_training_would_fail(pets, tmp_path):
     (pets / "emu").mkdir()
     result = data_check("pets", "--json", cwd=tmp_path)
     assert result.returncode == 3
-    found = json.loads(result.stdout)
-    assert found["can_train"] is False
-    assert found["training_seconds"] is None
-    assert [finding["kind"] for finding in found["findings"]] == ["empty-class"]
-    nothing = data_check("nowhere", cwd=tmp_path)
-    assert (nothing.returncode, nothing.stdout) == (3, "")
+    report = json.loads(result.stdout)
+    assert report["can_train"] is False
+    assert report["training_seconds"] is None
+    assert [finding["kind"] for finding in report["findings"]] == ["empty-class"]
+    missing = data_check("nowhere", cwd=tmp_path)
+    assert (missing.returncode, missing.stdout) == (3, "")
     assert (
-        nothing.stderr
+        missing.stderr
         == "cnn-tui: nowhere: is not a folder; pass the folder that contains your class folders\n"
     )
 
 
-def without_a_time(folder):
-    """A class with no image: a run would stop, so that how long it takes is not measured."""
-    (folder / "without").mkdir()
+def add_empty_class(folder):
+    """Add a class without images, so that no training time is measured; return the exit code."""
+    (folder / "empty").mkdir()
     return 3
 
 
-def test_in_a_terminal_each_class_has_a_row_of_pictures(pets, tmp_path):
+def test_terminal_shows_a_row_of_pictures_per_class(pets, tmp_path):
     with Terminal("data", "check", "pets", cwd=tmp_path, size=(80, 60)) as terminal:
         terminal.wait_for("takes about")
         assert terminal.wait() == 0
@@ -260,9 +261,9 @@ def test_in_a_terminal_each_class_has_a_row_of_pictures(pets, tmp_path):
     assert b"\x1b[38;2;" in terminal.raw or b"\x1b[38;5;" in terminal.raw
 
 
-def test_without_colours_pictures_are_shades(pets, tmp_path, monkeypatch):
+def test_pictures_without_colours_are_ascii_shades(pets, tmp_path, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    code = without_a_time(pets)
+    code = add_empty_class(pets)
     with Terminal("data", "check", "pets", cwd=tmp_path, size=(80, 60)) as terminal:
         assert terminal.wait() == code
     assert "▀" not in terminal.text
@@ -270,10 +271,12 @@ def test_without_colours_pictures_are_shades(pets, tmp_path, monkeypatch):
     assert b"38;" not in terminal.raw
 
 
-def test_of_many_classes_some_are_shown(tmp_path):
+def test_only_some_of_many_classes_are_shown(tmp_path):
     for number in range(59):
-        fill(tmp_path / "many" / f"c{number:02}", 1 + number % 3, first=10 * number, size=(16, 16))
-    code = without_a_time(tmp_path / "many")
+        save_images(
+            tmp_path / "many" / f"c{number:02}", 1 + number % 3, first=10 * number, size=(16, 16)
+        )
+    code = add_empty_class(tmp_path / "many")
     with Terminal("data", "check", "many", cwd=tmp_path, size=(80, 200)) as terminal:
         assert terminal.wait() == code
     assert "60 classes" in terminal.text
@@ -296,22 +299,22 @@ NAMES = [
 
 def test_hostile_names_are_shown_as_text(tmp_path, run_cli):
     for number, name in enumerate([*NAMES, "\udcff"]):
-        fill(tmp_path / "odd" / name, 3, first=10 * number, size=(16, 16))
+        save_images(tmp_path / "odd" / name, 3, first=10 * number, size=(16, 16))
         (tmp_path / "odd" / name / f"{name}.png").write_bytes(b"")
-    code = without_a_time(tmp_path / "odd")
+    code = add_empty_class(tmp_path / "odd")
     with Terminal("data", "check", "odd", cwd=tmp_path, size=(100, 200)) as terminal:
         assert terminal.wait() == code
-    for harmful in (b"\x1b]0;x", b"\x1b[2J", b"\xe2\x80\xae"):
-        assert harmful not in terminal.raw
-    for shown in (r"\x1b]0;x\x07", "[red]", "[nope]", "[@click=app.exit]", r"\u202e", r"\udcff"):
-        assert shown in terminal.text
-    ended, out, _ = run_cli("data", "check", "odd", "--json", cwd=tmp_path)
-    assert ended == code
-    names = {each["name"] for each in json.loads(out)["classes"]}
-    assert names == {*NAMES, "\udcff", "without"}
+    for sequence in (b"\x1b]0;x", b"\x1b[2J", b"\xe2\x80\xae"):
+        assert sequence not in terminal.raw
+    for text in (r"\x1b]0;x\x07", "[red]", "[nope]", "[@click=app.exit]", r"\u202e", r"\udcff"):
+        assert text in terminal.text
+    exit_code, out, _ = run_cli("data", "check", "odd", "--json", cwd=tmp_path)
+    assert exit_code == code
+    names = {row["name"] for row in json.loads(out)["classes"]}
+    assert names == {*NAMES, "\udcff", "empty"}
 
 
-def test_ctrl_c_ends_it_at_once_and_cleanly(tmp_path):
+def test_ctrl_c_ends_the_check_at_once(tmp_path):
     large_images(tmp_path)
     with Terminal("data", "check", str(tmp_path), cwd=tmp_path) as terminal:
         terminal.wait_for(lambda text: re.search(r"checking images [\d,]+/401", text))
@@ -322,24 +325,24 @@ def test_ctrl_c_ends_it_at_once_and_cleanly(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_killed_it_leaves_no_process_behind(tmp_path):
+def test_killed_check_leaves_no_worker_process(tmp_path):
     large_images(tmp_path)
 
     def children(pid):
         return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
     with subprocess.Popen([*CLI, "data", "check", str(tmp_path)], env=environment()) as process:
-        while len(begun := children(process.pid)) < 2:
+        while len(workers := children(process.pid)) < 2:
             time.sleep(0.01)
         time.sleep(0.5)
         process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}").exists() for pid in begun):
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_looking_a_folder_over_needs_no_pytorch():
+def test_checking_a_folder_imports_no_torch():
     code = (
         "import sys, cnn_engine.data.checks.check, cnn_engine.data.checks.issues\n"
         "import cnn_tui.reports.data_check\n"

@@ -1,4 +1,4 @@
-"""CIFAR-10 from a server, which here is one of our own with small files in the true form."""
+"""Download of CIFAR-10, from a local server with small files in the same layout."""
 
 import functools
 import gc
@@ -24,8 +24,8 @@ from cnn_tui.cli.app import cli
 torchvision = pytest.importorskip("torchvision")
 
 
-def serve_from(monkeypatch, address):
-    """Have the archive somewhere else than where it is published."""
+def set_url(monkeypatch, address):
+    """Replace the published address of the archive."""
     monkeypatch.setattr(download, "URL", address)
     monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", address)
 
@@ -37,12 +37,12 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     def handle_error(self, *_):
-        """Say nothing of a client that goes away in the middle, as a stopped download does."""
+        """Print nothing if a client disconnects, as a stopped download does."""
 
 
 @pytest.fixture
 def server(tmp_path_factory, monkeypatch):
-    """Serves an archive of CIFAR-10's layout; its files' checksums are made the published ones."""
+    """Serve an archive in CIFAR-10's layout, and patch the checksums; return its directory."""
     root = tmp_path_factory.mktemp("server")
     contents = {}
     for name in cifar10.PYTHON_MD5:
@@ -68,7 +68,7 @@ def server(tmp_path_factory, monkeypatch):
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         address = f"http://127.0.0.1:{running.server_port}/cifar-10-python.tar.gz"
-        serve_from(monkeypatch, address)
+        set_url(monkeypatch, address)
         yield root
         running.shutdown()
         thread.join()
@@ -92,20 +92,20 @@ def test_url_matches_torchvision():
 
 
 def test_missing_files_are_downloaded_with_progress(server, tmp_path, capfd):
-    told = []
-    data = load_cifar10(tmp_path / "new", lambda *now: told.append(now))
+    reported = []
+    data = load_cifar10(tmp_path / "new", lambda *progress: reported.append(progress))
     assert len(data.images) == 120
     size = (server / "cifar-10-python.tar.gz").stat().st_size
-    assert ("downloading CIFAR-10, bytes", size, size) in told
-    assert capfd.readouterr() == ("", ""), "a bar on the terminal would spoil the dashboard"
+    assert ("downloading CIFAR-10, bytes", size, size) in reported
+    assert capfd.readouterr() == ("", ""), "a progress bar would overwrite the dashboard"
 
 
-def test_it_can_be_fetched_ahead_of_a_run(server, tmp_path):
-    for _ in range(2):  # the second time it is only verified
+def test_data_fetch_downloads_before_a_run(server, tmp_path):
+    for _ in range(2):  # the second call only verifies the files
         result = CliRunner().invoke(cli, ["data", "fetch", "--data-dir", str(tmp_path / "new")])
         assert (result.exit_code, result.stderr) == (0, "")
-        where = tmp_path / "new" / "cifar-10-batches-py"
-        assert result.stdout == f"CIFAR-10 in {where} (python files)\n"
+        directory = tmp_path / "new" / "cifar-10-batches-py"
+        assert result.stdout == f"CIFAR-10 in {directory} (python files)\n"
         (server / "cifar-10-python.tar.gz").unlink(missing_ok=True)
 
 
@@ -117,12 +117,12 @@ def test_damaged_file_is_downloaded_again(server, tmp_path):
     assert len(load_cifar10(tmp_path).images) == 120
 
 
-def test_a_stopped_download_leaves_nothing_in_the_way(server, tmp_path):
+def test_download_works_after_a_stopped_one(server, tmp_path):
     class Stop(Exception):  # noqa: N818
         pass
 
-    def stop(what, *_):
-        if what.startswith("downloading"):
+    def stop(label, *_):
+        if label.startswith("downloading"):
             raise Stop
 
     with pytest.raises(Stop):
@@ -146,7 +146,7 @@ def test_wrong_content_from_server_is_reported(server, tmp_path):
     assert not list(tmp_path.glob("*.gz"))
 
 
-def test_an_archive_in_the_usual_place_is_unpacked(server, tmp_path, monkeypatch, no_network):
+def test_archive_in_the_default_directory_is_unpacked(server, tmp_path, monkeypatch, no_network):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (server / "cifar-10-python.tar.gz").rename(tmp_path / "data" / "cifar-10-python.tar.gz")
@@ -161,14 +161,14 @@ def test_archive_is_kept_if_unpacking_fails(server, tmp_path):
     assert (tmp_path / "cifar-10-python.tar.gz").exists()
 
 
-def test_a_part_of_an_archive_does_not_make_a_silent_server_slower(tmp_path, monkeypatch):
+def test_silent_server_times_out_despite_a_partial_archive(tmp_path, monkeypatch):
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"a part")
     monkeypatch.setattr("cnn_engine.data.sources.download.CONNECT_SECONDS", 0.1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/x.tar.gz"
-        serve_from(monkeypatch, address)
+        set_url(monkeypatch, address)
         monkeypatch.setattr(torchvision.datasets.utils, "_urlretrieve", pytest.fail)
         with pytest.raises(DataError, match="timed out"):
             load_cifar10(tmp_path)
@@ -186,7 +186,7 @@ def test_protocol_error_is_reported(tmp_path, monkeypatch):
         thread = threading.Thread(target=answer)
         thread.start()
         address = f"http://127.0.0.1:{server.getsockname()[1]}/x.tar.gz"
-        serve_from(monkeypatch, address)
+        set_url(monkeypatch, address)
         with pytest.raises(DataError, match=r"\(SSH-2\.0\); put"):
             load_cifar10(tmp_path)
         thread.join()
@@ -196,6 +196,6 @@ def test_missing_network_is_reported_early(monkeypatch, tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    serve_from(monkeypatch, f"http://127.0.0.1:{port}/x.tar.gz")
+    set_url(monkeypatch, f"http://127.0.0.1:{port}/x.tar.gz")
     with pytest.raises(DataError, match="refused"):
         load_cifar10(tmp_path)

@@ -1,4 +1,4 @@
-"""A folder of one's own images, as real folders are: mixed, damaged, oddly named."""
+"""Loading of image folders: mixed formats, damaged files, odd names."""
 
 import os
 import time
@@ -39,10 +39,10 @@ def test_class_folders_are_read_and_split(pets):
     assert data.images[data.labels == 1][:, 0, 0, 0].unique().tolist() == [200]
 
 
-def test_a_test_folder_is_the_test_set(tmp_path):
-    for part, count in (("train", 10), ("test", 3)):
-        save_images(tmp_path / part / "cat", count, shade=1)
-        save_images(tmp_path / part / "dog", count, shade=2)
+def test_test_folder_is_the_test_set(tmp_path):
+    for split, count in (("train", 10), ("test", 3)):
+        save_images(tmp_path / split / "cat", count, shade=1)
+        save_images(tmp_path / split / "dog", count, shade=2)
     data = load_folder(tmp_path)
     assert torch.equal(data.test, torch.arange(20, 26))
     save_images(tmp_path / "test" / "cow")
@@ -50,19 +50,19 @@ def test_a_test_folder_is_the_test_set(tmp_path):
         load_folder(tmp_path)
 
 
-def test_a_train_folder_without_a_test_folder_is_split(tmp_path):
+def test_train_folder_without_a_test_folder_is_split(tmp_path):
     save_images(tmp_path / "train" / "cat")
     save_images(tmp_path / "train" / "dog")
     assert len(load_folder(tmp_path).test) == 4
 
 
-def test_images_of_any_size_and_shape_are_brought_to_one(tmp_path):
+def test_images_are_resized_to_one_size(tmp_path):
     save_images(tmp_path / "cat", size=(40, 25), suffix=".jpg")
     save_images(tmp_path / "dog", size=(9, 300))
     assert load_folder(tmp_path, image_size=24, channels=1).images.shape == (20, 24, 24, 1)
 
 
-def test_small_squares_of_one_size_stay_as_they_are(pets):
+def test_small_squares_of_one_size_are_not_resized(pets):
     data = load_folder(pets, image_size=None)
     assert data.images.shape[1] == 16
     assert data.notices == ()
@@ -75,7 +75,7 @@ def test_common_size_is_chosen_and_reported(pets):
     assert data.images.shape[1] == 32
     (notice,) = data.notices
     assert "images are resized to 32 × 32 pixels, as their sides range from 16 to 139" in notice
-    assert load_folder(pets, image_size=None).notices == (notice,)  # from the cache as well
+    assert load_folder(pets, image_size=None).notices == (notice,)  # also from the cache
 
 
 @pytest.mark.parametrize(
@@ -105,28 +105,28 @@ def test_three_quarters_of_images_reach_chosen_size(sizes, side):
 )
 def test_fit_option_makes_images_square(tmp_path, fit, middle, top):
     image = Image.new("L", (64, 32), 0)
-    image.paste(255, (16, 0, 48, 32))  # white in the middle half of its width
+    image.paste(255, (16, 0, 48, 32))  # the middle half is white
     image.save(tmp_path / "x.png")
     pixels = decode(tmp_path / "x.png", 16, 3, fit)
-    blurred = [0, 3, 4, 11, 12, 15]  # where resampling mixes black and white
+    blended = [0, 3, 4, 11, 12, 15]  # where resampling blends black and white
     for row, expected in ((8, middle), (0, top)):
         assert (
-            np.delete(pixels[row, :, 0], blurred).tolist() == np.delete(expected, blurred).tolist()
+            np.delete(pixels[row, :, 0], blended).tolist() == np.delete(expected, blended).tolist()
         )
 
 
 def test_progress_is_reported(pets, monkeypatch):
-    told = []
+    reported = []
     monkeypatch.setattr(waiting, "PROGRESS_SECONDS", 0.01)
     real = folder.decode
-    monkeypatch.setattr(folder, "decode", lambda *how: time.sleep(0.01) or real(*how))
-    load_folder(pets, progress=lambda *now: told.append(now))
-    counts = [done for what, done, total in told if (what, total) == ("decoding images", 20)]
+    monkeypatch.setattr(folder, "decode", lambda *arguments: time.sleep(0.01) or real(*arguments))
+    load_folder(pets, progress=lambda *progress: reported.append(progress))
+    counts = [done for label, done, total in reported if (label, total) == ("decoding images", 20)]
     assert counts == sorted(counts)
     assert counts
 
 
-def test_hidden_and_foreign_files_are_passed_over(pets):
+def test_hidden_and_other_files_are_ignored(pets):
     (pets / ".cache").mkdir()
     (pets / "notes.txt").write_text("not a class")
     (pets / "cat" / "Thumbs.db").write_bytes(b"x")
@@ -134,7 +134,7 @@ def test_hidden_and_foreign_files_are_passed_over(pets):
     assert len(load_folder(pets).images) == 20
 
 
-def test_a_loop_of_links_ends_and_a_linked_class_counts(pets, tmp_path_factory):
+def test_link_loops_end_and_linked_classes_are_read(pets, tmp_path_factory):
     (pets / "cat" / "again").symlink_to(pets / "cat")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     save_images(elsewhere / "cows")
@@ -150,13 +150,13 @@ def test_link_to_parent_is_not_a_class(pets):
     assert load_folder(pets).classes == ("cat", "dog")
 
 
-def test_a_class_may_be_named_train(tmp_path):
+def test_class_may_be_named_train(tmp_path):
     save_images(tmp_path / "plane")
     save_images(tmp_path / "train")
     assert load_folder(tmp_path).classes == ("plane", "train")
 
 
-# What is refused, and how.
+# Errors.
 
 
 def test_test_folder_beside_classes_is_refused(pets):
@@ -165,10 +165,10 @@ def test_test_folder_beside_classes_is_refused(pets):
         load_folder(pets)
 
 
-def test_a_stop_does_not_wait_for_the_remaining_files(pets, monkeypatch):
+def test_stop_does_not_wait_for_the_remaining_files(pets, monkeypatch):
     decoded = []
 
-    def slow(path, *_, **__):
+    def decode_slowly(path, *_, **__):
         decoded.append(path)
         time.sleep(0.2)
         return np.zeros((16, 16, 3), np.uint8)
@@ -176,13 +176,13 @@ def test_a_stop_does_not_wait_for_the_remaining_files(pets, monkeypatch):
     def stop(*_):
         raise InterruptedError
 
-    monkeypatch.setattr(folder, "decode", slow)
+    monkeypatch.setattr(folder, "decode", decode_slowly)
     with pytest.raises(InterruptedError):
         load_folder(pets, progress=stop)
     assert len(decoded) < 20
 
 
-def test_an_error_in_a_thread_is_raised(pets, monkeypatch):
+def test_error_in_a_thread_is_raised(pets, monkeypatch):
     def fail(*_, **__):
         raise MemoryError
 
@@ -191,18 +191,18 @@ def test_an_error_in_a_thread_is_raised(pets, monkeypatch):
         load_folder(pets)
 
 
-@pytest.mark.parametrize("place", ["cat", "cat/more", "."])
-def test_unreadable_folder_is_named_in_error(pets, place, monkeypatch):
+@pytest.mark.parametrize("subfolder", ["cat", "cat/more", "."])
+def test_unreadable_folder_is_named_in_error(pets, subfolder, monkeypatch):
     (pets / "cat" / "more").mkdir()
-    refused, scandir, listdir = str((pets / place).resolve()), os.scandir, os.listdir
+    refused, scandir, listdir = str((pets / subfolder).resolve()), os.scandir, os.listdir
 
     def refuse(real):
-        def look(path):
+        def call(path):
             if str(path) == refused:
                 raise PermissionError(13, "Permission denied", refused)
             return real(path)
 
-        return look
+        return call
 
     monkeypatch.setattr(os, "scandir", refuse(scandir))
     monkeypatch.setattr(os, "listdir", refuse(listdir))
@@ -222,26 +222,26 @@ def test_folder_without_classes_error_suggests_fix(tmp_path):
         load_folder(tmp_path)
 
 
-def test_an_empty_class_is_named(pets):
+def test_empty_class_is_named_in_error(pets):
     (pets / "cow").mkdir()
     with pytest.raises(DataError, match="cow: contains no images"):
         load_folder(pets)
 
 
-def test_one_class_is_refused(tmp_path):
+def test_single_class_is_refused(tmp_path):
     save_images(tmp_path / "cat")
     with pytest.raises(DataError, match="has only 1 class"):
         load_folder(tmp_path)
 
 
-def test_one_image_a_class_is_refused_by_name(tmp_path):
+def test_one_image_per_class_is_refused(tmp_path):
     for name in ("cat", "cow", "dog", "emu", "fox", "gnu"):
         save_images(tmp_path / name, count=1)
     with pytest.raises(DataError, match="classes have no image left to train on"):
         load_folder(tmp_path)
 
 
-def test_a_thousand_classes_serve(tmp_path):
+def test_thousand_classes_are_read(tmp_path):
     for number in range(1000):
         folder = tmp_path / f"c{number:04}"
         folder.mkdir()
@@ -252,7 +252,8 @@ def test_a_thousand_classes_serve(tmp_path):
 
 
 def truncated_jpeg(folder):
-    path = folder / "whole.jpg"
+    """Return half of a JPEG file, made in the folder."""
+    path = folder / "complete.jpg"
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
     content = path.read_bytes()
@@ -283,7 +284,7 @@ def test_unreadable_file_stops_run_or_is_skipped(pets, content, reason):
     assert str(bad) in data.skipped[0]
 
 
-def test_of_many_unreadable_files_ten_are_listed(pets):
+def test_ten_of_many_unreadable_files_are_listed(pets):
     for number in range(25):
         (pets / "dog" / f"bad{number:02}.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"25 of 45 .*bad09\.png.*; and 15 more") as caught:
@@ -318,70 +319,75 @@ def test_oddly_named_classes_and_files_are_read(tmp_path):
     assert set(data.classes) == {*NAMES, "\udcff"}
 
 
-# Kinds of images.
+# Formats and modes of images.
 
 
-def decoded(tmp_path, image, name="image.png", channels=3, **how):
+def save_and_decode(tmp_path, image, name="image.png", channels=3, **options):
+    """Save the image with these options of Pillow; return its decoded pixels, [16, 16, C]."""
     path = tmp_path / name
-    image.save(path, **how)
+    image.save(path, **options)
     return decode(path, 16, channels)
 
 
-def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+def test_16_bit_values_are_scaled_not_clipped(tmp_path):
     wide = np.full((16, 16), 257 * 100, dtype=np.uint16)
-    assert decoded(tmp_path, Image.fromarray(wide), channels=1)[0, 0] == 100
-    assert decoded(tmp_path, Image.fromarray(wide))[0, 0].tolist() == [100, 100, 100]
+    assert save_and_decode(tmp_path, Image.fromarray(wide), channels=1)[0, 0] == 100
+    assert save_and_decode(tmp_path, Image.fromarray(wide))[0, 0].tolist() == [100, 100, 100]
 
 
 def test_cmyk_becomes_rgb(tmp_path):
-    pixel = decoded(tmp_path, Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "c.jpg")[8, 8]
+    pixel = save_and_decode(tmp_path, Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "c.jpg")[8, 8]
     assert pixel[0] > 200
     assert max(pixel[1:]) < 60
 
 
 def test_transparency_becomes_white(tmp_path):
     image = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
-    assert decoded(tmp_path, image)[0, 0].tolist() == [255, 255, 255]
+    assert save_and_decode(tmp_path, image)[0, 0].tolist() == [255, 255, 255]
     palette = Image.new("P", (16, 16), 0)
     palette.putpalette([255, 0, 0])
-    assert decoded(tmp_path, palette, "p.gif", transparency=0)[0, 0].tolist() == [255, 255, 255]
+    assert save_and_decode(tmp_path, palette, "p.gif", transparency=0)[0, 0].tolist() == [
+        255,
+        255,
+        255,
+    ]
 
 
-def test_of_an_animation_the_first_frame_is_taken(tmp_path):
+def test_first_frame_of_an_animation_is_decoded(tmp_path):
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
     path = tmp_path / "a.gif"
     frames[0].save(path, save_all=True, append_images=frames[1:])
     assert decode(path, 16, 3)[0, 0].tolist() == [255, 0, 0]
 
 
-def test_a_cameras_rotation_is_applied(tmp_path):
+def test_exif_rotation_is_applied(tmp_path):
     image = Image.new("L", (16, 16), 0)
     image.paste(255, (0, 0, 16, 4))  # white on top
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned a quarter clockwise: the white is then on the right
-    turned = decoded(tmp_path, image, channels=1, exif=exif)[..., 0]
-    assert turned[:, -1].min() == 255
-    assert turned[:, 0].max() == 0
+    exif[0x0112] = 6  # rotate clockwise by 90°: the white moves to the right
+    rotated = save_and_decode(tmp_path, image, channels=1, exif=exif)[..., 0]
+    assert rotated[:, -1].min() == 255
+    assert rotated[:, 0].max() == 0
 
 
-def test_the_middle_square_is_kept(tmp_path):
+def test_center_square_is_kept(tmp_path):
     image = Image.new("L", (48, 16), 0)
     image.paste(255, (16, 0, 32, 16))
-    assert decoded(tmp_path, image, channels=1).min() == 255
+    assert save_and_decode(tmp_path, image, channels=1).min() == 255
 
 
 def test_unresized_pixels_are_exact(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    assert np.array_equal(decoded(tmp_path, Image.fromarray(pixels)), pixels)
+    assert np.array_equal(save_and_decode(tmp_path, Image.fromarray(pixels)), pixels)
 
 
-def test_a_wrongly_named_image_is_an_image(tmp_path):
+def test_image_with_the_wrong_extension_is_decoded(tmp_path):
     Image.new("RGB", (16, 16), "red").save(tmp_path / "x.png")
     (tmp_path / "x.png").rename(tmp_path / "x.jpg")
     assert decode(tmp_path / "x.jpg", 16, 3)[0, 0].tolist() == [255, 0, 0]
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_pipe_is_unreadable(tmp_path):
     os.mkfifo(tmp_path / "x.jpg")
     with pytest.raises(Unreadable, match="not a regular file"):
         decode(tmp_path / "x.jpg", 16, 3)
@@ -394,7 +400,7 @@ def test_pipe_among_images_is_skipped(pets):
     assert "not a regular file" in data.skipped[0]
 
 
-def test_no_program_is_started_for_a_wrongly_named_file(tmp_path, monkeypatch):
+def test_eps_named_jpg_does_not_start_ghostscript(tmp_path, monkeypatch):
     program = tmp_path / "gs"
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
     program.chmod(0o755)
@@ -407,13 +413,13 @@ def test_no_program_is_started_for_a_wrongly_named_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
-def test_values_without_a_known_range_are_not_guessed(tmp_path, kind):
+def test_values_of_32_bits_are_refused(tmp_path, kind):
     Image.fromarray(np.full((16, 16), 70_000, kind)).save(tmp_path / "x.tif")
     with pytest.raises(Unreadable, match="has neither 8-bit nor 16-bit pixels"):
         decode(tmp_path / "x.tif", 16, 3)
 
 
-def test_no_memory_left_is_not_the_files_fault(tmp_path, monkeypatch):
+def test_memory_error_while_decoding_is_raised(tmp_path, monkeypatch):
     def fail(*_):
         raise MemoryError
 
@@ -423,7 +429,7 @@ def test_no_memory_left_is_not_the_files_fault(tmp_path, monkeypatch):
         decode(tmp_path / "x.png", 16, 3)
 
 
-def test_a_directory_named_like_an_image_is_unreadable(tmp_path):
+def test_directory_named_like_an_image_is_unreadable(tmp_path):
     (tmp_path / "x.jpg").mkdir()
     with pytest.raises(Unreadable):
         decode(tmp_path / "x.jpg", 16, 3)

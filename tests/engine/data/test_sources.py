@@ -1,4 +1,4 @@
-"""Data sources: images on disk become one tensor with a split; errors come before epoch 1."""
+"""Data sources: reading, resizing and splitting of images, and errors for damaged files."""
 
 import gzip
 import hashlib
@@ -23,18 +23,20 @@ from cnn_engine.errors import ConfigError, DataError
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
-def silent(*_):
-    """A progress that nobody watches."""
+def ignore_progress(*_):
+    """Do nothing."""
 
 
 def load_from(source, path=None, seed=0, **changes):
-    return load_dataset(DataConfig(source=source, path=path and str(path), **changes), seed, silent)
+    return load_dataset(
+        DataConfig(source=source, path=path and str(path), **changes), seed, ignore_progress
+    )
 
 
 # The bundled digits.
 
 
-def test_the_digits_are_scikit_learns():
+def test_digits_equal_those_of_scikit_learn():
     datasets = pytest.importorskip("sklearn.datasets")
     original = datasets.load_digits()
     raw = idx.read_digits()
@@ -43,7 +45,7 @@ def test_the_digits_are_scikit_learns():
     assert np.array_equal(raw.labels, original.target)
 
 
-@pytest.mark.skipif("ng" in zlib.ZLIB_RUNTIME_VERSION, reason="zlib-ng compresses otherwise")
+@pytest.mark.skipif("ng" in zlib.ZLIB_RUNTIME_VERSION, reason="zlib-ng compresses differently")
 def test_bundled_digits_equal_output_of_build_tool(tmp_path):
     pytest.importorskip("sklearn.datasets")
     tool = Path(__file__).parents[3] / "engine" / "tools" / "build_digits.py"
@@ -55,24 +57,24 @@ def test_bundled_digits_equal_output_of_build_tool(tmp_path):
         assert path.read_bytes() == (bundled / path.name).read_bytes()
 
 
-def test_the_digits_are_enlarged_and_split():
+def test_digits_are_upscaled_and_split():
     data = load_from("digits", image_size=32)
     assert data.images.shape == (1797, 32, 32, 1)
     assert data.images.dtype == torch.uint8
     assert (len(data.train), len(data.val), len(data.test)) == (1151, 287, 359)
-    every = torch.cat([data.train, data.val, data.test])
-    assert torch.equal(every.sort().values, torch.arange(1797))
+    indices = torch.cat([data.train, data.val, data.test])
+    assert torch.equal(indices.sort().values, torch.arange(1797))
     small = load_from("digits")
     assert small.images.shape == (1797, 8, 8, 1)
-    enlarged_mean = data.images.float().mean()
-    assert enlarged_mean == pytest.approx(small.images.float().mean().item(), rel=0.02)
+    upscaled_mean = data.images.float().mean()
+    assert upscaled_mean == pytest.approx(small.images.float().mean().item(), rel=0.02)
 
 
-def test_the_seed_moves_the_validation_images_but_never_the_test_images():
-    one, two, again = (load_from("digits", seed=seed) for seed in (1, 2, 1))
-    assert torch.equal(one.test, two.test)
-    assert not torch.equal(one.val, two.val)
-    assert torch.equal(one.val, again.val)
+def test_seed_selects_validation_images_but_not_test_images():
+    first, second, repeated = (load_from("digits", seed=seed) for seed in (1, 2, 1))
+    assert torch.equal(first.test, second.test)
+    assert not torch.equal(first.val, second.val)
+    assert torch.equal(first.val, repeated.val)
 
 
 def test_grey_becomes_colour_and_back():
@@ -83,20 +85,20 @@ def test_grey_becomes_colour_and_back():
     assert torch.equal(colour.images[..., 2:3], grey.images)
 
 
-def test_resizing_takes_little_more_memory_than_the_result_and_can_be_stopped(monkeypatch):
+def test_resizing_is_chunked_and_can_be_stopped(monkeypatch):
     largest = 0
 
-    def watched(planes, *args, **kwargs):
+    def interpolate_and_record(planes, *args, **kwargs):
         nonlocal largest
         largest = max(largest, len(planes))
         return interpolate(planes, *args, **kwargs)
 
-    monkeypatch.setattr(dataset, "interpolate", watched)
+    monkeypatch.setattr(dataset, "interpolate", interpolate_and_record)
     load_from("digits", image_size=256)
     assert largest * 256**2 * 4 <= 32 * 2**20
 
-    def stop(what, *_):
-        if what == "resizing images":
+    def stop(label, *_):
+        if label == "resizing images":
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
@@ -104,7 +106,7 @@ def test_resizing_takes_little_more_memory_than_the_result_and_can_be_stopped(mo
 
 
 @pytest.mark.parametrize("key", ["mean", "std"])
-def test_normalisation_must_suit_the_channels(key):
+def test_mean_and_std_must_match_the_channels(key):
     load_from("digits", channels=3, **{key: (0.1, 0.2, 0.3)})
     with pytest.raises(ConfigError, match=f"data.{key}: has 3 values"):
         load_from("digits", **{key: (0.1, 0.2, 0.3)})
@@ -121,7 +123,7 @@ def idx_bytes(values, *, magic=None):
 
 @pytest.fixture
 def mnist(tmp_path):
-    """A directory with a small set in MNIST's form: 60 images to train on, 20 to test."""
+    """Create a small data set in MNIST's format: 60 training and 20 test images."""
     generator = np.random.default_rng(0)
     for stem, count in (("train", 60), ("t10k", 20)):
         images = generator.integers(0, 256, (count, 12, 12))
@@ -130,7 +132,7 @@ def mnist(tmp_path):
     return tmp_path
 
 
-def test_mnist_is_read_plain_gzipped_and_under_every_name(mnist):
+def test_mnist_is_read_plain_or_gzipped_and_with_either_name(mnist):
     plain = load_from("mnist", mnist)
     assert plain.images.shape == (80, 12, 12, 1)
     assert len(plain.train) + len(plain.val) == 60
@@ -142,7 +144,7 @@ def test_mnist_is_read_plain_gzipped_and_under_every_name(mnist):
     assert torch.equal(load_from("mnist", mnist).images, plain.images)
 
 
-def test_torchvisions_layout_is_found(mnist, tmp_path_factory):
+def test_torchvision_layout_is_found(mnist, tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     (root / "MNIST").mkdir()
     mnist.rename(root / "MNIST" / "raw")
@@ -150,7 +152,7 @@ def test_torchvisions_layout_is_found(mnist, tmp_path_factory):
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
-def test_debians_fashion_mnist_is_found(monkeypatch, tmp_path):
+def test_debian_fashion_mnist_is_found(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     data = load_from("fashion-mnist")
     assert data.images.shape == (70_000, 28, 28, 1)
@@ -170,7 +172,7 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         (IMAGES, b"", "cut short: 0 bytes"),
         (IMAGES, idx_bytes(np.zeros((60, 12, 12)))[:-1], "8,639 values; its header says 8,640"),
@@ -184,15 +186,15 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
         (LABELS, idx_bytes([1] * 59), "59 labels for the 60 images"),
     ],
 )
-def test_a_damaged_idx_file_is_named(mnist, name, content, told):
+def test_damaged_idx_file_is_named_in_error(mnist, name, content, message):
     (mnist / name).write_bytes(content)
-    with pytest.raises(DataError, match=told) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         load_from("mnist", mnist)
     assert name in str(caught.value)
 
 
 @pytest.mark.parametrize("damage", ["cut", "crc", "none"])
-def test_a_damaged_gzip_file_is_named(mnist, damage):
+def test_damaged_gzip_file_is_named_in_error(mnist, damage):
     path = mnist / LABELS
     zipped = bytearray(gzip.compress(path.read_bytes()))
     path.unlink()
@@ -208,7 +210,7 @@ def test_a_damaged_gzip_file_is_named(mnist, damage):
         load_from("mnist", mnist)
 
 
-def test_a_missing_idx_file_is_named(mnist):
+def test_missing_idx_file_is_named_in_error(mnist):
     (mnist / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="has no t10k-labels file"):
         load_from("mnist", mnist)
@@ -220,13 +222,13 @@ def test_too_few_images_are_refused_before_training(mnist):
         load_from("mnist", mnist)
 
 
-# CIFAR-10. The true files are 180 MB; these are small ones in the same form, with their own
-# checksums in place of the published ones.
+# CIFAR-10. The original files have 180 MB; these are small files in the same format, with their
+# own checksums in place of the published ones.
 
 
 @pytest.fixture
 def batches(monkeypatch):
-    """Contents of the six files in both layouts, whose checksums are made to be the right ones."""
+    """Return the contents of the six files in both layouts, and patch the checksums."""
     generator = np.random.default_rng(0)
     python, binary = {}, {}
     for name in cifar10.PYTHON_MD5:
@@ -249,14 +251,14 @@ def write_batches(directory, contents):
         (directory / name).write_bytes(content)
 
 
-def test_both_layouts_give_the_same_images(batches, tmp_path):
-    read = []
+def test_both_cifar_layouts_give_the_same_images(batches, tmp_path):
+    loaded = []
     for layout, contents in batches.items():
         root = tmp_path / layout[-2:]
         write_batches(root / layout, contents)
-        read.append(load_from("cifar10", root))
-        assert torch.equal(load_from("cifar10", root / layout).images, read[-1].images)
-    one, other = read
+        loaded.append(load_from("cifar10", root))
+        assert torch.equal(load_from("cifar10", root / layout).images, loaded[-1].images)
+    one, other = loaded
     assert one.images.shape == (120, 32, 32, 3)
     assert torch.equal(one.images, other.images)
     assert torch.equal(one.labels, other.labels)
@@ -266,7 +268,7 @@ def test_both_layouts_give_the_same_images(batches, tmp_path):
     assert one.images[0, 5, 7].tolist() == [first[c * 1024 + 5 * 32 + 7] for c in range(3)]
 
 
-def test_a_pickle_of_python_2_is_read(batches, tmp_path, monkeypatch):
+def test_pickle_of_python_2_is_read(batches, tmp_path, monkeypatch):
     contents = batches["cifar-10-batches-py"]
     expected = [pickle.loads(content)["data"] for content in contents.values()]
     for name, pixels in zip(contents, expected, strict=True):
@@ -280,7 +282,7 @@ def test_a_pickle_of_python_2_is_read(batches, tmp_path, monkeypatch):
 
 
 def python_2_batch(pixels, labels):
-    """The published files' form: what Python 2 and NumPy 1 wrote, byte strings and old names."""
+    """Return a pickle in the format of the published files, written by Python 2 and NumPy 1."""
 
     def number(value):
         return b"K%c" % value if 0 <= value < 256 else b"J" + struct.pack("<i", value)
@@ -300,7 +302,7 @@ def python_2_batch(pixels, labels):
 
 @pytest.mark.parametrize("layout", ["cifar-10-batches-py", "cifar-10-batches-bin"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "missing"])
-def test_damaged_cifar_files_are_named(batches, tmp_path, no_network, layout, damage):
+def test_damaged_cifar_file_is_named_in_error(batches, tmp_path, no_network, layout, damage):
     contents = dict(batches[layout])
     name = sorted(contents)[2]
     if damage == "flip":
@@ -316,13 +318,13 @@ def test_damaged_cifar_files_are_named(batches, tmp_path, no_network, layout, da
     assert sorted(contents)[0] not in str(caught.value)
 
 
-def test_a_pickle_of_another_checksum_is_not_opened(batches, tmp_path, no_network):
-    class Bomb:
+def test_pickle_with_another_checksum_is_not_loaded(batches, tmp_path, no_network):
+    class Malicious:
         def __reduce__(self):
-            return Path.touch, (tmp_path / "exploded",)
+            return Path.touch, (tmp_path / "canary",)
 
-    contents = dict(batches["cifar-10-batches-py"], data_batch_1=pickle.dumps(Bomb()))
+    contents = dict(batches["cifar-10-batches-py"], data_batch_1=pickle.dumps(Malicious()))
     write_batches(tmp_path / "cifar-10-batches-py", contents)
     with pytest.raises(DataError, match="data_batch_1: is damaged"):
         load_from("cifar10", tmp_path)
-    assert not (tmp_path / "exploded").exists()
+    assert not (tmp_path / "canary").exists()

@@ -21,9 +21,9 @@ from golden import golden_lines, golden_run, running_run
 
 
 def test_run_ids_are_unique(tmp_path):
-    made = [create_run(tmp_path / "runs") for _ in range(20)]
-    assert len({run.id for run in made}) == 20
-    assert all(re.fullmatch(r"\d{4}-\d{4}-[a-z]+", run.id) for run in made)
+    runs = [create_run(tmp_path / "runs") for _ in range(20)]
+    assert len({run.id for run in runs}) == 20
+    assert all(re.fullmatch(r"\d{4}-\d{4}-[a-z]+", run.id) for run in runs)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -48,7 +48,8 @@ def test_default_runs_dir_is_working_or_user_directory(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def three(tmp_path):
+def three_runs(tmp_path):
+    """Create three runs and other files in a directory, and return its path."""
     for position, run_id in enumerate(("1124-0412-amber", "1124-0412-aspen", "1124-0500-teal")):
         run = golden_run(tmp_path, "completed", run_id)
         first, *rest = golden_lines("completed")
@@ -68,14 +69,14 @@ def three(tmp_path):
         ("1124-05", "1124-0500-teal"),
     ],
 )
-def test_run_is_found_by_id_prefix(three, reference, found):
-    assert find_run(three, reference).id == found
+def test_run_is_found_by_id_prefix(three_runs, reference, found):
+    assert find_run(three_runs, reference).id == found
 
 
 @pytest.mark.parametrize("reference", ["1124-0412", "zzz", "", "../x", "/etc", "notes", "\0"])
-def test_ambiguous_or_unknown_reference_is_refused(three, reference):
+def test_ambiguous_or_unknown_reference_is_refused(three_runs, reference):
     with pytest.raises(ConfigError):
-        find_run(three, reference)
+        find_run(three_runs, reference)
 
 
 def test_error_without_runs_says_how_to_start_one(tmp_path):
@@ -83,8 +84,8 @@ def test_error_without_runs_says_how_to_start_one(tmp_path):
         find_run(tmp_path / "runs", "latest")
 
 
-def test_runs_are_listed_newest_first(three):
-    ids = [run.id for run in list_runs(three)]
+def test_runs_are_listed_newest_first(three_runs):
+    ids = [run.id for run in list_runs(three_runs)]
     assert ids == ["1124-0500-teal", "1124-0412-aspen", "1124-0412-amber"]
 
 
@@ -119,8 +120,8 @@ def test_stale_or_damaged_cache_is_ignored(tmp_path):
 def test_log_without_end_is_interrupted(tmp_path):
     run = running_run(tmp_path, lines=30)
     first, *rest = golden_lines("completed")[:30]
-    here = json.dumps(json.loads(first) | {"host": os.uname().nodename})
-    run.events.write_text("\n".join([here, *rest]) + "\n")
+    first = json.dumps(json.loads(first) | {"host": os.uname().nodename})
+    run.events.write_text("\n".join([first, *rest]) + "\n")
     assert read_summary(run).status == "interrupted"
     with Recorder(run):
         assert read_summary(run).status == "training"
@@ -148,10 +149,10 @@ def test_damaged_run_is_listed(tmp_path, content):
 @pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
 def test_every_prefix_of_a_log_gives_a_state(tmp_path, name):
     run = golden_run(tmp_path, name)
-    whole = run.events.read_bytes()
+    content = run.events.read_bytes()
     before = RunState()
-    for end in range(0, len(whole), 97):
-        run.events.write_bytes(whole[:end])
+    for end in range(0, len(content), 97):
+        run.events.write_bytes(content[:end])
         state, damaged = read_state(run)
         assert damaged == 0
         assert len(state.epochs) >= len(before.epochs)

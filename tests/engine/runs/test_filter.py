@@ -46,7 +46,7 @@ RUN = dataclasses.replace(
 )
 DAY = f"{YESTERDAY:%Y-%m-%d}"
 
-TRUE = f"""
+MATCHING_TEXT = f"""
 acc>0.9 | acc>=95% | acc=0.95 | acc==0.95 | acc!=0.94 | acc<96% | val<0.3 | loss=0.25 | epochs=18
 epochs<=18 | params>600k | params<0.7M | time=10m | time<=600 | time>9m59s | time<1h | time>0.1h
 status=done | status!=failed | status!=live | status=DONE | star=yes | star | star!=no
@@ -61,10 +61,12 @@ acc>0.9 status=done | acc > 0.9 and lr <= 0.001 | acc>1% or acc<2% and status=fa
 (acc<0.1 or star) paper | not (acc<0.1 or tag=draft) | not not star | not acc<0.9 seed=7
 ((star)) | params!=none | "star" | (acc>0.99)or(star)
 """
-HOLDS = [text.strip() for text in TRUE.replace("\n", "|").split("|") if text.strip()]
+MATCHING_FILTERS = [
+    text.strip() for text in MATCHING_TEXT.replace("\n", "|").split("|") if text.strip()
+]
 
 
-@pytest.mark.parametrize("text", HOLDS)
+@pytest.mark.parametrize("text", MATCHING_FILTERS)
 def test_filter_matches(text):
     assert parse(text, [RUN]).matches(RUN)
     assert not parse(f"not ({text})", [RUN]).matches(RUN)
@@ -83,7 +85,7 @@ def test_missing_value_matches_no_comparison(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("acx>1", r"position 1: unknown column 'acx'; did you mean 'acc'\?"),
         ("star lrr>1", r"position 6: unknown column 'lrr'; did you mean 'lr'\?"),
@@ -111,8 +113,8 @@ def test_missing_value_matches_no_comparison(text):
         ("a" * 3000, "longer than 2,000 characters"),
     ],
 )
-def test_error_names_problem_and_position(text, said):
-    with pytest.raises(ConfigError, match=said) as raised:
+def test_error_names_problem_and_position(text, message):
+    with pytest.raises(ConfigError, match=message) as raised:
         parse(text, [RUN])
     assert len(str(raised.value).splitlines()) == 1
 
@@ -125,8 +127,8 @@ def test_ambiguous_key_is_refused():
 
 
 def test_key_of_this_version_is_accepted_if_runs_lack_it():
-    asked = parse("train.checkpoint_seconds>5", [RUN])
-    assert not asked.matches(RUN)
+    parsed = parse("train.checkpoint_seconds>5", [RUN])
+    assert not parsed.matches(RUN)
 
 
 def test_filter_lists_its_columns():
@@ -158,9 +160,9 @@ PIECES = [
 def test_any_text_parses_or_raises_config_error(text):
     """Any exception other than ConfigError fails the test."""
     with suppress(ConfigError):
-        asked = parse(text, [RUN])
-        assert isinstance(asked.matches(RUN), bool)
-        assert isinstance(asked.matches(EMPTY), bool)
+        parsed = parse(text, [RUN])
+        assert isinstance(parsed.matches(RUN), bool)
+        assert isinstance(parsed.matches(EMPTY), bool)
 
 
 def runs_with(**values):

@@ -13,7 +13,7 @@ def test_marks_round_trip(tmp_path):
     assert read_marks(run) == marks
 
 
-def test_fields_of_a_wrong_type_do_not_cost_the_others(tmp_path):
+def test_fields_of_a_wrong_type_do_not_invalidate_others(tmp_path):
     run = create_run(tmp_path)
     run.marks.write_text(
         '{"star": "yes", "name": 3, "note": "keep me", "tags": ["b", "a"], "x": 1}'

@@ -133,12 +133,12 @@ def test_next_best_is_saved_after_failed_save(tmp_path, disk, monkeypatch):
     run = RunForTests(tmp_path, "train.epochs=3")
     record = run.recorder.record
 
-    def full_after_the_second(event):
+    def record_and_fill_disk(event):
         if isinstance(event, events.EpochFinished):
             disk.is_full = event.epoch == 2
         record(event)
 
-    run.recorder.record = full_after_the_second
+    run.recorder.record = record_and_fill_disk
     run.train()
     saved = [event for event in run.live_state.checkpoints if event.reason == "best"]
     assert [(event.epoch, event.old_loss) for event in saved] == [(1, math.inf), (3, 0.9)]

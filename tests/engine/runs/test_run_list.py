@@ -23,38 +23,39 @@ from runs_for_tests import RunForTests
 
 
 @pytest.fixture
-def read(monkeypatch):
+def read_ids(monkeypatch):
     """Return a list of the ids of runs whose logs are read."""
-    counted = []
+    run_ids = []
     poll = LogReader.poll
 
-    def count(self):
-        counted.append(self._lines._path.parent.name)
+    def poll_and_record(self):
+        run_ids.append(self._lines._path.parent.name)
         return poll(self)
 
-    monkeypatch.setattr(LogReader, "poll", count)
-    return counted
+    monkeypatch.setattr(LogReader, "poll", poll_and_record)
+    return run_ids
 
 
-def settled(run):
+def backdate(run):
     """Set back the modification time of a run, and return the run."""
     long_ago = time.time() - 60
     os.utime(run.path, (long_ago, long_ago))
     return run
 
 
-def in_list(runs):
+def refreshed(runs):
+    """Refresh the list, and return its summaries by run id."""
     runs.refresh()
     return {run.run_id: run for run in runs.runs}
 
 
-def test_logs_are_read_once_and_summaries_cached(tmp_path, read):
+def test_logs_are_read_once_and_summaries_cached(tmp_path, read_ids):
     for name in ("a", "b", "c"):
-        settled(golden_run(tmp_path, "completed", name))
-    assert list(in_list(RunList(tmp_path))) == ["c", "b", "a"]
-    assert sorted(read) == ["a", "b", "c"]
-    assert in_list(RunList(tmp_path))["a"] == read_summary(RunDirectory(tmp_path / "a"))
-    assert len(read) == 3
+        backdate(golden_run(tmp_path, "completed", name))
+    assert list(refreshed(RunList(tmp_path))) == ["c", "b", "a"]
+    assert sorted(read_ids) == ["a", "b", "c"]
+    assert refreshed(RunList(tmp_path))["a"] == read_summary(RunDirectory(tmp_path / "a"))
+    assert len(read_ids) == 3
 
 
 def test_unchanged_runs_are_not_read_again(tmp_path, monkeypatch):
@@ -63,7 +64,7 @@ def test_unchanged_runs_are_not_read_again(tmp_path, monkeypatch):
     runs = RunList(tmp_path)
     runs.refresh()
     for name in ("a", "b", "c"):
-        settled(RunDirectory(tmp_path / name))
+        backdate(RunDirectory(tmp_path / name))
     runs.refresh()
     before = runs.runs
     monkeypatch.setattr("cnn_engine.runs.run_list.read_summary_in_steps", None)
@@ -74,46 +75,46 @@ def test_unchanged_runs_are_not_read_again(tmp_path, monkeypatch):
 def test_list_follows_new_deleted_and_changed_runs(tmp_path):
     run = running_run(tmp_path, lines=30, run_id="a")
     runs = RunList(tmp_path)
-    assert in_list(runs)["a"].status == "training"  # on another machine, a moment ago
+    assert refreshed(runs)["a"].status == "training"  # on another machine, a moment ago
     with run.events.open("a") as log:
         log.write("\n".join(golden_lines("completed")[30:]) + "\n")
-    assert in_list(runs)["a"].status == "done"
+    assert refreshed(runs)["a"].status == "done"
     second = golden_run(tmp_path, "stopped", "b")
-    assert in_list(runs)["b"].status == "stopped"
+    assert refreshed(runs)["b"].status == "stopped"
     write_marks(second, Marks(star=True, name="other", tags=("x",)))
-    assert (in_list(runs)["b"].star, in_list(runs)["b"].name) == (True, "other")
+    assert (refreshed(runs)["b"].star, refreshed(runs)["b"].name) == (True, "other")
     second.path.rename(tmp_path / ".gone")
-    assert list(in_list(runs)) == ["a"]
+    assert list(refreshed(runs)) == ["a"]
 
 
-def test_live_run_is_read_incrementally(tmp_path, read):
+def test_live_run_is_read_incrementally(tmp_path, read_ids):
     run = running_run(tmp_path, lines=30)
     runs = RunList(tmp_path)
     with Recorder(run):
-        here = json.loads(golden_lines("completed")[0]) | {"host": os.uname().nodename}
-        lines = [json.dumps(here), *golden_lines("completed")[1:40]]
+        first = json.loads(golden_lines("completed")[0]) | {"host": os.uname().nodename}
+        lines = [json.dumps(first), *golden_lines("completed")[1:40]]
         run.events.write_text("\n".join(lines) + "\n")
-        assert in_list(runs)[run.id].status in LIVE
-        epochs = in_list(runs)[run.id].epochs_done
+        assert refreshed(runs)[run.id].status in LIVE
+        epochs = refreshed(runs)[run.id].epochs_done
         log = runs._logs[run.id]
         with run.events.open("a") as file:
             file.write("\n".join(golden_lines("completed")[40:60]) + "\n")
-        assert in_list(runs)[run.id].epochs_done > epochs
+        assert refreshed(runs)[run.id].epochs_done > epochs
         assert runs._logs[run.id] is log
-    assert in_list(runs)[run.id].status == "interrupted"
+    assert refreshed(runs)[run.id].status == "interrupted"
     assert not runs._logs
 
 
 def test_real_run_is_listed_while_running_and_afterwards(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=2")
     runs = RunList(tmp_path)
-    assert in_list(runs)[run.directory.id].status == "starting"
+    assert refreshed(runs)[run.directory.id].status == "starting"
     run.train()
-    summary = in_list(runs)[run.directory.id]
+    summary = refreshed(runs)[run.directory.id]
     assert (summary.status, summary.epochs_done) == ("done", 2)
     assert summary.val_losses == tuple(epoch.val_loss for epoch in run.live_state.epochs)
     assert summary.config == run.live_state.config
-    assert in_list(RunList(tmp_path))[run.directory.id] == summary
+    assert refreshed(RunList(tmp_path))[run.directory.id] == summary
 
 
 @pytest.mark.parametrize(
@@ -130,17 +131,17 @@ def test_real_run_is_listed_while_running_and_afterwards(tmp_path):
         {"star": True},
     ],
 )
-def test_invalid_cache_is_ignored(tmp_path, change, read):
+def test_invalid_cache_is_ignored(tmp_path, change, read_ids):
     run = golden_run(tmp_path, "completed")
     expected = read_summary(run)
     record = json.loads(run.summary.read_bytes()) | change
     run.summary.write_text(json.dumps(record))
-    read.clear()
+    read_ids.clear()
     assert read_summary(run) == expected
-    assert read == [run.id]
-    read.clear()
+    assert read_ids == [run.id]
+    read_ids.clear()
     assert read_summary(run) == expected
-    assert not read
+    assert not read_ids
 
 
 def test_replaced_log_of_same_size_is_noticed(tmp_path):
@@ -162,13 +163,13 @@ def test_losses_of_many_epochs_are_thinned(tmp_path):
     assert losses[-1] == state.epochs[-1].val_loss
 
 
-# What is no run, or a damaged one.
+# Other files, and damaged runs.
 
 
 def test_other_files_are_not_runs(tmp_path):
     runs_dir = tmp_path / "runs"
     real = golden_run(tmp_path / "elsewhere", "completed", "real")
-    golden_run(runs_dir, "completed", "mine")
+    golden_run(runs_dir, "completed", "real-run")
     golden_run(runs_dir, "completed", ".hidden")
     (runs_dir / "link").symlink_to(real.path)
     (runs_dir / "notes.txt").write_text("not a run")
@@ -180,8 +181,8 @@ def test_other_files_are_not_runs(tmp_path):
     (runs_dir / "folder").mkdir()
     (runs_dir / "folder" / "events.jsonl").mkdir()
     (runs_dir / "dangling").symlink_to("nowhere")
-    assert [run.id for run in list_runs(runs_dir)] == ["mine"]
-    assert list(in_list(RunList(runs_dir))) == ["mine"]
+    assert [run.id for run in list_runs(runs_dir)] == ["real-run"]
+    assert list(refreshed(RunList(runs_dir))) == ["real-run"]
 
 
 NAMES = [
@@ -223,7 +224,7 @@ def test_log_with_nonsense_values_is_listed_and_shown(tmp_path, capsys, kind, va
     rewrite_events(
         run, lambda event: replace(event, **values) if type(event) is KINDS[kind] else event
     )
-    summary = in_list(RunList(tmp_path))[run.id]
+    summary = refreshed(RunList(tmp_path))[run.id]
     assert (summary.status, summary.damaged_lines) == ("done", 0)
     json.loads(to_json(summary.as_dict()), parse_constant=pytest.fail)
     show_run(run)
@@ -260,12 +261,12 @@ def test_read_only_directory_is_listed(tmp_path):
     run = golden_run(tmp_path, "completed")
     run.path.chmod(0o500)
     try:
-        assert in_list(RunList(tmp_path))[run.id].status == "done"
+        assert refreshed(RunList(tmp_path))[run.id].status == "done"
     finally:
         run.path.chmod(0o700)
 
 
-# The marks.
+# Marks.
 
 
 @pytest.mark.parametrize(
@@ -324,17 +325,17 @@ def test_runs_command_filters_and_sorts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--filter", "acx>1"), "filter, position 1: unknown column 'acx'; did you mean 'acc'?"),
         (("--sort", "-acx"), "sort: unknown column 'acx'; did you mean 'acc'?"),
     ],
 )
-def test_invalid_filter_or_sort_is_a_usage_error(tmp_path, options, said):
+def test_invalid_filter_or_sort_is_a_usage_error(tmp_path, options, message):
     golden_run(tmp_path, "completed")
     result = cnn_tui("runs", "--runs-dir", str(tmp_path), *options)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == f"cnn-tui: {said}\n"
+    assert result.stderr == f"cnn-tui: {message}\n"
 
 
 def test_filter_without_matches_is_reported(tmp_path):

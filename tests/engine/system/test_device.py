@@ -31,27 +31,27 @@ ZEN, XEON = "AMD EPYC 9655 96-Core Processor", "Intel(R) Xeon(R) Processor"
 
 
 @pytest.mark.parametrize(
-    ("name", "has", "precision"),
+    ("name", "capabilities", "precision"),
     [
         (ZEN, {"avx512_bf16"}, "bf16"),
         (ZEN, {"avx512_bf16", "avx512_fp16"}, "bf16"),
         (ZEN, set(), "fp32"),
         (XEON, {"avx512_bf16"}, "bf16"),  # Cooper Lake
-        (XEON, {"avx512_bf16", "avx512_fp16"}, "fp32"),  # Sapphire Rapids whose AMX is hidden
+        (XEON, {"avx512_bf16", "avx512_fp16"}, "fp32"),  # Sapphire Rapids with AMX disabled
         (XEON, {"avx512_bf16", "avx512_fp16", "amx_bf16"}, "bf16"),
         ("", {"arm_bf16"}, "bf16"),
     ],
 )
-def test_precision_of_cpus(monkeypatch, name, has, precision):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(has, True))
+def test_precision_of_cpus(monkeypatch, name, capabilities, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(capabilities, True))
     monkeypatch.setattr(device, "processor_name", lambda: name)
     assert choose_precision(TrainConfig(), torch.device("cpu")) == precision
 
 
-FAULTS_IN_STEPS = """
+COUNT_PAGE_FAULTS = """
 import resource, sys, threading
 from cnn_engine.system.malloc import keep_freed_memory
-if sys.argv[1] == "kept":
+if sys.argv[1] == "tuned":
     assert keep_freed_memory()
 import torch
 from cnn_engine.config.schema import ModelConfig
@@ -74,8 +74,8 @@ thread.join()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has such settings")
 def test_freed_memory_is_reused_without_page_faults():
-    kept, usual = (
-        int(subprocess.check_output([sys.executable, "-c", FAULTS_IN_STEPS, how]))
-        for how in ("kept", "usual")
+    tuned, default = (
+        int(subprocess.check_output([sys.executable, "-c", COUNT_PAGE_FAULTS, mode]))
+        for mode in ("tuned", "default")
     )
-    assert kept < 0.5 * usual
+    assert tuned < 0.5 * default

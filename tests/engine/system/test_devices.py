@@ -41,7 +41,7 @@ pytestmark = [
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """Return the device chosen on a machine with a GPU, whose driver is faked."""
+    """Return the device chosen on a machine with a GPU; the CUDA driver is faked."""
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 40, 1 << 40))
     # A generator must not get a fake state.
@@ -67,7 +67,7 @@ def data(config):
 
 
 def network(config, gpu):
-    with gpu:  # as parameters that are made up cannot be moved
+    with gpu:  # fake parameters cannot be moved later
         return build_model(config.model, 1, 8, 10)
 
 
@@ -80,7 +80,7 @@ def dense_layer(gpu):
 def test_chosen_device_equals_device_of_its_tensors(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: name == "cuda")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: name == "mps")
-    chosen = [choose_device(TrainConfig(device=asked)) for asked in (name, "auto")]
+    chosen = [choose_device(TrainConfig(device=requested)) for requested in (name, "auto")]
     monkeypatch.undo()
     with FakeTensorMode():
         for device in chosen:
@@ -98,14 +98,14 @@ def test_batches_are_on_the_device_of_the_images(gpu, config, data):
 def test_step_inputs_are_on_the_device(gpu, config, data):
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     order = epoch_order(data.train, 0, 1)
-    views = sample_params(config.augment, order, data.images, (0.5,), 0, 1)
-    inputs = StepInputs(on_gpu, len(order), 64, views)
-    inputs.begin_epoch(plan_epoch(order, views, 64), 0)
+    params = sample_params(config.augment, order, data.images, (0.5,), 0, 1)
+    inputs = StepInputs(on_gpu, len(order), 64, params)
+    inputs.begin_epoch(plan_epoch(order, params, 64), 0)
     inputs.set_scalars(0, [(0.1, 0.2)] * 18)
     inputs.stage()
     images, labels = inputs.batch(64)
     assert (images.device, labels.device) == (gpu, gpu)
-    assert [each.device for each in inputs.scalars()] == [gpu, gpu]
+    assert [scalar.device for scalar in inputs.scalars()] == [gpu, gpu]
 
 
 def test_learner_computes_loss_on_the_device(gpu, config, data, monkeypatch):
@@ -118,18 +118,18 @@ def test_learner_computes_loss_on_the_device(gpu, config, data, monkeypatch):
     with learner.autocast():
         logits = learner.model(images)
         losses = learner._losses(logits, labels)
-    assert {each.device for each in (logits, *losses)} == {gpu}
+    assert {tensor.device for tensor in (logits, *losses)} == {gpu}
     assert learner.optimizer.current_lr.device == gpu
 
 
 def test_evaluation_stays_on_the_device(gpu, config, data):
-    """Fake tensors have no values, so that evaluation ends where it counts."""
+    """Fake tensors have no values, so evaluation fails where it counts predictions."""
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     for model in (dense_layer(gpu), TTAModel(dense_layer(gpu), "mirror-shift")):
-        seen = []
+        progress = []
         with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
-            evaluate(model, on_gpu, data.test, 10, seen.append)
-        assert seen == [len(data.test)]
+            evaluate(model, on_gpu, data.test, 10, progress.append)
+        assert progress == [len(data.test)]
 
 
 def test_model_is_inspected_on_the_device(gpu, config, data):
@@ -144,11 +144,11 @@ def test_user_model_is_checked_on_the_device(gpu, config, data, monkeypatch):
     monkeypatch.setattr("cnn_engine.models.user_model.copy.deepcopy", lambda model: model)
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     images, _ = next(on_gpu.batches(data.train[:3], 3))
-    check_model(network(config, gpu), images, 10, "mine:Net")
+    check_model(network(config, gpu), images, 10, "own:Net")
 
 
 def test_trained_model_takes_images_from_the_cpu(gpu, config, data, monkeypatch):
-    # Its two values are real tensors, which cannot be moved to a missing GPU.
+    # Mean and standard deviation are real tensors, which cannot be moved to a fake GPU.
     normalized = torch.empty(5, 1, 8, 8, device=gpu)
     monkeypatch.setattr(TrainedModel, "normalize", lambda *_: normalized)
     trained = TrainedModel(
@@ -173,19 +173,21 @@ def test_images_that_do_not_fit_stay_on_the_cpu(gpu, config, data, monkeypatch):
 
 
 def test_random_states_of_the_device_are_preserved(monkeypatch):
-    held = {"mps": torch.tensor([1, 2], dtype=torch.uint8)}
-    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: held["mps"])
-    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: held.update(mps=state))
+    state_of = {"mps": torch.tensor([1, 2], dtype=torch.uint8)}
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: state_of["mps"])
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: state_of.update(mps=state))
     device = torch.device("mps", 0)
     before = random_states(device)
     assert before.keys() == {"cpu", "mps"}
     with preserve_random_states(device):
-        held["mps"] = torch.tensor([9, 9], dtype=torch.uint8)
+        state_of["mps"] = torch.tensor([9, 9], dtype=torch.uint8)
         torch.rand(3)
-    assert held["mps"].tolist() == [1, 2]
+    assert state_of["mps"].tolist() == [1, 2]
     assert torch.equal(torch.get_rng_state(), before["cpu"])
-    set_random_states(device, {"cpu": before["cpu"], "cuda": torch.zeros(1)})  # of another machine
-    assert held["mps"].tolist() == [1, 2]
+    set_random_states(
+        device, {"cpu": before["cpu"], "cuda": torch.zeros(1)}
+    )  # saved on another machine
+    assert state_of["mps"].tolist() == [1, 2]
 
 
 def test_fp32_on_gpu_does_not_use_tf32(monkeypatch):

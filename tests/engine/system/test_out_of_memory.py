@@ -18,7 +18,7 @@ CPU = (
     "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you "
     "tried to allocate 123456 bytes. Error code 12"
 )
-CURE = "; try a smaller train.batch_size or data.image_size"
+ADVICE = "; try a smaller train.batch_size or data.image_size"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ CURE = "; try a smaller train.batch_size or data.image_size"
 )
 def test_message_names_requested_memory(error, text):
     assert is_out_of_memory(error)
-    assert out_of_memory_text(error) == text + CURE
+    assert out_of_memory_text(error) == text + ADVICE
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_gpu_out_of_memory_fails_run_with_exit_code(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["test", "predict"])
-def test_gpu_out_of_memory_is_one_line_of_a_command(tmp_path, run_cli, monkeypatch, command):
+def test_gpu_out_of_memory_in_a_command_is_one_line(tmp_path, run_cli, monkeypatch, command):
     def refuse(*_, **__):
         raise torch.OutOfMemoryError(CUDA)
 

@@ -84,10 +84,11 @@ def test_threads_are_limited_by_cpu_affinity(eight_cores, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("said", "count"), [("3", 3), ("12", 12), ("4,2", 4), ("", 8), ("0", 8), ("many", 8), ("-1", 8)]
+    ("value", "count"),
+    [("3", 3), ("12", 12), ("4,2", 4), ("", 8), ("0", 8), ("many", 8), ("-1", 8)],
 )
-def test_omp_num_threads_counts_if_valid(eight_cores, monkeypatch, said, count):
-    monkeypatch.setenv("OMP_NUM_THREADS", said)
+def test_omp_num_threads_counts_if_valid(eight_cores, monkeypatch, value, count):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert choose_threads() == count
 
 
@@ -98,13 +99,13 @@ os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.checks import check
 from cnn_engine.data.sources import folder
-def noted(pool):
-    def make(max_workers, *how, **options):
+def printing(pool):
+    def make(max_workers, *arguments, **options):
         print(max_workers)
-        return pool(max_workers, *how, **options)
+        return pool(max_workers, *arguments, **options)
     return make
-folder.ThreadPoolExecutor = noted(folder.ThreadPoolExecutor)
-check.ProcessPoolExecutor = noted(check.ProcessPoolExecutor)
+folder.ThreadPoolExecutor = printing(folder.ThreadPoolExecutor)
+check.ProcessPoolExecutor = printing(check.ProcessPoolExecutor)
 check.CHUNK = 1
 folder.read(load_config("folder", [f"data.path={sys.argv[1]}"]).data, lambda *_: None)
 check.check_folder(Path(sys.argv[1]), lambda *_: None)
@@ -112,31 +113,33 @@ check.check_folder(Path(sys.argv[1]), lambda *_: None)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="macOS has no affinity")
-@pytest.mark.parametrize("asked", ["", "3"])
-def test_decoding_uses_as_many_threads_and_processes(tmp_path, asked):
+@pytest.mark.parametrize("requested", ["", "3"])
+def test_decoding_uses_the_chosen_number_of_threads_and_processes(tmp_path, requested):
     noise = np.random.default_rng(0)
     for number in range(12):
         path = tmp_path / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(noise.integers(256, size=(300, 300, 3), dtype=np.uint8)).save(path)
     command = [sys.executable, "-c", ON_ONE_CORE, str(tmp_path)]
-    settings = environment(OMP_NUM_THREADS=asked)
+    settings = environment(OMP_NUM_THREADS=requested)
     result = subprocess.run(command, capture_output=True, text=True, check=True, env=settings)
-    assert result.stdout.split() == [asked or "1"] * 2
+    assert result.stdout.split() == [requested or "1"] * 2
 
 
-# PyTorch's own, which resizes images.
+# Threads of PyTorch, which resizes images.
 
 
 @pytest.fixture
 def three_threads(monkeypatch):
     """Choose three threads, and return the numbers in use when images were read."""
-    before, seen, read = torch.get_num_threads(), [], dataset._read
+    before, counts, read = torch.get_num_threads(), [], dataset._read
     monkeypatch.setattr("cnn_engine.system.device.choose_threads", lambda: 3)
     monkeypatch.setattr(
-        dataset, "_read", lambda *how: seen.append(torch.get_num_threads()) or read(*how)
+        dataset,
+        "_read",
+        lambda *arguments: counts.append(torch.get_num_threads()) or read(*arguments),
     )
-    yield seen
+    yield counts
     torch.set_num_threads(before)
 
 
@@ -160,7 +163,7 @@ def test_test_command_limits_threads_before_reading_images(trained, three_thread
 
 def test_bench_limits_threads_before_reading_images(tmp_path, three_threads, run_cli, monkeypatch):
     def measure(*_):
-        raise ConfigError("seen enough")
+        raise ConfigError("stop here")
 
     monkeypatch.setattr("cnn_engine.benchmarks.bench.measure", measure)
     assert run_cli("bench", "digits", cwd=tmp_path)[0] == ConfigError.exit_code
