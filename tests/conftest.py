@@ -24,7 +24,7 @@ time.tzset()
 
 
 def pytest_collection_modifyitems(items):
-    """Skip tests that need a GPU if there is none; without such tests, do not query CUDA."""
+    """Skip tests marked `gpu` if there is no GPU. CUDA is queried only if there are such tests."""
     gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
     if gpu_tests and not torch.cuda.is_available():
         for item in gpu_tests:

@@ -105,9 +105,9 @@ async def assert_screen(pilot, name, seconds=30.0):
         path.parent.mkdir(exist_ok=True)
         path.write_text(screen_text(pilot.app), encoding="utf-8")
     stored, deadline = path.read_text(encoding="utf-8"), time.monotonic() + seconds
-    while (seen := screen_text(pilot.app)) != stored and time.monotonic() < deadline:
+    while (screen := screen_text(pilot.app)) != stored and time.monotonic() < deadline:
         await pilot.pause(0.05)
-    assert seen == stored, f"see tests/data/README.md; now:\n{seen}"
+    assert screen == stored, f"see tests/data/README.md; now:\n{screen}"
 
 
 def record_repaints(widgets):

@@ -62,12 +62,12 @@ def test_flops_are_counted(measured):
 
 def test_fraction_of_matrix_rate_is_plausible(measured):
     # The three medians may come from different rounds, but are close.
-    ours = measured["rates"][-1]
-    least, most = (
-        ours[end] * measured["flops_per_image"] / measured["matrix_flops"]
+    rate = measured["rates"][-1]
+    slowest, fastest = (
+        rate[end] * measured["flops_per_image"] / measured["matrix_flops"]
         for end in ("least", "most")
     )
-    assert 0.2 * least < measured["share_of_matrix_rate"] < 5 * most
+    assert 0.2 * slowest < measured["share_of_matrix_rate"] < 5 * fastest
     assert measured["matrix_flops"] > MATRIX_SIDE**3
 
 

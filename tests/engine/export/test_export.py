@@ -39,29 +39,29 @@ TOLERANCE = 1e-5
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Return a directory with an fp32 run on colour images, and the run."""
-    where = tmp_path_factory.mktemp("work")
+    directory = tmp_path_factory.mktemp("work")
     generator = np.random.default_rng(0)
     for label, name in enumerate(("cat", "a\x1b[2J[red]", "=dog")):
-        path = where / "photos" / name
+        path = directory / "photos" / name
         path.mkdir(parents=True)
         for number in range(20):
             noise = generator.integers(0, 100, (20, 30, 3)) + 70 * label
             Image.fromarray(noise.astype(np.uint8)).save(path / f"{number}.png")
-    settings = (f"data.path={where / 'photos'}", "train.epochs=2", "train.precision=fp32")
+    settings = (f"data.path={directory / 'photos'}", "train.epochs=2", "train.precision=fp32")
     settings += ("data.mean=[0.4, 0.5, 0.6]", "data.std=[0.2, 0.25, 0.3]", "data.fit=pad")
-    run = RunForTests(where / "runs", *settings, preset="folder").train().directory
-    return where, run
+    run = RunForTests(directory / "runs", *settings, preset="folder").train().directory
+    return directory, run
 
 
 @pytest.fixture(scope="module")
 def exported(trained):
     """Export in each format; return the directory with the folders."""
-    where, _ = trained
+    directory, _ = trained
     for name in FORMATS:
-        code, out, errors = command("--to", name, "-o", name, cwd=where)
+        code, out, errors = command("--to", name, "-o", name, cwd=directory)
         assert (code, out) == (0, f"{name}\n"), errors
         assert errors == f"Try it: python {name}/example.py IMAGE\n"  # no warnings of PyTorch
-    return where
+    return directory
 
 
 def command(*arguments, cwd, subcommand="export"):
@@ -87,23 +87,23 @@ def block_imports(directory, *names):
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
+def photos(tmp_path_factory):
     """Create two image files: a large one rotated by EXIF, and one with transparency."""
-    where = tmp_path_factory.mktemp("photographs")
+    directory = tmp_path_factory.mktemp("photographs")
     shades = np.linspace(0, 255, 300 * 200 * 3).reshape(300, 200, 3).astype(np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(shades).save(where / "rotated.jpg", exif=exif)
+    Image.fromarray(shades).save(directory / "rotated.jpg", exif=exif)
     transparent = Image.fromarray(shades[:30, :20]).convert("RGBA")
     transparent.putalpha(Image.linear_gradient("L").resize(transparent.size))
-    transparent.save(where / "transparent.png")
-    return [where / "rotated.jpg", where / "transparent.png"]
+    transparent.save(directory / "transparent.png")
+    return [directory / "rotated.jpg", directory / "transparent.png"]
 
 
 @pytest.fixture(scope="module")
-def predicted(exported, photographs):
-    """Return the predictions of `predict` for the photographs."""
-    _, out, _ = command("--json", *photographs, cwd=exported, subcommand="predict")
+def predicted(exported, photos):
+    """Return the predictions of `predict` for the photos."""
+    _, out, _ = command("--json", *photos, cwd=exported, subcommand="predict")
     return [json.loads(line) for line in out.splitlines()]
 
 
@@ -111,13 +111,13 @@ def predicted(exported, photographs):
     ("name", "number"), [("onnx", 0), ("onnx", 1), ("torch-export", 0), ("safetensors", 0)]
 )
 def test_example_predicts_the_same_as_predict(  # noqa: PLR0917
-    exported, photographs, predicted, tmp_path, name, number
+    exported, photos, predicted, tmp_path, name, number
 ):
     paths = [block_imports(tmp_path / "blocked", *BLOCKED[name])]
     if name == "safetensors":
         paths += environment()["PYTHONPATH"].split(os.pathsep)
     result = subprocess.run(
-        [sys.executable, str(exported / name / "example.py"), str(photographs[number])],
+        [sys.executable, str(exported / name / "example.py"), str(photos[number])],
         check=True,
         capture_output=True,
         text=True,

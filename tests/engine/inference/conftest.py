@@ -12,26 +12,26 @@ from runs_for_tests import RunForTests
 @pytest.fixture(scope="session")
 def pets(tmp_path_factory):
     """Return a directory with a run on class folders split into train/ and test/, and the run."""
-    where = tmp_path_factory.mktemp("pets")
+    directory = tmp_path_factory.mktemp("pets")
     generator = np.random.default_rng(0)
     for split, count in (("train", 30), ("test", 20)):
         for label, name in enumerate(("cat", "dog")):
-            folder = where / "photos" / split / name
+            folder = directory / "photos" / split / name
             folder.mkdir(parents=True)
             for number in range(count):
                 noise = generator.integers(0, 156, (40, 30, 3)) + 50 * label
                 Image.fromarray(noise.astype(np.uint8)).save(folder / f"{number:02}.jpg")
     run = RunForTests(
-        where / "runs", f"data.path={where / 'photos'}", "train.epochs=2", preset="folder"
+        directory / "runs", f"data.path={directory / 'photos'}", "train.epochs=2", preset="folder"
     )
-    return where, run.train().directory
+    return directory, run.train().directory
 
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """Return a directory with a run on the bundled digits, and the run."""
-    where = tmp_path_factory.mktemp("digits")
-    return where, RunForTests(where / "runs", "train.epochs=2").train().directory
+    directory = tmp_path_factory.mktemp("digits")
+    return directory, RunForTests(directory / "runs", "train.epochs=2").train().directory
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def command(run_cli):
 def predict(command):
     """Return a function that runs `predict latest --json`: predictions, stderr."""
 
-    def run(where, *arguments, code=0):
-        exit_code, out, errors = command("--json", *arguments, cwd=where)
+    def run(directory, *arguments, code=0):
+        exit_code, out, errors = command("--json", *arguments, cwd=directory)
         assert exit_code == code, errors
         return [json.loads(line) for line in out.splitlines()], errors
 

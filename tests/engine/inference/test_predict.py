@@ -15,8 +15,8 @@ from cnn_tui.reports.predictions import as_line, name_width
 
 
 def test_predict_of_test_folder_matches_the_final_test(pets, predict):
-    where, run = pets
-    predictions, errors = predict(where, "photos/test")
+    directory, run = pets
+    predictions, errors = predict(directory, "photos/test")
     test = read_state(run)[0].test
     correct = sum(row["class"] == row["truth"] for row in predictions)
     assert correct == sum(test.correct)
@@ -30,12 +30,12 @@ def test_predict_of_test_folder_matches_the_final_test(pets, predict):
 
 
 def test_predict_of_image_files_matches_the_dataset(digits, tmp_path, predict):
-    where, run = digits
+    directory, run = digits
     trained = load_trained_model(run)
     data = load_dataset(trained.config.data, trained.config.train.seed, lambda *_: None)
     for number, pixels in enumerate(data.images[:30].numpy()):
         Image.fromarray(pixels[..., 0]).save(tmp_path / f"{number:02}.png")
-    predictions, _ = predict(where, tmp_path, "--top", "3")
+    predictions, _ = predict(directory, tmp_path, "--top", "3")
     probabilities = trained.logits(data.images[:30]).softmax(1)
     expected = [str(int(label)) for label in probabilities.argmax(1)]
     assert [row["class"] for row in predictions] == expected

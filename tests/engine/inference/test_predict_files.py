@@ -31,11 +31,11 @@ ODD_CLASSES = (
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     """Return a directory with a run whose classes have odd names, and the run."""
-    where = tmp_path_factory.mktemp("odd")
+    directory = tmp_path_factory.mktemp("odd")
     for number, name in enumerate(ODD_CLASSES):
-        save_images(where / "photos" / name, 10, shade=30 * number)
-    settings = (f"data.path={where / 'photos'}", "train.epochs=1")
-    return where, RunForTests(where / "runs", *settings, preset="folder").train().directory
+        save_images(directory / "photos" / name, 10, shade=30 * number)
+    settings = (f"data.path={directory / 'photos'}", "train.epochs=1")
+    return directory, RunForTests(directory / "runs", *settings, preset="folder").train().directory
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +107,9 @@ def test_odd_names_are_escaped_in_lines(odd, oddly_named, command):
 
 
 def test_odd_names_are_escaped_in_csv_and_are_no_formulas(odd, oddly_named):
-    where, names = oddly_named
+    directory, names = oddly_named
     arguments = ("--csv", "--top", "99", "--runs-dir", str(odd[0] / "runs"), "--", *names)
-    result = cnn_tui("predict", "latest", *arguments, cwd=where)
+    result = cnn_tui("predict", "latest", *arguments, cwd=directory)
     assert result.returncode == 0, result.stderr
     assert is_printable(result.stdout)
     heading, *rows = csv.reader(io.StringIO(result.stdout))
@@ -148,7 +148,7 @@ def test_folders_are_searched_recursively(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "folder", "truth"),
+    ("path", "folder", "target"),
     [
         ("photos/cat/dog/1.jpg", "photos", "cat"),
         ("photos/test/dog/1.jpg", "photos/", "dog"),
@@ -158,8 +158,8 @@ def test_folders_are_searched_recursively(tmp_path):
         ("photos/cat", "photos", None),
     ],
 )
-def test_class_is_the_outermost_matching_folder(path, folder, truth):
-    assert RequestedImage(path, folder).true_class(("cat", "dog")) == truth
+def test_class_is_the_outermost_matching_folder(path, folder, target):
+    assert RequestedImage(path, folder).true_class(("cat", "dog")) == target
 
 
 def test_predict_without_images_exits_3(pets, tmp_path, command):

@@ -65,10 +65,10 @@ def damage(kind, path, canary):
 def test_damaged_model_is_refused_in_one_line(  # noqa: PLR0917
     pets, copied, command, kind, code, text
 ):
-    where, run = copied
-    canary = where / "canary"
+    directory, run = copied
+    canary = directory / "canary"
     damage(kind, run.path / "best.pt", canary)
-    exit_code, out, errors = command(pets[0] / "photos/test/cat/00.jpg", cwd=where)
+    exit_code, out, errors = command(pets[0] / "photos/test/cat/00.jpg", cwd=directory)
     assert (exit_code, out) == (code, "")
     assert text in errors
     assert errors.count("\n") == 1

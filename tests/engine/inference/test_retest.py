@@ -124,15 +124,15 @@ def test_retest_writes_results_of_logs_without_fingerprint(run):
     assert read_mistakes(run, test)
 
 
-def make_folder(where, seed=0):
+def make_folder(directory, seed=0):
     """Create an image folder of two classes, and return its path."""
     generator = np.random.default_rng(seed)
     for name, level in (("dark", 40), ("light", 200)):
-        (where / name).mkdir(parents=True)
+        (directory / name).mkdir(parents=True)
         for number in range(30):
             pixels = generator.normal(level, 90, (12, 12, 3)).clip(0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(where / name / f"{number:02}.png")
-    return where
+            Image.fromarray(pixels).save(directory / name / f"{number:02}.png")
+    return directory
 
 
 @pytest.fixture

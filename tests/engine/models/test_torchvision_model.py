@@ -86,9 +86,7 @@ def test_nested_state_dict_is_found(tmp_path, weights_file, key):
 
 
 def test_weights_of_another_network_are_refused(tmp_path, weights_file):
-    with pytest.raises(
-        ConfigError, match=r"of another network than model\.arch: .* not in it"
-    ):
+    with pytest.raises(ConfigError, match=r"of another network than model\.arch: .* not in it"):
         transfer(arch="resnet34").load_pretrained(str(weights_file))
     with pytest.raises(ConfigError, match=r"model\.weights: nowhere\.pth is not a file; "):
         transfer().load_pretrained("nowhere.pth")

@@ -28,7 +28,7 @@ from cnn_engine.runlog import events
 
 
 class TableModel(torch.nn.Module):
-    """Returns rows of a table of logits; an image's two pixels encode its row number."""
+    """A model that looks up logits; an image's two pixels encode its row number."""
 
     def __init__(self, logits):
         super().__init__()

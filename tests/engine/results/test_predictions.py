@@ -262,9 +262,9 @@ def test_file_of_other_content_is_refused(run, trained, read, file, content):
 
 @pytest.mark.parametrize(("read", "file"), READERS)
 def test_truncated_file_is_refused(run, trained, read, file):
-    whole = (run.path / file).read_bytes()
+    content = (run.path / file).read_bytes()
     for twentieths in range(20):
-        (run.path / file).write_bytes(whole[: len(whole) * twentieths // 20])
+        (run.path / file).write_bytes(content[: len(content) * twentieths // 20])
         with pytest.raises(DataError, match=file):
             read(run, trained[1])
 

@@ -20,7 +20,7 @@ def clock(monkeypatch):
 
 
 def run_steps(timer, clock, count, **seconds):
-    """Time steps whose phases take so many seconds each."""
+    """Time `count` steps, whose phases take these numbers of seconds."""
     timer.begin_step()
     for _ in range(count):
         for phase, spent in seconds.items():
