@@ -97,7 +97,7 @@ def _build_network(arch: str, channels: int, class_count: int) -> nn.Module:
 
 
 def _head_name(network: nn.Module) -> str:
-    """Return the name of the last dense layer, or of the last convolution if there is none."""
+    """Return the name of the last linear layer, or of the last convolution if there is none."""
     modules: dict[str, nn.Module] = dict(network.named_modules())
     dense = [name for name, module in modules.items() if isinstance(module, nn.Linear)]
     convolutions = [name for name, module in modules.items() if isinstance(module, nn.Conv2d)]

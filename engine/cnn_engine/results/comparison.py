@@ -203,10 +203,12 @@ def _disagreement(first: RunResults, other: RunResults) -> Disagreement | str:
 
 def _have_same_images(first: RunResults, other: RunResults) -> bool:
     """Return True for the same pixels, or the same files at another image size."""
-    one, two = first.predictions, other.predictions
-    if one is None or two is None or one.target != two.target:
+    predictions, other_predictions = first.predictions, other.predictions
+    if predictions is None or other_predictions is None:
         return False
-    if one.fingerprint == two.fingerprint:
+    if predictions.target != other_predictions.target:
+        return False
+    if predictions.fingerprint == other_predictions.fingerprint:
         return True
     prepared, other_prepared = first.state.prepared, other.state.prepared
     if (
@@ -215,5 +217,5 @@ def _have_same_images(first: RunResults, other: RunResults) -> bool:
         or prepared.image_shape == other_prepared.image_shape
     ):
         return False
-    files = (prepared.source, prepared.classes, one.names)
-    return files == (other_prepared.source, other_prepared.classes, two.names)
+    files = (prepared.source, prepared.classes, predictions.names)
+    return files == (other_prepared.source, other_prepared.classes, other_predictions.names)

@@ -233,8 +233,8 @@ class Engine:
             if is_out_of_memory(error):
                 text = out_of_memory_text(error)
                 return self._finished("failed", TrainingError.exit_code, text)
-            where = _write_traceback(self._recorder.run)
-            text = f"internal error: {type(error).__name__}: {error}; {where}"
+            note = _write_traceback(self._recorder.run)
+            text = f"internal error: {type(error).__name__}: {error}; {note}"
             return self._finished("failed", 1, text)
         return self._finished("done", 0)
 
@@ -300,7 +300,7 @@ class Engine:
 
 
 def _write_traceback(run: RunDirectory) -> str:
-    """Append the current traceback to the console log; return a note on where it is."""
+    """Append the current traceback to the console log; return a note with its path."""
     try:
         with run.console.open("a") as console:
             traceback.print_exc(file=console)

@@ -96,13 +96,13 @@ def _classes(checked: CheckedFolder) -> Iterator[Issue]:
             "for the test.",
             files=tuple(few),
         )
-    least, most = (function(counts, key=counts.__getitem__) for function in (min, max))
-    if counts[least] and counts[most] >= MAX_CLASS_RATIO * counts[least]:
+    smallest, largest = (function(counts, key=counts.__getitem__) for function in (min, max))
+    if counts[smallest] and counts[largest] >= MAX_CLASS_RATIO * counts[smallest]:
         yield Issue(
             kind="uneven",
             severity="warning",
-            text=f"classes are unbalanced: {counts[most]:,} images of {most!r}, "
-            f"{counts[least]:,} of {least!r}",
+            text=f"classes are unbalanced: {counts[largest]:,} images of {largest!r}, "
+            f"{counts[smallest]:,} of {smallest!r}",
             advice="Always predicting the majority class then looks good: read the accuracy per "
             "class, and try --set train.class_weights=balanced.",
         )
