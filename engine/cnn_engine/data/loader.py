@@ -61,7 +61,7 @@ class TensorLoader:
 def make_loader(
     device: torch.device, data: DataSet, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> TensorLoader:
-    """Move a data set to a device, if it fits, and return its loader.
+    """Move a data set to a device if it fits, and return its loader.
 
     Args:
         device: Device of the batches.

@@ -10,7 +10,7 @@ TEST_SEED = 0
 
 
 def split_test(raw: RawImages, fraction: float) -> tuple[Tensor, Tensor]:
-    """Return indices of training and test images, int64; the source's own split if it has one.
+    """Return indices of training and test images, int64 [M] each; uses the source's split if any.
 
     Args:
         raw: The images.

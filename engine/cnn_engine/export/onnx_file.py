@@ -38,7 +38,7 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
             "onnx",
             normalizes=True,
             file=MODEL_FILE,
-            input="images: uint8 [N, size, size, channels], as preprocess.py makes them",
+            input="images: uint8 [N, size, size, channels], from preprocess.py",
             output="probabilities: float32 [N, classes]",
         ),
     }

@@ -31,7 +31,7 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
             "torch-export",
             normalizes=True,
             file=MODEL_FILE,
-            input="uint8 [N, size, size, channels], as preprocess.py makes them",
+            input="uint8 [N, size, size, channels], from preprocess.py",
             output="float32 [N, classes]: probabilities",
         ),
     }

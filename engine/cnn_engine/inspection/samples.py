@@ -16,7 +16,7 @@ MAX_SAMPLES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SampleImages:
-    """Images of a data set, as they are before normalization."""
+    """Images of a data set before normalization."""
 
     split: Split
     """Split that the images are from."""

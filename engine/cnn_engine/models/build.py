@@ -11,7 +11,7 @@ from cnn_engine.models.user_model import build_user_model
 
 
 def build_model(config: ModelConfig, channels: int, image_size: int, class_count: int) -> nn.Module:
-    """Return the network with random initial weights, on the CPU.
+    """Return the network that the config names, with random weights, on the CPU.
 
     Its input is normalized images, float [N, channels, image_size, image_size], its output logits,
     float [N, class_count].

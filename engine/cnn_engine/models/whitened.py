@@ -63,7 +63,7 @@ class WhitenedCNN(nn.Module):
 class Whitening(nn.Conv2d):
     """Projects patches of 2×2 pixels on their principal components, scaled to equal variance.
 
-    Each component has two filters, of either sign, as the activation that follows suppresses
+    Each component has two filters, of opposite sign, because the activation that follows suppresses
     negative values. The filters are fixed; the bias is trained while `bias_trainable`.
     """
 

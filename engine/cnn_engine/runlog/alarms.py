@@ -23,7 +23,7 @@ SPIKE_DEVIATIONS = 10.0
 """And by this many median absolute deviations, so that noise near zero is not a jump."""
 
 SPIKE_MIN_RISE = 0.2
-"""And by this much cross-entropy, as less changes few predictions."""
+"""And by this much cross-entropy, because less changes few predictions."""
 
 PLATEAU_FRACTION, PLATEAU_MIN_EPOCHS, PLATEAU_MAX_EPOCHS = 0.25, 10, 20
 """A plateau is this fraction of the planned epochs without a lower validation loss, but at least

@@ -47,7 +47,7 @@ class Curve(Sequence[CurvePoint]):
             self.add(*point)
 
     def add(self, step: int, loss: float, low: float, high: float, seconds: float = 0.0) -> None:
-        """Append a point, or a part of one if points are merged."""
+        """Append a point, or part of one if points are merged. Values are those of `CurvePoint`."""
         if self._events_per_point > 1:
             self._pending.append(CurvePoint(step, loss, low, high, seconds))
             if len(self._pending) < self._events_per_point:

@@ -138,7 +138,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
 
 
 def _known(accuracy: float | None) -> float | None:
-    """Return None for NaN, as imported runs may have no accuracy."""
+    """Return None for NaN: imported runs may have no accuracy."""
     return None if accuracy is None or math.isnan(accuracy) else accuracy
 
 

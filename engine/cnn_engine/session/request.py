@@ -49,7 +49,7 @@ class Request:
     ) -> Self:
         """Return a request for a preset or a config file.
 
-        Paths are made absolute, as the run may be resumed from another directory.
+        Paths are made absolute, because the run may be resumed from another directory.
 
         Args:
             preset: Name of a preset, or path of a TOML file.

@@ -50,7 +50,14 @@ def write_header(out: BinaryIO, time: float) -> None:
 
 
 def write_scalars(out: BinaryIO, time: float, step: int, values: dict[str, float]) -> None:
-    """Write a record with the values of a step, by tag."""
+    """Write a record with the values of a step.
+
+    Args:
+        out: The event file.
+        time: Seconds since 1970.
+        step: The step.
+        values: Values by tag; stored as float32.
+    """
     summary = b"".join(
         _field(1, _field(1, _utf8(tag)) + _key(2, FIXED32) + struct.pack("<f", _single(value)))
         for tag, value in values.items()
@@ -59,7 +66,7 @@ def write_scalars(out: BinaryIO, time: float, step: int, values: dict[str, float
 
 
 def write_text(out: BinaryIO, time: float, tag: str, markdown: str) -> None:
-    """Write a record with a text that TensorBoard renders as Markdown."""
+    """Write a record with a text that TensorBoard renders as Markdown; `time` is since 1970."""
     metadata = _field(1, _field(1, b"text"))
     tensor = _key(1, VARINT) + _varint(DT_STRING) + _field(2, b"") + _field(8, _utf8(markdown))
     value = _field(1, _utf8(tag)) + _field(9, metadata) + _field(8, tensor)

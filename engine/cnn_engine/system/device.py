@@ -17,7 +17,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "tf32": None, "fp32": N
 def choose_device(config: TrainConfig) -> torch.device:
     """Return the configured device, or with `auto` a GPU if there is one.
 
-    A GPU has an index (`cuda:0`, `mps:0`), as the device of each of its tensors has:
+    A GPU has an index (`cuda:0`, `mps:0`), like the device of its tensors, because
     `torch.device("cuda") != torch.device("cuda:0")`.
 
     Raises:

@@ -52,8 +52,8 @@ class Budget:
     """Plans the number of epochs of a run with a time budget.
 
     The first plan is made once the speed is known, after a few seconds of training, and a new one
-    after each epoch. From the second epoch on the number only decreases, as the schedule may be
-    near its end.
+    after each epoch. From the second epoch on the number only decreases: the schedule may be near
+    its end.
     """
 
     def __init__(self, seconds: float, config: Config, data: DataSet, steps_per_epoch: int) -> None:

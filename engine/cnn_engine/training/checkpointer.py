@@ -139,7 +139,7 @@ class Checkpointer:
             failed(StorageError(f"{error}; {self._older_checkpoint(event.file)}"))
 
         if not _are_finite(content["model"]):
-            report(StorageError(f"{event.file} is not saved, as weights are not finite"))
+            report(StorageError(f"{event.file} is not saved because weights are not finite"))
             return
         position = self._progress.position
         if self._in_background:

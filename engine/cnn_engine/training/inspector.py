@@ -64,7 +64,7 @@ class Inspector:
 
     def _write_maps(self, learner: Learner, split: Split, indices: Tensor, epoch: int) -> None:
         if not learner.weights.are_finite():
-            self._warn(f"{MAPS_FILE} is not updated, as weights are not finite")
+            self._warn(f"{MAPS_FILE} is not updated because weights are not finite")
             return
         samples = SampleImages.from_dataset(self._data, self._config, split, indices)
         images, _ = next(self._loader.batches(indices, len(indices)))

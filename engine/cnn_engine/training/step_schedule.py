@@ -19,7 +19,7 @@ class StepSchedule:
         """Allocate the inputs on the loader's device.
 
         Args:
-            config: The run's config; its number of epochs is not used, as it may change.
+            config: The run's config; its number of epochs is not used, because it may change.
             data: The images.
             loader: The same, on the device.
         """

@@ -179,6 +179,6 @@ def test_non_finite_weights_leave_the_last_maps(tmp_path: Path) -> None:
     run = RunForTests(tmp_path, *settings).train()
     assert read_feature_maps(run.directory.path / MAPS_FILE).header.epoch == 0
     assert any(
-        "is not updated, as weights are not finite" in notice.text
+        "is not updated because weights are not finite" in notice.text
         for notice in run.live_state.notices
     )

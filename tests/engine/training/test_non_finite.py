@@ -148,7 +148,7 @@ def test_nan_weights_are_not_saved(interrupted_run, monkeypatch):
     assert (content["epoch"], content["step"]) == (1, STEPS)
     (notice,) = run.live_state.notices
     assert notice.text == (
-        "last.pt is not saved, as weights are not finite; that of epoch 1 is kept"
+        "last.pt is not saved because weights are not finite; that of epoch 1 is kept"
     )
 
 

@@ -146,7 +146,7 @@ def _inspect_all(files: list[ImageFile], progress: Progress) -> list[ImageInfo |
 
     chunks = [tasks[first : first + CHUNK] for first in range(0, len(tasks), CHUNK)]
     processes = min(choose_threads(), len(chunks))
-    # Spawned, as forking is unsafe in a process with threads.
+    # Spawned, because forking is unsafe in a process with threads.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, initializer=_end_with_parent)
     try:
