@@ -1,4 +1,4 @@
-"""The entry point. It imports almost nothing, since the supervising parent keeps its memory."""
+"""The entry point. It imports almost nothing, because the supervising parent stays in memory."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ DASHBOARDS = (None, "run", "watch", "resume", "compare", "import", "explain")
 """Commands that may open a dashboard; None is the run browser."""
 
 HEADLESS = {"--no-ui", "--json", "-h", "--help", "--version"}
-"""Options that prevent it."""
+"""Options that prevent a dashboard."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Settings of a dashboard: theme, characters, mouse, bell, and the reaction to a hangup."""
+"""Options of a dashboard: theme, characters, mouse, bell, and the reaction to a hangup."""
 
 from enum import StrEnum
 from typing import NamedTuple

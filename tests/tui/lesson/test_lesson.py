@@ -236,7 +236,7 @@ def test_unsupported_maps_are_not_explained(tmp_path, change):
     chapter = own_run.own_run_chapter(
         Example(run=RunDirectory(tmp_path / "x"), maps=maps, classes=()), ""
     )
-    assert "no plain" in chapter_text(chapter)
+    assert "not a plain" in chapter_text(chapter)
 
 
 def test_huge_values_are_shown_with_exponents(tmp_path):

@@ -57,7 +57,7 @@ def add_frame(
 
 
 def fit_scale(values: Sequence[float], rows: int, *, log: bool) -> Scale | None:
-    """Return a scale for the values on so many rows of cells; None if there is no value."""
+    """Return a scale for the values on `rows` rows of cells; None if there is no value to draw."""
     if log:
         values = [value for value in values if value > 0]
     if not values:
@@ -91,7 +91,7 @@ def axis_ticks(window: Window, unit: float) -> dict[int, str]:
 
     Args:
         window: The window in view.
-        unit: The length of 1 on the axis in the window's unit, such as the steps of an epoch.
+        unit: Length of 1 on the axis, in the window's unit; such as the steps of an epoch.
     """
     first, last = window.first / unit, window.last / unit
     step = round_step((last - first) / max(1, window.columns // 2 // 9))
@@ -104,7 +104,7 @@ def axis_ticks(window: Window, unit: float) -> dict[int, str]:
 
 
 def draw_cursor(lines: list[StyledCells], cell: int, beneath: str = "") -> None:
-    """Draw a vertical line over blank cells, the axis style, and the style `beneath`."""
+    """Draw a vertical line over cells that are blank or have the style `AXIS` or `beneath`."""
     for line in lines:
         if 0 <= cell < len(line) and line[cell][1] in ("", AXIS, beneath):
             line[cell] = ("│", "$foreground")
@@ -117,7 +117,7 @@ def draw_axis(ticks: dict[int, str], window: Window) -> StyledCells:
 
 
 def draw_tick_labels(ticks: dict[int, str], window: Window) -> StyledCells:
-    """Return the line with the numbers of the ticks, as many as have room."""
+    """Return the line with the numbers of the ticks; numbers that would overlap are dropped."""
     line = [" "] * (MARGIN + window.columns // 2)
     for cell, label in ticks.items():
         start = min(MARGIN + cell - len(label) // 2, len(line) - len(label))
@@ -129,7 +129,7 @@ def draw_tick_labels(ticks: dict[int, str], window: Window) -> StyledCells:
 def legend_line(
     left: list[tuple[str, str]], right: list[tuple[str, str]], width: int
 ) -> StyledCells:
-    """Return a line with texts at either end; of the left ones, as many as fit."""
+    """Return a line with texts at both ends; left texts that do not fit are dropped."""
     tail = [(char, style) for text, style in right for char in text]
     room = max(0, width - len(tail))
     line: StyledCells = []

@@ -1,4 +1,4 @@
-"""Curves as columns of dots, each with the extremes of its points, and scales for their values."""
+"""Curves binned into columns of dots, with the extremes of each column; scales for values."""
 
 import math
 from array import array
@@ -14,7 +14,7 @@ MAX_DRAWN = 1e100
 
 
 def is_drawable(value: float) -> bool:
-    """Return True if a scale can hold the value: it is finite and not huge."""
+    """Return True if the value can be placed on a scale: it is finite and not huge."""
     return -MAX_DRAWN < value < MAX_DRAWN  # False for NaN
 
 
@@ -48,7 +48,7 @@ class Point(NamedTuple):
 
 
 def points_in(window: Window, values: Iterable[tuple[float, float]]) -> Iterator[Point]:
-    """Yield the points in view, from pairs of position and value; what is not drawn is a gap."""
+    """Yield the points in view, from pairs of position and value; others leave gaps."""
     is_joined = False
     for position, value in values:
         if window.first <= position <= window.last and is_drawable(value):
@@ -109,7 +109,7 @@ class BinnedCurve:
     def extend(self, curve: Curve) -> None:
         """Add the points that the curve has gained.
 
-        The points of a column are added as one slice, as a long curve has thousands in each.
+        The points of a column are added as one slice, because a long curve has thousands in each.
         """
         if self._smoothing:
             self._smoothing.extend(curve)
@@ -181,7 +181,7 @@ class Scale:
     """Round values on the scale, in ascending order."""
 
     def row(self, value: float) -> int:
-        """Return the row of a value; that of the edge for a value outside."""
+        """Return the row of a value; the row of the nearest edge for a value off the scale."""
         value = min(max(value, self.low), self.high)
         if self.log:
             low = math.log(self.low)
@@ -192,7 +192,7 @@ class Scale:
 
 
 def linear_scale(low: float, high: float, rows: int, max_ticks: int) -> Scale:
-    """Return a scale from one round value to another, which holds `low` to `high`."""
+    """Return a scale between two round values that includes `low` to `high`."""
     min_span = max(abs(low), abs(high)) / 100 or 1.0
     if high - low < min_span:
         low, high = low - min_span / 2, high + min_span / 2
@@ -205,7 +205,7 @@ def linear_scale(low: float, high: float, rows: int, max_ticks: int) -> Scale:
 
 
 def log_scale(low: float, high: float, rows: int, max_ticks: int) -> Scale:
-    """Return a logarithmic scale that holds `low` to `high`; `low` must be positive."""
+    """Return a logarithmic scale that includes `low` to `high`; `low` must be positive."""
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     values = [unit * 10.0**power for power in powers for unit in (1, 2, 5)]
     first = max(value for value in values if value <= low)
@@ -227,11 +227,11 @@ def round_step(rough: float) -> float:
 
 
 def axis_epochs(reached: float, total: int) -> int:
-    """Return the epochs that an axis spans: doubled when reached, so that curves fill half of it.
+    """Return the length of an axis in epochs; it doubles when reached, so half of it is filled.
 
     Args:
         reached: Epochs so far.
-        total: Epochs of the run; 0 if that is not known.
+        total: Epochs of the run; 0 if unknown.
     """
     span = 1
     while span < min(2 * reached, total):

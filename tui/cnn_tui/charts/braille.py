@@ -1,4 +1,4 @@
-"""Dots on a grid of braille cells, two across and four down in each."""
+"""Dots on a grid of braille cells: each cell has two columns and four rows of dots."""
 
 from collections.abc import Iterable, Sequence
 
@@ -44,7 +44,7 @@ class DotGrid:
         self._columns[x] |= checks | (1 << top) | (1 << bottom)
 
     def line(self, x0: int, y0: int, x1: int, y1: int) -> None:
-        """Draw a line without gaps, for x0 ≤ x1: each column reaches to the next one's row."""
+        """Draw a line without gaps, for x0 ≤ x1: each column extends to the row of the next."""
         y = y0
         for x in range(x0, x1 + 1):
             after = y1 if x == x1 else y0 + round((y1 - y0) * (x + 1 - x0) / (x1 - x0 + 1))
@@ -52,7 +52,7 @@ class DotGrid:
             y = after
 
     def curve(self, points: Iterable[Point], scale: Scale) -> None:
-        """Draw points, and the lines that join them."""
+        """Draw points, and the lines between joined points."""
         previous: tuple[int, int] | None = None
         for column, value, is_joined in points:
             current = column, scale.row(value)
@@ -74,8 +74,8 @@ def merge(
 ) -> list[tuple[str, str]]:
     """Return a row of several grids as a character and a style for each cell.
 
-    A cell has one style: that of the first line with dots in it, else that of the shade. The dots
-    of all lines are joined; the shade's are drawn only without any.
+    A cell has the style of the first line with dots in it, and the dots of all lines. The shade is
+    drawn only in cells without a line.
 
     Args:
         lines: Codes and style of each line's row.

@@ -38,7 +38,7 @@ MARKS = {
     "resume": "▶",
     "rollback": "←",
 }
-"""Characters of the markers on the axis; of several in one cell, the last one is drawn."""
+"""Characters of the markers on the axis; the last of several in one cell is drawn."""
 
 LINED_MARKERS = frozenset({"lr", "pause", "resume", "rollback"})
 """Markers with a vertical line through the chart."""
@@ -75,10 +75,10 @@ class Reading(NamedTuple):
 
 
 def visible_window(view: ChartView, newest: float, whole: float, columns: int) -> Window:
-    """Return the part of an axis of length `whole` in view: the newest point, or the cursor.
+    """Return the part of an axis of length `whole` in view, around the newest point or the cursor.
 
-    With a cursor, a quarter of the window stays free on either side. The window moves by half of
-    its width, so that a growing curve does not crawl.
+    A cursor has at least a quarter of the window on either side. The window moves by half of its
+    width, so that a growing curve does not move at every step.
     """
     width = whole / 2**view.zoom
     if view.cursor is None:
@@ -97,7 +97,7 @@ def val_points(state: RunState) -> list[tuple[float, float]]:
 
 
 def read_at(state: RunState, binned: BinnedCurve, cursor: float) -> Reading:
-    """Return the values at the cursor: of the next point, and of all points in its cell."""
+    """Return the values at the cursor: step of the next point, mean and extremes in its cell."""
     steps, steps_per_epoch = state.curve.steps, state.steps_per_epoch
     step = steps[min(bisect_left(steps, cursor), len(steps) - 1)]
     cell = min(max(binned.window.column(step), 0), binned.window.columns - 1) // 2
@@ -162,7 +162,7 @@ def _draw_rings(
     window: Window,
     scale: Scale,
 ) -> None:
-    """Draw rings on the validation curve, to tell it apart without colours, and ★ on the best."""
+    """Draw rings on the validation curve, for terminals without colours, and ★ on the best."""
     best = state.best.epoch * state.steps_per_epoch if state.best else None
     free_from = 0
     for step, loss in sorted(vals, key=lambda point: point[0] == best):
@@ -199,7 +199,7 @@ def _legend(state: RunState, binned: BinnedCurve, view: ChartView, width: int) -
 
 
 def view_text(view: ChartView, *, has_log: bool = True) -> str:
-    """Return the view in words: zoom, scale and smoothing, as far as they are not the default.
+    """Return the view in words, such as `4× zoom · log`; defaults are left out.
 
     Args:
         view: The view.

@@ -1,4 +1,4 @@
-"""Curves of several runs in one chart, told apart by letters and colours."""
+"""Curves of several runs in one chart, each with its letter and colour."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def draw_overlay(
     """Return the whole chart; None while there is nothing to draw.
 
     Args:
-        traces: The curves; where several meet in a cell, the first one's style is used.
+        traces: The curves; a cell with several curves has the style of the first.
         readings: Letter, style and text of each run, for the legend.
         window: The window in view.
         view: Metric, axis, scale and cursor.
@@ -59,7 +59,7 @@ def draw_overlay(
 
 
 def time_unit(window: Window) -> tuple[float, str]:
-    """Return the unit for a window of seconds: its length in seconds, and its name."""
+    """Return the unit for a window in seconds: its length in seconds, and its name."""
     return next((unit for unit in TIME_UNITS if window.last >= 2 * unit[0]), TIME_UNITS[-1])
 
 
@@ -79,7 +79,7 @@ def _curves(traces: Sequence[Trace], scale: Scale, width: int, rows: int) -> lis
 def _draw_letters(
     lines: list[StyledCells], trace: Trace, scale: Scale, number: int, count: int
 ) -> None:
-    """Draw letters along a curve and at its end; each of the curves has other columns."""
+    """Draw letters along a curve and at its end; different curves use different columns."""
     spacing = CELLS_BETWEEN_LETTERS * count
     free_from = CELLS_BETWEEN_LETTERS * number
     for index, point in enumerate(trace.points):

@@ -1,6 +1,6 @@
 """The loss chart of reports, drawn by plotext.
 
-No other module may use plotext, which has one global figure.
+No other module may use plotext, because it draws into a single global figure.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import TypeAlias
 import plotext
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.binning import axis_epochs
+from cnn_tui.charts.binning import axis_epochs, round_step
 
 Color: TypeAlias = str | tuple[int, int, int]
 """A colour name of plotext, or red, green and blue in 0..255."""
@@ -31,7 +31,7 @@ class ChartColors:
 def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) -> str:
     """Return both losses over the epochs as text of `width` × `height` cells with ANSI colours.
 
-    The text is empty without a finite loss, and if the size is below the minimum.
+    The text is empty if there is no finite loss, or if the size is below the minimum.
     """
     steps = state.steps_per_epoch
     train = [(point.step / steps, point.loss) for point in state.curve] if steps else []
@@ -42,7 +42,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
         return ""
     plotext.clear_figure()
     plotext.theme("clear")
-    plotext.limitsize(False, False)  # plotext would cut it to its own guess of the terminal's size
+    plotext.limitsize(False, False)  # otherwise it is cut to the terminal size guessed by plotext
     plotext.plotsize(width, height)
     plotext.frame(False)
     plotext.xaxes(True, False)
@@ -59,7 +59,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
 
 
 def downsample(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
-    """Return at most about `limit` points, with the minimum and the maximum of each stretch."""
+    """Return at most about `limit` points: the minimum and the maximum of each stretch."""
     if len(points) <= limit:
         return list(points)
     size = math.ceil(2 * len(points) / limit)
@@ -85,7 +85,4 @@ def _segments(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, f
 
 def _ticks(last: int, count: int) -> list[int]:
     """Return whole epochs from 0 to `last` in round steps, at most about `count`."""
-    rough = max(1.0, last / count)
-    magnitude = 10 ** math.floor(math.log10(rough))
-    step = next(unit * magnitude for unit in (1, 2, 5, 10) if unit * magnitude >= rough)
-    return list(range(0, last + 1, int(step)))
+    return list(range(0, last + 1, int(round_step(max(1.0, last / count)))))

@@ -18,7 +18,7 @@ LETTERS = "ABCDEFGH"
 
 XAxis: TypeAlias = Literal["epoch", "step", "time"]
 X_AXES: tuple[XAxis, ...] = get_args(XAxis)
-"""The x axes; time in seconds."""
+"""The x axes; time is in seconds."""
 
 Metric: TypeAlias = Literal["losses", "validation loss", "training loss", "accuracy"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -42,13 +42,13 @@ class Trace(NamedTuple):
 
 
 class TraceCache:
-    """A run's curves by column, kept as long as the window stays the same."""
+    """A run's binned curves, reused as long as the window stays the same."""
 
     def __init__(self, index: int) -> None:
         """Create a cache.
 
         Args:
-            index: The index of the run among the compared ones; it decides letter and colour.
+            index: Index of the run among the compared runs, which selects letter and colour.
         """
         self.letter, self.style = LETTERS[index], f"$run-{index + 1}"
         self._binned: BinnedCurve | None = None
@@ -73,7 +73,7 @@ class TraceCache:
         return state.curve.losses[index - 1] if index else None
 
     def _bin(self, state: RunState, window: Window, view: OverlayView) -> BinnedCurve:
-        """Return the training curve by column; only new points are added to the same window."""
+        """Return the binned training curve; while the window is the same, points are added."""
         unit = _unit(state, view)
         own_window = Window(window.first * unit, window.last * unit, window.columns)
         key = (own_window, view.smoothing, view.x_axis)
@@ -87,7 +87,7 @@ class TraceCache:
 
 
 def has_x_axis(state: RunState, view: OverlayView) -> bool:
-    """Return True if the run has positions on the axis: epochs need a number of steps."""
+    """Return True if the run can be drawn on the axis; epochs need the steps per epoch."""
     return view.x_axis != "epoch" or state.steps_per_epoch > 0
 
 
@@ -108,7 +108,7 @@ def run_extent(state: RunState, view: OverlayView) -> float:
 
 
 def axis_extent(states: Sequence[RunState], view: OverlayView) -> float:
-    """Return the end of the axis: that of the longest run, with room for unfinished runs."""
+    """Return the end of the axis: the end of the longest run, with room for unfinished runs."""
     ends = [0.0]
     for state in states:
         end = run_extent(state, view)

@@ -7,27 +7,27 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_tui.cli.completion import complete_run
-from cnn_tui.cli.options import Ascii, AsJson, NoMouse, RunsDir, Theme, resolve_run
-from cnn_tui.settings import Options, ThemeName
+from cnn_tui.cli.options import AsJson, RunsDir, display_options, resolve_run
+from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.json import to_json
 
 
-def compare(  # noqa: PLR0913 - one parameter per option
+@display_options()
+def compare(
     references: Annotated[
         list[str],
         typer.Argument(
             metavar="RUN",
-            help="Two or more run ids, starts of ids, or 'latest'.",
+            help="Two or more run ids, unique id prefixes, or 'latest'.",
             autocompletion=complete_run,
         ),
     ],
     runs_dir: RunsDir = None,
     as_json: AsJson = False,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Print the comparison.")] = False,
-    theme: Theme = ThemeName.DARK,
-    ascii_only: Ascii = False,
-    no_mouse: NoMouse = False,
+    *,
+    options: Options = DEFAULT_OPTIONS,
 ) -> None:
     """Compare runs: curves, metrics, config differences, classes, significance.
 
@@ -40,7 +40,7 @@ def compare(  # noqa: PLR0913 - one parameter per option
     if not as_json and not no_ui and has_terminal():
         from cnn_tui.dashboard.launch import compare_runs
 
-        sys.exit(compare_runs(runs, Options(theme, ascii_only, not no_mouse)))
+        sys.exit(compare_runs(runs, options))
     from cnn_engine.results import comparison
 
     compared = comparison.compare(runs)

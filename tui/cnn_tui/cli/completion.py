@@ -55,7 +55,7 @@ def complete_sort_key(incomplete: str) -> list[str]:
 
 
 def _matching(incomplete: str, words: Iterable[str]) -> list[str]:
-    """Return the words that match, without unprintable ones, which could harm the shell."""
+    """Return the matching words, sorted; unprintable ones could harm the shell and are dropped."""
     return sorted(word for word in words if word.startswith(incomplete) and word.isprintable())
 
 

@@ -14,6 +14,7 @@ def configs(
     name: Annotated[
         str | None,
         typer.Argument(
+            metavar="PRESET",
             help="Preset to print, as a start for your own config.",
             autocompletion=complete_preset,
         ),

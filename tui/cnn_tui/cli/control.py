@@ -1,7 +1,7 @@
 """`cnn-tui pause`, `unpause`, `stop`, `checkpoint` and `set`: control a run from any shell.
 
-Each command is a line in the run's directory, as from the dashboard, and waits for the engine to
-report that it is done.
+As in the dashboard, a command is appended to a file in the run's directory. It then waits until
+the engine reports that it is done.
 """
 
 import sys
@@ -43,7 +43,7 @@ SETTABLE: dict[str, tuple[Name, Callable[[str], float]]] = {
 
 
 class ControlledRun:
-    """A running run that receives commands, and its log as far as it has been read."""
+    """A running run that receives commands, and its state as far as the log has been read."""
 
     def __init__(self, reference: str, runs_dir: Path | None) -> None:
         """Find the run and read its log.
@@ -188,7 +188,7 @@ def _parse_settings(settings: list[str]) -> list[tuple[Name, float]]:
     """Return commands and their values, in the order given.
 
     Raises:
-        ConfigError: naming every problem.
+        ConfigError: a setting is invalid; all problems are listed.
     """
     parsed, problems = list[tuple[Name, float]](), []
     for setting in settings:

@@ -31,7 +31,7 @@ data = typer.Typer(
 
 @data.callback(invoke_without_command=True)
 def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the image folders in the decoded-image cache, the last used first."""
+    """List the image folders in the decoded-image cache, the most recently used first."""
     if context.invoked_subcommand is not None:
         return
     from cnn_engine.data import cache

@@ -9,37 +9,38 @@ import typer
 
 from cnn_engine.runs.directory import RunDirectory, default_runs_dir, find_run, list_runs
 from cnn_tui.cli.completion import complete_run
-from cnn_tui.cli.options import Ascii, NoMouse, RunsDir, Theme
-from cnn_tui.settings import Options, ThemeName
+from cnn_tui.cli.options import RunsDir, display_options
+from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.tty import has_terminal
 
 MARGIN = 2
+"""Columns left free at the right of the terminal."""
 
 
-def explain(  # noqa: PLR0913 - one parameter per option
+@display_options()
+def explain(
     reference: Annotated[
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="Run for the last chapter: an id, the start of one, or 'latest'. Default: the "
-            "latest, if there is one.",
+            help="Run for the last chapter: an id or a unique id prefix. Default: the latest, "
+            "if there is one.",
             autocompletion=complete_run,
         ),
     ] = None,
     runs_dir: RunsDir = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Print the whole text.")] = False,
-    theme: Theme = ThemeName.DARK,
-    ascii_only: Ascii = False,
-    no_mouse: NoMouse = False,
+    *,
+    options: Options = DEFAULT_OPTIONS,
 ) -> None:
     """Learn how a convolutional network works: first by hand, then with your own run."""
     run = _run(reference, runs_dir or default_runs_dir())
     if no_ui or not has_terminal():
-        print_lesson(run, ascii_only=ascii_only)
+        print_lesson(run, ascii_only=options.ascii)
         return
     from cnn_tui.dashboard.launch import show_lesson
 
-    sys.exit(show_lesson(run, Options(theme, ascii_only, not no_mouse)))
+    sys.exit(show_lesson(run, options))
 
 
 def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
@@ -50,7 +51,7 @@ def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
 
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
-    """Print all chapters without colours; parts that a page repeats are printed once."""
+    """Print all chapters without colours; a part repeated on the next page is printed once."""
     from cnn_tui.lesson.contents import all_chapters
     from cnn_tui.lesson.pages import MAX_WIDTH, Canvas, part_lines
     from cnn_tui.terminal.ascii import in_ascii, is_ascii_only
@@ -61,12 +62,12 @@ def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
     for number, chapter in enumerate(all_chapters(run), start=1):
         title = f"{number}  {chapter.title}"
         lines += [title, "─" * len(title), ""]
-        before: tuple[object, ...] = ()
+        previous: tuple[object, ...] = ()
         for page in chapter.pages:
             for part in page.parts:
-                if not isinstance(part, str) or part not in before:
+                if not isinstance(part, str) or part not in previous:
                     lines += [*(line.plain.rstrip() for line in part_lines(part, canvas)), ""]
-            before = page.parts
+            previous = page.parts
         lines.append("")
     text = "\n".join(lines).rstrip()
     print(in_ascii(text) if ascii_only or is_ascii_only() else text)

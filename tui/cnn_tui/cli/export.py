@@ -12,7 +12,7 @@ import typer
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.cli.completion import complete_run
-from cnn_tui.cli.options import AllowCode, RunsDir, resolve_run
+from cnn_tui.cli.options import RUN_HELP, AllowCode, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.safe import safe_text
 
@@ -20,8 +20,8 @@ from cnn_tui.text.safe import safe_text
 class Format(StrEnum):
     """Export formats: name on the command line, description, and module if it exports a model.
 
-    The module lies in `cnn_engine.export` and has a function `export`, which returns the files.
-    The other formats export results and are defined in `cnn_tui.exports.formats`.
+    The module is in `cnn_engine.export`; its function `export` returns the files. The other
+    formats export results and are defined in `cnn_tui.exports.formats`.
     """
 
     description: str
@@ -59,8 +59,7 @@ def export(  # noqa: PLR0913 - one parameter per option
         list[str],
         typer.Argument(
             metavar="RUN",
-            help="Run id, the start of one, or 'latest'. The csv formats and tensorboard accept "
-            "several.",
+            help=f"{RUN_HELP} The csv formats and tensorboard accept several.",
             autocompletion=complete_run,
         ),
     ],
@@ -70,8 +69,8 @@ def export(  # noqa: PLR0913 - one parameter per option
         typer.Option(
             "--output",
             "-o",
-            help="File or directory to write; '-' for standard output. Default: a name made of "
-            "the run id, in the current directory.",
+            help="File or directory to write; '-' for standard output. Default: a name that "
+            "starts with the run id, in the current directory.",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing export.")] = False,
@@ -104,7 +103,7 @@ def _export_record(
 def _export_model(
     run: RunDirectory, to: Format, output: Path | None, *, force: bool, allow_code: bool
 ) -> None:
-    """Write the folder of a model format.
+    """Export the model into a folder.
 
     Raises:
         UserError: the run has no usable model, or a library that the format needs is missing.

@@ -1,4 +1,4 @@
-"""`cnn-tui import`: make a run of another program's log, and follow it while it grows."""
+"""`cnn-tui import`: import another program's log as a run, and follow it while it grows."""
 
 import shutil
 import signal
@@ -13,8 +13,8 @@ from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
-from cnn_tui.cli.options import Ascii, NoMouse, RunsDir, Theme
-from cnn_tui.settings import Options, ThemeName
+from cnn_tui.cli.options import RunsDir, display_options
+from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 
 
+@display_options()
 def import_run(  # noqa: PLR0913 - one parameter per option
     path: Annotated[
         Path,
-        typer.Argument(help="CSV file, TensorBoard event file, or a directory of event files."),
+        typer.Argument(
+            metavar="PATH",
+            help="CSV file, TensorBoard event file, or a directory of event files.",
+        ),
     ],
     follow: Annotated[
         bool, typer.Option("--follow", help="Keep importing as the log grows.")
@@ -39,9 +43,8 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     no_ui: Annotated[
         bool, typer.Option("--no-ui", help="With --follow: do not open the dashboard.")
     ] = False,
-    theme: Theme = ThemeName.DARK,
-    ascii_only: Ascii = False,
-    no_mouse: NoMouse = False,
+    *,
+    options: Options = DEFAULT_OPTIONS,
 ) -> None:
     """Import a TensorBoard or CSV log as a run: losses, accuracies, learning rate."""
     from cnn_engine.importers.importer import Importer
@@ -69,7 +72,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
         else:
             from cnn_tui.dashboard.launch import watch_run
 
-            sys.exit(watch_run(run, Options(theme, ascii_only, not no_mouse)))
+            sys.exit(watch_run(run, options))
     finally:
         follower.stop()
 
@@ -96,7 +99,7 @@ class ImportFollower(threading.Thread):
             try:
                 self._importer.poll()
             except (OSError, DataError):
-                continue  # the file may just be being replaced
+                continue  # the file may be replaced at this moment
 
     def stop(self) -> None:
         """End the thread and the run.
@@ -110,6 +113,11 @@ class ImportFollower(threading.Thread):
 
 
 def _poll(importer: "Importer", source: "Source") -> bool:
+    """Import what is in the log; return True if the run has started.
+
+    Raises:
+        StorageError: the log cannot be read.
+    """
     try:
         return importer.poll()
     except OSError as error:

@@ -9,11 +9,14 @@ import typer
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import default_runs_dir
 from cnn_tui.cli.completion import complete_run, complete_trash
-from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
+from cnn_tui.cli.options import RUN_HELP, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
 from cnn_tui.text.safe import safe_text
 
-trash = typer.Typer(help="List, restore or permanently remove deleted runs.")
+trash = typer.Typer(
+    help="List, restore or permanently remove deleted runs.\n\n"
+    "Without a command, list the deleted runs."
+)
 
 
 def mark(  # noqa: PLR0913 - one parameter per option
@@ -69,7 +72,7 @@ def delete(
         list[str],
         typer.Argument(
             metavar="RUN",
-            help="Run ids, or starts of ids.",
+            help="Run ids or unique id prefixes.",
             autocompletion=complete_run,
         ),
     ],
@@ -78,7 +81,7 @@ def delete(
     """Move runs to the trash. Undo with: cnn-tui trash restore RUN."""
     from cnn_engine.runs.trash import delete as move_to_trash
 
-    # All are resolved before any is moved, so that an error moves none.
+    # All are resolved before the first is moved, so that an error moves none.
     for run in [resolve_run(reference, runs_dir) for reference in references]:
         print(safe_text(move_to_trash(run).id))
 
@@ -108,16 +111,16 @@ def restore(
         str,
         typer.Argument(
             metavar="RUN",
-            help="Run id, the start of one, or 'latest'.",
+            help=RUN_HELP,
             autocompletion=complete_trash,
         ),
     ],
     runs_dir: RunsDir = None,
 ) -> None:
     """Restore a run from the trash."""
-    from cnn_engine.runs.trash import restore as bring_back
+    from cnn_engine.runs.trash import restore as restore_run
 
-    print(safe_text(bring_back(runs_dir or default_runs_dir(), reference).id))
+    print(safe_text(restore_run(runs_dir or default_runs_dir(), reference).id))
 
 
 @trash.command()
@@ -126,8 +129,7 @@ def empty(
     runs_dir: RunsDir = None,
 ) -> None:
     """Permanently remove all runs in the trash."""
-    from cnn_engine.runs.trash import empty_trash as remove
-    from cnn_engine.runs.trash import list_trash
+    from cnn_engine.runs.trash import empty_trash, list_trash
 
     directory = runs_dir or default_runs_dir()
     count = len(list_trash(directory))
@@ -137,4 +139,4 @@ def empty(
                 f"trash empty: would permanently remove {count} runs; confirm with --yes"
             )
         typer.confirm(f"Permanently remove {count} runs?", abort=True, err=True)
-    print(f"{remove(directory)} runs removed")
+    print(f"{empty_trash(directory)} runs removed")

@@ -18,13 +18,9 @@ RunsDir = Annotated[
     Path | None,
     typer.Option(help="Directory of the runs. Default: ./runs, or the user's data directory."),
 ]
+RUN_HELP = "Run id, unique id prefix, or 'latest'."
 RunReference = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="Run id, the start of one, or 'latest'.",
-        autocompletion=complete_run,
-    ),
+    str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=complete_run)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -70,10 +66,10 @@ DISPLAY_OPTIONS = {
     "no_mouse": (NoMouse, False),
     "bell": (Bell, False),
 }
-"""Annotation and default of each command line option that ends up in `Options`."""
+"""Annotation and default of each command line option that becomes a field of `Options`."""
 
 
-def display_options(*, bell: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def display_options(*, bell: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that replaces a command's parameter `options` by command line options.
 
     Args:
@@ -113,16 +109,16 @@ def display_options(*, bell: bool) -> Callable[[Callable[..., None]], Callable[.
 
 
 def resolve_run(reference: str, runs_dir: Path | None) -> RunDirectory:
-    """Return the run with this id, start of an id, or `latest`.
+    """Return the run with this id or prefix of an id, or the `latest` run.
 
     Raises:
-        ConfigError: there is none, or more than one.
+        ConfigError: no run matches, or more than one.
     """
     return find_run(runs_dir or default_runs_dir(), reference)
 
 
 def as_overrides(options: Mapping[str, Path | str | float | None]) -> list[str]:
-    """Return `KEY=VALUE`, as `--set` takes it, for each config key whose option is given."""
+    """Return `KEY=VALUE`, as `--set` accepts it, for each config key whose option is given."""
     return [
         f"{key}={json.dumps(value, default=str)}"
         for key, value in options.items()

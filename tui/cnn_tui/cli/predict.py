@@ -57,7 +57,7 @@ def predict(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Classify images with a run's best model.
 
-    Images are decoded as in training. If their folders are named for
+    Images are decoded as in training. If their folders are named after
     classes, correct predictions are counted.
 
     Unreadable files are listed on stderr and set exit code 3.
@@ -88,15 +88,16 @@ def predict(  # noqa: PLR0913 - one parameter per option
 
 @dataclass
 class Tally:
-    """Counts of the images."""
+    """Counts of classified images, correct predictions and unreadable files."""
 
     progress: ProgressLine
-    """Cleared before an error is printed."""
+    """Line that is cleared before an error is printed."""
 
     classified: int = 0
     failed: int = 0
     labelled: int = 0
-    """Images whose folder is named for a class."""
+    """Images whose folder is named after a class."""
+
     correct: int = 0
 
     def add(self, prediction: Prediction) -> None:
@@ -151,8 +152,8 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
     """Return the run's best model on the given device.
 
     Raises:
-        ConfigError: there is no model yet or no such device, or the model is code that is not
-            allowed.
+        ConfigError: there is no model yet, the device does not exist, or the run's own network
+            may not be imported.
         DataError: the checkpoint is damaged.
     """
     from cnn_engine.config.presets import from_dict
@@ -170,7 +171,7 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
 def _printer(
     classes: Sequence[str], count: int, as_json: bool, as_csv: bool, *, pictures: bool
 ) -> Callable[[Prediction], None]:
-    """Return the function that prints a prediction of `count` classes."""
+    """Return the function that prints a prediction with its `count` most likely classes."""
     from rich.console import Console
 
     from cnn_tui.reports import predictions
@@ -202,7 +203,7 @@ def _print_all(
     show: Callable[[Prediction], None],
     tally: Tally,
 ) -> None:
-    """Print the predictions as they come, and the progress.
+    """Print each prediction as soon as it is made, and the progress.
 
     Raises:
         KeyboardInterrupt: after the current prediction.

@@ -1,6 +1,5 @@
 """Compared runs, and the rows of tables with a column for each of them."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.traces import TraceCache
 from cnn_tui.live.follower import Follower
+from cnn_tui.text.json import config_value_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.safe import safe_text
 
@@ -59,7 +59,7 @@ def metric_rows(
 
     Args:
         runs: The runs.
-        significance: Rows that tell whether the test accuracies differ, to follow those.
+        significance: Rows about the significance of the differences, for below the test accuracy.
     """
     states = [run.state for run in runs]
     tests, bests = [state.test for state in states], [state.best for state in states]
@@ -83,15 +83,16 @@ def metric_rows(
 
 
 def config_rows(runs: Sequence[ComparedRun]) -> list[TableRow]:
-    """Return the keys of the config in which the runs differ."""
+    """Return the config keys in which the runs differ, with the value of each run."""
     rows = config_differences([flatten_config(run.state.config) for run in runs])
     return [
-        TableRow(safe_text(key), list(map(_config_value, values))) for key, values in rows.items()
+        TableRow(safe_text(key), list(map(config_value_text, values)))
+        for key, values in rows.items()
     ]
 
 
 class ClassAccuracies(NamedTuple):
-    """Accuracies by class, of all runs on the same split."""
+    """Accuracies by class of all runs, and the name of the split."""
 
     title: str
     rows: list[TableRow]
@@ -100,12 +101,12 @@ class ClassAccuracies(NamedTuple):
 def class_accuracy_rows(runs: Sequence[ComparedRun]) -> ClassAccuracies:
     """Return the accuracy of the first run by class, and the differences of the others to it.
 
-    The class with the largest range comes first. The accuracies are those of the test if all runs
-    have been tested, or else of each run's last validation.
+    The class with the largest range comes first. The accuracies are of the test if all runs have
+    been tested, otherwise of each run's last validation.
     """
     states = [run.state for run in runs]
-    tested = all(state.test for state in states)
-    by_run = [_accuracies(state, state.test if tested else None) for state in states]
+    all_tested = all(state.test for state in states)
+    by_run = [_accuracies(state, state.test if all_tested else None) for state in states]
     names = list(dict.fromkeys(name for run in by_run for name in run))
     accuracies = {name: [run.get(name) for run in by_run] for name in names}
     names.sort(key=lambda name: -_range(accuracies[name]))
@@ -113,7 +114,7 @@ def class_accuracy_rows(runs: Sequence[ComparedRun]) -> ClassAccuracies:
         TableRow(safe_text(name), _difference_cells(accuracies[name]), _best(accuracies[name], max))
         for name in names
     ]
-    return ClassAccuracies("test" if tested else "last validation", rows)
+    return ClassAccuracies("test" if all_tested else "last validation", rows)
 
 
 def _accuracies(state: RunState, test: TestFinished | None) -> dict[str, float | None]:
@@ -147,18 +148,19 @@ def _difference_cells(accuracies: Sequence[float | None]) -> list[str]:
 def _metric_row(
     label: str,
     values: Sequence[float | None],
-    text: Callable[[float | None], str],
-    best_of: Callable[..., float],
+    to_text: Callable[[float | None], str],
+    choose: Callable[..., float],
 ) -> TableRow:
-    return TableRow(label, [text(value) for value in values], _best(values, best_of))
+    """Return a row of texts; `choose` is min or max, the better direction of the metric."""
+    return TableRow(label, [to_text(value) for value in values], _best(values, choose))
 
 
-def _best(values: Sequence[float | None], best_of: Callable[..., float]) -> frozenset[int]:
+def _best(values: Sequence[float | None], choose: Callable[..., float]) -> frozenset[int]:
     """Return the indices of the best value; none if all values are equal."""
     known = [value for value in values if value is not None and not math.isnan(value)]
     if len(set(known)) < 2:
         return frozenset()
-    best = best_of(known)
+    best = choose(known)
     return frozenset(index for index, value in enumerate(values) if value == best)
 
 
@@ -199,10 +201,3 @@ def _device(state: RunState) -> str:
     if state.prepared is None:
         return "–"
     return safe_text(f"{state.prepared.device} {state.prepared.precision}")
-
-
-def _config_value(value: object) -> str:
-    """Return a config value as text."""
-    if value is None:
-        return "–"
-    return safe_text(value if isinstance(value, str) else json.dumps(value))

@@ -12,10 +12,7 @@ from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runs.history import read_steps
 from cnn_tui.exports.record import STEP_COLUMNS, Record
 from cnn_tui.text.numbers import ratio
-from cnn_tui.text.safe import safe_text
-
-FORMULA_STARTS = ("=", "+", "-", "@")
-"""First characters of a formula; tab and carriage return are escaped elsewhere."""
+from cnn_tui.text.safe import csv_cell
 
 LONG_COLUMNS = ("run", "series", "epoch", "step", "time", "value")
 EPOCH_COLUMNS = (
@@ -65,8 +62,8 @@ def _long(record: Record) -> Iterator[list[Any]]:
     steps = record.state.steps_per_epoch
     for event in read_steps(record.run):
         position = [event.epoch, (event.epoch - 1) * steps + event.step, event.time]
-        for series, name in STEP_SERIES.items():
-            yield [record.run.id, series, *position, getattr(event, name)]
+        for series, field in STEP_SERIES.items():
+            yield [record.run.id, series, *position, getattr(event, field)]
     for epoch in record.state.epochs:
         position = [epoch.epoch, epoch.epoch * steps, epoch.time]
         for name in EPOCH_COLUMNS:
@@ -95,7 +92,4 @@ def _write(out: TextIO, heading: Iterable[str], rows: Iterable[list[Any]]) -> No
 
 
 def _safe_cell(cell: Any) -> Any:  # noqa: ANN401 - text or number
-    if not isinstance(cell, str):
-        return cell
-    text = safe_text(cell, 1000)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return csv_cell(cell, 1000) if isinstance(cell, str) else cell

@@ -103,7 +103,7 @@ def environment_facts(record: Record) -> list[Fact]:
         ]
     known = _environment_in_events(record) | environment_values(state)
     revision = known.get("revision", "")
-    if revision.isalnum():  # a bare commit: no tracked file differed from it
+    if revision.isalnum():  # without a suffix, no tracked file differed from the commit
         known["revision"] = f"{revision} without changes"
     found += [
         Fact(name, ENVIRONMENT_LABELS.get(name, name), value) for name, value in known.items()
@@ -144,9 +144,9 @@ def latest_counts(record: Record) -> TestFinished | EpochFinished | None:
 
 
 def class_results(record: Record) -> tuple[str, list[ClassResult]]:
-    """Return the name of the evaluated images and the metrics of each class on them.
+    """Return the name of the split and the metrics of each class, by `latest_counts`.
 
-    The final test is taken if there is one, else the last validation; empty before both.
+    Both are empty before the first validation.
     """
     counts = latest_counts(record)
     if counts is None or not record.classes:

@@ -61,8 +61,8 @@ def export_record(
     Args:
         runs: One run, or several if the format accepts them.
         to: One of `RECORD_FORMATS`.
-        path: File or directory; None for a name made of the first run's id, in the working
-            directory; `-` for standard output.
+        path: File or directory; None for a name that starts with the first run's id, in the
+            working directory; `-` for standard output.
         force: Replace an existing file.
 
     Raises:

@@ -19,7 +19,7 @@ from cnn_tui.exports.png import encode_png
 from cnn_tui.exports.record import Record
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
 from cnn_tui.text.numbers import percent, ratio
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import class_name, safe_text
 
 MAX_MATRIX_CLASSES = 40
 """Data sets with more classes get no matrix: it would be too large to read."""
@@ -80,7 +80,7 @@ def _matrix(record: Record) -> str:
     for index, (row, counts_of_row) in enumerate(zip(classes, matrix, strict=False)):
         total = row.metrics.accuracy.images
         cells = "".join(
-            f'<td class="{_heat(ratio(count, total), right=index == column)}">{count:,}</td>'
+            f'<td class="{_heat(ratio(count, total), is_correct=index == column)}">{count:,}</td>'
             for column, count in enumerate(counts_of_row)
         )
         lines.append(f'<tr><th scope="row">{escape(row.name)}</th>{cells}</tr>')
@@ -92,10 +92,10 @@ def _matrix(record: Record) -> str:
     return section("Confusion matrix", f'<div class="scroll">{cells}</div>')
 
 
-def _heat(fraction: float, *, right: bool) -> str:
+def _heat(fraction: float, *, is_correct: bool) -> str:
     """Return the CSS classes of a matrix cell, by its fraction of the true class's images."""
     level = sum(fraction > limit for limit in (0, 0.02, 0.1, 0.3))
-    return f"q{level} right" if right else f"q{level}"
+    return f"q{level} right" if is_correct else f"q{level}"
 
 
 def _reliability(record: Record) -> str:
@@ -130,9 +130,7 @@ def _mistakes(record: Record) -> str:
 
 def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
     target, predicted = (
-        escape(
-            safe_text(classes[index], MAX_NAME) if index < len(classes) else f"class {index + 1}"
-        )
+        escape(class_name(classes, index, MAX_NAME))
         for index in (mistake.target, mistake.predicted)
     )
     name = escape(safe_text(mistake.name, MAX_FILE_NAME))

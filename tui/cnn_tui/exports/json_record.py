@@ -7,7 +7,7 @@ from cnn_tui.exports.record import Record, step_columns, to_dict
 
 
 def write_json(record: Record, out: TextIO) -> None:
-    """Write the record and its steps; a non-finite number becomes null, as JSON has none."""
+    """Write the record and its steps as strict JSON; non-finite numbers become null."""
     values = to_dict(record) | {"steps": step_columns(record)}
     json.dump(values, out, indent=1, ensure_ascii=True, allow_nan=False)
     out.write("\n")

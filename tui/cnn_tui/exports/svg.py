@@ -20,7 +20,7 @@ LEFT, TOP, RIGHT, BOTTOM = 130, 36, 36, 72
 def loss_svg(state: RunState) -> str:
     """Return the loss chart: training mean and range, validation, best; empty without a loss."""
     vals = val_points(state)
-    last = max([state.curve.steps[-1] if state.curve else 0, *(at for at, _ in vals)], default=0)
+    last = max(state.curve.steps[-1] if state.curve else 0, *(step for step, _ in vals), 0)
     if not last:
         return ""
     columns = BinnedCurve(Window(0.0, float(last), COLUMNS))
@@ -60,19 +60,21 @@ def accuracy_svg(state: RunState) -> str:
     return _svg("accuracy", "Accuracy by epoch", _describe_accuracy(state.epochs), parts)
 
 
-def _svg(name: str, title: str, words: str, parts: Sequence[str]) -> str:
+def _svg(name: str, title: str, description: str, parts: Sequence[str]) -> str:
     size = f"0 0 {LEFT + COLUMNS + RIGHT} {TOP + ROWS + BOTTOM}"
     return (
         f'<svg viewBox="{size}" role="img" aria-labelledby="{name}-title {name}-words">'
         f'<title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-words">{escape(words)}</desc>{"".join(parts)}</svg>'
+        f'<desc id="{name}-words">{escape(description)}</desc>{"".join(parts)}</svg>'
     )
 
 
 def _describe_loss(state: RunState) -> str:
     """Return the curve in words, for screen readers."""
     if not state.epochs:
-        return f"Training loss over {len(state.curve)} points, at last {state.curve[-1].loss:.4f}."
+        return (
+            f"Training loss over {len(state.curve)} points; the last is {state.curve[-1].loss:.4f}."
+        )
     first, last = state.epochs[0], state.epochs[-1]
     text = (
         f"Over {len(state.epochs)} epochs the training loss went from {decimal(first.train_loss)} "
@@ -80,7 +82,7 @@ def _describe_loss(state: RunState) -> str:
         f"{decimal(last.val_loss)}"
     )
     if state.best:
-        text += f", its best being {decimal(state.best.val_loss)} in epoch {state.best.epoch}"
+        text += f"; the lowest was {decimal(state.best.val_loss)} in epoch {state.best.epoch}"
     return f"{text}."
 
 
@@ -121,23 +123,25 @@ def _epoch_line(
     points: Sequence[tuple[float, float]], window: Window, scale: Scale, name: str
 ) -> list[str]:
     """Return a line through the values, with gaps at NaN and infinity, and up to 60 markers."""
-    path, rings, joined = "", list[str](), False
+    path, rings, is_joined = "", list[str](), False
     for step, value in points:
         if is_drawable(value):
             x, y = _point(window, scale, step, value)
-            path += f"{'L' if joined else 'M'}{x} {y}"
+            path += f"{'L' if is_joined else 'M'}{x} {y}"
             rings.append(f'<circle class="{name}" cx="{x}" cy="{y}" r="6"/>')
-        joined = is_drawable(value)
+        is_joined = is_drawable(value)
     return [f'<path class="{name}" d="{path}"/>', *(rings if len(points) <= 60 else [])]
 
 
-def _axes(scale: Scale, window: Window, steps: int, text: Callable[[float], str]) -> Iterator[str]:
-    """Return grid lines at round values and ticks at round epochs, both labelled."""
+def _axes(
+    scale: Scale, window: Window, steps: int, to_text: Callable[[float], str]
+) -> Iterator[str]:
+    """Yield grid lines at round values and ticks at round epochs, both labelled."""
     bottom = TOP + ROWS
     for tick in scale.ticks:
         y = TOP + scale.row(tick)
         yield f'<path class="grid" d="M{LEFT} {y}H{LEFT + COLUMNS}"/>'
-        yield f'<text class="label" x="{LEFT - 12}" y="{y + 9}">{text(tick)}</text>'
+        yield f'<text class="label" x="{LEFT - 12}" y="{y + 9}">{to_text(tick)}</text>'
     yield f'<path class="axis" d="M{LEFT} {bottom}H{LEFT + COLUMNS}"/>'
     epochs = window.last / steps
     step = max(1.0, round_step(epochs / 12))

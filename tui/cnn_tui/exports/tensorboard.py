@@ -62,7 +62,7 @@ def _write_test(record: Record, out: BinaryIO) -> None:
 
 
 def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:
-    """Return the overall accuracy and that of each class, by tag."""
+    """Return the overall accuracy and the accuracy of each class, by TensorBoard tag."""
     by_class = zip(record.classes, counts.correct, counts.total, strict=False)
     return {"accuracy": ratio(sum(counts.correct), sum(counts.total))} | {
         f"accuracy_of_class/{safe_text(name, 200)}": ratio(correct, total)

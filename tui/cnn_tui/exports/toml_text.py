@@ -9,7 +9,7 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def to_toml(config: dict[str, Any]) -> str:
-    """Return the config as TOML; values of None are left out, as TOML has no null."""
+    """Return the config as TOML; None values are left out, because TOML has no null."""
     return "\n".join(_lines(config, ())).lstrip("\n") + "\n"
 
 

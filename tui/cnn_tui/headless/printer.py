@@ -1,4 +1,4 @@
-"""A run as lines of text or JSON. The result lines are worded as in the reference procedure."""
+"""A run as lines of text or JSON. The result lines have the wording of the published tutorial."""
 
 from typing import TextIO
 
@@ -66,7 +66,7 @@ class LinePrinter:
 
 
 class JsonPrinter:
-    """Prints one event per line, as in the run's log."""
+    """Prints each event as a line of JSON, as in the run's log."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -105,7 +105,7 @@ def _prepared_line(event: events.RunPrepared) -> str:
 
 
 def _result_lines(event: Event, state: RunState) -> list[str]:
-    """Return the lines of the reference procedure, with our own appended."""
+    """Return the tutorial's lines for an event, followed by our own; empty for most events."""
     match event:
         case events.EpochFinished():
             return [_epoch_line(event, state)]
@@ -129,12 +129,13 @@ def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
 
 
 def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
-    """Return the reference procedure's lines of a test, then our own."""
+    """Return the tutorial's lines for a test, followed by our own."""
     names = [safe_text(name, 40) for name in state.prepared.classes] if state.prepared else []
     width = max(map(len, names), default=0)
     per_class = [
-        f"Test Accuracy of {name:>{width}}: {percent(ratio(right, total), 2):>7} ({right}/{total})"
-        for name, right, total in zip(names, event.correct, event.total, strict=True)
+        f"Test Accuracy of {name:>{width}}: "
+        f"{percent(ratio(correct, total), 2):>7} ({correct}/{total})"
+        for name, correct, total in zip(names, event.correct, event.total, strict=True)
     ]
     overall = f"({sum(event.correct)}/{sum(event.total)})"
     classes = state.prepared.classes if state.prepared else ()

@@ -40,8 +40,8 @@ def run_headless(
         run: The run it trains.
         as_json: Print events as JSON.
         on_hangup: Reaction to the loss of the terminal.
-        skip_bytes: Bytes of the log that are not printed, because an earlier session did; by
-            default its present size.
+        skip_bytes: Bytes at the start of the log whose events are not printed, because an earlier
+            session printed them; by default the current size of the log.
 
     Raises:
         StorageError: the end of the log could not be written.
@@ -67,7 +67,7 @@ def run_headless(
 def _handle_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
     """Install signal handlers; return the function to call when the terminal is lost.
 
-    It returns the file to print to from then on.
+    That function returns the file to print to afterwards.
     """
 
     def hang_up() -> Path:
@@ -103,7 +103,7 @@ def _end_check(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]
 
 
 def watch_headless(run: RunDirectory) -> None:
-    """Print a run that any process trains, until it ends."""
+    """Print the events of a run trained by any process, until it ends."""
     host = read_summary(run).host
     printer = LinePrinter(*hangup_proof_streams(lambda: os._exit(HANGUP_EXIT_CODE)))
     reader = LogReader(run.events)
@@ -111,7 +111,7 @@ def watch_headless(run: RunDirectory) -> None:
 
 
 def resume_hint(run: RunDirectory) -> str:
-    """Return how to resume a run that was stopped."""
+    """Return `Resume with: cnn-tui resume …`, for a run that was stopped."""
     return f"Resume with: {command_for('resume', run)}"
 
 

@@ -1,4 +1,4 @@
-"""Several runs one after another: seeds of a config, or values of its keys.
+"""A series of runs, one after another: several seeds, or several values of config keys.
 
 Each is an ordinary run that can be watched, shown and resumed; they share a group.
 """
@@ -38,7 +38,7 @@ class PlannedRun(NamedTuple):
     """One run of a series."""
 
     setting: str
-    """Swept values, such as `optimizer.lr=0.003`; empty if only the seeds differ."""
+    """The swept values, such as `optimizer.lr=0.003`; empty if only the seeds differ."""
 
     seed: int
     request: "Request"
@@ -130,14 +130,14 @@ class Series:
 def plan_series(
     preset: str, settings: Sequence[str], name: str, repeat: int, sweeps: Sequence[str]
 ) -> list[PlannedRun]:
-    """Return the runs of a series; all configs are checked first.
+    """Return the runs of a series; all configs are checked before the first run starts.
 
     Args:
         preset: A preset's name or a config file.
         settings: `KEY=VALUE` for all runs.
         name: Start of the name of each run.
         repeat: Number of seeds per combination of values.
-        sweeps: `KEY=VALUE,VALUE…`; several give every combination.
+        sweeps: `KEY=VALUE,VALUE…`; several of them are combined in all ways.
 
     Raises:
         ConfigError: a sweep or a config is invalid.
@@ -159,7 +159,7 @@ def _parse_sweep(sweep: str) -> list[str]:
     """Return `KEY=VALUE` for each value of `KEY=VALUE,VALUE…`.
 
     Raises:
-        ConfigError: it has another form.
+        ConfigError: the text does not have that form.
     """
     key, equals, text = sweep.partition("=")
     if not equals or not key or not text:

@@ -22,6 +22,7 @@ from cnn_tui.lesson.pages import (
     Page,
     compact_grid_lines,
     fit_blocks,
+    format_factor,
     format_number,
     grid_lines,
     reveal,
@@ -44,7 +45,7 @@ SEVEN = (
 
 IMAGE = ((1, 2, 3), (4, 5, 6), (7, 8, 9))
 FILTER = ((1, 1), (-1, -1))
-"""A horizontal edge detector: positive above, negative below (the published example)."""
+"""A horizontal edge detector: positive weights above negative ones (the tutorial's example)."""
 
 MAP = ((1, -3, 2, 0), (-2, 4, 1, 3), (5, 0, -1, -4), (2, 1, -2, -6))
 """A feature map for the ReLU and pooling pages."""
@@ -126,7 +127,7 @@ def convolution_chapter() -> Chapter:
 
 
 def _window(feature_map: Grid, corner: Cell | None, count: int, canvas: Canvas) -> list[Content]:
-    """Draw image, filter and the first `count` cells of the map, and the sum at `corner`."""
+    """Return image, filter, the first `count` cells of the map, and the sum at `corner`."""
     size = Cell(len(FILTER), len(FILTER[0]))
     figure = fit_blocks(
         with_caption("image", grid_lines(IMAGE, window_cells(corner, size) if corner else ())),
@@ -141,7 +142,7 @@ def _window(feature_map: Grid, corner: Cell | None, count: int, canvas: Canvas) 
         *figure,
         Content(""),
         Content(
-            " + ".join(f"{format_number(pixel)}·{_in_brackets(weight)}" for pixel, weight in pairs)
+            " + ".join(f"{format_number(pixel)}·{format_factor(weight)}" for pixel, weight in pairs)
         ),
         Content.assemble(
             f"  = {format_sum([pixel * weight for pixel, weight in pairs])} = ",
@@ -154,10 +155,6 @@ def _uniform_sum(value: int, _canvas: Canvas) -> list[Content]:
     pairs = [(float(value), float(weight)) for row in FILTER for weight in row]
     terms = format_sum([pixel * weight for pixel, weight in pairs])
     return [Content(f"{terms} = {format_number(weighted_sum(pairs))}")]
-
-
-def _in_brackets(value: float) -> str:
-    return f"({format_number(value)})" if value < 0 else format_number(value)
 
 
 def format_sum(terms: Sequence[float], digits: int = 4) -> str:
@@ -204,7 +201,7 @@ def stride_and_padding_chapter() -> Chapter:
 def _padded_image(
     size: int, kernel: int, stride: int, padding: int, canvas: Canvas
 ) -> list[Content]:
-    """Draw the padded image, the first window and the first column of every window."""
+    """Return the padded image with the first window and the first column of every window."""
     padded_size = size + 2 * padding
     inside = range(padding, padding + size)
     cells = [

@@ -15,6 +15,7 @@ from cnn_tui.lesson.pages import (
     Page,
     bar_lines,
     format_decimals,
+    format_factor,
     format_number,
     grid_lines,
 )
@@ -95,12 +96,12 @@ def prediction_chapter() -> Chapter:
 
 
 def _logit(index: int, canvas: Canvas) -> Content:
-    """Return the sum that gives the logit of a class; narrow screens omit the factors."""
+    """Return the sum that gives the logit of a class; on narrow screens without the factors."""
     factors = list(zip(INPUTS, WEIGHTS[index], strict=True))
     bias = BIASES[index]
     if canvas.width >= 70:
         products = " + ".join(
-            f"{format_number(value)}·{_in_brackets(weight)}" for value, weight in factors
+            f"{format_number(value)}·{format_factor(weight)}" for value, weight in factors
         )
         terms = f"{products} {'−' if bias < 0 else '+'} {format_number(abs(bias))}"
     else:
@@ -145,7 +146,7 @@ def backpropagation_chapter() -> Chapter:
                 Content(f"dL/dy = 2·(y − t) = {format_number(output_gradient)}"),
                 Content(f"dy/dw = x = {format_number(INPUT)}"),
                 Content.assemble(
-                    f"dL/dw = {_in_brackets(output_gradient)}·{format_number(INPUT)} = ",
+                    f"dL/dw = {format_factor(output_gradient)}·{format_number(INPUT)} = ",
                     (format_number(gradient), "bold $primary"),
                     "   the gradient",
                 ),
@@ -163,7 +164,7 @@ def backpropagation_chapter() -> Chapter:
             lambda _: [
                 Content(
                     f"new w = w − learning rate·gradient = {format_number(WEIGHT)} − "
-                    f"{format_number(LEARNING_RATE)}·{_in_brackets(gradient)} = "
+                    f"{format_number(LEARNING_RATE)}·{format_factor(gradient)} = "
                     f"{format_number(new_weight)}"
                 ),
                 Content.assemble(
@@ -177,10 +178,6 @@ def backpropagation_chapter() -> Chapter:
         )
     )
     return Chapter("Forward and backward pass", (forward, backward, step))
-
-
-def _in_brackets(value: float) -> str:
-    return f"({format_number(value)})" if value < 0 else format_number(value)
 
 
 def learning_rate_chapter() -> Chapter:
@@ -212,7 +209,7 @@ def learning_rate_chapter() -> Chapter:
 
 
 def _valley(learning_rate: float, canvas: Canvas) -> list[Content]:
-    """Draw the parabola with the weight after each step, above a table of weights and losses."""
+    """Return the parabola with the weight after each step, above a table of weights and losses."""
     weights = gradient_descent(lambda w: 2 * w, START_WEIGHT, learning_rate, STEPS)
     width, height = min(57, canvas.width // 2 * 2 - 1), 8
     largest = gradient_descent(lambda w: 2 * w, START_WEIGHT, LEARNING_RATES[-1][0], STEPS)

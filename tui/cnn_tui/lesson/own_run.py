@@ -34,7 +34,7 @@ from cnn_tui.lesson.pages import (
 )
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width
 from cnn_tui.pictures.maps import draw_row, filter_pictures, image_picture, stage_pictures
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import class_name, safe_text
 from cnn_tui.text.shell import command_for
 
 TITLE = "On your own run"
@@ -99,7 +99,7 @@ def own_run_chapter(example: Example | None, problem: str) -> Chapter:
     filters = explainable_filters(example.maps) if example else None
     if example is None or filters is None:
         if example is not None:
-            problem = "the first layer of this network is no plain convolution of its images"
+            problem = "the first layer of this network is not a plain convolution of its images"
         return Chapter(TITLE, (Page(_instructions(problem)),))
     response = strongest_response(example.maps, filters)
     return Chapter(
@@ -114,7 +114,7 @@ def own_run_chapter(example: Example | None, problem: str) -> Chapter:
 
 
 def explainable_filters(maps: MapsFile) -> Filters | None:
-    """Return the first layer's filters, or None if their result cannot be computed here.
+    """Return the first layer's filters; None if their result cannot be computed in the lesson.
 
     The file may be damaged, so all shapes are checked against each other and against limits.
     """
@@ -218,7 +218,7 @@ def _max_contrast_cell(padded_channels: Sequence[Grid], filters: Filters) -> Cel
     side, stride, padding = filters.shape[2], filters.stride[0], filters.padding[0]
     first = -(-padding // stride)
 
-    def differences(cell: Cell) -> float:
+    def contrast(cell: Cell) -> float:
         corner, kernel = Cell(cell.row * stride, cell.column * stride), Cell(side, side)
         return sum(_squared_deviation(window(plane, kernel, corner)) for plane in padded_channels)
 
@@ -229,7 +229,7 @@ def _max_contrast_cell(padded_channels: Sequence[Grid], filters: Filters) -> Cel
         for row in range(first, last_row + 1)
         for column in range(first, last_column + 1)
     ]
-    return max(cells, key=differences, default=Cell(0, 0))
+    return max(cells, key=contrast, default=Cell(0, 0))
 
 
 def _squared_deviation(values: Sequence[float]) -> float:
@@ -239,7 +239,7 @@ def _squared_deviation(values: Sequence[float]) -> float:
 
 
 def is_exact(maps: MapsFile) -> bool:
-    """Return True if image and map are stored at full size, so the sum is found in the map."""
+    """Return True if image and map are stored at full size, so that the map contains the sum."""
     header = maps.header
     return (
         header.image[:2] == header.full_size
@@ -375,5 +375,4 @@ def _prediction(example: Example) -> Parts:
 
 
 def _name(example: Example, index: int) -> str:
-    classes = example.classes
-    return safe_text(classes[index], 20) if index < len(classes) else f"class {index + 1}"
+    return class_name(example.classes, index, 20)

@@ -73,6 +73,11 @@ def format_number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}".replace("-", "−")
 
 
+def format_factor(value: float) -> str:
+    """Return the number as a factor: in brackets if it is negative."""
+    return f"({format_number(value)})" if value < 0 else format_number(value)
+
+
 def format_decimals(value: float) -> str:
     """Return `−1.00`: two decimals, with a minus sign (U+2212)."""
     return f"{value:.2f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""The state of a run that is being trained, from new lines of its files."""
+"""Follows a run: its state is updated from new lines of its files."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -102,7 +102,7 @@ class Follower:
             return False
         if self.trains_here or not self.state.host:
             return True
-        with suppress(OSError):  # unknown while the file cannot be read, so keep the last answer
+        with suppress(OSError):  # while the file cannot be read, the last known value is kept
             self._was_live = self.run.is_live(self.state.host)
         return self._was_live
 
@@ -111,13 +111,13 @@ POLL_SECONDS = 0.1
 
 
 class Printer(Protocol):
-    """Prints events."""
+    """Prints the events of a run."""
 
     def show(self, event: Event, state: RunState) -> None:
         """Print an event that has been applied to the state."""
 
     def clear(self) -> None:
-        """Erase the line that is being rewritten, so that another line can be printed."""
+        """Clear the progress line, so that another line can be printed."""
 
 
 def follow(
@@ -129,7 +129,7 @@ def follow(
         state: The state of the run as far as the reader has read.
         reader: Reads the log.
         printer: Prints the events.
-        ended: Returns True once no event can follow.
+        ended: Returns True once no more events can be appended.
     """
     while True:
         is_last_poll = ended(state)  # before reading, so that no event is missed

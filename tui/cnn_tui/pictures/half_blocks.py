@@ -1,7 +1,7 @@
 """Pictures in a terminal: two pixels in each cell, one above the other.
 
-Rows are pieces of (text, style), which both `rich.text.Text.assemble` and Textual's
-`Content.assemble` take. `cnn_tui.pictures.colors` converts them for 256 colours.
+Rows are lists of (text, style), as for `rich.text.Text.assemble` and Textual's
+`Content.assemble`. `cnn_tui.pictures.colors` converts them for 256 colours.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def picture_height(picture: Picture, columns: int) -> int:
 
 
 def fit_width(picture: Picture, columns: int, lines: int) -> int:
-    """Return the width in cells at which a picture fits the room and keeps its aspect ratio."""
+    """Return the largest width in cells that fits `columns` × `lines` at the aspect ratio."""
     return max(1, min(columns, lines * 2 * picture.width // picture.height))
 
 

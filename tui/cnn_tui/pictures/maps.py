@@ -36,7 +36,7 @@ def filter_range(maps: MapsFile) -> tuple[float, float]:
 def filter_pictures(maps: MapsFile) -> list[Picture]:
     """Return the filters of the first layer, all on one scale: black is the minimum.
 
-    Three channels are drawn as red, green and blue; of other numbers the mean is drawn in grey.
+    Three channels are drawn as red, green and blue; with other numbers, their mean in grey.
     """
     filters = maps.header.filters
     if filters is None:
@@ -65,7 +65,7 @@ def _level(value: float) -> int:
 
 
 def width_in_tile(picture: Picture, tile: int) -> int:
-    """Return the width of a picture in a tile: a multiple of its pixels if it has fewer."""
+    """Return the width of a picture in a tile: the tile's, or a multiple of the picture's width."""
     return tile // picture.width * picture.width if picture.width <= tile else tile
 
 

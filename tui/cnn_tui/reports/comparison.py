@@ -1,6 +1,5 @@
 """The report of `cnn-tui compare`."""
 
-import json
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ from rich.text import Text
 from cnn_engine.results.comparison import Comparison, RunResults, Verdict
 from cnn_engine.results.metrics import Rate
 from cnn_tui.reports.console import results_console
+from cnn_tui.text.json import config_value_text
 from cnn_tui.text.metrics import interval_text, rate_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.safe import safe_text
@@ -78,19 +78,18 @@ def _table(comparison: Comparison) -> Table:
 
 def _metrics(comparison: Comparison) -> Table:
     table = _table(comparison)
-    for name, text_of in ROWS.items():
-        values = [text_of(run) for run in comparison.runs]
-        if any(values):
-            table.add_row(name, *(Text(value or "–") for value in values))
+    for name, to_text in ROWS.items():
+        texts = [to_text(run) for run in comparison.runs]
+        if any(texts):
+            table.add_row(name, *(Text(text or "–") for text in texts))
     return table
 
 
 def _settings(comparison: Comparison) -> Table:
     table = _table(comparison)
     for key, values in comparison.config_differences.items():
-        table.add_row(
-            Text(safe_text(key, MAX_VALUE_LENGTH)), *(Text(_value(value)) for value in values)
-        )
+        cells = [config_value_text(value, MAX_VALUE_LENGTH) for value in values]
+        table.add_row(*map(Text, [safe_text(key, MAX_VALUE_LENGTH), *cells]))
     return table
 
 
@@ -126,7 +125,7 @@ def _change(*rates: Rate | None) -> str:
 
 
 def _verdict(first: RunResults, other: RunResults, verdict: Verdict, count: int) -> Text:
-    """Return whether the other run differs significantly from the first, in words."""
+    """Return a sentence about the significance of the difference; `count` runs were tested."""
     names = safe_text(first.run.id), safe_text(other.run.id)
     text = verdict_text(*names, verdict, count)
     return Text.assemble(text.counts, (text.conclusion, "bold"), text.test)
@@ -140,12 +139,5 @@ def _percent(fraction: float) -> str:
     return percent(fraction, 2)
 
 
-def _or_none(value: Value | None, text_of: Callable[[Value], str]) -> str | None:
-    return None if value is None else text_of(value)
-
-
-def _value(value: object) -> str:
-    """Return a config value as `--set` takes it."""
-    if value is None:
-        return "–"
-    return safe_text(value if isinstance(value, str) else json.dumps(value), MAX_VALUE_LENGTH)
+def _or_none(value: Value | None, to_text: Callable[[Value], str]) -> str | None:
+    return None if value is None else to_text(value)

@@ -30,12 +30,12 @@ def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) 
     for heading in CLASS_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     metrics = class_metrics(counts.correct, counts.total, counts.confusion)
-    for name, found in zip(classes, metrics, strict=False):
-        recall = found.accuracy.fraction or 0.0
+    for name, class_result in zip(classes, metrics, strict=False):
+        recall = class_result.accuracy.fraction or 0.0
         table.add_row(
             Text(safe_text(name, 20)),
             Text.assemble(*zip(bar(recall, 12), ("bright_blue", "dim"), strict=True)),
-            *class_cells(found),
+            *class_cells(class_result),
         )
     return table
 
@@ -60,9 +60,9 @@ def _reliability(metrics: Metrics) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in filled_bins(metrics):
-        full = bar(row.rate.fraction or 0.0, 20)
-        bars = Text.assemble(*zip(full, ("bright_blue", "dim"), strict=True))
-        table.add_row(*bin_cells(row), bars)
+        accuracy = bar(row.rate.fraction or 0.0, 20)
+        styled = Text.assemble(*zip(accuracy, ("bright_blue", "dim"), strict=True))
+        table.add_row(*bin_cells(row), styled)
     return table
 
 

@@ -90,7 +90,7 @@ def show(prediction: Prediction, width: int, console: Console) -> None:
 
 
 def _beside(prediction: Prediction, width: int, room: int) -> list[Text]:
-    """Return lines of at most `room` cells."""
+    """Return path, verdict and class bars, in lines of at most `room` cells."""
     bar_width = min(MAX_BAR_COLUMNS, room - width - PERCENT_COLUMNS)
     lines = [
         Text(_end_of(safe_text(prediction.path, MAX_PATH_LENGTH), room), "bold"),
@@ -111,7 +111,7 @@ def _beside(prediction: Prediction, width: int, room: int) -> list[Text]:
 
 
 def _verdict(prediction: Prediction) -> Text:
-    """Return a comparison with the folder's name; empty if that is not a class."""
+    """Return a comparison with the folder's name; empty if that is not the name of a class."""
     if prediction.target is None:
         return Text()
     if prediction.target == prediction.top[0][0]:
@@ -125,7 +125,7 @@ def _padded(name: str, width: int) -> str:
 
 
 def _end_of(text: str, room: int) -> str:
-    """Return the text, cut at its start to fit."""
+    """Return the text, its start replaced by `…` if it is wider than `room` cells."""
     if cell_len(text) <= room:
         return text
     while text and cell_len(text) >= room:

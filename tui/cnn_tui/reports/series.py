@@ -35,7 +35,7 @@ class Spread(NamedTuple):
 
 
 def spreads(series: Series) -> Iterator[tuple[str, int, dict[str, Spread | None]]]:
-    """Yield each setting, the number of its runs, and the spread of each of their metrics."""
+    """Yield each setting, the number of its runs, and the spread of each metric over them."""
     for setting in dict.fromkeys(planned.setting for planned, _ in series.done):
         summaries = [summary for planned, summary in series.done if planned.setting == setting]
         yield (

@@ -27,13 +27,13 @@ BRAILLE_ROWS = (0x09, 0x12, 0x24, 0xC0)
 HALVES = (0x47, 0xB8)
 """Dots of its left and right column."""
 CHECKS = {0x05, 0x42, 0x28, 0x90}
-"""Dots of a column with every other dot set, as in a shade."""
+"""Dots of a column in which every other dot is set, as in a shaded area."""
 
 
 def is_ascii_only(environment: Mapping[str, str] = os.environ) -> bool:
     """Return True if the locale's encoding is not UTF-8; False if no locale is set.
 
-    Python's own encoding does not tell: in the C locale Python writes UTF-8 too.
+    Python's own encoding cannot be used for this: Python writes UTF-8 in the C locale too.
     """
     names = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     locale = next(filter(None, names), "UTF-8")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class DeferredInterrupt:
-    """A SIGINT that is kept until it is safe to raise; a second one is raised at once."""
+    """A SIGINT that is held until it is safe to raise; a second one is raised immediately."""
 
     def __init__(self) -> None:
         self._is_pending = False
@@ -18,14 +18,14 @@ class DeferredInterrupt:
         self._is_pending = True
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal came."""
+        """Raise KeyboardInterrupt if a signal is pending."""
         if self._is_pending:
             raise KeyboardInterrupt
 
 
 @contextmanager
 def deferred_interrupts() -> Iterator[DeferredInterrupt]:
-    """Defer SIGINT; call `check` between two pieces of work."""
+    """Defer SIGINT within the context, in which `check` must be called between pieces of work."""
     interrupt = DeferredInterrupt()
     previous = signal.signal(signal.SIGINT, interrupt.handle)
     try:

@@ -14,7 +14,7 @@ def progress_text(task: str, done: int, total: int) -> str:
 
 
 class ProgressLine:
-    """Shows the latest line on a terminal, and nothing on another stream.
+    """Shows the latest line on a terminal, and nothing on other streams.
 
     As a context manager, it clears the line at the end.
     """
@@ -30,7 +30,7 @@ class ProgressLine:
         if self._out is None:
             return
         shown = line[: shutil.get_terminal_size().columns - 1]
-        # The width is set before the line is written, so that an interrupt in between clears it.
+        # The width is set first: if an interrupt ends the write, the whole line is cleared.
         before, self._width = self._width, max(self._width, len(shown))
         print(f"\r{shown:<{before}}", end="", file=self._out, flush=True)
         self._width = len(shown)

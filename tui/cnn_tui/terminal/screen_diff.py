@@ -47,9 +47,9 @@ Cell: TypeAlias = tuple[str, CellStyle]
 class ScreenDiff:
     """Rewrites output into shorter output with the same effect on the screen.
 
-    It remembers what each cell shows and skips unchanged cells: Textual repaints whole widgets and
-    lines. Of a style it writes only the difference from the last one: Textual sets every style
-    completely and resets it afterwards.
+    Textual repaints whole widgets and lines, so the content of each cell is remembered and
+    unchanged cells are skipped. Textual sets every style completely and resets it afterwards, so
+    only the difference from the previous style is written.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class ScreenDiff:
         self._written: list[str] = []
 
     def invalidate(self) -> None:
-        """Discard what is known of the screen."""
+        """Forget the screen's content, so that all of it is painted again."""
         self._cells.clear()
         self._style = self._cursor = self._target = None
 

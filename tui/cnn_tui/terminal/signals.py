@@ -10,17 +10,18 @@ HANGUP_EXIT_CODE = 128 + signal.SIGHUP
 """Exit code if the loss of the terminal ended the process."""
 
 SAME_SIGNAL_SECONDS = 0.3
-"""Closer signals count as one: `timeout` and some shells signal a process and its group."""
+"""Signals closer than this count as one: `timeout` and some shells signal a process twice, also
+through its group."""
 
 REPEAT_SECONDS = 10.0
 """A second signal within this time quits immediately; later it counts as the first again."""
 
 
 class StopSignals:
-    """The first signal requests an orderly stop, a second one soon after quits immediately.
+    """Handlers: the first signal requests an orderly stop, a second one soon after quits.
 
-    Python's own handlers rather than asyncio's, since they work even while the screen hangs. The
-    callbacks must be safe to call at any moment.
+    They are Python's own handlers rather than asyncio's, because those do not run while the event
+    loop hangs. The callbacks must be safe to call at any moment.
     """
 
     def __init__(

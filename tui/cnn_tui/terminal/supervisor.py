@@ -1,8 +1,8 @@
 """A parent process that restores the terminal if the dashboard is killed or crashes.
 
-After SIGKILL or a crash in native code a process can neither restore its terminal nor report what
-happened; its parent can. It forks before any import and any thread, so that it stays small and
-the child is safe.
+After SIGKILL or a crash in native code a process can neither restore its terminal nor report the
+cause; its parent can. The fork comes before all imports and threads, which keeps the parent small
+and the child safe.
 """
 
 import os
@@ -76,7 +76,7 @@ def _wait_for(child: int, from_child: int, settings: TerminalSettings) -> NoRetu
 
 
 def _exit_message(number: int, run_path: str) -> str:
-    """Return what happened and the command to run next; imports only now."""
+    """Return the cause and the command to run next. The imports are deferred until needed."""
     from pathlib import Path  # noqa: PLC0415
 
     from cnn_engine.checkpoints.format import LAST_FILE  # noqa: PLC0415

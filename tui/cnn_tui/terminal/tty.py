@@ -36,7 +36,7 @@ def notify(text: str, descriptor: int = 2) -> None:
 
 
 class TerminalSettings:
-    """Settings of the terminal before the dashboard, restored if Textual cannot do it."""
+    """Settings of the terminal before the dashboard starts, to restore if Textual cannot."""
 
     def __init__(self) -> None:
         self._settings: list[Any] | None = None
@@ -58,7 +58,7 @@ class _HangupProofFile(FileIO):
     """A descriptor whose writes never fail: after an error it is redirected to another file.
 
     Output must not end a training run. A lost terminal would also end Textual's writer thread, and
-    whoever passes it more output would wait forever.
+    any code that passes more output to that thread would block forever.
     """
 
     def __init__(self, descriptor: int, fallback: Callable[[], Path]) -> None:
@@ -147,7 +147,7 @@ def can_write() -> bool:
 def is_hung_up(descriptor: int) -> bool:
     """Return True if the other end of the terminal or pipe is closed.
 
-    The only sign of a hangup if SIGHUP is blocked, or not sent because `sshd` was killed.
+    This is the only sign of a hangup if SIGHUP is blocked, or if `sshd` was killed and sent none.
     """
     poll = select.poll()
     poll.register(descriptor, 0)

@@ -30,13 +30,13 @@ def make_column(source: RunColumn) -> Column:
     heading = source.key.rpartition(".")[2]
     if source.kind == "config":
         return Column(source, heading, "right", lambda run: setting_text(source.value(run)))
-    text = _TEXTS[source.kind]
+    to_text = _FORMATTERS[source.kind]
     justify: Justify = "right" if source.kind in ("number", "fraction", "seconds") else "left"
     return Column(
         source,
         heading,
         justify,
-        lambda run: "–" if source.value(run) is None else text(source.value(run)),
+        lambda run: "–" if source.value(run) is None else to_text(source.value(run)),
     )
 
 
@@ -49,7 +49,7 @@ def setting_text(value: Any) -> str:  # noqa: ANN401 - any config value
     return safe_text(f"{value:g}" if isinstance(value, float) else str(value), 24)
 
 
-_TEXTS: dict[str, Callable[[Any], str]] = {
+_FORMATTERS: dict[str, Callable[[Any], str]] = {
     "number": lambda value: decimal(value) if isinstance(value, float) else f"{value:,}",
     "fraction": percent,
     "seconds": duration,
@@ -80,7 +80,7 @@ COLUMNS = (
 
 
 def columns_with(extra_columns: Sequence[RunColumn]) -> tuple[Column, ...]:
-    """Return the usual columns, with new ones of `extra_columns` among them, and the star."""
+    """Return the usual columns and the star; `extra_columns` not among them follow the time."""
     usual = {column.source.key for column in COLUMNS} | {"star", "note"}
     more = [make_column(column) for column in extra_columns if column.key not in usual]
     return (*COLUMNS[:8], *more, *COLUMNS[8:], make_column(RUN_COLUMNS["star"]))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from cnn_engine.results.metrics import Bin, ClassMetrics, Metrics, Rate
 from cnn_engine.runlog.events import Confusion
 from cnn_tui.text.numbers import decimal, percent, ratio
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import class_name, safe_text
 
 MAX_NAME_LENGTH = 24
 
@@ -37,26 +37,28 @@ def metric_rows(metrics: Metrics, classes: tuple[str, ...]) -> list[MetricRow]:
     if metrics.top5:
         rows.append(MetricRow("top 5", rate_text(metrics.top5), interval_text(metrics.top5)))
     if metrics.baseline and metrics.majority_class is not None:
-        name = safe_text(_name(classes, metrics.majority_class), MAX_NAME_LENGTH)
+        name = class_name(classes, metrics.majority_class, MAX_NAME_LENGTH)
         rows.append(
-            MetricRow(f"majority class ({name})", rate_text(metrics.baseline), _gain(metrics))
+            MetricRow(
+                f"majority class ({name})", rate_text(metrics.baseline), _baseline_remark(metrics)
+            )
         )
     parts = f"precision {metrics.macro.precision:.4f}, recall {metrics.macro.recall:.4f}"
     rows.append(MetricRow("macro F1", f"{metrics.macro.f1:.4f}", parts))
     if metrics.calibration_error is not None:
         error = percent(metrics.calibration_error, 2)
-        rows.append(MetricRow("calibration error", error, _confidence(metrics)))
+        rows.append(MetricRow("calibration error", error, _calibration_remark(metrics)))
     return rows
 
 
 def metric_lines(metrics: Metrics, classes: tuple[str, ...]) -> list[str]:
-    """Return the metrics except the accuracy as lines to search."""
+    """Return the metrics except the accuracy as plain lines, one value each."""
     low, high = metrics.accuracy.interval or (0.0, 1.0)
     lines = [f"Test Accuracy (95% Interval): {percent(low, 2)} to {percent(high, 2)}"]
     if metrics.top5:
         lines.append(f"Test Accuracy (Top 5): {_rate_with_counts(metrics.top5)}")
     if metrics.baseline and metrics.majority_class is not None:
-        name = safe_text(_name(classes, metrics.majority_class), MAX_NAME_LENGTH)
+        name = class_name(classes, metrics.majority_class, MAX_NAME_LENGTH)
         lines.append(
             f"Test Accuracy (Majority Class {name}): {_rate_with_counts(metrics.baseline)}"
         )
@@ -147,7 +149,7 @@ def confidence_text(row: Bin) -> str:
     return f"{100 * row.above:.0f}–{100 * row.to:.0f}%"
 
 
-def _gain(metrics: Metrics) -> str:
+def _baseline_remark(metrics: Metrics) -> str:
     """Return the difference of the majority-class baseline from the model's accuracy.
 
     It is significant if the baseline lies outside of the accuracy's 95 % interval.
@@ -161,7 +163,7 @@ def _gain(metrics: Metrics) -> str:
     return f"baseline; {abs(points):.1f} points {'better' if points > 0 else 'worse'}"
 
 
-def _confidence(metrics: Metrics) -> str:
+def _calibration_remark(metrics: Metrics) -> str:
     """Return whether the model is overconfident, with its mean confidence and accuracy."""
     confidence, accuracy = metrics.mean_confidence, metrics.accuracy.fraction
     if confidence is None or accuracy is None:
@@ -174,7 +176,3 @@ def _confidence(metrics: Metrics) -> str:
 
 def _rate_with_counts(rate: Rate) -> str:
     return f"{rate_text(rate)} ({rate.correct}/{rate.images})"
-
-
-def _name(classes: tuple[str, ...], index: int) -> str:
-    return classes[index] if index < len(classes) else f"class {index + 1}"

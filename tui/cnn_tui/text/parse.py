@@ -7,7 +7,7 @@ def parse_lr(text: str) -> float:
     """Return a learning rate.
 
     Raises:
-        ValueError: with a sentence for the user.
+        ValueError: the text is no positive finite number; the message is for the user.
     """
     try:
         lr = float(text)
@@ -22,7 +22,7 @@ def parse_epochs(text: str) -> int:
     """Return a number of epochs.
 
     Raises:
-        ValueError: with a sentence for the user.
+        ValueError: the text is no positive integer; the message is for the user.
     """
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise ValueError("Expected a whole number, 1 or more.")

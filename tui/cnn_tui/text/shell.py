@@ -10,7 +10,7 @@ def command_for(command: str, run: RunDirectory) -> str:
     """Return the shell command for a run, such as `cnn-tui resume 1124-0412-amber`.
 
     Args:
-        command: Name of a command, with the option that takes the run if any: `run --like`.
+        command: Name of a command, and the option for the run if it has one: `run --like`.
         run: The run.
     """
     words = ["cnn-tui", *command.split(), run.id]

@@ -18,7 +18,7 @@ class VerdictText(NamedTuple):
 
 
 def verdict_text(first: str, other: str, verdict: Verdict, count: int) -> VerdictText:
-    """Return whether a run differs significantly from the first, with the counts and the test.
+    """Return a sentence about the significance of the difference between two runs.
 
     Args:
         first: Name of the first run.
@@ -26,40 +26,40 @@ def verdict_text(first: str, other: str, verdict: Verdict, count: int) -> Verdic
         verdict: Verdict on the other run against the first.
         count: Number of runs tested against the first.
     """
-    split, names = verdict.disagreement, (first, other)
-    if split is None:
+    counted, names = verdict.disagreement, (first, other)
+    if counted is None:
         reason = safe_text(verdict.reason, 1000)
         return VerdictText(f"{other} cannot be tested against {first}: {reason}", "", "")
     counts = (
-        f"Of the same test images, only {first} is correct on {split.only_first:,} and only "
-        f"{other} on {split.only_second:,}. "
+        f"Of the same test images, only {first} is correct on {counted.only_first:,} and only "
+        f"{other} on {counted.only_second:,}. "
     )
-    if not any(split):
+    if not any(counted):
         return VerdictText(
             counts, "No difference", ": both are correct on exactly the same images."
         )
-    better, worse = names if split.only_first > split.only_second else names[::-1]
+    better, worse = names if counted.only_first > counted.only_second else names[::-1]
     if verdict.is_significant:
         conclusion = f"{better} is significantly better than {worse}"
     elif _is_one(verdict.p_value):
         conclusion = "No difference"
     else:
         conclusion = "The difference is not statistically significant"
-    several = f", adjusted for {count} comparisons" if count > 1 else ""
-    test = f" (McNemar's exact test, p = {_probability(verdict.p_value)}{several})."
+    correction = f", adjusted for {count} comparisons" if count > 1 else ""
+    test = f" (McNemar's exact test, p = {_probability(verdict.p_value)}{correction})."
     return VerdictText(counts, conclusion, test)
 
 
 def verdict_cell(verdict: Verdict) -> str:
-    """Return the verdict in a word or two for a table; a dash if there is none."""
-    split = verdict.disagreement
-    if split is None:
+    """Return the verdict for a table cell: `better`, `not significant`; a dash if not tested."""
+    counted = verdict.disagreement
+    if counted is None:
         return "–"
     if _is_one(verdict.p_value):
         return "no difference"
     if not verdict.is_significant:
         return "not significant"
-    return "better" if split.only_second > split.only_first else "worse"
+    return "better" if counted.only_second > counted.only_first else "worse"
 
 
 def probability_cell(verdict: Verdict) -> str:

@@ -23,14 +23,15 @@ from cnn_tui.pictures.maps import (
     tiles_per_row,
 )
 from cnn_tui.text.numbers import percent
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import class_name, safe_text
 
 TILE_SIZES = (32, 24, 16, 12, 8)
-"""Widths in cells of a map of the selected stage; the largest of which all maps fit is used."""
+"""Widths in cells of a map of the selected stage; the largest at which all maps fit is used."""
 
 STRIP_TILE = 8
 """Width in cells of a map of the other stages."""
 
+MAX_NAME = 30
 NAME_WIDTH, BAR_WIDTH = 12, 20
 
 
@@ -101,7 +102,7 @@ class FeatureMaps(Panel[RunState]):
         return len(maps.header.stages) + (maps.header.filters is not None) if maps else 0
 
     def depends_on(self, state: RunState) -> object:
-        """Return the file's content, and what decides the text without it."""
+        """Return the file's content, and the state that selects the text shown without it."""
         return self._file.value, self._file.error, state.prepared is None, state.has_ended
 
     def titles(self, state: RunState) -> tuple[str, str]:  # noqa: ARG002
@@ -116,8 +117,8 @@ class FeatureMaps(Panel[RunState]):
         """Return the image with its predictions, and the stages below it."""
         maps = self._file.value
         if maps is None:
-            when = "available once the model is built; updated after each epoch"
-            return missing_file_lines(self._file.error, state, "maps.bin", when, width)
+            waiting = "available once the model is built; updated after each epoch"
+            return missing_file_lines(self._file.error, state, "maps.bin", waiting, width)
         if not maps.header.samples:
             return [Content.styled("no images saved", "$muted")]
         sample = min(self.sample, len(self.samples) - 1)
@@ -146,20 +147,20 @@ class FeatureMaps(Panel[RunState]):
     ) -> list[Content]:
         sample = self.samples[index]
         number = f"{maps.header.split} image {index + 1} of {len(self.samples)}"
-        target = _class_name(classes, sample.label)
-        predicted = _class_name(classes, sample.top_classes[0])
+        target = class_name(classes, sample.label, MAX_NAME)
+        predicted = class_name(classes, sample.top_classes[0], MAX_NAME)
         verdict = (
             Content.styled(f"✓ {target}", "bold $text-success")
             if sample.is_correct
             else Content.styled(f"✗ {target}, predicted {predicted}", "bold $text-error")
         )
         lines = [Content.assemble(number, (f"  {safe_text(sample.name, 200)}", "$muted")), verdict]
-        names = [_class_name(classes, answer)[:NAME_WIDTH] for answer in sample.top_classes]
+        names = [class_name(classes, label, MAX_NAME)[:NAME_WIDTH] for label in sample.top_classes]
         name_width = min(max(map(len, names)), max(4, width - 12))
         bar_width = max(0, min(BAR_WIDTH, width - name_width - 9))
         predictions = zip(names, sample.top_classes, sample.probabilities, strict=True)
-        for name, answer, probability in predictions:
-            mark = "✓" if answer == sample.label else " "
+        for name, label, probability in predictions:
+            mark = "✓" if label == sample.label else " "
             lines.append(
                 Content.assemble(
                     f"{mark} {name[:name_width]:<{name_width}} ",
@@ -250,7 +251,3 @@ def _strip_lines(
         if index != selected and room - sum(strips.values()) - lines >= reserved:
             strips[index] = lines
     return strips
-
-
-def _class_name(classes: Sequence[str], index: int) -> str:
-    return safe_text(classes[index], 30) if index < len(classes) else f"class {index + 1}"

@@ -40,15 +40,15 @@ class LayerTable(Panel[RunState], can_focus=True):
         return self.TITLE, "a multiply-add is 2 FLOP"
 
     def depends_on(self, state: RunState) -> object:
-        """Return the file's content, and what decides the text without it."""
+        """Return the file's content, and the state that selects the text shown without it."""
         return self._file.value, self._file.error, state.prepared is None, state.has_ended
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return a line for each layer, and a total."""
         layers = self._file.value
         if layers is None:
-            when = "available once the model is built"
-            return missing_file_lines(self._file.error, state, "model.json", when, width)
+            waiting = "available once the model is built"
+            return missing_file_lines(self._file.error, state, "model.json", waiting, width)
         rows = layers.layers
         heading = LayerRow("layer", "", "output", "params", "FLOP")
         total = LayerRow(
@@ -101,7 +101,7 @@ def _line(row: LayerRow, width: int) -> Content:
 
 
 def _fit_end(name: str, width: int) -> str:
-    """Return the name, padded or cut to the width; its end tells layers apart, so that stays."""
+    """Return the name padded or cut to the width; its end is kept, which distinguishes layers."""
     return f"{name:<{width}}" if len(name) <= width else f"…{name[1 - width :]}"
 
 
@@ -110,18 +110,18 @@ def _shape_text(shape: Sequence[int]) -> str:
 
 
 def missing_file_lines(
-    error: str, state: RunState, name: str, when: str, width: int
+    error: str, state: RunState, name: str, waiting: str, width: int
 ) -> list[Content]:
-    """Return the lines shown in place of a file.
+    """Return the lines shown in place of a file's content.
 
     Args:
         error: The error from reading it; empty if there is no file.
         state: The state of the run.
         name: The name of the file.
-        when: When the file will be there, for a run that has not ended.
-        width: Cells across.
+        waiting: Text while the run has not ended, about when the file is written.
+        width: Width in cells.
     """
-    text, style = when, "$muted"
+    text, style = waiting, "$muted"
     if error:
         text, style = safe_text(error, 500), "$text-warning"
     elif state.has_ended:

@@ -14,10 +14,10 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width, picture_height
 from cnn_tui.text.numbers import percent
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import class_name, safe_text
 
 TILE_SIZES = ((32, 8), (24, 8), (20, 8), (16, 8), (16, 4), (12, 4), (8, 1))
-"""Widths of a picture in cells, each with the number of pictures that must fit for it."""
+"""Widths of a picture in cells, each with the number of pictures that must fit to use it."""
 
 GAP = 2
 """Cells between two pictures; rows are one line apart."""
@@ -96,12 +96,12 @@ class MistakeGrid(Panel[RunState]):
         self._redraw()
 
     def depends_on(self, state: RunState) -> object:
-        """Return the identity of the mistakes, and what decides the text without any."""
+        """Return the identity of the mistakes, and the state that selects the text without any."""
         return id(self.mistakes), self.error, state.test is None, state.has_ended
 
     @property
     def filtered(self) -> list[Mistake]:
-        """The mistakes that the filter lets through."""
+        """The mistakes that match the filter."""
         pair = self.view.pair
         return [
             mistake
@@ -132,7 +132,7 @@ class MistakeGrid(Panel[RunState]):
         self.move(pages * (1 if self.view.is_enlarged else self._layout.capacity), 0)
 
     def _selected(self, last: int) -> int:
-        """Return the selected index, within the mistakes that there are now."""
+        """Return the selected index, limited to the current mistakes."""
         return max(0, min(self.view.selected, last))
 
     def titles(self, state: RunState) -> tuple[str, str]:
@@ -161,7 +161,7 @@ class MistakeGrid(Panel[RunState]):
         return self._tiles(filtered, selected, classes, width, height)
 
     def _reasons(self, state: RunState) -> list[str]:
-        """Return the reason why there is no picture."""
+        """Return the reason why there is no picture, in one or two lines."""
         if state.test is None and state.has_ended:
             return ["not tested: the run ended before the test"]
         if state.test is None:
@@ -231,13 +231,13 @@ class MistakeGrid(Panel[RunState]):
 
 
 def tile_layout(picture: Picture, width: int, height: int) -> TileLayout:
-    """Return the layout with the largest size of which enough pictures fit."""
-    for cells, enough in TILE_SIZES:
+    """Return the layout with the largest pictures of which enough fit."""
+    for cells, min_pictures in TILE_SIZES:
         lines = picture_height(picture, cells) + CAPTION_LINES + 1
         layout = TileLayout(
             max(1, (width + GAP) // (cells + GAP)), max(1, (height + 1) // lines), min(cells, width)
         )
-        if layout.capacity >= enough and lines <= height + 1:
+        if layout.capacity >= min_pictures and lines <= height + 1:
             break
     return layout
 
@@ -253,14 +253,11 @@ def _picture(mistake: Mistake) -> Picture:
 
 
 def _class_names(classes: Sequence[str], *indices: int) -> list[str]:
-    return [
-        safe_text(classes[index] if index < len(classes) else f"class {index + 1}", MAX_NAME)
-        for index in indices
-    ]
+    return [class_name(classes, index, MAX_NAME) for index in indices]
 
 
 def _count(test: TestFinished, pair: ClassPair | None) -> int:
-    """Return the number of mistakes of the test that the filter lets through."""
+    """Return the number of mistakes of the test that match the filter."""
     return sum(
         images
         for target, predicted, images in test.confusion
@@ -289,7 +286,7 @@ def _facts(mistake: Mistake, classes: Sequence[str]) -> list[Content]:
 
 
 def _fold(text: str, width: int) -> list[Content]:
-    """Return the text in pieces of that width."""
+    """Return the text in lines of `width` characters."""
     return [
         Content.styled(text[start : start + width], "$muted")
         for start in range(0, len(text), max(1, width))
