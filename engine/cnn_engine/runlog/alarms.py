@@ -16,8 +16,8 @@ SPIKE_EVENTS = 40
 define the level."""
 
 SPIKE_FACTOR = 2.0
-"""A jump is to at least this multiple of the level: the losses of neighbouring half-seconds differ
-by far less, and a loss that doubles undoes many epochs."""
+"""A jump reaches at least this multiple of the level: losses of neighbouring half-seconds differ by
+far less, and a loss that doubles undoes many epochs."""
 
 SPIKE_DEVIATIONS = 10.0
 """And by this many median absolute deviations, so that noise near zero is not a jump."""

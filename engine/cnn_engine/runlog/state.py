@@ -1,6 +1,6 @@
 """State of a run, reduced from its events.
 
-Live dashboards, attached ones, reports on finished runs and tests all use `RunState.apply`, so that
+Live and attached dashboards, reports on finished runs and tests all use `RunState.apply`, so that
 they always agree. It does no I/O, reads no clock, and accepts every prefix of a valid log.
 """
 
@@ -175,7 +175,7 @@ class RunState:
     def _set_config(self, event: RunStarted | ConfigReplaced) -> None:
         tables = rename_old_keys(event.config)
         self.preset = event.preset
-        # A damaged log may hold tables that are not dicts.
+        # A damaged log may contain tables that are not dicts.
         self.config = {name: keys for name, keys in tables.items() if isinstance(keys, dict)}
         epochs = self.setting("train.epochs")
         self.total_epochs = epochs if isinstance(epochs, int) else 0

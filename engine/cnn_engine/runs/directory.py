@@ -131,8 +131,8 @@ def create_run(runs_dir: Path) -> RunDirectory:
 def iter_runs(runs_dir: Path) -> Iterator[RunDirectory]:
     """Yield the runs in a directory, unsorted.
 
-    A run is a directory with a log that is a regular file. Links are skipped because they may lead
-    anywhere, pipes because reading them may never end, and names that begin with a dot.
+    A run is a directory with a log that is a regular file. Links, which may lead anywhere, pipes,
+    which may never end, and names that begin with a dot are skipped.
     """
     try:
         entries = os.scandir(runs_dir)

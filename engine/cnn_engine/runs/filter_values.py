@@ -122,7 +122,7 @@ def parse_time_span(text: str) -> tuple[float, float]:
 
 
 def _ordered(parse: Callable[[str], float], expected: str) -> Callable[[str, str, str], Test]:
-    """Return the comparison of ordered values: `parse` reads one, errors name what is expected."""
+    """Return a comparison of ordered values; `parse` reads them, errors contain `expected`."""
 
     def compare(key: str, sign: str, text: str) -> Test:
         _refuse_search(key, sign)

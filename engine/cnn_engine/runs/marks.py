@@ -46,7 +46,7 @@ _FILE_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def read_marks(run: RunDirectory) -> Marks:
     """Return the run's marks; `NO_MARKS` if it has none or the file is damaged.
 
-    Fields of a wrong type are ignored: one bad edit by hand must not cost the other marks.
+    Fields of a wrong type are ignored, so that a bad manual edit does not lose the other marks.
     """
     try:
         # `open` is faster than pathlib: every run of a list is tried, and most have no such file.

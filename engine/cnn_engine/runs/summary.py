@@ -32,7 +32,7 @@ RunStatus: TypeAlias = Literal[
     "interrupted",
     "damaged",
 ]
-"""A status of `RunState`; `interrupted`: the log ends before the run, and no process writes it;
+"""A status of `RunState`; `interrupted`: the run has not ended, but no process writes its log;
 `damaged`: the log cannot be read, or its first event is damaged."""
 
 STATUSES: tuple[RunStatus, ...] = get_args(RunStatus)

@@ -54,8 +54,8 @@ def write_scalars(out: BinaryIO, time: float, step: int, values: dict[str, float
 
     Args:
         out: The event file.
-        time: Seconds since 1970.
-        step: The step.
+        time: Unix time in seconds.
+        step: Step of the values.
         values: Values by tag; stored as float32.
     """
     summary = b"".join(
@@ -66,7 +66,7 @@ def write_scalars(out: BinaryIO, time: float, step: int, values: dict[str, float
 
 
 def write_text(out: BinaryIO, time: float, tag: str, markdown: str) -> None:
-    """Write a record with a text that TensorBoard renders as Markdown; `time` is since 1970."""
+    """Write a record with a text that TensorBoard renders as Markdown; `time` is Unix time."""
     metadata = _field(1, _field(1, b"text"))
     tensor = _key(1, VARINT) + _varint(DT_STRING) + _field(2, b"") + _field(8, _utf8(markdown))
     value = _field(1, _utf8(tag)) + _field(9, metadata) + _field(8, tensor)

@@ -94,7 +94,7 @@ class Control:
         return self._earlier + self.clock() - self._began
 
     def check(self) -> None:
-        """Apply new commands; call it between any two pieces of work. Returns after a pause.
+        """Apply new commands and wait while the run is paused; call it between steps or batches.
 
         Raises:
             StopRequested: the run is to end now.

@@ -38,7 +38,7 @@ class FlatParameters:
     """
 
     def __init__(self, model: nn.Module, low_dtype: torch.dtype | None) -> None:
-        """Take over the model's parameters; the model must be on its device already.
+        """Replace the model's parameters by views; the model must already be on its device.
 
         Args:
             model: Keeps its parameters' names, values, shapes and memory formats.

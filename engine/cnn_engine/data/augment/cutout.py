@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def cut_out(pixels: Tensor, y: Tensor, x: Tensor, size: int, fill: Tensor) -> Tensor:
-    """Return the images with a filled square each, uint8 [M, H, W, C].
+    """Return the images, each with a filled square, uint8 [M, H, W, C].
 
     Args:
         pixels: uint8 [M, H, W, C].

@@ -1,1 +1,1 @@
-"""Sources of images: a module with a `read` function each, and a `case` in `dataset._read`."""
+"""Sources of images: one module per source, called by a `case` in `dataset._read`."""
