@@ -21,7 +21,7 @@ from cnn_tui.terminal.signals import HANGUP_EXIT_CODE
 from cnn_tui.terminal.tty import can_write, is_hung_up
 
 if TYPE_CHECKING:
-    # Its config takes pydantic, which `watch` need not wait for.
+    # The engine imports pydantic, which `watch` does not need.
     from cnn_engine.session.engine import Engine
 
 CHECK_SECONDS = 1.0
@@ -33,7 +33,7 @@ class Dashboard(App[None]):
 
     CSS_PATH = "app.tcss"
     TITLE = "cnn-tui"
-    ALLOW_SELECT = False  # panels repaint single cells, which a selection would be lost in
+    ALLOW_SELECT = False  # panels repaint single cells, which would destroy a selection
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Dashboard(App[None]):
         self._palette = [NearestColors()] if self.console.color_system == "256" else []
         self._streams = sys.stdout, sys.stderr
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        self._code: int | None = None
+        self._exit_code: int | None = None
         self.exited_normally = False
         """True if `exit` was called; False if an exception ended the app."""
         self.failure: Exception | None = None
@@ -75,7 +75,7 @@ class Dashboard(App[None]):
         self.push_screen(self._first)
         self.set_interval(CHECK_SECONDS, self._check_terminal)
         if self._engine is not None:
-            # Textual replaces these two, and drops what is printed.
+            # Textual has replaced both streams with ones that discard output.
             sys.stdout, sys.stderr = self._streams
             self.call_after_refresh(self._engine.start)
 
@@ -85,14 +85,14 @@ class Dashboard(App[None]):
         super().exit(*arguments, **options)
 
     def _handle_exception(self, error: Exception) -> None:
-        """Keep the exception; Textual would print it in colours, with the values of variables."""
+        """Store the exception; Textual would print it in colours, with the values of variables."""
         self.failure = self.failure or error
         super()._handle_exception(error)
         self._exit_renderables.clear()
 
     def exit_from_signal(self, code: int) -> None:
         """Exit with a code; safe in a signal handler."""
-        self._code = code
+        self._exit_code = code
         self.call_from_signal(self._check_terminal)
 
     def call_from_signal(self, callback: Callable[[], object]) -> None:
@@ -101,24 +101,24 @@ class Dashboard(App[None]):
             self._event_loop.call_soon_threadsafe(self.call_later, callback)
 
     def _check_terminal(self) -> None:
-        """Exit if a signal handler has set the code, or if the terminal was hung up."""
+        """Exit if a signal handler has set the exit code, or if the terminal was hung up."""
         if not self.is_headless and is_hung_up(0):
-            self._code = HANGUP_EXIT_CODE
-        if self._code is not None:
-            self.exit(return_code=self._code)
+            self._exit_code = HANGUP_EXIT_CODE
+        if self._exit_code is not None:
+            self.exit(return_code=self._exit_code)
 
     def can_draw(self, *, is_reply: bool = False) -> bool:
         """Return True if drawing is useful now and within the byte budget.
 
         Args:
-            is_reply: True if a key asked for it, which the budget does not limit.
+            is_reply: True if it shows the effect of a key, which the budget does not limit.
         """
         if not isinstance(self._driver, DiffDriver):
             return True
         return can_write() and (is_reply or self._driver.budget.has_room())
 
     async def action_quit(self) -> None:
-        """Exit; ask first, as the run's screen does, if that would end the run."""
+        """Exit; if that would end a run, its screen asks for confirmation first."""
         for screen in reversed(self.screen_stack):
             if isinstance(screen, RunScreen) and (screen is self.screen or screen.is_training_here):
                 screen.action_quit()
@@ -126,7 +126,7 @@ class Dashboard(App[None]):
         self.exit()
 
     def action_redraw(self) -> None:
-        """Redraw everything, over what another program has written on the screen."""
+        """Redraw the whole screen, in case another program has written on it."""
         if isinstance(self._driver, DiffDriver):
             self._driver.invalidate()
         self.screen.refresh(layout=True)

@@ -16,14 +16,14 @@ RESIZE_SECONDS = 1.0
 and a frame of the old size may still follow."""
 
 BYTES_PER_SECOND = 2_000
-"""Average limit of what a dashboard writes without a key being pressed, for use over SSH."""
+"""Average limit of output while no key is pressed, for use over SSH."""
 
 MAX_SAVED_BYTES = 16_000
 """Limit of unused bytes, which a frame with many changes can use later."""
 
 MAX_DEBT = 6_000
-"""Limit of bytes written beyond the budget: after many changes by keys, the screen stands still for
-at most `MAX_DEBT / BYTES_PER_SECOND` seconds."""
+"""Limit of bytes written beyond the budget: after many changes by keys, updates pause for at most
+`MAX_DEBT / BYTES_PER_SECOND` seconds."""
 
 
 class ByteBudget:
@@ -37,7 +37,7 @@ class ByteBudget:
         self._bytes_left = max(self._bytes_left - count, -MAX_DEBT)
 
     def has_room(self) -> bool:
-        """Return True if a frame can be written; if it exceeds the budget, the next one waits."""
+        """Return True if a frame may be written; one that exceeds the budget delays the next."""
         now = time.monotonic()
         earned = BYTES_PER_SECOND * (now - self._updated)
         self._bytes_left = min(MAX_SAVED_BYTES, self._bytes_left + earned)
@@ -69,7 +69,7 @@ class DiffDriver(LinuxDriver):
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _resume(self) -> None:
-        """Take the terminal again after a stop of any kind, and repaint it."""
+        """Take over the terminal again after any kind of stop, and repaint it."""
         if not self._app.is_running:
             return
         if not self._suspended:
@@ -100,5 +100,5 @@ class DiffDriver(LinuxDriver):
             super().write(minimized)
 
     def invalidate(self) -> None:
-        """Paint all of the next frame, whatever the terminal shows."""
+        """Paint the next frame completely, whatever the terminal shows."""
         self._screen_diff.invalidate()

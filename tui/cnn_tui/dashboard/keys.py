@@ -1,4 +1,4 @@
-"""The table of all keys, which bindings, key bar, palette and help are made from."""
+"""The table of all keys: the source of bindings, key bar, palette and help."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -43,7 +43,7 @@ KEY_NAMES = {
     "asterisk": "*",
     "number_sign": "#",
 }
-"""Names of keys on the screen, where they are not Textual's."""
+"""Names of keys on the screen that differ from Textual's names."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +66,19 @@ class Key:
     """Order of removal from a key bar that is too narrow, highest first; 0 is never shown."""
 
     action: str = ""
-    """Action of the screen or view; empty if it is called like the key."""
+    """Action of the screen or view; empty if it equals `name`."""
 
     controls: bool = False
     """True if it sends a command to the engine, which works only while the run is running."""
 
     in_palette: bool = True
-    """False for cursor keys and what the palette offers anyway."""
+    """False for cursor keys and for actions that the palette offers anyway."""
 
     view: str = ""
-    """View that the key opens."""
+    """View that the key opens; empty if it opens none."""
 
     priority: bool = False
-    """True if it comes before the keys of the focused widget."""
+    """True if it has priority over the keys of the focused widget."""
 
     scope: Scope = "run"
 
@@ -322,7 +322,7 @@ KEYS = (
 
 
 def keys_for(*scopes: Scope) -> list[Key]:
-    """Return the keys of some scopes, in the table's order."""
+    """Return the keys of the scopes, in the table's order."""
     return [key for key in KEYS if key.scope in scopes]
 
 

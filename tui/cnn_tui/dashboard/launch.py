@@ -1,4 +1,4 @@
-"""Runs a dashboard for a command: signal handlers, hangups, exit codes, the summary at the end."""
+"""Runs a dashboard for a command: signal handlers, hangups, exit codes, the final summary."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ from cnn_tui.terminal.supervisor import notify_supervisor
 from cnn_tui.terminal.tty import TerminalSettings, capture_output, notify, survive_hangup
 
 if TYPE_CHECKING:
-    # Importing it loads pydantic, which `watch` does not need.
+    # The engine imports pydantic, which `watch` does not need.
     from cnn_engine.session.engine import Engine
 
 
 def run_dashboard(
     engine: "Engine", run: RunDirectory, options: Options, on_hangup: OnHangup = OnHangup.TRAIN
 ) -> int:
-    """Train with the dashboard, and without it after a hangup or a failure.
+    """Train with the dashboard; after a hangup or a failure, continue without it.
 
     Args:
         engine: Trains the run; not started yet.
@@ -39,7 +39,9 @@ def run_dashboard(
     Returns:
         The exit code.
     """
-    screen = RunScreen(run, trains_here=True, blocked=lambda: engine.write_error, bell=options.bell)
+    screen = RunScreen(
+        run, trains_here=True, write_error=lambda: engine.write_error, bell=options.bell
+    )
     app = Dashboard(screen, engine, options)
     skip_bytes = run.events.stat().st_size
 
@@ -59,7 +61,7 @@ def run_dashboard(
         if is_hung_up and on_hangup == OnHangup.STOP and not engine.has_ended():
             request_stop(run, signal.SIGHUP)
         if app.exited_normally:
-            engine.start()  # if the terminal was lost before the first paint
+            engine.start()  # no effect unless the terminal was lost before the first paint
             engine.join()
         elif app.failure:
             traceback.print_exception(app.failure)
@@ -81,14 +83,14 @@ def watch_run(run: RunDirectory, options: Options) -> int:
 
 def show_runs(runs_dir: Path, options: Options) -> int:
     """Show the list of runs; return the exit code."""
-    from cnn_tui.dashboard.screens.runs import RunsScreen  # noqa: PLC0415 - as below
+    from cnn_tui.dashboard.screens.runs import RunsScreen  # noqa: PLC0415 - only if shown
 
     return _show(RunsScreen(runs_dir), options)
 
 
 def show_lesson(run: RunDirectory | None, options: Options) -> int:
     """Show the lesson; return the exit code."""
-    from cnn_tui.dashboard.screens.lesson import LessonScreen  # noqa: PLC0415 - as below
+    from cnn_tui.dashboard.screens.lesson import LessonScreen  # noqa: PLC0415 - only if shown
 
     return _show(LessonScreen(run), options)
 
@@ -97,9 +99,9 @@ def compare_runs(runs: Sequence[RunDirectory], options: Options) -> int:
     """Show runs side by side; return the exit code.
 
     Raises:
-        ConfigError: There are more than fit on a screen.
+        ConfigError: there are more than fit on a screen.
     """
-    from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen  # noqa: PLC0415 - as below
+    from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen  # noqa: PLC0415 - only if shown
 
     if len(runs) > MAX_RUNS:
         raise ConfigError(f"compare: {MAX_RUNS} runs fit on a screen; --no-ui prints any number")

@@ -1,4 +1,4 @@
-"""A question with a few answers to choose from."""
+"""A dialog with a question and a few answers."""
 
 from typing import NamedTuple
 
@@ -89,7 +89,7 @@ class ChoiceDialog(ModalScreen[str]):
                     yield Button(label, id=f"key-{answer.key}", compact=True)
 
     def on_key(self, event: events.Key) -> None:
-        """Answer by a key, and keep the key from the screen below."""
+        """Answer by a key, which then does not reach the screen below."""
         if any(answer.key == event.key for answer in self._answers):
             event.stop()
             self._answer(event.key)

@@ -43,7 +43,7 @@ class HelpScreen(ModalScreen[None]):
         self._scopes = scopes
 
     def compose(self) -> ComposeResult:
-        """Yield one text."""
+        """Yield the text in a scrollable box."""
         with VerticalScroll() as box:
             box.border_title, box.border_subtitle = "Keys", "esc"
             yield Static(Content("\n").join(self._lines()))

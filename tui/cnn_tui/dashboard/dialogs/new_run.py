@@ -1,4 +1,4 @@
-"""The form for a new run: all keys of its config, checked while typing."""
+"""The form for a new run: all keys of its config, validated while typing."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ NAME = "name"
 
 
 class NewRunDialog(ModalScreen[RunDirectory | None]):
-    """Asks for changes, trains in the background, and returns the run; None if cancelled."""
+    """Asks for config changes, starts the run in the background and returns it; None: cancelled."""
 
     BINDINGS = [
         Binding("escape", "dismiss(None)", show=False),
@@ -106,13 +106,13 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         """Return the form for a run with the config of another.
 
         Raises:
-            ConfigError: The log has no config, or one of another version.
+            ConfigError: the log has no config, or one of another version.
         """
         return cls(Request.from_run(run), run.path.parent)
 
     @classmethod
     def from_preset(cls, preset: str, runs_dir: Path) -> Self:
-        """Return the form for a run of a preset. The path of `folder` may be invalid at first."""
+        """Return the form for a run of a preset; for `folder` the path must still be entered."""
         return cls(
             Request.from_preset(preset, ["data.path=."] if preset == "folder" else []), runs_dir
         )
@@ -147,17 +147,17 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         problems: list[str] = []
         try:
             checked_name(self._text(NAME))
-            self._config = from_dict(self._typed())
+            self._config = from_dict(self._typed_config())
         except ConfigError as error:
             self._config, problems = None, [*error.problems]
         for key in (NAME, *self._keys()):
-            of_key = [text for text in problems if text.startswith((f"{key}:", f"{key}."))]
-            problems = [text for text in problems if text not in of_key]
-            self._show_note(key, of_key)
+            key_problems = [text for text in problems if text.startswith((f"{key}:", f"{key}."))]
+            problems = [text for text in problems if text not in key_problems]
+            self._show_note(key, key_problems)
         self.query_one("#problem", Label).update(safe_text("; ".join(problems), 500))
 
     def _show_note(self, key: str, problems: list[str]) -> None:
-        """Show the problems of a key, or else its original value if that was changed."""
+        """Show the problems of a key, or else its original value if the key was changed."""
         note = self.query_one(f"#{_id(key)}-note", Label)
         original = format_value(self._value(key)) if key != NAME else ""
         text = "; ".join(problem.removeprefix(f"{key}: ") for problem in problems)
@@ -198,8 +198,8 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
     def _text(self, key: str) -> str:
         return self.query_one(f"#{_id(key)}", Input).value.strip()
 
-    def _typed(self) -> dict[str, dict[str, Any]]:
-        """Return the tables as they are typed; an empty input means None."""
+    def _typed_config(self) -> dict[str, dict[str, Any]]:
+        """Return the config as typed, as nested tables; an empty input means None."""
         return {
             table: {
                 key: parse_value(text) if (text := self._text(f"{table}.{key}")) else None

@@ -1,4 +1,4 @@
-"""The questions about saved runs."""
+"""Dialogs for changes to saved runs."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,34 +10,34 @@ from cnn_tui.text.safe import safe_text
 
 
 def name_dialog(run: RunSummary) -> ValueDialog[str]:
-    """Return the question for a name."""
+    """Return the dialog for a run's name."""
     explanation = f"Name of {safe_text(run.run_id)}; its directory stays the same."
     return ValueDialog("Name", explanation, run.name, checked_name)
 
 
 def note_dialog(run: RunSummary) -> ValueDialog[str]:
-    """Return the question for a note."""
+    """Return the dialog for a run's note."""
     return ValueDialog("Note", "Free text.", run.note, checked_note)
 
 
 def tags_dialog(runs: Sequence[RunSummary], tags: Sequence[str]) -> ValueDialog[list[str]]:
-    """Return the question for tags of the runs, which have `tags` in common."""
+    """Return the dialog for tags of the runs, which have `tags` in common."""
 
-    def read(text: str) -> list[str]:
+    def parse_tags(text: str) -> list[str]:
         return [checked_tag(word) for word in text.split()]
 
     explanation = f"Separated by spaces, for {_names(runs)}."
-    return ValueDialog("Tags", explanation, " ".join(tags), read)
+    return ValueDialog("Tags", explanation, " ".join(tags), parse_tags)
 
 
 def sort_dialog(check: Callable[[str], str]) -> ValueDialog[str]:
-    """Return the question for a column to sort by; `check` returns it or raises a `UserError`."""
+    """Return the dialog for a column to sort by; `check` returns it or raises a `UserError`."""
     explanation = "Column or config key, e.g. test, lr; -key for descending."
     return ValueDialog("Sort by", explanation, "", check)
 
 
 def delete_dialog(runs: Sequence[RunSummary]) -> ChoiceDialog:
-    """Return the question whether to delete the runs; its answers are `delete`, or empty."""
+    """Return the dialog that confirms a deletion; its result is `delete` or empty."""
     noun = "" if len(runs) > 1 else "run "
     return ChoiceDialog(
         f"Delete {noun}{_names(runs)}?",
@@ -48,7 +48,7 @@ def delete_dialog(runs: Sequence[RunSummary]) -> ChoiceDialog:
 
 
 def preset_dialog(names: Sequence[str]) -> ChoiceDialog:
-    """Return the question for one of the first nine presets."""
+    """Return the dialog that selects one of the first nine presets; its result is the name."""
     answers = [Answer(str(number), name, name) for number, name in enumerate(names[:9], 1)]
     return ChoiceDialog("Which preset?", "You can change its settings next.", *answers)
 

@@ -1,4 +1,4 @@
-"""A question for a value, such as a learning rate or a name."""
+"""A dialog for a value, such as a learning rate or a name."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -57,7 +57,7 @@ class ValueDialog(ModalScreen[Value | None], Generic[Value]):
         Args:
             question: Name of the value.
             explanation: Effect of the value, in a sentence.
-            current: The current value; empty if it is not known.
+            current: The current value; empty if unknown.
             parse: Returns the value of a text; raises a ValueError or UserError with the reason.
         """
         super().__init__()

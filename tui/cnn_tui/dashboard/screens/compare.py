@@ -1,4 +1,4 @@
-"""Several runs side by side, live or finished: their curves in one chart, and differences."""
+"""Several runs side by side, live or finished: curves in one chart, metrics and differences."""
 
 import asyncio
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ MAX_RUNS = len(LETTERS)
 
 
 class CompareScreen(ChartActions, DashboardScreen):
-    """Follows the logs of up to eight runs."""
+    """Follows the logs of up to `MAX_RUNS` runs and compares them."""
 
     BINDINGS = bindings_for("compare")
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (70, "-wide")]
@@ -123,11 +123,11 @@ class CompareScreen(ChartActions, DashboardScreen):
         self.set_interval(POLL_SECONDS, self.poll)
 
     def poll(self) -> None:
-        """Read what is new and show it; while the terminal accepts no output, only read."""
+        """Read new events and show them; while the terminal accepts no output, only read."""
         for run in self._runs:
             run.follower.poll()
         if self._next_piece is not None:
-            self._next_piece.stop()  # else each poll meanwhile would start a sequence of its own
+            self._next_piece.stop()  # otherwise each poll would start another sequence of timers
         if any(run.follower.has_more for run in self._runs):
             self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
         else:
@@ -143,11 +143,11 @@ class CompareScreen(ChartActions, DashboardScreen):
             self.run_worker(self._compute_verdicts(), exclusive=True)
 
     async def _compute_verdicts(self) -> None:
-        """Read the predictions of all tests in a thread, as that may take a while."""
+        """Compare the predictions of all tests in a thread, because that may take seconds."""
         directories = [run.follower.run for run in self._runs]
         try:
             comparison = await asyncio.to_thread(compare, directories)
-        except (OSError, UserError) as error:  # a run was moved meanwhile
+        except (OSError, UserError) as error:  # a run was moved or deleted in the meantime
             reason = f"not compared by image: {safe_text(str(error), 500)}"
             self.verdicts.show(VerdictList(reason=reason))
         else:
@@ -183,7 +183,7 @@ class CompareScreen(ChartActions, DashboardScreen):
         self._show()
 
     def action_move(self, columns: int) -> None:
-        """Move the cursor in the chart, or go through the runs in a table."""
+        """Move the cursor in the chart, or scroll through the runs of a table."""
         if self.shown_view == "curves":
             self.chart.move(columns)
         else:
@@ -206,7 +206,7 @@ class CompareScreen(ChartActions, DashboardScreen):
 
 
 class Title(Panel[Sequence[ComparedRun]]):
-    """The number of compared runs."""
+    """The title line: the number of compared runs, and how many are running."""
 
     DEFAULT_CSS = """
     Title {

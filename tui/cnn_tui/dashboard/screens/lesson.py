@@ -20,7 +20,7 @@ MARGIN = 2
 
 
 class LessonScreen(DashboardScreen):
-    """Chapters of pages; nothing moves by itself."""
+    """Pages of all chapters, turned by keys."""
 
     BINDINGS = bindings_for("lesson")
 

@@ -1,4 +1,4 @@
-"""Commands to the engine of a run, in whatever process it trains."""
+"""Commands to the engine of a run, whichever process trains it."""
 
 from dataclasses import dataclass
 
@@ -21,27 +21,27 @@ class Refused:
 
 
 class Remote:
-    """Sends commands by lines in the run's directory, and keeps the one that is not yet applied."""
+    """Appends commands to a file in the run's directory, and remembers the last until applied."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
         self._pending: Name | None = None
         self._applied = 0
-        """Commands that were applied when the last one was sent."""
+        """Number of commands that had been applied when the last one was sent."""
         self._will_be_paused = False
-        """State after the pauses that were sent; valid until `_pauses_due` of them are applied."""
+        """State after all pauses sent so far; valid until `_pauses_due` of them are applied."""
         self._pauses_due = 0
 
     @property
     def pending(self) -> Name | None:
-        """The last command, until the engine has applied it."""
+        """The last command; None once the engine has applied it."""
         if len(self._follower.state.commands) != self._applied or not self._follower.is_live:
             self._pending = None
         return self._pending
 
     @property
     def refusal(self) -> Refused | None:
-        """Reason why no command can be sent now."""
+        """Reason why no command can be sent now; None if commands can be sent."""
         if self._follower.state.imported:
             return Refused("This run is trained elsewhere and cannot be controlled")
         if self._follower.is_live:
@@ -55,7 +55,7 @@ class Remote:
         Args:
             name: The command.
             value: Its value, if it has one.
-            by: The sender, as it is recorded in the run's log.
+            by: Name of the sender, for the run's log.
         """
         if refusal := self.refusal:
             return refusal
@@ -71,7 +71,7 @@ class Remote:
         self._pending, self._applied = name, len(self._follower.state.commands)
 
     def toggle_pause(self) -> Sent | Refused:
-        """Pause or continue: the opposite of what was sent last, even if that is not applied."""
+        """Pause or continue: the opposite of the last one sent, even if it is not applied yet."""
         state = self._follower.state
         applied = sum(command.command in ("pause", "unpause") for command in state.commands)
         is_paused = self._will_be_paused if applied < self._pauses_due else state.paused

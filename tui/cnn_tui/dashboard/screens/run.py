@@ -62,7 +62,7 @@ class RunScreen(DashboardScreen):
         run: RunDirectory,
         *,
         trains_here: bool = False,
-        blocked: Callable[[], str] = lambda: "",
+        write_error: Callable[[], str] = lambda: "",
         bell: bool = False,
     ) -> None:
         """Show a run.
@@ -70,13 +70,13 @@ class RunScreen(DashboardScreen):
         Args:
             run: The run's directory.
             trains_here: True if this process trains the run, so that exiting would end it.
-            blocked: Returns why the log cannot be written now; empty if it can.
-            bell: True to ring at an alarm.
+            write_error: Returns the reason why the log cannot be written now; empty if it can.
+            bell: True to ring the terminal bell on an alert.
         """
         super().__init__()
         self._follower = Follower(run, trains_here=trains_here)
-        self._blocked, self._bell = blocked, bell
-        self._rung: set[Kind] = set()
+        self._write_error, self._bell = write_error, bell
+        self._last_alarms: set[Kind] = set()
         self._read_error = ""
         self._next_piece: Timer | None = None
         self.remote = Remote(self._follower)
@@ -129,19 +129,19 @@ class RunScreen(DashboardScreen):
         self.set_interval(POLL_SECONDS, self.poll)
 
     def poll(self, *, is_reply: bool = False) -> None:
-        """Read what is new and show it; while the terminal accepts no output, only read.
+        """Read new events and show them; while the terminal accepts no output, only read.
 
         Args:
-            is_reply: True if a key asked for it, which the byte budget does not limit.
+            is_reply: True if it shows the effect of a key, which the byte budget does not limit.
         """
         events, output = self._follower.poll()
         lines = [line for event in events if (line := log_line(event))]
         self.query_one(LogView).add([*lines, *map(output_line, output)])
         if self._follower.trains_here and any(isinstance(event, RunPrepared) for event in events):
-            gc.freeze()  # PyTorch's objects stay anyway; each collection of them takes 0.2 s
+            gc.freeze()  # PyTorch's objects stay in memory; collecting over them takes 0.2 s
         self._report_read_error()
         if self._next_piece is not None:
-            self._next_piece.stop()  # else each poll meanwhile would start a sequence of its own
+            self._next_piece.stop()  # otherwise each poll would start another sequence of timers
         if self._follower.has_more:
             self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
         elif self.can_draw(is_reply=is_reply):
@@ -151,7 +151,7 @@ class RunScreen(DashboardScreen):
             self.close()
 
     def _report_read_error(self) -> None:
-        """Show a message as long as the run cannot be read."""
+        """Show a message while the run cannot be read."""
         previous, self._read_error = self._read_error, self._follower.error
         if self._read_error:
             self.key_bar.show_message(f"Cannot read the run: {self._read_error} (retrying)")
@@ -162,23 +162,24 @@ class RunScreen(DashboardScreen):
         is_live = self._follower.is_live
         self.header.pending = self.remote.pending
         self.header.is_dead = not is_live and not self.state.has_ended
-        reason = self._blocked()
-        current = (
+        reason = self._write_error()
+        alarms = (
             [unwritable_log_alarm(reason)]
             if reason
             else find_alarms(self.state, time.time(), is_live)
         )
-        self.alert.alarms = current
-        self._ring({alarm.kind for alarm in current})
+        self.alert.alarms = alarms
+        self._ring({alarm.kind for alarm in alarms})
         for panel in (self.header, self.query_one(RunProgress), self.alert, self.view):
             panel.show(self.state)
         self.key_bar.show(is_live and not self.state.imported)
         self.refresh_bindings()
 
-    def _ring(self, kinds: set[Kind]) -> None:
-        if self._bell and kinds - self._rung:
+    def _ring(self, alarms: set[Kind]) -> None:
+        """Ring the bell if it is on and there is a new kind of alarm."""
+        if self._bell and alarms - self._last_alarms:
             self.app.bell()
-        self._rung = kinds
+        self._last_alarms = alarms
 
     # Views.
 
@@ -190,7 +191,7 @@ class RunScreen(DashboardScreen):
         self._show()
 
     async def _add_view(self, name: ViewName) -> None:
-        """Create a view when it is first shown, so that the first paint does not wait for it."""
+        """Create a view when it is first shown, so that it does not delay the first paint."""
         if self.query(f"#{name}"):
             return
         view: View
@@ -318,7 +319,7 @@ class RunScreen(DashboardScreen):
         self._quit("SIGINT")
 
     def action_back(self) -> None:
-        """Go back within the view, or else close the screen."""
+        """Close the view's current mode, such as a search, or else the screen."""
         if not self.view.back():
             self.action_quit()
 

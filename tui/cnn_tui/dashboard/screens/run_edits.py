@@ -16,7 +16,7 @@ class RunEdits:
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
         self._deleted: list[str] = []
-        """Ids in the trash of the runs deleted here, the latest last."""
+        """Trash ids of the runs deleted through this object, the latest last."""
 
     def directory(self, run: RunSummary) -> RunDirectory:
         """Return the directory of a run."""
@@ -38,7 +38,7 @@ class RunEdits:
     def replace_tags(
         self, runs: Sequence[RunSummary], old: Sequence[str], new: Sequence[str]
     ) -> None:
-        """Replace some tags of the runs by others; the rest stay."""
+        """Replace the `old` tags of the runs by the `new` ones; their other tags are kept."""
         self._mark(runs, lambda marks: marks.without_tags(*old).with_tags(*new))
 
     def _mark(self, runs: Sequence[RunSummary], change: Callable[[Marks], Marks]) -> None:
@@ -52,7 +52,11 @@ class RunEdits:
             self._deleted.append(trash.delete(self.directory(run)).id)
 
     def undo_delete(self) -> RunDirectory | None:
-        """Restore the run that was deleted last, here or else anywhere; None if there is none."""
+        """Restore the run that this object deleted last, else the newest run in the trash.
+
+        Returns:
+            The restored run; None if the trash is empty.
+        """
         in_trash = [run.id for run in trash.list_trash(self._runs_dir)]
         if not in_trash:
             return None

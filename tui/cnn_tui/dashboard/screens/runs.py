@@ -1,4 +1,4 @@
-"""The list of runs, filtered and sorted, and what can be done with them."""
+"""The run browser: a filtered and sorted list of runs, and actions on them."""
 
 import time
 from collections.abc import Callable
@@ -40,10 +40,10 @@ from cnn_tui.text.safe import safe_text
 
 REFRESH_SECONDS = 2.0
 READ_SECONDS = 0.03
-"""Time for which summaries are read before keys are handled again."""
+"""Maximum time spent reading summaries before keys are handled again."""
 
 READ_TO_SHOW_RATIO = 10
-"""Minimum ratio of reading time to drawing time while a long list is read."""
+"""Minimum ratio of reading time to drawing time while a long list is loaded."""
 
 DEFAULT_SORT = "-started"
 
@@ -54,7 +54,7 @@ NEEDS_RUN = frozenset(
 
 
 class RunsScreen(DashboardScreen):
-    """A table of runs; beside it, where there is room, the run under the cursor."""
+    """A table of runs; on wide terminals with details of the run under the cursor beside it."""
 
     BINDINGS = bindings_for("runs")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
@@ -104,12 +104,12 @@ class RunsScreen(DashboardScreen):
         self._runs_dir = runs_dir
         self._list = RunList(runs_dir)
         self._unread = self._list.refresh_in_steps()
-        self._shown_next = 0.0
+        self._next_show_time = 0.0
         self._shown: object = None
         self._edits = RunEdits(runs_dir)
 
     def compose(self) -> ComposeResult:
-        """Yield the title, the table and one run of it, the filter, the keys."""
+        """Yield the title, the table with the details, the filter, the keys."""
         yield Static(id="title", markup=False)
         with Horizontal(id="list"):
             yield RunTable()
@@ -119,17 +119,17 @@ class RunsScreen(DashboardScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Start to read."""
+        """Start to read the runs."""
         self.call_after_refresh(self._read)
 
     # Reading.
 
     def _read(self) -> None:
-        """Read what has changed, a piece at a time."""
-        until = time.monotonic() + READ_SECONDS
+        """Read changed summaries for `READ_SECONDS`, then let keys be handled and continue."""
+        deadline = time.monotonic() + READ_SECONDS
         for _ in self._unread:
-            if time.monotonic() > until:
-                if time.monotonic() > self._shown_next:
+            if time.monotonic() > deadline:
+                if time.monotonic() > self._next_show_time:
                     self._list.sort()
                     self.show()
                 self.set_timer(0.001, self._read)
@@ -154,7 +154,7 @@ class RunsScreen(DashboardScreen):
         return self.app.screen is self or isinstance(self.app.screen, ModalScreen)
 
     def refresh_now(self) -> None:
-        """Show what was just changed here, before the next regular read."""
+        """Show a change made in this screen, without waiting for the next regular read."""
         self._list.refresh()
         self.show()
 
@@ -173,10 +173,10 @@ class RunsScreen(DashboardScreen):
             self.rows.show(self.rows.content)  # the ages have changed
         self._show_title()
         self.refresh_bindings()
-        self._shown_next = time.monotonic() + READ_TO_SHOW_RATIO * (time.monotonic() - start)
+        self._next_show_time = time.monotonic() + READ_TO_SHOW_RATIO * (time.monotonic() - start)
 
     def _select(self) -> RunSelection:
-        """Return the runs to show; all of them if the filter's columns have disappeared."""
+        """Return the runs to show; all runs if no run has the filter's columns any more."""
         try:
             return select_runs(self._list.runs, self.filter_text, self.sort)
         except ConfigError:
@@ -225,7 +225,7 @@ class RunsScreen(DashboardScreen):
 
     @on(FilterLine.Changed)
     def _filter_changed(self, event: FilterLine.Changed) -> None:
-        """Apply the filter as it is typed, or show what is wrong with it."""
+        """Apply the filter as it is typed, or show its error."""
         try:
             parse(event.text, self._list.runs)
         except ConfigError as error:
@@ -357,7 +357,7 @@ class RunsScreen(DashboardScreen):
 
     @work
     async def action_edit_tags(self) -> None:
-        """Ask for the tags that the runs have in common, and replace those."""
+        """Ask for new values of the tags that the runs have in common, and replace them."""
         if runs := self._targets():
             old = sorted(set(runs[0].tags).intersection(*(run.tags for run in runs)))
             new = await self.app.push_screen_wait(tags_dialog(runs, old))
@@ -403,7 +403,7 @@ class RunsScreen(DashboardScreen):
             self._try(lambda: self._resume(self._edits.directory(run)))
 
     def _resume(self, run: RunDirectory) -> None:
-        from cnn_engine.session.background import resume_in_background  # noqa: PLC0415 - takes pydantic
+        from cnn_engine.session.background import resume_in_background  # noqa: PLC0415 - imports pydantic
 
         resume_in_background(run)
         self.app.push_screen(RunScreen(run))
@@ -411,7 +411,7 @@ class RunsScreen(DashboardScreen):
     @work
     async def action_clone(self) -> None:
         """Ask for changes to the run's config, and train with it."""
-        from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - takes pydantic
+        from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - imports pydantic
 
         if run := self.rows.current:
             try:
@@ -424,8 +424,8 @@ class RunsScreen(DashboardScreen):
     @work
     async def action_new(self) -> None:
         """Ask for a preset and changes to it, and train with it."""
-        from cnn_engine.config.presets import list_presets  # noqa: PLC0415 - takes pydantic
-        from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - takes pydantic
+        from cnn_engine.config.presets import list_presets  # noqa: PLC0415 - imports pydantic
+        from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - imports pydantic
 
         preset = await self.app.push_screen_wait(preset_dialog(list(list_presets())))
         if preset:
@@ -438,7 +438,7 @@ class RunsScreen(DashboardScreen):
             self.app.push_screen(RunScreen(run))
 
     def _try(self, edit: Callable[[], None], message: str = "") -> None:
-        """Do something, and report the message or the error."""
+        """Make a change, report the message or the error, and show the result."""
         try:
             edit()
         except UserError as error:

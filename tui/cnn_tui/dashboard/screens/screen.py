@@ -1,4 +1,4 @@
-"""The part that all screens share: a key bar, help, messages, and the way back."""
+"""The base of all screens: key bar, help, messages, closing."""
 
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from cnn_tui.dashboard.widgets.key_bar import KeyBar
 Result = TypeVar("Result")
 
 POLL_SECONDS = 1.0
-"""Time between two reads of what other processes write."""
+"""Time between two reads of the files that other processes write."""
 
 PIECE_SECONDS = 0.001
 """Pause between two pieces of a long log, in which the first paint and keys are handled."""
@@ -45,12 +45,12 @@ class DashboardScreen(Screen[None]):
         """Return True if drawing is useful now and within the byte budget.
 
         Args:
-            is_reply: True if a key asked for it, which the budget does not limit.
+            is_reply: True if it shows the effect of a key, which the budget does not limit.
         """
         return bool(self.app.can_draw(is_reply=is_reply))  # type: ignore[attr-defined]
 
     def report(self, message: str) -> None:
-        """Show a message for a while in place of the keys."""
+        """Show a message in place of the keys for some seconds."""
         self.key_bar.report(message)
 
     def close(self) -> None:

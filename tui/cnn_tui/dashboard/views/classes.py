@@ -19,7 +19,7 @@ from cnn_tui.dashboard.widgets.classes.confusion_matrix import ConfusionMatrix
 from cnn_tui.dashboard.widgets.classes.test_metrics import TestMetrics
 
 FRAME_AND_TEXT_LINES = 4
-"""Lines of the matrix without a class: two of the frame, the heading and the sentence."""
+"""Lines of the matrix besides the classes: two of the frame, the heading and the sentence."""
 
 WHEEL_ROWS = 3
 
@@ -32,7 +32,7 @@ class ClassesView(View):
 
     @dataclass
     class PairSelected(Message):
-        """The mistakes of a cell of the matrix are to be shown."""
+        """Request to show the mistakes of a cell of the matrix."""
 
         target: int
         """Index of the true class."""
@@ -59,7 +59,7 @@ class ClassesView(View):
         """Pass the order and the selection to the panels."""
         for panel in self.query(ClassPanel):
             panel.selection = selection
-        # A small matrix leaves the rest of its height to the pairs.
+        # The pairs get the height that a small matrix does not need.
         self.matrix.styles.max_height = len(selection.order) + FRAME_AND_TEXT_LINES
 
     def show(self, state: RunState) -> None:

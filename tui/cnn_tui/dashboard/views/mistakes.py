@@ -20,7 +20,7 @@ from cnn_tui.live.watched_file import WatchedFile
 
 
 class MistakesView(View):
-    """The most confident mistakes, all or those of a cell of the confusion matrix."""
+    """The most confident mistakes: all, or those in a cell of the confusion matrix."""
 
     BINDINGS = bindings_for("mistakes")
     grid = getters.query_one(MistakeGrid)
@@ -56,7 +56,7 @@ class MistakesView(View):
         if test is not self._test:
             self._test, self._file = test, None
             if test is not None:
-                read = lambda _: read_mistakes(self._run, test)  # noqa: E731 - of this test
+                read = lambda _: read_mistakes(self._run, test)  # noqa: E731 - bound to this test
                 self._file = WatchedFile(self._run.path / MISTAKES_FILE, read)
         if self._file is not None:
             self._file.refresh()

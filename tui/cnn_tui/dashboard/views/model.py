@@ -1,4 +1,4 @@
-"""View 4: the layers of the model, and an image on its way through them."""
+"""View 4: the layers of the model, and the feature maps of an image."""
 
 from textual import getters
 from textual.app import ComposeResult

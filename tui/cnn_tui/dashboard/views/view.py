@@ -15,5 +15,5 @@ class View(Container, can_focus=True):
             panel.show(state)
 
     def back(self) -> bool:
-        """Leave a mode of the view, such as a search; return False if there is none to leave."""
+        """Close a mode of the view, such as a search; return False if none is open."""
         return False

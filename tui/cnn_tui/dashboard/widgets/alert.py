@@ -15,7 +15,7 @@ NOTICE_SECONDS = 60
 
 
 class Alert(Panel[RunState]):
-    """The error that ended the run, its alarms, or its newest notice; else hidden."""
+    """The error that ended the run, its alarms, or its newest notice; hidden without any."""
 
     DEFAULT_CSS = """
     Alert {
@@ -58,7 +58,7 @@ class Alert(Panel[RunState]):
 
 
 def _texts(state: RunState, alarms: list[Alarm]) -> list[tuple[str, str]]:
-    """Return a heading and a text for each thing to show."""
+    """Return a heading and a text for each message to show."""
     if state.finished and state.finished.error:
         return [("", safe_text(state.finished.error, 1000))]
     if alarms:

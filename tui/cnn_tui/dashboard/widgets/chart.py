@@ -14,7 +14,7 @@ from cnn_tui.dashboard.widgets.panel import Data, Panel
 
 
 class Chart(Panel[Data]):
-    """Curves along an axis, of which a window is in view."""
+    """Curves along an axis; a window of the axis is in view."""
 
     view: reactive[ChartView] = reactive(ChartView(), repaint=False)
     """Zoom, cursor, scale and smoothing."""
@@ -24,7 +24,7 @@ class Chart(Panel[Data]):
         self._redraw()
 
     def window(self) -> Window | None:
-        """Return the part of the axis in view; None before anything is drawn."""
+        """Return the part of the axis in view; None before the first drawing."""
         raise NotImplementedError
 
     def newest(self) -> float:
@@ -110,7 +110,7 @@ def to_content(cells: StyledCells) -> Content:
 
 
 def message_lines(text: str, width: int, height: int) -> list[Content]:
-    """Return lines with a text in the middle, for a chart without curves."""
+    """Return `height` lines with a text in the middle, for a chart without curves."""
     above = [Content("")] * ((height - 1) // 2)
     below = [Content("")] * (height - 1 - len(above))
     return [*above, Content.styled(text.center(width), "$muted"), *below]

@@ -26,16 +26,16 @@ class EventList(Panel[RunState], can_focus=True):
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return a line for each event."""
-        checkpoints = _without_old_routine(state.checkpoints)
+        checkpoints = _without_replaced(state.checkpoints)
         events: list[ListedEvent] = [*checkpoints, *state.notices, *state.commands]
         events.sort(key=lambda event: event.time, reverse=True)
         return LazyLines(len(events), lambda y: _line(events[y], state.steps_per_epoch))
 
 
-def _without_old_routine(checkpoints: list[CheckpointSaved]) -> list[CheckpointSaved]:
-    """Return the checkpoints; of the routine ones only the newest, which replaced the others."""
-    routine = [saved for saved in checkpoints if saved.reason == "last"]
-    return [saved for saved in checkpoints if saved.reason != "last"] + routine[-1:]
+def _without_replaced(checkpoints: list[CheckpointSaved]) -> list[CheckpointSaved]:
+    """Return the checkpoints without the regular ones that a newer one has replaced."""
+    regular = [saved for saved in checkpoints if saved.reason == "last"]
+    return [saved for saved in checkpoints if saved.reason != "last"] + regular[-1:]
 
 
 def _line(event: ListedEvent, steps_per_epoch: int) -> Content:

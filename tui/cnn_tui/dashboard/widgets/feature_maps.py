@@ -1,4 +1,4 @@
-"""An image on its way through the network: filters, feature maps and predictions."""
+"""An image with its feature maps at every stage of the network, and its predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -171,7 +171,7 @@ class FeatureMaps(Panel[RunState]):
         return lines
 
     def _stages(self, stages: list[Stage], selected: int, width: int, height: int) -> list[Content]:
-        """Return the selected stage large, and strips of the others as far as there is room."""
+        """Return the selected stage large, and the other stages as strips as far as they fit."""
         if not stages or height < 2:
             return []
         min_lines = len(stages) + tile_height(stages[selected].pictures[0], TILE_SIZES[-1])

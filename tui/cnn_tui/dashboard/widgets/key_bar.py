@@ -37,17 +37,17 @@ class KeyBar(Panel[bool]):
     def __init__(self) -> None:
         super().__init__()
         self._timer: Timer | None = None
-        """Removes a reported message."""
+        """Timer that removes a reported message."""
         self._ends: list[tuple[int, Key]] = []
         """The column after each key, from left to right."""
 
     @property
-    def _table(self) -> HasKeys:
-        """The screen, which knows what its keys do."""
+    def _key_screen(self) -> HasKeys:
+        """The screen, which has the scopes and targets of its keys."""
         return cast("HasKeys", self.screen)
 
     def on_mount(self) -> None:
-        """Show all keys until the screen knows better, and redraw when they change."""
+        """Show all keys until the screen calls `show`, and redraw when bindings change."""
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self._redraw())
         self.show(True)
 
@@ -58,7 +58,7 @@ class KeyBar(Panel[bool]):
     def show_message(self, message: str) -> None:
         """Show a message until the next one; an empty one shows the keys again."""
         if self._timer is not None:
-            self._timer.stop()  # it belongs to the previous message
+            self._timer.stop()  # the timer of the previous message
         self.message, self._timer = message, None
 
     def report(self, message: str) -> None:
@@ -76,7 +76,7 @@ class KeyBar(Panel[bool]):
             return [Content.styled(safe_text(self.message, 400), "bold")]
         keys = [
             key
-            for key in keys_for(*self._table.scopes)
+            for key in keys_for(*self._key_screen.scopes)
             if key.rank and (can_control or not key.controls)
         ]
         while len(GAP.join(map(_text, keys))) > width and len(keys) > 1:
@@ -91,13 +91,13 @@ class KeyBar(Panel[bool]):
     def _styled(self, key: Key) -> Content:
         if not self._is_enabled(key):
             return Content.styled(_text(key), "$faint")
-        is_current = key.view and key.view == self._table.shown_view
+        is_current = key.view and key.view == self._key_screen.shown_view
         label_style = "bold underline" if is_current else "$muted"
         return Content.assemble((f"{key.shown} ", "bold $primary"), (key.label, label_style))
 
     def _is_enabled(self, key: Key) -> bool:
         namespace, name, parameters = parse(key.action)
-        target = self.app if namespace else self._table.target(key.scope)
+        target = self.app if namespace else self._key_screen.target(key.scope)
         return bool(target.check_action(name, parameters))
 
     async def on_click(self, event: events.Click) -> None:
@@ -107,7 +107,7 @@ class KeyBar(Panel[bool]):
             return
         for end, key in self._ends:
             if offset.x < end:
-                await self.app.run_action(key.action, self._table.target(key.scope))
+                await self.app.run_action(key.action, self._key_screen.target(key.scope))
                 return
 
 

@@ -58,7 +58,7 @@ class LogPanel(Panel[RunState]):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Follow the newest line if the end is in view.
 
-        Only scrolling decides: new lines and a new size move the end, but not the view.
+        Only scrolling changes this: new lines and a new size move the end, but not the view.
         """
         super().watch_scroll_y(old_value, new_value)
         self._follows = round(new_value) >= self.max_scroll_y

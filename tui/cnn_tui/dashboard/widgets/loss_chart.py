@@ -11,7 +11,7 @@ from cnn_tui.dashboard.widgets.chart import Chart, message_lines, to_content
 
 
 class LossChart(Chart[RunState]):
-    """Both losses in one chart that keeps every spike; a cursor reads their values."""
+    """Both losses in one chart that shows every spike; a cursor reads their values."""
 
     TITLE = "Loss by epoch"
 
@@ -40,7 +40,7 @@ class LossChart(Chart[RunState]):
         return list(map(to_content, lines))
 
     def _bin(self, state: RunState, columns: int) -> BinnedCurve:
-        """Return the curve in columns; only new points are added while the window is the same."""
+        """Return the binned curve; while the window is the same, only new points are added."""
         window = self._visible_window(state, columns)
         binned = self._binned
         # A rollback to an earlier point replaces the curve.

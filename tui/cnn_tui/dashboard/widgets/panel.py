@@ -21,11 +21,11 @@ from cnn_tui.dashboard.keys import bindings_for
 Data = TypeVar("Data")
 
 MAX_STYLES = 500
-"""Limit of the style cache. A panel has a dozen styles, but pictures one for each colour pair."""
+"""Limit of the style cache: panels have few styles, but pictures have one per colour pair."""
 
 
 class LazyLines(Sequence[Content]):
-    """Lines that are made on access: of ten thousand, only those in view."""
+    """Lines that are created on access, so that only those in view are."""
 
     def __init__(self, count: int, make: Callable[[int], Content]) -> None:
         self._count, self._make = count, make
@@ -63,7 +63,7 @@ class Panel(ScrollView, Generic[Data], can_focus=False, inherit_bindings=False):
         border-subtitle-color: $muted;
         padding: 0 1;
         &:can-focus {
-            /* The scrollbar takes the place of the padding, so that nothing moves. */
+            /* The scrollbar replaces the padding, so that the content does not move. */
             padding: 0 0 0 1;
             overflow-y: auto;
             scrollbar-size: 0 1;
@@ -93,11 +93,11 @@ class Panel(ScrollView, Generic[Data], can_focus=False, inherit_bindings=False):
         return self.TITLE, ""
 
     def depends_on(self, data: Data) -> object:  # noqa: ARG002
-        """Return a value that changes with what is drawn of the data; None to draw every time."""
+        """Return a value that changes if the drawing has to; None to draw every time."""
         return None
 
     def show(self, data: Data) -> None:
-        """Draw the data, unless nothing changed that is drawn of it."""
+        """Draw the data, unless the value of `depends_on` is the same as before."""
         dependencies = self.depends_on(data)
         is_same = dependencies is not None and dependencies == self._dependencies
         if is_same and data is self._data:
@@ -106,7 +106,7 @@ class Panel(ScrollView, Generic[Data], can_focus=False, inherit_bindings=False):
         self._redraw()
 
     def on_mount(self) -> None:
-        """Set the title that the frame has before there is data."""
+        """Set the title, which the frame has until there is data."""
         self._set_titles((self.TITLE, ""))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
@@ -150,7 +150,7 @@ class Panel(ScrollView, Generic[Data], can_focus=False, inherit_bindings=False):
                 self.refresh_line(y)
 
     def _set_titles(self, titles: tuple[str, str]) -> None:
-        """Set title and subtitle as plain text. Setting them repaints, so only if they changed."""
+        """Set title and subtitle as plain text, only if they changed, because it repaints."""
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = map(Content, titles)
@@ -183,13 +183,13 @@ def colored_bar(fraction: float, width: int) -> Content:
 
 
 def labeled_bar(label: str, fraction: float, width: int, min_bar: int) -> Content:
-    """Return a label with a bar in the rest of the width; without one if it is too short."""
+    """Return a label with a bar in the rest of the width; no bar if it would be too short."""
     room = width - len(label)
     return Content(label) + colored_bar(fraction, room if room >= min_bar else 0)
 
 
 def justify(left: Content, right: Content, width: int) -> Content:
-    """Return one line with a text at either end; the left one is cut if both do not fit."""
+    """Return one line with texts at both ends; the left one is cut if they do not fit."""
     room = width - right.cell_length
     if room <= 0:
         return left.truncate(width, ellipsis=True)

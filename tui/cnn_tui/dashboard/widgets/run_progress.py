@@ -75,12 +75,12 @@ def _epoch_line(state: RunState, width: int) -> Content:
 
 def _epoch_time(state: RunState) -> str | None:
     """Return `0:08 of ~0:12` for the current epoch; None before the first one is finished."""
-    left = state.epoch_seconds_left
-    if left is None:
+    seconds_left = state.epoch_seconds_left
+    if seconds_left is None:
         return None
     last = state.epochs[-1]
-    whole = last.train_seconds + last.val_seconds
-    return f"{duration(max(0.0, whole - left))} of ~{duration(whole)}"
+    expected = last.train_seconds + last.val_seconds
+    return f"{duration(max(0.0, expected - seconds_left))} of ~{duration(expected)}"
 
 
 def _stage_line(state: RunState, width: int) -> Content:

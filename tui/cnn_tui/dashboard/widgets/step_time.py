@@ -1,4 +1,4 @@
-"""The parts of a training step, and the time that each takes."""
+"""The parts of a training step, and the fraction of time of each."""
 
 from textual.content import Content
 
@@ -36,9 +36,9 @@ def _recent_fractions(state: RunState) -> dict[str, float]:
         name: sum(getattr(event, f"{name}_seconds") for event in state.recent) for name in PARTS
     }
     measured = [event for event in state.recent if event.forward_seconds or event.data_seconds]
-    whole = sum(event.seconds for event in measured)
-    seconds["other"] = max(0.0, whole - sum(seconds.values()))
-    return {name: ratio(spent, whole) for name, spent in seconds.items()} if measured else {}
+    total = sum(event.seconds for event in measured)
+    seconds["other"] = max(0.0, total - sum(seconds.values()))
+    return {name: ratio(spent, total) for name, spent in seconds.items()} if measured else {}
 
 
 def _line(name: str, fraction: float, width: int) -> Content:

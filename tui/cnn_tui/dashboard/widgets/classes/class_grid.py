@@ -21,7 +21,7 @@ class ClassGrid(Panel[RunState], can_focus=True):
     TITLE = "Accuracy by class"
 
     def depends_on(self, state: RunState) -> object:
-        """Return the number of epochs, and what else is finished."""
+        """Return the number of epochs, and the parts of the state that are missing."""
         return len(state.epochs), state.test is None, state.prepared is None
 
     def titles(self, state: RunState) -> tuple[str, str]:
@@ -57,7 +57,7 @@ class ClassGrid(Panel[RunState], can_focus=True):
 
 
 def _counts(state: RunState) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the correct and all images of each class."""
+    """Return the correct predictions and the images of each class; both empty at first."""
     if state.test:
         return state.test.correct, state.test.total
     if validated := state.validated_epochs:

@@ -41,7 +41,7 @@ class ClassPanel(Panel[RunState]):
         self._redraw()
 
     def depends_on(self, state: RunState) -> object:
-        """Return the number of epochs, and what else is finished."""
+        """Return the number of epochs, and the parts of the state that are missing."""
         return len(state.epochs), state.test is None, state.prepared is None
 
     def titles(self, state: RunState) -> tuple[str, str]:
@@ -71,6 +71,13 @@ class ClassPanel(Panel[RunState]):
 
 
 def scroll_to_selected(first: int, selected: int, room: int, count: int) -> int:
-    """Return the first position in view, moved only as far as shows the selected one."""
+    """Return the first position in view, moved only as far as needed to show the selected one.
+
+    Args:
+        first: The first position in view so far.
+        selected: The position that must be in view.
+        room: Number of positions that fit.
+        count: Number of all positions.
+    """
     first = min(max(first, selected - room + 1), selected)
     return max(0, min(first, count - room))

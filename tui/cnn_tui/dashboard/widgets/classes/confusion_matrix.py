@@ -34,7 +34,7 @@ class ConfusionMatrix(ClassPanel):
         self._left = scroll_to_selected(self._left, selected_column, across, len(names))
         columns = range(self._left, min(self._left + across, len(names)))
         labels = [names[order[column]][: cell - 1] for column in columns]
-        if len(set(labels)) < len(labels):  # numbers, where cut names are the same
+        if len(set(labels)) < len(labels):  # some shortened names are equal: show numbers
             labels = [str(order[column] + 1) for column in columns]
         heading = [
             (f"{label:>{cell}}", _emphasis(column == selected_column))
@@ -82,7 +82,7 @@ def _emphasis(is_selected: bool) -> str:
 def _cell(
     images: int, total: int, width: int, *, is_correct: bool, is_selected: bool
 ) -> tuple[str, str]:
-    """Return the count with a style: the accent on the diagonal, else by fraction of the class."""
+    """Return the count and its style, which depends on the diagonal and the class fraction."""
     fraction = ratio(images, total)
     if is_correct:
         style = "$primary"

@@ -22,10 +22,10 @@ class TableContent(NamedTuple):
 
 
 class ComparisonTable(Panel[TableContent], can_focus=True):
-    """Rows of values, one a run; where not all runs fit, keys scroll through them."""
+    """Rows with one value per run; if not all runs fit, keys scroll through them."""
 
     first: reactive[int] = reactive(0, repaint=False)
-    """Index of the first run in view beside run A."""
+    """Index among the other runs of the first one shown next to run A."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ METRIC_TITLES = {"losses": "Loss (a training, A validation)", "accuracy": "Valid
 
 
 class OverlayChart(Chart[Sequence[ComparedRun]]):
-    """A letter and a colour for each run; a cursor reads all of them."""
+    """Curves with a letter and a colour for each run; a cursor reads the values of all runs."""
 
     view: reactive[OverlayView] = reactive(OverlayView(), repaint=False)
 
@@ -40,7 +40,7 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
 
     @property
     def drawn_view(self) -> OverlayView:
-        """The view; with the training loss for runs that have no validation loss."""
+        """The view; with the training loss if no run has a validation loss."""
         epochs = (epoch for run in self._runs for epoch in run.state.epochs)
         if self.view.metric != "validation loss" or any(epoch.is_validated for epoch in epochs):
             return self.view

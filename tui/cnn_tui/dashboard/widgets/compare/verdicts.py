@@ -20,7 +20,7 @@ class VerdictList(NamedTuple):
 
 
 class Verdicts(Panel[VerdictList]):
-    """A sentence for each run but the first: is it significantly better or worse?"""
+    """A sentence about the significance of the difference for each run but the first."""
 
     DEFAULT_CSS = """
     Verdicts {
@@ -32,13 +32,13 @@ class Verdicts(Panel[VerdictList]):
         super().__init__(id="verdicts")
         self._runs = runs
 
-    def show(self, tested: VerdictList) -> None:
-        """Show the verdicts, or the reason; hide the panel if there is neither."""
-        self.display = bool(tested.verdicts or tested.reason)
-        super().show(tested)
+    def show(self, content: VerdictList) -> None:
+        """Show the verdicts or the reason; hide the panel if there is neither."""
+        self.display = bool(content.verdicts or content.reason)
+        super().show(content)
 
     def table_rows(self) -> list[TableRow]:
-        """Return the verdicts and the p-values as rows of a table; none before there are any."""
+        """Return the verdicts and the p-values as rows of a table; empty before they are known."""
         verdicts = self._data.verdicts if self._data else ()
         if not verdicts:
             return []
@@ -47,14 +47,14 @@ class Verdicts(Panel[VerdictList]):
             rows.append(TableRow("  McNemar's p", ["", *probabilities]))
         return rows
 
-    def draw(self, tested: VerdictList, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
+    def draw(self, content: VerdictList, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return the sentences, wrapped."""
-        if tested.reason:
-            return [Content.styled(tested.reason, "$muted")]
+        if content.reason:
+            return [Content.styled(content.reason, "$muted")]
         lines: list[Content] = []
-        count = sum(verdict.disagreement is not None for verdict in tested.verdicts)
+        count = sum(verdict.disagreement is not None for verdict in content.verdicts)
         first, *others = (f"{run.curves.letter} {run.name}" for run in self._runs)
-        for other, verdict in zip(others, tested.verdicts, strict=False):
+        for other, verdict in zip(others, content.verdicts, strict=False):
             text = "".join(verdict_text(first, other, verdict, count))
             lines += map(Content, textwrap.wrap(text, max(1, width)))
         return lines

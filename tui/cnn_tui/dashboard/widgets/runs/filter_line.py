@@ -11,7 +11,7 @@ from cnn_tui.text.safe import safe_text
 
 
 class FilterLine(Static):
-    """An input, and below it the error in what is typed; hidden until it is opened."""
+    """An input with the error in its text below; hidden until it is opened."""
 
     DEFAULT_CSS = """
     FilterLine {
@@ -46,7 +46,7 @@ class FilterLine(Static):
         return self.has_class("-open")
 
     def open(self, text: str) -> None:
-        """Show the line with a text in it."""
+        """Show the line with a text and focus it."""
         self.add_class("-open")
         self.input.value = text
         self.input.focus()
@@ -63,7 +63,7 @@ class FilterLine(Static):
         self.close()
 
     def show_problem(self, problem: str) -> None:
-        """Show what is wrong with the text; empty for nothing."""
+        """Show the error in the text; an empty one removes it."""
         self.problem.update(safe_text(problem, 300))
 
     @on(Input.Changed)

@@ -1,4 +1,4 @@
-"""One run of the list: its results, its origin, and its config differences."""
+"""Details of a run: results, origin, and config differences to the next run in the list."""
 
 from textwrap import wrap
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class DetailedRun(NamedTuple):
 
 
 class RunDetails(Panel[DetailedRun]):
-    """Lines about the run under the cursor."""
+    """Details of the run under the cursor."""
 
     DEFAULT_CSS = """
     RunDetails {
@@ -110,13 +110,13 @@ def _differences(run: RunSummary, baseline: RunSummary) -> list[Content]:
     """Return the config keys that differ, with the value of the baseline and of the run."""
     changed = []
     for table in dict.fromkeys([*run.config, *baseline.config]):
-        values, before = run.config.get(table, {}), baseline.config.get(table, {})
-        for key in dict.fromkeys([*values, *before]):
-            if values.get(key) != before.get(key):
+        values, baselines = run.config.get(table, {}), baseline.config.get(table, {})
+        for key in dict.fromkeys([*values, *baselines]):
+            if values.get(key) != baselines.get(key):
                 changed.append(
                     Content.assemble(
                         (safe_text(f"  {table}.{key}  ", 60), "$muted"),
-                        f"{setting_text(before.get(key))} → ",
+                        f"{setting_text(baselines.get(key))} → ",
                         (setting_text(values.get(key)), "bold"),
                     )
                 )

@@ -1,4 +1,4 @@
-"""The table of runs; of ten thousand, only those in view are drawn."""
+"""The table of runs; only the rows in view are drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class RunTableContent:
 
 
 class RunTable(Panel[RunTableContent]):
-    """A row for each run, a cursor, and marks on selected runs."""
+    """A row for each run, with a cursor and marks on selected runs."""
 
     DEFAULT_CSS = """
     RunTable {
@@ -129,7 +129,7 @@ class RunTable(Panel[RunTableContent]):
             self.post_message(self.Moved())
 
     def move(self, rows: int) -> None:
-        """Move the cursor by rows, as far as there are runs."""
+        """Move the cursor by rows, within the table."""
         cursor = max(0, min(self.cursor + rows, len(self.runs) - 1))
         self._was_moved = True
         if cursor != self.cursor:
@@ -147,7 +147,7 @@ class RunTable(Panel[RunTableContent]):
             self.move(1)
 
     def sortable(self) -> list[RunColumn]:
-        """Return the values of the columns in view, from left to right."""
+        """Return the columns in view, from left to right."""
         return [column.source for column, _ in self._columns]
 
     def draw(self, content: RunTableContent, width: int, height: int) -> list[Content]:
@@ -222,7 +222,7 @@ class RunTable(Panel[RunTableContent]):
         return Content.assemble(*parts, (" " * (width - used), background.strip() or "$foreground"))
 
     def on_click(self, event: events.Click) -> None:
-        """Sort by a heading; go to a row, or open it if the cursor is there already."""
+        """Sort by the clicked heading; go to the clicked row, or open it if it has the cursor."""
         offset = event.get_content_offset(self)
         if offset is None:
             return
