@@ -352,6 +352,12 @@ class RunState:
         return [epoch for epoch in self.epochs if epoch.is_validated]
 
     @property
+    def latest_counts(self) -> TestFinished | EpochFinished | None:
+        """The final test, else the last validated epoch; None before both."""
+        validated = self.validated_epochs
+        return self.test or (validated[-1] if validated else None)
+
+    @property
     def best_epochs(self) -> frozenset[int]:
         """Epochs that were the best so far when they finished."""
         return frozenset(saved.epoch for saved in self.checkpoints if saved.reason == "best")

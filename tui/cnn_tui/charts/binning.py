@@ -48,7 +48,7 @@ class Point(NamedTuple):
 
 
 def points_in(window: Window, values: Iterable[tuple[float, float]]) -> Iterator[Point]:
-    """Yield the points in view, from pairs of position and value; others leave gaps."""
+    """Yield the drawable points in view, from pairs of position and value; others are gaps."""
     is_joined = False
     for position, value in values:
         if window.first <= position <= window.last and is_drawable(value):

@@ -14,7 +14,7 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 @dataclass(frozen=True, kw_only=True)
 class ClassResults:
-    """Counts by class, and those of earlier epochs. All tuples are indexed by class."""
+    """Counts by class of an evaluation and of earlier epochs. All tuples are indexed by class."""
 
     title: str
     """Title of the evaluation, with its accuracy."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cnn_engine.results.metrics import ClassMetrics, class_metrics, metrics_of, most_confused
-from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_tui.exports.record import Record
 from cnn_tui.text.events import tta_text
 from cnn_tui.text.metrics import (
@@ -137,18 +136,12 @@ def reliability_rows(record: Record) -> list[list[str]]:
     return list(map(bin_cells, filled_bins(metrics_of(test, prepared)))) if test else []
 
 
-def latest_counts(record: Record) -> TestFinished | EpochFinished | None:
-    """Return the final test, else the last validation: the newest counts per class."""
-    state = record.state
-    return state.test or (state.validated_epochs[-1] if state.validated_epochs else None)
-
-
 def class_results(record: Record) -> tuple[str, list[ClassResult]]:
-    """Return the name of the split and the metrics of each class, by `latest_counts`.
+    """Return the name of the split and the metrics of each class, by `RunState.latest_counts`.
 
     Both are empty before the first validation.
     """
-    counts = latest_counts(record)
+    counts = record.state.latest_counts
     if counts is None or not record.classes:
         return "", []
     metrics_by_class = class_metrics(counts.correct, counts.total, counts.confusion)
@@ -160,8 +153,8 @@ def class_results(record: Record) -> tuple[str, list[ClassResult]]:
 
 
 def confused_pairs(record: Record) -> list[ConfusedPair]:
-    """Return the most frequent pairs of true and predicted class, by `latest_counts`."""
-    counts = latest_counts(record)
+    """Return the most frequent pairs of true and predicted class, by `RunState.latest_counts`."""
+    counts = record.state.latest_counts
     if counts is None:
         return []
     pairs = most_confused(counts.confusion, MAX_PAIRS)

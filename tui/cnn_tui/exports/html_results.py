@@ -10,7 +10,6 @@ from cnn_tui.exports.facts import (
     MAX_NAME,
     class_results,
     confused_pairs,
-    latest_counts,
     reliability_rows,
     test_metric_rows,
 )
@@ -71,7 +70,7 @@ def _bar(fraction: float | None) -> Markup:
 
 
 def _matrix(record: Record) -> str:
-    (images, classes), counts = class_results(record), latest_counts(record)
+    (images, classes), counts = class_results(record), record.state.latest_counts
     if counts is None or not counts.confusion or len(classes) > MAX_MATRIX_CLASSES:
         return ""
     heading = "".join(f'<th scope="col">{escape(row.name)}</th>' for row in classes)

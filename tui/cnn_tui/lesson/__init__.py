@@ -1,1 +1,1 @@
-"""The lesson: how a network like the ones trained here works, with every figure computed."""
+"""The lesson: how a network like the ones trained here works, with every number computed."""

@@ -70,7 +70,7 @@ class Follower:
     def poll(self) -> tuple[list[Event], list[bytes]]:
         """Apply new events to the state; return them, and new lines of captured output.
 
-        If the log has been replaced by another one, the state starts anew.
+        If the log has been replaced by another one, the state is rebuilt from its start.
         """
         self.error = ""
         events = self._next_batch(self._events)

@@ -112,9 +112,8 @@ def _provenance(state: RunState) -> list[str]:
 
 def _class_metrics(state: RunState) -> RenderableType | None:
     """Return the metrics per class of the test, or of the last validation before it."""
-    counts = state.test or (state.validated_epochs[-1] if state.validated_epochs else None)
+    counts = state.latest_counts
     if counts is None or state.prepared is None:
         return None
-    split = "test" if state.test else f"validation, epoch {state.validated_epochs[-1].epoch}"
-    classes = state.prepared.classes
-    return Group(Text(f"\nBy class, {split}"), class_table(counts, classes))
+    split = "test" if state.test else f"validation, epoch {counts.epoch}"
+    return Group(Text(f"\nBy class, {split}"), class_table(counts, state.prepared.classes))

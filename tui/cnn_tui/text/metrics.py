@@ -152,7 +152,7 @@ def confidence_text(row: Bin) -> str:
 def _baseline_remark(metrics: Metrics) -> str:
     """Return the difference of the majority-class baseline from the model's accuracy.
 
-    It is significant if the baseline lies outside of the accuracy's 95 % interval.
+    The difference is significant if the baseline is outside the accuracy's 95 % interval.
     """
     baseline, interval = metrics.baseline, metrics.accuracy.interval
     if baseline is None or baseline.fraction is None or interval is None:

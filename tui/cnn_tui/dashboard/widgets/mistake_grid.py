@@ -231,7 +231,7 @@ class MistakeGrid(Panel[RunState]):
 
 
 def tile_layout(picture: Picture, width: int, height: int) -> TileLayout:
-    """Return the layout with the largest pictures of which enough fit."""
+    """Return the layout with the largest pictures in `TILE_SIZES` that fit in sufficient number."""
     for cells, min_pictures in TILE_SIZES:
         lines = picture_height(picture, cells) + CAPTION_LINES + 1
         layout = TileLayout(

@@ -25,7 +25,7 @@ MAX_STYLES = 500
 
 
 class LazyLines(Sequence[Content]):
-    """Lines that are created on access, so that only those in view are."""
+    """Lines that are created on access, so that no others than those in view are created."""
 
     def __init__(self, count: int, make: Callable[[int], Content]) -> None:
         self._count, self._make = count, make

@@ -30,9 +30,10 @@ class ClassGrid(Panel[RunState], can_focus=True):
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return as many columns as fit, filled row by row."""
-        correct, total = _counts(state)
-        if state.prepared is None or not total:
+        counts = state.latest_counts
+        if state.prepared is None or counts is None or not counts.total:
             return []
+        correct, total = counts.correct, counts.total
         names = [safe_text(name, MAX_NAME) for name in state.prepared.classes]
         name_width = max(map(len, names))
         validated = state.validated_epochs
@@ -54,15 +55,6 @@ class ClassGrid(Panel[RunState], can_focus=True):
             return Content(GAP).join(map(cell, indices))
 
         return LazyLines(-(-len(names) // columns), line)
-
-
-def _counts(state: RunState) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the correct predictions and the images of each class; both empty at first."""
-    if state.test:
-        return state.test.correct, state.test.total
-    if validated := state.validated_epochs:
-        return validated[-1].correct, validated[-1].total
-    return (), ()
 
 
 def change_text(change: float, width: int) -> Content:
