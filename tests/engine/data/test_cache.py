@@ -407,7 +407,7 @@ def test_run_reports_failed_cache_write(pets, cache_home, tmp_path):
     engine.start()
     engine.join()
     assert engine.exit_code == 0
-    assert any("cannot be kept" in notice.text for notice in recorder.state.notices)
+    assert any("cannot be cached" in notice.text for notice in recorder.state.notices)
     assert all(isinstance(notice, Notice) for notice in recorder.state.notices)
 
 

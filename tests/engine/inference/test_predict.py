@@ -86,7 +86,7 @@ def test_file_that_needs_too_much_memory_fails_alone(pets, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--json", "--csv"), "--json or --csv, not both"),
+        (("--json", "--csv"), "--json and --csv cannot be used together"),
         (("--device", "tpu"), "train.device"),
     ],
 )

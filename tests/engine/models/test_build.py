@@ -21,7 +21,7 @@ def test_too_small_images_are_refused(name):
             ["model.name=resnet18"],
             "is not one of 'cnn', 'resnet', 'whitened', 'torchvision'.*did you mean 'resnet'",
         ),
-        (["model.name='a b:C'"], "is not written as module:Class"),
+        (["model.name='a b:C'"], "is not of the form module:Class"),
         (
             ["model.arch=resnet18"],
             r"model\.arch: is only for name = \"torchvision\", not for 'cnn'",
