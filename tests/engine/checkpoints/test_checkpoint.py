@@ -139,9 +139,9 @@ def test_newer_version_is_refused_and_kept(last, monkeypatch):
     save(last, 3)
     monkeypatch.undo()
     content = last.read_bytes()
-    with pytest.raises(ConfigError, match=r"last\.pt: a newer version of cnn-tui wrote it") as error:
+    with pytest.raises(ConfigError, match=r"last\.pt: a newer version of cnn-tui wrote") as raised:
         find_newest(last.parent)
-    assert error.value.exit_code == 2
+    assert raised.value.exit_code == 2
     assert last.read_bytes() == content
 
 
