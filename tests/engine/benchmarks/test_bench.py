@@ -99,7 +99,7 @@ def test_report_shows_rates_and_fractions(capsys):
     )  # fmt: skip
     text = capsys.readouterr().out
     assert "images in [red]here" in text
-    assert "3,000  2,900–3,050          3.00×" in text
+    assert "3,000  2,900–3,050         3.00×" in text
     assert "400 GFLOP/s" in text
     assert "48%" in text
     assert "backward 60%" in text
