@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from cnn_engine.config.schema import DataConfig
+from cnn_engine.data.dataset import load_dataset
+
 Save = Callable[[Image.Image, str], None]
 
 
@@ -100,6 +103,12 @@ def decompression_bomb() -> bytes:
     header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
     rest = chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rest
+
+
+def load_folder(path, progress=lambda *_: None, **changes):
+    """Return the data set of an image folder, at 16 × 16 pixels unless `changes` say otherwise."""
+    config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
+    return load_dataset(config, 0, progress)
 
 
 def save_images(folder, count=10, shade=0, size=(16, 16), suffix=".png"):

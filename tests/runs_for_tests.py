@@ -55,6 +55,11 @@ class RunForTests:
         return list(LogReader(self.directory.events).poll())
 
 
+def events_of(run: RunDirectory, kind: type[Event]) -> list[Event]:
+    """Return the events of a class in a run's log."""
+    return [event for event in LogReader(run.events).poll() if isinstance(event, kind)]
+
+
 def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until the condition is true; fail after a timeout."""
     deadline = time.monotonic() + seconds

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runs_for_tests import SMALL
+from terminal import SET_SMALL
 
 ROOT = Path(__file__).parents[1]
 NO_NETWORK = Path(__file__).parent / "no_network"
@@ -54,13 +54,12 @@ def test_wheel_trains_on_digits_with_sockets_blocked(wheel, tmp_path):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*pip, "--target", str(installed), str(wheel)], check=True)
     attempts = tmp_path / "attempts"
-    small = [argument for key in SMALL for argument in ("--set", key)]
     code = (
         "import cnn_engine, cnn_tui, sys; from cnn_tui.cli.app import main\n"
         "print(cnn_engine.__file__, cnn_tui.__file__, file=sys.stderr); main()"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code, "run", "digits", "--epochs", "2", *small],
+        [sys.executable, "-c", code, "run", "digits", "--epochs", "2", *SET_SMALL],
         cwd=elsewhere,
         env={
             "PATH": os.environ["PATH"],

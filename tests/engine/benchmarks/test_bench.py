@@ -13,6 +13,7 @@ from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.directory import list_runs
 from cnn_tui.reports.bench import print_measured
 from runs_for_tests import SMALL
+from terminal import SET_SMALL
 
 RUN = [sys.executable, "-c", "from cnn_tui.cli.app import main; main()"]
 
@@ -20,8 +21,7 @@ RUN = [sys.executable, "-c", "from cnn_tui.cli.app import main; main()"]
 @pytest.fixture(scope="module")
 def measured():
     """Return the JSON output of a short benchmark."""
-    settings = [argument for key in SMALL for argument in ("--set", key)]
-    command = [*RUN, "bench", "digits", *settings, "--rounds", "2", "--seconds", "0.1", "--json"]
+    command = [*RUN, "bench", "digits", *SET_SMALL, "--rounds", "2", "--seconds", "0.1", "--json"]
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )

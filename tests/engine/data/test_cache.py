@@ -12,9 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cache, waiting
-from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.decode import Unreadable
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
@@ -23,15 +21,11 @@ from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
+from photos_for_tests import load_folder
 from runs_for_tests import SMALL
 from terminal import cnn_tui, environment
 
 Usage = namedtuple("Usage", "free")
-
-
-def load_folder(path, progress=lambda *_: None, **changes):
-    config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
-    return load_dataset(config, 0, progress)
 
 
 def save(path, shade):
@@ -260,7 +254,6 @@ def test_non_unicode_names_are_distinguished(tmp_path, decoded):
 
 LOAD = """
 import sys
-from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.sources import folder
 
 print("ready", flush=True)
@@ -293,7 +286,6 @@ def test_two_processes_can_decode_at_once(pets):
 
 KILLED = """
 import sys
-from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.sources import folder
 
 def hang(*_, **__):

@@ -8,19 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import waiting
-from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_image_size
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
-from photos_for_tests import decompression_bomb, save_images
-
-
-def load_folder(path, progress=lambda *_: None, **changes):
-    config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
-    return load_dataset(config, 0, progress)
+from photos_for_tests import decompression_bomb, load_folder, save_images
 
 
 @pytest.fixture

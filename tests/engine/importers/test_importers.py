@@ -6,7 +6,6 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 
 import pytest
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
@@ -30,8 +29,8 @@ from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from golden import golden_run
 from pilot import screen_text, settle
-from runs_for_tests import wait_until
-from terminal import cnn_tui
+from runs_for_tests import events_of, wait_until
+from terminal import CLI, cnn_tui, environment
 
 KERAS = "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.3,2.1,0.4,1.8\n1,0.5,1.5,0.55,1.4\n"
 LIGHTNING = (
@@ -54,10 +53,6 @@ def import_text(tmp_path, text, name="log.csv"):
     path = tmp_path / name
     path.write_text(text) if isinstance(text, str) else path.write_bytes(text)
     return import_run(tmp_path, path)
-
-
-def events_of(run, kind):
-    return [event for event in LogReader(run.events).poll() if isinstance(event, kind)]
 
 
 def notices_of(run):
@@ -464,12 +459,9 @@ def test_write_error_while_following_is_reported_at_end(tmp_path, monkeypatch):
 def test_following_continues_until_signal(tmp_path):
     (tmp_path / "log.csv").write_text("loss\n3\n")
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-c", "from cnn_tui.main import main; main()"),
-            *("import", "log.csv", "--follow"),
-        ],
+        [*CLI, "import", "log.csv", "--follow"],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -45,5 +45,5 @@ def test_load_refuses_other_classes(tmp_path: Path) -> None:
     run = RunForTests(tmp_path, "train.epochs=1").train()
     log = run.directory.events.read_text()
     run.directory.events.write_text(log.replace('"classes":["0","1"', '"classes":["1","0"', 1))
-    with pytest.raises(DataError, match="other classes than the run"):
+    with pytest.raises(DataError, match="does not have the classes of the run's log"):
         load_trained_model(run.directory)

@@ -19,8 +19,8 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training import learner
 from grammar import SESSIONS, event_letters
-from runs_for_tests import SMALL, RunForTests
-from terminal import CLI, environment
+from runs_for_tests import RunForTests
+from terminal import CLI, SET_SMALL, environment
 
 
 class Disk:
@@ -106,9 +106,8 @@ def test_unwritten_events_end_in_storage_error(tmp_path, disk):
 
 def test_full_disk_is_one_line_and_exit_code_5(tmp_path):
     limit = 3000
-    small = [argument for key in SMALL for argument in ("--set", key)]
     result = subprocess.run(
-        [*CLI, "run", "digits", "--epochs", "2", *small],
+        [*CLI, "run", "digits", "--epochs", "2", *SET_SMALL],
         check=False,
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ import pytest
 
 from cnn_engine.errors import RunHeldError
 from cnn_engine.runlog import events
-from cnn_engine.runlog.log import LogReader, is_held
+from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
@@ -20,7 +20,7 @@ from cnn_engine.session.background import start_in_background
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
 from cnn_engine.training.control import Control
-from runs_for_tests import SMALL, RunForTests, wait_until
+from runs_for_tests import SMALL, RunForTests, events_of, wait_until
 from terminal import environment
 
 LONG = "train.epochs=100000"
@@ -46,10 +46,6 @@ def stopped_run(runs_dir, *overrides):
     run.send("stop")
     run.train()
     return run.directory
-
-
-def events_of(run, kind):
-    return [event for event in LogReader(run.events).poll() if isinstance(event, kind)]
 
 
 def test_background_run_trains_to_its_end(tmp_path):

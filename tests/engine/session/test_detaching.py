@@ -12,6 +12,7 @@ from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_state, read_summary
 from runs_for_tests import wait_until
 from terminal import ENDLESS_RUN, SET_SMALL, Terminal, assert_restored, cnn_tui, text_after_exit
+from terminal_runs import wait_for_epochs
 
 
 @contextmanager
@@ -52,8 +53,7 @@ def test_d_detaches_and_the_dashboard_stays(tmp_path):
             terminal.press("q")
             assert terminal.wait() == 0
             assert_restored(terminal, before)
-            before = len(finished_epochs(run))
-            wait_until(lambda: len(finished_epochs(run)) > before)
+            wait_for_epochs(run, 1)
         assert finished_epochs(run) == list(range(1, len(finished_epochs(run)) + 1))
         assert read_summary(run).status == "stopped"
 
@@ -71,8 +71,7 @@ def test_detached_run_survives_the_dashboard(tmp_path, end):
             else:
                 terminal.hang_up()
             terminal.wait()
-            before = len(finished_epochs(run))
-            wait_until(lambda: len(finished_epochs(run)) > before)
+            wait_for_epochs(run, 1)
             assert "stop" not in [event.command for event in read_state(run)[0].commands]
 
 
@@ -86,8 +85,7 @@ def test_quit_dialog_can_detach(tmp_path):
             assert terminal.wait() == 0
             assert f"cnn-tui watch {run.id}" in text_after_exit(terminal)
             wait_until(lambda: read_state(run)[0].resumed)
-            before = len(finished_epochs(run))
-            wait_until(lambda: len(finished_epochs(run)) > before)
+            wait_for_epochs(run, 1)
 
 
 def test_run_started_with_detach_survives_the_terminal(tmp_path):
@@ -96,8 +94,7 @@ def test_run_started_with_detach_survives_the_terminal(tmp_path):
         with stopped_at_exit(tmp_path) as run:
             terminal.hang_up()
             assert terminal.wait() == 128 + signal.SIGHUP
-            before = len(finished_epochs(run))
-            wait_until(lambda: len(finished_epochs(run)) > before)
+            wait_for_epochs(run, 1)
 
 
 def test_detach_without_a_terminal_prints_how_to_watch(tmp_path):
