@@ -28,7 +28,8 @@ from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.safe import safe_text
 
 cli = typer.Typer(
-    help="Train convolutional networks on images and follow the training in a terminal.",
+    help="Train convolutional networks on images and follow the training in a terminal.\n\n"
+    "Without a command, open the run browser; outside a terminal, list the runs.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )

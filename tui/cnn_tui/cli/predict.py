@@ -142,7 +142,7 @@ def _find_images(names: list[str], tally: Tally) -> list[RequestedImage]:
 
 
 def _read_names() -> list[str]:
-    """Return the names on stdin, one per line or separated by NUL."""
+    """Return the file names on stdin, one per line or separated by NUL."""
     content = sys.stdin.buffer.read() if sys.stdin else b""  # None: closed before Python started
     separator = b"\0" if b"\0" in content else b"\n"
     return [os.fsdecode(name) for name in content.split(separator) if name]

@@ -60,7 +60,7 @@ def show(
     mistakes: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write the misclassified test images to a CSV file instead."
+            metavar="FILE", help="Instead, write a list of the misclassified test images as CSV."
         ),
     ] = None,
     runs_dir: RunsDir = None,

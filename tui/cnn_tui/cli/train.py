@@ -145,7 +145,10 @@ def run(  # noqa: PLR0913 - one parameter per option
 @display_options(bell=True)
 def resume(  # noqa: PLR0913 - one parameter per option
     reference: RunReference = "latest",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Total number of epochs.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="New total number of epochs; extends a finished run."),
+    ] = None,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,
     no_ui: NoUi = False,

@@ -27,7 +27,7 @@ def facts_table(facts: Iterable[Fact]) -> str:
 def table(
     caption: str, heading: Sequence[str], rows: Iterable[Sequence[str]], style: str = "figures"
 ) -> str:
-    """Return a table whose first column holds row headers."""
+    """Return a table whose first column contains row headers; `style` is its CSS class."""
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in heading)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_cell, cells))}</tr>'

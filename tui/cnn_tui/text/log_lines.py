@@ -1,4 +1,4 @@
-"""Events of a run as lines of text, without the frequent ones that the curve shows."""
+"""Events of a run as lines of the log; frequent events, which the curve shows, are left out."""
 
 from typing import NamedTuple
 

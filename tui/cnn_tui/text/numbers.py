@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 
 
 def duration(seconds: float) -> str:
-    """Return `0:08`, `2:41` or `1:02:03`; a dash if it is not finite, as from a damaged log."""
+    """Return `0:08`, `2:41` or `1:02:03`; a dash if not finite, as in a damaged log."""
     if not math.isfinite(seconds):
         return "–"
     minutes, second = divmod(round(max(0.0, seconds)), 60)
