@@ -71,7 +71,7 @@ class JsonPrinter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - as all printers
+    def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - a Printer
         """Print the event."""
         print(to_line(event), file=self._out, flush=True)
 

@@ -96,7 +96,7 @@ class Series:
         """Clear the progress line."""
         self.progress.clear()
 
-    def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - as all printers
+    def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - a Printer
         """Show the progress of the current run."""
         position = f"Run {len(self.done) + 1}/{len(self.planned)}"
         self.progress.write(f"{position}  {progress_line(state) if state.prepared else '…'}")
