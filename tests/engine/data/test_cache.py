@@ -254,6 +254,7 @@ def test_non_unicode_names_are_distinguished(tmp_path, decoded):
 
 LOAD = """
 import sys
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.sources import folder
 
 print("ready", flush=True)
@@ -286,6 +287,7 @@ def test_two_processes_can_decode_at_once(pets):
 
 KILLED = """
 import sys
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.sources import folder
 
 def hang(*_, **__):
