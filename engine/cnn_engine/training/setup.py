@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from cnn_engine.config.schema import Config, TrainConfig
-from cnn_engine.data.augment.params import check_augment
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.models.hooks import Pretrained
@@ -65,11 +64,9 @@ def new_model(
             if a checkpoint is loaded afterwards.
 
     Raises:
-        ConfigError: the images are too small for the model or the augmentation, or the file of
-            weights does not fit.
+        ConfigError: the images are too small for the model, or the file of weights does not fit.
     """
     size, channels = data.images.shape[2:]
-    check_augment(config.augment, size)
     model = build_model(config.model, channels, size, len(data.classes))
     if from_scratch and isinstance(model, Pretrained) and config.model.weights is not None:
         model.load_pretrained(config.model.weights)

@@ -9,6 +9,7 @@ import torch
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.compat import check_fingerprint, check_weights
 from cnn_engine.config.schema import Config
+from cnn_engine.data.augment.params import check_augment
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import make_loader
 from cnn_engine.errors import ConfigError
@@ -53,6 +54,7 @@ class TrainState:
                 reason why they are not.
         """
         self.config, self.data, self.device = config, data, device
+        check_augment(config.augment, data.images.shape[2])
         self.loader = make_loader(device, data, config.data.mean, config.data.std)
         self.schedule = StepSchedule(config, data, self.loader)
         self.timer = StepTimer(device)

@@ -54,11 +54,16 @@ class DashboardScreen(Screen[None]):
         self.key_bar.report(message)
 
     def close(self) -> None:
-        """Go back to the screen below, or exit."""
-        if len(self.app.screen_stack) > 2:
-            self.app.pop_screen()
-        else:
+        """Go back to the screen below, or exit, also if a dialog is open on this screen."""
+        stack = self.app.screen_stack
+        if self not in stack:
+            return
+        position = stack.index(self)
+        if position <= 1:
             self.app.exit()
+            return
+        for _ in stack[position:]:
+            self.app.pop_screen()
 
     def action_close(self) -> None:
         """Go back to the screen below, or exit."""
