@@ -90,7 +90,7 @@ def test_check_and_run_report_the_same_unreadable_files(photos):
     run = ["run", "folder", "--data-dir", "photos", *QUICK]
     result = cnn_tui(*run, cwd=photos.parent)
     assert result.returncode == 0, result.stderr
-    assert f"{len(bad)} image files were left out" in result.stderr
+    assert f"{len(bad)} image files were skipped" in result.stderr
     assert "Test Accuracy (Overall)" in result.stdout
     stopped = cnn_tui(*run, "--set", "data.unreadable=stop", cwd=photos.parent)
     assert stopped.returncode == 3
