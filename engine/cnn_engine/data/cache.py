@@ -24,6 +24,7 @@ from mmap import MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
 from pathlib import Path
 from typing import Self
 
+import msgspec
 from platformdirs import user_cache_path
 
 LIMIT_BYTES = 20 << 30
@@ -210,17 +211,9 @@ def _read_index(descriptor: int) -> Index | None:
 
 def _parse(content: bytes) -> Index | None:
     try:
-        values = json.loads(content)
-        count, height, width, channels = map(int, values["shape"])
-        return Index(
-            folder=str(values["folder"]),
-            listing=str(values["listing"]),
-            shape=(count, height, width, channels),
-            unreadable=tuple(
-                (int(position), str(reason)) for position, reason in values["unreadable"]
-            ),
-        )
-    except (ValueError, TypeError, KeyError):
+        # Not by msgspec: file names that are not UTF-8 are written with lone surrogates.
+        return msgspec.convert(json.loads(content), Index)
+    except (ValueError, RecursionError):
         return None
 
 

@@ -1,0 +1,58 @@
+"""Imported runs on the screens; they cannot be controlled or resumed."""
+
+import pytest
+
+from cnn_engine.errors import ConfigError
+from cnn_engine.importers.importer import Importer
+from cnn_engine.importers.sources import open_source
+from cnn_engine.runs.directory import create_run
+from cnn_engine.session.engine import Engine
+from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.screens.compare import CompareScreen
+from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.exports.formats import RECORD_FORMATS, export_record
+from golden import golden_run
+from imports_for_tests import KERAS, LIGHTNING, import_text
+from pilot import screen_text, settle
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)])
+async def test_imported_run_opens_in_every_screen(tmp_path, size):
+    run = import_text(tmp_path, LIGHTNING)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        assert "┤" in screen_text(app)
+        for key in "123":
+            await pilot.press(key)
+            await settle(pilot)
+            assert "nan" not in screen_text(app)
+    other = Dashboard(CompareScreen([run, golden_run(tmp_path, "completed")]))
+    async with other.run_test(size=size) as pilot:
+        await settle(pilot)
+        assert "A" in screen_text(other)
+    for to in RECORD_FORMATS:
+        export_record([run], to, tmp_path / f"exported-{to}")
+
+
+async def test_followed_run_is_live_and_not_controllable(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(LIGHTNING)
+    run = create_run(tmp_path / "runs")
+    importer = Importer(open_source(path), run)
+    importer.poll()
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "training" in screen_text(app)
+        assert "Step 200  2 validations" in screen_text(app)
+        await pilot.press("p")
+        await settle(pilot)
+        assert "cannot be controlled" in screen_text(app)
+    assert not run.commands.exists()
+    importer.close(ended=False)
+
+
+def test_imported_run_is_not_resumed(tmp_path):
+    with pytest.raises(ConfigError, match="it was imported; resume it with"):
+        Engine.resume(import_text(tmp_path, KERAS))

@@ -1,0 +1,62 @@
+"""Logs of other programs, and their import into runs."""
+
+import struct
+
+from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from cnn_engine.importers.importer import Importer
+from cnn_engine.importers.sources import open_source
+from cnn_engine.runlog.events import Notice
+from cnn_engine.runs.directory import create_run
+from runs_for_tests import events_of
+
+KERAS = "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.3,2.1,0.4,1.8\n1,0.5,1.5,0.55,1.4\n"
+LIGHTNING = (
+    "epoch,lr-Adam,step,train_loss,val_acc,val_loss,gpu\n"
+    "0,0.001,50,2.1,,,1\n0,0.001,100,1.9,,,\n0,,100,,0.4,1.8,\n"
+    "1,0.002,150,1.7,,,\n1,0.002,200,1.6,,,\n1,,200,,0.5,1.5,\n"
+)
+
+
+def import_run(tmp_path, source, name=""):
+    """Import everything at a path; return the run."""
+    run = create_run(tmp_path / "runs")
+    importer = Importer(open_source(source), run, name)
+    importer.poll()
+    importer.close(ended=True)
+    return run
+
+
+def import_text(tmp_path, text, name="log.csv"):
+    path = tmp_path / name
+    path.write_text(text) if isinstance(text, str) else path.write_bytes(text)
+    return import_run(tmp_path, path)
+
+
+def notices_of(run):
+    return [event.text for event in events_of(run, Notice)]
+
+
+class EventFile:
+    """Event files written by TensorBoard's own code."""
+
+    def __init__(self, directory):
+        self._writer = EventFileWriter(str(directory))
+
+    def scalar(self, tag, step, value, time=1_700_000_000.0):
+        self._add(step, time, summary_pb2.Summary.Value(tag=tag, simple_value=value))
+        return self
+
+    def tensor(self, tag, step, value, time=1_700_000_000.0):
+        """Add a scalar in the format of TensorFlow 2."""
+        content = tensor_pb2.TensorProto(dtype=1, tensor_content=struct.pack("<f", value))
+        self._add(step, time, summary_pb2.Summary.Value(tag=tag, tensor=content))
+        return self
+
+    def _add(self, step, time, value):
+        summary = summary_pb2.Summary(value=[value])
+        self._writer.add_event(event_pb2.Event(wall_time=time, step=step, summary=summary))
+
+    def close(self):
+        self._writer.close()
