@@ -28,7 +28,7 @@ class TrainProgress:
     """Finished steps of the epoch."""
 
     epoch_done: bool = True
-    """True once the epoch has been trained and validated, and before the first one."""
+    """True once the epoch is finished, with its validation if due, and before the first one."""
 
     best_val_loss: float = math.inf
     """Lowest validation loss so far."""

@@ -126,14 +126,15 @@ class Trainer:
 
         Raises:
             TrainingError: the loss or a weight is not finite.
-            StopRequested: the user asked to stop; the last checkpoint is saved.
+            StopRequested: the user asked to stop; once the first epoch has started, the last
+                checkpoint is saved.
         """
-        self.control.begin_training(self)
         config = self.state.config
-        if (seconds := config.train.budget_seconds) is not None:
-            self._budget = Budget(seconds, config, self.data, self.state.steps_per_epoch)
-        self.checkpointer.restart_timer()
         try:
+            self.control.begin_training(self)
+            if (seconds := config.train.budget_seconds) is not None:
+                self._budget = Budget(seconds, config, self.data, self.state.steps_per_epoch)
+            self.checkpointer.restart_timer()
             self._run_epochs()
             self.control.end_training()
             self._test()
@@ -172,6 +173,8 @@ class Trainer:
         self.recorder.record(EpochStarted(epoch=self.epoch, step=self.progress.step))
         train_loss, train_accuracy = self.train_epoch()
         self._require_finite_weights()
+        if self._budget is not None and not self._is_validation_due():
+            self._plan_budget(self._budget)  # this may be the last epoch, which is validated
         trained = self.control.clock()
         validation = self._validate() if self._is_validation_due() else None
         self.recorder.record(
@@ -257,8 +260,8 @@ class Trainer:
 
     def _is_validation_due(self) -> bool:
         every = self.state.config.train.validate_every
-        is_due = self.epoch % every == 0 or self.epoch >= self.epochs
-        return is_due and len(self.data.val) > 0
+        is_last = self.epoch >= self.epochs or self.control.stops_after_epoch
+        return (self.epoch % every == 0 or is_last) and len(self.data.val) > 0
 
     def _validate(self) -> Evaluation:
         throttle = Throttle(EVENT_SECONDS)

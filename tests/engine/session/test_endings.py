@@ -128,6 +128,23 @@ def test_epochs_within_counts_the_epochs_that_fit(seconds, every, expected):
 # Validation in some or no epochs.
 
 
+def test_stop_after_epoch_validates_the_epoch(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=9", "train.validate_every=4")
+    run.send("stop-epoch")
+    run.train()
+    assert run.live_state.status == "stopped"
+    assert [epoch.is_validated for epoch in run.live_state.epochs] == [True]
+
+
+def test_last_epoch_of_a_budget_is_validated(tmp_path, clock):
+    settings = ("train.budget_seconds=250", "train.epochs=1000", "train.validate_every=50")
+    run = RunForTests(tmp_path, *settings).train()
+    state = run.live_state
+    assert len(state.epochs) > 1
+    assert state.epochs[-1].is_validated
+    assert state.test.epoch == len(state.epochs)
+
+
 def test_validate_every_skips_epochs_but_not_the_last(tmp_path):
     settings = ("train.epochs=5", "train.validate_every=2")
     run = RunForTests(tmp_path, *settings).train()
