@@ -121,7 +121,7 @@ def test_changed_images_are_refused(interrupted_run, monkeypatch):
     run.resume()
     assert run.engine.exit_code == 3
     assert (
-        "the training images are not those that last.pt was trained on"
+        "the images, labels or split are not those that last.pt was trained on"
         in run.live_state.finished.error
     )
 

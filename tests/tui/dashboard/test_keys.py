@@ -399,3 +399,23 @@ async def test_bell_rings_once_per_alarm_if_enabled(tmp_path, monkeypatch):
             app.screen.poll()
             await settle(pilot)
             assert len(rings) == bell
+
+
+async def test_unchanged_value_in_a_dialog_sends_no_command(tmp_path):
+    run = set_local_host(running_run(tmp_path, 60))
+    with Recorder(run):
+        app = Dashboard(RunScreen(run))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await press(pilot, "r")
+            assert isinstance(app.screen, ValueDialog)
+            await press(pilot, "enter")
+            assert isinstance(app.screen, RunScreen)
+            assert sent_commands(run) == []
+
+
+async def test_help_lists_each_scope_once(tmp_path):
+    app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
+    async with app.run_test(size=(200, 60)) as pilot:
+        await press(pilot, "?")
+        assert isinstance(app.screen, HelpScreen)
+        assert len(app.screen._scopes) == len(set(app.screen._scopes))

@@ -83,6 +83,10 @@ class ValueDialog(ModalScreen[Value | None], Generic[Value]):
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
+        if self._current and event.value == self._current:
+            # The shown value may be rounded, or outdated by a learning rate schedule.
+            self.dismiss(None)
+            return
         try:
             self.dismiss(self._parse(event.value))
         except (ValueError, UserError) as error:

@@ -71,4 +71,4 @@ class DashboardScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.app.push_screen(HelpScreen(*self.scopes, "panel"))
+        self.app.push_screen(HelpScreen(*dict.fromkeys((*self.scopes, "panel"))))
