@@ -49,8 +49,8 @@ def check_fingerprint(found: str, expected: str, source: str, file: str) -> None
     """
     if found != expected:
         raise DataError(
-            f"{source}: the training images are not those that {file} was trained on; restore "
-            "them, or start a new run with cnn-tui run"
+            f"{source}: the images, labels or split are not those that {file} was trained on; "
+            "restore them, or start a new run with cnn-tui run"
         )
 
 
