@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from cnn_tui.dashboard.driver import DiffDriver
 from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors
@@ -86,7 +87,9 @@ class Dashboard(App[None]):
 
     def _handle_exception(self, error: Exception) -> None:
         """Store the exception; Textual would print it in colours, with the values of variables."""
-        self.failure = self.failure or error
+        # The error of a worker, such as that of a dialog, has the traceback.
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        self.failure = self.failure or (cause if isinstance(cause, Exception) else error)
         super()._handle_exception(error)
         self._exit_renderables.clear()
 

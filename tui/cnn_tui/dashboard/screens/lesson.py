@@ -45,7 +45,7 @@ class LessonScreen(DashboardScreen):
 
     scopes: tuple[Scope, ...] = ("lesson",)
 
-    page_index: reactive[int] = reactive(0, repaint=False, init=False)
+    page_index: reactive[int] = reactive(0, repaint=False, init=False, always_update=True)
     """Index of the shown page among the pages of all chapters."""
 
     title_line = getters.query_one("#title", Static)

@@ -244,7 +244,7 @@ class RunScreen(DashboardScreen):
         """Ask for a learning rate and set it."""
         if self._is_refused():
             return
-        lr = await self.app.push_screen_wait(lr_dialog(self.state.lr))
+        lr = await self.ask(lr_dialog(self.state.lr))
         if lr is not None:
             self._send("lr", lr, message=f"Learning rate {lr:g} from the next step on")
 
@@ -254,7 +254,7 @@ class RunScreen(DashboardScreen):
         if self._is_refused():
             return
         dialog = epochs_dialog(self.state.epoch, self.state.total_epochs)
-        epochs = await self.app.push_screen_wait(dialog)
+        epochs = await self.ask(dialog)
         if epochs is not None:
             self._send("epochs", epochs, message=f"{epochs} epochs in total")
 
@@ -263,7 +263,7 @@ class RunScreen(DashboardScreen):
         """Ask whether to stop now or after the epoch, and stop."""
         if self._is_refused():
             return
-        command = await self.app.push_screen_wait(stop_dialog())
+        command = await self.ask(stop_dialog())
         if command == "stop-epoch":
             self._send("stop-epoch", message="Stopping after this epoch is validated and saved")
         elif command == "stop":
@@ -324,13 +324,15 @@ class RunScreen(DashboardScreen):
             self.action_quit()
 
     def _quit(self, by: str) -> None:
-        if not self.is_training_here:
-            self.close()
-        elif not isinstance(self.app.screen, ChoiceDialog):
+        if self.is_training_here:
             self._confirm_quit(by)
+        else:
+            self.close()
 
     @work
     async def _confirm_quit(self, by: str) -> None:
+        if isinstance(self.app.screen, ChoiceDialog):  # this dialog, or the one about stopping
+            return
         command = await self.app.push_screen_wait(quit_dialog())
         if (command == "stop" and self._send("stop", by=by)) or (
             command == "detach" and self._send("detach")

@@ -252,7 +252,7 @@ class RunsScreen(DashboardScreen):
             find_sort_column(text.strip(), self._list.runs)
             return text.strip()
 
-        sort = await self.app.push_screen_wait(sort_dialog(check))
+        sort = await self.ask(sort_dialog(check))
         if sort is not None:
             self.sort = sort
 
@@ -343,7 +343,7 @@ class RunsScreen(DashboardScreen):
     async def action_rename(self) -> None:
         """Ask for a name and set it."""
         if run := self.rows.current:
-            name = await self.app.push_screen_wait(name_dialog(run))
+            name = await self.ask(name_dialog(run))
             if name is not None:
                 self._try(lambda: self._edits.set_name(run, name))
 
@@ -351,7 +351,7 @@ class RunsScreen(DashboardScreen):
     async def action_edit_note(self) -> None:
         """Ask for a note and set it."""
         if run := self.rows.current:
-            note = await self.app.push_screen_wait(note_dialog(run))
+            note = await self.ask(note_dialog(run))
             if note is not None:
                 self._try(lambda: self._edits.set_note(run, note))
 
@@ -360,7 +360,7 @@ class RunsScreen(DashboardScreen):
         """Ask for new values of the tags that the runs have in common, and replace them."""
         if runs := self._targets():
             old = sorted(set(runs[0].tags).intersection(*(run.tags for run in runs)))
-            new = await self.app.push_screen_wait(tags_dialog(runs, old))
+            new = await self.ask(tags_dialog(runs, old))
             if new is not None:
                 self._try(lambda: self._edits.replace_tags(runs, old, new))
 
@@ -372,8 +372,9 @@ class RunsScreen(DashboardScreen):
         if live:
             self.report(f"{live.run_id} is running: stop it first")
             return
-        answer = await self.app.push_screen_wait(delete_dialog(runs)) if runs else ""
-        if answer:
+        if not runs:
+            return
+        if await self.ask(delete_dialog(runs)):
             noun = f"{len(runs)} runs" if len(runs) > 1 else "Run"
             message = f"{noun} moved to the trash (u: undo)"
             self._try(lambda: self._edits.delete(runs), message)
@@ -427,13 +428,13 @@ class RunsScreen(DashboardScreen):
         from cnn_engine.config.presets import list_presets  # noqa: PLC0415 - imports pydantic
         from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - imports pydantic
 
-        preset = await self.app.push_screen_wait(preset_dialog(list(list_presets())))
+        preset = await self.ask(preset_dialog(list(list_presets())))
         if preset:
             await self._train(NewRunDialog.from_preset(preset, self._runs_dir))
 
     async def _train(self, dialog: ModalScreen[RunDirectory | None]) -> None:
         """Open the run that the dialog starts."""
-        run = await self.app.push_screen_wait(dialog)
+        run = await self.ask(dialog)
         if run is not None:
             self.app.push_screen(RunScreen(run))
 

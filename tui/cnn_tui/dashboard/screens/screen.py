@@ -53,6 +53,16 @@ class DashboardScreen(Screen[None]):
         """Show a message in place of the keys for some seconds."""
         self.key_bar.report(message)
 
+    async def ask(self, dialog: Screen[Result]) -> Result | None:
+        """Open a dialog and return its result; None if this screen is not on top.
+
+        Call it in a worker. Of two keys in quick succession, both of whose workers start before the
+        first dialog is open, only the first opens one.
+        """
+        if self.app.screen is not self:
+            return None
+        return await self.app.push_screen_wait(dialog)
+
     def close(self) -> None:
         """Go back to the screen below, or exit, also if a dialog is open on this screen."""
         stack = self.app.screen_stack
@@ -71,4 +81,4 @@ class DashboardScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.app.push_screen(HelpScreen(*dict.fromkeys((*self.scopes, "panel"))))
+        self.app.push_screen(HelpScreen(*self.scopes))
