@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cnn_engine.config.renamed_keys import RENAMED_KEYS, rename_old_keys
+from cnn_engine.config.renamed_keys import RENAMED_KEYS, rename_config_keys
 from cnn_engine.config.schema import Config
 from cnn_engine.config.suggestion import suggest
 from cnn_engine.errors import ConfigError
@@ -55,7 +55,7 @@ def from_dict(
     Raises:
         ConfigError: lists every problem with its key, or code is not allowed.
     """
-    tables = deepcopy(rename_old_keys(tables))
+    tables = deepcopy(rename_config_keys(tables))
     for override in overrides:
         _apply_override(tables, override)
     try:

@@ -10,7 +10,7 @@ RENAMED_KEYS = {
 """New dotted key by old one."""
 
 
-def rename_old_keys(tables: Mapping[str, Any]) -> dict[str, Any]:
+def rename_config_keys(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config's tables with current key names.
 
     An old key beside its new one is kept, so that validation reports it as unknown.

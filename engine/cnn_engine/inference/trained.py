@@ -14,7 +14,7 @@ from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.normalize import normalize, scale_and_shift
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models.build import build_model
-from cnn_engine.models.renamed import rename_old_keys
+from cnn_engine.models.renamed import rename_weights
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
 from cnn_engine.system.device import autocast, choose_device, choose_precision, limit_threads
@@ -88,7 +88,7 @@ def load_trained_model(
     channels, size, _ = state.prepared.image_shape
     classes = state.prepared.classes
     model = build_model(config.model, channels, size, len(classes))
-    content = rename_old_keys(model, content)
+    content = rename_weights(model, content)
     check_weights(model.state_dict(), content["model"], BEST_FILE)
     model.load_state_dict(content["model"])
     model.to(device).to(memory_format=torch.channels_last)

@@ -1,6 +1,7 @@
 """Optional methods of a model that training calls.
 
-They are found by name: a model does not have to import this module.
+They are found by name: a model does not have to import this module. `Pretrained` is for built-in
+models, as a user's own network does its loading itself.
 """
 
 from typing import Protocol, runtime_checkable

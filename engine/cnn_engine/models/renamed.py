@@ -1,6 +1,9 @@
 """Renames the weights of older checkpoints.
 
-A module class lists its renamed submodules in `OLD_NAMES`, by old name.
+Checkpoints are renamed as a whole by `rename_weights`. An exported state dict is loaded by PyTorch
+alone, so a module with old names renames them in `_load_from_state_dict` too. A class lists its
+renamed submodules in `OLD_NAMES`, by old name. Renames do not nest: a renamed submodule must not
+have `OLD_NAMES` itself.
 """
 
 from typing import Any
@@ -8,7 +11,7 @@ from typing import Any
 from torch import nn
 
 
-def rename_old_keys(model: nn.Module, content: Any) -> Any:  # noqa: ANN401 - nested to any depth
+def rename_weights(model: nn.Module, content: Any) -> Any:  # noqa: ANN401 - nested to any depth
     """Return a checkpoint's content with the current names of the model's weights.
 
     Args:

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from cnn_engine.config.renamed_keys import rename_old_keys
+from cnn_engine.config.renamed_keys import rename_config_keys
 from cnn_engine.runlog.curve import MAX_POINTS, Curve
 from cnn_engine.runlog.events import (
     FORMAT,
@@ -127,12 +127,12 @@ class RunState:
             case StepsFinished():  # by far the most frequent
                 self._add_steps(event)
             case RunStarted():
-                self.started = replace(event, config=rename_old_keys(event.config))
-                self._set_config(event)
+                self.started = replace(event, config=rename_config_keys(event.config))
+                self._set_config(self.started)
                 if event.format > FORMAT:
                     self.notices.append(Notice(time=event.time, text=NEWER_FORMAT))
             case ConfigReplaced():
-                self._set_config(event)
+                self._set_config(replace(event, config=rename_config_keys(event.config)))
                 self.notices.append(Notice(time=event.time, text=event.reason))
             case StageStarted():
                 self.stages.append(event)
@@ -173,10 +173,9 @@ class RunState:
                 self.phase, self.paused, self.finished = event.status, False, event
 
     def _set_config(self, event: RunStarted | ConfigReplaced) -> None:
-        tables = rename_old_keys(event.config)
         self.preset = event.preset
         # A damaged log may contain tables that are not dicts.
-        self.config = {name: keys for name, keys in tables.items() if isinstance(keys, dict)}
+        self.config = {name: keys for name, keys in event.config.items() if isinstance(keys, dict)}
         epochs = self.setting("train.epochs")
         self.total_epochs = epochs if isinstance(epochs, int) else 0
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import BEST_FILE, LAST_FILE
@@ -14,6 +13,7 @@ from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog.events import CheckpointSaved
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.training.flat_parameters import all_finite
 from cnn_engine.training.progress import TrainProgress
 
 MIN_SAVE_SECONDS = 1.0
@@ -138,7 +138,8 @@ class Checkpointer:
         def report(error: StorageError) -> None:
             failed(StorageError(f"{error}; {self._older_checkpoint(event.file)}"))
 
-        if not _are_finite(content["model"]):
+        weights = content["model"].values()
+        if not all_finite(tensor for tensor in weights if tensor.is_floating_point()):
             report(StorageError(f"{event.file} is not saved because weights are not finite"))
             return
         position = self._progress.position
@@ -162,8 +163,3 @@ class Checkpointer:
         """Return a text about the checkpoint on disk when a newer one could not be saved."""
         saved = [event for event in self._recorder.state.checkpoints if event.file == file]
         return f"that of epoch {saved[-1].epoch} is kept" if saved else "there is none yet"
-
-
-def _are_finite(weights: dict[str, Tensor]) -> bool:
-    values = [tensor for tensor in weights.values() if tensor.is_floating_point()]
-    return bool(torch.stack([tensor.isfinite().all() for tensor in values]).all())

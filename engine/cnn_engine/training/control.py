@@ -110,7 +110,8 @@ class Control:
         """
         self._process_commands()
         self._trainer = trainer
-        for command in self._waiting:
+        waiting, self._waiting = self._waiting, []
+        for command in waiting:
             self._change(trainer, command)
 
     @property

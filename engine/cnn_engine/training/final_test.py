@@ -9,7 +9,7 @@ from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader
 from cnn_engine.errors import StorageError, UserError
 from cnn_engine.evaluation.report import TestResult, evaluate_test_set, save_results
-from cnn_engine.models.renamed import rename_old_keys
+from cnn_engine.models.renamed import rename_weights
 from cnn_engine.runlog.events import Notice, StageStarted
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.training.control import Control
@@ -65,7 +65,7 @@ def load_best(learner: Learner, recorder: Recorder, device: torch.device, last_e
         recorder.record(Notice(text=text))
         learner.weights.load_state_dict(learner.model_state_dict())
         return last_epoch
-    learner.weights.load_state_dict(rename_old_keys(learner.model, content["model"]))
+    learner.weights.load_state_dict(rename_weights(learner.model, content["model"]))
     epoch, best = int(content["epoch"]), recorder.state.best
     if best is not None and best.epoch != epoch:  # the disk was full when the best was saved
         text = f"The test uses the weights of epoch {epoch} in {BEST_FILE}, not those of epoch "

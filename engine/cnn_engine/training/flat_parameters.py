@@ -1,5 +1,6 @@
 """A model's parameters in one flat tensor, and their low-precision copy for computation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal
@@ -156,8 +157,12 @@ class FlatParameters:
     def are_finite(self) -> bool:
         """Return True if all weights and all floating-point buffers are finite."""
         buffers = [buffer for buffer in self._model.buffers() if buffer.is_floating_point()]
-        tensors = (self.flat.detach(), *buffers)
-        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
+        return all_finite([self.flat.detach(), *buffers])
+
+
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Return True if all values of some floating-point tensors are finite, with one host sync."""
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
 
 def _padded_size(parameter: nn.Parameter) -> int:

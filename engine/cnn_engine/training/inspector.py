@@ -10,7 +10,7 @@ from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader
 from cnn_engine.evaluation.evaluate import ImagePredictions
-from cnn_engine.inspection.feature_maps import feature_maps
+from cnn_engine.inspection.feature_maps import CapturedFeatureMaps, feature_maps
 from cnn_engine.inspection.samples import SampleImages, correct_and_mistaken, samples_per_class
 from cnn_engine.inspection.writer import write_feature_maps, write_layers
 from cnn_engine.results.feature_maps import MAPS_FILE, Split
@@ -66,14 +66,12 @@ class Inspector:
         if not learner.weights.are_finite():
             self._warn(f"{MAPS_FILE} is not updated because weights are not finite")
             return
-        samples = SampleImages.from_dataset(self._data, self._config, split, indices)
-        images, _ = next(self._loader.batches(indices, len(indices)))
-        with learner.autocast():
-            write_feature_maps(
-                lambda: feature_maps(
-                    learner.model, images, samples, learner.weights.state_dict(), epoch
-                ),
-                self._directory / MAPS_FILE,
-                self._writer,
-                self._warn,
-            )
+
+        def capture() -> CapturedFeatureMaps:
+            samples = SampleImages.from_dataset(self._data, self._config, split, indices)
+            images, _ = next(self._loader.batches(indices, len(indices)))
+            weights = learner.weights.state_dict()
+            with learner.autocast():
+                return feature_maps(learner.model, images, samples, weights, epoch)
+
+        write_feature_maps(capture, self._directory / MAPS_FILE, self._writer, self._warn)

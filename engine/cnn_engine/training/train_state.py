@@ -13,7 +13,7 @@ from cnn_engine.data.augment.params import check_augment
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import make_loader
 from cnn_engine.errors import ConfigError
-from cnn_engine.models.renamed import rename_old_keys
+from cnn_engine.models.renamed import rename_weights
 from cnn_engine.system.environment import environment
 from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.random_states import random_states, set_random_states
@@ -174,7 +174,7 @@ class TrainState:
             ConfigError: it is of another model, or contains only weights.
             DataError: it is damaged, or was trained on other images.
         """
-        state = rename_old_keys(self.learner.model, checkpoint.load(file, self.device))
+        state = rename_weights(self.learner.model, checkpoint.load(file, self.device))
         if "optimizer" not in state:
             raise ConfigError(f"{file.name}: contains only weights; training cannot resume from it")
         check_weights(self.learner.weights.state_dict(), state["model"], file.name)

@@ -173,7 +173,7 @@ class Trainer:
         self.recorder.record(EpochStarted(epoch=self.epoch, step=self.progress.step))
         train_loss, train_accuracy = self.train_epoch()
         self._require_finite_weights()
-        if self._budget is not None and not self._is_validation_due():
+        if self._budget is not None and len(self.data.val) and not self._is_validation_due():
             self._plan_budget(self._budget)  # this may be the last epoch, which is validated
         trained = self.control.clock()
         validation = self._validate() if self._is_validation_due() else None
@@ -202,6 +202,11 @@ class Trainer:
     def begin_epoch(self) -> None:
         """Advance to the next epoch."""
         self.state.begin_epoch()
+        self._reset_epoch()
+
+    def _reset_epoch(self) -> None:
+        """Forget the steps and the warnings of an epoch."""
+        self._logger = None
         self._warnings.clear()
 
     def train_epoch(self) -> tuple[float, float]:
@@ -437,8 +442,7 @@ class Trainer:
         found = find_newest(self.recorder.run.path)
         self.state.build(from_scratch=found is None)
         self.checkpointer.best_loss_on_disk = math.inf
-        self._logger = None
-        self._warnings.clear()
+        self._reset_epoch()
         if found is not None:
             set_damaged_aside(found, self.recorder)
             self._load(found.path)
