@@ -62,10 +62,12 @@ def docstrings(path):
 
 @pytest.mark.parametrize("top", ["engine", "tui", "tests"])
 def test_docstrings_do_not_begin_with_a_question_word(top):
-    found = [
-        f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
+    texts = {
+        f"{path.relative_to(ROOT)}:{line}": text
         for path in sorted((ROOT / top).rglob("*.py"))
         for line, text in docstrings(path)
-        if re.match(r"(What|How|Whether)\b", text)
-    ]
+    }
+    assert texts
+    question = re.compile(r"(What|How|Whether|Where|When|Why|Which|Who)\b")
+    found = [f"{place}: {text}" for place, text in texts.items() if question.match(text)]
     assert found == []

@@ -27,6 +27,7 @@ from golden import golden_run
         "checkpoints.format",
         "checkpoints.resume",
         "data.cache",
+        "results.feature_maps",
         "results.model_layers",
         "results.metrics",
         "results.metrics_json",

@@ -93,3 +93,4 @@ def test_resume_of_old_run_keeps_its_values(tmp_path):
     run.resume(epochs=2)
     assert (run.live_state.status, len(run.live_state.epochs)) == ("done", 2)
     assert run.live_state.setting("optimizer.bias_norm_lr") == 0.02
+    assert run.live_state.setting("optimizer.decay_bias_norm") is False

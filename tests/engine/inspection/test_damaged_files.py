@@ -49,6 +49,7 @@ def damaged_maps(content: bytes) -> list[bytes]:
         with_(image=[2**40, 2**40, 1]),
         json.dumps(tall).encode() + b"\n" + body[: 4 * (prod(filters) + filters[0])],
         with_(stages=None),
+        with_(stages=[]),
         with_(stages=[{"name": "x"}]),
         with_(samples=[first | {"lows": []}]),
         with_(samples=[first | {"lows": [float("nan")] * len(header["stages"])}]),

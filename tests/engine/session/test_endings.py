@@ -140,7 +140,7 @@ def test_last_epoch_of_a_budget_is_validated(tmp_path, clock):
     settings = ("train.budget_seconds=250", "train.epochs=1000", "train.validate_every=50")
     run = RunForTests(tmp_path, *settings).train()
     state = run.live_state
-    assert len(state.epochs) > 1
+    assert len(state.epochs) % 50  # the last epoch would not be validated by itself
     assert state.epochs[-1].is_validated
     assert state.test.epoch == len(state.epochs)
 

@@ -64,6 +64,7 @@ async def test_empty_list_disables_keys_that_need_a_run(tmp_path):
         enabled = {
             active.binding.id for active in app.screen.active_bindings.values() if active.enabled
         }
+        assert {"runs.new", "runs.delete"} <= {key.id for key in KEYS}
         assert "runs.new" in enabled
         assert "runs.delete" not in enabled
 
@@ -418,4 +419,15 @@ async def test_help_lists_each_scope_once(tmp_path):
     async with app.run_test(size=(200, 60)) as pilot:
         await press(pilot, "?")
         assert isinstance(app.screen, HelpScreen)
-        assert len(app.screen._scopes) == len(set(app.screen._scopes))
+        assert app.screen._scopes == ("run", "live", "panel")
+        text = screen_text(app)
+        assert [text.count(SCOPES[scope]) for scope in ("run", "panel")] == [1, 1]
+
+
+async def test_help_of_runs_has_no_keys_of_panels(tmp_path):
+    golden_run(tmp_path, "completed")
+    app = Dashboard(RunsScreen(tmp_path))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await press(pilot, "?")
+        assert app.screen._scopes == ("runs",)

@@ -117,7 +117,11 @@ def test_held_keys_send_every_command(tmp_path):
         run = only_run(tmp_path)
         terminal.press(100 * "p" + 100 * "c")
         wait_until(lambda: len(read_state(run)[0].commands) == len(expected))
-        terminal.press(100 * "r" + "\x1b")  # a dialog with an invalid learning rate, then closed
+        terminal.press("r")
+        terminal.wait_for("Learning rate")
+        terminal.press(100 * "r")  # an invalid learning rate
+        terminal.wait_for("rrr")
+        terminal.press("\x1b")
         terminal.wait_for(lambda text: "rrr" not in text)
         terminal.kill(signal.SIGTERM)
         assert terminal.wait() == 143
