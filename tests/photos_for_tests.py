@@ -116,3 +116,15 @@ def save_images(folder, count=10, shade=0, size=(16, 16), suffix=".png"):
     folder.mkdir(parents=True)
     for number in range(count):
         Image.new("RGB", size, (shade, number, 0)).save(folder / f"{number:03}{suffix}")
+
+
+HOSTILE_NAMES = [
+    "\x1b]0;x\x07",
+    "\x1b[2J",
+    "a\nb",
+    "[red]",
+    "[nope]",
+    "[@click=app.exit]",
+    "🐈",
+]
+"""Names of folders and files that a terminal or Textual's markup would interpret."""

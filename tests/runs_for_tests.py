@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.log import LogReader
@@ -66,3 +67,13 @@ def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def last_weights(run: RunDirectory) -> dict[str, Any]:
+    """Return the weights in a run's `last.pt`, by name, on the CPU."""
+    import torch  # noqa: PLC0415 - tests without training need not wait for it
+
+    from cnn_engine.checkpoints import checkpoint  # noqa: PLC0415
+
+    weights: dict[str, Any] = checkpoint.load(run.path / "last.pt", torch.device("cpu"))["model"]
+    return weights

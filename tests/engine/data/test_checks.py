@@ -20,6 +20,7 @@ from cnn_engine.data.checks.image_info import ImageInfo, inspect_image
 from cnn_engine.data.checks.issues import find_issues
 from cnn_engine.data.checks.near_duplicates import difference_hashes, group_pairs, near_pairs
 from cnn_engine.errors import DataError
+from photos_for_tests import HOSTILE_NAMES
 from terminal import CLI, Terminal, cnn_tui, environment
 
 
@@ -284,17 +285,7 @@ def test_only_some_of_many_classes_are_shown(tmp_path):
     assert "… and 47 more classes" in terminal.text
 
 
-NAMES = [
-    "\x1b]0;x\x07",
-    "\x1b[2J",
-    "a\nb",
-    "[red]",
-    "[nope]",
-    "[@click=app.exit]",
-    "🐈",
-    "\u202e",
-    "é" * 120,
-]
+NAMES = [*HOSTILE_NAMES, "\u202e", "é" * 120]
 
 
 def test_hostile_names_are_shown_as_text(tmp_path, run_cli):

@@ -13,7 +13,7 @@ from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import choose_image_size
 from cnn_engine.data.sources import folder
 from cnn_engine.errors import DataError
-from photos_for_tests import decompression_bomb, load_folder, save_images
+from photos_for_tests import HOSTILE_NAMES, decompression_bomb, load_folder, save_images
 
 
 @pytest.fixture
@@ -292,16 +292,7 @@ def test_unreadable_file_is_named_in_error(pets):
         load_folder(pets)
 
 
-NAMES = [
-    "\x1b]0;x\x07",
-    "\x1b[2J",
-    "a\nb",
-    "[red]",
-    "[nope]",
-    "[@click=app.exit]",
-    "🐈",
-    "é" * 120,
-]
+NAMES = [*HOSTILE_NAMES, "é" * 120]
 
 
 def test_oddly_named_classes_and_files_are_read(tmp_path):

@@ -13,12 +13,6 @@ from cnn_engine.results.model_layers import read_layers
 from runs_for_tests import RunForTests
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RunForTests:
-    settings = ("model.filters=[8,20]", "data.image_size=20", "train.epochs=2")
-    return RunForTests(tmp_path_factory.mktemp("runs"), *settings).train()
-
-
 def damaged_maps(content: bytes) -> list[bytes]:
     line, _, body = content.partition(b"\n")
     header = json.loads(line)

@@ -16,12 +16,6 @@ from cnn_engine.runlog.events import Notice
 from runs_for_tests import RunForTests
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RunForTests:
-    settings = ("model.filters=[8,20]", "data.image_size=20", "train.epochs=2")
-    return RunForTests(tmp_path_factory.mktemp("runs"), *settings).train()
-
-
 def test_run_writes_its_layers(run: RunForTests) -> None:
     layers = read_layers(run.directory.path / "model.json")
     assert layers.input == (1, 20, 20)

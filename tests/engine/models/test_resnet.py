@@ -9,7 +9,7 @@ from cnn_engine.config.schema import ModelConfig
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.runlog.events import CheckpointSaved
-from runs_for_tests import RunForTests
+from runs_for_tests import RunForTests, last_weights
 
 CPU = torch.device("cpu")
 
@@ -37,10 +37,6 @@ def test_resnet_blocks_start_as_identity():
     assert torch.equal(model.stages[0](maps), maps)
 
 
-def weights_in(directory):
-    return checkpoint.load(directory.path / "last.pt", CPU)["model"]
-
-
 def stop_within_epoch(run):
     """Train, and send a stop command after a checkpoint within the second epoch."""
     run.recorder.record, record = (
@@ -64,7 +60,7 @@ def test_resume_of_a_resnet_is_bitwise_equal(tmp_path):
     stop_within_epoch(interrupted)
     interrupted.resume()
     assert interrupted.live_state.status == "done"
-    expected, resumed = weights_in(uninterrupted.directory), weights_in(interrupted.directory)
+    expected, resumed = last_weights(uninterrupted.directory), last_weights(interrupted.directory)
     assert expected.keys() == resumed.keys()
     assert any(name.endswith("running_var") for name in resumed)
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
@@ -102,7 +98,7 @@ def test_checkpoints_with_old_weight_names_resume_and_load(tmp_path):
     for run in (current, old):
         run.resume(epochs=3)
         assert run.live_state.status == "done"
-    expected, resumed = weights_in(current.directory), weights_in(old.directory)
+    expected, resumed = last_weights(current.directory), last_weights(old.directory)
     assert expected.keys() == resumed.keys()
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 

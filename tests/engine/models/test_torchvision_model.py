@@ -6,7 +6,6 @@ import pytest
 import torch
 from torchvision.models import resnet18, shufflenet_v2_x0_5
 
-from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
@@ -14,13 +13,9 @@ from cnn_engine.models.build import build_model
 from cnn_engine.models.torchvision_model import TorchvisionModel
 from cnn_engine.runlog.events import Notice, RunPrepared
 from cnn_engine.training.flat_parameters import FlatParameters
-from runs_for_tests import RunForTests
+from runs_for_tests import RunForTests, last_weights
 
 CPU = torch.device("cpu")
-
-
-def weights_in(directory):
-    return checkpoint.load(directory.path / "last.pt", CPU)["model"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +44,7 @@ def test_freeze_trains_the_last_layer_only(tmp_path, weights_file):
     assert run.live_state.status == "done"
     (prepared,) = (event for event in run.events() if isinstance(event, RunPrepared))
     assert prepared.parameters == 512 * 10 + 10
-    before, after = torch.load(weights_file, weights_only=True), weights_in(run.directory)
+    before, after = torch.load(weights_file, weights_only=True), last_weights(run.directory)
     frozen = [name for name in before if not name.startswith("fc.")]
     assert all(torch.equal(before[name], after[f"network.{name}"]) for name in frozen)
     assert after["network.fc.weight"].shape == (10, 512)

@@ -7,17 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_engine.checkpoints import checkpoint
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.session.engine import Engine
-from runs_for_tests import RunForTests
+from runs_for_tests import RunForTests, last_weights
 from terminal import cnn_tui
 
 CPU = torch.device("cpu")
-
-
-def weights_in(directory):
-    return checkpoint.load(directory.path / "last.pt", CPU)["model"]
 
 
 CODE = """
@@ -77,7 +72,7 @@ def test_user_model_trains_resumes_and_predicts(user_dir):
     )
     run.train()
     assert run.live_state.status == "done"
-    assert weights_in(run.directory)["layers.0.weight"].shape[0] == 6
+    assert last_weights(run.directory)["layers.0.weight"].shape[0] == 6
     run.engine = Engine.resume(run.directory, 2, allow_code=True)
     run.engine.start()
     run.engine.join()

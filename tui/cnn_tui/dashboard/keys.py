@@ -110,9 +110,11 @@ class HasKeys(Protocol):
         """Return the node that has the actions of a scope."""
 
 
-def _move(name: str, keys: str, label: str, help_text: str, action: str) -> Key:
-    """Return a key that moves or scrolls."""
-    return Key(name, keys, label, help_text, 0, action, in_palette=False)
+def _move(  # noqa: PLR0913, PLR0917 - the columns of the table
+    name: str, keys: str, label: str, help_text: str, action: str, rank: int = 0
+) -> Key:
+    """Return a key that is not in the palette, as those that move or scroll."""
+    return Key(name, keys, label, help_text, rank, action, in_palette=False)
 
 
 def _pages(up: str = "A page up", down: str = "A page down") -> tuple[Key, Key]:
@@ -139,8 +141,7 @@ CHART = (
     Key("toggle_log", "l", "log", "Logarithmic scale on or off", 7),
     Key("cycle_smoothing", "m", "smooth", "Smoothing: off, light, strong", 7),
 )
-THEME = Key("theme", "t", "theme", "Next theme: dark, light, colour-blind", 0, "app.next_theme")
-THEME = replace(THEME, in_palette=False)
+THEME = _move("theme", "t", "theme", "Next theme: dark, light, colour-blind", "app.next_theme")
 PALETTE = _move("palette", "ctrl+p", "commands", "Search all commands", "app.command_palette")
 REDRAW = _move("redraw", "ctrl+l", "redraw", "Redraw the whole screen", "app.redraw")
 NEXT_PANEL = _move("next_panel", "tab", "panel", "Focus the next panel", "app.focus_next")
@@ -183,7 +184,7 @@ KEYS = (
     *_in_scope(
         "mistakes",
         _move("previous", "left", "previous", "Previous image", "move(-1,0)"),
-        replace(_move("next", "right", "next", "Next image", "move(1,0)"), rank=5),
+        _move("next", "right", "next", "Next image", "move(1,0)", 5),
         _move("row_up", "up", "up", "A row up", "move(0,-1)"),
         _move("row_down", "down", "down", "A row down", "move(0,1)"),
         *_pages(),
@@ -196,12 +197,9 @@ KEYS = (
     *_in_scope(
         "model",
         _move("previous_image", "left", "image", "Previous image", "move_image(-1)"),
-        replace(_move("next_image", "right", "image", "Next image", "move_image(1)"), rank=4),
+        _move("next_image", "right", "image", "Next image", "move_image(1)", 4),
         _move("previous_stage", "up", "stage", "Previous stage of the network", "move_stage(-1)"),
-        replace(
-            _move("next_stage", "down", "stage", "Next stage of the network", "move_stage(1)"),
-            rank=4,
-        ),
+        _move("next_stage", "down", "stage", "Next stage of the network", "move_stage(1)", 4),
         _move("first_image", "home", "first", "First image", "move_image(-1000)"),
         _move("last_image", "end", "last", "Last image", "move_image(1000)"),
         Key("next_misclassified", "w", "wrong", "Next misclassified image", 5),
@@ -228,6 +226,7 @@ KEYS = (
         _move("first", "home", "first", "First line", "scroll_home"),
         _move("last", "end", "last", "Last line", "scroll_end"),
     ),
+    # In the key bar and the help, views and general keys follow those of the view.
     *_in_scope(
         "run",
         _view("live", "1", "live", "Live: curves, epochs, checkpoints", 3),
@@ -282,7 +281,7 @@ KEYS = (
         REDRAW,
         HELP,
         Key("back", "escape", "back", "Clear filter or selection, or quit"),
-        replace(_move("quit", "q", "quit", "Quit", "app.quit"), rank=1),
+        _move("quit", "q", "quit", "Quit", "app.quit", 1),
     ),
     *_in_scope(
         "lesson",
