@@ -5,6 +5,7 @@ from torch import Tensor
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.runlog.events import RunPrepared
+from cnn_engine.system.program import shell_command
 
 
 def check_images(recorded: RunPrepared | None, data: DataSet) -> None:
@@ -31,7 +32,7 @@ def check_images(recorded: RunPrepared | None, data: DataSet) -> None:
     if changes:
         raise DataError(
             f"{data.source}: has changed since the run was trained on it: {'; '.join(changes)}; "
-            "restore the images, or start a new run with cnn-tui run"
+            f"restore the images, or start a new run with: {shell_command('run')}"
         )
 
 
@@ -50,7 +51,7 @@ def check_fingerprint(found: str, expected: str, source: str, file: str) -> None
     if found != expected:
         raise DataError(
             f"{source}: the images, labels or split are not those that {file} was trained on; "
-            "restore them, or start a new run with cnn-tui run"
+            f"restore them, or start a new run with: {shell_command('run')}"
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnn_engine.errors import ConfigError, DataError, StorageError
+from cnn_engine.system.program import shell_command
 
 BEST_FILE = "best.pt"
 """Weights with the lowest validation loss, used by the test, predict and export."""
@@ -118,5 +119,5 @@ def find_newest(directory: Path) -> FoundCheckpoint | None:
         return None
     raise DataError(
         f"{'; '.join(damaged)}; there is no undamaged one to resume from: train again from the "
-        "start with cnn-tui run"
+        f"start with: {shell_command('run')}"
     )

@@ -10,6 +10,7 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import Recorder
 
 
@@ -36,7 +37,7 @@ def find_checkpoint(
     if epochs is None and state.phase == "done":
         raise ConfigError(
             f"run {run.id}: is done, after {done} epochs; to train longer: "
-            f"cnn-tui resume {run.id} --epochs {done + 1} or more"
+            f"{command_for('resume', run, '--epochs', str(done + 1))} or more"
         )
     return find_newest(run.path)
 

@@ -18,6 +18,7 @@ from cnn_engine.results.mistakes import Mistake
 from cnn_engine.results.predictions import Predictions
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import command_for
 from cnn_engine.storage.atomic import write_atomically
 
 
@@ -126,7 +127,7 @@ def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
         except OSError as error:
             raise StorageError(
                 f"{file} could not be written: {error.strerror}; the metrics are in the log. "
-                f"Once there is space: cnn-tui test {run.id}"
+                f"Once there is space: {command_for('test', run)}"
             ) from None
 
 

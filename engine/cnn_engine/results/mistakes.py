@@ -16,6 +16,7 @@ from cnn_engine.errors import DataError
 from cnn_engine.results.predictions import Predictions
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import command_for
 from cnn_engine.storage.json_files import Count, Probability, read_json
 
 MISTAKES_FILE = "mistakes.json"
@@ -131,7 +132,7 @@ def read_mistakes(run: RunDirectory, test: TestFinished) -> list[Mistake]:
         DataError: the file is missing, damaged, or of another test; says how to recreate it.
         ConfigError: a newer version of cnn-tui wrote it.
     """
-    path, fix = run.path / MISTAKES_FILE, f"recreate it with: cnn-tui test {run.id}"
+    path, fix = run.path / MISTAKES_FILE, f"recreate it with: {command_for('test', run)}"
     try:
         file = read_json(path, _File, format_=FORMAT, max_bytes=MAX_BYTES)
     except DataError as error:

@@ -14,6 +14,7 @@ import msgspec
 from cnn_engine.errors import DataError
 from cnn_engine.runlog.events import Confusion, TestFinished
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import command_for
 from cnn_engine.storage.json_files import Count, Probability, damaged, read_json
 
 PREDICTIONS_FILE = "test.json"
@@ -104,7 +105,7 @@ def read_predictions(run: RunDirectory, test: TestFinished) -> Predictions:
         DataError: the file is missing, damaged, or of another test; says how to recreate it.
         ConfigError: a newer version of cnn-tui wrote it.
     """
-    path, fix = run.path / PREDICTIONS_FILE, f"recreate it with: cnn-tui test {run.id}"
+    path, fix = run.path / PREDICTIONS_FILE, f"recreate it with: {command_for('test', run)}"
     try:
         predictions = read_json(path, Predictions, format_=FORMAT, max_bytes=MAX_BYTES)
         _check_classes(predictions, len(test.total))

@@ -34,6 +34,7 @@ from platformdirs import user_data_path
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.log import is_held
+from cnn_engine.system.program import shell_command
 
 REMOTE_SILENCE_SECONDS = 60
 """Silence after which a run on another machine counts as interrupted."""
@@ -176,7 +177,7 @@ def find_run(runs_dir: Path, reference: str) -> RunDirectory:
     """
     runs = list(iter_runs(runs_dir))
     if not runs:
-        raise ConfigError(f"{runs_dir}: no runs yet; start one with: cnn-tui run")
+        raise ConfigError(f"{runs_dir}: no runs yet; start one with: {shell_command('run')}")
     if reference == "latest":
         return max(runs, key=_started)
     matches = [run for run in runs if reference and run.id.startswith(reference)]
@@ -186,4 +187,4 @@ def find_run(runs_dir: Path, reference: str) -> RunDirectory:
     if matches:
         ids = ", ".join(sorted(run.id for run in matches)[:5])
         raise ConfigError(f"run {reference!r}: {len(matches)} runs match ({ids}, …)")
-    raise ConfigError(f"run {reference!r}: not found in {runs_dir}; see: cnn-tui runs")
+    raise ConfigError(f"run {reference!r}: not found in {runs_dir}; see: {shell_command('runs')}")

@@ -8,6 +8,7 @@ from cnn_engine.runlog.events import EpochFinished, Event, Notice, RunFinished, 
 from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.summary import read_state, store_summary
 from cnn_engine.storage.atomic import remove_temporary_files
 
@@ -111,4 +112,4 @@ def _held_text(run: RunDirectory) -> str:
     state, _ = read_state(run)
     session = state.resumed or state.started
     process = f"process {session.pid} on {session.host}" if session else "another process"
-    return f"run {run.id}: {process} is training it; to watch it: cnn-tui watch {run.id}"
+    return f"run {run.id}: {process} is training it; to watch it: {command_for('watch', run)}"

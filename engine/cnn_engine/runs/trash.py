@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
 from cnn_engine.runs.directory import RunDirectory, find_run, list_runs
+from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.summary import LIVE, read_summary
 
 TRASH = ".trash"
@@ -22,7 +23,8 @@ def delete(run: RunDirectory) -> RunDirectory:
     """
     if read_summary(run).status in LIVE:
         raise RunHeldError(
-            f"run {run.id}: is running and cannot be deleted; stop it first: cnn-tui stop {run.id}"
+            f"run {run.id}: is running and cannot be deleted; stop it first: "
+            f"{command_for('stop', run)}"
         )
     trash = _make_trash(run.path.parent)
     return _move(run, _free_path(trash, run.id))

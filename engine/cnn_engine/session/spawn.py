@@ -6,6 +6,7 @@ from threading import Thread
 
 from cnn_engine.errors import StorageError
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver
 
 
@@ -35,7 +36,7 @@ def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
     except OSError as error:
         raise StorageError(
             f"run {run.id}: the background process could not be started: {error.strerror}; "
-            f"resume it with: cnn-tui resume {run.id}"
+            f"resume it with: {command_for('resume', run)}"
         ) from None
     # Wait for it in a thread, so that it leaves no zombie when it ends.
     Thread(target=process.wait, name="reaper", daemon=True).start()

@@ -11,6 +11,7 @@ from cnn_tui.cli.options import AsJson, RunsDir, display_options, resolve_run
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.json import to_json
+from cnn_tui.text.shell import shell_command
 
 
 @display_options()
@@ -35,7 +36,8 @@ def compare(
     the same images. Prints the comparison with --no-ui or outside a terminal.
     """
     if len(references) < 2:
-        raise ConfigError("compare: needs two or more runs; list them with: cnn-tui runs")
+        listing = shell_command("runs")
+        raise ConfigError(f"compare: needs two or more runs; list them with: {listing}")
     runs = [resolve_run(reference, runs_dir) for reference in references]
     if not as_json and not no_ui and has_terminal():
         from cnn_tui.dashboard.launch import compare_runs

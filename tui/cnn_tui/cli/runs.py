@@ -11,6 +11,7 @@ from cnn_tui.cli.completion import complete_sort_key
 from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.shell import shell_command
 
 
 def list_runs(
@@ -52,7 +53,8 @@ def list_runs(
         text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
         print(f"cnn-tui: {safe_text(text, 4000)}", file=sys.stderr)
     else:
-        print(f"No runs in {directory} yet. Start one: cnn-tui run", file=sys.stderr)
+        place = safe_text(str(directory), 4000)
+        print(f"No runs in {place} yet. Start one: {shell_command('run')}", file=sys.stderr)
 
 
 def show(

@@ -35,7 +35,7 @@ from cnn_tui.lesson.pages import (
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width
 from cnn_tui.pictures.maps import draw_row, filter_pictures, image_picture, stage_pictures
 from cnn_tui.text.safe import class_name, safe_text
-from cnn_tui.text.shell import command_for
+from cnn_tui.text.shell import command_for, shell_command
 
 TITLE = "On your own run"
 
@@ -145,8 +145,8 @@ def _instructions(problem: str) -> Parts:
         *((f"There is nothing to show: {safe_text(problem, 500)}",) if problem else ()),
         "This chapter explains a filter and an image of your own network, once you have trained "
         "one. This command trains one in less than a minute, on the bundled digits:",
-        "cnn-tui run digits",
-        "Then run: cnn-tui explain",
+        shell_command("run", "digits"),
+        f"Then run: {shell_command('explain')}",
     )
 
 

@@ -1,19 +1,22 @@
 """Shell commands to suggest."""
 
-import shlex
-
-from cnn_engine.runs.directory import RunDirectory, default_runs_dir
+from cnn_engine.runs import hints
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.system import program
 from cnn_tui.text.safe import safe_text
 
 
-def command_for(command: str, run: RunDirectory) -> str:
-    """Return the shell command for a run, such as `cnn-tui resume 1124-0412-amber`.
+def command_for(command: str, run: RunDirectory, *options: str) -> str:
+    """Return the shell command for a run as safe text: `cnn-tui resume 1124-0412-amber`.
 
     Args:
         command: Name of a command, and the option for the run if it has one: `run --like`.
         run: The run.
+        *options: Further words.
     """
-    words = ["cnn-tui", *command.split(), run.id]
-    if run.path.parent != default_runs_dir():
-        words += ["--runs-dir", str(run.path.parent)]
-    return safe_text(shlex.join(words), 1000)
+    return safe_text(hints.command_for(command, run, *options), 4000)
+
+
+def shell_command(*words: str) -> str:
+    """Return the shell command with these words after the program, as safe text."""
+    return safe_text(program.shell_command(*words), 4000)

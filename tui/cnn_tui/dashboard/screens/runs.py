@@ -37,6 +37,7 @@ from cnn_tui.dashboard.widgets.runs.filter_line import FilterLine
 from cnn_tui.dashboard.widgets.runs.run_details import DetailedRun, RunDetails
 from cnn_tui.dashboard.widgets.runs.run_table import RunTable, RunTableContent
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.shell import command_for, shell_command
 
 REFRESH_SECONDS = 2.0
 READ_SECONDS = 0.03
@@ -136,7 +137,8 @@ class RunsScreen(DashboardScreen):
                 return
         self.show()
         if not self._list.runs:
-            text = "No runs yet. Start one with n, or quit with q and type:\n\n  cnn-tui run"
+            text = "No runs yet. Start one with n, or quit with q and type:\n\n  "
+            text += shell_command("run")
             self.empty_text.update(text)
         self.set_timer(REFRESH_SECONDS, self._read_again)
 
@@ -398,7 +400,8 @@ class RunsScreen(DashboardScreen):
         if run.status in LIVE:
             self.report(f"{run.run_id} is already running; enter opens it")
         elif run.status == "done":
-            command = f"cnn-tui resume {run.run_id} --epochs {run.epochs + 10}"
+            epochs = str(run.epochs + 10)
+            command = command_for("resume", self._edits.directory(run), "--epochs", epochs)
             self.report(f"This run is done; to train it longer: {command}")
         else:
             self._try(lambda: self._resume(self._edits.directory(run)))
