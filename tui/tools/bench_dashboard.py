@@ -29,7 +29,8 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.events import EpochFinished, Event, StepsFinished
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs.directory import RunDirectory, create_run, find_run
+from cnn_engine.runs.directory import RunDirectory, create_run
+from cnn_engine.runs.lookup import find_run
 
 CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
 COLUMNS, ROWS = 120, 36

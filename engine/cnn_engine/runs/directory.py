@@ -1,4 +1,4 @@
-"""Run directories: paths, creation and lookup.
+"""Run directories: paths, creation and listing.
 
 ::
 
@@ -31,10 +31,10 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.errors import StorageError
+from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.log import is_held
-from cnn_engine.system.program import shell_command
 
 REMOTE_SILENCE_SECONDS = 60
 """Silence after which a run on another machine counts as interrupted."""
@@ -100,12 +100,18 @@ class RunDirectory:
         return time.time() - self.events.stat().st_mtime < REMOTE_SILENCE_SECONDS
 
 
-def default_runs_dir() -> Path:
-    """Return `./runs`, or the user's data directory if the working directory is read-only."""
+def default_runs_dir(*, for_new_run: bool = False) -> Path:
+    """Return `./runs`, or the user's data directory if the working directory is read-only.
+
+    Args:
+        for_new_run: Skip a `./runs` that cannot be written, whose runs can still be read.
+    """
     here = Path("runs")
-    if os.access(here if here.is_dir() else ".", os.W_OK):
-        return here
-    return user_data_path("cnn-tui") / "runs"
+    if here.is_dir():
+        is_usable = not for_new_run or os.access(here, os.W_OK)
+    else:
+        is_usable = os.access(".", os.W_OK)
+    return here if is_usable else user_data_path("cnn-tui") / "runs"
 
 
 def create_run(runs_dir: Path) -> RunDirectory:
@@ -142,15 +148,16 @@ def iter_runs(runs_dir: Path) -> Iterator[RunDirectory]:
     with entries:
         for entry in entries:
             if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
-                run = RunDirectory(Path(entry.path))
-                if _is_file(f"{entry.path}/events.jsonl"):
-                    yield run
+                path = Path(entry.path)
+                if is_run(path):
+                    yield RunDirectory(path)
 
 
-def _is_file(path: str) -> bool:
+def is_run(path: Path) -> bool:
+    """Return True if a directory has a log that is a regular file."""
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
+        return stat.S_ISREG(os.lstat(f"{path}/events.jsonl").st_mode)
+    except (OSError, ValueError):  # a name with NUL
         return False
 
 
@@ -161,30 +168,14 @@ def list_runs(runs_dir: Path) -> list[RunDirectory]:
 
 def _started(run: RunDirectory) -> float:
     """Return the time of the run's first event; file times change with every write and copy."""
-    try:
-        with run.events.open("rb") as log:
-            first = from_line(log.readline())
-    except (OSError, ValueError):
-        return 0.0
+    first = first_event(run)
     return first.time if first else 0.0
 
 
-def find_run(runs_dir: Path, reference: str) -> RunDirectory:
-    """Return the run with this id or unique id prefix, or the newest run for `latest`.
-
-    Raises:
-        ConfigError: no run, or more than one, matches.
-    """
-    runs = list(iter_runs(runs_dir))
-    if not runs:
-        raise ConfigError(f"{runs_dir}: no runs yet; start one with: {shell_command('run')}")
-    if reference == "latest":
-        return max(runs, key=_started)
-    matches = [run for run in runs if reference and run.id.startswith(reference)]
-    exact = [run for run in matches if run.id == reference]
-    if len(exact or matches) == 1:
-        return (exact or matches)[0]
-    if matches:
-        ids = ", ".join(sorted(run.id for run in matches)[:5])
-        raise ConfigError(f"run {reference!r}: {len(matches)} runs match ({ids}, …)")
-    raise ConfigError(f"run {reference!r}: not found in {runs_dir}; see: {shell_command('runs')}")
+def first_event(run: RunDirectory) -> Event | None:
+    """Return the first event of a run's log; None if it is missing or damaged."""
+    try:
+        with run.events.open("rb") as log:
+            return from_line(log.readline())
+    except (OSError, ValueError):
+        return None

@@ -13,6 +13,6 @@ def command_for(command: str, run: RunDirectory, *options: str) -> str:
         *options: Further words.
     """
     words = [*command.split(), run.id, *options]
-    if run.path.parent != default_runs_dir():
+    if run.path.parent.absolute() != default_runs_dir().absolute():
         words += ["--runs-dir", str(run.path.parent)]
     return shell_command(*words)

@@ -6,8 +6,9 @@ import stat
 from pathlib import Path
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
-from cnn_engine.runs.directory import RunDirectory, find_run, list_runs
+from cnn_engine.runs.directory import RunDirectory, list_runs
 from cnn_engine.runs.hints import command_for
+from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.summary import LIVE, read_summary
 
 TRASH = ".trash"
@@ -41,7 +42,7 @@ def restore(runs_dir: Path, reference: str) -> RunDirectory:
 
     Args:
         runs_dir: Directory of the runs.
-        reference: The run's id or a unique prefix.
+        reference: The run's id, or another reference as `find_run` accepts it.
 
     Raises:
         ConfigError: no run, or more than one, in the trash matches.
@@ -49,7 +50,7 @@ def restore(runs_dir: Path, reference: str) -> RunDirectory:
     """
     if not list_trash(runs_dir):
         raise ConfigError(f"{runs_dir}: the trash is empty")
-    run = find_run(runs_dir / TRASH, reference)
+    run = find_run(runs_dir / TRASH, reference, listed_by="trash")
     path = runs_dir / run.id.partition("~")[0]
     if os.path.lexists(path):
         raise StorageError(f"{path}: already exists; move it away to restore {run.id}")

@@ -7,7 +7,7 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_tui.cli.completion import complete_run
-from cnn_tui.cli.options import AsJson, RunsDir, display_options, resolve_run
+from cnn_tui.cli.options import RUN_HELP, AsJson, RunsDir, display_options, resolve_run
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.json import to_json
@@ -20,7 +20,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RUN",
-            help="Two or more run ids, unique id prefixes, or 'latest'.",
+            help=f"Two or more runs. {RUN_HELP}",
             autocompletion=complete_run,
         ),
     ],

@@ -24,7 +24,7 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
-from cnn_tui.cli.options import RunReference, RunsDir, resolve_run
+from cnn_tui.cli.options import RUNNING, RunReference, RunsDir, resolve_run
 from cnn_tui.text.events import COMMANDS
 from cnn_tui.text.parse import parse_epochs, parse_lr
 from cnn_tui.text.safe import safe_text
@@ -51,7 +51,7 @@ class ControlledRun:
         Raises:
             ConfigError: there is no such run, or it is not running.
         """
-        self._run = resolve_run(reference, runs_dir)
+        self._run = resolve_run(reference, runs_dir, RUNNING)
         self._log = LogReader(self._run.events)
         self.state = RunState()
         list(self._read())

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine.runs.directory import RunDirectory, default_runs_dir, find_run, list_runs
+from cnn_engine.runs.directory import RunDirectory, default_runs_dir, list_runs
 from cnn_tui.cli.completion import complete_run
-from cnn_tui.cli.options import RunsDir, display_options
+from cnn_tui.cli.options import RUN_HELP, RunsDir, display_options, resolve_run
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.tty import has_terminal
 
@@ -23,8 +23,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="Run for the last chapter: an id or a unique id prefix. Default: the latest, "
-            "if there is one.",
+            help=f"{RUN_HELP} For the last chapter. Default: the latest, if there is one.",
             autocompletion=complete_run,
         ),
     ] = None,
@@ -34,7 +33,7 @@ def explain(
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
     """Learn how a convolutional network works: first by hand, then with your own run."""
-    run = _run(reference, runs_dir or default_runs_dir())
+    run = _run(reference, runs_dir)
     if no_ui or not has_terminal():
         print_lesson(run, ascii_only=options.ascii)
         return
@@ -43,11 +42,11 @@ def explain(
     sys.exit(show_lesson(run, options))
 
 
-def _run(reference: str | None, runs_dir: Path) -> RunDirectory | None:
+def _run(reference: str | None, runs_dir: Path | None) -> RunDirectory | None:
     """Return the run, by default the latest; None if there are no runs."""
     if reference is not None:
-        return find_run(runs_dir, reference)
-    return next(iter(list_runs(runs_dir)), None)
+        return resolve_run(reference, runs_dir)
+    return next(iter(list_runs(runs_dir or default_runs_dir())), None)
 
 
 def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:

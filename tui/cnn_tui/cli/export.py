@@ -12,7 +12,7 @@ import typer
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.cli.completion import complete_run
-from cnn_tui.cli.options import RUN_HELP, AllowCode, RunsDir, resolve_run
+from cnn_tui.cli.options import A_MODEL, RUN_HELP, AllowCode, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.safe import safe_text
 
@@ -78,7 +78,8 @@ def export(  # noqa: PLR0913 - one parameter per option
     allow_code: AllowCode = False,
 ) -> None:
     """Export a run's best model, or its results."""
-    runs = [resolve_run(reference, runs_dir) for reference in references]
+    need = A_MODEL if to.module else None
+    runs = [resolve_run(reference, runs_dir, need) for reference in references]
     if not to.module:
         _export_record(runs, to, output, force=force)
     elif len(runs) > 1:

@@ -51,7 +51,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.importers.sources import open_source
 
     source = open_source(path)
-    run = create_run(runs_dir or default_runs_dir())
+    run = create_run(runs_dir or default_runs_dir(for_new_run=True))
     importer = Importer(source, run, name)
     try:
         has_started = _poll(importer, source)

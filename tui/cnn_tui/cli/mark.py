@@ -72,7 +72,7 @@ def delete(
         list[str],
         typer.Argument(
             metavar="RUN",
-            help="Run ids or unique id prefixes.",
+            help=RUN_HELP,
             autocompletion=complete_run,
         ),
     ],

@@ -3,22 +3,28 @@
 import functools
 import inspect
 import json
+import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
-from cnn_engine.runs.directory import RunDirectory, default_runs_dir, find_run
+from cnn_engine.checkpoints.format import BEST_FILE
+from cnn_engine.runs.directory import RunDirectory, default_runs_dir, is_run, list_runs
+from cnn_engine.runs.lookup import LATEST, find_run
+from cnn_engine.runs.summary import LIVE, read_summary
 from cnn_tui.cli.completion import complete_run, complete_setting
 from cnn_tui.settings import OnHangup, Options, ThemeName
+from cnn_tui.text.safe import safe_text
 
 RunsDir = Annotated[
     Path | None,
     typer.Option(help="Directory of the runs. Default: ./runs, or the user's data directory."),
 ]
-RUN_HELP = "Run id, unique id prefix, or 'latest'."
+RUN_HELP = "Run id, name, unique part of them, or 'latest'."
 RunReference = Annotated[
     str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=complete_run)
 ]
@@ -108,13 +114,40 @@ def display_options(*, bell: bool = False) -> Callable[[Callable[..., None]], Ca
     return decorate
 
 
-def resolve_run(reference: str, runs_dir: Path | None) -> RunDirectory:
-    """Return the run with this id or prefix of an id, or the `latest` run.
+class Need(NamedTuple):
+    """Requirement of a command on a run."""
+
+    description: str
+    is_met: Callable[[RunDirectory], bool]
+
+
+A_MODEL = Need("with a model", lambda run: (run.path / BEST_FILE).is_file())
+RUNNING = Need("that is running", lambda run: read_summary(run).status in LIVE)
+
+
+def resolve_run(reference: str, runs_dir: Path | None, need: Need | None = None) -> RunDirectory:
+    """Return the run that a reference or the path of a run directory names.
+
+    Args:
+        reference: Id, name or part of them, `latest`, or a path such as `runs/1124-0412-amber`.
+        runs_dir: Directory of the runs; None for the default.
+        need: `latest` is the latest run that meets it; stderr tells if newer runs do not.
 
     Raises:
         ConfigError: no run matches, or more than one.
     """
-    return find_run(runs_dir or default_runs_dir(), reference)
+    path = Path(os.path.abspath(reference))  # noqa: PTH100 - resolves `..`, but follows no link
+    if (os.sep in reference or reference == ".") and is_run(path):
+        return RunDirectory(path)
+    directory = runs_dir or default_runs_dir()
+    if reference == LATEST and need is not None:
+        runs = list_runs(directory)
+        for run in filter(need.is_met, runs):
+            if run != runs[0]:
+                text = f"Using {run.id}, the latest run {need.description}, not {runs[0].id}"
+                print(safe_text(text, 1000), file=sys.stderr)
+            return run
+    return find_run(directory, reference)
 
 
 def as_overrides(options: Mapping[str, Path | str | float | None]) -> list[str]:

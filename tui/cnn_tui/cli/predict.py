@@ -15,7 +15,7 @@ from cnn_engine.data.image_files import EXTENSIONS, RequestedImage, find_images
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.cli.options import AllowCode, RunReference, RunsDir, resolve_run
+from cnn_tui.cli.options import A_MODEL, AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.numbers import percent
@@ -64,7 +64,7 @@ def predict(  # noqa: PLR0913 - one parameter per option
     """
     if as_json and as_csv:
         raise ConfigError("predict: --json and --csv cannot be used together")
-    run = resolve_run(reference, runs_dir)
+    run = resolve_run(reference, runs_dir, A_MODEL)
     tally = Tally(ProgressLine(sys.stderr))
     try:
         with tally.progress as progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnn_tui.cli.options import AllowCode, AsJson, RunReference, RunsDir, resolve_run
+from cnn_tui.cli.options import A_MODEL, AllowCode, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.json import to_json
 from cnn_tui.text.numbers import percent
@@ -31,7 +31,7 @@ def retest_run(
 
     The run's log is not changed. Exit code 3: the images have changed.
     """
-    run = resolve_run(reference, runs_dir)
+    run = resolve_run(reference, runs_dir, A_MODEL)
     with ProgressLine(sys.stderr) as progress:
         progress.write("Loading PyTorch")
         from cnn_engine.inference.retest import retest

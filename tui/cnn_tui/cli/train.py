@@ -121,7 +121,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         planned = plan_series(
             config or "cifar10", settings, checked_name(name), repeat, sweeps or []
         )
-        series = Series(planned, runs_dir or default_runs_dir(), stop_on_failure)
+        series = Series(planned, runs_dir or default_runs_dir(for_new_run=True), stop_on_failure)
         sys.exit(run_series(series, as_json=as_json))
     if like is None:
         fallback = None if config else Request.from_preset("digits", settings)
@@ -132,7 +132,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         raise ConfigError(f"run: --like {like} already names a config; remove {config}")
     command = ("cnn-tui", *sys.argv[1:])
     request = dataclasses.replace(request, name=checked_name(name), command=command)
-    directory = create_run(runs_dir or default_runs_dir())
+    directory = create_run(runs_dir or default_runs_dir(for_new_run=True))
     if detach:
         from cnn_engine.session.background import start_in_background
 
