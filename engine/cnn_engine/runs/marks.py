@@ -83,15 +83,13 @@ def checked_name(text: str) -> str:
     return _checked("name", text, MAX_NAME_LENGTH)
 
 
-def checked_tag(text: str) -> str:
-    """Return a tag without surrounding spaces.
+def parse_tags(text: str) -> list[str]:
+    """Return the tags in a text, in which commas or spaces separate them: `paper, base`.
 
     Raises:
-        ConfigError: it is empty, has spaces, is too long or has unprintable characters.
+        ConfigError: a tag is too long or has unprintable characters.
     """
-    if not text.strip() or len(text.split()) > 1:
-        raise ConfigError(f"tag {text!r}: write one word, such as baseline")
-    return _checked("tag", text, MAX_TAG_LENGTH)
+    return [_checked("tag", tag, MAX_TAG_LENGTH) for tag in text.replace(",", " ").split()]
 
 
 def checked_note(text: str) -> str:

@@ -64,7 +64,8 @@ def test_mark_sets_and_prints_marks(work_dir):
 
 @pytest.mark.parametrize(
     "options",
-    [("--name", "a\nb"), ("--name", "x" * 300), ("--tag", "two words"), ("--tag", ""),
+    [("--name", "a\nb"), ("--name", "x" * 300), ("--tag", ""), ("--tag", " , "),
+     ("--tag", "b," + "x" * 300),
      ("--note", "\x1b[2J"), ("--tag", "a\u202eb")],
 )  # fmt: skip
 def test_invalid_marks_are_refused(work_dir, options):
@@ -72,6 +73,31 @@ def test_invalid_marks_are_refused(work_dir, options):
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
     assert not RunDirectory(work_dir / "runs" / "1124-0412-amber").marks.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(
+            (text, ["base", "paper"])
+            for text in ("paper, base", "paper,base", "paper base", ",base paper,")
+        ),
+        ("paper", ["paper"]),
+    ],
+)
+def test_tags_are_separated_by_commas_or_spaces(work_dir, run_cli, text, expected):
+    """`--tag "paper, base"` must not make a tag that ends in a comma."""
+    code, out, _ = run_cli("mark", "1124-04", "--tag", text, "--json", cwd=work_dir)
+    assert (code, json.loads(out)["tags"]) == (0, expected)
+    code, out, _ = run_cli("mark", "1124-04", "--untag", text, "--json", cwd=work_dir)
+    assert (code, json.loads(out)["tags"]) == (0, [])
+
+
+def test_tag_with_a_comma_of_an_older_version_is_removed(work_dir, run_cli):
+    run = RunDirectory(work_dir / "runs/1124-0412-amber")
+    run.marks.write_text('{"tags": ["paper,", "base"]}')
+    code, out, _ = run_cli("mark", "1124-04", "--untag", "paper,", "--json", cwd=work_dir)
+    assert (code, json.loads(out)["tags"]) == (0, ["base"])
 
 
 def test_deleted_runs_are_listed_restored_and_removed(work_dir):

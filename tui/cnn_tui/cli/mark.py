@@ -25,10 +25,11 @@ def mark(  # noqa: PLR0913 - one parameter per option
     name: Annotated[str | None, typer.Option(help="Rename the run.")] = None,
     note: Annotated[str | None, typer.Option(help="Set the note.")] = None,
     tags: Annotated[
-        list[str] | None, typer.Option("--tag", help="Add a tag. Can be repeated.")
+        list[str] | None,
+        typer.Option("--tag", help="Add a tag, or several: paper,base. Can be repeated."),
     ] = None,
     untags: Annotated[
-        list[str] | None, typer.Option("--untag", help="Remove a tag. Can be repeated.")
+        list[str] | None, typer.Option("--untag", help="Remove a tag, or several. Can be repeated.")
     ] = None,
     runs_dir: RunsDir = None,
     as_json: AsJson = False,
@@ -37,14 +38,13 @@ def mark(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.runs.marks import (
         checked_name,
         checked_note,
-        checked_tag,
         read_marks,
         write_marks,
     )
 
     run = resolve_run(reference, runs_dir)
     old = read_marks(run)
-    marks = old.with_tags(*map(checked_tag, tags or [])).without_tags(*(untags or []))
+    marks = old.with_tags(*_tags(tags)).without_tags(*_tags(untags), *(untags or []))
     if star is not None:
         marks = replace(marks, star=star)
     if name is not None:
@@ -65,6 +65,23 @@ def mark(  # noqa: PLR0913 - one parameter per option
     ):
         if text:
             print(f"  {label}  {safe_text(text, 2000)}")
+
+
+def _tags(texts: list[str] | None) -> list[str]:
+    """Return the tags of all options.
+
+    Raises:
+        ConfigError: an option has none, or one is invalid.
+    """
+    from cnn_engine.runs.marks import parse_tags
+
+    tags = []
+    for text in texts or []:
+        parsed = parse_tags(text)
+        if not parsed:
+            raise ConfigError(f"tag {text!r}: write a word, such as baseline")
+        tags += parsed
+    return tags
 
 
 def delete(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from cnn_engine.runs.marks import checked_name, checked_note, checked_tag
+from cnn_engine.runs.marks import checked_name, checked_note, parse_tags
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
 from cnn_tui.dashboard.dialogs.value import ValueDialog
@@ -22,11 +22,7 @@ def note_dialog(run: RunSummary) -> ValueDialog[str]:
 
 def tags_dialog(runs: Sequence[RunSummary], tags: Sequence[str]) -> ValueDialog[list[str]]:
     """Return the dialog for tags of the runs, which have `tags` in common."""
-
-    def parse_tags(text: str) -> list[str]:
-        return [checked_tag(word) for word in text.split()]
-
-    explanation = f"Separated by spaces, for {_names(runs)}."
+    explanation = f"Separated by spaces or commas, for {_names(runs)}."
     return ValueDialog("Tags", explanation, " ".join(tags), parse_tags)
 
 
