@@ -1,5 +1,7 @@
 """Export of the weights as safetensors, a format that contains no code."""
 
+import torch
+
 from cnn_engine.export import Files
 from cnn_engine.export.model import import_optional, load
 from cnn_engine.runs.directory import RunDirectory
@@ -17,7 +19,12 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     """
     safetensors = import_optional("safetensors.torch")
     model = load(run, allow_code=allow_code)
-    content: bytes = safetensors.save(model.trained.model.state_dict(), {"format": "pt"})
+    # safetensors refuses tensors that share memory or are not contiguous.
+    weights = {
+        name: values.clone(memory_format=torch.contiguous_format)
+        for name, values in model.trained.model.state_dict().items()
+    }
+    content: bytes = safetensors.save(weights, {"format": "pt"})
     return {
         MODEL_FILE: content,
         **model.extra_files(

@@ -41,7 +41,18 @@ def build_user_model(
         )
     if any(map(is_lazy, model.parameters())):
         raise ConfigError(f"model.name: {config.name} has lazy layers; give them their input size")
+    _separate_elements(model)
     return model
+
+
+def _separate_elements(model: nn.Module) -> None:
+    """Give each element of the weights and buffers memory of its own, so that they can be loaded.
+
+    Elements of an expanded tensor share memory, and so do two tensors of which one is a view of the
+    other. One tensor under two names stays one.
+    """
+    for values in (*model.parameters(), *model.buffers()):
+        values.data = values.data.clone(memory_format=torch.contiguous_format)
 
 
 def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -> None:

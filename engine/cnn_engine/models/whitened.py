@@ -13,8 +13,10 @@ WHITENING_EPSILON = 5e-4
 """Added to the variances of patches, so that directions of tiny variance are not amplified."""
 
 WHITEN_BIAS_EPOCHS = 3
-"""Epochs in which the bias of the whitening layer is trained, as in airbench. Training it longer
-gains nothing, and its gradient, over the largest maps, takes a twentieth of a step."""
+"""Epochs in which the bias of the whitening layer is trained, as in airbench: without a gradient,
+neither momentum nor weight decay change it. Training it longer gains nothing, and its gradient,
+over the largest maps, takes a twentieth of a step. airbench94_muon also lowers its learning rate
+to 0 within these epochs; here, as in airbench94, it follows the schedule."""
 
 
 class WhitenedCNN(nn.Module):

@@ -42,7 +42,8 @@ class FlatParameters:
         """Replace the model's parameters by views; the model must already be on its device.
 
         Args:
-            model: Keeps its parameters' names, values, shapes and memory formats.
+            model: Keeps its parameters' names, values and shapes. Those that are neither contiguous
+                nor channels-last become contiguous.
             low_dtype: Dtype that convolutions and linear layers compute in; None for fp32.
         """
         self._model = model
@@ -60,6 +61,8 @@ class FlatParameters:
         self._gradient = self.flat.grad = torch.zeros_like(self.flat)
         self._values = self._views(self.flat.detach())
         self._gradients = self._views(self._gradient)
+        self.unused: list[slice] = []
+        """Positions of the parameters that had no gradient in the latest step."""
         low_count = sum(map(_padded_size, in_low))
         self._master = self.flat.detach()[:low_count]
         self._low = self._master.to(low_dtype)
@@ -71,7 +74,7 @@ class FlatParameters:
     def _views(self, flat: Tensor) -> list[Tensor]:
         """Return views of a flat tensor in the parameters' order, shapes and memory formats."""
         return [
-            flat[start : start + parameter.numel()].as_strided(parameter.shape, parameter.stride())
+            flat[start : start + parameter.numel()].as_strided(parameter.shape, _stride(parameter))
             for parameter, (start, end) in zip(self._parameters, self._bounds(), strict=True)
             if end <= len(flat)
         ]
@@ -110,9 +113,13 @@ class FlatParameters:
     def gather_gradients(self) -> None:
         """Copy the gradients into the flat tensor's, after the backward pass."""
         targets, sources = [], []
-        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+        self.unused = []
+        for parameter, gradient, (start, end) in zip(
+            self._parameters, self._gradients, self._bounds(), strict=True
+        ):
             if parameter.grad is None:
                 gradient.zero_()
+                self.unused.append(slice(start, end))
             else:
                 targets.append(gradient)
                 sources.append(parameter.grad)
@@ -124,28 +131,30 @@ class FlatParameters:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the model's `state_dict` with its weights in fp32; not copies."""
-        return dict(self._model.state_dict()) | self._named_values()
+        values = self._by_parameter(self.flat.detach())
+        shared = self._model.named_parameters(remove_duplicate=False)
+        named = {name: values[parameter] for name, parameter in shared if parameter in values}
+        return dict(self._model.state_dict()) | named
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore a state that `state_dict` returned."""
         self._model.load_state_dict(state)
-        for name, values in self._named_values().items():
+        for name, values in self.by_name(self.flat.detach()).items():
             values.copy_(state[name])
-
-    def _named_values(self) -> dict[str, Tensor]:
-        return self.by_name(self.flat.detach())
+        self.copy_to_model()
 
     def by_name(self, flat: Tensor) -> dict[str, Tensor]:
         """Return views of a flat tensor, such as an optimizer's state, by the parameters' names.
 
-        The order in the flat tensor depends on the precision; names do not.
+        The order in the flat tensor depends on the precision; names do not. Of the names of a
+        shared parameter it has the first.
         """
-        values = dict(zip(self._parameters, self._views(flat), strict=True))
-        return {
-            name: values[parameter]
-            for name, parameter in self._model.named_parameters()
-            if parameter.requires_grad
-        }
+        values = self._by_parameter(flat)
+        named = self._model.named_parameters()
+        return {name: values[parameter] for name, parameter in named if parameter in values}
+
+    def _by_parameter(self, flat: Tensor) -> dict[nn.Parameter, Tensor]:
+        return dict(zip(self._parameters, self._views(flat), strict=True))
 
     def flattened(self, named: dict[str, Tensor]) -> Tensor:
         """Return values by name as one flat tensor, the inverse of `by_name`."""
@@ -170,10 +179,21 @@ def _padded_size(parameter: nn.Parameter) -> int:
     return -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
 
 
+def _stride(parameter: Tensor) -> tuple[int, ...]:
+    """Return its strides in the flat tensor: channels-last if it is, else contiguous."""
+    if _is_channels_last(parameter):
+        return parameter.stride()
+    return torch.empty(parameter.shape, device="meta").stride()
+
+
+def _is_channels_last(parameter: Tensor) -> bool:
+    return parameter.dim() == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+
+
 def _padded(parameter: nn.Parameter) -> Tensor:
-    """Return its values in memory order, fp32 [padded size]."""
+    """Return its values in the order of the flat tensor, fp32 [padded size]."""
     values = parameter.detach()
-    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
+    if _is_channels_last(values):
         values = values.permute(0, 2, 3, 1)
     missing = _padded_size(parameter) - parameter.numel()
     return pad(values.reshape(-1).float(), (0, missing))

@@ -135,11 +135,27 @@ class Learner:
                 torch.autograd.backward(self.scaler.scale(loss))
             self.weights.gather_gradients()
         self._timer.mark("backward")
+        unused = self._unused_values()
         self.scaler.step(self.optimizer)  # type: ignore[arg-type]  # has the attributes it uses
         self.scaler.update()
+        for values, before in unused:
+            values.copy_(before)
         self.weights.copy_to_model()
         self._timer.mark("optimizer")
         return logits.detach(), reported_loss
+
+    def _unused_values(self) -> list[tuple[Tensor, Tensor]]:
+        """Return views of weights and optimizer state that have no gradient, each with a copy.
+
+        An optimizer of PyTorch skips them too: without a gradient, momentum and weight decay would
+        still change them.
+        """
+        views = [
+            flat[position]
+            for flat in self.optimizer.flat_tensors
+            for position in self.weights.unused
+        ]
+        return [(view, view.clone()) for view in views]
 
     def _losses(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss to minimize and the plain cross-entropy, from one softmax.

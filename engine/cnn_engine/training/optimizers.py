@@ -72,6 +72,12 @@ class Optimizer:
     def _step(self) -> None:
         raise NotImplementedError
 
+    @property
+    def flat_tensors(self) -> list[Tensor]:
+        """The weights, and the state tensors with a value for each of them."""
+        states = self._state.values()
+        return [self._weights, *(state for state in states if state.shape == self._weights.shape)]
+
     def state_dict(self) -> dict[str, Tensor | float]:
         """Return the base learning rate as `lr`, and the state tensors; not copies."""
         return {"lr": self.base_lr, **self._state}

@@ -50,7 +50,7 @@ def test_whitening_filters_are_fixed_and_biases_trained():
 
 def test_whitening_bias_is_trained_in_the_first_epochs_only(tmp_path):
     settings = ("model.name=whitened", "model.filters=[16]", "data.image_size=16")
-    recipe = ("optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.momentum=0")
+    recipe = ("optimizer.name=sgd", "optimizer.lr=0.1", "optimizer.weight_decay=0.01")
     run = RunForTests(
         tmp_path, *settings, *recipe, f"train.epochs={WHITEN_BIAS_EPOCHS - 1}"
     ).train()
