@@ -95,6 +95,18 @@ def batch_sizes(count: int, batch_size: int) -> list[int]:
     return [min(batch_size, count - first) for first in range(0, count, batch_size)]
 
 
+def train_batch_sizes(count: int, batch_size: int) -> list[int]:
+    """Return the number of images in each training batch of `count` images.
+
+    As `batch_sizes`, but the last batch is not a single image, from which batch norm cannot compute
+    a variance: it takes one from the batch before, or joins it if that has only two.
+    """
+    sizes = batch_sizes(count, batch_size)
+    if len(sizes) == 1 or sizes[-1] > 1 or batch_size == 1:
+        return sizes
+    return [*sizes[:-2], batch_size - 1, 2] if batch_size > 2 else [*sizes[:-2], 3]
+
+
 def epoch_order(indices: Tensor, seed: int, epoch: int) -> Tensor:
     """Return the indices, int64 [M], in the epoch's order; it depends on seed and epoch only."""
     # The CPU generator takes 32 bits; the odd factor keeps the epochs of different seeds apart.

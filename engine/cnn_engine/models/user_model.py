@@ -73,9 +73,11 @@ def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -
         try:
             logits = copy.deepcopy(model).train()(images)
         except Exception as error:
+            count = "a batch of one image" if len(images) == 1 else f"{len(images)} images"
+            fix = "; use a larger train.batch_size" if len(images) == 1 else ""
             raise ConfigError(
-                f"model.name: {name} fails on {len(images)} images of "
-                f"{'×'.join(map(str, images.shape[1:]))}: {_text(error)}"
+                f"model.name: {name} fails on {count} of "
+                f"{'×'.join(map(str, images.shape[1:]))}: {_text(error)}{fix}"
             ) from error
     if not isinstance(logits, Tensor):
         raise ConfigError(f"model.name: {name} returns a {type(logits).__name__}, not a tensor")

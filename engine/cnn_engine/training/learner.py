@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, log_softmax, nll_loss
 
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.data.loader import TensorLoader, batch_sizes
+from cnn_engine.data.loader import TensorLoader, train_batch_sizes
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.models.hooks import MAX_INIT_IMAGES, BeginEpoch, InitFromImages
 from cnn_engine.models.user_model import check_model
@@ -68,7 +68,7 @@ class Learner:
         self._class_count = len(data.classes)
         self._model_state: frozenset[tuple[str, object]] = frozenset()
         self._smoothing = config.train.label_smoothing
-        steps = len(batch_sizes(len(data.train), config.train.batch_size))
+        steps = len(train_batch_sizes(len(data.train), config.train.batch_size))
         self._benchmarks = config.train.epochs * steps >= BENCHMARK_STEPS
         self._prepare_model(config, data)
         self.weights = FlatParameters(self.model, DTYPES[self.precision])
@@ -87,9 +87,9 @@ class Learner:
         self.model.to(self.device).to(memory_format=torch.channels_last)
         if isinstance(self.model, InitFromImages):
             self.model.init_from_images(self._images(data.train[:MAX_INIT_IMAGES]))
-        if config.model.min_image_size is None:
-            # Probe with the smallest batch of an epoch: BatchNorm, e.g., fails on one sample.
-            size = min(batch_sizes(len(data.train), config.train.batch_size))
+        # Probe with the smallest batch of an epoch: BatchNorm, e.g., fails on one sample.
+        size = min(train_batch_sizes(len(data.train), config.train.batch_size))
+        if config.model.min_image_size is None or size == 1:
             sample = self._images(data.train[:size])
             check_model(self.model, sample, self._class_count, config.model.name)
 

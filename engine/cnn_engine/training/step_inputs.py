@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from cnn_engine.data.augment.params import AugmentParams
-from cnn_engine.data.loader import TensorLoader, batch_sizes
+from cnn_engine.data.loader import TensorLoader, train_batch_sizes
 from cnn_engine.data.staging import Staging
 
 
@@ -24,7 +24,10 @@ class EpochPlan(NamedTuple):
     """int64 [M], the images in the epoch's order."""
 
     table: Tensor
-    """int64 [steps, 1 + rows, batch size]: each image's index and augmentation parameters."""
+    """int64 [steps, 1 + rows, largest batch]: each image's index and augmentation parameters."""
+
+    sizes: list[int]
+    """Images in each batch."""
 
 
 def plan_epoch(order: Tensor, params: AugmentParams | None, batch_size: int) -> EpochPlan:
@@ -33,13 +36,15 @@ def plan_epoch(order: Tensor, params: AugmentParams | None, batch_size: int) -> 
     Args:
         order: int64 [M], the images in the epoch's order.
         params: Their augmentation, in that order; None without augmentation.
-        batch_size: Images in each batch but the last.
+        batch_size: Images per batch; see `train_batch_sizes`.
     """
     rows = order[None] if params is None else torch.cat([order[None], params.pack()])
-    steps = len(batch_sizes(len(order), batch_size))
-    padded = pad(rows, (0, steps * batch_size - len(order)))
-    table = padded.view(len(rows), steps, batch_size).transpose(0, 1).contiguous()
-    return EpochPlan(order, table)
+    sizes = train_batch_sizes(len(order), batch_size)
+    width = max(sizes)
+    table = torch.stack(
+        [pad(part, (0, width - part.shape[1])) for part in rows.split(sizes, dim=1)]
+    )
+    return EpochPlan(order, table, sizes)
 
 
 class EpochPlans:
@@ -81,27 +86,28 @@ class StepInputs:
         Args:
             loader: The images.
             image_count: Images in an epoch.
-            batch_size: Images in each batch but the last.
+            batch_size: Images per batch; see `train_batch_sizes`.
             params: An example of the epochs' augmentation parameters; None without augmentation.
         """
-        self._loader, self._batch_size = loader, batch_size
-        steps, device = len(batch_sizes(image_count, batch_size)), loader.device
+        self._loader, device = loader, loader.device
+        sizes = train_batch_sizes(image_count, batch_size)
+        steps, width = len(sizes), max(sizes)
         self._params = None if params is None else params.to(device)
         rows = 1 if params is None else 1 + len(params.pack())
-        self._table = torch.zeros(steps, rows, batch_size, dtype=torch.int64, device=device)
-        """int64 [steps, rows, batch size], as in `EpochPlan`."""
+        self._table = torch.zeros(steps, rows, width, dtype=torch.int64, device=device)
+        """int64 [steps, rows, largest batch], as in `EpochPlan`."""
         self._scalars = torch.zeros(steps, 2, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
         """int64 [1], finished steps of the epoch."""
-        self._positions = torch.arange(batch_size, device=device)
-        self._staging = Staging(loader, batch_size) if loader.is_staged else None
+        self._positions = torch.arange(width, device=device)
+        self._staging = Staging(loader, width) if loader.is_staged else None
 
     def begin_epoch(self, plan: EpochPlan, done: int) -> None:
         """Load the plan of an epoch with `done` finished steps."""
         self._table.copy_(plan.table)
         self._step.fill_(done)
         if self._staging is not None:
-            self._staging.begin([*torch.split(plan.order, self._batch_size)][done:])
+            self._staging.begin([*plan.order.split(plan.sizes)][done:])
 
     def set_scalars(self, first: int, values: list[tuple[float, float]]) -> None:
         """Set the two scalars of each step from `first` on, counted from 0."""

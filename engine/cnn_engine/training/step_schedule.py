@@ -5,7 +5,7 @@ from torch import Tensor
 from cnn_engine.config.schema import Config
 from cnn_engine.data.augment.params import AugmentParams, sample_params
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.data.loader import TensorLoader, batch_sizes, epoch_order
+from cnn_engine.data.loader import TensorLoader, epoch_order, train_batch_sizes
 from cnn_engine.training.ema import WeightEMA
 from cnn_engine.training.lr_schedule import lr_factor
 from cnn_engine.training.progress import TrainProgress
@@ -24,7 +24,7 @@ class StepSchedule:
             loader: The same, on the device.
         """
         self._config, self._data = config, data
-        self.batch_sizes = batch_sizes(len(data.train), config.train.batch_size)
+        self.batch_sizes = train_batch_sizes(len(data.train), config.train.batch_size)
         """Images in each batch of an epoch."""
         self.inputs = StepInputs(
             loader, len(data.train), config.train.batch_size, self._augment(data.train[:1], 1)
