@@ -43,3 +43,9 @@ class StorageError(UserError):
 
 class RunHeldError(StorageError):
     """Another process is writing the run."""
+
+
+def error_text(error: BaseException) -> str:
+    """Return the class and the message of an exception in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,17 +1,15 @@
 """A network of the user's own, `module:Class`, imported from the current directory."""
 
-import copy
 import importlib
 import sys
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from cnn_engine.config.schema import ModelConfig
-from cnn_engine.errors import ConfigError
-from cnn_engine.system.random_states import preserve_random_states
+from cnn_engine.errors import ConfigError, error_text
 
 
 def build_user_model(
@@ -33,8 +31,10 @@ def build_user_model(
         model = model_class(
             channels=channels, image_size=image_size, class_count=class_count, **config.options
         )
-    except Exception as error:
-        raise ConfigError(f"model.name: {config.name} from {directory}: {_text(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"model.name: {config.name} from {directory}: {error_text(error)}"
+        ) from error
     if not isinstance(model, nn.Module):
         raise ConfigError(
             f"model.name: {config.name} returns a {type(model).__name__}, not a torch.nn.Module"
@@ -53,40 +53,3 @@ def _separate_elements(model: nn.Module) -> None:
     """
     for values in (*model.parameters(), *model.buffers()):
         values.data = values.data.clone(memory_format=torch.contiguous_format)
-
-
-def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -> None:
-    """Run a copy of the model once in training mode and check the logits.
-
-    The model and the random states are unchanged.
-
-    Args:
-        model: On any device.
-        images: float [n, C, H, W], normalized, on the same device; n of the smallest batch.
-        class_count: Expected number of logits per image.
-        name: Value of `model.name`, for messages.
-
-    Raises:
-        ConfigError: it fails, or does not return logits [n, classes]; `__cause__` is its exception.
-    """
-    with preserve_random_states(images.device), torch.no_grad():
-        try:
-            logits = copy.deepcopy(model).train()(images)
-        except Exception as error:
-            count = "a batch of one image" if len(images) == 1 else f"{len(images)} images"
-            fix = "; use a larger train.batch_size" if len(images) == 1 else ""
-            raise ConfigError(
-                f"model.name: {name} fails on {count} of "
-                f"{'×'.join(map(str, images.shape[1:]))}: {_text(error)}{fix}"
-            ) from error
-    if not isinstance(logits, Tensor):
-        raise ConfigError(f"model.name: {name} returns a {type(logits).__name__}, not a tensor")
-    if logits.shape != (len(images), class_count):
-        raise ConfigError(
-            f"model.name: {name} returns logits of shape {list(logits.shape)} for {len(images)} "
-            f"images and {class_count} classes, and should return {[len(images), class_count]}"
-        )
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

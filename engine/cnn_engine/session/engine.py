@@ -16,7 +16,14 @@ from typing import Literal, Self
 
 from cnn_engine.checkpoints.format import START, FoundCheckpoint
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
-from cnn_engine.errors import ConfigError, DataError, StorageError, TrainingError, UserError
+from cnn_engine.errors import (
+    ConfigError,
+    DataError,
+    StorageError,
+    TrainingError,
+    UserError,
+    error_text,
+)
 from cnn_engine.runlog.events import (
     FORMAT,
     CommandApplied,
@@ -229,14 +236,21 @@ class Engine:
             if error.__cause__ is not None:  # raised by the user's own network
                 text = f"{text}; {_write_traceback(self._recorder.run)}"
             return self._finished("failed", error.exit_code, text)
-        except Exception as error:  # noqa: BLE001 - the run must be recorded as failed
-            if is_out_of_memory(error):
-                text = out_of_memory_text(error)
-                return self._finished("failed", TrainingError.exit_code, text)
-            note = _write_traceback(self._recorder.run)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the run failed
+            return self._crashed(error)
+        return self._finished("done", 0)
+
+    def _crashed(self, error: BaseException) -> RunFinished:
+        """Return the last event of a run that ended with an unexpected exception."""
+        if is_out_of_memory(error):
+            return self._finished("failed", TrainingError.exit_code, out_of_memory_text(error))
+        note = _write_traceback(self._recorder.run)
+        if isinstance(error, Exception):
             text = f"internal error: {type(error).__name__}: {error}; {note}"
             return self._finished("failed", 1, text)
-        return self._finished("done", 0)
+        # Python raises a signal's KeyboardInterrupt in the main thread only.
+        text = f"{error_text(error)} was raised by the network's own code; {note}"
+        return self._finished("failed", TrainingError.exit_code, text)
 
     def _finished(
         self,

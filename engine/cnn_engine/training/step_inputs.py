@@ -42,7 +42,7 @@ def plan_epoch(order: Tensor, params: AugmentParams | None, batch_size: int) -> 
     sizes = train_batch_sizes(len(order), batch_size)
     width = max(sizes)
     table = torch.stack(
-        [pad(part, (0, width - part.shape[1])) for part in rows.split(sizes, dim=1)]
+        [pad(part, (0, width - part.shape[1])) for part in torch.split(rows, sizes, dim=1)]
     )
     return EpochPlan(order, table, sizes)
 
@@ -107,7 +107,7 @@ class StepInputs:
         self._table.copy_(plan.table)
         self._step.fill_(done)
         if self._staging is not None:
-            self._staging.begin([*plan.order.split(plan.sizes)][done:])
+            self._staging.begin([*torch.split(plan.order, plan.sizes)][done:])
 
     def set_scalars(self, first: int, values: list[tuple[float, float]]) -> None:
         """Set the two scalars of each step from `first` on, counted from 0."""

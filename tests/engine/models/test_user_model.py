@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from cnn_engine.inference.trained import load_trained_model
+from cnn_engine.runlog import events
 from cnn_engine.session.engine import Engine
 from runs_for_tests import RunForTests, last_weights
 from terminal import cnn_tui
@@ -143,3 +144,91 @@ def test_user_model_is_imported_only_with_allow_code(user_dir, run_cli):
     assert (user_dir / "canary").exists()
     resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", "--allow-code", cwd=user_dir)
     assert resumed.returncode == 0, resumed.stderr
+
+
+EXITS = """
+
+class ExitsWhenBuilt(Net):
+    def __init__(self, **arguments):
+        raise SystemExit(3)
+
+class Exits(Net):
+    def forward(self, images):
+        if len(images) != 63:
+            raise SystemExit("no licence")
+        return super().forward(images)
+
+class Interrupts(Net):
+    def forward(self, images):
+        if len(images) != 63:
+            raise KeyboardInterrupt
+        return super().forward(images)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code", "message"),
+    [
+        ("ExitsWhenBuilt", 2, "SystemExit: 3"),
+        ("Exits", 4, "SystemExit: no licence was raised by the network's own code"),
+        ("Interrupts", 4, "KeyboardInterrupt was raised by the network's own code"),
+    ],
+)
+def test_network_that_exits_fails_the_run_with_a_message(user_dir, name, exit_code, message):
+    (user_dir / "mynet.py").write_text(CODE + EXITS)
+    run = RunForTests(user_dir / "runs", f"model.name='mynet:{name}'").train()
+    finished = run.live_state.finished
+    assert (finished.status, finished.exit_code) == ("failed", exit_code)
+    assert message in finished.error
+    assert str(run.directory.console) in finished.error
+    assert "Traceback" in run.directory.console.read_text()
+
+
+ENDINGS = """
+
+class Ends(Net):
+    ending = "softmax"
+    def forward(self, images):
+        logits = super().forward(images)
+        match self.ending:
+            case "relu":
+                return logits.relu()
+            case "sigmoid":
+                return logits.sigmoid()
+            case "tanh":
+                return logits.tanh()
+            case "log_softmax":
+                return logits.log_softmax(1)
+            case "softmax":
+                return logits.softmax(1)
+        return logits
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [
+        ("softmax", "ends in a softmax: its outputs are probabilities, each row sums to 1"),
+        ("log_softmax", "ends in a log-softmax, which has no effect and can be removed"),
+        ("sigmoid", "returns values between 0 and 1 only: if it ends in a sigmoid, remove it"),
+        ("relu", "returns no negative value: if it ends in a ReLU, remove it"),
+        ("none", ""),
+        ("tanh", ""),
+    ],
+)
+def test_network_that_ends_in_an_activation_is_told_before_training(user_dir, ending, message):
+    """Probabilities instead of logits are trained badly (rasbt/deeplearning-models#76)."""
+    (user_dir / "mynet.py").write_text(CODE + ENDINGS.replace('"softmax"', f'"{ending}"', 1))
+    run = RunForTests(user_dir / "runs", "model.name='mynet:Ends'", "train.epochs=1").train()
+    assert run.live_state.status == "done"
+    before_training = []
+    for event in run.events():
+        if isinstance(event, events.EpochStarted):
+            break
+        if isinstance(event, events.Notice):
+            before_training.append(event.text)
+    assert len(before_training) == bool(message)
+    assert all(text.startswith(f"mynet:Ends {message}") for text in before_training)
+    run.engine = Engine.resume(run.directory, 2, allow_code=True)
+    run.train()
+    assert sum(isinstance(event, events.Notice) for event in run.events()) == bool(message)

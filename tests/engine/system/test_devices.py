@@ -23,7 +23,7 @@ from cnn_engine.evaluation.tta import TTAModel
 from cnn_engine.inference.trained import TrainedModel
 from cnn_engine.inspection.layers import inspect_layers
 from cnn_engine.models.build import build_model
-from cnn_engine.models.user_model import check_model
+from cnn_engine.models.probe import check_model
 from cnn_engine.system.device import autocast, choose_device, choose_precision
 from cnn_engine.system.random_states import preserve_random_states, random_states, set_random_states
 from cnn_engine.training.learner import Learner

@@ -1,10 +1,15 @@
 """Out-of-memory errors name the requested memory and the settings to reduce."""
 
+import errno
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from runs_for_tests import RunForTests
+from terminal import environment
 
 CUDA = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB of "
@@ -41,8 +46,54 @@ def test_message_names_requested_memory(error, text):
     assert out_of_memory_text(error) == text + ADVICE
 
 
+NO_MEMORY_FOR_LIBRARY = "libtorch_cpu.so: failed to map segment from shared object"
+
+
 @pytest.mark.parametrize(
-    "error", [RuntimeError("shape mismatch"), ValueError("out of memory"), OSError("disk full")]
+    "error",
+    [
+        ImportError(NO_MEMORY_FOR_LIBRARY),
+        ImportError(f"numpy: Original error was: x.so: {NO_MEMORY_FOR_LIBRARY}"),
+        OSError(f"{NO_MEMORY_FOR_LIBRARY}: Cannot allocate memory"),
+    ],
+)
+def test_memory_refused_to_a_library_is_out_of_memory(error):
+    assert is_out_of_memory(error)
+    assert out_of_memory_text(error).startswith("out of memory while loading PyTorch; close other")
+
+
+def test_memory_refused_to_a_process_is_out_of_memory():
+    assert is_out_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory"))
+
+
+def test_memory_refused_while_loading_pytorch_fails_the_run_with_one_line(tmp_path):
+    """A limit of memory that PyTorch does not fit into is no internal error."""
+    code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20))"
+    code = f"{code}\nfrom cnn_tui.main import main; main()"
+    arguments = ("run", "digits", "--no-ui", "--epochs", "1", "--runs-dir", tmp_path)
+    result = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == 4, result.stderr
+    assert "Error: out of memory while loading PyTorch" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shape mismatch"),
+        ValueError("out of memory"),
+        OSError("disk full"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        ImportError("No module named 'torch'"),
+        ImportError(f"{NO_MEMORY_FOR_LIBRARY}: Operation not permitted"),
+    ],
 )
 def test_other_errors_are_not_out_of_memory(error):
     assert not is_out_of_memory(error)

@@ -43,7 +43,7 @@ def main() -> None:
         cli()
     except UserError as error:
         _exit_with(error)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
         if not is_out_of_memory(error):  # `test` and `predict` can fill a GPU
             raise
         _exit_with(TrainingError(out_of_memory_text(error)))
