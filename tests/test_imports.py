@@ -95,6 +95,9 @@ def test_dashboard_imports_no_torch_and_no_pydantic(tmp_path):
 def test_supervisor_imports_only_terminal_modules(tmp_path):
     loaded = loaded_modules("import cnn_tui.main", tmp_path)
     assert {name for name in loaded if name.startswith("cnn_")} == {
+        "cnn_engine",
+        "cnn_engine.session",
+        "cnn_engine.session.stop_signals",
         "cnn_tui",
         "cnn_tui.main",
         "cnn_tui.terminal",

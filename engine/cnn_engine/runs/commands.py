@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,11 +58,16 @@ def send(path: Path, command: Command) -> None:
 
 
 class CommandReader:
-    """Reads new commands from a run's commands file."""
+    """Reads new commands from a run's commands file, and takes those of this process."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         """Read from an offset in bytes, which skips the commands of earlier sessions."""
         self._lines = LineReader(path, offset)
+        self._added: deque[Command] = deque()
+
+    def add(self, command: Command) -> None:
+        """Add a command of this process, which needs no file; safe in a signal handler."""
+        self._added.append(command)
 
     @property
     def bytes_read(self) -> int:
@@ -69,7 +75,13 @@ class CommandReader:
         return self._lines.bytes_read
 
     def poll(self) -> Iterator[Command]:
-        """Yield the commands added since the last call; lines that are not commands are skipped."""
+        """Yield the commands added since the last call; lines that are not commands are skipped.
+
+        Raises:
+            OSError: the file cannot be read now; a later call may succeed.
+        """
+        while self._added:
+            yield self._added.popleft()
         for line in self._lines.poll():
             command = _from_line(line)
             if command is not None:

@@ -16,12 +16,12 @@ from types import FrameType
 
 from cnn_engine.checkpoints.resume import find_checkpoint
 from cnn_engine.errors import UserError
-from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.engine import Engine, run_started
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
+from cnn_engine.session.stop_signals import STOP_SIGNALS
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:
@@ -58,7 +58,7 @@ def main() -> None:
     run = RunDirectory(Path(sys.argv[1]))
     try:
         engine = Engine.resume(run, handed_over=_handed_over())
-        _stop_on_signals(run)
+        _stop_on_signals(engine)
         engine.start()
         engine.join()
     except UserError as error:
@@ -76,14 +76,14 @@ def _handed_over() -> HandedOver | None:
     return HandedOver(log, commands_read)
 
 
-def _stop_on_signals(run: RunDirectory) -> None:
-    """Let SIGINT and SIGTERM stop the run with a checkpoint; ignore SIGHUP."""
+def _stop_on_signals(engine: Engine) -> None:
+    """Let signals stop the run with a checkpoint; ignore SIGHUP."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        send(run.commands, Command(name="stop", by=signal.Signals(number).name))
+        engine.request_stop(signal.Signals(number))
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 

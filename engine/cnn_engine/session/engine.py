@@ -6,6 +6,7 @@ before it.
 
 import os
 import platform
+import signal
 import socket
 import time
 import traceback
@@ -34,17 +35,19 @@ from cnn_engine.runlog.events import (
     RunStarted,
     StageStarted,
 )
+from cnn_engine.runs.commands import Command
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
+from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
-SIGNAL_EXIT_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
+SIGNAL_EXIT_CODES = {number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)}
 """Exit codes after a signal: 128 + its number, as in shells."""
 
 
@@ -155,6 +158,13 @@ class Engine:
         if self._thread.ident is None:
             keep_freed_memory()
             self._thread.start()
+
+    def request_stop(self, number: signal.Signals) -> None:
+        """Stop after the current step, because of a signal; safe in a signal handler.
+
+        Works also if the run's directory is gone or cannot be written.
+        """
+        self._recorder.commands.add(Command(name="stop", by=number.name))
 
     def is_alive(self) -> bool:
         """Return True while the thread runs."""

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterable
 from typing import Protocol
 
 from cnn_engine.errors import ConfigError, StorageError
@@ -64,6 +65,25 @@ class Trainable(Protocol):
         """Save a checkpoint and record it; raises `StorageError` if it cannot be saved."""
 
 
+def _without_repeats(commands: Iterable[Command]) -> list[Command]:
+    """Return those of the commands that count if all arrive at once, in order.
+
+    Of several learning rates, totals of epochs or checkpoints the last one counts. The end of the
+    run comes last; before a stop only changed values count, which its checkpoint saves.
+    """
+    arrived = list(commands)
+    last = {command.name: command for command in arrived}
+    if "stop" in last:
+        first = next(command for command in arrived if command.name == "stop")
+        return [*(last[name] for name in ("lr", "epochs") if name in last), first]
+    kept = [
+        command
+        for command in arrived
+        if command.name in ("pause", "unpause") or command is last[command.name]
+    ]
+    return sorted(kept, key=lambda command: command.name == "detach")
+
+
 class Control:
     """Applies the commands that arrive during a run, and records samples of the machine."""
 
@@ -111,7 +131,7 @@ class Control:
         self._process_commands()
         self._trainer = trainer
         waiting, self._waiting = self._waiting, []
-        for command in waiting:
+        for command in _without_repeats(waiting):
             self._change(trainer, command)
 
     @property
@@ -142,7 +162,7 @@ class Control:
     def _poll(self) -> None:
         if self._machine_throttle.due() and (sample := self.machine.measure()):
             self._recorder.record(sample)
-        for command in self._recorder.commands.poll():
+        for command in _without_repeats(self._recorder.commands.poll()):
             self._apply(command)
 
     def _apply(self, command: Command) -> None:

@@ -19,6 +19,7 @@ from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.background import start_in_background
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
+from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_engine.training.control import Control
 from runs_for_tests import SMALL, RunForTests, events_of, wait_until
 from terminal import environment
@@ -142,15 +143,17 @@ def test_failure_to_start_the_background_process_is_reported(tmp_path, monkeypat
     assert run.engine.exit_code == 5
 
 
-def test_sigterm_stops_with_a_checkpoint_and_sighup_is_ignored(tmp_path):
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_signal_stops_with_a_checkpoint_and_sighup_is_ignored(tmp_path, number):
+    """A batch system also signals detached runs (Lightning#1455)."""
     run = stopped_run(tmp_path, LONG)
     with background(run) as process:
         wait_until(lambda: read_state(run)[0].epochs)
         process.send_signal(signal.SIGHUP)
         before = len(read_state(run)[0].epochs)
         wait_until(lambda: len(read_state(run)[0].epochs) > before + 1)
-        process.terminate()
-        assert process.wait(60) == 143
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
     assert read_state(run)[0].status == "stopped"
     assert events_of(run, events.CheckpointSaved)[-1].reason == "last"
 
@@ -201,10 +204,16 @@ def test_resume_ignores_an_earlier_detach(tmp_path, monkeypatch):
     assert (run.live_state.status, len(spawned)) == ("done", 1)
 
 
-def test_command_after_detach_is_applied_in_the_background(tmp_path):
+def test_command_after_detach_is_applied_in_the_background(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, LONG)
+    real = Control._resend
+
+    def resend(control, detach):
+        run.send("stop")  # arrives after the engine has read the commands
+        real(control, detach)
+
+    monkeypatch.setattr(Control, "_resend", resend)
     run.send("detach")
-    run.send("stop")  # both are sent before the engine first checks
     run.train()
     assert run.live_state.phase == "detached"
     wait_until(lambda: read_summary(run.directory).status == "stopped")
@@ -212,6 +221,14 @@ def test_command_after_detach_is_applied_in_the_background(tmp_path):
     state, _ = read_state(run.directory)
     assert [event.command for event in state.commands] == ["detach", "stop"]
     assert state.resumed is not None
+
+
+def test_stop_goes_before_a_detach_that_arrives_with_it(tmp_path):
+    run = RunForTests(tmp_path, LONG)
+    run.send("detach")
+    run.send("stop")
+    run.train()
+    assert run.live_state.status == "stopped"
 
 
 def test_command_that_waits_for_training_survives_detach(tmp_path):

@@ -14,7 +14,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, CommandReader, send
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
-from cnn_engine.training.control import Control, StopRequested
+from cnn_engine.training.control import Control, DetachRequested, StopRequested
 from runs_for_tests import RunForTests, wait_until
 
 
@@ -124,19 +124,24 @@ def test_clock_excludes_pauses(run, worker_steps):
 def test_paused_run_applies_commands_and_stops(run, worker_steps):
     run.control.begin_training(run.trainer)
     run.send("pause")
+    wait_until(lambda: run.recorder.state.paused)
+    run.send("checkpoint")
+    wait_until(lambda: run.trainer.saved)
     run.send("lr", value=0.5)
-    run.send("checkpoint", "stop")
+    run.send("stop")
     wait_until(lambda: worker_steps and worker_steps[-1] == "key")
-    assert run.applied == [("pause", None), ("lr", 0.5), ("checkpoint", None), ("stop", None)]
+    assert run.applied == [("pause", None), ("checkpoint", None), ("lr", 0.5), ("stop", None)]
     assert (run.trainer.lr, run.trainer.saved) == (0.5, 1)
 
 
 def test_repeated_pause_commands_are_recorded_once(run, worker_steps):
     generator = random.Random(7)
     presses = [generator.choice(["pause", "unpause"]) for _ in range(100)]
-    run.send(*presses, "stop")
-    wait_until(lambda: worker_steps and worker_steps[-1] == "key")
     changes = [after for before, after in pairwise(["unpause", *presses]) if after != before]
+    run.send(*presses)
+    wait_until(lambda: len(run.applied) == len(changes))
+    run.send("stop")
+    wait_until(lambda: worker_steps and worker_steps[-1] == "key")
     assert [name for name, _ in run.applied] == [*changes, "stop"]
     assert run.recorder.state.paused == (presses[-1] == "pause")
 
@@ -149,11 +154,33 @@ def test_commands_wait_for_training_and_keep_their_order(run):
     run.control.check()
     assert run.applied == []
     run.control.begin_training(run.trainer)
-    assert run.applied == [("lr", 0.01), ("checkpoint", None), ("epochs", 30.0), ("lr", 0.02)]
+    assert run.applied == [("checkpoint", None), ("epochs", 30.0), ("lr", 0.02)]
     assert (run.trainer.lr, run.trainer.epochs, run.trainer.saved) == (0.02, 30, 1)
     assert type(run.trainer.epochs) is int
     run.control.check()
-    assert len(run.applied) == 4
+    assert len(run.applied) == 3
+
+
+def test_stop_behind_many_commands_goes_first_and_the_last_values_count(run):
+    """A script that sends a rate in a loop does not keep a stop waiting."""
+    run.control.begin_training(run.trainer)
+    lines = [
+        f'{{"name":"lr","value":{number / 10},"by":"cli"}}\n{{"name":"checkpoint"}}\n'
+        for number in range(1, 10_001)
+    ]
+    run.directory.commands.write_text("".join(lines) + '{"name":"stop","by":"cli"}\n')
+    with pytest.raises(StopRequested):
+        run.control.check()
+    assert run.applied == [("lr", 1000.0), ("stop", None)]
+    assert run.trainer.saved == 0
+
+
+def test_detach_goes_last_of_commands_that_arrive_together(run):
+    run.control.begin_training(run.trainer)
+    run.send("checkpoint", "detach", "checkpoint", "stop-epoch", "detach")
+    with pytest.raises(DetachRequested):
+        run.control.check()
+    assert run.applied == [("checkpoint", None), ("stop-epoch", None), ("detach", None)]
 
 
 def test_commands_without_effect_are_not_recorded(run):

@@ -243,7 +243,9 @@ def test_confusion_counts_misclassified_images(completed):
         assert per_class == [a - b for a, b in zip(result.total, result.correct, strict=True)]
 
 
-@pytest.mark.parametrize(("by", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("cli", 0)])
+@pytest.mark.parametrize(
+    ("by", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGXCPU", 152), ("cli", 0)]
+)
 def test_run_stopped_before_training_ends_at_once(tmp_path, by, code):
     run = RunForTests(tmp_path)
     run.send("stop", by=by)

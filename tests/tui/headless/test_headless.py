@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cnn_engine.runlog.lines import from_line
+from cnn_engine.session.stop_signals import STOP_SIGNALS
 from golden import golden_run
 from terminal import CLI, SET_SMALL, Terminal, cnn_tui, environment
 
@@ -167,8 +168,9 @@ def test_explicit_cifar10_does_not_fall_back(tmp_path):
     assert "CIFAR-10 cannot be downloaded" in result.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_signal_stops_the_run_with_a_checkpoint(tmp_path, number):
+    """A batch system warns by SIGUSR1, SIGUSR2 or SIGXCPU (Lightning#1455, pocket-tts#277)."""
     with subprocess.Popen(
         [*CLI, "run", "digits", "--epochs", "100000", *SET_SMALL],
         stdout=subprocess.PIPE,

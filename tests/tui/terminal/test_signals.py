@@ -6,7 +6,9 @@ import signal
 import psutil
 import pytest
 
+from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.session.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS, WARNING_SIGNALS
 from cnn_tui.terminal.signals import StopSignals
 from golden import golden_run, saved_screen
 from runs_for_tests import RunForTests, wait_until
@@ -14,7 +16,7 @@ from terminal import ENDLESS_RUN, Terminal, assert_restored, text_after_exit
 from terminal_runs import child_of, only_run, patched_program
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_signal_closes_the_viewer_but_not_the_run(tmp_path, number):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000")
     run.engine.start()
@@ -35,7 +37,7 @@ STUCK = ("import cnn_engine.session.engine, time", "cnn_engine.session.engine.En
 """Imports and function of an engine that ignores commands."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", IMPATIENT_SIGNALS)
 def test_second_signal_quits_immediately(tmp_path, number):
     program = patched_program(
         tmp_path, *STUCK, "while True: time.sleep(0.1)", arguments=ENDLESS_RUN
@@ -53,19 +55,37 @@ def test_second_signal_quits_immediately(tmp_path, number):
     assert f"quit immediately. Resume with: cnn-tui resume {run.id}" in text_after_exit(terminal)
 
 
-def test_late_second_signal_counts_as_a_first(monkeypatch):
+@pytest.fixture
+def received(monkeypatch):
+    """Install the handlers with a clock; yield the clock's time in a list, and their calls."""
     now, calls = [100.0], []
     monkeypatch.setattr("cnn_tui.terminal.signals.time.monotonic", lambda: now[0])
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    StopSignals(lambda _: calls.append("stop"), lambda _: calls.append("quit"))
-    try:
-        for seconds in (0.0, 0.1, 10.1, 0.2, 5.0):
-            now[0] += seconds
-            os.kill(os.getpid(), signal.SIGTERM)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    assert calls == ["stop", "stop", "quit"]
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    StopSignals(
+        lambda number: calls.append(f"stop {number.name}"),
+        lambda number: calls.append(f"quit {number.name}"),
+    )
+    yield now, calls
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_late_second_signal_counts_as_a_first(received):
+    now, calls = received
+    for seconds in (0.0, 0.1, 10.1, 0.2, 5.0):
+        now[0] += seconds
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert calls == ["stop SIGTERM", "stop SIGTERM", "quit SIGTERM"]
+
+
+@pytest.mark.parametrize("number", WARNING_SIGNALS)
+def test_repeated_warning_never_quits(received, number):
+    """A limit of processor time sends SIGXCPU every second, Slurm SIGTERM soon after SIGUSR1."""
+    now, calls = received
+    for sent in (number, number, signal.SIGTERM, number):
+        now[0] += 1.0
+        os.kill(os.getpid(), sent)
+    assert calls == [f"stop {sent.name}" for sent in (number, number, signal.SIGTERM, number)]
 
 
 EVENTS_AT_STAGE = {
@@ -111,12 +131,12 @@ def test_signal_stops_the_run_before_the_first_frame(tmp_path):
 
 
 def test_held_keys_send_every_command(tmp_path):
-    expected = ["pause", "unpause"] * 50 + ["checkpoint"] * 100
+    pauses = ["pause", "unpause"] * 50
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         run = only_run(tmp_path)
         terminal.press(100 * "p" + 100 * "c")
-        wait_until(lambda: len(read_state(run)[0].commands) == len(expected))
+        wait_until(lambda: list(CommandReader(run.commands).poll())[199:])
         terminal.press("r")
         terminal.wait_for("Learning rate")
         terminal.press(100 * "r")  # an invalid learning rate
@@ -125,7 +145,9 @@ def test_held_keys_send_every_command(tmp_path):
         terminal.wait_for(lambda text: "rrr" not in text)
         terminal.kill(signal.SIGTERM)
         assert terminal.wait() == 143
-    assert [command.command for command in read_state(run)[0].commands] == [*expected, "stop"]
+    *applied, stop = [command.command for command in read_state(run)[0].commands]
+    assert [*dict.fromkeys(applied[100:]), stop] == ["checkpoint", "stop"]
+    assert applied[:100] == pauses
 
 
 def test_screen_is_redrawn_after_suspension(tmp_path):

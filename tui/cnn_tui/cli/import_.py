@@ -13,6 +13,7 @@ from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
+from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_tui.cli.options import RunsDir, display_options
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.tty import has_terminal
@@ -78,8 +79,8 @@ def import_run(  # noqa: PLR0913 - one parameter per option
 
 
 def _wait(follower: "ImportFollower") -> None:
-    """Follow until SIGINT or SIGTERM."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Follow until a signal stops it."""
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: follower.stopped.set())
     follower.join()
 

@@ -14,7 +14,7 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.headless.run import request_stop, resume_hint, run_headless
+from cnn_tui.headless.run import resume_hint, run_headless
 from cnn_tui.settings import OnHangup, Options
 from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
 from cnn_tui.terminal.supervisor import notify_supervisor
@@ -49,7 +49,7 @@ def run_dashboard(
         if engine.has_ended():  # another process may train the run now
             app.exit_from_signal(128 + number)
             return
-        request_stop(run, number)
+        engine.request_stop(number)
         screen.closes_when_ended = True
         app.call_from_signal(screen.show_pending_stop)
 
@@ -59,7 +59,7 @@ def run_dashboard(
         app.run(mouse=options.mouse)
         is_hung_up = app.return_code == HANGUP_EXIT_CODE
         if is_hung_up and on_hangup == OnHangup.STOP and not engine.has_ended():
-            request_stop(run, signal.SIGHUP)
+            engine.request_stop(signal.SIGHUP)
         if app.exited_normally:
             engine.start()  # no effect unless the terminal was lost before the first paint
             engine.join()
@@ -123,7 +123,7 @@ def _show(screen: Screen[None], options: Options) -> int:
 
 
 def _set_signal_handlers(app: Dashboard, stop: Callable[[signal.Signals], None], hint: str) -> None:
-    """Call `stop` on SIGINT and SIGTERM; on a second one, print the hint and exit immediately."""
+    """Call `stop` on a signal; on a second one of a user, print the hint and exit immediately."""
     settings = TerminalSettings()
 
     def quit_now(number: signal.Signals) -> None:

@@ -8,10 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from cnn_engine.errors import StorageError
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
@@ -46,7 +44,7 @@ def run_headless(
     Raises:
         StorageError: the end of the log could not be written.
     """
-    out, err = hangup_proof_streams(_handle_signals(run, on_hangup))
+    out, err = hangup_proof_streams(_handle_signals(engine, run, on_hangup))
     if sys.stderr is not None:
         faulthandler.enable()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
@@ -64,7 +62,7 @@ def run_headless(
     return engine.exit_code
 
 
-def _handle_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
+def _handle_signals(engine: "Engine", run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
     """Install signal handlers; return the function to call when the terminal is lost.
 
     That function returns the file to print to afterwards.
@@ -72,14 +70,14 @@ def _handle_signals(run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path
 
     def hang_up() -> Path:
         if on_hangup == OnHangup.STOP:
-            request_stop(run, signal.SIGHUP)
+            engine.request_stop(signal.SIGHUP)
         return run.console
 
     def quit_now(number: signal.Signals) -> None:
         notify(f"quit immediately. {resume_hint(run)}")
         os._exit(128 + number)
 
-    StopSignals(lambda number: request_stop(run, number), quit_now)
+    StopSignals(engine.request_stop, quit_now)
     signal.signal(signal.SIGHUP, lambda *_: hang_up())
     return hang_up
 
@@ -113,14 +111,6 @@ def watch_headless(run: RunDirectory) -> None:
 def resume_hint(run: RunDirectory) -> str:
     """Return `Resume with: cnn-tui resume …`, for a run that was stopped."""
     return f"Resume with: {command_for('resume', run)}"
-
-
-def request_stop(run: RunDirectory, number: signal.Signals) -> None:
-    """Send a run the command to stop, because of a signal."""
-    try:
-        send(run.commands, Command(name="stop", by=number.name))
-    except StorageError as error:
-        notify(f"{error}; another {number.name} quits immediately")
 
 
 def hangup_proof_streams(fallback: Callable[[], Path]) -> tuple[TextIO, TextIO]:

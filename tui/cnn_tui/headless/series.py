@@ -20,7 +20,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import RunSummary, read_summary
 from cnn_tui.headless.printer import progress_line
-from cnn_tui.headless.run import hangup_proof_streams, request_stop, resume_hint
+from cnn_tui.headless.run import hangup_proof_streams, resume_hint
 from cnn_tui.live.follower import follow
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
@@ -31,6 +31,7 @@ from cnn_tui.text.safe import safe_text
 if TYPE_CHECKING:
     import signal
 
+    from cnn_engine.session.engine import Engine
     from cnn_engine.session.request import Request
 
 
@@ -54,6 +55,8 @@ class Series:
     progress: ProgressLine = field(default_factory=lambda: ProgressLine(sys.stderr))
     done: list[tuple[PlannedRun, RunSummary]] = field(default_factory=list)
     current: RunDirectory | None = None
+    engine: "Engine | None" = None
+    """Trains the current run."""
     stopped_by: "signal.Signals | None" = None
 
     def run(self) -> int:
@@ -83,7 +86,9 @@ class Series:
         from cnn_engine.runs.recorder import Recorder  # noqa: PLC0415
         from cnn_engine.session.engine import Engine  # noqa: PLC0415 - imports pydantic
 
-        engine = Engine(request, Recorder(run))
+        engine = self.engine = Engine(request, Recorder(run))
+        if self.stopped_by is not None:  # before there was an engine
+            engine.request_stop(self.stopped_by)
         engine.start()
         follow(RunState(), LogReader(run.events), self, lambda _: not engine.is_alive())
         try:
@@ -114,8 +119,8 @@ class Series:
 
     def _stop(self, number: "signal.Signals") -> None:
         self.stopped_by = number
-        if self.current is not None:
-            request_stop(self.current, number)
+        if self.engine is not None:
+            self.engine.request_stop(number)
 
     def _quit_now(self, number: "signal.Signals") -> None:
         os._exit(128 + number)

@@ -1,10 +1,12 @@
-"""SIGINT and SIGTERM for a process that shows a run."""
+"""Signals that stop a process that trains or shows a run."""
 
 import math
 import signal
 import time
 from collections.abc import Callable
 from types import FrameType
+
+from cnn_engine.session.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS
 
 HANGUP_EXIT_CODE = 128 + signal.SIGHUP
 """Exit code if the loss of the terminal ended the process."""
@@ -14,11 +16,11 @@ SAME_SIGNAL_SECONDS = 0.3
 through its group."""
 
 REPEAT_SECONDS = 10.0
-"""A second signal within this time quits immediately; later it counts as the first again."""
+"""A second SIGINT or SIGTERM within this time quits immediately; later it counts as the first."""
 
 
 class StopSignals:
-    """Handlers: the first signal requests an orderly stop, a second one soon after quits.
+    """Handlers: a signal requests an orderly stop, a second one of a user soon after quits.
 
     They are Python's own handlers rather than asyncio's, because those do not run while the event
     loop hangs. The callbacks must be safe to call at any moment.
@@ -32,10 +34,13 @@ class StopSignals:
         """Install the handlers."""
         self._request_stop, self._quit_now = request_stop, quit_now
         self._requested_at = -math.inf
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if number not in IMPATIENT_SIGNALS:
+            self._request_stop(signal.Signals(number))
+            return
         elapsed = time.monotonic() - self._requested_at
         if elapsed < SAME_SIGNAL_SECONDS:
             return

@@ -11,12 +11,13 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
+from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_tui.terminal.tty import TerminalSettings, notify
 
-FORWARDED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+FORWARDED_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGQUIT)
 """Signals that the parent forwards to the child."""
 
-EXPECTED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+EXPECTED_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGPIPE)
 """Signals that need no message if they end the child before the dashboard starts."""
 
 _to_parent: int | None = None
