@@ -2,10 +2,13 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from cnn_engine.session.stop_signals import STOP_SIGNALS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -24,6 +27,13 @@ def test_relative_links_lead_to_files(page):
 
 def test_pages_with_links_are_found():
     assert {page.name for page in PAGES} >= {"README.md", "RUNS.md", "LICENSE.md"}
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_documentation_names_every_signal_that_stops_a_run(number):
+    assert number.name in (ROOT / "engine/docs/RUNS.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    assert f"{128 + number} {number.name}" in readme or sys.platform != "linux"
 
 
 def run_examples(page):

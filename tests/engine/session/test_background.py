@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -33,12 +34,17 @@ def child_import_path(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
 
 
+@contextmanager
 def background(run):
-    """Start the background process of a run as a child that the test can signal."""
+    """Start the background process of a run as a child, and kill it at the end."""
     command = [sys.executable, "-m", "cnn_engine.session.background", str(run.path)]
-    return subprocess.Popen(
+    with subprocess.Popen(
         command, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def stopped_run(runs_dir, *overrides):
@@ -167,7 +173,7 @@ def test_killed_run_can_be_resumed_and_a_running_one_cannot(tmp_path):
             errors = second.stderr.read()
         assert errors == (
             f"run {run.id}: process {process.pid} on {os.uname().nodename} is training it; "
-            f"to watch it: cnn-tui watch {run.id}\n"
+            f"to watch it: cnn-tui watch {run.id} --runs-dir {tmp_path}\n"
         )
         process.kill()
     engine = Engine.resume(run)
