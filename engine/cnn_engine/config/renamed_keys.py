@@ -1,4 +1,4 @@
-"""Config keys that were renamed. Older config files and run logs contain the old names."""
+"""Config keys that were renamed or added since older config files and run logs were written."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,3 +24,17 @@ def rename_config_keys(tables: Mapping[str, Any]) -> dict[str, Any]:
                 new_key if key == old_key else key: value for key, value in values.items()
             }
     return renamed
+
+
+IMPLICIT_VALUES = {"data": {"rules": 1}}
+"""Values, by table and key, that runs had before there was such a key, unlike new runs."""
+
+
+def logged_config(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables of a run's config with current key names and the values that it implied."""
+    current = rename_config_keys(tables)
+    for table, implicit in IMPLICIT_VALUES.items():
+        values = current.get(table)
+        if isinstance(values, dict):
+            current[table] = values | {key: implicit[key] for key in implicit if key not in values}
+    return current

@@ -53,11 +53,17 @@ class DataConfig(Table):
     """Standard deviation to divide by: one value, or one per channel."""
 
     validation_fraction: FractionOrZero = 0.2
-    """Fraction of the training images used for validation, which selects the best epoch. With 0
-    there is no validation, and the test uses the last epoch."""
+    """Fraction of the training images used for validation, which selects the best epoch, if the
+    source has no validation images. With 0 there is no validation, and the test uses the last
+    epoch."""
 
     test_fraction: Fraction = 0.2
     """Fraction used as test set if the source has none; the same images in every run."""
+
+    rules: Literal[1, 2] = 2
+    """Version of the rules that find and split the images. Runs of version 0.1 have 1, so that they
+    are resumed and tested with the same images: only `train/` and `test/` are splits, and class
+    proportions in the validation and test images are left to chance."""
 
     unreadable: Literal["stop", "skip"] = "stop"
     """With unreadable image files, stop and list them, or skip them."""

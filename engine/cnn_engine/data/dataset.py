@@ -1,7 +1,8 @@
 """A data set in memory: loaded, resized, split and checked according to the config."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +11,8 @@ from torch.nn.functional import interpolate
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.raw import Progress, RawImages
 from cnn_engine.data.sources import cifar10, idx
-from cnn_engine.data.split import shuffled_split, split_test
+from cnn_engine.data.split import split
+from cnn_engine.data.split_sizes import missing_classes_text
 from cnn_engine.errors import ConfigError, DataError
 
 LUMA = (0.299, 0.587, 0.114)
@@ -63,8 +65,11 @@ class DataSet:
 
     def train_counts(self) -> tuple[int, ...]:
         """Return the number of training images per class."""
-        counts = torch.bincount(self.labels[self.train], minlength=len(self.classes))
-        return tuple(counts.tolist())
+        return self.counts(self.train)
+
+    def counts(self, indices: Tensor) -> tuple[int, ...]:
+        """Return the number of images per class among those at `indices`, int64 [M]."""
+        return tuple(torch.bincount(self.labels[indices], minlength=len(self.classes)).tolist())
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the labels, the split and a sample of the images."""
@@ -101,22 +106,25 @@ def load_dataset(config: DataConfig, seed: int, progress: Progress) -> DataSet:
     size, channels = config.image_size or images.shape[1], config.channels or images.shape[3]
     _check_normalization(config, channels)
     images = _resized(images, size, channels, progress)
-    train, test = split_test(raw, config.test_fraction)
-    train, val = shuffled_split(train, config.validation_fraction, seed)
+    parts = split(raw, config, seed)
     data = DataSet(
         images=images,
         labels=torch.from_numpy(raw.labels),
         classes=raw.classes,
-        train=train,
-        val=val,
-        test=test,
+        train=parts.train,
+        val=parts.val,
+        test=parts.test,
         source=raw.source,
         paths=raw.paths,
         skipped=raw.skipped,
         notices=raw.notices,
     )
-    _check(data, ["train", "test", *(["val"] if config.validation_fraction else [])])
-    return data
+    needed = ["train", *(["val"] if config.validation_fraction else []), "test"]
+    _check(data, needed)
+    notices = list(_missing_class_texts(data, needed))
+    if raw.val_count and not config.validation_fraction:
+        notices.append("the given validation images are not used: data.validation_fraction is 0")
+    return replace(data, notices=(*raw.notices, *notices))
 
 
 def _read(config: DataConfig, progress: Progress) -> RawImages:
@@ -169,16 +177,16 @@ def _check_normalization(config: DataConfig, channels: int) -> None:
             )
 
 
-def _check(data: DataSet, needed: list[str]) -> None:
+def _check(data: DataSet, needed: Sequence[str]) -> None:
     """Check that every split and every class has images.
 
     Raises:
         DataError: there are too few images.
     """
-    for split in needed:
-        if not len(getattr(data, split)):
+    for part in needed:
+        if not len(getattr(data, part)):
             raise DataError(
-                f"{data.source}: {len(data.images)} images are too few for a {split} split; add "
+                f"{data.source}: {len(data.images)} images are too few for a {part} split; add "
                 "images, or change data.validation_fraction and data.test_fraction"
             )
     counts = zip(data.classes, data.train_counts(), strict=True)
@@ -186,5 +194,13 @@ def _check(data: DataSet, needed: list[str]) -> None:
         names = ", ".join(repr(name) for name in missing[:5])
         raise DataError(
             f"{data.source}: {len(missing)} of {len(data.classes)} classes have no image left to "
-            f"train on once validation and test images are split off ({names}); add images"
+            f"train on ({names}); add images"
         )
+
+
+def _missing_class_texts(data: DataSet, parts: Sequence[str]) -> Iterator[str]:
+    """Yield a text for each part in which classes have no image."""
+    for part in parts:
+        counts = zip(data.classes, data.counts(getattr(data, part)), strict=True)
+        if text := missing_classes_text([name for name, count in counts if not count], part):
+            yield text

@@ -17,7 +17,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class RawImages:
-    """Images as read from a source, training images first."""
+    """Images as read from a source: training, then validation, then test images."""
 
     images: Pixels
     """uint8 [N, H, W, C]."""
@@ -29,7 +29,10 @@ class RawImages:
     """Class names."""
 
     train_count: int
-    """Number of training images; N if the source has no test images."""
+    """Number of training images; N if the source has no other images."""
+
+    val_count: int = 0
+    """Number of validation images; 0 if they are split off from the training images."""
 
     source: str
     """Description of the images and their location, one line."""

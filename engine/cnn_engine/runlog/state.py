@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from cnn_engine.config.renamed_keys import rename_config_keys
+from cnn_engine.config.renamed_keys import logged_config
 from cnn_engine.runlog.curve import MAX_POINTS, Curve
 from cnn_engine.runlog.events import (
     FORMAT,
@@ -127,12 +127,12 @@ class RunState:
             case StepsFinished():  # by far the most frequent
                 self._add_steps(event)
             case RunStarted():
-                self.started = replace(event, config=rename_config_keys(event.config))
+                self.started = replace(event, config=logged_config(event.config))
                 self._set_config(self.started)
                 if event.format > FORMAT:
                     self.notices.append(Notice(time=event.time, text=NEWER_FORMAT))
             case ConfigReplaced():
-                self._set_config(replace(event, config=rename_config_keys(event.config)))
+                self._set_config(replace(event, config=logged_config(event.config)))
                 self.notices.append(Notice(time=event.time, text=event.reason))
             case StageStarted():
                 self.stages.append(event)

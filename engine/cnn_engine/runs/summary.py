@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from msgspec import convert
 
-from cnn_engine.config.renamed_keys import rename_config_keys
+from cnn_engine.config.renamed_keys import logged_config
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import ENDED, Phase, RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -151,7 +151,7 @@ def _tables(config_json: str) -> dict[str, dict[str, Any]]:
         return {}
     if not isinstance(tables, dict):
         return {}
-    current = rename_config_keys(tables)  # another version may have written the cache
+    current = logged_config(tables)  # another version may have written the cache
     return {table: values for table, values in current.items() if isinstance(values, dict)}
 
 

@@ -54,7 +54,7 @@ def issues_by_kind(folder):
 def test_good_folder_has_no_issues(pets):
     checked = check_folder(pets, lambda *_: None)
     assert checked.listing.classes == ("cat", "dog")
-    assert checked.counts(test=False) == [25, 25]
+    assert checked.counts("train") == [25, 25]
     assert (checked.side, checked.size_reason) == (64, "")
     assert issues_by_kind(pets) == {}
 
@@ -240,9 +240,9 @@ def test_check_exits_3_if_training_would_fail(pets, tmp_path):
     assert [finding["kind"] for finding in report["findings"]] == ["empty-class"]
     missing = data_check("nowhere", cwd=tmp_path)
     assert (missing.returncode, missing.stdout) == (3, "")
-    assert (
-        missing.stderr
-        == "cnn-tui: nowhere: is not a folder; pass the folder that contains your class folders\n"
+    assert missing.stderr == (
+        "cnn-tui: nowhere: is not a folder; pass the folder that contains your class folders "
+        f"(relative paths start from the current directory, {tmp_path})\n"
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_engine.data.image_files import RequestedImage, find_images
+from cnn_engine.data.image_files import PassedOver, RequestedImage, find_images
 from photos_for_tests import decompression_bomb, save_images
 from runs_for_tests import RunForTests
 from terminal import cnn_tui
@@ -141,10 +141,15 @@ def test_folders_are_searched_recursively(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "b" / "loop").symlink_to(tmp_path)
-    found = find_images([str(tmp_path), "other.txt"], pytest.fail)
+    passed_over = PassedOver()
+    found = find_images([str(tmp_path), "other.txt"], passed_over, pytest.fail)
     names = [os.path.relpath(row.path, tmp_path) for row in found[:-1]]
     assert names == ["a.webp", "b/1.jpg", "b/x/2.PNG"]
     assert found[-1] == RequestedImage("other.txt", "")
+    assert passed_over.texts() == [
+        "1 file passed over: .txt (not an image)",
+        "1 link to a folder passed over: links are not followed",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_comparison_as_json(trained):
     assert better["differs"] is True
     assert better["p"] < 0.05
     assert "other images" in other["reason"]
-    assert values["classes"][3]["accuracy"][0]["images"] == 36
+    assert values["classes"][3]["accuracy"][0]["images"] == 37
 
 
 def test_one_run_or_an_unknown_run_is_a_usage_error(trained):

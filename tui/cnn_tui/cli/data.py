@@ -136,8 +136,9 @@ def _training_seconds(checked: "CheckedFolder", config: "Config") -> float | Non
         except ImportError:
             return None
         rate = estimate.images_per_second(config, checked.side, len(checked.listing.classes))
-    train, validation, _ = split_counts(checked, config.data)
-    return config.train.epochs * (train + validation * INFERENCE_COST) / rate
+    counts = split_counts(checked, config.data)
+    images = sum(counts["train"]) + sum(counts["val"]) * INFERENCE_COST
+    return config.train.epochs * images / rate
 
 
 def _print_training_time(console: "Console", checked: "CheckedFolder", config: "Config") -> None:
@@ -153,20 +154,22 @@ def _print_training_time(console: "Console", checked: "CheckedFolder", config: "
 def _folder_as_dict(
     checked: "CheckedFolder", issues: "list[Issue]", seconds: float | None
 ) -> dict[str, object]:
-    train, test = checked.counts(test=False), checked.counts(test=True)
+    from cnn_engine.data.sources.layout import PARTS
+
+    train, val, test = map(checked.counts, PARTS)
     return {
         "folder": str(checked.listing.root),
         "can_train": all(issue.severity != "stop" for issue in issues),
         "files": len(checked.infos),
         "classes": [
-            {"name": name, "train": train[label], "test": test[label]}
+            {"name": name, "train": train[label], "val": val[label], "test": test[label]}
             for label, name in enumerate(checked.listing.classes)
         ],
         "image_size": checked.side,
         "training_seconds": seconds,
         "findings": [issue.as_dict() for issue in issues],
         "images": [
-            {"path": checked.path(position)}
+            {"path": checked.paths[position]}
             | ({"unreadable": info} if isinstance(info, str) else _info_as_dict(info))
             for position, info in enumerate(checked.infos)
         ],

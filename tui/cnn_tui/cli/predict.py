@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine.data.image_files import EXTENSIONS, RequestedImage, find_images
+from cnn_engine.data.image_files import EXTENSIONS, PassedOver, RequestedImage, find_images
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.runs.directory import RunDirectory
@@ -112,6 +112,11 @@ class Tally:
         self.progress.clear()
         print(f"cnn-tui: {safe_text(path, 4000)}: {safe_text(reason, 1000)}", file=sys.stderr)
 
+    def note(self, text: str) -> None:
+        """Print a text on files that are not used."""
+        self.progress.clear()
+        print(f"cnn-tui: {safe_text(text, 1000)}", file=sys.stderr)
+
     def text(self) -> str:
         """Return `10 images classified, 2 unreadable; 9 of 10 correct by folder name (90.00%)`."""
         text = f"{self.classified:,} image{'s' * (self.classified != 1)} classified"
@@ -135,7 +140,11 @@ def _find_images(names: list[str], tally: Tally) -> list[RequestedImage]:
 
     tally.progress.write("Looking for images")
     expanded = chain.from_iterable(_read_names() if name == STDIN else [name] for name in names)
-    if found := find_images(expanded, report_unreadable):
+    passed_over = PassedOver()
+    found = find_images(expanded, passed_over, report_unreadable)
+    for text in passed_over.texts():
+        tally.note(text)
+    if found:
         return found
     endings = " ".join(sorted(EXTENSIONS))
     raise DataError(f"{' '.join(names)}: no images found (files that end in {endings})")

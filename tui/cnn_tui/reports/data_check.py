@@ -73,7 +73,8 @@ def _print_totals(console: Console, checked: CheckedFolder) -> None:
 
 
 def _print_classes(console: Console, checked: CheckedFolder) -> None:
-    train, test = checked.counts(test=False), checked.counts(test=True)
+    counts = [checked.counts(part) for part in checked.given]
+    train = counts[0]
     order = list(range(len(train)))
     if len(train) > MAX_CLASSES:
         by_count = sorted(order, key=train.__getitem__)
@@ -81,15 +82,13 @@ def _print_classes(console: Console, checked: CheckedFolder) -> None:
         order = sorted({*by_count[:half], *by_count[-half:]})
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("class", max_width=40, no_wrap=True)
-    table.add_column("train" if checked.has_test else "images", justify="right")
-    if checked.has_test:
-        table.add_column("test", justify="right")
+    for part in checked.given if len(checked.given) > 1 else ("images",):
+        table.add_column(part, justify="right")
     table.add_column("", no_wrap=True)
     largest = max(train)
     for label in order:
-        cells = [Text(safe_text(checked.listing.classes[label], 40)), Text(f"{train[label]:,}")]
-        if checked.has_test:
-            cells.append(Text(f"{test[label]:,}"))
+        cells = [Text(safe_text(checked.listing.classes[label], 40))]
+        cells += [Text(f"{per_class[label]:,}") for per_class in counts]
         done, rest = bar(ratio(train[label], largest), BAR_COLUMNS)
         table.add_row(*cells, Text.assemble((done, "cyan"), (rest, "dim")))
     console.print(table)

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Thread
 
@@ -19,6 +20,7 @@ from cnn_engine.data.checks.image_info import MINIATURE, ImageInfo, inspect_imag
 from cnn_engine.data.checks.near_duplicates import are_blank, group_pairs, near_pairs
 from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_image_size, evenly
+from cnn_engine.data.sources.layout import Part
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
@@ -53,18 +55,24 @@ class CheckedFolder:
     size_reason: str
     """Reason for that size; empty if the images have it already."""
 
-    def path(self, position: int) -> str:
-        """Return a file's path relative to the folder."""
-        return self.listing.files[position].path[len(str(self.listing.root)) + 1 :]
+    @cached_property
+    def paths(self) -> list[str]:
+        """Path of each file relative to the folder."""
+        return self.listing.relative_paths()
 
     @property
-    def has_test(self) -> bool:
-        """True if there is a folder of test images."""
-        return self.listing.train_count < len(self.infos)
+    def given(self) -> tuple[Part, ...]:
+        """Parts with their own folder: `train`, and maybe `val` and `test`."""
+        val_count = self.listing.val_count
+        test_count = len(self.infos) - self.listing.train_count - val_count
+        counts: dict[Part, int] = {"val": val_count, "test": test_count}
+        return ("train", *(part for part, count in counts.items() if count))
 
-    def is_test(self, position: int) -> bool:
-        """Return True if the file is a test image."""
-        return position >= self.listing.train_count
+    def part(self, position: int) -> Part:
+        """Return the part whose folder contains the file."""
+        if position < self.listing.train_count:
+            return "train"
+        return "val" if position < self.listing.train_count + self.listing.val_count else "test"
 
     def readable(self) -> Iterator[tuple[int, ImageInfo]]:
         """Yield position and info of the usable files."""
@@ -76,12 +84,12 @@ class CheckedFolder:
         """Return the reasons why files cannot be used, by position."""
         return {position: info for position, info in enumerate(self.infos) if isinstance(info, str)}
 
-    def counts(self, *, test: bool) -> list[int]:
-        """Return the number of usable images per class, for training or for the test."""
+    def counts(self, part: Part) -> list[int]:
+        """Return the number of usable images per class in the folder of a part."""
         labels = Counter(
             self.listing.files[position].label
             for position, _ in self.readable()
-            if self.is_test(position) == test
+            if self.part(position) == part
         )
         return [labels[label] for label in range(len(self.listing.classes))]
 

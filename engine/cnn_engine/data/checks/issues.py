@@ -9,6 +9,8 @@ from PIL import Image
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.checks.check import CheckedFolder
 from cnn_engine.data.checks.image_info import ImageInfo
+from cnn_engine.data.sources.layout import Part
+from cnn_engine.data.split_sizes import held_out_counts, missing_classes_text
 
 Severity: TypeAlias = Literal["stop", "warning", "note"]
 """`stop` prevents training, `warning` may lower accuracy, `note` is information."""
@@ -63,6 +65,7 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
         config: Split of the images.
     """
     found = [
+        *_layout(checked),
         *_classes(checked),
         *_split(checked, config),
         *_unreadable(checked),
@@ -75,8 +78,17 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
     return sorted(found, key=lambda issue: order.index(issue.severity))
 
 
+def _layout(checked: CheckedFolder) -> Iterator[Issue]:
+    for text in checked.listing.layout_notices:
+        yield Issue(kind="layout", severity="note", text=text)
+    passed_over = checked.listing.passed_over
+    for text in passed_over.texts():
+        severity: Severity = "warning" if passed_over.has_unsupported() else "note"
+        yield Issue(kind="passed-over", severity=severity, text=text)
+
+
 def _classes(checked: CheckedFolder) -> Iterator[Issue]:
-    counts = dict(zip(checked.listing.classes, checked.counts(test=False), strict=True))
+    counts = dict(zip(checked.listing.classes, checked.counts("train"), strict=True))
     empty = [name for name, count in counts.items() if not count]
     few = [name for name, count in counts.items() if 0 < count < MIN_CLASS_IMAGES]
     if empty:
@@ -108,24 +120,46 @@ def _classes(checked: CheckedFolder) -> Iterator[Issue]:
         )
 
 
-def split_counts(checked: CheckedFolder, config: DataConfig) -> tuple[int, int, int]:
-    """Return the number of training, validation and test images, as `load_dataset` splits them."""
-    count = sum(checked.counts(test=False))
-    test = sum(checked.counts(test=True)) if checked.has_test else int(count * config.test_fraction)
-    rest = count if checked.has_test else count - test
-    validation = int(rest * config.validation_fraction)
-    return rest - validation, validation, test
+def split_counts(checked: CheckedFolder, config: DataConfig) -> dict[Part, list[int]]:
+    """Return the number of images per part and class, as `load_dataset` splits them."""
+    train, val, test = (checked.counts(part) for part in ("train", "val", "test"))
+    if not any(test):
+        reserve = 1 if any(val) else 2
+        test = held_out_counts(train, config.test_fraction, reserve)
+        train = [count - held_out for count, held_out in zip(train, test, strict=True)]
+    if not any(val):
+        val = held_out_counts(train, config.validation_fraction)
+        train = [count - held_out for count, held_out in zip(train, val, strict=True)]
+    return {"train": train, "val": val, "test": test}
 
 
 def _split(checked: CheckedFolder, config: DataConfig) -> Iterator[Issue]:
-    count = sum(checked.counts(test=False))
-    if not all(split_counts(checked, config)):
+    counts = split_counts(checked, config)
+    if not all(map(any, counts.values())):
         yield Issue(
             kind="too-few",
             severity="stop",
-            text=f"{count:,} images are too few for a validation and a test split",
+            text=f"{sum(checked.counts('train')):,} images are too few for a validation and a test "
+            "split",
             advice="Add images.",
         )
+        return
+    for part in ("val", "test"):
+        names = [
+            name
+            for name, train, held_out in zip(
+                checked.listing.classes, counts["train"], counts[part], strict=True
+            )
+            if train and not held_out
+        ]
+        if names:
+            yield Issue(
+                kind=f"no-{part}-image",
+                severity="warning",
+                text=missing_classes_text(names, part),
+                advice="Their accuracy will be unknown in that part.",
+                files=tuple(names),
+            )
 
 
 def _unreadable(checked: CheckedFolder) -> Iterator[Issue]:
@@ -137,7 +171,7 @@ def _unreadable(checked: CheckedFolder) -> Iterator[Issue]:
             advice="Repair or remove them. The folder preset leaves them out; with "
             'data.unreadable = "stop" a run fails.',
             files=tuple(
-                f"{checked.path(position)}: {reason}" for position, reason in reasons.items()
+                f"{checked.paths[position]}: {reason}" for position, reason in reasons.items()
             ),
         )
 
@@ -149,16 +183,24 @@ def _duplicates(
     files = checked.listing.files
     leaks, mixed, plain = [], [], []
     for group in groups:
-        if len({checked.is_test(position) for position in group}) > 1:
+        if len({checked.part(position) for position in group}) > 1:
             leaks.append(group)
         elif len({files[position].label for position in group}) > 1:
             mixed.append(group)
         else:
             plain.append(group)
     same, sign = ("the same image", " = ") if similarity == "equal" else ("nearly the same", " ~ ")
-    split = "" if checked.has_test else " A random split may put them into both training and test."
+    held_out = " or ".join(checked.given[1:])
+    split = " A random split may put them into both training and test."
+    if "test" in checked.given:
+        split = ""
     kinds = (
-        (leaks, "leak", "in train and in test: the test accuracy will be too high", "Remove one."),
+        (
+            leaks,
+            "leak",
+            f"in train and in {held_out}: the {held_out} accuracy will be too high",
+            "Remove one.",
+        ),
         (mixed, "classes", "in several classes", "Only one class can be right: remove the others."),
         (plain, "class", "duplicated within a class", f"Keep one of them.{split}"),
     )
@@ -169,7 +211,7 @@ def _duplicates(
                 severity="warning",
                 text=f"{same} {text} ({_count(found, 'group')})",
                 advice=advice if similarity == "equal" else f"Review them. {advice}",
-                files=tuple(sign.join(map(checked.path, group)) for group in found),
+                files=tuple(sign.join(_names(checked, group)) for group in found),
             )
 
 
@@ -214,9 +256,9 @@ def _formats(checked: CheckedFolder) -> Iterator[Issue]:
     named = Image.registered_extensions()
     misnamed, handled = [], {"turned": 0, "animated": 0, "transparent": 0, "other": 0}
     for position, info in checked.readable():
-        ending = "." + checked.path(position).rpartition(".")[2].lower()
+        ending = "." + checked.paths[position].rpartition(".")[2].lower()
         if named.get(ending) != SAME_EXTENSION.get(info.format, info.format):
-            misnamed.append(f"{checked.path(position)}: is {info.format}")
+            misnamed.append(f"{checked.paths[position]}: is {info.format}")
         for kind in _handled(info):
             handled[kind] += 1
     if misnamed:
@@ -249,7 +291,7 @@ def _handled(info: ImageInfo) -> Iterator[str]:
 
 
 def _names(checked: CheckedFolder, positions: Sequence[int]) -> tuple[str, ...]:
-    return tuple(map(checked.path, positions))
+    return tuple(checked.paths[position] for position in positions)
 
 
 def _count(items: Sequence[object] | dict[int, str], one: str, many: str = "") -> str:

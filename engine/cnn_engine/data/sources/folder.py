@@ -42,14 +42,14 @@ MAX_LISTED = 10
 
 
 def read(config: DataConfig, progress: Progress) -> RawImages:
-    """Read the images of `path/train/<class>/…` and `path/test/<class>/…`, or `path/<class>/…`.
+    """Read the images of the folder `path`; see `find_layout` for the folders of its classes.
 
     Raises:
         DataError: there are no classes or no images, or some are unreadable and the config says
             to stop.
     """
     root = Path(config.path or "")
-    listing = list_images(root, progress)
+    listing = list_images(root, progress, rules=config.rules)
     size, size_reason = config.image_size, ""
     if size is None:
         size, size_reason = choose_image_size(_sample_sizes(listing.files))
@@ -57,28 +57,34 @@ def read(config: DataConfig, progress: Progress) -> RawImages:
     reasons = decoded.reasons
     if reasons and config.unreadable == "stop":
         raise _unreadable_error(listing.files, reasons)
+    train_count, val_count = _readable_counts(listing, reasons)
     labels = np.array([file.label for file in listing.files], dtype=np.int64)
     return RawImages(
         images=decoded.images,
         labels=np.delete(labels, list(reasons)),
         classes=listing.classes,
-        train_count=listing.train_count
-        - sum(position < listing.train_count for position in reasons),
+        train_count=train_count,
+        val_count=val_count,
         source=f"images in {root}",
         paths=_paths(listing, reasons),
         skipped=_reason_texts(listing.files, reasons),
-        notices=decoded.notices + ((size_reason,) if size_reason else ()),
+        notices=listing.notices + decoded.notices + ((size_reason,) if size_reason else ()),
     )
 
 
 def _paths(listing: Listing, unreadable: Collection[int]) -> tuple[str, ...]:
     """Return the paths of the readable files, relative to the root."""
-    start = len(str(listing.root)) + 1
     return tuple(
-        file.path[start:]
-        for position, file in enumerate(listing.files)
-        if position not in unreadable
+        path for position, path in enumerate(listing.relative_paths()) if position not in unreadable
     )
+
+
+def _readable_counts(listing: Listing, unreadable: Collection[int]) -> tuple[int, int]:
+    """Return the numbers of readable training and validation images."""
+    train, end = listing.train_count, listing.train_count + listing.val_count
+    unreadable_train = sum(position < train for position in unreadable)
+    unreadable_val = sum(train <= position < end for position in unreadable)
+    return train - unreadable_train, listing.val_count - unreadable_val
 
 
 @dataclass(frozen=True, kw_only=True)

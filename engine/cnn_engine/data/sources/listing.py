@@ -2,14 +2,15 @@
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from cnn_engine.data.image_files import is_image_name
+from cnn_engine.data.image_files import PassedOver, sort_key, walk_images
 from cnn_engine.data.raw import Progress
+from cnn_engine.data.sources.first_rules import find_first_layout, walk_by_first_rules
+from cnn_engine.data.sources.layout import ClassFolders, find_layout
 from cnn_engine.errors import DataError
 
 PROGRESS_FILES = 1000
@@ -26,14 +27,37 @@ class ImageFile(NamedTuple):
     """Size in bytes, modification time and change time in ns."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Classes and image files of a folder, training images first."""
+    """Classes and image files of a folder: training, then validation, then test images."""
 
     root: Path
+
     classes: tuple[str, ...]
+    """Class names, sorted; in Unicode's form NFC."""
+
     files: list[ImageFile]
     train_count: int
+
+    val_count: int
+    """Number of validation images; 0 if no folder contains them."""
+
+    layout_notices: tuple[str, ...]
+    """Texts on folders at an unusual place, and on those that are not used."""
+
+    passed_over: PassedOver
+    """Counts of what is not used in the class folders."""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """All texts on unusual places and on what is not used."""
+        return (*self.layout_notices, *self.passed_over.texts())
+
+    def relative_paths(self) -> list[str]:
+        """Return the path of each file relative to the root."""
+        # Path(".") / "cat" is "cat".
+        start = 0 if self.root == Path() else len(os.path.join(self.root, ""))  # noqa: PTH118
+        return [file.path[start:] for file in self.files]
 
     def digest(self) -> str:
         """Return a digest that changes if a file is added, removed, renamed or altered.
@@ -41,122 +65,99 @@ class Listing:
         The change time is set by the system, so that new content with an old modification time and
         new permissions are detected too.
         """
-        start = len(str(self.root)) + 1
-        lines = "\0".join(f"{file.path[start:]}\0{file.stamp}" for file in self.files)
+        files = zip(self.relative_paths(), self.files, strict=True)
+        lines = "\0".join(f"{path}\0{file.stamp}" for path, file in files)
         return hashlib.sha256(os.fsencode(lines)).hexdigest()
 
 
-def list_images(root: Path, progress: Progress, *, empty_classes: bool = False) -> Listing:
-    """List `root/train/<class>/…` and `root/test/<class>/…`, or `root/<class>/…`.
+def list_images(
+    root: Path, progress: Progress, *, rules: Literal[1, 2] = 2, empty_classes: bool = False
+) -> Listing:
+    """List the images of each class; see `find_layout` for the folders that may contain them.
 
     Args:
-        root: The folder of class folders.
+        root: The folder.
         progress: Called with the number of files found.
+        rules: `data.rules` of the config.
         empty_classes: Allow classes without images.
 
     Raises:
         DataError: there are no classes or no images, or a folder cannot be read.
     """
-    if not root.is_dir():
-        raise DataError(
-            f"{root}: is not a folder; pass the folder that contains your class folders"
-        )
+    layout = find_layout(root) if rules == 2 else find_first_layout(root)
+    finder = _Finder(progress, rules, may_be_empty=empty_classes)
+    classes = tuple(layout.train)
     try:
-        return _list(root, progress, empty_classes=empty_classes)
+        finder.add(layout.train, classes)
+        train_count = len(finder.files)
+        finder.may_be_empty = True
+        finder.add(layout.val, classes)
+        val_count = len(finder.files) - train_count
+        finder.add(layout.test, classes)
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    return Listing(
+        root=root,
+        classes=classes,
+        files=finder.files,
+        train_count=train_count,
+        val_count=val_count,
+        layout_notices=layout.notices,
+        passed_over=finder.passed_over,
+    )
 
 
-def _list(root: Path, progress: Progress, *, empty_classes: bool) -> Listing:
-    has_train, has_test = (_holds_folders(root / part) for part in ("train", "test"))
-    if has_test and not has_train:
-        raise DataError(
-            f"{root}: has test/ with class folders, but no such train/; put the other class "
-            "folders there"
-        )
-    train_root = root / "train" if has_train else root
-    classes = _class_names(train_root)
-    if len(classes) < 2:
-        raise DataError(f"{train_root}: has only 1 class; at least two are needed")
-    files: list[ImageFile] = []
-    _add_files(files, train_root, classes, progress, may_be_empty=empty_classes)
-    train_count = len(files)
-    if has_test:
-        _refuse_unknown_classes(root / "test", classes)
-        _add_files(files, root / "test", classes, progress, may_be_empty=True)
-    return Listing(root, tuple(classes), files, train_count)
+class _Finder:
+    """Finds the files of class folders."""
 
+    def __init__(self, progress: Progress, rules: int, *, may_be_empty: bool) -> None:
+        self.files: list[ImageFile] = []
+        self.passed_over = PassedOver()
+        self.may_be_empty = may_be_empty
+        self._progress, self._rules = progress, rules
 
-def _holds_folders(folder: Path) -> bool:
-    return folder.is_dir() and any(_class_folders(folder))
+    def add(self, folders: ClassFolders, classes: tuple[str, ...]) -> None:
+        """Add the images in the folders of a split, by class and then by path.
 
+        Raises:
+            DataError: a class has none, although it must have some.
+        """
+        for label, name in enumerate(classes):
+            passed_over = PassedOver()
+            found = [
+                ImageFile(entry.path, label, _stamp(entry))
+                for folder in folders.get(name, ())
+                for entry in self._entries(str(folder), passed_over)
+            ]
+            if not found and not self.may_be_empty:
+                raise DataError(_no_images_text(folders[name][0], passed_over))
+            self.files += sorted(found, key=lambda file: sort_key(file.path))
+            self.passed_over.update(passed_over)
 
-def _class_folders(root: Path) -> Iterator[Path]:
-    for entry in root.iterdir():
-        if entry.name.startswith(".") or not entry.is_dir():
-            continue
-        # A link to a parent folder would be a class with all images.
-        if not (entry.is_symlink() and root.resolve().is_relative_to(entry.resolve())):
+    def _entries(self, folder: str, passed_over: PassedOver) -> Iterator[os.DirEntry[str]]:
+        if self._rules == 1:
+            entries = walk_by_first_rules(folder)
+        else:
+            entries = walk_images(folder, passed_over, _raise)
+        for count, entry in enumerate(entries, start=len(self.files) + 1):
+            if count % PROGRESS_FILES == 0:
+                self._progress("looking for images", count, 0)
             yield entry
 
 
-def _class_names(root: Path) -> list[str]:
-    names = sorted(folder.name for folder in _class_folders(root))
-    if not names:
-        raise DataError(
-            f"{root}: contains no class folders; put the images of each class into their own folder"
-        )
-    return names
+def _no_images_text(folder: Path, passed_over: PassedOver) -> str:
+    if reasons := "; ".join(passed_over.texts()):
+        return f"{folder}: contains no images that can be used: {reasons}"
+    return f"{folder}: contains no images; add some, or remove the folder"
 
 
-def _refuse_unknown_classes(root: Path, classes: list[str]) -> None:
-    if unknown := [name for name in _class_names(root) if name not in classes]:
-        raise DataError(f"{root / unknown[0]}: is not a class of the training images")
+def _raise(error: OSError) -> None:
+    raise error
 
 
-def _add_files(
-    files: list[ImageFile],
-    root: Path,
-    classes: list[str],
-    progress: Progress,
-    *,
-    may_be_empty: bool,
-) -> None:
-    """Add every image file, by class and then by name."""
-    for label, name in enumerate(classes):
-        found = []
-        for file in _image_files(root / name, label):
-            found.append(file)
-            if (len(files) + len(found)) % PROGRESS_FILES == 0:
-                progress("looking for images", len(files) + len(found), 0)
-        if not found and not may_be_empty:
-            raise DataError(f"{root / name}: contains no images; add some, or remove the folder")
-        files += sorted(found, key=_sort_key)
-
-
-def _sort_key(file: ImageFile) -> str:
-    """Return a sort key by parts of the path: NUL sorts before all characters of names."""
-    return file.path.replace(os.sep, "\0")
-
-
-def _image_files(folder: Path, label: int) -> Iterator[ImageFile]:
-    # Links to folders are not followed, so loops are harmless.
-    pending = [str(folder)]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif is_image_name(entry.name) and (stamp := _stamp(entry)):
-                    yield ImageFile(entry.path, label, stamp)
-
-
-def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int] | None:
-    """Return the stamp of a file; None for a link to a folder."""
+def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int]:
     try:
         status = entry.stat()
     except OSError:
         return (-1, 0, 0)  # decoding reports the reason
-    if stat.S_ISDIR(status.st_mode):
-        return None
     return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)

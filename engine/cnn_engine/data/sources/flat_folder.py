@@ -1,0 +1,41 @@
+"""Advice on folders of images without class folders."""
+
+import re
+import shlex
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+from cnn_engine.data.sources.subfolders import images_in
+
+MAX_EXAMINED = 5_000
+"""Maximum number of file names that are examined."""
+
+NUMBER = re.compile(r"[\s._(-]*\d+\)?$")
+"""End of a file name without its suffix, such as `.0`, `_001` and ` (12)`."""
+
+SCRIPT = (
+    "for f in *[0-9]*.*; do "
+    r"""d=$(printf %s "$f" | sed -E 's/[ ._(-]*[0-9]+\)?\.[^.]*$//'); """
+    """mkdir -p -- "$d" && mv -n -- "$f" "$d/"; done"""
+)
+"""Shell command that moves images such as `cat.0.jpg` and `cat_001.jpg` into folders."""
+
+
+def no_class_folders(folder: Path) -> str:
+    """Return an error text on a folder with images but without class folders."""
+    advice = sorting_hint(folder) or "put the images of each class into their own folder"
+    return f"{folder}: contains images, but no class folders; {advice}"
+
+
+def sorting_hint(folder: Path) -> str:
+    """Return a command that sorts images with their class in the name; empty if there are none."""
+    stems = [Path(entry.name).stem for entry in islice(images_in(folder), MAX_EXAMINED)]
+    names = Counter(NUMBER.sub("", stem) for stem in stems)
+    if len(names) < 2 or "" in names or 2 * len(names) > len(stems):
+        return ""
+    examples = ", ".join(sorted(names)[:3])
+    return (
+        f"its file names begin with classes ({examples}); to move them into folders: "
+        f"cd {shlex.quote(str(folder))} && {SCRIPT}"
+    )

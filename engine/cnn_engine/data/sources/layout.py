@@ -1,0 +1,303 @@
+"""Layout of a folder of images: which folders are classes, and which are given splits."""
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from cnn_engine.data.image_files import same_form
+from cnn_engine.data.sources.flat_folder import no_class_folders, sorting_hint
+from cnn_engine.data.sources.subfolders import (
+    find_subfolders,
+    has_images,
+    images_in,
+    may_be_class,
+    with_images,
+)
+from cnn_engine.errors import DataError
+
+Part: TypeAlias = Literal["train", "val", "test"]
+
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+ClassFolders: TypeAlias = Mapping[str, tuple[Path, ...]]
+"""Folders of each class, by its name in Unicode's form NFC."""
+
+PART_NAMES: dict[Part, re.Pattern[str]] = {
+    "train": re.compile(r"(seg_)?(train|training)(_?(set|data|images?))?"),
+    "val": re.compile(
+        r"(seg_)?(val|valid|validate|validation|dev|eval|evaluation)(_?(set|data|images?))?"
+    ),
+    "test": re.compile(r"(seg_)?(test|testing)(_?(set|data|images?))?_?\d?"),
+}
+"""Names of the folders of splits, in lower case and with `_` for blanks, hyphens and dots."""
+
+PURPOSES: dict[Part, str] = {"train": "training", "val": "validation", "test": "the test"}
+
+MAX_NAMES = 5
+"""Maximum number of names in a text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Folders of the classes of each split."""
+
+    train: ClassFolders
+
+    val: ClassFolders = field(default_factory=dict)
+    """Folders of validation images; empty if there are none."""
+
+    test: ClassFolders = field(default_factory=dict)
+    """Folders of test images; empty if there are none."""
+
+    notices: tuple[str, ...] = ()
+    """Texts on folders at an unusual place, and on those that are not used."""
+
+
+def find_layout(root: Path) -> Layout:
+    """Return the layout of a folder, after a look for the first image in each of its folders.
+
+    `root` contains the folders of classes; or those of splits such as `train` and `val`, which
+    contain them; or a single folder with either of these.
+
+    Raises:
+        DataError: there are no classes, or only one; or the splits are incomplete or ambiguous.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: {_missing_text(root)}")
+    try:
+        return _find_layout(root)
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def part_of(name: str) -> Part | None:
+    """Return the part that a folder's name stands for; None if it is the name of a class."""
+    words = re.sub(r"[\s._-]+", "_", name.strip().lower())
+    return next((part for part in PARTS if PART_NAMES[part].fullmatch(words)), None)
+
+
+def _missing_text(root: Path) -> str:
+    text = "is not a folder; pass the folder that contains your class folders"
+    here = Path.cwd()
+    if not root.is_absolute() or root.is_relative_to(here):
+        text += f" (relative paths start from the current directory, {here})"
+    return text
+
+
+def _find_layout(root: Path) -> Layout:
+    base, notices = root, []
+    while True:
+        folders = find_subfolders(base)
+        named = {
+            part: [folder for folder in folders if part_of(folder.name) == part] for part in PARTS
+        }
+        if train := [folder for folder in named["train"] if with_images(_class_root(folder))]:
+            _refuse_several(base, train, "train")
+            layout = _given_splits(base, train[0], folders, named)
+            break
+        _refuse_without_train(base, named)
+        classes = [folder for folder in folders if may_be_class(folder)]
+        if len(classes) != 1 or has_images(classes[0]) or not with_images(classes[0]):
+            layout = _classes_only(base, folders, classes)
+            break
+        base = classes[0]
+        notices.append(f"the classes are the folders in {base.relative_to(root)}/")
+    texts = [*notices, *layout.notices]
+    return Layout(train=layout.train, val=layout.val, test=layout.test, notices=tuple(texts))
+
+
+def _class_root(folder: Path, known: Collection[str] = ()) -> Path:
+    """Return the given folder of a split, or the only one inside it if that contains the classes.
+
+    Args:
+        folder: Folder of a split.
+        known: Names of classes, which are not entered.
+    """
+    while not has_images(folder):
+        inner = with_images(folder)
+        if len(inner) != 1 or same_form(inner[0].name) in known or not with_images(inner[0]):
+            break
+        folder = inner[0]
+    return folder
+
+
+def _by_name(folders: list[Path]) -> ClassFolders:
+    by_name: dict[str, tuple[Path, ...]] = {}
+    for folder in folders:
+        name = same_form(folder.name)
+        by_name[name] = (*by_name.get(name, ()), folder)
+    return dict(sorted(by_name.items()))
+
+
+def _classes_only(base: Path, folders: list[Path], classes: list[Path]) -> Layout:
+    """Return the layout without given splits.
+
+    Args:
+        base: Folder of the class folders.
+        folders: All folders in it.
+        classes: Those that may be classes.
+    """
+    _refuse_too_few_classes(base, classes)
+    notices = [*_unused_texts(base, folders, classes), *_same_subfolders(classes)]
+    return Layout(train=_by_name(classes), notices=tuple(notices))
+
+
+def _given_splits(
+    base: Path, train: Path, folders: list[Path], named: Mapping[Part, list[Path]]
+) -> Layout:
+    """Return the layout with the classes of `train`, and with the other splits if they are given.
+
+    Args:
+        base: Folder of the splits' folders.
+        train: Folder of the training images.
+        folders: All folders in `base`.
+        named: Those named like a split.
+    """
+    inner = _class_root(train)
+    inside = find_subfolders(inner)
+    classes = [folder for folder in inside if may_be_class(folder)]
+    _refuse_too_few_classes(inner, classes)
+    known = _by_name(classes)
+    given: dict[Part, list[Path]] = {"train": [train]}
+    held_out: dict[Part, ClassFolders] = {}
+    notices = list(_unused_texts(inner, inside, classes))
+    for part in PARTS[1:]:
+        given[part] = [folder for folder in named[part] if _is_labelled(folder, known)]
+        _refuse_several(base, given[part], part)
+        held_out[part] = _known_classes(given[part], known)
+        notices += [
+            _unlabelled_text(folder, part) for folder in named[part] if folder not in given[part]
+        ]
+    in_splits = [folder for found in named.values() for folder in found]
+    notices += _beside_text(train, [folder for folder in folders if folder not in in_splits])
+    notices = [*_given_texts(given, named), *notices]
+    return Layout(train=known, val=held_out["val"], test=held_out["test"], notices=tuple(notices))
+
+
+def _is_labelled(folder: Path, known: Collection[str]) -> bool:
+    """Return True if a split has images of a known class."""
+    found = with_images(_class_root(folder, known))
+    return any(same_form(path.name) in known for path in found)
+
+
+def _known_classes(folders: list[Path], known: ClassFolders) -> ClassFolders:
+    """Return the class folders of a split, which is given by at most one folder.
+
+    Raises:
+        DataError: one of them is not a class of the training images.
+    """
+    found = [path for folder in folders for path in with_images(_class_root(folder, known))]
+    if unknown := [path for path in found if same_form(path.name) not in known]:
+        raise DataError(
+            f"{unknown[0]}: is not a class of the training images; add training images of it, or "
+            "move it elsewhere"
+        )
+    return _by_name(found)
+
+
+def _refuse_several(base: Path, folders: list[Path], part: Part) -> None:
+    if len(folders) > 1:
+        names = " and ".join(f"{folder.name}/" for folder in folders)
+        raise DataError(
+            f"{base}: {names} are both named as images for {PURPOSES[part]}; rename or remove one"
+        )
+
+
+def _refuse_without_train(base: Path, named: Mapping[Part, list[Path]]) -> None:
+    """Refuse validation or test images, if there are no training images in class folders.
+
+    Raises:
+        DataError: there are such images.
+    """
+    held_out = [*named["val"], *named["test"]]
+    if held_out and (flat := [folder for folder in named["train"] if has_images(folder)]):
+        raise DataError(no_class_folders(flat[0]))
+    if labelled := [folder.name for folder in held_out if with_images(_class_root(folder))]:
+        raise DataError(
+            f"{base}: has {labelled[0]}/ with class folders, but no such train/; put the other "
+            "class folders there"
+        )
+
+
+def _refuse_too_few_classes(base: Path, classes: list[Path]) -> None:
+    if not classes and has_images(base):
+        raise DataError(no_class_folders(base))
+    if not classes:
+        raise DataError(
+            f"{base}: contains no class folders; put the images of each class into their own folder"
+        )
+    if len(_by_name(classes)) == 1:
+        hint = sorting_hint(classes[0])
+        raise DataError(
+            f"{base}: has only 1 class, {classes[0].name}; at least two are needed{hint and '; '}"
+            f"{hint}"
+        )
+
+
+def _given_texts(
+    given: Mapping[Part, list[Path]], named: Mapping[Part, list[Path]]
+) -> Iterator[str]:
+    """Yield texts on the use of splits, unless only `train` and `test` are given."""
+    names = {part: folders[0].name for part, folders in given.items() if folders}
+    if names not in ({"train": "train"}, {"train": "train", "test": "test"}):
+        yield ", ".join(f"{name}/ is used for {PURPOSES[part]}" for part, name in names.items())
+    if "test" not in names and ("val" in names or named["test"]):
+        yield f"there are no labelled test images: they are split off from {names['train']}/"
+
+
+def _beside_text(train: Path, folders: list[Path]) -> Iterator[str]:
+    """Yield a text on folders with images beside those of the splits."""
+    names = [
+        f"{folder.name}/"
+        for folder in folders
+        if has_images(folder) or any(map(has_images, find_subfolders(folder)))
+    ]
+    if names:
+        yield f"not used, because beside {train.name}/: {_listed(names)}"
+
+
+def _unlabelled_text(folder: Path, part: Part) -> str:
+    """Return a text on a folder that is named like a split, but has no images of a class."""
+    inner = _class_root(folder)
+    names = [path.name for path in with_images(inner)]
+    if not names and not has_images(inner):
+        problem = "it contains no images"
+    elif has_images(inner):
+        problem = "its images are not in class folders"
+    else:
+        problem = f"none of its folders ({_listed(names)}) is named like a training class"
+    return f"{folder.name}/ is not used for {PURPOSES[part]}: {problem}"
+
+
+def _unused_texts(base: Path, folders: list[Path], classes: list[Path]) -> Iterator[str]:
+    """Yield texts on folders without images, and on images beside the class folders."""
+    if others := [folder.name for folder in folders if folder not in classes]:
+        verb = "is not a class: it contains" if len(others) == 1 else "are no classes: they contain"
+        yield f"{_listed([f'{name}/' for name in others])} {verb} no images"
+    if stray := sum(1 for _ in images_in(base)):
+        yield f"{stray:,} image{'s' * (stray != 1)} beside the class folders in {base} not used"
+
+
+def _same_subfolders(classes: list[Path]) -> Iterator[str]:
+    """Yield a text if all class folders contain the same folders, which then may be the classes."""
+    inside: set[tuple[str, ...]] = set()
+    for folder in classes:
+        if has_images(folder):
+            return
+        inside.add(tuple(same_form(path.name) for path in with_images(folder)))
+    (names, *others) = inside
+    if not others and len(names) > 1:
+        yield (
+            f"{_listed([f'{folder.name}/' for folder in classes])} are taken for the classes, but "
+            f"contain the same folders ({_listed(list(names))}): if those are the classes, pass "
+            f"one of them, such as --data-dir {shlex.quote(str(classes[0]))}"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    """Return at most `MAX_NAMES` of the names, separated by commas."""
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more

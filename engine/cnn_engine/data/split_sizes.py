@@ -1,0 +1,49 @@
+"""Sizes of stratified splits. Does not import PyTorch."""
+
+from collections.abc import Sequence
+
+HALF_AN_IMAGE = 0.5
+"""Expected number of held-out images below which none are."""
+
+MAX_NAMES = 5
+"""Maximum number of classes in a text."""
+
+
+def held_out_counts(counts: Sequence[int], fraction: float, reserve: int = 1) -> list[int]:
+    """Return how many images of each class are held out: the same fraction of each, rounded.
+
+    In total they are `fraction` of all images, rounded down, unless classes are so small that more
+    are needed: at least one image of a class is held out if more than `reserve` remain otherwise.
+
+    Args:
+        counts: Images per class.
+        fraction: Fraction to hold out, 0 to 1.
+        reserve: Number of images of each class that are not held out.
+    """
+    total = int(sum(counts) * fraction)
+    if sum(counts) * fraction < HALF_AN_IMAGE:
+        return [0] * len(counts)
+    most = [max(0, count - reserve) for count in counts]
+    shares = [count * fraction for count in counts]
+    held_out = [min(limit, max(1, int(share))) for limit, share in zip(most, shares, strict=True)]
+    rests = [share - count for share, count in zip(shares, held_out, strict=True)]
+    by_rest = sorted(range(len(counts)), key=rests.__getitem__, reverse=True)
+    for label in by_rest[: max(0, total - sum(held_out))]:
+        held_out[label] += held_out[label] < most[label]
+    return held_out
+
+
+def missing_classes_text(names: Sequence[str], part: str) -> str:
+    """Return a text on classes without images in a part; empty if there are none.
+
+    Args:
+        names: The classes.
+        part: `train`, `val` or `test`.
+    """
+    if not names:
+        return ""
+    listed = ", ".join(names[:MAX_NAMES]) + ", …" * (len(names) > MAX_NAMES)
+    noun = {"train": "training", "val": "validation", "test": "test"}[part]
+    if len(names) == 1:
+        return f"class {listed} has no {noun} image; add images"
+    return f"{len(names):,} classes have no {noun} image ({listed}); add images"
