@@ -6,7 +6,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from cnn_engine.importers.importer import Importer
-from cnn_engine.importers.sources import open_source
+from cnn_engine.importers.open import open_source
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.directory import create_run
 from runs_for_tests import events_of
@@ -41,8 +41,13 @@ def notices_of(run):
 class EventFile:
     """Event files written by TensorBoard's own code."""
 
-    def __init__(self, directory):
-        self._writer = EventFileWriter(str(directory))
+    def __init__(self, directory, purge_step=None, suffix=""):
+        """Begin a file as PyTorch's SummaryWriter does, with its `purge_step`."""
+        self._writer = EventFileWriter(str(directory), filename_suffix=suffix)
+        if purge_step is not None:
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._writer.add_event(event_pb2.Event(step=purge_step, file_version="brain.Event:2"))
+            self._writer.add_event(event_pb2.Event(step=purge_step, session_log=start))
 
     def scalar(self, tag, step, value, time=1_700_000_000.0):
         self._add(step, time, summary_pb2.Summary.Value(tag=tag, simple_value=value))
@@ -53,6 +58,24 @@ class EventFile:
         content = tensor_pb2.TensorProto(dtype=1, tensor_content=struct.pack("<f", value))
         self._add(step, time, summary_pb2.Summary.Value(tag=tag, tensor=content))
         return self
+
+    def image(self, tag, step, size):
+        """Add an image of a number of bytes."""
+        image = summary_pb2.Summary.Image(encoded_image_string=bytes(size))
+        self._add(step, 1_700_000_000.0, summary_pb2.Summary.Value(tag=tag, image=image))
+        return self
+
+    def hparams(self):
+        """Add what `add_hparams` writes before the results."""
+        plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="hparams", content=b"\x12\x02")
+        metadata = summary_pb2.SummaryMetadata(plugin_data=plugin)
+        for name in ("experiment", "session_start_info", "session_end_info"):
+            value = summary_pb2.Summary.Value(tag=f"_hparams_/{name}", metadata=metadata)
+            self._add(0, 1_700_000_000.0, value)
+        return self
+
+    def flush(self):
+        self._writer.flush()
 
     def _add(self, step, time, value):
         summary = summary_pb2.Summary(value=[value])

@@ -1,22 +1,27 @@
 """Writes a run from another program's log, and continues it as the log grows.
 
-Values that the log does not contain (classes, images, device) stay empty. A validation is taken as
-the end of an epoch; the number of steps between the first two validations is the epoch's length.
+Values that the log does not contain (classes, images, device) stay empty. The events are made anew
+from all values whenever the log has changed, so that a followed log becomes the same run as one
+that is imported at its end. If they differ from those that were written, `ImportRevised` undoes the
+latter.
 """
 
-import math
 import os
 import socket
-from collections import defaultdict
-from dataclasses import dataclass
+from array import array
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Literal
 
-from cnn_engine.errors import DataError
-from cnn_engine.importers.roles import ROLES, Role, roles_of
-from cnn_engine.importers.sources import Source
+from cnn_engine.errors import ConfigError, DataError, UserError
+from cnn_engine.importers.roles import ROLES, Role, Roles, roles_of
+from cnn_engine.importers.series import Series
+from cnn_engine.importers.source import Report, Source, no_report
+from cnn_engine.importers.timeline import Timeline, make_timeline
 from cnn_engine.runlog.events import (
     EpochFinished,
     Event,
+    ImportRevised,
     Notice,
     RunFinished,
     RunImported,
@@ -25,117 +30,127 @@ from cnn_engine.runlog.events import (
 )
 from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.storage.tfevents import Scalar
 
-UNKNOWN = float("nan")
 MAX_NAMED = 20
 """Maximum number of series named in a message."""
-
-
-@dataclass
-class Validation:
-    """The values read so far of a validation."""
-
-    time: float
-    loss: float = UNKNOWN
-    accuracy: float | None = None
 
 
 class Importer:
     """Reads a source and writes a run."""
 
-    def __init__(self, source: Source, run: RunDirectory, name: str = "") -> None:
+    def __init__(
+        self,
+        source: Source,
+        run: RunDirectory,
+        name: str = "",
+        chosen: Mapping[Role, str] | None = None,
+    ) -> None:
         """Start a run in an empty directory.
+
+        Args:
+            source: The log to import.
+            run: The run to write.
+            name: Name of the run.
+            chosen: Series by role instead of the guessed ones; empty for none.
 
         Raises:
             StorageError: the run cannot be written.
         """
-        self._source, self._run = source, run
+        self._source, self._run, self._name = source, run, name
+        self._chosen = dict(chosen or {})
         self._log = LogWriter(run.events)
-        self._name = name
-        self._roles: dict[Role, str] = {}
-        self._seen: set[str] = set()
-        self._started: float | None = None
-        self._last_time = 0.0
-        self._train_step = -1
-        self._train_time = 0.0
-        self._lr = UNKNOWN
-        self._steps_per_epoch = 0
-        self._shift = 0
-        """Added to steps: 1 if the steps are epochs counted from 0."""
-        self._epochs = 0
-        self._losses: list[float] = []
-        """Training losses since the last validation."""
-        self._waiting: dict[int, Validation] = {}
-        """Incomplete validations by step."""
-        self._train_accuracy: dict[int, float] = {}
-        self.skipped = 0
-        """Number of values that were out of order or replaced by a later value of the same step."""
+        self._timeline: Timeline | None = None
+        """The events that were written; None before the first."""
+        self._written = _Written()
+        self._replaced = 0
+        """Number of values that were replaced by later ones."""
+        self._told: set[str] = set()
+        self._unused: set[str] = set()
+        """Series that were reported as not shown."""
 
-    def poll(self) -> bool:
-        """Import new values; return True once the run has any.
+    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
+        """Import what has changed; return True once the run has any values.
+
+        Args:
+            ended: True to import also what may be incomplete.
+            report: Receives the progress.
 
         Raises:
             OSError: the source cannot be read at the moment.
             DataError: the format is not supported.
         """
-        new = list(self._source.poll())
-        self._assign_roles(new)
-        by_role = {tag: role for role, tag in self._roles.items()}
-        by_step: dict[int, dict[Role, Scalar]] = defaultdict(dict)
-        for scalar in new:
-            if role := by_role.get(scalar.tag):
-                self.skipped += role in by_step[scalar.step]
-                by_step[scalar.step][role] = scalar
-        if by_step:
-            self._begin(min(scalar.time for row in by_step.values() for scalar in row.values()))
-            self._apply(dict(sorted(by_step.items())))
-        return self._started is not None
+        has_changed = self._source.poll(ended=ended, report=report)
+        if has_changed or ended or self._timeline is None:
+            self._import(self._source.series(), ended=ended)
+        return self._timeline is not None
 
     def close(self, *, ended: bool) -> None:
-        """Write incomplete validations, end the run and close its log.
+        """Import the rest, end the run and close its log.
 
         Args:
             ended: True if the source is complete, False if it may still grow.
 
         Raises:
-            DataError: the source has no loss, accuracy or learning rate.
+            ConfigError: a chosen series does not exist.
+            DataError: the source has no loss, accuracy or learning rate, or cannot be read.
             StorageError: the run cannot be written.
         """
         try:
-            if self._started is None:
-                raise DataError(f"{self._source.path}: {self._no_values()}")
-            self._finish_validations(before=None)
-            if self.skipped:
-                self._notice(f"{self.skipped} values were skipped because they are out of order")
-            if self._source.damaged:
-                self._notice(f"{self._source.damaged} parts of the log are damaged")
-            seconds = max(0.0, self._last_time - self._started)
-            self._add(
-                RunFinished(
-                    time=self._last_time,
-                    status="done" if ended else "stopped",
-                    exit_code=0,
-                    seconds=seconds,
-                )
-            )
+            self._read_rest()
+            self._report_problems()
+            self._finish("done" if ended else "stopped", 0, "")
+        except UserError as error:
+            self._finish("failed", error.exit_code, str(error))
+            raise
         finally:
             self._log.close()
 
-    def _no_values(self) -> str:
-        names = ", ".join(sorted(self._seen)[:MAX_NAMED])
-        if names:
-            return f"no series is a loss, an accuracy or a learning rate: {names}"
-        return "contains no values"
+    def fail(self, error: str, exit_code: int) -> None:
+        """End the run with an error and close its log.
 
-    def _begin(self, time: float) -> None:
-        """Write the first events, once."""
-        if self._started is not None:
+        Raises:
+            StorageError: the run cannot be written.
+        """
+        try:
+            self._finish("failed", exit_code, error)
+        finally:
+            self._log.close()
+
+    def _read_rest(self) -> None:
+        path = self._source.path
+        try:
+            has_values = self.poll(ended=True)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        names = sorted(self._source.series())
+        for role, name in self._chosen.items():
+            if name and name not in names:
+                raise ConfigError(
+                    f"--role {role}: {path} has no series {name!r}, but {_listed(names)}"
+                )
+        if not has_values:
+            problems = [no_role(names) if names else "contains no values"]
+            raise DataError(f"{path}: {'; '.join(problems + self._source.problems())}")
+
+    def _import(self, series: Mapping[str, Series], *, ended: bool) -> None:
+        """Write the events that are new."""
+        roles = roles_of(series, self._chosen)
+        used = {role: series[name] for role, name in roles.assigned.items() if name in series}
+        timeline = make_timeline(used, steps_are_epochs=self._source.steps_are_epochs, ended=ended)
+        if timeline is None:  # nothing yet, or the file is being replaced
             return
-        self._started = self._last_time = self._train_time = time
+        if self._timeline is None:
+            self._begin(timeline)
+        self._report_roles(roles, series)
+        for text in (*timeline.notices, *self._source.notices()):
+            self._tell(text, timeline.end)
+        self._write(timeline)
+        self._replaced = sum(values.replaced for values in used.values())
+
+    def _begin(self, timeline: Timeline) -> None:
         self._add(
             RunStarted(
-                time=time,
+                time=timeline.begin,
                 run_id=self._run.id,
                 name=self._name,
                 preset=self._source.path.name,
@@ -145,135 +160,153 @@ class Importer:
                 version=version("cnn-tui"),
             )
         )
-        self._add(RunImported(time=time, source=str(self._source.path), steps_per_epoch=1))
-        for role, tag in self._roles.items():
-            self._notice(f"{tag} is used as {ROLES[role]}")
-        self._report_unused(self._seen)
 
-    def _assign_roles(self, new: list[Scalar]) -> None:
-        """Assign roles to new series; assigned roles do not change."""
-        tags = {scalar.tag for scalar in new} - self._seen
-        if not tags:
-            return
-        self._seen |= tags
-        for role, tag in roles_of(sorted(self._seen)).items():
-            if role not in self._roles:
-                self._roles[role] = tag
-                if self._started is not None:
-                    self._notice(f"{tag} is used as {ROLES[role]}")
-        if self._started is not None:
-            self._report_unused(tags)
+    def _write(self, timeline: Timeline) -> None:
+        has_new_epochs = (
+            self._timeline is None or self._timeline.steps_per_epoch != timeline.steps_per_epoch
+        )
+        written = self._written
+        kept = written.count_equal(timeline.events)
+        if kept < len(written) or (has_new_epochs and written.last_epoch > 1):
+            # Steps of later epochs have other numbers if the length of an epoch is another.
+            kept = 0 if has_new_epochs else kept
+            written.remove_from(kept)
+            self._add(written.revision(timeline.end))
+        if has_new_epochs:
+            self._add(
+                RunImported(
+                    time=timeline.begin,
+                    source=str(self._source.path),
+                    steps_per_epoch=timeline.steps_per_epoch,
+                )
+            )
+        for event in timeline.events[kept:]:
+            self._add(event)
+            written.append(event)
+        self._timeline = timeline
 
-    def _report_unused(self, tags: set[str]) -> None:
-        """Add a notice that names the series without a role."""
-        others = sorted(tags - set(self._roles.values()))
+    # Messages.
+
+    def _report_roles(self, roles: Roles, series: Mapping[str, Series]) -> None:
+        """Report the series that are used, unclear, or not shown, once each."""
+        time = max(max(values.times, default=0.0) for values in series.values())
+        for role, name in sorted(roles.assigned.items(), key=lambda item: [*ROLES].index(item[0])):
+            self._tell(f"{name} is used as {ROLES[role]}", time)
+        for role, names in roles.unclear.items():
+            self._tell(
+                f"Not clear which series is the {ROLES[role]}: {_listed(names)}; choose with "
+                f"--role {role}=NAME",
+                time,
+            )
+        known = {
+            *roles.assigned.values(),
+            *(name for names in roles.unclear.values() for name in names),
+        }
+        others = sorted(series.keys() - known - self._unused)
+        self._unused.update(others)
         if others:
-            more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
-            self._notice(f"Not shown: {', '.join(others[:MAX_NAMED])}{more}")
+            self._tell(f"Not shown: {_listed(others)}", time)
 
-    def _apply(self, by_step: dict[int, dict[Role, Scalar]]) -> None:
-        self._measure_epochs(by_step)
-        for step, row in by_step.items():
-            self._finish_validations(before=step)
-            if scalar := row.get("lr"):
-                self._lr = scalar.value
-            if scalar := row.get("train_accuracy"):
-                self._train_accuracy[step] = scalar.value
-            if scalar := row.get("train_loss"):
-                self._add_steps(scalar)
-            if "val_loss" in row or "val_accuracy" in row:
-                self._validate(step, row)
-
-    def _measure_epochs(self, by_step: dict[int, dict[Role, Scalar]]) -> None:
-        """Set the epoch's length from the first validations, once."""
-        steps = sorted(
-            {step for step, row in by_step.items() if "val_loss" in row or "val_accuracy" in row}
-            | self._waiting.keys()
-        )
-        if self._steps_per_epoch or not steps:
-            return
-        first = steps[0]
-        self._steps_per_epoch = steps[1] - first if len(steps) > 1 else max(1, first)
-        train = [step for step, row in by_step.items() if "train_loss" in row]
-        if self._steps_per_epoch == 1 and min(first, *train, first) == 0:
-            self._shift = 1
-        self._add(
-            RunImported(
-                time=self._last_time,
-                source=str(self._source.path),
-                steps_per_epoch=self._steps_per_epoch,
+    def _report_problems(self) -> None:
+        problems = self._source.problems()
+        if self._replaced:
+            values = "value was" if self._replaced == 1 else "values were"
+            problems.append(
+                f"{self._replaced} {values} replaced by later ones of the same or an earlier step"
             )
-        )
+        for problem in problems:
+            self._tell(problem, self._timeline.end if self._timeline else 0.0)
 
-    def _add_steps(self, scalar: Scalar) -> None:
-        step = scalar.step + self._shift
-        if step <= self._train_step:
-            self.skipped += 1
-            return
-        steps = step - max(self._train_step, 0)
-        self._train_step = step
-        seconds = max(0.0, scalar.time - self._train_time)
-        self._train_time = self._last_time = max(self._train_time, scalar.time)
-        per_epoch = self._steps_per_epoch
-        epoch = (step - 1) // per_epoch + 1 if per_epoch and step else 1
-        self._losses.append(scalar.value)
-        self._add(
-            StepsFinished(
-                time=scalar.time,
-                epoch=epoch,
-                step=step - (epoch - 1) * per_epoch,
-                steps=max(1, steps),
-                loss=scalar.value,
-                loss_min=scalar.value,
-                loss_max=scalar.value,
-                lr=self._lr,
-                seconds=seconds,
-                images=0,
+    def _tell(self, text: str, time: float) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._add(Notice(time=time, text=text))
+
+    def _finish(
+        self, status: Literal["done", "stopped", "failed"], exit_code: int, error: str
+    ) -> None:
+        """End the run, if it has begun."""
+        if timeline := self._timeline:
+            seconds = max(0.0, timeline.end - timeline.begin)
+            self._add(
+                RunFinished(
+                    time=timeline.end,
+                    status=status,
+                    exit_code=exit_code,
+                    seconds=seconds,
+                    error=error,
+                )
             )
-        )
-
-    def _validate(self, step: int, row: dict[Role, Scalar]) -> None:
-        """Add validation values of a step; write the epoch once all known roles have a value."""
-        scalars = [row[role] for role in ("val_loss", "val_accuracy") if role in row]
-        validation = self._waiting.setdefault(step, Validation(scalars[0].time))
-        if scalar := row.get("val_loss"):
-            validation.loss = scalar.value
-        if scalar := row.get("val_accuracy"):
-            validation.accuracy = scalar.value
-        known = {role for role in self._roles if role.startswith("val")}
-        if not ("val_loss" in known and math.isnan(validation.loss)) and not (
-            "val_accuracy" in known and validation.accuracy is None
-        ):
-            self._add_epoch(step, self._waiting.pop(step))
-
-    def _finish_validations(self, before: int | None) -> None:
-        """Write the waiting validations of steps before `before`, or all with None."""
-        for step in sorted(self._waiting):
-            if before is None or step < before:
-                self._add_epoch(step, self._waiting.pop(step))
-
-    def _add_epoch(self, step: int, validation: Validation) -> None:
-        self._epochs += 1
-        losses, self._losses = self._losses, []
-        accuracy = validation.accuracy
-        self._last_time = max(self._last_time, validation.time)
-        self._add(
-            EpochFinished(
-                time=validation.time,
-                epoch=self._epochs,
-                train_loss=sum(losses) / len(losses) if losses else UNKNOWN,
-                train_accuracy=self._train_accuracy.get(step, UNKNOWN),
-                val_loss=validation.loss,
-                correct=(),
-                total=(),
-                train_seconds=0.0,
-                val_seconds=max(0.0, validation.time - self._train_time),
-                accuracy=accuracy,
-            )
-        )
-
-    def _notice(self, text: str) -> None:
-        self._add(Notice(time=self._last_time, text=text))
 
     def _add(self, event: Event) -> None:
         self._log.append(event)
+
+
+class _Written:
+    """The steps and epochs that were written, by a hash each to save memory."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+        self._epochs = array("q")
+        self._steps = array("q")
+        """Epoch and step of the last training step up to each event; 0 before the first."""
+        self._finished = array("q")
+        """Number of finished epochs up to each event."""
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    @property
+    def last_epoch(self) -> int:
+        """Epoch of the last training step; 0 without any."""
+        return self._epochs[-1] if self._epochs else 0
+
+    def append(self, event: StepsFinished | EpochFinished) -> None:
+        """Add an event that was written."""
+        last = self.revision(0.0)
+        epoch, step, finished = last.epoch, last.step, last.finished_epochs
+        if isinstance(event, StepsFinished):
+            epoch, step = event.epoch, event.step
+        else:
+            finished += 1
+        self._hashes.append(_hash(event))
+        self._epochs.append(epoch)
+        self._steps.append(step)
+        self._finished.append(finished)
+
+    def count_equal(self, events: Sequence[StepsFinished | EpochFinished]) -> int:
+        """Return the number of events, from the first, that equal those that were written."""
+        for index, (written, event) in enumerate(zip(self._hashes, events, strict=False)):
+            if written != _hash(event):
+                return index
+        return min(len(self), len(events))
+
+    def remove_from(self, count: int) -> None:
+        """Keep only the first events."""
+        for column in (self._hashes, self._epochs, self._steps, self._finished):
+            del column[count:]
+
+    def revision(self, time: float) -> ImportRevised:
+        """Return the event that undoes all events but these."""
+        if not self:
+            return ImportRevised(time=time, epoch=0, step=0, finished_epochs=0)
+        return ImportRevised(
+            time=time,
+            epoch=self._epochs[-1],
+            step=self._steps[-1],
+            finished_epochs=self._finished[-1],
+        )
+
+
+def _hash(event: Event) -> int:
+    return hash(repr(event))  # as text, because NaN != NaN
+
+
+def no_role(names: Sequence[str]) -> str:
+    """Return the problem that no series has a role."""
+    return f"no series is a loss, an accuracy or a learning rate: {_listed(names)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more

@@ -48,7 +48,8 @@ killed             none: the log just ends, and no process holds it
 Another session may follow any of them.
 
 The run of another program has `RunImported` instead of the events before the epochs, and again once
-the length of an epoch is known. Its epochs have `StepsFinished` and `EpochFinished` only.
+the length of an epoch is known. Its epochs have `StepsFinished` and `EpochFinished` only; where its
+log was changed while it was followed, `ImportRevised` undoes what lies beyond its position.
 """
 
 import math
@@ -141,6 +142,20 @@ class RunImported(Event):
 
     steps_per_epoch: Int64
     """Steps between two validations; 1 if there was none yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportRevised(Event):
+    """The imported log was changed: later steps and epochs are undone, and follow anew."""
+
+    epoch: Int64
+    """Epoch of the last step that stays valid; 0 if none does."""
+
+    step: Int64
+    """That step within its epoch."""
+
+    finished_epochs: Int64
+    """Number of `EpochFinished` that stay valid, from the first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from cnn_engine.runlog.events import (
     EpochFinished,
     EpochStarted,
     Event,
+    ImportRevised,
     MachineMeasured,
     Notice,
     RolledBack,
@@ -120,7 +121,7 @@ class RunState:
     part_seconds: dict[str, float] = field(default_factory=dict)
     recent: deque[StepsFinished] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
 
-    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - one flat case per event
+    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one flat case per event
         """Update the state by one event."""
         self.last_time = max(self.last_time, event.time)
         match event:
@@ -146,6 +147,8 @@ class RunState:
                 self.prepared = event
             case RunImported():
                 self.imported, self.phase = event, "training"
+            case ImportRevised():
+                self._revise(event)
             case RunResumed():
                 self._begin_session(event)
             case EpochStarted():
@@ -206,8 +209,7 @@ class RunState:
         earlier_steps = (event.epoch - 1) * self.steps_per_epoch
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.epoch]
         if self.best is not None and self.best.epoch >= event.epoch:
-            known = [epoch for epoch in self.epochs if not math.isnan(epoch.val_loss)]
-            self.best = min(reversed(known), key=lambda epoch: epoch.val_loss, default=None)
+            self.best = self._find_best()
         self.curve = self.curve.until(earlier_steps + event.step)
         self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
         if self.epochs and not event.step:
@@ -233,6 +235,19 @@ class RunState:
         elif not event.step:
             self.epoch = 0
         self.test = self.finished = None
+
+    def _revise(self, event: ImportRevised) -> None:
+        """Remove the steps and epochs that the imported log no longer has."""
+        self.epochs = self.epochs[: max(0, event.finished_epochs)]
+        self.best = self._find_best()
+        self.epoch, self.step = event.epoch, event.step
+        self.curve = self.curve.until((event.epoch - 1) * self.steps_per_epoch + event.step)
+        self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
+        self.recent.clear()
+
+    def _find_best(self) -> EpochFinished | None:
+        known = [epoch for epoch in self.epochs if not math.isnan(epoch.val_loss)]
+        return min(reversed(known), key=lambda epoch: epoch.val_loss, default=None)
 
     def _add_steps(self, event: StepsFinished) -> None:
         self.step = event.step

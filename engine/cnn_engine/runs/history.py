@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from itertools import accumulate
 
-from cnn_engine.runlog.events import RolledBack, RunResumed, StepsFinished
+from cnn_engine.runlog.events import ImportRevised, RolledBack, RunResumed, StepsFinished
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory
+
+_UNDOING = RunResumed | RolledBack | ImportRevised
+"""Events that undo what lies beyond their position."""
 
 _END = (1 << 62, 0)
 """An epoch and step that no training reaches."""
 
 
 def read_steps(run: RunDirectory) -> Iterator[StepsFinished]:
-    """Yield the steps of a run, except those undone by a resume or a rollback.
+    """Yield the steps of a run, except those that a later event undid.
 
     The log is read twice, because later events tell which steps were undone.
 
@@ -22,7 +25,7 @@ def read_steps(run: RunDirectory) -> Iterator[StepsFinished]:
     positions = [
         (event.epoch, event.step)
         for event in LogReader(run.events).poll()
-        if isinstance(event, RunResumed | RolledBack)
+        if isinstance(event, _UNDOING)
     ]
     # Undone steps stay undone: the limit is the earliest of all positions still to come.
     limits = iter([*accumulate(reversed(positions), min)][::-1])
@@ -31,5 +34,5 @@ def read_steps(run: RunDirectory) -> Iterator[StepsFinished]:
         if isinstance(event, StepsFinished):
             if (event.epoch, event.step) <= limit:
                 yield event
-        elif isinstance(event, RunResumed | RolledBack):
+        elif isinstance(event, _UNDOING):
             limit = next(limits, _END)

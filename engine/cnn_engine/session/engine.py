@@ -9,7 +9,6 @@ import platform
 import signal
 import socket
 import time
-import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -36,6 +35,7 @@ from cnn_engine.runlog.events import (
     StageStarted,
 )
 from cnn_engine.runs.commands import Command
+from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.request import Request
@@ -244,7 +244,7 @@ class Engine:
         except UserError as error:
             text = str(error)
             if error.__cause__ is not None:  # raised by the user's own network
-                text = f"{text}; {_write_traceback(self._recorder.run)}"
+                text = f"{text}; {write_traceback(self._recorder.run)}"
             return self._finished("failed", error.exit_code, text)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the run failed
             return self._crashed(error)
@@ -254,7 +254,7 @@ class Engine:
         """Return the last event of a run that ended with an unexpected exception."""
         if is_out_of_memory(error):
             return self._finished("failed", TrainingError.exit_code, out_of_memory_text(error))
-        note = _write_traceback(self._recorder.run)
+        note = write_traceback(self._recorder.run)
         if isinstance(error, Exception):
             text = f"internal error: {type(error).__name__}: {error}; {note}"
             return self._finished("failed", 1, text)
@@ -321,13 +321,3 @@ class Engine:
         if differences:
             text = f"Not exactly the environment of {started.like}: {'; '.join(differences)}"
             self._recorder.record(Notice(text=text))
-
-
-def _write_traceback(run: RunDirectory) -> str:
-    """Append the current traceback to the console log; return a note with its path."""
-    try:
-        with run.console.open("a") as console:
-            traceback.print_exc(file=console)
-    except OSError as error:  # a full disk must not hide the error itself
-        return f"its traceback could not be written: {error.strerror}"
-    return f"see {run.console}"

@@ -5,9 +5,10 @@ import struct
 import pytest
 
 from cnn_engine.errors import DataError
-from cnn_engine.importers.sources import open_source
+from cnn_engine.importers.open import open_source
 from cnn_engine.runs.summary import read_state
-from cnn_engine.storage.tfevents import DamagedFileError, RecordReader, masked_crc, read_scalars
+from cnn_engine.storage.tfevents import masked_crc
+from cnn_engine.storage.tfevents_reader import DamagedFileError, RecordReader, read_event
 from cnn_tui.exports.formats import export_record
 from golden import golden_run
 from imports_for_tests import EventFile, import_run
@@ -43,7 +44,8 @@ def test_train_and_validation_folders_are_one_run_and_several_runs_are_refused(t
     assert list(state.curve.steps) == [1, 2, 3]
     for name in ("first", "second"):
         EventFile(tmp_path / "many" / name).scalar("loss", 1, 1.0).close()
-    with pytest.raises(DataError, match="contains 2 runs; import one of them"):
+    commands = r"cnn-tui import .*first, cnn-tui import .*second"
+    with pytest.raises(DataError, match=f"contains 2 runs; import one of them: {commands}"):
         open_source(tmp_path / "many")
 
 
@@ -78,8 +80,9 @@ def test_values_before_a_damaged_record_are_read(tmp_path):
             content[:position] + bytes([content[position] ^ 0x40]) + content[position + 1 :]
         )
         source = open_source(path)
-        read = [scalar.value for scalar in source.poll()]
-        assert source.damaged == 1
+        source.poll()
+        read = list(source.series()["loss"].values) if source.series() else []
+        assert len(source.problems()) == 1
         assert read == [1.0, 2.0, 3.0, 4.0, 5.0][: len(read)]
         assert len(read) < 5
 
@@ -93,9 +96,11 @@ def test_incomplete_record_is_read_once_complete(tmp_path):
             path.write_bytes(written)
             with path.open("rb") as file:
                 read += [
-                    scalar for message in reader.poll(file) for scalar in read_scalars(message)
+                    scalar
+                    for message in reader.poll(file)
+                    for scalar in read_event(message).scalars
                 ]
-        assert [scalar.value for scalar in read] == [1.0, 2.0, 3.0, 4.0, 5.0]
+        assert [value for _, value in read] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ def test_incomplete_record_is_read_once_complete(tmp_path):
 )
 def test_invalid_message_is_reported(message):
     with pytest.raises(DamagedFileError):
-        read_scalars(message)
+        read_event(message)
 
 
 def test_record_of_an_absurd_length_is_damaged(tmp_path):

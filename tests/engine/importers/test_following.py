@@ -9,7 +9,7 @@ import pytest
 
 from cnn_engine.errors import StorageError
 from cnn_engine.importers.importer import Importer
-from cnn_engine.importers.sources import open_source
+from cnn_engine.importers.open import open_source
 from cnn_engine.runlog.events import EpochFinished, StepsFinished
 from cnn_engine.runlog.log import LogReader, is_held
 from cnn_engine.runlog.state import RunState
@@ -33,7 +33,7 @@ def test_growing_table_is_followed(tmp_path):
         file.write("20,,1.5\n30,1.0,\n40,0.")
     importer.poll()
     assert [event.val_loss for event in events_of(run, EpochFinished)] == [1.5]
-    assert len(events_of(run, StepsFinished)) == 3
+    assert list(read_state(run)[0].curve.steps) == [10, 20, 30]
     with path.open("a") as file:
         file.write("5,\n40,,0.7\n")
     importer.poll()
@@ -99,9 +99,10 @@ def test_failed_import_leaves_no_run(tmp_path):
 def test_write_error_while_following_is_reported_at_end(tmp_path, monkeypatch):
     (tmp_path / "log.csv").write_text("loss\n3\n")
     source = open_source(tmp_path / "log.csv")
-    importer = Importer(source, create_run(tmp_path / "runs"))
+    run = create_run(tmp_path / "runs")
+    importer = Importer(source, run)
     importer.poll()
-    follower = ImportFollower(importer, source)
+    follower = ImportFollower(importer, run)
     follower.start()
 
     def refuse(*_):

@@ -4,7 +4,7 @@ import pytest
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.importers.importer import Importer
-from cnn_engine.importers.sources import open_source
+from cnn_engine.importers.open import open_source
 from cnn_engine.runs.directory import create_run
 from cnn_engine.session.engine import Engine
 from cnn_tui.dashboard.app import Dashboard

@@ -1,4 +1,4 @@
-"""Import of CSV logs: roles of series, epochs, curves, malformed rows."""
+"""Import of CSV logs: epochs, curves, malformed rows."""
 
 import math
 import os
@@ -7,38 +7,10 @@ import pytest
 
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.importers.importer import Importer
-from cnn_engine.importers.roles import roles_of
-from cnn_engine.importers.sources import open_source
+from cnn_engine.importers.open import open_source
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.summary import read_state, read_summary
 from imports_for_tests import KERAS, LIGHTNING, import_text, notices_of
-
-
-@pytest.mark.parametrize(
-    ("names", "roles"),
-    [
-        (["loss", "val_loss"], {"train_loss": "loss", "val_loss": "val_loss"}),
-        (["Loss/train", "Loss/test"], {"train_loss": "Loss/train", "val_loss": "Loss/test"}),
-        (
-            ["train/epoch_loss", "validation/epoch_loss", "train/epoch_accuracy"],
-            {
-                "train_loss": "train/epoch_loss",
-                "val_loss": "validation/epoch_loss",
-                "train_accuracy": "train/epoch_accuracy",
-            },
-        ),
-        (["train/box_loss", "train/loss"], {"train_loss": "train/loss"}),
-        (["trainLoss", "valLoss"], {"train_loss": "trainLoss", "val_loss": "valLoss"}),
-        (["val/loss", "test/loss"], {"val_loss": "val/loss"}),
-        (["learning_rate", "lr-Adam"], {"lr": "learning_rate"}),
-        (["accuracy/top1", "closs", "glossy", "flare"], {"train_accuracy": "accuracy/top1"}),
-    ],
-)
-def test_roles_follow_from_series_names(names, roles):
-    assert roles_of(names) == roles
-
-
-# CSV
 
 
 def test_table_of_epochs_becomes_epochs(tmp_path):
@@ -105,7 +77,7 @@ def test_table_without_losses_is_refused(tmp_path, text, problem):
         import_text(tmp_path, text)
 
 
-def test_malformed_rows_are_counted_and_backward_steps_skipped(tmp_path):
+def test_malformed_rows_are_counted_and_an_earlier_step_replaces_later_ones(tmp_path):
     (tmp_path / "log.csv").write_text("step;loss\n1;3\n2;2;7\n3;1\n3;0.9\n")
     run = create_run(tmp_path / "runs")
     importer = Importer(open_source(tmp_path / "log.csv"), run)
@@ -115,10 +87,12 @@ def test_malformed_rows_are_counted_and_backward_steps_skipped(tmp_path):
     importer.poll()
     importer.close(ended=True)
     state, _ = read_state(run)
-    assert list(state.curve.steps) == [1, 3, 4]
-    assert list(state.curve.losses) == [3.0, 0.9, 0.5]
-    assert "2 values were skipped because they are out of order" in notices_of(run)
-    assert "1 parts of the log are damaged" in notices_of(run)
+    assert list(state.curve.steps) == [1, 2, 4]
+    assert list(state.curve.losses) == [3.0, 9.0, 0.5]
+    assert notices_of(run)[-2:] == [
+        "1 row has more or fewer cells than the header of log.csv and is left out",
+        "2 values were replaced by later ones of the same or an earlier step",
+    ]
 
 
 def test_missing_source_is_named_in_error(tmp_path):

@@ -4,27 +4,33 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine.errors import DataError, StorageError, UserError
+from cnn_engine.errors import ConfigError, DataError, StorageError, UserError
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.log import LogReader
+from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
 from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_tui.cli.options import RunsDir, display_options
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
+from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
     from cnn_engine.importers.importer import Importer
-    from cnn_engine.importers.sources import Source
+    from cnn_engine.importers.roles import Role
+    from cnn_engine.importers.source import Source
 
 POLL_SECONDS = 1.0
+MAX_LOAD = 0.1
+"""Fraction of the time spent on importing while following."""
 
 
 @display_options()
@@ -33,13 +39,21 @@ def import_run(  # noqa: PLR0913 - one parameter per option
         Path,
         typer.Argument(
             metavar="PATH",
-            help="CSV file, TensorBoard event file, or a directory of event files.",
+            help="CSV or JSON log, TensorBoard event file, or the directory of a run.",
         ),
     ],
     follow: Annotated[
         bool, typer.Option("--follow", help="Keep importing as the log grows.")
     ] = False,
     name: Annotated[str, typer.Option(help="Name of the run.")] = "",
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=SERIES",
+            help="Use a series as train_loss, val_loss, train_accuracy, val_accuracy or lr; "
+            "ROLE= for none. Can be repeated.",
+        ),
+    ] = None,
     runs_dir: RunsDir = None,
     no_ui: Annotated[
         bool, typer.Option("--no-ui", help="With --follow: do not open the dashboard.")
@@ -47,24 +61,30 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     *,
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
-    """Import a TensorBoard or CSV log as a run: losses, accuracies, learning rate."""
+    """Import a TensorBoard, CSV or JSON log as a run: losses, accuracies, learning rate."""
     from cnn_engine.importers.importer import Importer
-    from cnn_engine.importers.sources import open_source
+    from cnn_engine.importers.open import open_source
 
-    source = open_source(path)
-    run = create_run(runs_dir or default_runs_dir(for_new_run=True))
-    importer = Importer(source, run, name)
+    chosen = _chosen_roles(role or [])
     try:
-        has_started = _poll(importer, source)
-        if not follow or not has_started:
+        source = open_source(path)
+        _read(source)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run = create_run(runs_dir or default_runs_dir(for_new_run=True))
+    importer = Importer(source, run, name, chosen)
+    try:
+        if not follow or not importer.poll():
             importer.close(ended=True)
-    except UserError:
-        shutil.rmtree(run.path)  # new and empty
+    except (UserError, KeyboardInterrupt) as error:
+        shutil.rmtree(run.path)  # new and of no use
+        if isinstance(error, KeyboardInterrupt):
+            sys.exit(130)
         raise
     if not follow:
         _print_result(run)
         return
-    follower = ImportFollower(importer, source)
+    follower = ImportFollower(importer, run)
     follower.start()
     try:
         if no_ui or not has_terminal():
@@ -78,8 +98,39 @@ def import_run(  # noqa: PLR0913 - one parameter per option
         follower.stop()
 
 
+def _chosen_roles(options: list[str]) -> "dict[Role, str]":
+    """Return the series by role.
+
+    Raises:
+        ConfigError: an option is not ROLE=SERIES.
+    """
+    from cnn_engine.importers.roles import ROLES
+
+    chosen: dict[Role, str] = {}
+    for option in options:
+        given, has_value, series = option.partition("=")
+        role = next((role for role in ROLES if role == given.strip()), None)
+        if role is None or not has_value:
+            raise ConfigError(f"--role {option}: use ROLE=SERIES with one of {', '.join(ROLES)}")
+        chosen[role] = series
+    return chosen
+
+
+def _read(source: "Source") -> None:
+    """Read what is in the log, with its progress on a terminal.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with ProgressLine(sys.stderr) as progress:
+            source.poll(report=progress.report)
+    except OSError as error:
+        raise DataError(f"{source.path}: cannot be read: {error.strerror}") from None
+
+
 def _wait(follower: "ImportFollower") -> None:
-    """Follow until a signal stops it."""
+    """Follow until a signal stops it, or an error."""
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: follower.stopped.set())
     follower.join()
@@ -88,41 +139,49 @@ def _wait(follower: "ImportFollower") -> None:
 class ImportFollower(threading.Thread):
     """Thread that imports new values about once a second until stopped."""
 
-    def __init__(self, importer: "Importer", source: "Source") -> None:
+    def __init__(self, importer: "Importer", run: RunDirectory) -> None:
         super().__init__(name="importer")
-        self._importer, self._source = importer, source
+        self._importer, self._run = importer, run
+        self._error: UserError | None = None
         self.stopped = threading.Event()
         """Set to end the thread."""
 
     def run(self) -> None:
-        """Import until stopped."""
-        while not self.stopped.wait(POLL_SECONDS):
+        """Import until stopped; an error ends the run as failed."""
+        seconds = 0.0
+        while not self.stopped.wait(max(POLL_SECONDS, seconds / MAX_LOAD)):
+            began = time.monotonic()
             try:
                 self._importer.poll()
             except (OSError, DataError):
                 continue  # the file may be replaced at this moment
+            except Exception as error:  # noqa: BLE001 - the run must be recorded as failed
+                self._fail(error)
+                return
+            seconds = time.monotonic() - began
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, UserError):
+            self._error = error
+        else:
+            note = write_traceback(self._run)
+            self._error = UserError(f"internal error: {type(error).__name__}: {error}; {note}")
+        try:
+            self._importer.fail(str(self._error), self._error.exit_code)
+        except StorageError as storage_error:
+            self._error = storage_error
 
     def stop(self) -> None:
         """End the thread and the run.
 
         Raises:
-            StorageError: new values could not be written.
+            UserError: the import failed, or new values could not be read or written.
         """
         self.stopped.set()
         self.join()
+        if self._error:
+            raise self._error
         self._importer.close(ended=False)
-
-
-def _poll(importer: "Importer", source: "Source") -> bool:
-    """Import what is in the log; return True if the run has started.
-
-    Raises:
-        StorageError: the log cannot be read.
-    """
-    try:
-        return importer.poll()
-    except OSError as error:
-        raise StorageError(f"{source.path}: cannot be read: {error.strerror}") from None
 
 
 def _print_result(run: RunDirectory) -> None:

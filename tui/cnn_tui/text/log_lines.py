@@ -51,6 +51,8 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
             return "▶", "$primary", safe_text(text, MAX_LENGTH)
         case events.RolledBack():
             return "←", "$text-warning", f"rolled back {rolled_back_text(event)}"
+        case events.ImportRevised():
+            return "←", "$muted", "the imported log was changed; its values are read anew"
         case events.ConfigReplaced():
             return "!", "$text-warning", safe_text(event.reason, MAX_LENGTH)
         case events.StageStarted():

@@ -1,0 +1,106 @@
+"""Which directories of TensorBoard event files belong to one run.
+
+TensorBoard shows each directory as a run of its own. Programs make several for one training:
+Keras writes into `train` and `validation`, TensorFlow's estimators into `eval` below the run's
+directory, PyTorch's `add_scalars` into a directory for each of the values, and `add_hparams` into
+one that holds hyperparameters and final results only, and is left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from cnn_engine.importers.roles import SPLITS, words_of
+from cnn_engine.storage.tfevents_reader import (
+    DamagedFileError,
+    LoggedEvent,
+    RecordReader,
+    read_event,
+)
+
+PATTERN = "*tfevents*"
+"""TensorBoard reads files whose names contain this."""
+
+FIRST_EVENTS = 5
+"""Number of events within which a file tells who wrote it."""
+
+MAX_HPARAMS_EVENTS = 200
+
+
+def runs_below(directory: Path) -> list[Path]:
+    """Return the directories of the runs in and below a directory.
+
+    Raises:
+        OSError: a file cannot be read at the moment.
+    """
+    return sorted(_folders_by_run(directory))
+
+
+def folders_of_run(run: Path) -> set[Path]:
+    """Return the directories with the event files of the run that this directory is of.
+
+    Raises:
+        OSError: a file cannot be read at the moment.
+    """
+    return _folders_by_run(run).get(run, set())
+
+
+def _folders_by_run(top: Path) -> dict[Path, set[Path]]:
+    """Return the directories with event files by the directory of the run they belong to."""
+    folders = {file.parent for file in top.rglob(PATTERN) if file.is_file()}
+    folders = {folder for folder in folders if not _holds_hparams(folder)} or folders
+    parts = _parts(folders)
+    by_run = defaultdict[Path, set[Path]](set)
+    for folder in folders:
+        run = folder
+        while run != top and run in parts:
+            run = run.parent
+        by_run[run].add(folder)
+    return by_run
+
+
+def _parts(folders: set[Path]) -> set[Path]:
+    """Return the directories that belong to the run of the directory above."""
+    parts = {folder for folder in folders if _is_of_add_scalars(folder)}
+    beside = defaultdict[Path, set[Path]](set)
+    for folder in folders - parts:
+        beside[folder.parent].add(folder)
+    for above, siblings in beside.items():
+        named = {folder for folder in siblings if SPLITS.intersection(words_of(folder.name))}
+        # `resnet_train` beside `vgg_val` are runs of their own.
+        experiments = {_without_split(folder.name) for folder in siblings}
+        if above in folders or (named == siblings and len(experiments) == 1):
+            parts |= named
+    return parts
+
+
+def _without_split(name: str) -> tuple[str, ...]:
+    return tuple(word for word in words_of(name) if word not in SPLITS)
+
+
+def _is_of_add_scalars(folder: Path) -> bool:
+    """Return True if the directory is named by a tag in it and a key, as `add_scalars` does."""
+    tags = (tag for event in _first_events(folder, FIRST_EVENTS) for tag, _ in event.scalars)
+    return any(folder.name.startswith(tag.replace("/", "_") + "_") for tag in tags)
+
+
+def _holds_hparams(folder: Path) -> bool:
+    """Return True if the directory holds hyperparameters and at most one value of each tag."""
+    if not any(event.has_hparams for event in _first_events(folder, FIRST_EVENTS)):
+        return False
+    events = _first_events(folder, MAX_HPARAMS_EVENTS)
+    tags = [tag for event in events for tag, _ in event.scalars]
+    return len(tags) == len(set(tags))
+
+
+def _first_events(folder: Path, count: int) -> Iterator[LoggedEvent]:
+    """Yield the first events of each file in a directory."""
+    for path in sorted(folder.glob(PATTERN)):
+        if not path.is_file():
+            continue
+        with path.open("rb") as file:
+            try:
+                yield from map(read_event, islice(RecordReader().poll(file), count))
+            except DamagedFileError:
+                continue

@@ -1,0 +1,206 @@
+"""Rows of CSV, TSV and JSON logs, whoever wrote them."""
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cnn_engine.errors import DataError
+from cnn_engine.importers.cells import number
+
+Row: TypeAlias = dict[str, str]
+"""Cells of a row by column; rows of JSON lack some."""
+
+MAX_LINE_LENGTH = 1 << 20
+MAX_JSON_BYTES = 256 << 20
+MAX_QUOTED_LINES = 50
+"""Maximum number of lines of a row with quoted line breaks."""
+
+BINARY = "\0"
+
+
+class RowReader:
+    """Reads the rows of a file from its start."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.malformed = 0
+        """Number of rows with too many or too few cells."""
+
+    def read(self, *, whole: bool) -> Iterator[Row]:
+        """Yield the rows.
+
+        Args:
+            whole: False if a last line without a newline may be incomplete and is not read yet.
+
+        Raises:
+            DataError: the file is not a table.
+            OSError: the file cannot be read.
+        """
+        with self._path.open("rb") as file:
+            start = file.read(4096)
+            file.seek(0)
+            is_utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            encoding = "utf-16" if is_utf16 else "utf-8-sig"
+            text = io.TextIOWrapper(file, encoding, errors="replace", newline=None)
+            first = start.decode(encoding, "replace").lstrip()
+            if first.startswith(("{", "[")):
+                yield from self._json_rows(text, whole=whole)
+            else:
+                yield from self._csv_rows(self._lines(text, whole=whole))
+
+    def _lines(self, text: io.TextIOWrapper, *, whole: bool) -> Iterator[str]:
+        while line := text.readline(MAX_LINE_LENGTH):
+            if BINARY in line or len(line) == MAX_LINE_LENGTH:
+                raise DataError(f"{self._path}: is not a CSV file")
+            if line.endswith("\n") or whole:
+                yield line.rstrip("\n")
+
+    # CSV
+
+    def _csv_rows(self, lines: Iterator[str]) -> Iterator[Row]:
+        layout, lines = self._header(lines)
+        while (line := next(lines, None)) is not None:
+            if not line.strip():
+                continue
+            cells, rest = layout.split(line), [line]
+            # A quoted cell may have line breaks.
+            while cells is None and "".join(rest).count('"') % 2 and len(rest) < MAX_QUOTED_LINES:
+                if (following := next(lines, None)) is None:
+                    break
+                rest.append(following)
+                cells = layout.split("\n".join(rest))
+            if cells is None:
+                lines = chain(rest[1:], lines)
+            elif cells == layout.names:
+                continue  # the header is repeated, as by a program that was started again
+            if cells is None or len(cells) != len(layout.names):
+                self.malformed += 1
+            else:
+                yield dict(zip(layout.names, cells, strict=True))
+
+    def _header(self, lines: Iterator[str]) -> "tuple[_Layout, Iterator[str]]":
+        """Return the layout that the first lines tell, and the lines behind the header."""
+        comment = ""
+        for line in lines:
+            if line.startswith("#"):
+                comment = line.lstrip("# ")
+            elif line.strip() and not line.lower().startswith("sep="):
+                following = next(lines, "")
+                layout = _Layout(line, following)
+                behind = chain([following], lines)
+                if comment and layout.is_numeric:  # as numpy.savetxt writes it
+                    return _Layout(comment, line), chain([line], behind)
+                if layout.is_numeric:
+                    raise DataError(
+                        f"{self._path}: its first line must name the columns, such as "
+                        "epoch,loss,val_loss"
+                    )
+                return layout, behind
+        return _Layout("", ""), iter(())
+
+    # JSON
+
+    def _json_rows(self, text: io.TextIOWrapper, *, whole: bool) -> Iterator[Row]:
+        content = text.read(MAX_JSON_BYTES)
+        try:
+            parsed = json.loads(content)
+        except RecursionError:
+            raise DataError(f"{self._path}: is nested too deeply") from None
+        except ValueError:
+            yield from self._json_lines(content, whole=whole)
+            return
+        if isinstance(parsed, dict) and not any(map(_is_list, parsed.values())):
+            parsed = [parsed]  # the first of several lines
+        yield from map(_json_cells, self._records(parsed))
+
+    def _json_lines(self, content: str, *, whole: bool) -> Iterator[Row]:
+        *lines, last = content.split("\n")
+        lines = [line for line in (*lines, last if whole else "") if line.strip()]
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                record = None
+            if isinstance(record, dict):
+                yield _json_cells(record)
+            else:
+                self.malformed += 1
+        if whole and self.malformed == len(lines):
+            raise DataError(f"{self._path}: is not valid JSON")
+
+    def _records(self, parsed: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any JSON
+        """Return the rows of a JSON document of a known layout."""
+        if isinstance(parsed, dict):
+            if isinstance(history := parsed.get("log_history"), list):  # Hugging Face's Trainer
+                # The last row sums up the run; its train_loss is the mean over the run.
+                records = [row for row in history if isinstance(row, dict)]
+                return [row for row in records if "train_runtime" not in row]
+            columns = {name: value for name, value in parsed.items() if isinstance(value, list)}
+            rows = max(map(len, columns.values()), default=0)  # Keras' History.history
+            return [
+                {name: values[row] for name, values in columns.items() if row < len(values)}
+                for row in range(rows)
+            ]
+        if isinstance(parsed, list):
+            if parsed and all(isinstance(row, list) and len(row) == 3 for row in parsed):
+                return [dict(zip(TENSORBOARD_COLUMNS, row, strict=True)) for row in parsed]
+            return [row for row in parsed if isinstance(row, dict)]
+        raise DataError(f"{self._path}: is JSON, but not a log of training")
+
+
+TENSORBOARD_COLUMNS = "Wall time", "Step", "Value"
+"""Columns of a series that was downloaded from TensorBoard."""
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _json_cells(record: dict[str, Any]) -> Row:
+    return {
+        str(name): str(value)
+        for name, value in record.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
+
+
+class _Layout:
+    """Delimiter and column names of a CSV file."""
+
+    def __init__(self, header: str, row: str) -> None:
+        """Take them from the header and the row behind it."""
+        self.delimiter: str | None = max(",;\t", key=header.count)
+        words = len(header.split())
+        if self.delimiter not in header and words > 1 and len(row.split()) == words:
+            self.delimiter = None  # blanks
+        names = [name.strip() for name in self._cells(header) or []]
+        while names and not names[-1]:
+            names.pop()
+        self.is_numeric = bool(names) and all(number(name) is not None for name in names)
+        """True if the header is a row of numbers."""
+        self.names = [
+            f"{name}.{names[:index].count(name)}" if name in names[:index] else name
+            for index, name in enumerate(names)
+        ]
+
+    def split(self, line: str) -> list[str] | None:
+        """Return the cells of a line, or None if its quotes do not match."""
+        cells = self._cells(line)
+        surplus = cells[len(self.names) :] if cells else []
+        if cells and surplus and not any(surplus):  # a delimiter at the end of each line
+            return cells[: len(self.names)]
+        return cells
+
+    def _cells(self, line: str) -> list[str] | None:
+        if self.delimiter is None:
+            return line.split()
+        reader = csv.reader([line], delimiter=self.delimiter, strict=True, skipinitialspace=True)
+        try:
+            return [cell.strip() for cell in next(reader, [])]
+        except csv.Error:
+            return None

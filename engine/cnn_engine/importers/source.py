@@ -1,0 +1,50 @@
+"""A log of another program, from which series are read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from cnn_engine.importers.series import Series
+
+Report: TypeAlias = Callable[[str, int, int], None]
+"""Called with an activity, the units done, and all units or 0."""
+
+
+def no_report(task: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+class Source(Protocol):
+    """A log of another program, which may be growing."""
+
+    path: Path
+
+    @property
+    def steps_are_epochs(self) -> bool:
+        """True if the steps of all series are epochs."""
+        ...
+
+    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
+        """Read what has changed since the last call; return True if anything may have.
+
+        Args:
+            ended: True to read also a last line that may be incomplete.
+            report: Receives the progress.
+
+        Raises:
+            DataError: the format is not supported.
+            OSError: it cannot be read at the moment.
+        """
+        ...
+
+    def series(self) -> dict[str, Series]:
+        """Return the series by name, as a log that is read anew now would have them."""
+        ...
+
+    def notices(self) -> list[str]:
+        """Return what is to be reported at once, such as restarts."""
+        ...
+
+    def problems(self) -> list[str]:
+        """Return what is to be reported at the end: damaged parts."""
+        ...

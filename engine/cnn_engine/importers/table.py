@@ -1,0 +1,270 @@
+"""Series in a CSV, TSV or JSON file: one per column, a row per step or epoch."""
+
+import math
+import re
+import time
+from array import array
+from itertools import pairwise
+from pathlib import Path
+
+from cnn_engine.importers.cells import Number, are_unix_times, moment, number
+from cnn_engine.importers.roles import SPLITS, roles_of, words_of
+from cnn_engine.importers.rows import TENSORBOARD_COLUMNS, Row, RowReader
+from cnn_engine.importers.series import MAX_STEP, Series
+from cnn_engine.importers.source import Report, no_report
+
+STEP_NAMES = frozenset(
+    "step steps global_step _step trainer_global_step iteration iterations iter it batch batch_idx"
+    " n_iter".split()
+)
+EPOCH_NAMES = frozenset({"epoch", "epochs", "_epoch", "trainer_epoch"})
+TIME_NAMES = frozenset("time wall_time walltime timestamp _timestamp date datetime".split())
+SPLIT_NAMES = frozenset("phase split mode stage subset set dataset".split())
+"""Columns that may say whether a row is of training or validation."""
+
+ROWS_PER_EPOCH = 1.5
+"""With more rows per epoch on average, a row is not an epoch."""
+
+DOWNLOADED = re.compile(r"run-(?P<run>.*?)-tag-(?P<tag>.+)")
+"""File name of a series that was downloaded from TensorBoard."""
+
+
+class Table:
+    """A file of rows. Cells that are empty or not numbers are skipped.
+
+    Programs append to it or write it anew, as PyTorch Lightning does when a column is added.
+    Therefore it is read from its start whenever it has changed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stat: tuple[int, int, int] | None = None
+        self._columns = _Columns()
+        self._read_at: list[float] = []
+        """Time at which each row was read first; for rows without a time."""
+        self._modified_at = 0.0, 0
+        """Time of the file's last change when it was read first, and its rows then."""
+
+    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
+        """Read the file if it has changed.
+
+        Raises:
+            DataError: it is not a table.
+            OSError: it cannot be read at the moment.
+        """
+        stat = self.path.stat()
+        identity = stat.st_ino, stat.st_size, stat.st_mtime_ns
+        if identity == self._stat and not ended:
+            return False
+        columns, reader = _Columns(), RowReader(self.path)
+        for row in reader.read(whole=ended):
+            columns.add(self._named(row))
+            if columns.rows % 1000 == 0:
+                report(f"reading {self.path.name}, rows", columns.rows, 0)
+        columns.malformed = reader.malformed
+        self._columns, self._stat = columns, identity
+        if not self._read_at:
+            self._modified_at = stat.st_mtime, columns.rows
+        self._read_at += [time.time()] * max(0, columns.rows - len(self._read_at))
+        return True
+
+    def series(self) -> dict[str, Series]:
+        """Return the series by column."""
+        return self._columns.series(self._read_at, self._modified_at)
+
+    @property
+    def steps_are_epochs(self) -> bool:
+        """True if a row is an epoch."""
+        return self._columns.steps_are_epochs
+
+    def notices(self) -> list[str]:
+        """Return nothing: see `Source`."""
+        return []
+
+    def problems(self) -> list[str]:
+        """Return the number of rows that were left out."""
+        rows = self._columns.malformed
+        if not rows:
+            return []
+        return [
+            f"{rows} {'row has' if rows == 1 else 'rows have'} more or fewer cells than the header "
+            f"of {self.path.name} and {'is' if rows == 1 else 'are'} left out"
+        ]
+
+    def _named(self, row: Row) -> Row:
+        """Return the row; a downloaded series is named by its tag, which the file name holds."""
+        if tuple(map(str.lower, row)) != tuple(map(str.lower, TENSORBOARD_COLUMNS)):
+            return row
+        stem = self.path.stem
+        match = DOWNLOADED.match(stem)
+        name = f"{match['run']}/{match['tag']}" if match else stem
+        if not match and not roles_of([stem]).assigned:
+            name = "Value (loss)"
+        return dict(zip((*TENSORBOARD_COLUMNS[:2], name), row.values(), strict=True))
+
+
+def is_download(path: Path) -> bool:
+    """Return True if the name is that of a series downloaded from TensorBoard."""
+    return DOWNLOADED.fullmatch(path.stem) is not None
+
+
+class Downloads:
+    """A directory of series downloaded from TensorBoard, each in a file of its own."""
+
+    steps_are_epochs = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tables: dict[Path, Table] = {}
+
+    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
+        """Read the files that have changed.
+
+        Raises:
+            DataError: one is not a table.
+            OSError: one cannot be read at the moment.
+        """
+        paths = sorted(path for path in self.path.glob("*.csv") if is_download(path))
+        self._tables = {path: self._tables.get(path) or Table(path) for path in paths}
+        changed = [table.poll(ended=ended, report=report) for table in self._tables.values()]
+        return any(changed)
+
+    def series(self) -> dict[str, Series]:
+        """Return the series by run and tag."""
+        tables = self._tables.values()
+        return {name: series for table in tables for name, series in table.series().items()}
+
+    def notices(self) -> list[str]:
+        """Return nothing: see `Source`."""
+        return []
+
+    def problems(self) -> list[str]:
+        """Return the number of rows that were left out, by file."""
+        return [problem for table in self._tables.values() for problem in table.problems()]
+
+
+class _Columns:
+    """The numbers of a table by column, and steps, epochs and times by row."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.malformed = 0
+        self._steps = array("d")
+        self._epochs = array("d")
+        self._times: list[float | None] = []
+        self._values: dict[str, tuple[list[int], list[Number]]] = {}
+        """Rows and numbers by column."""
+
+    def add(self, row: Row) -> None:
+        """Add a row."""
+        step = epoch = math.nan
+        row_time: float | None = None
+        prefix = ""
+        numbers: dict[str, Number] = {}
+        for name, cell in row.items():
+            key = re.sub(r"[^a-z0-9]+", "_", name.lower()).rstrip("_")
+            found = number(cell)
+            if key in STEP_NAMES:
+                step = found.value if found else step
+            elif key in EPOCH_NAMES:
+                epoch = found.value if found else epoch
+            elif key in TIME_NAMES:
+                row_time = moment(cell) if row_time is None else row_time
+            elif key in SPLIT_NAMES and SPLITS.intersection(words_of(cell)):
+                prefix = f"{cell.strip()}/"
+            elif found and name:
+                numbers[name] = found
+        for name, found in numbers.items():
+            rows, values = self._values.setdefault(prefix + name, ([], []))
+            rows.append(self.rows)
+            values.append(found)
+        self.rows += 1
+        self._steps.append(step)
+        self._epochs.append(epoch)
+        self._times.append(row_time)
+
+    @property
+    def steps_are_epochs(self) -> bool:
+        """True if rows have an epoch and no step, and are not parts of an epoch."""
+        if not all(map(math.isnan, self._steps)):
+            return False
+        epochs = [epoch for epoch in self._epochs if not math.isnan(epoch)]
+        if not epochs or not all(map(float.is_integer, epochs)):
+            return False
+        repeats = max(map(self._repeats, self._values), default=0)
+        return repeats <= (ROWS_PER_EPOCH - 1) * len(set(epochs))
+
+    def _repeats(self, name: str) -> int:
+        """Return the number of values of a column that are of the same epoch as the one before."""
+        epochs = [self._epochs[row] for row in self._values[name][0]]
+        return sum(first == second for first, second in pairwise(epochs))
+
+    def series(self, read_at: list[float], modified_at: tuple[float, int]) -> dict[str, Series]:
+        """Return the series by column.
+
+        Args:
+            read_at: Times for rows without one.
+            modified_at: Time of a number of rows, if their times count from the start.
+        """
+        steps = self._row_steps()
+        times = self._row_times(read_at, modified_at)
+        found = {}
+        for name, (rows, numbers) in self._values.items():
+            found[name] = series = Series()
+            for row, cell in zip(rows, numbers, strict=True):
+                if (step := steps[row]) is not None:
+                    series.add(step, times[row], cell.value)
+                series.has_percent_sign |= cell.is_percent
+        return found
+
+    def _row_steps(self) -> list[int | None]:
+        """Return the step of each row; None if it is not a possible one."""
+        if self.steps_are_epochs:
+            return [_integer(epoch) for epoch in _filled(self._epochs)]
+        if all(map(math.isnan, self._steps)):
+            return list(range(1, self.rows + 1))
+        return [_integer(step) for step in _from_start(_filled(self._steps), self._epochs)]
+
+    def _row_times(self, read_at: list[float], modified_at: tuple[float, int]) -> list[float]:
+        known = [row_time for row_time in self._times if row_time is not None]
+        if not known or len(known) < self.rows or not all(map(math.isfinite, known)):
+            return read_at
+        if are_unix_times(known):
+            return known
+        if any(first > second for first, second in pairwise(known)):
+            return read_at  # durations of epochs, for instance
+        modified, rows = modified_at
+        start = modified - known[min(rows, self.rows) - 1]
+        return [start + row_time for row_time in known]
+
+
+def _filled(column: "array[float]") -> list[float]:
+    """Return the column; missing values are those of the row before."""
+    filled, last = [], 0.0
+    for value in column:
+        last = last if math.isnan(value) else value
+        filled.append(last)
+    return filled
+
+
+def _from_start(steps: list[float], epochs: "array[float]") -> list[float]:
+    """Return steps since the start of training, also if they are counted anew in each epoch."""
+    rows = range(1, len(steps))
+    later = [row for row in rows if epochs[row] > epochs[row - 1]]
+    if not later or any(steps[row] > steps[row - 1] for row in later):
+        return steps
+    counted, begins, gap = steps[:1], {epochs[0]: 0.0}, 0.0
+    first = min(steps)
+    for row in rows:
+        last, epoch = steps[row - 1], epochs[row]
+        if epoch == epochs[row - 1]:
+            gap = steps[row] - last or gap
+        elif epoch not in begins:
+            length = last + gap - first if gap > 0 else max(1.0, last)  # else a row per epoch
+            begins[epoch] = begins.get(epochs[row - 1], 0.0) + length
+        counted.append(begins.get(epoch, 0.0) + steps[row])
+    return counted
+
+
+def _integer(step: float) -> int | None:
+    return int(step) if abs(step) < MAX_STEP else None

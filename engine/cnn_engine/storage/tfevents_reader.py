@@ -1,0 +1,193 @@
+"""Reads the scalars of TensorBoard event files; `tfevents` describes the format.
+
+Images, histograms and texts are skipped without looking at their bytes, so that a file of images
+takes no longer than reading it.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, TypeAlias
+
+from cnn_engine.storage.tfevents import BYTES, FIXED32, FIXED64, VARINT, masked_crc
+
+MAX_MESSAGE_BYTES = 64 << 20
+"""Maximum size of a message that is read; longer ones, such as videos, are skipped."""
+
+MAX_FILE_BYTES = 1 << 48
+"""A record that is longer is damage."""
+
+MAX_CHECKED_BYTES = 1 << 10
+"""Maximum size of a message whose checksum is verified; records of scalars are far smaller."""
+
+DT_FLOAT, DT_DOUBLE = 1, 2
+"""Values of TensorFlow's `DataType`."""
+
+SESSION_START = 1
+"""Value of `SessionLog.SessionStatus`."""
+
+HPARAMS = "_hparams_/"
+"""Prefix of the tags in which `add_hparams` stores hyperparameters."""
+
+Field: TypeAlias = "tuple[int, int | memoryview]"
+"""Field number and value: an integer for a varint, else bytes."""
+
+
+class DamagedFileError(ValueError):
+    """The file is not an event file, or is damaged from this record on."""
+
+
+@dataclass(slots=True)
+class LoggedEvent:
+    """Contents of a record, without images, histograms and texts."""
+
+    time: float = 0.0
+    """Seconds since 1970."""
+    step: int = 0
+    scalars: list[tuple[str, float]] = field(default_factory=list)
+    """Tags and values."""
+    is_start: bool = False
+    """True if training was restarted at this step (`SessionLog.START`): what was logged before
+    from this step on is undone."""
+    has_hparams: bool = False
+    """True if it holds hyperparameters."""
+
+
+class RecordReader:
+    """Reads new complete records of a growing file; an incomplete last one is read later."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        """Offset in bytes behind the last record that was read."""
+
+    def poll(self, file: BinaryIO) -> Iterator[bytes]:
+        """Yield the messages added since the last call.
+
+        Raises:
+            DamagedFileError: a checksum is wrong. Nothing after such a record can be read, because
+                its start is known only from the record before.
+        """
+        size = file.seek(0, 2)
+        file.seek(self.offset)
+        while len(head := file.read(12)) == 12:
+            (length,) = struct.unpack("<Q", head[:8])
+            if masked_crc(head[:8]) != head[8:] or length > MAX_FILE_BYTES:
+                raise DamagedFileError(f"no TensorBoard record at byte {self.offset}")
+            end = self.offset + 12 + length + 4
+            if end > size:
+                return
+            if length > MAX_MESSAGE_BYTES:
+                self.offset = file.seek(end)
+                continue
+            content = file.read(length + 4)
+            if len(content) < length + 4:
+                return
+            message = content[:-4]
+            if length <= MAX_CHECKED_BYTES and masked_crc(message) != content[-4:]:
+                raise DamagedFileError(f"the record at byte {self.offset} is damaged")
+            self.offset = end
+            yield message
+
+
+def read_event(message: bytes) -> LoggedEvent:
+    """Return the event in a record's message.
+
+    Raises:
+        DamagedFileError: the message is not an `Event`.
+    """
+    event = LoggedEvent()
+    try:
+        for number, value in _fields(memoryview(message)):
+            if isinstance(value, int):
+                if number == 2:
+                    event.step = value - (1 << 64) if value >> 63 else value
+            elif number == 1:
+                (event.time,) = struct.unpack("<d", value)
+            elif number == 5:
+                _read_summary(value, event)
+            elif number == 7:
+                event.is_start = dict(_fields(value)).get(1) == SESSION_START
+    except (struct.error, IndexError) as error:
+        raise DamagedFileError(f"a record is not an event: {error}") from None
+    return event
+
+
+def _read_summary(summary: memoryview, event: LoggedEvent) -> None:
+    """Add the numbers in a `Summary`."""
+    for number, value in _fields(summary):
+        if number != 1 or isinstance(value, int):
+            continue
+        tag, found = _scalar(value)
+        if found is not None:
+            event.scalars.append((tag, found))
+        elif tag.startswith(HPARAMS):
+            event.has_hparams = True
+
+
+def _scalar(content: memoryview) -> tuple[str, float | None]:
+    """Return tag and number of a `Summary.Value`; TensorFlow 2 writes the number as a tensor."""
+    tag, found = "", None
+    for number, value in _fields(content):
+        if isinstance(value, int):
+            continue
+        if number == 1:
+            tag = str(value, "utf-8", "replace")
+        elif number == 2:
+            (found,) = struct.unpack("<f", value)
+        elif number == 8:
+            found = _single_number(value)
+    return tag, found
+
+
+def _single_number(tensor: memoryview) -> float | None:
+    """Return the value of a tensor with a single float; None for other tensors."""
+    fields = dict(_fields(tensor))
+    layouts = {DT_FLOAT: ("<f", 5), DT_DOUBLE: ("<d", 6)}
+    kind = fields.get(1)
+    if not isinstance(kind, int) or kind not in layouts:
+        return None
+    layout, number = layouts[kind]
+    content = fields.get(number, fields.get(4))  # a list of numbers, or raw bytes
+    if not isinstance(content, memoryview) or len(content) != struct.calcsize(layout):
+        return None
+    (value,) = struct.unpack(layout, content)
+    return float(value)
+
+
+def _fields(message: memoryview) -> Iterator[Field]:
+    """Yield the fields of a message in order.
+
+    Raises:
+        IndexError: the message ends within a field.
+        DamagedFileError: a field has an unknown wire type.
+    """
+    position = 0
+    while position < len(message):
+        key, position = _read_varint(message, position)
+        wire_type = key & 7
+        if wire_type == VARINT:
+            value, position = _read_varint(message, position)
+            yield key >> 3, value
+            continue
+        if wire_type == BYTES:
+            length, position = _read_varint(message, position)
+        elif wire_type in (FIXED64, FIXED32):
+            length = 8 if wire_type == FIXED64 else 4
+        else:
+            raise DamagedFileError(f"a record has a field of type {wire_type}")
+        if position + length > len(message):
+            raise IndexError("the message ends within a field")
+        yield key >> 3, message[position : position + length]
+        position += length
+
+
+def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value & (1 << 64) - 1, position
+        if shift >= 70:
+            raise IndexError("a number is too long")
