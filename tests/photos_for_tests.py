@@ -4,6 +4,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -95,14 +96,49 @@ def add_bad_files(folder: Path) -> list[str]:
 
 def decompression_bomb() -> bytes:
     """Return a PNG whose header claims 50,000 × 50,000 pixels."""
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
+    return _png_of_chunks(IHDR=header, IDAT=zlib.compress(b""))
 
+
+def _png_of_chunks(**chunks: bytes) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         crc = struct.pack(">I", zlib.crc32(kind + content))
         return struct.pack(">I", len(content)) + kind + content + crc
 
-    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
-    rest = chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rest
+    named = [chunk(name.encode(), content) for name, content in (chunks | {"IEND": b""}).items()]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(named)
+
+
+def png(bits, color_type, left, right, transparent=None):
+    """Return a PNG of 16 × 16 pixels: samples of the left and right half, and of its tRNS chunk."""
+    samples = [*left] * 8 + [*right] * 8
+    text = "".join(f"{sample:0{bits}b}" for sample in samples)
+    row = b"\0" + int(text, 2).to_bytes(len(text) // 8, "big")
+    key = b"".join(sample.to_bytes(2, "big") for sample in transparent or ())
+    header = struct.pack(">IIBBBBB", 16, 16, bits, color_type, 0, 0, 0)
+    return _png_of_chunks(
+        IHDR=header, **({"tRNS": key} if key else {}), IDAT=zlib.compress(row * 16)
+    )
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    """Return a JPEG of grey pixels, made without the memory for them.
+
+    Args:
+        width: Pixels, a multiple of 16.
+        height: Pixels, a multiple of 16.
+    """
+    small = BytesIO()
+    Image.new("RGB", (16, 16), (128, 128, 128)).save(small, "JPEG", subsampling="4:2:0")
+    content = small.getvalue()
+    frame = content.index(b"\xff\xc0")  # marker, length, bits, height, width
+    scan = content.index(b"\xff\xda")
+    data = scan + 2 + int.from_bytes(content[scan + 2 : scan + 4], "big")
+    header = bytearray(content[:data])
+    header[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    # Six blocks of a first coefficient of 0 (luma 00, chroma 00) and their ends (1010, 00).
+    block_of_16_by_16 = 0b001010_001010_001010_001010_0000_0000.to_bytes(4, "big")
+    return bytes(header) + block_of_16_by_16 * (width * height // 256) + b"\xff\xd9"
 
 
 def load_folder(path, progress=lambda *_: None, **changes):

@@ -46,6 +46,10 @@ class DataConfig(Table):
     channels: Literal[1, 3] | None = None
     """1 for grey, 3 for colour; by default that of the data set (folders: 3)."""
 
+    max_value: PositiveFloat | None = None
+    """Value that becomes white in images of a folder with more than 8 bits, such as 4095 for 12-bit
+    scans in 16-bit files; by default the greatest of 16 bits. Images with 32 bits need it."""
+
     mean: tuple[FiniteFloat, ...] = (0.5,)
     """Mean subtracted from pixels in [0, 1]: one value, or one per channel."""
 

@@ -26,6 +26,7 @@ PREPARATION = {
     "orientation": "apply the EXIF rotation",
     "transparency": "composite on white",
     "animation": "use the first frame",
+    "max_value": "white in images of more than 8 bits; null for the greatest value of their bits",
     "colours": "convert to RGB, or to grey if channels is 1",
     "crop": "scale the shorter side to size (bilinear), crop to the central square",
     "pad": "scale the longer side to size (bilinear), pad with #808080",
@@ -102,6 +103,7 @@ def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
         "size": size,
         "channels": channels,
         "fit": data.fit,
+        "max_value": data.max_value,
         "preparation": PREPARATION,
         # The path of pretrained weights is useless on another machine.
         "network": trained.config.model.model_dump(mode="json", exclude={"weights"}),

@@ -42,8 +42,9 @@ def predict(
 def _decode(trained: TrainedModel, image: RequestedImage) -> Pixels | str:
     """Return the image's pixels, uint8 [size, size, channels], or the reason why it has none."""
     channels, size, _ = trained.image_shape
+    data = trained.config.data
     try:
-        return decode(image.path, size, channels, trained.config.data.fit)
+        return decode(image.path, size, channels, data.fit, data.max_value)
     except Unreadable as error:
         return str(error)
     except MemoryError:

@@ -224,7 +224,7 @@ def test_check_command_prints_contents_and_training_time(pets):
     assert "51 image files in 2 classes" in result.stdout
     assert re.search(r"cat +25 +━", result.stdout)
     assert re.search(r"sizes +all 64 × 64 pixels", result.stdout)
-    assert "cat/bad.png: is not an image, or is damaged" in result.stdout
+    assert "cat/bad.png: is empty" in result.stdout
     assert re.search(r"Training \d+ epochs .* takes about \d+:\d\d", result.stdout)
     assert "▀" not in result.stdout
     assert "\x1b" not in result.stdout

@@ -257,11 +257,11 @@ def truncated_jpeg(folder):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (lambda _: b"", "not an image"),
+        (lambda _: b"", "is empty"),
         (lambda _: b"GIF89a", "."),
         (lambda _: b"this is a text", "not an image"),
         (truncated_jpeg, "truncated"),
-        (lambda _: decompression_bomb(), "too large|exceeds limit"),
+        (lambda _: decompression_bomb(), "too large"),
     ],
     ids=["empty", "header", "text", "truncated", "bomb"],
 )
@@ -394,13 +394,6 @@ def test_eps_named_jpg_does_not_start_ghostscript(tmp_path, monkeypatch):
     with pytest.raises(Unreadable, match="unsupported format EPS"):
         decode(tmp_path / "x.jpg", 16, 3)
     assert not (tmp_path / "started").exists()
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.int32])
-def test_values_of_32_bits_are_refused(tmp_path, kind):
-    Image.fromarray(np.full((16, 16), 70_000, kind)).save(tmp_path / "x.tif")
-    with pytest.raises(Unreadable, match="has neither 8-bit nor 16-bit pixels"):
-        decode(tmp_path / "x.tif", 16, 3)
 
 
 def test_memory_error_while_decoding_is_raised(tmp_path, monkeypatch):

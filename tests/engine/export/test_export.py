@@ -13,6 +13,7 @@ import pytest
 import safetensors
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cnn_engine.config.schema import TrainConfig
 from cnn_engine.data import preprocess
@@ -49,6 +50,7 @@ def trained(tmp_path_factory):
             Image.fromarray(noise.astype(np.uint8)).save(path / f"{number}.png")
     settings = (f"data.path={directory / 'photos'}", "train.epochs=2", "train.precision=fp32")
     settings += ("data.mean=[0.4, 0.5, 0.6]", "data.std=[0.2, 0.25, 0.3]", "data.fit=pad")
+    settings += ("data.max_value=4095",)
     run = RunForTests(directory / "runs", *settings, preset="folder").train().directory
     return directory, run
 
@@ -88,7 +90,7 @@ def block_imports(directory, *names):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Create two image files: a large one rotated by EXIF, and one with transparency."""
+    """Create image files: rotated, transparent, of 12 bits, with damaged or much metadata."""
     directory = tmp_path_factory.mktemp("photographs")
     shades = np.linspace(0, 255, 300 * 200 * 3).reshape(300, 200, 3).astype(np.uint8)
     exif = Image.Exif()
@@ -97,7 +99,15 @@ def photos(tmp_path_factory):
     transparent = Image.fromarray(shades[:30, :20]).convert("RGBA")
     transparent.putalpha(Image.linear_gradient("L").resize(transparent.size))
     transparent.save(directory / "transparent.png")
-    return [directory / "rotated.jpg", directory / "transparent.png"]
+    deep = shades[:30, :20, 0].astype(np.uint16) * 16
+    Image.fromarray(deep).save(directory / "deep.png")
+    damaged = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x0f\x01"
+    Image.fromarray(shades).save(directory / "damaged.png", exif=damaged)
+    text = PngInfo()
+    text.add_text("workflow", "x" * 1_200_000, zip=True)
+    Image.fromarray(shades).save(directory / "text.png", pnginfo=text)
+    names = ("rotated.jpg", "transparent.png", "deep.png", "damaged.png", "text.png")
+    return [directory / name for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +118,8 @@ def predicted(exported, photos):
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("onnx", 0), ("onnx", 1), ("torch-export", 0), ("safetensors", 0)]
+    ("name", "number"),
+    [*(("onnx", number) for number in range(5)), ("torch-export", 0), ("safetensors", 0)],
 )
 def test_example_predicts_the_same_as_predict(  # noqa: PLR0917
     exported, photos, predicted, tmp_path, name, number
@@ -124,6 +135,7 @@ def test_example_predicts_the_same_as_predict(  # noqa: PLR0917
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )
+    assert result.stderr == ""
     predicted_class, _, probability = result.stdout.rstrip("\n").rpartition(" ")
     assert predicted_class == predicted[number]["class"]
     assert abs(float(probability) - predicted[number]["probability"]) < TOLERANCE
@@ -172,6 +184,7 @@ def test_export_contains_files_to_use_the_model(exported, trained, name):
     assert metadata["format"] == name
     assert metadata["classes"] == ["=dog", "a\x1b[2J[red]", "cat"]
     assert (metadata["size"], metadata["channels"], metadata["fit"]) == (8, 3, "pad")
+    assert metadata["max_value"] == 4095
     assert metadata["normalisation"] == {
         "done_by_the_model": name != "safetensors",
         "mean": [0.4, 0.5, 0.6],

@@ -182,6 +182,7 @@ def _info_as_dict(info: "ImageInfo") -> dict[str, object]:
         "height": info.height,
         "format": info.format,
         "mode": info.mode,
+        "max_value": info.max_value or None,
     }
 
 

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from cnn_engine.data.checks.image_info import MINIATURE, ImageInfo, inspect_image
 from cnn_engine.data.checks.near_duplicates import are_blank, group_pairs, near_pairs
+from cnn_engine.data.decode import share_memory
+from cnn_engine.data.memory_budget import MemoryBudget
 from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.layout import Part
@@ -156,7 +158,8 @@ def _inspect_all(files: list[ImageFile], progress: Progress) -> list[ImageInfo |
     processes = min(choose_threads(), len(chunks))
     # Spawned, because forking is unsafe in a process with threads.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_end_with_parent)
+    memory = MemoryBudget(context)
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(memory,))
     try:
         with _interrupts_blocked():  # inherited by the worker processes
             futures = [pool.submit(_inspect_chunk, chunk) for chunk in chunks]
@@ -179,8 +182,9 @@ def _inspect_chunk(tasks: list[tuple[str, bool]]) -> list[ImageInfo | str]:
     return [inspect_image(path, with_digest=with_digest) for path, with_digest in tasks]
 
 
-def _end_with_parent() -> None:
-    """End this process when its parent ends, even if the parent is killed."""
+def _begin(memory: MemoryBudget) -> None:
+    """Share memory with the other processes; end when the parent ends, even if it is killed."""
+    share_memory(memory)
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

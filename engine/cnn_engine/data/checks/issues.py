@@ -1,5 +1,6 @@
 """Issues of an image folder and how to fix them."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -24,8 +25,11 @@ MAX_CLASS_RATIO = 3.0
 MAX_ASPECT_RATIO = 2.0
 """Aspect ratio at which cropping loses half of the image."""
 
-SAME_EXTENSION = {"MPO": "JPEG"}
-"""Formats that use the extension of another one: phones store MPO photos as `.jpg`."""
+SAME_FORMAT = {"MPO": "JPEG"}
+"""Formats that are decoded as another one: a `.mpo` file is a JPEG with further images."""
+
+DARK_FRACTION = 1 / 4
+"""Fraction of the values of 16 bits up to which images count as dark: 14 bits or fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,7 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
         *_duplicates(checked, checked.equal, "equal"),
         *_duplicates(checked, checked.near, "near"),
         *_shapes(checked),
+        *_dark(checked),
         *_formats(checked),
     ]
     order = ("stop", "warning", "note")
@@ -251,13 +256,31 @@ def _shapes(checked: CheckedFolder) -> Iterator[Issue]:
         )
 
 
+def _dark(checked: CheckedFolder) -> Iterator[Issue]:
+    deep = {position: info for position, info in checked.readable() if info.white}
+    brightest = max((info.max_value for info in deep.values()), default=0)
+    dark = [position for position, info in deep.items() if brightest <= DARK_FRACTION * info.white]
+    if dark:
+        white = deep[dark[0]].white
+        yield Issue(
+            kind="dark",
+            severity="warning",
+            text=f"{_count(dark, 'image')} of 16 bits with values up to {brightest:,.0f} of "
+            f"{white:,.0f}: nearly black in a run",
+            advice="Make the brightest value white: cnn-tui run folder "
+            f"--set data.max_value={brightest:.0f}",
+            files=_names(checked, dark),
+        )
+
+
 def _formats(checked: CheckedFolder) -> Iterator[Issue]:
     Image.init()  # Pillow knows all extensions only after this
     named = Image.registered_extensions()
     misnamed, handled = [], {"turned": 0, "animated": 0, "transparent": 0, "other": 0}
     for position, info in checked.readable():
-        ending = "." + checked.paths[position].rpartition(".")[2].lower()
-        if named.get(ending) != SAME_EXTENSION.get(info.format, info.format):
+        suffix = os.path.splitext(checked.paths[position])[1].lower()  # noqa: PTH122
+        expected = named.get(suffix, info.format)
+        if SAME_FORMAT.get(expected, expected) != info.format:
             misnamed.append(f"{checked.paths[position]}: is {info.format}")
         for kind in _handled(info):
             handled[kind] += 1
@@ -286,7 +309,7 @@ def _handled(info: ImageInfo) -> Iterator[str]:
         yield "animated"
     if info.is_transparent:
         yield "transparent"
-    if info.mode == "CMYK" or info.mode.startswith("I"):
+    if info.mode == "CMYK" or info.white:
         yield "other"
 
 

@@ -16,7 +16,6 @@ import PIL
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cache
 from cnn_engine.data.decode import Unreadable, decode, image_size
-from cnn_engine.data.preprocess import Fit
 from cnn_engine.data.raw import Pixels, Progress, RawImages
 from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
@@ -24,7 +23,7 @@ from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
 from cnn_engine.system.threads import choose_threads
 
-DECODING = f"1, Pillow {PIL.__version__}"
+DECODING = f"2, Pillow {PIL.__version__}"
 """Version of the decoding, part of the cache key; increase it if `decode` changes pixels."""
 
 CHUNK = 200
@@ -105,7 +104,7 @@ def _from_cache_or_decoded(
 ) -> _Decoded:
     channels = config.channels or 3
     folder = listing.root.resolve()
-    path = cache.entry_path(folder, size, channels, config.fit, DECODING)
+    path = cache.entry_path(folder, size, channels, config.fit, config.max_value, DECODING)
     digest = listing.digest()
     if found := cache.open_entry(path, digest):
         index, pixels = found
@@ -115,12 +114,12 @@ def _from_cache_or_decoded(
         entry = cache.NewEntry(path, math.prod(shape))
     except OSError as error:
         images = np.zeros(shape, dtype=np.uint8)
-        reasons, _ = _decode_all(listing.files, images, config.fit, progress)
+        reasons, _ = _decode_all(listing.files, images, config, progress)
         images = _without(images, reasons)
         return _Decoded(images=images, reasons=reasons, notices=(_cache_notice(error),))
     with entry:
         images = _array(entry.pixels, shape)
-        reasons, are_permanent = _decode_all(listing.files, images, config.fit, progress)
+        reasons, are_permanent = _decode_all(listing.files, images, config, progress)
         images = _without(images, reasons)
         if not len(images) or not are_permanent:
             return _Decoded(images=images, reasons=reasons)
@@ -158,7 +157,7 @@ def _sample_sizes(files: list[ImageFile]) -> list[tuple[int, int]]:
 
 
 def _decode_all(
-    files: list[ImageFile], images: Pixels, fit: Fit, progress: Progress
+    files: list[ImageFile], images: Pixels, config: DataConfig, progress: Progress
 ) -> tuple[dict[int, str], bool]:
     """Fill images, uint8 [N, size, size, C]; return the failures.
 
@@ -179,8 +178,9 @@ def _decode_all(
         for position in chunks[number]:
             if stopping.is_set():
                 return
+            path = files[position].path
             try:
-                images[position] = decode(files[position].path, size, channels, fit)
+                images[position] = decode(path, size, channels, config.fit, config.max_value)
             except Unreadable as error:
                 reasons[position] = str(error)
                 if not error.is_permanent:

@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 import torch
-from PIL import Image
-from preprocess import pixels
+from preprocess import read
 from safetensors.torch import load_file
 
 from cnn_engine.config.schema import ModelConfig
@@ -20,7 +19,7 @@ network = build_model(config, about["channels"], about["size"], len(about["class
 network.load_state_dict(load_file(here / "model.safetensors"))
 normalisation = about["normalisation"]
 model = Classifier(network, normalisation["mean"], normalisation["std"]).eval()
-image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"], about["fit"])
+image = read(sys.argv[1], about["size"], about["channels"], about["fit"], about["max_value"])
 probabilities = model(torch.tensor(image[None]))[0]
 best = probabilities.argmax()
 print(about["classes"][best], probabilities[best].item())

@@ -5,12 +5,11 @@ import sys
 from pathlib import Path
 
 import torch
-from PIL import Image
-from preprocess import pixels
+from preprocess import read
 
 here = Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
-image = pixels(Image.open(sys.argv[1]), about["size"], about["channels"], about["fit"])
+image = read(sys.argv[1], about["size"], about["channels"], about["fit"], about["max_value"])
 model = torch.export.load(here / "model.pt2").module()
 probabilities = model(torch.tensor(image[None]))[0]
 best = probabilities.argmax()
