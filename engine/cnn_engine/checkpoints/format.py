@@ -63,6 +63,20 @@ def _digest(archive: bytes | memoryview, head: bytes) -> bytes:
     return digest.digest()
 
 
+def has_footer(path: Path) -> bool:
+    """Return True if a file ends as a checkpoint does, damaged or not.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - FOOTER_BYTES))
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def read_verified(path: Path) -> tuple[memoryview, Position]:
     """Read a checkpoint and verify its checksum; return its archive and its position.
 

@@ -17,16 +17,8 @@ class BuiltInModel:
     required: Mapping[str, str] = field(default_factory=dict)
     """Description of each setting that must be given, by key."""
 
-    has_pretrained: bool = False
-    """True if the class has `load_pretrained`, which reads the file `model.weights`."""
-
     border: int = 0
     """Pixels by which the image's side shrinks before the first filters halve it."""
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Keys of `[model]` that it uses."""
-        return (*self.settings, "weights") if self.has_pretrained else self.settings
 
 
 BUILT_IN_MODELS = {
@@ -41,7 +33,6 @@ BUILT_IN_MODELS = {
         path="cnn_engine.models.torchvision_model:TorchvisionModel",
         settings=("arch", "freeze"),
         required={"arch": "a network of torchvision, such as resnet18"},
-        has_pretrained=True,
     ),
 }
 """Networks by name."""

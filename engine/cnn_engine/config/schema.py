@@ -126,8 +126,9 @@ class ModelConfig(Table):
     """Name of the torchvision model, such as `resnet18`."""
 
     weights: str | None = None
-    """File of pretrained weights for the torchvision model, except for its last layer; by
-    default it is initialized randomly. Nothing is downloaded."""
+    """Weights to start from: a run (its id, directory or `best.pt`), or a file with a state dict,
+    such as torchvision's. Weights that do not fit, and the last layer unless it is of a run with
+    the same classes, are initialized randomly, as all are by default. Nothing is downloaded."""
 
     freeze: bool = False
     """Train only the last layer: fast, and better for few images."""
@@ -165,10 +166,10 @@ class ModelConfig(Table):
     def _check_settings(self) -> "ModelConfig":
         """Refuse settings of another network; those with a default value are ignored instead."""
         model = BUILT_IN_MODELS.get(self.name)
-        used = model.keys if model else ("options",)
+        used = (*(model.settings if model else ("options",)), "weights")
         for key, field in type(self).model_fields.items():
             if key not in used and not field.default and getattr(self, key):
-                names = [name for name, other in BUILT_IN_MODELS.items() if key in other.keys]
+                names = [name for name, other in BUILT_IN_MODELS.items() if key in other.settings]
                 users = ", ".join(f'name = "{name}"' for name in names) or "your own network"
                 raise ValueError(f"{key}: is only for {users}, not for {self.name!r}")
         for key, meaning in model.required.items() if model else ():

@@ -1,7 +1,6 @@
 """Optional methods of a model that training calls.
 
-They are found by name: a model does not have to import this module. `Pretrained` is for built-in
-models, as a user's own network does its loading itself.
+They are found by name: a model does not have to import this module.
 """
 
 from typing import Protocol, runtime_checkable
@@ -35,21 +34,4 @@ class BeginEpoch(Protocol):
 
         The model may set attributes (numbers, strings, booleans, None) that its `forward` reads.
         With a CUDA graph, the step is captured again whenever they have changed.
-        """
-
-
-@runtime_checkable
-class Pretrained(Protocol):
-    """A model that can start from pretrained weights in a file (`model.weights`)."""
-
-    pretrained_mean: tuple[float, ...]
-    pretrained_std: tuple[float, ...]
-    """Normalization of the pretraining, for pixels in [0, 1]."""
-
-    def load_pretrained(self, path: str) -> None:
-        """Load the weights; called when training starts, not when it resumes.
-
-        Raises:
-            ConfigError: there is no such file, or it contains weights of another network.
-            DataError: it is damaged.
         """

@@ -1,16 +1,18 @@
-"""A torchvision network, which can start from pretrained weights in a file."""
+"""A torchvision network."""
 
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
-from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.errors import ConfigError
+from cnn_engine.models.head import find_head_name
 
-STATE_DICT_KEYS = ("state_dict", "model")
-"""Keys under which training programs save the state dict."""
+AUXILIARY_HEADS = ("AuxLogits", "aux1", "aux2")
+"""Second and third classifiers of Inception v3 and GoogLeNet, which are not trained here."""
+
+HALF = (0.5, 0.5, 0.5)
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class TorchvisionModel(nn.Module):
@@ -20,14 +22,11 @@ class TorchvisionModel(nn.Module):
     stay in evaluation mode.
     """
 
-    pretrained_mean, pretrained_std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    """Normalization that torchvision's own weights were trained with, on pixels in [0, 1]."""
-
     def __init__(
         self,
         *,
         channels: int,
-        image_size: int,  # noqa: ARG002 - `check_model` checks it
+        image_size: int,
         class_count: int,
         arch: str,
         freeze: bool,
@@ -35,11 +34,13 @@ class TorchvisionModel(nn.Module):
         """Build the network with random weights.
 
         Raises:
-            ConfigError: torchvision has no such network, or the images are not RGB.
+            ConfigError: torchvision has no such network, or the images are not RGB or too small.
         """
         super().__init__()
-        self.network = network = _build_network(arch, channels, class_count)
-        self.head_name = _head_name(network)
+        self.network = network = _build_network(arch, channels, image_size, class_count)
+        self.head_name = find_head_name(network)
+        self.pretrained_normalization = (HALF, HALF) if _has_auxiliary_heads(arch) else IMAGENET
+        """Mean and standard deviation, for pixels in [0, 1], of torchvision's own weights."""
         self._freeze = freeze
         if freeze:
             network.requires_grad_(requires_grad=False)
@@ -58,31 +59,8 @@ class TorchvisionModel(nn.Module):
             self.network.get_submodule(self.head_name).train(mode)
         return self
 
-    def load_pretrained(self, path: str) -> None:
-        """Load the weights of all layers except the last. Code in the file is not run.
 
-        Raises:
-            ConfigError: there is no such file, or it contains weights of another network.
-            DataError: it is damaged, or is not a state dict.
-        """
-        expected = self._without_head(self.network.state_dict())
-        found = self._without_head(_read_state_dict(Path(path)))
-        for name in sorted(expected.keys() | found.keys()):
-            if name.endswith("num_batches_tracked"):
-                continue  # older files lack it
-            if _shape(expected, name) != _shape(found, name):
-                raise ConfigError(
-                    f"{path}: contains weights of another network than model.arch: {name} is "
-                    f"{_shape(found, name)}, expected {_shape(expected, name)}"
-                )
-        self.network.load_state_dict(found, strict=False)
-
-    def _without_head(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        prefix = f"{self.head_name}."
-        return {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
-
-
-def _build_network(arch: str, channels: int, class_count: int) -> nn.Module:
+def _build_network(arch: str, channels: int, image_size: int, class_count: int) -> nn.Module:
     from torchvision import models  # noqa: PLC0415 - takes a second, and 200 MB
 
     if channels != 3:
@@ -92,39 +70,18 @@ def _build_network(arch: str, channels: int, class_count: int) -> nn.Module:
         close = get_close_matches(arch, known, n=1, cutoff=0.6)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
         raise ConfigError(f"model.arch: torchvision has no {arch!r}; {hint}")
-    network: nn.Module = models.get_model(arch, weights=None, num_classes=class_count)
+    weights: Any = next(iter(models.get_model_weights(arch)))
+    min_size = max(weights.meta["min_size"])
+    if image_size < min_size:
+        raise ConfigError(
+            f"model.arch: {arch} takes images of {min_size} pixels or more, not of {image_size}; "
+            f"set data.image_size, for example to {weights.transforms().crop_size[0]}"
+        )
+    # Without the auxiliary heads, the network returns a tensor.
+    options = {"aux_logits": False, "init_weights": False} if _has_auxiliary_heads(arch) else {}
+    network: nn.Module = models.get_model(arch, weights=None, num_classes=class_count, **options)
     return network
 
 
-def _head_name(network: nn.Module) -> str:
-    """Return the name of the last linear layer, or of the last convolution if there is none."""
-    modules: dict[str, nn.Module] = dict(network.named_modules())
-    dense = [name for name, module in modules.items() if isinstance(module, nn.Linear)]
-    convolutions = [name for name, module in modules.items() if isinstance(module, nn.Conv2d)]
-    return (dense or convolutions)[-1]
-
-
-def _shape(state: dict[str, Tensor], name: str) -> str:
-    return "×".join(map(str, state[name].shape)) or "a number" if name in state else "not in it"
-
-
-def _read_state_dict(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ConfigError(
-            f"model.weights: {path} is not a file; download one, such as those of "
-            "https://pytorch.org/vision/stable/models.html, and name it"
-        )
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # noqa: BLE001 - torch may raise anything for other files
-        raise DataError(
-            f"{path}: is damaged, or contains more than weights; no code in it was run"
-        ) from None
-    for key in STATE_DICT_KEYS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(
-        isinstance(value, Tensor) for value in content.values()
-    ):
-        raise DataError(f"{path}: is not a state dict (weights by name)")
-    return content
+def _has_auxiliary_heads(arch: str) -> bool:
+    return arch in ("googlenet", "inception_v3")

@@ -1,15 +1,18 @@
 """A request to train: a config from the command line or from the log of a run."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from cnn_engine.checkpoints.format import BEST_FILE
 from cnn_engine.config.presets import from_dict, load_config
 from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.directory import RunDirectory, default_runs_dir
+from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.summary import read_state
 
 
@@ -46,6 +49,7 @@ class Request:
         overrides: Sequence[str] = (),
         name: str = "",
         fallback: "Request | None" = None,
+        runs_dir: Path | None = None,
     ) -> Self:
         """Return a request for a preset or a config file.
 
@@ -56,11 +60,12 @@ class Request:
             overrides: Keys with other values, each `KEY=VALUE`.
             name: Name of the run.
             fallback: Request to train instead if the images are not available.
+            runs_dir: Directory of the run that `model.weights` may name; None for the default.
 
         Raises:
             ConfigError: the config is invalid; names every problem.
         """
-        config = _with_absolute_paths(load_config(preset, overrides))
+        config = with_absolute_paths(load_config(preset, overrides), runs_dir)
         return cls(preset=Path(preset).stem, config=config, name=name, fallback=fallback)
 
     @classmethod
@@ -105,9 +110,10 @@ class Request:
         if not state.config:
             raise ConfigError(f"run {run.id}: its log does not contain a config")
         prepared = state.prepared
+        config = from_dict(state.config, overrides, allow_code=allow_code)
         return cls(
             preset=state.preset,
-            config=_with_absolute_paths(from_dict(state.config, overrides, allow_code=allow_code)),
+            config=with_absolute_paths(config, run.path.parent),
             like=run.id,
             environment_of_like=prepared.environment if prepared else {},
         )
@@ -117,9 +123,38 @@ class Request:
         return replace(self, config=self.config.replaced("train", epochs=epochs))
 
 
-def _with_absolute_paths(config: Config) -> Config:
-    for table, key in (("data", "path"), ("model", "weights")):
-        path = getattr(getattr(config, table), key)
-        if path is not None:
-            config = config.replaced(table, **{key: str(Path(path).absolute())})
+def with_absolute_paths(config: Config, runs_dir: Path | None) -> Config:
+    """Return a config whose paths do not depend on the working directory.
+
+    Args:
+        config: Its `model.weights` may name a run.
+        runs_dir: Directory of the runs; None for the default.
+
+    Raises:
+        ConfigError: there is no such run.
+    """
+    if (path := config.data.path) is not None:
+        config = config.replaced("data", path=str(Path(path).absolute()))
+    if (weights := config.model.weights) is not None:
+        path = str(_weights_path(weights, runs_dir or default_runs_dir()))
+        config = config.replaced("model", weights=path)
     return config
+
+
+def _weights_path(reference: str, runs_dir: Path) -> Path:
+    """Return the absolute path of a file of weights, or of the best model of a run.
+
+    Args:
+        reference: A path, or a run's id, name, or a part of them.
+        runs_dir: Directory of the runs.
+
+    Raises:
+        ConfigError: it has the form of a run's id, but there is no such run.
+    """
+    path = Path(reference).expanduser().absolute()
+    if not path.exists() and os.sep not in reference and not path.suffix:
+        try:
+            path = find_run(runs_dir, reference).path.absolute()
+        except ConfigError as error:
+            raise ConfigError(f"model.weights: {error}") from None
+    return path / BEST_FILE if path.is_dir() else path

@@ -12,8 +12,7 @@ from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader, train_batch_sizes
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
-from cnn_engine.models.hooks import MAX_INIT_IMAGES, BeginEpoch, InitFromImages
-from cnn_engine.models.probe import check_model
+from cnn_engine.models.hooks import BeginEpoch
 from cnn_engine.system.device import DTYPES, autocast, choose_precision
 from cnn_engine.training.ema import WeightEMA
 from cnn_engine.training.flat_parameters import FlatParameters
@@ -50,17 +49,17 @@ class Learner:
         loader: TensorLoader,
         timer: StepTimer,
     ) -> None:
-        """Move the model to the loader's device.
+        """Prepare to train.
 
         Args:
-            model: The model, with its initial weights.
+            model: The model, with its initial weights, on the loader's device.
             config: The run's config.
             data: The images.
             loader: The same, on the device.
             timer: Measures the phases of a step.
 
         Raises:
-            ConfigError: the model does not fit the images, or the precision is not available.
+            ConfigError: the precision is not available.
         """
         self.model, self._loader, self._timer = model, loader, timer
         self.device = loader.device
@@ -70,8 +69,6 @@ class Learner:
         self._smoothing = config.train.label_smoothing
         steps = len(train_batch_sizes(len(data.train), config.train.batch_size))
         self._benchmarks = config.train.epochs * steps >= BENCHMARK_STEPS
-        self.warning = self._prepare_model(config, data)
-        """Warning about the model's output; empty if there is none."""
         self.weights = FlatParameters(self.model, DTYPES[self.precision])
         self.optimizer = build_optimizer(config.optimizer, self.weights)
         has_average = config.average.kind != "none"
@@ -82,27 +79,6 @@ class Learner:
             if config.train.class_weights == "none"
             else balanced_class_weights(data).to(self.device)
         )
-
-    def _prepare_model(self, config: Config, data: DataSet) -> str:
-        """Move the model to the device, initialize it from images if it can, and check it.
-
-        Returns:
-            A warning about its output; empty if there is none.
-        """
-        self.model.to(self.device).to(memory_format=torch.channels_last)
-        if isinstance(self.model, InitFromImages):
-            self.model.init_from_images(self._images(data.train[:MAX_INIT_IMAGES]))
-        # Probe with the smallest batch of an epoch: BatchNorm, e.g., fails on one sample.
-        size = min(train_batch_sizes(len(data.train), config.train.batch_size))
-        if config.model.min_image_size is not None and size > 1:
-            return ""
-        sample = self._images(data.train[:size])
-        return check_model(self.model, sample, self._class_count, config.model.name)
-
-    def _images(self, indices: Tensor) -> Tensor:
-        """Return normalized images, float [n, C, H, W]."""
-        images, _ = next(self._loader.batches(indices, len(indices)))
-        return images
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare for the steps of an epoch, counted from 1."""

@@ -2,19 +2,25 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from cnn_engine.checkpoints.weights_file import read_weights
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.dataset import DataSet, load_dataset
+from cnn_engine.data.loader import TensorLoader, train_batch_sizes
 from cnn_engine.models.build import build_model, count_parameters
-from cnn_engine.models.hooks import Pretrained
+from cnn_engine.models.hooks import MAX_INIT_IMAGES, InitFromImages
+from cnn_engine.models.probe import check_model
+from cnn_engine.models.torchvision_model import TorchvisionModel
 from cnn_engine.runlog.events import Notice, RunPrepared, StageProgressed, StageStarted
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import device_name, warm_up
 from cnn_engine.training.control import Control, Throttle
+from cnn_engine.training.initial_weights import load_initial_weights, normalization_warning
 from cnn_engine.training.step_logger import EVENT_SECONDS
 
 
@@ -52,32 +58,61 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
 
 
 def new_model(
-    config: Config, data: DataSet, notify: Callable[[str], None], *, from_scratch: bool
+    config: Config,
+    data: DataSet,
+    loader: TensorLoader,
+    notify: Callable[[str], None],
+    *,
+    from_scratch: bool,
 ) -> nn.Module:
-    """Return the model that the config names, with its initial weights.
+    """Return the model that the config names, with its initial weights, on the loader's device.
 
     Args:
         config: The run's config.
         data: The images.
-        notify: Called with a text if the normalization does not fit pretrained weights.
-        from_scratch: Load the file of pretrained weights, if the config names one; not needed
-            if a checkpoint is loaded afterwards.
+        loader: The same, on the device.
+        notify: Called with texts about the file of weights and about the model's output.
+        from_scratch: False if a checkpoint is loaded afterwards, so that the file of weights is not
+            needed.
 
     Raises:
-        ConfigError: the images are too small for the model, or the file of weights does not fit.
+        ConfigError: the model does not fit the images, or the file of weights does not fit.
+        DataError: the file of weights is damaged.
     """
     size, channels = data.images.shape[2:]
     model = build_model(config.model, channels, size, len(data.classes))
-    if from_scratch and isinstance(model, Pretrained) and config.model.weights is not None:
-        model.load_pretrained(config.model.weights)
-        mean, std = model.pretrained_mean, model.pretrained_std
-        if (config.data.mean, config.data.std) != (mean, std):
-            text = (
-                f"{config.model.name}'s pretrained weights expect data.mean = {list(mean)} and "
-                f"data.std = {list(std)}; this run normalizes differently, which may cost accuracy"
-            )
-            notify(text)
+    model.to(loader.device).to(memory_format=torch.channels_last)
+    if isinstance(model, InitFromImages):
+        model.init_from_images(_images(loader, data.train[:MAX_INIT_IMAGES]))
+    if from_scratch and config.model.weights is not None:
+        _load_weights(model, config, data, notify)
+    # Probe with the smallest batch of an epoch: BatchNorm, e.g., fails on one sample.
+    smallest = min(train_batch_sizes(len(data.train), config.train.batch_size))
+    if config.model.min_image_size is None or smallest == 1:
+        sample = _images(loader, data.train[:smallest])
+        warning = check_model(model, sample, len(data.classes), config.model.name)
+        if from_scratch and warning:
+            notify(warning)
     return model
+
+
+def _load_weights(
+    model: nn.Module, config: Config, data: DataSet, notify: Callable[[str], None]
+) -> None:
+    file = read_weights(Path(config.model.weights or ""))
+    notify(load_initial_weights(model, file, data.classes))
+    expected = file.normalization
+    if expected is None and isinstance(model, TorchvisionModel):
+        expected = model.pretrained_normalization
+    used = config.data.mean, config.data.std
+    if warning := normalization_warning(expected, used, data.images.shape[3]):
+        notify(warning)
+
+
+def _images(loader: TensorLoader, indices: Tensor) -> Tensor:
+    """Return normalized images, float [n, C, H, W]."""
+    images, _ = next(loader.batches(indices, len(indices)))
+    return images
 
 
 def run_prepared(  # noqa: PLR0913 - the fields of an event

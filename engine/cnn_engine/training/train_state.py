@@ -83,10 +83,10 @@ class TrainState:
             ConfigError: the model does not fit the images or the device.
         """
         torch.manual_seed(self.config.train.seed)
-        model = new_model(self.config, self.data, self._notify, from_scratch=from_scratch)
+        model = new_model(
+            self.config, self.data, self.loader, self._notify, from_scratch=from_scratch
+        )
         self.learner = Learner(model, self.config, self.data, self.loader, self.timer)
-        if from_scratch and self.learner.warning:
-            self._notify(self.learner.warning)
         self.steps = StepRunner(
             self.learner,
             self.schedule.inputs,

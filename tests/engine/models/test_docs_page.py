@@ -12,8 +12,7 @@ from torch import nn
 from cnn_engine.config.built_in_models import BUILT_IN_MODELS, BuiltInModel
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.models.build import build_model
-from cnn_engine.models.hooks import BeginEpoch, InitFromImages, Pretrained
-from cnn_engine.models.torchvision_model import TorchvisionModel
+from cnn_engine.models.hooks import BeginEpoch, InitFromImages
 from cnn_engine.models.whitened import WhitenedCNN
 
 PAGE = (Path(__file__).parents[3] / "engine/docs/MODELS.md").read_text()
@@ -47,10 +46,9 @@ def test_example_is_trained_and_tested_by_the_documented_commands(mynet, run_cli
 
 def test_hooks_are_found_by_name():
     plain = nn.Linear(1, 1)
-    assert not isinstance(plain, InitFromImages | BeginEpoch | Pretrained)
+    assert not isinstance(plain, InitFromImages | BeginEpoch)
     assert issubclass(WhitenedCNN, InitFromImages)
     assert issubclass(WhitenedCNN, BeginEpoch)
-    assert hasattr(TorchvisionModel, "load_pretrained")
 
 
 class Flat(nn.Module):

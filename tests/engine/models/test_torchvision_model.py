@@ -1,11 +1,14 @@
 """Models of torchvision with weights from a file."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from torchvision.models import resnet18, shufflenet_v2_x0_5
 
+from cnn_engine.checkpoints.weights_file import read_weights
 from cnn_engine.config.schema import ModelConfig
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
@@ -13,9 +16,10 @@ from cnn_engine.models.build import build_model
 from cnn_engine.models.torchvision_model import TorchvisionModel
 from cnn_engine.runlog.events import Notice, RunPrepared
 from cnn_engine.training.flat_parameters import FlatParameters
+from cnn_engine.training.initial_weights import load_initial_weights
 from runs_for_tests import RunForTests, last_weights
 
-CPU = torch.device("cpu")
+CLASSES = ("ant", "bee", "cat", "dog")
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +70,9 @@ def test_resume_needs_no_weights_file(tmp_path):
     assert len(run.live_state.epochs) == 2
 
 
-def transfer(**changes):
+def transfer(*, size=32, **changes):
     config = ModelConfig(**{"name": "torchvision", "arch": "resnet18"} | changes)
-    return build_model(config, 3, 32, 4)
+    return build_model(config, 3, size, 4)
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model"])
@@ -76,15 +80,15 @@ def test_nested_state_dict_is_found(tmp_path, weights_file, key):
     state = torch.load(weights_file, weights_only=True)
     torch.save({key: state, "epoch": 3}, tmp_path / "x.pth")
     model = transfer()
-    model.load_pretrained(str(tmp_path / "x.pth"))
+    load_initial_weights(model, read_weights(tmp_path / "x.pth"), CLASSES)
     assert torch.equal(model.network.conv1.weight, state["conv1.weight"])
 
 
 def test_weights_of_another_network_are_refused(tmp_path, weights_file):
     with pytest.raises(ConfigError, match=r"of another network than model\.arch: .* not in it"):
-        transfer(arch="resnet34").load_pretrained(str(weights_file))
+        load_initial_weights(transfer(arch="resnet34"), read_weights(weights_file), CLASSES)
     with pytest.raises(ConfigError, match=r"model\.weights: nowhere\.pth is not a file; "):
-        transfer().load_pretrained("nowhere.pth")
+        read_weights(Path("nowhere.pth"))
 
 
 class Canary:
@@ -103,7 +107,7 @@ def test_file_without_weights_is_refused_and_runs_no_code(tmp_path, content):
     else:
         torch.save({"state_dict": Canary(canary)} if content == "pickle" else content, path)
     with pytest.raises(DataError, match=r"x\.pth: ") as error:
-        transfer().load_pretrained(str(path))
+        read_weights(path)
     assert not canary.exists()
     assert "weights_only" not in str(error.value)
 
@@ -115,10 +119,48 @@ def test_unknown_arch_and_grey_images_are_refused():
         build_model(ModelConfig(name="torchvision", arch="resnet18"), 1, 32, 4)
 
 
+AUXILIARY = pytest.mark.parametrize("arch", ["googlenet", "inception_v3"])
+
+
+@AUXILIARY
+def test_networks_with_auxiliary_heads_return_one_tensor(arch):
+    """Only the first output of Inception v3 and GoogLeNet is trained (pytorch/vision#302)."""
+    size = {"googlenet": 32, "inception_v3": 75}[arch]
+    with torch.device("meta"):
+        model = transfer(arch=arch, size=size)
+        assert model.train()(torch.zeros(2, 3, size, size)).shape == (2, 4)
+
+
+@AUXILIARY
+def test_file_with_auxiliary_heads_is_loaded_without_them(tmp_path, arch):
+    """torchvision's own files contain auxiliary heads (mlverse/torchvision#375)."""
+    torch.manual_seed(1)
+    full = getattr(torchvision.models, arch)(init_weights=False)
+    torch.save(full.state_dict(), tmp_path / "x.pth")
+    model = transfer(arch=arch, size=75)
+    text = load_initial_weights(model, read_weights(tmp_path / "x.pth"), CLASSES)
+    own, expected = model.network.state_dict(), full.state_dict()
+    assert all(torch.equal(own[name], expected[name]) for name in own if "fc" not in name)
+    assert text.endswith("all but network.fc.weight, network.fc.bias")
+
+
+def test_too_small_images_are_refused_with_a_size():
+    message = "inception_v3 takes images of 75 pixels or more, not of 32; set data.image_size, for "
+    with pytest.raises(ConfigError, match=f"{message}example to 299"):
+        transfer(arch="inception_v3")
+
+
+def test_googlenet_trains(tmp_path):
+    network = ("model.arch=googlenet", "train.batch_size=64", "data.validation_fraction=0.9")
+    run = RunForTests(tmp_path, *TRANSFER, *network).train()
+    assert run.live_state.status == "done"
+    assert run.live_state.test is not None
+
+
 @pytest.mark.parametrize("arch", ["vgg11", "squeezenet1_1", "mobilenet_v3_small", "vit_b_16"])
 def test_last_layer_is_found(arch):
     with torch.device("meta"):
-        model = transfer(arch=arch)
+        model = transfer(arch=arch, size=224)
     assert isinstance(model, TorchvisionModel)
     head = model.network.get_submodule(model.head_name)
     assert head.weight.shape[0] == 4

@@ -119,13 +119,15 @@ def run(  # noqa: PLR0913 - one parameter per option
         if detach or like is not None:
             raise ConfigError("run: --repeat and --sweep cannot be used with --detach or --like")
         planned = plan_series(
-            config or "cifar10", settings, checked_name(name), repeat, sweeps or []
+            config or "cifar10", settings, checked_name(name), repeat, sweeps or [], runs_dir
         )
         series = Series(planned, runs_dir or default_runs_dir(for_new_run=True), stop_on_failure)
         sys.exit(run_series(series, as_json=as_json))
     if like is None:
-        fallback = None if config else Request.from_preset("digits", settings)
-        request = Request.from_preset(config or "cifar10", settings, fallback=fallback)
+        fallback = None if config else Request.from_preset("digits", settings, runs_dir=runs_dir)
+        request = Request.from_preset(
+            config or "cifar10", settings, fallback=fallback, runs_dir=runs_dir
+        )
     elif config is None:
         request = Request.from_run(resolve_run(like, runs_dir), settings, allow_code=allow_code)
     else:

@@ -132,8 +132,13 @@ class Series:
         return self.current.console
 
 
-def plan_series(
-    preset: str, settings: Sequence[str], name: str, repeat: int, sweeps: Sequence[str]
+def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
+    preset: str,
+    settings: Sequence[str],
+    name: str,
+    repeat: int,
+    sweeps: Sequence[str],
+    runs_dir: Path | None = None,
 ) -> list[PlannedRun]:
     """Return the runs of a series; all configs are checked before the first run starts.
 
@@ -143,6 +148,7 @@ def plan_series(
         name: Start of the name of each run.
         repeat: Number of seeds per combination of values.
         sweeps: `KEY=VALUE,VALUE…`; several of them are combined in all ways.
+        runs_dir: Directory of the run that `model.weights` may name; None for the default.
 
     Raises:
         ConfigError: a sweep or a config is invalid.
@@ -152,11 +158,13 @@ def plan_series(
     planned = []
     for values in product(*map(_parse_sweep, sweeps)):
         setting = " ".join(values)
-        first_seed = Request.from_preset(preset, [*settings, *values]).config.train.seed
+        first = Request.from_preset(preset, [*settings, *values], runs_dir=runs_dir)
+        first_seed = first.config.train.seed
         for seed in range(first_seed, first_seed + repeat):
             label = f"{name} {setting} seed {seed}".strip()
             overrides = [*settings, *values, f"train.seed={seed}"]
-            planned.append(PlannedRun(setting, seed, Request.from_preset(preset, overrides, label)))
+            request = Request.from_preset(preset, overrides, label, runs_dir=runs_dir)
+            planned.append(PlannedRun(setting, seed, request))
     return planned
 
 

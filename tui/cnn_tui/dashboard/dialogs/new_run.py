@@ -18,7 +18,7 @@ from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.marks import checked_name
 from cnn_engine.session.background import start_in_background
-from cnn_engine.session.request import Request
+from cnn_engine.session.request import Request, with_absolute_paths
 from cnn_tui.text.safe import safe_text
 
 NAME = "name"
@@ -173,8 +173,9 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         if self._config is None:
             return
         try:
+            request = self._new_request(self._config)
             run = create_run(self._runs_dir)
-            start_in_background(self._new_request(self._config), run)
+            start_in_background(request, run)
         except UserError as error:
             self.query_one("#problem", Label).update(safe_text(str(error), 500))
         else:
@@ -186,6 +187,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         settings = [word for key in changed for word in ("--set", f"{key}={self._text(key)}")]
         name = checked_name(self._text(NAME))
         command = ("cnn-tui", "run", *origin, *settings)
+        config = with_absolute_paths(config, self._runs_dir)
         return replace(self._request, config=config, name=name, command=command)
 
     def _keys(self) -> Iterator[str]:
