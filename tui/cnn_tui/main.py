@@ -4,6 +4,7 @@ import os
 import sys
 from itertools import pairwise
 
+from cnn_tui.terminal.output import prepare_standard_streams
 from cnn_tui.terminal.supervisor import supervise
 
 DASHBOARDS = (None, "run", "watch", "resume", "compare", "import", "explain")
@@ -17,6 +18,7 @@ def main() -> None:
     """Run the command line, with a supervisor if it may open a dashboard."""
     if may_open_dashboard(sys.argv[1:]) and all(os.isatty(number) for number in range(3)):
         supervise()
+    prepare_standard_streams()
     from cnn_tui.cli.app import main as run_command_line  # noqa: PLC0415 - only in the child
 
     run_command_line()

@@ -36,11 +36,17 @@ cli = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line; an error of the user is printed on stderr, one problem per line."""
+    """Run the command line; an error of the user is printed on stderr, one problem per line.
+
+    `cnn_tui.terminal.output` defines the exit after output that cannot be written.
+    """
     # Otherwise pydantic looks for plugins in every installed package before checking a config.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
-        cli()
+        try:
+            cli()
+        finally:
+            sys.stdout.flush()  # may fail, like every other output
     except UserError as error:
         _exit_with(error)
     except (MemoryError, RuntimeError, ImportError, OSError) as error:

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from io import TextIOWrapper
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -152,7 +151,7 @@ def _find_images(names: list[str], tally: Tally) -> list[RequestedImage]:
 
 def _read_names() -> list[str]:
     """Return the file names on stdin, one per line or separated by NUL."""
-    content = sys.stdin.buffer.read() if sys.stdin else b""  # None: closed before Python started
+    content = sys.stdin.buffer.read()
     separator = b"\0" if b"\0" in content else b"\n"
     return [os.fsdecode(name) for name in content.split(separator) if name]
 
@@ -187,8 +186,6 @@ def _printer(
     from cnn_tui.reports.console import has_colors
     from cnn_tui.terminal.ascii import is_ascii_only
 
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for names outside its encoding
     width = predictions.name_width(classes)
     if as_json:
         return lambda prediction: print(predictions.as_json(prediction), flush=True)
@@ -217,7 +214,7 @@ def _print_all(
     Raises:
         KeyboardInterrupt: after the current prediction.
     """
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    is_terminal = sys.stdout.isatty()
     with deferred_interrupts() as interrupt:
         for done, prediction in enumerate(predictions, start=1):
             if isinstance(prediction, PredictionFailed):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -22,7 +22,7 @@ from cnn_tui.cli.options import (
     resolve_run,
 )
 from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options
-from cnn_tui.terminal.tty import has_terminal
+from cnn_tui.terminal.tty import has_terminal, require_written
 from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def run(  # noqa: PLR0913 - one parameter per option
             config or "cifar10", settings, checked_name(name), repeat, sweeps or [], runs_dir
         )
         series = Series(planned, runs_dir or default_runs_dir(for_new_run=True), stop_on_failure)
-        sys.exit(run_series(series, as_json=as_json))
+        _exit(run_series(series, as_json=as_json))
     if like is None:
         fallback = None if config else Request.from_preset("digits", settings, runs_dir=runs_dir)
         request = Request.from_preset(
@@ -141,7 +141,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         start_in_background(request, directory)
         sys.exit(_attach(directory, options, no_ui=no_ui or as_json))
     engine = Engine(request, Recorder(directory))
-    sys.exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
+    _exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
 
 
 @display_options(bell=True)
@@ -164,7 +164,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
 
     directory = resolve_run(reference, runs_dir)
     engine = Engine.resume(directory, epochs, allow_code=allow_code)
-    sys.exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
+    _exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
 
 
 @display_options(bell=True)
@@ -183,6 +183,17 @@ def watch(
         watch_headless(directory)
         return
     sys.exit(_watch(directory, options))
+
+
+def _exit(code: int) -> NoReturn:
+    """End with the exit code of the training.
+
+    Raises:
+        StorageError: training has succeeded, but its results could not be printed.
+    """
+    if code == 0:
+        require_written(sys.stdout)
+    sys.exit(code)
 
 
 def _train(  # noqa: PLR0913 - the options of a command

@@ -15,8 +15,8 @@ from cnn_engine.runs.summary import read_summary
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.live.follower import Printer, follow
 from cnn_tui.settings import OnHangup
-from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
-from cnn_tui.terminal.tty import DEV_NULL, hangup_proof_stream, notify
+from cnn_tui.terminal.signals import StopSignals
+from cnn_tui.terminal.tty import hangup_proof_stream, notify
 from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def run_headless(
         StorageError: the end of the log could not be written.
     """
     out, err = hangup_proof_streams(_handle_signals(engine, run, on_hangup))
-    if sys.stderr is not None:
-        faulthandler.enable()
+    faulthandler.enable()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
     skip_bytes = run.events.stat().st_size if skip_bytes is None else skip_bytes
     state, reader = RunState(), LogReader(run.events)
@@ -103,7 +102,7 @@ def _end_check(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]
 def watch_headless(run: RunDirectory) -> None:
     """Print the events of a run trained by any process, until it ends."""
     host = read_summary(run).host
-    printer = LinePrinter(*hangup_proof_streams(lambda: os._exit(HANGUP_EXIT_CODE)))
+    printer = LinePrinter(sys.stdout, sys.stderr)
     reader = LogReader(run.events)
     follow(RunState(), reader, printer, lambda state: state.has_ended or not run.is_live(host))
 
@@ -119,9 +118,6 @@ def hangup_proof_streams(fallback: Callable[[], Path]) -> tuple[TextIO, TextIO]:
     Args:
         fallback: Returns the file to write to after the loss.
     """
-    if sys.stdout is not None:
-        sys.stdout = hangup_proof_stream(1, fallback, sys.stdout.encoding)
-    if sys.stderr is not None:
-        sys.stderr = hangup_proof_stream(2, fallback, sys.stderr.encoding)
-    # None: the stream was closed before Python started.
-    return sys.stdout or DEV_NULL.open("w"), sys.stderr or DEV_NULL.open("w")
+    sys.stdout = hangup_proof_stream(1, fallback, sys.stdout.encoding)
+    sys.stderr = hangup_proof_stream(2, fallback, sys.stderr.encoding)
+    return sys.stdout, sys.stderr

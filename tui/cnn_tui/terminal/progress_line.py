@@ -19,9 +19,8 @@ class ProgressLine:
     As a context manager, it clears the line at the end.
     """
 
-    def __init__(self, out: TextIO | None) -> None:
-        """Write to a stream; None if it was closed before Python started."""
-        self._out = out if out is not None and out.isatty() else None
+    def __init__(self, out: TextIO) -> None:
+        self._out = out if out.isatty() else None
         self._width = 0
         self._reported_at = 0.0
 

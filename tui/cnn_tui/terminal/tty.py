@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from cnn_engine.errors import StorageError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -29,10 +31,9 @@ DEV_NULL = Path(os.devnull)
 
 
 def notify(text: str, descriptor: int = 2) -> None:
-    """Write a line to the user if stderr is open; safe in a signal handler."""
-    if sys.stderr is not None:  # otherwise the descriptor may belong to another file
-        with suppress(OSError):
-            os.write(descriptor, f"cnn-tui: {text}\n".encode())
+    """Write a line to the user; safe in a signal handler."""
+    with suppress(OSError):
+        os.write(descriptor, f"cnn-tui: {text}\n".encode())
 
 
 class TerminalSettings:
@@ -65,6 +66,8 @@ class _HangupProofFile(FileIO):
         """Write to `descriptor`, or to the file that `fallback` returns after a hangup."""
         super().__init__(descriptor, "w", closefd=False)
         self._fallback = fallback
+        self.failure = ""
+        """Reason why output was lost; empty if nobody misses it, as after a hangup."""
 
     def write(self, content: "ReadableBuffer") -> int:
         """Write all of the content."""
@@ -77,6 +80,8 @@ class _HangupProofFile(FileIO):
     def _redirect(self, error: OSError) -> None:
         """Redirect to the fallback file after a hangup, otherwise (closed pipe) to /dev/null."""
         path = self._fallback() if error.errno == errno.EIO else DEV_NULL
+        if error.errno not in (errno.EIO, errno.EPIPE, errno.EBADF):
+            self.failure = error.strerror or str(error)
         try:
             other = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError:
@@ -91,6 +96,18 @@ def hangup_proof_stream(
     """Return a text stream that never fails and writes to `fallback()` after a hangup."""
     raw = BufferedWriter(_HangupProofFile(descriptor, fallback))
     return TextIOWrapper(raw, encoding=encoding, errors="replace", line_buffering=True)
+
+
+def require_written(stream: TextIO) -> None:
+    """Check that a hangup-proof stream has lost no output, as on a full disk.
+
+    Raises:
+        StorageError: it has.
+    """
+    stream.flush()
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    if isinstance(raw, _HangupProofFile) and raw.failure:
+        raise StorageError(f"standard output: could not be written: {raw.failure}")
 
 
 @contextmanager
@@ -156,6 +173,4 @@ def is_hung_up(descriptor: int) -> bool:
 
 def has_terminal() -> bool:
     """Return True if a dashboard can be shown: it reads stdin and draws on stderr."""
-    # A stream is None if it was closed before Python started.
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    return all(stream is not None and stream.isatty() for stream in streams)
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
