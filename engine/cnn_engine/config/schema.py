@@ -7,9 +7,10 @@ that a misspelt key is not silently ignored.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cnn_engine.config.built_in_models import BUILT_IN_MODELS
+from cnn_engine.config.paths import expand_home
 from cnn_engine.config.suggestion import suggest
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -32,8 +33,9 @@ class DataConfig(Table):
     source: Literal["cifar10", "mnist", "fashion-mnist", "folder", "digits"]
     """A known data set, a folder of images, or the bundled handwritten digits."""
 
-    path: str | None = None
-    """Directory of the data set. For `folder`, the folder that contains one folder per class."""
+    path: Annotated[str, AfterValidator(expand_home)] | None = None
+    """Directory of the data set. For `folder`, the folder that contains one folder per class. A
+    relative path starts from the current directory; `~` is the home directory."""
 
     image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
     """Side in pixels that images are resized to; by default that of the data set. For a folder of

@@ -53,8 +53,6 @@ class Request:
     ) -> Self:
         """Return a request for a preset or a config file.
 
-        Paths are made absolute, because the run may be resumed from another directory.
-
         Args:
             preset: Name of a preset, or path of a TOML file.
             overrides: Keys with other values, each `KEY=VALUE`.

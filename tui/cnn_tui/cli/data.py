@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import DataError, StorageError
 from cnn_tui.cli.options import AsJson, as_overrides
 from cnn_tui.terminal.interrupts import deferred_interrupts
@@ -63,7 +64,7 @@ def clear(
     from cnn_engine.data import cache
 
     try:
-        removed = cache.clear(folder and folder.resolve())
+        removed = cache.clear(folder and Path(expand_home(str(folder))).resolve())
     except OSError as error:
         raise StorageError(f"{error.filename}: cannot be removed: {error.strerror}") from None
     freed = sum(entry.bytes for entry in removed)
@@ -81,7 +82,8 @@ def fetch(
     from cnn_engine.data.sources import cifar10
 
     with ProgressLine(sys.stderr) as progress:
-        source = cifar10.read(str(data_dir) if data_dir else None, progress.report).source
+        path = expand_home(str(data_dir)) if data_dir else None
+        source = cifar10.read(path, progress.report).source
     print(safe_text(source, 1000))
 
 
@@ -101,6 +103,7 @@ def check(
     from cnn_tui.reports.data_check import print_checked
 
     config = load_config("folder", as_overrides({"data.path": folder}))
+    folder = Path(config.data.path or folder)
     try:
         with ProgressLine(sys.stderr) as progress, deferred_interrupts() as interrupt:
 

@@ -102,6 +102,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.runs.marks import checked_name
     from cnn_engine.runs.recorder import Recorder
     from cnn_engine.session.engine import Engine
+    from cnn_engine.session.preflight import check_request
     from cnn_engine.session.request import Request
 
     keys = {
@@ -134,6 +135,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         raise ConfigError(f"run: --like {like} already names a config; remove {config}")
     command = ("cnn-tui", *sys.argv[1:])
     request = dataclasses.replace(request, name=checked_name(name), command=command)
+    check_request(request)
     directory = create_run(runs_dir or default_runs_dir(for_new_run=True))
     if detach:
         from cnn_engine.session.background import start_in_background

@@ -151,9 +151,12 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
         runs_dir: Directory of the run that `model.weights` may name; None for the default.
 
     Raises:
-        ConfigError: a sweep or a config is invalid.
+        ConfigError: a sweep or a config is invalid, or a device does not exist.
+        DataError: there are no images.
     """
-    from cnn_engine.session.request import Request  # noqa: PLC0415 - imports pydantic
+    # Imported here, because they import pydantic.
+    from cnn_engine.session.preflight import check_request  # noqa: PLC0415
+    from cnn_engine.session.request import Request  # noqa: PLC0415
 
     planned = []
     for values in product(*map(_parse_sweep, sweeps)):
@@ -165,6 +168,7 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
             overrides = [*settings, *values, f"train.seed={seed}"]
             request = Request.from_preset(preset, overrides, label, runs_dir=runs_dir)
             planned.append(PlannedRun(setting, seed, request))
+        check_request(request)
     return planned
 
 

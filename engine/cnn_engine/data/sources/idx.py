@@ -50,16 +50,8 @@ def read_set(source: str, path: str | None) -> RawImages:
     Raises:
         DataError: it is missing, or a file is damaged.
     """
-    name, classes, folder, system_directories = SETS[source]
-    candidates = [parent / inner for parent in search_directories(path) for inner in ("", folder)]
-    candidates += [] if path else system_directories
-    directory = next((found for found in candidates if _find(found, "train-images", 3)), None)
-    if directory is None:
-        searched = ", ".join(map(str, candidates))
-        raise DataError(
-            f"{name}: no train-images-idx3-ubyte[.gz] in {searched}; put the four IDX files of "
-            f"{name} into a directory and pass it with --data-dir"
-        )
+    name, classes, _, _ = SETS[source]
+    directory = find_set(source, path)
     train, train_labels = _read_pair(directory, "train", len(classes))
     test, test_labels = _read_pair(directory, "t10k", len(classes))
     return RawImages(
@@ -69,6 +61,25 @@ def read_set(source: str, path: str | None) -> RawImages:
         train_count=len(train),
         source=f"{name} in {directory}",
     )
+
+
+def find_set(source: str, path: str | None) -> Path:
+    """Return the directory of the files of MNIST or Fashion-MNIST.
+
+    Raises:
+        DataError: there are none.
+    """
+    name, _, folder, system_directories = SETS[source]
+    candidates = [parent / inner for parent in search_directories(path) for inner in ("", folder)]
+    candidates += [] if path else system_directories
+    directory = next((found for found in candidates if _find(found, "train-images", 3)), None)
+    if directory is None:
+        searched = ", ".join(map(str, candidates))
+        raise DataError(
+            f"{name}: no train-images-idx3-ubyte[.gz] in {searched}; put the four IDX files of "
+            f"{name} into a directory and pass it with --data-dir"
+        )
+    return directory
 
 
 def read_digits() -> RawImages:

@@ -18,6 +18,7 @@ from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.marks import checked_name
 from cnn_engine.session.background import start_in_background
+from cnn_engine.session.preflight import check_request
 from cnn_engine.session.request import Request, with_absolute_paths
 from cnn_tui.text.safe import safe_text
 
@@ -174,6 +175,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
             return
         try:
             request = self._new_request(self._config)
+            check_request(request)
             run = create_run(self._runs_dir)
             start_in_background(request, run)
         except UserError as error:

@@ -1,0 +1,44 @@
+"""Checks before a run directory exists, so that a typing error leaves no failed run."""
+
+from pathlib import Path
+
+from cnn_engine.config.schema import DataConfig, TrainConfig
+from cnn_engine.data.sources.idx import find_set
+from cnn_engine.data.sources.layout import find_layout
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.session.request import Request
+from cnn_engine.system.gpu_presence import may_exist
+
+
+def check_request(request: Request) -> None:
+    """Check the device and the directory of the images, without PyTorch.
+
+    Raises:
+        ConfigError: the device does not exist.
+        DataError: there are no images, and the request has no fallback.
+    """
+    _check_device(request.config.train)
+    try:
+        _check_directory(request.config.data)
+    except DataError:
+        if request.fallback is None:
+            raise
+
+
+def _check_device(config: TrainConfig) -> None:
+    if not may_exist(config.device):
+        raise ConfigError(
+            f"train.device: there is no {config.device!r} device here; use auto or cpu"
+        )
+
+
+def _check_directory(config: DataConfig) -> None:
+    match config.source:
+        case "folder" if config.rules > 1:
+            find_layout(Path(config.path or ""))
+        case "mnist" | "fashion-mnist":
+            find_set(config.source, config.path)
+        case "cifar10" if config.path and Path(config.path).exists():
+            # A directory that does not exist is created by the download.
+            if not Path(config.path).is_dir():
+                raise DataError(f"{config.path}: is not a directory; pass the one of CIFAR-10")
