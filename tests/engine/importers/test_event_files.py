@@ -1,17 +1,20 @@
 """Import of TensorBoard event files, complete and damaged."""
 
+import shlex
 import struct
+from pathlib import Path
 
 import pytest
 
 from cnn_engine.errors import DataError
 from cnn_engine.importers.open import open_source
 from cnn_engine.runs.summary import read_state
+from cnn_engine.storage import tfevents_reader
 from cnn_engine.storage.tfevents import masked_crc
 from cnn_engine.storage.tfevents_reader import DamagedFileError, RecordReader, read_event
 from cnn_tui.exports.formats import export_record
 from golden import golden_run
-from imports_for_tests import EventFile, import_run
+from imports_for_tests import EventFile, import_run, notices_of
 
 
 def test_event_files_written_by_tensorboard_are_read(tmp_path):
@@ -124,3 +127,95 @@ def test_record_of_an_absurd_length_is_damaged(tmp_path):
     path.write_bytes(length + masked_crc(length) + b"x" * 100)
     with path.open("rb") as file, pytest.raises(DamagedFileError):
         list(RecordReader().poll(file))
+
+
+TUTORIAL = "Training vs. Validation Loss"
+
+
+def test_add_scalars_of_the_tutorial_gives_both_losses(tmp_path):
+    """PyTorch's TensorBoard tutorial writes one tag into two directories."""
+    run_directory = tmp_path / "runs_tb" / "fashion"
+    EventFile(run_directory).close()
+    for key, offset in (("Training", 0.0), ("Validation", 9.0)):
+        event_file = EventFile(run_directory / f"{TUTORIAL}_{key}")
+        for step in range(1, 6):
+            event_file.scalar(TUTORIAL, step, offset + step / 8)
+        event_file.close()
+    for path in (run_directory, run_directory.parent):
+        state, _ = read_state(import_run(tmp_path, path))
+        assert list(state.curve.losses) == [step / 8 for step in range(1, 6)]
+        assert [epoch.val_loss for epoch in state.epochs] == [9 + step / 8 for step in range(1, 6)]
+
+
+def test_directory_of_add_hparams_is_left_out(tmp_path):
+    """A run with add_hparams is one run (pytorch#32651)."""
+    event_file = EventFile(tmp_path / "tb")
+    for step in range(1, 9):
+        event_file.scalar("Loss/train", step, 1 / step).scalar("Loss/val", step, 2 / step)
+    event_file.close()
+    EventFile(tmp_path / "tb" / "1790000000.5").hparams().scalar("accuracy", 0, 0.9).close()
+    run = import_run(tmp_path, tmp_path / "tb")
+    assert len(read_state(run)[0].epochs) == 8
+    assert notices_of(run) == [
+        "Loss/train is used as training loss",
+        "Loss/val is used as validation loss",
+    ]
+
+
+def write_run(directory, tag="Loss/train"):
+    EventFile(directory).scalar(tag, 1, 2.0).scalar(tag, 2, 1.0).close()
+
+
+def test_suggested_imports_of_several_runs_succeed(tmp_path):
+    """Each named directory can be imported, whatever lies below or beside it (ultralytics)."""
+    logs = tmp_path / "logs"
+    for name in ("train", "train2", "resnet_train", "vgg_val", "deep/train", "deep/validation"):
+        write_run(logs / name, "epoch_loss")
+    write_run(logs / "deep" / "train" / "Loss_val", "Loss")
+    with pytest.raises(DataError) as raised:
+        open_source(logs)
+    commands = str(raised.value).partition(" of them: ")[2].split(", ")
+    paths = [shlex.split(command)[-1] for command in commands]
+    expected = ["deep", "resnet_train", "train", "train2", "vgg_val"]
+    assert [Path(path).name for path in paths] == expected
+    for path in paths:
+        assert str(open_source(Path(path)).path) == path
+
+
+def test_runs_below_an_imported_run_are_reported(tmp_path):
+    write_run(tmp_path / "logs")
+    write_run(tmp_path / "logs" / "other")
+    run = import_run(tmp_path, tmp_path / "logs")
+    other = tmp_path / "logs" / "other"
+    assert notices_of(run)[1:] == [f"Other runs in this directory are not imported: {other}"]
+
+
+def test_images_are_skipped_without_looking_at_their_bytes(tmp_path, monkeypatch):
+    """Event files with images are imported in seconds (tensorboard#4354)."""
+    event_file = EventFile(tmp_path / "logs")
+    for step in range(1, 4):
+        event_file.scalar("loss", step, 1.0 / step).image("images", step, 2_000_000)
+    event_file.close()
+    checked = []
+
+    def masked(content):
+        checked.append(len(content))
+        return masked_crc(content)
+
+    monkeypatch.setattr(tfevents_reader, "masked_crc", masked)
+    reports = []
+    source = open_source(tmp_path / "logs")
+    source.poll(report=lambda *progress: reports.append(progress))
+    assert list(source.series()["loss"].steps) == [1, 2, 3]
+    assert sum(checked) < 10_000
+    (path,) = (tmp_path / "logs").iterdir()
+    size = path.stat().st_size
+    assert reports[-1] == (f"reading {path.name}, bytes", size, size)
+
+
+def test_message_that_is_too_long_is_skipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfevents_reader, "MAX_MESSAGE_BYTES", 1000)
+    event_file = EventFile(tmp_path / "logs")
+    event_file.scalar("loss", 1, 2.0).image("video", 1, 2000).scalar("loss", 2, 1.0).close()
+    state, _ = read_state(import_run(tmp_path, tmp_path / "logs"))
+    assert list(state.curve.losses) == [2.0, 1.0]
