@@ -20,6 +20,9 @@ from cnn_engine.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1_000_000
 
+MAX_SHOWN = 200
+"""Maximum number of characters of an invalid value in a message."""
+
 
 def list_presets() -> dict[str, Path]:
     """Return the paths of the shipped configs by name, sorted."""
@@ -55,13 +58,15 @@ def from_dict(
     Raises:
         ConfigError: lists every problem with its key, or code is not allowed.
     """
-    tables = deepcopy(rename_config_keys(tables))
-    for override in overrides:
-        _apply_override(tables, override)
     try:
+        tables = deepcopy(rename_config_keys(tables))
+        for override in overrides:
+            _apply_override(tables, override)
         config = Config.model_validate_json(_json(tables))
     except ValidationError as error:
-        raise ConfigError(*map(_problem, error.errors())) from None
+        raise ConfigError(*_problems(error)) from None
+    except RecursionError:
+        raise ConfigError("config: its values are nested too deeply") from None
     if config.model.is_user_model and not allow_code:
         raise ConfigError(
             f"model.name: {config.model.name!r} is code that would be imported from the current "
@@ -98,8 +103,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also a number of thousands of digits
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: its values are nested too deeply") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -121,7 +128,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
     """Return a value as TOML reads it (`0.1`, `true`, `[1, 2]`); any other text as a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -132,6 +139,17 @@ def format_value(value: Any) -> str:  # noqa: ANN401 - any config value
     if isinstance(value, str):
         return value if parse_value(value) == value else json.dumps(value)
     return json.dumps(value)
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """Return one line per problem, except for lists that are too short without invalid items."""
+    errors = error.errors()
+    parents = {found["loc"][:-1] for found in errors}
+    return [
+        _problem(found)
+        for found in errors
+        if found["type"] != "too_short" or found["loc"] not in parents
+    ]
 
 
 def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a similar dict
@@ -145,12 +163,16 @@ def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a
         case "value_error":
             return f"{path}.{error['ctx']['error']}".lstrip(".")
         case "literal_error":
-            value, expected = str(error["input"]), error["ctx"]["expected"]
+            value, expected = _shortened(str(error["input"])), error["ctx"]["expected"]
             hint = suggest(value, re.findall(r"'([^']*)'", expected))
             return f"{path}: {value!r} is not one of {expected}{hint}"
         case _:
             message = error["msg"].replace("Input should be", "must be")
-            return f"{path}: {message} (got {error['input']!r})"
+            return f"{path}: {message} (got {_shortened(repr(error['input']))})"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def list_keys() -> list[str]:

@@ -10,13 +10,20 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cnn_engine.config.built_in_models import BUILT_IN_MODELS
+from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.config.paths import expand_home
 from cnn_engine.config.suggestion import suggest
 
-PositiveInt = Annotated[int, Field(gt=0)]
+Number = Annotated[int, Field(gt=0, le=MAX_EPOCHS)]
+
+Width = Annotated[int, Field(gt=0, le=2**20)]
+"""Filters, units or images: more of them fit no memory."""
+
+Pixels = Annotated[int, Field(ge=0, le=1024)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e12)]
+PixelValue = Annotated[float, Field(ge=-1e3, le=1e3)]
+PixelScale = Annotated[float, Field(ge=1e-6, le=1e3)]
 FractionOrZero = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -52,10 +59,10 @@ class DataConfig(Table):
     """Value that becomes white in images of a folder with more than 8 bits, such as 4095 for 12-bit
     scans in 16-bit files; by default the greatest of 16 bits. Images with 32 bits need it."""
 
-    mean: tuple[FiniteFloat, ...] = (0.5,)
+    mean: Annotated[tuple[PixelValue, ...], Field(min_length=1, max_length=3)] = (0.5,)
     """Mean subtracted from pixels in [0, 1]: one value, or one per channel."""
 
-    std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...] = (0.5,)
+    std: Annotated[tuple[PixelScale, ...], Field(min_length=1, max_length=3)] = (0.5,)
     """Standard deviation to divide by: one value, or one per channel."""
 
     validation_fraction: FractionOrZero = 0.2
@@ -88,10 +95,10 @@ class AugmentConfig(Table):
     """Horizontal flip: `random` with probability 0.5, or `alternating` in every other epoch (K.
     Jordan, 2024, arXiv:2404.00498). Not for images such as digits that change their meaning."""
 
-    translate: Annotated[int, Field(ge=0)] = 0
+    translate: Pixels = 0
     """Maximum random shift in pixels in each direction, with reflection padding."""
 
-    cutout: Annotated[int, Field(ge=0)] = 0
+    cutout: Pixels = 0
     """Side in pixels of a random square filled with the mean colour (DeVries and Taylor, 2017,
     arXiv:1708.04552); 0 for none."""
 
@@ -108,11 +115,11 @@ class ModelConfig(Table):
     `module:Class`: your own model, imported from the current directory and called with the
     arguments `channels`, `image_size`, `class_count` and those of `options`."""
 
-    filters: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=7)] = (32, 64, 128)
+    filters: Annotated[tuple[Width, ...], Field(min_length=1, max_length=7)] = (32, 64, 128)
     """Filters per block, or per stage of `resnet`. Each halves the image's side, except for the
     first stage of `resnet`."""
 
-    hidden: tuple[PositiveInt, ...] = (256, 128)
+    hidden: Annotated[tuple[Width, ...], Field(max_length=100)] = (256, 128)
     """Units of the hidden dense layers of `cnn`."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -121,7 +128,7 @@ class ModelConfig(Table):
     depth: Literal[2, 3] = 2
     """Convolutions per block of `whitened`; with 3, a shortcut skips the last two."""
 
-    blocks: PositiveInt = 1
+    blocks: Annotated[int, Field(gt=0, le=1000)] = 1
     """Residual blocks per stage of `resnet`, each with two convolutions."""
 
     arch: str | None = None
@@ -202,7 +209,7 @@ class OptimizerConfig(Table):
     momentum: FractionOrZero = 0.9
     """Momentum of `sgd` and `muon`."""
 
-    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """Weight decay: an L2 penalty with `adam` and `sgd`, decoupled with `adamw` and `muon`."""
 
     decay_bias_norm: bool = True
@@ -244,17 +251,17 @@ class AverageConfig(Table):
     """Decay of the average: of `ema` after its first updates, of `lookahead` at the end of the run,
     growing with the cube of the progress."""
 
-    every: PositiveInt = 1
+    every: Number = 1
     """Steps between updates of the average."""
 
 
 class TrainConfig(Table):
     """Training loop."""
 
-    epochs: PositiveInt = 20
+    epochs: Number = 20
     """Number of epochs."""
 
-    batch_size: PositiveInt = 64
+    batch_size: Width = 64
     """Images per batch."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -278,10 +285,10 @@ class TrainConfig(Table):
     """Label smoothing (Szegedy and others, 2016, arXiv:1512.00567). Reported losses are without
     it."""
 
-    validate_every: PositiveInt = 1
+    validate_every: Number = 1
     """Epochs between validations; the last epoch is always validated."""
 
-    patience: PositiveInt | None = None
+    patience: Number | None = None
     """Early stopping: epochs without a lower validation loss after which training ends; by default
     unlimited."""
 
@@ -293,7 +300,7 @@ class TrainConfig(Table):
     """Class weights of the training loss. `balanced`: images / (classes · images of the class),
     as in scikit-learn. Reported losses are without them."""
 
-    checkpoint_seconds: Annotated[FiniteFloat, Field(gt=0)] = 60.0
+    checkpoint_seconds: PositiveFloat = 60.0
     """Seconds between checkpoints within an epoch, excluding pauses."""
 
     on_non_finite: Literal["stop", "rollback", "continue"] = "stop"

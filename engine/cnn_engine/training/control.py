@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import CommandApplied, CommandRefused
 from cnn_engine.runs.commands import Command, send
@@ -15,9 +16,6 @@ CHECK_SECONDS = 0.05
 
 MACHINE_SECONDS = 5.0
 """Interval at which the machine is measured; a measurement takes 0.1 ms."""
-
-MAX_EPOCHS = 1_000_000_000
-"""Maximum number of epochs of a command; numbers computed from it are still exact."""
 
 
 class StopRequested(Exception):  # noqa: N818 - control flow, not an error
@@ -227,7 +225,7 @@ class Control:
                 else:
                     self._record(command)
             case "epochs" if not (value.is_integer() and min_epochs <= value <= MAX_EPOCHS):
-                text = f"epochs {value:g}: must be a whole number, {min_epochs} or more"
+                text = f"epochs {value:g}: must be a whole number from {min_epochs} to {MAX_EPOCHS}"
                 self._refuse(command, text)
             case "epochs" if value != trainer.epochs:
                 trainer.epochs = int(value)

@@ -1,10 +1,12 @@
 """Loading and validating configs: presets, TOML files and `--set` overrides."""
 
+import json
 import re
 
 import pytest
 
 from cnn_engine.config.presets import list_keys, list_presets, load_config
+from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError
 
 
@@ -78,6 +80,72 @@ def test_all_problems_are_listed_with_key_and_suggestion():
 )
 def test_error_names_bad_override(override, message):
     assert message in "\n".join(problems("cifar10", override))
+
+
+NUMBERS = [
+    "augment.cutout",
+    "augment.translate",
+    "average.decay",
+    "average.every",
+    "data.image_size",
+    "data.max_value",
+    "data.test_fraction",
+    "data.validation_fraction",
+    "model.blocks",
+    "model.dropout",
+    "optimizer.bias_norm_lr",
+    "optimizer.clip_norm",
+    "optimizer.head_lr",
+    "optimizer.lr",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "schedule.end",
+    "schedule.start",
+    "schedule.warmup",
+    "train.batch_size",
+    "train.budget_seconds",
+    "train.checkpoint_seconds",
+    "train.epochs",
+    "train.label_smoothing",
+    "train.patience",
+    "train.seed",
+    "train.validate_every",
+]
+LISTS = ["data.mean", "data.std", "model.filters", "model.hidden"]
+
+
+def test_every_number_of_the_config_is_tested():
+    tables = Config.model_json_schema()["$defs"].values()
+    keys = {
+        f"{table['title'].removesuffix('Config').lower()}.{key}"
+        for table in tables
+        for key, field in table["properties"].items()
+        if '"integer"' in json.dumps(field) or '"number"' in json.dumps(field)
+    }
+    assert keys - {"data.channels", "model.depth"} == {*NUMBERS, *LISTS}  # two have few choices
+
+
+@pytest.mark.parametrize("key", NUMBERS + LISTS)
+@pytest.mark.parametrize(
+    "value", ["99999999999999999999", "-1e300", "1e300", "inf", "nan", "9" * 5000]
+)
+def test_every_number_has_bounds(key, value):
+    """A number that no run can work with is refused before a run exists (a batch of 10**20)."""
+    text = f"[{value}]" if key in LISTS else value
+    (problem,) = problems("digits", f"{key}={text}")
+    assert problem.startswith(key)
+    assert len(problem) < 400
+
+
+@pytest.mark.parametrize("value", ["[" * 2000 + "]" * 2000, "{a=" * 2000 + "1" + "}" * 2000])
+def test_deeply_nested_values_are_refused(tmp_path, value):
+    path = tmp_path / "deep.toml"
+    path.write_text(f'[data]\nsource = "digits"\n[model.options]\nx = {value}\n')
+    (problem,) = problems(str(path))
+    assert "nested too deeply" in problem
+    (problem,) = problems("digits", f"model.options.{'a.' * 2000}a=1")
+    assert "nested too deeply" in problem
+    assert problems("digits", f"train.epochs={value}")[0].startswith("train.epochs: ")
 
 
 def test_images_too_small_for_pooling_are_refused():

@@ -125,7 +125,9 @@ def test_parse_time_returns_seconds(text, seconds):
     assert parse_time(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "m", "-5", "1.5h", "ten", "5d"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "m", "-5", "1.5h", "ten", "5d", "9" * 5000, "9" * 400 + "h"]
+)
 def test_parse_time_rejects_invalid_text(text):
     with pytest.raises(typer.BadParameter, match="is not a time"):
         parse_time(text)

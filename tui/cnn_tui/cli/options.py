@@ -159,7 +159,7 @@ def as_overrides(options: Mapping[str, Path | str | float | None]) -> list[str]:
     ]
 
 
-TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+TIME = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?")
 
 
 def parse_time(text: str) -> float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
 from cnn_tui.cli.completion import complete_config, complete_run
@@ -62,7 +63,10 @@ def run(  # noqa: PLR0913 - one parameter per option
         ),
     ] = None,
     repeat: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Train with N seeds and report mean ± std.")
+        int,
+        typer.Option(
+            min=1, max=10_000, metavar="N", help="Train with N seeds and report mean ± std."
+        ),
     ] = 1,
     sweeps: Annotated[
         list[str] | None,
@@ -151,7 +155,9 @@ def resume(  # noqa: PLR0913 - one parameter per option
     reference: RunReference = "latest",
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="New total number of epochs; extends a finished run."),
+        typer.Option(
+            min=1, max=MAX_EPOCHS, help="New total number of epochs; extends a finished run."
+        ),
     ] = None,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,

@@ -2,6 +2,8 @@
 
 import math
 
+from cnn_engine.config.limits import MAX_EPOCHS
+
 
 def parse_lr(text: str) -> float:
     """Return a learning rate.
@@ -24,6 +26,7 @@ def parse_epochs(text: str) -> int:
     Raises:
         ValueError: the text is no positive integer; the message is for the user.
     """
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ValueError("Expected a whole number, 1 or more.")
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_EPOCHS))
+    if not is_number or not 1 <= int(text) <= MAX_EPOCHS:
+        raise ValueError(f"Expected a whole number from 1 to {MAX_EPOCHS}.")
     return int(text)

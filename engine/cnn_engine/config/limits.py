@@ -1,0 +1,4 @@
+"""Limits of config values that other modules check too. Does not import pydantic."""
+
+MAX_EPOCHS = 1_000_000_000
+"""Maximum number of epochs: numbers computed from it are still exact."""
