@@ -11,14 +11,12 @@ File system errors are raised as `OSError`; callers can continue without the cac
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import struct
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from mmap import MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
 from pathlib import Path
@@ -26,6 +24,8 @@ from typing import Self
 
 import msgspec
 from platformdirs import user_cache_path
+
+from cnn_engine.storage.atomic import create_temporary, remove_temporary_files
 
 LIMIT_BYTES = 20 << 30
 """Limit on the size of all entries together; a single entry may exceed it."""
@@ -127,7 +127,7 @@ def clear(folder: Path | None = None) -> list[Entry]:
     Raises:
         OSError: an entry cannot be removed.
     """
-    _sweep()
+    remove_temporary_files(cache_directory())
     removed = []
     for entry in entries():
         if folder is None or (entry.index and entry.index.folder == str(folder)):
@@ -148,9 +148,9 @@ class NewEntry:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.unlink(missing_ok=True)
-        _sweep()
+        remove_temporary_files(cache_directory())
         _make_room(size)
-        self._descriptor, self._temporary = _create_locked(path.parent)
+        self._descriptor, self._temporary = create_temporary(path, 0o600)
         self._is_kept = False
         try:
             _reserve(self._descriptor, size)
@@ -217,14 +217,6 @@ def _parse(content: bytes) -> Index | None:
         return None
 
 
-def _sweep() -> None:
-    """Remove the unfinished entries of killed processes, which no process has locked."""
-    for path in cache_directory().glob("*.tmp"):
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-
-
 def _make_room(size: int) -> None:
     """Evict the least recently used entries until `size` more bytes are within the limits."""
     free = shutil.disk_usage(cache_directory()).free
@@ -237,21 +229,6 @@ def _make_room(size: int) -> None:
         oldest = evictable.pop()
         oldest.path.unlink(missing_ok=True)
         taken, free = taken - oldest.bytes, free + oldest.bytes
-
-
-def _create_locked(folder: Path) -> tuple[int, Path]:
-    """Create a file that is locked while its descriptor is open; return descriptor and path."""
-    while True:
-        descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=folder)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:
-            os.close(descriptor)
-            Path(name).unlink(missing_ok=True)
-            raise
-        if os.fstat(descriptor).st_nlink:
-            return descriptor, Path(name)
-        os.close(descriptor)  # another process removed it before it was locked
 
 
 def _reserve(descriptor: int, size: int) -> None:

@@ -1,6 +1,9 @@
 """Atomic file writes: readers find the old content or the new, never a part."""
 
+import fcntl
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 TEMPORARY = "*.tmp"
@@ -20,15 +23,18 @@ def write_atomically(path: Path, content: bytes | memoryview, backup: Path | Non
         OSError: writing failed and the old content is kept, at `path` or `backup`. If only syncing
             the directory failed, the new content is in place.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    descriptor, temporary = create_temporary(path)
     try:
-        _write(temporary, content)
+        _write(descriptor, content)
+        os.fsync(descriptor)
         if backup is not None and path.exists():
             os.replace(path, backup)  # noqa: PTH105 - `os` calls throughout, so that tests can make them fail
         os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
     _sync_directory(path.parent)
 
 
@@ -40,30 +46,59 @@ def write_cache(path: Path, content: bytes) -> None:
     Raises:
         OSError: writing failed; the old content is kept.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    descriptor, temporary = create_temporary(path)
     try:
-        temporary.write_bytes(content)
+        _write(descriptor, content)
         os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
+
+
+def create_temporary(path: Path, mode: int = 0o644) -> tuple[int, Path]:
+    """Create an unfinished file beside `path`, with a name of its own.
+
+    Returns:
+        Its descriptor, which holds a lock that keeps `remove_temporary_files` away, and its path.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    while True:
+        temporary = path.with_name(f"{path.name[:40]}.{secrets.token_hex(6)}.tmp")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks, where nothing is removed either
+            return descriptor, temporary
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, temporary
+        os.close(descriptor)  # another process removed it before it was locked
 
 
 def remove_temporary_files(directory: Path) -> None:
-    """Remove unfinished files of killed processes. No process may be writing to the directory."""
+    """Remove the unfinished files of killed processes and threads: those that nobody has locked.
+
+    A file that cannot be removed is left alone.
+    """
     for path in directory.glob(TEMPORARY):
-        path.unlink(missing_ok=True)
+        # Not opened if it is a pipe, which may block, or a link.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+        with suppress(OSError):
+            descriptor = os.open(path, flags)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)
 
 
-def _write(path: Path, content: bytes | memoryview) -> None:
+def _write(descriptor: int, content: bytes | memoryview) -> None:
     remaining = memoryview(content)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        while remaining:
-            remaining = remaining[os.write(descriptor, remaining) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]
 
 
 def _sync_directory(directory: Path) -> None:

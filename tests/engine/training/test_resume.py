@@ -179,7 +179,7 @@ def test_torn_last_line_is_ignored(interrupted_run, uninterrupted_run):
 
 def test_temporary_files_are_removed(interrupted_run):
     run = interrupted_run(5)
-    stray = run.directory.path / "last.pt.999999.tmp"
+    stray = run.directory.path / "last.pt.0123456789ab.tmp"
     stray.write_bytes(b"half a checkpo")
     run.prepare_resume()
     assert not stray.exists()

@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from cnn_engine.errors import StorageError
 from cnn_engine.export.folder import check_target
+from cnn_engine.storage.atomic import create_temporary
 
 STDOUT = Path("-")
 
@@ -29,13 +30,15 @@ def text_output(path: Path, *, force: bool) -> Iterator[TextIO]:
         yield sys.stdout
         return
     check_target(path, replace=force)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = None
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as out:
+        descriptor, temporary = create_temporary(path)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
             yield out
-        temporary.replace(path)
+            out.flush()
+            temporary.replace(path)
     except BaseException as error:
-        with suppress(OSError):  # it may not have been created
+        if temporary is not None:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             reason = error.strerror or error
