@@ -41,6 +41,12 @@ class StorageError(UserError):
     exit_code = 5
 
 
+class NoAnswerError(UserError):
+    """A command was written, but the run has not carried it out in time."""
+
+    exit_code = 6
+
+
 class RunHeldError(StorageError):
     """Another process is writing the run."""
 

@@ -7,6 +7,7 @@ events added since the last call.
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ class LogWriter:
         self.descriptor = _open_locked(path) if descriptor is None else descriptor
         """File descriptor of the log; a process that inherits it inherits the lock."""
         self._path = path
-        self.was_torn = _ends_torn(self.descriptor)
+        self.was_torn = ends_torn(self.descriptor)
         """True if the last line had no newline, as when a writer was killed; it gets one, and
         counts as damaged."""
         self._unwritten = b"\n" if self.was_torn else b""
@@ -126,7 +127,7 @@ def _lock(descriptor: int) -> bool:
             return True
 
 
-def _ends_torn(descriptor: int) -> bool:
+def ends_torn(descriptor: int) -> bool:
     """Return True if the last line has no newline."""
     size = os.fstat(descriptor).st_size
     return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -139,7 +140,7 @@ def is_held(path: Path) -> bool:
         OSError: the log exists but cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would block
     except FileNotFoundError:
         return False
     try:
@@ -149,6 +150,10 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _open_without_blocking(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class LineReader:
@@ -172,14 +177,16 @@ class LineReader:
         """Yield the lines added since the last call, without their newlines.
 
         An incomplete last line is returned once it is complete. A file that does not exist yet, or
-        was just replaced on a server, has no lines.
+        was just replaced on a server, has no lines; nor has anything but a regular file, such as a
+        pipe, which may never end.
 
         Raises:
             OSError: the file cannot be read now; a later call may succeed.
         """
         try:
-            with self._path.open("rb") as file:
-                yield from self._new_lines(file)
+            with open(self._path, "rb", opener=_open_without_blocking) as file:
+                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    yield from self._new_lines(file)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ESTALE):
                 raise

@@ -1,7 +1,9 @@
 """Commands to a running run: lines in its directory, sent by a key, a script or a signal."""
 
+import errno
 import json
 import os
+import stat
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from cnn_engine.errors import StorageError
-from cnn_engine.runlog.log import LineReader
+from cnn_engine.runlog.log import LineReader, ends_torn
 
 Name = Literal["pause", "unpause", "stop", "stop-epoch", "checkpoint", "lr", "epochs", "detach"]
 """`pause` and `unpause`; `stop` and `stop-epoch`: save a checkpoint and end, now or after this
@@ -41,20 +43,28 @@ class _Line(msgspec.Struct):
 
 
 def send(path: Path, command: Command) -> None:
-    """Append a command to a run's commands file.
+    """Append a command to a run's commands file, on a line of its own.
 
     Raises:
-        StorageError: the file cannot be written.
+        StorageError: the file cannot be written, or only a part of the command could be.
     """
-    line = json.dumps(asdict(command)) + "\n"
+    line = json.dumps(asdict(command)).encode() + b"\n"
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        # O_NONBLOCK: a pipe in place of the file would block for ever.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o644)
         try:
-            os.write(descriptor, line.encode())
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise StorageError(f"{path}: cannot be written: is not a regular file")
+            if ends_torn(descriptor):
+                line = b"\n" + line
+            written = os.write(descriptor, line)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    if written < len(line):  # the next command begins with a newline
+        raise StorageError(f"{path}: cannot be written: {os.strerror(errno.ENOSPC)}")
 
 
 class CommandReader:

@@ -1,13 +1,14 @@
 """Commands that control a run from another process."""
 
+import os
 import subprocess
 
 import pytest
 
+from cnn_engine.errors import StorageError
 from cnn_engine.runlog import events
-from cnn_engine.runs.commands import CommandReader
+from cnn_engine.runs.commands import Command, CommandReader, send
 from cnn_engine.runs.recorder import Recorder
-from cnn_tui.cli.control import pause
 from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
 from golden import add_events, golden_run, running_run, set_local_host
 from runs_for_tests import RunForTests, wait_until
@@ -126,13 +127,35 @@ def test_ended_or_interrupted_run_gets_no_command(tmp_path):
     assert not interrupted.commands.exists()
 
 
-def test_unanswered_command_is_reported(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("torn", [b"", b'{"name": "lr", "by": "cli", "val'])
+def test_unanswered_command_has_an_exit_code_of_its_own(tmp_path, monkeypatch, run_cli, torn):
+    """A line that a full disk cut off does not swallow the next command."""
     monkeypatch.setattr("cnn_tui.cli.control.WAIT_SECONDS", 0.2)
-    run = running_run(tmp_path, 60)
+    run = running_run(tmp_path / "runs", 60)
+    run.commands.write_bytes(torn)
     with Recorder(run):
-        pause(run.id, tmp_path)
-    assert "pause requested, no answer after" in capsys.readouterr().err
+        code, _, errors = run_cli("pause", run.id, cwd=tmp_path)
+    assert code == 6
+    assert "pause requested, no answer after" in errors
     assert commands_of(run) == [("pause", None)]
+
+
+def test_partly_written_command_is_an_error_and_repaired_by_the_next(tmp_path, monkeypatch):
+    run, real = running_run(tmp_path, 60), os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, content: real(descriptor, content[:7]))
+        with pytest.raises(StorageError, match="No space left on device"):
+            send(run.commands, Command(name="stop", by="cli"))
+    send(run.commands, Command(name="pause", by="cli"))
+    assert commands_of(run) == [("pause", None)]
+
+
+def test_pipe_in_place_of_the_commands_is_refused(tmp_path):
+    run = running_run(tmp_path, 60)
+    os.mkfifo(run.commands)
+    with pytest.raises(StorageError, match="is not a regular file"):
+        send(run.commands, Command(name="stop", by="cli"))
+    assert commands_of(run) == []
 
 
 def test_failed_checkpoint_exits_with_5(tmp_path):

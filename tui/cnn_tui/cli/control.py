@@ -4,7 +4,6 @@ As in the dashboard, a command is appended to a file in the run's directory. It 
 the engine reports that it is done.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -13,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.errors import ConfigError, NoAnswerError, StorageError
 from cnn_engine.runlog.events import (
     CheckpointSaved,
     CommandApplied,
@@ -63,6 +62,7 @@ class ControlledRun:
         Raises:
             StorageError: the command could not be written, or the checkpoint could not be saved.
             ConfigError: the engine refused it, or the run has ended.
+            NoAnswerError: the run has not carried it out in time.
         """
         command = Command(name=name, by="cli", value=value)
         send(self._run.commands, command)
@@ -74,9 +74,10 @@ class ControlledRun:
                     return
             self._require_running()
             time.sleep(POLL_SECONDS)
-        # Not an error: the command stays in the file, and a repeated one would apply twice.
         text = f"{name} requested, no answer after {WAIT_SECONDS:.0f} s"
-        print(f"{self._run.id}: {text}", file=sys.stderr)
+        raise NoAnswerError(
+            f"{self._run.id}: {text}; it is done between two steps, do not repeat it"
+        )
 
     def print(self, text: str) -> None:
         """Print a line about the run."""
