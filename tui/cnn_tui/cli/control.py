@@ -75,9 +75,7 @@ class ControlledRun:
             self._require_running()
             time.sleep(POLL_SECONDS)
         text = f"{name} requested, no answer after {WAIT_SECONDS:.0f} s"
-        raise NoAnswerError(
-            f"{self._run.id}: {text}; it is done between two steps, do not repeat it"
-        )
+        raise NoAnswerError(f"{self._run.id}: {text}; it follows after the current step")
 
     def print(self, text: str) -> None:
         """Print a line about the run."""
