@@ -1,5 +1,8 @@
 """Checks that a checkpoint is compatible with the model and the images."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor
 
 from cnn_engine.data.dataset import DataSet
@@ -36,23 +39,27 @@ def check_images(recorded: RunPrepared | None, data: DataSet) -> None:
         )
 
 
-def check_fingerprint(found: str, expected: str, source: str, file: str) -> None:
+def check_fingerprint(found: str, state: Mapping[str, Any], data: DataSet, file: str) -> None:
     """Compare the fingerprint of the images with that of a checkpoint.
 
     Args:
         found: Fingerprint of the images now.
-        expected: Fingerprint in the checkpoint.
-        source: Description of the images, for the message.
+        state: The checkpoint.
+        data: The images now.
         file: Name of the checkpoint, for the message.
 
     Raises:
         DataError: they differ.
     """
-    if found != expected:
-        raise DataError(
-            f"{source}: the images, labels or split are not those that {file} was trained on; "
-            f"restore them, or start a new run with: {shell_command('run')}"
-        )
+    if found == state["fingerprint"]:
+        return
+    cause = ""
+    if data.decoding and not state["environment"].keys() & data.decoding.keys():
+        cause = ", or another version of Pillow decodes them differently"
+    raise DataError(
+        f"{data.source}: the images, labels or split are not those that {file} was trained on"
+        f"{cause}; restore them, or start a new run with cnn-tui run"
+    )
 
 
 def check_weights(expected: dict[str, Tensor], found: dict[str, Tensor], file: str) -> None:

@@ -1,8 +1,8 @@
 """A data set in memory: loaded, resized, split and checked according to the config."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -53,6 +53,12 @@ class DataSet:
     paths: tuple[str, ...]
     """File of each image, relative to the folder; empty if the images are not separate files."""
 
+    files_digest: str = ""
+    """SHA-256 of the paths and sizes of these files; empty if there are none."""
+
+    decoding: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the programs that have decoded the files, by name; see `DECODING_NAMES`."""
+
     skipped: tuple[str, ...]
     """Unreadable files that were skipped, each with the reason."""
 
@@ -76,6 +82,18 @@ class DataSet:
         sample = self.images[:: max(1, len(self.images) // FINGERPRINT_IMAGES)]
         digest = hashlib.sha256()
         for values in (self.labels, self.train, self.val, self.test, sample):
+            digest.update(values.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def files_fingerprint(self) -> str:
+        """Return the SHA-256 of labels, split, image size and files; empty if there are no files.
+
+        Unlike `fingerprint`, it does not depend on the programs that decode the files.
+        """
+        if not self.files_digest:
+            return ""
+        digest = hashlib.sha256(f"{self.files_digest} {tuple(self.images.shape)}".encode())
+        for values in (self.labels, self.train, self.val, self.test):
             digest.update(values.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
@@ -116,6 +134,8 @@ def load_dataset(config: DataConfig, seed: int, progress: Progress) -> DataSet:
         test=parts.test,
         source=raw.source,
         paths=raw.paths,
+        files_digest=raw.files_digest,
+        decoding=raw.decoding,
         skipped=raw.skipped,
         notices=raw.notices,
     )

@@ -1,7 +1,7 @@
 """Result type of all image sources, and the directories they search."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -39,6 +39,12 @@ class RawImages:
 
     paths: tuple[str, ...] = ()
     """File of each image, relative to the folder; empty if the images are not separate files."""
+
+    files_digest: str = ""
+    """SHA-256 of the paths and sizes of these files; empty if there are none."""
+
+    decoding: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the programs that have decoded the files, by name; see `DECODING_NAMES`."""
 
     skipped: tuple[str, ...] = ()
     """Unreadable files that were skipped, each with the reason."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from cnn_engine.checkpoints.compat import check_images
-from cnn_engine.data.dataset import load_dataset
+from cnn_engine.data.dataset import DataSet, load_dataset
+from cnn_engine.data.identity import image_values
 from cnn_engine.data.loader import make_loader
 from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError, StorageError, UserError
@@ -14,6 +15,7 @@ from cnn_engine.results.predictions import read_predictions
 from cnn_engine.runlog.events import RunPrepared, TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
+from cnn_engine.system.environment_diff import environment_diff, is_decoded_differently
 from cnn_engine.system.threads import choose_threads
 
 COUNTS = ("epoch", "correct", "total", "confusion", "top5", "tta_correct")
@@ -85,16 +87,14 @@ def retest(
             lambda done: progress("testing", done, len(data.test)),
         )
     recorded = state.test
+    differences = _differences(trained, state.prepared)
     if recorded is not None and recorded.fingerprint not in ("", tested.fingerprint):
-        raise DataError(
-            f"{data.source}: the test images have changed since the run was tested on them; "
-            "restore them, or pass their directory with --data-dir"
-        )
+        differences += _decoding_differences(data, tested.fingerprint, state.prepared)
     result = RetestResult(
         test=tested.event(seconds=0.0),
         recorded=recorded,
         prepared=state.prepared,
-        differences=_differences(trained, state.prepared),
+        differences=differences,
         notice="",
     )
     if result.is_equal and recorded is not None and not _has_results(run, recorded):
@@ -117,6 +117,23 @@ def _differences(trained: TrainedModel, prepared: RunPrepared) -> tuple[str, ...
         for name, (value, before) in values.items()
         if value != before
     )
+
+
+def _decoding_differences(
+    data: DataSet, fingerprint: str, prepared: RunPrepared
+) -> tuple[str, ...]:
+    """Return the differences of the programs that decode the images.
+
+    Raises:
+        DataError: the images themselves have changed.
+    """
+    images = image_values(data, fingerprint)
+    if not is_decoded_differently(images, prepared.environment):
+        raise DataError(
+            f"{data.source}: the test images have changed since the run was tested on them; "
+            "restore them, or pass their directory with --data-dir"
+        )
+    return environment_diff(images, prepared.environment)
 
 
 def _has_results(run: RunDirectory, test: TestFinished) -> bool:

@@ -12,6 +12,7 @@ from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
+from cnn_engine.system.environment_diff import has_other_decoding
 
 SIGNIFICANCE_LEVEL = 0.05
 """A difference with a smaller p-value is significant."""
@@ -202,7 +203,7 @@ def _disagreement(first: RunResults, other: RunResults) -> Disagreement | str:
 
 
 def _have_same_images(first: RunResults, other: RunResults) -> bool:
-    """Return True for the same pixels, or the same files at another image size."""
+    """Return True for the same pixels, or the same files at another size or decoded differently."""
     predictions, other_predictions = first.predictions, other.predictions
     if predictions is None or other_predictions is None:
         return False
@@ -214,7 +215,10 @@ def _have_same_images(first: RunResults, other: RunResults) -> bool:
     if (
         prepared is None
         or other_prepared is None
-        or prepared.image_shape == other_prepared.image_shape
+        or (
+            prepared.image_shape == other_prepared.image_shape
+            and not has_other_decoding(prepared.environment, other_prepared.environment)
+        )
     ):
         return False
     files = (prepared.source, prepared.classes, predictions.names)

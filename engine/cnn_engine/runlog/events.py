@@ -281,8 +281,9 @@ class RunPrepared(Event):
 
     environment: dict[str, str] = field(default_factory=dict)
     """Values besides the config that results depend on, by name: versions, device, threads, CPU,
-    `images` (digest of the data set and its split), `revision` (git commit of the working directory
-    and `with changes` if tracked files differ)."""
+    `images` (digest of the data set and its split), `files` (digest of the image files and their
+    split), `Pillow`, `libjpeg` and `decoding` (versions that decode them), `revision` (git
+    commit of the working directory and `with changes` if tracked files differ)."""
 
 
 @dataclass(frozen=True, kw_only=True)

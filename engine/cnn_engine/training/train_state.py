@@ -11,11 +11,12 @@ from cnn_engine.checkpoints.compat import check_fingerprint, check_weights
 from cnn_engine.config.schema import Config
 from cnn_engine.data.augment.params import check_augment
 from cnn_engine.data.dataset import DataSet
+from cnn_engine.data.identity import image_values
 from cnn_engine.data.loader import make_loader
 from cnn_engine.errors import ConfigError
 from cnn_engine.models.renamed import rename_weights
 from cnn_engine.system.environment import environment
-from cnn_engine.system.environment_diff import environment_diff
+from cnn_engine.system.environment_diff import environment_diff, is_decoded_differently
 from cnn_engine.system.random_states import random_states, set_random_states
 from cnn_engine.training.learner import Learner
 from cnn_engine.training.lr_schedule import lr_factor
@@ -60,6 +61,7 @@ class TrainState:
         self.timer = StepTimer(device)
         self.progress = TrainProgress()
         self.fingerprint = data.fingerprint()
+        self._image_values = image_values(data, self.fingerprint)
         self._notify, self._report_capture = notify, report_capture
 
     @property
@@ -180,10 +182,12 @@ class TrainState:
         if "optimizer" not in state:
             raise ConfigError(f"{file.name}: contains only weights; training cannot resume from it")
         check_weights(self.learner.weights.state_dict(), state["model"], file.name)
-        check_fingerprint(self.fingerprint, state["fingerprint"], self.data.source, file.name)
+        environment, recorded = self.environment(), state["environment"]
+        if not is_decoded_differently(environment, recorded):
+            check_fingerprint(self.fingerprint, state, self.data, file.name)
         self.load_state_dict(state)
-        return environment_diff(self.environment(), state["environment"])
+        return environment_diff(environment, recorded)
 
     def environment(self) -> dict[str, str]:
         """Return versions and settings that results depend on."""
-        return environment(self.device, self.learner.precision)
+        return environment(self.device, self.learner.precision) | self._image_values

@@ -103,9 +103,7 @@ class Trainer:
                 self.learner.precision,
                 self.state.steps_per_epoch,
                 differences=differences,
-                environment=dict(extra_environment or {})
-                | self.state.environment()
-                | {"images": self.state.fingerprint[:16]},
+                environment=dict(extra_environment or {}) | self.state.environment(),
             )
         )
         if differences:

@@ -24,6 +24,8 @@ MAX_PAIRS = 10
 
 ENVIRONMENT_LABELS = {
     "images": "Digest of the images",
+    "files": "Digest of the image files",
+    "decoding": "Version of the decoding",
     "revision": "Git revision",
     "device": "Device",
     "precision": "Precision",

@@ -12,6 +12,7 @@ from threading import Event
 
 import numpy as np
 import PIL
+from PIL import features
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cache
@@ -21,10 +22,14 @@ from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
+from cnn_engine.system.environment_diff import DECODING_NAMES
 from cnn_engine.system.threads import choose_threads
 
-DECODING = f"2, Pillow {PIL.__version__}"
-"""Version of the decoding, part of the cache key; increase it if `decode` changes pixels."""
+DECODING_VERSION = 2
+"""Version of `decode`; increase it if it changes pixels."""
+
+DECODING = f"{DECODING_VERSION}, Pillow {PIL.__version__}"
+"""Version of the pixels, part of the cache key."""
 
 CHUNK = 200
 """Files per task of a thread."""
@@ -66,9 +71,19 @@ def read(config: DataConfig, progress: Progress) -> RawImages:
         val_count=val_count,
         source=f"images in {root}",
         paths=_paths(listing, reasons),
+        files_digest=listing.files_digest(reasons),
+        decoding=_decoding(),
         skipped=_reason_texts(listing.files, reasons),
         notices=listing.notices + decoded.notices + ((size_reason,) if size_reason else ()),
     )
+
+
+def _decoding() -> dict[str, str]:
+    """Return the versions that pixels depend on, by the names in `DECODING_NAMES`."""
+    turbo = features.version_feature("libjpeg_turbo")
+    libjpeg = f"turbo {turbo}" if turbo else str(features.version_codec("jpg"))
+    versions = (PIL.__version__, libjpeg, str(DECODING_VERSION))
+    return dict(zip(DECODING_NAMES, versions, strict=True))
 
 
 def _paths(listing: Listing, unreadable: Collection[int]) -> tuple[str, ...]:

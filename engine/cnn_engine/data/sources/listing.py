@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -58,6 +58,15 @@ class Listing:
         # Path(".") / "cat" is "cat".
         start = 0 if self.root == Path() else len(os.path.join(self.root, ""))  # noqa: PTH118
         return [file.path[start:] for file in self.files]
+
+    def files_digest(self, unreadable: Collection[int]) -> str:
+        """Return the SHA-256 of paths and sizes of all files but those at some positions."""
+        digest = hashlib.sha256()
+        for position, path in enumerate(self.relative_paths()):
+            if position not in unreadable:
+                size, *_ = self.files[position].stamp
+                digest.update(os.fsencode(f"{path}\0{size}\0"))
+        return digest.hexdigest()
 
     def digest(self) -> str:
         """Return a digest that changes if a file is added, removed, renamed or altered.
