@@ -8,6 +8,7 @@ latter.
 
 import os
 import socket
+import time
 from array import array
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -116,6 +117,11 @@ class Importer:
         finally:
             self._log.close()
 
+    def report_unreadable(self, error: OSError | DataError) -> None:
+        """Add a notice that the source cannot be read at the moment."""
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        self._tell(f"{self._source.path.name} cannot be read: {reason}; still trying", time.time())
+
     def _read_rest(self) -> None:
         path = self._source.path
         try:
@@ -189,14 +195,14 @@ class Importer:
 
     def _report_roles(self, roles: Roles, series: Mapping[str, Series]) -> None:
         """Report the series that are used, unclear, or not shown, once each."""
-        time = max(max(values.times, default=0.0) for values in series.values())
+        newest = max(max(values.times, default=0.0) for values in series.values())
         for role, name in sorted(roles.assigned.items(), key=lambda item: [*ROLES].index(item[0])):
-            self._tell(f"{name} is used as {ROLES[role]}", time)
+            self._tell(f"{name} is used as {ROLES[role]}", newest)
         for role, names in roles.unclear.items():
             self._tell(
                 f"Not clear which series is the {ROLES[role]}: {_listed(names)}; choose with "
                 f"--role {role}=NAME",
-                time,
+                newest,
             )
         known = {
             *roles.assigned.values(),
@@ -205,7 +211,7 @@ class Importer:
         others = sorted(series.keys() - known - self._unused)
         self._unused.update(others)
         if others:
-            self._tell(f"Not shown: {_listed(others)}", time)
+            self._tell(f"Not shown: {_listed(others)}", newest)
 
     def _report_problems(self) -> None:
         problems = self._source.problems()
@@ -217,10 +223,10 @@ class Importer:
         for problem in problems:
             self._tell(problem, self._timeline.end if self._timeline else 0.0)
 
-    def _tell(self, text: str, time: float) -> None:
+    def _tell(self, text: str, when: float) -> None:
         if text not in self._told:
             self._told.add(text)
-            self._add(Notice(time=time, text=text))
+            self._add(Notice(time=when, text=text))
 
     def _finish(
         self, status: Literal["done", "stopped", "failed"], exit_code: int, error: str
@@ -286,12 +292,12 @@ class _Written:
         for column in (self._hashes, self._epochs, self._steps, self._finished):
             del column[count:]
 
-    def revision(self, time: float) -> ImportRevised:
+    def revision(self, when: float) -> ImportRevised:
         """Return the event that undoes all events but these."""
         if not self:
-            return ImportRevised(time=time, epoch=0, step=0, finished_epochs=0)
+            return ImportRevised(time=when, epoch=0, step=0, finished_epochs=0)
         return ImportRevised(
-            time=time,
+            time=when,
             epoch=self._epochs[-1],
             step=self._steps[-1],
             finished_epochs=self._finished[-1],

@@ -1,24 +1,14 @@
 """Import of growing logs, and the import command."""
 
-import errno
-import os
-import signal
-import subprocess
-
-import pytest
-
-from cnn_engine.errors import StorageError
 from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
-from cnn_engine.runlog.events import EpochFinished, StepsFinished
+from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader, is_held
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.directory import RunDirectory, create_run
+from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.summary import read_state
-from cnn_tui.cli.import_ import ImportFollower
-from imports_for_tests import KERAS, LIGHTNING, EventFile, import_text, notices_of
-from runs_for_tests import events_of, wait_until
-from terminal import CLI, cnn_tui, environment
+from imports_for_tests import LIGHTNING, EventFile, import_text, notices_of
+from runs_for_tests import events_of
 
 
 def test_growing_table_is_followed(tmp_path):
@@ -74,65 +64,3 @@ def test_state_read_from_the_log_equals_state_of_its_events(tmp_path):
     read, _ = read_state(run)
     assert state.curve == read.curve
     assert repr(state) == repr(read)  # as text, because NaN != NaN
-
-
-def test_import_command_prints_roles_and_run(tmp_path):
-    (tmp_path / "log.csv").write_text(KERAS)
-    result = cnn_tui("import", "log.csv", "--name", "other", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    (run,) = (tmp_path / "runs").iterdir()
-    assert result.stdout == f"{run.name}\n"
-    assert "val_loss is used as validation loss" in result.stderr
-    assert "other" in cnn_tui("runs", cwd=tmp_path).stdout
-    refused = cnn_tui("pause", run.name, cwd=tmp_path)
-    assert (refused.returncode, "cannot be controlled" in refused.stderr) == (2, True)
-
-
-def test_failed_import_leaves_no_run(tmp_path):
-    (tmp_path / "log.csv").write_text("a,b\n1,2\n")
-    result = cnn_tui("import", "log.csv", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (3, "")
-    assert result.stderr.count("\n") == 1
-    assert not list((tmp_path / "runs").iterdir())
-
-
-def test_write_error_while_following_is_reported_at_end(tmp_path, monkeypatch):
-    (tmp_path / "log.csv").write_text("loss\n3\n")
-    source = open_source(tmp_path / "log.csv")
-    run = create_run(tmp_path / "runs")
-    importer = Importer(source, run)
-    importer.poll()
-    follower = ImportFollower(importer, run)
-    follower.start()
-
-    def refuse(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "write", refuse)
-    with pytest.raises(StorageError, match="could not be written: No space left"):
-        follower.stop()
-
-
-def test_following_continues_until_signal(tmp_path):
-    (tmp_path / "log.csv").write_text("loss\n3\n")
-    process = subprocess.Popen(
-        [*CLI, "import", "log.csv", "--follow"],
-        cwd=tmp_path,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        run = RunDirectory(tmp_path / "runs" / process.stdout.readline().strip())
-        with (tmp_path / "log.csv").open("a") as log:
-            log.write("2\n")
-        wait_until(lambda: len(events_of(run, StepsFinished)) == 2)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-    assert read_state(run)[0].status == "stopped"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 MAX_LOAD = 0.1
 """Fraction of the time spent on importing while following."""
+MAX_FAILURES = 5
+"""Failures to read a followed log, one after another, after which the run reports it."""
 
 
 @display_options()
@@ -88,8 +90,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     follower.start()
     try:
         if no_ui or not has_terminal():
-            _print_result(run)
-            _wait(follower)
+            sys.exit(_follow(follower, run))
         else:
             from cnn_tui.dashboard.launch import watch_run
 
@@ -129,11 +130,20 @@ def _read(source: "Source") -> None:
         raise DataError(f"{source.path}: cannot be read: {error.strerror}") from None
 
 
-def _wait(follower: "ImportFollower") -> None:
-    """Follow until a signal stops it, or an error."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: follower.stopped.set())
+def _follow(follower: "ImportFollower", run: RunDirectory) -> int:
+    """Print the run, and follow until a signal or an error; return the exit code."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        received.append(number)
+        follower.stopped.set()
+
+    for number in (*STOP_SIGNALS, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, stop)
+    _print_result(run)
     follower.join()
+    return 128 + received[0] if received else 0
 
 
 class ImportFollower(threading.Thread):
@@ -148,13 +158,16 @@ class ImportFollower(threading.Thread):
 
     def run(self) -> None:
         """Import until stopped; an error ends the run as failed."""
-        seconds = 0.0
+        seconds, failures = 0.0, 0
         while not self.stopped.wait(max(POLL_SECONDS, seconds / MAX_LOAD)):
             began = time.monotonic()
             try:
                 self._importer.poll()
-            except (OSError, DataError):
-                continue  # the file may be replaced at this moment
+                failures = 0
+            except (OSError, DataError) as error:  # the file may be replaced at this moment
+                failures += 1
+                if failures == MAX_FAILURES:
+                    self._importer.report_unreadable(error)
             except Exception as error:  # noqa: BLE001 - the run must be recorded as failed
                 self._fail(error)
                 return
