@@ -104,19 +104,13 @@ class PassedOver:
         return not UNSUPPORTED.isdisjoint(self.suffixes)
 
     def texts(self) -> list[str]:
-        """Return a text about files, one about hidden folders and one about links, if any."""
-        found = [self._file_text()] if self.suffixes else []
-        if self.hidden:
-            names = ", ".join(sorted(self.hidden)[:MAX_KINDS])
-            noun = f"hidden or system folder{'s' * (self.hidden.total() != 1)}"
-            found.append(f"{self.hidden.total():,} {noun} passed over: {names}")
-        if self.links:
-            noun = "link to a folder" if self.links == 1 else "links to folders"
-            found.append(f"{self.links:,} {noun} passed over: links are not followed")
-        return found
+        """Return a text on files, one on hidden folders and one on links, if there are any."""
+        return [text for text in (self.file_text(), *self.folder_texts()) if text]
 
-    def _file_text(self) -> str:
-        total = self.suffixes.total()
+    def file_text(self) -> str:
+        """Return a text on the files, by suffix and with reasons; empty if there are none."""
+        if not (total := self.suffixes.total()):
+            return ""
         kinds = sorted(self.suffixes.items(), key=lambda kind: (-kind[1], kind[0] or "~"))
         listed = [
             f"{f'{count:,} ' * (len(kinds) > 1)}{suffix or 'no suffix'} ({_reason(suffix)})"
@@ -125,6 +119,15 @@ class PassedOver:
         if more := sum(count for _, count in kinds[MAX_KINDS:]):
             listed.append(f"{more:,} of other kinds")
         return f"{total:,} file{'s' * (total != 1)} passed over: {', '.join(listed)}"
+
+    def folder_texts(self) -> Iterator[str]:
+        """Yield a text on hidden folders and one on links to folders, if there are any."""
+        if total := self.hidden.total():
+            names = ", ".join(sorted(self.hidden)[:MAX_KINDS])
+            yield f"{total:,} hidden or system folder{'s' * (total != 1)} passed over: {names}"
+        if self.links:
+            noun = "link to a folder" if self.links == 1 else "links to folders"
+            yield f"{self.links:,} {noun} passed over: links are not followed"
 
 
 def _reason(suffix: str) -> str:

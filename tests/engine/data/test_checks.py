@@ -17,8 +17,9 @@ from PIL import Image
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.checks.check import check_folder
 from cnn_engine.data.checks.image_info import ImageInfo, inspect_image
-from cnn_engine.data.checks.issues import find_issues
+from cnn_engine.data.checks.issues import find_issues, split_counts
 from cnn_engine.data.checks.near_duplicates import difference_hashes, group_pairs, near_pairs
+from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import DataError
 from photos_for_tests import HOSTILE_NAMES
 from terminal import CLI, Terminal, cnn_tui, environment
@@ -183,6 +184,73 @@ def test_too_few_images_to_split_are_an_error(tmp_path):
     save_images(tmp_path / "cat", 2)
     save_images(tmp_path / "dog", 2, first=100)
     assert issues_by_kind(tmp_path)["too-few"].severity == "stop"
+
+
+def test_folder_without_a_readable_image_is_an_error(tmp_path, run_cli):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_text("no image")
+    code, out, error = run_cli("data", "check", ".", cwd=tmp_path)
+    assert (code, error) == (3, "")
+    assert "2 classes without a usable image to train on" in out
+    assert "2 files of 2 cannot be used" in out
+
+
+def test_given_validation_images_are_counted_apart(tmp_path):
+    """A folder of validation images is part of the check (huggingface/datasets#4839)."""
+    for split, first in (("Train", 0), ("valid", 200)):
+        save_images(tmp_path / split / "cat", 25, first)
+        save_images(tmp_path / split / "dog", 25, first + 100)
+    leak = (tmp_path / "Train" / "cat" / "000.png").read_bytes()
+    (tmp_path / "valid" / "cat" / "leak.png").write_bytes(leak)
+    checked = check_folder(tmp_path, lambda *_: None)
+    assert checked.given == ("train", "val")
+    assert checked.counts("val") == [26, 25]
+    config = DataConfig(source="folder", path=str(tmp_path))
+    counts = split_counts(checked, config)
+    assert counts == {"train": [20, 20], "val": [26, 25], "test": [5, 5]}
+    issues = issues_by_kind(tmp_path)
+    assert "in train and in val: the val accuracy" in issues["equal-leak"].text
+    assert issues["layout"].text.startswith("there are no labelled test images")
+
+
+@pytest.mark.parametrize("small", [1, 2, 3, 4, 7])
+def test_counts_per_part_are_those_of_a_run(tmp_path, small):
+    """The check states which classes a part lacks, as a run splits them (piximi#261)."""
+    save_images(tmp_path / "cat", 30, size=(16, 16))
+    save_images(tmp_path / "emu", small, first=100, size=(16, 16))
+    checked = check_folder(tmp_path, lambda *_: None)
+    config = DataConfig(source="folder", path=str(tmp_path))
+    data = load_dataset(config, 0, lambda *_: None)
+    parts = {"train": data.train, "val": data.val, "test": data.test}
+    expected = {part: list(data.counts(indices)) for part, indices in parts.items()}
+    assert split_counts(checked, config) == expected
+    issues = issues_by_kind(tmp_path)
+    for part in ("val", "test"):
+        assert (f"no-{part}-image" in issues) == (expected[part][1] == 0)
+
+
+def test_names_are_whole_from_within_the_folder(pets, run_cli):
+    """Names are not cut off if the folder is `.` (greenbone/openvas-scanner#1921)."""
+    (pets / "dog" / "copy.png").write_bytes((pets / "cat" / "000.png").read_bytes())
+    (pets / "emu").mkdir()
+    code, out, _ = run_cli("data", "check", ".", cwd=pets)
+    assert code == 3
+    assert "cat/000.png = dog/copy.png" in out
+    code, out, _ = run_cli("data", "check", ".", "--json", cwd=pets)
+    assert json.loads(out)["images"][0]["path"] == "cat/000.png"
+
+
+def test_files_that_are_not_used_are_issues(pets):
+    """Photos of an iPhone are not passed over without a word (photoprism#3705)."""
+    (pets / "cat" / "IMG_1.HEIC").touch()
+    save_images(pets / "cat" / ".thumbnails", 1)
+    checked = check_folder(pets, lambda *_: None)
+    config = DataConfig(source="folder", path=str(pets))
+    assert [(issue.severity, issue.text) for issue in find_issues(checked, config)] == [
+        ("warning", "1 file passed over: .heic (not supported; convert to JPEG)"),
+        ("note", "1 hidden or system folder passed over: .thumbnails"),
+    ]
 
 
 def test_check_reports_missing_classes_like_a_run(tmp_path):

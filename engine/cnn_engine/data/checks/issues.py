@@ -87,9 +87,11 @@ def _layout(checked: CheckedFolder) -> Iterator[Issue]:
     for text in checked.listing.layout_notices:
         yield Issue(kind="layout", severity="note", text=text)
     passed_over = checked.listing.passed_over
-    for text in passed_over.texts():
+    if text := passed_over.file_text():
         severity: Severity = "warning" if passed_over.has_unsupported() else "note"
         yield Issue(kind="passed-over", severity=severity, text=text)
+    for text in passed_over.folder_texts():
+        yield Issue(kind="passed-over", severity="note", text=text)
 
 
 def _classes(checked: CheckedFolder) -> Iterator[Issue]:

@@ -30,8 +30,7 @@ ONES = np.array([number.bit_count() for number in range(256)], dtype=np.uint8)
 
 def are_blank(miniatures: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return True for each miniature, uint8 [N, 16, 18], of nearly a single shade: bool [N]."""
-    flat = miniatures.reshape(len(miniatures), -1)
-    blank: NDArray[np.bool_] = np.ptp(flat, axis=1) <= MAX_BLANK_RANGE
+    blank: NDArray[np.bool_] = np.ptp(miniatures, axis=(1, 2)) <= MAX_BLANK_RANGE
     return blank
 
 
