@@ -5,10 +5,13 @@ of several events, so that they do not flicker with the noise.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import median
 from typing import Literal
 
+from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 
 SPIKE_EVENTS = 40
@@ -36,6 +39,14 @@ OVERFITTING_RELATIVE_RISE, OVERFITTING_MIN_RISE = 0.05, 0.05
 """Rise relative to the best validation loss, and in cross-entropy: a few images of a small
 validation set make a smaller difference."""
 
+CHANCE_EPOCHS, CHANCE_MIN_STEPS = 3, 30
+"""Epochs that are no better than always predicting one class, and steps before the last of them:
+in fewer, a good run may have learned nothing yet."""
+
+HUGE_LOSS_FACTOR, MIN_HUGE_LOSS = 10.0, 20.0
+"""A loss is huge from this multiple of the loss of guessing, and at least this value: overconfident
+models stay below."""
+
 STALL_SECONDS, STALL_STARTING_SECONDS = 30.0, 180.0
 """Maximum time without an event; events normally come twice a second. Starting may take longer:
 PyTorch is loaded from disk and images are decoded."""
@@ -57,7 +68,16 @@ MIN_MEMORY_FRACTION = 0.05
 """Fraction of the memory below which the system starts to swap or to kill programs."""
 
 Kind = Literal[
-    "non-finite", "spike", "plateau", "overfitting", "stall", "slow data", "disk", "memory"
+    "non-finite",
+    "huge loss",
+    "chance",
+    "spike",
+    "plateau",
+    "overfitting",
+    "stall",
+    "slow data",
+    "disk",
+    "memory",
 ]
 
 
@@ -77,20 +97,21 @@ class Alarm:
 
 
 def find_alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
-    """Return a run's alarms, errors first; for a run that has ended, only non-finite values.
+    """Return a run's alarms, errors first; for a run that has ended, only those of its result.
 
     Args:
         state: State of the run.
         now: Current time in seconds since 1970.
         live: True if a process is training the run.
     """
-    found = [_non_finite(state)]
+    result = _non_finite(state) or _huge_loss(state) or _chance(state)
+    found = [result]
     if live and not state.has_ended:
         found += [_disk(state), _memory(state)]
         if not state.paused:
-            found += [_stall(state, now), _spike(state), _overfitting(state) or _plateau(state)]
-            found += [_slow_data(state)]
-    present = [alarm for alarm in found if alarm is not None]
+            found += [_stall(state, now), _spike(state), _slow_data(state)]
+            found += [result or _overfitting(state) or _plateau(state)]
+    present = dict.fromkeys(alarm for alarm in found if alarm is not None)
     return sorted(present, key=lambda alarm: alarm.severity)
 
 
@@ -114,6 +135,8 @@ def _non_finite(state: RunState) -> Alarm | None:
         and not math.isfinite(state.epochs[-1].val_loss)
     ):
         split, value = "validation", state.epochs[-1].val_loss
+    elif state.test and state.test.total and not math.isfinite(state.test.loss):
+        split, value = "test", state.test.loss
     else:
         return None
     saved = _saved_epoch(state, "; best.pt still holds epoch ")
@@ -123,6 +146,84 @@ def _non_finite(state: RunState) -> Alarm | None:
         text=f"The {split} loss became {value} in epoch {state.epoch}: the weights are unusable",
         advice=f"Train again with a lower optimizer.lr than {state.lr or 0:g}{saved}",
     )
+
+
+def _huge_loss(state: RunState) -> Alarm | None:
+    """Return the alarm for a loss far above that of guessing; the loss of an import may be any."""
+    if state.prepared is None:
+        return None
+    if state.test is not None:
+        split, loss = "test", state.test.loss
+    elif (latest := next(_newest_validated(state), None)) is not None:
+        split, loss = "validation", latest.val_loss
+    elif state.epochs:
+        split, loss = "training", state.epochs[-1].train_loss
+    else:
+        return None
+    guessing = math.log(max(2, len(state.prepared.classes)))
+    if loss < max(MIN_HUGE_LOSS, HUGE_LOSS_FACTOR * guessing):
+        return None
+    saved = _saved_epoch(state, "; best.pt holds epoch ")
+    return Alarm(
+        kind="huge loss",
+        severity="error",
+        text=f"The {split} loss is {loss:.3g}, of guessing {guessing:.2f}: training diverged",
+        advice=f"Train again with a lower optimizer.lr than {state.lr or 0:g}{saved}",
+    )
+
+
+def _chance(state: RunState) -> Alarm | None:
+    """Return the alarm for a model that is no better than one that always gives the same answer."""
+    prepared, test = state.prepared, state.test
+    if prepared is None or not prepared.classes:
+        return None
+    if test is not None:
+        split, counts, accuracy = "test", test.total, test.accuracy
+        is_chance = bool(counts) and not accuracy > _baseline(counts)
+    else:
+        split, counts = "validation", prepared.train_counts
+        newest = _newest_validated(state) if prepared.val_images else reversed(state.epochs)
+        epochs = [*islice(newest, CHANCE_EPOCHS)]
+        is_chance = _is_chance(state, epochs)
+        accuracy = epochs[0].val_accuracy if epochs else math.nan
+        if epochs and not epochs[0].is_validated:
+            split, accuracy = "training", epochs[0].train_accuracy
+        elif epochs:
+            counts = epochs[0].total
+    if not is_chance or len(counts) != len(prepared.classes):
+        return None
+    answer = prepared.classes[counts.index(max(counts))]
+    return Alarm(
+        kind="chance",
+        severity="warning",
+        text=f"The {split} accuracy, {accuracy:.1%}, is no better than always answering {answer!r}",
+        advice="Train again with a lower optimizer.lr, or check the network and the labels",
+    )
+
+
+def _is_chance(state: RunState, epochs: list[EpochFinished]) -> bool:
+    """Return True if the latest epochs are no better than always giving the same answer."""
+    train_counts = state.prepared.train_counts if state.prepared else ()
+    if len(epochs) < CHANCE_EPOCHS or state.steps_done < CHANCE_MIN_STEPS or not train_counts:
+        return False
+    # Training accuracy is above chance long before that of a small validation set is.
+    limit = _baseline(train_counts, deviations=3.0)
+    return all(
+        epoch.train_accuracy <= limit
+        and (not epoch.total or epoch.val_accuracy <= _baseline(epoch.total, deviations=1.0))
+        for epoch in epochs
+    )
+
+
+def _baseline(counts: Sequence[int], deviations: float = 0.0) -> float:
+    """Return the accuracy of always answering the most frequent class, plus standard deviations."""
+    images = max(1, sum(counts))
+    share = max(counts) / images
+    return share + deviations * math.sqrt(share * (1 - share) / images)
+
+
+def _newest_validated(state: RunState) -> Iterator[EpochFinished]:
+    return (epoch for epoch in reversed(state.epochs) if epoch.is_validated)
 
 
 def _spike(state: RunState) -> Alarm | None:

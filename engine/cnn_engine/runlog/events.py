@@ -24,8 +24,8 @@ Order of events, where `*` means any number of times, `+` at least once and `?` 
             TestFinished
             RunFinished
 
-`Notice`, `CommandApplied`, `CommandRefused` and `MachineMeasured` may occur anywhere between the
-first and the last event of a session, `StepsCaptured` (on a GPU) between steps, and
+`Notice`, `AlarmRaised`, `CommandApplied`, `CommandRefused` and `MachineMeasured` may occur anywhere
+between the first and the last event of a session, `StepsCaptured` (on a GPU) between steps, and
 `CheckpointSaved` with reason `asked`, or `last` after `train.checkpoint_seconds`, anywhere between
 `RunPrepared` and the test. On a GPU checkpoints are written while training continues: `best` and
 `last` of an epoch may then occur anywhere between its `EpochFinished` and the test, and short
@@ -230,6 +230,23 @@ class Notice(Event):
 
     text: str
     """The message, as a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmRaised(Event):
+    """A problem of the run was detected; recorded once, until it is gone and comes back."""
+
+    alarm: str
+    """Kind of the problem, as in `cnn_engine.runlog.alarms`, such as `overfitting`."""
+
+    severity: Literal["error", "warning"]
+    """`error`: the run may be lost if nothing is done; `warning`: it could be better."""
+
+    text: str
+    """The problem, as a sentence."""
+
+    advice: str
+    """Suggested fix, as a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)

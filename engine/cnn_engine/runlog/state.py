@@ -13,6 +13,7 @@ from cnn_engine.config.renamed_keys import logged_config
 from cnn_engine.runlog.curve import MAX_POINTS, Curve
 from cnn_engine.runlog.events import (
     FORMAT,
+    AlarmRaised,
     CheckpointSaved,
     CommandApplied,
     CommandRefused,
@@ -110,6 +111,8 @@ class RunState:
     """Epoch with the lowest validation loss, and the latest of equal ones."""
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    alarms: list[AlarmRaised] = field(default_factory=list)
+    """Alarms that were recorded; `find_alarms` returns the current ones."""
     commands: list[CommandApplied] = field(default_factory=list)
     markers: list[Marker] = field(default_factory=list)
     machine: MachineMeasured | None = None
@@ -143,6 +146,8 @@ class RunState:
                 self.progress = event
             case Notice():
                 self.notices.append(event)
+            case AlarmRaised():
+                self.alarms.append(event)
             case RunPrepared():
                 self.prepared = event
             case RunImported():

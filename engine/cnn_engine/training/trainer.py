@@ -25,6 +25,7 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import choose_device
 from cnn_engine.system.gpu import make_gpu_meter
+from cnn_engine.training.alarm_log import AlarmLog
 from cnn_engine.training.budget import Budget
 from cnn_engine.training.checkpointer import Checkpointer, writes_in_background
 from cnn_engine.training.control import Control, StopRequested, Throttle
@@ -75,6 +76,7 @@ class Trainer:
         self._warnings: set[str] = set()
         self._logger: StepLogger | None = None
         self._budget: Budget | None = None
+        self._alarms, self._alarms_throttle = AlarmLog(recorder), Throttle(EVENT_SECONDS)
         self.state = TrainState(config, data, device, self.warn, self._record_capture)
         self.progress = self.state.progress
         self.checkpointer = Checkpointer(
@@ -191,6 +193,7 @@ class Trainer:
         self.progress.epoch_done = True
         if validation is not None:
             self._update_best(validation.loss)
+        self._alarms.check()
         if self._budget is not None:
             self._plan_budget(self._budget)
         self._save_after_epoch()
@@ -252,6 +255,8 @@ class Trainer:
         except NonFiniteError as error:
             self._on_non_finite(error)
         self.checkpointer.writer.poll()
+        if self._alarms_throttle.due():
+            self._alarms.check()
         self.control.check()
         if self.checkpointer.is_due(self.control.clock()):
             self._save_last()
@@ -313,6 +318,7 @@ class Trainer:
             self.control,
             self.epoch,
         )
+        self._alarms.check()
         predictions = result.evaluation.predictions
         self._inspector.write_test_maps(self.learner, predictions, result.epoch)
 

@@ -175,3 +175,79 @@ def test_errors_come_first_and_ended_run_has_no_warnings():
     assert kinds(state) == ["disk", "slow data"]
     state.apply(events.RunFinished(time=NOW, status="done", exit_code=0, seconds=1.0))
     assert kinds(state, NOW + 3600) == []
+
+
+# No better than guessing.
+
+
+def stuck(count, *, correct=(10, 0), train_accuracy=0.5, val_loss=0.7, **changes):
+    """Return a state with this many equal epochs of two balanced classes."""
+    first = prepared(**{"train_counts": (50, 50), "steps_per_epoch": 20} | changes)
+    counts = {"correct": correct, "total": (10, 10)} if first.val_images else {}
+    counts = counts or {"correct": (), "total": ()}
+    loss = val_loss if first.val_images else math.nan
+    finished = [
+        replace(epoch_finished(number, loss), train_accuracy=train_accuracy, **counts)
+        for number in range(1, count + 1)
+    ]
+    logged = [
+        event
+        for epoch in finished
+        for event in (
+            events.EpochStarted(epoch=epoch.epoch),
+            steps(epoch.epoch, first.steps_per_epoch),
+            epoch,
+        )
+    ]
+    return state_after(started(), first, *logged)
+
+
+def after_test(state, correct, loss=0.7):
+    """Apply a test with these correct images of 30 and 10, and return the state."""
+    state.apply(
+        events.TestFinished(epoch=1, loss=loss, correct=correct, total=(30, 10), seconds=1.0)
+    )
+    return state
+
+
+def test_stuck_at_chance_from_the_start_raises_alarm_after_three_epochs():
+    """A network that learns nothing is told in a short run too (chainer/chainer#4424)."""
+    assert kinds(stuck(2)) == []
+    (alarm,) = find_alarms(stuck(3), NOW, live=False)
+    assert (alarm.kind, alarm.severity) == ("chance", "warning")
+    assert alarm.text == (
+        "The validation accuracy, 50.0%, is no better than always answering 'cat'"
+    )
+    assert kinds(stuck(3, val_images=0)) == ["chance"]
+
+
+def test_learning_is_not_chance():
+    assert kinds(stuck(3, correct=(9, 8))) == []
+    # The training accuracy shows it before a small validation set does.
+    assert kinds(stuck(3, train_accuracy=0.9)) == []
+    assert kinds(stuck(3, train_accuracy=0.9, val_images=0)) == []
+    # Too few steps to have learned anything.
+    assert kinds(stuck(3, steps_per_epoch=5)) == []
+
+
+def test_test_at_chance_stays_an_alarm_after_the_end():
+    state = after_test(stuck(1), (30, 0))
+    state.apply(events.RunFinished(time=NOW, status="done", exit_code=0, seconds=1.0))
+    (alarm,) = find_alarms(state, NOW, live=False)
+    assert alarm.text == "The test accuracy, 75.0%, is no better than always answering 'cat'"
+    assert kinds(after_test(stuck(3), (28, 5)), live=False) == []
+
+
+@pytest.mark.parametrize("loss", [4.9e7, 25.0])
+def test_huge_loss_raises_alarm(loss):
+    assert kinds(stuck(1, val_loss=loss, correct=(9, 9)), live=False) == ["huge loss"]
+    assert kinds(after_test(stuck(1), (29, 9), loss=loss), live=False) == ["huge loss"]
+    assert kinds(after_test(stuck(1, val_loss=loss), (29, 9)), live=False) == []
+
+
+def test_loss_of_an_overconfident_model_is_not_huge():
+    assert kinds(stuck(1, val_loss=8.0, correct=(9, 9))) == []
+
+
+def test_test_loss_that_is_not_finite_raises_alarm():
+    assert kinds(after_test(stuck(1), (30, 0), loss=math.nan), live=False) == ["non-finite"]

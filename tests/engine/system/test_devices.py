@@ -142,6 +142,8 @@ def test_model_is_inspected_on_the_device(gpu, config, data):
 def test_user_model_is_checked_on_the_device(gpu, config, data, monkeypatch):
     # Copying a fake tensor would read memory that does not exist.
     monkeypatch.setattr("cnn_engine.models.probe.copy.deepcopy", lambda model: model)
+    # Fake tensors have no values.
+    monkeypatch.setattr("cnn_engine.models.probe._logits_warning", lambda *_: "")
     on_gpu = make_loader(gpu, data, config.data.mean, config.data.std)
     images, _ = next(on_gpu.batches(data.train[:3], 3))
     check_model(network(config, gpu), images, 10, "own:Net")

@@ -8,7 +8,14 @@ from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.state import RunState
 from cnn_tui.terminal.progress_line import ProgressLine, progress_text
-from cnn_tui.text.events import STAGES, device_text, resumed_text, rolled_back_text, tta_text
+from cnn_tui.text.events import (
+    STAGES,
+    alarm_text,
+    device_text,
+    resumed_text,
+    rolled_back_text,
+    tta_text,
+)
 from cnn_tui.text.metrics import metric_lines
 from cnn_tui.text.numbers import duration, percent, ratio
 from cnn_tui.text.safe import safe_text
@@ -36,6 +43,8 @@ class LinePrinter:
                 self._print_notice(STAGES[event.stage])
             case events.Notice() | events.CommandRefused():
                 self._print_notice(safe_text(event.text, 1000))
+            case events.AlarmRaised():
+                self._print_notice(f"Warning: {alarm_text(event)}")
             case events.StepsCaptured(reason=reason) if reason:
                 self._print_notice(safe_text(state.notices[-1].text, 1000))
             case events.RunPrepared():

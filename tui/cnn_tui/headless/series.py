@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.runlog.events import Event
+from cnn_engine.runlog.events import AlarmRaised, Event
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
@@ -25,6 +25,7 @@ from cnn_tui.live.follower import follow
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
 from cnn_tui.terminal.tty import notify
+from cnn_tui.text.events import alarm_text
 from cnn_tui.text.numbers import duration, percent
 from cnn_tui.text.safe import safe_text
 
@@ -101,9 +102,12 @@ class Series:
         """Clear the progress line."""
         self.progress.clear()
 
-    def show(self, event: Event, state: RunState) -> None:  # noqa: ARG002 - a Printer
-        """Show the progress of the current run."""
+    def show(self, event: Event, state: RunState) -> None:
+        """Show the progress of the current run, and its alarms."""
         position = f"Run {len(self.done) + 1}/{len(self.planned)}"
+        if isinstance(event, AlarmRaised):
+            self.progress.clear()
+            print(f"{position}: {alarm_text(event)}", file=sys.stderr, flush=True)
         self.progress.write(f"{position}  {progress_line(state) if state.prepared else '…'}")
 
     def _print_result(self, planned: PlannedRun, summary: RunSummary) -> None:

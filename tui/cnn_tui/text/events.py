@@ -1,6 +1,7 @@
 """Texts for parts of events."""
 
 from cnn_engine.runlog.events import (
+    AlarmRaised,
     CommandApplied,
     EpochFinished,
     RolledBack,
@@ -56,6 +57,11 @@ def command_text(command: CommandApplied) -> str:
     value = "" if command.value is None else f" {command.value:g}"
     name = COMMANDS.get(command.command, safe_text(command.command))
     return f"{name}{value} ({safe_text(command.by, 20)})"
+
+
+def alarm_text(alarm: AlarmRaised) -> str:
+    """Return the problem and the suggested fix."""
+    return f"{safe_text(alarm.text, 1000)}. {safe_text(alarm.advice, 1000)}"
 
 
 def resumed_text(event: RunResumed) -> str:

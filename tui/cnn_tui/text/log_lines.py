@@ -6,6 +6,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.events import Event
 from cnn_tui.text.events import (
     STAGES,
+    alarm_text,
     command_text,
     device_text,
     resumed_text,
@@ -70,6 +71,9 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
             return _captured(event)
         case events.Notice() | events.CommandRefused():
             return "!", "$text-warning", safe_text(event.text, MAX_LENGTH)
+        case events.AlarmRaised():
+            style = "$text-error" if event.severity == "error" else "$text-warning"
+            return "!", style, alarm_text(event)
         case events.CommandApplied():
             return "›", "$primary", command_text(event)
         case events.TestFinished():

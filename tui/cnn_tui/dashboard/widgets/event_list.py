@@ -1,18 +1,18 @@
-"""Checkpoints, notices and applied commands, the newest first."""
+"""Checkpoints, notices, alarms and applied commands, the newest first."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from textual.content import Content
 
-from cnn_engine.runlog.events import CheckpointSaved, CommandApplied, Notice
+from cnn_engine.runlog.events import AlarmRaised, CheckpointSaved, CommandApplied, Notice
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
 from cnn_tui.text.events import command_text
 from cnn_tui.text.numbers import clock, decimal
 from cnn_tui.text.safe import safe_text
 
-ListedEvent: TypeAlias = CheckpointSaved | Notice | CommandApplied
+ListedEvent: TypeAlias = CheckpointSaved | Notice | AlarmRaised | CommandApplied
 
 
 class EventList(Panel[RunState], can_focus=True):
@@ -22,12 +22,17 @@ class EventList(Panel[RunState], can_focus=True):
 
     def depends_on(self, state: RunState) -> object:
         """Return the number of events of each kind."""
-        return len(state.checkpoints), len(state.notices), len(state.commands)
+        return len(state.checkpoints), len(state.notices), len(state.alarms), len(state.commands)
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return a line for each event."""
         checkpoints = _without_replaced(state.checkpoints)
-        events: list[ListedEvent] = [*checkpoints, *state.notices, *state.commands]
+        events: list[ListedEvent] = [
+            *checkpoints,
+            *state.notices,
+            *state.alarms,
+            *state.commands,
+        ]
         events.sort(key=lambda event: event.time, reverse=True)
         return LazyLines(len(events), lambda y: _line(events[y], state.steps_per_epoch))
 
@@ -52,6 +57,9 @@ def _line(event: ListedEvent, steps_per_epoch: int) -> Content:
             return Content.assemble(time, ("  last  ", "$muted"), _position(event, steps_per_epoch))
         case CommandApplied():
             return Content.assemble(time, ("› ", "$primary"), command_text(event))
+        case AlarmRaised():
+            style = "$text-error" if event.severity == "error" else "$text-warning"
+            return Content.assemble(time, ("! ", style), safe_text(event.text, 1000))
         case Notice():
             return Content.assemble(time, ("! ", "$text-warning"), safe_text(event.text, 1000))
 
