@@ -6,20 +6,23 @@ import pyte
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from cnn_tui.terminal.screen_diff import SYNC_END, SYNC_START, ScreenDiff, parse_style
+from cnn_tui.text.width import cut, pad
 
 ROWS, COLUMNS = 6, 24
 STYLES = ["", "1", "1;31", "38;2;1;2;3", "38;5;9;48;2;9;9;9", "7;48;5;3", "4;93;104", "0"]
+CHARACTERS = [*"ab ─⠅★é日", "e\u0301"]
 
 painted = st.builds(
     lambda row, column, style, text, end: (
-        f"\x1b[{row};{column}H\x1b[{style}m{text[: COLUMNS + 1 - column]}\x1b[0m{end}"
+        f"\x1b[{row};{column}H\x1b[{style}m{pad(cut(text, COLUMNS + 1 - column), 1)}\x1b[0m{end}"
     ),
     st.integers(1, ROWS - 1),
     st.integers(1, COLUMNS),
     st.sampled_from(STYLES),
-    st.text("ab ─⠅★é", min_size=1, max_size=COLUMNS),
+    st.lists(st.sampled_from(CHARACTERS), min_size=1, max_size=COLUMNS).map("".join),
     st.sampled_from(["", "\n"]),  # not after the last row, where it would scroll
 )
 other = st.sampled_from(
@@ -65,10 +68,26 @@ def test_all_cells_are_written_after_invalidate_or_clear():
     assert "abc" in screen_diff.minimize(frame)
 
 
-def test_wide_characters_are_always_written():
-    screen_diff, frame = ScreenDiff(), "\x1b[1;1H日本語\x1b[2;1H"
-    for _ in range(2):
-        assert "日本語" in screen_diff.minimize(frame)
+def test_unchanged_wide_characters_are_not_written():
+    screen_diff, frame = ScreenDiff(), "\x1b[1;1H日本語 │ 12%\x1b[2;1H"
+    assert "日本語" in screen_diff.minimize(frame)
+    assert screen_diff.minimize(frame) == ""
+    changed = screen_diff.minimize(frame.replace("12", "13"))
+    assert "3" in changed
+    assert "日" not in changed
+
+
+@pytest.mark.parametrize("drawn", ["字", "字字字", ""])
+def test_text_after_a_word_of_uncertain_width_is_in_its_column(drawn):
+    """A terminal that draws a word wider or narrower does not shift what follows.
+
+    See Textualize/textual#5980.
+    """
+    written = ScreenDiff().minimize("\x1b[1;1H│ हिन्दी │ 12%\x1b[2;1H")
+    row = screen_after([written.replace("हिन्दी", drawn)])[0]
+    width = cell_len("│ हिन्दी ")
+    assert row[width].data == "│"
+    assert "".join(cell.data for cell in row[width + 2 :][:3]) == "12%"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from rich.cells import cell_len
+
 from cnn_tui.charts.binning import Scale, Window, linear_scale, log_scale, round_step
 
 StyledCells: TypeAlias = list[tuple[str, str]]
-"""A line: a character and its style for each cell."""
+"""A line: text and style for each cell. A wide character is followed by an empty text."""
 
 LABEL_WIDTH = 5
 MARGIN = LABEL_WIDTH + 1
@@ -126,16 +128,28 @@ def draw_tick_labels(ticks: dict[int, str], window: Window) -> StyledCells:
     return [(char, NOTE) for char in line]
 
 
+def to_cells(text: str, style: str) -> StyledCells:
+    """Return the text with one item for each cell that it takes on a terminal."""
+    cells: StyledCells = []
+    for char in text:
+        width = cell_len(char)
+        if width == 0 and cells:  # a mark that combines with the character before
+            cells[-1] = cells[-1][0] + char, style
+        else:
+            cells += [(char, style), *[("", style)] * (width - 1)]
+    return cells
+
+
 def legend_line(
     left: list[tuple[str, str]], right: list[tuple[str, str]], width: int
 ) -> StyledCells:
     """Return a line with texts at both ends; left texts that do not fit are dropped."""
-    tail = [(char, style) for text, style in right for char in text]
+    tail = [cell for text, style in right for cell in to_cells(text, style)]
     room = max(0, width - len(tail))
     line: StyledCells = []
     for text, style in left:
-        if len(line) + len(text.rstrip()) > room:
+        if len(line) + cell_len(text.rstrip()) > room:
             break
-        line += [(char, style) for char in text]
+        line += to_cells(text, style)
     blank = [(" ", "")] * (room - len(line))
     return [*line[:room], *blank, *tail][:width]

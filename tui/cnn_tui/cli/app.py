@@ -24,8 +24,9 @@ from cnn_tui.cli.runs import list_runs, show
 from cnn_tui.cli.test import retest_run
 from cnn_tui.cli.train import resume, run, watch
 from cnn_tui.settings import Options, ThemeName
+from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.tty import has_terminal
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped
 
 cli = typer.Typer(
     help="Train convolutional networks on images and follow the training in a terminal.\n\n"
@@ -57,7 +58,7 @@ def main() -> None:
 
 def _exit_with(error: UserError) -> NoReturn:
     for line in str(error).splitlines():
-        print(f"cnn-tui: {safe_text(line, 4000)}", file=sys.stderr)
+        print(f"cnn-tui: {escaped(line, 4000)}", file=for_locale(sys.stderr))
     sys.exit(error.exit_code)
 
 

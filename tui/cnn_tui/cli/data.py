@@ -13,7 +13,7 @@ from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.json import to_json
 from cnn_tui.text.numbers import byte_size, date, duration
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,10 +44,10 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
         _print_table(entries)
         total = byte_size(sum(entry.bytes for entry in entries))
         limit = byte_size(cache.LIMIT_BYTES)
-        directory = safe_text(str(cache.cache_directory()), 500)
+        directory = escaped(str(cache.cache_directory()), 500)
         print(f"\n{total} of at most {limit} in {directory}")
     else:
-        directory = safe_text(str(cache.cache_directory()), 500)
+        directory = escaped(str(cache.cache_directory()), 500)
         print(f"No decoded images in {directory} yet", file=sys.stderr)
 
 
@@ -84,7 +84,7 @@ def fetch(
     with ProgressLine(sys.stderr) as progress:
         path = expand_home(str(data_dir)) if data_dir else None
         source = cifar10.read(path, progress.report).source
-    print(safe_text(source, 1000))
+    print(escaped(source, 1000))
 
 
 @data.command()
@@ -231,7 +231,7 @@ def _cells(entry: "Entry") -> tuple[str, str, str, str, str]:
     if entry.index is None:
         return "–", "–", size, used, "damaged, or written by another version"
     count, height, width, channels = entry.index.shape
-    folder = safe_text(entry.index.folder, 500)
+    folder = escaped(entry.index.folder, 500)
     if not Path(entry.index.folder).is_dir():
         folder += "  (missing)"
     return f"{count:,}", f"{height}×{width}×{channels}", size, used, folder

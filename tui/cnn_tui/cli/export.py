@@ -14,7 +14,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.cli.completion import complete_run
 from cnn_tui.cli.options import A_MODEL, RUN_HELP, AllowCode, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped
 
 
 class Format(StrEnum):
@@ -98,7 +98,7 @@ def _export_record(
     if damaged_lines:
         print(f"{damaged_lines} damaged log lines were skipped", file=sys.stderr)
     if path != STDOUT:
-        print(safe_text(str(path), 4000))
+        print(escaped(str(path), 4000))
 
 
 def _export_model(
@@ -117,6 +117,6 @@ def _export_model(
         progress.write("Loading PyTorch and writing the model")
         module = import_module(f"cnn_engine.export.{to.module}")
         write_folder(target, module.export(run, allow_code=allow_code), replace=force)
-    print(safe_text(str(target), 4000))
-    example = safe_text(shlex.quote(str(target / "example.py")), 4000)
+    print(escaped(str(target), 4000))
+    example = escaped(shlex.quote(str(target / "example.py")), 4000)
     print(f"Try it: python {example} IMAGE", file=sys.stderr)

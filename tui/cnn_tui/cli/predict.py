@@ -18,7 +18,7 @@ from cnn_tui.cli.options import A_MODEL, AllowCode, RunReference, RunsDir, resol
 from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.numbers import percent
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped
 
 if TYPE_CHECKING:
     from cnn_engine.inference.trained import TrainedModel
@@ -109,12 +109,12 @@ class Tally:
         """Count and print a file that cannot be used."""
         self.failed += 1
         self.progress.clear()
-        print(f"cnn-tui: {safe_text(path, 4000)}: {safe_text(reason, 1000)}", file=sys.stderr)
+        print(f"cnn-tui: {escaped(path, 4000)}: {escaped(reason, 1000)}", file=sys.stderr)
 
     def note(self, text: str) -> None:
         """Print a text on files that are not used."""
         self.progress.clear()
-        print(f"cnn-tui: {safe_text(text, 1000)}", file=sys.stderr)
+        print(f"cnn-tui: {escaped(text, 1000)}", file=sys.stderr)
 
     def text(self) -> str:
         """Return `10 images classified, 2 unreadable; 9 of 10 correct by folder name (90.00%)`."""
@@ -180,11 +180,9 @@ def _printer(
     classes: Sequence[str], count: int, as_json: bool, as_csv: bool, *, pictures: bool
 ) -> Callable[[Prediction], None]:
     """Return the function that prints a prediction with its `count` most likely classes."""
-    from rich.console import Console
-
     from cnn_tui.reports import predictions
-    from cnn_tui.reports.console import has_colors
-    from cnn_tui.terminal.ascii import is_ascii_only
+    from cnn_tui.reports.console import has_colors, make_console
+    from cnn_tui.terminal.ascii import for_locale
 
     width = predictions.name_width(classes)
     if as_json:
@@ -192,15 +190,12 @@ def _printer(
     if as_csv:
         print(predictions.csv_heading(count))
         return lambda prediction: print(predictions.as_csv(prediction), flush=True)
-    console = Console(highlight=False)
-    if (
-        pictures
-        and has_colors(console)
-        and predictions.has_room(width, console.width)
-        and not is_ascii_only()
-    ):
+    console = make_console()
+    if pictures and has_colors(console) and predictions.has_room(width, console.width):
         return lambda prediction: predictions.show(prediction, width, console)
-    return lambda prediction: print(predictions.as_line(prediction, width), flush=True)
+    # Programs that read the lines get the names and paths as they are.
+    out = for_locale(sys.stdout) if console.is_terminal else sys.stdout
+    return lambda prediction: print(predictions.as_line(prediction, width), file=out, flush=True)
 
 
 def _print_all(

@@ -10,7 +10,7 @@ from cnn_engine.runs.directory import default_runs_dir
 from cnn_tui.cli.completion import complete_sort_key
 from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped
 from cnn_tui.text.shell import shell_command
 
 
@@ -51,9 +51,9 @@ def list_runs(
         print_runs(selected.runs, selected.columns)
     elif found.runs:
         text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
-        print(f"cnn-tui: {safe_text(text, 4000)}", file=sys.stderr)
+        print(f"cnn-tui: {escaped(text, 4000)}", file=sys.stderr)
     else:
-        place = safe_text(str(directory), 4000)
+        place = escaped(str(directory), 4000)
         print(f"No runs in {place} yet. Start one: {shell_command('run')}", file=sys.stderr)
 
 
@@ -75,7 +75,7 @@ def show(
         from cnn_tui.exports.mistakes import write_mistakes
 
         count = write_mistakes(run, read_state(run)[0], mistakes)
-        path = safe_text(str(mistakes), 1000)
+        path = escaped(str(mistakes), 1000)
         print(f"{count:,} misclassified images written to {path}", file=sys.stderr)
     elif as_json:
         from cnn_tui.exports.record import read_record, to_dict

@@ -7,6 +7,7 @@ from cnn_engine.runlog.events import Confusion
 from cnn_engine.runlog.state import RunState
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.width import widest
 
 Order: TypeAlias = Literal["as given", "worst first", "by name"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -81,7 +82,7 @@ def sorted_indices(results: ClassResults, order: Order) -> list[int]:
     return indices
 
 
-def shorten_names(names: tuple[str, ...], max_length: int) -> tuple[list[str], int]:
-    """Return the names, safe and at most `max_length` long, and the length of the longest."""
-    shown = [safe_text(name, max_length) for name in names]
-    return shown, max(map(len, shown), default=0)
+def shorten_names(names: tuple[str, ...], max_width: int) -> tuple[list[str], int]:
+    """Return the names, safe and at most `max_width` cells wide, and the greatest width."""
+    shown = [safe_text(name, max_width) for name in names]
+    return shown, widest(shown)

@@ -18,7 +18,7 @@ from cnn_tui.exports.png import encode_png
 from cnn_tui.exports.record import Record
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
 from cnn_tui.text.numbers import percent, ratio
-from cnn_tui.text.safe import class_name, safe_text
+from cnn_tui.text.safe import class_name, escaped, safe_text
 
 MAX_MATRIX_CLASSES = 40
 """Data sets with more classes get no matrix: it would be too large to read."""
@@ -132,7 +132,7 @@ def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
         escape(class_name(classes, index, MAX_NAME))
         for index in (mistake.target, mistake.predicted)
     )
-    name = escape(safe_text(mistake.name, MAX_FILE_NAME))
+    name = escape(escaped(mistake.name, MAX_FILE_NAME))
     png = encode_png(mistake.pixels, mistake.width, mistake.height, mistake.channels)
     return (
         f'<figure><img src="data:image/png;base64,{b64encode(png).decode()}" '

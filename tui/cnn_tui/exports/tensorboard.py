@@ -13,7 +13,7 @@ from cnn_engine.storage.tfevents import write_header, write_scalars, write_text
 from cnn_tui.exports.markdown import to_markdown
 from cnn_tui.exports.record import Record
 from cnn_tui.text.numbers import ratio
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped
 
 FILE_NAME = "events.out.tfevents.{}.cnn-tui"
 """TensorBoard reads files with `tfevents` in their name."""
@@ -65,6 +65,6 @@ def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[st
     """Return the overall accuracy and the accuracy of each class, by TensorBoard tag."""
     by_class = zip(record.classes, counts.correct, counts.total, strict=False)
     return {"accuracy": ratio(sum(counts.correct), sum(counts.total))} | {
-        f"accuracy_of_class/{safe_text(name, 200)}": ratio(correct, total)
+        f"accuracy_of_class/{escaped(name, 200)}": ratio(correct, total)
         for name, correct, total in by_class
     }

@@ -7,6 +7,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.state import RunState
+from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.progress_line import ProgressLine, progress_text
 from cnn_tui.text.events import (
     STAGES,
@@ -19,13 +20,14 @@ from cnn_tui.text.events import (
 from cnn_tui.text.metrics import metric_lines
 from cnn_tui.text.numbers import duration, percent, ratio
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.width import pad, widest
 
 
 class LinePrinter:
     """Prints results to `out`; stages, notices and a progress line to `err`."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
-        self._out, self._err = out, err
+        self._out, self._err = for_locale(out), for_locale(err)
         self._progress = ProgressLine(err)
 
     def show(self, event: Event, state: RunState) -> None:  # noqa: C901, PLR0912 - flat
@@ -140,9 +142,9 @@ def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
 def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
     """Return the tutorial's lines for a test, followed by our own."""
     names = [safe_text(name, 40) for name in state.prepared.classes] if state.prepared else []
-    width = max(map(len, names), default=0)
+    width = widest(names)
     per_class = [
-        f"Test Accuracy of {name:>{width}}: "
+        f"Test Accuracy of {pad(name, width, 'right')}: "
         f"{percent(ratio(correct, total), 2):>7} ({correct}/{total})"
         for name, correct, total in zip(names, event.correct, event.total, strict=True)
     ]

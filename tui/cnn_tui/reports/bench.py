@@ -1,17 +1,17 @@
 """The report of `cnn-tui bench`."""
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.benchmarks.bench import BenchmarkResult, Rate
+from cnn_tui.reports.console import make_console
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
 
 
 def print_measured(measured: BenchmarkResult) -> None:
     """Print the rates, the hardware limit and the time of each part of a step."""
-    console = Console(highlight=False)
+    console = make_console()
     channels, height, width = measured.image_shape
     console.print(
         Text(

@@ -17,7 +17,7 @@ from cnn_tui.pictures.colors import to_256_colors
 from cnn_tui.pictures.half_blocks import Picture, PictureRow, draw_picture
 from cnn_tui.reports.console import has_colors
 from cnn_tui.text.numbers import percent, ratio
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped, safe_text
 
 MAX_CLASSES = 40
 """Classes listed; of more, the smallest and the largest."""
@@ -67,7 +67,7 @@ def print_checked(console: Console, checked: CheckedFolder, issues: list[Issue])
 
 def _print_totals(console: Console, checked: CheckedFolder) -> None:
     count, classes = len(checked.infos), len(checked.listing.classes)
-    name = safe_text(str(checked.listing.root), 500)
+    name = escaped(str(checked.listing.root), 500)
     console.print(Text.assemble((name, "bold"), f"  {count:,} image files in {classes:,} classes"))
     console.print()
 
@@ -191,6 +191,6 @@ def _print_issue(console: Console, issue: Issue) -> None:
     if issue.advice:
         console.print(Padding(Text(issue.advice, "italic"), (0, 0, 0, 3)))
     for file in issue.files[:MAX_FILES]:
-        console.print(Padding(Text(safe_text(file, 300), "dim"), (0, 0, 0, 5)))
+        console.print(Padding(Text(escaped(file, 300), "dim"), (0, 0, 0, 5)))
     if (more := len(issue.files) - MAX_FILES) > 0:
         console.print(Text(f"     … and {more:,} more; --json lists all", "dim"))

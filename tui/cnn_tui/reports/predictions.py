@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from io import StringIO
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +14,8 @@ from cnn_tui.charts.blocks import bar
 from cnn_tui.pictures.colors import to_256_colors
 from cnn_tui.pictures.half_blocks import Picture, draw_picture
 from cnn_tui.text.numbers import percent
-from cnn_tui.text.safe import csv_cell, safe_text
+from cnn_tui.text.safe import csv_cell, escaped, safe_text
+from cnn_tui.text.width import cut_start, pad, widest
 
 PICTURE_COLUMNS = 20
 """Width of a picture, whose height is half as many lines."""
@@ -33,7 +33,7 @@ MAX_PATH_LENGTH = 4096
 
 def name_width(classes: Sequence[str]) -> int:
     """Return the width in cells of the longest class name."""
-    return max(cell_len(safe_text(name, MAX_NAME_LENGTH)) for name in classes)
+    return widest(safe_text(name, MAX_NAME_LENGTH) for name in classes)
 
 
 def as_line(prediction: Prediction, width: int) -> str:
@@ -42,7 +42,7 @@ def as_line(prediction: Prediction, width: int) -> str:
         f"{_padded(name, width)} {percent(probability):>6}  "
         for name, probability in prediction.top
     )
-    return classes + safe_text(prediction.path, MAX_PATH_LENGTH)
+    return classes + escaped(prediction.path, MAX_PATH_LENGTH)
 
 
 def as_json(prediction: Prediction) -> str:
@@ -93,7 +93,7 @@ def _beside(prediction: Prediction, width: int, room: int) -> list[Text]:
     """Return path, verdict and class bars, in lines of at most `room` cells."""
     bar_width = min(MAX_BAR_COLUMNS, room - width - PERCENT_COLUMNS)
     lines = [
-        Text(_end_of(safe_text(prediction.path, MAX_PATH_LENGTH), room), "bold"),
+        Text(cut_start(safe_text(prediction.path, MAX_PATH_LENGTH), room), "bold"),
         _verdict(prediction),
     ]
     for rank, (name, probability) in enumerate(prediction.top):
@@ -120,14 +120,4 @@ def _verdict(prediction: Prediction) -> Text:
 
 
 def _padded(name: str, width: int) -> str:
-    shown = safe_text(name, MAX_NAME_LENGTH)
-    return shown + " " * (width - cell_len(shown))
-
-
-def _end_of(text: str, room: int) -> str:
-    """Return the text, its start replaced by `…` if it is wider than `room` cells."""
-    if cell_len(text) <= room:
-        return text
-    while text and cell_len(text) >= room:
-        text = text[1:]
-    return f"…{text}"
+    return pad(safe_text(name, MAX_NAME_LENGTH), width)

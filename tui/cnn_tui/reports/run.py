@@ -1,16 +1,17 @@
 """A run's summary, as `cnn-tui show` and a closed dashboard print it."""
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import RunSummary, read_state, read_summary
+from cnn_tui.reports.console import make_console
 from cnn_tui.reports.final_test import class_table, final_test_report
 from cnn_tui.text.events import device_text, tta_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.provenance import command_line, environment_values
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped, safe_text
 from cnn_tui.text.shell import command_for
 
 CHART_HEIGHT = 14
@@ -31,7 +32,7 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
     """
     from cnn_tui.charts.report import ChartColors, loss_chart  # noqa: PLC0415 - plotext loads slowly
 
-    console = Console(highlight=False)
+    console = make_console()
     state, _ = read_state(run)
     summary = read_summary(run)
     console.print(_heading(summary))
@@ -45,7 +46,7 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         console.print(by_class)
     if state.test and not brief:
         console.print(final_test_report(state.test, state.prepared))
-    path = safe_text(str(run.path.absolute()), 500)
+    path = escaped(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nSaved in ", "dim"), path))
     console.print(Text.assemble(("Open:    ", "dim"), command_for("watch", run)))
     if summary.status in ("stopped", "interrupted") and state.checkpoints:

@@ -4,11 +4,11 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from rich.cells import cell_len
-
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.text.columns import columns_with, fit
+from cnn_tui.terminal.ascii import for_locale
+from cnn_tui.text.columns import columns_with
+from cnn_tui.text.width import pad, widest
 
 GAP = "  "
 
@@ -27,12 +27,12 @@ def print_runs(runs: Sequence[RunSummary], extra_columns: Sequence[RunColumn] = 
         cells = [column.heading, *map(column.cell, runs)]
         if not any(cells[1:]):  # no run has a name or a tag
             continue
-        width = max(map(cell_len, cells))
+        width = widest(cells)
         used += width + len(GAP)
         if room is not None and used - len(GAP) > room:
             break
         lines = [
-            line + fit(cell, width, column.justify) + GAP
+            line + pad(cell, width, column.justify) + GAP
             for line, cell in zip(lines, cells, strict=True)
         ]
-    sys.stdout.write("\n".join(map(str.rstrip, lines)) + "\n")
+    for_locale(sys.stdout).write("\n".join(map(str.rstrip, lines)) + "\n")

@@ -1,8 +1,10 @@
 """ASCII replacements for terminals without UTF-8."""
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any, TextIO
 
 from rich.cells import cell_len
 
@@ -12,9 +14,9 @@ PAIRS = (
     # sparks and scroll bars
     "▁_ ▂. ▃- ▄: ▅= ▆+ ▇* █# "
     # badges and marks
-    '★* ●@ ○o ◍% ◌~ ✓+ ✗x ■# ▶> ‖" ◆^ ▸> ▾v '
+    '▀" ★* ●@ ○o ◍% ◌~ ✓+ ✗x ■# ▶> ‖" ◆^ ▸> ▴^ ▾v '
     # text
-    '×x ·. …~ –- —- −- ≈~ ²2 →> ←< ↑^ ↓v ±+ “" ”" ’\''
+    '×x ·. …~ –- —- −- ≈~ ²2 →> ←< ↑^ ↓v ›> ±+ “" ”" ’\''
 )
 ASCII = {pair[0]: pair[1] for pair in PAIRS.split()}
 
@@ -40,6 +42,25 @@ def is_ascii_only(environment: Mapping[str, str] = os.environ) -> bool:
     return "utf" not in locale.lower()
 
 
+class AsciiStream:
+    """A text stream that writes ASCII; all else is that of the stream it writes to."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text in ASCII."""
+        return self._stream.write(in_ascii(text))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a stream
+        return getattr(self._stream, name)
+
+
+def for_locale(stream: TextIO) -> TextIO:
+    """Return the stream, or one that writes ASCII to it if the locale has no UTF-8."""
+    return AsciiStream(stream) if is_ascii_only() else stream  # type: ignore[return-value]
+
+
 def in_ascii(text: str) -> str:
     """Return the text in ASCII with the same width in cells."""
     if JOINERS.isdisjoint(text):
@@ -56,7 +77,8 @@ def _in_ascii(char: str) -> str:
         return char
     if ord(char) in BRAILLE:
         return _dots_in_ascii(ord(char) - BRAILLE.start)
-    return ASCII.get(char) or "?" * cell_len(char)
+    letter = unicodedata.normalize("NFD", char)[0]  # e of é
+    return ASCII.get(char) or (letter if letter.isascii() else "?" * cell_len(char))
 
 
 def _dots_in_ascii(dots: int) -> str:

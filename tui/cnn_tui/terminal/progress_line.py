@@ -4,6 +4,11 @@ import shutil
 import time
 from typing import Self, TextIO
 
+from rich.cells import cell_len
+
+from cnn_tui.terminal.ascii import for_locale
+from cnn_tui.text.width import cut, pad
+
 REPORT_SECONDS = 0.2
 """Minimum interval between two writes of `report`."""
 
@@ -20,7 +25,7 @@ class ProgressLine:
     """
 
     def __init__(self, out: TextIO) -> None:
-        self._out = out if out.isatty() else None
+        self._out = for_locale(out) if out.isatty() else None
         self._width = 0
         self._reported_at = 0.0
 
@@ -28,11 +33,11 @@ class ProgressLine:
         """Replace the line, cut to the width of the terminal."""
         if self._out is None:
             return
-        shown = line[: shutil.get_terminal_size().columns - 1]
+        shown = cut(line, shutil.get_terminal_size().columns - 1)
         # The width is set first: if an interrupt ends the write, the whole line is cleared.
-        before, self._width = self._width, max(self._width, len(shown))
-        print(f"\r{shown:<{before}}", end="", file=self._out, flush=True)
-        self._width = len(shown)
+        before, self._width = self._width, max(self._width, cell_len(shown))
+        print(f"\r{pad(shown, before)}", end="", file=self._out, flush=True)
+        self._width = cell_len(shown)
 
     def report(self, task: str, done: int, total: int) -> None:
         """Show progress; at most one line per `REPORT_SECONDS` is written."""

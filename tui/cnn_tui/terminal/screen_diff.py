@@ -2,7 +2,10 @@
 
 import re
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple, TypeAlias
+
+from rich.cells import cell_len
 
 TOKENS = re.compile(
     r"\x1b\[(?P<style>[0-9;]*)m"
@@ -24,6 +27,8 @@ NARROW = re.compile(
     "\u2800-\u28ff]*"
 )
 """Text of characters that take one cell each: our glyphs and Latin letters."""
+
+WORDS = re.compile(" +|[^ ]+")
 
 FOREGROUNDS = {*range(30, 40), *range(90, 98)}
 BACKGROUNDS = {*range(40, 50), *range(100, 108)}
@@ -121,10 +126,17 @@ class ScreenDiff:
 
     def _paint(self, text: str) -> None:
         self._break_lines()
-        if self._target is None or not _is_narrow(text):
+        if self._target is None:
             self._paint_untracked(text)
             return
-        row, first = self._target
+        for is_narrow, words in groupby(WORDS.findall(text), key=_is_narrow):
+            if is_narrow:
+                self._paint_narrow("".join(words), *self._target)
+            else:
+                self._paint_wide("".join(words), *self._target)
+
+    def _paint_narrow(self, text: str, row: int, first: int) -> None:
+        """Paint the cells that changed."""
         cells, style = self._cells.setdefault(row, {}), self._next_style
         changed: list[tuple[int, int]] = []
         for column, char in enumerate(text, start=first):
@@ -143,13 +155,30 @@ class ScreenDiff:
             self._cursor = row, end
         self._target = row, first + len(text)
 
-    def _paint_untracked(self, text: str) -> None:
-        """Paint wide characters or at an unknown position, without tracking the cells."""
-        if self._target is None:
-            self._cells.clear()
-        else:
-            self._cells.pop(self._target[0], None)
+    def _paint_wide(self, text: str, row: int, first: int) -> None:
+        """Paint words of any characters, unless all their cells are unchanged.
+
+        The cursor is moved after them, because terminals differ in the width of some characters.
+        """
+        cells, style, end = (
+            self._cells.setdefault(row, {}),
+            self._next_style,
+            first + cell_len(text),
+        )
+        painted = dict.fromkeys(range(first, end), ("", style)) | {first: (text, style)}
+        if any(cells.get(column) != cell for column, cell in painted.items()):
             self._move_to_target()
+            self._change_style(style)
+            self._write(text)
+            self._cursor = None
+            # A terminal may have painted more cells than the text should take.
+            kept = {column: cell for column, cell in cells.items() if column < first}
+            self._cells[row] = kept | painted
+        self._target = row, end
+
+    def _paint_untracked(self, text: str) -> None:
+        """Paint at an unknown position."""
+        self._cells.clear()
         self._change_style(self._next_style)
         self._write(text)
         self._cursor = self._target = None

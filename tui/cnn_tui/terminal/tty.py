@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cnn_engine.errors import StorageError
+from cnn_tui.terminal.ascii import in_ascii, is_ascii_only
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -32,8 +33,9 @@ DEV_NULL = Path(os.devnull)
 
 def notify(text: str, descriptor: int = 2) -> None:
     """Write a line to the user; safe in a signal handler."""
+    shown = in_ascii(text) if is_ascii_only() else text
     with suppress(OSError):
-        os.write(descriptor, f"cnn-tui: {text}\n".encode())
+        os.write(descriptor, f"cnn-tui: {shown}\n".encode())
 
 
 class TerminalSettings:

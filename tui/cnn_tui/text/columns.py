@@ -1,16 +1,14 @@
 """Columns of a list of runs, in the shell and in the run browser."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
-
-from rich.cells import cell_len, set_cell_size
+from typing import Any, NamedTuple
 
 from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.text.numbers import date, decimal, duration, percent
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.width import Justify
 
-Justify = Literal["left", "right"]
 MAX_NAME_LENGTH = 30
 
 
@@ -84,12 +82,3 @@ def columns_with(extra_columns: Sequence[RunColumn]) -> tuple[Column, ...]:
     usual = {column.source.key for column in COLUMNS} | {"star", "note"}
     more = [make_column(column) for column in extra_columns if column.key not in usual]
     return (*COLUMNS[:8], *more, *COLUMNS[8:], make_column(RUN_COLUMNS["star"]))
-
-
-def fit(text: str, width: int, justify: Justify) -> str:
-    """Return the text padded or cut to `width` cells."""
-    if text.isascii() and len(text) <= width:
-        return text.rjust(width) if justify == "right" else text.ljust(width)
-    if cell_len(text) <= width and justify == "right":
-        return " " * (width - cell_len(text)) + text
-    return set_cell_size(text, width)

@@ -4,7 +4,7 @@ import shlex
 from typing import NamedTuple
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped, safe_text
 
 MAX_VALUE_LENGTH = 1000
 
@@ -21,8 +21,8 @@ def command_line(state: RunState) -> CommandLine | None:
     started = state.started
     if started is None or not started.command:
         return None
-    command = safe_text(shlex.join(started.command), MAX_VALUE_LENGTH)
-    return CommandLine(command, safe_text(started.directory, MAX_VALUE_LENGTH))
+    command = escaped(shlex.join(started.command), MAX_VALUE_LENGTH)
+    return CommandLine(command, escaped(started.directory, MAX_VALUE_LENGTH))
 
 
 def environment_values(state: RunState) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from cnn_engine.runs import hints
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.system import program
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.safe import escaped
 
 
 def command_for(command: str, run: RunDirectory, *options: str) -> str:
@@ -14,9 +14,9 @@ def command_for(command: str, run: RunDirectory, *options: str) -> str:
         run: The run.
         *options: Further words.
     """
-    return safe_text(hints.command_for(command, run, *options), 4000)
+    return escaped(hints.command_for(command, run, *options), 4000)
 
 
 def shell_command(*words: str) -> str:
     """Return the shell command with these words after the program, as safe text."""
-    return safe_text(program.shell_command(*words), 4000)
+    return escaped(program.shell_command(*words), 4000)

@@ -24,6 +24,7 @@ from cnn_tui.pictures.maps import (
 )
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import class_name, safe_text
+from cnn_tui.text.width import pad, widest
 
 TILE_SIZES = (32, 24, 16, 12, 8)
 """Widths in cells of a map of the selected stage; the largest at which all maps fit is used."""
@@ -155,15 +156,16 @@ class FeatureMaps(Panel[RunState]):
             else Content.styled(f"✗ {target}, predicted {predicted}", "bold $text-error")
         )
         lines = [Content.assemble(number, (f"  {safe_text(sample.name, 200)}", "$muted")), verdict]
-        names = [class_name(classes, label, MAX_NAME)[:NAME_WIDTH] for label in sample.top_classes]
-        name_width = min(max(map(len, names)), max(4, width - 12))
+        name_width = min(NAME_WIDTH, max(4, width - 12))
+        names = [class_name(classes, label, name_width) for label in sample.top_classes]
+        name_width = widest(names)
         bar_width = max(0, min(BAR_WIDTH, width - name_width - 9))
         predictions = zip(names, sample.top_classes, sample.probabilities, strict=True)
         for name, label, probability in predictions:
             mark = "✓" if label == sample.label else " "
             lines.append(
                 Content.assemble(
-                    f"{mark} {name[:name_width]:<{name_width}} ",
+                    f"{mark} {pad(name, name_width)} ",
                     colored_bar(probability, bar_width),
                     (f" {percent(probability, 0):>4}", "$muted"),
                 )

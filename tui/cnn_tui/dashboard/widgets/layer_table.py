@@ -1,6 +1,5 @@
 """The table of the model's layers."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, justify
 from cnn_tui.live.watched_file import WatchedFile
 from cnn_tui.text.numbers import count_text
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.width import cut_start, pad, wrap
 
 NAME_WIDTH, MIN_NAME, KIND_WIDTH, OUTPUT_WIDTH, COUNT_WIDTH = 14, 8, 13, 10, 6
 
@@ -102,7 +102,7 @@ def _line(row: LayerRow, width: int) -> Content:
 
 def _fit_end(name: str, width: int) -> str:
     """Return the name padded or cut to the width; its end is kept, which distinguishes layers."""
-    return f"{name:<{width}}" if len(name) <= width else f"…{name[1 - width :]}"
+    return pad(cut_start(name, width), width)
 
 
 def _shape_text(shape: Sequence[int]) -> str:
@@ -126,4 +126,4 @@ def missing_file_lines(
         text, style = safe_text(error, 500), "$text-warning"
     elif state.has_ended:
         text = f"This run has no {name}: an earlier version trained it, or it could not be written."
-    return [Content.styled(line, style) for line in textwrap.wrap(text, max(1, width))]
+    return [Content.styled(line, style) for line in wrap(text, width)]

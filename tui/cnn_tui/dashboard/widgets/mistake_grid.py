@@ -15,6 +15,7 @@ from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width, picture_height
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import class_name, safe_text
+from cnn_tui.text.width import fold
 
 TILE_SIZES = ((32, 8), (24, 8), (20, 8), (16, 8), (16, 4), (12, 4), (8, 1))
 """Widths of a picture in cells, each with the number of pictures that must fit to use it."""
@@ -216,7 +217,10 @@ class MistakeGrid(Panel[RunState]):
     ) -> list[Content]:
         is_wide = width >= 2 * TEXT_WIDTH
         text_width = TEXT_WIDTH - GAP if is_wide else width
-        path = _fold(safe_text(mistake.name, 4 * text_width), text_width)
+        path = [
+            Content.styled(line, "$muted")
+            for line in fold(safe_text(mistake.name, 4 * text_width), text_width)
+        ]
         texts, blank = _facts(mistake, classes), Content("")
         texts = [*texts, blank, *path] if is_wide else [blank, *texts, *path]
         room = (width - TEXT_WIDTH, height) if is_wide else (width, height - len(texts))
@@ -282,12 +286,4 @@ def _facts(mistake: Mistake, classes: Sequence[str]) -> list[Content]:
         Content.assemble(("predicted   ", "$muted"), (predicted, "bold $text-error")),
         Content.assemble(("confidence  ", "$muted"), percent(mistake.confidence, 2)),
         Content.assemble(("true class  ", "$muted"), f"ranked {mistake.rank}"),
-    ]
-
-
-def _fold(text: str, width: int) -> list[Content]:
-    """Return the text in lines of `width` characters."""
-    return [
-        Content.styled(text[start : start + width], "$muted")
-        for start in range(0, len(text), max(1, width))
     ]

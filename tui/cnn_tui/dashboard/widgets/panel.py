@@ -184,8 +184,9 @@ def colored_bar(fraction: float, width: int) -> Content:
 
 def labeled_bar(label: str, fraction: float, width: int, min_bar: int) -> Content:
     """Return a label with a bar in the rest of the width; no bar if it would be too short."""
-    room = width - len(label)
-    return Content(label) + colored_bar(fraction, room if room >= min_bar else 0)
+    text = Content(label)
+    room = width - text.cell_length
+    return text + colored_bar(fraction, room if room >= min_bar else 0)
 
 
 def justify(left: Content, right: Content, width: int) -> Content:

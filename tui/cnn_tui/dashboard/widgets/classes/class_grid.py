@@ -8,6 +8,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, colored_bar
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.width import pad, widest
 
 MAX_NAME = 12
 MIN_BAR, MAX_BAR = 4, 10
@@ -35,7 +36,7 @@ class ClassGrid(Panel[RunState], can_focus=True):
             return []
         correct, total = counts.correct, counts.total
         names = [safe_text(name, MAX_NAME) for name in state.prepared.classes]
-        name_width = max(map(len, names))
+        name_width = widest(names)
         validated = state.validated_epochs
         previous = validated[-2].correct if len(validated) > 1 and not state.test else correct
         is_wide = width >= MIN_WIDTH_WITH_CHANGE
@@ -47,7 +48,7 @@ class ClassGrid(Panel[RunState], can_focus=True):
         def cell(index: int) -> Content:
             accuracy = ratio(correct[index], total[index])
             change = accuracy - ratio(previous[index], total[index])
-            name = f"{names[index]:<{name_width}} {percent(accuracy, 0):>4} "
+            name = f"{pad(names[index], name_width)} {percent(accuracy, 0):>4} "
             return name + colored_bar(accuracy, bar_width) + change_text(change, change_width)
 
         def line(y: int) -> Content:

@@ -10,6 +10,7 @@ from cnn_tui.dashboard.widgets.classes.class_grid import change_text
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, scroll_to_selected
 from cnn_tui.dashboard.widgets.panel import colored_bar
 from cnn_tui.text.numbers import percent, ratio
+from cnn_tui.text.width import pad
 
 MAX_NAME = 24
 MIN_BAR, MAX_BAR = 4, 20
@@ -59,7 +60,7 @@ class ClassTable(ClassPanel):
             ]
             return Content.assemble(
                 ("› " if is_selected else "  ", "bold $primary"),
-                (f"{names[index]:<{name_width}}", "bold" if is_selected else ""),
+                (pad(names[index], name_width), "bold" if is_selected else ""),
                 f" {percent(accuracy, 0):>4} ",
                 colored_bar(accuracy, bar_width),
                 *cells[: len(headings)],

@@ -9,6 +9,7 @@ from cnn_tui.dashboard.class_results import ClassResults, shorten_names
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel
 from cnn_tui.dashboard.widgets.panel import labeled_bar
 from cnn_tui.text.numbers import percent, ratio
+from cnn_tui.text.width import pad
 
 MAX_NAME = 16
 MIN_BAR = 6
@@ -28,7 +29,8 @@ class ConfusedPairs(ClassPanel):
         lines = []
         for target, predicted, images in pairs:
             fraction = ratio(images, results.total[target])
-            label = f"{names[target]:<{name_width}} → {names[predicted]:<{name_width}} "
+            pair = (pad(names[index], name_width) for index in (target, predicted))
+            label = f"{' → '.join(pair)} "
             label += f"{images:>6,} {percent(fraction, 0):>4} "
             lines.append(labeled_bar(label, fraction, width, MIN_BAR))
         return lines

@@ -7,6 +7,7 @@ from textual.content import Content
 from cnn_tui.dashboard.class_results import ClassResults, shorten_names
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, scroll_to_selected
 from cnn_tui.text.numbers import percent, ratio
+from cnn_tui.text.width import fold, pad
 
 MAX_NAME = 12
 MIN_CELL = 5
@@ -33,11 +34,11 @@ class ConfusionMatrix(ClassPanel):
         self._top = scroll_to_selected(self._top, selected_row, down, len(names))
         self._left = scroll_to_selected(self._left, selected_column, across, len(names))
         columns = range(self._left, min(self._left + across, len(names)))
-        labels = [names[order[column]][: cell - 1] for column in columns]
+        labels = [_beginning(names[order[column]], cell - 1) for column in columns]
         if len(set(labels)) < len(labels):  # some shortened names are equal: show numbers
             labels = [str(order[column] + 1) for column in columns]
         heading = [
-            (f"{label:>{cell}}", _emphasis(column == selected_column))
+            (pad(label, cell, "right"), _emphasis(column == selected_column))
             for label, column in zip(labels, columns, strict=True)
         ]
         lines = [Content.assemble(" " * name_width, *heading)]
@@ -53,7 +54,7 @@ class ConfusionMatrix(ClassPanel):
                 )
                 for column in columns
             ]
-            name = (f"{names[target]:<{name_width}}", _emphasis(row == selected_row))
+            name = (pad(names[target], name_width), _emphasis(row == selected_row))
             lines.append(Content.assemble(name, *cells))
         return [*lines, _sentence(results, counts, order[selected_row], order[selected_column])]
 
@@ -73,6 +74,11 @@ def _sentence(
     if target == predicted:
         return Content.assemble((names[0], "bold"), f" predicted correctly: {text}")
     return Content.assemble((names[0], "bold"), " predicted as ", (names[1], "bold"), f": {text}")
+
+
+def _beginning(name: str, width: int) -> str:
+    """Return as much of a name as fits, without an ellipsis, which would take a cell of few."""
+    return fold(name, width)[0]
 
 
 def _emphasis(is_selected: bool) -> str:

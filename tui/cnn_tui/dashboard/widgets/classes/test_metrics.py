@@ -9,6 +9,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, labeled_bar
 from cnn_tui.text.metrics import MetricRow, confidence_text, metric_rows
 from cnn_tui.text.numbers import percent
+from cnn_tui.text.width import pad, widest
 
 MIN_WIDTH_FOR_REMARKS = 74
 """Width below which a remark stands on a line of its own."""
@@ -46,10 +47,10 @@ class TestMetrics(Panel[RunState]):
 
 def _metric_lines(rows: list[MetricRow], width: int, *, has_remarks: bool) -> list[Content]:
     """Return the metrics, each with its remark beside it, or below if the width is small."""
-    name_width = max(len(row.name) for row in rows)
+    name_width = widest(row.name for row in rows)
     lines = []
     for row in rows:
-        line = Content.assemble(f"{row.name:<{name_width}}  ", (f"{row.value:>7}", "bold"))
+        line = Content.assemble(f"{pad(row.name, name_width)}  ", (f"{row.value:>7}", "bold"))
         remark = Content.styled(f"  {row.remark}", "$muted") if has_remarks else Content("")
         lines += [line + remark] if width >= MIN_WIDTH_FOR_REMARKS else [line, remark]
     return lines if has_remarks else [line for line in lines if line.plain]

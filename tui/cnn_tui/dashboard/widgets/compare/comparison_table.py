@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 
 from cnn_tui.dashboard.compared import ComparedRun, TableRow
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
+from cnn_tui.text.width import cut, fit, widest
 
 MIN_COLUMN, MAX_COLUMN = 11, 26
 MAX_LABEL = 26
@@ -61,11 +63,11 @@ class ComparisonTable(Panel[TableContent], can_focus=True):
         rows = content.rows
         if not rows:
             return [Content.styled(self._empty, "$muted")]
-        label_width = min(max(len(row.label) for row in rows), MAX_LABEL, max(6, width // 3))
+        label_width = min(widest(row.label for row in rows), MAX_LABEL, max(6, width // 3))
         room = max(0, width - label_width)
         shown = self._visible_runs(max(1, room // (MIN_COLUMN + len(GAP))))
-        widest = max(self._column_width(index, rows) for index in shown)
-        column = max(MIN_COLUMN, min(widest, room // len(shown) - len(GAP)))
+        needed = max(self._column_width(index, rows) for index in shown)
+        column = max(MIN_COLUMN, min(needed, room // len(shown) - len(GAP)))
 
         def line(y: int) -> Content:
             if y == 0:
@@ -84,7 +86,7 @@ class ComparisonTable(Panel[TableContent], can_focus=True):
 
     def _column_width(self, index: int, rows: Sequence[TableRow]) -> int:
         texts = [row.cells[index] for row in rows] + [f"A {self._runs[index].name}"]
-        return min(MAX_COLUMN, max(map(len, texts)) + len(" ★"))
+        return min(MAX_COLUMN, widest(texts) + len(" ★"))
 
     def _heading(self, label_width: int, column: int, shown: list[int]) -> Content:
         count = f"{len(shown)} of {len(self._runs)}" if len(shown) < len(self._runs) else ""
@@ -92,11 +94,10 @@ class ComparisonTable(Panel[TableContent], can_focus=True):
         parts = [Content.styled(label, "$muted")]
         for index in shown:
             run = self._runs[index]
-            name = _cut(run.name, column - 4)
+            name = cut(run.name, column - 4)
             parts.append(
                 Content.assemble(
-                    GAP,
-                    " " * (column - 4 - len(name)),
+                    GAP + " " * (column - 4 - cell_len(name)),
                     (f"{run.curves.letter} ", f"bold {run.curves.style}"),
                     (name, run.curves.style),
                     "  ",
@@ -106,15 +107,9 @@ class ComparisonTable(Panel[TableContent], can_focus=True):
 
 
 def _line(row: TableRow, label_width: int, column: int, shown: list[int]) -> Content:
-    parts = [Content.styled(_cut(row.label, label_width).ljust(label_width), "$muted")]
+    parts = [Content.styled(fit(row.label, label_width), "$muted")]
     for index in shown:
         is_best = index in row.best
         text = f"{row.cells[index]}{' ★' if is_best else '  '}"
-        parts.append(
-            Content.styled(GAP + _cut(text, column).rjust(column), "bold" if is_best else "")
-        )
+        parts.append(Content.styled(GAP + fit(text, column, "right"), "bold" if is_best else ""))
     return Content("").join(parts)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"

@@ -1,6 +1,5 @@
 """McNemar's test of each compared run against the first one."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from cnn_engine.results.comparison import Verdict
 from cnn_tui.dashboard.compared import ComparedRun, TableRow
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
+from cnn_tui.text.width import wrap
 
 
 class VerdictList(NamedTuple):
@@ -50,11 +50,11 @@ class Verdicts(Panel[VerdictList]):
     def draw(self, content: VerdictList, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return the sentences, wrapped."""
         if content.reason:
-            return [Content.styled(content.reason, "$muted")]
+            return [Content.styled(line, "$muted") for line in wrap(content.reason, width)]
         lines: list[Content] = []
         count = sum(verdict.disagreement is not None for verdict in content.verdicts)
         first, *others = (f"{run.curves.letter} {run.name}" for run in self._runs)
         for other, verdict in zip(others, content.verdicts, strict=False):
             text = "".join(verdict_text(first, other, verdict, count))
-            lines += map(Content, textwrap.wrap(text, max(1, width)))
+            lines += map(Content, wrap(text, width))
         return lines

@@ -1,6 +1,5 @@
 """Details of a run: results, origin, and config differences to the next run in the list."""
 
-from textwrap import wrap
 from typing import NamedTuple
 
 from textual.content import Content
@@ -12,6 +11,7 @@ from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import setting_text
 from cnn_tui.text.numbers import date, decimal, duration, percent
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.width import wrap
 
 LABEL_WIDTH = 9
 

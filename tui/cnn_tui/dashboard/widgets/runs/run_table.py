@@ -13,9 +13,10 @@ from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
-from cnn_tui.text.columns import COLUMNS, Column, fit, make_column
+from cnn_tui.text.columns import COLUMNS, Column, make_column
 from cnn_tui.text.numbers import age
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.width import fit, widest
 
 GAP = "  "
 MARKS_WIDTH = 4
@@ -122,7 +123,7 @@ class RunTable(Panel[RunTableContent]):
             ids = [run.run_id for run in runs]
             if previous.run_id in ids:
                 cursor = ids.index(previous.run_id)
-        self._id_width = min(24, max(6, *(len(run.run_id) for run in runs)) if runs else 6)
+        self._id_width = min(24, max(6, widest(safe_text(run.run_id) for run in runs)))
         self.set_reactive(RunTable.cursor, min(cursor, max(0, len(runs) - 1)))
         super().show(content)
         if self.current is not previous:
