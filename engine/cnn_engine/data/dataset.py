@@ -21,6 +21,9 @@ LUMA = (0.299, 0.587, 0.114)
 FINGERPRINT_IMAGES = 1_000
 """Images in a fingerprint: hashing all would take as long as reading them."""
 
+SAMPLE_IMAGES = 500
+"""Training images in a sample, whose properties are taken for those of all."""
+
 CHUNK_VALUES = 2**23
 """Values resized at a time, to bound the memory of float copies."""
 
@@ -76,6 +79,16 @@ class DataSet:
     def counts(self, indices: Tensor) -> tuple[int, ...]:
         """Return the number of images per class among those at `indices`, int64 [M]."""
         return tuple(torch.bincount(self.labels[indices], minlength=len(self.classes)).tolist())
+
+    def train_sample(self) -> Tensor:
+        """Return the indices of at most `SAMPLE_IMAGES` training images, int64 [M]."""
+        return self.train[:: -(-len(self.train) // SAMPLE_IMAGES)]
+
+    def brightness(self) -> tuple[float, float]:
+        """Return mean and standard deviation of the training images' mean values, 0 to 1."""
+        # One by one, as they may be large.
+        means = [self.images[index].float().mean() / 255 for index in self.train_sample()]
+        return torch.stack(means).mean().item(), torch.stack(means).std(correction=0).item()
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the labels, the split and a sample of the images."""

@@ -9,6 +9,7 @@ import torch
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.image_files import RequestedImage
 from cnn_engine.data.raw import Pixels
+from cnn_engine.inference.polarity import looks_inverted
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.inference.trained import TrainedModel
 from cnn_engine.system.threads import choose_threads
@@ -21,7 +22,7 @@ MAX_BATCH_SIZE = 64
 
 
 def predict(
-    trained: TrainedModel, images: Sequence[RequestedImage], top: int
+    trained: TrainedModel, images: Sequence[RequestedImage], top: int, *, invert: bool = False
 ) -> Generator[Prediction | PredictionFailed]:
     """Yield a prediction for every image, in order.
 
@@ -29,22 +30,24 @@ def predict(
         trained: The model.
         images: Files to classify.
         top: Maximum number of most probable classes.
+        invert: Invert the images: white becomes black.
     """
     _, size, _ = trained.image_shape
     batch_size = max(1, min(MAX_BATCH_SIZE, BATCH_PIXELS // size**2))
     with ThreadPoolExecutor(choose_threads()) as pool:
         for first in range(0, len(images), batch_size):
             batch = images[first : first + batch_size]
-            decoded = list(pool.map(lambda image: _decode(trained, image), batch))
+            decoded = list(pool.map(lambda image: _decode(trained, image, invert=invert), batch))
             yield from _predict_batch(trained, batch, decoded, top)
 
 
-def _decode(trained: TrainedModel, image: RequestedImage) -> Pixels | str:
+def _decode(trained: TrainedModel, image: RequestedImage, *, invert: bool) -> Pixels | str:
     """Return the image's pixels, uint8 [size, size, channels], or the reason why it has none."""
     channels, size, _ = trained.image_shape
     data = trained.config.data
     try:
-        return decode(image.path, size, channels, data.fit, data.max_value)
+        pixels = decode(image.path, size, channels, data.fit, data.max_value)
+        return 255 - pixels if invert else pixels
     except Unreadable as error:
         return str(error)
     except MemoryError:
@@ -66,6 +69,7 @@ def _predict_batch(
                 target=image.true_class(trained.classes),
                 size=pixels.shape[0],
                 pixels=pixels.tobytes(),
+                looks_inverted=looks_inverted(pixels, trained.brightness),
             )
 
 

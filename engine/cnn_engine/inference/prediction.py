@@ -22,6 +22,9 @@ class Prediction:
     pixels: bytes
     """The image as the model gets it, before normalization: uint8 [size, size, channels]."""
 
+    looks_inverted: bool = False
+    """True if it is bright where the training images are dark, or the reverse."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionFailed:

@@ -36,6 +36,9 @@ class TrainedModel:
     image_shape: tuple[int, int, int]
     """Channels, height and width of its images."""
 
+    brightness: tuple[float, ...] = ()
+    """Mean and standard deviation of the mean values of training images; empty if unknown."""
+
     epoch: int
     """Epoch that its weights are from."""
 
@@ -101,6 +104,7 @@ def load_trained_model(
         config=config,
         classes=classes,
         image_shape=(channels, size, size),
+        brightness=state.prepared.brightness,
         epoch=content["epoch"],
         device=device,
         precision=choose_precision(train or config.train, device),

@@ -302,6 +302,10 @@ class RunPrepared(Event):
     split), `Pillow`, `libjpeg` and `decoding` (versions that decode them), `revision` (git
     commit of the working directory and `with changes` if tracked files differ)."""
 
+    brightness: tuple[float, ...] = ()
+    """Mean and standard deviation of the mean values of training images, 0 to 1; empty in old
+    logs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpochStarted(Event):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cnn_engine.checkpoints.weights_file import read_weights
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.dataset import DataSet, load_dataset
+from cnn_engine.data.hints import hints
 from cnn_engine.data.loader import TensorLoader, train_batch_sizes
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.models.hooks import MAX_INIT_IMAGES, InitFromImages
@@ -52,7 +53,7 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
     if data.skipped:
         text = f"{len(data.skipped)} image files were skipped: {'; '.join(data.skipped[:5])}"
         recorder.record(Notice(text=text))
-    for text in data.notices:
+    for text in (*data.notices, *hints(data, config)):
         recorder.record(Notice(text=text))
     return data
 
@@ -153,4 +154,5 @@ def run_prepared(  # noqa: PLR0913 - the fields of an event
         train_counts=data.train_counts(),
         differences=differences,
         environment=dict(environment),
+        brightness=data.brightness(),
     )

@@ -47,6 +47,10 @@ def predict(  # noqa: PLR0913 - one parameter per option
     no_pictures: Annotated[
         bool, typer.Option("--no-pictures", help="Print only lines, without pictures.")
     ] = False,
+    invert: Annotated[
+        bool,
+        typer.Option("--invert", help="Invert the images, for dark digits on white paper."),
+    ] = False,
     device: Annotated[
         str | None,
         typer.Option(metavar="auto|cpu|cuda|mps", help="Device. Default: the one in the config."),
@@ -74,13 +78,15 @@ def predict(  # noqa: PLR0913 - one parameter per option
 
             count = min(top, len(trained.classes))
             show = _printer(trained.classes, count, as_json, as_csv, pictures=not no_pictures)
-            with closing(predict_images(trained, files, count)) as predictions:
+            with closing(predict_images(trained, files, count, invert=invert)) as predictions:
                 _print_all(predictions, len(files), show, tally)
     except KeyboardInterrupt:
         print(f"cnn-tui: interrupted; {tally.text()}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
     if tally.classified + tally.failed > 1:
         print(tally.text(), file=sys.stderr)
+    if 2 * tally.inverted > tally.classified:
+        print(_inversion_hint(trained, invert=invert), file=sys.stderr)
     if tally.failed:
         raise typer.Exit(DataError.exit_code)
 
@@ -99,11 +105,15 @@ class Tally:
 
     correct: int = 0
 
+    inverted: int = 0
+    """Images that look like inverted training images."""
+
     def add(self, prediction: Prediction) -> None:
         """Count a prediction."""
         self.classified += 1
         self.labelled += prediction.target is not None
         self.correct += prediction.target == prediction.top[0][0]
+        self.inverted += prediction.looks_inverted
 
     def fail(self, path: str, reason: str) -> None:
         """Count and print a file that cannot be used."""
@@ -174,6 +184,14 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
     tables = {**tables, "train": {**tables.get("train", {}), "device": device}}
     config = from_dict(tables, allow_code=allow_code)
     return load_trained_model(run, config.train, allow_code=allow_code)
+
+
+def _inversion_hint(trained: "TrainedModel", *, invert: bool) -> str:
+    shades = ("bright", "dark") if trained.brightness[0] < 0.5 else ("dark", "bright")
+    fix = "leave out" if invert else "try"
+    return (
+        f"These images are {shades[0]} where those of the training are {shades[1]}: {fix} --invert"
+    )
 
 
 def _printer(

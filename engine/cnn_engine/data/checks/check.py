@@ -20,6 +20,7 @@ from cnn_engine.data.checks.image_info import MINIATURE, ImageInfo, inspect_imag
 from cnn_engine.data.checks.near_duplicates import are_blank, group_pairs, near_pairs
 from cnn_engine.data.decode import share_memory
 from cnn_engine.data.memory_budget import MemoryBudget
+from cnn_engine.data.mirrored import pairs_by_content
 from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.layout import Part
@@ -50,6 +51,9 @@ class CheckedFolder:
 
     blank: list[int]
     """Positions of images of a single colour."""
+
+    mirrored: list[tuple[int, int]]
+    """Pairs of classes whose mean images are mirror images."""
 
     side: int
     """Side in pixels that a run resizes the images to by default."""
@@ -117,12 +121,14 @@ def check_folder(root: Path, progress: Progress) -> CheckedFolder:
     distinct = [position for position in readable if position not in copies]
     miniatures = _miniatures([infos[position] for position in distinct])
     near = group_pairs(near_pairs(miniatures))
+    labels = np.array([listing.files[position].label for position in distinct])
     return CheckedFolder(
         listing=listing,
         infos=infos,
         equal=equal,
         near=[[distinct[index] for index in group] for group in near],
         blank=[distinct[index] for index in np.flatnonzero(are_blank(miniatures))],
+        mirrored=pairs_by_content(miniatures, labels, len(listing.classes)),
         side=side,
         size_reason=size_reason,
     )

@@ -10,6 +10,7 @@ from PIL import Image
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.checks.check import CheckedFolder
 from cnn_engine.data.checks.image_info import ImageInfo
+from cnn_engine.data.mirrored import mirrored_text, pairs_by_name
 from cnn_engine.data.sources.layout import Part
 from cnn_engine.data.split_sizes import held_out_counts, missing_classes_text
 
@@ -77,6 +78,7 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
         *_duplicates(checked, checked.near, "near"),
         *_shapes(checked),
         *_dark(checked),
+        *_mirrored(checked),
         *_formats(checked),
     ]
     order = ("stop", "warning", "note")
@@ -272,6 +274,17 @@ def _dark(checked: CheckedFolder) -> Iterator[Issue]:
             advice="Make the brightest value white: cnn-tui run folder "
             f"--set data.max_value={brightest:.0f}",
             files=_names(checked, dark),
+        )
+
+
+def _mirrored(checked: CheckedFolder) -> Iterator[Issue]:
+    classes = checked.listing.classes
+    if text := mirrored_text(classes, pairs_by_name(classes), checked.mirrored):
+        yield Issue(
+            kind="mirrored",
+            severity="warning",
+            text=f"{text}, and the folder preset flips images at random",
+            advice="If left and right matter: cnn-tui run folder --set augment.flip=none",
         )
 
 

@@ -1,0 +1,46 @@
+"""Hints at what in a folder of images would keep a run from learning, from a sample of them."""
+
+from collections.abc import Iterator
+
+import torch
+from torch.nn.functional import adaptive_avg_pool2d
+
+from cnn_engine.config.schema import Config
+from cnn_engine.data.dataset import DataSet
+from cnn_engine.data.mirrored import mirrored_text, pairs_by_content, pairs_by_name
+
+SIDE = 16
+"""Side in pixels of the images that are compared."""
+
+DARK = 63
+"""Brightest value of images that are nearly black."""
+
+
+def hints(data: DataSet, config: Config) -> Iterator[str]:
+    """Yield hints on the images and their classes; none for a known data set."""
+    if not data.paths:
+        return
+    brightest = max(int(data.images[index].max()) for index in data.train_sample())
+    if brightest <= DARK:
+        yield (
+            f"the images are nearly black: no value exceeds {brightest} of 255; for scans in "
+            "16-bit files set data.max_value, which cnn-tui data check suggests"
+        )
+    settings = [
+        f"{key}=none"
+        for key, value in (
+            ("augment.flip", config.augment.flip),
+            ("evaluate.tta", config.evaluate.tta),
+        )
+        if value != "none"
+    ]
+    if settings and (text := _mirrored(data)):
+        yield f"{text}: if left and right matter, --set {' --set '.join(settings)}"
+
+
+def _mirrored(data: DataSet) -> str:
+    sample = data.train_sample()
+    grey = (data.images[index].float().mean(dim=2) for index in sample)
+    small = torch.cat([adaptive_avg_pool2d(image[None], SIDE) for image in grey])
+    by_content = pairs_by_content(small.numpy(), data.labels[sample].numpy(), len(data.classes))
+    return mirrored_text(data.classes, pairs_by_name(data.classes), by_content)
