@@ -1,7 +1,8 @@
 """State of a run, reduced from its events.
 
 Live and attached dashboards, reports on finished runs and tests all use `RunState.apply`, so that
-they always agree. It does no I/O, reads no clock, and accepts every prefix of a valid log.
+they always agree. It does no I/O, reads no clock, and raises on no events whatever: a damaged log
+may contain any numbers in any order.
 """
 
 import math
@@ -326,7 +327,7 @@ class RunState:
             case "lr" if event.value is not None:
                 self.lr = event.value
                 self._mark("lr", f"lr {event.value:g}")
-            case "epochs" if event.value is not None:
+            case "epochs" if event.value is not None and math.isfinite(event.value):
                 self.total_epochs = int(event.value)
                 self._mark("epochs", f"{event.value:g} epochs")
 
@@ -436,8 +437,9 @@ class RunState:
         )
 
     def _train_seconds(self, steps: int) -> float:
-        recent = self.recent
-        return steps * sum(event.seconds for event in recent) / sum(event.steps for event in recent)
+        done = sum(event.steps for event in self.recent)
+        seconds = sum(event.seconds for event in self.recent)
+        return steps * seconds / done if done > 0 else 0.0  # a damaged log may contain 0 steps
 
     def _validations(self, after: int, to: int) -> int:
         """Return the number of validations after epoch `after` up to and including epoch `to`."""
@@ -448,8 +450,8 @@ class RunState:
 
     def _seconds_to_infer(self, images: int) -> float:
         for epoch in reversed(self.epochs):
-            if epoch.is_validated:
-                return images * epoch.val_seconds / sum(epoch.total)
+            if (validated := sum(epoch.total)) > 0:
+                return images * epoch.val_seconds / validated
         return images * INFERENCE_COST / (self.images_per_second or math.inf)
 
 

@@ -120,7 +120,7 @@ def _result_lines(event: Event, state: RunState) -> list[str]:
     match event:
         case events.EpochFinished():
             return [_epoch_line(event, state)]
-        case events.CheckpointSaved(reason="best", new_loss=float()):
+        case events.CheckpointSaved(reason="best", old_loss=float(), new_loss=float()):
             change = f"({event.old_loss:.4f} --> {event.new_loss:.4f})"
             return [f"Validation loss decreased {change}. Saving model as {event.file}"]
         case events.TestFinished():
@@ -146,7 +146,7 @@ def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
     per_class = [
         f"Test Accuracy of {pad(name, width, 'right')}: "
         f"{percent(ratio(correct, total), 2):>7} ({correct}/{total})"
-        for name, correct, total in zip(names, event.correct, event.total, strict=True)
+        for name, correct, total in zip(names, event.correct, event.total, strict=False)
     ]
     overall = f"({sum(event.correct)}/{sum(event.total)})"
     classes = state.prepared.classes if state.prepared else ()
