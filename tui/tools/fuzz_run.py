@@ -30,6 +30,7 @@ from cnn_engine.checkpoints.resume import find_checkpoint
 from cnn_engine.errors import UserError
 from cnn_engine.runs.commands import Command, CommandReader, send
 from cnn_engine.runs.directory import RunDirectory, create_run
+from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.marks import Marks, write_marks
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
@@ -278,6 +279,7 @@ def _run_command(words: tuple[str, ...]) -> None:
 
 def _check_resume(run: RunDirectory) -> None:
     """Check all that `resume` checks before it trains."""
+    run = find_run(run.path.parent, run.id)
     state, _ = read_state(run)
     find_checkpoint(state, run, 100)
     Request.from_state(state, allow_code=False)
