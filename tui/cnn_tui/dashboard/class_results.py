@@ -1,11 +1,12 @@
 """Results by class, of the last validation or the test."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from cnn_engine.runlog.events import Confusion
 from cnn_engine.runlog.state import RunState
-from cnn_tui.text.numbers import percent, ratio
+from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import widest
 
@@ -36,8 +37,8 @@ class ClassResults:
     """Correct in the best earlier epoch; equal to `correct` if there is none."""
 
     def accuracy(self, index: int) -> float:
-        """Return the accuracy of a class (its recall)."""
-        return ratio(self.correct[index], self.total[index])
+        """Return the accuracy of a class (its recall); NaN without images."""
+        return self.correct[index] / self.total[index] if self.total[index] else math.nan
 
 
 def latest_results(state: RunState) -> ClassResults | None:
@@ -76,7 +77,7 @@ def sorted_indices(results: ClassResults, order: Order) -> list[int]:
     """Return the indices of the classes in an order."""
     indices = list(range(len(results.names)))
     if order == "worst first":
-        indices.sort(key=results.accuracy)
+        indices.sort(key=lambda index: (not results.total[index], results.accuracy(index)))
     elif order == "by name":
         indices.sort(key=lambda index: results.names[index].casefold())
     return indices

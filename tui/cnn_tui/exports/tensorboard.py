@@ -62,9 +62,10 @@ def _write_test(record: Record, out: BinaryIO) -> None:
 
 
 def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:
-    """Return the overall accuracy and the accuracy of each class, by TensorBoard tag."""
+    """Return the overall accuracy and that of each class with images, by TensorBoard tag."""
     by_class = zip(record.classes, counts.correct, counts.total, strict=False)
     return {"accuracy": ratio(sum(counts.correct), sum(counts.total))} | {
-        f"accuracy_of_class/{escaped(name, 200)}": ratio(correct, total)
+        f"accuracy_of_class/{escaped(name, 200)}": correct / total
         for name, correct, total in by_class
+        if total
     }

@@ -18,7 +18,7 @@ from cnn_tui.text.events import (
     tta_text,
 )
 from cnn_tui.text.metrics import metric_lines
-from cnn_tui.text.numbers import duration, percent, ratio
+from cnn_tui.text.numbers import duration, percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import pad, widest
 
@@ -145,7 +145,7 @@ def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
     width = widest(names)
     per_class = [
         f"Test Accuracy of {pad(name, width, 'right')}: "
-        f"{percent(ratio(correct, total), 2):>7} ({correct}/{total})"
+        + (f"{percent(correct / total, 2):>7} ({correct}/{total})" if total else "no test image")
         for name, correct, total in zip(names, event.correct, event.total, strict=False)
     ]
     overall = f"({sum(event.correct)}/{sum(event.total)})"

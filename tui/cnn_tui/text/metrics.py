@@ -78,10 +78,14 @@ class ConfusedPair(NamedTuple):
     """Percentage of the images of the target class."""
 
 
+NO_IMAGE = "no image"
+"""Text in place of the accuracy of a class without images."""
+
+
 def class_cells(metrics: ClassMetrics) -> list[str]:
     """Return the metrics of a class for `CLASS_HEADINGS`."""
     return [
-        rate_text(metrics.accuracy),
+        rate_text(metrics.accuracy) if metrics.accuracy.images else NO_IMAGE,
         interval_text(metrics.accuracy, 1),
         f"{metrics.accuracy.correct:,}/{metrics.accuracy.images:,}",
         decimal(metrics.precision, 3),

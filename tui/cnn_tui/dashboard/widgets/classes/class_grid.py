@@ -1,11 +1,13 @@
 """Accuracy of each class, as a grid of bars."""
 
+import math
 from collections.abc import Sequence
 
 from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, colored_bar
+from cnn_tui.text.metrics import NO_IMAGE
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import pad, widest
@@ -46,16 +48,24 @@ class ClassGrid(Panel[RunState], can_focus=True):
         bar_width = max(0, min(MAX_BAR, (width + len(GAP)) // columns - len(GAP) - fixed))
 
         def cell(index: int) -> Content:
-            accuracy = ratio(correct[index], total[index])
-            change = accuracy - ratio(previous[index], total[index])
+            accuracy = correct[index] / total[index] if total[index] else math.nan
+            change = ratio(correct[index] - previous[index], total[index])
             name = f"{pad(names[index], name_width)} {percent(accuracy, 0):>4} "
-            return name + colored_bar(accuracy, bar_width) + change_text(change, change_width)
+            return name + accuracy_bar(accuracy, bar_width) + change_text(change, change_width)
 
         def line(y: int) -> Content:
             indices = range(y * columns, min((y + 1) * columns, len(names)))
             return Content(GAP).join(map(cell, indices))
 
         return LazyLines(-(-len(names) // columns), line)
+
+
+def accuracy_bar(accuracy: float, width: int) -> Content:
+    """Return the bar of an accuracy; a text if it is NaN, because the class has no images."""
+    if math.isnan(accuracy):
+        text = NO_IMAGE if width >= len(NO_IMAGE) else ""
+        return Content.styled(text.ljust(width), "$muted")
+    return colored_bar(accuracy, width)
 
 
 def change_text(change: float, width: int) -> Content:

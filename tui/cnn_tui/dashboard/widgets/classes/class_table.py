@@ -6,9 +6,8 @@ from textual.content import Content
 
 from cnn_engine.results.metrics import ClassMetrics, class_metrics
 from cnn_tui.dashboard.class_results import ClassResults, shorten_names
-from cnn_tui.dashboard.widgets.classes.class_grid import change_text
+from cnn_tui.dashboard.widgets.classes.class_grid import accuracy_bar, change_text
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, scroll_to_selected
-from cnn_tui.dashboard.widgets.panel import colored_bar
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.width import pad
 
@@ -62,7 +61,7 @@ class ClassTable(ClassPanel):
                 ("› " if is_selected else "  ", "bold $primary"),
                 (pad(names[index], name_width), "bold" if is_selected else ""),
                 f" {percent(accuracy, 0):>4} ",
-                colored_bar(accuracy, bar_width),
+                accuracy_bar(accuracy, bar_width),
                 *cells[: len(headings)],
             )
 
@@ -77,10 +76,10 @@ def _interval_or_changes(results: ClassResults, index: int, metrics: ClassMetric
         interval = metrics.accuracy.interval
         text = "–" if interval is None else "–".join(f"{100 * edge:.0f}" for edge in interval)
         return [Content.styled(f"{text:>8}", "$muted")]
-    accuracy, total = results.accuracy(index), results.total[index]
+    correct, total = results.correct[index], results.total[index]
     return [
-        change_text(accuracy - ratio(results.previous_correct[index], total), 6),
-        change_text(accuracy - ratio(results.best_correct[index], total), 6),
+        change_text(ratio(correct - results.previous_correct[index], total), 6),
+        change_text(ratio(correct - results.best_correct[index], total), 6),
     ]
 
 

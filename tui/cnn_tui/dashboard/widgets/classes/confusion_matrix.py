@@ -6,6 +6,7 @@ from textual.content import Content
 
 from cnn_tui.dashboard.class_results import ClassResults, shorten_names
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, scroll_to_selected
+from cnn_tui.text.metrics import NO_IMAGE
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.width import fold, pad
 
@@ -70,7 +71,7 @@ def _sentence(
 ) -> Content:
     names, _ = shorten_names((results.names[target], results.names[predicted]), 20)
     images, total = counts.get((target, predicted), 0), results.total[target]
-    text = f"{images:,} of {total:,}, {percent(ratio(images, total))}"
+    text = f"{images:,} of {total:,}, {percent(images / total)}" if total else NO_IMAGE
     if target == predicted:
         return Content.assemble((names[0], "bold"), f" predicted correctly: {text}")
     return Content.assemble((names[0], "bold"), " predicted as ", (names[1], "bold"), f": {text}")
