@@ -120,9 +120,9 @@ def unwritable_log_alarm(reason: str) -> Alarm:
     return Alarm(
         kind="disk",
         severity="error",
-        text=f"The log cannot be written: {reason}. Training continues, and its events are written "
-        "later; this screen does not update",
-        advice="Free disk space",
+        text=f"The log cannot be written: {reason}. Training continues; this screen does not "
+        "update",
+        advice="Free disk space, or move the directory back",
     )
 
 

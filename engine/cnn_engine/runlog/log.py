@@ -23,6 +23,11 @@ LOCK_TIMEOUT_SECONDS = 0.5
 """Time to retry locking, because `is_held` also locks the log for a moment."""
 
 
+GONE = "the run's directory was moved, removed or replaced"
+
+GONE_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+
+
 class LogWriter:
     """Appends events to a log that it keeps locked."""
 
@@ -60,19 +65,29 @@ class LogWriter:
         if not self._unwritten:
             self.write_error = ""
 
+    def is_in_place(self) -> bool:
+        """Return True if the path still leads to this log."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - fast
+        except OSError as error:
+            return error.errno not in GONE_ERRORS  # the disk may be unreachable for a moment
+        return os.path.samestat(found, os.fstat(self.descriptor))
+
     def sync(self) -> None:
         """Flush the written events to disk.
 
         Raises:
-            OSError: the disk reports an error.
+            OSError: the disk reports an error, or the path no longer leads to this log.
         """
+        if not self.is_in_place():
+            raise FileNotFoundError(errno.ENOENT, GONE, str(self._path))
         os.fsync(self.descriptor)
 
     def flush(self) -> None:
         """Write the events that could not be written so far.
 
         Raises:
-            StorageError: they still cannot be written.
+            StorageError: they still cannot be written, or the path no longer leads to this log.
         """
         try:
             while self._unwritten:
@@ -82,6 +97,8 @@ class LogWriter:
             lost = self._unwritten.count(b"\n")
             message = f"{self._path}: the last {lost} events could not be written: {error.strerror}"
             raise StorageError(message) from None
+        if not self.is_in_place():
+            raise StorageError(f"{self._path.parent}: {GONE}: nothing more could be saved there")
 
     def close(self) -> None:
         """Close the log, which unlocks it.

@@ -5,12 +5,15 @@ from typing import NamedTuple, Self
 
 from cnn_engine.errors import RunHeldError
 from cnn_engine.runlog.events import EpochFinished, Event, Notice, RunFinished, RunPrepared
-from cnn_engine.runlog.log import LogWriter
+from cnn_engine.runlog.log import GONE, LogWriter
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.summary import read_state, store_summary
 from cnn_engine.storage.atomic import remove_temporary_files
+
+CHECK_SECONDS = 1.0
+"""Interval at which the run's directory is looked for."""
 
 
 class HandedOver(NamedTuple):
@@ -51,15 +54,18 @@ class Recorder:
         self.state, damaged_lines = read_state(run)
         self._damaged_lines = damaged_lines + self._log.was_torn
         self._blocked_since: float | None = None
+        self._is_gone, self._check_at = False, 0.0
 
     @property
     def write_error(self) -> str:
         """Reason why the log cannot be written, such as a full disk; empty if it can."""
-        return self._log.write_error
+        return GONE if self._is_gone else self._log.write_error
 
     def record(self, event: Event) -> None:
         """Append the event to the log and apply it to the state."""
         self._add(event)
+        if (now := time.monotonic()) >= self._check_at:
+            self._is_gone, self._check_at = not self._log.is_in_place(), now + CHECK_SECONDS
         if self.write_error:
             self._blocked_since = self._blocked_since or time.monotonic()
         elif self._blocked_since is not None:

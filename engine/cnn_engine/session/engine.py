@@ -159,12 +159,16 @@ class Engine:
             keep_freed_memory()
             self._thread.start()
 
-    def request_stop(self, number: signal.Signals) -> None:
-        """Stop after the current step, because of a signal; safe in a signal handler.
+    def deliver(self, command: Command) -> None:
+        """Send a command without the run's directory, which may be gone or full.
 
-        Works also if the run's directory is gone or cannot be written.
+        Safe in a signal handler.
         """
-        self._recorder.commands.add(Command(name="stop", by=number.name))
+        self._recorder.commands.add(command)
+
+    def request_stop(self, number: signal.Signals) -> None:
+        """Stop after the current step, because of a signal; safe in a signal handler."""
+        self.deliver(Command(name="stop", by=number.name))
 
     def is_alive(self) -> bool:
         """Return True while the thread runs."""

@@ -39,9 +39,7 @@ def run_dashboard(
     Returns:
         The exit code.
     """
-    screen = RunScreen(
-        run, trains_here=True, write_error=lambda: engine.write_error, bell=options.bell
-    )
+    screen = RunScreen(run, trains_here=True, engine=engine, bell=options.bell)
     app = Dashboard(screen, engine, options)
     skip_bytes = run.events.stat().st_size
 

@@ -92,7 +92,8 @@ def _end_check(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]
             if reported:
                 printer.clear()
                 notify(
-                    f"the log cannot be written: {reported}; training continues, free disk space"
+                    f"the log cannot be written: {reported}; training continues; free disk space, "
+                    "or move the directory back"
                 )
         return not engine.is_alive()
 

@@ -1,6 +1,7 @@
 """Commands to the engine of a run, whichever process trains it."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from cnn_engine.errors import StorageError
 from cnn_engine.runs import commands
@@ -20,11 +21,32 @@ class Refused:
     reason: str
 
 
+class LocalEngine(Protocol):
+    """The engine of this process."""
+
+    @property
+    def write_error(self) -> str:
+        """Reason why the log cannot be written now; empty if it can."""
+
+    def has_ended(self) -> bool:
+        """Return True if training was started and has ended."""
+
+    def deliver(self, command: Command) -> None:
+        """Send a command without the run's directory."""
+
+
 class Remote:
     """Appends commands to a file in the run's directory, and remembers the last until applied."""
 
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
+    def __init__(self, follower: Follower, engine: LocalEngine | None = None) -> None:
+        """Send commands to a run.
+
+        Args:
+            follower: The run.
+            engine: Gets the commands if the directory cannot be written; None if another process
+                trains the run.
+        """
+        self._follower, self._engine = follower, engine
         self._pending: Name | None = None
         self._applied = 0
         """Number of commands that had been applied when the last one was sent."""
@@ -59,10 +81,13 @@ class Remote:
         """
         if refusal := self.refusal:
             return refusal
+        command = Command(name=name, by=by, value=value)
         try:
-            commands.send(self._follower.run.commands, Command(name=name, by=by, value=value))
+            commands.send(self._follower.run.commands, command)
         except StorageError as error:
-            return Refused(str(error))
+            if self._engine is None or not self._follower.trains_here:
+                return Refused(str(error))
+            self._engine.deliver(command)
         self.mark_pending(name)
         return Sent()
 

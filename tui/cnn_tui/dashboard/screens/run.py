@@ -2,7 +2,6 @@
 
 import gc
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -21,7 +20,7 @@ from cnn_tui.dashboard.dialogs.choice import ChoiceDialog
 from cnn_tui.dashboard.dialogs.training import epochs_dialog, lr_dialog, quit_dialog, stop_dialog
 from cnn_tui.dashboard.keys import Scope, bindings_for
 from cnn_tui.dashboard.keys import View as ViewName
-from cnn_tui.dashboard.screens.remote import Refused, Remote, Sent
+from cnn_tui.dashboard.screens.remote import LocalEngine, Refused, Remote, Sent
 from cnn_tui.dashboard.screens.screen import PIECE_SECONDS, POLL_SECONDS, DashboardScreen
 from cnn_tui.dashboard.views.live import LiveView
 from cnn_tui.dashboard.views.log import LogView
@@ -62,7 +61,7 @@ class RunScreen(DashboardScreen):
         run: RunDirectory,
         *,
         trains_here: bool = False,
-        write_error: Callable[[], str] = lambda: "",
+        engine: LocalEngine | None = None,
         bell: bool = False,
     ) -> None:
         """Show a run.
@@ -70,16 +69,16 @@ class RunScreen(DashboardScreen):
         Args:
             run: The run's directory.
             trains_here: True if this process trains the run, so that exiting would end it.
-            write_error: Returns the reason why the log cannot be written now; empty if it can.
+            engine: The engine of this process; None if another process trains the run.
             bell: True to ring the terminal bell on an alert.
         """
         super().__init__()
         self._follower = Follower(run, trains_here=trains_here)
-        self._write_error, self._bell = write_error, bell
+        self._engine, self._bell = engine, bell
         self._last_alarms: set[Kind] = set()
         self._read_error = ""
         self._next_piece: Timer | None = None
-        self.remote = Remote(self._follower)
+        self.remote = Remote(self._follower, engine)
         self.closes_when_ended = False
         """True to close as soon as this process no longer trains the run."""
 
@@ -147,6 +146,8 @@ class RunScreen(DashboardScreen):
         elif self.can_draw(is_reply=is_reply):
             self._show()
         has_ended = self.state.has_ended or not self._follower.trains_here
+        # The end cannot be read from a directory that is gone.
+        has_ended = has_ended or (self._engine is not None and self._engine.has_ended())
         if has_ended and self.closes_when_ended:
             self.close()
 
@@ -162,7 +163,7 @@ class RunScreen(DashboardScreen):
         is_live = self._follower.is_live
         self.header.pending = self.remote.pending
         self.header.is_dead = not is_live and not self.state.has_ended
-        reason = self._write_error()
+        reason = self._engine.write_error if self._engine else ""
         alarms = (
             [unwritable_log_alarm(reason)]
             if reason
