@@ -33,7 +33,8 @@ def environment(**changes: str) -> dict[str, str]:
     """Return this process's environment, with the import path of the tests."""
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
     values = {**os.environ, "PYTHONPATH": paths, "TERM": "xterm-256color", **changes}
-    return {key: value for key, value in values.items() if key not in ("LINES", "COLUMNS")}
+    dropped = {"LINES", "COLUMNS", "CI", "INSIDE_EMACS"} - changes.keys()
+    return {key: value for key, value in values.items() if key not in dropped}
 
 
 def cnn_tui(

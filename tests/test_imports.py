@@ -96,11 +96,15 @@ def test_supervisor_imports_only_terminal_modules(tmp_path):
     loaded = loaded_modules("import cnn_tui.main", tmp_path)
     assert {name for name in loaded if name.startswith("cnn_")} == {
         "cnn_engine",
+        "cnn_engine.errors",
         "cnn_engine.session",
         "cnn_engine.session.stop_signals",
         "cnn_tui",
         "cnn_tui.main",
         "cnn_tui.terminal",
+        "cnn_tui.terminal.environment",
+        "cnn_tui.terminal.output",
+        "cnn_tui.terminal.signals",
         "cnn_tui.terminal.supervisor",
         "cnn_tui.terminal.tty",
     }

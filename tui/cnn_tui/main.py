@@ -4,6 +4,7 @@ import os
 import sys
 from itertools import pairwise
 
+from cnn_tui.terminal.environment import is_plain_terminal, normalize_environment
 from cnn_tui.terminal.output import prepare_standard_streams
 from cnn_tui.terminal.supervisor import supervise
 
@@ -16,7 +17,9 @@ HEADLESS = {"--no-ui", "--json", "-h", "--help", "--version"}
 
 def main() -> None:
     """Run the command line, with a supervisor if it may open a dashboard."""
-    if may_open_dashboard(sys.argv[1:]) and all(os.isatty(number) for number in range(3)):
+    normalize_environment()
+    has_terminal = all(os.isatty(number) for number in range(3)) and not is_plain_terminal()
+    if has_terminal and may_open_dashboard(sys.argv[1:]):
         supervise()
     prepare_standard_streams()
     from cnn_tui.cli.app import main as run_command_line  # noqa: PLC0415 - only in the child
@@ -33,7 +36,7 @@ def may_open_dashboard(arguments: list[str]) -> bool:
         (
             word
             for previous, word in pairwise(["", *arguments])
-            if not word.startswith("-") and previous != "--theme"
+            if not word.startswith("-") and previous not in ("--theme", "--runs-dir")
         ),
         None,
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cnn_engine.config.preset_files import list_presets
 from cnn_engine.config.renamed_keys import RENAMED_KEYS, rename_config_keys
 from cnn_engine.config.schema import Config
 from cnn_engine.config.suggestion import suggest
@@ -22,17 +23,6 @@ MAX_CONFIG_BYTES = 1_000_000
 
 MAX_SHOWN = 200
 """Maximum number of characters of an invalid value in a message."""
-
-
-def list_presets() -> dict[str, Path]:
-    """Return the paths of the shipped configs by name, sorted."""
-    paths = {path.stem: path for path in _preset_dir().glob("*.toml")}
-    return dict(sorted(paths.items()))
-
-
-def _preset_dir() -> Path:
-    installed = Path(__file__).parents[1] / "configs"
-    return installed if installed.is_dir() else Path(__file__).parents[3] / "configs"
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:

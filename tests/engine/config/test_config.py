@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from cnn_engine.config.presets import list_keys, list_presets, load_config
+from cnn_engine.config.preset_files import list_presets
+from cnn_engine.config.presets import list_keys, load_config
 from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError
 

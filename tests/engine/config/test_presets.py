@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cnn_engine.config.presets import list_presets, load_config
+from cnn_engine.config.preset_files import list_presets
+from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.runs.directory import create_run

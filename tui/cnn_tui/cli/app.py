@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -10,6 +11,7 @@ from cnn_engine.errors import TrainingError, UserError
 from cnn_engine.runs.directory import default_runs_dir
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_tui.cli.bench import bench
+from cnn_tui.cli.commands import Command, Group
 from cnn_tui.cli.compare import compare
 from cnn_tui.cli.configs import configs
 from cnn_tui.cli.control import checkpoint, pause, set_values, stop, unpause
@@ -18,7 +20,7 @@ from cnn_tui.cli.explain import explain
 from cnn_tui.cli.export import export
 from cnn_tui.cli.import_ import import_run
 from cnn_tui.cli.mark import delete, mark, trash
-from cnn_tui.cli.options import Ascii, Bell, NoMouse, Theme
+from cnn_tui.cli.options import Ascii, Bell, NoMouse, RunsDir, Theme
 from cnn_tui.cli.predict import predict
 from cnn_tui.cli.runs import list_runs, show
 from cnn_tui.cli.test import retest_run
@@ -29,6 +31,7 @@ from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.safe import escaped
 
 cli = typer.Typer(
+    cls=Group,
     help="Train convolutional networks on images and follow the training in a terminal.\n\n"
     "Without a command, open the run browser; outside a terminal, list the runs.",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -71,12 +74,13 @@ def _print_version(is_given: bool) -> None:
 
 
 @cli.callback(invoke_without_command=True)
-def home(
+def home(  # noqa: PLR0913 - one parameter per option
     context: typer.Context,
     theme: Theme = ThemeName.DARK,
     ascii_only: Ascii = False,
     no_mouse: NoMouse = False,
     bell: Bell = False,
+    runs_dir: RunsDir = None,
     _version: Annotated[
         bool,
         typer.Option(
@@ -87,38 +91,49 @@ def home(
     """Open the run browser if no command is given."""
     if context.invoked_subcommand is not None:
         # Options before a command become that command's defaults, if it has such options.
-        given = {"theme": theme, "ascii_only": ascii_only, "no_mouse": no_mouse, "bell": bell}
-        context.default_map = {context.invoked_subcommand: given}
+        given = {
+            "theme": theme,
+            "ascii_only": ascii_only,
+            "no_mouse": no_mouse,
+            "bell": bell,
+            "runs_dir": runs_dir,
+        }
+        nested = dict.fromkeys(("restore", "empty"), given)  # of `trash`
+        context.default_map = {context.invoked_subcommand: given | nested}
         return
     if not has_terminal():
-        list_runs()
+        list_runs(runs_dir)
         return
     from cnn_tui.dashboard.launch import show_runs
 
-    sys.exit(show_runs(default_runs_dir(), Options(theme, ascii_only, not no_mouse, bell)))
+    sys.exit(
+        show_runs(runs_dir or default_runs_dir(), Options(theme, ascii_only, not no_mouse, bell))
+    )
 
+
+command = partial(cli.command, cls=Command)
 
 CONTROL_PANEL = "Control a running run"
 RUNS_PANEL = "Manage saved runs"
 
 # The help lists commands in this order, the most used first.
-cli.command()(run)
-cli.command()(resume)
-cli.command()(watch)
-cli.command("runs")(list_runs)
-cli.command()(show)
-cli.command()(configs)
+command()(run)
+command()(resume)
+command()(watch)
+command("runs")(list_runs)
+command()(show)
+command()(configs)
 for control in (pause, unpause, stop, checkpoint):
-    cli.command(rich_help_panel=CONTROL_PANEL)(control)
-cli.command("set", rich_help_panel=CONTROL_PANEL)(set_values)
-cli.command()(compare)
-cli.command("test")(retest_run)
-cli.command()(predict)
-cli.command()(export)
-cli.command()(explain)
-cli.command("import")(import_run)
-cli.command()(bench)
-cli.command(rich_help_panel=RUNS_PANEL)(mark)
-cli.command(rich_help_panel=RUNS_PANEL)(delete)
+    command(rich_help_panel=CONTROL_PANEL)(control)
+command("set", rich_help_panel=CONTROL_PANEL)(set_values)
+command()(compare)
+command("test")(retest_run)
+command()(predict)
+command()(export)
+command()(explain)
+command("import")(import_run)
+command()(bench)
+command(rich_help_panel=RUNS_PANEL)(mark)
+command(rich_help_panel=RUNS_PANEL)(delete)
 cli.add_typer(trash, name="trash", rich_help_panel=RUNS_PANEL)
 cli.add_typer(data, name="data")

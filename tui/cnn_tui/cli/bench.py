@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from cnn_tui.cli.completion import complete_config
-from cnn_tui.cli.options import AsJson, DataDir, Overrides, as_overrides
+from cnn_tui.cli.habits import check_config
+from cnn_tui.cli.options import AsJson, BatchSize, DataDir, Overrides, as_overrides
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.json import to_json
 
@@ -26,9 +27,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     ] = None,
     overrides: Overrides = None,
     data_dir: DataDir = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Same as --set train.batch_size=N.")
-    ] = None,
+    batch_size: BatchSize = None,
     rounds: Annotated[
         int, typer.Option(min=1, help="Number of measurements of each loop.")
     ] = ROUNDS,
@@ -36,6 +35,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Benchmark training against the reference loop (about a minute)."""
+    check_config(config, [])
     from cnn_engine.config.presets import load_config
     from cnn_engine.system.malloc import keep_freed_memory
 

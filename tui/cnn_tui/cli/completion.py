@@ -22,7 +22,7 @@ def complete_trash(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_preset(incomplete: str) -> list[str]:
     """Return the names of the presets."""
-    from cnn_engine.config.presets import list_presets
+    from cnn_engine.config.preset_files import list_presets
 
     return _matching(incomplete, list_presets())
 

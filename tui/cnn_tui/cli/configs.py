@@ -22,7 +22,7 @@ def configs(
     as_json: AsJson = False,
 ) -> None:
     """List the presets, or print one."""
-    from cnn_engine.config.presets import list_presets
+    from cnn_engine.config.preset_files import list_presets
 
     presets = list_presets()
     if name is None:

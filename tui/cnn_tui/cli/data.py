@@ -8,6 +8,7 @@ import typer
 
 from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import DataError, StorageError
+from cnn_tui.cli.commands import Command, Group
 from cnn_tui.cli.options import AsJson, as_overrides
 from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from cnn_engine.data.checks.issues import Issue
 
 data = typer.Typer(
+    cls=Group,
     help="Check an image folder; manage the decoded-image cache; download CIFAR-10.\n\n"
-    "Without a command, list the cache."
+    "Without a command, list the cache.",
 )
 
 
@@ -51,7 +53,7 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
         print(f"No decoded images in {directory} yet", file=sys.stderr)
 
 
-@data.command()
+@data.command(cls=Command)
 def clear(
     folder: Annotated[
         Path | None,
@@ -71,11 +73,11 @@ def clear(
     print(f"{freed:,} bytes freed ({len(removed)} folder{'s' * (len(removed) != 1)})")
 
 
-@data.command()
+@data.command(cls=Command)
 def fetch(
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Target directory. Default: the user's data directory."),
+        typer.Option(metavar="DIR", help="Target directory. Default: the user's data directory."),
     ] = None,
 ) -> None:
     """Download CIFAR-10 if it is missing, and verify it."""
@@ -87,7 +89,7 @@ def fetch(
     print(escaped(source, 1000))
 
 
-@data.command()
+@data.command(cls=Command)
 def check(
     folder: Annotated[
         Path,

@@ -1,6 +1,5 @@
 """`cnn-tui explain`: the lesson, in the dashboard or printed."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from cnn_engine.runs.directory import RunDirectory, default_runs_dir, list_runs
 from cnn_tui.cli.completion import complete_run
 from cnn_tui.cli.options import RUN_HELP, RunsDir, display_options, resolve_run
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
+from cnn_tui.terminal.environment import terminal_columns
 from cnn_tui.terminal.tty import has_terminal
 
 MARGIN = 2
@@ -55,7 +55,7 @@ def print_lesson(run: RunDirectory | None, *, ascii_only: bool) -> None:
     from cnn_tui.lesson.pages import MAX_WIDTH, Canvas, part_lines
     from cnn_tui.terminal.ascii import in_ascii, is_ascii_only
 
-    width = max(20, shutil.get_terminal_size().columns - MARGIN)
+    width = max(20, terminal_columns(sys.stdout) - MARGIN)
     canvas = Canvas(min(width, MAX_WIDTH), pictures=False)
     lines: list[str] = []
     for number, chapter in enumerate(all_chapters(run), start=1):

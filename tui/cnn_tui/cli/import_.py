@@ -47,7 +47,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     follow: Annotated[
         bool, typer.Option("--follow", help="Keep importing as the log grows.")
     ] = False,
-    name: Annotated[str, typer.Option(help="Name of the run.")] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the run.")] = "",
     role: Annotated[
         list[str] | None,
         typer.Option(

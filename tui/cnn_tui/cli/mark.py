@@ -8,28 +8,33 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import default_runs_dir
+from cnn_tui.cli.commands import Command, Group
 from cnn_tui.cli.completion import complete_run, complete_trash
 from cnn_tui.cli.options import RUN_HELP, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
 from cnn_tui.text.safe import safe_text
 
 trash = typer.Typer(
+    cls=Group,
     help="List, restore or permanently remove deleted runs.\n\n"
-    "Without a command, list the deleted runs."
+    "Without a command, list the deleted runs.",
 )
 
 
 def mark(  # noqa: PLR0913 - one parameter per option
     reference: RunReference = "latest",
     star: Annotated[bool | None, typer.Option("--star/--no-star", help="Star or unstar.")] = None,
-    name: Annotated[str | None, typer.Option(help="Rename the run.")] = None,
-    note: Annotated[str | None, typer.Option(help="Set the note.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Rename the run.")] = None,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="Set the note.")] = None,
     tags: Annotated[
         list[str] | None,
-        typer.Option("--tag", help="Add a tag, or several: paper,base. Can be repeated."),
+        typer.Option(
+            "--tag", metavar="TAG", help="Add a tag, or several: paper,base. Can be repeated."
+        ),
     ] = None,
     untags: Annotated[
-        list[str] | None, typer.Option("--untag", help="Remove a tag, or several. Can be repeated.")
+        list[str] | None,
+        typer.Option("--untag", metavar="TAG", help="Remove a tag, or several. Can be repeated."),
     ] = None,
     runs_dir: RunsDir = None,
     as_json: AsJson = False,
@@ -122,7 +127,7 @@ def list_trash(context: typer.Context, runs_dir: RunsDir = None, as_json: AsJson
         print("The trash is empty", file=sys.stderr)
 
 
-@trash.command()
+@trash.command(cls=Command)
 def restore(
     reference: Annotated[
         str,
@@ -140,7 +145,7 @@ def restore(
     print(safe_text(restore_run(runs_dir or default_runs_dir(), reference).id))
 
 
-@trash.command()
+@trash.command(cls=Command)
 def empty(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     runs_dir: RunsDir = None,

@@ -22,7 +22,10 @@ from cnn_tui.text.safe import safe_text
 
 RunsDir = Annotated[
     Path | None,
-    typer.Option(help="Directory of the runs. Default: ./runs, or the user's data directory."),
+    typer.Option(
+        metavar="DIR",
+        help="Directory of the runs. Default: ./runs, or the user's data directory.",
+    ),
 ]
 RUN_HELP = "Run id, name, unique part of them, or 'latest'."
 RunReference = Annotated[
@@ -48,7 +51,11 @@ Overrides = Annotated[
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Directory of the images. Same as --set data.path=DIR.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Directory of the images. Same as --set data.path=DIR."),
+]
+BatchSize = Annotated[
+    int | None, typer.Option(metavar="N", help="Same as --set train.batch_size=N.")
 ]
 
 Theme = Annotated[ThemeName, typer.Option(help="Colour theme.", envvar="CNN_TUI_THEME")]

@@ -14,6 +14,7 @@ from cnn_engine.data.image_files import EXTENSIONS, PassedOver, RequestedImage, 
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.runs.directory import RunDirectory
+from cnn_tui.cli.habits import check_images
 from cnn_tui.cli.options import A_MODEL, AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
@@ -32,14 +33,14 @@ INTERRUPTED_EXIT_CODE = 130
 def predict(  # noqa: PLR0913 - one parameter per option
     reference: RunReference,
     images: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="IMAGE",
             help="Image files, folders, or - for a list on stdin, one name per line or separated "
             "by NUL as from find -print0.",
         ),
-    ],
-    top: Annotated[int, typer.Option(min=1, help="Number of classes per image.")] = 5,
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of classes per image.")] = 5,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON per image.")
     ] = False,
@@ -67,11 +68,12 @@ def predict(  # noqa: PLR0913 - one parameter per option
     """
     if as_json and as_csv:
         raise ConfigError("predict: --json and --csv cannot be used together")
+    check_images(reference, images or [])
     run = resolve_run(reference, runs_dir, A_MODEL)
     tally = Tally(ProgressLine(sys.stderr))
     try:
         with tally.progress as progress:
-            files = _find_images(images, tally)
+            files = _find_images(images or [], tally)
             progress.write("Loading PyTorch and the model")
             trained = _load(run, device, allow_code=allow_code)
             from cnn_engine.inference.predict import predict as predict_images

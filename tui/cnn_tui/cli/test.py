@@ -22,7 +22,9 @@ def retest_run(
     reference: RunReference = "latest",
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Directory of the images, if it has changed since training."),
+        typer.Option(
+            metavar="DIR", help="Directory of the images, if it has changed since training."
+        ),
     ] = None,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,

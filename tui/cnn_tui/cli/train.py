@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cnn_engine.config.limits import MAX_EPOCHS
+from cnn_engine.config.preset_files import list_presets
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
 from cnn_tui.cli.completion import complete_config, complete_run
+from cnn_tui.cli.habits import check_config
 from cnn_tui.cli.options import (
     AllowCode,
+    BatchSize,
     DataDir,
     OnHangupOption,
     Overrides,
@@ -41,20 +44,29 @@ def run(  # noqa: PLR0913 - one parameter per option
         str | None,
         typer.Argument(
             metavar="CONFIG",
-            help="Preset name or TOML file. Default: cifar10, or digits if CIFAR-10 cannot be "
-            "downloaded.",
+            help=f"Preset ({', '.join(list_presets())}) or TOML file. Default: cifar10, or digits "
+            "if CIFAR-10 cannot be downloaded.",
             autocompletion=complete_config,
         ),
     ] = None,
+    others: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
     overrides: Overrides = None,
-    epochs: Annotated[int | None, typer.Option(help="Same as --set train.epochs=N.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Same as --set train.epochs=N.")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(metavar="LR", help="Same as --set optimizer.lr=LR.")
+    ] = None,
+    batch_size: BatchSize = None,
     data_dir: DataDir = None,
     runs_dir: RunsDir = None,
-    name: Annotated[str, typer.Option(help="Name of the run.")] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the run.")] = "",
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Same as --set train.device=….")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same as --set train.seed=N.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Same as --set train.seed=N.")
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -103,14 +115,16 @@ def run(  # noqa: PLR0913 - one parameter per option
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
     """Train a model. Shows the dashboard, or plain lines with --no-ui or outside a terminal."""
+    check_config(config, others or [])
     from cnn_engine.runs.marks import checked_name
     from cnn_engine.runs.recorder import Recorder
     from cnn_engine.session.engine import Engine
-    from cnn_engine.session.preflight import check_request
     from cnn_engine.session.request import Request
 
     keys = {
         "train.epochs": epochs,
+        "optimizer.lr": lr,
+        "train.batch_size": batch_size,
         "data.path": data_dir,
         "train.device": device,
         "train.seed": seed,
@@ -139,6 +153,8 @@ def run(  # noqa: PLR0913 - one parameter per option
         raise ConfigError(f"run: --like {like} already names a config; remove {config}")
     command = ("cnn-tui", *sys.argv[1:])
     request = dataclasses.replace(request, name=checked_name(name), command=command)
+    from cnn_engine.session.preflight import check_request  # imports NumPy
+
     check_request(request)
     directory = create_run(runs_dir or default_runs_dir(for_new_run=True))
     if detach:

@@ -5,6 +5,7 @@ import sys
 from rich.console import Console
 
 from cnn_tui.terminal.ascii import for_locale, is_ascii_only
+from cnn_tui.terminal.environment import terminal_columns
 
 PIPE_WIDTH = 200
 """Columns if stdout is not a terminal."""
@@ -18,8 +19,7 @@ def make_console() -> Console:
 def results_console() -> Console:
     """Return a console on stdout, as wide as the terminal, or `PIPE_WIDTH` without one."""
     console = make_console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    console.width = terminal_columns(sys.stdout, PIPE_WIDTH)
     return console
 
 

@@ -1,16 +1,19 @@
 """The report of `cnn-tui runs`; without rich, so that 10,000 runs print within a second."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.terminal.ascii import for_locale
+from cnn_tui.terminal.environment import terminal_columns
 from cnn_tui.text.columns import columns_with
 from cnn_tui.text.width import pad, widest
 
 GAP = "  "
+
+UNLIMITED = sys.maxsize
+"""Columns if stdout is not a terminal."""
 
 
 def print_runs(runs: Sequence[RunSummary], extra_columns: Sequence[RunColumn] = ()) -> None:
@@ -20,7 +23,7 @@ def print_runs(runs: Sequence[RunSummary], extra_columns: Sequence[RunColumn] = 
         runs: At least one run.
         extra_columns: Columns after the usual ones.
     """
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    room = terminal_columns(sys.stdout, UNLIMITED)
     lines = [""] * (len(runs) + 1)
     used = 0
     for column in columns_with(extra_columns):
@@ -29,7 +32,7 @@ def print_runs(runs: Sequence[RunSummary], extra_columns: Sequence[RunColumn] = 
             continue
         width = widest(cells)
         used += width + len(GAP)
-        if room is not None and used - len(GAP) > room:
+        if used - len(GAP) > room and column.source.key != "run":
             break
         lines = [
             line + pad(cell, width, column.justify) + GAP

@@ -1,12 +1,12 @@
 """One line on a terminal that is rewritten in place."""
 
-import shutil
 import time
 from typing import Self, TextIO
 
 from rich.cells import cell_len
 
 from cnn_tui.terminal.ascii import for_locale
+from cnn_tui.terminal.environment import is_ci, terminal_columns
 from cnn_tui.text.width import cut, pad
 
 REPORT_SECONDS = 0.2
@@ -19,13 +19,13 @@ def progress_text(task: str, done: int, total: int) -> str:
 
 
 class ProgressLine:
-    """Shows the latest line on a terminal, and nothing on other streams.
+    """Shows the latest line on a terminal, and nothing on other streams and in logs of CI.
 
     As a context manager, it clears the line at the end.
     """
 
     def __init__(self, out: TextIO) -> None:
-        self._out = for_locale(out) if out.isatty() else None
+        self._out = for_locale(out) if out.isatty() and not is_ci() else None
         self._width = 0
         self._reported_at = 0.0
 
@@ -33,7 +33,7 @@ class ProgressLine:
         """Replace the line, cut to the width of the terminal."""
         if self._out is None:
             return
-        shown = cut(line, shutil.get_terminal_size().columns - 1)
+        shown = cut(line, terminal_columns(self._out) - 1)
         # The width is set first: if an interrupt ends the write, the whole line is cleared.
         before, self._width = self._width, max(self._width, cell_len(shown))
         print(f"\r{pad(shown, before)}", end="", file=self._out, flush=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cnn_engine.errors import StorageError
 from cnn_tui.terminal.ascii import in_ascii, is_ascii_only
+from cnn_tui.terminal.environment import is_plain_terminal
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -175,4 +176,6 @@ def is_hung_up(descriptor: int) -> bool:
 
 def has_terminal() -> bool:
     """Return True if a dashboard can be shown: it reads stdin and draws on stderr."""
-    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return not is_plain_terminal() and all(
+        stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)
+    )

@@ -428,7 +428,7 @@ class RunsScreen(DashboardScreen):
     @work
     async def action_new(self) -> None:
         """Ask for a preset and changes to it, and train with it."""
-        from cnn_engine.config.presets import list_presets  # noqa: PLC0415 - imports pydantic
+        from cnn_engine.config.preset_files import list_presets  # noqa: PLC0415 - only if asked
         from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - imports pydantic
 
         preset = await self.ask(preset_dialog(list(list_presets())))
