@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cnn_engine.errors import StorageError
-from cnn_tui.terminal.ascii import in_ascii, is_ascii_only
 from cnn_tui.terminal.environment import is_plain_terminal
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ DEV_NULL = Path(os.devnull)
 
 def notify(text: str, descriptor: int = 2) -> None:
     """Write a line to the user; safe in a signal handler."""
+    from cnn_tui.terminal.ascii import in_ascii, is_ascii_only  # noqa: PLC0415 - imports rich
+
     shown = in_ascii(text) if is_ascii_only() else text
     with suppress(OSError):
         os.write(descriptor, f"cnn-tui: {shown}\n".encode())
