@@ -26,7 +26,16 @@ class Number(NamedTuple):
 
 def number(text: str) -> Number | None:
     """Return the number in a cell; None if it holds none, such as `-` or `None`."""
-    text = text.strip()
+    if "_" in text:  # Python takes 1_000 for a number
+        return None
+    try:
+        return Number(float(text))
+    except ValueError:
+        return _unusual_number(text.strip())
+
+
+def _unusual_number(text: str) -> Number | None:
+    """Return a number with a percent sign, a decimal comma, or commas between thousands."""
     is_percent = text.endswith("%")
     if is_percent:
         text = text[:-1].rstrip()
@@ -37,8 +46,6 @@ def number(text: str) -> Number | None:
             text = text.replace(",", "")
         elif GERMAN_THOUSANDS.fullmatch(text):
             text = text.replace(".", "").replace(",", ".")
-    if "_" in text:  # Python takes 1_000 for a number
-        return None
     try:
         return Number(float(text), is_percent)
     except ValueError:

@@ -8,9 +8,10 @@ latter.
 
 import os
 import socket
+import struct
 import time
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from typing import Literal
 
@@ -65,6 +66,7 @@ class Importer:
         self._written = _Written()
         self._replaced = 0
         """Number of values that were replaced by later ones."""
+        self._names: Collection[str] = ()
         self._told: set[str] = set()
         self._unused: set[str] = set()
         """Series that were reported as not shown."""
@@ -82,14 +84,15 @@ class Importer:
         """
         has_changed = self._source.poll(ended=ended, report=report)
         if has_changed or ended or self._timeline is None:
-            self._import(self._source.series(), ended=ended)
+            self._import(self._source.series(), ended=ended, report=report)
         return self._timeline is not None
 
-    def close(self, *, ended: bool) -> None:
+    def close(self, *, ended: bool, report: Report = no_report) -> None:
         """Import the rest, end the run and close its log.
 
         Args:
             ended: True if the source is complete, False if it may still grow.
+            report: Receives the progress.
 
         Raises:
             ConfigError: a chosen series does not exist.
@@ -97,7 +100,7 @@ class Importer:
             StorageError: the run cannot be written.
         """
         try:
-            self._read_rest()
+            self._read_rest(report)
             self._report_problems()
             self._finish("done" if ended else "stopped", 0, "")
         except UserError as error:
@@ -122,13 +125,13 @@ class Importer:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         self._tell(f"{self._source.path.name} cannot be read: {reason}; still trying", time.time())
 
-    def _read_rest(self) -> None:
+    def _read_rest(self, report: Report) -> None:
         path = self._source.path
         try:
-            has_values = self.poll(ended=True)
+            has_values = self.poll(ended=True, report=report)
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-        names = sorted(self._source.series())
+        names = sorted(self._names)
         for role, name in self._chosen.items():
             if name and name not in names:
                 raise ConfigError(
@@ -138,8 +141,9 @@ class Importer:
             problems = [no_role(names) if names else "contains no values"]
             raise DataError(f"{path}: {'; '.join(problems + self._source.problems())}")
 
-    def _import(self, series: Mapping[str, Series], *, ended: bool) -> None:
+    def _import(self, series: Mapping[str, Series], *, ended: bool, report: Report) -> None:
         """Write the events that are new."""
+        self._names = series.keys()
         roles = roles_of(series, self._chosen)
         used = {role: series[name] for role, name in roles.assigned.items() if name in series}
         timeline = make_timeline(used, steps_are_epochs=self._source.steps_are_epochs, ended=ended)
@@ -150,7 +154,7 @@ class Importer:
         self._report_roles(roles, series)
         for text in (*timeline.notices, *self._source.notices()):
             self._tell(text, timeline.end)
-        self._write(timeline)
+        self._write(timeline, report)
         self._replaced = sum(values.replaced for values in used.values())
 
     def _begin(self, timeline: Timeline) -> None:
@@ -167,7 +171,7 @@ class Importer:
             )
         )
 
-    def _write(self, timeline: Timeline) -> None:
+    def _write(self, timeline: Timeline, report: Report) -> None:
         has_new_epochs = (
             self._timeline is None or self._timeline.steps_per_epoch != timeline.steps_per_epoch
         )
@@ -189,6 +193,7 @@ class Importer:
         for event in timeline.events[kept:]:
             self._add(event)
             written.append(event)
+            report("writing events", len(written), len(timeline.events))
         self._timeline = timeline
 
     # Messages.
@@ -269,8 +274,7 @@ class _Written:
 
     def append(self, event: StepsFinished | EpochFinished) -> None:
         """Add an event that was written."""
-        last = self.revision(0.0)
-        epoch, step, finished = last.epoch, last.step, last.finished_epochs
+        epoch, step, finished = self._last()
         if isinstance(event, StepsFinished):
             epoch, step = event.epoch, event.step
         else:
@@ -294,18 +298,20 @@ class _Written:
 
     def revision(self, when: float) -> ImportRevised:
         """Return the event that undoes all events but these."""
-        if not self:
-            return ImportRevised(time=when, epoch=0, step=0, finished_epochs=0)
-        return ImportRevised(
-            time=when,
-            epoch=self._epochs[-1],
-            step=self._steps[-1],
-            finished_epochs=self._finished[-1],
-        )
+        epoch, step, finished = self._last()
+        return ImportRevised(time=when, epoch=epoch, step=step, finished_epochs=finished)
+
+    def _last(self) -> tuple[int, int, int]:
+        """Return epoch and step of the last training step, and the number of finished epochs."""
+        return (self._epochs[-1], self._steps[-1], self._finished[-1]) if self else (0, 0, 0)
 
 
-def _hash(event: Event) -> int:
-    return hash(repr(event))  # as text, because NaN != NaN
+def _hash(event: StepsFinished | EpochFinished) -> int:
+    """Return a hash that is the same for every NaN."""
+    if isinstance(event, EpochFinished):
+        return hash(repr(event))
+    numbers = event.time, event.loss, event.lr, event.seconds
+    return hash(struct.pack("<4d3q", *numbers, event.epoch, event.step, event.steps))
 
 
 def no_role(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from cnn_engine.errors import DataError
 from cnn_engine.importers.cells import number
+from cnn_engine.importers.roles import roles_of
 
 Row: TypeAlias = dict[str, str]
 """Cells of a row by column; rows of JSON lack some."""
@@ -136,9 +137,8 @@ class RowReader:
     def _records(self, parsed: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any JSON
         """Return the rows of a JSON document of a known layout."""
         if isinstance(parsed, dict):
-            if isinstance(history := parsed.get("log_history"), list):  # Hugging Face's Trainer
-                # The last row sums up the run; its train_loss is the mean over the run.
-                records = [row for row in history if isinstance(row, dict)]
+            if records := max(map(_records_with_roles, parsed.values()), key=len, default=[]):
+                # The last row of Hugging Face's Trainer sums up the run, with the mean train_loss.
                 return [row for row in records if "train_runtime" not in row]
             columns = {name: value for name, value in parsed.items() if isinstance(value, list)}
             rows = max(map(len, columns.values()), default=0)  # Keras' History.history
@@ -155,6 +155,12 @@ class RowReader:
 
 TENSORBOARD_COLUMNS = "Wall time", "Step", "Value"
 """Columns of a series that was downloaded from TensorBoard."""
+
+
+def _records_with_roles(value: object) -> list[dict[str, Any]]:
+    """Return a list of objects that hold a loss or the like; empty for other values."""
+    records = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+    return records if roles_of({name for row in records for name in row}).assigned else []
 
 
 def _is_list(value: object) -> bool:

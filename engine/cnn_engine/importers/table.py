@@ -4,8 +4,10 @@ import math
 import re
 import time
 from array import array
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from cnn_engine.importers.cells import Number, are_unix_times, moment, number
 from cnn_engine.importers.roles import SPLITS, roles_of, words_of
@@ -39,6 +41,8 @@ class Table:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stat: tuple[int, int, int] | None = None
+        self._is_whole = False
+        """True if a last line without a newline was read, too."""
         self._columns = _Columns()
         self._read_at: list[float] = []
         """Time at which each row was read first; for rows without a time."""
@@ -54,7 +58,7 @@ class Table:
         """
         stat = self.path.stat()
         identity = stat.st_ino, stat.st_size, stat.st_mtime_ns
-        if identity == self._stat and not ended:
+        if identity == self._stat and (self._is_whole or not ended):
             return False
         columns, reader = _Columns(), RowReader(self.path)
         for row in reader.read(whole=ended):
@@ -62,7 +66,7 @@ class Table:
             if columns.rows % 1000 == 0:
                 report(f"reading {self.path.name}, rows", columns.rows, 0)
         columns.malformed = reader.malformed
-        self._columns, self._stat = columns, identity
+        self._columns, self._stat, self._is_whole = columns, identity, ended
         if not self._read_at:
             self._modified_at = stat.st_mtime, columns.rows
         self._read_at += [time.time()] * max(0, columns.rows - len(self._read_at))
@@ -143,6 +147,45 @@ class Downloads:
         return [problem for table in self._tables.values() for problem in table.problems()]
 
 
+Kind: TypeAlias = Literal["step", "epoch", "time", "split", "series"]
+"""Meaning of a column."""
+
+
+def _kind_of(name: str) -> Kind:
+    key = re.sub(r"[^a-z0-9]+", "_", name.lower()).rstrip("_")
+    kinds: dict[Kind, frozenset[str]] = {
+        "step": STEP_NAMES,
+        "epoch": EPOCH_NAMES,
+        "time": TIME_NAMES,
+        "split": SPLIT_NAMES,
+    }
+    return next((kind for kind, names in kinds.items() if key in names), "series")
+
+
+@dataclass
+class _Index:
+    """Position of a row."""
+
+    step: float = math.nan
+    epoch: float = math.nan
+    time: float | None = None
+
+
+class _Column:
+    """The numbers of a column, and their rows."""
+
+    def __init__(self) -> None:
+        self.rows = array("q")
+        self.values = array("d")
+        self.has_percent_sign = False
+
+    def add(self, row: int, found: Number) -> None:
+        """Add a number."""
+        self.rows.append(row)
+        self.values.append(found.value)
+        self.has_percent_sign |= found.is_percent
+
+
 class _Columns:
     """The numbers of a table by column, and steps, epochs and times by row."""
 
@@ -152,36 +195,36 @@ class _Columns:
         self._steps = array("d")
         self._epochs = array("d")
         self._times: list[float | None] = []
-        self._values: dict[str, tuple[list[int], list[Number]]] = {}
-        """Rows and numbers by column."""
+        self._values: dict[str, _Column] = {}
+        self._kinds: dict[str, Kind] = {}
 
     def add(self, row: Row) -> None:
         """Add a row."""
-        step = epoch = math.nan
-        row_time: float | None = None
+        index = _Index()
         prefix = ""
-        numbers: dict[str, Number] = {}
+        numbers: list[tuple[str, Number]] = []
         for name, cell in row.items():
-            key = re.sub(r"[^a-z0-9]+", "_", name.lower()).rstrip("_")
-            found = number(cell)
-            if key in STEP_NAMES:
-                step = found.value if found else step
-            elif key in EPOCH_NAMES:
-                epoch = found.value if found else epoch
-            elif key in TIME_NAMES:
-                row_time = moment(cell) if row_time is None else row_time
-            elif key in SPLIT_NAMES and SPLITS.intersection(words_of(cell)):
-                prefix = f"{cell.strip()}/"
-            elif found and name:
-                numbers[name] = found
-        for name, found in numbers.items():
-            rows, values = self._values.setdefault(prefix + name, ([], []))
-            rows.append(self.rows)
-            values.append(found)
+            if not cell or not name:
+                continue
+            kind = self._kinds.get(name) or self._kinds.setdefault(name, _kind_of(name))
+            if kind == "time":
+                index.time = moment(cell) if index.time is None else index.time
+            elif kind == "split" and SPLITS.intersection(words_of(cell)):
+                prefix = f"{cell}/"
+            elif found := number(cell):
+                if kind == "series":
+                    numbers.append((name, found))
+                elif kind != "split":
+                    setattr(index, kind, found.value)
+        for name, found in numbers:
+            self._column(prefix + name).add(self.rows, found)
         self.rows += 1
-        self._steps.append(step)
-        self._epochs.append(epoch)
-        self._times.append(row_time)
+        self._steps.append(index.step)
+        self._epochs.append(index.epoch)
+        self._times.append(index.time)
+
+    def _column(self, name: str) -> "_Column":
+        return self._values.get(name) or self._values.setdefault(name, _Column())
 
     @property
     def steps_are_epochs(self) -> bool:
@@ -196,7 +239,7 @@ class _Columns:
 
     def _repeats(self, name: str) -> int:
         """Return the number of values of a column that are of the same epoch as the one before."""
-        epochs = [self._epochs[row] for row in self._values[name][0]]
+        epochs = [self._epochs[row] for row in self._values[name].rows]
         return sum(first == second for first, second in pairwise(epochs))
 
     def series(self, read_at: list[float], modified_at: tuple[float, int]) -> dict[str, Series]:
@@ -209,12 +252,12 @@ class _Columns:
         steps = self._row_steps()
         times = self._row_times(read_at, modified_at)
         found = {}
-        for name, (rows, numbers) in self._values.items():
+        for name, column in self._values.items():
             found[name] = series = Series()
-            for row, cell in zip(rows, numbers, strict=True):
+            series.has_percent_sign = column.has_percent_sign
+            for row, value in zip(column.rows, column.values, strict=True):
                 if (step := steps[row]) is not None:
-                    series.add(step, times[row], cell.value)
-                series.has_percent_sign |= cell.is_percent
+                    series.add(step, times[row], value)
         return found
 
     def _row_steps(self) -> list[int | None]:

@@ -22,7 +22,10 @@ def to_line(event: Event) -> str:
     }
     if nonfinite:
         values |= dict.fromkeys(nonfinite) | {"nonfinite": nonfinite}
-    return json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(values)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 class _Head(msgspec.Struct):

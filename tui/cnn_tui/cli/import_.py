@@ -26,7 +26,7 @@ from cnn_tui.text.shell import command_for
 if TYPE_CHECKING:
     from cnn_engine.importers.importer import Importer
     from cnn_engine.importers.roles import Role
-    from cnn_engine.importers.source import Source
+    from cnn_engine.importers.source import Report, Source
 
 POLL_SECONDS = 1.0
 MAX_LOAD = 0.1
@@ -69,20 +69,20 @@ def import_run(  # noqa: PLR0913 - one parameter per option
 
     chosen = _chosen_roles(role or [])
     try:
-        source = open_source(path)
-        _read(source)
+        with ProgressLine(sys.stderr) as progress:
+            source = open_source(path)
+            _read(source, ended=not follow, report=progress.report)
+            run = create_run(runs_dir or default_runs_dir(for_new_run=True))
+            importer = Importer(source, run, name, chosen)
+            try:
+                # What was just read becomes events.
+                if not follow or not importer.poll(report=progress.report):
+                    importer.close(ended=True, report=progress.report)
+            except (Exception, KeyboardInterrupt):
+                shutil.rmtree(run.path)  # new and of no use
+                raise
     except KeyboardInterrupt:
         sys.exit(130)
-    run = create_run(runs_dir or default_runs_dir(for_new_run=True))
-    importer = Importer(source, run, name, chosen)
-    try:
-        if not follow or not importer.poll():
-            importer.close(ended=True)
-    except (UserError, KeyboardInterrupt) as error:
-        shutil.rmtree(run.path)  # new and of no use
-        if isinstance(error, KeyboardInterrupt):
-            sys.exit(130)
-        raise
     if not follow:
         _print_result(run)
         return
@@ -117,15 +117,14 @@ def _chosen_roles(options: list[str]) -> "dict[Role, str]":
     return chosen
 
 
-def _read(source: "Source") -> None:
-    """Read what is in the log, with its progress on a terminal.
+def _read(source: "Source", *, ended: bool, report: "Report") -> None:
+    """Read what is in the log.
 
     Raises:
         DataError: it cannot be read.
     """
     try:
-        with ProgressLine(sys.stderr) as progress:
-            source.poll(report=progress.report)
+        source.poll(ended=ended, report=report)
     except OSError as error:
         raise DataError(f"{source.path}: cannot be read: {error.strerror}") from None
 
