@@ -179,7 +179,8 @@ class RunState:
             case TestFinished():
                 self.test = event
             case RunFinished():
-                self.phase, self.paused, self.finished = event.status, False, event
+                self.phase, self.finished = event.status, event
+                self.paused &= event.status == "detached"  # the next process is paused too
 
     def _set_config(self, event: RunStarted | ConfigReplaced) -> None:
         self.preset = event.preset
@@ -191,8 +192,8 @@ class RunState:
     def _begin_session(self, event: RunResumed) -> None:
         """Reset what belongs to the previous session, and undo what lies beyond the position."""
         if self.phase != "detached":
-            self.stops_after_epoch = False
-        self.phase, self.paused, self.resumed = "starting", False, event
+            self.stops_after_epoch = self.paused = False
+        self.phase, self.resumed = "starting", event
         self.stages, self.progress = [], None
         self.machine, self.is_captured = None, False
         self.recent.clear()

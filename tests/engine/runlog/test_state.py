@@ -385,7 +385,8 @@ def test_detached_run_has_not_ended_and_stops_after_epoch():
         applied("stop-epoch"),
         events.RunFinished(status="detached", exit_code=0, seconds=60.0),
     )
-    assert (state.status, state.has_ended, state.elapsed_seconds) == ("detached", False, 60.0)
+    assert (state.phase, state.has_ended, state.elapsed_seconds) == ("detached", False, 60.0)
+    assert state.status == "paused"  # the process that continues is paused too
     state.apply(resumed(4, 5))
     assert state.stops_after_epoch
     assert not state_after(

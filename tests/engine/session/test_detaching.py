@@ -83,7 +83,8 @@ def test_quit_dialog_can_detach(tmp_path):
             terminal.wait_for("Detach and keep training")
             terminal.press("d")
             assert terminal.wait() == 0
-            assert f"cnn-tui watch {run.id}" in text_after_exit(terminal)
+            text = text_after_exit(terminal)
+            assert f"Training continues in the background. Watch it: cnn-tui watch {run.id}" in text
             wait_until(lambda: read_state(run)[0].resumed)
             wait_for_epochs(run, 1)
 

@@ -56,7 +56,8 @@ class LinePrinter:
             case events.RunFinished(status="stopped"):
                 self._print_notice(f"Stopped after {duration(event.seconds)}")
             case events.RunFinished(status="detached"):
-                self._print_notice(f"Continues in the background after {duration(event.seconds)}")
+                text = "Paused" if state.paused else "Continues"
+                self._print_notice(f"{text} in the background after {duration(event.seconds)}")
             case events.RunFinished(status="failed"):
                 self._print_notice(f"Error: {safe_text(event.error, 4000)}")
             case _:

@@ -5,7 +5,7 @@ from rich.text import Text
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.summary import RunSummary, read_state, read_summary
+from cnn_engine.runs.summary import LIVE, RunSummary, read_state, read_summary
 from cnn_tui.reports.console import make_console
 from cnn_tui.reports.final_test import class_table, final_test_report
 from cnn_tui.text.events import device_text, tta_text
@@ -48,9 +48,25 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         console.print(final_test_report(state.test, state.prepared))
     path = escaped(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nSaved in ", "dim"), path))
-    console.print(Text.assemble(("Open:    ", "dim"), command_for("watch", run)))
+    for label, command in _next_commands(state, summary, run):
+        console.print(Text.assemble((f"{label:<9}", "dim"), command))
+
+
+def _next_commands(
+    state: RunState, summary: RunSummary, run: RunDirectory
+) -> list[tuple[str, str]]:
+    """Return labels and commands to run next."""
+    watch, resume = command_for("watch", run), command_for("resume", run)
+    if summary.status in LIVE and state.imported is None:
+        if state.paused:
+            return [
+                ("Paused in the background. Continue: ", command_for("unpause", run)),
+                ("Watch:", watch),
+            ]
+        return [("Training continues in the background. Watch it: ", watch)]
     if summary.status in ("stopped", "interrupted") and state.checkpoints:
-        console.print(Text.assemble(("Resume:  ", "dim"), command_for("resume", run)))
+        return [("Open:", watch), ("Resume:", resume)]
+    return [("Open:", watch)]
 
 
 def _heading(summary: RunSummary) -> Text:

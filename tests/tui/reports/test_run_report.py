@@ -1,0 +1,46 @@
+"""The summary of a run that `show` and a closed dashboard print."""
+
+import pytest
+
+from cnn_engine.runlog.events import CommandApplied, RunFinished, RunResumed
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_summary
+from cnn_tui.reports.run import show_run
+from golden import add_events, golden_run, running_run, set_local_host
+
+PAUSE = CommandApplied(command="pause", by="key")
+UNPAUSE = CommandApplied(command="unpause", by="cli")
+DETACHED = RunFinished(status="detached", exit_code=0, seconds=63.0)
+RESUMED = RunResumed(pid=1, host="", version="", epoch=2, step=0, file="last.pt", seconds=63.0)
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "told"),
+    [
+        ([], "training", "Training continues in the background. Watch it: cnn-tui watch"),
+        ([DETACHED], "detached", "Training continues in the background. Watch it: cnn-tui watch"),
+        ([DETACHED, RESUMED], "starting", "Training continues in the background. Watch it: "),
+        ([PAUSE, DETACHED], "paused", "Paused in the background. Continue: cnn-tui unpause 1124"),
+        ([PAUSE, DETACHED, RESUMED], "paused", "Paused in the background. Continue: cnn-tui unp"),
+        ([PAUSE, DETACHED, RESUMED, PAUSE, UNPAUSE], "starting", "Training continues in the back"),
+        ([PAUSE, RESUMED], "starting", "Training continues in the background"),
+    ],
+    ids=str,
+)
+def test_shell_tells_what_a_run_does_in_the_background(tmp_path, capsys, events, status, told):
+    """After `d` in a paused run, "starting" looked as if it trained on."""
+    run = add_events(set_local_host(running_run(tmp_path, 30)), *events)
+    with Recorder(run):
+        assert read_summary(run).status == status
+        show_run(run, brief=True)
+    out = capsys.readouterr().out
+    assert told in out
+    assert "cnn-tui watch" in out
+    assert f"{status} after" in out
+
+
+def test_ended_run_is_not_in_the_background(tmp_path, capsys):
+    show_run(golden_run(tmp_path, "completed"), brief=True)
+    out = capsys.readouterr().out
+    assert "background" not in out
+    assert "Open:    cnn-tui watch 1124-0412-amber" in out
