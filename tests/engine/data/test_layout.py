@@ -183,6 +183,33 @@ def test_suggested_command_sorts_images_with_their_class_in_the_name(tmp_path, f
     assert counts(root) == (PETS, (8, 0, 0))
 
 
+@pytest.mark.parametrize("place", [".", ".."])
+@pytest.mark.parametrize("suffix", ["", ".png"])
+def test_suggested_command_copies_images_of_a_table(tmp_path, place, suffix):
+    """Kaggle's competitions have a folder of images and a CSV file of their classes."""
+    root = tmp_path / "dog's breeds"
+    make(root, "train", "test", count=6)
+    rows = "".join(f"{number}{suffix},{PETS[number % 2]}\n" for number in range(6))
+    (root / "train" / place / "labels.csv").write_text(f"id,breed\n{rows}", encoding="utf-8-sig")
+    (root / "sample_submission.csv").write_text("id,a,b\n9,0.5,0.5\n")
+    with pytest.raises(
+        DataError, match=r"labels\.csv has their classes in the column breed"
+    ) as error:
+        find_layout(root)
+    command = "python3" + str(error.value).partition("python3")[2]
+    subprocess.run(["sh", "-ec", command], check=True, cwd=tmp_path)
+    assert counts(root / "train-sorted") == (PETS, (6, 0, 0))
+
+
+@given(st.binary(max_size=60))
+def test_any_table_is_read_or_passed_over(content):
+    with TemporaryDirectory() as root:
+        (Path(root) / "1.png").touch()
+        (Path(root) / "labels.csv").write_bytes(b"id,label\n1,a\n1,b\n" + content)
+        with pytest.raises(DataError, match="contains images, but no class folders"):
+            find_layout(Path(root))
+
+
 def test_numbered_photos_get_no_command(tmp_path):
     for number in range(5):
         Image.new("L", (8, 8)).save(tmp_path / f"IMG_{number}.png")

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+from cnn_engine.data.sources.label_table import copying_hint
 from cnn_engine.data.sources.subfolders import images_in
 
 MAX_EXAMINED = 5_000
@@ -24,13 +25,21 @@ SCRIPT = (
 
 def no_class_folders(folder: Path) -> str:
     """Return an error text on a folder with images but without class folders."""
-    advice = sorting_hint(folder) or "put the images of each class into their own folder"
-    return f"{folder}: contains images, but no class folders; {advice}"
+    return f"{folder}: contains images, but no class folders; {sorting_advice(folder)}"
 
 
-def sorting_hint(folder: Path) -> str:
-    """Return a command that sorts images with their class in the name; empty if there are none."""
-    stems = [Path(entry.name).stem for entry in islice(images_in(folder), MAX_EXAMINED)]
+def sorting_advice(folder: Path) -> str:
+    """Return how to sort the images of a folder into class folders, as a command if possible."""
+    images = [entry.name for entry in islice(images_in(folder), MAX_EXAMINED)]
+    return (
+        copying_hint(folder, images)
+        or _moving_hint(folder, [Path(name).stem for name in images])
+        or "put the images of each class into their own folder"
+    )
+
+
+def _moving_hint(folder: Path, stems: list[str]) -> str:
+    """Return a command that moves images with their class in the name; empty without classes."""
     names = Counter(NUMBER.sub("", stem) for stem in stems)
     if len(names) < 2 or "" in names or 2 * len(names) > len(stems):
         return ""

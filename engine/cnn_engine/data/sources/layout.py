@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from cnn_engine.data.image_files import same_form
-from cnn_engine.data.sources.flat_folder import no_class_folders, sorting_hint
+from cnn_engine.data.sources.flat_folder import no_class_folders, sorting_advice
 from cnn_engine.data.sources.subfolders import (
     find_subfolders,
     has_images,
@@ -230,11 +230,10 @@ def _refuse_too_few_classes(base: Path, classes: list[Path]) -> None:
             f"{base}: contains no class folders; put the images of each class into their own folder"
         )
     if len(_by_name(classes)) == 1:
-        hint = sorting_hint(classes[0])
-        raise DataError(
-            f"{base}: has only 1 class, {classes[0].name}; at least two are needed{hint and '; '}"
-            f"{hint}"
-        )
+        text = f"{base}: has only 1 class, {classes[0].name}; at least two are needed"
+        if has_images(classes[0]):
+            text += f". If its images are of several classes: {sorting_advice(classes[0])}"
+        raise DataError(text)
 
 
 def _given_texts(
