@@ -224,8 +224,8 @@ def upright_in_mode(
         image = _brightened(image, 65_535 / max_value)
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    elif image.mode not in {"1", "L", "RGB"}:
-        image = image.convert("RGB")  # not all can be converted to grey
+    elif image.mode == "LAB":
+        image = image.convert("RGB")  # cannot be converted to grey
     return image if image.mode == mode else image.convert(mode)
 
 
@@ -319,9 +319,9 @@ def without_metadata(content: bytes) -> bytes:
 def _bare_png(content: bytes) -> bytes:
     kept, position = [PNG_SIGNATURE], len(PNG_SIGNATURE)
     while position + 12 <= len(content):
-        end = position + 12 + int.from_bytes(content[position : position + 4])
+        end = position + 12 + int.from_bytes(content[position : position + 4], "big")
         chunk = content[position:end]
-        kind, checksum = chunk[4:8], zlib.crc32(chunk[4:-4]).to_bytes(4)
+        kind, checksum = chunk[4:8], zlib.crc32(chunk[4:-4]).to_bytes(4, "big")
         is_critical = not kind[0] & 0x20
         if is_critical or (kind in {b"tRNS", b"eXIf"} and chunk[-4:] == checksum):
             kept.append(chunk)
