@@ -105,6 +105,8 @@ class RunState:
     curve: Curve = field(default_factory=Curve)
     busy_seconds: float = 0.0
     """Duration of steps and validations, without pauses and without undone ones."""
+    undos: int = 0
+    """Number of times that steps or epochs were undone; their counts may be the same again."""
     epochs: list[EpochFinished] = field(default_factory=list)
     """Finished epochs. Only the latest validated epoch and `best` keep their `confusion`,
     because all together would take megabytes."""
@@ -212,6 +214,7 @@ class RunState:
 
     def _undo(self, event: RunResumed | RolledBack) -> None:
         """Remove what lies beyond the position from which training continues."""
+        self.undos += 1
         position = event.epoch, event.step
         earlier_steps = (event.epoch - 1) * self.steps_per_epoch
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.epoch]
@@ -245,6 +248,7 @@ class RunState:
 
     def _revise(self, event: ImportRevised) -> None:
         """Remove the steps and epochs that the imported log no longer has."""
+        self.undos += 1
         self.epochs = self.epochs[: max(0, event.finished_epochs)]
         self.best = self._find_best()
         self.epoch, self.step = event.epoch, event.step

@@ -31,7 +31,9 @@ def test_import_command_prints_roles_and_run(tmp_path):
     (run,) = (tmp_path / "runs").iterdir()
     assert result.stdout == f"{run.name}\n"
     assert "val_loss is used as validation loss" in result.stderr
-    assert "other" in cnn_tui("runs", cwd=tmp_path).stdout
+    (row,) = cnn_tui("runs", cwd=tmp_path).stdout.splitlines()[1:]
+    assert row.split()[1:4] == ["done", "log.csv", "2"]  # of an unknown number of epochs
+    assert row.endswith("other")
     refused = cnn_tui("pause", run.name, cwd=tmp_path)
     assert (refused.returncode, "cannot be controlled" in refused.stderr) == (2, True)
 

@@ -10,6 +10,9 @@ from cnn_engine.session.engine import Engine
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.widgets.epoch_table import EpochTable
+from cnn_tui.dashboard.widgets.loss_chart import LossChart
+from cnn_tui.dashboard.widgets.sparklines import Sparklines
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from golden import golden_run
 from imports_for_tests import KERAS, LIGHTNING, import_text
@@ -56,3 +59,30 @@ async def test_followed_run_is_live_and_not_controllable(tmp_path):
 def test_imported_run_is_not_resumed(tmp_path):
     with pytest.raises(ConfigError, match="it was imported; resume it with"):
         Engine.resume(import_text(tmp_path, KERAS))
+
+
+def lines_of(app, panel):
+    return list(map(str, app.screen.query_one(panel)._lines))
+
+
+async def test_open_dashboard_shows_a_log_that_was_written_anew(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(LIGHTNING)
+    run = create_run(tmp_path / "runs")
+    importer = Importer(open_source(path), run)
+    importer.poll()
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "1.5000" in screen_text(app)
+        path.write_text(LIGHTNING.replace(",1.5,", ",9.25,").replace("0,50,2.1", "0,50,7.7"))
+        importer.poll()
+        app.screen.poll()
+        await settle(pilot)
+        drawn = [lines_of(app, panel) for panel in (LossChart, Sparklines, EpochTable)]
+    reopened = Dashboard(RunScreen(run))
+    async with reopened.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        expected = [lines_of(reopened, panel) for panel in (LossChart, Sparklines, EpochTable)]
+    assert drawn == expected
+    importer.close(ended=False)

@@ -10,7 +10,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.traces import TraceCache
 from cnn_tui.live.follower import Follower
 from cnn_tui.text.json import config_value_text
-from cnn_tui.text.numbers import decimal, duration, percent
+from cnn_tui.text.numbers import decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
 
 MAX_NAME_LENGTH = 40
@@ -177,8 +177,7 @@ def _count(value: float | None) -> str:
 
 
 def _epochs(state: RunState) -> str:
-    total = f" of {state.total_epochs}" if state.total_epochs else ""
-    return f"{len(state.epochs)}{total}"
+    return out_of(len(state.epochs), state.total_epochs, " of ")
 
 
 def _last_train(state: RunState) -> str:

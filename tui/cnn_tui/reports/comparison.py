@@ -11,7 +11,7 @@ from cnn_engine.results.metrics import Rate
 from cnn_tui.reports.console import results_console
 from cnn_tui.text.json import config_value_text
 from cnn_tui.text.metrics import interval_text, rate_text
-from cnn_tui.text.numbers import decimal, duration, percent
+from cnn_tui.text.numbers import decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.verdicts import verdict_text
 
@@ -26,7 +26,7 @@ ROWS: dict[str, Callable[[RunResults], str | None]] = {
     "name": lambda run: safe_text(run.summary.name, MAX_VALUE_LENGTH) or None,
     "config": lambda run: safe_text(run.summary.preset, MAX_VALUE_LENGTH) or None,
     "status": lambda run: run.summary.status,
-    "epochs": lambda run: f"{run.summary.epochs_done}/{run.summary.epochs}",
+    "epochs": lambda run: out_of(run.summary.epochs_done, run.summary.epochs),
     "best epoch": lambda run: _or_none(run.summary.best_epoch, str),
     "validation loss": lambda run: _or_none(run.summary.best_val_loss, decimal),
     "validation accuracy": lambda run: _or_none(run.summary.best_val_accuracy, _percent),

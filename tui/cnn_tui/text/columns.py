@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.text.numbers import date, decimal, duration, percent
+from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import Justify
 
@@ -61,7 +61,9 @@ COLUMNS = (
     make_column(RUN_COLUMNS["run"]),
     make_column(RUN_COLUMNS["status"]),
     Column(RUN_COLUMNS["preset"], "config", "left", lambda run: safe_text(run.preset, 16)),
-    Column(RUN_COLUMNS["epochs"], "epochs", "right", lambda run: f"{run.epochs_done}/{run.epochs}"),
+    Column(
+        RUN_COLUMNS["epochs"], "epochs", "right", lambda run: out_of(run.epochs_done, run.epochs)
+    ),
     make_column(RUN_COLUMNS["val"]),
     make_column(RUN_COLUMNS["acc"]),
     make_column(RUN_COLUMNS["test"]),

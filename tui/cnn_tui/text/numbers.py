@@ -32,6 +32,11 @@ def decimal(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def out_of(done: int, total: int, between: str = "/") -> str:
+    """Return `3/20`; only the first number if the total is 0, as for an imported run."""
+    return f"{done}{between}{total}" if total else str(done)
+
+
 def ratio(part: float, whole: float) -> float:
     """Return `part / whole`; 0 if `whole` is 0."""
     return part / whole if whole else 0.0

@@ -19,8 +19,8 @@ class EpochTable(Panel[RunState], can_focus=True):
     TITLE = "Epochs"
 
     def depends_on(self, state: RunState) -> object:
-        """Return the numbers of epochs and checkpoints."""
-        return len(state.epochs), len(state.checkpoints)
+        """Return the numbers of epochs, checkpoints and undos."""
+        return len(state.epochs), len(state.checkpoints), state.undos
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return a heading, and a line for each epoch."""

@@ -22,9 +22,9 @@ class LossChart(Chart[RunState]):
         self._smoothing = 0
 
     def depends_on(self, state: RunState) -> object:
-        """Return the numbers of points, epochs and markers."""
+        """Return the numbers of points, epochs, markers and undos."""
         counts = (len(state.curve), len(state.epochs), len(state.markers), state.total_epochs)
-        return (*counts, state.has_ended, state.steps_per_epoch)
+        return (*counts, state.undos, state.has_ended, state.steps_per_epoch)
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:
         """Return the chart, or a message before the first loss."""

@@ -23,8 +23,8 @@ class Sparklines(Panel[RunState]):
     """
 
     def depends_on(self, state: RunState) -> object:
-        """Return the numbers of points and epochs, and the learning rate."""
-        return len(state.curve), len(state.epochs), state.total_epochs, state.lr
+        """Return the numbers of points, epochs and undos, and the learning rate."""
+        return len(state.curve), len(state.epochs), state.undos, state.total_epochs, state.lr
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Return the training loss above the validation loss."""

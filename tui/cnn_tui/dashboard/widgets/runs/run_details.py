@@ -9,7 +9,7 @@ from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import setting_text
-from cnn_tui.text.numbers import date, decimal, duration, percent
+from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import wrap
 
@@ -44,11 +44,12 @@ class RunDetails(Panel[DetailedRun]):
             return []
         glyph, style = BADGES[run.status]
         star = "★ " if run.star else ""
+        epochs = out_of(run.epochs_done, run.epochs, " of ")
         lines = [
             Content.styled(f"{star}{safe_text(run.name or run.run_id, width)}", "bold"),
             Content.assemble(
                 (f"{glyph} {run.status}", style),
-                (f"  {run.epochs_done} of {run.epochs} epochs, {duration(run.seconds)}", "$muted"),
+                (f"  {epochs} epochs, {duration(run.seconds)}", "$muted"),
             ),
             *_paragraph(run.error, "$text-error", width),
             Content(""),
