@@ -130,7 +130,9 @@ def _predictions(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tenso
     target_logit = logits.gather(1, target)
     is_tied_ahead = (logits == target_logit) & (class_index < target)
     ahead = ((logits > target_logit) | is_tied_ahead).sum(dim=1)
-    rank = torch.where(predicted == targets, 1, ahead.clamp(min=1) + 1)
+    # NaN is no answer: the true class is not among the first.
+    ahead = torch.where(logits.isnan().any(dim=1), logits.shape[1] - 1, ahead.clamp(min=1))
+    rank = torch.where(predicted == targets, 1, ahead + 1)
     return predicted, confidence.nan_to_num(), rank
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.compat import check_weights
 from cnn_engine.checkpoints.format import BEST_FILE
+from cnn_engine.checkpoints.weights_file import non_finite_name
 from cnn_engine.config.presets import from_dict
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.normalize import normalize, scale_and_shift
@@ -93,6 +94,11 @@ def load_trained_model(
     model = build_model(config.model, channels, size, len(classes))
     content = rename_weights(model, content)
     check_weights(model.state_dict(), content["model"], BEST_FILE)
+    if name := non_finite_name(content["model"].items()):
+        raise DataError(
+            f"{run.path / BEST_FILE}: {name} has values that are NaN or infinite; train again with "
+            "a lower optimizer.lr"
+        )
     model.load_state_dict(content["model"])
     model.to(device).to(memory_format=torch.channels_last)
     if content.get("classes") != list(classes):

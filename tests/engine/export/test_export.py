@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import safetensors
@@ -160,6 +161,36 @@ def test_onnx_model_matches_for_any_batch_size(exported, trained, count):
     model = load_trained_model(trained[1], TrainConfig(device="cpu", precision="fp32"))
     expected = model.logits(torch.from_numpy(images)).softmax(1).numpy()
     assert np.abs(probabilities - expected).max() < TOLERANCE
+
+
+@pytest.mark.parametrize(("opset", "ir", "runtime"), [(None, 8, "1.14"), (20, 9, "1.17")])
+def test_onnx_tells_which_runtime_it_needs(export, tmp_path, opset, ir, runtime):
+    """The operator set, IR version and oldest runtime are stated (microsoft/onnxruntime#20559)."""
+    options = [] if opset is None else ["--opset", opset]
+    code, _, errors = export("--to", "onnx", *options, "-o", tmp_path / "model")
+    assert code == 0, errors
+    about = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert (about["opset"], about["ir_version"]) == (opset or 18, ir)
+    assert about["needs"] == f"onnxruntime>={runtime}"
+    proto = onnx.load(tmp_path / "model" / "model.onnx")
+    assert proto.ir_version == ir
+    assert {(item.domain, item.version) for item in proto.opset_import} == {("", opset or 18)}
+    assert b"site-packages" not in proto.SerializeToString()  # no stack traces
+    first_line = (tmp_path / "model" / "example.py").read_text().splitlines()[0]
+    assert f"onnxruntime>={runtime}" in first_line
+    compile((tmp_path / "model" / "example.py").read_text(), "example.py", "exec")
+
+
+def test_opset_that_cannot_be_written_is_refused(export, tmp_path):
+    code, _, errors = export("--to", "onnx", "--opset", "11", "-o", tmp_path / "model")
+    assert (code, errors.splitlines()[-1]) == (
+        2,
+        "cnn-tui: --opset 11: PyTorch writes operator sets 18 to 23",
+    )
+    code, _, errors = export("--to", "safetensors", "--opset", "18", "-o", tmp_path / "model")
+    assert code == 2
+    assert "--opset: is only for --to onnx, not for --to safetensors" in errors
+    assert not (tmp_path / "model").exists()
 
 
 def test_torch_export_program_matches_for_any_batch_size(exported, trained):

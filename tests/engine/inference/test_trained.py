@@ -1,10 +1,13 @@
 """`load_trained_model`: the best model of a run."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from cnn_engine.checkpoints import checkpoint
+from cnn_engine.checkpoints.format import Position
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
@@ -47,3 +50,21 @@ def test_load_refuses_other_classes(tmp_path: Path) -> None:
     run.directory.events.write_text(log.replace('"classes":["0","1"', '"classes":["1","0"', 1))
     with pytest.raises(DataError, match="does not have the classes of the run's log"):
         load_trained_model(run.directory)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("command", [("test",), ("predict", "a.png"), ("export", "--to", "onnx")])
+def test_weights_that_are_not_finite_are_refused(
+    tmp_path: Path, run_cli: Any, value: float, command: tuple[str, ...]
+) -> None:
+    """A model whose weights are no numbers is no model to test, use or export."""
+    run = RunForTests(tmp_path / "runs", "train.epochs=1").train().directory
+    best = run.path / "best.pt"
+    content = checkpoint.load(best, torch.device("cpu"))
+    content["model"]["blocks.0.0.weight"][0, 0, 0, 0] = value
+    checkpoint.save(best, content, Position(1, 0))
+    (tmp_path / "a.png").touch()
+    name, *arguments = command
+    code, _, errors = run_cli(name, run.id, *arguments, cwd=tmp_path)
+    assert code == 3
+    assert "best.pt: blocks.0.0.weight has values that are NaN or infinite" in errors

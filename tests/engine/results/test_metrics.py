@@ -207,6 +207,13 @@ def test_nan_logits_have_zero_confidence():
     assert result.bins[0] == (2, 0, 0.0)
 
 
+def test_nan_logits_are_not_among_the_first_five():
+    """Weights that are no numbers do not have a top-5 accuracy of 100 %."""
+    result = evaluate_logits([[np.nan] * 10] * 3 + [[np.nan, *range(9)]], [0, 1, 9, 9])
+    assert sum(result.correct) == result.top5 == 1
+    assert result.predictions.rank.tolist() == [1, 10, 10, 10]
+
+
 def test_confidence_on_an_edge_is_in_the_bin_below():
     assert evaluate_logits([[1.0, 1.0]], [0]).bins[4] == (1, 1, 0.5)
 

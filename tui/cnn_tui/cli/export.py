@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -74,18 +75,29 @@ def export(  # noqa: PLR0913 - one parameter per option
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing export.")] = False,
+    opset: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --to onnx: version of the operator set. Default: the lowest, for the oldest "
+            "runtimes.",
+        ),
+    ] = None,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,
 ) -> None:
     """Export a run's best model, or its results."""
     need = A_MODEL if to.module else None
     runs = [resolve_run(reference, runs_dir, need) for reference in references]
+    if opset is not None and to is not Format.ONNX:
+        raise ConfigError(f"--opset: is only for --to onnx, not for --to {to}")
     if not to.module:
         _export_record(runs, to, output, force=force)
     elif len(runs) > 1:
         raise ConfigError(f"--to {to}: takes a single run, not {len(runs)}")
     else:
-        _export_model(runs[0], to, output, force=force, allow_code=allow_code)
+        options = {"allow_code": allow_code} | ({} if opset is None else {"opset": opset})
+        _export_model(runs[0], to, output, force=force, options=options)
 
 
 def _export_record(
@@ -102,9 +114,9 @@ def _export_record(
 
 
 def _export_model(
-    run: RunDirectory, to: Format, output: Path | None, *, force: bool, allow_code: bool
+    run: RunDirectory, to: Format, output: Path | None, *, force: bool, options: Mapping[str, int]
 ) -> None:
-    """Export the model into a folder.
+    """Export the model into a folder, with options of the format's module.
 
     Raises:
         UserError: the run has no usable model, or a library that the format needs is missing.
@@ -116,7 +128,7 @@ def _export_model(
     with ProgressLine(sys.stderr) as progress:
         progress.write("Loading PyTorch and writing the model")
         module = import_module(f"cnn_engine.export.{to.module}")
-        write_folder(target, module.export(run, allow_code=allow_code), replace=force)
+        write_folder(target, module.export(run, **options), replace=force)
     print(escaped(str(target), 4000))
     example = escaped(shlex.quote(str(target / "example.py")), 4000)
     print(f"Try it: python {example} IMAGE", file=sys.stderr)
