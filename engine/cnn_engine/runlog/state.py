@@ -416,9 +416,22 @@ class RunState:
         return max(0.0, self.last_time - self.started.time) if self.started else 0.0
 
     @property
+    def epoch_seconds(self) -> float | None:
+        """Expected duration of this epoch: that of the last one, or an estimate before it."""
+        if self.epochs:
+            return self.epochs[-1].train_seconds + self.epochs[-1].val_seconds
+        if not self.prepared or not self.recent:
+            return None
+        to_validate = self._validations(0, 1) * self.prepared.val_images
+        return self._train_seconds(self.steps_per_epoch) + self._seconds_to_infer(to_validate)
+
+    @property
     def epoch_seconds_left(self) -> float | None:
-        """Time left to train and validate this epoch; None until both speeds are known."""
-        if not self.prepared or not self.epochs or not self.recent:
+        """Time left to train and validate this epoch; None until the speed is known.
+
+        Before the first validation its speed is estimated from that of training.
+        """
+        if not self.prepared or not self.recent:
             return None
         to_validate = self._validations(self.epoch - 1, self.epoch) * self.prepared.val_images
         to_validate = max(0, to_validate - self.validated_images)
@@ -428,7 +441,7 @@ class RunState:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left until the test is done; None until both speeds are known, and once ended."""
+        """Time left until the test is done; None until the speed is known, and once ended."""
         this_epoch = self.epoch_seconds_left
         if self.prepared is None or this_epoch is None or self.has_ended:
             return None

@@ -8,7 +8,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.curve import MAX_STEP, Curve, CurvePoint
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runlog.state import RunState
+from cnn_engine.runlog.state import INFERENCE_COST, RunState
 from event_samples import applied, epoch_finished, prepared, started, state_after, steps
 from golden import golden_lines
 
@@ -35,11 +35,20 @@ def test_status_follows_run():
     assert state.has_ended
 
 
-def test_time_left_is_unknown_until_both_speeds_are_known():
-    state = state_after(started(), prepared(), events.EpochStarted(epoch=1), steps(1, 5))
+def test_time_left_is_known_in_the_first_epoch():
+    """Total and time left are shown as soon as the rate and the number of steps are known."""
+    state = state_after(started(epochs=2), prepared(), events.EpochStarted(epoch=1))
     assert state.seconds_left is None
+    assert state.epoch_seconds is None
+    state.apply(steps(1, 5))
+    # 0.4 s per step; 25 images/s are trained, and validation is faster by INFERENCE_COST.
+    validation = 20 * INFERENCE_COST / 25
+    assert state.epoch_seconds == pytest.approx(10 * 0.4 + validation)
+    assert state.epoch_seconds_left == pytest.approx(5 * 0.4 + validation)
+    test = 40 * INFERENCE_COST / 25
+    assert state.seconds_left == pytest.approx(15 * 0.4 + 2 * validation + test)
     state.apply(epoch_finished(1))
-    assert state.seconds_left is not None
+    assert state.epoch_seconds == pytest.approx(5.0)
 
 
 def test_time_left_includes_training_validation_and_test():

@@ -19,7 +19,15 @@ from cnn_tui.charts.binning import (
     log_scale,
 )
 from cnn_tui.charts.braille import BLANK, DotGrid, merge
-from cnn_tui.charts.loss import BAND, TRAIN, VAL, ChartView, draw_loss_chart, visible_window
+from cnn_tui.charts.loss import (
+    BAND,
+    CLIPPED,
+    TRAIN,
+    VAL,
+    ChartView,
+    draw_loss_chart,
+    visible_window,
+)
 from event_samples import epoch_finished, prepared, started, state_after, steps
 
 any_float = st.floats(allow_nan=True, allow_infinity=True)
@@ -80,8 +88,8 @@ def test_moving_average_stays_in_range(values):
     st.integers(6, 40),
     st.booleans(),
 )
-def test_loss_chart_shows_every_spike(values, width, height, log):
-    """Every column with a loss is drawn, and the maximum is the topmost cell of its column."""
+def test_loss_chart_shows_every_loss_and_marks_those_above_it(values, width, height, log):
+    """Every column with a loss is drawn, and the maximum is at the top of its column or marked."""
     state = state_after(started(epochs=1), prepared(steps_per_epoch=len(values)))
     state.curve = curve_of(values)
     state.epoch = 1
@@ -93,7 +101,7 @@ def test_loss_chart_shows_every_spike(values, width, height, log):
         (x - MARGIN, y)
         for y, line in enumerate(lines)
         for x, cell in enumerate(line)
-        if cell[1] in (TRAIN, VAL, BAND) and x >= MARGIN
+        if cell[1].startswith((TRAIN, VAL)) and x >= MARGIN
     }
     maximum = max(values)
     columns = {x for x, _ in marked}
@@ -111,9 +119,40 @@ def test_loss_chart_shows_single_step_spike():
     )
     bins = binned(state.curve, 2 * (80 - MARGIN))
     lines = draw_loss_chart(state, bins, ChartView(), 80, 20)
-    tall = [x for x in range(MARGIN, 80) if any(line[x][1] == BAND for line in lines[1:6])]
+    tall = [x for x in range(MARGIN, 80) if lines[1][x][0] == CLIPPED]
     assert len(tall) == 1
     assert abs(tall[0] - MARGIN - (80 - MARGIN) / 2) <= 1
+    assert all(BAND in line[tall[0]][1] for line in lines[2:6])
+    assert "up to 9" in "".join(char for char, _ in lines[0])
+    assert "1.0" in "".join(char for line in lines for char, _ in line[:MARGIN])
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_an_early_spike_does_not_flatten_the_run(log):
+    """The scale follows the mean of the losses; one step of 100 is marked as clipped."""
+    count = 1000
+    values = [100.0, *(2.3 * 0.995**step + 0.1 for step in range(count - 1))]
+    state = state_after(started(epochs=1), prepared(steps_per_epoch=count))
+    state.epoch, state.curve = 1, curve_of(values)
+    lines = draw_loss_chart(
+        state, binned(state.curve, 2 * (80 - MARGIN)), ChartView(log=log), 80, 20
+    )
+    rows = {y for y, line in enumerate(lines) for char, style in line if style.startswith(TRAIN)}
+    assert len(rows) >= 14
+    assert ("up to 100" in "".join(char for char, _ in lines[0])) != log
+
+
+def test_zoomed_range_is_a_band_without_gaps():
+    state = state_after(started(epochs=1), prepared(steps_per_epoch=100))
+    state.epoch = 1
+    state.curve = Curve([CurvePoint(step, 1.0, 0.5, 1.5) for step in range(1, 101)])
+    bins = BinnedCurve(Window(40, 50, 2 * (80 - MARGIN)))
+    bins.extend(state.curve)
+    lines = draw_loss_chart(state, bins, ChartView(), 80, 20)
+    middle = [cell for cell in lines[9][MARGIN:] if BAND in cell[1]]
+    assert len(middle) >= 80 - MARGIN - 1
+    text = "".join(char for line in lines[1:-2] for char, _ in line[MARGIN:])
+    assert len(text.replace(" ", "")) <= 80 - MARGIN  # without colours, only the curve is seen
 
 
 def test_non_finite_losses_are_gaps():
@@ -190,15 +229,15 @@ def test_best_epoch_and_lr_change_are_marked():
     assert any("┊" in line for line in text)
 
 
-def test_dot_grid_draws_bars_and_shades():
+def test_dot_grid_draws_bars():
     grid = DotGrid(2, 1)
     grid.bar(0, 0, 3)
     grid.bar(3, 1, 1)
     assert [chr(BLANK + code) for code in grid.cells(0)] == ["⡇", "⠐"]
-    shade = DotGrid(2, 1)
-    shade.bar(2, 0, 0)
-    row = merge([(grid.cells(0), "line")], (shade.cells(0), "shade"))
-    assert row == [("⡇", "line"), ("⠐", "line")]
+    other = DotGrid(2, 1)
+    other.bar(2, 0, 0)
+    row = merge([(grid.cells(0), "line"), (other.cells(0), "other")])
+    assert row == [("⡇", "line"), ("⠑", "line")]
 
 
 @given(st.integers(0, 30), st.integers(0, 31), st.integers(0, 15), st.integers(0, 31))

@@ -20,6 +20,8 @@ MIN_HEIGHT_WITH_LEGEND, MIN_HEIGHT_WITH_LABELS, MIN_HEIGHT_WITH_AXIS = 7, 5, 9
 
 AXIS, NOTE = "$faint", "$muted"
 
+MARKER_LINE, CURSOR_LINE = "┊", "│"
+
 
 class ChartLayout(NamedTuple):
     """The parts of a chart that fit its height."""
@@ -105,11 +107,17 @@ def axis_ticks(window: Window, unit: float) -> dict[int, str]:
     }
 
 
-def draw_cursor(lines: list[StyledCells], cell: int, beneath: str = "") -> None:
-    """Draw a vertical line over cells that are blank or have the style `AXIS` or `beneath`."""
+def draw_vertical(lines: list[StyledCells], cell: int, char: str, style: str) -> None:
+    """Draw a vertical line over the cells that are blank or have another such line."""
     for line in lines:
-        if 0 <= cell < len(line) and line[cell][1] in ("", AXIS, beneath):
-            line[cell] = ("│", "$foreground")
+        if 0 <= cell < len(line) and line[cell][0] in (" ", MARKER_LINE):
+            line[cell] = (char, with_background(style, line[cell][1]))
+
+
+def with_background(style: str, other: str) -> str:
+    """Return the style with the background of the other one, if that has one."""
+    _, on, background = other.partition("on ")
+    return f"{style} {on}{background}".rstrip()
 
 
 def draw_axis(ticks: dict[int, str], window: Window) -> StyledCells:

@@ -191,6 +191,18 @@ class Scale:
         return round((1 - fraction) * (self.rows - 1))
 
 
+def usual_maximum(losses: Sequence[float], chance: float) -> float:
+    """Return the maximum of the losses without a few that are far above the others.
+
+    Args:
+        losses: At least one loss.
+        chance: The loss of a uniform guess, which is usual at the start; 0 if unknown.
+    """
+    ordered = sorted(losses)
+    limit = max(5 * ordered[int(0.95 * (len(ordered) - 1))], 1.5 * chance)
+    return max((loss for loss in ordered if loss <= limit), default=ordered[-1])
+
+
 def linear_scale(low: float, high: float, rows: int, max_ticks: int) -> Scale:
     """Return a scale between two round values that includes `low` to `high`."""
     min_span = max(abs(low), abs(high)) / 100 or 1.0

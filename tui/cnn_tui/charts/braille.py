@@ -17,10 +17,6 @@ LEFT, RIGHT = (
 """Codes for each set of rows, given as a mask whose lowest bit is the top row."""
 
 
-CHECKS = tuple(sum(1 << row for row in range(start, 1024, 2)) for start in (0, 1))
-"""Masks of every other row, for columns of either parity."""
-
-
 class DotGrid:
     """Dots of one colour: a mask for each column of dots, whose lowest bit is the top row."""
 
@@ -37,11 +33,6 @@ class DotGrid:
     def bar(self, x: int, top: int, bottom: int) -> None:
         """Draw a column of dots, ends included."""
         self._columns[x] |= (2 << bottom) - (1 << top)
-
-    def shade(self, x: int, top: int, bottom: int) -> None:
-        """Draw both ends of a column and every other dot between, as in a chequerboard."""
-        checks = CHECKS[x % 2] & ((2 << bottom) - (1 << top))
-        self._columns[x] |= checks | (1 << top) | (1 << bottom)
 
     def line(self, x0: int, y0: int, x1: int, y1: int) -> None:
         """Draw a line without gaps, for x0 ≤ x1: each column extends to the row of the next."""
@@ -69,25 +60,19 @@ class DotGrid:
         ]
 
 
-def merge(
-    lines: Sequence[tuple[Sequence[int], str]], shade: tuple[Sequence[int], str]
-) -> list[tuple[str, str]]:
+def merge(lines: Sequence[tuple[Sequence[int], str]]) -> list[tuple[str, str]]:
     """Return a row of several grids as a character and a style for each cell.
 
-    A cell has the style of the first line with dots in it, and the dots of all lines. The shade is
-    drawn only in cells without a line.
+    A cell has the style of the first line with dots in it, and the dots of all lines.
 
     Args:
         lines: Codes and style of each line's row.
-        shade: Codes and style of the shade's row.
     """
     row = []
-    for x, shaded in enumerate(shade[0]):
-        dots, style = shaded, shade[1]
-        found = [(codes[x], line_style) for codes, line_style in lines if codes[x]]
-        if found:
-            dots, style = 0, found[0][1]
-            for code, _ in found:
-                dots |= code
-        row.append((chr(BLANK + dots), style) if dots else (" ", ""))
+    for cells in zip(*(codes for codes, _ in lines), strict=True):
+        found = [(code, style) for code, (_, style) in zip(cells, lines, strict=True) if code]
+        dots = 0
+        for code, _ in found:
+            dots |= code
+        row.append((chr(BLANK + dots), found[0][1]) if found else (" ", ""))
     return row

@@ -8,19 +8,22 @@ from typing import NamedTuple
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.axes import (
     AXIS,
+    CURSOR_LINE,
     MARGIN,
+    MARKER_LINE,
     NOTE,
     StyledCells,
     add_frame,
     axis_ticks,
     chart_layout,
     draw_axis,
-    draw_cursor,
     draw_tick_labels,
+    draw_vertical,
     fit_scale,
     legend_line,
+    with_background,
 )
-from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, points_in
+from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, points_in, usual_maximum
 from cnn_tui.charts.braille import DotGrid, merge
 from cnn_tui.text.numbers import decimal
 
@@ -43,7 +46,12 @@ MARKS = {
 LINED_MARKERS = frozenset({"lr", "pause", "resume", "rollback"})
 """Markers with a vertical line through the chart."""
 
-TRAIN, VAL, BAND = "$primary", "$secondary", "$band"
+TRAIN, VAL, BAND = "$primary", "$secondary", "on $band"
+CLIPPED = "▴"
+"""Character in the top line where losses are above the scale."""
+
+RANGE_MARGIN = 0.25
+"""Room above and below the means for the range of single steps, as a fraction of the span."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,38 +129,98 @@ def draw_loss_chart(
     window = binned.window
     vals = [(step, loss) for step, loss in val_points(state) if window.first <= step <= window.last]
     layout = chart_layout(height, has_cursor=view.cursor is not None)
-    scale = fit_scale(visible_losses(binned, vals), layout.rows, log=view.log)
+    values = values_to_fit(binned, vals, chance_loss(state), log=view.log)
+    scale = fit_scale(values, layout.rows, log=view.log)
     if scale is None:
         return None
     lines = _curves(binned, vals, scale, width - MARGIN, layout.rows)
-    _draw_marker_lines(lines, state, window)
+    _draw_band(lines, binned, scale)
+    for marker in state.markers:
+        if marker.kind in LINED_MARKERS and window.first <= marker.step <= window.last:
+            draw_vertical(lines, window.column(marker.step) // 2, MARKER_LINE, AXIS)
     if view.cursor is not None:
-        draw_cursor(lines, window.column(view.cursor) // 2, beneath=BAND)
+        draw_vertical(lines, window.column(view.cursor) // 2, CURSOR_LINE, "$foreground")
     _draw_rings(lines, state, vals, window, scale)
+    highest = _mark_clipped(lines[0], binned, scale)
     ticks = axis_ticks(window, state.steps_per_epoch)
-    legend = _legend(state, binned, view, width)
+    legend = _legend(state, binned, view, highest, width)
     axis_and_labels = _axis(state, window, ticks), draw_tick_labels(ticks, window)
     return add_frame(lines, layout, scale, legend, axis_and_labels)
 
 
-def visible_losses(binned: BinnedCurve, vals: list[tuple[float, float]]) -> list[float]:
-    """Return all drawn losses: the extremes of the training loss, and the validation losses."""
-    losses = [loss for _, low, high in binned.extremes() for loss in (low, high)]
-    return losses + [loss for _, loss in vals if is_drawable(loss)]
+def chance_loss(state: RunState) -> float:
+    """Return the loss of a uniform guess; 0 if the number of classes is unknown."""
+    return math.log(len(state.prepared.classes)) if state.prepared else 0.0
+
+
+def values_to_fit(
+    binned: BinnedCurve, vals: list[tuple[float, float]], chance: float, *, log: bool
+) -> list[float]:
+    """Return the losses that the scale includes.
+
+    It follows the means of training and the validation losses. A few that are far above the others
+    and above the loss of a guess are left out, and so are unusual losses of single steps: one of
+    100 at the start would flatten the run.
+    """
+    means = [point.value for point in binned.means()]
+    means += [loss for _, loss in vals if is_drawable(loss) and not (log and loss <= 0)]
+    if not means:
+        return []
+    low, high = min(means), max(means)
+    if not log:
+        high = usual_maximum(means, chance)
+    margin = RANGE_MARGIN * ((math.log(high / low) if low > 0 else 1.0) if log else high - low)
+    least = low * math.exp(-margin) if log else low - margin
+    most = high * math.exp(margin) if log else high + margin
+    lows = sorted(low for _, low, _ in binned.extremes() if not log or low > 0)
+    highs = sorted(high for _, _, high in binned.extremes() if not log or high > 0)
+    if lows and highs:  # the usual range is included: all but a twentieth at either end
+        least = min(least, lows[int(0.05 * len(lows))])
+        most = max(most, highs[int(0.95 * (len(highs) - 1))])
+    return [low, high, *(min(max(loss, least), most) for loss in lows + highs)]
 
 
 def _curves(
     binned: BinnedCurve, vals: list[tuple[float, float]], scale: Scale, width: int, rows: int
 ) -> list[StyledCells]:
-    band, train, val = (DotGrid(width, rows) for _ in range(3))
-    for column, low, high in binned.extremes():
-        band.shade(column, scale.row(high), scale.row(low))
+    train, val = DotGrid(width, rows), DotGrid(width, rows)
     train.curve(binned.means(), scale)
     val.curve(points_in(binned.window, vals), scale)
-    return [
-        merge([(train.cells(row), TRAIN), (val.cells(row), VAL)], (band.cells(row), BAND))
-        for row in range(rows)
-    ]
+    return [merge([(train.cells(row), TRAIN), (val.cells(row), VAL)]) for row in range(rows)]
+
+
+def _draw_band(lines: list[StyledCells], binned: BinnedCurve, scale: Scale) -> None:
+    """Shade the range of the single steps as a background, without gaps between points."""
+    tops: dict[int, float] = {}
+    bottoms: dict[int, float] = {}
+    previous: tuple[int, int, int] | None = None
+    for column, low, high in binned.extremes():
+        top, bottom = scale.row(high), scale.row(low)
+        start = previous or (column, top, bottom)
+        if any(binned.has_gap[start[0] : column]):
+            start = column, top, bottom
+        for between in range(start[0], column + 1):
+            part = (between - start[0]) / max(1, column - start[0])
+            cell = between // 2
+            tops[cell] = min(tops.get(cell, math.inf), start[1] + part * (top - start[1]))
+            bottoms[cell] = max(bottoms.get(cell, 0), start[2] + part * (bottom - start[2]))
+        previous = column, top, bottom
+    for cell, top in tops.items():
+        # A cell is shaded if at least two of its four rows of dots are in the range.
+        for row in range(round(top + 2) // 4, (round(bottoms[cell]) - 1) // 4 + 1):
+            char, style = lines[row][cell]
+            lines[row][cell] = char, f"{style} {BAND}".lstrip()
+
+
+def _mark_clipped(line: StyledCells, binned: BinnedCurve, scale: Scale) -> float | None:
+    """Mark the cells of the top line with losses above the scale; return the highest, if any."""
+    clipped = {column: high for column, _, high in binned.extremes() if high > scale.high}
+    for column in clipped:
+        mean = binned.mean(column)
+        is_mean = mean is not None and mean > scale.high
+        if is_mean or line[column // 2][0] in (" ", CLIPPED):
+            line[column // 2] = (CLIPPED, TRAIN if is_mean else NOTE)
+    return max(clipped.values(), default=None)
 
 
 def _draw_rings(
@@ -168,18 +236,9 @@ def _draw_rings(
     for step, loss in sorted(vals, key=lambda point: point[0] == best):
         cell = window.column(step) // 2
         if is_drawable(loss) and (step == best or cell >= free_from):
-            lines[scale.row(loss) // 4][cell] = ("★" if step == best else "○", VAL)
+            line = lines[scale.row(loss) // 4]
+            line[cell] = ("★" if step == best else "○", with_background(VAL, line[cell][1]))
             free_from = cell + CELLS_BETWEEN_RINGS
-
-
-def _draw_marker_lines(lines: list[StyledCells], state: RunState, window: Window) -> None:
-    """Draw a vertical line where training was changed or interrupted."""
-    for marker in state.markers:
-        if marker.kind in LINED_MARKERS and window.first <= marker.step <= window.last:
-            cell = window.column(marker.step) // 2
-            for line in lines:
-                if line[cell][0] == " ":
-                    line[cell] = ("┊", AXIS)
 
 
 def _axis(state: RunState, window: Window, ticks: dict[int, str]) -> StyledCells:
@@ -191,11 +250,14 @@ def _axis(state: RunState, window: Window, ticks: dict[int, str]) -> StyledCells
     return line
 
 
-def _legend(state: RunState, binned: BinnedCurve, view: ChartView, width: int) -> StyledCells:
+def _legend(
+    state: RunState, binned: BinnedCurve, view: ChartView, highest: float | None, width: int
+) -> StyledCells:
     if view.cursor is not None:
         return legend_line(_reading_parts(read_at(state, binned, view.cursor)), [], width)
     curves = [("━", TRAIN), (" train  ", NOTE), ("○", VAL), (" val ", NOTE)]
-    return legend_line([(view_text(view), NOTE)], curves, width)
+    peak = f"{CLIPPED} up to {highest:.3g}  " if highest is not None else ""
+    return legend_line([(peak, NOTE), (view_text(view), NOTE)], curves, width)
 
 
 def view_text(view: ChartView, *, has_log: bool = True) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cnn_tui.charts.axes import (
+    CURSOR_LINE,
     MARGIN,
     NOTE,
     StyledCells,
@@ -10,8 +11,8 @@ from cnn_tui.charts.axes import (
     axis_ticks,
     chart_layout,
     draw_axis,
-    draw_cursor,
     draw_tick_labels,
+    draw_vertical,
     fit_scale,
     legend_line,
 )
@@ -49,7 +50,7 @@ def draw_overlay(
         return None
     lines = _curves(traces, scale, width - MARGIN, layout.rows)
     if view.cursor is not None:
-        draw_cursor(lines, window.column(view.cursor) // 2)
+        draw_vertical(lines, window.column(view.cursor) // 2, CURSOR_LINE, "$foreground")
     for number, trace in enumerate(traces):
         _draw_letters(lines, trace, scale, number, len(traces))
     ticks = axis_ticks(window, time_unit(window)[0] if view.x_axis == "time" else 1.0)
@@ -69,9 +70,8 @@ def _curves(traces: Sequence[Trace], scale: Scale, width: int, rows: int) -> lis
         grid = DotGrid(width, rows)
         grid.curve(trace.points, scale)
         grids.append((grid, trace.style))
-    blank = DotGrid(width, rows)
     return [
-        merge([(grid.cells(row), style) for grid, style in grids], (blank.cells(row), ""))
+        merge([(grid.cells(row), style) for grid, style in grids]) if grids else [(" ", "")] * width
         for row in range(rows)
     ]
 

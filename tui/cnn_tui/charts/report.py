@@ -11,7 +11,8 @@ from typing import TypeAlias
 import plotext
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.binning import axis_epochs, round_step
+from cnn_tui.charts.binning import axis_epochs, round_step, usual_maximum
+from cnn_tui.charts.loss import chance_loss
 
 Color: TypeAlias = str | tuple[int, int, int]
 """A colour name of plotext, or red, green and blue in 0..255."""
@@ -40,6 +41,7 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
         return ""
     if not any(math.isfinite(loss) for _, loss in train + val):
         return ""
+    high = highest_drawn(state)
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.limitsize(False, False)  # otherwise it is cut to the terminal size guessed by plotext
@@ -54,8 +56,15 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
     for points, color in ((train, colors.train), (val, colors.val)):
         for segment in _segments(downsample(points, 4 * width)):
             x, y = zip(*segment, strict=True)
-            plotext.plot(x, y, marker="braille", color=color)
+            plotext.plot(x, [min(loss, high) for loss in y], marker="braille", color=color)
     return str(plotext.build()).rstrip("\n")
+
+
+def highest_drawn(state: RunState) -> float:
+    """Return the loss at which higher ones are drawn, which would flatten the chart."""
+    losses = [*state.curve.losses, *(epoch.val_loss for epoch in state.validated_epochs)]
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    return usual_maximum(finite, chance_loss(state)) if finite else math.inf
 
 
 def downsample(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:

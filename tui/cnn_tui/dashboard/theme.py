@@ -25,7 +25,7 @@ DARK = Theme(
     error="#e5706b",
     variables={
         "muted": "#8a94a6",
-        "band": "#2f4a63",
+        "band": "#1f3042",
         "button-focus-text-style": "bold",
         "faint": "#3a4556",
         "scrollbar": "#3a4556",
@@ -52,7 +52,7 @@ LIGHT = Theme(
     error="#b3312c",
     variables={
         "muted": "#5b6675",
-        "band": "#b7cfe4",
+        "band": "#d6e3f0",
         "button-focus-text-style": "bold",
         "faint": "#b9c1cc",
         "scrollbar": "#b9c1cc",

@@ -7,7 +7,7 @@ from html import escape
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, linear_scale, round_step
-from cnn_tui.charts.loss import val_points, visible_losses
+from cnn_tui.charts.loss import CLIPPED, chance_loss, val_points, values_to_fit
 from cnn_tui.text.numbers import decimal, percent
 
 COLUMNS, ROWS = 1440, 560
@@ -25,7 +25,7 @@ def loss_svg(state: RunState) -> str:
         return ""
     columns = BinnedCurve(Window(0.0, float(last), COLUMNS))
     columns.extend(state.curve)
-    losses = visible_losses(columns, vals)
+    losses = values_to_fit(columns, vals, chance_loss(state), log=False)
     if not losses:
         return ""
     scale = linear_scale(min(losses), max(losses), ROWS, 6)
@@ -36,6 +36,9 @@ def loss_svg(state: RunState) -> str:
         f'<path class="train" d="{_mean_path(columns, scale)}"/>',
         *_epoch_line(vals, window, scale, "val"),
     ]
+    highest = max((high for _, _, high in columns.extremes()), default=scale.low)
+    if highest > scale.high:
+        parts.append(f'<text x="{LEFT + 4}" y="{TOP + 10}">{CLIPPED} up to {highest:.3g}</text>')
     if state.best:
         x, y = _point(window, scale, state.best.epoch * state.steps_per_epoch, state.best.val_loss)
         parts.append(f'<text class="best" x="{x}" y="{y + 12}">★</text>')

@@ -1,5 +1,7 @@
 """A run's summary, as `cnn-tui show` and a closed dashboard print it."""
 
+from math import isfinite
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -30,7 +32,7 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         run: The run.
         brief: Leave out the calibration and the confused pairs.
     """
-    from cnn_tui.charts.report import ChartColors, loss_chart  # noqa: PLC0415 - plotext loads slowly
+    from cnn_tui.charts.report import ChartColors, highest_drawn, loss_chart  # noqa: PLC0415 - plotext loads slowly
 
     console = make_console()
     state, _ = read_state(run)
@@ -39,7 +41,12 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
     console.print(_facts(state, summary))
     chart = loss_chart(state, min(console.width, 100), CHART_HEIGHT, ChartColors())
     if chart:
-        console.print("\nLoss by epoch: [bright_blue]train[/], [orange1]validation[/]")
+        title = "\nLoss by epoch: [bright_blue]train[/], [orange1]validation[/]"
+        if (highest := max(filter(isfinite, state.curve.losses), default=0.0)) > (
+            limit := highest_drawn(state)
+        ):
+            title += f"[dim]; up to {highest:.3g}, drawn at {limit:.3g}[/]"
+        console.print(title)
         console.print(Text.from_ansi(chart))
     by_class = _class_metrics(state)
     if by_class:

@@ -1,7 +1,10 @@
 """Texts for parts of events."""
 
+import math
+
 from cnn_engine.runlog.events import (
     AlarmRaised,
+    CheckpointSaved,
     CommandApplied,
     EpochFinished,
     RolledBack,
@@ -37,6 +40,13 @@ def tta_text(test: TestFinished) -> str | None:
     if test.tta_accuracy is None:
         return None
     return f"with test-time augmentation ({safe_text(test.tta)}): {percent(test.tta_accuracy, 2)}"
+
+
+def loss_change_text(saved: CheckpointSaved) -> str:
+    """Return `1.2750 → 0.8721`, the validation losses; `1.2750` if there is none before."""
+    is_first = saved.old_loss is None or not math.isfinite(saved.old_loss)
+    before = "" if is_first else f"{decimal(saved.old_loss)} → "
+    return f"{before}{decimal(saved.new_loss)}"
 
 
 COMMANDS = {

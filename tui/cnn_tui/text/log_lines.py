@@ -9,6 +9,7 @@ from cnn_tui.text.events import (
     alarm_text,
     command_text,
     device_text,
+    loss_change_text,
     resumed_text,
     rolled_back_text,
     val_loss_text,
@@ -115,8 +116,7 @@ def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
     if event.reason == "best":
         if event.new_loss is None:
             return "★", "$secondary", f"epoch {event.epoch}, the latest, saved as {file}"
-        change = f"{decimal(event.old_loss)} → {decimal(event.new_loss)}"
-        return "★", "$secondary", f"best so far, {change}: saved as {file}"
+        return "★", "$secondary", f"best so far, {loss_change_text(event)}: saved as {file}"
     requested = ", as requested" if event.reason == "asked" else ""
     step = f" to step {event.step}" if event.step else ""
     return "■", "$muted", f"epoch {event.epoch}{step} saved as {file}{requested}"

@@ -8,8 +8,8 @@ from textual.content import Content
 from cnn_engine.runlog.events import AlarmRaised, CheckpointSaved, CommandApplied, Notice
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
-from cnn_tui.text.events import command_text
-from cnn_tui.text.numbers import clock, decimal
+from cnn_tui.text.events import command_text, loss_change_text
+from cnn_tui.text.numbers import clock
 from cnn_tui.text.safe import safe_text
 
 ListedEvent: TypeAlias = CheckpointSaved | Notice | AlarmRaised | CommandApplied
@@ -47,7 +47,7 @@ def _line(event: ListedEvent, steps_per_epoch: int) -> Content:
     time = (f"{clock(event.time)} ", "$muted")
     match event:
         case CheckpointSaved(reason="best"):
-            change = f"{decimal(event.old_loss)} → {decimal(event.new_loss)}"
+            change = loss_change_text(event)
             if event.new_loss is None:  # there is no validation set
                 change = _position(event, steps_per_epoch)
             return Content.assemble(time, ("★ best  ", "$secondary"), change)

@@ -74,12 +74,10 @@ def _epoch_line(state: RunState, width: int) -> Content:
 
 
 def _epoch_time(state: RunState) -> str | None:
-    """Return `0:08 of ~0:12` for the current epoch; None before the first one is finished."""
-    seconds_left = state.epoch_seconds_left
-    if seconds_left is None:
+    """Return `0:08 of ~0:12` for the current epoch; None before the speed is known."""
+    seconds_left, expected = state.epoch_seconds_left, state.epoch_seconds
+    if seconds_left is None or expected is None:
         return None
-    last = state.epochs[-1]
-    expected = last.train_seconds + last.val_seconds
     return f"{duration(max(0.0, expected - seconds_left))} of ~{duration(expected)}"
 
 
