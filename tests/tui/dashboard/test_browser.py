@@ -431,3 +431,18 @@ async def test_palette_stars_a_run(runs_dir):
         await press(pilot, *"star or unstar")
         await press(pilot, "enter", "enter")
     assert read_marks(RunDirectory(runs_dir / "d")).star
+
+
+@pytest.mark.parametrize("columns", [120, 80])
+async def test_config_and_epochs_are_shown_and_empty_columns_are_not(tmp_path, columns):
+    for run_id in ("1124-0412-amber", "1124-0413-birch"):
+        golden_run(tmp_path, "stopped", run_id)
+    app = Dashboard(RunsScreen(tmp_path))
+    async with app.run_test(size=(columns, 30)) as pilot:
+        await settle(pilot)
+        heading, row = screen_text(app).splitlines()[1:3]
+        heading = heading.partition("╭")[0].split()
+        assert {"run", "status", "config", "epochs", "acc", "started▾"} <= set(heading)
+        assert not {"name", "tags", "test"} & set(heading)  # no run has one
+        assert "digits" in row
+        assert "14/2000" in row

@@ -12,7 +12,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.dashboard.widgets.mistake_grid import TILE_SIZES, MistakeGrid, tile_layout
+from cnn_tui.dashboard.widgets.mistake_grid import TILE_SIZES, ClassPair, MistakeGrid, tile_layout
 from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.settings import Options
 from golden import golden_run, running_run
@@ -138,7 +138,7 @@ async def test_pair_without_images_shows_the_reason(run, finished_test):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "2", *["down"] * target, *["right"] * predicted, "enter")
-        assert "no images saved for this pair" in screen_text(app)
+        assert "no mistakes in this cell" in screen_text(app)
         await pilot.press("enter", "right", "down", "escape", "escape")
         await settle(pilot)
         assert grid_of(app).view.pair is None
@@ -307,3 +307,30 @@ async def test_idle_view_repaints_nothing(run):
             app.screen.poll()
             await settle(pilot)
         assert repaints == []
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 24)])
+async def test_fewer_saved_images_than_mistakes_are_explained(run, finished_test, size):
+    """A cell says why it shows only some of its mistakes."""
+    saved = read_mistakes(run, finished_test)
+    pair = (saved[0].target, saved[0].predicted)
+    content = json.loads((run.path / mistakes.MISTAKES_FILE).read_text())
+    content["mistakes"] = content["mistakes"][:1]
+    (run.path / mistakes.MISTAKES_FILE).write_text(json.dumps(content))
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=size) as pilot:
+        await press(pilot, "3")
+        text = " ".join(screen_text(app).replace("│", " ").split())
+        assert "saves images of its 48 most confident mistakes" in text
+        grid_of(app).show_pair(ClassPair(pair[0], pair[0]))
+        await settle(pilot)
+        empty = next(
+            (target, other)
+            for target in range(10)
+            for other in range(10)
+            if target != other
+            and not any((row[0], row[1]) == (target, other) for row in finished_test.confusion)
+        )
+        grid_of(app).show_pair(ClassPair(*empty))
+        await settle(pilot)
+        assert "no mistakes in this cell" in screen_text(app)

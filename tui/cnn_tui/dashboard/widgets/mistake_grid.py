@@ -8,14 +8,14 @@ from typing import NamedTuple
 from textual.content import Content
 from textual.reactive import reactive
 
-from cnn_engine.results.mistakes import Mistake
+from cnn_engine.results.mistakes import MAX_OVERALL, MAX_PER_PAIR, Mistake
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width, picture_height
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import class_name, safe_text
-from cnn_tui.text.width import fold
+from cnn_tui.text.width import fold, wrap
 
 TILE_SIZES = ((32, 8), (24, 8), (20, 8), (16, 8), (16, 4), (12, 4), (8, 1))
 """Widths of a picture in cells, each with the number of pictures that must fit to use it."""
@@ -28,6 +28,12 @@ TEXT_WIDTH = 36
 """Cells of the text beside an enlarged picture."""
 
 MAX_NAME, MAX_PATH = 24, 60
+
+WHY_SAVED = (
+    f"A run saves images of its {MAX_OVERALL} most confident mistakes, and of up to {MAX_PER_PAIR} "
+    "more for each pair of classes; w writes all mistakes as CSV"
+)
+MIN_HEIGHT_WITH_REASON = 12
 
 
 class ClassPair(NamedTuple):
@@ -154,15 +160,19 @@ class MistakeGrid(Panel[RunState]):
         """Return the grid, or one picture."""
         filtered = self.filtered
         if state.test is None or not filtered:
-            return [Content.styled(text, "$muted") for text in self._reasons(state)]
+            return [line for text in self._reasons(state) for line in _muted_lines(text, width)]
         selected = self._selected(len(filtered) - 1)
         classes = state.prepared.classes if state.prepared else ()
         if self.view.is_enlarged:
             return self._enlarged(filtered[selected], classes, width, height)
-        return self._tiles(filtered, selected, classes, width, height)
+        reason = []
+        if len(filtered) < _count(state.test, self.view.pair) and height >= MIN_HEIGHT_WITH_REASON:
+            reason = [Content(""), *_muted_lines(WHY_SAVED, width)]
+        tiles = self._tiles(filtered, selected, classes, width, height - len(reason))
+        return [*tiles, *reason]
 
     def _reasons(self, state: RunState) -> list[str]:
-        """Return the reason why there is no picture, in one or two lines."""
+        """Return the reason why there is no picture, in a few sentences."""
         if state.test is None and state.has_ended:
             return ["not tested: the run ended before the test"]
         if state.test is None:
@@ -170,7 +180,9 @@ class MistakeGrid(Panel[RunState]):
         if self.error:
             return [safe_text(self.error, 1000)]
         if self.view.pair is not None:
-            return ["no images saved for this pair", "esc shows all"]
+            if not _count(state.test, self.view.pair):
+                return ["no mistakes in this cell", "esc shows all"]
+            return ["no images saved for this pair", WHY_SAVED, "esc shows all"]
         return ["no mistakes"]
 
     def _tiles(
@@ -254,6 +266,10 @@ def _draw(mistake: Mistake, columns: int, has_colors: bool) -> tuple[Content, ..
 
 def _picture(mistake: Mistake) -> Picture:
     return Picture(mistake.pixels, mistake.width, mistake.height, mistake.channels)
+
+
+def _muted_lines(text: str, width: int) -> list[Content]:
+    return [Content.styled(line, "$muted") for line in wrap(text, width)]
 
 
 def _class_names(classes: Sequence[str], *indices: int) -> list[str]:

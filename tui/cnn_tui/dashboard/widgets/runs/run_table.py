@@ -24,19 +24,23 @@ WHEEL_ROWS = 3
 
 COLUMNS_BY_KEY = {column.source.key: column for column in COLUMNS}
 WIDTHS = {
-    "status": 13,
     "epochs": 7,
     "val": 7,
     "acc": 6,
     "test": 6,
     "time": 7,
     "started": 8,
-    "preset": 10,
     "name": 10,
     "tag": 12,
 }
-IMPORTANCE = ("acc", "name", "test", "epochs", "started", "val", "preset", "time", "tag")
-"""Columns after the run's id, the most important first; those that do not fit are dropped."""
+MIN_TEXT_WIDTH, MAX_TEXT_WIDTH = 6, 14
+"""Limits of a column that is as wide as its texts."""
+
+IMPORTANCE = ("acc", "epochs", "preset", "test", "name", "started", "val", "time", "tag")
+"""Columns after the run's id, the most important first; those that do not fit, and those in which
+no run has a value, are dropped."""
+
+EMPTY = (None, "", (), [])
 
 COLUMN_ORDER = tuple(COLUMNS_BY_KEY)
 
@@ -89,7 +93,8 @@ class RunTable(Panel[RunTableContent]):
         self._was_moved = False
         self._top = 0
         self._page = 1
-        self._id_width = 3
+        self._widths = WIDTHS
+        """Width of each column in which a run has a value."""
         self._columns: list[tuple[Column, int]] = []
 
     def watch_cursor(self) -> None:
@@ -123,7 +128,7 @@ class RunTable(Panel[RunTableContent]):
             ids = [run.run_id for run in runs]
             if previous.run_id in ids:
                 cursor = ids.index(previous.run_id)
-        self._id_width = min(24, max(6, widest(safe_text(run.run_id) for run in runs)))
+        self._widths = _column_widths(runs)
         self.set_reactive(RunTable.cursor, min(cursor, max(0, len(runs) - 1)))
         super().show(content)
         if self.current is not previous:
@@ -164,17 +169,17 @@ class RunTable(Panel[RunTableContent]):
 
     def _fit_columns(self, content: RunTableContent, width: int) -> list[tuple[Column, int]]:
         """Return the columns that fit, and their widths."""
-        room = width - MARKS_WIDTH - self._id_width - len(GAP)
+        room = width - MARKS_WIDTH - self._widths["run"] - len(GAP)
         extra = {
             column.key: make_column(column)
             for column in content.extra_columns
-            if column.key not in WIDTHS
+            if column.key not in COLUMNS_BY_KEY
         }
-        kept = {"run": self._id_width}
+        kept = {"run": self._widths["run"]}
         for key in ("status", "acc", content.sort_column.key, *extra, *IMPORTANCE):
-            if key not in WIDTHS and key not in extra:
-                continue  # sorted by a value without a column, such as the note
-            needed = WIDTHS.get(key) or max(8, len(extra[key].heading) + 2)
+            if key not in self._widths and key not in extra:
+                continue  # no run has a value, or there is no column, such as of the note
+            needed = self._widths.get(key) or max(8, len(extra[key].heading) + 2)
             if key == "status" and width < 48:
                 needed = 1
             if key not in kept and needed + len(GAP) <= room:
@@ -251,3 +256,21 @@ class RunTable(Panel[RunTableContent]):
         """Move up a few rows."""
         event.stop()
         self.move(-WHEEL_ROWS)
+
+
+def _column_widths(runs: Sequence[RunSummary]) -> dict[str, int]:
+    """Return the width of each column in which a run has a value."""
+    statuses = widest({f"x {run.status}" for run in runs})
+    presets = widest(safe_text(preset) for preset in {run.preset for run in runs})
+    widths = {
+        "run": min(24, max(6, widest(safe_text(run.run_id) for run in runs))),
+        "status": max(MIN_TEXT_WIDTH, statuses),
+        "preset": min(MAX_TEXT_WIDTH, max(MIN_TEXT_WIDTH, presets)),
+        **WIDTHS,
+    }
+    always = ("run", "status", "acc")
+    return {
+        key: width
+        for key, width in widths.items()
+        if key in always or any(COLUMNS_BY_KEY[key].source.value(run) not in EMPTY for run in runs)
+    }
