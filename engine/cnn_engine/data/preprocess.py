@@ -212,12 +212,21 @@ def upright_in_mode(
         mode: The mode to convert to.
         raw_mode: Result of `raw_mode_of` before the image was loaded.
         max_value: As for `pixels`.
+
+    Raises:
+        Unsuitable: the pixels have 32 bits, and there is no `max_value`.
     """
     image.load()
     if turn := TURNS.get(orientation(image)):
         image = image.transpose(turn)
     if has_deep_pixels(image):
-        image = _in_eight_bits(image, max_value or default_max_value(image, raw_mode))
+        white = max_value or default_max_value(image, raw_mode)
+        if not white:
+            raise Unsuitable(
+                f"has 32-bit pixels with values up to {max_value_of(image):g}; set data.max_value "
+                "to the value that is white"
+            )
+        image = _in_eight_bits(image, white)
     if image.has_transparency_data:
         image = _with_alpha(image, raw_mode)
     if max_value and ";16" in raw_mode and image.mode in {"RGB", "RGBA"}:
@@ -261,14 +270,10 @@ def has_deep_pixels(image: Image.Image) -> bool:
 def default_max_value(image: Image.Image, raw_mode: str) -> float:
     """Return the value that becomes white in a grey image of more than 8 bits.
 
-    Raises:
-        Unsuitable: its values have 32 bits, whose range says nothing about white.
+    It is 0 for 32 bits, whose range says nothing about white.
     """
     if image.mode == "F" or raw_mode.startswith("I;32"):
-        raise Unsuitable(
-            f"has 32-bit pixels with values up to {max_value_of(image):g}; set data.max_value to "
-            "the value that is white"
-        )
+        return 0
     return FULL_RANGE.get(raw_mode, 65_535)
 
 

@@ -83,8 +83,28 @@ def test_32_bit_images_need_max_value(tmp_path, dtype, value):
         Unreadable, match=f"32-bit pixels with values up to {value:g}; set data.max"
     ):
         decode(path, 16, 3)
-    assert str(value) in inspect_image(str(path), with_digest=False)
+    info = inspect_image(str(path), with_digest=False)
+    assert info.max_value == value
+    assert info.needs_max_value
     assert set(decode(path, 16, 3, max_value=2 * value).ravel().tolist()) <= {127, 128}
+
+
+@pytest.mark.parametrize("others", [0, 20])
+def test_32_bit_images_are_reported_with_their_greatest_value(tmp_path, others):
+    """`data check` gives the `data.max_value` that a set of float images needs."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            values = np.full((16, 16), number / 20, np.float32)
+            Image.fromarray(values).save(tmp_path / name / f"{number}.tif")
+        for number in range(others):
+            Image.new("L", (16, 16), number).save(tmp_path / name / f"{number}.png")
+    issues = issues_of(tmp_path)
+    unscaled = issues["unscaled"]
+    assert unscaled.advice.endswith("--set data.max_value=0.95")
+    assert unscaled.severity == ("warning" if others else "stop")
+    assert len(unscaled.files) == 40
+    assert "unreadable" not in issues
 
 
 def test_values_that_are_no_numbers_are_black(tmp_path):

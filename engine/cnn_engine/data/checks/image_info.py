@@ -40,7 +40,7 @@ class ImageInfo(NamedTuple):
     """Greatest value of an image with more than 8 bits; 0 for others."""
 
     white: float
-    """Value that is white by default in an image with more than 8 bits; 0 for others."""
+    """Value that is white by default in an image with 10 to 16 bits; 0 for others."""
 
     is_transparent: bool
     is_turned: bool
@@ -53,6 +53,11 @@ class ImageInfo(NamedTuple):
 
     miniature: bytes
     """Grey uint8 [MINIATURE height, width]."""
+
+    @property
+    def needs_max_value(self) -> bool:
+        """True for 32 bits, which a run uses only with `data.max_value`."""
+        return self.mode in {"F", "I"} and not self.white
 
 
 def inspect_image(path: str, *, with_digest: bool) -> ImageInfo | str:
@@ -82,7 +87,7 @@ def _info(image: Image.Image) -> ImageInfo:
         turn = orientation(image)
         max_value, white = _value_range(image, raw_mode)
         # Stretched, because a run may be told to with `data.max_value`.
-        grey = upright_in_mode(image, "L", raw_mode, max_value)
+        grey = upright_in_mode(image, "L", raw_mode, max_value or 1)
         miniature = grey.resize(MINIATURE, Image.Resampling.BOX)
     width, height = reversed(size) if turn >= 5 else size
     return ImageInfo(

@@ -78,6 +78,7 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
         *_duplicates(checked, checked.near, "near"),
         *_shapes(checked),
         *_dark(checked),
+        *_unscaled(checked),
         *_mirrored(checked),
         *_formats(checked),
     ]
@@ -271,9 +272,23 @@ def _dark(checked: CheckedFolder) -> Iterator[Issue]:
             severity="warning",
             text=f"{_count(dark, 'image')} of 16 bits with values up to {brightest:,.0f} of "
             f"{white:,.0f}: nearly black in a run",
-            advice="Make the brightest value white: cnn-tui run folder "
-            f"--set data.max_value={brightest:.0f}",
+            advice=f"Make the greatest value white: --set data.max_value={brightest:.0f}",
             files=_names(checked, dark),
+        )
+
+
+def _unscaled(checked: CheckedFolder) -> Iterator[Issue]:
+    infos = dict(checked.readable())
+    found = [position for position, info in infos.items() if info.needs_max_value]
+    if found:
+        brightest = max(infos[position].max_value for position in found)
+        yield Issue(
+            kind="unscaled",
+            severity="stop" if len(found) == len(infos) else "warning",
+            text=f"{_count(found, 'image')} of 32 bits with values up to {brightest:g}: not usable "
+            "without the value that is white",
+            advice=f"Make the greatest value white: --set data.max_value={brightest:g}",
+            files=_names(checked, found),
         )
 
 
@@ -284,7 +299,7 @@ def _mirrored(checked: CheckedFolder) -> Iterator[Issue]:
             kind="mirrored",
             severity="warning",
             text=f"{text}, and the folder preset flips images at random",
-            advice="If left and right matter: cnn-tui run folder --set augment.flip=none",
+            advice="If left and right matter: --set augment.flip=none",
         )
 
 
@@ -324,7 +339,7 @@ def _handled(info: ImageInfo) -> Iterator[str]:
         yield "animated"
     if info.is_transparent:
         yield "transparent"
-    if info.mode == "CMYK" or info.white:
+    if info.mode == "CMYK" or info.max_value:
         yield "other"
 
 
