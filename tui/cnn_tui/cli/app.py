@@ -16,6 +16,7 @@ from cnn_tui.cli.compare import compare
 from cnn_tui.cli.configs import configs
 from cnn_tui.cli.control import checkpoint, pause, set_values, stop, unpause
 from cnn_tui.cli.data import data
+from cnn_tui.cli.doctor import doctor
 from cnn_tui.cli.explain import explain
 from cnn_tui.cli.export import export
 from cnn_tui.cli.import_ import import_run
@@ -133,6 +134,7 @@ command()(export)
 command()(explain)
 command("import")(import_run)
 command()(bench)
+command()(doctor)
 command(rich_help_panel=RUNS_PANEL)(mark)
 command(rich_help_panel=RUNS_PANEL)(delete)
 cli.add_typer(trash, name="trash", rich_help_panel=RUNS_PANEL)

@@ -30,6 +30,7 @@ COMMANDS = {
     "data check": "check verify",
     "data fetch": "download fetch",
     "bench": "benchmark speed profile",
+    "doctor": "diagnose env sysinfo",
     "explain": "learn lesson tutorial",
     "--help": "help",
     "--version": "version",
