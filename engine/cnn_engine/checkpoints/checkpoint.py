@@ -1,8 +1,9 @@
 """Reads and writes checkpoint files."""
 
 import io
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -46,15 +47,40 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         ConfigError: a newer version of cnn-tui wrote it.
         StorageError: it cannot be read.
     """
-    archive, _ = read_verified(path)
+    archive = io.BytesIO(read_verified(path)[0])
+    require_stored(archive, path)
     try:
-        content = torch.load(io.BytesIO(archive), map_location=device, weights_only=True)
+        content = torch.load(archive, map_location=device, weights_only=True)
     except Exception:  # noqa: BLE001 - torch may raise anything for other files
         raise DataError(f"{path}: is not a checkpoint of cnn-tui") from None
     if not _is_checkpoint(content):
         raise DataError(f"{path}: is not a checkpoint of cnn-tui")
     checkpoint: dict[str, Any] = content
     return checkpoint
+
+
+def require_stored(file: BinaryIO, path: Path) -> None:
+    """Refuse a zip archive that is larger in memory than on disk.
+
+    PyTorch writes entries without compression, but would also unpack 10 GB from a file of 10 MB.
+
+    Args:
+        file: The archive, which is left at its start.
+        path: Its path, for the message.
+
+    Raises:
+        DataError: it is not a zip archive, or its entries are compressed or overlap.
+    """
+    size = file.seek(0, io.SEEK_END)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except Exception:  # noqa: BLE001 - zipfile may raise anything for other files
+        raise DataError(f"{path}: is not a checkpoint of cnn-tui") from None
+    is_compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if is_compressed or sum(entry.file_size for entry in entries) > size:
+        raise DataError(f"{path}: was not written by PyTorch: it is larger in memory than on disk")
+    file.seek(0)
 
 
 def _is_checkpoint(content: object) -> bool:

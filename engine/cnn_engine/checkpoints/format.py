@@ -5,12 +5,14 @@ A checkpoint is an archive as `torch.save` writes it, followed by a footer of fi
 """
 
 import hashlib
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from cnn_engine.errors import ConfigError, DataError, StorageError
+from cnn_engine.storage.regular_files import open_regular
 from cnn_engine.system.program import shell_command
 
 BEST_FILE = "best.pt"
@@ -70,11 +72,18 @@ def has_footer(path: Path) -> bool:
         StorageError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - FOOTER_BYTES))
-            return file.read(len(MAGIC)) == MAGIC
+        with open_regular(path) as file:
+            return _has_magic(file)
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _has_magic(file: BinaryIO) -> bool:
+    """Return True if the file ends as a checkpoint does; the file is left at its start."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - FOOTER_BYTES))
+    magic = file.read(len(MAGIC))
+    file.seek(0)
+    return magic == MAGIC
 
 
 def read_verified(path: Path) -> tuple[memoryview, Position]:
@@ -86,7 +95,8 @@ def read_verified(path: Path) -> tuple[memoryview, Position]:
         StorageError: it cannot be read.
     """
     try:
-        content = memoryview(path.read_bytes())
+        with open_regular(path) as file:  # other large files are not read as a whole
+            content = memoryview(file.read() if _has_magic(file) else b"")
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such checkpoint") from None
     except OSError as error:

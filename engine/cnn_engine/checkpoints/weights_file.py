@@ -1,5 +1,6 @@
 """Reads a file of weights to start from: a checkpoint of a run, or a state dict of PyTorch."""
 
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,9 @@ def read_weights(path: Path) -> WeightsFile:
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
     """Return the state dict in a file that `torch.save` wrote."""
+    if zipfile.is_zipfile(path):  # not so before PyTorch 1.6
+        with path.open("rb") as file:
+            checkpoint.require_stored(file, path)
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # noqa: BLE001 - torch may raise anything for other files

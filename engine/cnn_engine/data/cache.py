@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from platformdirs import user_cache_path
 
 from cnn_engine.storage.atomic import create_temporary, remove_temporary_files
+from cnn_engine.storage.user_directories import user_cache_directory
 
 LIMIT_BYTES = 20 << 30
 """Limit on the size of all entries together; a single entry may exceed it."""
@@ -85,7 +85,7 @@ class Entry:
 
 def cache_directory() -> Path:
     """Return the directory of the entries."""
-    return user_cache_path("cnn-tui") / "images"
+    return user_cache_directory() / "images"
 
 
 def entry_path(folder: Path, *decoding: object) -> Path:

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_data_path
+
+from cnn_engine.storage.user_directories import user_data_directory
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -55,7 +56,7 @@ class RawImages:
 
 def download_dir() -> Path:
     """Return the default directory of downloads."""
-    return user_data_path("cnn-tui") / "data"
+    return user_data_directory() / "data"
 
 
 def search_directories(path: str | None) -> list[Path]:

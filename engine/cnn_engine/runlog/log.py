@@ -7,7 +7,6 @@ events added since the last call.
 import errno
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import BinaryIO, Self
 from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line, to_line
+from cnn_engine.storage.regular_files import open_regular
 
 CHUNK_BYTES = 1 << 20
 
@@ -169,10 +169,6 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _open_without_blocking(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 class LineReader:
     """Reads new complete lines of a file that may be growing.
 
@@ -194,16 +190,14 @@ class LineReader:
         """Yield the lines added since the last call, without their newlines.
 
         An incomplete last line is returned once it is complete. A file that does not exist yet, or
-        was just replaced on a server, has no lines; nor has anything but a regular file, such as a
-        pipe, which may never end.
+        was just replaced on a server, has no lines.
 
         Raises:
             OSError: the file cannot be read now; a later call may succeed.
         """
         try:
-            with open(self._path, "rb", opener=_open_without_blocking) as file:
-                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    yield from self._new_lines(file)
+            with open_regular(self._path) as file:
+                yield from self._new_lines(file)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ESTALE):
                 raise

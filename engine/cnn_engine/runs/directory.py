@@ -29,12 +29,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from platformdirs import user_data_path
-
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.log import is_held
+from cnn_engine.storage.user_directories import NOWHERE, user_data_directory
 
 REMOTE_SILENCE_SECONDS = 60
 """Silence after which a run on another machine counts as interrupted."""
@@ -105,13 +104,24 @@ def default_runs_dir(*, for_new_run: bool = False) -> Path:
 
     Args:
         for_new_run: Skip a `./runs` that cannot be written, whose runs can still be read.
+
+    Raises:
+        StorageError: there is no home directory.
     """
     here = Path("runs")
     if here.is_dir():
         is_usable = not for_new_run or os.access(here, os.W_OK)
     else:
         is_usable = os.access(".", os.W_OK)
-    return here if is_usable else user_data_path("cnn-tui") / "runs"
+    if is_usable:
+        return here
+    directory = user_data_directory()
+    if directory == NOWHERE:
+        raise StorageError(
+            "no directory for runs: this one cannot be written, and there is no home directory; "
+            "name one with --runs-dir DIR"
+        )
+    return directory / "runs"
 
 
 def create_run(runs_dir: Path) -> RunDirectory:
@@ -131,7 +141,10 @@ def create_run(runs_dir: Path) -> RunDirectory:
                 continue
             return RunDirectory(path)
     except OSError as error:
-        raise StorageError(f"{runs_dir}: cannot create a run here: {error.strerror}") from None
+        raise StorageError(
+            f"{runs_dir}: cannot create a run here: {error.strerror}; name another "
+            "directory with --runs-dir DIR"
+        ) from None
     raise StorageError(f"{runs_dir}: already has {len(WORDS)} runs of this minute; try again later")
 
 

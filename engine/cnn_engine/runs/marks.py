@@ -10,8 +10,12 @@ import msgspec
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
+from cnn_engine.storage.regular_files import open_regular
 
 MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_NOTE_LENGTH = 80, 40, 2000
+
+MAX_BYTES = 2**20
+"""A larger file of marks is damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +53,8 @@ def read_marks(run: RunDirectory) -> Marks:
     Fields of a wrong type are ignored, so that a bad manual edit does not lose the other marks.
     """
     try:
-        # `open` is faster than pathlib: every run of a list is tried, and most have no such file.
-        with open(f"{run.path}/marks.json", "rb") as file:  # noqa: PTH123
-            content = _FILE_DECODER.decode(file.read())
+        with open_regular(f"{run.path}/marks.json") as file:
+            content = _FILE_DECODER.decode(file.read(MAX_BYTES))
     except (OSError, msgspec.MsgspecError, RecursionError):
         return NO_MARKS
     values: dict[str, Any] = {}

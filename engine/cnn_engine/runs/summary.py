@@ -18,6 +18,7 @@ from cnn_engine.runlog.state import ENDED, Phase, RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.marks import NO_MARKS, Marks, read_marks
 from cnn_engine.storage.atomic import write_cache
+from cnn_engine.storage.regular_files import open_regular
 
 RunStatus: TypeAlias = Literal[
     "starting",
@@ -40,6 +41,9 @@ LIVE: frozenset[RunStatus] = frozenset({*get_args(Phase), "paused"}) - ENDED
 
 CURVE_POINTS = 48
 """Maximum number of validation losses in a summary."""
+
+MAX_CACHE_BYTES = 2**24
+"""A larger cached summary is damaged."""
 
 EVENTS_PER_STEP = 500
 """Events read between two yields of `OpenLog.read`."""
@@ -261,8 +265,8 @@ def _store(summary: RunSummary, run: RunDirectory, stamp: list[int]) -> None:
 def _cached(run: RunDirectory, stamp: list[int]) -> RunSummary | None:
     """Return the cached summary if it is valid, has this version's fields and fits the log."""
     try:
-        with open(f"{run.path}/summary.json", "rb") as file:  # noqa: PTH123 - see _stamp
-            record = json.loads(file.read())
+        with open_regular(f"{run.path}/summary.json") as file:
+            record = json.loads(file.read(MAX_CACHE_BYTES))
         if record.pop("log") != stamp or record.keys() != _CACHED:
             return None
         record["config_json"] = sys.intern(record["config_json"])

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
@@ -12,7 +13,8 @@ from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.summary import LIVE, read_summary
 
 TRASH = ".trash"
-"""Subdirectory of the runs directory that lists of runs skip."""
+"""Subdirectory of the runs directory that lists of runs skip. Where it belongs to another user and
+cannot be written, a user has one of their own: `.trash-1000`, with the user's id."""
 
 
 def delete(run: RunDirectory) -> RunDirectory:
@@ -27,14 +29,28 @@ def delete(run: RunDirectory) -> RunDirectory:
             f"run {run.id}: is running and cannot be deleted; stop it first: "
             f"{command_for('stop', run)}"
         )
-    trash = _make_trash(run.path.parent)
-    return _move(run, _free_path(trash, run.id))
+    trash, is_new = _make_trash(run.path.parent)
+    try:
+        return _move(run, _free_path(trash, run.id))
+    except StorageError:
+        if is_new:
+            trash.rmdir()
+        raise
 
 
 def list_trash(runs_dir: Path) -> list[RunDirectory]:
-    """Return the runs in the trash, newest first."""
-    trash = runs_dir / TRASH
-    return list_runs(trash) if _is_directory(trash) else []
+    """Return the runs in the trash, newest first; those of each user together."""
+    return [run for trash in trash_directories(runs_dir) for run in list_runs(trash)]
+
+
+def list_removable(runs_dir: Path) -> list[RunDirectory]:
+    """Return the runs in the trash that `empty_trash` would remove: not those of other users."""
+    return [run for run in list_trash(runs_dir) if os.access(run.path.parent, os.W_OK)]
+
+
+def trash_directories(runs_dir: Path) -> list[Path]:
+    """Return the directories with deleted runs, of all users; links are skipped."""
+    return [path for path in sorted(runs_dir.glob(f"{TRASH}*")) if _is_directory(path)]
 
 
 def restore(runs_dir: Path, reference: str) -> RunDirectory:
@@ -48,9 +64,16 @@ def restore(runs_dir: Path, reference: str) -> RunDirectory:
         ConfigError: no run, or more than one, in the trash matches.
         StorageError: the run cannot be moved, or another run has its id.
     """
-    if not list_trash(runs_dir):
+    directories = [run.path.parent for run in list_trash(runs_dir)]
+    if not directories:
         raise ConfigError(f"{runs_dir}: the trash is empty")
-    run = find_run(runs_dir / TRASH, reference, listed_by="trash")
+    *others, last = dict.fromkeys(directories)
+    for trash in others:
+        with suppress(ConfigError):
+            run = find_run(trash, reference, listed_by="trash")
+            break
+    else:
+        run = find_run(last, reference, listed_by="trash")
     path = runs_dir / run.id.partition("~")[0]
     if os.path.lexists(path):
         raise StorageError(f"{path}: already exists; move it away to restore {run.id}")
@@ -63,7 +86,7 @@ def empty_trash(runs_dir: Path) -> int:
     Raises:
         StorageError: a run cannot be removed.
     """
-    runs = list_trash(runs_dir)
+    runs = list_removable(runs_dir)
     for run in runs:
         try:
             shutil.rmtree(run.path)  # does not follow links
@@ -79,16 +102,20 @@ def _move(run: RunDirectory, path: Path) -> RunDirectory:
         raise StorageError(f"{run.path}: cannot be moved: {error.strerror}") from None
 
 
-def _make_trash(runs_dir: Path) -> Path:
-    """Create the trash if it is missing and return it; a link is refused."""
+def _make_trash(runs_dir: Path) -> tuple[Path, bool]:
+    """Create the trash if it is missing; return it and True if it is new. A link is refused."""
     trash = runs_dir / TRASH
+    if _is_directory(trash) and not os.access(trash, os.W_OK):  # another user's
+        trash = runs_dir / f"{TRASH}-{os.geteuid()}"
     try:
-        trash.mkdir(exist_ok=True)
+        trash.mkdir()
+    except FileExistsError:
+        if not _is_directory(trash):
+            raise StorageError(f"{trash}: is not a directory; remove it to delete runs") from None
+        return trash, False
     except OSError as error:
         raise StorageError(f"{trash}: cannot be created: {error.strerror}") from None
-    if not _is_directory(trash):
-        raise StorageError(f"{trash}: is not a directory; remove it to delete runs")
-    return trash
+    return trash, True
 
 
 def _is_directory(path: Path) -> bool:

@@ -2,12 +2,12 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.runlog.events import CommandApplied, CommandRefused
+from cnn_engine.runlog.events import CommandApplied, CommandRefused, Notice
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.recorder import Recorder
 
@@ -96,6 +96,7 @@ class Control:
         self._trainer: Trainable | None = None
         self._training_is_over = False
         self._waiting: list[Command] = []
+        self._read_errors: set[int | None] = set()
         # A stop that was requested before the run was detached is still valid.
         is_requested = recorder.state.stops_after_epoch
         self._stop_after_epoch = Command(name="stop-epoch", by="cli") if is_requested else None
@@ -160,8 +161,18 @@ class Control:
     def _poll(self) -> None:
         if self._machine_throttle.due() and (sample := self.machine.measure()):
             self._recorder.record(sample)
-        for command in _without_repeats(self._recorder.commands.poll()):
+        for command in _without_repeats(self._new_commands()):
             self._apply(command)
+
+    def _new_commands(self) -> Iterator[Command]:
+        """Yield new commands; record once why none can be read, as from a lost network drive."""
+        try:
+            yield from self._recorder.commands.poll()
+        except OSError as error:
+            if error.errno not in self._read_errors:
+                text = f"Commands cannot be read: {error.strerror}; signals still stop the run"
+                self._recorder.record(Notice(text=text))
+            self._read_errors.add(error.errno)
 
     def _apply(self, command: Command) -> None:
         match command.name:

@@ -4,9 +4,11 @@ import errno
 import io
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 import torch
@@ -132,6 +134,48 @@ def test_checkpoint_with_valid_checksum_cannot_run_code(last, call):
         checkpoint.load(last, CPU)
     assert not canary.exists()
     assert "weights_only" not in str(error.value)
+
+
+def repacked(content, compression):
+    """Return an archive of `torch.save` with a large entry, packed again."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w") as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry), compression)
+        new.writestr("archive/data/9", bytes(5_000_000), compression)
+    return packed.getvalue()
+
+
+def overlapping(content):
+    """Return an archive whose entries claim to be larger than the file."""
+    start = content.index(b"PK\x01\x02")
+    claimed = struct.pack("<II", len(content), len(content))
+    return content[: start + 20] + claimed + content[start + 28 :]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: repacked(content, zipfile.ZIP_DEFLATED),
+        lambda content: repacked(content, zipfile.ZIP_LZMA),
+        overlapping,
+        lambda content: b"\x80\x02" + content[2:],
+        lambda content: content[:50],
+    ],
+    ids=["deflated", "lzma", "overlapping", "no zip", "cut"],
+)
+def test_sealed_archive_that_grows_in_memory_is_refused(last, change):
+    """A checkpoint of 10 MB that unpacks to 10 GB is refused before it is unpacked."""
+    archive = change(last.read_bytes()[:-FOOTER_BYTES])
+    last.write_bytes(archive + checksum_footer(archive, Position(1, 0)))
+    with pytest.raises(DataError, match=r"last\.pt: (was not written by PyTorch|is not a check)"):
+        checkpoint.load(last, CPU)
+
+
+def test_stored_archive_is_read(last):
+    archive = repacked(last.read_bytes()[:-FOOTER_BYTES], zipfile.ZIP_STORED)
+    last.write_bytes(archive + checksum_footer(archive, Position(1, 0)))
+    assert checkpoint.load(last, CPU)["epoch"] == 2
 
 
 def test_newer_version_is_refused_and_kept(last, monkeypatch):

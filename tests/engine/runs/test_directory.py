@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from cnn_engine.data import cache
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import (
@@ -17,6 +18,7 @@ from cnn_engine.runs.directory import (
 from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary, store_summary
+from cnn_engine.storage import user_directories
 from golden import golden_lines, golden_run, running_run
 
 
@@ -45,6 +47,37 @@ def test_default_runs_dir_is_working_or_user_directory(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert default_runs_dir().is_absolute()
     assert "cnn-tui" in default_runs_dir().parts
+
+
+@pytest.fixture
+def no_home(monkeypatch, tmp_path):
+    """Work in a directory that cannot be written, as a user without a home directory."""
+
+    def unknown(path):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(user_directories, "user_data_path", unknown)
+    monkeypatch.setattr(user_directories, "user_cache_path", unknown)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("runs",), ("run", "digits"), ("show",), ("trash",), ("resume",), ()]
+)
+def test_error_without_any_directory_names_runs_dir(no_home, run_cli, tmp_path, arguments):
+    """In a container HOME may be unset, the user unknown and the directory read-only."""
+    code, _, errors = run_cli(*arguments, cwd=tmp_path)
+    assert code == 5
+    assert "name one with --runs-dir DIR" in errors
+    assert errors.count("\n") == 1
+
+
+def test_caches_without_a_home_directory_cannot_be_written(no_home, run_cli, tmp_path):
+    code, _, errors = run_cli("data", cwd=tmp_path)
+    assert (code, errors.count("\n")) == (0, 1)
+    with pytest.raises(NotADirectoryError):
+        cache.NewEntry(cache.entry_path(tmp_path), 1)
 
 
 def test_runs_of_an_unwritable_directory_are_read_there_and_new_ones_go_elsewhere(

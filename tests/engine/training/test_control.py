@@ -1,6 +1,7 @@
 """Commands are applied once, in their order, in every phase of a run."""
 
 import math
+import os
 import random
 import threading
 import time
@@ -298,6 +299,20 @@ def test_missing_run_directory_is_not_measured(tmp_path, monkeypatch):
         run.directory.path.rename(tmp_path / "elsewhere")
         run.control.check()
         assert run.recorder.state.machine is None
+        (tmp_path / "elsewhere").rename(run.directory.path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "directory"])
+def test_unreadable_commands_are_mentioned_once(run, make):
+    """A pipe or a directory in place of the commands neither blocks nor ends training."""
+    make(run.directory.commands)
+    run.control.check()
+    run.control.check()
+    (notice,) = run.recorder.state.notices
+    assert notice.text.startswith("Commands cannot be read: ")
+    run.recorder.commands.add(Command(name="stop", by="SIGTERM"))
+    with pytest.raises(StopRequested):
+        run.control.check()
 
 
 def test_failed_checkpoint_is_refused_with_reason(run):

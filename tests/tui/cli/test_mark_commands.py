@@ -1,9 +1,11 @@
 """`cnn-tui mark`, `delete` and `trash`, and shell completion."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -146,6 +148,37 @@ def test_trash_keeps_runs_with_the_same_id(tmp_path):
     with pytest.raises(StorageError, match="already exists"):
         trash.restore(tmp_path, "a~3")
     assert ids(trash.list_trash(tmp_path)) == ["a", "a~3"]
+
+
+def test_failed_delete_leaves_no_trash(tmp_path, monkeypatch):
+    """A trash that one user has made would keep others from deleting in a shared directory."""
+    run = golden_run(tmp_path, "completed", "a")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(StorageError, match="cannot be moved: Permission denied"):
+        trash.delete(run)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_trash_of_another_user_blocks_nobody(tmp_path, monkeypatch):
+    for run_id in ("theirs", "mine"):
+        golden_run(tmp_path, "completed", run_id)
+    trash.delete(RunDirectory(tmp_path / "theirs"))
+    real = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != tmp_path / ".trash" and real(path, mode)
+    )
+    deleted = trash.delete(RunDirectory(tmp_path / "mine"))
+    assert deleted.path.parent.name == f".trash-{os.geteuid()}"
+    assert ids(trash.list_trash(tmp_path)) == ["mine", "theirs"]
+    assert list_runs(tmp_path) == []
+    assert trash.restore(tmp_path, "mine").id == "mine"
+    trash.delete(RunDirectory(tmp_path / "mine"))
+    assert trash.empty_trash(tmp_path) == 1
+    assert ids(trash.list_trash(tmp_path)) == ["theirs"]
 
 
 def test_symlinked_trash_is_not_followed(tmp_path):

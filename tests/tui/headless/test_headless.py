@@ -12,7 +12,7 @@ import pytest
 
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.session.stop_signals import STOP_SIGNALS
-from golden import golden_run
+from golden import golden_run, running_run, set_local_host
 from terminal import CLI, SET_SMALL, Terminal, cnn_tui, environment
 
 NO_NETWORK = str(Path(__file__).parents[2] / "no_network")
@@ -125,7 +125,7 @@ def test_user_error_sets_message_and_exit_code(run_cli, tmp_path, arguments, cod
     [
         (("run", "folder", "--data-dir", "nowhere"), 3, "nowhere: is not a folder"),
         (("run", "digits", "--device", "cuda"), 2, "no 'cuda' device"),
-        (("run", "digits", "--set", "optimizer.lr=1e30"), 4, "training loss became"),
+        (("run", "digits", "--set", "optimizer.lr=1e12"), 4, "training loss became"),
     ],
 )
 def test_failed_run_sets_message_and_exit_code(tmp_path, arguments, code, message):
@@ -305,6 +305,16 @@ def test_resume_prints_only_new_events(tmp_path):
     assert "is done, after 3 epochs; to train longer: cnn-tui resume" in again.stderr
     assert cnn_tui("resume", "--epochs", "2", cwd=tmp_path).returncode == 2
     assert cnn_tui("resume", "nothing", cwd=tmp_path).returncode == 2
+
+
+def test_watch_of_a_killed_run_says_so_and_exits_with_4(tmp_path, run_cli):
+    """A script that waits for a run by `watch` notices that the run was killed."""
+    run = set_local_host(running_run(tmp_path / "runs", 60))
+    code, out, errors = run_cli("watch", run.id, "--no-ui", cwd=tmp_path)
+    assert code == 4
+    assert "Epoch: 1/" in out
+    assert f"run {run.id}: was interrupted" in errors
+    assert f"cnn-tui resume {run.id}" in errors
 
 
 def test_watch_prints_a_run_that_was_resumed_twice(tmp_path):

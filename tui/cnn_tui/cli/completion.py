@@ -5,7 +5,9 @@ from pathlib import Path
 
 import typer
 
+from cnn_engine.errors import StorageError
 from cnn_engine.runs.directory import default_runs_dir, iter_runs
+from cnn_engine.storage.user_directories import NOWHERE
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
@@ -15,9 +17,10 @@ def complete_run(context: typer.Context, incomplete: str) -> list[str]:
 
 def complete_trash(context: typer.Context, incomplete: str) -> list[str]:
     """Return the ids of the deleted runs."""
-    from cnn_engine.runs.trash import TRASH
+    from cnn_engine.runs.trash import trash_directories
 
-    return _matching(incomplete, _ids(_runs_dir(context) / TRASH))
+    directories = trash_directories(_runs_dir(context))
+    return _matching(incomplete, [id_ for trash in directories for id_ in _ids(trash)])
 
 
 def complete_preset(incomplete: str) -> list[str]:
@@ -66,4 +69,7 @@ def _ids(runs_dir: Path) -> list[str]:
 def _runs_dir(context: typer.Context) -> Path:
     """Return the directory given by `--runs-dir` so far, or the default."""
     given = context.params.get("runs_dir")
-    return Path(given) if given else default_runs_dir()
+    try:
+        return Path(given) if given else default_runs_dir()
+    except StorageError:
+        return NOWHERE

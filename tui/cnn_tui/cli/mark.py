@@ -151,10 +151,10 @@ def empty(
     runs_dir: RunsDir = None,
 ) -> None:
     """Permanently remove all runs in the trash."""
-    from cnn_engine.runs.trash import empty_trash, list_trash
+    from cnn_engine.runs.trash import empty_trash, list_removable
 
     directory = runs_dir or default_runs_dir()
-    count = len(list_trash(directory))
+    count = len(list_removable(directory))
     if count and not yes:
         if not sys.stdin.isatty():
             raise ConfigError(

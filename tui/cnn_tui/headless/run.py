@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from cnn_engine.errors import TrainingError
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -101,11 +102,22 @@ def _end_check(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]
 
 
 def watch_headless(run: RunDirectory) -> None:
-    """Print the events of a run trained by any process, until it ends."""
+    """Print the events of a run trained by any process, until it ends.
+
+    Raises:
+        TrainingError: the process that trained it was killed.
+    """
     host = read_summary(run).host
     printer = LinePrinter(sys.stdout, sys.stderr)
     reader = LogReader(run.events)
-    follow(RunState(), reader, printer, lambda state: state.has_ended or not run.is_live(host))
+    state = follow(
+        RunState(), reader, printer, lambda state: state.has_ended or not run.is_live(host)
+    )
+    if not state.has_ended and not state.imported:
+        raise TrainingError(
+            f"run {run.id}: was interrupted: the process that trained it ended without a word. "
+            f"{resume_hint(run)}"
+        )
 
 
 def resume_hint(run: RunDirectory) -> str:

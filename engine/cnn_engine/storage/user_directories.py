@@ -1,0 +1,25 @@
+"""The user's directories for data and caches, also without a home directory."""
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_data_path
+
+NOWHERE = Path(os.devnull) / "no-home-directory"
+"""Stands for a directory in an unknown home: nothing exists in it, and nothing can be written."""
+
+
+def user_data_directory() -> Path:
+    """Return the user's directory for data of this program, or `NOWHERE`."""
+    try:
+        return user_data_path("cnn-tui")
+    except RuntimeError:  # HOME is not set, and the user has no entry in the passwd file
+        return NOWHERE
+
+
+def user_cache_directory() -> Path:
+    """Return the user's directory for caches of this program, or `NOWHERE`."""
+    try:
+        return user_cache_path("cnn-tui")
+    except RuntimeError:
+        return NOWHERE
