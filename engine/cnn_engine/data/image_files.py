@@ -81,6 +81,9 @@ class PassedOver:
     hidden: Counter[str] = field(default_factory=Counter)
     """Hidden and system folders, by name."""
 
+    hidden_files: int = 0
+    """Hidden files with the suffix of an image."""
+
     links: int = 0
     """Links to folders, which are not followed."""
 
@@ -89,14 +92,17 @@ class PassedOver:
         self.suffixes[suffix if len(suffix) <= MAX_SUFFIX_LENGTH else ""] += 1
 
     def add_hidden(self, name: str, *, is_folder: bool) -> None:
-        """Count a hidden entry; hidden files are not counted."""
+        """Count a hidden folder, or a hidden file if it has the suffix of an image."""
         if is_folder:
             self.hidden[name] += 1
+        else:
+            self.hidden_files += _suffix(name) in EXTENSIONS
 
     def update(self, other: "PassedOver") -> None:
         """Add the counts of another folder."""
         self.suffixes.update(other.suffixes)
         self.hidden.update(other.hidden)
+        self.hidden_files += other.hidden_files
         self.links += other.links
 
     def has_unsupported(self) -> bool:
@@ -104,8 +110,8 @@ class PassedOver:
         return not UNSUPPORTED.isdisjoint(self.suffixes)
 
     def texts(self) -> list[str]:
-        """Return a text on files, one on hidden folders and one on links, if there are any."""
-        return [text for text in (self.file_text(), *self.folder_texts()) if text]
+        """Return all texts on what is not used, with counts and reasons."""
+        return [text for text in (self.file_text(), *self.other_texts()) if text]
 
     def file_text(self) -> str:
         """Return a text on the files, by suffix and with reasons; empty if there are none."""
@@ -120,8 +126,10 @@ class PassedOver:
             listed.append(f"{more:,} of other kinds")
         return f"{total:,} file{'s' * (total != 1)} passed over: {', '.join(listed)}"
 
-    def folder_texts(self) -> Iterator[str]:
-        """Yield a text on hidden folders and one on links to folders, if there are any."""
+    def other_texts(self) -> Iterator[str]:
+        """Yield texts on hidden images, hidden folders and links to folders, if there are any."""
+        if count := self.hidden_files:
+            yield f"{count:,} hidden image file{'s' * (count != 1)} passed over"
         if total := self.hidden.total():
             names = ", ".join(sorted(self.hidden)[:MAX_KINDS])
             yield f"{total:,} hidden or system folder{'s' * (total != 1)} passed over: {names}"

@@ -233,6 +233,20 @@ def test_folders_of_programs_are_no_classes(tmp_path, monkeypatch):
     assert counts(tmp_path)[0] == PETS
 
 
+@pytest.mark.parametrize(
+    ("classes", "warning"),
+    [
+        (("cat", "dog", "test"), "test/ is a class, but named like a split"),
+        (("Cat", "cat", "dog"), "classes with nearly the same name: 'Cat' and 'cat'"),
+        (("hot dog", "hot_dog", "cat"), "nearly the same name: 'hot dog' and 'hot_dog'"),
+    ],
+)
+def test_doubtful_classes_are_reported(tmp_path, classes, warning):
+    make(tmp_path, *classes)
+    assert counts(tmp_path)[0] == tuple(sorted(classes))
+    assert warning in notices(tmp_path)
+
+
 def test_class_may_be_named_runs(tmp_path, monkeypatch):
     make(tmp_path, "runs", "jumps")
     monkeypatch.chdir(tmp_path)

@@ -71,6 +71,19 @@ def test_unreadable_files_are_reported_and_the_rest_classified(pets, zoo, predic
     assert errors.endswith("5 images classified, 5 unreadable\n")
 
 
+def test_files_that_are_not_used_are_counted(pets, tmp_path, predict):
+    """Photos of an iPhone are not passed over without a word (jmathai/elodie#269)."""
+    for folder in ("cat", "cat/@eaDir/x.jpg"):
+        save_images(tmp_path / folder, 1, suffix=".jfif")
+    (tmp_path / "cat" / "IMG_1.HEIC").touch()
+    predictions, errors = predict(pets[0], tmp_path)
+    assert [row["truth"] for row in predictions] == ["cat"]
+    assert errors.splitlines()[-2:] == [
+        "cnn-tui: 1 file passed over: .heic (not supported; convert to JPEG)",
+        "cnn-tui: 1 hidden or system folder passed over: @eaDir",
+    ]
+
+
 def test_named_file_needs_no_image_extension(pets, tmp_path, predict):
     Image.new("RGB", (9, 9)).save(tmp_path / "picture.dat", format="PNG")
     predictions, _ = predict(pets[0], tmp_path / "picture.dat")
@@ -148,6 +161,7 @@ def test_folders_are_searched_recursively(tmp_path):
     assert found[-1] == RequestedImage("other.txt", "")
     assert passed_over.texts() == [
         "1 file passed over: .txt (not an image)",
+        "1 hidden image file passed over",
         "1 link to a folder passed over: links are not followed",
     ]
 

@@ -87,13 +87,15 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
 
 
 def _layout(checked: CheckedFolder) -> Iterator[Issue]:
-    for text in checked.listing.layout_notices:
+    for text in checked.listing.layout.warnings:
+        yield Issue(kind="doubtful-class", severity="warning", text=text)
+    for text in checked.listing.layout.notices:
         yield Issue(kind="layout", severity="note", text=text)
     passed_over = checked.listing.passed_over
     if text := passed_over.file_text():
         severity: Severity = "warning" if passed_over.has_unsupported() else "note"
         yield Issue(kind="passed-over", severity=severity, text=text)
-    for text in passed_over.folder_texts():
+    for text in passed_over.other_texts():
         yield Issue(kind="passed-over", severity="note", text=text)
 
 

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -55,6 +55,9 @@ class Layout:
     notices: tuple[str, ...] = ()
     """Texts on folders at an unusual place, and on those that are not used."""
 
+    warnings: tuple[str, ...] = ()
+    """Texts on folders that may not be what they are taken for."""
+
 
 def find_layout(root: Path) -> Layout:
     """Return the layout of a folder, after a look for the first image in each of its folders.
@@ -105,8 +108,8 @@ def _find_layout(root: Path) -> Layout:
             break
         base = classes[0]
         notices.append(f"the classes are the folders in {base.relative_to(root)}/")
-    texts = [*notices, *layout.notices]
-    return Layout(train=layout.train, val=layout.val, test=layout.test, notices=tuple(texts))
+    warnings = (*layout.warnings, *_similar_names(layout.train))
+    return replace(layout, notices=(*notices, *layout.notices), warnings=warnings)
 
 
 def _class_root(folder: Path, known: Collection[str] = ()) -> Path:
@@ -141,8 +144,11 @@ def _classes_only(base: Path, folders: list[Path], classes: list[Path]) -> Layou
         classes: Those that may be classes.
     """
     _refuse_too_few_classes(base, classes)
-    notices = [*_unused_texts(base, folders, classes), *_same_subfolders(classes)]
-    return Layout(train=_by_name(classes), notices=tuple(notices))
+    return Layout(
+        train=_by_name(classes),
+        notices=tuple(_unused_texts(base, folders, classes)),
+        warnings=(*_same_subfolders(classes), *_named_like_splits(classes)),
+    )
 
 
 def _given_splits(
@@ -293,6 +299,29 @@ def _same_subfolders(classes: list[Path]) -> Iterator[str]:
             f"{_listed([f'{folder.name}/' for folder in classes])} are taken for the classes, but "
             f"contain the same folders ({_listed(list(names))}): if those are the classes, pass "
             f"one of them, such as --data-dir {shlex.quote(str(classes[0]))}"
+        )
+
+
+def _named_like_splits(classes: list[Path]) -> Iterator[str]:
+    """Yield a text if class folders have names of splits."""
+    if names := [f"{folder.name}/" for folder in classes if part_of(folder.name)]:
+        verb = "is a class" if len(names) == 1 else "are classes"
+        yield (
+            f"{_listed(names)} {verb}, but named like a split: if the images are not labelled, move "
+            "them elsewhere"
+        )
+
+
+def _similar_names(classes: Collection[str]) -> Iterator[str]:
+    """Yield a text if names of classes differ only in case or blanks."""
+    by_word: dict[str, list[str]] = {}
+    for name in classes:
+        by_word.setdefault(re.sub(r"[\s_-]+", "", name.casefold()), []).append(name)
+    similar = [" and ".join(map(repr, names)) for names in by_word.values() if len(names) > 1]
+    if similar:
+        yield (
+            f"classes with nearly the same name: {_listed(similar)}; if they are the same class, "
+            "move their images into one folder"
         )
 
 

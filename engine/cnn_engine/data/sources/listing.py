@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from cnn_engine.data.image_files import PassedOver, sort_key, walk_images
 from cnn_engine.data.raw import Progress
 from cnn_engine.data.sources.first_rules import find_first_layout, walk_by_first_rules
-from cnn_engine.data.sources.layout import ClassFolders, find_layout
+from cnn_engine.data.sources.layout import ClassFolders, Layout, find_layout
 from cnn_engine.errors import DataError
 
 PROGRESS_FILES = 1000
@@ -42,16 +42,15 @@ class Listing:
     val_count: int
     """Number of validation images; 0 if no folder contains them."""
 
-    layout_notices: tuple[str, ...]
-    """Texts on folders at an unusual place, and on those that are not used."""
+    layout: Layout
 
     passed_over: PassedOver
     """Counts of what is not used in the class folders."""
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """All texts on unusual places and on what is not used."""
-        return (*self.layout_notices, *self.passed_over.texts())
+        """All texts on unusual folders and on what is not used."""
+        return (*self.layout.warnings, *self.layout.notices, *self.passed_over.texts())
 
     def relative_paths(self) -> list[str]:
         """Return the path of each file relative to the root."""
@@ -111,7 +110,7 @@ def list_images(
         files=finder.files,
         train_count=train_count,
         val_count=val_count,
-        layout_notices=layout.notices,
+        layout=layout,
         passed_over=finder.passed_over,
     )
 

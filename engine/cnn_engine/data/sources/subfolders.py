@@ -69,6 +69,7 @@ def _is_of_a_program(folder: Path) -> bool:
     return (
         (folder / "events.jsonl").is_file()
         or (folder / "pyvenv.cfg").is_file()
+        or (folder / ".trash").is_dir()
         or next(iter_runs(folder), None) is not None
         or folder.resolve() == default_runs_dir().resolve()
     )
