@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnn_engine.data.image_files import EXTENSIONS, RequestedImage, same_form
-from cnn_engine.data.sources.layout import find_layout, part_of
+from cnn_engine.data.sources.layout import find_layout
 from cnn_engine.data.sources.listing import list_images
+from cnn_engine.data.sources.parts import part_of
 from cnn_engine.errors import DataError
 from photos_for_tests import load_folder
 

@@ -159,7 +159,7 @@ def _print_training_time(console: "Console", checked: "CheckedFolder", config: "
 def _folder_as_dict(
     checked: "CheckedFolder", issues: "list[Issue]", seconds: float | None
 ) -> dict[str, object]:
-    from cnn_engine.data.sources.layout import PARTS
+    from cnn_engine.data.sources.parts import PARTS
 
     train, val, test = map(checked.counts, PARTS)
     return {

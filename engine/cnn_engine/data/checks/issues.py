@@ -11,7 +11,7 @@ from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.checks.check import CheckedFolder
 from cnn_engine.data.checks.image_info import ImageInfo
 from cnn_engine.data.mirrored import mirrored_text, pairs_by_name
-from cnn_engine.data.sources.layout import Part
+from cnn_engine.data.sources.parts import Part
 from cnn_engine.data.split_sizes import held_out_counts, missing_classes_text
 
 Severity: TypeAlias = Literal["stop", "warning", "note"]

@@ -1,43 +1,33 @@
 """Layout of a folder of images: which folders are classes, and which are given splits."""
 
-import re
-import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from cnn_engine.data.image_files import same_form
 from cnn_engine.data.sources.flat_folder import no_class_folders, sorting_advice
+from cnn_engine.data.sources.layout_texts import (
+    beside_text,
+    given_texts,
+    named_like_splits,
+    same_subfolders,
+    similar_names,
+    unlabelled_text,
+    unused_texts,
+)
+from cnn_engine.data.sources.parts import PARTS, PURPOSES, Part, part_of
 from cnn_engine.data.sources.subfolders import (
+    class_root,
     find_subfolders,
     has_images,
-    images_in,
     may_be_class,
     with_images,
 )
 from cnn_engine.errors import DataError
 
-Part: TypeAlias = Literal["train", "val", "test"]
-
-PARTS: tuple[Part, ...] = ("train", "val", "test")
-
 ClassFolders: TypeAlias = Mapping[str, tuple[Path, ...]]
 """Folders of each class, by its name in Unicode's form NFC."""
-
-PART_NAMES: dict[Part, re.Pattern[str]] = {
-    "train": re.compile(r"(seg_)?(train|training)(_?(set|data|images?))?"),
-    "val": re.compile(
-        r"(seg_)?(val|valid|validate|validation|dev|eval|evaluation)(_?(set|data|images?))?"
-    ),
-    "test": re.compile(r"(seg_)?(test|testing)(_?(set|data|images?))?_?\d?"),
-}
-"""Names of the folders of splits, in lower case and with `_` for blanks, hyphens and dots."""
-
-PURPOSES: dict[Part, str] = {"train": "training", "val": "validation", "test": "the test"}
-
-MAX_NAMES = 5
-"""Maximum number of names in a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +66,6 @@ def find_layout(root: Path) -> Layout:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def part_of(name: str) -> Part | None:
-    """Return the part that a folder's name stands for; None if it is the name of a class."""
-    words = re.sub(r"[\s._-]+", "_", name.strip().lower())
-    return next((part for part in PARTS if PART_NAMES[part].fullmatch(words)), None)
-
-
 def _missing_text(root: Path) -> str:
     text = "is not a folder; pass the folder that contains your class folders"
     here = Path.cwd()
@@ -97,7 +81,7 @@ def _find_layout(root: Path) -> Layout:
         named = {
             part: [folder for folder in folders if part_of(folder.name) == part] for part in PARTS
         }
-        if train := [folder for folder in named["train"] if with_images(_class_root(folder))]:
+        if train := [folder for folder in named["train"] if with_images(class_root(folder))]:
             _refuse_several(base, train, "train")
             layout = _given_splits(base, train[0], folders, named)
             break
@@ -108,23 +92,8 @@ def _find_layout(root: Path) -> Layout:
             break
         base = classes[0]
         notices.append(f"the classes are the folders in {base.relative_to(root)}/")
-    warnings = (*layout.warnings, *_similar_names(layout.train))
+    warnings = (*layout.warnings, *similar_names(layout.train))
     return replace(layout, notices=(*notices, *layout.notices), warnings=warnings)
-
-
-def _class_root(folder: Path, known: Collection[str] = ()) -> Path:
-    """Return the given folder of a split, or the only one inside it if that contains the classes.
-
-    Args:
-        folder: Folder of a split.
-        known: Names of classes, which are not entered.
-    """
-    while not has_images(folder):
-        inner = with_images(folder)
-        if len(inner) != 1 or same_form(inner[0].name) in known or not with_images(inner[0]):
-            break
-        folder = inner[0]
-    return folder
 
 
 def _by_name(folders: list[Path]) -> ClassFolders:
@@ -146,8 +115,8 @@ def _classes_only(base: Path, folders: list[Path], classes: list[Path]) -> Layou
     _refuse_too_few_classes(base, classes)
     return Layout(
         train=_by_name(classes),
-        notices=tuple(_unused_texts(base, folders, classes)),
-        warnings=(*_same_subfolders(classes), *_named_like_splits(classes)),
+        notices=tuple(unused_texts(base, folders, classes)),
+        warnings=(*same_subfolders(classes), *named_like_splits(classes)),
     )
 
 
@@ -162,30 +131,30 @@ def _given_splits(
         folders: All folders in `base`.
         named: Those named like a split.
     """
-    inner = _class_root(train)
+    inner = class_root(train)
     inside = find_subfolders(inner)
     classes = [folder for folder in inside if may_be_class(folder)]
     _refuse_too_few_classes(inner, classes)
     known = _by_name(classes)
     given: dict[Part, list[Path]] = {"train": [train]}
     held_out: dict[Part, ClassFolders] = {}
-    notices = list(_unused_texts(inner, inside, classes))
+    notices = list(unused_texts(inner, inside, classes))
     for part in PARTS[1:]:
         given[part] = [folder for folder in named[part] if _is_labelled(folder, known)]
         _refuse_several(base, given[part], part)
         held_out[part] = _known_classes(given[part], known)
         notices += [
-            _unlabelled_text(folder, part) for folder in named[part] if folder not in given[part]
+            unlabelled_text(folder, part) for folder in named[part] if folder not in given[part]
         ]
     in_splits = [folder for found in named.values() for folder in found]
-    notices += _beside_text(train, [folder for folder in folders if folder not in in_splits])
-    notices = [*_given_texts(given, named), *notices]
+    notices += beside_text(train, [folder for folder in folders if folder not in in_splits])
+    notices = [*given_texts(given, named), *notices]
     return Layout(train=known, val=held_out["val"], test=held_out["test"], notices=tuple(notices))
 
 
 def _is_labelled(folder: Path, known: Collection[str]) -> bool:
     """Return True if a split has images of a known class."""
-    found = with_images(_class_root(folder, known))
+    found = with_images(class_root(folder, known))
     return any(same_form(path.name) in known for path in found)
 
 
@@ -195,7 +164,7 @@ def _known_classes(folders: list[Path], known: ClassFolders) -> ClassFolders:
     Raises:
         DataError: one of them is not a class of the training images.
     """
-    found = [path for folder in folders for path in with_images(_class_root(folder, known))]
+    found = [path for folder in folders for path in with_images(class_root(folder, known))]
     if unknown := [path for path in found if same_form(path.name) not in known]:
         raise DataError(
             f"{unknown[0]}: is not a class of the training images; add training images of it, or "
@@ -221,7 +190,7 @@ def _refuse_without_train(base: Path, named: Mapping[Part, list[Path]]) -> None:
     held_out = [*named["val"], *named["test"]]
     if held_out and (flat := [folder for folder in named["train"] if has_images(folder)]):
         raise DataError(no_class_folders(flat[0]))
-    if labelled := [folder.name for folder in held_out if with_images(_class_root(folder))]:
+    if labelled := [folder.name for folder in held_out if with_images(class_root(folder))]:
         raise DataError(
             f"{base}: has {labelled[0]}/ with class folders, but no such train/; put the other "
             "class folders there"
@@ -240,92 +209,3 @@ def _refuse_too_few_classes(base: Path, classes: list[Path]) -> None:
         if has_images(classes[0]):
             text += f". If its images are of several classes: {sorting_advice(classes[0])}"
         raise DataError(text)
-
-
-def _given_texts(
-    given: Mapping[Part, list[Path]], named: Mapping[Part, list[Path]]
-) -> Iterator[str]:
-    """Yield texts on the use of splits, unless only `train` and `test` are given."""
-    names = {part: folders[0].name for part, folders in given.items() if folders}
-    if names not in ({"train": "train"}, {"train": "train", "test": "test"}):
-        yield ", ".join(f"{name}/ is used for {PURPOSES[part]}" for part, name in names.items())
-    if "test" not in names and ("val" in names or named["test"]):
-        yield f"there are no labelled test images: they are split off from {names['train']}/"
-
-
-def _beside_text(train: Path, folders: list[Path]) -> Iterator[str]:
-    """Yield a text on folders with images beside those of the splits."""
-    names = [
-        f"{folder.name}/"
-        for folder in folders
-        if has_images(folder) or any(map(has_images, find_subfolders(folder)))
-    ]
-    if names:
-        yield f"not used, because beside {train.name}/: {_listed(names)}"
-
-
-def _unlabelled_text(folder: Path, part: Part) -> str:
-    """Return a text on a folder that is named like a split, but has no images of a class."""
-    inner = _class_root(folder)
-    names = [path.name for path in with_images(inner)]
-    if not names and not has_images(inner):
-        problem = "it contains no images"
-    elif has_images(inner):
-        problem = "its images are not in class folders"
-    else:
-        problem = f"none of its folders ({_listed(names)}) is named like a training class"
-    return f"{folder.name}/ is not used for {PURPOSES[part]}: {problem}"
-
-
-def _unused_texts(base: Path, folders: list[Path], classes: list[Path]) -> Iterator[str]:
-    """Yield texts on folders without images, and on images beside the class folders."""
-    if others := [folder.name for folder in folders if folder not in classes]:
-        verb = "is not a class: it contains" if len(others) == 1 else "are no classes: they contain"
-        yield f"{_listed([f'{name}/' for name in others])} {verb} no images"
-    if stray := sum(1 for _ in images_in(base)):
-        yield f"{stray:,} image{'s' * (stray != 1)} beside the class folders in {base} not used"
-
-
-def _same_subfolders(classes: list[Path]) -> Iterator[str]:
-    """Yield a text if all class folders contain the same folders, which then may be the classes."""
-    inside: set[tuple[str, ...]] = set()
-    for folder in classes:
-        if has_images(folder):
-            return
-        inside.add(tuple(same_form(path.name) for path in with_images(folder)))
-    (names, *others) = inside
-    if not others and len(names) > 1:
-        yield (
-            f"{_listed([f'{folder.name}/' for folder in classes])} are taken for the classes, but "
-            f"contain the same folders ({_listed(list(names))}): if those are the classes, pass "
-            f"one of them, such as --data-dir {shlex.quote(str(classes[0]))}"
-        )
-
-
-def _named_like_splits(classes: list[Path]) -> Iterator[str]:
-    """Yield a text if class folders have names of splits."""
-    if names := [f"{folder.name}/" for folder in classes if part_of(folder.name)]:
-        verb = "is a class" if len(names) == 1 else "are classes"
-        yield (
-            f"{_listed(names)} {verb}, but named like a split: if the images are not labelled, move "
-            "them elsewhere"
-        )
-
-
-def _similar_names(classes: Collection[str]) -> Iterator[str]:
-    """Yield a text if names of classes differ only in case or blanks."""
-    by_word: dict[str, list[str]] = {}
-    for name in classes:
-        by_word.setdefault(re.sub(r"[\s_-]+", "", name.casefold()), []).append(name)
-    similar = [" and ".join(map(repr, names)) for names in by_word.values() if len(names) > 1]
-    if similar:
-        yield (
-            f"classes with nearly the same name: {_listed(similar)}; if they are the same class, "
-            "move their images into one folder"
-        )
-
-
-def _listed(names: list[str]) -> str:
-    """Return at most `MAX_NAMES` of the names, separated by commas."""
-    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
-    return ", ".join(names[:MAX_NAMES]) + more

@@ -1,10 +1,10 @@
 """Subfolders that may be classes or splits, and whether they contain images."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from cnn_engine.data.image_files import PassedOver, is_hidden, is_image, walk_images
+from cnn_engine.data.image_files import PassedOver, is_hidden, is_image, same_form, walk_images
 from cnn_engine.runs.directory import default_runs_dir, iter_runs
 
 
@@ -29,6 +29,21 @@ def find_subfolders(folder: Path) -> list[Path]:
 def with_images(folder: Path) -> list[Path]:
     """Return the subfolders that contain images at any depth."""
     return [path for path in find_subfolders(folder) if _first_image(path, PassedOver())]
+
+
+def class_root(folder: Path, known: Collection[str] = ()) -> Path:
+    """Return the given folder of a split, or the only one inside it if that contains the classes.
+
+    Args:
+        folder: Folder of a split.
+        known: Names of classes, which are not entered.
+    """
+    while not has_images(folder):
+        inner = with_images(folder)
+        if len(inner) != 1 or same_form(inner[0].name) in known or not with_images(inner[0]):
+            break
+        folder = inner[0]
+    return folder
 
 
 def has_images(folder: Path) -> bool:

@@ -1,0 +1,108 @@
+"""Texts on folders at an unusual place, and on those that are not used."""
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from cnn_engine.data.image_files import same_form
+from cnn_engine.data.sources.parts import PURPOSES, Part, part_of
+from cnn_engine.data.sources.subfolders import (
+    class_root,
+    find_subfolders,
+    has_images,
+    images_in,
+    with_images,
+)
+
+MAX_NAMES = 5
+"""Maximum number of names in a text."""
+
+
+def given_texts(
+    given: Mapping[Part, list[Path]], named: Mapping[Part, list[Path]]
+) -> Iterator[str]:
+    """Yield texts on the use of splits, unless only `train` and `test` are given."""
+    names = {part: folders[0].name for part, folders in given.items() if folders}
+    if names not in ({"train": "train"}, {"train": "train", "test": "test"}):
+        yield ", ".join(f"{name}/ is used for {PURPOSES[part]}" for part, name in names.items())
+    if "test" not in names and ("val" in names or named["test"]):
+        yield f"there are no labelled test images: they are split off from {names['train']}/"
+
+
+def beside_text(train: Path, folders: list[Path]) -> Iterator[str]:
+    """Yield a text on folders with images beside those of the splits."""
+    names = [
+        f"{folder.name}/"
+        for folder in folders
+        if has_images(folder) or any(map(has_images, find_subfolders(folder)))
+    ]
+    if names:
+        yield f"not used, because beside {train.name}/: {_listed(names)}"
+
+
+def unlabelled_text(folder: Path, part: Part) -> str:
+    """Return a text on a folder that is named like a split, but has no images of a class."""
+    inner = class_root(folder)
+    names = [path.name for path in with_images(inner)]
+    if not names and not has_images(inner):
+        problem = "it contains no images"
+    elif has_images(inner):
+        problem = "its images are not in class folders"
+    else:
+        problem = f"none of its folders ({_listed(names)}) is named like a training class"
+    return f"{folder.name}/ is not used for {PURPOSES[part]}: {problem}"
+
+
+def unused_texts(base: Path, folders: list[Path], classes: list[Path]) -> Iterator[str]:
+    """Yield texts on folders without images, and on images beside the class folders."""
+    if others := [folder.name for folder in folders if folder not in classes]:
+        verb = "is not a class: it contains" if len(others) == 1 else "are no classes: they contain"
+        yield f"{_listed([f'{name}/' for name in others])} {verb} no images"
+    if stray := sum(1 for _ in images_in(base)):
+        yield f"{stray:,} image{'s' * (stray != 1)} beside the class folders in {base} not used"
+
+
+def same_subfolders(classes: list[Path]) -> Iterator[str]:
+    """Yield a text if all class folders contain the same folders, which then may be the classes."""
+    inside: set[tuple[str, ...]] = set()
+    for folder in classes:
+        if has_images(folder):
+            return
+        inside.add(tuple(same_form(path.name) for path in with_images(folder)))
+    (names, *others) = inside
+    if not others and len(names) > 1:
+        yield (
+            f"{_listed([f'{folder.name}/' for folder in classes])} are taken for the classes, but "
+            f"contain the same folders ({_listed(list(names))}): if those are the classes, pass "
+            f"one of them, such as --data-dir {shlex.quote(str(classes[0]))}"
+        )
+
+
+def named_like_splits(classes: list[Path]) -> Iterator[str]:
+    """Yield a text if class folders have names of splits."""
+    if names := [f"{folder.name}/" for folder in classes if part_of(folder.name)]:
+        verb = "is a class" if len(names) == 1 else "are classes"
+        yield (
+            f"{_listed(names)} {verb}, but named like a split: if the images are not labelled, "
+            "move them elsewhere"
+        )
+
+
+def similar_names(classes: Collection[str]) -> Iterator[str]:
+    """Yield a text if names of classes differ only in case or blanks."""
+    by_word: dict[str, list[str]] = {}
+    for name in classes:
+        by_word.setdefault(re.sub(r"[\s_-]+", "", name.casefold()), []).append(name)
+    similar = [" and ".join(map(repr, names)) for names in by_word.values() if len(names) > 1]
+    if similar:
+        yield (
+            f"classes with nearly the same name: {_listed(similar)}; if they are the same class, "
+            "move their images into one folder"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    """Return at most `MAX_NAMES` of the names, separated by commas."""
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
