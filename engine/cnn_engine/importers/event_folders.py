@@ -1,4 +1,4 @@
-"""Which directories of TensorBoard event files belong to one run.
+"""Directories of TensorBoard event files, grouped by run.
 
 TensorBoard shows each directory as a run of its own. Programs make several for one training:
 Keras writes into `train` and `validation`, TensorFlow's estimators into `eval` below the run's

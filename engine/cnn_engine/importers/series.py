@@ -20,6 +20,8 @@ class Series:
         self.times = array("d")
         """Seconds since 1970."""
         self.values = array("d")
+        self.order = array("d")
+        """Positions in the log: times, or rows of a table without times."""
         self.has_percent_sign = False
         """True if values were written with a percent sign."""
         self.lowest: int | None = None
@@ -27,7 +29,7 @@ class Series:
         self.replaced = 0
         """Number of values that were replaced by later ones."""
 
-    def add(self, step: int, time: float, value: float) -> None:
+    def add(self, step: int, time: float, value: float, row: int | None = None) -> None:
         """Add a value; `step` must be within `MAX_STEP`."""
         if self.steps and step <= self.steps[-1]:
             self.replaced += self.cut(step)
@@ -36,12 +38,13 @@ class Series:
         self.steps.append(step)
         self.times.append(time)
         self.values.append(value)
+        self.order.append(time if row is None else row)
 
     def cut(self, step: int) -> int:
         """Remove the values from a step on; return their number."""
         end = bisect_left(self.steps, step)
         removed = len(self.steps) - end
-        for column in (self.steps, self.times, self.values):
+        for column in (self.steps, self.times, self.values, self.order):
             del column[end:]
         return removed
 
@@ -53,21 +56,22 @@ class Series:
         self.steps += other.steps
         self.times += other.times
         self.values += other.values
+        self.order += other.order
         self.replaced += other.replaced
 
     def moved_to(self, reference: "Series") -> "Series":
-        """Return the series with the steps of a reference at the same times.
+        """Return the series with the steps of a reference at the same positions in the log.
 
         Returns:
             The series itself, unless its steps count epochs and those of the reference batches,
-            which their times must confirm.
+            which their positions must confirm.
         """
         if not self.steps or not reference.steps or not _are_counted(self.steps):
             return self
         last = self.steps[-1]
-        if reference.steps[-1] <= 2 * (last + 1) or len(reference) <= len(self):
+        if reference.steps[-1] <= 2 * (last + 1):
             return self
-        positions = [bisect_right(reference.times, time) - 1 for time in self.times]
+        positions = [bisect_right(reference.order, position) - 1 for position in self.order]
         steps = [reference.steps[max(0, position)] for position in positions]
         is_increasing = all(first < second for first, second in pairwise(steps))
         if not is_increasing or positions[0] < 0 or steps[-1] <= 2 * (last + 1):
@@ -81,6 +85,7 @@ class Series:
     def _with(self, steps: "array[int]", values: "array[float]") -> "Series":
         changed = Series()
         changed.steps, changed.times, changed.values = steps, self.times, values
+        changed.order = self.order
         return changed
 
     def __len__(self) -> int:

@@ -250,14 +250,18 @@ class _Columns:
             modified_at: Time of a number of rows, if their times count from the start.
         """
         steps = self._row_steps()
-        times = self._row_times(read_at, modified_at)
+        times = self._row_times(modified_at)
         found = {}
         for name, column in self._values.items():
             found[name] = series = Series()
             series.has_percent_sign = column.has_percent_sign
             for row, value in zip(column.rows, column.values, strict=True):
-                if (step := steps[row]) is not None:
+                if (step := steps[row]) is None:
+                    continue
+                if times:
                     series.add(step, times[row], value)
+                else:
+                    series.add(step, read_at[row], value, row)
         return found
 
     def _row_steps(self) -> list[int | None]:
@@ -268,14 +272,15 @@ class _Columns:
             return list(range(1, self.rows + 1))
         return [_integer(step) for step in _from_start(_filled(self._steps), self._epochs)]
 
-    def _row_times(self, read_at: list[float], modified_at: tuple[float, int]) -> list[float]:
+    def _row_times(self, modified_at: tuple[float, int]) -> list[float] | None:
+        """Return the time of each row; None if they are not known."""
         known = [row_time for row_time in self._times if row_time is not None]
         if not known or len(known) < self.rows or not all(map(math.isfinite, known)):
-            return read_at
+            return None
         if are_unix_times(known):
             return known
         if any(first > second for first, second in pairwise(known)):
-            return read_at  # durations of epochs, for instance
+            return None  # durations of epochs, for instance
         modified, rows = modified_at
         start = modified - known[min(rows, self.rows) - 1]
         return [start + row_time for row_time in known]
@@ -292,21 +297,35 @@ def _filled(column: "array[float]") -> list[float]:
 
 def _from_start(steps: list[float], epochs: "array[float]") -> list[float]:
     """Return steps since the start of training, also if they are counted anew in each epoch."""
-    rows = range(1, len(steps))
-    later = [row for row in rows if epochs[row] > epochs[row - 1]]
-    if not later or any(steps[row] > steps[row - 1] for row in later):
+    if not _are_counted_anew(steps, epochs):
         return steps
-    counted, begins, gap = steps[:1], {epochs[0]: 0.0}, 0.0
-    first = min(steps)
-    for row in rows:
-        last, epoch = steps[row - 1], epochs[row]
-        if epoch == epochs[row - 1]:
-            gap = steps[row] - last or gap
-        elif epoch not in begins:
-            length = last + gap - first if gap > 0 else max(1.0, last)  # else a row per epoch
-            begins[epoch] = begins.get(epochs[row - 1], 0.0) + length
-        counted.append(begins.get(epoch, 0.0) + steps[row])
+    begins, first, gap, highest = {epochs[0]: 0.0}, min(steps), 0.0, steps[0]
+    counted = [highest]
+    for row in range(1, len(steps)):
+        step, epoch, earlier = steps[row], epochs[row], epochs[row - 1]
+        if epoch == earlier:
+            gap = step - highest if step > highest else gap
+            # The step of a validation may count its own batches.
+            highest = max(highest, step)
+        else:
+            if epoch not in begins:
+                length = highest + gap - first if gap else max(1.0, highest)  # else a row each
+                begins[epoch] = begins.get(earlier, 0.0) + length
+            highest = step
+        counted.append(begins.get(epoch, 0.0) + highest)
     return counted
+
+
+def _are_counted_anew(steps: list[float], epochs: "array[float]") -> bool:
+    """Return True if no epoch begins at a greater step than those of the epoch before."""
+    highest, has_epochs = -math.inf, False
+    for row, step in enumerate(steps):
+        if row and epochs[row] > epochs[row - 1]:
+            if step > highest:
+                return False
+            has_epochs, highest = True, step
+        highest = max(highest, step)
+    return has_epochs
 
 
 def _integer(step: float) -> int | None:

@@ -26,7 +26,7 @@ class Timeline:
     """Steps between the first two validations; 1 if there was none yet."""
     events: list[StepsFinished | EpochFinished]
     notices: list[str]
-    """What was assumed about the values."""
+    """Assumptions about the values, as sentences."""
 
 
 def make_timeline(
@@ -75,8 +75,8 @@ def _moved(role: Role, series: Series, train: Series, notices: list[str]) -> Ser
     moved = series.moved_to(train)
     if moved is not series:
         notices.append(
-            f"The {ROLES[role]} counts epochs and the training loss steps; it is shown at the step "
-            "of the same time"
+            f"The {ROLES[role]} counts epochs and the training loss steps; it is shown at the "
+            "training step before it"
         )
     return moved
 

@@ -55,6 +55,25 @@ LIGHTNING_SUFFIXES = (
     "epoch,step,train_loss_epoch,train_loss_step,val_acc,val_loss\n"
     "0,9,,1.9,,\n0,9,,,0.41,1.6\n0,9,1.9,,,\n1,19,,1.2,,\n1,19,,,0.63,1.1\n1,19,1.2,,,\n"
 )
+MMCLASSIFICATION = "".join(
+    json.dumps(row) + "\n"
+    for row in (
+        {"env_info": "sys.platform: linux", "seed": 0},
+        {"mode": "train", "epoch": 1, "iter": 50, "lr": 0.1, "loss": 1.9, "time": 0.3},
+        {"mode": "val", "epoch": 1, "iter": 10, "accuracy_top-1": 41.0, "loss": 1.6},
+        {"mode": "train", "epoch": 2, "iter": 50, "lr": 0.1, "loss": 1.2, "time": 0.2},
+        {"mode": "val", "epoch": 2, "iter": 10, "accuracy_top-1": 63.0, "loss": 1.1},
+    )
+)
+MMENGINE = "".join(
+    json.dumps(row) + "\n"
+    for row in (
+        {"lr": 0.1, "loss": 1.9, "epoch": 1, "iter": 50, "step": 50},
+        {"accuracy/top1": 41.0, "val/loss": 1.6, "step": 1},
+        {"lr": 0.1, "loss": 1.2, "epoch": 2, "iter": 100, "step": 100},
+        {"accuracy/top1": 63.0, "val/loss": 1.1, "step": 2},
+    )
+)
 WANDB = (
     '"Step","run-3 - train_loss","run-3 - train_loss__MIN","run-3 - val_loss","run-3 - val_acc"\n'
     '"1","1.9","1.9","1.6","0.41"\n"2","1.2","1.2","1.1","0.63"\n'
@@ -77,6 +96,8 @@ WANDB = (
         ("trainer_state.json", HUGGING_FACE),
         ("metrics.csv", LIGHTNING_SUFFIXES),
         ("wandb.csv", WANDB),
+        ("20261128.log.json", MMCLASSIFICATION),
+        ("scalars.json", MMENGINE),
         ("log.csv", FASTAI.replace("\n", "\r\n")),
         ("log.csv", "\ufeff" + FASTAI),
         ("log.csv", FASTAI.encode("utf-16")),
