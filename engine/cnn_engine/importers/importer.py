@@ -231,7 +231,7 @@ class Importer:
     def _tell(self, text: str, when: float) -> None:
         if text not in self._told:
             self._told.add(text)
-            self._add(Notice(time=when, text=text))
+            self._add(Notice(time=when, text=text, severity="info"))
 
     def _finish(
         self, status: Literal["done", "stopped", "failed"], exit_code: int, error: str

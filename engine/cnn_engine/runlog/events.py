@@ -229,7 +229,10 @@ class Notice(Event):
     """Message to the user that is not an error."""
 
     text: str
-    """The message, as a sentence."""
+    """The message, as a sentence, its main clause first."""
+
+    severity: Literal["info", "warning"] = "warning"
+    """`warning`: something is missing or damaged; `info`: it is as it should be."""
 
 
 @dataclass(frozen=True, kw_only=True)

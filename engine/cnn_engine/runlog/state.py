@@ -140,7 +140,7 @@ class RunState:
                     self.notices.append(Notice(time=event.time, text=NEWER_FORMAT))
             case ConfigReplaced():
                 self._set_config(replace(event, config=logged_config(event.config)))
-                self.notices.append(Notice(time=event.time, text=event.reason))
+                self.notices.append(Notice(time=event.time, text=event.reason, severity="info"))
             case StageStarted():
                 self.stages.append(event)
                 self.progress = None

@@ -301,7 +301,7 @@ class Engine:
                     ConfigReplaced(
                         preset=request.preset,
                         config=request.config.model_dump(mode="json"),
-                        reason=f"{error}. Training on the bundled {request.preset} instead",
+                        reason=f"Training on the bundled {request.preset} instead: {error}",
                     )
                 )
                 data = load_data(request.config, self._recorder, control)
@@ -324,4 +324,4 @@ class Engine:
         differences = environment_diff(prepared.environment, started.environment_of_like)
         if differences:
             text = f"Not exactly the environment of {started.like}: {'; '.join(differences)}"
-            self._recorder.record(Notice(text=text))
+            self._recorder.record(Notice(text=text, severity="info"))

@@ -69,5 +69,6 @@ def load_best(learner: Learner, recorder: Recorder, device: torch.device, last_e
     epoch, best = int(content["epoch"]), recorder.state.best
     if best is not None and best.epoch != epoch:  # the disk was full when the best was saved
         text = f"The test uses the weights of epoch {epoch} in {BEST_FILE}, not those of epoch "
-        recorder.record(Notice(text=f"{text}{best.epoch}, which has the lowest validation loss"))
+        text += f"{best.epoch}, which has the lowest validation loss"
+        recorder.record(Notice(text=text, severity="info"))
     return epoch

@@ -54,7 +54,7 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
         text = f"{len(data.skipped)} image files were skipped: {'; '.join(data.skipped[:5])}"
         recorder.record(Notice(text=text))
     for text in (*data.notices, *hints(data, config)):
-        recorder.record(Notice(text=text))
+        recorder.record(Notice(text=text, severity="info"))
     return data
 
 

@@ -303,8 +303,9 @@ class Trainer:
         if patience is None or best is None or self.epoch >= self.epochs:
             return
         if (since := self.epoch - best.epoch) >= patience:
-            text = f"No epoch was better than {best.epoch} for {since} epochs"
-            self.recorder.record(Notice(text=f"{text}: stopping early, as set by train.patience"))
+            text = f"no epoch was better than {best.epoch} for {since} epochs"
+            text = f"Stopping early, as set by train.patience: {text}"
+            self.recorder.record(Notice(text=text, severity="info"))
             self._end_after(self.epoch, by="patience")
 
     def _test(self) -> None:
@@ -393,7 +394,7 @@ class Trainer:
         epochs = budget.plan(self.progress, self.epochs, self.control.elapsed(), last)
         if is_first:
             text = budget.text(epochs, budget.costs(self.progress, last))
-            self.recorder.record(Notice(text=text))
+            self.recorder.record(Notice(text=text, severity="info"))
         if epochs != self.epochs:
             self._end_after(epochs, by="budget")
 

@@ -203,11 +203,11 @@ def _draw_band(lines: list[StyledCells], binned: BinnedCurve, scale: Scale) -> N
             part = (between - start[0]) / max(1, column - start[0])
             cell = between // 2
             tops[cell] = min(tops.get(cell, math.inf), start[1] + part * (top - start[1]))
-            bottoms[cell] = max(bottoms.get(cell, 0), start[2] + part * (bottom - start[2]))
+            bottoms[cell] = max(bottoms.get(cell, 0.0), start[2] + part * (bottom - start[2]))
         previous = column, top, bottom
-    for cell, top in tops.items():
+    for cell, highest in tops.items():
         # A cell is shaded if at least two of its four rows of dots are in the range.
-        for row in range(round(top + 2) // 4, (round(bottoms[cell]) - 1) // 4 + 1):
+        for row in range(round(highest + 2) // 4, (round(bottoms[cell]) - 1) // 4 + 1):
             char, style = lines[row][cell]
             lines[row][cell] = char, f"{style} {BAND}".lstrip()
 

@@ -88,7 +88,11 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
     lines = []
     if summary.error:
         lines.append(Text(safe_text(summary.error, 2000), style="bold red"))
-    lines += [Text(safe_text(notice.text, 1000), style="yellow") for notice in state.notices]
+    styles = {"info": "dim", "warning": "yellow"}
+    lines += [
+        Text(safe_text(notice.text, 1000), style=styles[notice.severity])
+        for notice in state.notices
+    ]
     if summary.damaged_lines:
         lines.append(
             Text(f"{summary.damaged_lines} damaged log lines were skipped", style="yellow")

@@ -70,6 +70,8 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
             return _checkpoint(event)
         case events.StepsCaptured():
             return _captured(event)
+        case events.Notice(severity="info"):
+            return "·", "$muted", safe_text(event.text, MAX_LENGTH)
         case events.Notice() | events.CommandRefused():
             return "!", "$text-warning", safe_text(event.text, MAX_LENGTH)
         case events.AlarmRaised():

@@ -61,7 +61,8 @@ def _line(event: ListedEvent, steps_per_epoch: int) -> Content:
             style = "$text-error" if event.severity == "error" else "$text-warning"
             return Content.assemble(time, ("! ", style), safe_text(event.text, 1000))
         case Notice():
-            return Content.assemble(time, ("! ", "$text-warning"), safe_text(event.text, 1000))
+            glyph = ("· ", "$muted") if event.severity == "info" else ("! ", "$text-warning")
+            return Content.assemble(time, glyph, safe_text(event.text, 1000))
 
 
 def _position(event: CheckpointSaved, steps_per_epoch: int) -> str:

@@ -40,7 +40,7 @@ IMPORTANCE = ("acc", "epochs", "preset", "test", "name", "started", "val", "time
 """Columns after the run's id, the most important first; those that do not fit, and those in which
 no run has a value, are dropped."""
 
-EMPTY = (None, "", (), [])
+EMPTY: tuple[object, ...] = (None, "", (), [])
 
 COLUMN_ORDER = tuple(COLUMNS_BY_KEY)
 
