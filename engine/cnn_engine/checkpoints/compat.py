@@ -58,7 +58,7 @@ def check_fingerprint(found: str, state: Mapping[str, Any], data: DataSet, file:
         cause = ", or another version of Pillow decodes them differently"
     raise DataError(
         f"{data.source}: the images, labels or split are not those that {file} was trained on"
-        f"{cause}; restore them, or start a new run with cnn-tui run"
+        f"{cause}; restore them, or start a new run with: {shell_command('run')}"
     )
 
 

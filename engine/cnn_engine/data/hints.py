@@ -8,6 +8,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.mirrored import mirrored_text, pairs_by_content, pairs_by_name
+from cnn_engine.system.program import shell_command
 
 SIDE = 16
 """Side in pixels of the images that are compared."""
@@ -22,9 +23,10 @@ def hints(data: DataSet, config: Config) -> Iterator[str]:
         return
     brightest = max(int(data.images[index].max()) for index in data.train_sample())
     if brightest <= DARK:
+        check = shell_command("data", "check", config.data.path or "FOLDER")
         yield (
             f"the images are nearly black: no value exceeds {brightest} of 255; for scans in "
-            "16-bit files set data.max_value, which cnn-tui data check suggests"
+            f"16-bit files set data.max_value, which is suggested by: {check}"
         )
     settings = [
         f"{key}=none"

@@ -142,6 +142,24 @@ def test_example_predicts_the_same_as_predict(  # noqa: PLR0917
     assert abs(float(probability) - predicted[number]["probability"]) < TOLERANCE
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("onnx", []), ("onnx", ["nowhere.jpg"]), ("torch-export", []), ("safetensors", [])],
+)
+def test_example_without_an_image_says_how_it_is_called(exported, name, arguments):
+    """`python example.py` ended in an IndexError."""
+    program = exported / name / "example.py"
+    result = subprocess.run(
+        [sys.executable, program, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"usage: python {program} IMAGE\n"
+
+
 @pytest.mark.parametrize("count", [1, 7, 64])
 def test_onnx_model_matches_for_any_batch_size(exported, trained, count):
     session = onnxruntime.InferenceSession(exported / "onnx" / "model.onnx")

@@ -7,6 +7,8 @@ from pathlib import Path
 from onnxruntime import InferenceSession
 from preprocess import read
 
+if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
+    sys.exit(f"usage: python {sys.argv[0]} IMAGE")
 here = Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
 image = read(sys.argv[1], about["size"], about["channels"], about["fit"], about["max_value"])

@@ -12,6 +12,8 @@ from cnn_engine.config.schema import ModelConfig
 from cnn_engine.export.classifier import Classifier
 from cnn_engine.models.build import build_model
 
+if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
+    sys.exit(f"usage: python {sys.argv[0]} IMAGE")
 here = Path(__file__).parent
 about = json.loads((here / "model.json").read_text())
 config = ModelConfig.model_validate_json(json.dumps(about["network"]))
