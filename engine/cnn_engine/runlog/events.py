@@ -152,7 +152,7 @@ class ImportRevised(Event):
     """Epoch of the last step that stays valid; 0 if none does."""
 
     step: Int64
-    """That step within its epoch."""
+    """Number of that step within its epoch."""
 
     finished_epochs: Int64
     """Number of `EpochFinished` that stay valid, from the first."""

@@ -2,11 +2,15 @@
 
 import shlex
 import struct
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from cnn_engine.errors import DataError
+from cnn_engine.errors import DataError, UserError
 from cnn_engine.importers.open import open_source
 from cnn_engine.runs.summary import read_state
 from cnn_engine.storage import tfevents_reader
@@ -219,3 +223,34 @@ def test_message_that_is_too_long_is_skipped(tmp_path, monkeypatch):
     event_file.scalar("loss", 1, 2.0).image("video", 1, 2000).scalar("loss", 2, 1.0).close()
     state, _ = read_state(import_run(tmp_path, tmp_path / "logs"))
     assert list(state.curve.losses) == [2.0, 1.0]
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_any_change_of_bytes_is_imported_or_refused(data):
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        event_file = EventFile(directory / "source", purge_step=2)
+        for step in range(3):
+            event_file.scalar("loss", step, 1.0).tensor("val_loss", step, 2.0)
+        event_file.hparams().image("image", 1, 20).close()
+        (path,) = (directory / "source").iterdir()
+        content = bytearray(path.read_bytes())
+        for position in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
+            content[position] = data.draw(st.integers(0, 255))
+        # Checksums are set right, so that the messages are read.
+        path.write_bytes(with_checksums(bytes(content)))
+        with suppress(UserError):
+            assert read_state(import_run(directory, path))[1] == 0
+
+
+def with_checksums(content):
+    """Return the records of an event file with correct checksums, as far as its lengths tell."""
+    records, position = b"", 0
+    while position + 12 <= len(content):
+        length = content[position : position + 8]
+        end = position + 12 + int.from_bytes(length, "little")
+        message = content[position + 12 : end]
+        records += length + masked_crc(length) + message + masked_crc(message)
+        position = end + 4
+    return records

@@ -139,7 +139,7 @@ def test_log_that_grows_by_any_pieces_is_followed(text, cuts, newline):
 
 
 def test_restart_with_purge_step_is_followed(tmp_path):
-    """As in TensorBoard, purge_step undoes what a crash left (lanpa/tensorboardX#185)."""
+    """purge_step undoes what a crash left, as in TensorBoard (lanpa/tensorboardX#185)."""
     logs = tmp_path / "logs"
 
     def before_crash():

@@ -21,7 +21,7 @@ from cnn_tui.cli import import_
 from cnn_tui.cli.import_ import ImportFollower
 from imports_for_tests import KERAS, notices_of
 from runs_for_tests import events_of, wait_until
-from terminal import CLI, Terminal, cnn_tui, environment
+from terminal import CLI, Terminal, cnn_tui, environment, text_after_exit
 
 
 def test_import_command_prints_roles_and_run(tmp_path):
@@ -222,3 +222,26 @@ def test_role_option_chooses_a_series(tmp_path):
     assert "accuracy is used as validation accuracy" in result.stderr
     state, _ = read_state(RunDirectory(tmp_path / "runs" / result.stdout.strip()))
     assert [epoch.val_accuracy for epoch in state.epochs] == [0.3, 0.5]
+
+
+FAIL_IN_DASHBOARD = FAIL_WHILE_FOLLOWING.replace("== 3", "== 5")
+
+
+@pytest.mark.parametrize(
+    ("code", "shown", "exit_code", "status"),
+    [
+        ("from cnn_tui.main import main; main()", "training", 0, "stopped"),
+        (FAIL_IN_DASHBOARD, "failed", 1, "failed"),
+    ],
+)
+def test_dashboard_of_a_followed_log_ends_with_its_code(tmp_path, code, shown, exit_code, status):
+    (tmp_path / "log.csv").write_text("loss\n3\n2\n")
+    command = [sys.executable, "-c", code, "import", "log.csv", "--follow"]
+    with Terminal(cwd=tmp_path, command=command) as terminal:
+        terminal.wait_for(shown)
+        terminal.press("q")
+        assert terminal.wait() == exit_code
+    (run,) = (tmp_path / "runs").iterdir()
+    assert read_state(RunDirectory(run))[0].status == status
+    if exit_code:
+        assert "cnn-tui: internal error: ZeroDivisionError" in text_after_exit(terminal)
