@@ -9,7 +9,8 @@ Order of events, where `*` means any number of times, `+` at least once and `?` 
         session +
             RunStarted                    in the first session
             or RunResumed                 in later ones: undoes what lies beyond its position
-            ConfigReplaced ?              digits replace CIFAR-10, which could not be downloaded
+            ConfigReplaced ?              digits replace CIFAR-10, which could not be downloaded;
+                                          after RunPrepared: the images of a resumed run were moved
             StageStarted                  loading PyTorch, loading data, building the model
                 StageProgressed *
             RunPrepared                   everything is loaded and validated
@@ -39,7 +40,8 @@ end                events
 completion         all of the above; `RunFinished` with status `done`
 stop               `CommandApplied`, `CheckpointSaved last` if the first epoch has started,
                    `RunFinished` with status `stopped`
-stop after epoch   `CommandApplied`, the rest of the epoch, `RunFinished` with status `stopped`
+stop after epoch   `CommandApplied`, the rest of the epoch, the test, `RunFinished` with status
+                   `stopped`, or `done` if it was the last epoch
 detach             like a stop, with status `detached`; another process continues at once
 failure            `RunFinished` with status `failed` and the error
 killed             none: the log just ends, and no process holds it

@@ -16,9 +16,9 @@ from cnn_engine.errors import StorageError
 from cnn_engine.runlog.log import LineReader, ends_torn
 
 Name = Literal["pause", "unpause", "stop", "stop-epoch", "checkpoint", "lr", "epochs", "detach"]
-"""`pause` and `unpause`; `stop` and `stop-epoch`: save a checkpoint and end, now or after this
-epoch; `checkpoint`: save one; `lr` and `epochs`: change the value; `detach`: save a checkpoint and
-continue in a background process."""
+"""`pause` and `unpause`; `stop` and `stop-epoch`: save a checkpoint and end, now, or after this
+epoch and the test; `checkpoint`: save one; `lr` and `epochs`: change the value; `detach`: save a
+checkpoint and continue in a background process."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import Literal, Self
 
 from cnn_engine.checkpoints.format import START, FoundCheckpoint
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
+from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import (
     ConfigError,
     DataError,
@@ -45,6 +46,7 @@ from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
+from cnn_engine.system.program import shell_command
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
 SIGNAL_EXIT_CODES = {number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)}
@@ -63,6 +65,9 @@ class Resumption:
 
     seconds: float
     """Duration of all earlier sessions."""
+
+    moved_to: str = ""
+    """Directory that the images were moved to; empty if they were not."""
 
 
 def run_started(request: Request, run: RunDirectory) -> RunStarted:
@@ -113,6 +118,7 @@ class Engine:
         handed_over: HandedOver | None = None,
         *,
         allow_code: bool = False,
+        data_dir: Path | None = None,
     ) -> Self:
         """Return an engine that resumes a run, which it locks.
 
@@ -121,6 +127,8 @@ class Engine:
             epochs: New total number of epochs; None to keep it.
             handed_over: Given if another process hands the run over.
             allow_code: Import the network if it is the user's own code.
+            data_dir: Directory that the images were moved to; None if they were not. The run
+                remembers it once the images turn out to be the same.
 
         Raises:
             ConfigError: there is nothing to resume, or a newer version of cnn-tui wrote the run.
@@ -141,6 +149,10 @@ class Engine:
             checkpoint = find_checkpoint(state, run, epochs)
             request = Request.from_state(state, allow_code=allow_code or handed_over is not None)
             request = request.with_epochs(epochs or state.total_epochs)
+            moved_to = str(Path(expand_home(str(data_dir))).absolute()) if data_dir else ""
+            if moved_to:
+                config = request.config.replaced("data", path=moved_to)
+                request = replace(request, config=config, fallback=None)
             if checkpoint is not None:
                 request = replace(request, fallback=None)
         except UserError:
@@ -150,6 +162,7 @@ class Engine:
             checkpoint=checkpoint,
             epochs=epochs if epochs != state.total_epochs else None,
             seconds=state.elapsed_seconds,
+            moved_to=moved_to,
         )
         return cls(request, recorder, resumption)
 
@@ -295,7 +308,7 @@ class Engine:
                 data = load_data(request.config, self._recorder, control)
             except DataError as error:
                 if request.fallback is None:
-                    raise
+                    raise self._with_hint(error) from None
                 request = request.fallback
                 self._recorder.record(
                     ConfigReplaced(
@@ -312,9 +325,25 @@ class Engine:
         trainer = Trainer(
             request.config, data, self._recorder, control, file, extra_environment=extra_environment
         )
+        if self._resumption is not None and self._resumption.moved_to:
+            self._recorder.record(
+                ConfigReplaced(
+                    preset=request.preset,
+                    config=request.config.model_dump(mode="json"),
+                    reason=f"The images are in {self._resumption.moved_to} from now on",
+                )
+            )
         if file is None:
             self._report_environment_diff()
         trainer.run()
+
+    def _with_hint(self, error: DataError) -> DataError:
+        """Return the error, with advice if the images of a resumed run are not where they were."""
+        path = self._request.config.data.path
+        if self._resumption is None or path is None or Path(path).exists():
+            return error
+        command = shell_command("resume", self._recorder.run.id, "--data-dir", "DIR")
+        return DataError(f"{error}; if the images were moved: {command}")
 
     def _report_environment_diff(self) -> None:
         """Record a notice if the run repeats another one in a different environment."""

@@ -138,18 +138,21 @@ class Control:
         """True if the run is to end after the current epoch."""
         return self._stop_after_epoch is not None
 
-    def end_epoch(self) -> None:
-        """End the run if that was requested; call it once an epoch is finished and saved.
-
-        Raises:
-            StopRequested: the run is to end after this epoch.
-        """
-        if self._stop_after_epoch is not None:
-            raise StopRequested(self._stop_after_epoch.by)
-
     def end_training(self) -> None:
         """Refuse commands that change training from now on."""
         self._trainer, self._training_is_over = None, True
+
+    def end_run(self, *, is_complete: bool) -> None:
+        """End a run that was to stop after an epoch; call it after the test.
+
+        Args:
+            is_complete: True if no epoch is left, so that the run was not stopped early.
+
+        Raises:
+            StopRequested: the run was stopped after an epoch.
+        """
+        if self._stop_after_epoch is not None and not is_complete:
+            raise StopRequested(self._stop_after_epoch.by)
 
     def _process_commands(self) -> None:
         """Apply new commands; return once the run is not paused."""

@@ -127,7 +127,7 @@ class Trainer:
         Raises:
             TrainingError: the loss or a weight is not finite.
             StopRequested: the user asked to stop; once the first epoch has started, the last
-                checkpoint is saved.
+                checkpoint is saved. After an epoch, the best weights are tested first.
         """
         config = self.state.config
         try:
@@ -138,6 +138,7 @@ class Trainer:
             self._run_epochs()
             self.control.end_training()
             self._test()
+            self.control.end_run(is_complete=self.epoch >= self.epochs)
         finally:
             self.close()
 
@@ -147,7 +148,7 @@ class Trainer:
         self.checkpointer.writer.close()
 
     def _run_epochs(self) -> None:
-        """Train the remaining epochs.
+        """Train the remaining epochs, or until the end of one after which the run is to stop.
 
         Raises:
             TrainingError: the loss or a weight is not finite.
@@ -164,7 +165,8 @@ class Trainer:
                     raise TrainingError(f"{error}; try {self._suggested_fix()}") from None
                 self._roll_back(str(error))
                 continue
-            self.control.end_epoch()
+            if self.control.stops_after_epoch:
+                return
 
     def _run_epoch(self) -> None:
         """Train and validate the next epoch, or the rest of the current one."""

@@ -219,12 +219,15 @@ def test_invalid_value_is_refused(run, name, value, message):
     assert (run.trainer.lr, run.trainer.epochs) == (0.001, 20)
 
 
-def test_stop_epoch_raises_at_end_of_epoch(run):
-    run.control.end_epoch()
+def test_stop_epoch_raises_at_end_of_run_if_epochs_are_left(run):
+    run.control.end_run(is_complete=False)
+    assert not run.control.stops_after_epoch
     run.send("stop-epoch")
     run.control.check()
+    assert run.control.stops_after_epoch
+    run.control.end_run(is_complete=True)
     with pytest.raises(StopRequested):
-        run.control.end_epoch()
+        run.control.end_run(is_complete=False)
 
 
 def test_commands_after_training_are_refused(run):

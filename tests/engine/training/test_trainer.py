@@ -21,7 +21,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training.trainer import Trainer
-from grammar import COMPLETION, FAILURE, STOP, event_letters
+from grammar import COMPLETION, FAILURE, SESSIONS, STOP, event_letters
 from runs_for_tests import RunForTests, wait_until
 
 
@@ -209,7 +209,8 @@ def test_requested_checkpoint_has_current_weights(tmp_path):
     assert not any(isinstance(event, events.EpochStarted) for event in before)
 
 
-def test_stop_after_epoch_finishes_epoch(tmp_path):
+def test_stop_after_epoch_finishes_epoch_and_tests(tmp_path):
+    """A run that is stopped in time has the metrics of the final test."""
     run = RunForTests(tmp_path, "train.epochs=100000")
     run.send("stop-epoch", by="cli")
     run.train()
@@ -217,7 +218,20 @@ def test_stop_after_epoch_finishes_epoch(tmp_path):
     assert (state.status, run.engine.exit_code) == ("stopped", 0)
     assert [epoch.epoch for epoch in state.epochs] == [1]
     assert STOP.fullmatch(event_letters(run.events()))
-    assert event_letters(run.events()).endswith("Fbl.")
+    assert event_letters(run.events()).endswith("FblST.")
+    assert state.test.epoch == 1
+    assert sum(state.test.total) == state.prepared.test_images
+    run.resume(epochs=2)
+    assert (run.live_state.status, run.live_state.test.epoch) == ("done", 2)
+    assert SESSIONS.fullmatch(event_letters(run.events()))
+
+
+def test_stop_after_the_last_epoch_is_done(tmp_path):
+    run = RunForTests(tmp_path, "train.epochs=1")
+    run.send("stop-epoch")
+    run.train()
+    assert run.live_state.status == "done"
+    assert run.live_state.test is not None
 
 
 def test_run_paused_before_training_can_be_stopped(tmp_path):

@@ -147,7 +147,7 @@ def stop(
     reference: RunReference,
     runs_dir: RunsDir = None,
     after_epoch: Annotated[
-        bool, typer.Option("--after-epoch", help="Finish and validate the current epoch first.")
+        bool, typer.Option("--after-epoch", help="Finish the current epoch and test first.")
     ] = False,
 ) -> None:
     """Stop a run and save a checkpoint."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -175,6 +176,10 @@ def resume(  # noqa: PLR0913 - one parameter per option
             min=1, max=MAX_EPOCHS, help="New total number of epochs; extends a finished run."
         ),
     ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Directory of the images, if they were moved."),
+    ] = None,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,
     no_ui: NoUi = False,
@@ -187,7 +192,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.session.engine import Engine
 
     directory = resolve_run(reference, runs_dir)
-    engine = Engine.resume(directory, epochs, allow_code=allow_code)
+    engine = Engine.resume(directory, epochs, allow_code=allow_code, data_dir=data_dir)
     _exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
 
 

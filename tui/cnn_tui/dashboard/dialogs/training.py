@@ -33,8 +33,8 @@ def stop_dialog() -> ChoiceDialog:
     """Return the dialog about stopping now or after the epoch; its result is a command or empty."""
     return ChoiceDialog(
         "Stop training?",
-        "The model is saved in both cases, and the test is skipped. With “After this epoch” it "
-        "is also validated.",
+        "The model is saved in both cases. With “After this epoch” it is also validated and "
+        "tested.",
         Answer("y", "Stop now", "stop"),
         Answer("e", "After this epoch", "stop-epoch"),
         Answer("n", "Keep training", ""),
