@@ -21,7 +21,8 @@ Width = Annotated[int, Field(gt=0, le=2**20)]
 
 Pixels = Annotated[int, Field(ge=0, le=1024)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-PositiveFloat = Annotated[float, Field(gt=0, le=1e12)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e30)]
+Seconds = Annotated[float, Field(gt=0, le=1e9)]
 PixelValue = Annotated[float, Field(ge=-1e3, le=1e3)]
 PixelScale = Annotated[float, Field(ge=1e-6, le=1e3)]
 FractionOrZero = Annotated[float, Field(ge=0, lt=1)]
@@ -292,7 +293,7 @@ class TrainConfig(Table):
     """Early stopping: epochs without a lower validation loss after which training ends; by default
     unlimited."""
 
-    budget_seconds: PositiveFloat | None = None
+    budget_seconds: Seconds | None = None
     """Time budget of the run in seconds, including loading and test, excluding pauses. It sets the
     number of epochs once the duration of one is known."""
 
@@ -300,7 +301,7 @@ class TrainConfig(Table):
     """Class weights of the training loss. `balanced`: images / (classes · images of the class),
     as in scikit-learn. Reported losses are without them."""
 
-    checkpoint_seconds: PositiveFloat = 60.0
+    checkpoint_seconds: Seconds = 60.0
     """Seconds between checkpoints within an epoch, excluding pauses."""
 
     on_non_finite: Literal["stop", "rollback", "continue"] = "stop"

@@ -127,9 +127,7 @@ def test_every_number_of_the_config_is_tested():
 
 
 @pytest.mark.parametrize("key", NUMBERS + LISTS)
-@pytest.mark.parametrize(
-    "value", ["99999999999999999999", "-1e300", "1e300", "inf", "nan", "9" * 5000]
-)
+@pytest.mark.parametrize("value", ["9" * 40, "-1e300", "1e300", "inf", "nan", "9" * 5000])
 def test_every_number_has_bounds(key, value):
     """A number that no run can work with is refused before a run exists (a batch of 10**20)."""
     text = f"[{value}]" if key in LISTS else value

@@ -169,7 +169,7 @@ def test_failure_to_write_is_a_notice(
 
 
 def test_non_finite_weights_leave_the_last_maps(tmp_path: Path) -> None:
-    settings = ("train.epochs=1", "optimizer.lr=1e12", "train.on_non_finite=continue")
+    settings = ("train.epochs=1", "optimizer.lr=1e30", "train.on_non_finite=continue")
     run = RunForTests(tmp_path, *settings).train()
     assert read_feature_maps(run.directory.path / MAPS_FILE).header.epoch == 0
     assert any(

@@ -268,13 +268,13 @@ def test_last_smaller_batch_is_trained(tmp_path):
 
 
 def test_nan_loss_fails_the_run(tmp_path):
-    run = RunForTests(tmp_path, ON_GPU, "optimizer.lr=1e12", "train.epochs=50").train()
+    run = RunForTests(tmp_path, ON_GPU, "optimizer.lr=1e30", "train.epochs=50").train()
     assert run.engine.exit_code == 4
     assert "became" in run.live_state.finished.error or "no longer" in run.live_state.finished.error
 
 
 def test_steps_are_captured_after_rollback(tmp_path):
-    settings = ("optimizer.lr=1e12", "train.on_non_finite=rollback", "train.epochs=2")
+    settings = ("optimizer.lr=1e30", "train.on_non_finite=rollback", "train.epochs=2")
     run = RunForTests(tmp_path, ON_GPU, *settings).train()
     assert "gave up after 5 rollbacks" in run.live_state.finished.error
 

@@ -82,7 +82,7 @@ def test_signal_stops_the_run_and_restores_the_terminal(tmp_path, number):
 
 
 def test_failed_run_shows_the_error_and_exits_4(tmp_path):
-    with Terminal("run", "digits", "--set", "optimizer.lr=1e12", cwd=tmp_path) as terminal:
+    with Terminal("run", "digits", "--set", "optimizer.lr=1e30", cwd=tmp_path) as terminal:
         terminal.wait_for("training loss became")
         terminal.press("q")
         assert terminal.wait() == 4
