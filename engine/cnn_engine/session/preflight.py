@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cnn_engine.config.schema import DataConfig, TrainConfig
+from cnn_engine.data.sources.first_rules import find_first_layout
 from cnn_engine.data.sources.idx import find_set
 from cnn_engine.data.sources.layout import find_layout
 from cnn_engine.errors import ConfigError, DataError
@@ -34,8 +35,9 @@ def _check_device(config: TrainConfig) -> None:
 
 def _check_directory(config: DataConfig) -> None:
     match config.source:
-        case "folder" if config.rules > 1:
-            find_layout(Path(config.path or ""))
+        case "folder":
+            find = find_layout if config.rules > 1 else find_first_layout
+            find(Path(config.path or ""))
         case "mnist" | "fashion-mnist":
             find_set(config.source, config.path)
         case "cifar10" if config.path and Path(config.path).exists():

@@ -358,6 +358,21 @@ async def test_new_run_form_shows_errors_at_their_keys(runs_dir):
     assert len(list_runs(runs_dir)) == 4
 
 
+@pytest.mark.parametrize("rules", ["1", "2"])
+async def test_form_with_a_missing_folder_starts_no_run(runs_dir, tmp_path, rules):
+    app = run_list(runs_dir)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await press(pilot, "l")
+        input_of(app, "data-source").value = "folder"
+        input_of(app, "data-path").value = str(tmp_path / "phtos")
+        input_of(app, "data-rules").value = rules
+        await press(pilot, "enter")
+        assert "phtos: is not a folder" in str(app.screen.query_one("#problem").content)
+        assert isinstance(app.screen, NewRunDialog)
+        await press(pilot, "escape")
+    assert len(list_runs(runs_dir)) == 4
+
+
 async def test_new_run_opens_the_form_of_a_preset(tmp_path):
     app = run_list(tmp_path / "runs")
     async with app.run_test(size=(100, 60)) as pilot:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnn_engine.data.sources.layout import ClassFolders, Layout
+from cnn_engine.data.sources.layout import ClassFolders, Layout, refuse_missing
 from cnn_engine.errors import DataError
 
 EXTENSIONS = frozenset(
@@ -16,12 +16,13 @@ def find_first_layout(root: Path) -> Layout:
     """Return the layout of `root/train/<class>/…` and `root/test/<class>/…`, or `root/<class>/…`.
 
     Raises:
-        DataError: there are fewer than two classes.
+        DataError: it is not a folder, or there are fewer than two classes.
     """
+    refuse_missing(root)
     train, test = (_class_folders(root / split) for split in ("train", "test"))
     classes = train or _class_folders(root)
     if len(classes) < 2:
-        raise DataError(f"{root}: has no two class folders any more")
+        raise DataError(f"{root}: contains fewer than two class folders")
     return Layout(train=classes, test=test if train else {})
 
 

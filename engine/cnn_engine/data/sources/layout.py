@@ -58,20 +58,27 @@ def find_layout(root: Path) -> Layout:
     Raises:
         DataError: there are no classes, or only one; or the splits are incomplete or ambiguous.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: {_missing_text(root)}")
+    refuse_missing(root)
     try:
         return _find_layout(root)
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def _missing_text(root: Path) -> str:
-    text = "is not a folder; pass the folder that contains your class folders"
+def refuse_missing(root: Path) -> None:
+    """Refuse a path that is not a folder.
+
+    Raises:
+        DataError: it is not.
+    """
+    if root.is_dir():
+        return
     here = Path.cwd()
-    if not root.is_absolute() or root.is_relative_to(here):
-        text += f" (relative paths start from the current directory, {here})"
-    return text
+    is_relative = not root.is_absolute() or root.is_relative_to(here)
+    origin = f" (relative paths start from the current directory, {here})" if is_relative else ""
+    raise DataError(
+        f"{root}: is not a folder; pass the folder that contains your class folders{origin}"
+    )
 
 
 def _find_layout(root: Path) -> Layout:
