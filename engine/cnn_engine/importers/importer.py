@@ -163,7 +163,7 @@ class Importer:
                 time=timeline.begin,
                 run_id=self._run.id,
                 name=self._name,
-                preset=self._source.path.name,
+                preset=self._source.path.resolve().name,
                 config={},
                 pid=os.getpid(),
                 host=socket.gethostname(),

@@ -61,9 +61,9 @@ def _in_directory(directory: Path) -> Source:
         return EventFiles(run, others=[other for other in runs if other != run])
     if table := _known_table(directory):
         return Table(table)
+    if any(map(is_download, directory.iterdir())):
+        return Downloads(directory)
     if tables := sorted(file for file in directory.glob("*.csv") if file.is_file()):
-        if all(map(is_download, tables)):
-            return Downloads(directory)
         return Table(_the_only(directory, tables))
     tables = _tables_below(directory)
     if tables and all(map(_checkpoint_step, tables)):

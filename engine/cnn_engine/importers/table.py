@@ -109,7 +109,7 @@ class Table:
 
 def is_download(path: Path) -> bool:
     """Return True if the name is that of a series downloaded from TensorBoard."""
-    return DOWNLOADED.fullmatch(path.stem) is not None
+    return path.suffix in (".csv", ".json") and DOWNLOADED.fullmatch(path.stem) is not None
 
 
 class Downloads:
@@ -128,7 +128,7 @@ class Downloads:
             DataError: one is not a table.
             OSError: one cannot be read at the moment.
         """
-        paths = sorted(path for path in self.path.glob("*.csv") if is_download(path))
+        paths = sorted(filter(is_download, self.path.iterdir()))
         self._tables = {path: self._tables.get(path) or Table(path) for path in paths}
         changed = [table.poll(ended=ended, report=report) for table in self._tables.values()]
         return any(changed)

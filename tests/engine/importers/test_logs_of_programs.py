@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -214,6 +215,14 @@ def test_directory_with_one_log_is_imported(tmp_path):
             assert open_source(tmp_path / "tables").path.name == "a.csv"
     with pytest.raises(DataError, match=r"contains 2 runs.*a.csv.*b.csv"):
         open_source(tmp_path / "tables")
+
+
+def test_run_is_named_after_the_current_directory(tmp_path, monkeypatch):
+    (tmp_path / "version_0").mkdir()
+    (tmp_path / "version_0" / "run-.-tag-loss.json").write_text("[[1700000001, 1, 2.5]]")
+    monkeypatch.chdir(tmp_path / "version_0")
+    state, _ = read_state(import_run(tmp_path, Path()))
+    assert (state.preset, list(state.curve.losses)) == ("version_0", [2.5])
 
 
 def test_latest_checkpoint_of_hugging_face_holds_the_whole_log(tmp_path):
