@@ -271,7 +271,7 @@ def test_completion_imports_no_torch(work_dir):
     loaded = set(result.stderr.split())
     assert "1124-0412-amber" in result.stdout
     assert "cnn_tui.cli.completion" in loaded
-    assert not loaded & (TORCH_SIDE | {"textual", "rich"})
+    assert not loaded & (TORCH_SIDE | {"textual", "rich.console"})
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
