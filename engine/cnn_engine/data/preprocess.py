@@ -64,6 +64,9 @@ TIFF_PIXEL_TAGS = frozenset(
 )
 """Tags that the pixels of a TIFF depend on."""
 
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+"""Tag of a TIFF, and its value for grey images whose greatest value is black."""
+
 FULL_RANGE = {"I;12": 4_095, "I;16S": 32_767, "I;16BS": 32_767}
 """Greatest value of grey pixels that do not have 16 bits without a sign, by Pillow's raw mode."""
 
@@ -288,6 +291,8 @@ def _in_eight_bits(image: Image.Image, max_value: float) -> Image.Image:
     values = np.asarray(image).astype(np.float32)
     # Pillow's conversion clips instead of scaling.
     shades = np.nan_to_num(values.clip(0, max_value) / np.float32(max_value / 255)).round()
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        shades = 255 - shades  # Pillow does so for 8 bits only
     if (transparent := image.info.get("transparency")) is not None:
         shades[values == transparent] = 255
     return Image.fromarray(shades.astype(np.uint8))

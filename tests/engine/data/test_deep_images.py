@@ -1,6 +1,8 @@
 """Images of more than 8 bits, of which often only a part of the values is used."""
 
 import json
+import struct
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -113,6 +115,20 @@ def test_values_that_are_no_numbers_are_black(tmp_path):
     Image.fromarray(values).save(tmp_path / "x.tif")
     row = decode(tmp_path / "x.tif", 4, 1, fit="stretch", max_value=1.25)[0, :, 0]
     assert row.tolist() == [0, 0, 255, 204]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_tiff_whose_white_is_zero_is_inverted(tmp_path, dtype):
+    """X-ray images of 16 bits whose white is 0 have the polarity of those of 8 bits."""
+    white = 255 if dtype == np.uint8 else 65_535
+    content = BytesIO()
+    Image.fromarray(np.full((16, 16), white // 5, dtype)).save(content, "TIFF")
+    photometric = struct.pack("<HHIH", 262, 3, 1, 1)
+    assert content.getvalue().count(photometric) == 1
+    (tmp_path / "x.tif").write_bytes(
+        content.getvalue().replace(photometric, struct.pack("<HHIH", 262, 3, 1, 0))
+    )
+    assert decode(tmp_path / "x.tif", 16, 1, max_value=white)[0, 0] == 204
 
 
 def test_12_bit_tiff_has_the_range_of_12_bits(tmp_path):
