@@ -23,7 +23,7 @@ CLOSED = ["sh", "-c", 'exec "$@" >&-', "sh"]
 LIGHT_COMMANDS = (
     *("", "runs", "runs --json", "show", "show --json", "watch", "mark", "mark --json", "explain"),
     *("configs", "configs --json", "configs digits", "data --json", "trash --json", "--version"),
-    *("--help", "run --help", "trash --help", "--show-completion", "doctor", "doctor --json"),
+    *("--help", "run --help", "trash --help", "doctor", "doctor --json"),
     *(f"export latest --to {to} -o -" for to in ("csv", "csv-steps", "csv-long", "json", "html")),
     *("export latest --to markdown -o -", "compare latest latest", "compare latest latest --json"),
     *("data check photos", "data check photos --json", "import log.csv --runs-dir other"),
