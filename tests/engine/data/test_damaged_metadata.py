@@ -6,7 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
@@ -174,6 +174,7 @@ def _tiff_values(content):
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_damaged_metadata_changes_no_pixel(format_, data):
     """Whatever bytes of metadata are damaged, the image is decoded as without the damage."""
