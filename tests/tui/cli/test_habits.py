@@ -55,6 +55,8 @@ def work_dir(tmp_path, monkeypatch):
         ("run runs/1124-0412-amber", "cnn-tui run --like runs/1124-0412-amber"),
         ("predict my_photos", "cnn-tui predict latest 'my photos'"),
         ("predict photo.jpg my_photos", "cnn-tui predict latest photo.jpg 'my photos'"),
+        ("test my_photos", "cnn-tui test latest --data-dir 'my photos'"),
+        ("data my_photos", "cnn-tui data check 'my photos'"),
         ("predict latest", "cnn-tui predict latest photos"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from cnn_engine.errors import ConfigError
-from cnn_tui.cli.habits import command_hint, option_hint
+from cnn_tui.cli.habits import command_hint, option_hint, subcommand_hint
 
 Context: TypeAlias = Any
 """Typer's context, whose base classes depend on Typer's version."""
@@ -54,9 +54,11 @@ class Group(TyperGroup):
         Raises:
             ConfigError: it is a command that only other programs have; names the one to use.
         """
-        is_unknown = ctx.parent is None and args[0] not in self.commands
-        if is_unknown and not ctx.resilient_parsing and (hint := command_hint(args)):
-            raise ConfigError(hint)
+        if args[0] not in self.commands and not ctx.resilient_parsing:
+            is_root = ctx.parent is None
+            hint = command_hint(args) if is_root else subcommand_hint(str(self.name), args)
+            if hint:
+                raise ConfigError(hint)
         return super().resolve_command(ctx, args)
 
 

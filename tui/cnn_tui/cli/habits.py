@@ -106,6 +106,13 @@ def command_hint(words: Sequence[str]) -> str:
     return f"{word}: no such command; use: {shell_command(*suggested)}"
 
 
+def subcommand_hint(group: str, words: Sequence[str]) -> str:
+    """Return a hint if the word after a group of commands is a directory; empty otherwise."""
+    if group != "data" or not Path(words[0]).is_dir():
+        return ""
+    return f"data: {words[0]} is no command; use: {shell_command('data', 'check', *words)}"
+
+
 def _is_reference(word: str) -> bool:
     try:
         find_run(default_runs_dir(), word)
@@ -183,16 +190,28 @@ def check_config(config: str | None, others: Sequence[str]) -> None:
         raise ConfigError(f"{config}: is a run, no config; to train it again: {meant}")
 
 
+def check_reference(reference: str, *meant: str) -> None:
+    """Refuse a file or a directory that is no run in place of a run.
+
+    Args:
+        reference: Argument that should name a run.
+        *meant: Command that was meant.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    path = Path(reference)
+    if path.exists() and not is_run(path) and not _is_reference(reference):
+        raise ConfigError(f"{meant[0]}: {reference} is no run; use: {shell_command(*meant)}")
+
+
 def check_images(reference: str, images: Sequence[str]) -> None:
     """Refuse `predict` without a run before its images, or without images.
 
     Raises:
         ConfigError: the reference is a file or a directory but no run, or there are no images.
     """
-    path = Path(reference)
-    if path.exists() and not is_run(path) and not _is_reference(reference):
-        meant = shell_command("predict", "latest", reference, *images)
-        raise ConfigError(f"predict: {reference} is no run; the run comes first: {meant}")
+    check_reference(reference, "predict", "latest", reference, *images)
     if not images:
         meant = shell_command("predict", reference, "photos")
         raise ConfigError(f"predict: needs images, files or folders, such as: {meant}")

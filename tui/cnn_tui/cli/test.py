@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnn_engine.config.paths import expand_home
+from cnn_tui.cli.habits import check_reference
 from cnn_tui.cli.options import A_MODEL, AllowCode, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.json import to_json
@@ -34,6 +35,7 @@ def retest_run(
 
     The run's log is not changed. Exit code 3: the images have changed.
     """
+    check_reference(reference, "test", "latest", "--data-dir", reference)
     run = resolve_run(reference, runs_dir, A_MODEL)
     with ProgressLine(sys.stderr) as progress:
         progress.write("Loading PyTorch")
