@@ -19,6 +19,9 @@ from cnn_engine.storage.regular_files import open_regular
 
 CHUNK_BYTES = 1 << 20
 
+MAX_LINE_BYTES = 1 << 26
+"""A longer line is damaged, such as a file of zeros after a power cut; its content is not kept."""
+
 LOCK_TIMEOUT_SECONDS = 0.5
 """Time to retry locking, because `is_held` also locks the log for a moment."""
 
@@ -101,13 +104,17 @@ class LogWriter:
             raise StorageError(f"{self._path.parent}: {GONE}: nothing more could be saved there")
 
     def close(self) -> None:
-        """Close the log, which unlocks it.
+        """Close the log, which unlocks it, once its end is on disk.
 
         Raises:
             StorageError: events could not be written.
         """
         try:
             self.flush()
+            self.sync()
+        except OSError as error:
+            message = f"{self._path}: its end could not be written: {error.strerror}"
+            raise StorageError(message) from None
         finally:
             os.close(self.descriptor)
 
@@ -180,7 +187,9 @@ class LineReader:
         """Read from an offset in bytes, which must be 0 or behind a newline."""
         self._path = path
         self._offset = offset
-        self._rest = b""
+        self._rest: list[bytes] = []
+        """Pieces of the incomplete last line; one NUL if that is too long."""
+        self._rest_bytes = 0
         self.bytes_read = offset
         """Offset in bytes behind the last line that was returned."""
         self.restarts = 0
@@ -204,15 +213,19 @@ class LineReader:
 
     def _new_lines(self, file: BinaryIO) -> Iterator[bytes]:
         if os.fstat(file.fileno()).st_size < self._offset:
-            self._offset, self._rest, self.bytes_read = 0, b"", 0
+            self._offset, self._rest, self._rest_bytes, self.bytes_read = 0, [], 0, 0
             self.restarts += 1
         file.seek(self._offset)
         while chunk := file.read(CHUNK_BYTES):
             self._offset += len(chunk)
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            *lines, rest = chunk.split(b"\n")
             for line in lines:
-                self.bytes_read += len(line) + 1
-                yield line
+                self.bytes_read += self._rest_bytes + len(line) + 1
+                complete = b"".join((*self._rest, line))
+                self._rest, self._rest_bytes = [], 0
+                yield complete
+            self._rest_bytes += len(rest)
+            self._rest = [*self._rest, rest] if self._rest_bytes <= MAX_LINE_BYTES else [b"\0"]
 
 
 class LogReader:

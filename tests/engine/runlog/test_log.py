@@ -63,6 +63,21 @@ def test_line_longer_than_chunk_is_read(tmp_path, monkeypatch):
     assert list(LogReader(path).poll()) == [FIRST, SECOND]
 
 
+def test_too_long_line_is_damaged_and_the_next_is_read(tmp_path, monkeypatch):
+    """A file of zeros, as after a power cut, is read in bounded memory and linear time."""
+    monkeypatch.setattr("cnn_engine.runlog.log.CHUNK_BYTES", 10)
+    monkeypatch.setattr("cnn_engine.runlog.log.MAX_LINE_BYTES", 200)
+    path, event = tmp_path / "events.jsonl", EpochStarted(epoch=1)
+    line = to_line(event).encode()
+    path.write_bytes(bytes(500) + line + b"\n" + line + b"\n" + line[:20])
+    reader = LogReader(path)
+    assert list(reader.poll()) == [event]
+    assert (reader.damaged_lines, reader.bytes_read) == (1, 500 + 2 * len(line) + 2)
+    with path.open("ab") as file:
+        file.write(line[20:] + b"\n")
+    assert list(reader.poll()) == [event]
+
+
 def test_second_writer_is_refused(tmp_path):
     path = tmp_path / "events.jsonl"
     assert not is_held(path)

@@ -45,7 +45,7 @@ def test_stale_file_handle_is_ignored(tmp_path, monkeypatch):
     run = golden_run(tmp_path, "completed")
     reader = LogReader(run.events)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", failing(errno.ESTALE))
+        patch.setattr(log, "open_regular", failing(errno.ESTALE))
         assert list(reader.poll()) == []
     assert len(list(reader.poll())) == len(golden_lines("completed"))
 
@@ -63,7 +63,7 @@ def test_error_lasts_while_connection_is_lost(tmp_path, monkeypatch):
     run = running_run(tmp_path, 60)
     follower = Follower(run, trains_here=False)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", failing(errno.ENOTCONN))
+        patch.setattr(log, "open_regular", failing(errno.ENOTCONN))
         for _ in range(3):
             assert follower.poll() == ([], [])
             assert follower.error == os.strerror(errno.ENOTCONN)
@@ -78,7 +78,7 @@ def test_events_read_before_error_are_kept(tmp_path, monkeypatch):
     follower = Follower(run, trains_here=False)
     with monkeypatch.context() as patch:
         patch.setattr(log, "CHUNK_BYTES", 4096)
-        patch.setattr(Path, "open", lambda path, _: FailingSecondRead(path))
+        patch.setattr(log, "open_regular", FailingSecondRead)
         follower.poll()
     follower.poll()
     assert follower.state == read_state(run)[0]
@@ -99,7 +99,7 @@ async def test_screen_shows_lost_connection_and_recovers(tmp_path, monkeypatch):
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "open", failing(errno.ENOTCONN))
+            patch.setattr(log, "open_regular", failing(errno.ENOTCONN))
             patch.setattr(Path, "stat", failing(errno.ENOTCONN))
             for _ in range(2):
                 app.screen.poll()
