@@ -47,6 +47,9 @@ LINED_MARKERS = frozenset({"lr", "pause", "resume", "rollback"})
 """Markers with a vertical line through the chart."""
 
 TRAIN, VAL, BAND = "$primary", "$secondary", "on $band"
+CURVES = [("━", TRAIN), (" train  ", NOTE), ("○", VAL), (" val ", NOTE)]
+"""Legend of both curves."""
+
 CLIPPED = "▴"
 """Character in the top line where losses are above the scale."""
 
@@ -140,7 +143,7 @@ def draw_loss_chart(
             draw_vertical(lines, window.column(marker.step) // 2, MARKER_LINE, AXIS)
     if view.cursor is not None:
         draw_vertical(lines, window.column(view.cursor) // 2, CURSOR_LINE, "$foreground")
-    _draw_rings(lines, state, vals, window, scale)
+    draw_rings(lines, state, vals, window, scale)
     highest = _mark_clipped(lines[0], binned, scale)
     ticks = axis_ticks(window, state.steps_per_epoch)
     legend = _legend(state, binned, view, highest, width)
@@ -223,7 +226,7 @@ def _mark_clipped(line: StyledCells, binned: BinnedCurve, scale: Scale) -> float
     return max(clipped.values(), default=None)
 
 
-def _draw_rings(
+def draw_rings(
     lines: list[StyledCells],
     state: RunState,
     vals: list[tuple[float, float]],
@@ -255,9 +258,8 @@ def _legend(
 ) -> StyledCells:
     if view.cursor is not None:
         return legend_line(_reading_parts(read_at(state, binned, view.cursor)), [], width)
-    curves = [("━", TRAIN), (" train  ", NOTE), ("○", VAL), (" val ", NOTE)]
     peak = f"{CLIPPED} up to {highest:.3g}  " if highest is not None else ""
-    return legend_line([(peak, NOTE), (view_text(view), NOTE)], curves, width)
+    return legend_line([(peak, NOTE), (view_text(view), NOTE)], CURVES, width)
 
 
 def view_text(view: ChartView, *, has_log: bool = True) -> str:

@@ -166,6 +166,7 @@ KEYS = (
         _move("first_step", "home", "first", "Cursor to the first step", "move(-10000)"),
         _move("last_step", "end", "newest", "Cursor to the newest step", "move(10000)"),
         *CHART,
+        Key("toggle_accuracy", "a", "accuracy", "Accuracy by epoch, or the loss", 7),
     ),
     *_in_scope(
         "classes",

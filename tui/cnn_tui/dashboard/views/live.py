@@ -4,8 +4,10 @@ from textual import getters
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
+from cnn_tui.charts.loss import ChartView
 from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
+from cnn_tui.dashboard.widgets.accuracy_chart import AccuracyChart
 from cnn_tui.dashboard.widgets.chart import ChartActions
 from cnn_tui.dashboard.widgets.classes.class_grid import ClassGrid
 from cnn_tui.dashboard.widgets.epoch_table import EpochTable
@@ -26,6 +28,7 @@ class LiveView(ChartActions, View):
         """Yield the panels."""
         with Vertical(id="left"):
             yield LossChart()
+            yield AccuracyChart()
             yield Sparklines()
             yield ClassGrid()
         with Vertical(id="right"):
@@ -35,6 +38,17 @@ class LiveView(ChartActions, View):
                 resources.border_title = "Step time · machine"
                 yield StepTime()
                 yield Machine()
+
+    def on_mount(self) -> None:
+        """Give the accuracy chart the zoom and the cursor of the loss chart."""
+        self.watch(self.chart, "view", self._share_view)
+
+    def _share_view(self, view: ChartView) -> None:
+        self.query_one(AccuracyChart).view = view
+
+    def action_toggle_accuracy(self) -> None:
+        """Show the accuracy in place of the loss, or the loss again."""
+        self.toggle_class("-accuracy")
 
     def back(self) -> bool:
         """Clear the cursor; return False if there is none."""
