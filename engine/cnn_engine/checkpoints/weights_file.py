@@ -1,7 +1,6 @@
 """Reads a file of weights to start from: a checkpoint of a run, or a state dict of PyTorch."""
 
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +44,12 @@ def read_weights(path: Path) -> WeightsFile:
             "https://pytorch.org/vision/stable/models.html"
         )
     if not has_footer(path):
-        return WeightsFile(path=path, weights=_checked(_state_dict(path), path))
+        return WeightsFile(path=path, weights=_state_dict(path))
     content = checkpoint.load(path, torch.device("cpu"))
     data = content.get("config", {}).get("data", {})
     return WeightsFile(
         path=path,
-        weights=_checked(content["model"], path),
+        weights=content["model"],
         classes=tuple(content.get("classes", ())),
         normalization=(tuple(data.get("mean", ())), tuple(data.get("std", ()))),
     )
@@ -75,14 +74,3 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     ):
         raise DataError(f"{path}: is not a state dict (weights by name)")
     return content
-
-
-def _checked(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    if name := non_finite_name(weights.items()):
-        raise DataError(f"{path}: {name} has values that are NaN or infinite; use another file")
-    return weights
-
-
-def non_finite_name(weights: Iterable[tuple[str, Tensor]]) -> str:
-    """Return the name of the first tensor that has values that are not finite; empty if none."""
-    return next((name for name, values in weights if not values.isfinite().all()), "")

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.compat import check_weights
 from cnn_engine.checkpoints.format import BEST_FILE
-from cnn_engine.checkpoints.weights_file import non_finite_name
 from cnn_engine.config.presets import from_dict
 from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.normalize import normalize, scale_and_shift
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models.build import build_model
+from cnn_engine.models.finite import infinite_buffers, non_finite_name
 from cnn_engine.models.renamed import rename_weights
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
@@ -94,7 +94,7 @@ def load_trained_model(
     model = build_model(config.model, channels, size, len(classes))
     content = rename_weights(model, content)
     check_weights(model.state_dict(), content["model"], BEST_FILE)
-    if name := non_finite_name(content["model"].items()):
+    if name := non_finite_name(content["model"], infinite_buffers(model)):
         raise DataError(
             f"{run.path / BEST_FILE}: {name} has values that are NaN or infinite; train again with "
             "a lower optimizer.lr"

@@ -1,7 +1,7 @@
 """Schedules checkpoints, writes them and records them in the log."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Literal
 
@@ -32,13 +32,14 @@ def writes_in_background(device: torch.device) -> bool:
 class Checkpointer:
     """Writes `best.pt` and `last.pt` of a run."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a run that it uses
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a run that it uses
         self,
         recorder: Recorder,
         progress: TrainProgress,
         clock: Callable[[], float],
         seconds: float,
         warn: Callable[[str], None],
+        infinite_buffers: Callable[[], Collection[str]],
         *,
         in_background: bool,
     ) -> None:
@@ -50,10 +51,12 @@ class Checkpointer:
             clock: Returns the time in seconds, without pauses.
             seconds: Time between two saves of `last.pt` within an epoch.
             warn: Called with a text if a file cannot be written.
+            infinite_buffers: Returns the names of buffers that need not be finite.
             in_background: Write in a thread while training continues.
         """
         self._recorder, self._progress = recorder, progress
         self._clock, self._seconds, self._warn = clock, seconds, warn
+        self._infinite_buffers = infinite_buffers
         self._due_at, self._saved_at = math.inf, -math.inf
         self._in_background = in_background
         self.writer = Writer(in_background=in_background)
@@ -138,8 +141,9 @@ class Checkpointer:
         def report(error: StorageError) -> None:
             failed(StorageError(f"{error}; {self._older_checkpoint(event.file)}"))
 
-        weights = content["model"].values()
-        if not all_finite(tensor for tensor in weights if tensor.is_floating_point()):
+        ignored, weights = self._infinite_buffers(), content["model"].items()
+        checked = [tensor for name, tensor in weights if name not in ignored]
+        if not all_finite(tensor for tensor in checked if tensor.is_floating_point()):
             report(StorageError(f"{event.file} is not saved because weights are not finite"))
             return
         position = self._progress.position

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_engine.config.schema import AverageConfig
+from cnn_engine.models.finite import infinite_buffers
 from cnn_engine.training.flat_parameters import FlatParameters
 
 
@@ -21,7 +22,12 @@ class WeightEMA:
     def __init__(self, config: AverageConfig, model: nn.Module, weights: FlatParameters) -> None:
         """Start with the current weights."""
         self._config, self._weights = config, weights
-        buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        ignored = infinite_buffers(model)  # constants, whose average would be NaN
+        buffers = [
+            buffer
+            for name, buffer in model.named_buffers()
+            if buffer.is_floating_point() and name not in ignored
+        ]
         self._values = [weights.flat.detach(), *buffers]
         self._averages = [values.clone() for values in self._values]
         self._is_applied = False

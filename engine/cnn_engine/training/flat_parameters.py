@@ -1,6 +1,6 @@
 """A model's parameters in one flat tensor, and their low-precision copy for computation."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal
@@ -163,9 +163,13 @@ class FlatParameters:
             values.copy_(named[name])
         return flat.detach()
 
-    def are_finite(self) -> bool:
-        """Return True if all weights and all floating-point buffers are finite."""
-        buffers = [buffer for buffer in self._model.buffers() if buffer.is_floating_point()]
+    def are_finite(self, ignored: Collection[str] = ()) -> bool:
+        """Return True if all weights and all floating-point buffers but `ignored` are finite."""
+        buffers = [
+            buffer
+            for name, buffer in self._model.named_buffers()
+            if buffer.is_floating_point() and name not in ignored
+        ]
         return all_finite([self.flat.detach(), *buffers])
 
 

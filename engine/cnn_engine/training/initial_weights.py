@@ -5,7 +5,8 @@ from itertools import chain
 from torch import Tensor, nn
 
 from cnn_engine.checkpoints.weights_file import WeightsFile
-from cnn_engine.errors import ConfigError
+from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.models.finite import infinite_buffers, non_finite_name
 from cnn_engine.models.head import find_head_name
 from cnn_engine.models.renamed import rename_weights
 from cnn_engine.models.torchvision_model import AUXILIARY_HEADS, TorchvisionModel
@@ -30,6 +31,7 @@ def load_initial_weights(model: nn.Module, file: WeightsFile, classes: tuple[str
 
     Raises:
         ConfigError: no weight fits, or a network of torchvision does not get all of them.
+        DataError: a weight is NaN or infinite.
     """
     expected = dict(model.state_dict())
     found = _renamed(rename_weights(model, file.weights), expected)
@@ -37,6 +39,10 @@ def load_initial_weights(model: nn.Module, file: WeightsFile, classes: tuple[str
         head = f"{find_head_name(model)}."
         found = {name: values for name, values in found.items() if not name.startswith(head)}
     fitting = {name: values for name, values in found.items() if _fits(name, values, expected)}
+    if name := non_finite_name(fitting, infinite_buffers(model)):
+        raise DataError(
+            f"{file.path}: {name} has values that are NaN or infinite; use another file"
+        )
     if isinstance(model, TorchvisionModel):
         _require_all(model, expected, found, file)
     if not any(map(_counts, fitting)):

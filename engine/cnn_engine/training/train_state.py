@@ -14,6 +14,7 @@ from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.identity import image_values
 from cnn_engine.data.loader import make_loader
 from cnn_engine.errors import ConfigError
+from cnn_engine.models.finite import infinite_buffers
 from cnn_engine.models.renamed import rename_weights
 from cnn_engine.system.environment import environment
 from cnn_engine.system.environment_diff import environment_diff, is_decoded_differently
@@ -88,6 +89,8 @@ class TrainState:
         model = new_model(
             self.config, self.data, self.loader, self._notify, from_scratch=from_scratch
         )
+        self.infinite_buffers = infinite_buffers(model)
+        """Names of buffers that are not finite from the start."""
         self.learner = Learner(model, self.config, self.data, self.loader, self.timer)
         self.steps = StepRunner(
             self.learner,

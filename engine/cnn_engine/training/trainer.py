@@ -85,6 +85,7 @@ class Trainer:
             control.clock,
             config.train.checkpoint_seconds,
             self.warn,
+            lambda: self.state.infinite_buffers,
             in_background=writes_in_background(device),
         )
         self._inspector = Inspector(
@@ -412,7 +413,7 @@ class Trainer:
         Raises:
             NonFiniteError: a weight is NaN or infinite, and the config does not ignore it.
         """
-        if not self.learner.weights.are_finite():
+        if not self.learner.weights.are_finite(self.state.infinite_buffers):
             text = f"weights are not finite after the steps of epoch {self.epoch}"
             self._on_non_finite(NonFiniteError(text))
 

@@ -1,4 +1,4 @@
-"""Networks whose weights and buffers are shared, transposed, strided or expanded."""
+"""Networks whose weights and buffers are shared, transposed, strided, expanded or infinite."""
 
 import sys
 from io import BytesIO
@@ -72,8 +72,15 @@ class Buffers(Plain):
     def features(self, images):
         features = linear(super().features(images), self.mix) * self.scale
         return features + linear(self.part, self.same).sum(0)
+
+class Masked(Plain):
+    def change(self, class_count):
+        self.register_buffer("mask", torch.tensor([0.0] * 7 + [-torch.inf]))
+    def features(self, images):
+        features = super().features(images)
+        return features * (features.abs().detach() + self.mask).softmax(1) * 8
 """
-NAMES = ("Tied", "TiedModule", "Transposed", "Strided", "Expanded", "Bare", "Buffers")
+NAMES = ("Tied", "TiedModule", "Transposed", "Strided", "Expanded", "Bare", "Buffers", "Masked")
 
 
 @pytest.fixture
