@@ -604,7 +604,7 @@ class RunFinished(Event):
     """Exit code of a foreground process."""
 
     seconds: float
-    """Duration of this and all earlier sessions, by a monotonic clock."""
+    """Duration of this and all earlier sessions without pauses, by a monotonic clock."""
 
     error: str = ""
     """One line that says what failed and what to do."""

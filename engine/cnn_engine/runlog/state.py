@@ -84,6 +84,10 @@ class RunState:
     phase: Phase = "starting"
     """Current phase, regardless of pauses."""
     paused: bool = False
+    paused_time: float = 0.0
+    """Time at which the current pause began."""
+    pause_seconds: float = 0.0
+    """Duration of the finished pauses of this session."""
     started: RunStarted | None = None
     resumed: RunResumed | None = None
     """Start of the current session; None for the first."""
@@ -196,6 +200,7 @@ class RunState:
         if self.phase != "detached":
             self.stops_after_epoch = self.paused = False
         self.phase, self.resumed = "starting", event
+        self.paused_time, self.pause_seconds = event.time, 0.0
         self.stages, self.progress = [], None
         self.machine, self.is_captured = None, False
         self.recent.clear()
@@ -320,9 +325,12 @@ class RunState:
         self.commands.append(event)
         match event.command:
             case "pause":
-                self.paused = True
+                if not self.paused:
+                    self.paused, self.paused_time = True, event.time
                 self._mark("pause", "pause")
             case "unpause":
+                if self.paused:
+                    self.pause_seconds += max(0.0, event.time - self.paused_time)
                 self.paused = False
             case "stop":
                 self._mark("stop", "stop")
@@ -408,12 +416,16 @@ class RunState:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Duration of all sessions up to the last event; never negative, even if clocks differ."""
+        """Duration of all sessions up to the last event, without pauses; never negative."""
         if self.finished:
             return self.finished.seconds
-        if self.resumed:
-            return self.resumed.seconds + self.last_time - self.resumed.time
-        return max(0.0, self.last_time - self.started.time) if self.started else 0.0
+        session = self.resumed or self.started
+        if session is None:
+            return 0.0
+        end = self.paused_time if self.paused else self.last_time
+        earlier = self.resumed.seconds if self.resumed else 0.0
+        # Negative if the clocks of two machines differ.
+        return max(0.0, earlier + end - session.time - self.pause_seconds)
 
     @property
     def epoch_seconds(self) -> float | None:

@@ -109,6 +109,7 @@ class Engine:
         self._start_time = time.monotonic()
         self._thread = Thread(target=self._run, name="engine")
         self._storage_error: StorageError | None = None
+        self._control: Control | None = None
 
     @classmethod
     def resume(
@@ -286,12 +287,14 @@ class Engine:
         error: str = "",
     ) -> RunFinished:
         seconds = time.monotonic() - self._start_time
+        if self._control is not None:
+            seconds -= self._control.paused_seconds
         if self._resumption is not None:
             seconds += self._resumption.seconds
         return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=error)
 
     def _train(self, revision: Revision) -> None:
-        control = Control(self._recorder)
+        control = self._control = Control(self._recorder)
         self._recorder.record(StageStarted(stage="torch"))
         # Imported here: see the module docstring.
         from cnn_engine.system.device import limit_threads  # noqa: PLC0415

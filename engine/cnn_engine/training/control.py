@@ -106,7 +106,14 @@ class Control:
 
     def clock(self) -> float:
         """Return the time in seconds, without pauses; only differences have a meaning."""
-        return time.perf_counter() - self._paused_seconds
+        return time.perf_counter() - self.paused_seconds
+
+    @property
+    def paused_seconds(self) -> float:
+        """Duration of all pauses of this session, with the current one."""
+        since = self._paused_since
+        current = 0.0 if since is None else time.perf_counter() - since
+        return self._paused_seconds + current
 
     def elapsed(self) -> float:
         """Return the duration of this and all earlier sessions in seconds, without pauses."""

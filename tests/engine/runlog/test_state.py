@@ -366,6 +366,19 @@ def test_times_after_resume_include_all_sessions_but_speeds_do_not():
     assert state.seconds_left == pytest.approx(1.0 + (10 * 2.0 + 1.0) + 2.0)
 
 
+def test_elapsed_time_excludes_pauses():
+    state = state_after(*interrupted_events(), resumed(4, 5, seconds=50.0, time=2000.0))
+    state.apply(events.CommandApplied(time=2010.0, command="pause", by="key"))
+    state.apply(events.Notice(time=2500.0, text="while it is paused"))
+    assert state.elapsed_seconds == 60.0
+    state.apply(events.CommandApplied(time=3000.0, command="unpause", by="key"))
+    state.apply(events.EpochStarted(time=3005.0, epoch=4, step=5))
+    assert state.elapsed_seconds == 65.0
+    state.apply(resumed(4, 5, seconds=65.0, time=4000.0))
+    state.apply(events.EpochStarted(time=4001.0, epoch=4, step=5))
+    assert state.elapsed_seconds == 66.0
+
+
 def test_clock_set_back_before_resume_gives_no_negative_time():
     state = state_after(*interrupted_events(), resumed(4, 5, time=10.0))
     assert state.elapsed_seconds == 50.0
