@@ -1,6 +1,7 @@
 """Loss of the terminal, in real terminals and over SSH."""
 
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
+from cnn_tui.terminal.tty import is_hung_up
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, ENDLESS_RUN, SET_SMALL, Terminal, environment
 from terminal_runs import end_soon, only_run, patched_program, training_process, wait_for_epochs
@@ -32,6 +34,30 @@ def ui_cpu_fraction(process, meanwhile):
         for thread in process.threads()
     ]
     return (sum(cpu_seconds) - max(cpu_seconds)) / max(cpu_seconds)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ([], False),
+        ([select.POLLNVAL], False),
+        ([select.POLLHUP], True),
+        ([select.POLLERR], True),
+        ([select.POLLHUP | select.POLLNVAL], True),
+    ],
+)
+def test_terminal_that_cannot_be_polled_is_not_hung_up(monkeypatch, answer, expected):
+    """macOS answers POLLNVAL for a terminal."""
+
+    class Poll:
+        def register(self, *_):
+            pass
+
+        def poll(self, _):
+            return [(0, event) for event in answer]
+
+    monkeypatch.setattr(select, "poll", Poll)
+    assert is_hung_up(0) == expected
 
 
 @HANGUP

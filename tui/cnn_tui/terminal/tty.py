@@ -169,10 +169,11 @@ def is_hung_up(descriptor: int) -> bool:
     """Return True if the other end of the terminal or pipe is closed.
 
     This is the only sign of a hangup if SIGHUP is blocked, or if `sshd` was killed and sent none.
+    macOS answers POLLNVAL for a terminal, which it cannot poll.
     """
     poll = select.poll()
     poll.register(descriptor, 0)
-    return bool(poll.poll(0))
+    return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
 
 def has_terminal() -> bool:
