@@ -101,7 +101,7 @@ async def test_filter_is_applied_while_typing(runs_dir):
     assert not app.is_running
 
 
-async def test_escape_clears_filter_then_selection_then_quits(runs_dir):
+async def test_escape_clears_filter_then_selection_and_never_quits(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
         await press(pilot, "space", "slash", *"acc>0", "enter", "escape")
@@ -110,7 +110,8 @@ async def test_escape_clears_filter_then_selection_then_quits(runs_dir):
         await press(pilot, "escape")
         assert app.screen.rows.selected == set()
         await press(pilot, "escape")
-    assert not app.is_running
+        assert app.is_running
+        assert "Press q to quit" in screen_text(app)
 
 
 async def test_sort_by_column_or_config_key(runs_dir):
@@ -227,7 +228,7 @@ async def test_marks_changed_elsewhere_are_shown(runs_dir):
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         write_marks(RunDirectory(runs_dir / "b"), Marks(name="renamed"))
-        app.screen._read_again()
+        app.screen.poll()
         await settle(pilot)
         assert "renamed" in screen_text(app)
 
@@ -238,11 +239,11 @@ async def test_marks_changed_elsewhere_are_shown(runs_dir):
 async def test_delete_and_undo(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
-        await press(pilot, "down", "d")
+        await press(pilot, "down", "delete")
         assert isinstance(app.screen, ChoiceDialog)
         await press(pilot, "n")
         assert shown(app) == "dcba"
-        await press(pilot, "d", "y")
+        await press(pilot, "delete", "y")
         assert (shown(app), current(app)) == ("dba", "b")
         assert [run.id for run in list_trash(runs_dir)] == ["c"]
         await press(pilot, "u")
@@ -254,7 +255,7 @@ async def test_delete_and_undo(runs_dir):
 async def test_selected_runs_are_deleted_together(runs_dir):
     app = run_list(runs_dir)
     async with app.run_test(size=(100, 24)) as pilot:
-        await press(pilot, "space", "space", "d")
+        await press(pilot, "space", "space", "backspace")
         assert "Delete 2 runs?" in screen_text(app)
         await press(pilot, "y")
         assert shown(app) == "ba"
@@ -273,7 +274,7 @@ async def test_running_run_cannot_be_deleted(runs_dir):
             app.screen.rows.move(-100)
             while current(app) != "e":
                 await press(pilot, "down")
-            await press(pilot, "d")
+            await press(pilot, "delete")
             assert "e is running: stop it first" in screen_text(app)
     assert run.events.exists()
 
@@ -299,7 +300,7 @@ async def test_resume_is_refused_for_done_and_damaged_runs(runs_dir):
         await press(pilot, "g")
         assert "cnn-tui resume d --epochs 30" in screen_text(app)
         (runs_dir / "a" / "events.jsonl").write_text("garbage\n")
-        app.screen._read_again()
+        app.screen.poll()
         await press(pilot, "end", "g")
         assert "its log does not contain a config" in screen_text(app)
         assert isinstance(app.screen, RunsScreen)
@@ -387,6 +388,76 @@ async def test_new_run_opens_the_form_of_a_preset(tmp_path):
         assert isinstance(app.screen, RunsScreen)
 
 
+@pytest.mark.parametrize("size", [*SIZES, (72, 20)], ids=str)
+@pytest.mark.parametrize("count", [2, 8, 40])
+async def test_every_preset_can_be_selected(runs_dir, monkeypatch, size, count):
+    """All presets can be seen, also more than fit on the screen and than there are keys."""
+    names = [f"preset-{number:02}" for number in range(count)]
+    monkeypatch.setattr("cnn_engine.config.presets.list_presets", lambda: dict.fromkeys(names))
+    app = run_list(runs_dir)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "n")
+        assert isinstance(app.screen, ChoiceDialog)
+        for name in names:
+            region = app.focused.region
+            line = screen_text(app).splitlines()[region.y]
+            assert name in line
+            await press(pilot, "down")
+        assert names[0] in screen_text(app).splitlines()[app.focused.region.y]
+
+
+async def test_form_shows_why_the_run_cannot_be_started(runs_dir):
+    """A directory that cannot be written is told in the form, which stays open."""
+    app = run_list(runs_dir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "l")
+        form = app.screen
+        form._runs_dir = runs_dir / "d" / "events.jsonl"
+        await press(pilot, "enter")
+        assert app.screen is form
+        assert "Not started: " in screen_text(app)
+        form._runs_dir = runs_dir
+        await press(pilot, "escape")
+
+
+async def test_enter_in_an_invalid_form_goes_to_the_problem(runs_dir):
+    app = run_list(runs_dir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "l")
+        app.screen.query_one("#key-train-epochs", Input).value = "none"
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert app.focused.id == "key-train-epochs"
+    assert len(list_runs(runs_dir)) == 4
+
+
+async def test_sort_by_run_shows_its_column_once(runs_dir):
+    app = run_list(runs_dir)
+    async with app.run_test(size=(120, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "s", *"run", "enter")
+        assert screen_text(app).splitlines()[1].split().count("run▴") == 1
+        assert "run" not in screen_text(app).splitlines()[1].replace("run▴", "")
+
+
+async def test_list_answers_keys_while_the_byte_budget_is_spent(runs_dir, monkeypatch):
+    app = run_list(runs_dir)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        monkeypatch.setattr(app, "can_draw", lambda *, is_reply=False: is_reply)
+        await press(pilot, "i")
+        assert shown(app) == "abcd"
+        await press(pilot, "asterisk")
+        assert "★" in screen_text(app)
+        await press(pilot, "slash", *"status=stopped")
+        assert shown(app) == "c"
+        await press(pilot, "escape")
+        assert shown(app) == "abcd"
+
+
 async def test_clone_is_refused_without_config(tmp_path):
     run = RunDirectory(tmp_path / "broken")
     run.path.mkdir()
@@ -407,12 +478,12 @@ async def test_unchanged_runs_are_not_read_or_painted(runs_dir, monkeypatch):
         await settle(pilot)
         for run_id in "abcd":
             os.utime(runs_dir / run_id, (long_ago, long_ago))
-        app.screen._read_again()
+        app.screen.poll()
         await settle(pilot)
         monkeypatch.setattr("cnn_engine.runs.run_list.read_summary_in_steps", None)
         painted = []
         monkeypatch.setattr(type(app.screen.rows), "render_line", lambda *_: painted.append(1))
-        app.screen._read_again()
+        app.screen.poll()
         await settle(pilot)
         assert painted == []
 
@@ -436,7 +507,7 @@ async def test_only_visible_rows_are_drawn(tmp_path):
         assert app.screen.rows.cursor == 999
         assert screen_text(app).count("✓ done") >= 33
         await press(pilot, "pageup")
-        assert app.screen.rows.cursor == 999 - 32
+        assert app.screen.rows.cursor == 999 - 31
 
 
 async def test_palette_stars_a_run(runs_dir):

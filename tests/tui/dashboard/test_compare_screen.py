@@ -254,9 +254,11 @@ async def test_cursor_reads_values_and_escape_clears_it(tmp_path):
         await press(pilot, "left", "escape")
         assert app.screen.query_one(OverlayChart).view.cursor is None
         assert "run 0" in screen_text(app)
-        await pilot.press("escape")
-        await settle(pilot)
-    assert not app.is_running
+        await press(pilot, "tab", "escape")
+        assert app.screen.focused is None
+        await press(pilot, "escape")
+        assert app.is_running
+        assert "Press q to quit" in screen_text(app)
 
 
 async def test_views_show_config_differences_and_classes(tmp_path):

@@ -1,5 +1,7 @@
 """The key table, and the commands that keys send."""
 
+import re
+
 import pytest
 
 from cnn_engine.runlog import events
@@ -10,6 +12,7 @@ from cnn_tui.dashboard.dialogs.choice import ChoiceDialog
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.dashboard.keys import KEYS, SCOPES, keys_for
+from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
@@ -47,6 +50,116 @@ def test_binding_ids_are_unique():
     assert len(ids) == len(set(ids))
 
 
+DESTROYING = {("run", "stop"), ("run", "detach"), ("runs", "delete"), ("mistakes", "export")}
+"""Keys that end something or write files."""
+
+HARMLESS_PAIRS = {("stop", "sort")}
+"""Both ask first, and a stopped run can be resumed."""
+
+
+def test_key_that_destroys_has_one_meaning():
+    """A key that ends or writes something on one screen does nothing else on another."""
+    for destroying in KEYS:
+        if (destroying.scope, destroying.name) not in DESTROYING:
+            continue
+        names = set(destroying.keys.split(","))
+        others = [
+            key.name
+            for key in KEYS
+            if key.scope != "lesson"  # has no runs
+            and names.intersection(key.keys.split(","))
+            and key is not destroying
+        ]
+        assert {(destroying.name, other) for other in others} <= HARMLESS_PAIRS, destroying
+
+
+@pytest.mark.parametrize("key", ["h", "question_mark", "f1"])
+async def test_help_opens_by_its_keys_everywhere(tmp_path, key):
+    run = running_run(tmp_path, 60)
+    for screen in (RunScreen(run), RunsScreen(tmp_path), CompareScreen([run, run])):
+        app = Dashboard(screen)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            await press(pilot, key)
+            assert isinstance(app.screen, HelpScreen)
+            await press(pilot, key)
+            assert app.screen is screen
+
+
+async def test_escape_unfocuses_a_panel_and_never_quits(tmp_path):
+    screen = RunScreen(running_run(tmp_path, 60), trains_here=True)
+    app = Dashboard(screen)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await press(pilot, "tab")
+        assert app.focused is not screen.view
+        await press(pilot, "escape")
+        assert app.focused is screen.view
+        for _ in range(3):
+            await press(pilot, "escape")
+        assert app.screen is screen
+        assert "Press q to quit" in screen_text(app)
+
+
+async def test_paused_run_offers_to_resume(tmp_path):
+    run = running_run(tmp_path, 60)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "p pause" in screen_text(app)
+        add_events(run, events.CommandApplied(time=1.0, command="pause", by="key"))
+        app.screen.poll()
+        await settle(pilot)
+        assert "p resume" in screen_text(app)
+
+
+async def test_run_paused_before_training_shows_no_running_clock(tmp_path):
+    """After a detach while paused nothing loads, so no time is counted."""
+    run = running_run(tmp_path, 2)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert re.search(r"Loading PyTorch +[\d.]+ s", screen_text(app))
+        add_events(run, events.CommandApplied(time=1.0, command="pause", by="key"))
+        app.screen.poll()
+        await settle(pilot)
+        assert "‖ paused" in screen_text(app)
+        assert "Loading PyTorch" in screen_text(app)
+        assert not re.search(r"Loading PyTorch +[\d.]+ s", screen_text(app))
+
+
+async def test_detach_of_a_paused_run_says_that_it_stays_paused(tmp_path):
+    run = running_run(tmp_path, 60)
+    add_events(run, events.CommandApplied(time=1.0, command="pause", by="key"))
+    app = Dashboard(RunScreen(run, trains_here=True))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await press(pilot, "d")
+        assert "it stays paused in the background" in screen_text(app)
+
+
+@pytest.mark.parametrize("name", ["completed", "stopped", "failed"])
+async def test_palette_of_an_ended_run_has_no_commands_to_it(tmp_path, name):
+    app = Dashboard(RunScreen(golden_run(tmp_path, name)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+    assert not titles & {key.help for key in KEYS if key.controls}
+    assert "Show all keys" in titles
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_80_columns_show_the_keys_of_every_view(tmp_path, view):
+    app = Dashboard(RunScreen(running_run(tmp_path, 60), trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, VIEWS[view])
+        bar = "\n".join(screen_text(app).splitlines()[-2:])
+        for label in ("p pause", "s stop", "c save", "r lr", "d detach", "? help", "q quit"):
+            assert label in bar
+        for name, key in VIEWS.items():
+            assert f"{key} {name}" in bar
+
+
 async def test_keymap_changes_a_key(tmp_path):
     app = Dashboard(RunScreen(running_run(tmp_path, 60)))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -72,7 +185,7 @@ async def test_empty_list_disables_keys_that_need_a_run(tmp_path):
 RUN_SCOPES = set(SCOPES) - {"runs", "lesson"}
 """Scopes of the run screen."""
 
-CLOSING = {"q", "escape", "ctrl+c", "d"}
+CLOSING = {"q", "ctrl+c", "d"}
 """Keys that may close the run screen."""
 
 
@@ -272,9 +385,7 @@ async def test_quit_asks_before_it_stops_training(tmp_path):
     assert sent_commands(run) == []
 
 
-@pytest.mark.parametrize(
-    ("key", "by"), [("q", "key"), ("ctrl+c", "SIGINT"), ("escape", "key"), ("ctrl+q", "key")]
-)
+@pytest.mark.parametrize(("key", "by"), [("q", "key"), ("ctrl+c", "SIGINT"), ("ctrl+q", "key")])
 async def test_quit_stops_a_run_that_trains_here(tmp_path, key, by):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))

@@ -1,20 +1,25 @@
 """The dashboard: a Textual app over run directories."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
+from cnn_tui.dashboard.dialogs.dialog import Palette
 from cnn_tui.dashboard.driver import DiffDriver
 from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors
 from cnn_tui.dashboard.keys import HasKeys, keys_for
 from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.screens.screen import DashboardScreen
 from cnn_tui.dashboard.theme import THEMES
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.ascii import is_ascii_only
@@ -34,7 +39,9 @@ class Dashboard(App[None]):
 
     CSS_PATH = "app.tcss"
     TITLE = "cnn-tui"
-    ALLOW_SELECT = False  # panels repaint single cells, which would destroy a selection
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+z", "suspend_process", show=False, priority=True)
+    ]
 
     def __init__(
         self,
@@ -122,11 +129,26 @@ class Dashboard(App[None]):
 
     async def action_quit(self) -> None:
         """Exit; if that would end a run, its screen asks for confirmation first."""
-        for screen in reversed(self.screen_stack):
-            if isinstance(screen, RunScreen) and (screen is self.screen or screen.is_training_here):
+        for screen in self.screen_stack:
+            if isinstance(screen, RunScreen) and screen.is_training_here:
                 screen.action_quit()
                 return
         self.exit()
+
+    def action_command_palette(self) -> None:
+        """Open the palette."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
+    def action_suspend_process(self) -> None:
+        """Stop the process until the shell continues it; report it if there is no such shell."""
+        if self._driver is not None and self._driver.can_suspend:
+            os.kill(os.getpid(), signal.SIGTSTP)
+            return
+        text = "Cannot suspend: no shell with job control started this program"
+        for screen in self.screen_stack:
+            if isinstance(screen, DashboardScreen):
+                screen.report(text)
 
     def action_redraw(self) -> None:
         """Redraw the whole screen, in case another program has written on it."""
@@ -143,7 +165,7 @@ class Dashboard(App[None]):
         """Yield the commands of the palette: the actions of the keys, and the themes."""
         if isinstance(screen, HasKeys):
             for key in keys_for(*screen.scopes):
-                if key.in_palette:
+                if key.in_palette and (screen.can_control or not key.controls):
                     run = partial(self.run_action, key.action, screen.target(key.scope))
                     yield SystemCommand(key.help, f"key {key.shown}", run)
         for name, theme in THEMES.items():

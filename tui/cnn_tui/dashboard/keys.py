@@ -33,6 +33,7 @@ KEY_NAMES = {
     "down": "↓",
     "pageup": "page ↑",
     "pagedown": "page ↓",
+    "delete": "del",
     "escape": "esc",
     "question_mark": "?",
     "slash": "/",
@@ -106,6 +107,13 @@ class HasKeys(Protocol):
     def shown_view(self) -> str:
         """Name of the view that is shown."""
 
+    @property
+    def can_control(self) -> bool:
+        """True if the keys that send commands to a run work."""
+
+    def label(self, key: Key) -> str:
+        """Return the word for a key, which may depend on the state."""
+
     def target(self, scope: Scope) -> DOMNode:
         """Return the node that has the actions of a scope."""
 
@@ -144,15 +152,20 @@ CHART = (
 THEME = _move("theme", "t", "theme", "Next theme: dark, light, colour-blind", "app.next_theme")
 PALETTE = _move("palette", "ctrl+p", "commands", "Search all commands", "app.command_palette")
 REDRAW = _move("redraw", "ctrl+l", "redraw", "Redraw the whole screen", "app.redraw")
+SUSPEND = _move(
+    "suspend", "ctrl+z", "suspend", "Suspend, training too; fg continues", "app.suspend_process"
+)
 NEXT_PANEL = _move("next_panel", "tab", "panel", "Focus the next panel", "app.focus_next")
-HELP = Key("help", "question_mark", "help", "Show all keys", 1)
+HELP = Key("help", "question_mark,h,f1", "help", "Show all keys", 1)
+COPY = Key("copy", "y", "copy", "Copy the selection, or the run's id, command, error", 8)
+BACK = _move("back", "escape", "back", "Clear the cursor or the focus, or go back", "back")
 
 KEYS = (
     *_in_scope(
         "run",
         Key("pause", "p", "pause", "Pause or continue training", 2, controls=True),
         Key("stop", "s", "stop", "Stop training, now or after this epoch", 2, controls=True),
-        Key("save_checkpoint", "c", "checkpoint", "Save a checkpoint now", 4, controls=True),
+        Key("save_checkpoint", "c", "save", "Save a checkpoint now", 4, controls=True),
         Key("set_lr", "r", "lr", "Change the learning rate", 3, controls=True),
         Key("set_epochs", "e", "epochs", "Change the number of epochs", 6, controls=True),
         Key("detach", "d", "detach", "Continue training in the background", 5, controls=True),
@@ -203,7 +216,7 @@ KEYS = (
         _move("next_stage", "down", "stage", "Next stage of the network", "move_stage(1)", 4),
         _move("first_image", "home", "first", "First image", "move_image(-1000)"),
         _move("last_image", "end", "last", "Last image", "move_image(1000)"),
-        Key("next_misclassified", "w", "wrong", "Next misclassified image", 5),
+        Key("next_misclassified", "n", "wrong", "Next misclassified image", 5),
         Key("toggle_layers", "l", "layers", "Layers alone, or the feature maps", 5),
     ),
     *_in_scope(
@@ -235,14 +248,16 @@ KEYS = (
         _view("mistakes", "3", "mistakes", "Mistakes: misclassified images", 3),
         _view("model", "4", "model", "Model: layers, filters, feature maps", 3),
         _view("log", "5", "log", "Log: events and captured output", 3),
-        Key("explain", "h", "explain", "Lesson: how such a network works"),
+        Key("explain", "x", "explain", "Lesson: how such a network works"),
+        COPY,
         THEME,
         Key("toggle_bell", "b", "bell", "Alert bell on or off"),
         NEXT_PANEL,
         PALETTE,
         REDRAW,
+        SUSPEND,
         HELP,
-        Key("back", "escape", "back", "Clear the cursor, or close"),
+        BACK,
         Key("quit", "q", "quit", "Quit (asks first if that stops training)", 1),
         Key("interrupt", "ctrl+c", "interrupt", "Quit, recorded as interrupted", priority=True),
     ),
@@ -267,11 +282,12 @@ KEYS = (
         Key("rename", "r", "rename", "Rename the run", 7),
         Key("edit_note", "o", "note", "Edit the note", 7),
         Key("edit_tags", "number_sign", "tags", "Edit the tags", 7),
-        Key("delete", "d,delete", "delete", "Move to the trash", 5),
+        Key("delete", "delete,backspace", "delete", "Move to the trash", 5),
         Key("undo_delete", "u", "undo", "Restore the last deleted run"),
         Key("resume", "g", "resume", "Resume a stopped run", 5),
         Key("clone", "l", "clone", "New run from this config", 3),
         Key("new", "n", "new", "New run from a preset", 3),
+        COPY,
         _move("up", "up,k", "up", "A run up", "move(-1)"),
         _move("down", "down,j", "down", "A run down", "move(1)"),
         *_pages(),
@@ -280,8 +296,9 @@ KEYS = (
         THEME,
         PALETTE,
         REDRAW,
+        SUSPEND,
         HELP,
-        Key("back", "escape", "back", "Clear filter or selection, or quit"),
+        _move("back", "escape", "back", "Clear the filter or the selection", "back"),
         _move("quit", "q", "quit", "Quit", "app.quit", 1),
     ),
     *_in_scope(
@@ -296,7 +313,8 @@ KEYS = (
         _move("line_down", "down", "down", "A line down", "scroll(1)"),
         replace(THEME, rank=2),
         HELP,
-        Key("close", "q,escape", "close", "Close the lesson", 1),
+        BACK,
+        Key("close", "q", "close", "Close the lesson", 1),
     ),
     *_in_scope(
         "compare",
@@ -313,8 +331,9 @@ KEYS = (
         THEME,
         NEXT_PANEL,
         REDRAW,
+        SUSPEND,
         HELP,
-        Key("back", "escape", "back", "Clear the cursor, or close"),
+        BACK,
         Key("close", "q", "close", "Close the comparison", 1),
     ),
 )

@@ -2,27 +2,39 @@
 
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.containers import Vertical
 from textual.widgets import Button, Label
+
+from cnn_tui.dashboard.dialogs.dialog import Dialog, ScrolledBox
+
+MAX_WIDTH = 72
+
+FRAME_WIDTH = 6
+"""Cells of a dialog's border and padding."""
+
+BUTTON_MARGIN = 3
+"""Cells around the text of a button."""
 
 
 class Answer(NamedTuple):
     """An answer, its key and its value."""
 
     key: str
+    """Empty for an answer that is selected with the cursor only."""
+
     label: str
     value: str
     """Result of the dialog; empty for no change."""
 
 
-class ChoiceDialog(ModalScreen[str]):
+class ChoiceDialog(Dialog[str]):
     """Shows a question with an explanation, and returns the value of the answer."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-tall")]
     BINDINGS = [
         Binding("escape,q", "dismiss('')", show=False),
         Binding("left,up", "app.focus_previous", show=False),
@@ -32,13 +44,18 @@ class ChoiceDialog(ModalScreen[str]):
     DEFAULT_CSS = """
     ChoiceDialog {
         align: center middle;
-        & > Vertical {
+        & > ScrolledBox {
             width: 72;
             max-width: 100%;
             height: auto;
+            max-height: 100%;
             padding: 1 2;
             border: round $primary;
             background: $surface;
+            scrollbar-size: 0 1;
+        }
+        &.-low > ScrolledBox {
+            padding: 0 1;
         }
         Label {
             width: 100%;
@@ -50,9 +67,12 @@ class ChoiceDialog(ModalScreen[str]):
             color: $muted;
             margin: 0 0 1 0;
         }
-        Horizontal {
+        Vertical {
             height: auto;
-            align-horizontal: right;
+            &.-row {
+                layout: horizontal;
+                align-horizontal: right;
+            }
         }
         Button {
             min-width: 0;
@@ -66,10 +86,6 @@ class ChoiceDialog(ModalScreen[str]):
                 text-style: bold;
             }
         }
-        &.-slim Horizontal {
-            layout: vertical;
-            align-horizontal: left;
-        }
     }
     """
 
@@ -80,25 +96,31 @@ class ChoiceDialog(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         """Yield the question above its answers; the first one has the focus."""
-        with Vertical():
+        with ScrolledBox():
             yield Label(self._question, classes="question", markup=False)
             yield Label(self._explanation, classes="explanation", markup=False)
-            with Horizontal():
-                for answer in self._answers:
-                    label = f"{answer.label} ({answer.key})"
-                    yield Button(label, id=f"key-{answer.key}", compact=True)
+            with Vertical():
+                for index, answer in enumerate(self._answers):
+                    yield Button(_text(answer), id=f"answer-{index}", compact=True)
+
+    def on_resize(self) -> None:
+        """Put the answers in a row if they fit, or else in a list."""
+        answers = self.query_one(Vertical)
+        width = sum(cell_len(_text(answer)) + BUTTON_MARGIN for answer in self._answers)
+        answers.set_class(width <= min(MAX_WIDTH, self.size.width) - FRAME_WIDTH, "-row")
 
     def on_key(self, event: events.Key) -> None:
         """Answer by a key, which then does not reach the screen below."""
-        if any(answer.key == event.key for answer in self._answers):
-            event.stop()
-            self._answer(event.key)
+        for answer in self._answers:
+            if answer.key == event.key:
+                event.stop()
+                self.dismiss(answer.value)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        self._answer((event.button.id or "").removeprefix("key-"))
+        index = int((event.button.id or "").removeprefix("answer-"))
+        self.dismiss(self._answers[index].value)
 
-    def _answer(self, key: str) -> None:
-        for answer in self._answers:
-            if answer.key == key:
-                self.dismiss(answer.value)
+
+def _text(answer: Answer) -> str:
+    return f"{answer.label} ({answer.key})" if answer.key else answer.label

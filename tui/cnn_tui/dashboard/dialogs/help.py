@@ -4,17 +4,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from cnn_tui.charts.loss import MARKS
+from cnn_tui.dashboard.dialogs.dialog import Dialog
 from cnn_tui.dashboard.keys import SCOPES, Scope, keys_for
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """The keys of some scopes, under the names of the scopes."""
 
-    BINDINGS = [Binding("escape,q,question_mark,enter", "dismiss", show=False)]
+    BINDINGS = [Binding("escape,q,question_mark,h,f1,enter", "dismiss", show=False)]
     AUTO_FOCUS = "VerticalScroll"
 
     DEFAULT_CSS = """

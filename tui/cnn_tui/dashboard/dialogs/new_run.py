@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label
 
 from cnn_engine.config.presets import format_value, from_dict, parse_value
@@ -20,12 +19,14 @@ from cnn_engine.runs.marks import checked_name
 from cnn_engine.session.background import start_in_background
 from cnn_engine.session.preflight import check_request
 from cnn_engine.session.request import Request, with_absolute_paths
+from cnn_tui.dashboard.dialogs.dialog import Dialog, ScrolledBox
+from cnn_tui.live.threads import in_thread
 from cnn_tui.text.safe import safe_text
 
 NAME = "name"
 
 
-class NewRunDialog(ModalScreen[RunDirectory | None]):
+class NewRunDialog(Dialog[RunDirectory | None]):
     """Asks for config changes, starts the run in the background and returns it; None: cancelled."""
 
     BINDINGS = [
@@ -41,17 +42,15 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         & > Vertical {
             width: 76;
             max-width: 100%;
-            height: auto;
-            max-height: 100%;
+            height: 100%;
             padding: 0 2;
             border: round $primary;
             border-title-color: $primary;
             border-subtitle-color: $muted;
             background: $surface;
         }
-        VerticalScroll {
-            height: auto;
-            max-height: 1fr;
+        ScrolledBox {
+            height: 1fr;
             scrollbar-size: 0 1;
         }
         Horizontal {
@@ -101,15 +100,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         self._request, self._runs_dir = request, runs_dir
         self._tables: dict[str, dict[str, Any]] = request.config.model_dump(mode="json")
         self._config: Config | None = request.config
-
-    @classmethod
-    def from_run(cls, run: RunDirectory) -> Self:
-        """Return the form for a run with the config of another.
-
-        Raises:
-            ConfigError: the log has no config, or one of another version.
-        """
-        return cls(Request.from_run(run), run.path.parent)
+        self._is_starting = False
 
     @classmethod
     def from_preset(cls, preset: str, runs_dir: Path) -> Self:
@@ -124,7 +115,7 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         with Vertical() as box:
             box.border_title = f"New run: {safe_text(origin, 40)}"
             box.border_subtitle = "enter: start   esc: cancel"
-            with VerticalScroll(can_focus=False):
+            with ScrolledBox():
                 yield from self._row(NAME, "")
                 for table, values in self._tables.items():
                     yield Label(table, classes="heading")
@@ -169,19 +160,39 @@ class NewRunDialog(ModalScreen[RunDirectory | None]):
         note.set_class(bool(problems), "-error")
 
     @on(Input.Submitted)
-    def _start(self) -> None:
-        """Start the run if the config is valid."""
+    def _submitted(self) -> None:
+        """Start the run if the config is valid; else go to the first key with a problem."""
         if self._config is None:
-            return
-        try:
-            request = self._new_request(self._config)
+            self._focus_first_problem()
+        elif not self._is_starting:
+            self._is_starting = True
+            self._start(self._config)
+
+    @work
+    async def _start(self, config: Config) -> None:
+        """Start the run in the background and return it, or show why it cannot be started."""
+        request = self._new_request(config)
+
+        def start() -> RunDirectory:
             check_request(request)
             run = create_run(self._runs_dir)
             start_in_background(request, run)
+            return run
+
+        try:
+            run = await in_thread(start)
         except UserError as error:
-            self.query_one("#problem", Label).update(safe_text(str(error), 500))
+            self.query_one("#problem", Label).update(safe_text(f"Not started: {error}", 500))
         else:
             self.dismiss(run)
+        self._is_starting = False
+
+    def _focus_first_problem(self) -> None:
+        """Focus the first input whose note is an error."""
+        for key in (NAME, *self._keys()):
+            if self.query_one(f"#{_id(key)}-note", Label).has_class("-error"):
+                self.query_one(f"#{_id(key)}", Input).focus()
+                return
 
     def _new_request(self, config: Config) -> Request:
         origin = ("--like", self._request.like) if self._request.like else (self._request.preset,)

@@ -1,12 +1,16 @@
 """Dialogs for changes to saved runs."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 
 from cnn_engine.runs.marks import checked_name, checked_note, parse_tags
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
 from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.text.safe import safe_text
+
+PRESET_KEYS = "123456789abcdefghijklmnoprstuvwxyz"
+"""Keys of the presets in their order; q closes every dialog."""
 
 
 def name_dialog(run: RunSummary) -> ValueDialog[str]:
@@ -44,8 +48,9 @@ def delete_dialog(runs: Sequence[RunSummary]) -> ChoiceDialog:
 
 
 def preset_dialog(names: Sequence[str]) -> ChoiceDialog:
-    """Return the dialog that selects one of the first nine presets; its result is the name."""
-    answers = [Answer(str(number), name, name) for number, name in enumerate(names[:9], 1)]
+    """Return the dialog that selects a preset; its result is the name."""
+    keys = chain(PRESET_KEYS, repeat(""))
+    answers = [Answer(key, name, name) for name, key in zip(names, keys, strict=False)]
     return ChoiceDialog("Which preset?", "You can change its settings next.", *answers)
 
 

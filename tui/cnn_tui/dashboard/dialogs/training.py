@@ -41,13 +41,15 @@ def stop_dialog() -> ChoiceDialog:
     )
 
 
-def quit_dialog() -> ChoiceDialog:
-    """Return the dialog shown if quitting would end the run; its result is a command or empty."""
-    return ChoiceDialog(
-        "Quit?",
-        "This terminal is training the run. If you stop it, it is saved after this batch and can "
-        "be resumed. If you detach it, it continues in the background.",
-        Answer("y", "Stop and save", "stop"),
-        Answer("d", "Detach and keep training", "detach"),
-        Answer("n", "Cancel", ""),
-    )
+class QuitDialog(ChoiceDialog):
+    """Shown if quitting would end the run; its result is a command or empty."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Quit?",
+            "This terminal is training the run. If you stop it, it is saved after this batch and "
+            "can be resumed. If you detach it, it continues in the background.",
+            Answer("y", "Stop and save", "stop"),
+            Answer("d", "Detach and keep training", "detach"),
+            Answer("n", "Cancel", ""),
+        )

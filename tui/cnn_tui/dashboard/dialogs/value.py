@@ -7,15 +7,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from cnn_engine.errors import UserError
+from cnn_tui.dashboard.dialogs.dialog import Dialog
 
 Value = TypeVar("Value")
 
 
-class ValueDialog(ModalScreen[Value | None], Generic[Value]):
+class ValueDialog(Dialog[Value | None], Generic[Value]):
     """Asks for a value and returns it; None to keep the current one."""
 
     BINDINGS = [Binding("escape", "dismiss(None)", show=False)]

@@ -10,15 +10,22 @@ from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import cut, wrap
 
 MAX_LINES = 4
+"""Lines of the box while it is not focused."""
+
 MAX_NOTICES = 2
 """Lines for notices, each of which has one."""
+
+MAX_CHARACTERS = 10_000
 
 NOTICE_SECONDS = 60
 """Time for which a notice is shown, by the clock of the run; the log keeps it."""
 
 
-class Alert(Panel[RunState]):
-    """The error that ended the run, or its alarms and new notices; hidden without any."""
+class Alert(Panel[RunState], can_focus=True):
+    """The error that ended the run, or its alarms and new notices; hidden without any.
+
+    Focused, it is larger and scrolls.
+    """
 
     DEFAULT_CSS = """
     Alert {
@@ -40,6 +47,11 @@ class Alert(Panel[RunState]):
         &.-shown {
             display: block;
         }
+        &:focus {
+            max-height: 50%;
+            border: none;
+            border-left: thick $primary;
+        }
     }
     """
 
@@ -59,10 +71,16 @@ class Alert(Panel[RunState]):
         self.set_class(not (is_failed or self.alarms or has_warnings), "-info")
         super().show(state)
 
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Draw all lines while it is focused."""
+        super().watch_has_focus(has_focus)
+        self._redraw()
+
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Return an error or alarms, wrapped, with a bold heading, and a line for each notice."""
         if state.finished and state.finished.error:
-            return _limited(wrap(safe_text(state.finished.error, 1000), width), width)
+            error = safe_text(state.finished.error, MAX_CHARACTERS)
+            return self._limited(list(map(Content, wrap(error, width))))
         style = "$muted" if self.has_class("-info") else ""
         notices = [
             Content.styled(cut(safe_text(notice.text, 1000), width), style)
@@ -73,8 +91,17 @@ class Alert(Panel[RunState]):
             heading = safe_text(alarm.text, 300)
             first, *rest = wrap(f"{heading}  {safe_text(alarm.advice, 300)}", width)
             lines += [Content(first).stylize("bold", 0, len(heading)), *map(Content, rest)]
-        room = MAX_LINES - min(len(notices), 1 if lines else MAX_NOTICES)
-        return [*lines[:room], *notices][:MAX_LINES]
+        if not lines or self.has_focus:
+            return [*lines, *notices]
+        return [*self._limited(lines, MAX_LINES - len(notices[:1])), *notices[:1]]
+
+    def _limited(self, lines: list[Content], room: int = MAX_LINES) -> list[Content]:
+        """Return the first lines, with a sign at the end if there are more; focused, all."""
+        if self.has_focus or len(lines) <= room:
+            return lines
+        hidden = len(lines) - room + 1
+        sign = f"… {hidden} more lines: shift+tab shows them, y copies"
+        return [*lines[: room - 1], Content.styled(sign, "bold")]
 
 
 def _new_notices(state: RunState) -> list[Notice]:
@@ -85,10 +112,3 @@ def _new_notices(state: RunState) -> list[Notice]:
         if state.last_time - notice.time < NOTICE_SECONDS
     ]
     return sorted(new, key=lambda notice: notice.severity != "warning")
-
-
-def _limited(lines: list[str], width: int) -> list[Content]:
-    """Return the first lines, with an ellipsis at the end if there are more."""
-    if len(lines) > MAX_LINES:
-        lines = [*lines[: MAX_LINES - 1], cut(f"{lines[MAX_LINES - 1]} …", width)]
-    return list(map(Content, lines))

@@ -1,5 +1,6 @@
-"""The last line of a screen: its most important keys, or a message."""
+"""The last lines of a screen: its keys, or a message."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from textual import events
@@ -12,21 +13,28 @@ from cnn_tui.dashboard.keys import HasKeys, Key, keys_for
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.safe import safe_text
 
-GAP = "  "
+MAX_GAP = 2
+"""Cells between two keys; fewer if they would not fit otherwise."""
+
+MIN_HEIGHT_OF_TWO_LINES = 16
+"""Rows of a screen from which on its keys may take two lines."""
 
 MESSAGE_SECONDS = 5.0
 """Time for which a reported message is shown."""
 
 
 class KeyBar(Panel[bool]):
-    """Keys on one line, some left out by rank if it is too narrow; a click runs a key's action.
+    """Keys on one line, or on two if they do not fit; a click runs a key's action.
 
-    Its data is True if the run can be controlled, so that its control keys work.
+    On two lines, the second begins with the keys of the views. Keys that still do not fit are left
+    out by rank. The data is True if the run can be controlled, so that its control keys work.
     """
+
+    ALLOW_SELECT = False  # a click does something
 
     DEFAULT_CSS = """
     KeyBar {
-        height: 1;
+        height: auto;
         border: none;
     }
     """
@@ -38,8 +46,8 @@ class KeyBar(Panel[bool]):
         super().__init__()
         self._timer: Timer | None = None
         """Timer that removes a reported message."""
-        self._ends: list[tuple[int, Key]] = []
-        """The column after each key, from left to right."""
+        self._ends: list[list[tuple[int, Key]]] = []
+        """The keys of each line, from left to right, each with the column behind it."""
 
     @property
     def _key_screen(self) -> HasKeys:
@@ -71,29 +79,58 @@ class KeyBar(Panel[bool]):
         return can_control
 
     def draw(self, can_control: bool, width: int, height: int) -> list[Content]:  # noqa: ARG002
-        """Return one line."""
-        if self.message:
-            return [Content.styled(safe_text(self.message, 400), "bold")]
+        """Return the lines with the keys, or the message in as many lines."""
         keys = [
             key
             for key in keys_for(*self._key_screen.scopes)
             if key.rank and (can_control or not key.controls)
         ]
-        while len(GAP.join(map(_text, keys))) > width and len(keys) > 1:
-            keys.remove(max(reversed(keys), key=lambda key: key.rank))
+        lines = [self._fit(line, width) for line in self._split(keys, width)]
+        if self.message:
+            message = Content.styled(safe_text(self.message, 400), "bold")
+            return [message, *[Content("")] * (len(lines) - 1)]
         self._ends = []
-        x = 0
+        return [self._line(line, gap) for line, gap in lines]
+
+    def _split(self, keys: Sequence[Key], width: int) -> list[Sequence[Key]]:
+        """Return the keys of one line, or of two if they do not fit into one."""
+        is_low = self.screen.size.height < MIN_HEIGHT_OF_TWO_LINES
+        if is_low or self._width(keys, MAX_GAP) <= width:
+            return [keys]
+        views = [index for index, key in enumerate(keys) if key.view]
+        fitting = [end for end in range(1, len(keys)) if self._width(keys[:end], MAX_GAP) <= width]
+        middle = views[0] if views else max(fitting, default=0)
+        return [keys[:middle], keys[middle:]]
+
+    def _fit(self, keys: Sequence[Key], width: int) -> tuple[Sequence[Key], int]:
+        """Return the keys that fit into a line, and the gap between them."""
+        kept = list(keys)
+        while self._width(kept, 1) > width and len(kept) > 1:
+            kept.remove(max(reversed(kept), key=lambda key: key.rank))
+        gap = MAX_GAP if self._width(kept, MAX_GAP) <= width else 1
+        return kept, gap
+
+    def _width(self, keys: Sequence[Key], gap: int) -> int:
+        return sum(len(self._text(key)) for key in keys) + gap * (len(keys) - 1)
+
+    def _text(self, key: Key) -> str:
+        return f"{key.shown} {self._key_screen.label(key)}"
+
+    def _line(self, keys: Sequence[Key], gap: int) -> Content:
+        ends, x = list[tuple[int, Key]](), 0
         for key in keys:
-            x += len(_text(key) + GAP)
-            self._ends.append((x, key))
-        return [Content(GAP).join(map(self._styled, keys))]
+            x += len(self._text(key)) + gap
+            ends.append((x, key))
+        self._ends.append(ends)
+        return Content(" " * gap).join(map(self._styled, keys))
 
     def _styled(self, key: Key) -> Content:
         if not self._is_enabled(key):
-            return Content.styled(_text(key), "$faint")
+            return Content.styled(self._text(key), "$faint")
         is_current = key.view and key.view == self._key_screen.shown_view
         label_style = "bold underline" if is_current else "$muted"
-        return Content.assemble((f"{key.shown} ", "bold $primary"), (key.label, label_style))
+        label = self._key_screen.label(key)
+        return Content.assemble((f"{key.shown} ", "bold $primary"), (label, label_style))
 
     def _is_enabled(self, key: Key) -> bool:
         namespace, name, parameters = parse(key.action)
@@ -103,13 +140,9 @@ class KeyBar(Panel[bool]):
     async def on_click(self, event: events.Click) -> None:
         """Run the action of the key under the mouse."""
         offset = event.get_content_offset(self)
-        if offset is None or self.message:
+        if offset is None or self.message or offset.y >= len(self._ends):
             return
-        for end, key in self._ends:
+        for end, key in self._ends[offset.y]:
             if offset.x < end:
                 await self.app.run_action(key.action, self._key_screen.target(key.scope))
                 return
-
-
-def _text(key: Key) -> str:
-    return f"{key.shown} {key.label}"

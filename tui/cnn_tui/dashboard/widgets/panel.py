@@ -12,6 +12,7 @@ from rich.segment import Segment
 from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.style import Style
 
@@ -162,9 +163,26 @@ class Panel(ScrollView, Generic[Data], can_focus=False, inherit_bindings=False):
         line = self._lines[y] if y < len(self._lines) else Content("")
         self._painted[y] = line
         shown = line.truncate(width, ellipsis=True) if line.cell_length > width else line
+        if (span := self._selected_span(y)) is not None:
+            shown = shown.stylize("reverse", *span)
         parts = shown.render(base, end="", parse_style=self._parse_style)
         strip = Strip(Segment(text, style.rich_style) for text, style in parts)
-        return strip.adjust_cell_length(width, base.rich_style)
+        return strip.adjust_cell_length(width, base.rich_style).apply_offsets(0, y)
+
+    def _selected_span(self, y: int) -> tuple[int, int] | None:
+        """Return the start and the end of the text selected with the mouse in a line."""
+        selection = self.text_selection
+        span = selection.get_span(y) if selection else None
+        if span is None or y >= len(self._lines):
+            return None
+        length = len(self._lines[y].plain)
+        return span[0], length if span[1] < 0 else min(span[1], length)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:  # noqa: ARG002 - the current one
+        """Return the selected text, and what separates it from that of the next widget."""
+        spans = [(y, self._selected_span(y)) for y in range(len(self._lines))]
+        texts = [self._lines[y].plain[span[0] : span[1]] for y, span in spans if span]
+        return "\n".join(text.rstrip() for text in texts), "\n"
 
     def _parse_style(self, style: str | Style) -> Style:
         if isinstance(style, Style):

@@ -24,12 +24,15 @@ class RunProgress(Panel[RunState]):
     }
     """
 
+    is_dead = False
+    """True if the run has not ended, but no process trains it; to be set before `show`."""
+
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Return one line."""
         if state.has_ended:
             return [_result(state)]
         if state.phase in ("starting", "testing"):
-            return [_stage_line(state, width)]
+            return [_stage_line(state, width, is_running=not (self.is_dead or state.paused))]
         if state.imported:
             return [_imported_line(state)]
         return [_epoch_line(state, width)]
@@ -81,10 +84,10 @@ def _epoch_time(state: RunState) -> str | None:
     return f"{duration(max(0.0, expected - seconds_left))} of ~{duration(expected)}"
 
 
-def _stage_line(state: RunState, width: int) -> Content:
+def _stage_line(state: RunState, width: int, *, is_running: bool) -> Content:
     stage = state.stages[-1] if state.stages else None
     name = STAGES[stage.stage] if stage else "Starting"
-    seconds = f"  {max(0.0, time.time() - stage.time):.1f} s" if stage else ""
+    seconds = f"  {max(0.0, time.time() - stage.time):.1f} s" if stage and is_running else ""
     progress = state.progress
     if progress is None or not progress.total:
         return Content.assemble((name, "bold"), (seconds, "$muted"))

@@ -69,7 +69,8 @@ def _line(label: str, *parts: str | tuple[str, str]) -> Content:
 
 
 def _paragraph(text: str, style: str, width: int, max_lines: int = 4) -> list[Content]:
-    return [Content.styled(line, style) for line in wrap(safe_text(text, 500), width)[:max_lines]]
+    lines = wrap(safe_text(text, 500), width, max_lines=max_lines, placeholder=" …")
+    return [Content.styled(line, style) for line in lines]
 
 
 def _metrics(run: RunSummary) -> list[Content]:

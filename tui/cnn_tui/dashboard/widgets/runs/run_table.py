@@ -62,6 +62,8 @@ class RunTableContent:
 class RunTable(Panel[RunTableContent]):
     """A row for each run, with a cursor and marks on selected runs."""
 
+    ALLOW_SELECT = False  # a click does something
+
     DEFAULT_CSS = """
     RunTable {
         height: 1fr;
