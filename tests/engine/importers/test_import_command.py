@@ -245,3 +245,14 @@ def test_dashboard_of_a_followed_log_ends_with_its_code(tmp_path, code, shown, e
     assert read_state(RunDirectory(run))[0].status == status
     if exit_code:
         assert "cnn-tui: internal error: ZeroDivisionError" in text_after_exit(terminal)
+def test_error_that_cannot_be_recorded_is_an_alarm(follower, monkeypatch):
+    thread, _, _ = follower
+
+    def fail(*_, **__):
+        raise StorageError("runs: no space left")
+
+    assert thread.find_alarm() is None
+    monkeypatch.setattr(thread._importer, "fail", fail)
+    monkeypatch.setattr(thread._importer, "poll", fail)
+    thread.join(60)
+    assert "The import has ended: runs: no space left" in thread.find_alarm().text

@@ -74,7 +74,7 @@ async def test_pictures_are_characters_without_unicode_or_colors(tmp_path, monke
 async def test_view_fits_any_size(tmp_path, size):
     app = Dashboard(RunScreen(completed(tmp_path)))
     async with app.run_test(size=size) as pilot:
-        await open_model_view(pilot, "down", "right", "w", "l", "l", "up", "home", "end")
+        await open_model_view(pilot, "down", "right", "n", "l", "l", "up", "home", "end")
     assert app.return_code in (0, None)
 
 
@@ -88,7 +88,7 @@ async def test_predictions_are_shown_with_probabilities(tmp_path):
         assert samples[0].is_correct
         assert f"✓ {samples[0].label}" in text
         wrong = next(index for index, sample in enumerate(samples) if not sample.is_correct)
-        text = await open_model_view(pilot, "w")
+        text = await open_model_view(pilot, "n")
         assert f"test image {wrong + 1} of {len(samples)}" in text
         assert f"✗ {samples[wrong].label}, predicted {samples[wrong].top_classes[0]}" in text
         for name, probability in zip(
@@ -134,7 +134,7 @@ async def test_missing_files_are_announced(tmp_path):
     run = running_run(tmp_path, 2)
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        assert (await open_model_view(pilot, "w", "right", "down")).count(
+        assert (await open_model_view(pilot, "n", "right", "down")).count(
             "once the model is built"
         ) == 2
         add_maps(run)

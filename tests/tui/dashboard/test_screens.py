@@ -307,7 +307,7 @@ async def test_runs_are_listed_and_opened(tmp_path):
         await pilot.press("escape")
         assert isinstance(app.screen, RunsScreen)
         golden_run(tmp_path, "stopped", "1124-0600-jade")
-        app.screen.refresh_now()
+        app.screen.poll()
         await settle(pilot)
         assert "1124-0600-jade" in screen_text(app)
 

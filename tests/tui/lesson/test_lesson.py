@@ -264,7 +264,7 @@ def test_only_the_start_of_a_log_is_read(tmp_path, monkeypatch):
 async def test_screen_shows_every_page(tmp_path, size):
     run = run_with_maps(tmp_path)
     pages = [(chapter.title, page) for chapter in all_chapters(run) for page in chapter.pages]
-    app = Dashboard(LessonScreen(run))
+    app = Dashboard(LessonScreen(all_chapters(run)))
     async with app.run_test(size=size) as pilot:
         for number, (title, _) in enumerate(pages):
             await settle(pilot)
@@ -281,14 +281,14 @@ async def test_screen_shows_every_page(tmp_path, size):
     ("name", "keys"), [("window", "2 space"), ("rate", "7 right"), ("own", "8 space space")]
 )
 async def test_pages_match_saved_screens(tmp_path, name, keys, size):
-    app = Dashboard(LessonScreen(run_with_maps(tmp_path)))
+    app = Dashboard(LessonScreen(all_chapters(run_with_maps(tmp_path))))
     async with app.run_test(size=size) as pilot:
         await press(pilot, *keys.split())
         await assert_screen(pilot, f"lesson_{name}-{size[0]}x{size[1]}")
 
 
 async def test_keys_turn_pages_and_quit(tmp_path):
-    app = Dashboard(LessonScreen(None))
+    app = Dashboard(LessonScreen(all_chapters(None)))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("left")
@@ -311,7 +311,7 @@ async def settled_text(pilot):
 
 
 async def test_long_page_scrolls(tmp_path):
-    app = Dashboard(LessonScreen(None))
+    app = Dashboard(LessonScreen(all_chapters(None)))
     async with app.run_test(size=(40, 12)) as pilot:
         before = await settled_text(pilot)
         await pilot.press("down", "down")
@@ -324,7 +324,7 @@ async def test_lesson_opens_from_a_run_and_returns(tmp_path):
     app = Dashboard(RunScreen(run_with_maps(tmp_path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("h", "8")
+        await pilot.press("x", "8")
         assert "1124-0412-amber" in await settled_text(pilot)
         await pilot.press("q")
         await settle(pilot)
@@ -332,7 +332,9 @@ async def test_lesson_opens_from_a_run_and_returns(tmp_path):
 
 
 async def test_ascii_option_shows_ascii_only(tmp_path):
-    app = Dashboard(LessonScreen(run_with_maps(tmp_path)), options=Options(ascii=True))
+    app = Dashboard(
+        LessonScreen(all_chapters(run_with_maps(tmp_path))), options=Options(ascii=True)
+    )
     async with app.run_test(size=(80, 24)) as pilot:
         for number in range(1, 9):
             await pilot.press(str(number))

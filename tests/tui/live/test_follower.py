@@ -1,11 +1,15 @@
 """Follower and screens of a run whose files disappear and return, as on a network drive."""
 
+import asyncio
 import errno
 import io
 import os
+import threading
 from pathlib import Path
 
 import pytest
+import textual.app
+import textual.pilot
 
 from cnn_engine.runlog import log
 from cnn_engine.runlog.log import LogReader
@@ -13,6 +17,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.live.follower import Follower
 from golden import golden_lines, golden_run, running_run
 from pilot import screen_text, settle, wait_for_text
@@ -36,7 +41,7 @@ def test_log_replaced_by_longer_copy_is_continued(tmp_path):
     copy = run.path / "copy"
     copy.write_text("\n".join(golden_lines("completed")) + "\n")
     copy.replace(run.events)
-    events, _ = follower.poll()
+    events = follower.poll().events
     assert len(events) == len(golden_lines("completed")) - 60
     assert follower.state == read_state(run)[0]
 
@@ -65,10 +70,10 @@ def test_error_lasts_while_connection_is_lost(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(log, "open_regular", failing(errno.ENOTCONN))
         for _ in range(3):
-            assert follower.poll() == ([], [])
+            batch = follower.poll()
+            assert (batch.events, batch.output, batch.has_more) == ([], [], False)
             assert follower.error == os.strerror(errno.ENOTCONN)
-            assert not follower.has_more
-    events, _ = follower.poll()
+    events = follower.poll().events
     assert len(events) == 60
     assert follower.error == ""
 
@@ -110,27 +115,103 @@ async def test_screen_shows_lost_connection_and_recovers(tmp_path, monkeypatch):
         assert "Cannot read the run" not in screen_text(app)
 
 
-@pytest.mark.parametrize("screen", [RunScreen, CompareScreen])
-async def test_only_one_timer_waits_for_the_next_read(tmp_path, monkeypatch, screen):
-    run, timers = running_run(tmp_path, 60), []
-    app = Dashboard(RunScreen(run) if screen is RunScreen else CompareScreen([run, run]))
+@pytest.fixture
+def hanging_files(monkeypatch, tmp_path):
+    """Function that makes reads of the runs hang, as on a server that does not answer."""
+    answered, reading = threading.Event(), threading.Event()
+    opened = Path.open
 
+    def hang(path, *arguments, **options):
+        if path.is_relative_to(tmp_path):
+            reading.set()
+            assert answered.wait(60)
+        return opened(path, *arguments, **options)
+
+    def start():
+        monkeypatch.setattr(Path, "open", hang)
+        return reading
+
+    yield start
+    answered.set()
+
+
+async def wait_for(pilot, event):
+    """Wait until a thread has set the event."""
+    while not event.is_set():
+        await pilot.pause(0.01)
+
+
+@pytest.fixture
+def quick_pilot(monkeypatch):
+    """Keys are pressed without waiting for the workers, which hang."""
+
+    async def handle_messages(*_, **__):
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+
+    monkeypatch.setattr(textual.pilot, "wait_for_idle", handle_messages)
+    monkeypatch.setattr(textual.app, "wait_for_idle", handle_messages)
+
+
+@pytest.mark.usefixtures("quick_pilot")
+async def test_keys_of_a_run_work_while_its_files_hang(tmp_path, monkeypatch, hanging_files):
+    run = running_run(tmp_path, 60)
+    app = Dashboard(RunScreen(run))
+    monkeypatch.setattr("cnn_tui.dashboard.screens.run.SLOW_SECONDS", 0.0)
     async with app.run_test(size=(120, 36)) as pilot:
-        await settle(pilot)
-        set_timer = app.screen.set_timer
-        with monkeypatch.context() as patch:
-            patch.setattr(Follower, "has_more", True)
-            patch.setattr(
-                app.screen,
-                "set_timer",
-                lambda *arguments: timers.append(set_timer(*arguments)) or timers[-1],
-            )
-            for _ in range(5):
-                app.screen.poll()
-        waiting = [timer for timer in timers if timer._task is not None]
-        assert len(timers) == 5
-        assert waiting == timers[-1:]
-        await settle(pilot)
+        await wait_for_text(pilot, "validating")
+        reading = hanging_files()
+        app.screen.poll()
+        await wait_for(pilot, reading)
+        await pilot.press("2")
+        await wait_for_text(pilot, "Confusion matrix")
+        await pilot.press("question_mark")
+        await wait_for_text(pilot, "All views")
+        await pilot.press("escape")
+        app.screen.poll()
+        await wait_for_text(pilot, "do not answer")
+        await pilot.press("p")  # written as soon as the server answers
+        await pilot.press("q")
+        await pilot.pause()
+    assert not app.is_running
+
+
+@pytest.mark.usefixtures("quick_pilot")
+async def test_keys_of_the_list_work_while_its_files_hang(tmp_path, hanging_files):
+    for run_id in ("a", "b"):
+        golden_run(tmp_path, "completed", run_id)
+    app = Dashboard(RunsScreen(tmp_path))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "2 runs")
+        running_run(tmp_path, 60, "c")
+        reading = hanging_files()
+        app.screen.poll()
+        await wait_for(pilot, reading)
+        before = app.screen.rows.cursor
+        await pilot.press("end" if before == 0 else "home")
+        assert app.screen.rows.cursor != before
+        await pilot.press("asterisk")  # set as soon as the server answers
+        await pilot.press("slash", "x")
+        await wait_for_text(pilot, "/x")
+        await pilot.press("escape", "q")
+        await pilot.pause()
+    assert not app.is_running
+
+
+@pytest.mark.usefixtures("quick_pilot")
+async def test_comparison_closes_while_files_hang(tmp_path, hanging_files):
+    runs = [golden_run(tmp_path, "completed", run_id) for run_id in ("a", "b")]
+    app = Dashboard(CompareScreen(runs))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "Comparing 2 runs")
+        reading = hanging_files()
+        app.screen.poll()
+        await wait_for(pilot, reading)
+        await pilot.press("2")
+        await wait_for_text(pilot, "Config differences")
+        await pilot.press("q")
+        await pilot.pause()
+    assert not app.is_running
 
 
 @pytest.mark.parametrize("name", ["events", "console"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_engine.errors import ConfigError, DataError, StorageError, UserError
+from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.console import write_traceback
@@ -94,7 +95,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
         else:
             from cnn_tui.dashboard.launch import watch_run
 
-            sys.exit(watch_run(run, options))
+            sys.exit(watch_run(run, options, follower.find_alarm))
     finally:
         follower.stop()
 
@@ -152,6 +153,8 @@ class ImportFollower(threading.Thread):
         super().__init__(name="importer")
         self._importer, self._run = importer, run
         self._error: UserError | None = None
+        self._is_recorded = False
+        """True if the error is in the run's log."""
         self.stopped = threading.Event()
         """Set to end the thread."""
 
@@ -180,8 +183,20 @@ class ImportFollower(threading.Thread):
             self._error = UserError(f"internal error: {type(error).__name__}: {error}; {note}")
         try:
             self._importer.fail(str(self._error), self._error.exit_code)
+            self._is_recorded = True
         except StorageError as storage_error:
             self._error = storage_error
+
+    def find_alarm(self) -> Alarm | None:
+        """Return the alarm of an import that has ended without a trace in the run's log."""
+        if self._error is None or self._is_recorded:
+            return None
+        return Alarm(
+            kind="disk",
+            severity="error",
+            text=f"The import has ended: {self._error}",
+            advice="Quit with q, and import the log again",
+        )
 
     def stop(self) -> None:
         """End the thread and the run.

@@ -10,6 +10,7 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
 from cnn_tui.terminal.screen_diff import ScreenDiff
+from cnn_tui.terminal.supervisor import can_suspend
 
 RESIZE_SECONDS = 1.0
 """Time after a resize in which everything is painted: terminals change their content on a resize,
@@ -61,12 +62,21 @@ class DiffDriver(LinuxDriver):
         loop.add_signal_handler(signal.SIGTSTP, self._suspend)
         loop.add_signal_handler(signal.SIGCONT, self._resume)
 
+    @property
+    def can_suspend(self) -> bool:
+        """True if a shell can continue the process."""
+        return can_suspend()
+
     def _suspend(self) -> None:
-        """Restore the terminal, and stop the process until SIGCONT."""
-        if self._app.is_running:
-            self._suspended = True
-            self.suspend_application_mode()
-        os.kill(os.getpid(), signal.SIGSTOP)
+        """Restore the terminal, and stop the process until SIGCONT; no effect without a shell."""
+        if not self._app.is_running or not self.can_suspend:
+            return
+        self._suspended = True
+        self.suspend_application_mode()
+        loop = asyncio.get_running_loop()
+        loop.remove_signal_handler(signal.SIGTSTP)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        loop.add_signal_handler(signal.SIGTSTP, self._suspend)
 
     def _resume(self) -> None:
         """Take over the terminal again after any kind of stop, and repaint it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from cnn_engine.errors import ConfigError
+from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
@@ -71,9 +72,21 @@ def run_dashboard(
     return engine.exit_code
 
 
-def watch_run(run: RunDirectory, options: Options) -> int:
-    """Show a run of any process, then print its summary; return the exit code."""
-    code = _show(RunScreen(run, bell=options.bell), options)
+def watch_run(
+    run: RunDirectory, options: Options, find_own_alarm: Callable[[], Alarm | None] = lambda: None
+) -> int:
+    """Show a run of any process, then print its summary.
+
+    Args:
+        run: The run's directory.
+        options: Options of the dashboard.
+        find_own_alarm: Returns the alarm that only this process knows of.
+
+    Returns:
+        The exit code.
+    """
+    screen = RunScreen(run, find_own_alarm=find_own_alarm, bell=options.bell)
+    code = _show(screen, options)
     if code == 0:
         _print_summary(run)
     return code
@@ -89,8 +102,9 @@ def show_runs(runs_dir: Path, options: Options) -> int:
 def show_lesson(run: RunDirectory | None, options: Options) -> int:
     """Show the lesson; return the exit code."""
     from cnn_tui.dashboard.screens.lesson import LessonScreen  # noqa: PLC0415 - only if shown
+    from cnn_tui.lesson.contents import all_chapters  # noqa: PLC0415 - only if shown
 
-    return _show(LessonScreen(run), options)
+    return _show(LessonScreen(all_chapters(run)), options)
 
 
 def compare_runs(runs: Sequence[RunDirectory], options: Options) -> int:

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from cnn_engine.runlog.events import Event
+from cnn_engine.runlog.events import Event, RunResumed, RunStarted
 from cnn_engine.runlog.log import LineReader, LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -46,6 +47,27 @@ class BatchReader(Generic[Item]):
         return batch
 
 
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """New content of a run's files."""
+
+    events: list[Event]
+    output: list[bytes]
+    """New lines of captured output."""
+
+    restarts: int
+    """Number of times the log was replaced by another one so far."""
+
+    is_live: bool | None
+    """True if a process writes the log; None if unknown."""
+
+    has_more: bool
+    """True if there is more to read."""
+
+    error: str
+    """Reason why the files cannot be read now; empty if they can."""
+
+
 class Follower:
     """The state of a run as far as its log has been read."""
 
@@ -59,7 +81,7 @@ class Follower:
         self.run = run
         self.state = RunState()
         self.error = ""
-        """The error from the last poll; empty if the files can be read."""
+        """The error from the last read; empty if the files can be read."""
         self.trains_here = trains_here
         self._was_live = True
         self._log = LogReader(run.events)
@@ -67,44 +89,61 @@ class Follower:
         self._events = BatchReader(self._log.poll)
         self._output = BatchReader(LineReader(run.console).poll)
 
-    def poll(self) -> tuple[list[Event], list[bytes]]:
-        """Apply new events to the state; return them, and new lines of captured output.
+    def read(self) -> Batch:
+        """Read what is new, without changing the state; may be called in a thread."""
+        errors: list[str] = []
+        events = _next_batch(self._events, errors)
+        output = _next_batch(self._output, errors)
+        return Batch(
+            events=events,
+            output=output,
+            restarts=self._log.restarts,
+            is_live=self._is_held(events),
+            has_more=self._events.has_more or self._output.has_more,
+            error=errors[-1] if errors else "",
+        )
 
-        If the log has been replaced by another one, the state is rebuilt from its start.
-        """
-        self.error = ""
-        events = self._next_batch(self._events)
-        if self._restarts != self._log.restarts:
-            self._restarts, self.state = self._log.restarts, RunState()
-        for event in events:
+    def apply(self, batch: Batch) -> None:
+        """Update the state by a batch; rebuild it if the log was replaced by another one."""
+        self.error = batch.error
+        if self._restarts != batch.restarts:
+            self._restarts, self.state = batch.restarts, RunState()
+        for event in batch.events:
             self.state.apply(event)
         if self.state.phase == "detached":
             self.trains_here = False
-        return events, self._next_batch(self._output)
+        if batch.is_live is not None:
+            self._was_live = batch.is_live
 
-    def _next_batch(self, reader: BatchReader[Item]) -> list[Item]:
-        """Return the next items; none while the file cannot be read, as on a lost network drive."""
-        try:
-            return reader.next_batch()
-        except OSError as error:
-            self.error = error.strerror or str(error)
-            return []
+    def poll(self) -> Batch:
+        """Read what is new and apply it at once, where waiting for the files does no harm."""
+        batch = self.read()
+        self.apply(batch)
+        return batch
 
-    @property
-    def has_more(self) -> bool:
-        """True if there is more to read than the last poll returned."""
-        return self._events.has_more or self._output.has_more
+    def _is_held(self, events: list[Event]) -> bool | None:
+        """Return True if a process writes the log; None if that cannot be told now."""
+        sessions = [event.host for event in events if isinstance(event, RunStarted | RunResumed)]
+        host = sessions[-1] if sessions else self.state.host
+        with suppress(OSError):
+            return self.run.is_live(host) if host else None
+        return None
 
     @property
     def is_live(self) -> bool:
-        """True if a process trains the run."""
+        """True if a process trains the run, as of the last read."""
         if self.state.has_ended:
             return False
-        if self.trains_here or not self.state.host:
-            return True
-        with suppress(OSError):  # while the file cannot be read, the last known value is kept
-            self._was_live = self.run.is_live(self.state.host)
-        return self._was_live
+        return self.trains_here or not self.state.host or self._was_live
+
+
+def _next_batch(reader: BatchReader[Item], errors: list[str]) -> list[Item]:
+    """Return the next items; none while the file cannot be read, as on a lost network drive."""
+    try:
+        return reader.next_batch()
+    except OSError as error:
+        errors.append(error.strerror or str(error))
+        return []
 
 
 POLL_SECONDS = 0.1

@@ -1,14 +1,13 @@
 """Several runs side by side, live or finished: curves in one chart, metrics and differences."""
 
-import asyncio
 from collections.abc import Sequence
 
 from textual import getters
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.timer import Timer
 from textual.widgets import ContentSwitcher
+from textual.worker import Worker
 
 from cnn_engine.errors import UserError
 from cnn_engine.results.comparison import compare
@@ -24,7 +23,7 @@ from cnn_tui.dashboard.compared import (
     metric_rows,
 )
 from cnn_tui.dashboard.keys import Scope, bindings_for
-from cnn_tui.dashboard.screens.screen import PIECE_SECONDS, POLL_SECONDS, DashboardScreen
+from cnn_tui.dashboard.screens.screen import POLL_SECONDS, DashboardScreen
 from cnn_tui.dashboard.widgets.chart import ChartActions
 from cnn_tui.dashboard.widgets.compare.comparison_table import ComparisonTable, TableContent
 from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
@@ -32,6 +31,7 @@ from cnn_tui.dashboard.widgets.compare.verdicts import VerdictList, Verdicts
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.live.follower import Follower
+from cnn_tui.live.threads import in_thread
 from cnn_tui.text.safe import safe_text
 
 MAX_RUNS = len(LETTERS)
@@ -97,7 +97,8 @@ class CompareScreen(ChartActions, DashboardScreen):
         ]
         self._compared_tests: list[TestFinished | None] = []
         """Tests that the verdicts were computed from."""
-        self._next_piece: Timer | None = None
+        self._reading: Worker[None] | None = None
+        """Reads the logs; None if it is not reading."""
 
     @property
     def shown_view(self) -> str:
@@ -123,30 +124,38 @@ class CompareScreen(ChartActions, DashboardScreen):
         self.set_interval(POLL_SECONDS, self.poll)
 
     def poll(self) -> None:
-        """Read new events and show them; while the terminal accepts no output, only read."""
-        for run in self._runs:
-            run.follower.poll()
-        if self._next_piece is not None:
-            self._next_piece.stop()  # otherwise each poll would start another sequence of timers
-        if any(run.follower.has_more for run in self._runs):
-            self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
-        else:
-            self._compare_tests()
-            if self.can_draw():
-                self._show()
+        """Start to read new events and show them, unless the previous read is not finished."""
+        if self._reading is None:
+            self._reading = self.run_worker(self._read())
+
+    async def _read(self) -> None:
+        """Read to the end in a thread, and show it; keys are handled meanwhile."""
+        followers = [run.follower for run in self._runs]
+        has_more = True
+        while has_more:
+            batches = await in_thread(lambda: [follower.read() for follower in followers])
+            for follower, batch in zip(followers, batches, strict=True):
+                follower.apply(batch)
+            has_more = any(batch.has_more for batch in batches)
+        if not self.is_open:
+            return
+        self._reading = None
+        self._compare_tests()
+        if self.can_draw():
+            self._show()
 
     def _compare_tests(self) -> None:
         """Compare image by image when the first run and another have new test results."""
         tests = [run.state.test for run in self._runs]
         if tests != self._compared_tests and tests[0] and any(tests[1:]):
             self._compared_tests = tests
-            self.run_worker(self._compute_verdicts(), exclusive=True)
+            self.run_worker(self._compute_verdicts(), group="verdicts", exclusive=True)
 
     async def _compute_verdicts(self) -> None:
         """Compare the predictions of all tests in a thread, because that may take seconds."""
         directories = [run.follower.run for run in self._runs]
         try:
-            comparison = await asyncio.to_thread(compare, directories)
+            comparison = await in_thread(lambda: compare(directories))
         except (OSError, UserError) as error:  # a run was moved or deleted in the meantime
             reason = f"not compared by image: {safe_text(str(error), 500)}"
             self.verdicts.show(VerdictList(reason=reason))
@@ -198,11 +207,13 @@ class CompareScreen(ChartActions, DashboardScreen):
         self.chart.next_metric()
 
     def action_back(self) -> None:
-        """Clear the cursor, or else close the screen."""
+        """Clear the cursor, else unfocus a table beside the curves, else close the screen."""
         if self.shown_view == "curves" and self.chart.view.cursor is not None:
             self.chart.follow()
+        elif self.shown_view == "curves" and self.focused is not None:
+            self.set_focus(None)
         else:
-            self.close()
+            super().action_back()
 
 
 class Title(Panel[Sequence[ComparedRun]]):

@@ -1,5 +1,7 @@
 """The lesson, a page at a time."""
 
+from collections.abc import Sequence
+
 from textual import getters
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -7,13 +9,11 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.keys import Scope, bindings_for
 from cnn_tui.dashboard.screens.screen import DashboardScreen
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.panel import justify
-from cnn_tui.lesson.contents import all_chapters
-from cnn_tui.lesson.pages import Canvas
+from cnn_tui.lesson.pages import Canvas, Chapter
 
 MARGIN = 2
 """Cells left and right of a page."""
@@ -52,14 +52,10 @@ class LessonScreen(DashboardScreen):
     page = getters.query_one("#page", Static)
     scroll = getters.query_one(VerticalScroll)
 
-    def __init__(self, run: RunDirectory | None) -> None:
-        """Start at the first page.
-
-        Args:
-            run: Run whose filter and image the last chapter explains; None without one.
-        """
+    def __init__(self, chapters: Sequence[Chapter]) -> None:
+        """Start at the first page of the chapters."""
         super().__init__()
-        self._chapters = all_chapters(run)
+        self._chapters = chapters
         self._pages = [
             (chapter, page)
             for chapter, content in enumerate(self._chapters)

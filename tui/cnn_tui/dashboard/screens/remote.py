@@ -1,5 +1,6 @@
 """Commands to the engine of a run, whichever process trains it."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from cnn_engine.errors import StorageError
 from cnn_engine.runs import commands
 from cnn_engine.runs.commands import Command, Name
 from cnn_tui.live.follower import Follower
+from cnn_tui.live.threads import in_thread
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Remote:
         self._will_be_paused = False
         """State after all pauses sent so far; valid until `_pauses_due` of them are applied."""
         self._pauses_due = 0
+        self._lock = asyncio.Lock()
 
     @property
     def pending(self) -> Name | None:
@@ -71,7 +74,7 @@ class Remote:
         ended = self._follower.state.has_ended
         return Refused("This run has ended" if ended else "This run is not running")
 
-    def send(self, name: Name, value: float | None = None, by: str = "key") -> Sent | Refused:
+    async def send(self, name: Name, value: float | None = None, by: str = "key") -> Sent | Refused:
         """Send a command.
 
         Args:
@@ -81,33 +84,38 @@ class Remote:
         """
         if refusal := self.refusal:
             return refusal
-        command = Command(name=name, by=by, value=value)
+        command, path = Command(name=name, by=by, value=value), self._follower.run.commands
+        self.mark_pending(name)
         try:
-            commands.send(self._follower.run.commands, command)
+            async with self._lock:  # in the order of the keys
+                await in_thread(lambda: commands.send(path, command))
         except StorageError as error:
             if self._engine is None or not self._follower.trains_here:
+                self._pending = None
                 return Refused(str(error))
             self._engine.deliver(command)
-        self.mark_pending(name)
         return Sent()
 
     def mark_pending(self, name: Name) -> None:
         """Record that a command was sent, here or by a signal handler."""
         self._pending, self._applied = name, len(self._follower.state.commands)
 
-    def toggle_pause(self) -> Sent | Refused:
+    async def toggle_pause(self) -> Sent | Refused:
         """Pause or continue: the opposite of the last one sent, even if it is not applied yet."""
+        if refusal := self.refusal:
+            return refusal
         state = self._follower.state
         applied = sum(command.command in ("pause", "unpause") for command in state.commands)
+        before = self._will_be_paused, self._pauses_due
         is_paused = self._will_be_paused if applied < self._pauses_due else state.paused
-        result = self.send("unpause" if is_paused else "pause")
-        if isinstance(result, Sent):
-            self._will_be_paused = not is_paused
-            self._pauses_due = max(applied, self._pauses_due) + 1
+        self._will_be_paused, self._pauses_due = not is_paused, max(applied, self._pauses_due) + 1
+        result = await self.send("unpause" if is_paused else "pause")
+        if isinstance(result, Refused):
+            self._will_be_paused, self._pauses_due = before
         return result
 
-    def detach(self) -> Sent | Refused:
+    async def detach(self) -> Sent | Refused:
         """Move the training to a background process."""
         if (refusal := self.refusal) or self._follower.trains_here:
-            return refusal or self.send("detach")
+            return refusal or await self.send("detach")
         return Refused("Another process is training this run; you can quit")

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, cast
 from textual import getters, work
 from textual.app import ComposeResult
 from textual.dom import DOMNode
-from textual.timer import Timer
 from textual.widgets import ContentSwitcher
+from textual.worker import Worker
 
-from cnn_engine.runlog.alarms import Kind, find_alarms, unwritable_log_alarm
+from cnn_engine.runlog.alarms import Alarm, Kind, find_alarms, unwritable_log_alarm
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.dashboard.dialogs.choice import ChoiceDialog
-from cnn_tui.dashboard.dialogs.training import epochs_dialog, lr_dialog, quit_dialog, stop_dialog
-from cnn_tui.dashboard.keys import Scope, bindings_for
+from cnn_tui.dashboard.dialogs.copy import copy_dialog
+from cnn_tui.dashboard.dialogs.training import QuitDialog, epochs_dialog, lr_dialog, stop_dialog
+from cnn_tui.dashboard.keys import Key, Scope, bindings_for
 from cnn_tui.dashboard.keys import View as ViewName
 from cnn_tui.dashboard.screens.remote import LocalEngine, Refused, Remote, Sent
-from cnn_tui.dashboard.screens.screen import PIECE_SECONDS, POLL_SECONDS, DashboardScreen
+from cnn_tui.dashboard.screens.screen import POLL_SECONDS, SLOW_SECONDS, DashboardScreen
 from cnn_tui.dashboard.views.live import LiveView
 from cnn_tui.dashboard.views.log import LogView
 from cnn_tui.dashboard.views.view import View
@@ -29,7 +29,8 @@ from cnn_tui.dashboard.widgets.alert import Alert
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.run_header import RunHeader
 from cnn_tui.dashboard.widgets.run_progress import RunProgress
-from cnn_tui.live.follower import Follower
+from cnn_tui.live.follower import Batch, Follower
+from cnn_tui.live.threads import in_thread
 from cnn_tui.text.log_lines import log_line, output_line
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class RunScreen(DashboardScreen):
         *,
         trains_here: bool = False,
         engine: LocalEngine | None = None,
+        find_own_alarm: Callable[[], Alarm | None] = lambda: None,
         bell: bool = False,
     ) -> None:
         """Show a run.
@@ -70,14 +72,20 @@ class RunScreen(DashboardScreen):
             run: The run's directory.
             trains_here: True if this process trains the run, so that exiting would end it.
             engine: The engine of this process; None if another process trains the run.
+            find_own_alarm: Returns an alarm that only this process knows of; it is shown instead of
+                all others.
             bell: True to ring the terminal bell on an alert.
         """
         super().__init__()
         self._follower = Follower(run, trains_here=trains_here)
-        self._engine, self._bell = engine, bell
+        self._engine, self._find_own_alarm, self._bell = engine, find_own_alarm, bell
         self._last_alarms: set[Kind] = set()
         self._read_error = ""
-        self._next_piece: Timer | None = None
+        self._reading: Worker[None] | None = None
+        """Reads the files; None if it is not reading."""
+        self._reading_since = 0.0
+        self._is_reply = False
+        """True if the next drawing shows the effect of a key."""
         self.remote = Remote(self._follower, engine)
         self.closes_when_ended = False
         """True to close as soon as this process no longer trains the run."""
@@ -91,6 +99,15 @@ class RunScreen(DashboardScreen):
     def is_training_here(self) -> bool:
         """True while this process trains the run."""
         return self._follower.trains_here and self._follower.is_live
+
+    @property
+    def can_control(self) -> bool:
+        """True if commands can be sent to the run."""
+        return self.remote.refusal is None
+
+    def label(self, key: Key) -> str:
+        """Return the word for a key; `pause` continues a paused run."""
+        return "resume" if key.name == "pause" and self.state.paused else key.label
 
     @property
     def shown_view(self) -> ViewName:
@@ -128,28 +145,56 @@ class RunScreen(DashboardScreen):
         self.set_interval(POLL_SECONDS, self.poll)
 
     def poll(self, *, is_reply: bool = False) -> None:
-        """Read new events and show them; while the terminal accepts no output, only read.
+        """Start to read new events and show them, unless the previous read is not finished.
 
         Args:
             is_reply: True if it shows the effect of a key, which the byte budget does not limit.
         """
-        events, output = self._follower.poll()
-        lines = [line for event in events if (line := log_line(event))]
-        self.query_one(LogView).add([*lines, *map(output_line, output)])
-        if self._follower.trains_here and any(isinstance(event, RunPrepared) for event in events):
-            gc.freeze()  # PyTorch's objects stay in memory; collecting over them takes 0.2 s
+        self._is_reply |= is_reply
+        self._close_if_ended()
+        if self._reading is None:
+            self._reading_since = time.monotonic()
+            self._reading = self.run_worker(self._read())
+        elif time.monotonic() - self._reading_since > SLOW_SECONDS:
+            self.key_bar.show_message("The run's files do not answer; waiting for them")
+
+    async def _read(self) -> None:
+        """Read to the end in a thread, and show it; keys are handled meanwhile."""
+        while True:
+            batch = await in_thread(self._follower.read)
+            if not self.is_open:
+                return
+            self._apply(batch)
+            self._reading_since = time.monotonic()
+            if not batch.has_more:
+                break
+        view, state = self.view, self.state
+        if view.has_files:
+            await in_thread(lambda: view.read(state))
+            if not self.is_open:
+                return
+        self._reading = None
         self._report_read_error()
-        if self._next_piece is not None:
-            self._next_piece.stop()  # otherwise each poll would start another sequence of timers
-        if self._follower.has_more:
-            self._next_piece = self.set_timer(PIECE_SECONDS, self.poll)
-        elif self.can_draw(is_reply=is_reply):
+        if self.can_draw(is_reply=self._is_reply):  # otherwise it was only read
             self._show()
-        has_ended = self.state.has_ended or not self._follower.trains_here
+        self._is_reply = False
+        self._close_if_ended()
+
+    def _close_if_ended(self) -> None:
+        """Close the screen if that was requested, and this process no longer trains the run."""
         # The end cannot be read from a directory that is gone.
-        has_ended = has_ended or (self._engine is not None and self._engine.has_ended())
-        if has_ended and self.closes_when_ended:
+        has_ended = self._engine is not None and self._engine.has_ended()
+        if self.closes_when_ended and (has_ended or not self.is_training_here):
             self.close()
+
+    def _apply(self, batch: Batch) -> None:
+        """Add new events to the state and the log."""
+        self._follower.apply(batch)
+        lines = [line for event in batch.events if (line := log_line(event))]
+        self.query_one(LogView).add([*lines, *map(output_line, batch.output)])
+        prepared = any(isinstance(event, RunPrepared) for event in batch.events)
+        if self._follower.trains_here and prepared:
+            gc.freeze()  # PyTorch's objects stay in memory; collecting over them takes 0.2 s
 
     def _report_read_error(self) -> None:
         """Show a message while the run cannot be read."""
@@ -162,19 +207,24 @@ class RunScreen(DashboardScreen):
     def _show(self) -> None:
         is_live = self._follower.is_live
         self.header.pending = self.remote.pending
-        self.header.is_dead = not is_live and not self.state.has_ended
-        reason = self._engine.write_error if self._engine else ""
-        alarms = (
-            [unwritable_log_alarm(reason)]
-            if reason
-            else find_alarms(self.state, time.time(), is_live)
-        )
+        is_dead = not is_live and not self.state.has_ended
+        self.header.is_dead = self.query_one(RunProgress).is_dead = is_dead
+        own = self._own_alarm()
+        alarms = [own] if own else find_alarms(self.state, time.time(), is_live)
         self.alert.alarms = alarms
         self._ring({alarm.kind for alarm in alarms})
-        for panel in (self.header, self.query_one(RunProgress), self.alert, self.view):
+        for panel in (self.header, self.query_one(RunProgress), self.alert):
             panel.show(self.state)
-        self.key_bar.show(is_live and not self.state.imported)
+        if self.view.is_read:
+            self.view.show(self.state)
+        self.key_bar.show(self.can_control)
         self.refresh_bindings()
+
+    def _own_alarm(self) -> Alarm | None:
+        """Return the alarm that only this process knows of."""
+        if self._engine and self._engine.write_error:
+            return unwritable_log_alarm(self._engine.write_error)
+        return self._find_own_alarm()
 
     def _ring(self, alarms: set[Kind]) -> None:
         """Ring the bell if it is on and there is a new kind of alarm."""
@@ -190,6 +240,7 @@ class RunScreen(DashboardScreen):
         self.views.current = name
         self.view.focus()
         self._show()
+        self.poll(is_reply=True)  # a view may have files of its own
 
     async def _add_view(self, name: ViewName) -> None:
         """Create a view when it is first shown, so that it does not delay the first paint."""
@@ -219,26 +270,38 @@ class RunScreen(DashboardScreen):
         """Report the result of an export."""
         self.report(event.text)
 
-    def action_explain(self) -> None:
+    @work
+    async def action_explain(self) -> None:
         """Open the lesson, which ends with this run's numbers."""
         from cnn_tui.dashboard.screens.lesson import LessonScreen  # noqa: PLC0415 - only if opened
+        from cnn_tui.lesson.contents import all_chapters  # noqa: PLC0415 - only if opened
 
-        self.app.push_screen(LessonScreen(self._follower.run))
+        chapters = await in_thread(lambda: all_chapters(self._follower.run))
+        self.open(LessonScreen(chapters))
 
     def action_toggle_bell(self) -> None:
         """Turn the alert bell on or off."""
         self._bell = not self._bell
         self.report("Alert bell on" if self._bell else "Alert bell off")
 
+    @work
+    async def action_copy(self) -> None:
+        """Copy the selected text, or ask which text about the run to copy."""
+        if not self.copy_selection():
+            error = self.state.finished.error if self.state.finished else ""
+            self.copy(await self.ask(copy_dialog(self._follower.run, error)) or "")
+
     # Commands to the engine.
 
-    def action_pause(self) -> None:
+    @work
+    async def action_pause(self) -> None:
         """Pause training, or continue."""
-        self._acknowledge(self.remote.toggle_pause())
+        self._acknowledge(await self.remote.toggle_pause())
 
-    def action_save_checkpoint(self) -> None:
+    @work
+    async def action_save_checkpoint(self) -> None:
         """Save a checkpoint."""
-        self._send("checkpoint", message="Saving a checkpoint after this batch")
+        await self._send("checkpoint", message="Saving a checkpoint after this batch")
 
     @work
     async def action_set_lr(self) -> None:
@@ -247,7 +310,7 @@ class RunScreen(DashboardScreen):
             return
         lr = await self.ask(lr_dialog(self.state.lr))
         if lr is not None:
-            self._send("lr", lr, message=f"Learning rate {lr:g} from the next step on")
+            await self._send("lr", lr, message=f"Learning rate {lr:g} from the next step on")
 
     @work
     async def action_set_epochs(self) -> None:
@@ -257,7 +320,7 @@ class RunScreen(DashboardScreen):
         dialog = epochs_dialog(self.state.epoch, self.state.total_epochs)
         epochs = await self.ask(dialog)
         if epochs is not None:
-            self._send("epochs", epochs, message=f"{epochs} epochs in total")
+            await self._send("epochs", epochs, message=f"{epochs} epochs in total")
 
     @work
     async def action_stop(self) -> None:
@@ -266,14 +329,18 @@ class RunScreen(DashboardScreen):
             return
         command = await self.ask(stop_dialog())
         if command == "stop-epoch":
-            self._send("stop-epoch", message="Stopping after this epoch is validated and saved")
+            await self._send(
+                "stop-epoch", message="Stopping after this epoch is validated and saved"
+            )
         elif command == "stop":
-            self._send("stop")
+            await self._send("stop")
 
-    def action_detach(self) -> None:
+    @work
+    async def action_detach(self) -> None:
         """Move the training to a background process."""
-        message = "Detaching… training continues in the background"
-        self._acknowledge(self.remote.detach(), message)
+        continues = "it stays paused" if self.state.paused else "training continues"
+        message = f"Detaching… {continues} in the background"
+        self._acknowledge(await self.remote.detach(), message)
 
     def show_pending_stop(self) -> None:
         """Show that a signal has requested a stop."""
@@ -287,11 +354,11 @@ class RunScreen(DashboardScreen):
             self.report(refusal.reason)
         return refusal is not None
 
-    def _send(
+    async def _send(
         self, name: Name, value: float | None = None, *, by: str = "key", message: str = ""
     ) -> bool:
         """Send a command; return True if it was sent."""
-        return self._acknowledge(self.remote.send(name, value, by), message)
+        return self._acknowledge(await self.remote.send(name, value, by), message)
 
     def _acknowledge(self, result: Sent | Refused, message: str = "") -> bool:
         """Show that a command was sent, or why not; return True if it was."""
@@ -316,13 +383,18 @@ class RunScreen(DashboardScreen):
         self._quit("key")
 
     def action_interrupt(self) -> None:
-        """Close the screen like `quit`, recorded as an interruption."""
-        self._quit("SIGINT")
+        """Close the screen like `quit`, recorded as an interruption; copy a selected text first."""
+        if not self.copy_selection():
+            self._quit("SIGINT")
 
     def action_back(self) -> None:
-        """Close the view's current mode, such as a search, or else the screen."""
-        if not self.view.back():
-            self.action_quit()
+        """Close the view's current mode, such as a search; else unfocus a panel, else close."""
+        if self.view.back():
+            return
+        if self.focused is not self.view:
+            self.view.focus()
+        else:
+            super().action_back()
 
     def _quit(self, by: str) -> None:
         if self.is_training_here:
@@ -332,10 +404,8 @@ class RunScreen(DashboardScreen):
 
     @work
     async def _confirm_quit(self, by: str) -> None:
-        if isinstance(self.app.screen, ChoiceDialog):  # this dialog, or the one about stopping
+        if isinstance(self.app.screen, QuitDialog):
             return
-        command = await self.app.push_screen_wait(quit_dialog())
-        if (command == "stop" and self._send("stop", by=by)) or (
-            command == "detach" and self._send("detach")
-        ):
+        command = await self.app.push_screen_wait(QuitDialog())
+        if command in {"stop", "detach"} and await self._send(cast("Name", command), by=by):
             self.closes_when_ended = True

@@ -24,7 +24,7 @@ class RunEdits:
 
     def toggle_star(self, runs: Sequence[RunSummary]) -> None:
         """Star the runs; if all of them have a star, remove it."""
-        star = not all(run.star for run in runs)
+        star = not all(read_marks(self.directory(run)).star for run in runs)
         self._mark(runs, lambda marks: replace(marks, star=star))
 
     def set_name(self, run: RunSummary, name: str) -> None:

@@ -1,7 +1,8 @@
 """The run browser: a filtered and sorted list of runs, and actions on them."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from textual import getters, on, work
@@ -19,6 +20,7 @@ from cnn_engine.runs.filter import parse
 from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.selection import RunSelection, find_sort_column, select_runs
 from cnn_engine.runs.summary import LIVE, RunSummary
+from cnn_tui.dashboard.dialogs.copy import copy_dialog
 from cnn_tui.dashboard.dialogs.run_edits import (
     delete_dialog,
     name_dialog,
@@ -36,6 +38,7 @@ from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.runs.filter_line import FilterLine
 from cnn_tui.dashboard.widgets.runs.run_details import DetailedRun, RunDetails
 from cnn_tui.dashboard.widgets.runs.run_table import RunTable, RunTableContent
+from cnn_tui.live.threads import in_thread
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for, shell_command
 
@@ -49,7 +52,18 @@ READ_TO_SHOW_RATIO = 10
 DEFAULT_SORT = "-started"
 
 NEEDS_RUN = frozenset(
-    ["open", "select", "star", "rename", "edit_note", "edit_tags", "delete", "resume", "clone"]
+    [
+        "open",
+        "select",
+        "copy",
+        "star",
+        "rename",
+        "edit_note",
+        "edit_tags",
+        "delete",
+        "resume",
+        "clone",
+    ]
 )
 """Actions that are disabled while the table is empty."""
 
@@ -104,7 +118,8 @@ class RunsScreen(DashboardScreen):
         super().__init__()
         self._runs_dir = runs_dir
         self._list = RunList(runs_dir)
-        self._unread = self._list.refresh_in_steps()
+        self._reading, self._editing = asyncio.Lock(), asyncio.Lock()
+        """Held while the list is read, and while a run is changed."""
         self._next_show_time = 0.0
         self._shown: object = None
         self._edits = RunEdits(runs_dir)
@@ -121,51 +136,54 @@ class RunsScreen(DashboardScreen):
 
     def on_mount(self) -> None:
         """Start to read the runs."""
-        self.call_after_refresh(self._read)
+        self.call_after_refresh(self.poll)
+        self.set_interval(REFRESH_SECONDS, self.poll)
 
     # Reading.
 
-    def _read(self) -> None:
-        """Read changed summaries for `READ_SECONDS`, then let keys be handled and continue."""
-        deadline = time.monotonic() + READ_SECONDS
-        for _ in self._unread:
-            if time.monotonic() > deadline:
+    def poll(self) -> None:
+        """Start to read changed summaries, unless it does, or another screen covers this one."""
+        if self._is_shown and not self._reading.locked():
+            self.run_worker(self._read())
+
+    async def _read(self) -> None:
+        """Read changed summaries piece by piece in a thread; keys are handled meanwhile."""
+        async with self._reading:
+            unread = self._list.refresh_in_steps()
+            while not await in_thread(lambda: _read_piece(unread)):
+                if not self.is_open:
+                    return
                 if time.monotonic() > self._next_show_time:
                     self._list.sort()
                     self.show()
-                self.set_timer(0.001, self._read)
-                return
+        if not self.is_open:
+            return
         self.show()
         if not self._list.runs:
             text = "No runs yet. Start one with n, or quit with q and type:\n\n  "
-            text += shell_command("run")
-            self.empty_text.update(text)
-        self.set_timer(REFRESH_SECONDS, self._read_again)
-
-    def _read_again(self) -> None:
-        """Read from the beginning, unless another screen covers this one."""
-        if self.is_shown:
-            self._unread = self._list.refresh_in_steps()
-            self._read()
-        else:
-            self.set_timer(REFRESH_SECONDS, self._read_again)
+            self.empty_text.update(text + shell_command("run"))
 
     @property
-    def is_shown(self) -> bool:
+    def _is_shown(self) -> bool:
         """True while no screen but a dialog covers this one."""
         return self.app.screen is self or isinstance(self.app.screen, ModalScreen)
 
-    def refresh_now(self) -> None:
+    async def _refresh_now(self) -> None:
         """Show a change made in this screen, without waiting for the next regular read."""
-        self._list.refresh()
-        self.show()
+        async with self._reading:
+            await in_thread(self._list.refresh)
+        self.show(is_reply=True)
 
     # Showing.
 
-    def show(self) -> None:
-        """Show the runs that the filter matches."""
+    def show(self, *, is_reply: bool = False) -> None:
+        """Show the runs that the filter matches.
+
+        Args:
+            is_reply: True if it shows the effect of a key, which the byte budget does not limit.
+        """
         start = time.monotonic()
-        if not self.can_draw():
+        if not self.can_draw(is_reply=is_reply):
             return
         shown = (self._list.runs, self.filter_text, self.sort)
         if shown != self._shown:
@@ -238,13 +256,13 @@ class RunsScreen(DashboardScreen):
 
     def watch_filter_text(self) -> None:
         """Show the runs that match."""
-        self.show()
+        self.show(is_reply=True)
 
     # The order.
 
     def watch_sort(self) -> None:
         """Show the runs in the new order."""
-        self.show()
+        self.show(is_reply=True)
 
     @work
     async def action_sort(self) -> None:
@@ -315,31 +333,40 @@ class RunsScreen(DashboardScreen):
         if not 2 <= len(selected) <= MAX_RUNS:
             self.report(f"Select two to {MAX_RUNS} runs with the space bar, then compare them")
         else:
-            self.app.push_screen(CompareScreen(list(map(self._edits.directory, selected))))
+            self.open(CompareScreen(list(map(self._edits.directory, selected))))
 
     @on(RunTable.Opened)
     def action_open(self) -> None:
         """Open the run under the cursor."""
         if self.rows.current is not None:
-            self.app.push_screen(RunScreen(self._edits.directory(self.rows.current)))
+            self.open(RunScreen(self._edits.directory(self.rows.current)))
 
     def action_back(self) -> None:
-        """Clear the filter or the selection, or else quit."""
+        """Clear the filter or the selection."""
         if self.filter_line.is_open or self.filter_text:
             self.filter_line.clear()
             self.filter_text = ""
         elif self.rows.selected:
             self.rows.selected = frozenset()
         else:
-            self.app.exit()
+            super().action_back()
             return
-        self.show()
+        self.show(is_reply=True)
+
+    @work
+    async def action_copy(self) -> None:
+        """Copy the selected text, or ask which text about the run to copy."""
+        run = self.rows.current
+        if not self.copy_selection() and run is not None:
+            self.copy(await self.ask(copy_dialog(self._edits.directory(run), run.error)) or "")
 
     # Marks and the trash.
 
-    def action_star(self) -> None:
+    @work
+    async def action_star(self) -> None:
         """Star the runs, or remove the stars."""
-        self._try(lambda: self._edits.toggle_star(self._targets()))
+        runs = self._targets()
+        await self._try(lambda: self._edits.toggle_star(runs))
 
     @work
     async def action_rename(self) -> None:
@@ -347,7 +374,7 @@ class RunsScreen(DashboardScreen):
         if run := self.rows.current:
             name = await self.ask(name_dialog(run))
             if name is not None:
-                self._try(lambda: self._edits.set_name(run, name))
+                await self._try(lambda: self._edits.set_name(run, name))
 
     @work
     async def action_edit_note(self) -> None:
@@ -355,7 +382,7 @@ class RunsScreen(DashboardScreen):
         if run := self.rows.current:
             note = await self.ask(note_dialog(run))
             if note is not None:
-                self._try(lambda: self._edits.set_note(run, note))
+                await self._try(lambda: self._edits.set_note(run, note))
 
     @work
     async def action_edit_tags(self) -> None:
@@ -364,7 +391,7 @@ class RunsScreen(DashboardScreen):
             old = sorted(set(runs[0].tags).intersection(*(run.tags for run in runs)))
             new = await self.ask(tags_dialog(runs, old))
             if new is not None:
-                self._try(lambda: self._edits.replace_tags(runs, old, new))
+                await self._try(lambda: self._edits.replace_tags(runs, old, new))
 
     @work
     async def action_delete(self) -> None:
@@ -378,21 +405,21 @@ class RunsScreen(DashboardScreen):
             return
         if await self.ask(delete_dialog(runs)):
             noun = f"{len(runs)} runs" if len(runs) > 1 else "Run"
-            message = f"{noun} moved to the trash (u: undo)"
-            self._try(lambda: self._edits.delete(runs), message)
+            if await self._try(lambda: self._edits.delete(runs)):
+                self.report(f"{noun} moved to the trash (u: undo)")
 
-    def action_undo_delete(self) -> None:
+    @work
+    async def action_undo_delete(self) -> None:
         """Restore the run that was deleted last."""
-
-        def undo() -> None:
-            restored = self._edits.undo_delete()
-            self.report(f"{restored.id} is restored" if restored else "The trash is empty")
-
-        self._try(undo)
+        restored: list[RunDirectory | None] = []
+        if await self._try(lambda: restored.append(self._edits.undo_delete())):
+            run = restored[0]
+            self.report(f"{run.id} is restored" if run else "The trash is empty")
 
     # Training.
 
-    def action_resume(self) -> None:
+    @work
+    async def action_resume(self) -> None:
         """Resume the run in the background, and open it."""
         run = self.rows.current
         if run is None:
@@ -404,26 +431,26 @@ class RunsScreen(DashboardScreen):
             command = command_for("resume", self._edits.directory(run), "--epochs", epochs)
             self.report(f"This run is done; to train it longer: {command}")
         else:
-            self._try(lambda: self._resume(self._edits.directory(run)))
+            from cnn_engine.session.background import resume_in_background  # noqa: PLC0415 - imports pydantic
 
-    def _resume(self, run: RunDirectory) -> None:
-        from cnn_engine.session.background import resume_in_background  # noqa: PLC0415 - imports pydantic
-
-        resume_in_background(run)
-        self.app.push_screen(RunScreen(run))
+            directory = self._edits.directory(run)
+            if await self._try(lambda: resume_in_background(directory)):
+                self.open(RunScreen(directory))
 
     @work
     async def action_clone(self) -> None:
         """Ask for changes to the run's config, and train with it."""
+        from cnn_engine.session.request import Request  # noqa: PLC0415 - imports pydantic
         from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - imports pydantic
 
         if run := self.rows.current:
+            directory = self._edits.directory(run)
             try:
-                dialog = NewRunDialog.from_run(self._edits.directory(run))
+                request = await in_thread(lambda: Request.from_run(directory))
             except UserError as error:
                 self.report(str(error))
             else:
-                await self._train(dialog)
+                await self._train(NewRunDialog(request, self._runs_dir))
 
     @work
     async def action_new(self) -> None:
@@ -439,14 +466,23 @@ class RunsScreen(DashboardScreen):
         """Open the run that the dialog starts."""
         run = await self.ask(dialog)
         if run is not None:
-            self.app.push_screen(RunScreen(run))
+            self.open(RunScreen(run))
 
-    def _try(self, edit: Callable[[], None], message: str = "") -> None:
-        """Make a change, report the message or the error, and show the result."""
-        try:
-            edit()
-        except UserError as error:
-            message = str(error)
-        if message:
-            self.report(message)
-        self.refresh_now()
+    async def _try(self, edit: Callable[[], object]) -> bool:
+        """Make a change in a thread, and show it; report the error and return False if it fails."""
+        error_text = ""
+        async with self._editing:
+            try:
+                await in_thread(edit)
+            except UserError as error:
+                error_text = str(error)
+        await self._refresh_now()
+        if error_text:
+            self.report(error_text)
+        return not error_text
+
+
+def _read_piece(unread: Iterator[None]) -> bool:
+    """Read summaries for `READ_SECONDS`; return True if there are no more."""
+    deadline = time.monotonic() + READ_SECONDS
+    return all(time.monotonic() < deadline for _ in unread)

@@ -7,7 +7,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from cnn_tui.dashboard.dialogs.help import HelpScreen
-from cnn_tui.dashboard.keys import Scope
+from cnn_tui.dashboard.keys import Key, Scope
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 
 Result = TypeVar("Result")
@@ -15,8 +15,8 @@ Result = TypeVar("Result")
 POLL_SECONDS = 1.0
 """Time between two reads of the files that other processes write."""
 
-PIECE_SECONDS = 0.001
-"""Pause between two pieces of a long log, in which the first paint and keys are handled."""
+SLOW_SECONDS = 5.0
+"""Duration of a read from which on a message says that the files do not answer."""
 
 
 class DashboardScreen(Screen[None]):
@@ -36,6 +36,15 @@ class DashboardScreen(Screen[None]):
     def shown_view(self) -> str:
         """Name of the view that is shown; empty without views."""
         return ""
+
+    @property
+    def can_control(self) -> bool:
+        """True if the keys that send commands to a run work."""
+        return True
+
+    def label(self, key: Key) -> str:
+        """Return the word for a key, which may depend on the state."""
+        return key.label
 
     def target(self, scope: Scope) -> DOMNode:  # noqa: ARG002 - for screens with views
         """Return the node that has the actions of a scope."""
@@ -63,6 +72,11 @@ class DashboardScreen(Screen[None]):
             return None
         return await self.app.push_screen_wait(dialog)
 
+    def open(self, screen: Screen[None]) -> None:
+        """Open a screen on this one, unless another is open: a key may be pressed twice."""
+        if self.app.screen is self:
+            self.app.push_screen(screen)
+
     def close(self) -> None:
         """Go back to the screen below, or exit, also if a dialog is open on this screen."""
         stack = self.app.screen_stack
@@ -75,10 +89,41 @@ class DashboardScreen(Screen[None]):
         for _ in stack[position:]:
             self.app.pop_screen()
 
+    def copy(self, text: str) -> None:
+        """Copy a text to the clipboard of the terminal, and report it; an empty one is ignored."""
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.report(f"Copied: {text}")
+
+    def copy_selection(self) -> bool:
+        """Copy the text selected with the mouse, and unselect it; return False without any."""
+        text = self.get_selected_text()
+        if text:
+            self.copy(text)
+        self.clear_selection()
+        return bool(text)
+
+    @property
+    def is_open(self) -> bool:
+        """True until the screen is closed, which may happen while a thread reads for it."""
+        return self in self.app.screen_stack
+
+    @property
+    def is_first(self) -> bool:
+        """True if closing this screen ends the program."""
+        return self.app.screen_stack.index(self) <= 1
+
+    def action_back(self) -> None:
+        """Close the screen; the first one stays open, so that the program ends only by `quit`."""
+        if self.is_first:
+            self.report("Press q to quit")
+        else:
+            self.close()
+
     def action_close(self) -> None:
         """Go back to the screen below, or exit."""
         self.close()
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.app.push_screen(HelpScreen(*self.scopes))
+        self.open(HelpScreen(*self.scopes))

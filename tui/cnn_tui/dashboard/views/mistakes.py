@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from textual import getters
+from textual import getters, work
 from textual.app import ComposeResult
 from textual.message import Message
 
@@ -16,6 +16,7 @@ from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.mistake_grid import ClassPair, MistakeGrid
 from cnn_tui.exports.mistakes import write_mistakes
+from cnn_tui.live.threads import in_thread
 from cnn_tui.live.watched_file import WatchedFile
 
 
@@ -23,6 +24,8 @@ class MistakesView(View):
     """The most confident mistakes: all, or those in a cell of the confusion matrix."""
 
     BINDINGS = bindings_for("mistakes")
+    has_files = True
+    is_read = False
     grid = getters.query_one(MistakeGrid)
 
     @dataclass
@@ -46,20 +49,19 @@ class MistakesView(View):
     def show(self, state: RunState) -> None:
         """Show the mistakes of the run's test."""
         self._state = state
-        self._refresh_file(state.test)
         self.grid.mistakes = self._file.value or () if self._file else ()
         self.grid.error = self._file.error if self._file else ""
         super().show(state)
 
-    def _refresh_file(self, test: TestFinished | None) -> None:
+    def read(self, state: RunState) -> None:
         """Read the file once there is a test, and again when the test or the file has changed."""
-        if test is not self._test:
-            self._test, self._file = test, None
-            if test is not None:
-                read = lambda _: read_mistakes(self._run, test)  # noqa: E731 - bound to this test
-                self._file = WatchedFile(self._run.path / MISTAKES_FILE, read)
-        if self._file is not None:
-            self._file.refresh()
+        test = state.test
+        file = self._file if test is self._test else None
+        if test is not None:
+            read = lambda _: read_mistakes(self._run, test)  # noqa: E731 - bound to this test
+            file = file or WatchedFile(self._run.path / MISTAKES_FILE, read)
+            file.refresh()
+        self._test, self._file, self.is_read = test, file, True
 
     def show_pair(self, target: int, predicted: int) -> None:
         """Show the mistakes of one cell; with two equal classes, all mistakes of the class."""
@@ -102,11 +104,13 @@ class MistakesView(View):
         self.grid.show_pair(None)
         self.refresh_bindings()
 
-    def action_export(self) -> None:
+    @work
+    async def action_export(self) -> None:
         """Write all mistakes as CSV into the working directory."""
         path = Path(f"{self._run.id}-mistakes.csv").absolute()
+        state = self._state or RunState()
         try:
-            count = write_mistakes(self._run, self._state or RunState(), path)
+            count = await in_thread(lambda: write_mistakes(self._run, state, path))
         except UserError as error:
             self.post_message(self.Exported(str(error)))
         else:

@@ -18,6 +18,8 @@ class ModelView(View):
     """The layer table beside the feature maps."""
 
     BINDINGS = bindings_for("model")
+    has_files = True
+    is_read = False
     layer_table = getters.query_one(LayerTable)
     feature_maps = getters.query_one(FeatureMaps)
 
@@ -31,11 +33,11 @@ class ModelView(View):
         yield LayerTable(self._layers_file)
         yield FeatureMaps(self._maps_file, has_colors=self.app.can_draw_images)  # type: ignore[attr-defined]
 
-    def show(self, state: RunState) -> None:
-        """Show the current content of the files."""
+    def read(self, state: RunState) -> None:  # noqa: ARG002 - for views that depend on it
+        """Read both files if they have changed."""
         self._layers_file.refresh()
         self._maps_file.refresh()
-        super().show(state)
+        self.is_read = True
 
     def action_move_image(self, images: int) -> None:
         """Show another image."""
@@ -60,6 +62,13 @@ class ModelView(View):
         later = [*range(current + 1, len(samples)), *range(min(current, len(samples)))]
         wrong = (index for index in later if not samples[index].is_correct)
         self.feature_maps.sample = next(wrong, current)
+
+    def back(self) -> bool:
+        """Show the feature maps again; return False if the layers are not shown alone."""
+        is_open = self.has_class("-layers")
+        if is_open:
+            self.action_toggle_layers()
+        return is_open
 
     def action_toggle_layers(self) -> None:
         """Show the layers alone, or the feature maps again."""

@@ -1,5 +1,7 @@
 """The base of the views of a run."""
 
+from typing import ClassVar
+
 from textual.containers import Container
 
 from cnn_engine.runlog.state import RunState
@@ -8,6 +10,15 @@ from cnn_tui.dashboard.widgets.panel import Panel
 
 class View(Container, can_focus=True):
     """Panels, and the keys that work while they are shown."""
+
+    has_files: ClassVar[bool] = False
+    """True if the view shows files other than the log."""
+
+    is_read = True
+    """False as long as the view's files were not read yet."""
+
+    def read(self, state: RunState) -> None:
+        """Read the view's files for the next `show`; called in a thread."""
 
     def show(self, state: RunState) -> None:
         """Show the run's state in every panel."""

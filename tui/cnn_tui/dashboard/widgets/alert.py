@@ -93,7 +93,7 @@ class Alert(Panel[RunState], can_focus=True):
             lines += [Content(first).stylize("bold", 0, len(heading)), *map(Content, rest)]
         if not lines or self.has_focus:
             return [*lines, *notices]
-        return [*self._limited(lines, MAX_LINES - len(notices[:1])), *notices[:1]]
+        return [*self._limited(lines, MAX_LINES - len(notices[:1])), *notices][:MAX_LINES]
 
     def _limited(self, lines: list[Content], room: int = MAX_LINES) -> list[Content]:
         """Return the first lines, with a sign at the end if there are more; focused, all."""
