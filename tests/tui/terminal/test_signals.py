@@ -1,6 +1,7 @@
 """Signals and held keys, in real terminals."""
 
 import os
+import shlex
 import signal
 
 import psutil
@@ -12,7 +13,7 @@ from cnn_engine.session.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS, WAR
 from cnn_tui.terminal.signals import StopSignals
 from golden import golden_run, saved_screen
 from runs_for_tests import RunForTests, wait_until
-from terminal import ENDLESS_RUN, Terminal, assert_restored, text_after_exit
+from terminal import CLI, ENDLESS_RUN, Terminal, assert_restored, text_after_exit
 from terminal_runs import child_of, only_run, patched_program
 
 
@@ -150,7 +151,7 @@ def test_held_keys_send_every_command(tmp_path):
     assert applied[:100] == pauses
 
 
-def test_screen_is_redrawn_after_suspension(tmp_path):
+def test_screen_is_redrawn_after_a_stop_from_outside(tmp_path):
     golden_run(tmp_path / "runs", "completed")
     screen = saved_screen("completed-120x36")
     with Terminal("watch", cwd=tmp_path) as terminal:
@@ -158,15 +159,55 @@ def test_screen_is_redrawn_after_suspension(tmp_path):
         terminal.wait_for(lambda text: text == screen)
         terminal.press("\x1b[?2048;1$y")  # reports its size: Textual enables the mouse in pixels
         child = child_of(terminal)
-        for number in (signal.SIGSTOP, signal.SIGTSTP):
-            child.send_signal(number)
-            terminal.wait_for(lambda _: child.status() == psutil.STATUS_STOPPED)
-            if number == signal.SIGTSTP:
-                assert terminal.settings[:4] == before[:4]
-            terminal.show("\x1b[2Ja shell was here")
-            child.send_signal(signal.SIGCONT)
-            terminal.wait_for(lambda text: text == screen)
+        child.send_signal(signal.SIGSTOP)
+        terminal.wait_for(lambda _: child.status() == psutil.STATUS_STOPPED)
+        terminal.show("\x1b[2Ja shell was here")
+        child.send_signal(signal.SIGCONT)
+        terminal.wait_for(lambda text: text == screen)
         terminal.press("q")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
     assert terminal.raw.rindex(b"\x1b[?1016l") > terminal.raw.rindex(b"\x1b[?1016h")
+
+
+SHELL = ["bash", "--norc", "--noprofile", "-i"]
+
+
+def test_ctrl_z_suspends_and_fg_brings_the_screen_back(tmp_path):
+    golden_run(tmp_path / "runs", "completed")
+    screen = saved_screen("completed-120x36")
+    with Terminal(cwd=tmp_path, command=SHELL) as terminal:
+        terminal.press(f"PS1='ready> '; {shlex.join(CLI)} watch\n")
+        terminal.wait_for(lambda text: text == screen)
+        before = terminal.settings
+        for _ in range(2):
+            terminal.press("\x1a")
+            terminal.wait_for("Stopped")
+            assert terminal.raw.rindex(b"\x1b[?1049l") > terminal.raw.rindex(b"\x1b[?1049h")
+            terminal.press("echo here is $((40 + 2)); fg\n")
+            terminal.wait_for("here is 42")
+            terminal.wait_for(lambda text: text == screen)
+            assert terminal.settings == before
+        terminal.press("?\x1a")  # with a dialog open
+        terminal.wait_for("Stopped")
+        terminal.press("fg\n")
+        terminal.wait_for("All views")
+        terminal.press("qq")
+        terminal.wait_for("ready>")
+        terminal.press("echo code $?; exit\n")
+        terminal.wait_for("code 0")
+        assert terminal.wait() == 0
+
+
+def test_ctrl_z_is_refused_without_a_shell(tmp_path):
+    """A terminal that runs the program alone, such as `tmux new cnn-tui`, could not continue it."""
+    golden_run(tmp_path / "runs", "completed")
+    with Terminal("watch", cwd=tmp_path) as terminal:
+        terminal.wait_for("✓ done")
+        terminal.press("\x1a")
+        terminal.wait_for("Cannot suspend: no shell with job control")
+        child_of(terminal).send_signal(signal.SIGTSTP)
+        terminal.press("2")
+        terminal.wait_for("Confusion matrix")
+        terminal.press("q")
+        assert terminal.wait() == 0

@@ -20,13 +20,20 @@ FORWARDED_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGQUIT)
 EXPECTED_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGPIPE)
 """Signals that need no message if they end the child before the dashboard starts."""
 
+JOB_STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+"""Signals by which a job stops: the parent stops with its child, as the shell waits for it."""
+
+_shell: int | None = None
+"""Id of the parent's parent; None in a process without a supervisor."""
+
 _to_parent: int | None = None
 """Pipe from the child to its parent; None in a process without one."""
 
 
 def supervise() -> None:
     """Fork and return in the child; the parent waits for it and exits with its exit code."""
-    global _to_parent  # noqa: PLW0603 - there is one parent
+    global _to_parent, _shell  # noqa: PLW0603 - there is one parent
+    _shell = os.getppid()
     settings = TerminalSettings()
     from_child, to_parent = os.pipe()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED_SIGNALS)
@@ -51,6 +58,15 @@ def notify_supervisor(run: os.PathLike[str] | None) -> None:
         os.write(_to_parent, os.fsencode(run or b"") + b"\n")
 
 
+def can_suspend() -> bool:
+    """Return True if this process is a job of a shell, which can continue it after a stop."""
+    shell = _shell or os.getppid()
+    try:
+        return os.getsid(shell) == os.getsid(0) and os.getpgid(shell) != os.getpgrp()
+    except OSError:
+        return False
+
+
 def _forward_signals(child: int) -> None:
     def forward(number: int, _frame: FrameType | None) -> None:
         with suppress(ProcessLookupError):  # the child has just ended
@@ -58,10 +74,15 @@ def _forward_signals(child: int) -> None:
 
     for number in FORWARDED_SIGNALS:
         signal.signal(number, forward)
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # stops with the child, once that is ready
 
 
 def _wait_for(child: int, from_child: int, settings: TerminalSettings) -> NoReturn:
-    _, status = os.waitpid(child, 0)
+    _, status = os.waitpid(child, os.WUNTRACED)
+    while os.WIFSTOPPED(status):
+        if os.WSTOPSIG(status) in JOB_STOPS:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        _, status = os.waitpid(child, os.WUNTRACED)
     if not os.WIFSIGNALED(status):
         os._exit(os.waitstatus_to_exitcode(status))
     number = os.WTERMSIG(status)
