@@ -11,7 +11,7 @@ from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import setting_text
 from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
-from cnn_tui.text.width import wrap
+from cnn_tui.text.width import cut, wrap
 
 LABEL_WIDTH = 9
 
@@ -69,7 +69,9 @@ def _line(label: str, *parts: str | tuple[str, str]) -> Content:
 
 
 def _paragraph(text: str, style: str, width: int, max_lines: int = 4) -> list[Content]:
-    lines = wrap(safe_text(text, 500), width, max_lines=max_lines, placeholder=" …")
+    lines = wrap(safe_text(text, 500), width)
+    if len(lines) > max_lines:
+        lines = [*lines[: max_lines - 1], f"{cut(lines[max_lines - 1], width - 2)} …"]
     return [Content.styled(line, style) for line in lines]
 
 
