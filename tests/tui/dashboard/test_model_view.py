@@ -45,7 +45,7 @@ async def open_model_view(pilot, *keys):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    ("name", "keys"), [("model", ""), ("maps", "down w"), ("layers", "l"), ("last", "end up down")]
+    ("name", "keys"), [("model", ""), ("maps", "down n"), ("layers", "l"), ("last", "end up down")]
 )
 async def test_view_matches_saved_screen(tmp_path, name, keys, size):
     app = Dashboard(RunScreen(completed(tmp_path)))
