@@ -2,6 +2,7 @@
 
 import gc
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
