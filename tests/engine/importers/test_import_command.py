@@ -245,6 +245,8 @@ def test_dashboard_of_a_followed_log_ends_with_its_code(tmp_path, code, shown, e
     assert read_state(RunDirectory(run))[0].status == status
     if exit_code:
         assert "cnn-tui: internal error: ZeroDivisionError" in text_after_exit(terminal)
+
+
 def test_error_that_cannot_be_recorded_is_an_alarm(follower, monkeypatch):
     thread, _, _ = follower
 

@@ -116,19 +116,18 @@ async def test_screen_shows_lost_connection_and_recovers(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def hanging_files(monkeypatch, tmp_path):
+def hanging_files(monkeypatch):
     """Function that makes reads of the runs hang, as on a server that does not answer."""
     answered, reading = threading.Event(), threading.Event()
-    opened = Path.open
+    opened = log.open_regular
 
-    def hang(path, *arguments, **options):
-        if path.is_relative_to(tmp_path):
-            reading.set()
-            assert answered.wait(60)
-        return opened(path, *arguments, **options)
+    def hang(path):
+        reading.set()
+        assert answered.wait(60)
+        return opened(path)
 
     def start():
-        monkeypatch.setattr(Path, "open", hang)
+        monkeypatch.setattr(log, "open_regular", hang)
         return reading
 
     yield start
