@@ -10,6 +10,7 @@ from cnn_engine.session.engine import Engine
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.widgets.accuracy_chart import AccuracyChart
 from cnn_tui.dashboard.widgets.epoch_table import EpochTable
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.dashboard.widgets.sparklines import Sparklines
@@ -61,6 +62,9 @@ def test_imported_run_is_not_resumed(tmp_path):
         Engine.resume(import_text(tmp_path, KERAS))
 
 
+REDRAWN = (LossChart, AccuracyChart, Sparklines, EpochTable)
+
+
 def lines_of(app, panel):
     return list(map(str, app.screen.query_one(panel)._lines))
 
@@ -75,14 +79,15 @@ async def test_open_dashboard_shows_a_log_that_was_written_anew(tmp_path):
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert "1.5000" in screen_text(app)
-        path.write_text(LIGHTNING.replace(",1.5,", ",9.25,").replace("0,50,2.1", "0,50,7.7"))
+        changed = LIGHTNING.replace("0.5,1.5,", "0.9,9.25,").replace("0,50,2.1", "0,50,7.7")
+        path.write_text(changed)
         importer.poll()
         app.screen.poll()
         await settle(pilot)
-        drawn = [lines_of(app, panel) for panel in (LossChart, Sparklines, EpochTable)]
+        drawn = [lines_of(app, panel) for panel in REDRAWN]
     reopened = Dashboard(RunScreen(run))
     async with reopened.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        expected = [lines_of(reopened, panel) for panel in (LossChart, Sparklines, EpochTable)]
+        expected = [lines_of(reopened, panel) for panel in REDRAWN]
     assert drawn == expected
     importer.close(ended=False)

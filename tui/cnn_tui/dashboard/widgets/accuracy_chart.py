@@ -16,8 +16,8 @@ class AccuracyChart(Chart[RunState]):
     TITLE = "Accuracy in % by epoch"
 
     def depends_on(self, state: RunState) -> object:
-        """Return the number of epochs and the end of the axis."""
-        return len(state.epochs), self._visible_window(state, 2), state.has_ended
+        """Return the numbers of epochs and undos, and the end of the axis."""
+        return len(state.epochs), state.undos, self._visible_window(state, 2), state.has_ended
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:
         """Return the chart, or a message before the first epoch is finished."""
