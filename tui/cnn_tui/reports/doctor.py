@@ -45,7 +45,7 @@ class Check(NamedTuple):
     value: str
     status: Literal["ok", "warning", "error"] = "ok"
     advice: str = ""
-    """What to do; empty if nothing needs to be done."""
+    """Fix to suggest; empty if nothing needs to be done."""
 
     exit_code: int = 0
     """Exit code of the command because of it; 0 unless it is an error."""
