@@ -36,7 +36,7 @@ def test_patience_ends_training(tmp_path):
     assert state.total_epochs == done
     (command,) = state.commands
     assert (command.command, command.by, command.value) == ("epochs", "patience", done)
-    assert state.notices[-1].text.startswith(f"No epoch was better than {best} for 2 epochs")
+    assert f"no epoch was better than {best} for 2 epochs" in state.notices[-1].text
     assert state.test.epoch == best
     assert COMPLETION.fullmatch(event_letters(run.events()))
 
