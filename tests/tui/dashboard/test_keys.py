@@ -241,7 +241,7 @@ async def test_click_on_key_bar_runs_the_action(tmp_path):
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         column = screen_text(app).splitlines()[-1].index("2 classes")
-        await pilot.click(KeyBar, offset=(column, 0))
+        await pilot.click(KeyBar, offset=(column, 1))
         await settle(pilot)
         assert "Confusion" in screen_text(app)
 
