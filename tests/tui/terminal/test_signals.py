@@ -185,8 +185,8 @@ def test_ctrl_z_suspends_and_fg_brings_the_screen_back(tmp_path):
             terminal.wait_for("Stopped")
             assert terminal.raw.rindex(b"\x1b[?1049l") > terminal.raw.rindex(b"\x1b[?1049h")
             terminal.press("echo here is $((40 + 2)); fg\n")
-            terminal.wait_for("here is 42")
             terminal.wait_for(lambda text: text == screen)
+            assert b"here is 42" in terminal.raw
             assert terminal.settings == before
         terminal.press("?\x1a")  # with a dialog open
         terminal.wait_for("Stopped")
