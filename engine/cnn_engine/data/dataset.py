@@ -218,8 +218,9 @@ def _check(data: DataSet, needed: Sequence[str]) -> None:
     """
     for part in needed:
         if not len(getattr(data, part)):
+            name = "validation" if part == "val" else part
             raise DataError(
-                f"{data.source}: {len(data.images)} images are too few for a {part} split; add "
+                f"{data.source}: {len(data.images)} images are too few for a {name} split; add "
                 "images, or change data.validation_fraction and data.test_fraction"
             )
     counts = zip(data.classes, data.train_counts(), strict=True)

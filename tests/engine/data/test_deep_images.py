@@ -67,7 +67,7 @@ def test_images_of_the_full_range_are_not_reported(tmp_path):
 
 @pytest.mark.parametrize(("color_type", "alpha"), [(2, ()), (6, (65_535,))])
 def test_colors_of_16_bits_are_stretched(tmp_path, color_type, alpha):
-    """Of 16-bit colors Pillow keeps the upper 8 bits, which are stretched."""
+    """Pillow keeps the upper 8 of 16 bits of colors; these are stretched."""
     path = tmp_path / "x.png"
     path.write_bytes(png(16, color_type, (4_000, 2_000, 0, *alpha), (4_000, 2_000, 0, *alpha)))
     info = inspect_image(str(path), with_digest=False)

@@ -230,7 +230,7 @@ def test_single_class_is_refused(tmp_path):
 def test_one_image_per_class_is_refused(tmp_path):
     for name in ("cat", "cow", "dog", "emu", "fox", "gnu"):
         save_images(tmp_path / name, count=1)
-    with pytest.raises(DataError, match="6 images are too few for a test split"):
+    with pytest.raises(DataError, match="6 images are too few for a validation split"):
         load_folder(tmp_path)
 
 

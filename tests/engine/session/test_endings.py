@@ -195,7 +195,7 @@ def printed_lines(run, capsys):
 def test_validation_fraction_without_images_is_refused(tmp_path):
     run = RunForTests(tmp_path, "data.validation_fraction=0.0001").train()
     assert run.engine.exit_code == 3
-    assert "too few for a val split" in run.live_state.finished.error
+    assert "too few for a validation split" in run.live_state.finished.error
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])

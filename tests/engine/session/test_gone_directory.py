@@ -17,7 +17,8 @@ from terminal_runs import only_run, wait_for_epochs
 
 
 def remove(path):
-    shutil.rmtree(path)
+    while path.exists():  # training may add or rename a file meanwhile
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def move(path):

@@ -25,7 +25,6 @@ RESUMED = RunResumed(pid=1, host="", version="", epoch=2, step=0, file="last.pt"
         ([PAUSE, DETACHED, RESUMED, PAUSE, UNPAUSE], "starting", "Training continues in the back"),
         ([PAUSE, RESUMED], "starting", "Training continues in the background"),
     ],
-    ids=str,
 )
 def test_shell_tells_what_a_run_does_in_the_background(tmp_path, capsys, events, status, told):
     """After `d` in a paused run, "starting" looked as if it trained on."""
