@@ -14,6 +14,7 @@ from cnn_engine.data.sources import cifar10, idx
 from cnn_engine.data.split import split
 from cnn_engine.data.split_sizes import missing_classes_text
 from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.texts import listed
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luminance (ITU-R BT.601)."""
@@ -225,7 +226,7 @@ def _check(data: DataSet, needed: Sequence[str]) -> None:
             )
     counts = zip(data.classes, data.train_counts(), strict=True)
     if missing := [name for name, count in counts if not count]:
-        names = ", ".join(repr(name) for name in missing[:5])
+        names = listed([*map(repr, missing)])
         raise DataError(
             f"{data.source}: {len(missing)} of {len(data.classes)} classes have no image left to "
             f"train on ({names}); add images"

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
+from cnn_engine.texts import listed
+
 HALF_AN_IMAGE = 0.5
 """Expected number of held-out images below which none are."""
-
-MAX_NAMES = 5
-"""Maximum number of classes in a text."""
 
 
 def held_out_counts(counts: Sequence[int], fraction: float, reserve: int = 1) -> list[int]:
@@ -42,8 +41,7 @@ def missing_classes_text(names: Sequence[str], part: str) -> str:
     """
     if not names:
         return ""
-    listed = ", ".join(names[:MAX_NAMES]) + ", …" * (len(names) > MAX_NAMES)
     noun = {"train": "training", "val": "validation", "test": "test"}[part]
     if len(names) == 1:
-        return f"class {listed} has no {noun} image; add images"
-    return f"{len(names):,} classes have no {noun} image ({listed}); add images"
+        return f"class {names[0]} has no {noun} image; add images"
+    return f"{len(names):,} classes have no {noun} image ({listed(names)}); add images"

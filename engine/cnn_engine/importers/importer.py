@@ -32,6 +32,7 @@ from cnn_engine.runlog.events import (
 )
 from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.texts import listed
 
 MAX_NAMED = 20
 """Maximum number of series named in a message."""
@@ -135,7 +136,7 @@ class Importer:
         for role, name in self._chosen.items():
             if name and name not in names:
                 raise ConfigError(
-                    f"--role {role}: {path} has no series {name!r}, but {_listed(names)}"
+                    f"--role {role}: {path} has no series {name!r}, but {listed(names, MAX_NAMED)}"
                 )
         if not has_values:
             problems = [no_role(names) if names else "contains no values"]
@@ -205,8 +206,8 @@ class Importer:
             self._tell(f"{name} is used as {ROLES[role]}", newest)
         for role, names in roles.unclear.items():
             self._tell(
-                f"Not clear which series is the {ROLES[role]}: {_listed(names)}; choose with "
-                f"--role {role}=NAME",
+                f"Not clear which series is the {ROLES[role]}: {listed(names, MAX_NAMED)}; choose "
+                f"with --role {role}=NAME",
                 newest,
             )
         known = {
@@ -216,7 +217,7 @@ class Importer:
         others = sorted(series.keys() - known - self._unused)
         self._unused.update(others)
         if others:
-            self._tell(f"Not shown: {_listed(others)}", newest)
+            self._tell(f"Not shown: {listed(others, MAX_NAMED)}", newest)
 
     def _report_problems(self) -> None:
         problems = self._source.problems()
@@ -316,9 +317,4 @@ def _hash(event: StepsFinished | EpochFinished) -> int:
 
 def no_role(names: Sequence[str]) -> str:
     """Return the problem that no series has a role."""
-    return f"no series is a loss, an accuracy or a learning rate: {_listed(names)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+    return f"no series is a loss, an accuracy or a learning rate: {listed(names, MAX_NAMED)}"

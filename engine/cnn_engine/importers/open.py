@@ -10,6 +10,7 @@ from cnn_engine.importers.event_folders import runs_below
 from cnn_engine.importers.source import Source
 from cnn_engine.importers.table import Downloads, Table, is_download
 from cnn_engine.system.program import shell_command
+from cnn_engine.texts import listed
 
 TABLE_NAMES = (
     "metrics.csv",  # PyTorch Lightning
@@ -97,10 +98,10 @@ def _the_only(directory: Path, found: list[Path]) -> Path:
     """
     if len(found) == 1:
         return found[0]
-    commands = [shell_command("import", str(path)) for path in found[:MAX_NAMED]]
-    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    commands = [shell_command("import", str(path)) for path in found]
     raise DataError(
-        f"{directory}: contains {len(found)} runs; import one of them: {', '.join(commands)}{more}"
+        f"{directory}: contains {len(found)} runs; import one of them: "
+        f"{listed(commands, MAX_NAMED)}"
     )
 
 

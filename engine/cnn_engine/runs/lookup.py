@@ -9,12 +9,10 @@ from cnn_engine.runlog.events import RunStarted
 from cnn_engine.runs.directory import RunDirectory, first_event, iter_runs, list_runs
 from cnn_engine.runs.marks import read_marks
 from cnn_engine.system.program import shell_command
+from cnn_engine.texts import listed
 
 LATEST = "latest"
 """Reference to the newest run."""
-
-MAX_LISTED = 5
-"""Runs listed in an error."""
 
 
 def find_run(runs_dir: Path, reference: str, *, listed_by: str = "runs") -> RunDirectory:
@@ -42,9 +40,9 @@ def find_run(runs_dir: Path, reference: str, *, listed_by: str = "runs") -> RunD
         if len(matches) == 1:
             return matches[0]
         if matches:
-            listed = _listed(matches, names)
             raise ConfigError(
-                f"run {reference!r}: {len(matches)} runs match: {listed}; write more of the id"
+                f"run {reference!r}: {len(matches)} runs match: "
+                f"{_listed(matches, names)}; write more of the id"
             )
     raise ConfigError(
         f"run {reference!r}: not found in {runs_dir}{_similar(names, reference)}; see: "
@@ -86,7 +84,6 @@ def _similar(names: dict[RunDirectory, str], reference: str) -> str:
 
 def _listed(runs: Sequence[RunDirectory], names: dict[RunDirectory, str]) -> str:
     """Return `1124-0412-amber (baseline), …` for some runs, the newest ids first."""
-    shown = sorted((run.id for run in runs), reverse=True)[:MAX_LISTED]
-    by_id = {run.id: names[run] for run in runs}
-    texts = [f"{run_id} ({by_id[run_id]})" if by_id[run_id] else run_id for run_id in shown]
-    return ", ".join([*texts, *(["…"] if len(runs) > len(shown) else [])])
+    newest_first = sorted(runs, key=lambda run: run.id, reverse=True)
+    texts = [f"{run.id} ({names[run]})" if names[run] else run.id for run in newest_first]
+    return listed(texts)

@@ -10,12 +10,13 @@ from cnn_engine.models.finite import infinite_buffers, non_finite_name
 from cnn_engine.models.head import find_head_name
 from cnn_engine.models.renamed import rename_weights
 from cnn_engine.models.torchvision_model import AUXILIARY_HEADS, TorchvisionModel
+from cnn_engine.texts import listed
 
 PREFIXES = ("network.", "module.", "_orig_mod.")
 """Prefixes that wrappers add to all names: `TorchvisionModel`, and those of PyTorch."""
 
 MAX_NAMES = 3
-"""Weights that are listed by name."""
+"""Maximum number of weights in a text."""
 
 
 def load_initial_weights(model: nn.Module, file: WeightsFile, classes: tuple[str, ...]) -> str:
@@ -51,7 +52,7 @@ def load_initial_weights(model: nn.Module, file: WeightsFile, classes: tuple[str
     missing = [name for name in expected if name not in fitting and _counts(name)]
     count = sum(map(_counts, expected))
     text = f"Starts from {file.path}: {count - len(missing)} of {count} tensors"
-    return f"{text}, all but {_listed(missing)}" if missing else text
+    return f"{text}, all but {listed(missing, MAX_NAMES)}" if missing else text
 
 
 def _renamed(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -94,12 +95,6 @@ def _counts(name: str) -> bool:
 
 def _shape(state: dict[str, Tensor], name: str) -> str:
     return "×".join(map(str, state[name].shape)) or "a number" if name in state else "not in it"
-
-
-def _listed(names: list[str]) -> str:
-    rest = len(names) - MAX_NAMES
-    more = f" and {rest} more" if rest > 0 else ""
-    return f"{', '.join(names[:MAX_NAMES])}{more}"
 
 
 def normalization_warning(

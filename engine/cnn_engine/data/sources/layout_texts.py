@@ -14,9 +14,7 @@ from cnn_engine.data.sources.subfolders import (
     images_in,
     with_images,
 )
-
-MAX_NAMES = 5
-"""Maximum number of names in a text."""
+from cnn_engine.texts import listed
 
 
 def given_texts(
@@ -38,7 +36,7 @@ def beside_text(train: Path, folders: list[Path]) -> Iterator[str]:
         if has_images(folder) or any(map(has_images, find_subfolders(folder)))
     ]
     if names:
-        yield f"not used, because beside {train.name}/: {_listed(names)}"
+        yield f"not used, because beside {train.name}/: {listed(names)}"
 
 
 def unlabelled_text(folder: Path, part: Part) -> str:
@@ -50,15 +48,16 @@ def unlabelled_text(folder: Path, part: Part) -> str:
     elif has_images(inner):
         problem = "its images are not in class folders"
     else:
-        problem = f"none of its folders ({_listed(names)}) is named like a training class"
+        problem = f"none of its folders ({listed(names)}) is named like a training class"
     return f"{folder.name}/ is not used for {PURPOSES[part]}: {problem}"
 
 
 def unused_texts(base: Path, folders: list[Path], classes: list[Path]) -> Iterator[str]:
     """Yield texts on folders without images, and on images beside the class folders."""
-    if others := [folder.name for folder in folders if folder not in classes]:
+    known = set(classes)
+    if others := [folder.name for folder in folders if folder not in known]:
         verb = "is not a class: it contains" if len(others) == 1 else "are no classes: they contain"
-        yield f"{_listed([f'{name}/' for name in others])} {verb} no images"
+        yield f"{listed([f'{name}/' for name in others])} {verb} no images"
     if stray := sum(1 for _ in images_in(base)):
         yield f"{stray:,} image{'s' * (stray != 1)} beside the class folders in {base} not used"
 
@@ -73,8 +72,8 @@ def same_subfolders(classes: list[Path]) -> Iterator[str]:
     (names, *others) = inside
     if not others and len(names) > 1:
         yield (
-            f"{_listed([f'{folder.name}/' for folder in classes])} are taken for the classes, but "
-            f"contain the same folders ({_listed(list(names))}): if those are the classes, pass "
+            f"{listed([f'{folder.name}/' for folder in classes])} are taken for the classes, but "
+            f"contain the same folders ({listed(names)}): if those are the classes, pass "
             f"one of them, such as --data-dir {shlex.quote(str(classes[0]))}"
         )
 
@@ -84,7 +83,7 @@ def named_like_splits(classes: list[Path]) -> Iterator[str]:
     if names := [f"{folder.name}/" for folder in classes if part_of(folder.name)]:
         verb = "is a class" if len(names) == 1 else "are classes"
         yield (
-            f"{_listed(names)} {verb}, but named like a split: if the images are not labelled, "
+            f"{listed(names)} {verb}, but named like a split: if the images are not labelled, "
             "move them elsewhere"
         )
 
@@ -97,12 +96,6 @@ def similar_names(classes: Collection[str]) -> Iterator[str]:
     similar = [" and ".join(map(repr, names)) for names in by_word.values() if len(names) > 1]
     if similar:
         yield (
-            f"classes with nearly the same name: {_listed(similar)}; if they are the same class, "
+            f"classes with nearly the same name: {listed(similar)}; if they are the same class, "
             "move their images into one folder"
         )
-
-
-def _listed(names: list[str]) -> str:
-    """Return at most `MAX_NAMES` of the names, separated by commas."""
-    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
-    return ", ".join(names[:MAX_NAMES]) + more
