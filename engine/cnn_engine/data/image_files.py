@@ -4,7 +4,7 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -213,13 +213,15 @@ class RequestedImage(NamedTuple):
     folder: str
     """Folder that was given; empty if the file itself was given."""
 
-    def true_class(self, classes: Collection[str]) -> str | None:
-        """Return the class that a folder between `folder` and the file names; None without one."""
+    def true_class(self, classes: Mapping[str, str]) -> str | None:
+        """Return the class that a folder between `folder` and the file names; None without one.
+
+        Args:
+            classes: Names of classes by their form NFC.
+        """
         between = Path(self.path).relative_to(self.folder).parts[:-1] if self.folder else ()
-        return next(
-            (name for part in between for name in classes if same_form(name) == same_form(part)),
-            None,
-        )
+        names = (classes.get(same_form(part)) for part in between)
+        return next((name for name in names if name is not None), None)
 
 
 def find_images(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from cnn_engine.data.decode import Unreadable, decode
-from cnn_engine.data.image_files import RequestedImage
+from cnn_engine.data.image_files import RequestedImage, same_form
 from cnn_engine.data.raw import Pixels
 from cnn_engine.inference.polarity import looks_inverted
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
@@ -58,6 +58,7 @@ def _predict_batch(
     trained: TrainedModel, images: Sequence[RequestedImage], decoded: list[Pixels | str], top: int
 ) -> Iterator[Prediction | PredictionFailed]:
     readable = [pixels for pixels in decoded if not isinstance(pixels, str)]
+    class_by_form = {same_form(name): name for name in trained.classes}
     top_classes = iter(_top_classes(trained, readable, top))
     for image, pixels in zip(images, decoded, strict=True):
         if isinstance(pixels, str):
@@ -66,7 +67,7 @@ def _predict_batch(
             yield Prediction(
                 path=image.path,
                 top=next(top_classes),
-                target=image.true_class(trained.classes),
+                target=image.true_class(class_by_form),
                 size=pixels.shape[0],
                 pixels=pixels.tobytes(),
                 looks_inverted=looks_inverted(pixels, trained.brightness),

@@ -313,6 +313,14 @@ def test_class_of_unsupported_images_is_named(tmp_path):
         counts(tmp_path)
 
 
+def test_csv_file_with_texts_too_long_for_names_is_not_an_error(tmp_path):
+    """A table of captions beside the images is not taken for a table of their names."""
+    Image.new("L", (8, 8)).save(tmp_path / "1.png")
+    (tmp_path / "captions.csv").write_text(f"caption,label\n{'a' * 5_000},x\n")
+    with pytest.raises(DataError, match="contains images, but no class folders"):
+        find_layout(tmp_path)
+
+
 def test_pipe_without_a_suffix_is_not_opened(tmp_path):
     make(tmp_path, "cat", "dog")
     os.mkfifo(tmp_path / "cat" / "pipe")
@@ -326,8 +334,8 @@ def test_unicode_forms_of_a_name_are_one_class(tmp_path):
     make(tmp_path, f"test/{decomposed}", "test/dog")
     assert counts(tmp_path) == ((composed, "dog"), (9, 0, 6))
     image = RequestedImage(f"{tmp_path}/test/{decomposed}/0.png", str(tmp_path))
-    assert image.true_class((composed, "dog")) == composed
-    assert image.true_class((decomposed, "dog")) == decomposed
+    assert image.true_class({composed: composed, "dog": "dog"}) == composed
+    assert image.true_class({composed: decomposed, "dog": "dog"}) == decomposed
 
 
 def test_paths_are_relative_to_any_root(tmp_path, monkeypatch):

@@ -178,7 +178,7 @@ def test_folders_are_searched_recursively(tmp_path):
     ],
 )
 def test_class_is_the_outermost_matching_folder(path, folder, target):
-    assert RequestedImage(path, folder).true_class(("cat", "dog")) == target
+    assert RequestedImage(path, folder).true_class({"cat": "cat", "dog": "dog"}) == target
 
 
 def test_predict_without_images_exits_3(pets, tmp_path, command):

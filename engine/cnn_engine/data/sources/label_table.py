@@ -1,6 +1,7 @@
 """CSV files with the classes of images that are not in class folders."""
 
 import csv
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -30,7 +31,8 @@ def copying_hint(folder: Path, images: Sequence[str]) -> str:
     for table in sorted((*folder.glob("*.csv"), *folder.parent.glob("*.csv"))):
         rows = list(islice(_rows(table), MAX_ROWS))
         for name, suffix in ((key, suffix) for key in _columns(rows) for suffix in suffixes):
-            if not all((folder / f"{row[name]}{suffix}").is_file() for row in rows):
+            # Unlike `Path.is_file`, False for texts too long to be a name.
+            if not all(os.path.isfile(folder / f"{row[name]}{suffix}") for row in rows):  # noqa: PTH113
                 continue
             if labels := [key for key in _columns(rows) if key != name and _is_label(rows, key)]:
                 out = f"{folder}-sorted"
