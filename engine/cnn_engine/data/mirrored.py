@@ -28,6 +28,9 @@ MIN_MIRRORED, MAX_PLAIN = 0.9, 0.8
 MIN_GAIN = 4
 """Factor by which flipping one of them has to bring the correlation closer to 1."""
 
+BLOCK = 1_000
+"""Number of classes compared with all others at a time; bounds the memory with many classes."""
+
 
 def pairs_by_name(classes: Sequence[str]) -> list[tuple[int, int]]:
     """Return pairs of classes whose names differ only in left and right, or mirrored letters."""
@@ -63,20 +66,20 @@ def pairs_by_content(
     for label, chosen in enumerate(np.split(order, ends[:-1])):
         if len(chosen) >= MIN_IMAGES:
             means[label] = images[chosen].mean(axis=0)
-    plain, mirrored = _correlations(means, means), _correlations(means, means[:, :, ::-1])
-    found = (mirrored >= MIN_MIRRORED) & (plain <= MAX_PLAIN)
-    found &= MIN_GAIN * (1 - mirrored) <= 1 - plain
-    return [(int(one), int(other)) for one, other in np.argwhere(np.triu(found, 1))]
+    normal, flipped = _normalized(means), _normalized(means[:, :, ::-1])
+    pairs = []
+    for first in range(0, class_count, BLOCK):
+        block = normal[first : first + BLOCK]
+        plain, mirrored = block @ normal.T, block @ flipped.T
+        found = (mirrored >= MIN_MIRRORED) & (plain <= MAX_PLAIN)
+        found &= MIN_GAIN * (1 - mirrored) <= 1 - plain
+        pairs += [(first + int(row), int(other)) for row, other in np.argwhere(found)]
+    return [(one, other) for one, other in pairs if one < other]
 
 
-def _correlations(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the correlation of each image of one list with each of another, [K, H, W]: [K, K]."""
-    rows = [_normalized(images.reshape(len(images), -1)) for images in (one, other)]
-    correlations: NDArray[np.floating] = rows[0] @ rows[1].T
-    return correlations
-
-
-def _normalized(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+def _normalized(images: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return images [K, H, W] as rows [K, H · W] whose dot products are their correlations."""
+    rows = images.reshape(len(images), -1)
     rows = rows - rows.mean(axis=1, keepdims=True)
     normal: NDArray[np.floating] = rows / np.maximum(
         np.linalg.norm(rows, axis=1, keepdims=True), 1e-9

@@ -206,7 +206,7 @@ def _padded(image: Image.Image, size: int) -> Image.Image:
 
 
 def upright_in_mode(
-    image: Image.Image, mode: str, raw_mode: str, max_value: float | None = None
+    image: Image.Image, mode: str, raw_mode: str, max_value: float | None
 ) -> Image.Image:
     """Return the image turned upright, on white, in mode `L` (grey) or `RGB`.
 

@@ -86,7 +86,7 @@ def _info(image: Image.Image) -> ImageInfo:
         image.load()
         turn = orientation(image)
         max_value, white = _value_range(image, raw_mode)
-        # Stretched, because a run may be told to with `data.max_value`.
+        # Stretched, as by a run with `data.max_value`.
         grey = upright_in_mode(image, "L", raw_mode, max_value or 1)
         miniature = grey.resize(MINIATURE, Image.Resampling.BOX)
     width, height = reversed(size) if turn >= 5 else size
