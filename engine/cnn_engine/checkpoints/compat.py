@@ -73,15 +73,25 @@ def check_weights(expected: dict[str, Tensor], found: dict[str, Tensor], file: s
     Raises:
         ConfigError: they differ.
     """
+    if difference := weights_difference(expected, found):
+        raise ConfigError(f"{file}: does not fit the model of the run's config: {difference}")
+
+
+def weights_difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Return the first weight with another shape, as `fc.bias is 10, expected 2`; "" without one.
+
+    Args:
+        expected: Weights of a model by name.
+        found: Weights of a file by name.
+    """
     expected_shapes, found_shapes = _shapes(expected), _shapes(found)
     for name in sorted(expected_shapes.keys() | found_shapes.keys()):
-        if expected_shapes.get(name) != found_shapes.get(name):
-            raise ConfigError(
-                f"{file}: does not fit the model of the run's config: {name} is "
-                f"{found_shapes.get(name, 'missing')}, expected "
-                f"{expected_shapes.get(name, 'no such weight')}"
-            )
+        shape = found_shapes.get(name, "missing")
+        expected_shape = expected_shapes.get(name, "no such weight")
+        if shape != expected_shape:
+            return f"{name} is {shape}, expected {expected_shape}"
+    return ""
 
 
-def _shapes(state: dict[str, Tensor]) -> dict[str, str]:
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, str]:
     return {name: "×".join(map(str, values.shape)) or "a scalar" for name, values in state.items()}

@@ -38,6 +38,7 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runs.commands import Command
 from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
@@ -46,7 +47,6 @@ from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
-from cnn_engine.system.program import shell_command
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
 SIGNAL_EXIT_CODES = {number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)}
@@ -345,7 +345,7 @@ class Engine:
         path = self._request.config.data.path
         if self._resumption is None or path is None or Path(path).exists():
             return error
-        command = shell_command("resume", self._recorder.run.id, "--data-dir", "DIR")
+        command = command_for("resume", self._recorder.run, "--data-dir", "DIR")
         return DataError(f"{error}; if the images were moved: {command}")
 
     def _report_environment_diff(self) -> None:

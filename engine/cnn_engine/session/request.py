@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from cnn_engine.checkpoints.format import BEST_FILE
+from cnn_engine.config.paths import expand_home
 from cnn_engine.config.presets import from_dict, load_config
 from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, StorageError
@@ -149,7 +150,7 @@ def _weights_path(reference: str, runs_dir: Path) -> Path:
     Raises:
         ConfigError: it has the form of a run's id, but there is no such run.
     """
-    path = Path(reference).expanduser().absolute()
+    path = Path(expand_home(reference)).absolute()
     if not path.exists() and os.sep not in reference and not path.suffix:
         try:
             path = find_run(runs_dir, reference).path.absolute()

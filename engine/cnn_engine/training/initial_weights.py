@@ -4,6 +4,7 @@ from itertools import chain
 
 from torch import Tensor, nn
 
+from cnn_engine.checkpoints.compat import weights_difference
 from cnn_engine.checkpoints.weights_file import WeightsFile
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models.finite import infinite_buffers, non_finite_name
@@ -56,7 +57,7 @@ def load_initial_weights(model: nn.Module, file: WeightsFile, classes: tuple[str
 
 
 def _renamed(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights with that prefix added or removed with which most of them fit."""
+    """Return the weights under the names that fit most: as they are, or with a prefix changed."""
     adding = [{f"{prefix}{name}": found[name] for name in found} for prefix in PREFIXES]
     removing = [{name.removeprefix(prefix): found[name] for name in found} for prefix in PREFIXES]
     return max(
@@ -77,24 +78,23 @@ def _require_all(
 ) -> None:
     """Raise if a weight is missing or left over, except in the last layer and auxiliary heads."""
     ignored = (f"{find_head_name(model)}.", *(f"network.{name}." for name in AUXILIARY_HEADS))
-    for name in sorted(expected.keys() | found.keys()):
-        if name.startswith(ignored) or not _counts(name):
-            continue
-        if _shape(expected, name) != _shape(found, name):
-            raise ConfigError(
-                f"{file.path}: contains weights of another network than model.arch: "
-                f"{name.removeprefix('network.')} is {_shape(found, name)}, "
-                f"expected {_shape(expected, name)}"
-            )
+    required, given = (
+        {
+            name.removeprefix("network."): values
+            for name, values in weights.items()
+            if not name.startswith(ignored) and _counts(name)
+        }
+        for weights in (expected, found)
+    )
+    if difference := weights_difference(required, given):
+        raise ConfigError(
+            f"{file.path}: contains weights of another network than model.arch: {difference}"
+        )
 
 
 def _counts(name: str) -> bool:
     """Return False for the counters of batch norm, which older files lack."""
     return not name.endswith("num_batches_tracked")
-
-
-def _shape(state: dict[str, Tensor], name: str) -> str:
-    return "×".join(map(str, state[name].shape)) or "a number" if name in state else "not in it"
 
 
 def normalization_warning(

@@ -85,7 +85,7 @@ def test_nested_state_dict_is_found(tmp_path, weights_file, key):
 
 
 def test_weights_of_another_network_are_refused(tmp_path, weights_file):
-    with pytest.raises(ConfigError, match=r"of another network than model\.arch: .* not in it"):
+    with pytest.raises(ConfigError, match=r"of another network than model\.arch: .* is missing"):
         load_initial_weights(transfer(arch="resnet34"), read_weights(weights_file), CLASSES)
     with pytest.raises(ConfigError, match=r"model\.weights: nowhere\.pth is not a file; "):
         read_weights(Path("nowhere.pth"))
