@@ -24,7 +24,7 @@ from typing import Self
 
 import msgspec
 
-from cnn_engine.storage.atomic import create_temporary, remove_temporary_files
+from cnn_engine.storage.atomic import TEMPORARY, create_temporary, remove_temporary_files
 from cnn_engine.storage.user_directories import user_cache_directory
 
 LIMIT_BYTES = 20 << 30
@@ -220,7 +220,7 @@ def _parse(content: bytes) -> Index | None:
 def _make_room(size: int) -> None:
     """Evict the least recently used entries until `size` more bytes are within the limits."""
     free = shutil.disk_usage(cache_directory()).free
-    taken = sum(path.stat().st_size for path in cache_directory().glob("*.tmp"))
+    taken = sum(path.stat().st_size for path in cache_directory().glob(TEMPORARY))
     evictable = entries()
     taken += sum(entry.bytes for entry in evictable)
     if free + sum(entry.bytes for entry in evictable) < size + FREE_BYTES:

@@ -3,7 +3,8 @@
 import fcntl
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = "*.tmp"
@@ -23,18 +24,12 @@ def write_atomically(path: Path, content: bytes | memoryview, backup: Path | Non
         OSError: writing failed and the old content is kept, at `path` or `backup`. If only syncing
             the directory failed, the new content is in place.
     """
-    descriptor, temporary = create_temporary(path)
-    try:
+    with _temporary(path) as (descriptor, temporary):
         _write(descriptor, content)
         os.fsync(descriptor)
         if backup is not None and path.exists():
             os.replace(path, backup)  # noqa: PTH105 - `os` calls throughout, so that tests can make them fail
         os.replace(temporary, path)  # noqa: PTH105
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)
     _sync_directory(path.parent)
 
 
@@ -46,10 +41,17 @@ def write_cache(path: Path, content: bytes) -> None:
     Raises:
         OSError: writing failed; the old content is kept.
     """
-    descriptor, temporary = create_temporary(path)
-    try:
+    with _temporary(path) as (descriptor, temporary):
         _write(descriptor, content)
         os.replace(temporary, path)  # noqa: PTH105
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
+    """Create an unfinished file as `create_temporary` does; close it, and remove it on failure."""
+    descriptor, temporary = create_temporary(path)
+    try:
+        yield descriptor, temporary
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
