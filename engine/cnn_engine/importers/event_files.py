@@ -16,7 +16,7 @@ from cnn_engine.storage.tfevents_reader import (
 )
 
 TAIL_BYTES = 64
-"""Bytes before the position in a file by which a file that was written anew is noticed."""
+"""Bytes before the position in a file that are compared to notice a file written anew."""
 
 
 class EventFiles:
@@ -80,7 +80,7 @@ class EventFiles:
         """Return the runs that are not read, and restarts (`SummaryWriter(purge_step=…)`)."""
         others = ", ".join(map(str, self._others))
         return [f"Other runs in this directory are not imported: {others}"] * bool(others) + [
-            f"Training was restarted at step {step}: what was logged before from there on is undone"
+            f"Training was restarted at step {step}: earlier values from there on are undone"
             for path in sorted(self._files)
             for step in self._files[path].restarts
         ]
@@ -88,7 +88,7 @@ class EventFiles:
     def problems(self) -> list[str]:
         """Return the damaged files."""
         return [
-            f"{path.name} is damaged at byte {file.reader.offset}; what follows was not read"
+            f"{path.name} is damaged at byte {file.reader.offset}; the rest was not read"
             for path, file in sorted(self._files.items())
             if file.is_damaged
         ]
@@ -123,7 +123,7 @@ class _File:
                 self._begin()
                 self._inode, self._size = stat.st_ino, -1
             if self.is_damaged or stat.st_size == self._size:
-                return self._size < 0
+                return False
             self._size = stat.st_size
             try:
                 self._read(file, report)

@@ -23,9 +23,10 @@ PATTERN = "*tfevents*"
 """TensorBoard reads files whose names contain this."""
 
 FIRST_EVENTS = 5
-"""Number of events within which a file tells who wrote it."""
+"""Number of events at the start of a file that show which program wrote it."""
 
 MAX_HPARAMS_EVENTS = 200
+"""Maximum number of events that are searched for more than the final results."""
 
 
 def runs_below(directory: Path) -> list[Path]:

@@ -68,7 +68,9 @@ class Importer:
         self._replaced = 0
         """Number of values that were replaced by later ones."""
         self._names: Collection[str] = ()
-        self._told: set[str] = set()
+        """Names of all series."""
+        self._reported: set[str] = set()
+        """Texts of the notices."""
         self._unused: set[str] = set()
         """Series that were reported as not shown."""
 
@@ -124,7 +126,9 @@ class Importer:
     def report_unreadable(self, error: OSError | DataError) -> None:
         """Add a notice that the source cannot be read at the moment."""
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        self._tell(f"{self._source.path.name} cannot be read: {reason}; still trying", time.time())
+        self._notify(
+            f"{self._source.path.name} cannot be read: {reason}; still trying", time.time()
+        )
 
     def _read_rest(self, report: Report) -> None:
         path = self._source.path
@@ -154,7 +158,7 @@ class Importer:
             self._begin(timeline)
         self._report_roles(roles, series)
         for text in (*timeline.notices, *self._source.notices()):
-            self._tell(text, timeline.end)
+            self._notify(text, timeline.end)
         self._write(timeline, report)
         self._replaced = sum(values.replaced for values in used.values())
 
@@ -202,10 +206,11 @@ class Importer:
     def _report_roles(self, roles: Roles, series: Mapping[str, Series]) -> None:
         """Report the series that are used, unclear, or not shown, once each."""
         newest = max(max(values.times, default=0.0) for values in series.values())
-        for role, name in sorted(roles.assigned.items(), key=lambda item: [*ROLES].index(item[0])):
-            self._tell(f"{name} is used as {ROLES[role]}", newest)
+        for role in ROLES:
+            if name := roles.assigned.get(role):
+                self._notify(f"{name} is used as {ROLES[role]}", newest)
         for role, names in roles.unclear.items():
-            self._tell(
+            self._notify(
                 f"Not clear which series is the {ROLES[role]}: {listed(names, MAX_NAMED)}; choose "
                 f"with --role {role}=NAME",
                 newest,
@@ -217,7 +222,7 @@ class Importer:
         others = sorted(series.keys() - known - self._unused)
         self._unused.update(others)
         if others:
-            self._tell(f"Not shown: {listed(others, MAX_NAMED)}", newest)
+            self._notify(f"Not shown: {listed(others, MAX_NAMED)}", newest)
 
     def _report_problems(self) -> None:
         problems = self._source.problems()
@@ -227,11 +232,11 @@ class Importer:
                 f"{self._replaced} {values} replaced by later ones of the same or an earlier step"
             )
         for problem in problems:
-            self._tell(problem, self._timeline.end if self._timeline else 0.0)
+            self._notify(problem, self._timeline.end if self._timeline else 0.0)
 
-    def _tell(self, text: str, when: float) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _notify(self, text: str, when: float) -> None:
+        if text not in self._reported:
+            self._reported.add(text)
             self._add(Notice(time=when, text=text, severity="info"))
 
     def _finish(

@@ -92,12 +92,12 @@ def roles_of(names: Iterable[str], chosen: Mapping[Role, str] | None = None) -> 
 
 
 class _Named:
-    """The name of a series, and what its words say."""
+    """The name of a series, with its split and quantity."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.split = _split_of(name)
-        self.quantity = _telling(name, LOSS, ACCURACY)
+        self.quantity = _deciding_word(name, LOSS, ACCURACY)
         self.words = frozenset(words_of(name))
         self.others = len(self.words - SPLITS - LOSS - ACCURACY - RATE - NEUTRAL)
 
@@ -134,15 +134,15 @@ def _assign(role: Role, matches: list[_Named], roles: Roles) -> None:
 
 def _split_of(name: str) -> str:
     """Return the word that says the split, such as `val`; empty if there is none."""
-    return _telling(name, VALIDATION, TEST, TRAINING)
+    return _deciding_word(name, VALIDATION, TEST, TRAINING)
 
 
-def _telling(name: str, *groups: frozenset[str]) -> str:
-    """Return the word of a name that tells to which of the groups it belongs; empty if none does.
+def _deciding_word(name: str, *groups: frozenset[str]) -> str:
+    """Return the word of a name that decides to which of the groups it belongs; "" without one.
 
-    The parts between slashes are looked at from the last: that with words of one group only tells.
-    If none has, the last such word of the first part with any does: TensorBoard's `add_scalars`
-    appends the key to the name of its directory, as in `Train vs. Validation Loss_Train/…`.
+    It is in the last part between slashes that has words of a single group. Without such a part, it
+    is the last word of any group in the first part with one: TensorBoard's `add_scalars` appends
+    the key to the name of its directory, as in `Train vs. Validation Loss_Train/…`.
     """
     found = [
         [word for word in words_of(part) if any(word in group for group in groups)]

@@ -1,4 +1,4 @@
-"""Rows of CSV, TSV and JSON logs, whoever wrote them."""
+"""Rows of CSV, TSV and JSON logs of any program."""
 
 import codecs
 import csv
@@ -85,7 +85,7 @@ class RowReader:
                 yield dict(zip(layout.names, cells, strict=True))
 
     def _header(self, lines: Iterator[str]) -> "tuple[_Layout, Iterator[str]]":
-        """Return the layout that the first lines tell, and the lines behind the header."""
+        """Return the layout that the first lines show, and the lines behind the header."""
         comment = ""
         for line in lines:
             if line.startswith("#"):

@@ -38,13 +38,13 @@ class Source(Protocol):
         ...
 
     def series(self) -> dict[str, Series]:
-        """Return the series by name, as a log that is read anew now would have them."""
+        """Return the series by name, as a new read of the whole log would."""
         ...
 
     def notices(self) -> list[str]:
-        """Return what is to be reported at once, such as restarts."""
+        """Return texts to report at once, such as restarts."""
         ...
 
     def problems(self) -> list[str]:
-        """Return what is to be reported at the end: damaged parts."""
+        """Return texts to report at the end, such as damaged parts."""
         ...

@@ -17,7 +17,7 @@ MAX_PERCENT = 100.0 + 1e-4
 
 @dataclass
 class Timeline:
-    """A run as far as its series tell."""
+    """Events of a run, as far as its series contain them."""
 
     begin: float
     """Time of the first value, in seconds since 1970."""

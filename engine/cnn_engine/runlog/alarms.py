@@ -167,7 +167,7 @@ def _huge_loss(state: RunState) -> Alarm | None:
     return Alarm(
         kind="huge loss",
         severity="error",
-        text=f"The {split} loss is {loss:.3g}, of guessing {guessing:.2f}: training diverged",
+        text=f"The {split} loss is {loss:.3g}; guessing has {guessing:.2f}: training diverged",
         advice=f"Train again with a lower optimizer.lr than {state.lr or 0:g}{saved}",
     )
 

@@ -8,7 +8,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory
 
 _UNDOING = RunResumed | RolledBack | ImportRevised
-"""Events that undo what lies beyond their position."""
+"""Events that undo the steps beyond their position."""
 
 _END = (1 << 62, 0)
 """An epoch and step that no training reaches."""
@@ -17,7 +17,7 @@ _END = (1 << 62, 0)
 def read_steps(run: RunDirectory) -> Iterator[StepsFinished]:
     """Yield the steps of a run, except those that a later event undid.
 
-    The log is read twice, because later events tell which steps were undone.
+    The log is read twice, because later events undo steps.
 
     Raises:
         OSError: the log cannot be read.

@@ -1,4 +1,4 @@
-"""Records the alarms of a run in its log, so that every way to follow it tells them."""
+"""Records the alarms of a run in its log, so that every view of the run shows them."""
 
 from cnn_engine.runlog.alarms import Kind, find_alarms
 from cnn_engine.runlog.events import AlarmRaised
