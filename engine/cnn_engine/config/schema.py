@@ -75,9 +75,9 @@ class DataConfig(Table):
     """Fraction used as test set if the source has none; the same images in every run."""
 
     rules: Literal[1, 2] = 2
-    """Version of the rules that find and split the images. Runs of version 0.1 have 1, so that they
-    are resumed and tested with the same images: only `train/` and `test/` are splits, and class
-    proportions in the validation and test images are left to chance."""
+    """Version of the rules that find and split the images. Early runs, whose logs lack the key, have
+    1, so that they are resumed and tested with the same images: only `train/` and `test/` are
+    splits, and class proportions in the validation and test images are left to chance."""
 
     unreadable: Literal["stop", "skip"] = "stop"
     """With unreadable image files, stop and list them, or skip them."""

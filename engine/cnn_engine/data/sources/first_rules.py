@@ -1,4 +1,4 @@
-"""Rules of version 0.1 for the images in a folder: its runs are resumed and tested with them."""
+"""First rules for the images in a folder, `data.rules = 1`, for runs that were started with them."""
 
 import os
 from collections.abc import Iterator
