@@ -75,8 +75,8 @@ class DataConfig(Table):
     """Fraction used as test set if the source has none; the same images in every run."""
 
     rules: Literal[1, 2] = 2
-    """Version of the rules that find and split the images. Early runs, whose logs lack the key, have
-    1, so that they are resumed and tested with the same images: only `train/` and `test/` are
+    """Version of the rules that find and split the images. Early runs, whose logs lack the key,
+    have 1, so that they are resumed and tested with the same images: only `train/` and `test/` are
     splits, and class proportions in the validation and test images are left to chance."""
 
     unreadable: Literal["stop", "skip"] = "stop"

@@ -1,4 +1,4 @@
-"""First rules for the images in a folder, `data.rules = 1`, for runs that were started with them."""
+"""First rules for the images in a folder: `data.rules = 1`, which early runs have."""
 
 import os
 from collections.abc import Iterator
