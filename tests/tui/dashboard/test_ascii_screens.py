@@ -9,6 +9,7 @@ from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.lesson import LessonScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
+from cnn_tui.lesson.contents import all_chapters
 from cnn_tui.settings import Options
 from golden import add_maps, golden_run, running_run
 from pilot import press, screen_text, settle
@@ -21,23 +22,7 @@ QUESTION_MARK = re.compile(r"(?<!\w)\?(?! help| +Show all keys)")
 SCREENS = {
     "running": (
         lambda runs_dir: RunScreen(running_run(runs_dir, lines=60), trains_here=True),
-        [
-            "left",
-            "plus",
-            "2",
-            "m",
-            "o",
-            "3",
-            "4",
-            "5",
-            "p",
-            "s",
-            "escape",
-            "r",
-            "escape",
-            "e",
-            "escape",
-        ],
+        "left plus 2 m o 3 4 5 p s escape r escape e escape".split(),
     ),
     "done": (
         lambda runs_dir: RunScreen(add_maps(golden_run(runs_dir, "completed"))),
@@ -49,10 +34,10 @@ SCREENS = {
     ),
     "compare": (
         lambda runs_dir: CompareScreen([golden_run(runs_dir, "completed", name) for name in "ab"]),
-        ["v", "x", "left", "2", "3"],
+        "v x left 2 3".split(),
     ),
     "lesson": (
-        lambda runs_dir: LessonScreen(golden_run(runs_dir, "completed")),
+        lambda runs_dir: LessonScreen(all_chapters(golden_run(runs_dir, "completed"))),
         [*"12345678", *["space"] * 6],
     ),
 }
