@@ -16,7 +16,7 @@ Parameters: TypeAlias = Any
 
 
 class Command(TyperCommand):
-    """A command."""
+    """A command whose help has no types, and whose errors name the option to use."""
 
     def get_params(self, ctx: Context) -> Parameters:
         """Return the parameters, without types that say nothing in a help."""
@@ -42,7 +42,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command with subcommands."""
+    """A command with subcommands, whose errors name the subcommand to use."""
 
     def get_params(self, ctx: Context) -> Parameters:
         """Return the parameters, without types that say nothing in a help."""

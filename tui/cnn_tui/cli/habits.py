@@ -13,66 +13,51 @@ from cnn_engine.runs.lookup import find_run
 from cnn_tui.text.shell import shell_command
 
 COMMANDS = {
-    "run": "train fit start new launch",
-    "resume": "continue restart",
-    "runs": "list ls ps history status",
-    "show": "info describe summary results cat report",
-    "watch": "view open attach monitor dashboard tui follow",
-    "test": "eval evaluate val validate",
-    "predict": "classify infer inference detect",
-    "export": "convert save",
+    "run": "train fit start new",
+    "resume": "continue",
+    "runs": "list ls",
+    "show": "info summary results",
+    "watch": "view open",
+    "test": "eval evaluate",
+    "predict": "classify infer",
     "compare": "diff",
-    "delete": "rm remove del",
-    "trash restore": "restore undelete undo",
-    "mark": "tag rename star note annotate",
-    "stop": "kill cancel abort quit",
-    "configs": "presets config init",
-    "data check": "check verify",
-    "data fetch": "download fetch",
-    "bench": "benchmark speed profile",
-    "doctor": "diagnose env sysinfo",
-    "explain": "learn lesson tutorial",
+    "delete": "rm remove",
+    "trash restore": "restore undelete",
+    "mark": "tag rename star",
+    "stop": "kill cancel",
+    "configs": "presets",
+    "data check": "check",
+    "data fetch": "download",
+    "bench": "benchmark",
     "--help": "help",
     "--version": "version",
 }
 """Commands of this program, and words for them elsewhere."""
 
 SETTINGS = {
-    "optimizer.lr": "learning_rate lr0 base_lr eta",
-    "optimizer.name": "optimizer opt optim",
-    "optimizer.weight_decay": "wd l2",
-    "optimizer.clip_norm": "clip_grad grad_clip max_grad_norm gradient_clip_val",
-    "schedule.shape": "scheduler schedule lr_scheduler lr_schedule sched",
-    "schedule.warmup": "warmup_epochs warmup_steps",
-    "model.name": "model network net architecture",
-    "model.freeze": "freeze_backbone",
-    "model.weights": "pretrained checkpoint ckpt load",
-    "train.batch_size": "batch bs b batchsize",
-    "train.precision": "amp fp16 bf16 mixed_precision half",
-    "train.patience": "early_stopping early_stop",
-    "train.label_smoothing": "smoothing",
-    "data.image_size": "img_size imgsz img image_size size input_size resolution",
-    "data.validation_fraction": "val_split validation_split val_ratio val_fraction",
-    "data.test_fraction": "test_split test_ratio",
-    "augment.flip": "hflip horizontal_flip",
-    "evaluate.tta": "augment_test",
+    "optimizer.lr": "learning_rate",
+    "optimizer.name": "optimizer opt",
+    "optimizer.weight_decay": "wd",
+    "schedule.shape": "scheduler",
+    "schedule.warmup": "warmup_epochs",
+    "model.name": "model network",
+    "model.weights": "pretrained",
+    "train.batch_size": "batch bs",
+    "train.precision": "amp fp16 bf16",
+    "train.patience": "early_stopping",
+    "data.image_size": "img_size imgsz",
+    "data.validation_fraction": "val_split",
 }
 """Config keys, and options for them elsewhere."""
 
 OPTIONS = {
-    "--epochs": "epoch num_epochs n_epochs max_epochs",
-    "--data-dir": "data dataset data_path data_root dataset_dir images path root input",
-    "--runs-dir": "output output_dir out save_dir log_dir logdir project dir results_dir",
-    "--device": "accelerator",
+    "--epochs": "num_epochs max_epochs",
+    "--data-dir": "data dataset data_path",
+    "--runs-dir": "output output_dir log_dir logdir",
     "--device cuda": "gpu gpus cuda",
     "--device cpu": "cpu no_cuda",
-    "--seed": "random_seed random_state",
-    "--no-ui": "no_tui headless quiet plain no_dashboard batch_mode",
-    "--budget": "max_time time_limit",
-    "--detach": "background daemon bg",
-    "--name": "run_name experiment exp experiment_name",
-    "--repeat": "n_seeds seeds runs",
-    "--set KEY=VALUE": "config cfg override param hparams",
+    "--no-ui": "headless quiet",
+    "--name": "run_name experiment",
 }
 """Options of `run`, and words for them elsewhere."""
 
@@ -179,15 +164,12 @@ def check_config(config: str | None, others: Sequence[str]) -> None:
     if config is None or config in list_presets() or Path(config).is_file():
         return
     path = Path(config)
-    if is_run(path):
+    if is_run(path) or (not path.is_dir() and os.sep not in config and _is_reference(config)):
         meant = shell_command("run", "--like", config)
         raise ConfigError(f"{config}: is a run, no config; to train it again: {meant}")
     if path.is_dir():
         meant = shell_command("run", "folder", "--data-dir", config)
         raise ConfigError(f"{config}: is a directory, no config; to train on its images: {meant}")
-    if os.sep not in config and _is_reference(config):
-        meant = shell_command("run", "--like", config)
-        raise ConfigError(f"{config}: is a run, no config; to train it again: {meant}")
 
 
 def check_reference(reference: str, *meant: str) -> None:
