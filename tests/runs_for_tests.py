@@ -13,6 +13,7 @@ from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
+from cnn_tui.live.follower import Batch, Follower
 
 SMALL = ("data.image_size=8", "model.filters=[8]", "model.hidden=[16]", "train.device=cpu")
 
@@ -67,6 +68,13 @@ def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def poll(follower: Follower) -> Batch:
+    """Read what is new of a run, and apply it."""
+    batch = follower.read()
+    follower.apply(batch)
+    return batch
 
 
 def last_weights(run: RunDirectory) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from cnn_tui.live.follower import Follower
 from cnn_tui.settings import Options
 from golden import add_events, golden_lines, golden_run, rewrite_events, running_run
 from pilot import press, record_repaints, screen_text, settle, wait_for_text
-from runs_for_tests import RunForTests
+from runs_for_tests import RunForTests, poll
 from terminal import cnn_tui
 
 HOSTILE = "[red]\x1b]0;x\x07 [@click=app.exit]\n"
@@ -59,7 +59,7 @@ def compared(*runs):
     """Return the runs as the compare screen reads them."""
     followers = [Follower(run, trains_here=False) for run in runs]
     for follower in followers:
-        follower.poll()
+        poll(follower)
     return [ComparedRun(follower, index) for index, follower in enumerate(followers)]
 
 
@@ -192,7 +192,7 @@ def test_cached_traces_include_new_points(tmp_path):
     (before,) = run.curves.traces(run.state, window, view)
     with run.follower.run.events.open("a") as log:
         log.writelines(f"{line}\n" for line in golden_lines("completed")[30:60])
-    run.follower.poll()
+    poll(run.follower)
     (after,) = run.curves.traces(run.state, window, view)
     (fresh,) = TraceCache(0).traces(run.state, window, view)
     assert len(after.points) > len(before.points)

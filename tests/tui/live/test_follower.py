@@ -21,15 +21,16 @@ from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.live.follower import Follower
 from golden import golden_lines, golden_run, running_run
 from pilot import screen_text, settle, wait_for_text
+from runs_for_tests import poll
 
 
 def test_replaced_log_resets_state(tmp_path):
     run = golden_run(tmp_path, "completed")
     follower = Follower(run, trains_here=False)
-    follower.poll()
+    poll(follower)
     assert follower.state.has_ended
     run.events.write_text("\n".join(golden_lines("completed")[:60]) + "\n")
-    follower.poll()
+    poll(follower)
     assert follower.state == read_state(run)[0]
     assert not follower.state.has_ended
 
@@ -37,11 +38,11 @@ def test_replaced_log_resets_state(tmp_path):
 def test_log_replaced_by_longer_copy_is_continued(tmp_path):
     run = running_run(tmp_path, 60)
     follower = Follower(run, trains_here=False)
-    follower.poll()
+    poll(follower)
     copy = run.path / "copy"
     copy.write_text("\n".join(golden_lines("completed")) + "\n")
     copy.replace(run.events)
-    events = follower.poll().events
+    events = poll(follower).events
     assert len(events) == len(golden_lines("completed")) - 60
     assert follower.state == read_state(run)[0]
 
@@ -70,10 +71,10 @@ def test_error_lasts_while_connection_is_lost(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(log, "open_regular", failing(errno.ENOTCONN))
         for _ in range(3):
-            batch = follower.poll()
+            batch = poll(follower)
             assert (batch.events, batch.output, batch.has_more) == ([], [], False)
             assert follower.error == os.strerror(errno.ENOTCONN)
-    events = follower.poll().events
+    events = poll(follower).events
     assert len(events) == 60
     assert follower.error == ""
 
@@ -84,8 +85,8 @@ def test_events_read_before_error_are_kept(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(log, "CHUNK_BYTES", 4096)
         patch.setattr(log, "open_regular", FailingSecondRead)
-        follower.poll()
-    follower.poll()
+        poll(follower)
+    poll(follower)
     assert follower.state == read_state(run)[0]
 
 

@@ -115,14 +115,8 @@ class Follower:
         if batch.is_live is not None:
             self._was_live = batch.is_live
 
-    def poll(self) -> Batch:
-        """Read what is new and apply it at once, where waiting for the files does no harm."""
-        batch = self.read()
-        self.apply(batch)
-        return batch
-
     def _is_held(self, events: list[Event]) -> bool | None:
-        """Return True if a process writes the log; None if that cannot be told now."""
+        """Return True if a process writes the log; None if that is unknown now."""
         sessions = [event.host for event in events if isinstance(event, RunStarted | RunResumed)]
         host = sessions[-1] if sessions else self.state.host
         with suppress(OSError):
