@@ -62,6 +62,26 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture
+def write_module(tmp_path, monkeypatch):
+    """Return a function that writes a module into `tmp_path`, the working directory.
+
+    It takes the module's name and code; the module is forgotten after the test.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    names = []
+
+    def write(name, code):
+        (tmp_path / f"{name}.py").write_text(code)
+        sys.modules.pop(name, None)
+        names.append(name)
+
+    yield write
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
 def run_cli(capsys, monkeypatch):
     """Return a function that runs a command in this process: exit code, stdout, stderr.
 

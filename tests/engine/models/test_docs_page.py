@@ -24,15 +24,11 @@ def blocks(language):
 
 
 @pytest.fixture
-def mynet(tmp_path, monkeypatch):
+def mynet(tmp_path, write_module):
     """Make a directory with the example's module the working directory; return its path."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(sys.modules, "mynet", raising=False)
     (code,) = blocks("python")
-    (tmp_path / "mynet.py").write_text(code)
-    yield tmp_path
-    sys.modules.pop("mynet", None)
+    write_module("mynet", code)
+    return tmp_path
 
 
 def test_example_is_trained_and_tested_by_the_documented_commands(mynet, run_cli):

@@ -1,6 +1,5 @@
 """Networks whose weights and buffers are shared, transposed, strided, expanded or infinite."""
 
-import sys
 from io import BytesIO
 
 import onnxruntime
@@ -84,12 +83,9 @@ NAMES = ("Tied", "TiedModule", "Transposed", "Strided", "Expanded", "Bare", "Buf
 
 
 @pytest.fixture
-def train(tmp_path, monkeypatch):
+def train(tmp_path, write_module):
     """Return a function that trains a network of `mynet.py`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(sys.modules, "mynet", raising=False)
-    (tmp_path / "mynet.py").write_text(CODE)
+    write_module("mynet", CODE)
 
     def train(name, epochs, *overrides):
         settings = (f"model.name='mynet:{name}'", f"train.epochs={epochs}", *overrides)
@@ -97,8 +93,7 @@ def train(tmp_path, monkeypatch):
         assert run.live_state.status == "done", run.live_state.finished
         return run
 
-    yield train
-    sys.modules.pop("mynet", None)
+    return train
 
 
 @pytest.mark.parametrize(

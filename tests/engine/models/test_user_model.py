@@ -57,14 +57,10 @@ def Function(**_):
 
 
 @pytest.fixture
-def user_dir(tmp_path, monkeypatch):
+def user_dir(tmp_path, write_module):
     """Make a directory with `mynet.py` the working directory; return its path."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(sys.modules, "mynet", raising=False)
-    (tmp_path / "mynet.py").write_text(CODE)
-    yield tmp_path
-    sys.modules.pop("mynet", None)
+    write_module("mynet", CODE)
+    return tmp_path
 
 
 def test_user_model_trains_resumes_and_predicts(user_dir):
@@ -216,7 +212,7 @@ class Ends(Net):
         ("tanh", ""),
     ],
 )
-def test_network_that_ends_in_an_activation_is_told_before_training(user_dir, ending, message):
+def test_network_that_ends_in_an_activation_is_reported_before_training(user_dir, ending, message):
     """Probabilities instead of logits are trained badly (rasbt/deeplearning-models#76)."""
     (user_dir / "mynet.py").write_text(CODE + ENDINGS.replace('"softmax"', f'"{ending}"', 1))
     run = RunForTests(user_dir / "runs", "model.name='mynet:Ends'", "train.epochs=1").train()

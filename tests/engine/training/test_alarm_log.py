@@ -1,8 +1,7 @@
-"""Alarms are recorded in the log, and told by lines, JSON and the dashboard."""
+"""Alarms are recorded in the log, and shown by lines, JSON and the dashboard."""
 
 import io
 import json
-import sys
 
 import pytest
 
@@ -39,18 +38,15 @@ TEXT = "no better than always answering"
 
 
 @pytest.fixture
-def dead(tmp_path, monkeypatch):
+def dead(tmp_path, write_module):
     """Train a network that is dead from the start, for six epochs."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "deadnet.py").write_text(CODE)
+    write_module("deadnet", CODE)
     run = RunForTests(tmp_path / "runs", "model.name='deadnet:Dead'", "train.epochs=6").train()
-    sys.modules.pop("deadnet", None)
     assert run.live_state.status == "done"
     return run
 
 
-def test_network_that_is_dead_from_the_start_is_told_once_everywhere(dead):
+def test_alarm_of_a_dead_network_is_shown_once_everywhere(dead):
     """A short run at chance has an alarm in the log, in lines and in JSON (chainer#4424)."""
     (alarm,) = events_of(dead.directory, AlarmRaised)
     assert (alarm.alarm, alarm.severity) == ("chance", "warning")

@@ -1,7 +1,5 @@
 """A run that starts from the weights of another one (`model.weights`)."""
 
-import sys
-
 import pytest
 import torch
 
@@ -177,16 +175,13 @@ def Net(*, channels, image_size, class_count):
 """
 
 
-def test_network_of_the_user_starts_from_a_state_dict(tmp_path, monkeypatch):
+def test_network_of_the_user_starts_from_a_state_dict(tmp_path, write_module):
     """Weights of a wrapped network (`module.`) fit too."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "startnet.py").write_text(CODE)
+    write_module("startnet", CODE)
     weight = torch.randn(4, 1, 3, 3)
     torch.save({"module.0.weight": weight, "module.0.bias": torch.zeros(4)}, tmp_path / "x.pth")
     run = RunForTests(
         tmp_path / "runs", "model.name='startnet:Net'", "model.weights=x.pth", *FROZEN
     ).train()
-    sys.modules.pop("startnet", None)
     assert torch.equal(last_weights(run.directory)["0.weight"], weight)
     assert notices(run)[0].endswith("x.pth: 2 of 4 tensors, all but 3.weight, 3.bias")

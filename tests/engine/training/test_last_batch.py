@@ -1,7 +1,5 @@
 """An epoch whose last batch would be a single image, from which batch norm gets no variance."""
 
-import sys
-
 import pytest
 import torch
 from hypothesis import given
@@ -36,13 +34,9 @@ def test_no_batch_is_a_single_image_unless_unavoidable(count, batch_size):
 
 
 @pytest.fixture
-def user_dir(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(sys.modules, "normnet", raising=False)
-    (tmp_path / "normnet.py").write_text(CODE)
-    yield tmp_path
-    sys.modules.pop("normnet", None)
+def user_dir(tmp_path, write_module):
+    write_module("normnet", CODE)
+    return tmp_path
 
 
 ON_SINGLE_PIXELS = ("model.name=whitened", "model.filters=[8, 8]")
