@@ -32,6 +32,7 @@ from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
     from cnn_engine.session.engine import Engine
+    from cnn_engine.session.request import Request
 
 EventsAsJson = Annotated[
     bool, typer.Option("--json", help="Print each event as a line of JSON; implies --no-ui.")
@@ -120,7 +121,6 @@ def run(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.runs.marks import checked_name
     from cnn_engine.runs.recorder import Recorder
     from cnn_engine.session.engine import Engine
-    from cnn_engine.session.request import Request
 
     keys = {
         "train.epochs": epochs,
@@ -138,20 +138,11 @@ def run(  # noqa: PLR0913 - one parameter per option
 
         if detach or like is not None:
             raise ConfigError("run: --repeat and --sweep cannot be used with --detach or --like")
-        planned = plan_series(
-            config or "cifar10", settings, checked_name(name), repeat, sweeps or [], runs_dir
-        )
+        preset, label = config or "cifar10", checked_name(name)
+        planned = plan_series(preset, settings, label, repeat, sweeps or [], runs_dir)
         series = Series(planned, runs_dir or default_runs_dir(for_new_run=True), stop_on_failure)
         _exit(run_series(series, as_json=as_json))
-    if like is None:
-        fallback = None if config else Request.from_preset("digits", settings, runs_dir=runs_dir)
-        request = Request.from_preset(
-            config or "cifar10", settings, fallback=fallback, runs_dir=runs_dir
-        )
-    elif config is None:
-        request = Request.from_run(resolve_run(like, runs_dir), settings, allow_code=allow_code)
-    else:
-        raise ConfigError(f"run: --like {like} already names a config; remove {config}")
+    request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
     command = ("cnn-tui", *sys.argv[1:])
     request = dataclasses.replace(request, name=checked_name(name), command=command)
     from cnn_engine.session.preflight import check_request  # imports NumPy
@@ -165,6 +156,30 @@ def run(  # noqa: PLR0913 - one parameter per option
         sys.exit(_attach(directory, options, no_ui=no_ui or as_json))
     engine = Engine(request, Recorder(directory))
     _exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
+
+
+def _make_request(
+    config: str | None,
+    like: str | None,
+    settings: list[str],
+    runs_dir: Path | None,
+    *,
+    allow_code: bool,
+) -> "Request":
+    """Return the request for a run of a config, of another run's config, or of the default.
+
+    Raises:
+        ConfigError: a config and a run are given, or one of them is invalid.
+    """
+    from cnn_engine.session.request import Request
+
+    if like is None:
+        fallback = None if config else Request.from_preset("digits", settings, runs_dir=runs_dir)
+        preset = config or "cifar10"
+        return Request.from_preset(preset, settings, fallback=fallback, runs_dir=runs_dir)
+    if config is not None:
+        raise ConfigError(f"run: --like {like} already names a config; remove {config}")
+    return Request.from_run(resolve_run(like, runs_dir), settings, allow_code=allow_code)
 
 
 @display_options(bell=True)

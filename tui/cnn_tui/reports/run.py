@@ -2,9 +2,10 @@
 
 from math import isfinite
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import LIVE, RunSummary, read_state, read_summary
@@ -32,22 +33,12 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         run: The run.
         brief: Leave out the calibration and the confused pairs.
     """
-    from cnn_tui.charts.report import ChartColors, highest_drawn, loss_chart  # noqa: PLC0415 - plotext loads slowly
-
     console = make_console()
     state, _ = read_state(run)
     summary = read_summary(run)
     console.print(_heading(summary))
     console.print(_facts(state, summary))
-    chart = loss_chart(state, min(console.width, 100), CHART_HEIGHT, ChartColors())
-    if chart:
-        title = "\nLoss by epoch: [bright_blue]train[/], [orange1]validation[/]"
-        if (highest := max(filter(isfinite, state.curve.losses), default=0.0)) > (
-            limit := highest_drawn(state)
-        ):
-            title += f"[dim]; up to {highest:.3g}, drawn at {limit:.3g}[/]"
-        console.print(title)
-        console.print(Text.from_ansi(chart))
+    _print_chart(console, state)
     by_class = _class_metrics(state)
     if by_class:
         console.print(by_class)
@@ -57,6 +48,21 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
     console.print(Text.assemble(("\nSaved in ", "dim"), path))
     for label, command in _next_commands(state, summary, run):
         console.print(Text.assemble((f"{label:<9}", "dim"), command))
+
+
+def _print_chart(console: Console, state: RunState) -> None:
+    """Print the loss chart, if there is a loss to draw."""
+    from cnn_tui.charts.report import ChartColors, highest_drawn, loss_chart  # noqa: PLC0415 - plotext loads slowly
+
+    chart = loss_chart(state, min(console.width, 100), CHART_HEIGHT, ChartColors())
+    if not chart:
+        return
+    title = "\nLoss by epoch: [bright_blue]train[/], [orange1]validation[/]"
+    highest, limit = max(filter(isfinite, state.curve.losses), default=0.0), highest_drawn(state)
+    if highest > limit:
+        title += f"[dim]; up to {highest:.3g}, drawn at {limit:.3g}[/]"
+    console.print(title)
+    console.print(Text.from_ansi(chart))
 
 
 def _next_commands(
@@ -97,17 +103,8 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
         lines.append(
             Text(f"{summary.damaged_lines} damaged log lines were skipped", style="yellow")
         )
-    if prepared := state.prepared:
-        sizes = (prepared.train_images, prepared.val_images, prepared.test_images)
-        counts = "train {:,}, validation {:,}, test {:,}".format(*sizes)
-        lines.append(Text(f"{safe_text(prepared.source, 200)}: {counts} images"))
-        graph = ", captured as a CUDA graph" if state.is_captured else ""
-        facts = (
-            f"{prepared.parameters:,} parameters on {device_text(prepared)} in "
-            f"{prepared.precision}{graph}, batch {state.setting('train.batch_size')}, "
-            f"seed {state.setting('train.seed')}"
-        )
-        lines.append(Text(safe_text(facts, 500)))
+    if state.prepared:
+        lines += map(Text, _preparation(state, state.prepared))
     lines += [Text(line, style="dim") for line in _provenance(state)]
     if best := state.best:
         lines.append(
@@ -125,6 +122,19 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
         if (augmented := tta_text(test)) is not None:
             lines.append(Text(f"Test accuracy {augmented}, loss {decimal(test.tta_loss)}"))
     return Group(*lines)
+
+
+def _preparation(state: RunState, prepared: RunPrepared) -> tuple[str, str]:
+    """Return the images of the run, and its network and device."""
+    sizes = (prepared.train_images, prepared.val_images, prepared.test_images)
+    counts = "train {:,}, validation {:,}, test {:,}".format(*sizes)
+    graph = ", captured as a CUDA graph" if state.is_captured else ""
+    network = (
+        f"{prepared.parameters:,} parameters on {device_text(prepared)} in "
+        f"{prepared.precision}{graph}, batch {state.setting('train.batch_size')}, "
+        f"seed {state.setting('train.seed')}"
+    )
+    return f"{safe_text(prepared.source, 200)}: {counts} images", safe_text(network, 500)
 
 
 def _provenance(state: RunState) -> list[str]:
