@@ -12,6 +12,7 @@ from cnn_tui.cli.commands import Command, Group
 from cnn_tui.cli.options import AsJson, as_overrides
 from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
+from cnn_tui.terminal.signals import INTERRUPT_EXIT_CODE
 from cnn_tui.text.json import to_json
 from cnn_tui.text.numbers import byte_size, date, duration
 from cnn_tui.text.safe import escaped
@@ -125,7 +126,7 @@ def check(
             if not has_errors:
                 _print_training_time(console, checked, config)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPT_EXIT_CODE)
     sys.exit(DataError.exit_code if has_errors else 0)
 
 

@@ -20,6 +20,7 @@ from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_tui.cli.options import RunsDir, display_options
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.progress_line import ProgressLine
+from cnn_tui.terminal.signals import INTERRUPT_EXIT_CODE
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
@@ -76,14 +77,13 @@ def import_run(  # noqa: PLR0913 - one parameter per option
             run = create_run(runs_dir or default_runs_dir(for_new_run=True))
             importer = Importer(source, run, name, chosen)
             try:
-                # What was just read becomes events.
                 if not follow or not importer.poll(report=progress.report):
                     importer.close(ended=True, report=progress.report)
             except (Exception, KeyboardInterrupt):
                 shutil.rmtree(run.path)  # new and of no use
                 raise
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPT_EXIT_CODE)
     if not follow:
         _print_result(run)
         return
@@ -119,7 +119,7 @@ def _chosen_roles(options: list[str]) -> "dict[Role, str]":
 
 
 def _read(source: "Source", *, ended: bool, report: "Report") -> None:
-    """Read what is in the log.
+    """Read the log as it is now.
 
     Raises:
         DataError: it cannot be read.

@@ -18,6 +18,7 @@ from cnn_tui.cli.habits import check_images
 from cnn_tui.cli.options import A_MODEL, AllowCode, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
+from cnn_tui.terminal.signals import INTERRUPT_EXIT_CODE
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import escaped
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 """Argument that stands for a list of files on stdin."""
-
-INTERRUPTED_EXIT_CODE = 130
 
 
 def predict(  # noqa: PLR0913 - one parameter per option
@@ -84,7 +83,7 @@ def predict(  # noqa: PLR0913 - one parameter per option
                 _print_all(predictions, len(files), show, tally)
     except KeyboardInterrupt:
         print(f"cnn-tui: interrupted; {tally.text()}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+        raise typer.Exit(INTERRUPT_EXIT_CODE) from None
     if tally.classified + tally.failed > 1:
         print(tally.text(), file=sys.stderr)
     if 2 * tally.inverted > tally.classified:

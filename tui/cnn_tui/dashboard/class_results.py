@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from cnn_engine.runlog.events import Confusion
 from cnn_engine.runlog.state import RunState
-from cnn_tui.text.numbers import percent
+from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import widest
 
@@ -38,7 +38,7 @@ class ClassResults:
 
     def accuracy(self, index: int) -> float:
         """Return the accuracy of a class (its recall); NaN without images."""
-        return self.correct[index] / self.total[index] if self.total[index] else math.nan
+        return ratio(self.correct[index], self.total[index], math.nan)
 
 
 def latest_results(state: RunState) -> ClassResults | None:

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runs.history import read_steps
 from cnn_tui.exports.record import STEP_COLUMNS, Record
+from cnn_tui.text.numbers import ratio
 from cnn_tui.text.safe import csv_cell
 
 LONG_COLUMNS = ("run", "series", "epoch", "step", "time", "value")
@@ -80,7 +81,7 @@ def _long(record: Record) -> Iterator[list[Any]]:
 
 def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:
     return {
-        name: correct / total if total else math.nan
+        name: ratio(correct, total, math.nan)
         for name, correct, total in zip(record.classes, counts.correct, counts.total, strict=False)
     }
 

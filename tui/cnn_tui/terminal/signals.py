@@ -11,6 +11,9 @@ from cnn_engine.session.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS
 HANGUP_EXIT_CODE = 128 + signal.SIGHUP
 """Exit code if the loss of the terminal ended the process."""
 
+INTERRUPT_EXIT_CODE = 128 + signal.SIGINT
+"""Exit code if ctrl-c ended a command."""
+
 SAME_SIGNAL_SECONDS = 0.3
 """Signals closer than this count as one: `timeout` and some shells signal a process twice, also
 through its group."""

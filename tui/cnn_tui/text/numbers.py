@@ -37,9 +37,9 @@ def out_of(done: int, total: int, between: str = "/") -> str:
     return f"{done}{between}{total}" if total else str(done)
 
 
-def ratio(part: float, whole: float) -> float:
-    """Return `part / whole`; 0 if `whole` is 0."""
-    return part / whole if whole else 0.0
+def ratio(part: float, whole: float, empty: float = 0.0) -> float:
+    """Return `part / whole`; `empty` if `whole` is 0."""
+    return part / whole if whole else empty
 
 
 def bytes_text(count: float) -> str:

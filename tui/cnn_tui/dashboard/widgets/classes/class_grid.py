@@ -48,7 +48,7 @@ class ClassGrid(Panel[RunState], can_focus=True):
         bar_width = max(0, min(MAX_BAR, (width + len(GAP)) // columns - len(GAP) - fixed))
 
         def cell(index: int) -> Content:
-            accuracy = correct[index] / total[index] if total[index] else math.nan
+            accuracy = ratio(correct[index], total[index], math.nan)
             change = ratio(correct[index] - previous[index], total[index])
             name = f"{pad(names[index], name_width)} {percent(accuracy, 0):>4} "
             return name + accuracy_bar(accuracy, bar_width) + change_text(change, change_width)
