@@ -30,7 +30,7 @@ def test_reason_names_the_content(tmp_path, content, reason):
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_tiff_with_many_bands_is_named(tmp_path, order):
-    """A satellite image of 13 bands is told from a damaged file."""
+    """A satellite image of 13 bands is distinguished from a damaged file."""
     header = b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08"
     tags = TiffImagePlugin.ImageFileDirectory_v2(header)
     values = {256: 4, 257: 4, 258: (16,) * 13, 259: 1, 262: 1, 273: 8, 277: 13, 278: 4, 279: 416}

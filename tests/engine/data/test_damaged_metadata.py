@@ -177,7 +177,7 @@ def _tiff_values(content):
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_damaged_metadata_changes_no_pixel(format_, data):
-    """Whatever bytes of metadata are damaged, the image is decoded as without the damage."""
+    """Damage to any bytes of metadata does not change the decoded image."""
     content = bytearray(CONTENTS[format_])
     start, end = data.draw(st.sampled_from(metadata_ranges(format_, content)))
     at = data.draw(st.integers(start, end - 1))

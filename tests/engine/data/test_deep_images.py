@@ -1,4 +1,4 @@
-"""Images of more than 8 bits, of which often only a part of the values is used."""
+"""Images of more than 8 bits, which often use only a part of their range."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Folders of images as people have them: names of splits, nesting, and what is no class."""
+"""Folders of images: names of splits, nesting, and folders that are no classes."""
 
 import os
 import subprocess

@@ -41,7 +41,7 @@ def draw_arrows(folder, names, *, is_mirrored=True, count=20):
     ],
 )
 def test_pairs_by_name(classes, pairs):
-    """Names of classes tell that left and right matter (AlexeyAB/darknet#2416)."""
+    """Names of classes show that left and right matter (AlexeyAB/darknet#2416)."""
     assert pairs_by_name(classes) == pairs
 
 
@@ -90,7 +90,7 @@ def test_few_or_random_images_are_not_taken_for_mirrored():
 
 
 def test_nearly_black_images_are_mentioned(tmp_path):
-    """A run on 12-bit scans in 16-bit files is told that they are nearly black (WICExplorer#10)."""
+    """A run on 12-bit scans in 16-bit files reports that they are nearly black (WICExplorer#10)."""
     for name in ("ill", "well"):
         (tmp_path / name).mkdir()
         for number in range(10):

@@ -105,7 +105,7 @@ def forget_versions(run):
 
 
 def test_runs_without_a_record_of_versions_name_the_cause(run, monkeypatch):
-    """A checkpoint of an older version cannot tell files from their decoding, and says so."""
+    """A checkpoint of an older version records only decoded pixels: the error names both causes."""
     forget_versions(run)
     run.resume(epochs=2)
     assert run.live_state.prepared.differences == ()

@@ -135,7 +135,7 @@ def test_accuracy_without_split_is_that_of_training_if_validation_has_one(tmp_pa
         ("0 100.00001 nan", [0.0, 1.0, math.nan], True),
     ],
 )
-def test_percentages_are_told_from_fractions_by_the_whole_series(
+def test_percentages_are_recognized_from_the_whole_series(
     tmp_path, cells, accuracies, is_percentage
 ):
     rows = "".join(f"1.0,{cell}\n" for cell in cells.split())

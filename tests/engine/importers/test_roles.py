@@ -24,7 +24,7 @@ TRAIN_AND_VAL_LOSS = {"train_loss": 0, "val_loss": 1}
             {**TRAIN_AND_VAL_LOSS, "train_accuracy": 2},
         ),
         (["val/loss", "test/loss"], {"val_loss": 0}),
-        # add_scalars of PyTorch's tutorial: the directory's last word tells
+        # add_scalars of PyTorch's tutorial: the directory's last word decides
         (
             [
                 "Training vs. Validation Loss_Training/Training vs. Validation Loss",
@@ -34,7 +34,7 @@ TRAIN_AND_VAL_LOSS = {"train_loss": 0, "val_loss": 1}
         ),
         (["Loss_train/Loss", "Loss_val/Loss"], TRAIN_AND_VAL_LOSS),
         (["loss/train vs val_train/loss/train vs val"], {"train_loss": 0}),
-        # a run's name beside the series' own: the series tells
+        # a run's name beside the series' own: the series decides
         (["test-run/Loss/train", "test-run/Loss/val"], TRAIN_AND_VAL_LOSS),
         (["train-resnet - train_loss", "train-resnet - val_loss"], TRAIN_AND_VAL_LOSS),
         # Keras
@@ -115,7 +115,7 @@ TRAIN_AND_VAL_LOSS = {"train_loss": 0, "val_loss": 1}
     ],
 )
 def test_roles_follow_from_series_names(names, roles):
-    """The split is told by the most telling word (ultralytics#14577)."""
+    """The split follows from the most specific word of a name (ultralytics#14577)."""
     assert roles_of(names).assigned == {role: names[index] for role, index in roles.items()}
 
 

@@ -211,7 +211,7 @@ def after_test(state, correct, loss=0.7):
 
 
 def test_stuck_at_chance_from_the_start_raises_alarm_after_three_epochs():
-    """A network that learns nothing is told in a short run too (chainer/chainer#4424)."""
+    """A network that learns nothing raises an alarm in a short run too (chainer/chainer#4424)."""
     assert kinds(stuck(2)) == []
     (alarm,) = find_alarms(stuck(3), NOW, live=False)
     assert (alarm.kind, alarm.severity) == ("chance", "warning")

@@ -1,4 +1,4 @@
-"""No log whatever makes the state, the summary, the alarms or the printed lines raise."""
+"""State, summary, alarms and printed lines of any log are computed without an error."""
 
 import io
 import json

@@ -61,7 +61,7 @@ def test_run_is_found_by_id_name_word_or_part(runs_dir, reference, found):
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "expected"),
     [
         ("1124-0412", "2 runs match: 1124-0412-aspen (wide net), 1124-0412-amber (first try);"),
         ("wide", "2 runs match: 1124-0500-teal (wide net, lr 0.1), 1124-0412-aspen (wide net);"),
@@ -76,8 +76,9 @@ def test_run_is_found_by_id_name_word_or_part(runs_dir, reference, found):
         ("\0", "not found"),
     ],
 )
-def test_ambiguous_or_unknown_reference_lists_similar_runs(runs_dir, reference, told):
-    pattern = told.replace("(", r"\(").replace(")", r"\)") if "match:" in told else told
+def test_ambiguous_or_unknown_reference_lists_similar_runs(runs_dir, reference, expected):
+    is_literal = "match:" in expected
+    pattern = expected.replace("(", r"\(").replace(")", r"\)") if is_literal else expected
     with pytest.raises(ConfigError, match=pattern):
         find_run(runs_dir, reference)
 

@@ -42,7 +42,7 @@ def training(tmp_path):
 
 @pytest.mark.parametrize("change", [remove, move, replace])
 def test_gone_directory_is_noticed_and_a_signal_ends_with_5(training, change):
-    """`rm -rf` or `mv` of a run that is trained: nothing more is saved, and it is said."""
+    """`rm -rf` or `mv` of a run that is trained: nothing more is saved, and an error says so."""
     change(training.directory.path)
     wait_until(lambda: training.engine.write_error == GONE)
     step = training.live_state.steps_done

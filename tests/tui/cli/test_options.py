@@ -60,8 +60,8 @@ def test_latest_is_the_latest_run_with_a_model(runs_dir, run_cli, command):
     (runs_dir / "1124-0412-amber/best.pt").write_text("not a checkpoint")
     code, _, errors = run_cli(*command.split(), cwd=runs_dir.parent)
     assert code != 0
-    told, *problem = errors.splitlines()
-    assert told == "Using 1124-0412-amber, the latest run with a model, not 1125-0100-teal"
+    first, *problem = errors.splitlines()
+    assert first == "Using 1124-0412-amber, the latest run with a model, not 1125-0100-teal"
     assert "1125" not in "".join(problem)
 
 

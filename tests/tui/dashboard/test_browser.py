@@ -408,7 +408,7 @@ async def test_every_preset_can_be_selected(runs_dir, monkeypatch, size, count):
 
 
 async def test_form_shows_why_the_run_cannot_be_started(runs_dir):
-    """A directory that cannot be written is told in the form, which stays open."""
+    """A directory that cannot be written is reported in the form, which stays open."""
     app = run_list(runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

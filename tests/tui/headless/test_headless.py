@@ -226,7 +226,7 @@ def test_run_survives_output_to_a_full_disk(tmp_path):
             env=environment(),
             timeout=120,
         )
-    assert result.returncode == 5  # its results are not where they were asked for
+    assert result.returncode == 5  # the results could not be written
     (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
     assert (run["status"], run["epochs_done"]) == ("done", 2)
 

@@ -1,4 +1,4 @@
-"""`cnn-tui doctor`: abilities of the machine and the terminal, and what to do."""
+"""`cnn-tui doctor`: checks of the machine and the terminal, with advice."""
 
 import json
 from importlib.metadata import PackageNotFoundError, version
@@ -95,7 +95,7 @@ def test_environment_is_explained(checks, monkeypatch, variables, name, value):
 
 
 @pytest.mark.parametrize(
-    ("changes", "size", "told"),
+    ("changes", "size", "expected"),
     [
         ([], (120, 36), ["xterm-256color", "120 × 36", "256"]),
         ([], (60, 20), ["60 × 20", "80 × 24"]),
@@ -107,11 +107,11 @@ def test_environment_is_explained(checks, monkeypatch, variables, name, value):
     ],
     ids=str,
 )
-def test_terminal_is_explained(tmp_path, monkeypatch, changes, size, told):
+def test_terminal_is_explained(tmp_path, monkeypatch, changes, size, expected):
     for variable in ("NO_COLOR", "COLORTERM", "FORCE_COLOR", "LC_ALL"):
         monkeypatch.delenv(variable, raising=False)
     command = ["env", "LANG=C.UTF-8", *changes, *CLI, "doctor"]
     with Terminal(cwd=tmp_path, size=size, command=command) as terminal:
         assert terminal.wait() == 0
-        for text in told:
+        for text in expected:
             assert text in terminal.text

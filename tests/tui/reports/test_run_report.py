@@ -15,7 +15,7 @@ RESUMED = RunResumed(pid=1, host="", version="", epoch=2, step=0, file="last.pt"
 
 
 @pytest.mark.parametrize(
-    ("events", "status", "told"),
+    ("events", "status", "expected"),
     [
         ([], "training", "Training continues in the background. Watch it: cnn-tui watch"),
         ([DETACHED], "detached", "Training continues in the background. Watch it: cnn-tui watch"),
@@ -26,14 +26,14 @@ RESUMED = RunResumed(pid=1, host="", version="", epoch=2, step=0, file="last.pt"
         ([PAUSE, RESUMED], "starting", "Training continues in the background"),
     ],
 )
-def test_shell_tells_what_a_run_does_in_the_background(tmp_path, capsys, events, status, told):
-    """After `d` in a paused run, "starting" looked as if it trained on."""
+def test_summary_states_what_a_background_run_does(tmp_path, capsys, events, status, expected):
+    """After `d` in a paused run, "starting" looked like training."""
     run = add_events(set_local_host(running_run(tmp_path, 30)), *events)
     with Recorder(run):
         assert read_summary(run).status == status
         show_run(run, brief=True)
     out = capsys.readouterr().out
-    assert told in out
+    assert expected in out
     assert "cnn-tui watch" in out
     assert f"{status} after" in out
 

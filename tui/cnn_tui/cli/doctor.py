@@ -10,7 +10,7 @@ from cnn_tui.text.json import to_json
 def doctor(runs_dir: RunsDir = None, as_json: AsJson = False) -> None:
     """Check this machine and this terminal: PyTorch, GPU, threads, disk, colours, characters.
 
-    Says what to do about each problem. PyTorch is loaded only if there may be a GPU.
+    Suggests a fix for each problem. PyTorch is loaded only if there may be a GPU.
     """
     from cnn_tui.reports.console import results_console
     from cnn_tui.reports.doctor import find_checks, print_check

@@ -138,7 +138,8 @@ def resolve_run(reference: str, runs_dir: Path | None, need: Need | None = None)
     Args:
         reference: Id, name or part of them, `latest`, or a path such as `runs/1124-0412-amber`.
         runs_dir: Directory of the runs; None for the default.
-        need: `latest` is the latest run that meets it; stderr tells if newer runs do not.
+        need: `latest` is the latest run that meets it; a message on stderr names a newer run that
+            does not.
 
     Raises:
         ConfigError: no run matches, or more than one.

@@ -74,7 +74,7 @@ def find_checks(runs_dir: Path | None, report: Callable[[str], None]) -> Iterato
 
 
 def print_check(console: Console, check: Check) -> None:
-    """Print a check, and below it what to do."""
+    """Print a check, and its advice below it."""
     mark, style = STYLES[check.status]
     text = Text.assemble((mark, style), f" {check.name:<12} ", escaped(check.value, 500))
     console.print(text)
@@ -106,8 +106,8 @@ def _processor() -> Check:
 
 def _threads() -> Check:
     threads, cores = choose_threads(), psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    if asked := os.environ.get("OMP_NUM_THREADS"):
-        text = f"{threads} of {cores} cores, because OMP_NUM_THREADS is {asked}"
+    if setting := os.environ.get("OMP_NUM_THREADS"):
+        text = f"{threads} of {cores} cores, because OMP_NUM_THREADS is {setting}"
         if threads > cores:
             return Check("threads", text, "warning", f"set OMP_NUM_THREADS to {cores} at most")
         return Check("threads", text)

@@ -71,7 +71,7 @@ class _HangupProofFile(FileIO):
         super().__init__(descriptor, "w", closefd=False)
         self._fallback = fallback
         self.failure = ""
-        """Reason why output was lost; empty if nobody misses it, as after a hangup."""
+        """Reason why output was lost; empty after a hangup or a closed pipe."""
 
     def write(self, content: "ReadableBuffer") -> int:
         """Write all of the content."""

@@ -74,7 +74,7 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def _is_short(text: str, width: int) -> bool:
-    """Return True if ASCII text fits, which is nearly always so, and quick to tell."""
+    """Return True for ASCII text that fits: the common case, which is quick to check."""
     return len(text) <= width and text.isascii()
 
 
