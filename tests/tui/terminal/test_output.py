@@ -20,18 +20,17 @@ PIPE_BYTES = 4096
 CLOSED = ["sh", "-c", 'exec "$@" >&-', "sh"]
 """Start of a command whose stdout is closed."""
 
-LIGHT_COMMANDS = (
-    *("", "runs", "runs --json", "show", "show --json", "watch", "mark", "mark --json", "explain"),
-    *("configs", "configs --json", "configs digits", "data --json", "trash --json", "--version"),
-    *("--help", "run --help", "trash --help", "doctor", "doctor --json"),
-    *(f"export latest --to {to} -o -" for to in ("csv", "csv-steps", "csv-long", "json", "html")),
-    *("export latest --to markdown -o -", "compare latest latest", "compare latest latest --json"),
-    *("data check photos", "data check photos --json", "import log.csv --runs-dir other"),
+COMMANDS = (
+    *("", "runs --json", "show", "watch", "mark", "explain", "configs", "trash --json"),
+    *("--version", "--help", "trash --help", "doctor --json", "export latest --to csv -o -"),
+    *("compare latest latest", "data check empty", "import log.csv --runs-dir other"),
+    *("predict latest photos/cat", "predict latest photos --csv"),
 )
-"""Commands that print, without PyTorch."""
+"""Commands that print in different ways; the last two load PyTorch."""
 
-TORCH_COMMANDS = ("test", "predict latest photos/cat", "predict latest photos --csv")
-"""Commands that load PyTorch and a model, and print."""
+QUIET_COMMANDS = (
+    *("runs", "show", "watch", "--help", "doctor", "export latest --to html -o -", "test"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +43,9 @@ def work_dir(tmp_path_factory):
     ).train()
     golden_run(directory / "runs", "completed", "0101-0000-oak")
     (directory / "log.csv").write_text("loss\n1\n")
+    for name in ("cat", "dog"):  # an error, so that no speed is measured with PyTorch
+        (directory / "empty" / name).mkdir(parents=True)
+        (directory / "empty" / name / "1.png").touch()
     return directory
 
 
@@ -63,7 +65,7 @@ def run(command, stdout, work_dir, start=()):
     return result.returncode, result.stderr
 
 
-@pytest.mark.parametrize("command", [*LIGHT_COMMANDS, *TORCH_COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
 def test_full_device_is_one_line_and_a_storage_error(work_dir, command):
     """`cnn-tui show > report.txt` on a full disk."""
@@ -75,7 +77,7 @@ def test_full_device_is_one_line_and_a_storage_error(work_dir, command):
     assert code == 5
 
 
-@pytest.mark.parametrize("command", [*LIGHT_COMMANDS, *TORCH_COMMANDS])
+@pytest.mark.parametrize("command", QUIET_COMMANDS)
 def test_closed_pipe_is_quiet(work_dir, command):
     """`cnn-tui show | head` ends like a program that SIGPIPE ends."""
     reader, writer = os.pipe()
@@ -89,7 +91,7 @@ def test_closed_pipe_is_quiet(work_dir, command):
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("command", ["runs", "show", "configs", "export latest --to csv -o -"])
+@pytest.mark.parametrize("command", ["runs", "show"])
 def test_closed_stdout_is_one_line_and_a_storage_error(work_dir, command):
     code, errors = run(command, None, work_dir, CLOSED)
     assert errors == "cnn-tui: standard output: cannot be written: Bad file descriptor\n"
@@ -97,7 +99,7 @@ def test_closed_stdout_is_one_line_and_a_storage_error(work_dir, command):
 
 
 def test_closed_stderr_does_not_mix_messages_into_results(tmp_path):
-    """Python prints what is for a closed stderr to stdout."""
+    """If stderr is closed, Python itself prints its messages to stdout."""
     start = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
     command = [*start, *CLI, "runs"]
     result = subprocess.run(
@@ -114,8 +116,8 @@ def test_stderr_on_a_full_device_does_not_end_a_command(work_dir):
     assert result.returncode == 0
 
 
-def test_files_do_not_take_the_place_of_closed_streams(tmp_path):
-    """A log that became descriptor 1 would receive everything that is printed."""
+def test_files_do_not_get_the_descriptors_of_closed_streams(tmp_path):
+    """A log that became descriptor 1 would receive all printed lines."""
     start = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
     command = [*start, *CLI, "run", "digits", "--epochs", "1", *SET_SMALL]
     result = subprocess.run(command, check=False, cwd=tmp_path, env=environment())
