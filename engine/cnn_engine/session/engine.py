@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from cnn_engine.checkpoints.format import START, FoundCheckpoint
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
@@ -48,6 +48,9 @@ from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
+
+if TYPE_CHECKING:
+    from cnn_engine.data.dataset import DataSet
 
 SIGNAL_EXIT_CODES = {number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)}
 """Exit codes after a signal: 128 + its number, as in shells."""
@@ -298,47 +301,56 @@ class Engine:
         self._recorder.record(StageStarted(stage="torch"))
         # Imported here: see the module docstring.
         from cnn_engine.system.device import limit_threads  # noqa: PLC0415
-        from cnn_engine.training.setup import load_data, warming_up  # noqa: PLC0415
+        from cnn_engine.training.setup import warming_up  # noqa: PLC0415
         from cnn_engine.training.trainer import Trainer  # noqa: PLC0415
 
         limit_threads()
-        request = self._request
         checkpoint = self._resumption.checkpoint if self._resumption else None
         if checkpoint is not None:
             set_damaged_aside(checkpoint, self._recorder)
-        with warming_up(request.config.train):
-            try:
-                data = load_data(request.config, self._recorder, control)
-            except DataError as error:
-                if request.fallback is None:
-                    raise self._with_hint(error) from None
-                request = request.fallback
-                self._recorder.record(
-                    ConfigReplaced(
-                        preset=request.preset,
-                        config=request.config.model_dump(mode="json"),
-                        reason=f"Training on the bundled {request.preset} instead: {error}",
-                    )
-                )
-                data = load_data(request.config, self._recorder, control)
-        file = checkpoint.path if checkpoint else None
+        with warming_up(self._request.config.train):
+            data = self._load_data(control)
         extra_environment = {"cnn-tui": _version(), "Python": platform.python_version()}
         if commit := revision.text():
             extra_environment["revision"] = commit
         trainer = Trainer(
-            request.config, data, self._recorder, control, file, extra_environment=extra_environment
+            self._request.config,
+            data,
+            self._recorder,
+            control,
+            checkpoint.path if checkpoint else None,
+            extra_environment=extra_environment,
         )
         if self._resumption is not None and self._resumption.moved_to:
-            self._recorder.record(
-                ConfigReplaced(
-                    preset=request.preset,
-                    config=request.config.model_dump(mode="json"),
-                    reason=f"The images are in {self._resumption.moved_to} from now on",
-                )
-            )
-        if file is None:
+            self._record_config(f"The images are in {self._resumption.moved_to} from now on")
+        if checkpoint is None:
             self._report_environment_diff()
         trainer.run()
+
+    def _load_data(self, control: Control) -> "DataSet":
+        """Load the images of the request, or of its fallback, which then replaces the request.
+
+        Raises:
+            DataError: there are none, and the request has no fallback.
+            StopRequested: the user asked to stop.
+        """
+        from cnn_engine.training.setup import load_data  # noqa: PLC0415 - imports PyTorch
+
+        try:
+            return load_data(self._request.config, self._recorder, control)
+        except DataError as error:
+            if self._request.fallback is None:
+                raise self._with_hint(error) from None
+            self._request = self._request.fallback
+            self._record_config(f"Training on the bundled {self._request.preset} instead: {error}")
+        return load_data(self._request.config, self._recorder, control)
+
+    def _record_config(self, reason: str) -> None:
+        """Record that the run continues with the config of the current request."""
+        config = self._request.config.model_dump(mode="json")
+        self._recorder.record(
+            ConfigReplaced(preset=self._request.preset, config=config, reason=reason)
+        )
 
     def _with_hint(self, error: DataError) -> DataError:
         """Return the error, with advice if the images of a resumed run are not where they were."""

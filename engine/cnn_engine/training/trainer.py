@@ -96,24 +96,33 @@ class Trainer:
             self.checkpointer.writer,
             self.warn,
         )
+        self._build(file, extra_environment or {})
+        self._inspector.write_layers(self.learner)
+        self._inspector.write_validation_maps(self.learner, self.epoch)
+
+    def _build(self, file: Path | None, extra_environment: Mapping[str, str]) -> None:
+        """Build the model, load the checkpoint if there is one, and record that the run is ready.
+
+        Raises:
+            ConfigError: the model does not fit the images, or the checkpoint is of another model.
+            DataError: the images have changed, or the checkpoint is damaged.
+        """
         self.state.build(from_scratch=file is None)
         differences = self._load(file) if file else ()
-        recorder.record(
+        self.recorder.record(
             run_prepared(
-                data,
+                self.data,
                 self.learner.model,
-                device,
+                self.state.device,
                 self.learner.precision,
                 self.state.steps_per_epoch,
                 differences=differences,
-                environment=dict(extra_environment or {}) | self.state.environment(),
+                environment={**extra_environment, **self.state.environment()},
             )
         )
         if differences:
             text = f"Resumed approximately, not bit for bit: {'; '.join(differences)}"
-            recorder.record(Notice(text=text))
-        self._inspector.write_layers(self.learner)
-        self._inspector.write_validation_maps(self.learner, self.epoch)
+            self.recorder.record(Notice(text=text))
 
     def _load(self, file: Path) -> tuple[str, ...]:
         differences = self.state.load(file)
