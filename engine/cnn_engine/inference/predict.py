@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from cnn_engine.data.decode import Unreadable, decode
-from cnn_engine.data.image_files import RequestedImage, same_form
+from cnn_engine.data.image_files import same_form
+from cnn_engine.data.image_search import RequestedImage
 from cnn_engine.data.raw import Pixels
 from cnn_engine.inference.polarity import looks_inverted
 from cnn_engine.inference.prediction import Prediction, PredictionFailed

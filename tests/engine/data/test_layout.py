@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cnn_engine.data.image_files import EXTENSIONS, RequestedImage, same_form
+from cnn_engine.data.image_files import EXTENSIONS, same_form
+from cnn_engine.data.image_search import RequestedImage
 from cnn_engine.data.sources.layout import find_layout
 from cnn_engine.data.sources.listing import list_images
 from cnn_engine.data.sources.parts import part_of

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.data.image_files import RequestedImage
+from cnn_engine.data.image_search import RequestedImage
 from cnn_engine.inference import predict as engine
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.inference.trained import load_trained_model

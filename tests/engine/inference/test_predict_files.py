@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_engine.data.image_files import PassedOver, RequestedImage, find_images
+from cnn_engine.data.image_search import PassedOver, RequestedImage, find_images
 from photos_for_tests import decompression_bomb, save_images
 from runs_for_tests import RunForTests
 from terminal import cnn_tui

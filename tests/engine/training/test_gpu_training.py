@@ -14,7 +14,7 @@ from cnn_engine.checkpoints import checkpoint
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import loader
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.data.image_files import RequestedImage
+from cnn_engine.data.image_search import RequestedImage
 from cnn_engine.inference.predict import predict
 from cnn_engine.inference.retest import retest
 from cnn_engine.inference.trained import load_trained_model

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine.data.image_files import EXTENSIONS, PassedOver, RequestedImage, find_images
+from cnn_engine.data.image_files import EXTENSIONS
+from cnn_engine.data.image_search import PassedOver, RequestedImage, find_images
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.runs.directory import RunDirectory

@@ -4,7 +4,8 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from cnn_engine.data.image_files import PassedOver, is_hidden, is_image, same_form, walk_images
+from cnn_engine.data.image_files import is_hidden, is_image, same_form
+from cnn_engine.data.image_search import PassedOver, walk_images
 from cnn_engine.runs.directory import default_runs_dir, iter_runs
 
 
