@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import TiffImagePlugin
 
-SIGNATURES = (
+REASONS = (
     (4, b"ftyphei", "is a HEIC photo; convert it to JPEG"),
     (4, b"ftyphev", "is a HEIC photo; convert it to JPEG"),
     (4, b"ftypmif1", "is a HEIC photo; convert it to JPEG"),
@@ -35,7 +35,7 @@ def describe_content(path: str | Path) -> str:
     if not start:
         return "is empty"
     lower = start.lower()
-    for position, signature, reason in SIGNATURES:
+    for position, signature, reason in REASONS:
         if lower.startswith(signature, position):
             return reason
     if start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):

@@ -1,8 +1,9 @@
 """Image files by suffix or content, and the names that are never images."""
 
 import os
-import stat
 import unicodedata
+
+from cnn_engine.storage.regular_files import open_regular
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .jfi .jif .mpo .png .apng .webp .bmp .gif .tif .tiff .ppm .pgm .pbm "
@@ -63,7 +64,7 @@ def same_form(name: str) -> str:
 def is_image(entry: os.DirEntry[str]) -> bool:
     """Return True if a file is an image by its suffix, or by its content if that is unknown."""
     suffix = suffix_of(entry.name)
-    return suffix in EXTENSIONS or (suffix not in NEVER_READ and has_image_content(entry.path))
+    return suffix in EXTENSIONS or (suffix not in NEVER_READ and _has_image_content(entry.path))
 
 
 def suffix_of(name: str) -> str:
@@ -71,14 +72,11 @@ def suffix_of(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 - there may be millions
 
 
-def has_image_content(path: str) -> bool:
+def _has_image_content(path: str) -> bool:
     """Return True if a regular file starts like an image of a supported format."""
     try:
-        # Opening a pipe could block forever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123
-            is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            start = file.read(16) if is_regular else b""
+        with open_regular(path) as file:
+            start = file.read(16)
     except OSError:
         return False
     in_container = start[4:12] in (b"ftypavif", b"ftypavis") or start[8:12] == b"WEBP"

@@ -1,6 +1,5 @@
 """Issues of an image folder and how to fix them."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -10,6 +9,7 @@ from PIL import Image
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.checks.check import CheckedFolder
 from cnn_engine.data.checks.image_info import ImageInfo
+from cnn_engine.data.image_files import suffix_of
 from cnn_engine.data.mirrored import mirrored_text, pairs_by_name
 from cnn_engine.data.sources.parts import Part
 from cnn_engine.data.split_sizes import held_out_counts, missing_classes_text
@@ -310,8 +310,7 @@ def _formats(checked: CheckedFolder) -> Iterator[Issue]:
     named = Image.registered_extensions()
     misnamed, handled = [], {"turned": 0, "animated": 0, "transparent": 0, "other": 0}
     for position, info in checked.readable():
-        suffix = os.path.splitext(checked.paths[position])[1].lower()  # noqa: PTH122
-        expected = named.get(suffix, info.format)
+        expected = named.get(suffix_of(checked.paths[position]), info.format)
         if SAME_FORMAT.get(expected, expected) != info.format:
             misnamed.append(f"{checked.paths[position]}: is {info.format}")
         for kind in _handled(info):

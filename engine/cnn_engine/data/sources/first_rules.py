@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from cnn_engine.data.image_files import suffix_of
 from cnn_engine.data.sources.layout import ClassFolders, Layout, refuse_missing
 from cnn_engine.errors import DataError
 
@@ -45,11 +46,10 @@ def walk_by_first_rules(folder: str) -> Iterator[os.DirEntry[str]]:
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
-                suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
                 elif (
-                    suffix in EXTENSIONS
+                    suffix_of(entry.name) in EXTENSIONS
                     and not entry.name.startswith(".")
                     and not os.path.isdir(entry.path)  # noqa: PTH112 - a link to a folder
                 ):
