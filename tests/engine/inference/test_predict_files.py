@@ -187,8 +187,9 @@ def test_predict_without_images_exits_3(pets, tmp_path, command):
     assert f"{tmp_path}: no images found" in errors
 
 
-def test_predict_with_closed_stdin_exits_3(pets, command, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", None)
-    code, _, errors = command("-", cwd=pets[0])
+def test_predict_with_empty_stdin_exits_3(pets, command, monkeypatch):
+    with Path(os.devnull).open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        code, _, errors = command("-", cwd=pets[0])
     assert code == 3
     assert "no images found" in errors
