@@ -124,6 +124,14 @@ def default_runs_dir(*, for_new_run: bool = False) -> Path:
     return directory / "runs"
 
 
+def is_default_runs_dir(path: Path) -> bool:
+    """Return True for the directory that commands use without `--runs-dir`."""
+    try:
+        return path.resolve() == default_runs_dir().resolve()
+    except StorageError:
+        return False
+
+
 def create_run(runs_dir: Path) -> RunDirectory:
     """Create a run directory with a unique id, such as `1124-0412-amber`.
 

@@ -1,6 +1,6 @@
 """Commands about a run to suggest to the user."""
 
-from cnn_engine.runs.directory import RunDirectory, default_runs_dir
+from cnn_engine.runs.directory import RunDirectory, is_default_runs_dir
 from cnn_engine.system.program import shell_command
 
 
@@ -13,6 +13,6 @@ def command_for(command: str, run: RunDirectory, *options: str) -> str:
         *options: Further words.
     """
     words = [*command.split(), run.id, *options]
-    if run.path.parent.absolute() != default_runs_dir().absolute():
+    if not is_default_runs_dir(run.path.parent):
         words += ["--runs-dir", str(run.path.parent)]
     return shell_command(*words)

@@ -135,17 +135,17 @@ def with_absolute_paths(config: Config, runs_dir: Path | None) -> Config:
     if (path := config.data.path) is not None:
         config = config.replaced("data", path=str(Path(path).absolute()))
     if (weights := config.model.weights) is not None:
-        path = str(_weights_path(weights, runs_dir or default_runs_dir()))
+        path = str(_weights_path(weights, runs_dir))
         config = config.replaced("model", weights=path)
     return config
 
 
-def _weights_path(reference: str, runs_dir: Path) -> Path:
+def _weights_path(reference: str, runs_dir: Path | None) -> Path:
     """Return the absolute path of a file of weights, or of the best model of a run.
 
     Args:
         reference: A path, or a run's id, name, or a part of them.
-        runs_dir: Directory of the runs.
+        runs_dir: Directory of the runs; None for the default.
 
     Raises:
         ConfigError: it has the form of a run's id, but there is no such run.
@@ -153,7 +153,7 @@ def _weights_path(reference: str, runs_dir: Path) -> Path:
     path = Path(expand_home(reference)).absolute()
     if not path.exists() and os.sep not in reference and not path.suffix:
         try:
-            path = find_run(runs_dir, reference).path.absolute()
+            path = find_run(runs_dir or default_runs_dir(), reference).path.absolute()
         except ConfigError as error:
             raise ConfigError(f"model.weights: {error}") from None
     return path / BEST_FILE if path.is_dir() else path

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from cnn_engine.data import cache
+from cnn_engine.data.sources.subfolders import find_subfolders
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import (
@@ -15,6 +16,7 @@ from cnn_engine.runs.directory import (
     default_runs_dir,
     list_runs,
 )
+from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state, read_summary, store_summary
@@ -78,6 +80,14 @@ def test_caches_without_a_home_directory_cannot_be_written(no_home, run_cli, tmp
     assert (code, errors.count("\n")) == (0, 1)
     with pytest.raises(NotADirectoryError):
         cache.NewEntry(cache.entry_path(tmp_path), 1)
+
+
+def test_hints_and_image_folders_need_no_default_directory(no_home, tmp_path):
+    """Commands with --runs-dir, and checks of images, work where there is no other directory."""
+    run = RunDirectory(tmp_path / "kept" / "1124-0412-amber")
+    assert command_for("resume", run) == f"cnn-tui resume {run.id} --runs-dir {tmp_path / 'kept'}"
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    assert find_subfolders(tmp_path / "photos") == [tmp_path / "photos" / "cat"]
 
 
 def test_runs_of_an_unwritable_directory_are_read_there_and_new_ones_go_elsewhere(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnn_engine.data.image_files import is_hidden, is_image, same_form
 from cnn_engine.data.image_search import PassedOver, walk_images
-from cnn_engine.runs.directory import default_runs_dir, iter_runs
+from cnn_engine.runs.directory import is_default_runs_dir, iter_runs
 
 
 def find_subfolders(folder: Path) -> list[Path]:
@@ -87,5 +87,5 @@ def _is_of_a_program(folder: Path) -> bool:
         or (folder / "pyvenv.cfg").is_file()
         or (folder / ".trash").is_dir()
         or next(iter_runs(folder), None) is not None
-        or folder.resolve() == default_runs_dir().resolve()
+        or is_default_runs_dir(folder)
     )
