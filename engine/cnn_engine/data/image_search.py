@@ -98,8 +98,12 @@ def _reason(suffix: str) -> str:
     return "not supported; convert to PNG" if suffix in UNSUPPORTED_IMAGES else "not an image"
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def walk_images(
-    folder: str, passed_over: PassedOver, problem: Callable[[OSError], None]
+    folder: str, passed_over: PassedOver, problem: Callable[[OSError], None] = _raise
 ) -> Iterator[os.DirEntry[str]]:
     """Yield all image files below a folder, unsorted.
 
@@ -108,7 +112,8 @@ def walk_images(
     Args:
         folder: Folder to search.
         passed_over: Gets the counts of everything that is not used.
-        problem: Called for each folder that cannot be read; the search continues.
+        problem: Called for each folder that cannot be read; the search continues. By default the
+            error is raised.
     """
     pending = [folder]
     while pending:

@@ -18,6 +18,8 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 DT_STRING = 7
 """Value of TensorFlow's `DataType`."""
 
+MAX_FLOAT32 = 3.4e38
+
 
 def write_header(out: BinaryIO, time: float) -> None:
     """Write the first record, with the file version."""
@@ -55,9 +57,6 @@ def _event(time: float, step: int, payload: bytes) -> bytes:
 def _single(value: float) -> float:
     """Return the value, or infinity if float32 cannot hold it."""
     return value if not abs(value) > MAX_FLOAT32 else value * float("inf")
-
-
-MAX_FLOAT32 = 3.4e38
 
 
 def _write_record(out: BinaryIO, content: bytes) -> None:

@@ -17,7 +17,7 @@ SCRIPT = (
     "{out!r} + os.sep + row[{label!r}])) "
     "for row in csv.DictReader(open({table!r}, encoding='utf-8-sig'))]"
 )
-"""Python code that copies images into class folders."""
+"""Python code that copies images into class folders; after `import`, one line takes no loop."""
 
 
 def copying_hint(folder: Path, images: Sequence[str]) -> str:

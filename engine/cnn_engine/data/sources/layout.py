@@ -50,7 +50,7 @@ class Layout:
 
 
 def find_layout(root: Path) -> Layout:
-    """Return the layout of a folder, after a look for the first image in each of its folders.
+    """Return the layout of a folder; its subfolders are read up to their first image.
 
     `root` contains the folders of classes; or those of splits such as `train` and `val`, which
     contain them; or a single folder with either of these.

@@ -146,7 +146,7 @@ class _Finder:
         if self._rules == 1:
             entries = walk_by_first_rules(folder)
         else:
-            entries = walk_images(folder, passed_over, _raise)
+            entries = walk_images(folder, passed_over)
         for count, entry in enumerate(entries, start=len(self.files) + 1):
             if count % PROGRESS_FILES == 0:
                 self._progress("looking for images", count, 0)
@@ -157,10 +157,6 @@ def _no_images_text(folder: Path, passed_over: PassedOver) -> str:
     if reasons := "; ".join(passed_over.texts()):
         return f"{folder}: contains no images that can be used: {reasons}"
     return f"{folder}: contains no images; add some, or remove the folder"
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int]:

@@ -22,7 +22,7 @@ def find_subfolders(folder: Path) -> list[Path]:
             path = folder / entry.name
             # A link to a parent folder would be a class with all images.
             leads_up = entry.is_symlink() and folder.resolve().is_relative_to(path.resolve())
-            if not leads_up and (has_images(path) or not _is_of_a_program(path)):
+            if not leads_up and (has_images(path) or not _belongs_to_program(path)):
                 found.append(path)
     return sorted(found)
 
@@ -74,13 +74,10 @@ def may_be_class(folder: Path) -> bool:
 
 
 def _first_image(folder: Path, passed_over: PassedOver) -> os.DirEntry[str] | None:
-    def problem(error: OSError) -> None:
-        raise error
-
-    return next(walk_images(str(folder), passed_over, problem), None)
+    return next(walk_images(str(folder), passed_over), None)
 
 
-def _is_of_a_program(folder: Path) -> bool:
+def _belongs_to_program(folder: Path) -> bool:
     """Return True for a run, a directory of runs and a virtual environment."""
     return (
         (folder / "events.jsonl").is_file()
