@@ -43,10 +43,7 @@ from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.exports.formats import RECORD_FORMATS
 
 SETTINGS = (
-    "data.image_size=8",
-    "model.filters=[8]",
-    "model.hidden=[16]",
-    "train.device=cpu",
+    *("data.image_size=8", "model.filters=[8]", "model.hidden=[16]", "train.device=cpu"),
     "train.epochs=3",
 )
 FILES = {
@@ -237,7 +234,7 @@ def _change_sealed(path: Path, generator: random.Random) -> str:
 
 
 def _readers(run: RunDirectory, *, screens: bool) -> Iterator[tuple[str, Callable[[], object]]]:
-    commands = [
+    light = [
         ("runs",),
         ("runs", "--json"),
         ("runs", "--filter", "acc>0.1 lr<1 epochs>0 time<1h", "--sort", "test"),
@@ -250,19 +247,20 @@ def _readers(run: RunDirectory, *, screens: bool) -> Iterator[tuple[str, Callabl
         ("mark", run.id),
         ("stop", run.id),
         ("explain", run.id, "--no-ui"),
-        *(("export", run.id, "--to", to, "--out", f"out-{to}", "--force") for to in RECORD_FORMATS),
-        ("export", run.id, "--to", "torch-export", "--out", "out-model", "--force"),
+        *(
+            ("export", run.id, "--to", to, "--output", f"out-{to}", "--force")
+            for to in RECORD_FORMATS
+        ),
+    ]
+    heavy = [
+        ("export", run.id, "--to", "torch-export", "--output", "out-model", "--force"),
         ("predict", run.id, "image.png"),
         ("test", run.id),
     ]
-    if not run.path.joinpath("best.pt").is_file() or screens:
-        yield from (
-            (" ".join(words), lambda words=words: _run_command(words)) for words in commands
-        )
-    else:  # without the commands that import PyTorch
-        few = [words for words in commands if words[0] not in ("predict", "test")]
-        few.remove(("export", run.id, "--to", "torch-export", "--out", "out-model", "--force"))
-        yield from ((" ".join(words), lambda words=words: _run_command(words)) for words in few)
+    # Without a model they end before they import PyTorch.
+    has_model = run.path.joinpath("best.pt").is_file()
+    for words in light + heavy if screens or not has_model else light:
+        yield " ".join(words), lambda words=words: _run_command(words)
     yield "commands", lambda: list(CommandReader(run.commands).poll())
     yield "resume", lambda: _check_resume(run)
     if screens:
