@@ -20,7 +20,6 @@ from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.background import start_in_background
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
-from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_engine.training.control import Control
 from runs_for_tests import SMALL, RunForTests, events_of, wait_until
 from terminal import environment
@@ -149,7 +148,7 @@ def test_failure_to_start_the_background_process_is_reported(tmp_path, monkeypat
     assert run.engine.exit_code == 5
 
 
-@pytest.mark.parametrize("number", STOP_SIGNALS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_signal_stops_with_a_checkpoint_and_sighup_is_ignored(tmp_path, number):
     """A batch system also signals detached runs (Lightning#1455)."""
     run = stopped_run(tmp_path, LONG)
