@@ -93,7 +93,7 @@ def number_fields():
                 yield f"{name}.{key}", '"array"' in text
 
 
-@pytest.mark.parametrize(("key", "is_list"), number_fields())
+@pytest.mark.parametrize(("key", "is_list"), [*number_fields()])
 @pytest.mark.parametrize("value", ["9" * 40, "-1e300", "1e300", "inf", "nan", "9" * 5000])
 def test_every_number_has_bounds(key, is_list, value):
     """A number that no run can work with is refused before a run exists (a batch of 10**20)."""
