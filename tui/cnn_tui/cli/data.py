@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cnn_engine.data.cache import Entry
     from cnn_engine.data.checks.check import CheckedFolder
     from cnn_engine.data.checks.image_info import ImageInfo
-    from cnn_engine.data.checks.issues import Issue
+    from cnn_engine.data.checks.issue import Issue
 
 data = typer.Typer(
     cls=Group,

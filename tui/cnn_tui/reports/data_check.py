@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.data.checks.check import CheckedFolder
-from cnn_engine.data.checks.issues import Issue
+from cnn_engine.data.checks.issue import Issue
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.sizes import evenly
 from cnn_tui.charts.blocks import bar
