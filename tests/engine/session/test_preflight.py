@@ -3,6 +3,7 @@
 import pytest
 
 from cnn_engine.config.presets import load_config
+from cnn_engine.session.request import Request
 from cnn_engine.system import gpu_presence
 from photos_for_tests import save_images
 from terminal import cnn_tui
@@ -78,3 +79,9 @@ def test_home_directory_is_expanded_in_config_files(photos, tmp_path, monkeypatc
     assert load_config(str(path), ["data.path='~/x'"]).data.path == str(tmp_path / "x")
     monkeypatch.setenv("HOME", "")
     assert load_config("folder", ["data.path='~nobody at all/x'"]).data.path == "~nobody at all/x"
+
+
+def test_weights_in_an_unknown_home_directory_are_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = Request.from_preset("digits", ["model.weights='~nobody at all/x.pth'"])
+    assert request.config.model.weights == str(tmp_path / "~nobody at all" / "x.pth")
