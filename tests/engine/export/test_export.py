@@ -182,7 +182,7 @@ def test_onnx_model_matches_for_any_batch_size(exported, trained, count):
 
 
 @pytest.mark.parametrize(("opset", "ir", "runtime"), [(None, 8, "1.14"), (20, 9, "1.17")])
-def test_onnx_tells_which_runtime_it_needs(export, tmp_path, opset, ir, runtime):
+def test_onnx_export_states_the_runtime_it_needs(export, tmp_path, opset, ir, runtime):
     """The operator set, IR version and oldest runtime are stated (microsoft/onnxruntime#20559)."""
     options = [] if opset is None else ["--opset", opset]
     code, _, errors = export("--to", "onnx", *options, "-o", tmp_path / "model")
