@@ -120,7 +120,7 @@ class Control:
         return self._earlier + self.clock() - self._began
 
     def check(self) -> None:
-        """Apply new commands and wait while the run is paused; call it between steps or batches.
+        """Apply new commands and wait while training is paused; call it between steps or batches.
 
         Raises:
             StopRequested: the run is to end now.
@@ -134,11 +134,11 @@ class Control:
         Raises:
             StopRequested: the run is to end now.
         """
-        self._process_commands()
         self._trainer = trainer
         waiting, self._waiting = self._waiting, []
         for command in _without_repeats(waiting):
             self._change(trainer, command)
+        self._process_commands()
 
     @property
     def stops_after_epoch(self) -> bool:
@@ -162,9 +162,13 @@ class Control:
             raise StopRequested(self._stop_after_epoch.by)
 
     def _process_commands(self) -> None:
-        """Apply new commands; return once the run is not paused."""
+        """Apply new commands; return once the run is not paused.
+
+        A run that is paused while it loads waits before its first step, where it can be changed.
+        """
         self._poll()
-        while self._paused_since is not None:
+        is_loading = self._trainer is None and not self._training_is_over
+        while self._paused_since is not None and not is_loading:
             time.sleep(CHECK_SECONDS)
             self._poll()
 

@@ -82,6 +82,7 @@ def worker_steps(run):
         except StopRequested as stop:
             steps.append(stop.by)
 
+    run.control.begin_training(run.trainer)
     thread = threading.Thread(target=work)
     thread.start()
     yield steps
@@ -123,7 +124,6 @@ def test_clock_excludes_pauses(run, worker_steps):
 
 
 def test_paused_run_applies_commands_and_stops(run, worker_steps):
-    run.control.begin_training(run.trainer)
     run.send("pause")
     wait_until(lambda: run.recorder.state.paused)
     run.send("checkpoint")

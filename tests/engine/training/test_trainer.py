@@ -234,12 +234,18 @@ def test_stop_after_the_last_epoch_is_done(tmp_path):
     assert run.live_state.test is not None
 
 
-def test_run_paused_before_training_can_be_stopped(tmp_path):
+def test_run_paused_while_it_loads_can_be_changed_and_stopped(tmp_path):
+    """A run that is paused in the background answers `set` and `checkpoint`."""
     run = RunForTests(tmp_path)
     run.send("pause")
     run.engine.start()
     wait_until(lambda: run.live_state.paused)
     assert run.live_state.status == "paused"
+    run.send("lr", value=0.5)
+    run.send("checkpoint")
+    wait_until(lambda: run.live_state.checkpoints)
+    assert [command.command for command in run.live_state.commands] == ["pause", "lr", "checkpoint"]
+    assert run.live_state.steps_done == 0
     run.send("stop", by="SIGTERM")
     run.engine.join()
     assert (run.live_state.status, run.engine.exit_code) == ("stopped", 143)
