@@ -237,5 +237,5 @@ def _missing_class_texts(data: DataSet, parts: Sequence[str]) -> Iterator[str]:
     """Yield a text for each part in which classes have no image."""
     for part in parts:
         counts = zip(data.classes, data.counts(getattr(data, part)), strict=True)
-        if text := missing_classes_text([name for name, count in counts if not count], part):
+        if text := missing_classes_text(dict(counts), part):
             yield text

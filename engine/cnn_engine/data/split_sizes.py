@@ -1,6 +1,6 @@
 """Sizes of stratified splits. Does not import PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cnn_engine.texts import listed
 
@@ -32,16 +32,20 @@ def held_out_counts(counts: Sequence[int], fraction: float, reserve: int = 1) ->
     return held_out
 
 
-def missing_classes_text(names: Sequence[str], part: str) -> str:
+def missing_classes_text(counts: Mapping[str, int], part: str) -> str:
     """Return a text on classes without images in a part; empty if there are none.
 
     Args:
-        names: The classes.
+        counts: Images per class.
         part: `train`, `val` or `test`.
     """
+    names = [name for name, count in counts.items() if not count]
     if not names:
         return ""
     noun = {"train": "training", "val": "validation", "test": "test"}[part]
+    if len(counts) - len(names) == 1:
+        (only,) = (name for name, count in counts.items() if count)
+        return f"all {noun} images are of class {only}; add images of the others"
     if len(names) == 1:
         return f"class {names[0]} has no {noun} image; add images"
     return f"{len(names):,} classes have no {noun} image ({listed(names)}); add images"

@@ -179,17 +179,17 @@ def _chance(state: RunState) -> Alarm | None:
         return None
     if test is not None:
         split, counts, accuracy = "test", test.total, test.accuracy
-        is_chance = bool(counts) and not accuracy > _baseline(counts)
+        is_chance = _has_classes(counts) and not accuracy > _baseline(counts)
     else:
         split, counts = "validation", prepared.train_counts
         newest = _newest_validated(state) if prepared.val_images else reversed(state.epochs)
         epochs = [*islice(newest, CHANCE_EPOCHS)]
         is_chance = _is_chance(state, epochs)
         accuracy = epochs[0].val_accuracy if epochs else math.nan
-        if epochs and not epochs[0].is_validated:
-            split, accuracy = "training", epochs[0].train_accuracy
-        elif epochs:
+        if epochs and _has_classes(epochs[0].total):
             counts = epochs[0].total
+        elif epochs:
+            split, accuracy = "training", epochs[0].train_accuracy
     if not is_chance or len(counts) != len(prepared.classes):
         return None
     answer = prepared.classes[counts.index(max(counts))]
@@ -210,9 +210,17 @@ def _is_chance(state: RunState, epochs: list[EpochFinished]) -> bool:
     limit = _baseline(train_counts, deviations=3.0)
     return all(
         epoch.train_accuracy <= limit
-        and (not epoch.total or epoch.val_accuracy <= _baseline(epoch.total, deviations=1.0))
+        and (
+            not _has_classes(epoch.total)
+            or epoch.val_accuracy <= _baseline(epoch.total, deviations=1.0)
+        )
         for epoch in epochs
     )
+
+
+def _has_classes(counts: Sequence[int]) -> bool:
+    """Return True if the images are of several classes: of one, any answer is as good as chance."""
+    return sum(map(bool, counts)) > 1
 
 
 def _baseline(counts: Sequence[int], deviations: float = 0.0) -> float:

@@ -171,6 +171,24 @@ def test_size_shape_and_format_issues_are_reported(pets):
     assert {finding.severity for finding in issues.values()} == {"warning", "note"}
 
 
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        ((3, 2000), "width:height from 1:667 to 1:1"),
+        ((2000, 3), "width:height from 1:1 to 667:1"),
+        ((4, 3), "width:height from 1:1 to 1.33:1"),
+        ((8, 8), "all 1:1, width:height"),
+    ],
+)
+def test_extreme_aspect_ratios_are_readable(tmp_path, run_cli, size, text):
+    """The ratio of a strip of 3 × 2000 pixels is not printed as 0.00."""
+    save_images(tmp_path / "cat", 2)
+    save_images(tmp_path / "dog", 2, first=10)
+    make_image(20, size).save(tmp_path / "dog" / "long.png")
+    _, out, _ = run_cli("data", "check", ".", cwd=tmp_path)
+    assert text in " ".join(out.split())
+
+
 @pytest.mark.parametrize("content", [None, b"no image"])
 def test_class_without_usable_images_is_an_error(pets, content):
     (pets / "emu").mkdir()
@@ -256,6 +274,17 @@ def test_files_that_are_not_used_are_issues(pets):
 def test_check_reports_missing_classes_like_a_run(tmp_path):
     with pytest.raises(DataError, match="contains no class folders"):
         check_folder(tmp_path, lambda *_: None)
+
+
+def test_test_images_of_one_class_are_named_by_check_and_run(tmp_path):
+    """With too few images of a class to hold any out, the test images are all of the other."""
+    save_images(tmp_path / "a", 30)
+    save_images(tmp_path / "b", 2, first=100)
+    text = "all test images are of class a; add images of the others"
+    issues = issues_by_kind(tmp_path)
+    assert (issues["no-test-image"].text, issues["no-test-image"].files) == (text, ("b",))
+    config = DataConfig(source="folder", path=str(tmp_path))
+    assert text in load_dataset(config, 0, lambda *_: None).notices
 
 
 def large_images(folder):

@@ -238,6 +238,22 @@ def test_test_at_chance_stays_an_alarm_after_the_end():
     assert kinds(after_test(stuck(3), (28, 5)), live=False) == []
 
 
+@pytest.mark.parametrize("right", [6, 0])
+def test_images_of_one_class_cannot_be_better_than_chance(right):
+    """Images of a single class raise no alarm: always answering it has an accuracy of 100%."""
+    tested = events.TestFinished(epoch=1, loss=0.7, correct=(right, 0), total=(6, 0), seconds=1.0)
+    state = stuck(3)
+    state.apply(tested)
+    assert kinds(state, live=False) == []
+
+
+def test_validation_images_of_one_class_leave_the_training_accuracy():
+    state = stuck(3)
+    state.epochs[:] = [replace(epoch, correct=(6, 0), total=(6, 0)) for epoch in state.epochs]
+    (alarm,) = find_alarms(state, NOW, live=False)
+    assert alarm.text == "The training accuracy, 50.0%, is no better than always answering 'cat'"
+
+
 @pytest.mark.parametrize("loss", [4.9e7, 25.0])
 def test_huge_loss_raises_alarm(loss):
     assert kinds(stuck(1, val_loss=loss, correct=(9, 9)), live=False) == ["huge loss"]

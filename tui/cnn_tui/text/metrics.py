@@ -161,6 +161,8 @@ def _baseline_remark(metrics: Metrics) -> str:
     baseline, interval = metrics.baseline, metrics.accuracy.interval
     if baseline is None or baseline.fraction is None or interval is None:
         return ""
+    if baseline.fraction == 1:
+        return "baseline; all test images are of this class"
     if interval.low <= baseline.fraction <= interval.high:
         return "baseline; not clearly worse"
     points = 100 * (baseline.fraction - (metrics.accuracy.fraction or 0.0))

@@ -104,18 +104,18 @@ def _split(checked: CheckedFolder, config: DataConfig) -> Iterator[Issue]:
         )
         return
     for part in ("val", "test"):
-        names = [
-            name
+        by_class = {
+            name: held_out
             for name, train, held_out in zip(
                 checked.listing.classes, counts["train"], counts[part], strict=True
             )
-            if train and not held_out
-        ]
-        if names:
+            if train
+        }
+        if text := missing_classes_text(by_class, part):
             yield Issue(
                 kind=f"no-{part}-image",
                 severity="warning",
-                text=missing_classes_text(names, part),
+                text=text,
                 advice="Their accuracy will be unknown in that part.",
-                files=tuple(names),
+                files=tuple(name for name, count in by_class.items() if not count),
             )
