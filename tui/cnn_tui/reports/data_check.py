@@ -108,7 +108,7 @@ def _print_facts(console: Console, checked: CheckedFolder) -> None:
     sizes = f"{_size(smallest)} to {_size(largest)} pixels, median {_size(median)}"
     facts = {
         "sizes": f"all {_size(largest)} pixels" if set(by_area) == {largest} else sizes,
-        "aspect ratios": f"width / height from {ratios[0]:.2f} to {ratios[-1]:.2f}",
+        "aspect ratios": _range(*map(_aspect, (ratios[0], ratios[-1]))),
         "formats": _fractions(info.format for info in infos),
         "colour modes": _fractions(MODE_NAMES.get(info.mode, info.mode) for info in infos),
         "training size": checked.size_reason
@@ -124,6 +124,17 @@ def _print_facts(console: Console, checked: CheckedFolder) -> None:
 
 def _size(size: tuple[int, int]) -> str:
     return f"{size[0]:,} × {size[1]:,}"
+
+
+def _aspect(width: float) -> str:
+    """Return the ratio of width to height, such as `1.33:1` or `1:667`."""
+    longer = max(width, 1 / width)
+    text = f"{longer:,.0f}" if longer >= 10 else f"{longer:.3g}"
+    return f"{text}:1" if width >= 1 else f"1:{text}"
+
+
+def _range(low: str, high: str) -> str:
+    return f"width:height from {low} to {high}" if low != high else f"all {low}, width:height"
 
 
 def _fractions(names: Iterable[str]) -> str:
