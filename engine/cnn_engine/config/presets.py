@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cnn_engine.config.paths import expand_home
 from cnn_engine.config.preset_files import list_presets
 from cnn_engine.config.renamed_keys import RENAMED_KEYS, rename_config_keys
 from cnn_engine.config.schema import Config
@@ -75,7 +76,7 @@ def _find(name_or_path: str) -> Path:
     known = list_presets()
     if name_or_path in known:
         return known[name_or_path]
-    path = Path(name_or_path)
+    path = Path(expand_home(name_or_path))
     if path.exists():
         return path
     raise ConfigError(

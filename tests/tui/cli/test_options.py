@@ -87,3 +87,23 @@ def test_controls_of_latest_are_of_the_latest_running_run(runs_dir, run_cli, mon
         code, out, errors = run_cli("unpause", "latest", cwd=runs_dir.parent)
     assert (code, out) == (0, "1124-0000-oak: not paused\n")
     assert errors == "Using 1124-0000-oak, the latest run that is running, not 1125-0100-teal\n"
+
+
+def test_home_directory_is_expanded_in_paths(runs_dir, run_cli, monkeypatch):
+    """Shells expand `~` neither in quotes nor in `--output=~/x` (pallets/click#287)."""
+    home = runs_dir.parent
+    monkeypatch.setenv("HOME", str(home))
+    (home / "elsewhere").mkdir()
+    (home / "log.csv").write_text("loss\n2\n1\n")
+    for words in (
+        ("import", "~/log.csv", "--runs-dir=~/imported"),
+        ("export", "latest", "--to", "csv", "--output=~/out.csv", "--runs-dir", "~/runs"),
+        ("--runs-dir", "~/runs", "show", "amber"),
+    ):
+        code, _, errors = run_cli(*words, cwd=home / "elsewhere")
+        assert code == 0, errors
+    assert len(list((home / "imported").iterdir())) == 1
+    assert (home / "out.csv").is_file()
+    assert not list((home / "elsewhere").iterdir())
+    code, _, errors = run_cli("show", "~/runs/1124-0412-amber", cwd=home / "elsewhere")
+    assert code == 0, errors

@@ -11,7 +11,7 @@ from cnn_engine.errors import TrainingError, UserError
 from cnn_engine.runs.directory import default_runs_dir
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_tui.cli.bench import bench
-from cnn_tui.cli.commands import Command, Group
+from cnn_tui.cli.commands import Command, Commands, Group
 from cnn_tui.cli.compare import compare
 from cnn_tui.cli.configs import configs
 from cnn_tui.cli.control import checkpoint, pause, set_values, stop, unpause
@@ -31,7 +31,7 @@ from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.safe import escaped
 
-cli = typer.Typer(
+cli = Commands(
     cls=Group,
     help="Train convolutional networks on images and follow the training in a terminal.\n\n"
     "Without a command, open the run browser; outside a terminal, list the runs.",

@@ -1,10 +1,14 @@
-"""Classes of the commands: plain help, and hints for habits from other programs."""
+"""Classes of the commands: plain help, paths with `~`, and hints for habits from other programs."""
 
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar, cast
 
+import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import ConfigError
 from cnn_tui.cli.habits import command_hint, option_hint, subcommand_hint
 
@@ -13,6 +17,43 @@ Context: TypeAlias = Any
 
 Parameters: TypeAlias = Any
 """List of Typer's arguments and options."""
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+"""Function of a command."""
+
+
+class Commands(typer.Typer):
+    """Commands that expand `~` in their paths, as shells do not in `--output=~/x` or quotes."""
+
+    def command(self, *args: Any, **kwargs: Any) -> Callable[[Function], Function]:  # noqa: ANN401
+        """Return a decorator that adds a command."""
+        add = super().command(*args, **kwargs)
+
+        def decorate(function: Function) -> Function:
+            return add(_with_home_expanded(function))
+
+        return decorate
+
+    def callback(self, *args: Any, **kwargs: Any) -> Callable[[Function], Function]:  # noqa: ANN401
+        """Return a decorator that sets the function of the command without a subcommand."""
+        add = super().callback(*args, **kwargs)
+
+        def decorate(function: Function) -> Function:
+            return add(_with_home_expanded(function))
+
+        return decorate
+
+
+def _with_home_expanded(function: Function) -> Function:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        for name, value in kwargs.items():
+            if isinstance(value, Path):
+                kwargs[name] = Path(expand_home(str(value)))
+        return function(*args, **kwargs)
+
+    return cast("Function", wrapper)
 
 
 class Command(TyperCommand):

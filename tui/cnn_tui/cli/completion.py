@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import StorageError
 from cnn_engine.runs.directory import default_runs_dir, iter_runs
 from cnn_engine.storage.user_directories import NOWHERE
@@ -70,6 +71,6 @@ def _runs_dir(context: typer.Context) -> Path:
     """Return the directory given by `--runs-dir` so far, or the default."""
     given = context.params.get("runs_dir")
     try:
-        return Path(given) if given else default_runs_dir()
+        return Path(expand_home(str(given))) if given else default_runs_dir()
     except StorageError:
         return NOWHERE

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import DataError, StorageError
-from cnn_tui.cli.commands import Command, Group
+from cnn_tui.cli.commands import Command, Commands, Group
 from cnn_tui.cli.options import AsJson, as_overrides
 from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from cnn_engine.data.checks.image_info import ImageInfo
     from cnn_engine.data.checks.issue import Issue
 
-data = typer.Typer(
+data = Commands(
     cls=Group,
     help="Check an image folder; manage the decoded-image cache; download CIFAR-10.\n\n"
     "Without a command, list the cache.",
@@ -67,7 +66,7 @@ def clear(
     from cnn_engine.data import cache
 
     try:
-        removed = cache.clear(folder and Path(expand_home(str(folder))).resolve())
+        removed = cache.clear(folder and folder.resolve())
     except OSError as error:
         raise StorageError(f"{error.filename}: cannot be removed: {error.strerror}") from None
     freed = sum(entry.bytes for entry in removed)
@@ -85,7 +84,7 @@ def fetch(
     from cnn_engine.data.sources import cifar10
 
     with ProgressLine(sys.stderr) as progress:
-        path = expand_home(str(data_dir)) if data_dir else None
+        path = str(data_dir) if data_dir else None
         source = cifar10.read(path, progress.report).source
     print(escaped(source, 1000))
 

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from cnn_engine.config.paths import expand_home
 from cnn_engine.config.preset_files import list_presets
 from cnn_engine.data.image_files import EXTENSIONS
 from cnn_engine.errors import ConfigError, UserError
@@ -161,9 +162,9 @@ def check_config(config: str | None, others: Sequence[str]) -> None:
     if config is not None and others:
         meant = shell_command("run", config, "--data-dir", others[0])
         raise ConfigError(f"run: takes one config, not {others[0]!r} too; for images: {meant}")
-    if config is None or config in list_presets() or Path(config).is_file():
+    path = Path(expand_home(config or ""))
+    if config is None or config in list_presets() or path.is_file():
         return
-    path = Path(config)
     if is_run(path) or (not path.is_dir() and os.sep not in config and _is_reference(config)):
         meant = shell_command("run", "--like", config)
         raise ConfigError(f"{config}: is a run, no config; to train it again: {meant}")

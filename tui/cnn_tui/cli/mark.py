@@ -8,13 +8,13 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import default_runs_dir
-from cnn_tui.cli.commands import Command, Group
+from cnn_tui.cli.commands import Command, Commands, Group
 from cnn_tui.cli.completion import complete_run, complete_trash
 from cnn_tui.cli.options import RUN_HELP, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
 from cnn_tui.text.safe import safe_text
 
-trash = typer.Typer(
+trash = Commands(
     cls=Group,
     help="List, restore or permanently remove deleted runs.\n\n"
     "Without a command, list the deleted runs.",

@@ -13,6 +13,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from cnn_engine.checkpoints.format import BEST_FILE
+from cnn_engine.config.paths import expand_home
 from cnn_engine.runs.directory import RunDirectory, default_runs_dir, is_run, list_runs
 from cnn_engine.runs.lookup import LATEST, find_run
 from cnn_engine.runs.summary import LIVE, read_summary
@@ -144,7 +145,7 @@ def resolve_run(reference: str, runs_dir: Path | None, need: Need | None = None)
     Raises:
         ConfigError: no run matches, or more than one.
     """
-    path = Path(os.path.abspath(reference))  # noqa: PTH100 - resolves `..`, but follows no link
+    path = Path(os.path.abspath(expand_home(reference)))  # noqa: PTH100 - resolves `..`, but follows no link
     if (os.sep in reference or reference == ".") and is_run(path):
         return RunDirectory(path)
     directory = runs_dir or default_runs_dir()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cnn_engine.config.paths import expand_home
 from cnn_engine.data.image_files import EXTENSIONS
 from cnn_engine.data.image_search import PassedOver, RequestedImage, find_images
 from cnn_engine.errors import ConfigError, DataError
@@ -150,7 +151,9 @@ def _find_images(names: list[str], tally: Tally) -> list[RequestedImage]:
         tally.fail(str(error.filename), f"cannot be read: {error.strerror}")
 
     tally.progress.write("Looking for images")
-    expanded = chain.from_iterable(_read_names() if name == STDIN else [name] for name in names)
+    expanded = chain.from_iterable(
+        _read_names() if name == STDIN else [expand_home(name)] for name in names
+    )
     passed_over = PassedOver()
     found = find_images(expanded, passed_over, report_unreadable)
     for text in passed_over.texts():

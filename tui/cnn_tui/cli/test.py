@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnn_engine.config.paths import expand_home
 from cnn_tui.cli.habits import check_reference
 from cnn_tui.cli.options import A_MODEL, AllowCode, AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
@@ -41,7 +40,7 @@ def retest_run(
         progress.write("Loading PyTorch")
         from cnn_engine.inference.retest import retest
 
-        path = str(Path(expand_home(str(data_dir))).absolute()) if data_dir else None
+        path = str(data_dir.absolute()) if data_dir else None
         result = retest(run, path, progress.report, allow_code=allow_code)
     if as_json:
         print(to_json({"run_id": run.id, **_as_dict(result)}))
