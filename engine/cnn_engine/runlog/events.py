@@ -47,7 +47,8 @@ failure            `RunFinished` with status `failed` and the error
 killed             none: the log just ends, and no process holds it
 =================  ==========================================================================
 
-Another session may follow any of them.
+Another session may follow any of them. If the run was done or stopped and the session fails before
+its first step, the run stays as it was before, with a notice.
 
 The run of another program has `RunImported` instead of the events before the epochs, and again once
 the length of an epoch is known. Its epochs have `StepsFinished` and `EpochFinished` only; where its

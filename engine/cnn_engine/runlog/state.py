@@ -5,6 +5,7 @@ they always agree. It does no I/O, reads no clock, and raises on no events whate
 may contain any numbers in any order.
 """
 
+import copy
 import math
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -130,6 +131,8 @@ class RunState:
     last_time: float = 0.0
     part_seconds: dict[str, float] = field(default_factory=dict)
     recent: deque[StepsFinished] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
+    _former: "RunState | None" = field(default=None, repr=False, compare=False)
+    """The state before this session, if the run was done or stopped, until a step is trained."""
 
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one flat case per event
         """Update the state by one event."""
@@ -183,9 +186,12 @@ class RunState:
             case MachineMeasured():
                 self.machine = event
             case TestFinished():
-                self.test = event
+                self.test, self._former = event, None
             case RunFinished():
                 self.phase, self.finished = event.status, event
+                if event.status == "failed" and self._former is not None:
+                    self._restore(self._former, event)
+                self._former = None
                 self.paused &= event.status == "detached"  # the next process is paused too
 
     def _set_config(self, event: RunStarted | ConfigReplaced) -> None:
@@ -197,6 +203,7 @@ class RunState:
 
     def _begin_session(self, event: RunResumed) -> None:
         """Reset what belongs to the previous session, and undo what lies beyond the position."""
+        self._former = copy.copy(self) if self.phase in {"done", "stopped"} else None
         if self.phase != "detached":
             self.stops_after_epoch = self.paused = False
         self.phase, self.resumed = "starting", event
@@ -208,6 +215,12 @@ class RunState:
         self._undo(event)
         if event.file:
             self._mark("resume", "resumed")
+
+    def _restore(self, former: "RunState", event: RunFinished) -> None:
+        """Restore the state before a session that failed before its first step."""
+        kept = {"last_time": self.last_time, "undos": self.undos + 1}
+        vars(self).update(vars(former) | kept)
+        self.notices.append(Notice(time=event.time, text=f"Could not be resumed: {event.error}"))
 
     def _roll_back(self, event: RolledBack) -> None:
         self._undo(event)
@@ -266,6 +279,7 @@ class RunState:
         return min(reversed(known), key=lambda epoch: epoch.val_loss, default=None)
 
     def _add_steps(self, event: StepsFinished) -> None:
+        self._former = None
         self.step = event.step
         self.lr = None if math.isnan(event.lr) else event.lr
         if self.imported:  # has no EpochStarted
@@ -299,6 +313,7 @@ class RunState:
             for index in (index for index in newest_first if self.epochs[index].is_validated):
                 self.epochs[index] = replace(self.epochs[index], confusion=())
                 break
+        self._former = None
         self.epochs.append(event)
         self.busy_seconds += event.val_seconds
         self.validated_images = sum(event.total)
@@ -313,6 +328,7 @@ class RunState:
             self.notices.append(Notice(time=event.time, text=text))
 
     def _add_checkpoint(self, event: CheckpointSaved) -> None:
+        self._former = None
         self.checkpoints.append(event)
         if event.reason == "best":
             # At the end of its epoch, although it may be recorded later, while training continues.

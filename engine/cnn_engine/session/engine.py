@@ -40,6 +40,7 @@ from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver, Recorder
+from cnn_engine.session.preflight import check_request
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
 from cnn_engine.session.stop_signals import STOP_SIGNALS
@@ -100,6 +101,28 @@ def _version() -> str:
     return version("cnn-tui")
 
 
+def _check_before_resuming(request: Request, run: RunDirectory) -> None:
+    """Check what can be checked before the log says that the run is resumed.
+
+    Raises:
+        ConfigError: its device does not exist.
+        DataError: there are no images.
+    """
+    try:
+        check_request(request)
+    except DataError as error:
+        raise _with_hint(error, request, run) from None
+
+
+def _with_hint(error: DataError, request: Request, run: RunDirectory) -> DataError:
+    """Return the error, with advice if the images of a resumed run are not where they were."""
+    path = request.config.data.path
+    if path is None or Path(path).exists():
+        return error
+    command = command_for("resume", run, "--data-dir", "DIR")
+    return DataError(f"{error}; if the images were moved: {command}")
+
+
 class Engine:
     """Trains in a non-daemon thread, which continues when the dashboard ends."""
 
@@ -112,6 +135,7 @@ class Engine:
         self._start_time = time.monotonic()
         self._thread = Thread(target=self._run, name="engine")
         self._storage_error: StorageError | None = None
+        self._outcome: RunFinished | None = None
         self._control: Control | None = None
 
     @classmethod
@@ -135,8 +159,9 @@ class Engine:
                 remembers it once the images turn out to be the same.
 
         Raises:
-            ConfigError: there is nothing to resume, or a newer version of cnn-tui wrote the run.
-            DataError: its checkpoints are damaged.
+            ConfigError: there is nothing to resume, a newer version of cnn-tui wrote the run, or
+                its device does not exist here.
+            DataError: its checkpoints are damaged, or there are no images.
             StorageError: another process holds it, or it cannot be read or written.
         """
         recorder = Recorder(run, handed_over)
@@ -159,6 +184,8 @@ class Engine:
                 request = replace(request, config=config, fallback=None)
             if checkpoint is not None:
                 request = replace(request, fallback=None)
+            if handed_over is None:
+                _check_before_resuming(request, run)
         except UserError:
             recorder.close()
             raise
@@ -216,15 +243,14 @@ class Engine:
         """Exit code of the process, once the thread has ended."""
         if self._storage_error is not None:
             return self._storage_error.exit_code
-        finished = self._recorder.state.finished
-        return finished.exit_code if finished else 1
+        return self._outcome.exit_code if self._outcome else 1
 
     def _run(self) -> None:
         try:
             with self._recorder:
                 self._start_time = time.monotonic()
                 self._record_start()
-                outcome = self._train_and_catch()
+                outcome = self._outcome = self._train_and_catch()
                 self._recorder.record(outcome)
                 if outcome.status == "detached":
                     spawn(self._recorder.run, self._recorder.release())
@@ -340,7 +366,9 @@ class Engine:
             return load_data(self._request.config, self._recorder, control)
         except DataError as error:
             if self._request.fallback is None:
-                raise self._with_hint(error) from None
+                if self._resumption is None:
+                    raise
+                raise _with_hint(error, self._request, self._recorder.run) from None
             self._request = self._request.fallback
             self._record_config(f"Training on the bundled {self._request.preset} instead: {error}")
         return load_data(self._request.config, self._recorder, control)
@@ -351,14 +379,6 @@ class Engine:
         self._recorder.record(
             ConfigReplaced(preset=self._request.preset, config=config, reason=reason)
         )
-
-    def _with_hint(self, error: DataError) -> DataError:
-        """Return the error, with advice if the images of a resumed run are not where they were."""
-        path = self._request.config.data.path
-        if self._resumption is None or path is None or Path(path).exists():
-            return error
-        command = command_for("resume", self._recorder.run, "--data-dir", "DIR")
-        return DataError(f"{error}; if the images were moved: {command}")
 
     def _report_environment_diff(self) -> None:
         """Record a notice if the run repeats another one in a different environment."""

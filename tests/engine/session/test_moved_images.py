@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from cnn_engine.runlog.events import ConfigReplaced
+from cnn_engine.runlog.events import ConfigReplaced, RunFinished
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.summary import read_state
+from cnn_engine.runs.summary import read_state, read_summary
 from grammar import SESSIONS, event_letters
 from photos_for_tests import save_images
 from runs_for_tests import RunForTests, events_of
@@ -28,10 +28,12 @@ def moved(tmp_path):
 def test_moved_images_are_named_once_and_remembered(moved, run_cli, tmp_path):
     """resume takes another directory of the same images (ultralytics/ultralytics#26148)."""
     arguments = ("resume", moved.id, "--no-ui", "--epochs")
-    code, _, _ = run_cli(*arguments, "2", cwd=tmp_path)
-    assert code == 3
-    error = read_state(moved)[0].finished.error
-    assert f"if the images were moved: cnn-tui resume {moved.id} --data-dir DIR" in error
+    log = moved.events.read_bytes()
+    for elsewhere in ((), ("--data-dir", "nowhere")):
+        code, _, errors = run_cli(*arguments, "2", *elsewhere, cwd=tmp_path)
+        assert code == 3
+        assert f"if the images were moved: cnn-tui resume {moved.id} --data-dir DIR" in errors
+    assert moved.events.read_bytes() == log
 
     code, _, _ = run_cli(*arguments, "2", "--data-dir", "q", cwd=tmp_path)
     assert code == 0
@@ -56,9 +58,38 @@ def test_other_images_are_refused_and_not_remembered(moved, run_cli, tmp_path):
     )
     assert code == 3
     state, _ = read_state(moved)
-    assert "are not those that last.pt was trained on" in state.finished.error
+    assert "are not those that last.pt was trained on" in state.notices[-1].text
     assert state.config["data"]["path"] == str(tmp_path / "p")
     assert not events_of(moved, ConfigReplaced)
+
+
+@pytest.mark.parametrize("end", ["done", "stopped"])
+def test_run_that_cannot_be_resumed_stays_as_it_was(moved, run_cli, tmp_path, end):
+    """An image of a finished run is missing when it is resumed."""
+    if end == "stopped":
+        log = moved.events.read_text()
+        moved.events.write_text(log.replace('"status":"done"', '"status":"stopped"'))
+    before, _ = read_state(moved)
+    assert before.status == end
+    assert before.test is not None
+    next((tmp_path / "q").rglob("*.*")).unlink()
+    for attempt in (1, 2):
+        code, _, _ = run_cli(
+            *("resume", moved.id, "--no-ui", "--epochs", "4", "--data-dir", "q"), cwd=tmp_path
+        )
+        assert code == 3
+        after, _ = read_state(moved)
+        assert len(events_of(moved, RunFinished)) == 1 + attempt
+        assert "Could not be resumed" in after.notices[-1].text
+        assert (after.status, after.total_epochs, after.epochs) == (end, 1, before.epochs)
+        assert (after.test, after.finished, after.curve) == (
+            before.test,
+            before.finished,
+            before.curve,
+        )
+        summary = read_summary(moved)
+        assert (summary.status, summary.error, summary.epochs) == (end, "", 1)
+        assert summary.test_accuracy == before.test.accuracy
 
 
 def test_copied_run_is_resumed_elsewhere(moved, run_cli, tmp_path):
