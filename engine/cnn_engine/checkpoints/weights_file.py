@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import has_footer
+from cnn_engine.config.paths import is_file
 from cnn_engine.errors import ConfigError, DataError
 
 STATE_DICT_KEYS = ("state_dict", "model")
@@ -38,7 +39,7 @@ def read_weights(path: Path) -> WeightsFile:
         DataError: it is damaged, or does not contain weights.
         StorageError: it cannot be read.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(
             f"model.weights: {path} is not a file; name a run, or a file such as those of "
             "https://pytorch.org/vision/stable/models.html"

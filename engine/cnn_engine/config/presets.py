@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cnn_engine.config.paths import expand_home
+from cnn_engine.config.paths import exists, expand_home
 from cnn_engine.config.preset_files import list_presets
 from cnn_engine.config.renamed_keys import RENAMED_KEYS, rename_config_keys
 from cnn_engine.config.schema import Config
@@ -77,7 +77,7 @@ def _find(name_or_path: str) -> Path:
     if name_or_path in known:
         return known[name_or_path]
     path = Path(expand_home(name_or_path))
-    if path.exists():
+    if exists(path):
         return path
     raise ConfigError(
         f"config: no preset or file {name_or_path!r}{suggest(name_or_path, known)} "

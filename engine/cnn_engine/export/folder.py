@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from cnn_engine.config.paths import exists
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export import Files
 from cnn_engine.storage.atomic import write_atomically
@@ -58,7 +59,7 @@ def write_folder(target: Path, files: Files, *, replace: bool) -> None:
 
 def _refuse_foreign(target: Path, files: Files) -> None:
     """Raise if the folder contains other files, so that a mistyped path destroys nothing."""
-    if not target.exists():
+    if not exists(target):
         return
     if not target.is_dir():
         raise ConfigError(f"{target}: is not a folder; choose another with -o")

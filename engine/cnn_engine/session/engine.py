@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from cnn_engine.checkpoints.format import START, FoundCheckpoint
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
-from cnn_engine.config.paths import expand_home
+from cnn_engine.config.paths import exists, expand_home
 from cnn_engine.errors import (
     ConfigError,
     DataError,
@@ -117,7 +117,7 @@ def _check_before_resuming(request: Request, run: RunDirectory) -> None:
 def _with_hint(error: DataError, request: Request, run: RunDirectory) -> DataError:
     """Return the error, with advice if the images of a resumed run are not where they were."""
     path = request.config.data.path
-    if path is None or Path(path).exists():
+    if path is None or exists(path):
         return error
     command = command_for("resume", run, "--data-dir", "DIR")
     return DataError(f"{error}; if the images were moved: {command}")

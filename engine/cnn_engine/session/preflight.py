@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cnn_engine.config.paths import exists, is_directory
 from cnn_engine.config.schema import DataConfig, TrainConfig
 from cnn_engine.data.sources.first_rules import find_first_layout
 from cnn_engine.data.sources.idx import find_set
@@ -40,7 +41,7 @@ def _check_directory(config: DataConfig) -> None:
             find(Path(config.path or ""))
         case "mnist" | "fashion-mnist":
             find_set(config.source, config.path)
-        case "cifar10" if config.path and Path(config.path).exists():
+        case "cifar10" if config.path and exists(config.path):
             # A directory that does not exist is created by the download.
-            if not Path(config.path).is_dir():
+            if not is_directory(config.path):
                 raise DataError(f"{config.path}: is not a directory; pass the one of CIFAR-10")

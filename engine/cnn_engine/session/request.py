@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from cnn_engine.checkpoints.format import BEST_FILE
-from cnn_engine.config.paths import expand_home
+from cnn_engine.config.paths import exists, expand_home, is_directory
 from cnn_engine.config.presets import from_dict, load_config
 from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, StorageError
@@ -151,9 +151,9 @@ def _weights_path(reference: str, runs_dir: Path | None) -> Path:
         ConfigError: it has the form of a run's id, but there is no such run.
     """
     path = Path(expand_home(reference)).absolute()
-    if not path.exists() and os.sep not in reference and not path.suffix:
+    if not exists(path) and os.sep not in reference and not path.suffix:
         try:
             path = find_run(runs_dir or default_runs_dir(), reference).path.absolute()
         except ConfigError as error:
             raise ConfigError(f"model.weights: {error}") from None
-    return path / BEST_FILE if path.is_dir() else path
+    return path / BEST_FILE if is_directory(path) else path

@@ -116,6 +116,23 @@ def test_common_settings_are_options(tmp_path, run_cli, monkeypatch, words):
     assert (request.config.optimizer.lr, request.config.train.batch_size) == (0.002, 32)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".toml"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("{}", "run {}", "bench {}", "predict {} x", "test {}", "data {}", "data check {}"),
+        *("run folder --data-dir {}", "run digits --set model.weights={}"),
+        "run fashion-mnist --data-dir {}",
+        *("import {}", "export amber --to csv -o {}"),
+    ],
+)
+def test_path_that_is_too_long_is_an_error_of_the_user(work_dir, run_cli, line, name):
+    """A text in place of a path is refused like a path that does not exist."""
+    code, _, errors = run_cli(*line.format(name).split(), cwd=work_dir)
+    assert code in (2, 3, 5)
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize("line", ["nonsense", "run --nonsense", "show --quiet"])
 def test_unknown_words_are_usage_errors(work_dir, run_cli, line):
     code, _, errors = run_cli(*line.split(), cwd=work_dir)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from cnn_engine.config.paths import expand_home
+from cnn_engine.config.paths import exists, expand_home, is_directory, is_file
 from cnn_engine.config.preset_files import list_presets
 from cnn_engine.data.image_files import EXTENSIONS
 from cnn_engine.errors import ConfigError, UserError
@@ -77,11 +77,11 @@ def command_hint(words: Sequence[str]) -> str:
     path = Path(word)
     if ours := _by_word(COMMANDS).get(word.lower()):
         suggested = [*ours.split(), *([] if ours.startswith("-") else rest)]
-    elif word in list_presets() or (path.suffix == ".toml" and path.is_file()):
+    elif word in list_presets() or (path.suffix == ".toml" and is_file(path)):
         suggested = ["run", *words]
     elif is_run(path):
         suggested = ["watch", *words]
-    elif path.is_dir():
+    elif is_directory(path):
         suggested = ["run", "folder", "--data-dir", *words]
     elif path.suffix.lower() in EXTENSIONS:
         suggested = ["predict", "latest", *words]
@@ -94,7 +94,7 @@ def command_hint(words: Sequence[str]) -> str:
 
 def subcommand_hint(group: str, words: Sequence[str]) -> str:
     """Return a hint if the word after a group of commands is a directory; empty otherwise."""
-    if group != "data" or not Path(words[0]).is_dir():
+    if group != "data" or not is_directory(words[0]):
         return ""
     return f"data: {words[0]} is no command; use: {shell_command('data', 'check', *words)}"
 
@@ -163,12 +163,12 @@ def check_config(config: str | None, others: Sequence[str]) -> None:
         meant = shell_command("run", config, "--data-dir", others[0])
         raise ConfigError(f"run: takes one config, not {others[0]!r} too; for images: {meant}")
     path = Path(expand_home(config or ""))
-    if config is None or config in list_presets() or path.is_file():
+    if config is None or config in list_presets() or is_file(path):
         return
-    if is_run(path) or (not path.is_dir() and os.sep not in config and _is_reference(config)):
+    if is_run(path) or (not is_directory(path) and os.sep not in config and _is_reference(config)):
         meant = shell_command("run", "--like", config)
         raise ConfigError(f"{config}: is a run, no config; to train it again: {meant}")
-    if path.is_dir():
+    if is_directory(path):
         meant = shell_command("run", "folder", "--data-dir", config)
         raise ConfigError(f"{config}: is a directory, no config; to train on its images: {meant}")
 
@@ -184,7 +184,7 @@ def check_reference(reference: str, *meant: str) -> None:
         ConfigError: it is one.
     """
     path = Path(reference)
-    if path.exists() and not is_run(path) and not _is_reference(reference):
+    if exists(path) and not is_run(path) and not _is_reference(reference):
         raise ConfigError(f"{meant[0]}: {reference} is no run; use: {shell_command(*meant)}")
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from cnn_engine.config.paths import exists, is_directory
 from cnn_engine.data.cache import cache_directory
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runs.directory import default_runs_dir, iter_runs
@@ -144,8 +145,8 @@ def _memory() -> Check:
 def _directory(name: str, directory: Path, advice: str) -> Check:
     """Check that a directory, which may not exist yet, can be written and has space."""
     path = directory.absolute()
-    existing = next(parent for parent in (path, *path.parents) if parent.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+    existing = next(parent for parent in (path, *path.parents) if exists(parent))
+    if not (is_directory(existing) and os.access(existing, os.W_OK | os.X_OK)):
         return Check(name, f"{path} cannot be written", "error", advice, StorageError.exit_code)
     free = shutil.disk_usage(existing).free
     runs = sum(1 for _ in iter_runs(path))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_engine.config.paths import is_file
 from cnn_engine.data.raw import Pixels, RawImages, search_directories
 from cnn_engine.errors import DataError
 
@@ -122,7 +123,7 @@ def _read_pair(directory: Path, stem: str, class_count: int) -> tuple[Pixels, ND
 def _find(directory: Path, stem: str, dimensions: int) -> Path | None:
     """Return the file named `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not; None without one."""
     names = (f"{stem}{dash}idx{dimensions}-ubyte{gz}" for dash in "-." for gz in ("", ".gz"))
-    return next((directory / name for name in names if (directory / name).is_file()), None)
+    return next((directory / name for name in names if is_file(directory / name)), None)
 
 
 def _missing(directory: Path, stem: str, kind: str) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from cnn_engine.config.paths import is_directory
 from cnn_engine.data.image_files import same_form
 from cnn_engine.data.sources.flat_folder import no_class_folders, sorting_advice
 from cnn_engine.data.sources.layout_texts import (
@@ -71,7 +72,7 @@ def refuse_missing(root: Path) -> None:
     Raises:
         DataError: it is not.
     """
-    if root.is_dir():
+    if is_directory(root):
         return
     here = Path.cwd()
     is_relative = not root.is_absolute() or root.is_relative_to(here)
