@@ -9,6 +9,7 @@ import platform
 import signal
 import socket
 import time
+import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
 
 SIGNAL_EXIT_CODES = {number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)}
 """Exit codes after a signal: 128 + its number, as in shells."""
+
+NETWORK_MODULES = ("torch.nn.modules.module", "torch.autograd")
+"""Modules that call a network's forward and backward."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,11 +307,26 @@ class Engine:
             return self._finished("failed", TrainingError.exit_code, out_of_memory_text(error))
         note = write_traceback(self._recorder.run)
         if isinstance(error, Exception):
-            text = f"internal error: {type(error).__name__}: {error}; {note}"
+            if self._is_of_own_network(error):
+                name = self._request.config.model.name
+                text = f"model.name: {name} fails in training: {error_text(error)}; {note}"
+                return self._finished("failed", TrainingError.exit_code, text)
+            text = f"internal error: {error_text(error)}; {note}"
             return self._finished("failed", 1, text)
         # Python raises a signal's KeyboardInterrupt in the main thread only.
         text = f"{error_text(error)} was raised by the network's own code; {note}"
         return self._finished("failed", TrainingError.exit_code, text)
+
+    def _is_of_own_network(self, error: Exception) -> bool:
+        """Return True if the exception was raised in the user's own network, or in its backward."""
+        if not self._request.config.model.is_user_model:
+            return False
+        modules = [
+            str(frame.f_globals.get("__name__", ""))
+            for frame, _ in traceback.walk_tb(error.__traceback__)
+        ]
+        own = self._request.config.model.name.partition(":")[0]
+        return bool({own, *NETWORK_MODULES}.intersection(modules))
 
     def _finished(
         self,

@@ -13,6 +13,7 @@ from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.data.hints import hints
 from cnn_engine.data.loader import TensorLoader, train_batch_sizes
+from cnn_engine.errors import ConfigError
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.models.hooks import MAX_INIT_IMAGES, InitFromImages
 from cnn_engine.models.probe import check_model
@@ -77,11 +78,14 @@ def new_model(
             needed.
 
     Raises:
-        ConfigError: the model does not fit the images, or the file of weights does not fit.
+        ConfigError: the model has nothing to train, does not fit the images, or the file of weights
+            does not fit.
         DataError: the file of weights is damaged.
     """
     size, channels = data.images.shape[2:]
     model = build_model(config.model, channels, size, len(data.classes))
+    if not count_parameters(model):
+        raise ConfigError(f"model.name: {config.model.name} has no parameters to train")
     model.to(loader.device).to(memory_format=torch.channels_last)
     if isinstance(model, InitFromImages):
         model.init_from_images(_images(loader, data.train[:MAX_INIT_IMAGES]))

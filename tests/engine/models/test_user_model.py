@@ -51,6 +51,36 @@ class FailsInForward(Net):
     def forward(self, images):
         raise ValueError("not\\nthese")
 
+class FailsLater(Net):
+    steps = 0
+    def forward(self, images):
+        FailsLater.steps += self.training
+        if FailsLater.steps > 3:
+            raise RuntimeError("not\\nnow")
+        return super().forward(images)
+
+class FailsInBackward(Net):
+    def forward(self, images):
+        with torch.no_grad():
+            weights = torch.ones(1)
+        weights.requires_grad_()
+        values = (super().forward(images) * weights).exp()
+        if torch.is_grad_enabled():
+            values.add_(1)
+        return values
+
+class NoParameters(nn.Module):
+    def __init__(self, *, class_count, **_):
+        super().__init__()
+        self.class_count = class_count
+    def forward(self, images):
+        return images.flatten(1)[:, : self.class_count]
+
+class Frozen(Net):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.requires_grad_(False)
+
 def Function(**_):
     return 3
 """
@@ -102,6 +132,24 @@ def test_exception_of_a_user_model_is_one_line_with_a_traceback_in_console_log(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("mynet:FailsLater", "RuntimeError: not now"),
+        ("mynet:FailsInBackward", "RuntimeError: one of the variables needed for gradient"),
+    ],
+)
+def test_exception_in_training_names_the_user_model(user_dir, name, message):
+    run = RunForTests(user_dir / "runs", f"model.name='{name}'").train()
+    finished = run.live_state.finished
+    assert (finished.status, finished.exit_code) == ("failed", 4)
+    assert finished.error.startswith(f"model.name: {name} fails in training: {message}")
+    assert finished.error.endswith(f"; see {run.directory.console}")
+    assert "Traceback" in run.directory.console.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mynet:NoParameters", "^model.name: mynet:NoParameters has no parameters to train$"),
+        ("mynet:Frozen", "^model.name: mynet:Frozen has no parameters to train$"),
         ("mynet:Function", "returns a int, not a torch.nn.Module"),
         ("mynet:Lazy", "has lazy layers"),
         ("mynet:WrongShape", r"returns logits of shape \[63, 3\] for 63 images and 10 classes"),
