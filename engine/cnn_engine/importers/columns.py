@@ -68,7 +68,6 @@ class Columns:
 
     def __init__(self) -> None:
         self.rows = 0
-        self.malformed = 0
         self._steps = array("d")
         self._epochs = array("d")
         self._times: list[float | None] = []

@@ -29,8 +29,10 @@ class RowReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.malformed = 0
+        self._malformed = 0
         """Number of rows with too many or too few cells."""
+        self._invalid = 0
+        """Number of lines that are not JSON."""
 
     def read(self, *, whole: bool) -> Iterator[Row]:
         """Yield the rows.
@@ -53,6 +55,24 @@ class RowReader:
                 yield from self._json_rows(text, whole=whole)
             else:
                 yield from self._csv_rows(self._lines(text, whole=whole))
+
+    def problems(self) -> list[str]:
+        """Return texts about what was left out."""
+        name, texts = self._path.name, []
+        if self._malformed:
+            rows = "row has" if self._malformed == 1 else "rows have"
+            texts.append(
+                f"{self._malformed} {rows} more or fewer cells than the header of {name} and "
+                f"{'is' if self._malformed == 1 else 'are'} left out"
+            )
+        if self._invalid:
+            lines = (
+                f"line of {name} is not valid JSON and is"
+                if self._invalid == 1
+                else f"lines of {name} are not valid JSON and are"
+            )
+            texts.append(f"{self._invalid} {lines} left out")
+        return texts
 
     def _lines(self, text: io.TextIOWrapper, *, whole: bool) -> Iterator[str]:
         while line := text.readline(MAX_LINE_LENGTH):
@@ -80,7 +100,7 @@ class RowReader:
             elif cells == layout.names:
                 continue  # the header is repeated, as by a program that was started again
             if cells is None or len(cells) != len(layout.names):
-                self.malformed += 1
+                self._malformed += 1
             else:
                 yield dict(zip(layout.names, cells, strict=True))
 
@@ -130,8 +150,8 @@ class RowReader:
             if isinstance(record, dict):
                 yield _json_cells(record)
             else:
-                self.malformed += 1
-        if whole and self.malformed == len(lines):
+                self._invalid += 1
+        if whole and self._invalid == len(lines):
             raise DataError(f"{self._path}: is not valid JSON")
 
     def _records(self, parsed: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any JSON

@@ -27,6 +27,8 @@ class Table:
         self._is_whole = False
         """True if a last line without a newline was read, too."""
         self._columns = Columns()
+        self._left_out: list[str] = []
+        """Texts about rows and lines that were left out."""
         self._read_at: list[float] = []
         """Time at which each row was read first; for rows without a time."""
         self._modified_at = 0.0, 0
@@ -48,7 +50,7 @@ class Table:
             columns.add(self._named(row))
             if columns.rows % 1000 == 0:
                 report(f"reading {self.path.name}, rows", columns.rows, 0)
-        columns.malformed = reader.malformed
+        self._left_out = reader.problems()
         self._columns, self._stat, self._is_whole = columns, identity, ended
         if not self._read_at:
             self._modified_at = stat.st_mtime, columns.rows
@@ -69,14 +71,8 @@ class Table:
         return []
 
     def problems(self) -> list[str]:
-        """Return the number of rows that were left out."""
-        rows = self._columns.malformed
-        if not rows:
-            return []
-        return [
-            f"{rows} {'row has' if rows == 1 else 'rows have'} more or fewer cells than the header "
-            f"of {self.path.name} and {'is' if rows == 1 else 'are'} left out"
-        ]
+        """Return texts about rows and lines that were left out."""
+        return list(self._left_out)
 
     def _named(self, row: Row) -> Row:
         """Return the row; a downloaded series is named by its tag, which the file name holds."""

@@ -103,3 +103,11 @@ def test_missing_source_is_named_in_error(tmp_path):
         open_source(tmp_path / "pipe")
     with pytest.raises(DataError, match="contains no TensorBoard event files"):
         open_source(tmp_path)
+
+
+def test_lines_that_are_not_json_are_counted(tmp_path):
+    """A job that was killed leaves a last line that is cut off."""
+    text = '{"step": 1, "loss": 3}\nWARNING: slow\n{"step": 2, "loss": 2}\n{"step": 3, "lo'
+    run = import_text(tmp_path, text, "lines.jsonl")
+    assert list(read_state(run)[0].curve.steps) == [1, 2]
+    assert notices_of(run)[-1] == "2 lines of lines.jsonl are not valid JSON and are left out"
