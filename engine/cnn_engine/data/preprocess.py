@@ -226,8 +226,8 @@ def upright_in_mode(
         white = max_value or default_max_value(image, raw_mode)
         if not white:
             raise Unsuitable(
-                f"has 32-bit pixels with values up to {max_value_of(image):g}; set data.max_value "
-                "to the value that is white"
+                f"has 32-bit pixels with values up to {max_value_of(image):g}; they need a run "
+                "that is trained with data.max_value, the value that is white"
             )
         image = _in_eight_bits(image, white)
     if image.has_transparency_data:

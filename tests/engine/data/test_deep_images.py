@@ -81,9 +81,8 @@ def test_32_bit_images_need_max_value(tmp_path, dtype, value):
     """Without `data.max_value`, 32-bit images are refused with their greatest value."""
     path = tmp_path / "x.tif"
     Image.fromarray(np.full((16, 16), value, dtype)).save(path)
-    with pytest.raises(
-        Unreadable, match=f"32-bit pixels with values up to {value:g}; set data.max"
-    ):
+    reason = f"up to {value:g}; they need a run that is trained with data.max_value"
+    with pytest.raises(Unreadable, match=reason):
         decode(path, 16, 3)
     info = inspect_image(str(path), with_digest=False)
     assert info.max_value == value

@@ -71,6 +71,13 @@ def test_unreadable_files_are_reported_and_the_rest_classified(pets, zoo, predic
     assert errors.endswith("5 images classified, 5 unreadable\n")
 
 
+def test_32_bit_images_need_a_run_trained_for_them(pets, tmp_path, predict):
+    """The reason does not advise a key that `predict` cannot set."""
+    Image.new("F", (9, 9), 0.5).save(tmp_path / "depth.tif")
+    _, errors = predict(pets[0], tmp_path / "depth.tif", code=3)
+    assert "values up to 0.5; they need a run that is trained with data.max_value" in errors
+
+
 def test_files_that_are_not_used_are_counted(pets, tmp_path, predict):
     """Photos of an iPhone are not passed over without a word (jmathai/elodie#269)."""
     for folder in ("cat", "cat/@eaDir/x.jpg"):
