@@ -129,6 +129,23 @@ def test_other_folders_beside_splits_are_reported(tmp_path):
     assert "not used, because beside train/: more/, seg_pred/" in notices(tmp_path)
 
 
+def test_copy_of_the_splits_beside_them_is_reported(tmp_path):
+    """Kaggle's chest X-rays contain their folder twice."""
+    splits = [f"{split}/{name}" for split in ("train", "val", "test") for name in PETS]
+    make(tmp_path, *splits, *(f"chest_xray/{path}" for path in splits))
+    assert counts(tmp_path) == (PETS, (6, 6, 6))
+    assert "not used, because beside train/: chest_xray/" in notices(tmp_path)
+
+
+@pytest.mark.parametrize("folder", [".", "train", "val", "test"])
+def test_images_beside_folders_of_splits_are_reported(tmp_path, folder):
+    """Images beside the folders are passed over with a message, whatever part they are in."""
+    make(tmp_path, *(f"{split}/{name}" for split in ("train", "val", "test") for name in PETS))
+    Image.new("L", (8, 8)).save(tmp_path / folder / "stray.png")
+    assert counts(tmp_path) == (PETS, (6, 6, 6))
+    assert f"1 image beside the folders in {tmp_path / folder} not used" in notices(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
@@ -166,6 +183,26 @@ def test_same_folders_in_all_classes_are_reported(tmp_path):
     make(tmp_path, "Berlin/cat", "Berlin/dog", "Paris/cat", "Paris/dog")
     assert counts(tmp_path)[0] == ("Berlin", "Paris")
     assert f"such as --data-dir {tmp_path}/Berlin" in notices(tmp_path)
+
+
+@pytest.mark.parametrize("above", ["", "train"])
+@pytest.mark.parametrize("splits", [("train", "test"), ("Training", "val", "test_set")])
+def test_splits_within_classes_are_reported(tmp_path, above, splits):
+    """Folders such as `cat/train` and `cat/test` are all one class, and named as splits."""
+    make(tmp_path / above, *(f"{name}/{split}" for name in PETS for split in splits))
+    assert counts(tmp_path)[0] == PETS
+    assert "contain folders named like splits" in notices(tmp_path)
+    assert f"as in {splits[0]}/cat/" in notices(tmp_path)
+    assert "--data-dir" not in notices(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("fold0", "fold1"), ("Fold_1", "Fold_2"), ("cv1", "cv2")])
+@pytest.mark.parametrize("inside", ["", "cat", "dog"])
+def test_folds_are_doubtful_classes(tmp_path, names, inside):
+    """Folders of a cross-validation may be taken for classes, with a message."""
+    make(tmp_path, *(f"{name}/{inside}" for name in names))
+    assert counts(tmp_path)[0] == names
+    assert "named like folds of cross-validation" in notices(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +299,7 @@ def test_folders_without_images_are_no_classes_but_empty_ones_are(tmp_path):
     Image.new("L", (8, 8)).save(tmp_path / "cover.png")
     assert counts(tmp_path)[0] == PETS
     assert "annotations/ is not a class: it contains no images" in notices(tmp_path)
-    assert "1 image beside the class folders" in notices(tmp_path)
+    assert "1 image beside the folders in" in notices(tmp_path)
     make(tmp_path, "emu", count=0)
     with pytest.raises(DataError, match="emu: contains no images; add some, or remove the folder"):
         counts(tmp_path)

@@ -10,10 +10,10 @@ from cnn_engine.data.image_files import same_form
 from cnn_engine.data.sources.flat_folder import no_class_folders, sorting_advice
 from cnn_engine.data.sources.layout_texts import (
     beside_text,
+    doubtful_classes,
     given_texts,
-    named_like_splits,
-    same_subfolders,
     similar_names,
+    stray_texts,
     unlabelled_text,
     unused_texts,
 )
@@ -83,7 +83,7 @@ def refuse_missing(root: Path) -> None:
 
 
 def _find_layout(root: Path) -> Layout:
-    base, notices = root, []
+    base, notices = root, list[str]()
     while True:
         folders = find_subfolders(base)
         named = {
@@ -98,9 +98,11 @@ def _find_layout(root: Path) -> Layout:
         if len(classes) != 1 or has_images(classes[0]) or not with_images(classes[0]):
             layout = _classes_only(base, folders, classes)
             break
+        notices += stray_texts(base)
         base = classes[0]
         notices.append(f"the classes are the folders in {base.relative_to(root)}/")
-    warnings = (*layout.warnings, *similar_names(layout.train))
+    class_folders = [folder for found in layout.train.values() for folder in found]
+    warnings = (*doubtful_classes(class_folders), *similar_names(layout.train))
     return replace(layout, notices=(*notices, *layout.notices), warnings=warnings)
 
 
@@ -124,7 +126,6 @@ def _classes_only(base: Path, folders: list[Path], classes: list[Path]) -> Layou
     return Layout(
         train=_by_name(classes),
         notices=tuple(unused_texts(base, folders, classes)),
-        warnings=(*same_subfolders(classes), *named_like_splits(classes)),
     )
 
 
@@ -151,11 +152,14 @@ def _given_splits(
         given[part] = [folder for folder in named[part] if _is_labelled(folder, known)]
         _refuse_several(base, given[part], part)
         held_out[part] = _known_classes(given[part], known)
+        for folder in given[part]:
+            notices += stray_texts(class_root(folder, known))
         notices += [
             unlabelled_text(folder, part) for folder in named[part] if folder not in given[part]
         ]
     in_splits = [folder for found in named.values() for folder in found]
     notices += beside_text(train, [folder for folder in folders if folder not in in_splits])
+    notices += stray_texts(base)
     notices = [*given_texts(given, named), *notices]
     return Layout(train=known, val=held_out["val"], test=held_out["test"], notices=tuple(notices))
 

@@ -2,19 +2,21 @@
 
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cnn_engine.data.image_files import same_form
-from cnn_engine.data.sources.parts import PURPOSES, Part, part_of
+from cnn_engine.data.sources.parts import PARTS, PURPOSES, Part, part_of
 from cnn_engine.data.sources.subfolders import (
     class_root,
-    find_subfolders,
     has_images,
     images_in,
     with_images,
 )
 from cnn_engine.texts import listed
+
+FOLD = re.compile(r"(k[\s_-]?)?folds?[\s_-]?\d+|cv[\s_-]?\d+", re.IGNORECASE)
+"""Names of folders of a cross-validation, such as `fold0` and `Fold 1`."""
 
 
 def given_texts(
@@ -30,11 +32,7 @@ def given_texts(
 
 def beside_text(train: Path, folders: list[Path]) -> Iterator[str]:
     """Yield a text on folders with images beside those of the splits."""
-    names = [
-        f"{folder.name}/"
-        for folder in folders
-        if has_images(folder) or any(map(has_images, find_subfolders(folder)))
-    ]
+    names = [f"{folder.name}/" for folder in folders if has_images(folder) or with_images(folder)]
     if names:
         yield f"not used, because beside {train.name}/: {listed(names)}"
 
@@ -58,27 +56,45 @@ def unused_texts(base: Path, folders: list[Path], classes: list[Path]) -> Iterat
     if others := [folder.name for folder in folders if folder not in known]:
         verb = "is not a class: it contains" if len(others) == 1 else "are no classes: they contain"
         yield f"{listed([f'{name}/' for name in others])} {verb} no images"
+    yield from stray_texts(base)
+
+
+def stray_texts(base: Path) -> Iterator[str]:
+    """Yield a text on images directly in a folder of folders."""
     if stray := sum(1 for _ in images_in(base)):
-        yield f"{stray:,} image{'s' * (stray != 1)} beside the class folders in {base} not used"
+        yield f"{stray:,} image{'s' * (stray != 1)} beside the folders in {base} not used"
 
 
-def same_subfolders(classes: list[Path]) -> Iterator[str]:
-    """Yield a text if all class folders contain the same folders, which then may be the classes."""
-    inside: set[tuple[str, ...]] = set()
-    for folder in classes:
-        if has_images(folder):
-            return
-        inside.add(tuple(same_form(path.name) for path in with_images(folder)))
-    (names, *others) = inside
-    if not others and len(names) > 1:
+def doubtful_classes(classes: Sequence[Path]) -> Iterator[str]:
+    """Yield texts on class folders that may be something else, by their names and subfolders."""
+    yield from _named_like_splits(classes)
+    taken = f"{listed([f'{folder.name}/' for folder in classes])} are taken for the classes, but "
+    if all(FOLD.fullmatch(folder.name.strip()) for folder in classes):
         yield (
-            f"{listed([f'{folder.name}/' for folder in classes])} are taken for the classes, but "
-            f"contain the same folders ({listed(names)}): if those are the classes, pass "
-            f"one of them, such as --data-dir {shlex.quote(str(classes[0]))}"
+            f"{taken}named like folds of cross-validation: put the images of each class into one "
+            "folder"
+        )
+        return
+    inside = [
+        () if has_images(folder) else tuple(same_form(path.name) for path in with_images(folder))
+        for folder in classes
+    ]
+    splits = sorted({name for names in inside for name in names if part_of(name)})
+    if len({part_of(name) for name in splits}) > 1:
+        first = min(splits, key=lambda name: PARTS.index(part_of(name) or "test"))
+        yield (
+            f"class folders contain folders named like splits ({listed(splits)}), and all their "
+            "images are used alike: if they are splits, put the classes into them, as in "
+            f"{first}/{classes[0].name}/"
+        )
+    elif len(inside[0]) > 1 and len(set(inside)) == 1:
+        yield (
+            f"{taken}contain the same folders ({listed(inside[0])}): if those are the classes, "
+            f"pass one of them, such as --data-dir {shlex.quote(str(classes[0]))}"
         )
 
 
-def named_like_splits(classes: list[Path]) -> Iterator[str]:
+def _named_like_splits(classes: Sequence[Path]) -> Iterator[str]:
     """Yield a text if class folders have names of splits."""
     if names := [f"{folder.name}/" for folder in classes if part_of(folder.name)]:
         verb = "is a class" if len(names) == 1 else "are classes"
