@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 import sys
 import unicodedata
 from pathlib import Path
@@ -76,6 +77,24 @@ def test_32_bit_images_need_a_run_trained_for_them(pets, tmp_path, predict):
     Image.new("F", (9, 9), 0.5).save(tmp_path / "depth.tif")
     _, errors = predict(pets[0], tmp_path / "depth.tif", code=3)
     assert "values up to 0.5; they need a run that is trained with data.max_value" in errors
+
+
+@pytest.mark.parametrize(
+    ("folder", "count"),
+    [(".", 60), ("train", 60), ("../photos/train", 60), ("test", 0), ("train/cat", 0)],
+)
+def test_images_of_the_training_are_named_as_such(pets, command, folder, count):
+    """The accuracy on training images is not taken for that of a test."""
+    code, _, errors = command(pets[0] / "photos" / folder, cwd=pets[0])
+    assert code == 0
+    assert ("most of those were trained on" in errors) == bool(count)
+    assert f"{count} of these images are in the folder" in errors or not count
+
+
+def test_copies_of_training_images_are_not_noticed_but_links_are(pets, tmp_path, command):
+    shutil.copytree(pets[0] / "photos" / "train", tmp_path / "copy")
+    (tmp_path / "link").symlink_to(pets[0] / "photos" / "train")
+    assert "60 of these images are in" in command(tmp_path / "link", cwd=pets[0])[2]
 
 
 def test_files_that_are_not_used_are_counted(pets, tmp_path, predict):

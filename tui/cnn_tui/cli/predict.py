@@ -13,6 +13,7 @@ import typer
 from cnn_engine.config.paths import expand_home
 from cnn_engine.data.image_files import EXTENSIONS
 from cnn_engine.data.image_search import PassedOver, RequestedImage, find_images
+from cnn_engine.data.sources.training_images import count_training_images
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.runs.directory import RunDirectory
@@ -88,6 +89,8 @@ def predict(  # noqa: PLR0913 - one parameter per option
         raise typer.Exit(INTERRUPT_EXIT_CODE) from None
     if tally.classified + tally.failed > 1:
         print(tally.text(), file=sys.stderr)
+    if tally.labelled and (text := _training_hint(trained, files)):
+        print(text, file=sys.stderr)
     if 2 * tally.inverted > tally.classified:
         print(_inversion_hint(trained, invert=invert), file=sys.stderr)
     if tally.failed:
@@ -189,6 +192,19 @@ def _load(run: RunDirectory, device: str | None, *, allow_code: bool) -> "Traine
     tables = {**tables, "train": {**tables.get("train", {}), "device": device}}
     config = from_dict(tables, allow_code=allow_code)
     return load_trained_model(run, config.train, allow_code=allow_code)
+
+
+def _training_hint(trained: "TrainedModel", files: Sequence[RequestedImage]) -> str:
+    """Return a text on files among the images of the training; empty if there are none."""
+    data = trained.config.data
+    count = count_training_images((file.path for file in files), data)
+    if not count:
+        return ""
+    images = "This image is" if len(files) == 1 else f"{count:,} of these images are"
+    return (
+        f"{images} in the folder of the run's training images ({escaped(data.path or '', 1000)}): "
+        "most of those were trained on, so the accuracy on new images is likely lower"
+    )
 
 
 def _inversion_hint(trained: "TrainedModel", *, invert: bool) -> str:
