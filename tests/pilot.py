@@ -7,7 +7,11 @@ from pathlib import Path
 
 import textual.app
 import textual.pilot
+from textual import events
 from textual._context import active_app
+from textual.keys import _character_to_key
+
+from cnn_tui.dashboard.app import Dashboard
 
 SCREENS = Path(__file__).parent / "data" / "screens"
 
@@ -27,6 +31,15 @@ async def press(pilot, *keys):
     """Press keys, and wait until the app is idle before and after."""
     await settle(pilot)
     await pilot.press(*keys)
+    await settle(pilot)
+
+
+async def press_together(pilot, *keys):
+    """Press keys that arrive in one piece, as when typed fast, and wait until the app is idle."""
+    await settle(pilot)
+    for key in keys:
+        name = key if len(key) > 1 else _character_to_key(key)
+        pilot.app._driver.send_message(events.Key(name, key if len(key) == 1 else None))
     await settle(pilot)
 
 
@@ -60,6 +73,7 @@ def _is_idle(app):
         any(pump.message_queue_size or pump._pending_message for pump in pumps)
         or any(pump._next_callbacks or any(map(_is_due_soon, pump._timers)) for pump in pumps)
         or _busy_workers(app)
+        or (isinstance(app, Dashboard) and app.key_queue.is_busy)
         or screen._callbacks
         or screen._dirty_widgets
         or screen._layout_required

@@ -131,7 +131,7 @@ class _Parser:
             self._take()
             return inner
         if token.kind not in ("word", "quoted"):
-            _fail(token, "found where a key or a word is expected, such as acc>0.9")
+            _fail_expected(token, "a key or a word, such as acc>0.9,")
         if self._next.kind == "operator":
             return self._comparison(token)
         return _search(token.text)
@@ -139,7 +139,7 @@ class _Parser:
     def _comparison(self, key: _Token) -> Condition:
         sign, value = self._take(), self._take()
         if value.kind not in ("word", "quoted"):
-            _fail(value, f"found where a value for {key.text!r} is expected")
+            _fail_expected(value, f"a value for {key.text!r}")
         try:
             column = find_column(key.text, self._runs)
             compare = comparison(column, sign.text, value.text)
@@ -162,8 +162,13 @@ def _token(match: re.Match[str]) -> _Token:
 
 
 def _fail(token: _Token, problem: str) -> NoReturn:
-    found = repr(token.text) if token.text else "the end"
-    raise ConfigError(f"filter, position {token.position}: {found} {problem}")
+    raise ConfigError(f"filter, position {token.position}: {token.text!r} {problem}")
+
+
+def _fail_expected(token: _Token, expected: str) -> NoReturn:
+    """Raise the error for a token in place of the expected one."""
+    problem = "is missing" if token.kind == "end" else f"is expected, not {token.text!r}"
+    raise ConfigError(f"filter, position {token.position}: {expected} {problem}")
 
 
 def _search(word: str) -> Condition:

@@ -18,7 +18,7 @@ from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from golden import golden_run, running_run
-from pilot import SIZES, press, screen_text, settle
+from pilot import SIZES, press, press_together, screen_text, settle
 from runs_for_tests import RunForTests, wait_until
 
 
@@ -99,6 +99,69 @@ async def test_filter_is_applied_while_typing(runs_dir):
         await press(pilot, "enter", "q")  # after enter, q quits
     assert app.return_code in (0, None)
     assert not app.is_running
+
+
+async def test_all_keys_of_a_filter_typed_fast_are_in_its_line(runs_dir):
+    """Keys that arrive together, as from fast typing or a paste, go where the first one leads."""
+    app = run_list(runs_dir)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await press_together(pilot, "slash", *"acc>0.9", "enter", "down")
+        assert app.screen.filter_text == "acc>0.9"
+        assert not app.screen.filter_line.is_open
+        assert app.screen.rows.content.sort_column.key == "started"  # `>` sorts by the next column
+        assert app.screen.rows.cursor == 1
+
+
+@pytest.mark.parametrize("key", ["r", "o", "number_sign", "s"])
+async def test_all_keys_after_one_that_opens_a_dialog_are_in_its_input(runs_dir, key):
+    app = run_list(runs_dir)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await press_together(pilot, key, *"nice q", "home", *"un")
+        assert app.screen.query_one(Input).value == "unnice q"
+        await press_together(pilot, "escape", "escape", "slash", *"nq")
+        assert app.screen.filter_text == "nq"
+
+
+async def test_keys_typed_fast_answer_the_dialog_and_go_on_in_the_list(runs_dir):
+    app = run_list(runs_dir)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await press_together(
+            pilot, "r", *["backspace"] * 20, *"mine", "enter", "down", "delete", "y"
+        )
+        assert read_marks(RunDirectory(runs_dir / "d")).name == "mine"
+        assert [run.id for run in list_trash(runs_dir)] == ["c"]
+
+
+@pytest.mark.parametrize("text", ["acc>", "acx>1", "status=dome", "(star"])
+async def test_enter_keeps_an_invalid_filter_open_with_its_error(runs_dir, text):
+    app = run_list(runs_dir)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await press_together(pilot, "slash", *text, "enter")
+        assert app.screen.filter_line.is_open
+        assert "filter, position" in screen_text(app)
+        await press(pilot, "escape")
+        assert not app.screen.filter_line.is_open
+        assert shown(app) == "dcba"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_filter_without_matches_says_how_to_clear_it(runs_dir, size):
+    app = run_list(runs_dir)
+    async with app.run_test(size=size) as pilot:
+        await press(pilot, "slash", *"zzz", "enter")
+        assert "no run matches; esc clears" in screen_text(app)
+        await press(pilot, "escape")
+        assert "no run matches" not in screen_text(app)
+        assert shown(app) == "dcba"
+
+
+async def test_name_is_shown_at_80_columns(tmp_path):
+    run = golden_run(tmp_path, "completed", "20261128-051035-bright-otter")
+    write_marks(run, Marks(name="baseline"))
+    app = run_list(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "baseline" in screen_text(app)
 
 
 async def test_escape_clears_filter_then_selection_and_never_quits(runs_dir):

@@ -416,7 +416,7 @@ async def test_run_list_compares_selected_runs(tmp_path):
     app = Dashboard(RunsScreen(tmp_path))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "c")
-        assert "Select two to 8 runs" in screen_text(app)
+        assert "Select 2 to 8 runs" in screen_text(app)
         await pilot.press("space", "down", "space", "c")
         await settle(pilot)
         assert isinstance(app.screen, CompareScreen)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
@@ -17,6 +18,7 @@ from textual.worker import WorkerFailed
 from cnn_tui.dashboard.dialogs.dialog import Palette
 from cnn_tui.dashboard.driver import DiffDriver
 from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors
+from cnn_tui.dashboard.key_queue import KeyQueue
 from cnn_tui.dashboard.keys import HasKeys, keys_for
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.screen import DashboardScreen
@@ -57,6 +59,7 @@ class Dashboard(App[None]):
         self._streams = sys.stdout, sys.stderr
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._exit_code: int | None = None
+        self.key_queue = KeyQueue(self, super().on_event)
         self.exited_normally = False
         """True if `exit` was called; False if an exception ended the app."""
         self.failure: Exception | None = None
@@ -86,6 +89,13 @@ class Dashboard(App[None]):
             # Textual has replaced both streams with ones that discard output.
             sys.stdout, sys.stderr = self._streams
             self.call_after_refresh(self._engine.start)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Put new keys and pasted texts in the queue, and handle other events at once."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self.key_queue.put(event)
+        else:
+            await super().on_event(event)
 
     def exit(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
         """Exit, and record that it was intended."""

@@ -245,14 +245,25 @@ class RunsScreen(DashboardScreen):
 
     @on(FilterLine.Changed)
     def _filter_changed(self, event: FilterLine.Changed) -> None:
-        """Apply the filter as it is typed, or show its error."""
+        """Apply the filter as it is typed."""
+        self._apply_filter(event.text)
+
+    @on(FilterLine.Submitted)
+    def _filter_submitted(self, event: FilterLine.Submitted) -> None:
+        """Close the line, unless its text is invalid."""
+        if self._apply_filter(event.text):
+            self.filter_line.close()
+
+    def _apply_filter(self, text: str) -> bool:
+        """Show the runs that match, or the error in the text; return True if it is valid."""
         try:
-            parse(event.text, self._list.runs)
+            parse(text, self._list.runs)
         except ConfigError as error:
             self.filter_line.show_problem(str(error))
-        else:
-            self.filter_line.show_problem("")
-            self.filter_text = event.text
+            return False
+        self.filter_line.show_problem("")
+        self.filter_text = text
+        return True
 
     def watch_filter_text(self) -> None:
         """Show the runs that match."""
@@ -331,7 +342,7 @@ class RunsScreen(DashboardScreen):
         """Show the selected runs side by side, in the order of the list."""
         selected = [run for run in self.rows.runs if run.run_id in self.rows.selected]
         if not 2 <= len(selected) <= MAX_RUNS:
-            self.report(f"Select two to {MAX_RUNS} runs with the space bar, then compare them")
+            self.report(f"Select 2 to {MAX_RUNS} runs with the space bar, then compare them")
         else:
             self.open(CompareScreen(list(map(self._edits.directory, selected))))
 

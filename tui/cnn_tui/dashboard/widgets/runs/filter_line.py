@@ -30,6 +30,12 @@ class FilterLine(Static):
 
         text: str
 
+    @dataclass
+    class Submitted(Message):
+        """Enter was pressed."""
+
+        text: str
+
     input = getters.query_one(Input)
     problem = getters.query_one("#problem", Static)
 
@@ -74,4 +80,4 @@ class FilterLine(Static):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.close()
+        self.post_message(self.Submitted(event.value))

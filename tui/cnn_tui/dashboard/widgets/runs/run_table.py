@@ -16,9 +16,10 @@ from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import COLUMNS, Column, make_column
 from cnn_tui.text.numbers import age
 from cnn_tui.text.safe import safe_text
-from cnn_tui.text.width import fit, widest
+from cnn_tui.text.width import cut, fit, widest
 
 GAP = "  "
+NO_MATCH = "no run matches; esc clears the filter"
 MARKS_WIDTH = 4
 WHEEL_ROWS = 3
 
@@ -36,7 +37,7 @@ WIDTHS = {
 MIN_TEXT_WIDTH, MAX_TEXT_WIDTH = 6, 14
 """Limits of a column that is as wide as its texts."""
 
-IMPORTANCE = ("acc", "epochs", "preset", "test", "name", "started", "val", "time", "tag")
+IMPORTANCE = ("acc", "epochs", "name", "preset", "test", "started", "val", "time", "tag")
 """Columns after the run's id, the most important first; those that do not fit, and those in which
 no run has a value, are dropped."""
 
@@ -167,6 +168,7 @@ class RunTable(Panel[RunTableContent]):
         self._columns = self._fit_columns(content, width)
         shown = runs[self._top : self._top + self._page]
         rows = [self._row(run, self._top + y == self.cursor, width) for y, run in enumerate(shown)]
+        rows = rows or [Content.styled(cut(NO_MATCH, width), "$muted")]
         return [self._headings(content), *rows, *[Content("")] * (self._page - len(rows))]
 
     def _fit_columns(self, content: RunTableContent, width: int) -> list[tuple[Column, int]]:
