@@ -12,6 +12,7 @@ from statistics import median
 from typing import Literal
 
 from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.log import write_advice
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 
 SPIKE_EVENTS = 40
@@ -120,9 +121,9 @@ def unwritable_log_alarm(reason: str) -> Alarm:
     return Alarm(
         kind="disk",
         severity="error",
-        text=f"The log cannot be written: {reason}. Training continues; this screen does not "
-        "update",
-        advice="Free disk space, or move the directory back",
+        text=f"The log cannot be written: {reason}. Training continues, but this screen "
+        "does not update",
+        advice=write_advice(reason).capitalize(),
     )
 
 

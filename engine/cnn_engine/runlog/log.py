@@ -30,6 +30,17 @@ GONE = "the run's directory was moved, removed or replaced"
 
 GONE_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
+FULL = frozenset(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
+
+
+def write_advice(write_error: str) -> str:
+    """Return what to do about the reason why a log cannot be written, as a phrase."""
+    if write_error == GONE:
+        return "move the directory back, or nothing more is saved"
+    if write_error in FULL:
+        return "free disk space, or nothing more is saved"
+    return "check the disk of the run's directory, or nothing more is saved"
+
 
 class LogWriter:
     """Appends events to a log that it keeps locked."""

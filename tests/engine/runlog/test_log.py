@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.runlog.alarms import unwritable_log_alarm
 from cnn_engine.runlog.events import EpochStarted
 from cnn_engine.runlog.lines import to_line
-from cnn_engine.runlog.log import LogReader, LogWriter, is_held
+from cnn_engine.runlog.log import GONE, LogReader, LogWriter, is_held, write_advice
 from cnn_engine.runlog.state import NEWER_FORMAT
 from cnn_engine.runs.summary import read_state
 from cnn_engine.session.engine import Engine
@@ -135,6 +136,20 @@ def test_unwritten_events_raise_on_close(tmp_path, monkeypatch):
     writer.append(SECOND)
     with pytest.raises(StorageError, match="last 2 events could not be written: No space left"):
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (GONE, "move the directory back"),
+        (os.strerror(errno.ENOSPC), "free disk space"),
+        (os.strerror(errno.EDQUOT), "free disk space"),
+        (os.strerror(errno.EIO), "check the disk"),
+    ],
+)
+def test_advice_fits_the_write_error(error, advice):
+    assert write_advice(error).startswith(advice)
+    assert write_advice(error) in unwritable_log_alarm(error).advice.lower()
 
 
 def test_error_names_unwritable_log(tmp_path):

@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from cnn_engine.runlog import events
+from cnn_engine.runlog.alarms import unwritable_log_alarm
+from cnn_engine.runlog.log import GONE
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.widgets.alert import Alert
@@ -23,9 +25,9 @@ DOWNLOAD = events.Notice(
 SKIPPED = events.Notice(time=NOW - 9, text="3 image files were skipped: a.jpg is damaged")
 
 
-async def shown(run, size):
+async def shown(run, size, own_alarm=None):
     """Return the lines of the box, its classes, and the screen."""
-    app = Dashboard(RunScreen(run))
+    app = Dashboard(RunScreen(run, find_own_alarm=lambda: own_alarm))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         alert = app.screen.query_one(Alert)
@@ -61,4 +63,18 @@ async def test_a_long_error_ends_in_an_ellipsis(tmp_path):
     )
     assert len(lines) == 4
     assert lines[-1].endswith("…")
+    assert "-failed" in classes
+
+
+@pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24)])
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [(GONE, "Move the directory back"), ("No space left on device", "Free disk space")],
+)
+async def test_an_unwritable_log_has_advice_for_its_reason(tmp_path, size, reason, advice):
+    alarm = unwritable_log_alarm(reason)
+    lines, classes, _ = await shown(running_run(tmp_path, 60), size, alarm)
+    text = " ".join(lines)
+    assert reason in text
+    assert f"this screen does not update. {advice}, or nothing more is saved" in text
     assert "-failed" in classes

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from textual.widgets import Input
 
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import CommandReader
@@ -20,7 +21,7 @@ from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.settings import Options
 from cnn_tui.text.parse import parse_epochs, parse_lr
 from golden import add_events, golden_run, running_run, set_local_host
-from pilot import press, screen_text, settle, wait_for_text
+from pilot import press, press_together, screen_text, settle, wait_for_text
 
 VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "model": "4", "log": "5"}
 
@@ -333,6 +334,42 @@ async def test_keys_send_commands(tmp_path):
         ("lr", 0.0003),
         ("epochs", 30),
     ]
+
+
+async def test_all_keys_typed_fast_are_in_the_dialogs(tmp_path):
+    run = running_run(tmp_path, 60)
+    app = Dashboard(RunScreen(run, trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press_together(pilot, "r", *"0.0003", "enter", "e", *"30", "enter", "p")
+        assert isinstance(app.screen, RunScreen)
+    assert sent_commands(run) == [("lr", 0.0003), ("epochs", 30), ("pause", None)]
+
+
+async def test_search_typed_fast_is_in_its_line(tmp_path):
+    app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
+    async with app.run_test(size=(100, 20)) as pilot:
+        await press_together(pilot, "5", "slash", *"PyTorch", "enter", "1")
+        assert app.screen.shown_view == "live"
+        await press(pilot, "5")
+        assert "1 of 1" in screen_text(app)
+
+
+@pytest.mark.parametrize(("key", "typed"), [("e", "ee x"), ("r", "rr x")])
+async def test_number_takes_no_other_characters(tmp_path, key, typed):
+    app = Dashboard(RunScreen(running_run(tmp_path, 60), trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, key)
+        value = app.screen.query_one(Input).value
+        await press_together(pilot, "end", *typed)
+        assert app.screen.query_one(Input).value == value
+
+
+async def test_message_of_a_sent_command_gives_way_to_the_keys(tmp_path):
+    app = Dashboard(RunScreen(running_run(tmp_path, 60), trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "c")
+        assert "Saving a checkpoint after this batch" in screen_text(app)
+        await wait_for_text(pilot, "c save")
 
 
 @pytest.mark.parametrize("text", ["", "fast", "0", "-1", "inf", "nan"])

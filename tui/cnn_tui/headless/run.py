@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from cnn_engine.errors import TrainingError
-from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.log import LogReader, write_advice
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_summary
@@ -93,8 +93,8 @@ def _end_check(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]
             if reported:
                 printer.clear()
                 notify(
-                    f"the log cannot be written: {reported}; training continues; free disk space, "
-                    "or move the directory back"
+                    f"the log cannot be written: {reported}; training continues; "
+                    f"{write_advice(reported)}"
                 )
         return not engine.is_alive()
 

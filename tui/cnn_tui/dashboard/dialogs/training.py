@@ -8,7 +8,9 @@ from cnn_tui.text.parse import parse_epochs, parse_lr
 def lr_dialog(lr: float | None) -> ValueDialog[float]:
     """Return the dialog for a learning rate; `lr` is the current one."""
     value = "" if lr is None else f"{lr:.4g}"
-    return ValueDialog("Learning rate", "Used from the next step on.", value, parse_lr)
+    return ValueDialog(
+        "Learning rate", "Used from the next step on.", value, parse_lr, restrict="[0-9.eE+-]*"
+    )
 
 
 def epochs_dialog(current: int, total: int | None) -> ValueDialog[int]:
@@ -26,7 +28,7 @@ def epochs_dialog(current: int, total: int | None) -> ValueDialog[int]:
         return epochs
 
     explanation = "Raise it to train longer; set it to the current epoch to stop after it."
-    return ValueDialog("Total epochs", explanation, str(total or ""), parse)
+    return ValueDialog("Total epochs", explanation, str(total or ""), parse, restrict="[0-9]*")
 
 
 def stop_dialog() -> ChoiceDialog:

@@ -50,7 +50,13 @@ class ValueDialog(Dialog[Value | None], Generic[Value]):
     """
 
     def __init__(
-        self, question: str, explanation: str, current: str, parse: Callable[[str], Value]
+        self,
+        question: str,
+        explanation: str,
+        current: str,
+        parse: Callable[[str], Value],
+        *,
+        restrict: str | None = None,
     ) -> None:
         """Create the dialog.
 
@@ -59,10 +65,12 @@ class ValueDialog(Dialog[Value | None], Generic[Value]):
             explanation: Effect of the value, in a sentence.
             current: The current value; empty if unknown.
             parse: Returns the value of a text; raises a ValueError or UserError with the reason.
+            restrict: Regular expression of all that can be typed; None for any text.
         """
         super().__init__()
         self._question, self._explanation = question, explanation
         self._current, self._parse = current, parse
+        self._restrict = restrict
 
     def compose(self) -> ComposeResult:
         """Yield the question above the input."""
@@ -72,7 +80,7 @@ class ValueDialog(Dialog[Value | None], Generic[Value]):
                 f"{self._explanation} enter: set   esc: cancel",
                 classes="explanation",
             )
-            value = Input(self._current, compact=True)
+            value = Input(self._current, restrict=self._restrict, compact=True)
             value.cursor_blink = False  # a blinking cursor never stops writing to the terminal
             yield value
             yield Label("", id="problem", markup=False)

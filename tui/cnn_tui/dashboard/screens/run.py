@@ -27,7 +27,7 @@ from cnn_tui.dashboard.views.live import LiveView
 from cnn_tui.dashboard.views.log import LogView
 from cnn_tui.dashboard.views.view import View
 from cnn_tui.dashboard.widgets.alert import Alert
-from cnn_tui.dashboard.widgets.key_bar import KeyBar
+from cnn_tui.dashboard.widgets.key_bar import SENT_SECONDS, KeyBar
 from cnn_tui.dashboard.widgets.run_header import RunHeader
 from cnn_tui.dashboard.widgets.run_progress import RunProgress
 from cnn_tui.live.follower import Batch, Follower
@@ -368,7 +368,7 @@ class RunScreen(DashboardScreen):
             return False
         self._expect_reply()
         if message:
-            self.report(message)
+            self.report(message, SENT_SECONDS)
         return True
 
     def _expect_reply(self) -> None:

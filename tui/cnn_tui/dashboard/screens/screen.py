@@ -8,7 +8,7 @@ from textual.screen import Screen
 
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.keys import Key, Scope
-from cnn_tui.dashboard.widgets.key_bar import KeyBar
+from cnn_tui.dashboard.widgets.key_bar import MESSAGE_SECONDS, KeyBar
 
 Result = TypeVar("Result")
 
@@ -58,9 +58,9 @@ class DashboardScreen(Screen[None]):
         """
         return bool(self.app.can_draw(is_reply=is_reply))  # type: ignore[attr-defined]
 
-    def report(self, message: str) -> None:
+    def report(self, message: str, seconds: float = MESSAGE_SECONDS) -> None:
         """Show a message in place of the keys for some seconds."""
-        self.key_bar.report(message)
+        self.key_bar.report(message, seconds)
 
     async def ask(self, dialog: Screen[Result]) -> Result | None:
         """Open a dialog and return its result; None if this screen is not on top.

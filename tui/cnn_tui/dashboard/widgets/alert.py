@@ -89,8 +89,8 @@ class Alert(Panel[RunState], can_focus=True):
         lines: list[Content] = []
         for alarm in self.alarms:
             heading = safe_text(alarm.text, 300)
-            first, *rest = wrap(f"{heading}  {safe_text(alarm.advice, 300)}", width)
-            lines += [Content(first).stylize("bold", 0, len(heading)), *map(Content, rest)]
+            first, *rest = wrap(f"{heading}. {safe_text(alarm.advice, 300)}", width)
+            lines += [Content(first).stylize("bold", 0, len(heading) + 1), *map(Content, rest)]
         if not lines or self.has_focus:
             return [*lines, *notices]
         return [*self._limited(lines, MAX_LINES - len(notices[:1])), *notices][:MAX_LINES]

@@ -22,6 +22,9 @@ MIN_HEIGHT_OF_TWO_LINES = 16
 MESSAGE_SECONDS = 5.0
 """Time for which a reported message is shown."""
 
+SENT_SECONDS = 2.0
+"""Time for which a message is shown that a command was sent."""
+
 
 class KeyBar(Panel[bool]):
     """Keys on one line, or on two if they do not fit; a click runs a key's action.
@@ -69,10 +72,10 @@ class KeyBar(Panel[bool]):
             self._timer.stop()  # the timer of the previous message
         self.message, self._timer = message, None
 
-    def report(self, message: str) -> None:
-        """Show a message for `MESSAGE_SECONDS`."""
+    def report(self, message: str, seconds: float = MESSAGE_SECONDS) -> None:
+        """Show a message for some seconds."""
         self.show_message(message)
-        self._timer = self.set_timer(MESSAGE_SECONDS, lambda: self.show_message(""))
+        self._timer = self.set_timer(seconds, lambda: self.show_message(""))
 
     def depends_on(self, can_control: bool) -> object:
         """Return the data itself."""
