@@ -42,6 +42,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.preflight import check_request
+from cnn_engine.session.process_exit import exits_raise
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
 from cnn_engine.session.stop_signals import STOP_SIGNALS
@@ -286,7 +287,7 @@ class Engine:
     def _train_and_catch(self) -> RunFinished:
         """Train; return the run's last event, also after an error."""
         try:
-            with Revision() as revision:
+            with Revision() as revision, exits_raise():
                 self._train(revision)
         except DetachRequested:
             return self._finished("detached", 0)

@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 
 
 CODE = """
+import os
 import torch
 from torch import nn
 
@@ -68,6 +69,14 @@ class FailsInBackward(Net):
         if torch.is_grad_enabled():
             values.add_(1)
         return values
+
+class EndsTheProcess(Net):
+    steps = 0
+    def forward(self, images):
+        EndsTheProcess.steps += self.training
+        if EndsTheProcess.steps > 3:
+            os._exit(0)
+        return super().forward(images)
 
 class NoParameters(nn.Module):
     def __init__(self, *, class_count, **_):
@@ -143,6 +152,13 @@ def test_exception_in_training_names_the_user_model(user_dir, name, message):
     assert finished.error.startswith(f"model.name: {name} fails in training: {message}")
     assert finished.error.endswith(f"; see {run.directory.console}")
     assert "Traceback" in run.directory.console.read_text()
+
+
+def test_user_model_that_ends_the_process_fails_the_run(user_dir):
+    run = RunForTests(user_dir / "runs", "model.name='mynet:EndsTheProcess'").train()
+    finished = run.live_state.finished
+    assert (finished.status, finished.exit_code) == ("failed", 4)
+    assert "SystemExit: 0 was raised by the network's own code" in finished.error
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,6 @@ def run_dashboard(
     """
     screen = RunScreen(run, trains_here=True, engine=engine, bell=options.bell)
     app = Dashboard(screen, engine, options)
-    skip_bytes = run.events.stat().st_size
 
     def stop(number: signal.Signals) -> None:
         if engine.has_ended():  # another process may train the run now
@@ -54,6 +53,17 @@ def run_dashboard(
 
     _set_signal_handlers(app, stop, resume_hint(run))
     notify_supervisor(run.path)
+    try:
+        return _train(app, engine, run, options, on_hangup)
+    finally:
+        notify_supervisor(None)
+
+
+def _train(
+    app: Dashboard, engine: "Engine", run: RunDirectory, options: Options, on_hangup: OnHangup
+) -> int:
+    """Show the dashboard that trains; return the exit code."""
+    skip_bytes = run.events.stat().st_size
     with capture_output(run.console):
         app.run(mouse=options.mouse)
         is_hung_up = app.return_code == HANGUP_EXIT_CODE

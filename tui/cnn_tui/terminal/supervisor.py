@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
+from cnn_engine.errors import TrainingError
 from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_tui.terminal.tty import TerminalSettings, notify
 
@@ -53,9 +54,13 @@ def supervise() -> None:
 
 
 def notify_supervisor(run: os.PathLike[str] | None) -> None:
-    """Report to the parent that the dashboard starts, and the run trained here, if any."""
+    """Report to the parent that a dashboard starts, and the run that this process trains, if any.
+
+    Until None is reported, the process must not end by itself.
+    """
     if _to_parent is not None:
-        os.write(_to_parent, os.fsencode(run or b"") + b"\n")
+        with suppress(BrokenPipeError):  # the parent was killed, and the run continues
+            os.write(_to_parent, os.fsencode(run or b"") + b"\n")
 
 
 def can_suspend() -> bool:
@@ -83,21 +88,34 @@ def _wait_for(child: int, from_child: int, settings: TerminalSettings) -> NoRetu
         if os.WSTOPSIG(status) in JOB_STOPS:
             os.kill(os.getpid(), signal.SIGSTOP)
         _, status = os.waitpid(child, os.WUNTRACED)
+    report = _report(from_child)
+    run_path = os.fsdecode(report.splitlines()[-1]) if report else ""
     if not os.WIFSIGNALED(status):
-        os._exit(os.waitstatus_to_exitcode(status))
+        code = os.waitstatus_to_exitcode(status)
+        if not run_path or code > 128:  # quit by a signal
+            os._exit(code)
+        settings.restore(screen=2)
+        notify(_exit_message(f"ended with exit code {code}", run_path))
+        os._exit(TrainingError.exit_code)
     number = os.WTERMSIG(status)
-    os.set_blocking(from_child, False)  # processes of the child may keep the pipe open
-    with suppress(BlockingIOError):
-        report = os.read(from_child, 65536)
-        if report:
-            settings.restore(screen=2)
-            notify(_exit_message(number, os.fsdecode(report.splitlines()[-1])))
-        elif number not in EXPECTED_SIGNALS:
-            notify(f"ended by signal {number} ({signal.strsignal(number)})")
+    cause = f"ended by signal {number} ({signal.strsignal(number)})"
+    if report:
+        settings.restore(screen=2)
+        notify(_exit_message(cause, run_path))
+    elif number not in EXPECTED_SIGNALS:
+        notify(cause)
     os._exit(128 + number)
 
 
-def _exit_message(number: int, run_path: str) -> str:
+def _report(from_child: int) -> bytes:
+    """Return what the child has reported; processes of the child may keep the pipe open."""
+    os.set_blocking(from_child, False)
+    with suppress(BlockingIOError):
+        return os.read(from_child, 65536)
+    return b""
+
+
+def _exit_message(cause: str, run_path: str) -> str:
     """Return the cause and the command to run next. The imports are deferred until needed."""
     from pathlib import Path  # noqa: PLC0415
 
@@ -106,7 +124,6 @@ def _exit_message(number: int, run_path: str) -> str:
     from cnn_engine.runs.summary import read_summary  # noqa: PLC0415
     from cnn_tui.text.shell import command_for  # noqa: PLC0415
 
-    cause = f"ended by signal {number} ({signal.strsignal(number)})"
     if not run_path:
         return f"the dashboard was {cause}; the runs are unchanged"
     run = RunDirectory(Path(run_path))
