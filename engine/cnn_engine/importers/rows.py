@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias
 
 from cnn_engine.errors import DataError
 from cnn_engine.importers.cells import number
-from cnn_engine.importers.roles import roles_of
+from cnn_engine.importers.json_records import flat, records_of
 
 Row: TypeAlias = dict[str, str]
 """Cells of a row by column; rows of JSON lack some."""
@@ -22,6 +23,9 @@ MAX_QUOTED_LINES = 50
 """Maximum number of lines of a row with quoted line breaks."""
 
 BINARY = "\0"
+
+RULE = re.compile(r"(?=.*[|+])[|+:=\s-]*(?:--|==)[|+:=\s-]*")
+"""Line below the header of a table in Markdown, or as databases print it."""
 
 
 class RowReader:
@@ -86,7 +90,7 @@ class RowReader:
     def _csv_rows(self, lines: Iterator[str]) -> Iterator[Row]:
         layout, lines = self._header(lines)
         while (line := next(lines, None)) is not None:
-            if not line.strip():
+            if not line.strip() or RULE.fullmatch(line):
                 continue
             cells, rest = layout.split(line), [line]
             # A quoted cell may have line breaks.
@@ -110,7 +114,7 @@ class RowReader:
         for line in lines:
             if line.startswith("#"):
                 comment = line.lstrip("# ")
-            elif line.strip() and not line.lower().startswith("sep="):
+            elif line.strip() and not line.lower().startswith("sep=") and not RULE.fullmatch(line):
                 following = next(lines, "")
                 layout = _Layout(line, following)
                 behind = chain([following], lines)
@@ -135,9 +139,7 @@ class RowReader:
         except ValueError:
             yield from self._json_lines(content, whole=whole)
             return
-        if isinstance(parsed, dict) and not any(map(_is_list, parsed.values())):
-            parsed = [parsed]  # the first of several lines
-        yield from map(_json_cells, self._records(parsed))
+        yield from map(_json_cells, records_of(parsed))
 
     def _json_lines(self, content: str, *, whole: bool) -> Iterator[Row]:
         *lines, last = content.split("\n")
@@ -148,43 +150,11 @@ class RowReader:
             except (ValueError, RecursionError):
                 record = None
             if isinstance(record, dict):
-                yield _json_cells(record)
+                yield _json_cells(flat(record))
             else:
                 self._invalid += 1
         if whole and self._invalid == len(lines):
             raise DataError(f"{self._path}: is not valid JSON")
-
-    def _records(self, parsed: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any JSON
-        """Return the rows of a JSON document of a known layout."""
-        if isinstance(parsed, dict):
-            if records := max(map(_records_with_roles, parsed.values()), key=len, default=[]):
-                # The last row of Hugging Face's Trainer sums up the run, with the mean train_loss.
-                return [row for row in records if "train_runtime" not in row]
-            columns = {name: value for name, value in parsed.items() if isinstance(value, list)}
-            rows = max(map(len, columns.values()), default=0)  # Keras' History.history
-            return [
-                {name: values[row] for name, values in columns.items() if row < len(values)}
-                for row in range(rows)
-            ]
-        if isinstance(parsed, list):
-            if parsed and all(isinstance(row, list) and len(row) == 3 for row in parsed):
-                return [dict(zip(TENSORBOARD_COLUMNS, row, strict=True)) for row in parsed]
-            return [row for row in parsed if isinstance(row, dict)]
-        raise DataError(f"{self._path}: is JSON, but not a log of training")
-
-
-TENSORBOARD_COLUMNS = "Wall time", "Step", "Value"
-"""Columns of a series that was downloaded from TensorBoard."""
-
-
-def _records_with_roles(value: object) -> list[dict[str, Any]]:
-    """Return a list of objects that hold a loss or the like; empty for other values."""
-    records = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
-    return records if roles_of({name for row in records for name in row}).assigned else []
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
 
 
 def _json_cells(record: dict[str, Any]) -> Row:
@@ -200,7 +170,7 @@ class _Layout:
 
     def __init__(self, header: str, row: str) -> None:
         """Take them from the header and the row behind it."""
-        self.delimiter: str | None = max(",;\t", key=header.count)
+        self.delimiter: str | None = max(",;\t|", key=header.count)
         words = len(header.split())
         if self.delimiter not in header and words > 1 and len(row.split()) == words:
             self.delimiter = None  # blanks

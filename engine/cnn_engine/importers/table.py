@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 from cnn_engine.importers.columns import Columns
+from cnn_engine.importers.json_records import TENSORBOARD_COLUMNS
 from cnn_engine.importers.roles import roles_of
-from cnn_engine.importers.rows import TENSORBOARD_COLUMNS, Row, RowReader
+from cnn_engine.importers.rows import Row, RowReader
 from cnn_engine.importers.series import Series
 from cnn_engine.importers.source import Report, no_report
 

@@ -1,13 +1,19 @@
 """Import of CSV logs: epochs, curves, malformed rows."""
 
+import json
 import math
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
+from cnn_engine.importers.rows import RowReader
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.summary import read_state, read_summary
 from imports_for_tests import KERAS, LIGHTNING, import_text, notices_of
@@ -111,3 +117,77 @@ def test_lines_that_are_not_json_are_counted(tmp_path):
     run = import_text(tmp_path, text, "lines.jsonl")
     assert list(read_state(run)[0].curve.steps) == [1, 2]
     assert notices_of(run)[-1] == "2 lines of lines.jsonl are not valid JSON and are left out"
+
+
+TWO_EPOCHS = [{"loss": 1.9, "val_loss": 1.6}, {"loss": 1.2, "val_loss": 1.1}]
+COLUMNS = {"loss": [1.9, 1.2], "val_loss": [1.6, 1.1]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"history": COLUMNS},
+        {"args": {"lr": 0.1}, "result": {"history": COLUMNS}},
+        {"train": {"loss": [1.9, 1.2]}, "val": {"loss": [1.6, 1.1]}},
+        {str(index): row for index, row in enumerate(TWO_EPOCHS)},
+        {f"epoch_{index}": row for index, row in enumerate(TWO_EPOCHS, 1)},
+        {"name": "x", "epochs": {str(index): row for index, row in enumerate(TWO_EPOCHS, 9)}},
+        {name: dict(zip("01", values, strict=True)) for name, values in COLUMNS.items()},
+        [{"train": {"loss": row["loss"]}, "val": {"loss": row["val_loss"]}} for row in TWO_EPOCHS],
+    ],
+    ids=str,
+)
+def test_nested_json_is_read(tmp_path, content):
+    """Histories are saved within other objects, and by pandas' `to_json` in either orientation."""
+    texts = [json.dumps(content)]
+    if isinstance(content, list):
+        texts.append("\n".join(map(json.dumps, content)))
+    for text in texts:
+        state, _ = read_state(import_text(tmp_path, text, "log.json"))
+        assert [epoch.train_loss for epoch in state.epochs] == [1.9, 1.2]
+        assert [epoch.val_loss for epoch in state.epochs] == [1.6, 1.1]
+
+
+def test_rows_by_index_keep_their_own_epochs(tmp_path):
+    rows = {"10": {"epoch": 2, "loss": 1.2}, "9": {"epoch": 1, "loss": 1.9}}
+    state, _ = read_state(import_text(tmp_path, json.dumps(rows)))
+    assert [(epoch.epoch, epoch.train_loss) for epoch in state.epochs] == [(1, 1.9), (2, 1.2)]
+    line = {"loss": 1.5, "rates": [0.1, 0.2], "accuracies": {"0": 0.5, "1": 0.6}}
+    state, _ = read_state(import_text(tmp_path, json.dumps(line)))
+    assert list(state.curve.losses) == [1.5]
+
+
+NAMES = st.sampled_from(["loss", "val_loss", "epoch", "step", "time", "0", "7", "epoch_1", ""])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_any_json_is_rows_of_cells(parsed):
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "log.json"
+        path.write_text(json.dumps([parsed] if not isinstance(parsed, list | dict) else parsed))
+        for row in RowReader(path).read(whole=True):
+            assert all(isinstance(cell, str) for cell in row.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch|loss|val_loss\n1|1.9|1.6\n2|1.2|1.1\n",
+        "| epoch | loss | val_loss |\n|---|:-:|--:|\n| 1 | 1.9 | 1.6 |\n| 2 | 1.2 | 1.1 |\n",
+        "+---+---+---+\n| epoch | loss | val_loss |\n+===+===+===+\n| 1 | 1.9 | 1.6 |\n"
+        "| 2 | 1.2 | 1.1 |\n+---+---+---+\n",
+        " epoch | loss | val_loss\n-------+------+----------\n 1 | 1.9 | 1.6\n 2 | 1.2 | 1.1\n",
+    ],
+)
+def test_table_with_vertical_bars_is_read(tmp_path, text):
+    run = import_text(tmp_path, text)
+    assert [epoch.val_loss for epoch in read_state(run)[0].epochs] == [1.6, 1.1]
+    assert not any("left out" in notice for notice in notices_of(run))
