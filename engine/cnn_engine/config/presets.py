@@ -158,8 +158,13 @@ def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a
             hint = suggest(value, re.findall(r"'([^']*)'", expected))
             return f"{path}: {value!r} is not one of {expected}{hint}"
         case _:
-            message = error["msg"].replace("Input should be", "must be")
-            return f"{path}: {message} (got {_shortened(repr(error['input']))})"
+            return f"{path}: {requirement(error)}"
+
+
+def requirement(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, or a similar dict
+    """Return what a value must be, and the value: `must be greater than 0 (got -1)`."""
+    message = error["msg"].replace("Input should be", "must be").partition(", unable to parse")[0]
+    return f"{message} (got {_shortened(repr(error['input']))})"
 
 
 def _shortened(text: str) -> str:

@@ -106,9 +106,11 @@ def default_runs_dir(*, for_new_run: bool = False) -> Path:
         for_new_run: Skip a `./runs` that cannot be written, whose runs can still be read.
 
     Raises:
-        StorageError: there is no home directory.
+        StorageError: there is no home directory, or `./runs`, which is to be read, is a file.
     """
     here = Path("runs")
+    if not for_new_run:
+        check_runs_dir(here)
     if here.is_dir():
         is_usable = not for_new_run or os.access(here, os.W_OK)
     else:
@@ -122,6 +124,16 @@ def default_runs_dir(*, for_new_run: bool = False) -> Path:
             "name one with --runs-dir DIR"
         )
     return directory / "runs"
+
+
+def check_runs_dir(path: Path) -> None:
+    """Refuse a path that is something else than a directory; it may not exist yet.
+
+    Raises:
+        StorageError: it is a file.
+    """
+    if os.path.exists(path) and not path.is_dir():  # noqa: PTH110 - accepts every name
+        raise StorageError(f"{path}: is not a directory; name one with --runs-dir DIR")
 
 
 def is_default_runs_dir(path: Path) -> bool:

@@ -1,5 +1,7 @@
 """Commands about a run to suggest to the user."""
 
+from pathlib import Path
+
 from cnn_engine.runs.directory import RunDirectory, is_default_runs_dir
 from cnn_engine.system.program import shell_command
 
@@ -12,7 +14,10 @@ def command_for(command: str, run: RunDirectory, *options: str) -> str:
         run: The run.
         *options: Further words.
     """
-    words = [*command.split(), run.id, *options]
-    if not is_default_runs_dir(run.path.parent):
-        words += ["--runs-dir", str(run.path.parent)]
-    return shell_command(*words)
+    return command_in(run.path.parent, *command.split(), run.id, *options)
+
+
+def command_in(runs_dir: Path, *words: str) -> str:
+    """Return the shell command with these words for a directory of runs."""
+    place = [] if is_default_runs_dir(runs_dir) else ["--runs-dir", str(runs_dir)]
+    return shell_command(*words, *place)

@@ -7,29 +7,29 @@ from pathlib import Path
 from cnn_engine.errors import ConfigError
 from cnn_engine.runlog.events import RunStarted
 from cnn_engine.runs.directory import RunDirectory, first_event, iter_runs, list_runs
+from cnn_engine.runs.hints import command_in
 from cnn_engine.runs.marks import read_marks
-from cnn_engine.system.program import shell_command
 from cnn_engine.texts import listed
 
 LATEST = "latest"
 """Reference to the newest run."""
 
 
-def find_run(runs_dir: Path, reference: str, *, listed_by: str = "runs") -> RunDirectory:
+def find_run(runs_dir: Path, reference: str, *, listing: str = "") -> RunDirectory:
     """Return the run that a reference names, or the newest run for `latest`.
 
     Args:
         runs_dir: Directory of the runs.
         reference: The run's id, its name, the word of its id (`amber`), the start of its id, or
             any other part of its id or name; the first of these that matches decides.
-        listed_by: Command that lists these runs, for errors.
+        listing: Shell command that lists these runs, for errors; by default `cnn-tui runs`.
 
     Raises:
         ConfigError: no run, or more than one, matches; lists those that are similar.
     """
     runs = list(iter_runs(runs_dir))
     if not runs:
-        raise ConfigError(f"{runs_dir}: no runs yet; start one with: {shell_command('run')}")
+        raise ConfigError(f"{runs_dir}: no runs yet; start one with: {command_in(runs_dir, 'run')}")
     if reference == LATEST:
         return list_runs(runs_dir)[0]
     for run in runs:
@@ -46,7 +46,7 @@ def find_run(runs_dir: Path, reference: str, *, listed_by: str = "runs") -> RunD
             )
     raise ConfigError(
         f"run {reference!r}: not found in {runs_dir}{_similar(names, reference)}; see: "
-        f"{shell_command(listed_by)}"
+        f"{listing or command_in(runs_dir, 'runs')}"
     )
 
 

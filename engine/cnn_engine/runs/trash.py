@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
 from cnn_engine.runs.directory import RunDirectory, list_runs
-from cnn_engine.runs.hints import command_for
+from cnn_engine.runs.hints import command_for, command_in
 from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.summary import LIVE, read_summary
 
@@ -67,13 +67,14 @@ def restore(runs_dir: Path, reference: str) -> RunDirectory:
     directories = [run.path.parent for run in list_trash(runs_dir)]
     if not directories:
         raise ConfigError(f"{runs_dir}: the trash is empty")
+    listing = command_in(runs_dir, "trash")
     *others, last = dict.fromkeys(directories)
     for trash in others:
         with suppress(ConfigError):
-            run = find_run(trash, reference, listed_by="trash")
+            run = find_run(trash, reference, listing=listing)
             break
     else:
-        run = find_run(last, reference, listed_by="trash")
+        run = find_run(last, reference, listing=listing)
     path = runs_dir / run.id.partition("~")[0]
     if os.path.lexists(path):
         raise StorageError(f"{path}: already exists; move it away to restore {run.id}")

@@ -68,7 +68,7 @@ def test_run_is_found_by_id_name_word_or_part(runs_dir, reference, found):
         ("a", "6 runs match: 1125-0300-grain (Über-Net), 1125-0200-rain (amber), 1125-0100-amber,"),
         ("telal", "not found in .*; did you mean 1124-0500-teal .wide net, lr 0.1.*; see: "),
         ("frist try", "did you mean 1124-0412-amber .first try"),
-        ("zzz", "not found in .*; see: cnn-tui runs$"),
+        ("zzz", "not found in .*; see: cnn-tui runs --runs-dir .*$"),
         ("", "not found"),
         ("  ", "not found"),
         ("../x", "not found"),

@@ -37,7 +37,7 @@ def test_printing_commands_are_not_supervised(line):
     [
         ("", "show_runs"),
         ("watch", "watch_run"),
-        ("compare latest latest", "compare_runs"),
+        ("compare amber teal", "compare_runs"),
         ("explain", "show_lesson"),
         ("import log.csv --follow", "watch_run"),
     ],
@@ -45,7 +45,8 @@ def test_printing_commands_are_not_supervised(line):
 def test_display_options_are_passed_to_the_dashboard(
     tmp_path, monkeypatch, run_cli, command, opens
 ):
-    golden_run(tmp_path / "runs", "completed")
+    for run_id in ("1124-0412-amber", "1124-0413-teal"):
+        golden_run(tmp_path / "runs", "completed", run_id)
     (tmp_path / "log.csv").write_text("loss\n1\n")
     received_options = []
     monkeypatch.setattr(launch, opens, lambda _, options: received_options.append(options) or 0)

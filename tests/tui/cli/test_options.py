@@ -15,6 +15,50 @@ def started_at(run, time):
     return run
 
 
+READING = (
+    "|runs|show|show --json|watch|watch --no-ui|resume|pause|stop|compare a b|mark|delete a|trash|"
+    "trash empty|trash restore a|"
+    "export a --to csv|test|predict a b.png|explain|run --like a|run digits"
+).split("|")
+
+
+@pytest.mark.parametrize("command", READING)
+def test_file_in_place_of_the_directory_of_runs_is_named(tmp_path, run_cli, command):
+    (tmp_path / "mk.py").write_text("")
+    for words in (
+        ["--runs-dir", "mk.py", *command.split()],
+        [*command.split(), "--runs-dir=mk.py"],
+    ):
+        assert run_cli(*words, cwd=tmp_path) == (
+            5,
+            "",
+            "cnn-tui: mk.py: is not a directory; name one with --runs-dir DIR\n",
+        )
+
+
+def test_file_in_place_of_the_default_directory_of_runs_is_named(tmp_path, run_cli):
+    (tmp_path / "runs").write_text("")
+    code, _, errors = run_cli("runs", cwd=tmp_path)
+    assert (code, errors.count("\n")) == (5, 1)
+    assert errors.startswith("cnn-tui: runs: is not a directory;")
+
+
+@pytest.mark.parametrize(
+    "command", ["runs", "show", "watch", "pause a", "test", "export a --to csv"]
+)
+def test_missing_directory_of_runs_gets_a_hint_with_its_name(tmp_path, run_cli, command):
+    code, out, errors = run_cli(*command.split(), "--runs-dir", "rm 1", cwd=tmp_path)
+    assert (code, out) == (0 if command == "runs" else 2, "")
+    assert "o runs " in errors
+    assert errors.endswith(": cnn-tui run --runs-dir 'rm 1'\n")
+
+
+def test_run_that_is_not_found_gets_the_listing_of_its_directory(tmp_path, run_cli):
+    golden_run(tmp_path / "rm", "completed")
+    _, _, errors = run_cli("show", "zzz", "--runs-dir", "rm", cwd=tmp_path)
+    assert errors.endswith("; see: cnn-tui runs --runs-dir rm\n")
+
+
 @pytest.fixture
 def runs_dir(tmp_path):
     """Return the default directory of runs with an older run and a newer one, without models."""
@@ -107,3 +151,44 @@ def test_home_directory_is_expanded_in_paths(runs_dir, run_cli, monkeypatch):
     assert not list((home / "elsewhere").iterdir())
     code, _, errors = run_cli("show", "~/runs/1124-0412-amber", cwd=home / "elsewhere")
     assert code == 0, errors
+
+
+@pytest.mark.parametrize("second", ["amber", "latest", "runs/1124-0412-amber", "1124-0412-amber"])
+@pytest.mark.parametrize("option", ["--no-ui", "--json"])
+def test_run_is_not_compared_with_itself(tmp_path, run_cli, second, option):
+    golden_run(tmp_path / "runs", "completed")
+    code, out, errors = run_cli("compare", "amber", second, option, cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert errors == "cnn-tui: compare: 1124-0412-amber is given twice; name different runs\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--theme pink", "--theme: 'pink' is not one of 'dark', 'light', 'color-blind'"),
+        ("run --theme=pink", "--theme: 'pink' is not one of 'dark', 'light', 'color-blind'"),
+        ("export a --to foo", "--to: 'foo' is not one of 'onnx', 'safetensors', 'torch-export',"),
+        ("run --on-hangup foo", "--on-hangup: 'foo' is not one of 'train', 'stop'"),
+        ("run --lr=abc", "--lr: must be a valid number (got 'abc')"),
+        ("run --epochs abc", "--epochs: must be a valid integer (got 'abc')"),
+        ("run --epochs 1.5", "--epochs: must be a valid integer (got '1.5')"),
+        ("run --repeat 0", "--repeat: must be greater than or equal to 1 (got '0')"),
+        ("resume --epochs 0", "--epochs: must be greater than or equal to 1 (got '0')"),
+        ("run --budget abc", "--budget: 'abc' is not a time; write 1h30m, 10m or 90s"),
+        ("predict latest a.png --top x", "--top: must be a valid integer (got 'x')"),
+        ("bench --seconds x", "--seconds: must be a valid number (got 'x')"),
+    ],
+)
+def test_wrong_value_of_an_option_is_one_line_with_the_option_and_the_value(
+    tmp_path, run_cli, line, expected
+):
+    code, out, errors = run_cli(*line.split(), cwd=tmp_path)
+    assert (code, out, errors.count("\n")) == (2, "", 1)
+    assert errors.startswith(f"cnn-tui: {expected}")
+
+
+def test_wrong_value_of_a_variable_names_the_variable(tmp_path, run_cli, monkeypatch):
+    monkeypatch.setenv("CNN_TUI_THEME", "pink")
+    code, _, errors = run_cli("show", cwd=tmp_path)
+    assert code == 2
+    assert errors.startswith("cnn-tui: CNN_TUI_THEME: 'pink' is not one of 'dark', ")

@@ -8,7 +8,6 @@ import subprocess
 from statistics import mean, stdev
 
 import pytest
-import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import list_runs
@@ -129,5 +128,5 @@ def test_parse_time_returns_seconds(text, seconds):
     "text", ["", "0", "m", "-5", "1.5h", "ten", "5d", "9" * 5000, "9" * 400 + "h"]
 )
 def test_parse_time_rejects_invalid_text(text):
-    with pytest.raises(typer.BadParameter, match="is not a time"):
+    with pytest.raises(ConfigError, match="is not a time"):
         parse_time(text)

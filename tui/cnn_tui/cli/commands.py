@@ -1,7 +1,8 @@
 """Classes of the commands: plain help, paths with `~`, and hints for habits from other programs."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -72,14 +73,15 @@ class Command(TyperCommand):
         """Parse the command line.
 
         Raises:
-            ConfigError: it has an option that only other programs have; names the one to use.
+            ConfigError: an option has a wrong value, or only other programs have it.
         """
         if not ctx.resilient_parsing:
             params = self.get_params(ctx)
             known = {name for param in params for name in (*param.opts, *param.secondary_opts)}
             if hint := option_hint(str(self.name), args, known):
                 raise ConfigError(hint)
-        return super().parse_args(ctx, args)
+        with _plain_errors():
+            return super().parse_args(ctx, args)
 
 
 class Group(TyperGroup):
@@ -88,6 +90,15 @@ class Group(TyperGroup):
     def get_params(self, ctx: Context) -> Parameters:
         """Return the parameters, without types that say nothing in a help."""
         return _without_types(super().get_params(ctx))
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse the options before the subcommand.
+
+        Raises:
+            ConfigError: an option has a wrong value.
+        """
+        with _plain_errors():
+            return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> Any:  # noqa: ANN401 - a private class
         """Return the subcommand that the first word names.
@@ -101,6 +112,30 @@ class Group(TyperGroup):
             if hint:
                 raise ConfigError(hint)
         return super().resolve_command(ctx, args)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn pydantic's errors of wrong values into those of configs.
+
+    Raises:
+        ConfigError: an option has a wrong value.
+    """
+    try:
+        yield
+    except typer.BadParameter as error:
+        param: Any = error.param
+        if not hasattr(error.__cause__, "errors") or param is None or error.ctx is None:
+            raise
+        (problem, *_) = error.__cause__.errors()
+        from cnn_engine.config.presets import requirement
+
+        source = error.ctx.get_parameter_source(param.name)
+        is_variable = source is not None and source.name == "ENVIRONMENT"
+        name = param.envvar if is_variable else max(param.opts, key=len)
+        cause = problem.get("ctx", {}).get("error")
+        text = requirement(problem) if cause is None else str(cause).rstrip(".")
+        raise ConfigError(f"{name}: {text}") from None
 
 
 def _without_types(params: Iterable[Any]) -> Parameters:

@@ -1,6 +1,7 @@
 """`cnn-tui compare`: several runs side by side."""
 
 import sys
+from itertools import combinations
 from typing import Annotated
 
 import typer
@@ -39,6 +40,9 @@ def compare(
         listing = shell_command("runs")
         raise ConfigError(f"compare: needs two or more runs; list them with: {listing}")
     runs = [resolve_run(reference, runs_dir) for reference in references]
+    for earlier, run in combinations(runs, 2):
+        if run.path.resolve() == earlier.path.resolve():
+            raise ConfigError(f"compare: {run.id} is given twice; name different runs")
     if not as_json and not no_ui and has_terminal():
         from cnn_tui.dashboard.launch import compare_runs
 

@@ -1,13 +1,20 @@
 """`cnn-tui doctor`: abilities of this machine and this terminal."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
-from cnn_tui.cli.options import AsJson, RunsDir
+import typer
+
+from cnn_tui.cli.options import RUNS_DIR_HELP, AsJson
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.text.json import to_json
 
 
-def doctor(runs_dir: RunsDir = None, as_json: AsJson = False) -> None:
+def doctor(
+    runs_dir: Annotated[Path | None, typer.Option(metavar="DIR", help=RUNS_DIR_HELP)] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check this machine and this terminal: PyTorch, GPU, threads, disk, colours, characters.
 
     Suggests a fix for each problem. PyTorch is loaded only if there may be a GPU.

@@ -14,19 +14,30 @@ import typer
 
 from cnn_engine.checkpoints.format import BEST_FILE
 from cnn_engine.config.paths import expand_home
-from cnn_engine.runs.directory import RunDirectory, default_runs_dir, is_run, list_runs
+from cnn_engine.errors import ConfigError
+from cnn_engine.runs.directory import (
+    RunDirectory,
+    check_runs_dir,
+    default_runs_dir,
+    is_run,
+    list_runs,
+)
 from cnn_engine.runs.lookup import LATEST, find_run
 from cnn_engine.runs.summary import LIVE, read_summary
 from cnn_tui.cli.completion import complete_run, complete_setting
 from cnn_tui.settings import OnHangup, Options, ThemeName
 from cnn_tui.text.safe import safe_text
 
+
+def _check_runs_dir(context: typer.Context, path: Path | None) -> Path | None:
+    if path is not None and not context.resilient_parsing:
+        check_runs_dir(Path(expand_home(str(path))))
+    return path
+
+
+RUNS_DIR_HELP = "Directory of the runs. Default: ./runs, or the user's data directory."
 RunsDir = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help="Directory of the runs. Default: ./runs, or the user's data directory.",
-    ),
+    Path | None, typer.Option(metavar="DIR", callback=_check_runs_dir, help=RUNS_DIR_HELP)
 ]
 RUN_HELP = "Run id, name, unique part of them, or 'latest'."
 RunReference = Annotated[
@@ -172,14 +183,14 @@ TIME = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?")
 
 
 def parse_time(text: str) -> float:
-    """Return the seconds of `1h30m`, `10m`, `90s` or `90`.
+    """Return the seconds of a `--budget`: `1h30m`, `10m`, `90s` or `90`.
 
     Raises:
-        BadParameter: it is not a time, or zero.
+        ConfigError: it is not a time, or zero.
     """
     match = TIME.fullmatch(text.strip())
     parts = [int(part or 0) for part in match.groups()] if match else []
     if not any(parts):
-        raise typer.BadParameter(f"{text!r} is not a time; write 1h30m, 10m or 90s")
+        raise ConfigError(f"--budget: {text!r} is not a time; write 1h30m, 10m or 90s")
     hours, minutes, seconds = parts
     return float(3600 * hours + 60 * minutes + seconds)

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from cnn_engine.runs.directory import default_runs_dir
+from cnn_engine.runs.hints import command_in
 from cnn_tui.cli.completion import complete_sort_key
 from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
 from cnn_tui.text.safe import escaped
-from cnn_tui.text.shell import shell_command
 
 
 def list_runs(
@@ -53,8 +53,8 @@ def list_runs(
         text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
         print(f"cnn-tui: {escaped(text, 4000)}", file=sys.stderr)
     else:
-        place = escaped(str(directory), 4000)
-        print(f"No runs in {place} yet. Start one: {shell_command('run')}", file=sys.stderr)
+        text = f"No runs in {directory} yet. Start one: {command_in(directory, 'run')}"
+        print(escaped(text, 4000), file=sys.stderr)
 
 
 def show(
