@@ -12,7 +12,6 @@ from statistics import median
 from typing import Literal
 
 from cnn_engine.runlog.events import EpochFinished
-from cnn_engine.runlog.log import write_advice
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 
 SPIKE_EVENTS = 40
@@ -116,14 +115,14 @@ def find_alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
     return sorted(present, key=lambda alarm: alarm.severity)
 
 
-def unwritable_log_alarm(reason: str) -> Alarm:
+def unwritable_log_alarm(reason: str, advice: str) -> Alarm:
     """Return the alarm for a log that cannot be written, known to the training process only."""
     return Alarm(
         kind="disk",
         severity="error",
         text=f"The log cannot be written: {reason}. Training continues, but this screen "
         "does not update",
-        advice=write_advice(reason).capitalize(),
+        advice=advice,
     )
 
 

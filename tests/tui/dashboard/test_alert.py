@@ -1,11 +1,11 @@
 """The box of errors, alarms and notices on top of a run."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from cnn_engine.runlog import events
-from cnn_engine.runlog.alarms import unwritable_log_alarm
 from cnn_engine.runlog.log import GONE
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
@@ -25,9 +25,9 @@ DOWNLOAD = events.Notice(
 SKIPPED = events.Notice(time=NOW - 9, text="3 image files were skipped: a.jpg is damaged")
 
 
-async def shown(run, size, own_alarm=None):
+async def shown(run, size, engine=None):
     """Return the lines of the box, its classes, and the screen."""
-    app = Dashboard(RunScreen(run, find_own_alarm=lambda: own_alarm))
+    app = Dashboard(RunScreen(run, engine=engine))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         alert = app.screen.query_one(Alert)
@@ -72,8 +72,8 @@ async def test_a_long_error_ends_in_an_ellipsis(tmp_path):
     [(GONE, "Move the directory back"), ("No space left on device", "Free disk space")],
 )
 async def test_an_unwritable_log_has_advice_for_its_reason(tmp_path, size, reason, advice):
-    alarm = unwritable_log_alarm(reason)
-    lines, classes, _ = await shown(running_run(tmp_path, 60), size, alarm)
+    engine = SimpleNamespace(write_error=reason, has_ended=lambda: False)
+    lines, classes, _ = await shown(running_run(tmp_path, 60), size, engine)
     text = " ".join(lines)
     assert reason in text
     assert f"this screen does not update. {advice}, or nothing more is saved" in text

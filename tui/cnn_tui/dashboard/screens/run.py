@@ -14,6 +14,7 @@ from textual.worker import Worker
 
 from cnn_engine.runlog.alarms import Alarm, Kind, find_alarms, unwritable_log_alarm
 from cnn_engine.runlog.events import RunPrepared
+from cnn_engine.runlog.log import write_advice
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
 from cnn_engine.runs.directory import RunDirectory
@@ -223,8 +224,8 @@ class RunScreen(DashboardScreen):
 
     def _own_alarm(self) -> Alarm | None:
         """Return the alarm that only this process knows of."""
-        if self._engine and self._engine.write_error:
-            return unwritable_log_alarm(self._engine.write_error)
+        if self._engine and (error := self._engine.write_error):
+            return unwritable_log_alarm(error, write_advice(error).capitalize())
         return self._find_own_alarm()
 
     def _ring(self, alarms: set[Kind]) -> None:
