@@ -4,10 +4,10 @@ import math
 import re
 from array import array
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Literal, TypeAlias
 
-from cnn_engine.importers.cells import Number, are_unix_times, moment, number
+from cnn_engine.importers.cells import Number, are_unix_times, is_missing, moment, number
 from cnn_engine.importers.roles import SPLITS, words_of
 from cnn_engine.importers.rows import Row
 from cnn_engine.importers.series import MAX_STEP, Series
@@ -23,6 +23,12 @@ SPLIT_NAMES = frozenset("phase split mode stage subset set dataset".split())
 
 ROWS_PER_EPOCH = 1.5
 """With more rows per epoch on average, a row is not an epoch."""
+
+MAX_NAMED = 20
+"""Maximum number of columns named for cells that are not numbers."""
+
+MAX_EXAMPLE = 40
+"""Maximum length of such a cell in a message."""
 
 Kind: TypeAlias = Literal["step", "epoch", "time", "split", "series"]
 """Meaning of a column."""
@@ -48,6 +54,14 @@ class _Index:
     time: float | None = None
 
 
+@dataclass
+class _Unreadable:
+    """Cells of a column that are not numbers."""
+
+    example: str
+    cells: int = 0
+
+
 class _Column:
     """The numbers of a column, and their rows."""
 
@@ -55,12 +69,26 @@ class _Column:
         self.rows = array("q")
         self.values = array("d")
         self.has_percent_sign = False
+        self._has_decimal_comma = False
+        self._thousands = array("q")
+        """Positions of numbers such as `1,500`, unless the column has decimal commas."""
 
     def add(self, row: int, found: Number) -> None:
         """Add a number."""
+        if found.comma == "thousands":
+            self._thousands.append(len(self.rows))
+        self._has_decimal_comma |= found.comma == "decimal"
         self.rows.append(row)
         self.values.append(found.value)
         self.has_percent_sign |= found.is_percent
+
+    def numbers(self) -> "array[float]":
+        """Return the values; with a decimal comma in the column, all commas are decimal ones."""
+        values = self.values[:]
+        if self._has_decimal_comma:
+            for position in self._thousands:
+                values[position] /= 1000
+        return values
 
 
 class Columns:
@@ -73,9 +101,15 @@ class Columns:
         self._times: list[float | None] = []
         self._values: dict[str, _Column] = {}
         self._kinds: dict[str, Kind] = {}
+        self._unreadable: dict[str, _Unreadable] = {}
 
-    def add(self, row: Row) -> None:
-        """Add a row."""
+    def add(self, row: Row, *, thousands: bool = False) -> None:
+        """Add a row.
+
+        Args:
+            row: Cells by column.
+            thousands: True if the comma of `1,000` is between thousands in any column.
+        """
         index = _Index()
         prefix = ""
         numbers: list[tuple[str, Number]] = []
@@ -87,17 +121,31 @@ class Columns:
                 index.time = moment(cell) if index.time is None else index.time
             elif kind == "split" and SPLITS.intersection(words_of(cell)):
                 prefix = f"{cell}/"
-            elif found := number(cell):
+            elif found := number(cell, thousands=thousands or kind in ("step", "epoch")):
                 if kind == "series":
                     numbers.append((name, found))
                 elif kind != "split":
                     setattr(index, kind, found.value)
+            elif kind != "split" and not is_missing(cell):
+                self._unreadable.setdefault(name, _Unreadable(cell)).cells += 1
         for name, found in numbers:
             self._column(prefix + name).add(self.rows, found)
         self.rows += 1
         self._steps.append(index.step)
         self._epochs.append(index.epoch)
         self._times.append(index.time)
+
+    def problems(self) -> list[str]:
+        """Return texts about cells that are not numbers, by column."""
+        texts = []
+        for name, bad in islice(self._unreadable.items(), MAX_NAMED):
+            cells = "1 cell is not a number"
+            if bad.cells > 1:
+                cells = f"{bad.cells} cells are not numbers"
+            texts.append(f"{name}: {cells}, such as {bad.example[:MAX_EXAMPLE]!r}")
+        if (more := len(self._unreadable) - MAX_NAMED) > 0:
+            texts.append(f"{more} more columns with cells that are not numbers")
+        return texts
 
     def _column(self, name: str) -> _Column:
         return self._values.get(name) or self._values.setdefault(name, _Column())
@@ -131,7 +179,7 @@ class Columns:
         for name, column in self._values.items():
             found[name] = series = Series()
             series.has_percent_sign = column.has_percent_sign
-            for row, value in zip(column.rows, column.values, strict=True):
+            for row, value in zip(column.rows, column.numbers(), strict=True):
                 if (step := steps[row]) is None:
                     continue
                 if times:

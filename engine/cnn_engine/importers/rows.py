@@ -33,6 +33,8 @@ class RowReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.has_comma_separator = False
+        """True for CSV, where a cell with a comma is in quotes; known from the first row on."""
         self._malformed = 0
         """Number of rows with too many or too few cells."""
         self._invalid = 0
@@ -89,6 +91,7 @@ class RowReader:
 
     def _csv_rows(self, lines: Iterator[str]) -> Iterator[Row]:
         layout, lines = self._header(lines)
+        self.has_comma_separator = layout.delimiter == ","
         while (line := next(lines, None)) is not None:
             if not line.strip() or RULE.fullmatch(line):
                 continue

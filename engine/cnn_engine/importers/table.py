@@ -48,7 +48,7 @@ class Table:
             return False
         columns, reader = Columns(), RowReader(self.path)
         for row in reader.read(whole=ended):
-            columns.add(self._named(row))
+            columns.add(self._named(row), thousands=reader.has_comma_separator)
             if columns.rows % 1000 == 0:
                 report(f"reading {self.path.name}, rows", columns.rows, 0)
         self._left_out = reader.problems()
@@ -73,7 +73,7 @@ class Table:
 
     def problems(self) -> list[str]:
         """Return texts about rows and lines that were left out."""
-        return list(self._left_out)
+        return [*self._left_out, *self._columns.problems()]
 
     def _named(self, row: Row) -> Row:
         """Return the row; a downloaded series is named by its tag, which the file name holds."""

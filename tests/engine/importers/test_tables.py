@@ -191,3 +191,50 @@ def test_table_with_vertical_bars_is_read(tmp_path, text):
     run = import_text(tmp_path, text)
     assert [epoch.val_loss for epoch in read_state(run)[0].epochs] == [1.6, 1.1]
     assert not any("left out" in notice for notice in notices_of(run))
+
+
+@pytest.mark.parametrize(
+    ("text", "steps", "losses"),
+    [
+        ('step,loss\n"1,000",1\n"2,000",0.5\n', [1000, 2000], [1, 0.5]),
+        ("step;loss\n1,000;1\n2,000;0,5\n", [1000, 2000], [1, 0.5]),
+        ('step,loss\n1,"2,250"\n2,"1,125.5"\n3,0.5\n', [1, 2, 3], [2250, 1125.5, 0.5]),
+        ('step,loss\n1,"2,250"\n2,"0,500"\n', [1, 2], [2.25, 0.5]),
+        ("step;loss\n1;2,250\n2;1,500\n", [1, 2], [2.25, 1.5]),
+        ('step,loss\n1,"1,000,000"\n', [1], [1e6]),
+    ],
+)
+def test_comma_between_thousands_and_decimal_comma_are_told_apart(tmp_path, text, steps, losses):
+    curve = read_state(import_text(tmp_path, text))[0].curve
+    assert list(curve.steps) == steps
+    assert list(curve.losses) == losses
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "tensor(0.9, device='cuda:0')",
+        "tensor(0.9, grad_fn=<NllLossBackward0>)",
+        "tensor([0.9], dtype=torch.float64)",
+        "np.float32(0.9)",
+        "array(0.9)",
+        "[0.9]",
+    ],
+)
+def test_numbers_within_python_objects_are_read(tmp_path, cell):
+    """A loss that was logged without `.item()` is a tensor."""
+    run = import_text(tmp_path, f'step,train_loss\n1,"{cell}"\n')
+    assert list(read_state(run)[0].curve.losses) == [0.9]
+    assert notices_of(run) == ["train_loss is used as training loss"]
+
+
+def test_columns_with_cells_that_are_not_numbers_are_named(tmp_path):
+    rows = '1,abc,0.5,x\n2,1.5,-,y\n3,"tensor([1, 2])",None,\nfour,1,0.4,\n'
+    run = import_text(tmp_path, "step,train_loss,val_loss,note\n" + rows)
+    assert notices_of(run)[-3:] == [
+        "train_loss: 2 cells are not numbers, such as 'abc'",
+        "note: 2 cells are not numbers, such as 'x'",
+        "step: 1 cell is not a number, such as 'four'",
+    ]
+    with pytest.raises(DataError, match="contains no values; loss: 1 cell is not a number"):
+        import_text(tmp_path, "loss\nmany\n")
