@@ -49,7 +49,9 @@ def test_display_options_are_passed_to_the_dashboard(
         golden_run(tmp_path / "runs", "completed", run_id)
     (tmp_path / "log.csv").write_text("loss\n1\n")
     received_options = []
-    monkeypatch.setattr(launch, opens, lambda _, options: received_options.append(options) or 0)
+    monkeypatch.setattr(
+        launch, opens, lambda _, options, *_alarm: received_options.append(options) or 0
+    )
     for module in (app, train, compare, explain, import_):
         monkeypatch.setattr(module, "has_terminal", lambda: True)
     code, _, errors = run_cli("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)

@@ -1,5 +1,7 @@
 """The summary of a run that `show` and a closed dashboard print."""
 
+import re
+
 import pytest
 
 from cnn_engine.runlog.events import CommandApplied, RunFinished, RunResumed
@@ -43,3 +45,27 @@ def test_ended_run_is_not_in_the_background(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "background" not in out
     assert "Open:    cnn-tui watch 1124-0412-amber" in out
+
+
+@pytest.mark.parametrize("columns", [20, 24, 30, 40, 60, 80, 120])
+def test_no_number_is_cut_on_a_narrow_terminal(tmp_path, capsys, monkeypatch, columns):
+    """Bars are left out first, then intervals; accuracies are always complete."""
+    run = golden_run(tmp_path, "completed")
+    monkeypatch.setenv("COLUMNS", "200")
+    show_run(run)
+    whole = _tables(capsys.readouterr().out)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_run(run)
+    shown = _tables(capsys.readouterr().out)
+    assert "…" not in shown
+    assert set(re.findall(r"[0-9.%/]*[0-9][0-9.%/]*", shown)) <= set(
+        re.findall(r"[0-9.%/]*[0-9][0-9.%/]*", whole)
+    )
+    assert "accuracy" in shown
+    assert ("95% interval" in shown) == (columns >= 60)
+    assert ("━" in shown) == (columns >= 80)
+
+
+def _tables(out):
+    """Return the lines from the class table up to the confused pairs."""
+    return out.partition("By class")[2].partition("Most confused")[0].partition("Test\n")[0]

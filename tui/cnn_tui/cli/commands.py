@@ -125,9 +125,10 @@ def _plain_errors() -> Iterator[None]:
         yield
     except typer.BadParameter as error:
         param: Any = error.param
-        if not hasattr(error.__cause__, "errors") or param is None or error.ctx is None:
+        invalid: Any = error.__cause__
+        if not hasattr(invalid, "errors") or param is None or error.ctx is None:
             raise
-        (problem, *_) = error.__cause__.errors()
+        (problem, *_) = invalid.errors()
         from cnn_engine.config.presets import requirement
 
         source = error.ctx.get_parameter_source(param.name)

@@ -7,6 +7,7 @@ from rich.text import Text
 from cnn_engine.results.metrics import Metrics, class_metrics, metrics_of
 from cnn_engine.runlog.events import EpochFinished, RunPrepared, TestFinished
 from cnn_tui.charts.blocks import bar
+from cnn_tui.reports.fitting_table import FittingTable
 from cnn_tui.text.metrics import (
     BIN_HEADINGS,
     CLASS_HEADINGS,
@@ -21,23 +22,26 @@ from cnn_tui.text.safe import safe_text
 MAX_PAIRS = 5
 """Confused pairs shown."""
 
+CLASS_OPTIONAL = (1, 3, 5, 6, 4)
+"""Columns of classes that a narrow terminal leaves out in this order: bar, interval, precision, F1,
+images."""
 
-def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) -> Table:
+BIN_OPTIONAL = (4, 1, 2)
+"""Columns of calibration bins, likewise: bar, images, mean confidence."""
+
+
+def class_table(counts: TestFinished | EpochFinished, classes: tuple[str, ...]) -> FittingTable:
     """Return a table of the metrics of each class."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("class", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for heading in CLASS_HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True)
     metrics = class_metrics(counts.correct, counts.total, counts.confusion)
-    for name, class_result in zip(classes, metrics, strict=False):
-        recall = class_result.accuracy.fraction or 0.0
-        table.add_row(
+    rows: list[list[str | Text]] = [
+        [
             Text(safe_text(name, 20)),
-            Text.assemble(*zip(bar(recall, 12), ("bright_blue", "dim"), strict=True)),
-            *class_cells(class_result),
-        )
-    return table
+            _bar(result.accuracy.fraction or 0.0, 12),
+            *class_cells(result),
+        ]
+        for name, result in zip(classes, metrics, strict=False)
+    ]
+    return FittingTable(("class", "", *CLASS_HEADINGS), rows, CLASS_OPTIONAL, left=(0, 1))
 
 
 def final_test_report(test: TestFinished, prepared: RunPrepared | None) -> RenderableType:
@@ -54,16 +58,15 @@ def final_test_report(test: TestFinished, prepared: RunPrepared | None) -> Rende
     return Group(*parts)
 
 
-def _reliability(metrics: Metrics) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in BIN_HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for row in filled_bins(metrics):
-        accuracy = bar(row.rate.fraction or 0.0, 20)
-        styled = Text.assemble(*zip(accuracy, ("bright_blue", "dim"), strict=True))
-        table.add_row(*bin_cells(row), styled)
-    return table
+def _reliability(metrics: Metrics) -> FittingTable:
+    rows: list[list[str | Text]] = [
+        [*bin_cells(row), _bar(row.rate.fraction or 0.0, 20)] for row in filled_bins(metrics)
+    ]
+    return FittingTable((*BIN_HEADINGS, ""), rows, BIN_OPTIONAL, left=(len(BIN_HEADINGS),))
+
+
+def _bar(fraction: float, width: int) -> Text:
+    return Text.assemble(*zip(bar(fraction, width), ("bright_blue", "dim"), strict=True))
 
 
 def _pairs(metrics: Metrics, test: TestFinished, classes: tuple[str, ...]) -> Table:
