@@ -82,6 +82,13 @@ class _Column:
         self.values.append(found.value)
         self.has_percent_sign |= found.is_percent
 
+    def reverse(self, rows: int) -> None:
+        """Reverse the order of the values, of a table with a number of rows."""
+        last = len(self.rows) - 1
+        self._thousands = array("q", (last - position for position in self._thousands))
+        self.rows = array("q", (rows - 1 - row for row in reversed(self.rows)))
+        self.values.reverse()
+
     def numbers(self) -> "array[float]":
         """Return the values; with a decimal comma in the column, all commas are decimal ones."""
         values = self.values[:]
@@ -147,6 +154,20 @@ class Columns:
             texts.append(f"{more} more columns with cells that are not numbers")
         return texts
 
+    def put_in_order(self) -> bool:
+        """Reverse the rows if the newest is first; return True if it was."""
+        if not any(map(_is_newest_first, (self._steps, self._epochs, self._unix_times()))):
+            return False
+        for index in (self._steps, self._epochs, self._times):
+            index.reverse()
+        for column in self._values.values():
+            column.reverse(self.rows)
+        return True
+
+    def _unix_times(self) -> "array[float]":
+        times = [row_time for row_time in self._times if row_time is not None]
+        return array("d", times if are_unix_times(times) else [])
+
     def _column(self, name: str) -> _Column:
         return self._values.get(name) or self._values.setdefault(name, _Column())
 
@@ -208,6 +229,13 @@ class Columns:
         modified, rows = modified_at
         start = modified - known[min(rows, self.rows) - 1]
         return [start + row_time for row_time in known]
+
+
+def _is_newest_first(column: "array[float]") -> bool:
+    """Return True if the column decreases and never increases, apart from missing values."""
+    known = [value for value in column if not math.isnan(value)]
+    is_falling = all(first >= second for first, second in pairwise(known))
+    return is_falling and bool(known) and known[0] > known[-1]
 
 
 def _filled(column: "array[float]") -> list[float]:

@@ -95,7 +95,7 @@ class Importer:
 
         Raises:
             ConfigError: a chosen series does not exist.
-            DataError: the source has no loss, accuracy or learning rate, or cannot be read.
+            DataError: the source has no loss and no accuracy, or cannot be read.
             StorageError: the run cannot be written.
         """
         try:
@@ -138,6 +138,10 @@ class Importer:
                 raise ConfigError(
                     f"--role {role}: {path} has no series {name!r}, but {listed(names, MAX_NAMED)}"
                 )
+        if self._timeline and not self._timeline.events:
+            raise DataError(
+                f"{path}: contains no loss, and no accuracy of an epoch: {listed(names, MAX_NAMED)}"
+            )
         if not has_values:
             problems = [no_role(names) if names else "contains no values"]
             raise DataError(f"{path}: {'; '.join(problems + self._source.problems())}")
@@ -256,5 +260,5 @@ class Importer:
 
 
 def no_role(names: Sequence[str]) -> str:
-    """Return the problem that no series has a role."""
-    return f"no series is a loss, an accuracy or a learning rate: {listed(names, MAX_NAMED)}"
+    """Return the problem that there is nothing to show."""
+    return f"no series is a loss or an accuracy: {listed(names, MAX_NAMED)}"

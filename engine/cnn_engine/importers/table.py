@@ -28,8 +28,8 @@ class Table:
         self._is_whole = False
         """True if a last line without a newline was read, too."""
         self._columns = Columns()
-        self._left_out: list[str] = []
-        """Texts about rows and lines that were left out."""
+        self._problems: list[str] = []
+        """Texts about the rows."""
         self._read_at: list[float] = []
         """Time at which each row was read first; for rows without a time."""
         self._modified_at = 0.0, 0
@@ -51,7 +51,11 @@ class Table:
             columns.add(self._named(row), thousands=reader.has_comma_separator)
             if columns.rows % 1000 == 0:
                 report(f"reading {self.path.name}, rows", columns.rows, 0)
-        self._left_out = reader.problems()
+        self._problems = reader.problems()
+        if columns.put_in_order():
+            self._problems.append(
+                f"{self.path.name} begins with the newest row; it is read in reverse"
+            )
         self._columns, self._stat, self._is_whole = columns, identity, ended
         if not self._read_at:
             self._modified_at = stat.st_mtime, columns.rows
@@ -72,8 +76,8 @@ class Table:
         return []
 
     def problems(self) -> list[str]:
-        """Return texts about rows and lines that were left out."""
-        return [*self._left_out, *self._columns.problems()]
+        """Return texts about rows and cells that are not as expected."""
+        return [*self._problems, *self._columns.problems()]
 
     def _named(self, row: Row) -> Row:
         """Return the row; a downloaded series is named by its tag, which the file name holds."""

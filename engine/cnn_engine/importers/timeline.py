@@ -32,7 +32,7 @@ class Timeline:
 def make_timeline(
     series: Mapping[Role, Series], *, steps_are_epochs: bool, ended: bool
 ) -> Timeline | None:
-    """Return the events of a run, or None if the series are empty.
+    """Return the events of a run, or None without a loss and an accuracy.
 
     A validation is taken as the end of an epoch.
 
@@ -48,7 +48,7 @@ def make_timeline(
             series[role] = fractions
         else:
             series.pop(role, None)
-    if not series:
+    if not series.keys() - {"lr"}:
         return None
     if train := series.get("train_loss"):
         series = {role: _moved(role, values, train, notices) for role, values in series.items()}
@@ -92,8 +92,10 @@ class _Merger:
         self._known_validations = {role for role in series if role.startswith("val")}
         self._ended = ended
         validated = [step for step in self._steps if self._is_validated(step)]
-        self._ends_epoch = set(self._steps if steps_are_epochs else validated)
         self._steps_per_epoch = 1 if steps_are_epochs else _steps_per_epoch(validated)
+        # A validation before the first step says nothing about epochs.
+        are_epochs = self._steps_per_epoch == 1 and validated not in ([], [0])
+        self._ends_epoch = set(self._steps if steps_are_epochs or are_epochs else validated)
         self._shift = max(0, -self._steps[0])
         if self._steps_per_epoch == 1 and self._ends_epoch:
             self._shift = max(0, 1 - self._steps[0])  # epochs counted from 0

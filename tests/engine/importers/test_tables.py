@@ -73,7 +73,7 @@ def test_unknown_values_are_absent(tmp_path):
         ("", "contains no values"),
         ("epoch,loss\n", "contains no values"),
         ("1,2\n3,4\n", "first line must name the columns"),
-        ("a,b\n1,2\n", "no series is a loss, an accuracy or a learning rate: a, b"),
+        ("a,b\n1,2\n", "no series is a loss or an accuracy: a, b"),
         ("loss\nmany\n", "contains no values"),
         (b"\x00\x01\x02\n" * 10, "is not a CSV file"),
     ],
@@ -238,3 +238,53 @@ def test_columns_with_cells_that_are_not_numbers_are_named(tmp_path):
     ]
     with pytest.raises(DataError, match="contains no values; loss: 1 cell is not a number"):
         import_text(tmp_path, "loss\nmany\n")
+
+
+def test_epochs_without_validation_count_also_at_the_end(tmp_path):
+    """Early values may be all that is validated; the epochs go on."""
+    history = {"loss": [1, 0.9, 0.8], "val_loss": [1.1]}
+    found = []
+    for text in (json.dumps(history), "loss,val_loss\n1,1.1\n0.9,\n0.8,\n"):
+        state, _ = read_state(import_text(tmp_path, text))
+        found.append([(epoch.epoch, epoch.train_loss) for epoch in state.epochs])
+        assert [epoch.epoch for epoch in state.validated_epochs] == [1]
+    assert found == 2 * [[(1, 1.0), (2, 0.9), (3, 0.8)]]
+    steps, _ = read_state(import_text(tmp_path, "loss,val_loss\n4,\n3,2\n2,\n1,1.5\n0,\n"))
+    assert [epoch.epoch for epoch in steps.epochs] == [1, 2]
+    sanity, _ = read_state(import_text(tmp_path, "step,loss,val_loss\n0,,4\n1,3,\n2,2,\n"))
+    assert [epoch.epoch for epoch in sanity.epochs] == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"lr": 0.1, "name": "x"}', "no series is a loss or an accuracy: lr"),
+        ("epoch,lr\n1,0.1\n2,0.01\n", "no series is a loss or an accuracy: lr"),
+        (
+            "step,accuracy\n1,0.5\n2,0.6\n",
+            "contains no loss, and no accuracy of an epoch: accuracy",
+        ),
+    ],
+)
+def test_log_of_which_nothing_can_be_shown_is_refused(tmp_path, text, problem):
+    """A config may be taken for a log."""
+    with pytest.raises(DataError, match=problem):
+        import_text(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "epoch,loss,val_loss\n3,1.0,1.1\n2,1.5,1.6\n1,2.0,2.1\n",
+        "epoch,loss,val_loss\n3,,1.1\n3,1.0,\n2,,1.6\n2,1.5,\n1,,2.1\n1,2.0,\n",
+        "time,epoch,loss,val_loss\n2026-01-03,,1.0,1.1\n2026-01-02,,1.5,1.6\n2026-01-01,,2.0,2.1\n",
+        '[{"epoch":3,"loss":1.0,"val_loss":1.1},{"epoch":2,"loss":1.5,"val_loss":1.6},'
+        '{"epoch":1,"loss":2.0,"val_loss":2.1}]',
+    ],
+)
+def test_table_with_the_newest_row_first_is_read_in_reverse(tmp_path, rows):
+    run = import_text(tmp_path, rows)
+    state, _ = read_state(run)
+    assert [epoch.val_loss for epoch in state.epochs] == [2.1, 1.6, 1.1]
+    assert list(state.curve.losses) == [2.0, 1.5, 1.0]
+    assert notices_of(run)[-1] == "log.csv begins with the newest row; it is read in reverse"
