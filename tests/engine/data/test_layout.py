@@ -57,6 +57,7 @@ PETS = ("cat", "dog")
         ("TRAIN", "DEV", "TEST"),
         ("train_images", "eval_images", "test_images"),
         ("Train Data", "Eval-Data", "test.data"),
+        ("train2017", "val2017", "test2017"),  # COCO
         ("chest_xray/train", "chest_xray/val", "chest_xray/test"),
         ("x/y/train/images", "x/y/val/images", "x/y/test/images"),
     ],
@@ -245,6 +246,84 @@ def test_any_table_is_read_or_passed_over(content):
     with TemporaryDirectory() as root:
         (Path(root) / "1.png").touch()
         (Path(root) / "labels.csv").write_bytes(b"id,label\n1,a\n1,b\n" + content)
+        with pytest.raises(DataError, match="contains images, but no class folders"):
+            find_layout(Path(root))
+
+
+@pytest.mark.parametrize("folder", ["images", "data/images"])
+def test_suggested_command_copies_images_by_their_paths_in_a_table(tmp_path, folder):
+    """The table beside `images/` may have paths that start from itself."""
+    make(tmp_path, folder, count=6)
+    rows = "".join(f"{folder}/{number}.png,{PETS[number % 2]}\n" for number in range(6))
+    (tmp_path / "train.csv").write_text(f"path,label\n{rows}")
+    with pytest.raises(DataError, match=r"train\.csv has their classes in the column lab") as error:
+        find_layout(tmp_path)
+    command = "python3" + str(error.value).partition("python3")[2]
+    subprocess.run(["sh", "-ec", command], check=True, cwd=tmp_path)
+    assert counts(tmp_path / f"{folder}-sorted") == (PETS, (6, 0, 0))
+
+
+def test_table_with_a_column_per_class_is_named(tmp_path):
+    """Roboflow's `_classes.csv` may give an image several classes."""
+    make(tmp_path, "train", "valid", count=4)
+    rows = "".join(f"{number}.png, {number % 2}, {1 - number % 2}\n" for number in range(4))
+    (tmp_path / "train" / "_classes.csv").write_text(f"filename, cat, dog\n{rows}")
+    with pytest.raises(DataError, match=r"own folder, as .*/_classes\.csv says"):
+        find_layout(tmp_path)
+
+
+VOC = "<annotation><object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object></annotation>"
+COCO = '{"images": [], "annotations": [{"id": 1, "bbox": [1, 2, 3, 4], "category_id": 1}]}'
+BOX_TABLE = "filename,width,height,class,xmin,ymin,xmax,ymax\n" + "".join(
+    f"{number}.png,{8 + number % 2},8,cat,1,1,4,4\n" for number in range(4)
+)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "content"),
+    [
+        (("train", "valid"), "train/_annotations.csv", BOX_TABLE),  # Roboflow
+        (("train", "valid"), "train/_annotations.coco.json", COCO),
+        (("train", "valid"), "train/0.xml", VOC),
+        (("train/images", "valid/images"), "train/labels/0.txt", "0 0.5 0.5 0.2 0.3\n"),  # YOLO
+        (("images/train", "images/val"), "labels/train/0.txt", "1 0.5 0.5 1 .3\r\n2 0 0 1 1\r\n"),
+        (("images",), "labels/0.txt", "0 0.5 0.5 0.2 0.3 0.4 0.5"),
+        (("train2017", "val2017"), "annotations/instances_train2017.json", COCO),
+        (("VOC/JPEGImages",), "VOC/Annotations/0.xml", VOC),
+        (("images",), "train.csv", BOX_TABLE),
+        ((".",), "labels.csv", 'image_id,width,bbox\n0,8,"[1, 2, 3, 4]"\n'),
+    ],
+)
+def test_files_with_bounding_boxes_are_named(tmp_path, images, labels, content):
+    """Data sets for detection are refused as such, instead of sorted by the width of images."""
+    for folder in images:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(4):
+            Image.new("L", (8, 8)).save(tmp_path / folder / f"{number}.png")
+    (tmp_path / labels).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / labels).write_text(content, newline="")
+    with pytest.raises(DataError, match="bounding boxes are not supported") as error:
+        find_layout(tmp_path)
+    assert str(tmp_path / labels) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_boxes_at_the_end_of_a_large_file_are_found(tmp_path):
+    """COCO's files list all images before the first box."""
+    make(tmp_path, "train2017", "val2017")
+    (tmp_path / "annotations").mkdir()
+    images = '{"file_name": "0.png"}, ' * 60_000
+    (tmp_path / "annotations" / "instances.json").write_text(images + COCO)
+    with pytest.raises(DataError, match=r"bounding boxes are not supported .*/instances\.json"):
+        find_layout(tmp_path)
+
+
+@given(st.sampled_from((".txt", ".xml", ".json", ".csv")), st.binary(max_size=60))
+def test_any_file_beside_images_is_read_or_passed_over(suffix, content):
+    with TemporaryDirectory() as root:
+        (Path(root) / "1.png").touch()
+        (Path(root) / f"notes{suffix}").write_bytes(content)
+        os.mkfifo(Path(root) / f"pipe{suffix}")
         with pytest.raises(DataError, match="contains images, but no class folders"):
             find_layout(Path(root))
 

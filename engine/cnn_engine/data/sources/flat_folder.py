@@ -6,7 +6,8 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
-from cnn_engine.data.sources.label_table import copying_hint
+from cnn_engine.data.sources.box_labels import boxes_advice
+from cnn_engine.data.sources.label_table import copying_hint, table_of
 from cnn_engine.data.sources.subfolders import images_in
 
 MAX_EXAMINED = 5_000
@@ -31,11 +32,16 @@ def no_class_folders(folder: Path) -> str:
 def sorting_advice(folder: Path) -> str:
     """Return how to sort the images of a folder into class folders, as a command if possible."""
     images = [entry.name for entry in islice(images_in(folder), MAX_EXAMINED)]
-    return (
-        copying_hint(folder, images)
+    advice = (
+        boxes_advice(folder)
+        or copying_hint(folder, images)
         or _moving_hint(folder, [Path(name).stem for name in images])
-        or "put the images of each class into their own folder"
     )
+    if advice:
+        return advice
+    table = table_of(folder, images)
+    place = f", as {table} says: it has no single column of their classes" if table else ""
+    return f"put the images of each class into their own folder{place}"
 
 
 def _moving_hint(folder: Path, stems: list[str]) -> str:

@@ -8,11 +8,11 @@ Part: TypeAlias = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 PART_NAMES: dict[Part, re.Pattern[str]] = {
-    "train": re.compile(r"(seg_)?(train|training)(_?(set|data|images?))?"),
+    "train": re.compile(r"(seg_)?(train|training)(_?(set|data|images?|20\d\d))?"),
     "val": re.compile(
-        r"(seg_)?(val|valid|validate|validation|dev|eval|evaluation)(_?(set|data|images?))?"
+        r"(seg_)?(val|valid|validate|validation|dev|eval|evaluation)(_?(set|data|images?|20\d\d))?"
     ),
-    "test": re.compile(r"(seg_)?(test|testing)(_?(set|data|images?))?_?\d?"),
+    "test": re.compile(r"(seg_)?(test|testing)(_?(set|data|images?|20\d\d))?_?\d?"),
 }
 """Names of the folders of splits, in lower case and with `_` for blanks, hyphens and dots."""
 
