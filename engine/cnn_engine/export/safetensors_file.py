@@ -25,13 +25,18 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
         for name, values in model.trained.model.state_dict().items()
     }
     content: bytes = safetensors.save(weights, {"format": "pt"})
-    return {
-        MODEL_FILE: content,
-        **model.extra_files(
-            "safetensors",
-            normalizes=False,
-            file=MODEL_FILE,
-            input="float32 [N, channels, size, size]: (pixels / 255 - mean) / std",
-            output="float32 [N, classes]: logits; softmax turns them into probabilities",
-        ),
-    }
+    needs = "cnn-tui[export]"
+    network = model.trained.config.model
+    if network.is_user_model:
+        module = network.name.partition(":")[0]
+        needs += f", and the module {module} in this folder or the current directory"
+    files = model.extra_files(
+        "safetensors",
+        normalizes=False,
+        file=MODEL_FILE,
+        needs=needs,
+        input="float32 [N, channels, size, size]: (pixels / 255 - mean) / std",
+        output="float32 [N, classes]: logits; softmax turns them into probabilities",
+    )
+    example = files["example.py"].replace(b"cnn-tui[export]", needs.encode(), 1)
+    return {MODEL_FILE: content, **files, "example.py": example}

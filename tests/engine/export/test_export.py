@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from io import BytesIO
@@ -33,6 +34,14 @@ BLOCKED = {
     "safetensors": ("onnx", "onnxruntime", "onnxscript"),
 }
 """Packages that the example of a format must run without."""
+
+OWN_NETWORK = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self, *, channels, image_size, class_count):
+        super().__init__(nn.Flatten(), nn.Linear(channels * image_size ** 2, class_count))
+"""
 
 TOLERANCE = 1e-5
 """Maximum absolute difference of probabilities."""
@@ -158,6 +167,54 @@ def test_example_without_an_image_says_how_it_is_called(exported, name, argument
     )
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == f"usage: python {program} IMAGE\n"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_example_names_a_file_that_cannot_be_used(exported, tmp_path, name):
+    Image.new("P", (9, 9)).save(tmp_path / "unsupported.pcx")
+    (tmp_path / "text.png").write_text("text")
+    for file, reason in (
+        ("unsupported.pcx", "has the unsupported format PCX"),
+        ("text.png", "cannot identify image file"),
+    ):
+        result = subprocess.run(
+            [sys.executable, exported / name / "example.py", file],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment(),
+        )
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"{file}: cannot be used: {reason}")
+        assert result.stderr.count("\n") == 1
+
+
+def test_safetensors_export_names_the_module_of_ones_own_network(write_module, tmp_path):
+    write_module("ownnet", OWN_NETWORK)
+    settings = ("model.name='ownnet:Net'", "train.epochs=1", "train.precision=fp32")
+    run = RunForTests(tmp_path / "runs", *settings).train()
+    assert run.live_state.status == "done"
+    code, _, errors = command("--allow-code", "--to", "safetensors", "-o", "model", cwd=tmp_path)
+    assert code == 0, errors
+    needed = "the module ownnet in that folder or the current directory"
+    assert errors.splitlines()[-1] == f"It needs {needed}"
+    program = tmp_path / "model" / "example.py"
+    first_line = program.read_text().splitlines()[0]
+    assert "Needs: cnn-tui[export], and the module ownnet" in first_line
+    image = tmp_path / "grey.png"
+    Image.new("L", (8, 8)).save(image)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(tmp_path / "ownnet.py", tmp_path / "model")
+    result = subprocess.run(
+        [sys.executable, program, image],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path / "elsewhere",
+        env=environment(),
+    )
+    assert result.stdout[0].isdigit()
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])

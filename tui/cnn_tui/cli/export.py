@@ -12,6 +12,7 @@ import typer
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_summary
 from cnn_tui.cli.completion import complete_run
 from cnn_tui.cli.options import A_MODEL, RUN_HELP, AllowCode, RunsDir, resolve_run
 from cnn_tui.terminal.progress_line import ProgressLine
@@ -132,3 +133,8 @@ def _export_model(
     print(escaped(str(target), 4000))
     example = escaped(shlex.quote(str(target / "example.py")), 4000)
     print(f"Try it: python {example} IMAGE", file=sys.stderr)
+    network = str(read_summary(run).config.get("model", {}).get("name", ""))
+    module, colon, _ = network.partition(":")
+    if to is Format.SAFETENSORS and colon:
+        text = f"It needs the module {module} in that folder or the current directory"
+        print(escaped(text, 1000), file=sys.stderr)

@@ -21,7 +21,10 @@ network = build_model(config, about["channels"], about["size"], len(about["class
 network.load_state_dict(load_file(here / "model.safetensors"))
 normalisation = about["normalisation"]
 model = Classifier(network, normalisation["mean"], normalisation["std"]).eval()
-image = read(sys.argv[1], about["size"], about["channels"], about["fit"], about["max_value"])
+try:
+    image = read(sys.argv[1], about["size"], about["channels"], about["fit"], about["max_value"])
+except Exception as error:  # noqa: BLE001 - Pillow raises anything
+    sys.exit(f"{sys.argv[1]}: cannot be used: {str(error) or type(error).__name__}")
 probabilities = model(torch.tensor(image[None]))[0]
 best = probabilities.argmax()
 print(about["classes"][best], probabilities[best].item())
