@@ -1,6 +1,7 @@
 """Options and arguments that several commands share."""
 
 import json
+import shutil
 
 import pytest
 
@@ -81,6 +82,24 @@ def test_run_is_named_by_the_path_of_its_directory(runs_dir, run_cli, reference)
     code, out, errors = run_cli("show", reference, "--json", cwd=runs_dir.parent)
     assert (code, errors) == (0, "")
     assert json.loads(out)["run_id"] == "1124-0412-amber"
+
+
+def test_run_is_named_by_a_path_without_a_slash(runs_dir, run_cli):
+    """A run directory, copied into the working directory, is named without `./`."""
+    directory = runs_dir.parent
+    shutil.copytree(runs_dir / "1124-0412-amber", directory / "rr")
+    shutil.copytree(runs_dir / "1124-0412-amber", directory / "amber")
+    shutil.copytree(runs_dir / "1125-0100-teal", directory / "1124-0412-amber")
+    for reference in ("rr", "amber", "1124-0412-amber"):
+        code, _, errors = run_cli("mark", reference, "--note", reference, cwd=directory)
+        assert code == 0, errors
+    for path, note in (
+        ("rr", "rr"),
+        ("amber", "amber"),
+        ("runs/1124-0412-amber", "1124-0412-amber"),
+    ):
+        assert note in (directory / path / "marks.json").read_text()
+    assert not (directory / "1124-0412-amber/marks.json").exists()
 
 
 def test_run_is_found_from_within_its_directory(runs_dir, run_cli):

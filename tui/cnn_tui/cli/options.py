@@ -148,7 +148,8 @@ def resolve_run(reference: str, runs_dir: Path | None, need: Need | None = None)
     """Return the run that a reference or the path of a run directory names.
 
     Args:
-        reference: Id, name or part of them, `latest`, or a path such as `runs/1124-0412-amber`.
+        reference: Id, name or part of them, `latest`, or a path such as `runs/1124-0412-amber`;
+            an id goes before a path without a slash.
         runs_dir: Directory of the runs; None for the default.
         need: `latest` is the latest run that meets it; a message on stderr names a newer run that
             does not.
@@ -157,9 +158,11 @@ def resolve_run(reference: str, runs_dir: Path | None, need: Need | None = None)
         ConfigError: no run matches, or more than one.
     """
     path = Path(os.path.abspath(expand_home(reference)))  # noqa: PTH100 - resolves `..`, but follows no link
-    if (os.sep in reference or reference == ".") and is_run(path):
+    if os.sep in reference and is_run(path):
         return RunDirectory(path)
     directory = runs_dir or default_runs_dir()
+    if reference not in ("", LATEST) and is_run(path) and not is_run(directory / reference):
+        return RunDirectory(path)
     if reference == LATEST and need is not None:
         runs = list_runs(directory)
         for run in filter(need.is_met, runs):
