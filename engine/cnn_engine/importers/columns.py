@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 from typing import Literal, TypeAlias
 
 from cnn_engine.importers.cells import Number, are_unix_times, is_missing, moment, number
-from cnn_engine.importers.roles import SPLITS, words_of
+from cnn_engine.importers.roles import SPLITS, roles_of, words_of
 from cnn_engine.importers.rows import Row
 from cnn_engine.importers.series import MAX_STEP, Series
 
@@ -153,6 +153,11 @@ class Columns:
         if (more := len(self._unreadable) - MAX_NAMED) > 0:
             texts.append(f"{more} more columns with cells that are not numbers")
         return texts
+
+    def may_be_text(self) -> bool:
+        """Return True if no column is a loss or the like, and not all cells are numbers."""
+        has_roles = bool(roles_of(self._values).assigned)
+        return not has_roles and (bool(self._unreadable) or not self._values)
 
     def put_in_order(self) -> bool:
         """Reverse the rows if the newest is first; return True if it was."""

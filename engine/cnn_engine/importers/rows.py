@@ -24,6 +24,9 @@ MAX_QUOTED_LINES = 50
 
 BINARY = "\0"
 
+VALUE_IN_NAME = re.compile(r"[:=]\s*[-+]?\.?\d|\d\s*/\s*\d|=>|>{3}")
+"""Part of a line for readers, such as `Epoch 1/2, loss: 0.5`."""
+
 RULE = re.compile(r"(?=.*[|+])[|+:=\s-]*(?:--|==)[|+:=\s-]*")
 """Line below the header of a table in Markdown, or as databases print it."""
 
@@ -35,6 +38,8 @@ class RowReader:
         self._path = path
         self.has_comma_separator = False
         """True for CSV, where a cell with a comma is in quotes; known from the first row on."""
+        self.is_text = False
+        """True if the first line looks like a sentence or values, not like names of columns."""
         self._malformed = 0
         """Number of rows with too many or too few cells."""
         self._invalid = 0
@@ -92,6 +97,7 @@ class RowReader:
     def _csv_rows(self, lines: Iterator[str]) -> Iterator[Row]:
         layout, lines = self._header(lines)
         self.has_comma_separator = layout.delimiter == ","
+        self.is_text = any(map(VALUE_IN_NAME.search, layout.names)) or layout.is_sentence
         while (line := next(lines, None)) is not None:
             if not line.strip() or RULE.fullmatch(line):
                 continue
@@ -182,6 +188,11 @@ class _Layout:
             names.pop()
         self.is_numeric = bool(names) and all(number(name) is not None for name in names)
         """True if the header is a row of numbers."""
+        has_number = any(number(name) is not None for name in names)
+        self.is_sentence = words > 1 and (
+            has_number if self.delimiter is None else self.delimiter not in header
+        )
+        """True if the header consists of words without a delimiter."""
         self.names = [
             f"{name}.{names[:index].count(name)}" if name in names[:index] else name
             for index, name in enumerate(names)

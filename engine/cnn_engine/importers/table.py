@@ -4,6 +4,7 @@ import re
 import time
 from pathlib import Path
 
+from cnn_engine.errors import DataError
 from cnn_engine.importers.columns import Columns
 from cnn_engine.importers.json_records import TENSORBOARD_COLUMNS
 from cnn_engine.importers.roles import roles_of
@@ -55,6 +56,10 @@ class Table:
         if columns.put_in_order():
             self._problems.append(
                 f"{self.path.name} begins with the newest row; it is read in reverse"
+            )
+        if ended and reader.is_text and columns.may_be_text():
+            raise DataError(
+                f"{self.path}: is not a table; expected CSV, JSON or TensorBoard events"
             )
         self._columns, self._stat, self._is_whole = columns, identity, ended
         if not self._read_at:

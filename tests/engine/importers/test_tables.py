@@ -288,3 +288,29 @@ def test_table_with_the_newest_row_first_is_read_in_reverse(tmp_path, rows):
     assert [epoch.val_loss for epoch in state.epochs] == [2.1, 1.6, 1.1]
     assert list(state.curve.losses) == [2.0, 1.5, 1.0]
     assert notices_of(run)[-1] == "log.csv begins with the newest row; it is read in reverse"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Epoch: 1/2 | Train Loss: 0.5\nEpoch: 2/2 | Train Loss: 0.4\n",
+        "Epoch 1, loss: 0.5\nEpoch 2, loss: 0.4\n",
+        "Epoch 1 loss 0.5\nEpoch 2 loss 0.4\n",
+        "epoch=1 loss=0.5\nepoch=2 loss=0.4\n",
+        "Epoch 1/2\n1875/1875 [====] - 3s 2ms/step - loss: 0.5\nEpoch 2/2\n",
+        "Files already downloaded and verified\n[1,  2000] loss: 2.2\n[1,  4000] loss: 1.8\n",
+        "2026-01-01 12:00:00,123 INFO loss 0.5\n2026-01-01 12:00:01,123 INFO loss 0.4\n",
+        "Using device: cuda\n",
+    ],
+)
+def test_text_is_refused_as_no_table(tmp_path, text):
+    """Output of a training script may be taken for a log."""
+    problem = "log.csv: is not a table; expected CSV, JSON or TensorBoard events$"
+    with pytest.raises(DataError, match=problem):
+        import_text(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["my quantity\n2\n1\n", "step 1 2\n1 2 9\n2 1 9\n"])
+def test_table_with_unusual_names_is_no_text(tmp_path, text):
+    with pytest.raises(DataError, match="no series is a loss or an accuracy"):
+        import_text(tmp_path, text)
