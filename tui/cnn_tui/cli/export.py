@@ -134,7 +134,7 @@ def _export_model(
     example = escaped(shlex.quote(str(target / "example.py")), 4000)
     print(f"Try it: python {example} IMAGE", file=sys.stderr)
     network = str(read_summary(run).config.get("model", {}).get("name", ""))
-    module, colon, _ = network.partition(":")
+    own_module, colon, _ = network.partition(":")
     if to is Format.SAFETENSORS and colon:
-        text = f"It needs the module {module} in that folder or the current directory"
+        text = f"It needs the module {own_module} in that folder or the current directory"
         print(escaped(text, 1000), file=sys.stderr)
