@@ -219,3 +219,11 @@ def test_predict_with_empty_stdin_exits_3(pets, command, monkeypatch):
         code, _, errors = command("-", cwd=pets[0])
     assert code == 3
     assert "no images found" in errors
+
+
+def test_home_directory_is_expanded_in_images(odd, oddly_named, predict, monkeypatch):
+    """Scripts pass `~` in quotes (pallets/click#287)."""
+    folder = oddly_named[0]
+    monkeypatch.setenv("HOME", str(folder.parent))
+    predictions, _ = predict(odd[0], f"~/{folder.name}", "--top", "1")
+    assert [Path(row["path"]).parent for row in predictions] == len(predictions) * [folder]
