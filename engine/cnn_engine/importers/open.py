@@ -9,7 +9,7 @@ from cnn_engine.importers.event_files import EventFiles
 from cnn_engine.importers.event_folders import runs_below
 from cnn_engine.importers.source import Source
 from cnn_engine.importers.table import Downloads, Table, is_download
-from cnn_engine.system.program import shell_command
+from cnn_engine.runs.hints import command_in
 from cnn_engine.texts import listed
 
 TABLE_NAMES = (
@@ -37,8 +37,12 @@ MAX_NAMED = 10
 """Maximum number of runs named in a message."""
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, runs_dir: Path | None = None) -> Source:
     """Open a directory, a TensorBoard event file, or a CSV or JSON file.
+
+    Args:
+        path: The directory or file.
+        runs_dir: Directory of the runs, for suggested commands; None for the default.
 
     Raises:
         ConfigError: the path does not exist.
@@ -46,7 +50,7 @@ def open_source(path: Path) -> Source:
     """
     try:
         if path.is_dir():
-            return _in_directory(path)
+            return _in_directory(path, runs_dir)
         if not path.exists():
             raise ConfigError(f"{path}: there is no such file or directory")
         if not path.is_file():
@@ -56,21 +60,21 @@ def open_source(path: Path) -> Source:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _in_directory(directory: Path) -> Source:
+def _in_directory(directory: Path, runs_dir: Path | None) -> Source:
     if runs := runs_below(directory):
-        run = directory if directory in runs else _the_only(directory, runs)
+        run = directory if directory in runs else _the_only(directory, runs, runs_dir)
         return EventFiles(run, others=[other for other in runs if other != run])
     if table := _known_table(directory):
         return Table(table)
     if any(map(is_download, directory.iterdir())):
         return Downloads(directory)
     if tables := sorted(file for file in directory.glob("*.csv") if file.is_file()):
-        return Table(_the_only(directory, tables))
+        return Table(_the_only(directory, tables, runs_dir))
     tables = _tables_below(directory)
     if tables and all(map(_checkpoint_step, tables)):
         return Table(max(tables, key=_checkpoint_step))
     if tables:
-        return Table(_the_only(directory, tables))
+        return Table(_the_only(directory, tables, runs_dir))
     raise DataError(
         f"{directory}: contains no TensorBoard event files (*tfevents*) and no log such as "
         "metrics.csv, results.csv or trainer_state.json"
@@ -90,7 +94,7 @@ def _tables_below(directory: Path) -> list[Path]:
     return [table for folder in sorted(below) if (table := _known_table(folder))]
 
 
-def _the_only(directory: Path, found: list[Path]) -> Path:
+def _the_only(directory: Path, found: list[Path], runs_dir: Path | None) -> Path:
     """Return the only one found.
 
     Raises:
@@ -98,7 +102,7 @@ def _the_only(directory: Path, found: list[Path]) -> Path:
     """
     if len(found) == 1:
         return found[0]
-    commands = [shell_command("import", str(path)) for path in found]
+    commands = [command_in(runs_dir, "import", str(path)) for path in found]
     raise DataError(
         f"{directory}: contains {len(found)} runs; import one of them: "
         f"{listed(commands, MAX_NAMED)}"

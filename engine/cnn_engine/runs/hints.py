@@ -17,7 +17,8 @@ def command_for(command: str, run: RunDirectory, *options: str) -> str:
     return command_in(run.path.parent, *command.split(), run.id, *options)
 
 
-def command_in(runs_dir: Path, *words: str) -> str:
-    """Return the shell command with these words for a directory of runs."""
-    place = [] if is_default_runs_dir(runs_dir) else ["--runs-dir", str(runs_dir)]
+def command_in(runs_dir: Path | None, *words: str) -> str:
+    """Return the shell command with these words for a directory of runs; None for the default."""
+    is_default = runs_dir is None or is_default_runs_dir(runs_dir)
+    place = [] if is_default else ["--runs-dir", str(runs_dir)]
     return shell_command(*words, *place)

@@ -211,3 +211,33 @@ def test_wrong_value_of_a_variable_names_the_variable(tmp_path, run_cli, monkeyp
     code, _, errors = run_cli("show", cwd=tmp_path)
     assert code == 2
     assert errors.startswith("cnn-tui: CNN_TUI_THEME: 'pink' is not one of 'dark', ")
+
+
+def test_suggested_commands_name_the_given_directory_of_runs(runs_dir, run_cli):
+    """A suggested command must work as it is, also for runs elsewhere."""
+    directory = runs_dir.parent
+    runs_dir.rename(directory / "li")
+    for name in ("a", "b"):
+        (directory / "tb" / name).mkdir(parents=True)
+        (directory / "tb" / name / "metrics.csv").write_text("epoch,train_loss\n1,0.5\n")
+    for command, suggested in (
+        ("export fastai --to csv", "cnn-tui runs --runs-dir li"),
+        ("compare 1124-0412-amber", "cnn-tui runs --runs-dir li"),
+        ("import tb", "cnn-tui import tb/a/metrics.csv --runs-dir li"),
+        ("mark nosuch --star", "cnn-tui runs --runs-dir li"),
+    ):
+        code, _, errors = run_cli(*command.split(), "--runs-dir", "li", cwd=directory)
+        assert code in {2, 3}
+        assert suggested in errors, errors
+    _, _, errors = run_cli("show", "nosuch", "--runs-dir", "empty", cwd=directory)
+    assert "cnn-tui run --runs-dir empty" in errors
+
+
+@pytest.mark.parametrize("where", ["li", "f/runs"])
+def test_suggested_commands_find_a_run_that_was_named_by_its_path(runs_dir, run_cli, where):
+    directory = runs_dir.parent
+    (directory / where).parent.mkdir(exist_ok=True)
+    runs_dir.rename(directory / where)
+    run = directory / where / "1124-0412-amber"
+    _, _, errors = run_cli("resume", str(run.relative_to(directory)), "--no-ui", cwd=directory)
+    assert f"resume {run.name} --epochs 21 --runs-dir {run.parent}" in errors

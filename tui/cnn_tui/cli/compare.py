@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from cnn_engine.errors import ConfigError
+from cnn_engine.runs.hints import command_in
 from cnn_tui.cli.completion import complete_run
 from cnn_tui.cli.options import RUN_HELP, AsJson, RunsDir, display_options, resolve_run
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.json import to_json
-from cnn_tui.text.shell import shell_command
 
 
 @display_options()
@@ -37,7 +37,7 @@ def compare(
     the same images. Prints the comparison with --no-ui or outside a terminal.
     """
     if len(references) < 2:
-        listing = shell_command("runs")
+        listing = command_in(runs_dir, "runs")
         raise ConfigError(f"compare: needs two or more runs; list them with: {listing}")
     runs = [resolve_run(reference, runs_dir) for reference in references]
     for earlier, run in combinations(runs, 2):

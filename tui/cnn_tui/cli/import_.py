@@ -72,7 +72,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     chosen = _chosen_roles(role or [])
     try:
         with ProgressLine(sys.stderr) as progress:
-            source = open_source(path)
+            source = open_source(path, runs_dir)
             _read(source, ended=not follow, report=progress.report)
             run = create_run(runs_dir or default_runs_dir(for_new_run=True))
             importer = Importer(source, run, name, chosen)

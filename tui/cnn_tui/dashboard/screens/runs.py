@@ -17,6 +17,7 @@ from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
+from cnn_engine.runs.hints import command_in
 from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.selection import RunSelection, find_sort_column, select_runs
 from cnn_engine.runs.summary import LIVE, RunSummary
@@ -39,8 +40,8 @@ from cnn_tui.dashboard.widgets.runs.filter_line import FilterLine
 from cnn_tui.dashboard.widgets.runs.run_details import DetailedRun, RunDetails
 from cnn_tui.dashboard.widgets.runs.run_table import RunTable, RunTableContent
 from cnn_tui.live.threads import in_thread
-from cnn_tui.text.safe import safe_text
-from cnn_tui.text.shell import command_for, shell_command
+from cnn_tui.text.safe import escaped, safe_text
+from cnn_tui.text.shell import command_for
 
 REFRESH_SECONDS = 2.0
 READ_SECONDS = 0.03
@@ -161,7 +162,7 @@ class RunsScreen(DashboardScreen):
         self.show()
         if not self._list.runs:
             text = "No runs yet. Start one with n, or quit with q and type:\n\n  "
-            self.empty_text.update(text + shell_command("run"))
+            self.empty_text.update(text + escaped(command_in(self._runs_dir, "run"), 4000))
 
     @property
     def _is_shown(self) -> bool:
