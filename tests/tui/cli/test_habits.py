@@ -82,7 +82,7 @@ def test_habit_gets_the_command_that_was_meant(work_dir, run_cli, line, meant):
         ("run --model=resnet", "--set model.name=resnet"),
         ("run --patience 3", "--set train.patience=3"),
         ("run --imgsz 64", "--set data.image_size=64"),
-        ("run --batch 32", "--set train.batch_size=32"),
+        ("run --batch 32", "--batch-size 32"),
         ("run --data photos", "--data-dir photos"),
         ("run --gpu 0", "--device cuda"),
         ("run --cpu", "--device cpu"),
@@ -91,6 +91,11 @@ def test_habit_gets_the_command_that_was_meant(work_dir, run_cli, line, meant):
         ("bench --wd 1", "--set optimizer.weight_decay=1"),
         ("resume --lr 3e-4", "cnn-tui run --set optimizer.lr=3e-4"),
         ("runs --logdir runs", "--runs-dir runs"),
+        ("export fern --to markdown --out x.md", "--output x.md"),
+        ("export fern --to markdown --output_dir=x", "--output x"),
+        ("export fern --to markdown --output-file x", "--output x"),
+        ("show --mist x.csv", "--mistakes x.csv"),
+        ("run --data_dir photos", "--data-dir photos"),
     ],
 )
 def test_option_of_another_program_gets_ours(work_dir, run_cli, line, meant):
@@ -133,11 +138,40 @@ def test_path_that_is_too_long_is_an_error_of_the_user(work_dir, run_cli, line, 
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("line", ["nonsense", "run --nonsense", "show --quiet"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("nonsense", "run --nonsense", "show --quiet", "compare a b --output x", "show --out x"),
+        *("predict latest a.png --output-dir x", "run --se 3"),
+    ],
+)
 def test_unknown_words_are_usage_errors(work_dir, run_cli, line):
     code, _, errors = run_cli(*line.split(), cwd=work_dir)
     assert code == 2
     assert "No such" in errors
+    assert "--runs-dir x" not in errors
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"run", "bench", "resume"}))
+@pytest.mark.parametrize("option", ["--out", "--output-dir", "--outdir", "--out_file", "--save"])
+def test_output_of_other_commands_is_no_directory_of_runs(command, option):
+    known = {name for param in COMMANDS[command].params for name in param.opts}
+    hint = habits.option_hint(command, [option, "x"], known)
+    assert "--runs-dir" not in hint
+
+
+def test_help_and_usage_errors_are_ascii_without_utf8(tmp_path, run_cli, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    for words in (["--help"], ["run", "--help"], ["trash", "-h"], ["show", "--nonsense"]):
+        code, out, errors = run_cli(*words, cwd=tmp_path)
+        assert code == (2 if "--nonsense" in words else 0)
+        assert (out + errors).isascii()
+        assert "+-" in out + errors
+
+
+def test_images_are_not_optional_in_the_usage_of_predict(tmp_path, run_cli):
+    _, out, _ = run_cli("predict", "--help", cwd=tmp_path)
+    assert "predict [OPTIONS] RUN IMAGE..." in out
 
 
 def test_words_of_the_tables_are_no_commands_and_options_of_ours():

@@ -47,6 +47,7 @@ def main() -> None:
     """
     # Otherwise pydantic looks for plugins in every installed package before checking a config.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    sys.stderr = for_locale(sys.stderr)  # also for Typer's own errors
     try:
         try:
             cli()
@@ -62,7 +63,7 @@ def main() -> None:
 
 def _exit_with(error: UserError) -> NoReturn:
     for line in str(error).splitlines():
-        print(f"cnn-tui: {escaped(line, 4000)}", file=for_locale(sys.stderr))
+        print(f"cnn-tui: {escaped(line, 4000)}", file=sys.stderr)
     sys.exit(error.exit_code)
 
 

@@ -1,8 +1,9 @@
 """Classes of the commands: plain help, paths with `~`, and hints for habits from other programs."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -12,6 +13,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import ConfigError
 from cnn_tui.cli.habits import command_hint, option_hint, subcommand_hint
+from cnn_tui.terminal.ascii import for_locale
 
 Context: TypeAlias = Any
 """Typer's context, whose base classes depend on Typer's version."""
@@ -64,6 +66,11 @@ class Command(TyperCommand):
         """Return the parameters, without types that say nothing in a help."""
         return _without_types(super().get_params(ctx))
 
+    def format_help(self, ctx: Context, formatter: Any) -> None:  # noqa: ANN401 - a private class
+        """Print the help, in ASCII if the locale has no UTF-8."""
+        with redirect_stdout(for_locale(sys.stdout)):
+            super().format_help(ctx, formatter)
+
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """Return the words after the command in its usage: `[OPTIONS] RUN [IMAGE...]`."""
         arguments = [param for param in self.get_params(ctx) if isinstance(param, TyperArgument)]
@@ -90,6 +97,11 @@ class Group(TyperGroup):
     def get_params(self, ctx: Context) -> Parameters:
         """Return the parameters, without types that say nothing in a help."""
         return _without_types(super().get_params(ctx))
+
+    def format_help(self, ctx: Context, formatter: Any) -> None:  # noqa: ANN401 - a private class
+        """Print the help, in ASCII if the locale has no UTF-8."""
+        with redirect_stdout(for_locale(sys.stdout)):
+            super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse the options before the subcommand.
@@ -150,5 +162,6 @@ def _without_types(params: Iterable[Any]) -> Parameters:
 
 
 def _usage(argument: TyperArgument) -> str:
-    name = f"{argument.metavar}{'...' * (argument.nargs != 1)}"
-    return name if argument.required else f"[{name}]"
+    name = f"{argument.metavar}".removesuffix("...") + "..." * (argument.nargs != 1)
+    is_required = argument.required or name == argument.metavar != name.removesuffix("...")
+    return name if is_required else f"[{name}]"

@@ -62,6 +62,15 @@ OPTIONS = {
 }
 """Options of `run`, and words for them elsewhere."""
 
+TRAINING = ("run", "bench", "resume")
+"""Commands whose output is a run."""
+
+PLACES = ("", "-dir", "-directory", "-file", "-path")
+"""Ends of an option that add nothing to its meaning."""
+
+MIN_SIMILAR = len("--out")
+"""Shortest option that is taken for a form of another."""
+
 
 def _by_word(table: dict[str, str]) -> dict[str, str]:
     return {word: ours for ours, words in table.items() for word in words.split()}
@@ -123,7 +132,12 @@ def option_hint(command: str, words: Sequence[str], known: Collection[str]) -> s
         following = words[position + 1] if position + 1 < end else ""
         if not equals and not following.startswith("-"):
             value = following
+        if similar := _similar_option(option, known):
+            meant = f"{similar} {shlex.quote(value)}" if value else similar
+            return f"{command}: no option {option}; use {meant}"
         ours = _option_for(option.removeprefix("--").replace("-", "_").lower(), value)
+        if ours.startswith("--runs-dir") and command not in TRAINING and "log" not in option:
+            continue  # the output of another command is no directory of runs
         if ours.partition(" ")[0] in known:
             return f"{command}: no option {option}; use {ours}"
         if ours.startswith("--set"):
@@ -131,6 +145,18 @@ def option_hint(command: str, words: Sequence[str], known: Collection[str]) -> s
                 shell_command("run", *shlex.split(ours))
             )
     return ""
+
+
+def _similar_option(option: str, known: Collection[str]) -> str:
+    """Return the only option that is a longer or shorter form: `--output` for `--out`."""
+    option = option.replace("_", "-").lower()
+    found = [
+        name
+        for name in known
+        if len(min(name, option, key=len)) >= MIN_SIMILAR
+        and (name.startswith(option) or option.removeprefix(name) in PLACES)
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _option_for(word: str, value: str) -> str:

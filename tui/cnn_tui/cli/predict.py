@@ -37,7 +37,7 @@ def predict(  # noqa: PLR0913 - one parameter per option
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="IMAGE",
+            metavar="IMAGE...",  # as for a required one, whose error `check_images` words
             help="Image files, folders, or - for a list on stdin, one name per line or separated "
             "by NUL as from find -print0.",
         ),
