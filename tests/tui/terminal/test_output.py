@@ -23,7 +23,7 @@ CLOSED = ["sh", "-c", 'exec "$@" >&-', "sh"]
 COMMANDS = (
     *("", "runs --json", "show", "watch", "mark", "explain", "configs", "trash --json"),
     *("--version", "--help", "trash --help", "doctor --json", "export latest --to csv -o -"),
-    *("compare latest latest", "data check empty", "import log.csv --runs-dir other"),
+    *("compare latest oak", "data check empty", "import log.csv --runs-dir other"),
     *("predict latest photos/cat", "predict latest photos --csv"),
 )
 """Commands that print in different ways; the last two load PyTorch."""
