@@ -116,6 +116,6 @@ def _split(checked: CheckedFolder, config: DataConfig) -> Iterator[Issue]:
                 kind=f"no-{part}-image",
                 severity="warning",
                 text=text,
-                advice="Their accuracy will be unknown in that part.",
+                advice="The accuracy of these classes will be unknown in that part.",
                 files=tuple(name for name, count in by_class.items() if not count),
             )
