@@ -66,11 +66,12 @@ def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
     [
         *(("export", "latest", "--to", to) for to in RECORD_FORMATS),
         ("import", "runs/1124-0412-amber/log.csv"),
-        ("compare", "latest", "latest"),
+        ("compare", "amber", "teal"),
     ],
 )
 def test_export_import_and_compare_import_no_torch(arguments, tmp_path):
     run = golden_run(tmp_path / "runs", "completed")
+    golden_run(tmp_path / "runs", "completed", "1124-0413-teal")
     (run.path / "log.csv").write_text("loss\n1\n")
     loaded = loaded_modules(cli_code(*arguments), tmp_path)
     assert loaded & {
