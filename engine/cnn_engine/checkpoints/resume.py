@@ -37,7 +37,7 @@ def find_checkpoint(
     if epochs is None and state.phase == "done":
         raise ConfigError(
             f"run {run.id}: is done, after {done} epochs; to train longer: "
-            f"{command_for('resume', run, '--epochs', str(done + 1))} or more"
+            f"{command_for('resume', run, '--epochs', str(done + 1))}"
         )
     return find_newest(run.path)
 

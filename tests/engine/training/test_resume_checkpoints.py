@@ -65,8 +65,8 @@ def test_checkpoint_of_another_model_is_refused(interrupted_run, key, message):
     path.write_bytes((other.directory.path / LAST_FILE).read_bytes())
     content = path.read_bytes()
     run.resume()
-    assert (run.live_state.status, run.engine.exit_code) == ("failed", 2)
-    error = run.live_state.finished.error
+    assert (run.live_state.status, run.engine.exit_code) == ("stopped", 2)
+    error = run.live_state.notices[-1].text
     assert "last.pt: does not fit the model of the run's config" in error
     assert message in error
     assert path.read_bytes() == content
@@ -78,7 +78,7 @@ def test_checkpoint_with_weights_only_is_refused(interrupted_run):
     path.write_bytes((run.directory.path / "best.pt").read_bytes())
     run.resume()
     assert run.engine.exit_code == 2
-    assert "contains only weights" in run.live_state.finished.error
+    assert "contains only weights" in run.live_state.notices[-1].text
 
 
 # Changes of the machine or the images.
@@ -122,7 +122,7 @@ def test_changed_images_are_refused(interrupted_run, monkeypatch):
     assert run.engine.exit_code == 3
     assert (
         "the images, labels or split are not those that last.pt was trained on"
-        in run.live_state.finished.error
+        in run.live_state.notices[-1].text
     )
 
 
@@ -135,7 +135,7 @@ def test_changed_number_of_images_is_refused(interrupted_run, monkeypatch):
     )
     run.resume()
     assert run.engine.exit_code == 3
-    assert "1,144 train images, before 1,151" in run.live_state.finished.error
+    assert "1,144 train images, before 1,151" in run.live_state.notices[-1].text
 
 
 # Finished, locked and empty runs.
@@ -147,7 +147,7 @@ def done(tmp_path_factory):
 
 
 def test_finished_run_is_refused(done):
-    with pytest.raises(ConfigError, match=r"is done, after 1 epochs; .*--epochs 2 or more"):
+    with pytest.raises(ConfigError, match=r"is done, after 1 epochs; .*--epochs 2"):
         Engine.resume(done.directory)
     with pytest.raises(ConfigError, match=r"--epochs 1: 1 are done already; use a larger number"):
         Engine.resume(done.directory, 1)

@@ -193,7 +193,7 @@ def test_ctrl_z_suspends_and_fg_brings_the_screen_back(tmp_path):
         terminal.press("fg\n")
         terminal.wait_for("All views")
         terminal.press("qq")
-        terminal.wait_for("ready>")
+        terminal.wait_for(lambda text: text.rstrip().endswith("ready>"))
         terminal.press("echo code $?; exit\n")
         terminal.wait_for("code 0")
         assert terminal.wait() == 0

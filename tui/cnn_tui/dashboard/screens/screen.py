@@ -105,8 +105,8 @@ class DashboardScreen(Screen[None]):
 
     @property
     def is_open(self) -> bool:
-        """True until the screen is closed, which may happen while a thread reads for it."""
-        return self in self.app.screen_stack
+        """True until the screen or the app is closed, perhaps while a thread reads for it."""
+        return self.app.is_running and self in self.app.screen_stack
 
     @property
     def is_first(self) -> bool:
