@@ -91,7 +91,7 @@ def test_other_images_are_refused(run, monkeypatch, tmp_path, is_updated):
     run.resume(epochs=2)
     assert run.engine.exit_code == 3
     assert (
-        "are not those that last.pt was trained on; restore them" in run.live_state.finished.error
+        "are not those that last.pt was trained on; restore them" in run.live_state.notices[-1].text
     )
 
 
@@ -113,7 +113,9 @@ def test_runs_without_a_record_of_versions_name_the_cause(run, monkeypatch):
     update_pillow(monkeypatch)
     run.resume(epochs=3)
     assert run.engine.exit_code == 3
-    assert "or another version of Pillow decodes them differently" in run.live_state.finished.error
+    assert (
+        "or another version of Pillow decodes them differently" in run.live_state.notices[-1].text
+    )
 
 
 def test_runs_before_and_after_an_update_are_compared(run, monkeypatch, tmp_path):
