@@ -12,7 +12,7 @@ from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS, WARNING_SIGNALS
 from cnn_tui.terminal.signals import StopSignals
 from golden import golden_run, saved_screen
-from runs_for_tests import RunForTests, wait_until
+from runs_for_tests import RunForTests
 from terminal import CLI, ENDLESS_RUN, Terminal, assert_restored, text_after_exit
 from terminal_runs import child_of, only_run, patched_program
 
@@ -137,13 +137,13 @@ def test_held_keys_send_every_command(tmp_path):
         terminal.wait_for("● training")
         run = only_run(tmp_path)
         terminal.press(100 * "p" + 100 * "c")
-        wait_until(lambda: list(CommandReader(run.commands).poll())[199:])
+        terminal.wait_for(lambda _: len(list(CommandReader(run.commands).poll())) == 200)
         terminal.press("r")
         terminal.wait_for("Learning rate")
-        terminal.press(100 * "r")  # an invalid learning rate
-        terminal.wait_for("rrr")
+        terminal.press(100 * "e")  # an invalid learning rate
+        terminal.wait_for("eee")
         terminal.press("\x1b")
-        terminal.wait_for(lambda text: "rrr" not in text)
+        terminal.wait_for(lambda text: "eee" not in text)
         terminal.kill(signal.SIGTERM)
         assert terminal.wait() == 143
     *applied, stop = [command.command for command in read_state(run)[0].commands]
