@@ -134,6 +134,7 @@ class Control:
         Raises:
             StopRequested: the run is to end now.
         """
+        self._poll()
         self._trainer = trainer
         waiting, self._waiting = self._waiting, []
         for command in _without_repeats(waiting):
