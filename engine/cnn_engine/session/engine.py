@@ -41,7 +41,6 @@ from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver, Recorder
-from cnn_engine.session.preflight import check_request
 from cnn_engine.session.process_exit import exits_raise
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
@@ -113,6 +112,9 @@ def _check_before_resuming(request: Request, run: RunDirectory) -> None:
         ConfigError: its device does not exist.
         DataError: there are no images.
     """
+    # Imported here, as it lists folders with NumPy.
+    from cnn_engine.session.preflight import check_request  # noqa: PLC0415
+
     try:
         check_request(request)
     except DataError as error:
