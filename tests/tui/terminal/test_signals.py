@@ -163,7 +163,10 @@ def test_screen_is_redrawn_after_a_stop_from_outside(tmp_path):
         terminal.wait_for(lambda _: child.status() == psutil.STATUS_STOPPED)
         terminal.show("\x1b[2Ja shell was here")
         child.send_signal(signal.SIGCONT)
-        terminal.wait_for(lambda text: text == screen)
+        # Wait for the terminal's modes too: a timer of the dashboard may repaint before they are
+        # set, and keys pressed until then are the shell's.
+        modes_set = b"\x1b[?1049h"
+        terminal.wait_for(lambda text: text == screen and terminal.raw.count(modes_set) == 2)
         terminal.press("q")
         assert terminal.wait() == 0
         assert_restored(terminal, before)
