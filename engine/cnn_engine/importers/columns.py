@@ -8,9 +8,9 @@ from itertools import islice, pairwise
 from typing import Literal, TypeAlias
 
 from cnn_engine.importers.cells import Number, are_unix_times, is_missing, moment, number
-from cnn_engine.importers.roles import SPLITS, roles_of, words_of
 from cnn_engine.importers.rows import Row
 from cnn_engine.importers.series import MAX_STEP, Series
+from cnn_engine.runlog.roles import SPLITS, roles_of, words_of
 
 STEP_NAMES = frozenset(
     "step steps global_step _step trainer_global_step iteration iterations iter it batch batch_idx"

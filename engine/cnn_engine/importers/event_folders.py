@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from cnn_engine.importers.roles import SPLITS, words_of
+from cnn_engine.runlog.roles import SPLITS, words_of
 from cnn_engine.storage.tfevents_reader import (
     DamagedFileError,
     LoggedEvent,

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from typing import Literal
 
 from cnn_engine.errors import ConfigError, DataError, UserError
-from cnn_engine.importers.roles import ROLES, Role, Roles, roles_of
 from cnn_engine.importers.series import Series
 from cnn_engine.importers.source import Report, Source, no_report
 from cnn_engine.importers.timeline import Timeline, make_timeline
@@ -27,6 +26,7 @@ from cnn_engine.runlog.events import (
     RunStarted,
 )
 from cnn_engine.runlog.log import LogWriter
+from cnn_engine.runlog.roles import ROLES, Role, Roles, roles_of
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.texts import listed
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any, TypeAlias
 
-from cnn_engine.importers.roles import roles_of
+from cnn_engine.runlog.roles import roles_of
 
 Object: TypeAlias = dict[str, Any]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from cnn_engine.errors import DataError
 from cnn_engine.importers.columns import Columns
 from cnn_engine.importers.json_records import TENSORBOARD_COLUMNS
-from cnn_engine.importers.roles import roles_of
 from cnn_engine.importers.rows import Row, RowReader
 from cnn_engine.importers.series import Series
 from cnn_engine.importers.source import Report, no_report
+from cnn_engine.runlog.roles import roles_of
 
 DOWNLOADED = re.compile(r"run-(?P<run>.*?)-tag-(?P<tag>.+)")
 """File name of a series that was downloaded from TensorBoard."""

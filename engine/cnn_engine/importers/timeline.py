@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cnn_engine.importers.roles import ROLES, Role
 from cnn_engine.importers.series import Series
 from cnn_engine.runlog.events import EpochFinished, StepsFinished
+from cnn_engine.runlog.roles import ROLES, Role
 
 UNKNOWN = float("nan")
 

@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, overload
+from typing import Literal, NamedTuple, overload
 
 MAX_STEP = (1 << 63) - 1
 """Greatest step of a point; a damaged log may contain greater ones."""
@@ -32,15 +32,28 @@ class CurvePoint(NamedTuple):
 
 
 class Curve(Sequence[CurvePoint]):
-    """Points ordered by step, 36 bytes each, also accessible as columns."""
+    """Points ordered by step, 36 bytes each, or 24 as float32, also accessible as columns."""
 
-    def __init__(self, points: Sequence[CurvePoint] = (), *, events_per_point: int = 1) -> None:
-        """Add points; later every `events_per_point` calls of `add` are merged into one point."""
+    def __init__(
+        self,
+        points: Sequence[CurvePoint] = (),
+        *,
+        events_per_point: int = 1,
+        typecode: Literal["d", "f"] = "d",
+    ) -> None:
+        """Create a curve.
+
+        Args:
+            points: Points to add.
+            events_per_point: Number of later calls of `add` that are merged into one point.
+            typecode: `f` to keep the losses as float32.
+        """
         self.steps = array("q")
-        self.losses = array("d")
-        self.lows = array("d")
-        self.highs = array("d")
+        self.losses = array(typecode)
+        self.lows = array(typecode)
+        self.highs = array(typecode)
         self.seconds = array("f")
+        self._typecode = typecode
         self._events_per_point = events_per_point
         self._pending: list[CurvePoint] = []
         for point in points:
@@ -65,19 +78,23 @@ class Curve(Sequence[CurvePoint]):
         self.seconds.append(seconds)
 
     def halved(self) -> "Curve":
-        """Return a copy with points merged in pairs; there must be an even number of them."""
-        curve = Curve(events_per_point=2 * self._events_per_point)
+        """Return a copy with points merged in pairs; the last of an odd number is kept pending."""
+        typecode = self._typecode
+        curve = Curve(events_per_point=2 * self._events_per_point, typecode=typecode)
         curve.steps, curve.seconds = self.steps[1::2], self.seconds[1::2]
-        pairs = zip(self.losses[::2], self.losses[1::2], strict=True)
-        curve.losses = array("d", ((first + second) / 2 for first, second in pairs))
-        curve.lows = array("d", map(min, self.lows[::2], self.lows[1::2]))
-        curve.highs = array("d", map(max, self.highs[::2], self.highs[1::2]))
+        pairs = zip(self.losses[::2], self.losses[1::2], strict=False)
+        curve.losses = array(typecode, ((first + second) / 2 for first, second in pairs))
+        curve.lows = array(typecode, map(min, self.lows[::2], self.lows[1::2]))
+        curve.highs = array(typecode, map(max, self.highs[::2], self.highs[1::2]))
+        if len(self) % 2:
+            curve._pending = [self[-1]] * self._events_per_point
+        curve._pending += self._pending
         return curve
 
     def until(self, step: int) -> "Curve":
         """Return a copy with the points up to a step."""
         end = bisect_right(self.steps, step)
-        curve = Curve(events_per_point=self._events_per_point)
+        curve = Curve(events_per_point=self._events_per_point, typecode=self._typecode)
         curve.steps, curve.losses = self.steps[:end], self.losses[:end]
         curve.lows, curve.highs = self.lows[:end], self.highs[:end]
         curve.seconds = self.seconds[:end]

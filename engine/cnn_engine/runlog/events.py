@@ -53,6 +53,11 @@ its first step, the run stays as it was before, with a notice.
 The run of another program has `RunImported` instead of the events before the epochs, and again once
 the length of an epoch is known. Its epochs have `StepsFinished` and `EpochFinished` only; where its
 log was changed while it was followed, `ImportRevised` undoes what lies beyond its position.
+
+The run of a training loop that is not cnn-tui's own has `LoopDescribed` after the first event of a
+session, and again whenever more is known of the loop. Its epochs have `StepsFinished`,
+`ScalarsLogged` and `EpochFinished` only, and it may have `CheckpointSaved asked`. In all runs
+`ScalarsLogged` may occur anywhere after `RunPrepared`, `RunImported` or `LoopDescribed`.
 """
 
 import math
@@ -76,6 +81,11 @@ Bins: TypeAlias = tuple[tuple[Int64, Int64, float], ...]
 """Images, correctly classified images, and sum of confidences per confidence bin. The bins have
 equal width from 0 to 1 and include their upper edge. Confidence is the probability of the
 predicted class."""
+
+
+Scalar: TypeAlias = tuple[float, ...]
+"""Mean, minimum and maximum of a few values of a series, all finite, or the value alone if these
+are equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +155,26 @@ class RunImported(Event):
 
     steps_per_epoch: Int64
     """Steps between two validations; 1 if there was none yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopDescribed(Event):
+    """A training loop that is not cnn-tui's own logs this run, or more is known of it."""
+
+    epochs: Int64 = 0
+    """Planned number of epochs; 0 if unknown."""
+
+    steps_per_epoch: Int64 = 0
+    """0 if unknown."""
+
+    commands: tuple[str, ...] = ()
+    """Names of the commands that the loop obeys."""
+
+    classes: tuple[str, ...] = ()
+    """Names of the classes; empty if unknown."""
+
+    library: str = ""
+    """Name and version of the library with the loop; empty for one's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,6 +405,23 @@ class StepsFinished(Event):
 
     optimizer_seconds: float = 0.0
     """Part spent in the optimizer step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalarsLogged(Event):
+    """Values of named series were logged; at most about twice a second."""
+
+    step: Int64
+    """Steps since the start of the run at the last of these values."""
+
+    epoch: Int64 = 0
+    """Number of the epoch; 0 if unknown."""
+
+    values: dict[str, Scalar] = field(default_factory=dict)
+    """Values since the last event by the name of their series, in which `/` separates groups."""
+
+    not_finite: dict[str, str] = field(default_factory=dict)
+    """Series with values that are not finite, and the last of them: `nan`, `inf` or `-inf`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from cnn_engine.runlog.events import (
     EpochStarted,
     Event,
     ImportRevised,
+    LoopDescribed,
     MachineMeasured,
     Notice,
     RolledBack,
@@ -32,6 +33,7 @@ from cnn_engine.runlog.events import (
     RunPrepared,
     RunResumed,
     RunStarted,
+    ScalarsLogged,
     StageProgressed,
     StageStarted,
     StepsCaptured,
@@ -39,6 +41,7 @@ from cnn_engine.runlog.events import (
     TestFinished,
     ValidationProgressed,
 )
+from cnn_engine.runlog.series import SeriesByName
 
 Phase = Literal[
     "starting", "training", "validating", "testing", "done", "stopped", "failed", "detached"
@@ -103,11 +106,15 @@ class RunState:
     prepared: RunPrepared | None = None
     imported: RunImported | None = None
     """Set if the run was imported from another program."""
+    loop: LoopDescribed | None = None
+    """Set if a training loop that is not cnn-tui's own logs the run."""
     epoch: int = 0
     step: int = 0
     validated_images: int = 0
     lr: float | None = None
     curve: Curve = field(default_factory=Curve)
+    series: SeriesByName = field(default_factory=SeriesByName)
+    """Values beside the losses, accuracies and rates of cnn-tui's own loop; of other loops, all."""
     busy_seconds: float = 0.0
     """Duration of steps and validations, without pauses and without undone ones."""
     undos: int = 0
@@ -148,6 +155,8 @@ class RunState:
             case ConfigReplaced():
                 self._set_config(replace(event, config=logged_config(event.config)))
                 self.notices.append(Notice(time=event.time, text=event.reason, severity="info"))
+            case ScalarsLogged():
+                self._add_scalars(event)
             case StageStarted():
                 self.stages.append(event)
                 self.progress = None
@@ -162,6 +171,9 @@ class RunState:
                 self.prepared = event
             case RunImported():
                 self.imported, self.phase = event, "training"
+            case LoopDescribed():
+                self.loop, self.phase = event, "training"
+                self.total_epochs = event.epochs
             case ImportRevised():
                 self._revise(event)
             case RunResumed():
@@ -239,6 +251,7 @@ class RunState:
         if self.best is not None and self.best.epoch >= event.epoch:
             self.best = self._find_best()
         self.curve = self.curve.until(earlier_steps + event.step)
+        self.series = self.series.until(earlier_steps + event.step)
         self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
         if self.epochs and not event.step:
             self.busy_seconds += self.epochs[-1].val_seconds
@@ -270,7 +283,8 @@ class RunState:
         self.epochs = self.epochs[: max(0, event.finished_epochs)]
         self.best = self._find_best()
         self.epoch, self.step = event.epoch, event.step
-        self.curve = self.curve.until((event.epoch - 1) * self.steps_per_epoch + event.step)
+        step = (event.epoch - 1) * self.steps_per_epoch + event.step
+        self.curve, self.series = self.curve.until(step), self.series.until(step)
         self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
         self.recent.clear()
 
@@ -282,7 +296,7 @@ class RunState:
         self._former = None
         self.step = event.step
         self.lr = None if math.isnan(event.lr) else event.lr
-        if self.imported:  # has no EpochStarted
+        if self.imported or self.loop:  # have no EpochStarted
             self.epoch = event.epoch
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.busy_seconds += event.seconds
@@ -291,6 +305,13 @@ class RunState:
             self.curve = self.curve.halved()  # a new object, so that views redraw it
         self.recent.append(event)
         self._add_parts(event)
+
+    def _add_scalars(self, event: ScalarsLogged) -> None:
+        self._former = None
+        if self.loop:
+            self.epoch = event.epoch
+            self.step = event.step - max(0, event.epoch - 1) * self.steps_per_epoch
+        self.series.add(event, self.busy_seconds)
 
     def _add_parts(self, event: StepsFinished) -> None:
         data, forward = event.data_seconds, event.forward_seconds
@@ -392,8 +413,14 @@ class RunState:
     @property
     def steps_per_epoch(self) -> int:
         """Batches per epoch; 0 if unknown."""
-        known = self.prepared or self.imported
+        known = self.prepared or self.imported or self.loop
         return known.steps_per_epoch if known else 0
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty if unknown."""
+        known = self.prepared or self.loop
+        return known.classes if known else ()
 
     @property
     def validated_epochs(self) -> list[EpochFinished]:
@@ -470,6 +497,8 @@ class RunState:
     @property
     def seconds_left(self) -> float | None:
         """Time left until the test is done; None until the speed is known, and once ended."""
+        if self.loop:
+            return self._loop_seconds_left()
         this_epoch = self.epoch_seconds_left
         if self.prepared is None or this_epoch is None or self.has_ended:
             return None
@@ -481,6 +510,14 @@ class RunState:
             + self._train_seconds(later * self.steps_per_epoch)
             + self._seconds_to_infer(infer_images)
         )
+
+    def _loop_seconds_left(self) -> float | None:
+        """Return the time left at the mean speed so far, with all that the loop does."""
+        total = self.total_epochs * (self.steps_per_epoch or 1)
+        done = self.steps_done if self.steps_per_epoch else len(self.epochs)
+        if not total or done <= 0 or self.has_ended:
+            return None
+        return self.elapsed_seconds * max(0, total - done) / done
 
     def _train_seconds(self, steps: int) -> float:
         done = sum(event.steps for event in self.recent)

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from msgspec import convert
 
@@ -49,6 +49,14 @@ EVENTS_PER_STEP = 500
 """Events read between two yields of `OpenLog.read`."""
 
 
+class SeriesSummary(NamedTuple):
+    """Values of a series, each None if there is no finite one."""
+
+    last: float | None
+    minimum: float | None
+    maximum: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
     """Summary of a run. Losses and accuracies are None if there are none yet."""
@@ -85,6 +93,8 @@ class RunSummary:
     error: str
     damaged_lines: int
     """Lines of the log that could not be read."""
+    series: dict[str, SeriesSummary]
+    """Values of other series by name."""
     config_json: str
     """Config as JSON text: many runs share it, and it is rarely parsed."""
 
@@ -101,6 +111,7 @@ class RunSummary:
         """Return all values, as written by `--json`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         del values["config_json"]
+        values["series"] = {name: series._asdict() for name, series in self.series.items()}
         return values | {"config": self.config}
 
     def with_marks(self, marks: Marks) -> "RunSummary":
@@ -137,8 +148,16 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         tta_accuracy=_known(test.tta_accuracy) if test else None,
         error=state.finished.error if state.finished else "",
         damaged_lines=damaged_lines,
+        series={
+            name: SeriesSummary(*map(_finite, (values.last, values.minimum, values.maximum)))
+            for name, values in state.series.items()
+        },
         config_json=sys.intern(json.dumps(state.config)),
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _known(accuracy: float | None) -> float | None:
@@ -163,7 +182,7 @@ def _thinned(losses: list[float]) -> tuple[float | None, ...]:
     """Return at most `CURVE_POINTS` evenly spaced losses, including the last."""
     step = math.ceil(len(losses) / CURVE_POINTS) or 1
     thinned = losses[::-step][::-1]
-    return tuple(loss if math.isfinite(loss) else None for loss in thinned)
+    return tuple(map(_finite, thinned))
 
 
 def read_state(run: RunDirectory) -> tuple[RunState, int]:

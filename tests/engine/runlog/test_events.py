@@ -20,8 +20,13 @@ def fields_of(kind):
     """Return hypothesis strategies for the fields of an event class."""
     finite = st.floats(allow_nan=False, allow_infinity=False)
     bins = st.lists(st.tuples(INT64, INT64, finite)).map(tuple)
-    brightness = st.lists(finite).map(tuple)
-    special = {dict[str, object]: JSON_VALUES, events.Bins: bins, tuple[float, ...]: brightness}
+    numbers = st.lists(finite).map(tuple)
+    special = {
+        dict[str, object]: JSON_VALUES,
+        events.Bins: bins,
+        tuple[float, ...]: numbers,
+        dict[str, events.Scalar]: st.dictionaries(st.text(), numbers),
+    }
     hints = get_type_hints(kind, include_extras=True)  # keeps `events.Bins` apart from plain tuples
     return {"time": finite} | {
         name: JSON_VALUES if "typing.Any" in str(hint) else special.get(hint, st.from_type(hint))

@@ -27,8 +27,8 @@ from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
     from cnn_engine.importers.importer import Importer
-    from cnn_engine.importers.roles import Role
     from cnn_engine.importers.source import Report, Source
+    from cnn_engine.runlog.roles import Role
 
 POLL_SECONDS = 1.0
 MAX_LOAD = 0.1
@@ -106,7 +106,7 @@ def _chosen_roles(options: list[str]) -> "dict[Role, str]":
     Raises:
         ConfigError: an option is not ROLE=SERIES.
     """
-    from cnn_engine.importers.roles import ROLES
+    from cnn_engine.runlog.roles import ROLES
 
     chosen: dict[Role, str] = {}
     for option in options:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_engine.importers.roles import ROLES, roles_of
+from cnn_engine.runlog.roles import ROLES, roles_of
 
 TRAIN_AND_VAL_LOSS = {"train_loss": 0, "val_loss": 1}
 

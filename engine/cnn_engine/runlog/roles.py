@@ -1,4 +1,4 @@
-"""Roles of imported series, guessed from their names."""
+"""Roles of the series that other programs log, guessed from their names."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping

@@ -1,0 +1,91 @@
+"""Series of named values in a run's state."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnn_engine.runlog import events, series
+from cnn_engine.runlog.curve import CurvePoint
+from event_samples import prepared, started, state_after, steps
+
+
+def scalars(step, epoch=1, not_finite=None, **values):
+    return events.ScalarsLogged(step=step, epoch=epoch, values=values, not_finite=not_finite or {})
+
+
+def test_series_keep_their_points_and_extremes():
+    state = state_after(
+        started(),
+        prepared(),
+        scalars(5, f1=(0.5,), norm=(2.0, 1.0, 4.0)),
+        scalars(10, f1=(0.25,)),
+    )
+    assert list(state.series) == ["f1", "norm"]
+    f1, norm = state.series.values()
+    assert list(f1.curve.steps) == [5, 10]
+    assert [f1.last, f1.minimum, f1.maximum] == [0.25, 0.25, 0.5]
+    assert list(norm.curve) == [CurvePoint(5, 2.0, 1.0, 4.0)]
+    assert [norm.minimum, norm.maximum] == [1.0, 4.0]
+
+
+@pytest.mark.parametrize(("text", "last"), [("inf", math.inf), ("-inf", -math.inf)])
+def test_values_that_are_not_finite_are_gaps(text, last):
+    state = state_after(scalars(5, f1=(0.5,)), scalars(6, not_finite={"f1": text}))
+    (f1,) = state.series.values()
+    assert list(f1.curve.steps) == [5, 6]
+    assert math.isnan(f1.curve.losses[-1])
+    assert [f1.last, f1.minimum, f1.maximum] == [last, 0.5, 0.5]
+
+
+def test_values_beyond_the_position_of_a_resume_are_undone():
+    resumed = events.RunResumed(pid=1, host="", version="", epoch=1, step=7, file="", seconds=0.0)
+    state = state_after(
+        started(),
+        prepared(),
+        steps(1, 5),
+        scalars(5, f1=(0.5,)),
+        scalars(10, f1=(0.25,), late=(1.0,)),
+        resumed,
+    )
+    assert list(state.series) == ["f1"]
+    assert [state.series["f1"].last, state.series["f1"].minimum] == [0.5, 0.5]
+
+
+def test_names_and_points_are_bounded(monkeypatch):
+    monkeypatch.setattr(series, "MAX_SERIES", 3)
+    monkeypatch.setattr(series, "MAX_TOTAL_POINTS", 100)
+    monkeypatch.setattr(series, "MIN_HALVED_POINTS", 10)
+    state = state_after(
+        *(scalars(step, **{f"name{n}": (float(step),) for n in range(5)}) for step in range(200))
+    )
+    assert list(state.series) == ["name0", "name1", "name2"]
+    for values in state.series.values():
+        assert len(values.curve) <= 50
+        assert values.curve.steps[-1] >= 190
+        assert [values.last, values.minimum, values.maximum] == [199, 0, 199]
+
+
+@given(st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=50))
+def test_halved_curve_keeps_all_values(values):
+    table = series.SeriesByName()
+    for step, value in enumerate(values):
+        table.add(scalars(step, x=(value,)), 0.0)
+    halved = table["x"].curve.halved()
+    halved.add(len(values), 0.0, 0.0, 0.0)
+    assert len(halved) == (len(values) + 1) // 2
+    for index, point in enumerate(halved):
+        pair = [*values, 0.0][2 * index : 2 * index + 2]
+        assert point.loss == pytest.approx(sum(pair) / 2, abs=1e-5)
+        assert [point.low, point.high] == [min(pair), max(pair)]
+
+
+def test_state_of_a_loop_knows_progress_and_time_left():
+    loop = events.LoopDescribed(time=1000.0, epochs=4, steps_per_epoch=10, classes=("cat", "dog"))
+    state = state_after(
+        started(), loop, events.ScalarsLogged(time=1010.0, step=20, epoch=2, values={})
+    )
+    assert (state.phase, state.epoch, state.step, state.steps_done) == ("training", 2, 10, 20)
+    assert state.classes == ("cat", "dog")
+    assert state.seconds_left == pytest.approx(10.0)
