@@ -30,6 +30,10 @@ def replace(path):
     shutil.copytree(path.with_name("moved"), path)
 
 
+def contents(path):
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
 @pytest.fixture
 def training(tmp_path):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000")
@@ -48,15 +52,13 @@ def test_gone_directory_is_noticed_and_a_signal_ends_with_5(training, change):
     step = training.live_state.steps_done
     wait_until(lambda: training.live_state.steps_done > step)  # still training
     if change is replace:
-        copied = {path.name for path in training.directory.path.iterdir()}
-        content = (training.directory.path / "last.pt").read_bytes()
+        copied = contents(training.directory.path)
     training.engine.request_stop(signal.SIGTERM)
     with pytest.raises(StorageError, match=GONE):
         training.engine.join()
     assert training.engine.exit_code == 5
     if change is replace:  # another process may train the copy
-        assert {path.name for path in training.directory.path.iterdir()} == copied
-        assert (training.directory.path / "last.pt").read_bytes() == content
+        assert contents(training.directory.path) == copied
 
 
 def test_directory_that_is_moved_back_loses_nothing(training):

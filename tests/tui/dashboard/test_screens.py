@@ -241,7 +241,7 @@ async def test_random_resizes_restore_the_screen(tmp_path):
     random.seed(0)
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
-        for _ in range(200):
+        for _ in range(40):
             await pilot.resize_terminal(random.randint(1, 220), random.randint(1, 70))
         await pilot.resize_terminal(1, 1)
         await pilot.resize_terminal(120, 36)
