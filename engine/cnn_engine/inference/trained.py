@@ -15,6 +15,7 @@ from cnn_engine.data.normalize import normalize, scale_and_shift
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models.build import build_model
 from cnn_engine.models.finite import infinite_buffers, non_finite_name
+from cnn_engine.models.probe import run_once
 from cnn_engine.models.renamed import rename_weights
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
@@ -78,7 +79,7 @@ def load_trained_model(
 
     Raises:
         ConfigError: nothing is saved yet, the weights do not fit the config, or the network is
-            code that is not allowed.
+            code that is not allowed, or fails.
         DataError: the checkpoint is damaged.
         StorageError: it cannot be read.
     """
@@ -101,6 +102,10 @@ def load_trained_model(
         )
     model.load_state_dict(content["model"])
     model.to(device).to(memory_format=torch.channels_last)
+    if config.model.is_user_model:  # its code may have changed since
+        run_once(
+            model.eval(), torch.zeros(1, channels, size, size, device=device), config.model.name
+        )
     if content.get("classes") != list(classes):
         raise DataError(f"{run.path / BEST_FILE}: does not have the classes of the run's log")
     if not isinstance(content.get("epoch"), int):

@@ -26,16 +26,8 @@ def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -
     Raises:
         ConfigError: it fails, or does not return logits [n, classes]; `__cause__` is its exception.
     """
-    with preserve_random_states(images.device), torch.no_grad():
-        try:
-            logits = copy.deepcopy(model).train()(images)
-        except (Exception, SystemExit) as error:
-            count = "a batch of one image" if len(images) == 1 else f"{len(images)} images"
-            fix = "; use a larger train.batch_size" if len(images) == 1 else ""
-            raise ConfigError(
-                f"model.name: {name} fails on {count} of "
-                f"{'×'.join(map(str, images.shape[1:]))}: {error_text(error)}{fix}"
-            ) from error
+    fix = "; use a larger train.batch_size" if len(images) == 1 else ""
+    logits = run_once(copy.deepcopy(model).train(), images, name, fix)
     if not isinstance(logits, Tensor):
         raise ConfigError(f"model.name: {name} returns a {type(logits).__name__}, not a tensor")
     if logits.shape != (len(images), class_count):
@@ -44,6 +36,29 @@ def check_model(model: nn.Module, images: Tensor, class_count: int, name: str) -
             f"images and {class_count} classes, and should return {[len(images), class_count]}"
         )
     return _logits_warning(logits.float(), name)
+
+
+def run_once(model: nn.Module, images: Tensor, name: str, fix: str = "") -> object:
+    """Run a model, and return what it returns; the random states are unchanged.
+
+    Args:
+        model: On any device.
+        images: float [n, C, H, W], normalized, on the same device.
+        name: Value of `model.name`, for the message.
+        fix: What to do if it fails, appended to the message.
+
+    Raises:
+        ConfigError: it fails; `__cause__` is its exception.
+    """
+    with preserve_random_states(images.device), torch.no_grad():
+        try:
+            return model(images)
+        except (Exception, SystemExit) as error:
+            count = "a batch of one image" if len(images) == 1 else f"{len(images)} images"
+            raise ConfigError(
+                f"model.name: {name} fails on {count} of "
+                f"{'×'.join(map(str, images.shape[1:]))}: {error_text(error)}{fix}"
+            ) from error
 
 
 def _logits_warning(logits: Tensor, name: str) -> str:

@@ -206,6 +206,21 @@ def test_user_model_is_imported_only_with_allow_code(user_dir, run_cli):
     assert resumed.returncode == 0, resumed.stderr
 
 
+@pytest.mark.parametrize("error", ["KeyError('x')", "SystemExit(3)"])
+def test_network_changed_after_training_fails_with_one_line(user_dir, write_module, error, run_cli):
+    """An edited script that raises or exits is neither a traceback nor silence."""
+    run = RunForTests(user_dir / "runs", "model.name='mynet:Net'", "train.epochs=1").train()
+    assert run.engine.exit_code == 0
+    raises = f"    def forward(self, images):\n        raise {error}\n"
+    write_module("mynet", CODE.replace("    def forward(self, images):\n", raises, 1))
+    Image.new("L", (8, 8)).save("a.png")
+    for command in (["test", "latest"], ["predict", "latest", "a.png"]):
+        code, _, err = run_cli(*command, "--allow-code", cwd=user_dir)
+        assert code == 2
+        assert err.startswith("cnn-tui: model.name: mynet:Net fails on a batch of one image")
+        assert err.count("\n") == 1
+
+
 EXITS = """
 
 class ExitsWhenBuilt(Net):
