@@ -30,13 +30,6 @@ class Series:
         self.minimum, self.maximum = math.inf, -math.inf
         """Extreme finite values."""
 
-    def add(self, step: int, mean: float, low: float, high: float, seconds: float) -> None:
-        """Append a point."""
-        self.curve.add(step, mean, low, high, seconds)
-        self.last = mean
-        self.minimum = min(self.minimum, low)
-        self.maximum = max(self.maximum, high)
-
     def until(self, step: int) -> "Series":
         """Return a copy with the points up to a step."""
         series = Series()
@@ -55,6 +48,8 @@ class SeriesByName(dict[str, Series]):
 
     def __init__(self, series: Mapping[str, Series] | None = None) -> None:
         super().__init__(series or {})
+        self.event_count = 0
+        """Number of events added to this object."""
         self._points = sum(len(values.curve) for values in self.values())
 
     def add(self, event: ScalarsLogged, seconds: float) -> None:
@@ -64,21 +59,24 @@ class SeriesByName(dict[str, Series]):
             event: The event; a damaged one may contain anything.
             seconds: Duration of training so far.
         """
-        step = event.step
-        for name, values in event.values.items():
+        self.event_count += 1
+        step, nan = event.step, math.nan
+        for name, values in event.values.items():  # a log has millions: one call for each
             series = self.get(name) or self._new(name)
             if series is None or not values:  # too many, or damaged
                 continue
-            if len(values) == 1:
-                mean = low = high = values[0]
-            else:
-                mean, low, high = values[0], min(values), max(values)
-            series.add(step, mean, low, high, seconds)
+            mean, low, high = values if len(values) == 3 else (values[0], min(values), max(values))
+            series.curve.add(step, mean, low, high, seconds)
+            series.last = mean
+            if low < series.minimum:  # noqa: PLR1730 - faster than min
+                series.minimum = low
+            if high > series.maximum:  # noqa: PLR1730 - faster than max
+                series.maximum = high
         for name, text in event.not_finite.items():
             series = self.get(name) or self._new(name)
             if series is not None:
                 if name not in event.values:
-                    series.add(step, math.nan, math.nan, math.nan, seconds)
+                    series.curve.add(step, nan, nan, nan, seconds)
                 series.last = _not_finite(text)
         self._points += len(event.values) + len(event.not_finite)
         if self._points > MAX_TOTAL_POINTS:
