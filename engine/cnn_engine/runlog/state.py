@@ -113,6 +113,9 @@ class RunState:
     validated_images: int = 0
     lr: float | None = None
     curve: Curve = field(default_factory=Curve)
+    """Training loss by step."""
+    lr_curve: Curve = field(default_factory=lambda: Curve(typecode="f"))
+    """Learning rate by step, where it is known."""
     series: SeriesByName = field(default_factory=SeriesByName)
     """Values beside the losses, accuracies and rates of cnn-tui's own loop; of other loops, all."""
     busy_seconds: float = 0.0
@@ -250,8 +253,7 @@ class RunState:
         self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.epoch]
         if self.best is not None and self.best.epoch >= event.epoch:
             self.best = self._find_best()
-        self.curve = self.curve.until(earlier_steps + event.step)
-        self.series = self.series.until(earlier_steps + event.step)
+        self._shorten(earlier_steps + event.step)
         self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
         if self.epochs and not event.step:
             self.busy_seconds += self.epochs[-1].val_seconds
@@ -284,9 +286,14 @@ class RunState:
         self.best = self._find_best()
         self.epoch, self.step = event.epoch, event.step
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
-        self.curve, self.series = self.curve.until(step), self.series.until(step)
+        self._shorten(step)
         self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
         self.recent.clear()
+
+    def _shorten(self, step: int) -> None:
+        """Remove the points of all curves beyond a step."""
+        self.curve, self.lr_curve = self.curve.until(step), self.lr_curve.until(step)
+        self.series = self.series.until(step)
 
     def _find_best(self) -> EpochFinished | None:
         known = [epoch for epoch in self.epochs if not math.isnan(epoch.val_loss)]
@@ -301,8 +308,12 @@ class RunState:
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.busy_seconds += event.seconds
         self.curve.add(step, event.loss, event.loss_min, event.loss_max, self.busy_seconds)
+        if self.lr is not None:
+            self.lr_curve.add(step, self.lr, self.lr, self.lr, self.busy_seconds)
         if len(self.curve) == MAX_POINTS:
             self.curve = self.curve.halved()  # a new object, so that views redraw it
+        if len(self.lr_curve) == MAX_POINTS:
+            self.lr_curve = self.lr_curve.halved()
         self.recent.append(event)
         self._add_parts(event)
 

@@ -1,6 +1,7 @@
 """Series of named values in a run's state."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -89,3 +90,14 @@ def test_state_of_a_loop_knows_progress_and_time_left():
     assert (state.phase, state.epoch, state.step, state.steps_done) == ("training", 2, 10, 20)
     assert state.classes == ("cat", "dog")
     assert state.seconds_left == pytest.approx(10.0)
+
+
+def test_learning_rate_is_kept_by_step_where_it_is_known():
+    unknown = replace(steps(1, 5), lr=math.nan)
+    state = state_after(started(), prepared(), unknown, steps(1, 10), steps(2, 5))
+    assert list(state.lr_curve.steps) == [10, 15]
+    assert list(state.lr_curve.losses) == pytest.approx([0.001, 0.001])
+    state.apply(
+        events.RunResumed(pid=1, host="", version="", epoch=2, step=0, file="", seconds=0.0)
+    )
+    assert list(state.lr_curve.steps) == [10]
