@@ -40,7 +40,7 @@ class RunResults:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the run's classes."""
-        return self.state.prepared.classes if self.state.prepared else ()
+        return self.state.classes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,13 @@ of several events, so that they do not flicker with the noise.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from statistics import median
 from typing import Literal
 
 from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.roles import LOSS, words_of
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 
 SPIKE_EVENTS = 40
@@ -53,6 +55,10 @@ PyTorch is loaded from disk and images are decoded."""
 
 STALL_FACTOR = 20.0
 """And at least this multiple of the longest recent step event, for models with slow steps."""
+
+STALL_LOOP_SECONDS, STALL_LOOP_FACTOR = 300.0, 5.0
+"""Maximum time without a value of another training loop, which may log nothing while it validates,
+and a multiple of its longest silence so far, which includes its earlier validations."""
 
 SLOW_DATA_FRACTION = 0.4
 """Maximum fraction of the step time spent on making batches; normally it is below a tenth."""
@@ -127,25 +133,37 @@ def unwritable_log_alarm(reason: str, advice: str) -> Alarm:
 
 
 def _non_finite(state: RunState) -> Alarm | None:
+    if not state.is_own and state.series:
+        losses = ((name, series.last) for name, series in state.series.items() if _is_loss(name))
+        bad = next(((name, last) for name, last in losses if not math.isfinite(last)), None)
+        return _non_finite_alarm(state, *bad) if bad else None
     if state.curve and not math.isfinite(state.curve.losses[-1]):
         split, value = "training", state.curve.losses[-1]
-    elif (
-        state.epochs
-        and state.epochs[-1].is_validated
-        and not math.isfinite(state.epochs[-1].val_loss)
-    ):
+    elif state.epochs and not math.isfinite(state.epochs[-1].known_val_loss or 0.0):
         split, value = "validation", state.epochs[-1].val_loss
     elif state.test and state.test.total and not math.isfinite(state.test.loss):
         split, value = "test", state.test.loss
     else:
         return None
+    return _non_finite_alarm(state, f"The {split} loss", value)
+
+
+def _non_finite_alarm(state: RunState, name: str, value: float) -> Alarm:
     saved = _saved_epoch(state, "; best.pt still holds epoch ")
+    epoch = f" in epoch {state.epoch}" if state.epoch else ""
     return Alarm(
         kind="non-finite",
         severity="error",
-        text=f"The {split} loss became {value} in epoch {state.epoch}: the weights are unusable",
-        advice=f"Train again with a lower optimizer.lr than {state.lr or 0:g}{saved}",
+        text=f"{name} became {value}{epoch}: the weights are unusable",
+        advice=f"Train again with a lower {_lr_text(state)}{saved}",
     )
+
+
+def _lr_text(state: RunState) -> str:
+    """Return the name of the learning rate and its value, if that is known."""
+    if state.is_own:
+        return f"optimizer.lr than {state.lr or 0:g}"
+    return "learning rate" if state.lr is None else f"learning rate than {state.lr:.3g}"
 
 
 def _huge_loss(state: RunState) -> Alarm | None:
@@ -168,21 +186,27 @@ def _huge_loss(state: RunState) -> Alarm | None:
         kind="huge loss",
         severity="error",
         text=f"The {split} loss is {loss:.3g}; guessing has {guessing:.2f}: training diverged",
-        advice=f"Train again with a lower optimizer.lr than {state.lr or 0:g}{saved}",
+        advice=f"Train again with a lower {_lr_text(state)}{saved}",
     )
+
+
+@lru_cache(1000)
+def _is_loss(name: str) -> bool:
+    return not LOSS.isdisjoint(words_of(name))
 
 
 def _chance(state: RunState) -> Alarm | None:
     """Return the alarm for a model that is no better than one that always gives the same answer."""
-    prepared, test = state.prepared, state.test
-    if prepared is None or not prepared.classes:
+    prepared, test, classes = state.prepared, state.test, state.classes
+    if not classes:
         return None
     if test is not None:
         split, counts, accuracy = "test", test.total, test.accuracy
         is_chance = _has_classes(counts) and not accuracy > _baseline(counts)
     else:
-        split, counts = "validation", prepared.train_counts
-        newest = _newest_validated(state) if prepared.val_images else reversed(state.epochs)
+        split, counts = "validation", prepared.train_counts if prepared else ()
+        has_validation = prepared is None or prepared.val_images
+        newest = _newest_validated(state) if has_validation else reversed(state.epochs)
         epochs = [*islice(newest, CHANCE_EPOCHS)]
         is_chance = _is_chance(state, epochs)
         accuracy = epochs[0].val_accuracy if epochs else math.nan
@@ -190,21 +214,30 @@ def _chance(state: RunState) -> Alarm | None:
             counts = epochs[0].total
         elif epochs:
             split, accuracy = "training", epochs[0].train_accuracy
-    if not is_chance or len(counts) != len(prepared.classes):
+    if not is_chance or len(counts) != len(classes):
         return None
-    answer = prepared.classes[counts.index(max(counts))]
+    answer = classes[counts.index(max(counts))]
     return Alarm(
         kind="chance",
         severity="warning",
         text=f"The {split} accuracy, {accuracy:.1%}, is no better than always answering {answer!r}",
-        advice="Train again with a lower optimizer.lr, or check the network and the labels",
+        advice=f"Train again with a lower {'optimizer.lr' if state.is_own else 'learning rate'}, "
+        "or check the network and the labels",
     )
 
 
 def _is_chance(state: RunState, epochs: list[EpochFinished]) -> bool:
     """Return True if the latest epochs are no better than always giving the same answer."""
+    if len(epochs) < CHANCE_EPOCHS or state.steps_done < CHANCE_MIN_STEPS:
+        return False
+    if state.loop:  # the counts of its training images are unknown
+        return all(
+            _has_classes(epoch.total)
+            and epoch.val_accuracy <= _baseline(epoch.total, deviations=1.0)
+            for epoch in epochs
+        )
     train_counts = state.prepared.train_counts if state.prepared else ()
-    if len(epochs) < CHANCE_EPOCHS or state.steps_done < CHANCE_MIN_STEPS or not train_counts:
+    if not train_counts:
         return False
     # Training accuracy is above chance long before that of a small validation set is.
     limit = _baseline(train_counts, deviations=3.0)
@@ -280,12 +313,13 @@ def _overfitting(state: RunState) -> Alarm | None:
         return None
     rise = latest[-1].val_loss - best.val_loss
     saved = _saved_epoch(state, ", as best.pt holds epoch ")
+    regularization = "a higher model.dropout" if state.is_own else "more regularization"
     return Alarm(
         kind="overfitting",
         severity="warning",
         text=f"The validation loss is {rise:.3f} above its best, of epoch {best.epoch}, "
         "while the training loss still falls: the model is overfitting",
-        advice=f"Stop{saved}; then try more images or a higher model.dropout",
+        advice=f"Stop{saved}; then try more images or {regularization}",
     )
 
 
@@ -295,11 +329,22 @@ def _saved_epoch(state: RunState, prefix: str) -> str:
 
 
 def _stall(state: RunState, now: float) -> Alarm | None:
-    silence = now - state.last_time
-    limit = STALL_STARTING_SECONDS if state.phase == "starting" else STALL_SECONDS
-    slowest = max((event.seconds for event in state.recent), default=0.0)
-    if state.started is None or silence < max(limit, STALL_FACTOR * slowest):
+    silence = now - state.silence_start
+    if state.loop:
+        limit = max(STALL_LOOP_SECONDS, STALL_LOOP_FACTOR * state.longest_gap)
+    else:
+        slowest = max((event.seconds for event in state.recent), default=0.0)
+        limit = STALL_STARTING_SECONDS if state.phase == "starting" else STALL_SECONDS
+        limit = max(limit, STALL_FACTOR * slowest)
+    if state.started is None or silence < limit:
         return None
+    if state.loop:
+        return Alarm(
+            kind="stall",
+            severity="warning",
+            text=f"No values for {_rounded(silence)}, although the process is alive",
+            advice="Check if it validates, sleeps, swaps or waits for a disk",
+        )
     return Alarm(
         kind="stall",
         severity="error",
@@ -326,7 +371,8 @@ def _slow_data(state: RunState) -> Alarm | None:
         kind="slow data",
         severity="warning",
         text=f"Making batches takes {fraction:.0%} of the training time",
-        advice="Try a smaller data.image_size, or check what else uses the CPU",
+        advice=f"Try {'a smaller data.image_size' if state.is_own else 'more loader workers'}, "
+        "or check what else uses the CPU",
     )
 
 

@@ -370,7 +370,8 @@ class StepsFinished(Event):
     """Counted from 1."""
 
     step: Int64
-    """Steps of this epoch done so far."""
+    """Steps of this epoch done so far; since the start of the run if the steps per epoch of another
+    loop are unknown."""
 
     steps: Int64
     """Steps covered by this event."""
@@ -474,6 +475,20 @@ class EpochFinished(Event):
     def is_validated(self) -> bool:
         """True if there was a validation after the epoch."""
         return bool(self.total) or self.accuracy is not None or not math.isnan(self.val_loss)
+
+    @property
+    def known_train_loss(self) -> float | None:
+        """Mean training loss; None if its loop logs none."""
+        # cnn-tui's own loop knows the accuracy even where the loss is NaN.
+        is_unknown = math.isnan(self.train_loss) and math.isnan(self.train_accuracy)
+        return None if is_unknown else self.train_loss
+
+    @property
+    def known_val_loss(self) -> float | None:
+        """Mean validation loss; None if there was no validation, or its loop logs no such loss."""
+        has_only_accuracy = self.accuracy is not None or math.isnan(self.train_accuracy)
+        is_unknown = math.isnan(self.val_loss) and (has_only_accuracy or not self.is_validated)
+        return None if is_unknown else self.val_loss
 
     @property
     def val_accuracy(self) -> float:

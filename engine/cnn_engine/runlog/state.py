@@ -141,6 +141,14 @@ class RunState:
     last_time: float = 0.0
     part_seconds: dict[str, float] = field(default_factory=dict)
     recent: deque[StepsFinished] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
+    longest_gap: float = 0.0
+    """Longest time between two events of another training loop in this session, without pauses."""
+    _last_progress: float = 0.0
+    """Time of the last event of another training loop, or of the end of a pause."""
+    _epoch_ends: dict[int, int] = field(default_factory=dict)
+    """Steps since the start of the run at the end of each epoch."""
+    _counted_classes: int = 0
+    """Classes of the validation with the most."""
     _former: "RunState | None" = field(default=None, repr=False, compare=False)
     """The state before this session, if the run was done or stopped, until a step is trained."""
 
@@ -227,8 +235,9 @@ class RunState:
         self.machine, self.is_captured = None, False
         self.recent.clear()
         self.last_time = event.time
+        self.longest_gap = self._last_progress = 0.0
         self._undo(event)
-        if event.file:
+        if event.file or (event.epoch, event.step) > (1, 0):
             self._mark("resume", "resumed")
 
     def _restore(self, former: "RunState", event: RunFinished) -> None:
@@ -303,8 +312,9 @@ class RunState:
         self._former = None
         self.step = event.step
         self.lr = None if math.isnan(event.lr) else event.lr
-        if self.imported or self.loop:  # have no EpochStarted
+        if self.loop or self.imported:  # have no EpochStarted
             self.epoch = event.epoch
+            self._add_progress(event)
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.busy_seconds += event.seconds
         self.curve.add(step, event.loss, event.loss_min, event.loss_max, self.busy_seconds)
@@ -320,9 +330,18 @@ class RunState:
     def _add_scalars(self, event: ScalarsLogged) -> None:
         self._former = None
         if self.loop:
+            self._add_progress(event)
+            if not self.curve:  # no steps with a loss, and their durations
+                self.busy_seconds = max(self.busy_seconds, self.elapsed_seconds)
             self.epoch = event.epoch
             self.step = event.step - max(0, event.epoch - 1) * self.steps_per_epoch
         self.series.add(event, self.busy_seconds)
+
+    def _add_progress(self, event: StepsFinished | ScalarsLogged | EpochFinished) -> None:
+        """Measure the time since the last event of a loop that is not cnn-tui's own."""
+        if self._last_progress and not self.paused:
+            self.longest_gap = max(self.longest_gap, event.time - self._last_progress)
+        self._last_progress = event.time
 
     def _add_parts(self, event: StepsFinished) -> None:
         data, forward = event.data_seconds, event.forward_seconds
@@ -347,8 +366,12 @@ class RunState:
                 break
         self._former = None
         self.epochs.append(event)
+        if self.loop:
+            self._add_progress(event)
+        self._epoch_ends[event.epoch] = self.steps_done
         self.busy_seconds += event.val_seconds
         self.validated_images = sum(event.total)
+        self._counted_classes = max(self._counted_classes, len(event.total))
         lowest = self.best.val_loss if self.best else math.inf
         if event.val_loss <= lowest:  # False for NaN
             self.best = event
@@ -377,6 +400,7 @@ class RunState:
                     self.paused, self.paused_time = True, event.time
                 self._mark("pause", "pause")
             case "unpause":
+                self._last_progress = event.time
                 if self.paused:
                     self.pause_seconds += max(0.0, event.time - self.paused_time)
                 self.paused = False
@@ -407,6 +431,11 @@ class RunState:
         return "paused" if self.paused else self.phase
 
     @property
+    def is_own(self) -> bool:
+        """True if cnn-tui trains the run; False for an import and another training loop."""
+        return not (self.imported or self.loop)
+
+    @property
     def has_ended(self) -> bool:
         """True if the run has ended and no other process continues it."""
         return self.phase in ENDED
@@ -415,6 +444,16 @@ class RunState:
     def steps_done(self) -> int:
         """Steps since the start of the run."""
         return max(0, self.epoch - 1) * self.steps_per_epoch + self.step
+
+    def end_of(self, epoch: EpochFinished | TestFinished) -> int:
+        """Return the steps since the start of the run at the end of an epoch."""
+        known = epoch.epoch * self.steps_per_epoch
+        return known or self._epoch_ends.get(epoch.epoch, 0)
+
+    @property
+    def silence_start(self) -> float:
+        """Time of the last event; of another training loop, of the last that it logged itself."""
+        return self._last_progress or self.last_time
 
     def setting(self, key: str) -> object:
         """Return a config value by its dotted key; None if a damaged log lacks it."""
@@ -429,9 +468,11 @@ class RunState:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty if unknown."""
-        known = self.prepared or self.loop
-        return known.classes if known else ()
+        """Names of the classes; numbers for those that a loop only counts; empty if unknown."""
+        if self.prepared:
+            return self.prepared.classes
+        names = self.loop.classes if self.loop else ()
+        return (*names, *map(str, range(len(names), self._counted_classes)))
 
     @property
     def validated_epochs(self) -> list[EpochFinished]:
@@ -447,7 +488,14 @@ class RunState:
     @property
     def best_epochs(self) -> frozenset[int]:
         """Epochs that were the best so far when they finished."""
-        return frozenset(saved.epoch for saved in self.checkpoints if saved.reason == "best")
+        if self.is_own:
+            return frozenset(saved.epoch for saved in self.checkpoints if saved.reason == "best")
+        lowest, best = math.inf, set()
+        for epoch in self.epochs:
+            if epoch.val_loss <= lowest:  # False for NaN
+                lowest = epoch.val_loss
+                best.add(epoch.epoch)
+        return frozenset(best)
 
     @property
     def best_checkpoint_epoch(self) -> int | None:
@@ -461,6 +509,12 @@ class RunState:
         seconds = sum(event.seconds for event in self.recent)
         images = sum(event.images for event in self.recent)
         return images / seconds if seconds > 0 and images else None
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Steps per second over the last few seconds; None if unknown."""
+        seconds = sum(event.seconds for event in self.recent)
+        return sum(event.steps for event in self.recent) / seconds if seconds > 0 else None
 
     @property
     def part_fractions(self) -> dict[str, float]:

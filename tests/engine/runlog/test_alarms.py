@@ -7,11 +7,18 @@ from dataclasses import replace
 import pytest
 
 from cnn_engine.runlog import events
-from cnn_engine.runlog.alarms import SPIKE_EVENTS, STALL_SECONDS, find_alarms
+from cnn_engine.runlog.alarms import (
+    SPIKE_EVENTS,
+    STALL_LOOP_FACTOR,
+    STALL_LOOP_SECONDS,
+    STALL_SECONDS,
+    find_alarms,
+)
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 from event_samples import applied, epoch_finished, prepared, started, state_after, steps
 from golden import golden_lines
+from loops_for_tests import classifier, gan
 
 NOW = 2000.0
 
@@ -267,3 +274,82 @@ def test_loss_of_an_overconfident_model_is_not_huge():
 
 def test_test_loss_that_is_not_finite_raises_alarm():
     assert kinds(after_test(stuck(1), (30, 0), loss=math.nan), live=False) == ["non-finite"]
+
+
+@pytest.mark.parametrize("loop", [classifier, gan])
+def test_good_run_of_another_loop_has_no_alarm(loop):
+    state = RunState()
+    for event in loop():
+        state.apply(event)
+        assert kinds(state) == []
+
+
+@pytest.mark.parametrize("name", ["train/loss", "d_loss"])
+def test_loss_of_another_loop_that_is_not_finite_raises_alarm(name):
+    bad = events.ScalarsLogged(step=300, epoch=7, not_finite={name: "nan"})
+    state = state_after(*classifier(), bad)
+    (alarm,) = find_alarms(state, state.last_time, live=False)
+    assert (alarm.kind, alarm.severity) == ("non-finite", "error")
+    assert alarm.text == f"{name} became nan in epoch 7: the weights are unusable"
+    assert alarm.advice == "Train again with a lower learning rate than 0.059"
+
+
+def test_metric_of_another_loop_that_is_not_finite_raises_no_alarm():
+    bad = events.ScalarsLogged(step=300, epoch=7, not_finite={"val/f1": "nan"})
+    assert kinds(state_after(*classifier(), bad)) == []
+
+
+def test_unknown_validation_loss_raises_no_alarm():
+    """The loop of the run logs an accuracy but no such loss."""
+    known = {"accuracy": 0.5, "correct": (), "total": (), "train_accuracy": math.nan}
+    epoch = replace(epoch_finished(1, math.nan), **known)
+    assert kinds(state_after(started(), events.LoopDescribed(), epoch)) == []
+
+
+def test_another_loop_may_log_nothing_while_it_validates():
+    logged = list(gan())
+    last = logged[-1].time
+    state = state_after(*logged)
+    assert kinds(state, last + 0.9 * STALL_LOOP_SECONDS) == []
+    assert kinds(state, last + 1.1 * STALL_LOOP_SECONDS) == ["stall"]
+    validation = 2 * STALL_LOOP_SECONDS
+    later = last + validation
+    state.apply(events.ScalarsLogged(time=later, step=201, values={"d_loss": (0.1,)}))
+    assert kinds(state, later + 0.9 * STALL_LOOP_FACTOR * validation) == []
+    assert kinds(state, later + 1.1 * STALL_LOOP_FACTOR * validation) == ["stall"]
+
+
+def test_pause_of_another_loop_is_no_silence_of_it():
+    logged = list(gan())
+    last = logged[-1].time
+    paused = replace(applied("pause"), time=last), replace(applied("unpause"), time=last + 1e5)
+    later = last + 1e5 + 1
+    again = events.ScalarsLogged(time=later, step=201, values={"d_loss": (0.1,)})
+    assert kinds(state_after(*logged, *paused, again), later + 2 * STALL_LOOP_SECONDS) == ["stall"]
+
+
+def test_chance_of_another_loop_needs_counts_only():
+    state = state_after(
+        *(
+            replace(event, correct=(50, 0, 0, 0))
+            if isinstance(event, events.EpochFinished)
+            else event
+            for event in classifier()
+        )
+    )
+    (alarm,) = find_alarms(state, state.last_time, live=True)
+    assert alarm.kind == "chance"
+    assert "25.0%, is no better than always answering 'cat'" in alarm.text
+    assert "optimizer.lr" not in alarm.advice
+
+
+def test_advice_for_another_loop_names_no_config_key():
+    losses = [1.0 / number for number in range(1, 5)] + [0.5, 0.6, 0.7, 0.8]
+    logged = (
+        replace(epoch_finished(number, loss), time=NOW, train_loss=1.0 / number)
+        for number, loss in enumerate(losses, start=1)
+    )
+    state = state_after(started(), replace(events.LoopDescribed(), time=NOW), *logged)
+    (alarm,) = find_alarms(state, NOW, live=True)
+    assert alarm.kind == "overfitting"
+    assert alarm.advice == "Stop; then try more images or more regularization"
