@@ -153,7 +153,7 @@ def draw_loss_chart(
 
 def chance_loss(state: RunState) -> float:
     """Return the loss of a uniform guess; 0 if the number of classes is unknown."""
-    return math.log(len(state.prepared.classes)) if state.prepared else 0.0
+    return math.log(len(state.classes)) if state.classes else 0.0
 
 
 def values_to_fit(

@@ -43,9 +43,10 @@ class ClassResults:
 
 def latest_results(state: RunState) -> ClassResults | None:
     """Return the results of the test or else of the last validation; None before the first."""
-    if state.prepared is None or not (state.test or state.validated_epochs):
+    counts = state.latest_counts
+    if counts is None or not counts.total:
         return None
-    names = state.prepared.classes
+    names = state.classes[: len(counts.total)]
     if test := state.test:
         return ClassResults(
             title=f"test {percent(test.accuracy, 2)}",

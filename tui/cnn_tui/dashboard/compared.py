@@ -119,9 +119,9 @@ def class_accuracy_rows(runs: Sequence[ComparedRun]) -> ClassAccuracies:
 
 def _accuracies(state: RunState, test: TestFinished | None) -> dict[str, float | None]:
     counts = test or (state.validated_epochs[-1] if state.validated_epochs else None)
-    if counts is None or state.prepared is None:
+    if counts is None:
         return {}
-    rows = zip(state.prepared.classes, counts.correct, counts.total, strict=False)
+    rows = zip(state.classes, counts.correct, counts.total, strict=False)
     return {name: correct / total if total else None for name, correct, total in rows}
 
 
@@ -181,7 +181,7 @@ def _epochs(state: RunState) -> str:
 
 
 def _last_train(state: RunState) -> str:
-    return decimal(state.epochs[-1].train_loss) if state.epochs else "–"
+    return decimal(state.epochs[-1].known_train_loss) if state.epochs else "–"
 
 
 def _speed(state: RunState) -> float | None:

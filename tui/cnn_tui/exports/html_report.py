@@ -16,7 +16,6 @@ from cnn_tui.exports.html_results import result_sections
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.svg import accuracy_svg, loss_svg
 from cnn_tui.exports.toml_text import to_toml
-from cnn_tui.text.events import val_loss_text
 from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.provenance import command_line
 from cnn_tui.text.safe import safe_text
@@ -101,8 +100,8 @@ def _epochs(record: Record) -> str:
         [
             f"{epoch.epoch}{' ★' if epoch.epoch in best else ''}",
             f"{epoch.train_seconds + epoch.val_seconds:.1f} s",
-            decimal(epoch.train_loss),
-            val_loss_text(epoch),
+            decimal(epoch.known_train_loss),
+            decimal(epoch.known_val_loss),
             percent(epoch.train_accuracy, 2),
             percent(epoch.val_accuracy, 2),
         ]

@@ -18,7 +18,6 @@ from cnn_tui.exports.facts import (
 )
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.toml_text import to_toml
-from cnn_tui.text.events import val_loss_text
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
 from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.provenance import command_line
@@ -113,8 +112,8 @@ def _epochs(record: Record) -> str:
         [
             f"{epoch.epoch}{' ★' if epoch.epoch in best else ''}",
             f"{epoch.train_seconds + epoch.val_seconds:.1f} s",
-            decimal(epoch.train_loss),
-            val_loss_text(epoch),
+            decimal(epoch.known_train_loss),
+            decimal(epoch.known_val_loss),
             percent(epoch.val_accuracy, 2),
         ]
         for epoch in map(epochs.__getitem__, shown)

@@ -10,6 +10,7 @@ from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
+from cnn_tui.text.other_loops import missing_text
 from cnn_tui.text.safe import csv_cell
 
 COLUMNS = ("path", "true", "predicted", "confidence", "rank")
@@ -27,10 +28,12 @@ def write_mistakes(run: RunDirectory, state: RunState, path: Path) -> int:
         path: CSV file to write; an existing one is replaced.
 
     Raises:
-        ConfigError: the run has not been tested yet.
+        ConfigError: the run has not been tested yet, or cnn-tui does not train it.
         DataError: the predictions are missing, damaged, or of another test.
         StorageError: the file cannot be written.
     """
+    if reason := missing_text(state, "list of mistakes"):
+        raise ConfigError(f"run {run.id}: {reason}")
     if state.test is None or state.prepared is None:
         raise ConfigError(f"run {run.id}: has not been tested yet; the test runs after training")
     predictions = read_predictions(run, state.test)

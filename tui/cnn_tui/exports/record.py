@@ -32,7 +32,7 @@ class Record:
     @property
     def classes(self) -> tuple[str, ...]:
         """Raw class names, to be passed through `safe_text`; empty before the data is known."""
-        return self.state.prepared.classes if self.state.prepared else ()
+        return self.state.classes
 
 
 def read_record(run: RunDirectory) -> Record:

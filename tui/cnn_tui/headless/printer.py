@@ -1,5 +1,6 @@
 """A run as lines of text or JSON. The result lines have the wording of the published tutorial."""
 
+import math
 from typing import TextIO
 
 from cnn_engine.results.metrics import metrics_of
@@ -18,7 +19,7 @@ from cnn_tui.text.events import (
     tta_text,
 )
 from cnn_tui.text.metrics import metric_lines
-from cnn_tui.text.numbers import duration, percent
+from cnn_tui.text.numbers import duration, out_of, percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import pad, widest
 
@@ -34,7 +35,8 @@ class LinePrinter:
         """Print the event's lines, if it has any."""
         match event:
             case events.RunStarted():
-                self._print_notice(f"Run {event.run_id} ({safe_text(event.preset)})")
+                preset = f" ({safe_text(event.preset)})" if event.preset else ""
+                self._print_notice(f"Run {event.run_id}{preset}")
             case events.RunResumed():
                 self._print_notice(resumed_text(event).capitalize())
             case events.RolledBack():
@@ -51,7 +53,12 @@ class LinePrinter:
                 self._print_notice(safe_text(state.notices[-1].text, 1000))
             case events.RunPrepared():
                 self._print_notice(_prepared_line(event))
-            case events.StepsFinished() | events.ValidationProgressed() | events.StageProgressed():
+            case (
+                events.StepsFinished()
+                | events.ScalarsLogged()
+                | events.ValidationProgressed()
+                | events.StageProgressed()
+            ):
                 self._progress.write(progress_line(state))
             case events.RunFinished(status="stopped"):
                 self._print_notice(f"Stopped after {duration(event.seconds)}")
@@ -95,11 +102,13 @@ def progress_line(state: RunState) -> str:
     """Return the progress of the run in one line."""
     if state.progress is not None:
         return progress_text(state.progress.what, state.progress.done, state.progress.total)
-    parts = [f"Epoch {state.epoch}/{state.total_epochs}"]
+    parts = [f"Epoch {out_of(state.epoch, state.total_epochs)}"] if state.epoch else []
     if state.phase == "validating" and state.prepared:
         parts.append(f"validation {state.validated_images:,}/{state.prepared.val_images:,}")
-    else:
+    elif state.steps_per_epoch:
         parts.append(f"batch {state.step}/{state.steps_per_epoch}")
+    else:
+        parts.append(f"step {state.steps_done:,}")
     if state.curve:
         parts.append(f"loss {state.curve[-1].loss:.4f}")
     if state.images_per_second is not None:
@@ -132,17 +141,19 @@ def _result_lines(event: Event, state: RunState) -> list[str]:
 
 def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
     seconds = event.train_seconds + event.val_seconds
-    line = f"Epoch: {event.epoch}/{state.total_epochs} | Time: {seconds:.3f}s"
-    line += f" | Training Loss: {event.train_loss:.4f}"
-    if event.is_validated:
+    line = f"Epoch: {out_of(event.epoch, state.total_epochs)} | Time: {seconds:.3f}s"
+    if event.known_train_loss is not None:
+        line += f" | Training Loss: {event.train_loss:.4f}"
+    if event.known_val_loss is not None:
         line += f" | Validation Loss: {event.val_loss:.4f}"
+    if event.is_validated and not math.isnan(event.val_accuracy):
         line += f" | Validation Accuracy: {percent(event.val_accuracy, 2)}"
     return line
 
 
 def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
     """Return the tutorial's lines for a test, followed by our own."""
-    names = [safe_text(name, 40) for name in state.prepared.classes] if state.prepared else []
+    names = [safe_text(name, 40) for name in state.classes]
     width = widest(names)
     per_class = [
         f"Test Accuracy of {pad(name, width, 'right')}: "
@@ -150,11 +161,10 @@ def final_test_lines(event: events.TestFinished, state: RunState) -> list[str]:
         for name, correct, total in zip(names, event.correct, event.total, strict=False)
     ]
     overall = f"({sum(event.correct)}/{sum(event.total)})"
-    classes = state.prepared.classes if state.prepared else ()
     return [
         f"Test Loss: {event.loss:.6f}",
         *per_class,
         f"Test Accuracy (Overall): {percent(event.accuracy, 2)} {overall}",
         *([f"Test Accuracy {tta}"] if (tta := tta_text(event)) else []),
-        *metric_lines(metrics_of(event, state.prepared), classes),
+        *metric_lines(metrics_of(event, state.prepared), state.classes),
     ]

@@ -151,7 +151,7 @@ def _provenance(state: RunState) -> list[str]:
 def _class_metrics(state: RunState) -> RenderableType | None:
     """Return the metrics per class of the test, or of the last validation before it."""
     counts = state.latest_counts
-    if counts is None or state.prepared is None:
+    if counts is None or not counts.total or not state.classes:
         return None
     split = "test" if state.test else f"validation, epoch {counts.epoch}"
-    return Group(Text(f"\nBy class, {split}"), class_table(counts, state.prepared.classes))
+    return Group(Text(f"\nBy class, {split}"), class_table(counts, state.classes))

@@ -6,7 +6,6 @@ from cnn_engine.runlog.events import (
     AlarmRaised,
     CheckpointSaved,
     CommandApplied,
-    EpochFinished,
     RolledBack,
     RunPrepared,
     RunResumed,
@@ -28,11 +27,6 @@ def device_text(prepared: RunPrepared) -> str:
     """Return the name of the device, for a processor with the number of threads."""
     threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
     return safe_text(f"{prepared.device_name}{threads}", 120)
-
-
-def val_loss_text(epoch: EpochFinished) -> str:
-    """Return an epoch's validation loss; a dash if the epoch was not validated."""
-    return decimal(epoch.val_loss if epoch.is_validated else None)
 
 
 def tta_text(test: TestFinished) -> str | None:
@@ -78,9 +72,10 @@ def resumed_text(event: RunResumed) -> str:
     """Return `resumed in epoch 3 after step 120, from last.pt`."""
     if not event.seconds:  # never trained before
         return "started in the background"
-    if not event.file:
+    origin = f", from {safe_text(event.file)}" if event.file else ""
+    if not origin and (event.epoch, event.step) <= (1, 0):
         return "restarted from the beginning, as there was no checkpoint yet"
-    return f"resumed {_position(event.epoch, event.step)}, from {safe_text(event.file)}"
+    return f"resumed {_position(event.epoch, event.step)}{origin}"
 
 
 def rolled_back_text(event: RolledBack) -> str:

@@ -12,7 +12,6 @@ from cnn_tui.text.events import (
     loss_change_text,
     resumed_text,
     rolled_back_text,
-    val_loss_text,
 )
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.safe import safe_text
@@ -97,8 +96,8 @@ def _prepared(event: events.RunPrepared) -> str:
 
 def _epoch(event: events.EpochFinished) -> str:
     return (
-        f"epoch {event.epoch} finished: train {decimal(event.train_loss)}, "
-        f"val {val_loss_text(event)}, accuracy {percent(event.val_accuracy)}, "
+        f"epoch {event.epoch} finished: train {decimal(event.known_train_loss)}, "
+        f"val {decimal(event.known_val_loss)}, accuracy {percent(event.val_accuracy)}, "
         f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s"
     )
 

@@ -60,7 +60,8 @@ class ClassesView(View):
         for panel in self.query(ClassPanel):
             panel.selection = selection
         # The pairs get the height that a small matrix does not need.
-        self.matrix.styles.max_height = len(selection.order) + FRAME_AND_TEXT_LINES
+        height = len(selection.order) + FRAME_AND_TEXT_LINES
+        self.matrix.styles.max_height = height if selection.order else None
 
     def show(self, state: RunState) -> None:
         """Show the latest results."""

@@ -7,7 +7,6 @@ from textual.content import Content
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
-from cnn_tui.text.events import val_loss_text
 from cnn_tui.text.numbers import decimal, percent
 
 HEADING = f"{'#':>3} {'time':>7} {'train':>7} {'val':>7}   {'acc':>6}"
@@ -40,8 +39,8 @@ def _row(epoch: EpochFinished, was_best: bool, is_best: bool) -> Content:
     seconds = epoch.train_seconds + epoch.val_seconds
     return Content.assemble(
         (f"{epoch.epoch:>3} {seconds:>6.1f}s ", "$muted"),
-        f"{decimal(epoch.train_loss):>7}",
-        (f" {val_loss_text(epoch):>7}", "bold" if is_best else ""),
+        f"{decimal(epoch.known_train_loss):>7}",
+        (f" {decimal(epoch.known_val_loss):>7}", "bold" if is_best else ""),
         (" ★" if was_best else "  ", "$secondary"),
         (f" {percent(epoch.val_accuracy):>6}", "bold" if is_best else ""),
     )

@@ -104,7 +104,13 @@ class FeatureMaps(Panel[RunState]):
 
     def depends_on(self, state: RunState) -> object:
         """Return the file's content, and the state that selects the text shown without it."""
-        return self._file.value, self._file.error, state.prepared is None, state.has_ended
+        return (
+            self._file.value,
+            self._file.error,
+            state.prepared is None,
+            state.is_own,
+            state.has_ended,
+        )
 
     def titles(self, state: RunState) -> tuple[str, str]:  # noqa: ARG002
         """Return the epoch of the maps, and the meaning of black and white."""
@@ -119,13 +125,14 @@ class FeatureMaps(Panel[RunState]):
         maps = self._file.value
         if maps is None:
             waiting = "available once the model is built; updated after each epoch"
-            return missing_file_lines(self._file.error, state, "maps.bin", waiting, width)
+            return missing_file_lines(
+                self._file.error, state, "maps.bin", "feature maps", waiting, width
+            )
         if not maps.header.samples:
             return [Content.styled("no images saved", "$muted")]
         sample = min(self.sample, len(self.samples) - 1)
         stage = min(self.stage, max(0, self.stage_count - 1))
-        classes = state.prepared.classes if state.prepared else ()
-        top = self._image(maps, sample, classes, width, _image_lines(height))
+        top = self._image(maps, sample, state.classes, width, _image_lines(height))
         return [*top, *self._stages(_stages(maps, sample), stage, width, height - len(top))]
 
     def _image(

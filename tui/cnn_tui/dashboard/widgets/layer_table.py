@@ -10,6 +10,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel, justify
 from cnn_tui.live.watched_file import WatchedFile
 from cnn_tui.text.numbers import count_text
+from cnn_tui.text.other_loops import missing_text
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import cut_start, pad, wrap
 
@@ -41,14 +42,22 @@ class LayerTable(Panel[RunState], can_focus=True):
 
     def depends_on(self, state: RunState) -> object:
         """Return the file's content, and the state that selects the text shown without it."""
-        return self._file.value, self._file.error, state.prepared is None, state.has_ended
+        return (
+            self._file.value,
+            self._file.error,
+            state.prepared is None,
+            state.is_own,
+            state.has_ended,
+        )
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return a line for each layer, and a total."""
         layers = self._file.value
         if layers is None:
             waiting = "available once the model is built"
-            return missing_file_lines(self._file.error, state, "model.json", waiting, width)
+            return missing_file_lines(
+                self._file.error, state, "model.json", "layers", waiting, width
+            )
         rows = layers.layers
         heading = LayerRow("layer", "", "output", "params", "FLOP")
         total = LayerRow(
@@ -109,8 +118,8 @@ def _shape_text(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape))
 
 
-def missing_file_lines(
-    error: str, state: RunState, name: str, waiting: str, width: int
+def missing_file_lines(  # noqa: PLR0913, PLR0917 - texts for each case
+    error: str, state: RunState, name: str, what: str, waiting: str, width: int
 ) -> list[Content]:
     """Return the lines shown in place of a file's content.
 
@@ -118,12 +127,15 @@ def missing_file_lines(
         error: The error from reading it; empty if there is no file.
         state: The state of the run.
         name: The name of the file.
+        what: Its content, such as `layers`.
         waiting: Text while the run has not ended, about when the file is written.
         width: Width in cells.
     """
     text, style = waiting, "$muted"
     if error:
         text, style = safe_text(error, 500), "$text-warning"
+    elif reason := missing_text(state, what):
+        text = reason
     elif state.has_ended:
         text = f"This run has no {name}: an earlier version trained it, or it could not be written."
     return [Content.styled(line, style) for line in wrap(text, width)]

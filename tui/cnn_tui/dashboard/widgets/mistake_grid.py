@@ -14,6 +14,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width, picture_height
 from cnn_tui.text.numbers import percent
+from cnn_tui.text.other_loops import missing_text
 from cnn_tui.text.safe import class_name, safe_text
 from cnn_tui.text.width import fold, wrap
 
@@ -147,9 +148,8 @@ class MistakeGrid(Panel[RunState]):
         filtered = self.filtered
         if state.test is None or not filtered:
             return self.TITLE, ""
-        classes = state.prepared.classes if state.prepared else ()
         count, tested = len(filtered), _count(state.test, self.view.pair)
-        title = f"{self.TITLE} ─ {_pair_text(self.view.pair, classes)}{count:,}"
+        title = f"{self.TITLE} ─ {_pair_text(self.view.pair, state.classes)}{count:,}"
         title += f" of {tested:,}" * (count < tested) + ", the most confident first"
         selected = self._selected(count - 1)
         path = f"{safe_text(filtered[selected].name, MAX_PATH)} · "
@@ -162,21 +162,20 @@ class MistakeGrid(Panel[RunState]):
         if state.test is None or not filtered:
             return [line for text in self._reasons(state) for line in _muted_lines(text, width)]
         selected = self._selected(len(filtered) - 1)
-        classes = state.prepared.classes if state.prepared else ()
         if self.view.is_enlarged:
-            return self._enlarged(filtered[selected], classes, width, height)
+            return self._enlarged(filtered[selected], state.classes, width, height)
         reason = []
         if len(filtered) < _count(state.test, self.view.pair) and height >= MIN_HEIGHT_WITH_REASON:
             reason = [Content(""), *_muted_lines(WHY_SAVED, width)]
-        tiles = self._tiles(filtered, selected, classes, width, height - len(reason))
+        tiles = self._tiles(filtered, selected, state.classes, width, height - len(reason))
         return [*tiles, *reason]
 
     def _reasons(self, state: RunState) -> list[str]:
         """Return the reason why there is no picture, in a few sentences."""
-        if state.test is None and state.has_ended:
-            return ["not tested: the run ended before the test"]
         if state.test is None:
-            return ["available after the final test"]
+            later = "available after the final test"
+            text = "not tested: the run ended before the test" if state.has_ended else later
+            return [missing_text(state, "images of mistakes") or text]
         if self.error:
             return [safe_text(self.error, 1000)]
         if self.view.pair is not None:

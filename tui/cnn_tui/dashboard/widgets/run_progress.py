@@ -35,6 +35,8 @@ class RunProgress(Panel[RunState]):
             return [_stage_line(state, width, is_running=not (self.is_dead or state.paused))]
         if state.imported:
             return [_imported_line(state)]
+        if not (state.total_epochs or state.steps_per_epoch):
+            return [_count_line(state)]
         return [_epoch_line(state, width)]
 
 
@@ -48,19 +50,33 @@ def _imported_line(state: RunState) -> Content:
     )
 
 
+def _count_line(state: RunState) -> Content:
+    """Return the progress of a loop of unknown length."""
+    epoch = f"Epoch {state.epoch:,}  " if state.epoch else ""
+    return Content.assemble(
+        (f"{epoch}Step {state.steps_done:,}", "bold"),
+        (f"  after {duration(state.elapsed_seconds)}  {_speed(state)}", "$muted"),
+    )
+
+
 def _epoch_line(state: RunState, width: int) -> Content:
     epochs = str(state.total_epochs)
     head = f"Epoch {state.epoch:>{len(epochs)}}/{epochs}"
+    if not state.total_epochs:  # the bar is that of the epoch
+        head = f"Epoch {state.epoch}"
     if state.phase == "validating" and state.prepared:
         done, total, unit = state.validated_images, state.prepared.val_images, "validating"
     else:
         done, total, unit = state.step, state.steps_per_epoch, "batch"
     # The most important part comes first: parts are dropped from the end.
     parts = [f"{unit} {done:>{len(f'{total:,}')},}/{total:,}"]
+    if not total:  # the bar is that of the run
+        parts = [f"step {state.steps_done:,}"]
+        done, total = len(state.epochs), state.total_epochs
     if state.seconds_left is not None:
         parts.append(f"left {duration(state.seconds_left)}")
-    if state.images_per_second is not None:
-        parts.append(f"{state.images_per_second:,.0f} img/s")
+    if speed := _speed(state):
+        parts.append(speed)
     if (epoch_time := _epoch_time(state)) is not None:
         parts.append(epoch_time)
     while len(parts) > 1 and len("  ".join([head, *parts])) + MIN_BAR > width:
@@ -74,6 +90,15 @@ def _epoch_line(state: RunState, width: int) -> Content:
         parts[0],
         *((f"  {part}", "$muted") for part in parts[1:]),
     )
+
+
+def _speed(state: RunState) -> str:
+    """Return `1,234 img/s`, or the steps per second of a loop that counts no images."""
+    if state.images_per_second is not None:
+        return f"{state.images_per_second:,.0f} img/s"
+    if state.loop and (steps := state.steps_per_second) is not None:
+        return f"{steps:,.3g} steps/s"
+    return ""
 
 
 def _epoch_time(state: RunState) -> str | None:
@@ -109,4 +134,8 @@ def _result(state: RunState) -> Content:
     if best := state.best:
         parts.append((f"   best epoch {best.epoch} of {len(state.epochs)}", "$muted"))
         parts.append((f"   val loss {decimal(best.val_loss)}", "$muted"))
+    elif state.epochs:
+        parts.append((f"   {len(state.epochs):,} epochs", "$muted"))
+    elif state.steps_done:
+        parts.append((f"   {state.steps_done:,} steps", "$muted"))
     return Content.assemble(*parts)

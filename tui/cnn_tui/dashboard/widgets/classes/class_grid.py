@@ -25,7 +25,7 @@ class ClassGrid(Panel[RunState], can_focus=True):
 
     def depends_on(self, state: RunState) -> object:
         """Return the number of epochs, and the parts of the state that are missing."""
-        return len(state.epochs), state.test is None, state.prepared is None
+        return len(state.epochs), state.test is None, state.classes
 
     def titles(self, state: RunState) -> tuple[str, str]:
         """Return the title with the name of the split."""
@@ -34,10 +34,10 @@ class ClassGrid(Panel[RunState], can_focus=True):
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return as many columns as fit, filled row by row."""
         counts = state.latest_counts
-        if state.prepared is None or counts is None or not counts.total:
+        if counts is None or not counts.total:
             return []
         correct, total = counts.correct, counts.total
-        names = [safe_text(name, MAX_NAME) for name in state.prepared.classes]
+        names = [safe_text(name, MAX_NAME) for name in state.classes[: len(total)]]
         name_width = widest(names)
         validated = state.validated_epochs
         previous = validated[-2].correct if len(validated) > 1 and not state.test else correct

@@ -9,6 +9,8 @@ from textual.reactive import reactive
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.class_results import ClassResults, latest_results
 from cnn_tui.dashboard.widgets.panel import Panel
+from cnn_tui.text.other_loops import missing_text
+from cnn_tui.text.width import wrap
 
 
 class ClassSelection(NamedTuple):
@@ -42,7 +44,7 @@ class ClassPanel(Panel[RunState]):
 
     def depends_on(self, state: RunState) -> object:
         """Return the number of epochs, and the parts of the state that are missing."""
-        return len(state.epochs), state.test is None, state.prepared is None
+        return len(state.epochs), state.test is None, state.classes
 
     def titles(self, state: RunState) -> tuple[str, str]:
         """Return the titles of the results, once there are any."""
@@ -53,7 +55,7 @@ class ClassPanel(Panel[RunState]):
         """Return the lines of the results, once there are any."""
         results = self._results(state)
         if results is None:
-            return [Content.styled("no validation yet", "$muted")]
+            return [Content.styled(line, "$muted") for line in wrap(_why_empty(state), width)]
         return self.result_lines(results, width, height)
 
     def _results(self, state: RunState) -> ClassResults | None:
@@ -68,6 +70,14 @@ class ClassPanel(Panel[RunState]):
     def result_lines(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
         """Return the lines for results."""
         raise NotImplementedError
+
+
+def _why_empty(state: RunState) -> str:
+    """Return the reason why there are no results by class."""
+    if state.is_own or (state.loop and state.classes and not state.validated_epochs):
+        return "no validation yet"
+    hint = "; run.validated(truth, predicted) in its script logs them" if state.loop else ""
+    return missing_text(state, "results by class") + hint
 
 
 def scroll_to_selected(first: int, selected: int, room: int, count: int) -> int:

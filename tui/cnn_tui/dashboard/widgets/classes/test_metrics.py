@@ -9,6 +9,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, labeled_bar
 from cnn_tui.text.metrics import MetricRow, confidence_text, metric_rows
 from cnn_tui.text.numbers import percent
+from cnn_tui.text.other_loops import missing_text
 from cnn_tui.text.width import pad, widest
 
 MIN_WIDTH_FOR_REMARKS = 74
@@ -27,14 +28,15 @@ class TestMetrics(Panel[RunState]):
 
     def depends_on(self, state: RunState) -> object:
         """Return the parts of the state that are missing."""
-        return state.test is None, state.prepared is None
+        return state.test is None, state.prepared is None, state.is_own
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """Return the lines, once there is a test."""
         if state.test is None:
-            return [Content.styled("available after the final test", "$muted")]
+            reason = missing_text(state, "test")
+            return [Content.styled(reason or "available after the final test", "$muted")]
         metrics = metrics_of(state.test, state.prepared)
-        rows = metric_rows(metrics, state.prepared.classes if state.prepared else ())
+        rows = metric_rows(metrics, state.classes)
         table = [Content(""), Content.styled(HEADING, "$muted")]
         table += [_bin_line(row, width) for row in reversed(metrics.bins)]
         if not metrics.bins:

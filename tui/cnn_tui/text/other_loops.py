@@ -1,0 +1,45 @@
+"""Texts about runs that cnn-tui does not train itself: imports, and other training loops."""
+
+from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.commands import Name
+from cnn_tui.text.safe import safe_text
+
+ACTIONS: dict[Name, str] = {
+    "pause": "pause",
+    "unpause": "pause",
+    "stop": "stop",
+    "stop-epoch": "stop after an epoch",
+    "checkpoint": "save a checkpoint",
+    "lr": "change the learning rate",
+    "epochs": "change the number of epochs",
+    "detach": "continue in the background",
+}
+"""Verb phrase for each command."""
+
+
+def missing_text(state: RunState, what: str) -> str:
+    """Return why a run has no data of some kind; empty if cnn-tui trains it.
+
+    Args:
+        state: State of the run.
+        what: The kind of data, such as `layers`.
+    """
+    if state.imported:
+        return f"no {what}: an import has only what the other program logs"
+    return f"no {what}: another training loop logs this run" if state.loop else ""
+
+
+def refusal_text(state: RunState, command: Name) -> str:
+    """Return the reason why a run obeys no such command; empty if it does, were it running."""
+    if state.imported:
+        return "This run is trained elsewhere and cannot be controlled"
+    if state.loop is None or command in state.loop.commands:
+        return ""
+    loop = (
+        f"The loop of {safe_text(state.loop.library, 60)}"
+        if state.loop.library
+        else "The loop of this run"
+    )
+    offered = dict.fromkeys(ACTIONS[name] for name in ACTIONS if name in state.loop.commands)
+    others = f"; it can {', '.join(offered)}" if offered else ""
+    return f"{loop} cannot {ACTIONS[command]}{others}"
