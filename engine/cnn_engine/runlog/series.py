@@ -42,6 +42,14 @@ class Series:
             series.maximum = max(finite, default=-math.inf)
         return series
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Series) and self._values() == other._values()
+
+    def _values(self) -> tuple[Curve, str, float, float]:
+        return self.curve, repr(self.last), self.minimum, self.maximum  # NaN equals NaN
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
 
 class SeriesByName(dict[str, Series]):
     """All series of a run, in the order of their first values."""

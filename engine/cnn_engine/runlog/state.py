@@ -328,8 +328,8 @@ class RunState:
         self._add_parts(event)
 
     def _add_scalars(self, event: ScalarsLogged) -> None:
-        self._former = None
         if self.loop:
+            self._former = None
             self._add_progress(event)
             if not self.curve:  # no steps with a loss, and their durations
                 self.busy_seconds = max(self.busy_seconds, self.elapsed_seconds)

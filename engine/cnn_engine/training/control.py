@@ -7,9 +7,10 @@ from typing import Protocol
 
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.runlog.events import CommandApplied, CommandRefused, Notice
+from cnn_engine.runlog.events import CommandApplied, CommandRefused, MachineMeasured, Notice
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.training.scalars import memory, scalars_logged
 
 CHECK_SECONDS = 0.05
 """Interval at which the commands file is read; negligible even with fast steps."""
@@ -176,8 +177,16 @@ class Control:
     def _poll(self) -> None:
         if self._machine_throttle.due() and (sample := self.machine.measure()):
             self._recorder.record(sample)
+            self._record_memory(sample)
         for command in _without_repeats(self._new_commands()):
             self._apply(command)
+
+    def _record_memory(self, sample: MachineMeasured) -> None:
+        """Record the memory in use as series, while training is not paused."""
+        if self._trainer is not None and self._paused_since is None:
+            state = self._recorder.state
+            event = scalars_logged(state.epoch, state.steps_done, memory(sample))
+            self._recorder.record(event)
 
     def _new_commands(self) -> Iterator[Command]:
         """Yield new commands; record once why none can be read, as from a lost network drive."""

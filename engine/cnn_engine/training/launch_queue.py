@@ -19,6 +19,30 @@ class _Mark(NamedTuple):
     event: torch.cuda.Event
 
 
+class HostCopy:
+    """A copy on the host of a tensor that the device may not have computed yet."""
+
+    def __init__(self, values: Tensor) -> None:
+        """Launch the copy of `values`, which the host does not wait for on CUDA."""
+        self._values = values.to("cpu", non_blocking=values.is_cuda)
+        self._done: torch.cuda.Event | None = None
+        if values.is_cuda:
+            self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+            self._done.record()
+
+    @property
+    def is_done(self) -> bool:
+        """True once the device has computed and copied the tensor."""
+        return self._done is None or bool(self._done.query())  # type: ignore[no-untyped-call]
+
+    def read(self) -> list[float]:
+        """Return the values of a 1D tensor; wait for them if needed."""
+        if self._done is not None:
+            self._done.synchronize()
+        values: list[float] = self._values.tolist()
+        return values
+
+
 class LaunchQueue:
     """Counts launched and finished steps; on devices other than CUDA they are the same."""
 

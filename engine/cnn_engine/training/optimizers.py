@@ -61,16 +61,29 @@ class Optimizer:
         self._weights, self._config, self._groups = weights.detach(), config, groups
         self._gradient = weights.grad
         self._state: dict[str, Tensor] = {}
+        self._unclipped_norm = torch.zeros((), device=weights.device)
+        """Norm of the latest gradient before it was clipped."""
 
     @torch.no_grad()
     def step(self) -> None:
         """Update the weights once with `current_lr`, without a host sync."""
         if self._config.clip_norm is not None:
-            clip_grad_norm_(self.param_groups[0]["params"], self._config.clip_norm)
+            norm = clip_grad_norm_(self.param_groups[0]["params"], self._config.clip_norm)
+            self._unclipped_norm.copy_(norm)
         self._step()
 
     def _step(self) -> None:
         raise NotImplementedError
+
+    def norms(self) -> Tensor:
+        """Return the norms of the latest gradient before clipping, and of the weights.
+
+        Returns:
+            fp32 [2], on the weights' device.
+        """
+        is_clipped, norm = self._config.clip_norm is not None, torch.linalg.vector_norm
+        gradient_norm = self._unclipped_norm if is_clipped else norm(self._gradient)
+        return torch.stack([gradient_norm, norm(self._weights)])
 
     @property
     def flat_tensors(self) -> list[Tensor]:

@@ -7,6 +7,13 @@ from cnn_engine.errors import NonFiniteError
 from cnn_engine.runlog.events import StepsFinished
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.training.control import Throttle
+from cnn_engine.training.scalars import (
+    GRAD_NORM,
+    IMAGES_PER_SECOND,
+    WEIGHT_NORM,
+    scalars_logged,
+)
+from cnn_engine.training.step_runner import Norms, StepRunner
 from cnn_engine.training.step_timer import StepTimer
 
 EVENT_SECONDS = 0.5
@@ -27,7 +34,7 @@ class StepLogger:
         epoch: int,
         sizes: list[int],
         lrs: Sequence[float],
-        losses: Callable[[int, int], list[float]],
+        steps: StepRunner,
         step: int,
     ) -> None:
         """Record one epoch.
@@ -39,15 +46,17 @@ class StepLogger:
             epoch: Counted from 1.
             sizes: Images in each batch.
             lrs: Learning rate of each step; later ones may change.
-            losses: Returns the losses of the finished steps from one to before another.
+            steps: Runs the steps.
             step: Steps of the epoch that are finished and recorded already.
         """
         self._recorder, self._clock, self._timer = recorder, clock, timer
-        self._epoch, self._sizes, self._lrs, self._losses = epoch, sizes, lrs, losses
+        self._epoch, self._sizes, self._lrs, self._steps = epoch, sizes, lrs, steps
         self._throttle = Throttle(EVENT_SECONDS)
         self._recorded = step
         self._recorded_at = self._clock()
         self._error: NonFiniteError | None = None
+        self._norms: Norms | None = None
+        self._images_per_second = 0.0
 
     def step_done(self, step: int) -> None:
         """Record the steps up to `step` if an event is due.
@@ -55,6 +64,7 @@ class StepLogger:
         Raises:
             NonFiniteError: the loss of a recorded step is NaN or infinite.
         """
+        self._record_scalars()
         if self._throttle.due() or step == len(self._sizes):
             self.flush(step)
         if self._error is not None:
@@ -65,9 +75,10 @@ class StepLogger:
         """Record the steps up to `step` that have not been recorded; all must be finished."""
         if step == self._recorded:
             return
-        losses = self._losses(self._recorded, step)
+        losses = self._steps.losses(self._recorded, step)
         now = self._clock()
         seconds, fractions = now - self._recorded_at, self._timer.pop_fractions()
+        images = sum(self._sizes[self._recorded : step])
         self._recorder.record(
             StepsFinished(
                 epoch=self._epoch,
@@ -78,7 +89,7 @@ class StepLogger:
                 loss_max=max(losses),
                 lr=self._lrs[step - 1],
                 seconds=seconds,
-                images=sum(self._sizes[self._recorded : step]),
+                images=images,
                 data_seconds=seconds * fractions.get("data", 0.0),
                 forward_seconds=seconds * fractions.get("forward", 0.0),
                 backward_seconds=seconds * fractions.get("backward", 0.0),
@@ -91,3 +102,22 @@ class StepLogger:
                     f"training loss became {loss} at step {number} of epoch {self._epoch}"
                 )
         self._recorded, self._recorded_at = step, now
+        self._images_per_second = images / seconds if seconds > 0 else math.nan
+        self._norms = self._norms or self._steps.measure_norms()
+        if step == self._steps.launched:
+            self._norms.values.read()  # the device is idle: they take microseconds
+        self._record_scalars()
+
+    def _record_scalars(self) -> None:
+        """Record speed and norms with the latest event, once the device has computed the norms."""
+        if self._norms is None or not self._norms.values.is_done:
+            return
+        gradient_norm, weight_norm = self._norms.values.read()
+        step = (self._epoch - 1) * len(self._sizes) + self._norms.step
+        values = {
+            GRAD_NORM: gradient_norm,
+            WEIGHT_NORM: weight_norm,
+            IMAGES_PER_SECOND: self._images_per_second,
+        }
+        self._norms = None
+        self._recorder.record(scalars_logged(self._epoch, step, values))

@@ -1,16 +1,26 @@
 """Runs training steps: from tensors on the device to tensors on the device."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from cnn_engine.training.launch_queue import LaunchQueue
+from cnn_engine.training.launch_queue import HostCopy, LaunchQueue
 from cnn_engine.training.learner import Learner, StepKind
 from cnn_engine.training.step_graphs import StepGraphs
 from cnn_engine.training.step_inputs import StepInputs
 from cnn_engine.training.step_timer import StepTimer
+
+
+class Norms(NamedTuple):
+    """Norms of the gradient, before clipping, and of the weights in one step."""
+
+    step: int
+    """The step, counted from 1 in its epoch."""
+
+    values: HostCopy
+    """fp32 [2]."""
 
 
 class StepRunner:
@@ -91,6 +101,11 @@ class StepRunner:
         timer.end_step()
 
     @property
+    def launched(self) -> int:
+        """Steps of the epoch that are launched."""
+        return self._launched
+
+    @property
     def finished(self) -> int:
         """Steps of the epoch that the device has finished, as far as known."""
         return self._queue.done
@@ -103,6 +118,10 @@ class StepRunner:
         """Return the losses of the finished steps from `first` to before `end`."""
         losses: list[float] = self._queue.to_host(self._losses[first:end]).tolist()
         return losses
+
+    def measure_norms(self) -> Norms:
+        """Launch the measurement of the norms of the latest launched step."""
+        return Norms(self._launched, HostCopy(self._learner.optimizer.norms()))
 
     def mean_loss(self, sizes: list[int]) -> float:
         """Return the mean loss over the images of a finished epoch with batches of these sizes."""

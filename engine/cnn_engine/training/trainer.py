@@ -12,6 +12,7 @@ from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
+from cnn_engine.results.metrics import calibration_error
 from cnn_engine.runlog.events import (
     CommandApplied,
     EpochFinished,
@@ -32,6 +33,7 @@ from cnn_engine.training.control import Control, StopRequested, Throttle
 from cnn_engine.training.final_test import run_test
 from cnn_engine.training.inspector import Inspector
 from cnn_engine.training.learner import Learner
+from cnn_engine.training.scalars import CALIBRATION_ERROR, scalars_logged
 from cnn_engine.training.setup import run_prepared
 from cnn_engine.training.step_logger import EVENT_SECONDS, StepLogger
 from cnn_engine.training.train_state import TrainState
@@ -202,6 +204,8 @@ class Trainer:
                 confusion=validation.confusion if validation else (),
             )
         )
+        if validation is not None:
+            self._record_calibration(validation)
         self.progress.epoch_done = True
         if validation is not None:
             self._update_best(validation.loss)
@@ -240,7 +244,7 @@ class Trainer:
             self.epoch,
             sizes,
             self.state.schedule.lrs,
-            steps.losses,
+            steps,
             progress.step,
         )
         start = clock() - progress.train_seconds
@@ -294,6 +298,12 @@ class Trainer:
         self.recorder.record(ValidationProgressed(epoch=self.epoch, images=0))
         with self.learner.averaged():
             return self.learner.evaluate(self.data.val, progress)
+
+    def _record_calibration(self, validation: Evaluation) -> None:
+        error = calibration_error(validation.bins)
+        if error is not None:
+            step, values = self.epoch * self.state.steps_per_epoch, {CALIBRATION_ERROR: error}
+            self.recorder.record(scalars_logged(self.epoch, step, values))
 
     def _update_best(self, loss: float) -> None:
         """Save the weights if the validation loss is the lowest so far; else stop early if due.

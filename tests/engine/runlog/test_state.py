@@ -323,6 +323,17 @@ def test_resume_in_mid_epoch_undoes_later_events():
     assert [command.command for command in state.commands] == ["lr", "pause"]
 
 
+def test_series_before_the_first_step_do_not_make_a_failed_resume_count():
+    done = events.RunFinished(status="done", exit_code=0, seconds=9.0)
+    failed = events.RunFinished(status="failed", exit_code=4, seconds=9.0, error="no memory")
+    state = state_after(started(), prepared(), *complete_epoch(1, 0.9), done, resumed(2))
+    state.apply(events.ScalarsLogged(step=10, epoch=1, values={"memory/process_mb": (500.0,)}))
+    state.apply(failed)
+    assert state.status == "done"
+    assert state.notices[-1].text == "Could not be resumed: no memory"
+    assert not state.series
+
+
 def test_resume_between_epochs_recomputes_best():
     state = state_after(*interrupted_events(), resumed(3))
     assert (state.epoch, state.step, state.steps_done) == (2, 10, 20)

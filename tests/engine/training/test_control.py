@@ -10,12 +10,21 @@ from itertools import pairwise
 import pytest
 
 from cnn_engine.errors import StorageError
-from cnn_engine.runlog.events import CommandApplied, CommandRefused, MachineMeasured
+from cnn_engine.runlog.events import (
+    CommandApplied,
+    CommandRefused,
+    EpochStarted,
+    MachineMeasured,
+    ScalarsLogged,
+)
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, CommandReader, send
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.system.machine import Gpu
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
+from cnn_engine.training.scalars import GPU_MEMORY, PROCESS_MEMORY
+from event_samples import prepared, steps
 from runs_for_tests import RunForTests, wait_until
 
 
@@ -281,6 +290,28 @@ def test_machine_is_measured(tmp_path, monkeypatch):
     assert 1e6 < machine[-1].memory_bytes < machine[-1].memory_total_bytes
     assert 0 < machine[-1].memory_available_bytes < machine[-1].memory_total_bytes
     assert machine[-1].disk_free_bytes > 0
+
+
+def test_memory_is_a_series_while_training_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.training.control.MACHINE_SECONDS", 0.0)
+    run = ControlledRun(tmp_path)
+    gpu = Gpu(busy=None, memory_bytes=2_500_000, memory_total_bytes=8_000_000)
+    with run.recorder:
+        for event in (prepared(), EpochStarted(epoch=2), steps(2, 5)):
+            run.recorder.record(event)
+        run.control.check()  # nothing is trained yet
+        run.control.begin_training(run.trainer)
+        run.control.machine.measure_gpu = lambda: gpu
+        run.control.check()
+        run.control.end_training()
+        run.control.check()
+    *_, without_gpu, with_gpu = run.logged(ScalarsLogged)
+    samples = run.logged(MachineMeasured)
+    assert len(run.logged(ScalarsLogged)) == len(samples) - 3
+    assert (with_gpu.epoch, with_gpu.step) == (2, 15)
+    assert without_gpu.values == {PROCESS_MEMORY: pytest.approx((samples[-3].memory_bytes / 1e6,))}
+    assert with_gpu.values[GPU_MEMORY] == (2.5,)
 
 
 def test_first_measurement_reports_cpu_load(tmp_path, monkeypatch):
