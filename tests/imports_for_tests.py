@@ -9,6 +9,8 @@ from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.history import read_steps
+from cnn_engine.runs.summary import read_state
 from runs_for_tests import events_of
 
 KERAS = "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.3,2.1,0.4,1.8\n1,0.5,1.5,0.55,1.4\n"
@@ -36,6 +38,33 @@ def import_text(tmp_path, text, name="log.csv"):
 
 def notices_of(run):
     return [event.text for event in events_of(run, Notice)]
+
+
+def contents(run):
+    """Return what a run holds, without times."""
+    state, damaged = read_state(run)
+    return {
+        "steps": list(state.curve.steps),
+        "losses": list(map(str, state.curve.losses)),
+        "epochs": [
+            f"{epoch.epoch} {epoch.train_loss} {epoch.train_accuracy} {epoch.val_loss} "
+            f"{epoch.accuracy}"
+            for epoch in state.epochs
+        ],
+        "best": state.best.epoch if state.best else None,
+        "lr": str(state.lr),
+        "steps_per_epoch": state.steps_per_epoch,
+        "position": (state.epoch, state.step),
+        "series": {name: _without_times(series) for name, series in state.series.items()},
+        "read_steps": [(event.epoch, event.step, str(event.loss)) for event in read_steps(run)],
+        "status": state.status,
+        "damaged": damaged,
+    }
+
+
+def _without_times(series):
+    points = [f"{point.step} {point.loss} {point.low} {point.high}" for point in series.curve]
+    return points, str(series.last), series.minimum, series.maximum
 
 
 class EventFile:

@@ -156,8 +156,11 @@ class Columns:
 
     def may_be_text(self) -> bool:
         """Return True if no column is a loss or the like, and not all cells are numbers."""
-        has_roles = bool(roles_of(self._values).assigned)
-        return not has_roles and (bool(self._unreadable) or not self._values)
+        return not self.has_roles() and (bool(self._unreadable) or not self._values)
+
+    def has_roles(self) -> bool:
+        """Return True if a column is a loss or an accuracy by its name."""
+        return bool(roles_of(self._values).assigned.keys() - {"lr"})
 
     def put_in_order(self) -> bool:
         """Reverse the rows if the newest is first; return True if it was."""

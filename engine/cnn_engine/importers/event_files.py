@@ -28,6 +28,7 @@ class EventFiles:
     """
 
     steps_are_epochs = False
+    steps_per_epoch = 0
 
     def __init__(self, path: Path, others: Sequence[Path] = ()) -> None:
         """Read a file, or the files of the run whose directory this is.

@@ -9,24 +9,31 @@ latter.
 import os
 import socket
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from heapq import merge
 from importlib.metadata import version
+from itertools import islice
 from typing import Literal
 
 from cnn_engine.errors import ConfigError, DataError, UserError
+from cnn_engine.importers.scalars import scalar_events
 from cnn_engine.importers.series import Series
 from cnn_engine.importers.source import Report, Source, no_report
 from cnn_engine.importers.timeline import Timeline, make_timeline
 from cnn_engine.importers.written import Written
 from cnn_engine.runlog.events import (
+    EpochFinished,
     Event,
     Notice,
     RunFinished,
     RunImported,
     RunStarted,
+    ScalarsLogged,
+    StepsFinished,
 )
 from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runlog.roles import ROLES, Role, Roles, roles_of
+from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.texts import listed
 
@@ -63,12 +70,12 @@ class Importer:
         self._written = Written()
         self._replaced = 0
         """Number of values that were replaced by later ones."""
+        self._left_out = 0
+        """Number of series beyond the limit."""
         self._names: Collection[str] = ()
         """Names of all series."""
         self._reported: set[str] = set()
         """Texts of the notices."""
-        self._unused: set[str] = set()
-        """Series that were reported as not shown."""
 
     def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
         """Import what has changed; return True once the run has any values.
@@ -83,7 +90,8 @@ class Importer:
         """
         has_changed = self._source.poll(ended=ended, report=report)
         if has_changed or ended or self._timeline is None:
-            self._import(self._source.series(), ended=ended, report=report)
+            series = _with_short_names(self._source.series())
+            self._import(series, ended=ended, report=report)
         return self._timeline is not None
 
     def close(self, *, ended: bool, report: Report = no_report) -> None:
@@ -95,7 +103,7 @@ class Importer:
 
         Raises:
             ConfigError: a chosen series does not exist.
-            DataError: the source has no loss and no accuracy, or cannot be read.
+            DataError: the source has no values, or cannot be read.
             StorageError: the run cannot be written.
         """
         try:
@@ -138,29 +146,32 @@ class Importer:
                 raise ConfigError(
                     f"--role {role}: {path} has no series {name!r}, but {listed(names, MAX_NAMED)}"
                 )
-        if self._timeline and not self._timeline.events:
-            raise DataError(
-                f"{path}: contains no loss, and no accuracy of an epoch: {listed(names, MAX_NAMED)}"
-            )
         if not has_values:
-            problems = [no_role(names) if names else "contains no values"]
-            raise DataError(f"{path}: {'; '.join(problems + self._source.problems())}")
+            problems = ["contains no values", *self._source.problems()]
+            raise DataError(f"{path}: {'; '.join(problems)}")
 
     def _import(self, series: Mapping[str, Series], *, ended: bool, report: Report) -> None:
         """Write the events that are new."""
         self._names = series.keys()
         roles = roles_of(series, self._chosen)
-        used = {role: series[name] for role, name in roles.assigned.items() if name in series}
-        timeline = make_timeline(used, steps_are_epochs=self._source.steps_are_epochs, ended=ended)
+        kept = _kept_series(series, roles)
+        timeline = make_timeline(
+            kept,
+            roles.assigned,
+            steps_are_epochs=self._source.steps_are_epochs,
+            steps_per_epoch=self._source.steps_per_epoch,
+            ended=ended,
+        )
         if timeline is None:  # nothing yet, or the file is being replaced
             return
         if self._timeline is None:
             self._begin(timeline)
-        self._report_roles(roles, series)
+        self._report_roles(roles, timeline)
         for text in (*timeline.notices, *self._source.notices()):
             self._notify(text, timeline.end)
-        self._write(timeline, report)
-        self._replaced = sum(values.replaced for values in used.values())
+        self._left_out = len(series) - len(kept)
+        self._write(timeline, ended=ended, report=report)
+        self._replaced = sum(values.replaced for values in kept.values())
 
     def _begin(self, timeline: Timeline) -> None:
         self._add(
@@ -176,53 +187,44 @@ class Importer:
             )
         )
 
-    def _write(self, timeline: Timeline, report: Report) -> None:
-        has_new_epochs = (
-            self._timeline is None or self._timeline.steps_per_epoch != timeline.steps_per_epoch
-        )
+    def _write(self, timeline: Timeline, *, ended: bool, report: Report) -> None:
         written = self._written
-        kept = written.count_equal(timeline.events)
-        if kept < len(written) or (has_new_epochs and written.last_epoch > 1):
-            # Steps of later epochs have other numbers if the length of an epoch is another.
-            kept = 0 if has_new_epochs else kept
-            written.remove_from(kept)
-            self._add(written.revision(timeline.end))
-        if has_new_epochs:
+        if revision := written.revise(timeline):
+            self._add(revision)
+        steps_per_epoch = timeline.layout.steps_per_epoch
+        if self._timeline is None or self._timeline.layout.steps_per_epoch != steps_per_epoch:
             self._add(
                 RunImported(
                     time=timeline.begin,
                     source=str(self._source.path),
-                    steps_per_epoch=timeline.steps_per_epoch,
+                    steps_per_epoch=steps_per_epoch,
                 )
             )
-        for event in timeline.events[kept:]:
+        new = timeline.events[written.events :]
+        values = scalar_events(timeline, written.values)
+        total = len(timeline.ends) + len(timeline.events)
+        for done, (step, event) in enumerate(merge(new, values, key=_order), 1):
             self._add(event)
-            written.append(event)
-            report("writing events", len(written), len(timeline.events))
+            if not isinstance(event, ScalarsLogged):
+                written.append(step, event)
+            report("writing events", done, total)
+        if not ended:
+            written.update(timeline)
         self._timeline = timeline
 
     # Messages.
 
-    def _report_roles(self, roles: Roles, series: Mapping[str, Series]) -> None:
-        """Report the series that are used, unclear, or not shown, once each."""
-        newest = max(max(values.times, default=0.0) for values in series.values())
+    def _report_roles(self, roles: Roles, timeline: Timeline) -> None:
+        """Report the series that are used or unclear, once each."""
         for role in ROLES:
-            if name := roles.assigned.get(role):
-                self._notify(f"{name} is used as {ROLES[role]}", newest)
+            if name := timeline.roles.get(role):
+                self._notify(f"{name} is used as {ROLES[role]}", timeline.end)
         for role, names in roles.unclear.items():
             self._notify(
                 f"Not clear which series is the {ROLES[role]}: {listed(names, MAX_NAMED)}; choose "
                 f"with --role {role}=NAME",
-                newest,
+                timeline.end,
             )
-        known = {
-            *roles.assigned.values(),
-            *(name for names in roles.unclear.values() for name in names),
-        }
-        others = sorted(series.keys() - known - self._unused)
-        self._unused.update(others)
-        if others:
-            self._notify(f"Not shown: {listed(others, MAX_NAMED)}", newest)
 
     def _report_problems(self) -> None:
         problems = self._source.problems()
@@ -230,6 +232,14 @@ class Importer:
             values = "value was" if self._replaced == 1 else "values were"
             problems.append(
                 f"{self._replaced} {values} replaced by later ones of the same or an earlier step"
+            )
+        if self._left_out:
+            problems.append(
+                f"A run has at most {MAX_SERIES:,} series; {self._left_out:,} are left out"
+            )
+        if not self._timeline or not self._timeline.roles:
+            problems.append(
+                "No series is clearly a loss or an accuracy; --role ROLE=SERIES chooses one"
             )
         for problem in problems:
             self._notify(problem, self._timeline.end if self._timeline else 0.0)
@@ -259,6 +269,27 @@ class Importer:
         self._log.append(event)
 
 
-def no_role(names: Sequence[str]) -> str:
-    """Return the problem that there is nothing to show."""
-    return f"no series is a loss or an accuracy: {listed(names, MAX_NAMED)}"
+def _order(item: tuple[int, StepsFinished | EpochFinished | ScalarsLogged]) -> tuple[int, bool]:
+    """Return the sort key of an event: values precede the end of the epoch at their step."""
+    step, event = item
+    return step, isinstance(event, EpochFinished)
+
+
+def _kept_series(series: Mapping[str, Series], roles: Roles) -> dict[str, Series]:
+    """Return as many series as a run can have, among them those with a role."""
+    first = dict.fromkeys((*roles.assigned.values(), *series))
+    kept = set(islice((name for name in first if name in series), MAX_SERIES))
+    return {name: values for name, values in series.items() if name in kept}
+
+
+def _with_short_names(series: Mapping[str, Series]) -> dict[str, Series]:
+    """Return the series with names that are not too long for a run."""
+    found: dict[str, Series] = {}
+    for name, values in series.items():
+        short, number = name[:MAX_NAME], 1
+        while short in found or (short != name and short in series):
+            number += 1
+            end = f"~{number}"
+            short = name[: MAX_NAME - len(end)] + end
+        found[short] = values
+    return found

@@ -40,6 +40,8 @@ class RowReader:
         """True for CSV, where a cell with a comma is in quotes; known from the first row on."""
         self.is_text = False
         """True if the first line looks like a sentence or values, not like names of columns."""
+        self.is_object = False
+        """True for a single JSON object with values, which may be a config."""
         self._malformed = 0
         """Number of rows with too many or too few cells."""
         self._invalid = 0
@@ -148,7 +150,9 @@ class RowReader:
         except ValueError:
             yield from self._json_lines(content, whole=whole)
             return
-        yield from map(_json_cells, records_of(parsed))
+        records = records_of(parsed)
+        self.is_object = isinstance(parsed, dict) and len(records) == 1
+        yield from map(_json_cells, records)
 
     def _json_lines(self, content: str, *, whole: bool) -> Iterator[Row]:
         *lines, last = content.split("\n")

@@ -78,9 +78,9 @@ class Series:
             return self
         return self._with(array("q", steps), self.values)
 
-    def scaled(self, factor: float) -> "Series":
-        """Return the series with multiplied values."""
-        return self._with(self.steps, array("d", (value * factor for value in self.values)))
+    def divided(self, divisor: float) -> "Series":
+        """Return the series with divided values."""
+        return self._with(self.steps, array("d", (value / divisor for value in self.values)))
 
     def _with(self, steps: "array[int]", values: "array[float]") -> "Series":
         changed = Series()

@@ -24,6 +24,11 @@ class Source(Protocol):
         """True if the steps of all series are epochs."""
         ...
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch if the log tells; 0 if not."""
+        ...
+
     def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
         """Read what has changed since the last call; return True if anything may have.
 

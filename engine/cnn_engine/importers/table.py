@@ -61,6 +61,10 @@ class Table:
             raise DataError(
                 f"{self.path}: is not a table; expected CSV, JSON or TensorBoard events"
             )
+        if ended and reader.is_object and not columns.has_roles():
+            raise DataError(
+                f"{self.path}: is a single JSON object without a loss or an accuracy, not a log"
+            )
         self._columns, self._stat, self._is_whole = columns, identity, ended
         if not self._read_at:
             self._modified_at = stat.st_mtime, columns.rows
@@ -70,6 +74,8 @@ class Table:
     def series(self) -> dict[str, Series]:
         """Return the series by column."""
         return self._columns.series(self._read_at, self._modified_at)
+
+    steps_per_epoch = 0
 
     @property
     def steps_are_epochs(self) -> bool:
@@ -105,6 +111,7 @@ class Downloads:
     """A directory of series downloaded from TensorBoard, each in a file of its own."""
 
     steps_are_epochs = False
+    steps_per_epoch = 0
 
     def __init__(self, path: Path) -> None:
         self.path = path

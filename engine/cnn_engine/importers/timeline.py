@@ -1,12 +1,14 @@
-"""Events of a run from series of values: a pure function of the series."""
+"""Events of a run from the series that have a role: a pure function of the series."""
 
 import math
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cnn_engine.importers.series import Series
 from cnn_engine.runlog.events import EpochFinished, StepsFinished
 from cnn_engine.runlog.roles import ROLES, Role
+from cnn_engine.texts import listed
 
 UNKNOWN = float("nan")
 
@@ -14,122 +16,229 @@ MAX_FRACTION = 1.0 + 1e-6
 MAX_PERCENT = 100.0 + 1e-4
 """Greatest accuracies, with room for rounding."""
 
+MAX_POINTS = 100_000
+"""Steps with values that are written one by one; of more, neighbors are merged."""
+
+MAX_VALUES = 1 << 20
+"""Values of all series that are written one by one."""
+
+Found = tuple[float, float]
+"""Time and value."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Positions of the steps of a log in the run."""
+
+    steps_per_epoch: int
+    """Steps between the first two validations; 1 if there was none yet."""
+    has_epochs: bool
+    """False if all steps are of one epoch."""
+    shift: int
+    """Added to the steps of the log, so that epochs count from 1 and no step is negative."""
+    merged: int
+    """Neighboring steps that share an event, a power of 2."""
+
+    def position(self, step: int) -> tuple[int, int]:
+        """Return the epoch, and the step within it, of a step of the log."""
+        step += self.shift
+        epoch = (step - 1) // self.steps_per_epoch + 1 if self.has_epochs and step > 0 else 1
+        return epoch, step - (epoch - 1) * self.steps_per_epoch
+
 
 @dataclass
 class Timeline:
-    """Events of a run, as far as its series contain them."""
+    """Events of a run, as far as its series contain them, and all of its series."""
 
     begin: float
     """Time of the first value, in seconds since 1970."""
     end: float
-    steps_per_epoch: int
-    """Steps between the first two validations; 1 if there was none yet."""
-    events: list[StepsFinished | EpochFinished]
+    layout: Layout
+    ends: Sequence[int]
+    """Last of the steps that share an event, of the log."""
+    events: list[tuple[int, StepsFinished | EpochFinished]]
+    """Steps of the log and their events, in order."""
+    series: Mapping[str, Series]
+    """All series by name, with the steps of the training loss if those count epochs."""
+    roles: Mapping[Role, str]
+    """Names of the series that are used, by role."""
     notices: list[str]
     """Assumptions about the values, as sentences."""
 
 
 def make_timeline(
-    series: Mapping[Role, Series], *, steps_are_epochs: bool, ended: bool
+    series: Mapping[str, Series],
+    roles: Mapping[Role, str],
+    *,
+    steps_are_epochs: bool,
+    steps_per_epoch: int = 0,
+    ended: bool,
 ) -> Timeline | None:
-    """Return the events of a run, or None without a loss and an accuracy.
+    """Return the events of a run, or None without any values.
 
     A validation is taken as the end of an epoch.
 
     Args:
-        series: Series by role.
+        series: All series by name.
+        roles: Names of series by role.
         steps_are_epochs: True if every step is an epoch.
+        steps_per_epoch: Length of an epoch if the log tells it; 0 if not.
         ended: False if the last validation may lack values that are logged later, and is held back.
     """
     notices: list[str] = []
-    series = {role: values for role, values in series.items() if len(values)}
-    for role in ("train_accuracy", "val_accuracy"):
-        if role in series and (fractions := _as_fractions(role, series[role], notices)):
-            series[role] = fractions
-        else:
-            series.pop(role, None)
-    if not series.keys() - {"lr"}:
+    series = {name: values for name, values in series.items() if len(values)}
+    if not series:
         return None
-    if train := series.get("train_loss"):
-        series = {role: _moved(role, values, train, notices) for role, values in series.items()}
-    return _Merger(series, steps_are_epochs=steps_are_epochs, ended=ended).timeline(notices)
+    roles = {role: name for role, name in roles.items() if name in series}
+    series = _with_steps_of_training(series, roles, notices)
+    used: dict[Role, Series] = {}
+    for role, name in roles.items():
+        values: Series | None = series[name]
+        if role.endswith("accuracy"):
+            values = _as_fractions(role, name, series[name], notices)
+        if values is not None:
+            used[role] = values
+    ticks = sorted(set[int]().union(*(values.steps for values in series.values())))
+    merged = 1
+    total = sum(map(len, series.values()))
+    while len(ticks) > merged * MAX_POINTS or total > merged * MAX_VALUES:
+        merged *= 2
+    ends = ticks[merged - 1 :: merged]
+    if ended and ticks[-1] != (ends[-1] if ends else None):
+        ends.append(ticks[-1])
+    merger = _Merger(
+        used, ticks[0], ends, steps_are_epochs=steps_are_epochs, ended=ended, merged=merged,
+        steps_per_epoch=steps_per_epoch,
+    )  # fmt: skip
+    times = [time for values in series.values() for time in (min(values.times), max(values.times))]
+    begin, end = min(times), max(times)
+    events = list(merger.events(begin))
+    return Timeline(
+        begin=begin,
+        end=end,
+        layout=merger.layout,
+        ends=ends,
+        events=events,
+        series=series,
+        roles={role: roles[role] for role in used if events},
+        notices=notices,
+    )
 
 
-def _as_fractions(role: Role, series: Series, notices: list[str]) -> Series | None:
+def _as_fractions(role: Role, name: str, series: Series, notices: list[str]) -> Series | None:
     """Return accuracies from 0 to 1; None if they are no accuracies."""
     known = [value for value in series.values if math.isfinite(value)]
     highest, lowest = max(known, default=0.0), min(known, default=0.0)
     if highest > MAX_PERCENT or lowest < 0:
         notices.append(
-            f"The {ROLES[role]} is not shown: values from {lowest:g} to {highest:g} are neither "
-            "fractions nor percentages"
+            f"{name} is not used as {ROLES[role]}: values from {lowest:g} to {highest:g} are "
+            "neither fractions nor percentages"
         )
         return None
     if not series.has_percent_sign and highest <= MAX_FRACTION:
         return series
     notices.append(f"The {ROLES[role]} is read as a percentage: values up to {highest:g}")
-    return series.scaled(1 / 100)
+    return series.divided(100)
 
 
-def _moved(role: Role, series: Series, train: Series, notices: list[str]) -> Series:
-    moved = series.moved_to(train)
-    if moved is not series:
+def _with_steps_of_training(
+    series: Mapping[str, Series], roles: Mapping[Role, str], notices: list[str]
+) -> dict[str, Series]:
+    """Return the series; those that count epochs have the steps of the training loss."""
+    if "train_loss" not in roles:
+        return dict(series)
+    train = series[roles["train_loss"]]
+    found = {name: values.moved_to(train) for name, values in series.items()}
+    moved = [name for name in series if found[name] is not series[name]]
+    if moved:
+        subject = f"{listed(moved)} {'counts' if len(moved) == 1 else 'count'} epochs and"
         notices.append(
-            f"The {ROLES[role]} counts epochs and the training loss steps; it is shown at the "
-            "training step before it"
+            f"{subject} the training loss steps: shown at the training step before each value"
         )
-    return moved
+    return found
 
 
 class _Merger:
-    """Merges series by step."""
+    """Merges the series with a role by step."""
 
-    def __init__(
-        self, series: Mapping[Role, Series], *, steps_are_epochs: bool, ended: bool
+    def __init__(  # noqa: PLR0913 - as `make_timeline`
+        self,
+        series: Mapping[Role, Series],
+        first: int,
+        ends: Sequence[int],
+        *,
+        steps_are_epochs: bool,
+        steps_per_epoch: int,
+        ended: bool,
+        merged: int,
     ) -> None:
-        self._rows = _rows(series)
+        has_more = bool(series.keys() - {"lr"})
+        self._rows = _rows(series) if has_more else {}
         self._steps = sorted(self._rows)
         self._known_validations = {role for role in series if role.startswith("val")}
         self._ended = ended
+        self._ends = ends
         validated = [step for step in self._steps if self._is_validated(step)]
-        self._steps_per_epoch = 1 if steps_are_epochs else _steps_per_epoch(validated)
+        length = 1 if steps_are_epochs else _steps_per_epoch(validated, steps_per_epoch)
         # A validation before the first step says nothing about epochs.
-        are_epochs = self._steps_per_epoch == 1 and validated not in ([], [0])
+        are_epochs = length == 1 and validated not in ([], [0])
         self._ends_epoch = set(self._steps if steps_are_epochs or are_epochs else validated)
-        self._shift = max(0, -self._steps[0])
-        if self._steps_per_epoch == 1 and self._ends_epoch:
-            self._shift = max(0, 1 - self._steps[0])  # epochs counted from 0
-        self._begin = min(time for row in self._rows.values() for time, _ in row.values())
+        shift = max(0, -first)
+        if length == 1 and (self._ends_epoch or steps_are_epochs):
+            lowest = self._steps[0] if self._steps else first
+            shift = max(shift, 1 - lowest)  # epochs counted from 0
+        has_epochs = bool(self._ends_epoch) or steps_are_epochs or bool(steps_per_epoch)
+        self.layout = Layout(length, has_epochs, shift, merged)
 
-    def timeline(self, notices: list[str]) -> Timeline:
-        """Return the events; `notices` are passed on."""
-        events = list(self._events())
-        times = [time for row in self._rows.values() for time, _ in row.values()]
-        return Timeline(self._begin, max(times), self._steps_per_epoch, events, notices)
-
-    def _is_validated(self, step: int) -> bool:
-        return not self._known_validations.isdisjoint(self._rows[step])
-
-    def _events(self) -> Iterator[StepsFinished | EpochFinished]:
-        lr, last_step, last_time, epoch = UNKNOWN, 0, self._begin, 0
+    def events(self, begin: float) -> Iterator[tuple[int, StepsFinished | EpochFinished]]:
+        """Yield steps and events; `begin` is the time of the first value."""
+        lr, last_step, last_time, epoch = UNKNOWN, 0, begin, 0
         losses: list[float] = []
         accuracies: list[float] = []
-        for step in self._steps:
+        pending: list[Found] = []
+        for step in self._complete_steps():
             row = self._rows[step]
             if found := row.get("lr"):
                 lr = found[1]
             if found := row.get("train_accuracy"):
                 accuracies.append(found[1])
             if found := row.get("train_loss"):
-                time, loss = found
-                losses.append(loss)
-                yield self._steps_finished(step, found, lr, step - last_step, last_time)
-                last_step, last_time = step, max(last_time, time)
-            if step in self._ends_epoch and not self._may_be_incomplete(step):
-                epoch = max(epoch + 1, round((step + self._shift) / self._steps_per_epoch))
-                yield _epoch_finished(epoch, row, last_time, losses, accuracies)
+                losses.append(found[1])
+                pending.append(found)
+                pending_step = step
+            ends_epoch = step in self._ends_epoch and not self._may_be_incomplete(step)
+            if pending and (ends_epoch or self._ends_event(step)):
+                steps = pending_step - last_step
+                yield (
+                    pending_step,
+                    self._steps_finished(pending_step, pending, lr, steps, last_time),
+                )
+                last_step, last_time = pending_step, max(last_time, pending[-1][0])
+                pending.clear()
+            if ends_epoch:
+                number = round((step + self.layout.shift) / self.layout.steps_per_epoch)
+                epoch = max(epoch + 1, number)
+                finished = _epoch_finished(epoch, row, last_time, losses, accuracies)
+                yield step, finished
+                last_time = max(last_time, finished.time)
                 losses.clear()
                 accuracies.clear()
+
+    def _complete_steps(self) -> Iterator[int]:
+        """Yield the steps except those whose event is not complete yet."""
+        last = self._ends[-1] if self._ends else -math.inf
+        return (step for step in self._steps if step <= last)
+
+    def _ends_event(self, step: int) -> bool:
+        """Return True unless the event of this step has later steps, too."""
+        if self.layout.merged == 1:
+            return True
+        end = self._ends[bisect_left(self._ends, step)]
+        following = bisect_left(self._steps, step + 1)
+        return following == len(self._steps) or self._steps[following] > end
+
+    def _is_validated(self, step: int) -> bool:
+        return not self._known_validations.isdisjoint(self._rows[step])
 
     def _may_be_incomplete(self, step: int) -> bool:
         """Return True if the rest of the validation may be logged later."""
@@ -139,35 +248,44 @@ class _Merger:
         )
 
     def _steps_finished(
-        self, step: int, found: tuple[float, float], lr: float, steps: int, last_time: float
+        self, step: int, found: Sequence[Found], lr: float, steps: int, last_time: float
     ) -> StepsFinished:
-        time, loss = found
-        step += self._shift
-        epoch = (step - 1) // self._steps_per_epoch + 1 if self._ends_epoch and step else 1
+        time, loss = found[-1]
+        losses = [value for _, value in found]
+        finite = [value for value in losses if math.isfinite(value)]
+        if len(finite) == len(losses) > 1:
+            loss = _mean(losses)
+        elif len(losses) > 1:
+            loss = next(value for value in losses if not math.isfinite(value))
+        epoch, local_step = self.layout.position(step)
         return StepsFinished(
             time=time,
             epoch=epoch,
-            step=step - (epoch - 1) * self._steps_per_epoch,
+            step=local_step,
             steps=max(1, steps),
             loss=loss,
-            loss_min=loss,
-            loss_max=loss,
+            loss_min=min(finite, default=loss),
+            loss_max=max(finite, default=loss),
             lr=lr,
             seconds=max(0.0, time - last_time),
             images=0,
         )
 
 
-def _rows(series: Mapping[Role, Series]) -> dict[int, dict[Role, tuple[float, float]]]:
+def _rows(series: Mapping[Role, Series]) -> dict[int, dict[Role, Found]]:
     """Return time and value by step and role."""
-    rows: dict[int, dict[Role, tuple[float, float]]] = {}
+    rows: dict[int, dict[Role, Found]] = {}
     for role, values in series.items():
         for step, time, value in zip(values.steps, values.times, values.values, strict=True):
             rows.setdefault(step, {})[role] = time, value
     return rows
 
 
-def _steps_per_epoch(validated: list[int]) -> int:
+def _steps_per_epoch(validated: list[int], known: int) -> int:
+    """Return the steps between validations, unless the log tells those of an epoch."""
+    epochs = [round(step / known) for step in validated] if known else []
+    if known and len(set(epochs)) == len(epochs) and 0 not in epochs:
+        return known
     if len(validated) > 1:
         return validated[1] - validated[0]
     return max(1, *validated, 1)
@@ -175,7 +293,7 @@ def _steps_per_epoch(validated: list[int]) -> int:
 
 def _epoch_finished(
     epoch: int,
-    row: Mapping[Role, tuple[float, float]],
+    row: Mapping[Role, Found],
     trained_at: float,
     losses: list[float],
     accuracies: list[float],
@@ -205,5 +323,5 @@ def _epoch_finished(
     )
 
 
-def _mean(values: list[float]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else UNKNOWN

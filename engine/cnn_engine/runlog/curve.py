@@ -98,6 +98,7 @@ class Curve(Sequence[CurvePoint]):
         curve.steps, curve.losses = self.steps[:end], self.losses[:end]
         curve.lows, curve.highs = self.lows[:end], self.highs[:end]
         curve.seconds = self.seconds[:end]
+        curve._pending = [point for point in self._pending if point.step <= step]
         return curve
 
     def __len__(self) -> int:

@@ -51,8 +51,9 @@ Another session may follow any of them. If the run was done or stopped and the s
 its first step, the run stays as it was before, with a notice.
 
 The run of another program has `RunImported` instead of the events before the epochs, and again once
-the length of an epoch is known. Its epochs have `StepsFinished` and `EpochFinished` only; where its
-log was changed while it was followed, `ImportRevised` undoes what lies beyond its position.
+the length of an epoch is known. Its epochs have `StepsFinished`, `ScalarsLogged` and
+`EpochFinished` only, each in the order of their steps; where its log was changed while it was
+followed, `ImportRevised` undoes what lies beyond its position.
 
 The run of a training loop that is not cnn-tui's own has `LoopDescribed` after the first event of a
 session, and again whenever more is known of the loop. Its epochs have `StepsFinished`,

@@ -30,6 +30,9 @@ class Series:
         self.minimum, self.maximum = math.inf, -math.inf
         """Extreme finite values."""
 
+    def __repr__(self) -> str:
+        return f"Series({self.curve}, {self.last}, {self.minimum}, {self.maximum})"
+
     def until(self, step: int) -> "Series":
         """Return a copy with the points up to a step."""
         series = Series()

@@ -310,11 +310,12 @@ class RunState:
 
     def _add_steps(self, event: StepsFinished) -> None:
         self._former = None
-        self.step = event.step
         self.lr = None if math.isnan(event.lr) else event.lr
         if self.loop or self.imported:  # have no EpochStarted
-            self.epoch = event.epoch
+            self._advance(event.epoch, event.step)
             self._add_progress(event)
+        else:
+            self.step = event.step
         step = (event.epoch - 1) * self.steps_per_epoch + event.step
         self.busy_seconds += event.seconds
         self.curve.add(step, event.loss, event.loss_min, event.loss_max, self.busy_seconds)
@@ -328,14 +329,21 @@ class RunState:
         self._add_parts(event)
 
     def _add_scalars(self, event: ScalarsLogged) -> None:
-        if self.loop:
+        seconds = self.busy_seconds
+        if self.loop or self.imported:
             self._former = None
             self._add_progress(event)
-            if not self.curve:  # no steps with a loss, and their durations
-                self.busy_seconds = max(self.busy_seconds, self.elapsed_seconds)
-            self.epoch = event.epoch
-            self.step = event.step - max(0, event.epoch - 1) * self.steps_per_epoch
-        self.series.add(event, self.busy_seconds)
+            self._advance(event.epoch, event.step - max(0, event.epoch - 1) * self.steps_per_epoch)
+        if self.imported and self.started:
+            seconds = event.time - self.started.time
+        elif self.loop and not self.curve:  # no steps with a loss, and their durations
+            seconds = self.busy_seconds = max(self.busy_seconds, self.elapsed_seconds)
+        self.series.add(event, seconds)
+
+    def _advance(self, epoch: int, step: int) -> None:
+        """Set the position; of an import, other values may have gone ahead."""
+        if self.loop or (epoch, step) >= (self.epoch, self.step):
+            self.epoch, self.step = epoch, step
 
     def _add_progress(self, event: StepsFinished | ScalarsLogged | EpochFinished) -> None:
         """Measure the time since the last event of a loop that is not cnn-tui's own."""

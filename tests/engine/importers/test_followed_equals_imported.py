@@ -12,9 +12,8 @@ from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
 from cnn_engine.runlog.events import ImportRevised
 from cnn_engine.runs.directory import create_run
-from cnn_engine.runs.history import read_steps
 from cnn_engine.runs.summary import read_state
-from imports_for_tests import KERAS, LIGHTNING, EventFile, import_run, notices_of
+from imports_for_tests import KERAS, LIGHTNING, EventFile, contents, import_run, notices_of
 from runs_for_tests import events_of
 
 
@@ -28,27 +27,6 @@ def follow(tmp_path, path, states):
         importer.poll()
     importer.close(ended=True)
     return run
-
-
-def contents(run):
-    """Return what a run holds, without times."""
-    state, damaged = read_state(run)
-    return {
-        "steps": list(state.curve.steps),
-        "losses": list(map(str, state.curve.losses)),
-        "epochs": [
-            f"{epoch.epoch} {epoch.train_loss} {epoch.train_accuracy} {epoch.val_loss} "
-            f"{epoch.accuracy}"
-            for epoch in state.epochs
-        ],
-        "best": state.best.epoch if state.best else None,
-        "lr": str(state.lr),
-        "steps_per_epoch": state.steps_per_epoch,
-        "position": (state.epoch, state.step),
-        "read_steps": [(event.epoch, event.step, str(event.loss)) for event in read_steps(run)],
-        "status": state.status,
-        "damaged": damaged,
-    }
 
 
 def assert_followed_equals_imported(tmp_path, path, states):
@@ -266,7 +244,7 @@ def test_validations_counted_in_epochs_stand_at_the_training_step_of_their_time(
         (2, 2.0, 0.5),
         (3, 2.0, 0.5),
     ]
-    assert any("validation loss counts epochs" in text for text in notices_of(run))
+    assert any("Loss/val, Acc/val count epochs" in text for text in notices_of(run))
 
 
 # Anything

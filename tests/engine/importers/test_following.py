@@ -49,10 +49,10 @@ def test_growing_event_files_are_followed(tmp_path):
     state, _ = read_state(run)
     assert list(state.curve.losses) == [2.0, 1.0]
     assert len(state.epochs) == 1
+    assert [list(series.curve.steps) for series in state.series.values()] == [[1, 2], [2], [2]]
     assert notices_of(run) == [
         "loss is used as training loss",
         "val_loss is used as validation loss",
-        "Not shown: memory",
     ]
 
 

@@ -39,7 +39,7 @@ def test_import_command_prints_roles_and_run(tmp_path):
 
 
 def test_failed_import_leaves_no_run(tmp_path):
-    (tmp_path / "log.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "log.csv").write_text("a,b\nx,y\n")
     result = cnn_tui("import", "log.csv", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr.count("\n") == 1
