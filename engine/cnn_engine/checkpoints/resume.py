@@ -10,7 +10,7 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.hints import command_for
+from cnn_engine.runs.hints import command_for, how_to_resume
 from cnn_engine.runs.recorder import Recorder
 
 
@@ -25,12 +25,15 @@ def find_checkpoint(
         epochs: New total number of epochs; None to keep it.
 
     Raises:
-        ConfigError: there is nothing to resume, or a newer version wrote the checkpoint.
+        ConfigError: there is nothing to resume, another program trains the run, or a newer version
+            wrote the checkpoint.
         DataError: there are checkpoints, but all are damaged.
         StorageError: a checkpoint cannot be read.
     """
     if state.started is None:
         raise ConfigError(f"run {run.id}: its log does not contain a config; start a new run")
+    if not state.is_own:
+        raise ConfigError(f"run {run.id}: another program trains it; {how_to_resume(state, run)}")
     done = len(state.epochs)
     if epochs is not None and epochs <= done:
         raise ConfigError(f"--epochs {epochs}: {done} are done already; use a larger number")

@@ -84,6 +84,8 @@ def load_trained_model(
         StorageError: it cannot be read.
     """
     state, _ = read_state(run)
+    if not state.is_own:
+        raise ConfigError(f"run {run.id}: another program trains it: it has no model of cnn-tui")
     if state.prepared is None or not (run.path / BEST_FILE).exists():
         raise ConfigError(f"run {run.id}: has no model yet; one is saved after its first epoch")
     config = from_dict(state.config, allow_code=allow_code)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, is_default_runs_dir
 from cnn_engine.system.program import shell_command
 
@@ -15,6 +16,15 @@ def command_for(command: str, run: RunDirectory, *options: str) -> str:
         *options: Further words.
     """
     return command_in(run.path.parent, *command.split(), run.id, *options)
+
+
+def how_to_resume(state: RunState, run: RunDirectory) -> str:
+    """Return what resumes an ended run, as a phrase: a command, or another program."""
+    if state.imported:
+        return "resume it with the program that trained it"
+    if state.loop:
+        return f'run its own script again with cnn_tui.init(resume="{run.id}")'
+    return f"resume it with: {command_for('resume', run)}"
 
 
 def command_in(runs_dir: Path | None, *words: str) -> str:

@@ -178,10 +178,6 @@ class Engine:
                 raise ConfigError(
                     f"run {run.id}: a newer version of cnn-tui wrote it; use that version"
                 )
-            if state.imported:
-                raise ConfigError(
-                    f"run {run.id}: it was imported; resume it with the program that trained it"
-                )
             checkpoint = find_checkpoint(state, run, epochs)
             request = Request.from_state(state, allow_code=allow_code or handed_over is not None)
             request = request.with_epochs(epochs or state.total_epochs)

@@ -106,6 +106,10 @@ class Request:
             state, _ = read_state(run)
         except OSError as error:
             raise StorageError(f"{run.events}: cannot be read: {error.strerror}") from None
+        if not state.is_own:
+            raise ConfigError(
+                f"run {run.id}: another program trains it: it has no config of cnn-tui"
+            )
         if not state.config:
             raise ConfigError(f"run {run.id}: its log does not contain a config")
         prepared = state.prepared

@@ -58,7 +58,7 @@ async def test_followed_run_is_live_and_not_controllable(tmp_path):
 
 
 def test_imported_run_is_not_resumed(tmp_path):
-    with pytest.raises(ConfigError, match="it was imported; resume it with"):
+    with pytest.raises(ConfigError, match="another program trains it; resume it with"):
         Engine.resume(import_text(tmp_path, KERAS))
 
 

@@ -5,12 +5,16 @@ import subprocess
 
 import pytest
 
-from cnn_engine.errors import StorageError
+from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import Command, CommandReader, send
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.session.background import resume_in_background
+from cnn_engine.session.request import Request
+from cnn_tui.cli.control import set_values, stop
 from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
 from golden import add_events, golden_run, running_run, set_local_host
+from loops_for_tests import classifier, finished, loop_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, cnn_tui, environment
 
@@ -192,3 +196,26 @@ def test_control_imports_no_torch_and_no_textual(tmp_path):
     loaded = loaded_modules(cli_code("pause", "latest"), tmp_path)
     assert "cnn_tui.cli.control" in loaded
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})
+
+
+def test_commands_that_another_loop_does_not_obey_are_refused(tmp_path):
+    run = set_local_host(loop_run(tmp_path / "runs", classifier()))
+    name = f"{run.path}"
+    with Recorder(run):
+        with pytest.raises(ConfigError, match="cannot change the learning rate; it can"):
+            set_values(name, ["lr=0.01"])
+        with pytest.raises(ConfigError, match="it can pause, stop, save a checkpoint"):
+            stop(name, after_epoch=True)
+    assert not run.commands.exists()
+
+
+def test_ended_run_of_another_loop_says_how_it_is_resumed(tmp_path):
+    logged = finished(classifier(), status="stopped")
+    run = loop_run(tmp_path / "runs", logged)
+    hint = rf'run its own script again with cnn_tui\.init\(resume="{run.id}"\)'
+    with pytest.raises(ConfigError, match=f"is stopped: it is not running; {hint}"):
+        stop(f"{run.path}")
+    with pytest.raises(ConfigError, match=f"another program trains it; {hint}"):
+        resume_in_background(run)
+    with pytest.raises(ConfigError, match="another program trains it: it has no config"):
+        Request.from_run(run)

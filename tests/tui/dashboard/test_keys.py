@@ -21,6 +21,7 @@ from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.settings import Options
 from cnn_tui.text.parse import parse_epochs, parse_lr
 from golden import add_events, golden_run, running_run, set_local_host
+from loops_for_tests import classifier, loop_run
 from pilot import press, press_together, screen_text, settle, wait_for_text
 
 VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "model": "4", "log": "5"}
@@ -475,6 +476,32 @@ async def test_commands_to_an_interrupted_run_are_refused(tmp_path, key):
         assert "◌ interrupted" in screen_text(app)
         assert "This run is not running" in screen_text(app)
     assert not run.commands.exists()
+
+
+async def test_keys_that_another_loop_does_not_obey_are_greyed_and_say_why(tmp_path):
+    run = loop_run(tmp_path, classifier())
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        bar = app.screen.query_one(KeyBar)
+        greyed = {
+            line.plain[span.start : span.end]
+            for line in bar.draw(True, 120, 2)
+            for span in line.spans
+            if span.style == "$faint"
+        }
+        assert greyed == {"r lr", "e epochs", "d detach"}
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+        assert "Change the learning rate" not in titles
+        await press(pilot, "r")
+        assert "The loop of Lightning 2.5 cannot change the learning rate" in screen_text(app)
+        await press(pilot, "d")
+        assert "Another process is training this run; you can quit" in screen_text(app)
+        await press(pilot, "s")
+        assert "Stop now" in screen_text(app)
+        assert "After this epoch" not in screen_text(app)
+        await press(pilot, "y", "c")
+    assert sent_commands(run) == [("stop", None), ("checkpoint", None)]
 
 
 async def test_failed_command_shows_the_reason(tmp_path):

@@ -23,11 +23,12 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
+from cnn_engine.runs.hints import how_to_resume
 from cnn_tui.cli.options import RUNNING, RunReference, RunsDir, resolve_run
 from cnn_tui.text.events import COMMANDS
+from cnn_tui.text.other_loops import refusal_text
 from cnn_tui.text.parse import parse_epochs, parse_lr
 from cnn_tui.text.safe import safe_text
-from cnn_tui.text.shell import command_for
 
 WAIT_SECONDS = 10.0
 """Maximum wait for the engine, which reads commands between two steps."""
@@ -64,6 +65,8 @@ class ControlledRun:
             ConfigError: the engine refused it, or the run has ended.
             NoAnswerError: the run has not carried it out in time.
         """
+        if reason := refusal_text(self.state, name):
+            raise ConfigError(f"{self._run.id}: {reason}")
         command = Command(name=name, by="cli", value=value)
         send(self._run.commands, command)
         deadline = time.monotonic() + WAIT_SECONDS
@@ -88,9 +91,7 @@ class ControlledRun:
 
     def _require_running(self) -> None:
         if self.state.imported:
-            raise ConfigError(
-                f"{self._run.id} is trained by another program and cannot be controlled"
-            )
+            raise ConfigError(f"{self._run.id}: {refusal_text(self.state, 'stop')}")
         if self.state.has_ended:
             status: str = self.state.status
         elif self._run.is_live(self.state.host):
@@ -99,7 +100,7 @@ class ControlledRun:
             status = "interrupted"
         text = f"{self._run.id} is {status}: it is not running"
         if status != "done":
-            text += f"; resume it with: {command_for('resume', self._run)}"
+            text += f"; {how_to_resume(self.state, self._run)}"
         raise ConfigError(text)
 
 
@@ -116,8 +117,8 @@ def _result(event: Event, command: Command) -> str | None:
             raise error(safe_text(event.text, 1000))
         case CheckpointSaved(reason="asked") if command.name == "checkpoint":
             return f"epoch {event.epoch} saved as {safe_text(event.file)}"
-        case RunFinished(status="stopped") if command.name == "stop":
-            return "stopped"
+        case RunFinished(status="stopped" | "done") if command.name == "stop":
+            return event.status
         case CommandApplied() if event.command == command.name not in ("checkpoint", "stop"):
             value = "" if event.value is None else f" {event.value:g}"
             return f"{COMMANDS[command.name]}{value}"

@@ -6,6 +6,8 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 
+from cnn_engine.runs.commands import Name
+
 View: TypeAlias = Literal["live", "classes", "mistakes", "model", "log"]
 """Names of the views of a run."""
 
@@ -69,8 +71,8 @@ class Key:
     action: str = ""
     """Action of the screen or view; empty if it equals `name`."""
 
-    controls: bool = False
-    """True if it sends a command to the engine, which works only while the run is running."""
+    controls: Name | None = None
+    """Command that it sends to the engine, which works only while the run is running."""
 
     in_palette: bool = True
     """False for cursor keys and for actions that the palette offers anyway."""
@@ -109,7 +111,10 @@ class HasKeys(Protocol):
 
     @property
     def can_control(self) -> bool:
-        """True if the keys that send commands to a run work."""
+        """True if keys that send commands to a run work."""
+
+    def obeys(self, command: Name) -> bool:
+        """Return True if the run obeys a command while it is running."""
 
     def label(self, key: Key) -> str:
         """Return the word for a key, which may depend on the state."""
@@ -163,12 +168,12 @@ BACK = _move("back", "escape", "back", "Clear the cursor or the focus, or go bac
 KEYS = (
     *_in_scope(
         "run",
-        Key("pause", "p", "pause", "Pause or continue training", 2, controls=True),
-        Key("stop", "s", "stop", "Stop training, now or after this epoch", 2, controls=True),
-        Key("save_checkpoint", "c", "save", "Save a checkpoint now", 4, controls=True),
-        Key("set_lr", "r", "lr", "Change the learning rate", 3, controls=True),
-        Key("set_epochs", "e", "epochs", "Change the number of epochs", 6, controls=True),
-        Key("detach", "d", "detach", "Continue training in the background", 5, controls=True),
+        Key("pause", "p", "pause", "Pause or continue training", 2, controls="pause"),
+        Key("stop", "s", "stop", "Stop training, now or after this epoch", 2, controls="stop"),
+        Key("save_checkpoint", "c", "save", "Save a checkpoint now", 4, controls="checkpoint"),
+        Key("set_lr", "r", "lr", "Change the learning rate", 3, controls="lr"),
+        Key("set_epochs", "e", "epochs", "Change the number of epochs", 6, controls="epochs"),
+        Key("detach", "d", "detach", "Continue training in the background", 5, controls="detach"),
     ),
     *_in_scope(
         "live",

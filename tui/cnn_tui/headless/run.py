@@ -12,6 +12,7 @@ from cnn_engine.errors import TrainingError
 from cnn_engine.runlog.log import LogReader, write_advice
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import how_to_resume
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.live.follower import Printer, follow
@@ -115,8 +116,8 @@ def watch_headless(run: RunDirectory) -> None:
     )
     if not state.has_ended and not state.imported:
         raise TrainingError(
-            f"run {run.id}: was interrupted: the process that trained it ended without a word. "
-            f"{resume_hint(run)}"
+            f"run {run.id}: was interrupted: the process that trained it ended without a word; "
+            f"{how_to_resume(state, run)}"
         )
 
 

@@ -1,8 +1,12 @@
 """Dialogs about a running run."""
 
+from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
 from cnn_tui.dashboard.dialogs.value import ValueDialog
+from cnn_tui.text.other_loops import refusal_text
 from cnn_tui.text.parse import parse_epochs, parse_lr
+
+AFTER_EPOCH = Answer("e", "After this epoch", "stop-epoch")
 
 
 def lr_dialog(lr: float | None) -> ValueDialog[float]:
@@ -31,14 +35,18 @@ def epochs_dialog(current: int, total: int | None) -> ValueDialog[int]:
     return ValueDialog("Total epochs", explanation, str(total or ""), parse, restrict="[0-9]*")
 
 
-def stop_dialog() -> ChoiceDialog:
+def stop_dialog(state: RunState) -> ChoiceDialog:
     """Return the dialog about stopping now or after the epoch; its result is a command or empty."""
+    explanation = (
+        "The model is saved in both cases. With “After this epoch” it is also validated and tested."
+    )
+    if state.loop:
+        explanation = "The loop of this run ends, and its script continues after it."
     return ChoiceDialog(
         "Stop training?",
-        "The model is saved in both cases. With “After this epoch” it is also validated and "
-        "tested.",
+        explanation,
         Answer("y", "Stop now", "stop"),
-        Answer("e", "After this epoch", "stop-epoch"),
+        *([] if refusal_text(state, "stop-epoch") else [AFTER_EPOCH]),
         Answer("n", "Keep training", ""),
     )
 

@@ -9,6 +9,7 @@ from cnn_engine.runs import commands
 from cnn_engine.runs.commands import Command, Name
 from cnn_tui.live.follower import Follower
 from cnn_tui.live.threads import in_thread
+from cnn_tui.text.other_loops import refusal_text
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,17 @@ class Remote:
         return self._pending
 
     @property
-    def refusal(self) -> Refused | None:
-        """Reason why no command can be sent now; None if commands can be sent."""
-        if self._follower.state.imported:
-            return Refused("This run is trained elsewhere and cannot be controlled")
-        if self._follower.is_live:
-            return None
-        ended = self._follower.state.has_ended
-        return Refused("This run has ended" if ended else "This run is not running")
+    def can_send(self) -> bool:
+        """True if the run is running and obeys commands."""
+        return self._follower.is_live and not self._follower.state.imported
+
+    def refusal(self, command: Name) -> Refused | None:
+        """Return the reason why a command cannot be sent now; None if it can be."""
+        if not self._follower.is_live and not self._follower.state.imported:
+            ended = self._follower.state.has_ended
+            return Refused("This run has ended" if ended else "This run is not running")
+        reason = refusal_text(self._follower.state, command)
+        return Refused(reason) if reason else None
 
     async def send(self, name: Name, value: float | None = None, by: str = "key") -> Sent | Refused:
         """Send a command.
@@ -82,7 +86,7 @@ class Remote:
             value: Its value, if it has one.
             by: Name of the sender, for the run's log.
         """
-        if refusal := self.refusal:
+        if refusal := self.refusal(name):
             return refusal
         command, path = Command(name=name, by=by, value=value), self._follower.run.commands
         self.mark_pending(name)
@@ -102,7 +106,7 @@ class Remote:
 
     async def toggle_pause(self) -> Sent | Refused:
         """Pause or continue: the opposite of the last one sent, even if it is not applied yet."""
-        if refusal := self.refusal:
+        if refusal := self.refusal("pause"):
             return refusal
         state = self._follower.state
         applied = sum(command.command in ("pause", "unpause") for command in state.commands)
@@ -116,6 +120,6 @@ class Remote:
 
     async def detach(self) -> Sent | Refused:
         """Move the training to a background process."""
-        if (refusal := self.refusal) or self._follower.trains_here:
-            return refusal or await self.send("detach")
+        if self._follower.trains_here or not self.can_send:
+            return await self.send("detach")
         return Refused("Another process is training this run; you can quit")

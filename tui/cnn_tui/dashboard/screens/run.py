@@ -34,6 +34,7 @@ from cnn_tui.dashboard.widgets.run_progress import RunProgress
 from cnn_tui.live.follower import Batch, Follower
 from cnn_tui.live.threads import in_thread
 from cnn_tui.text.log_lines import log_line, output_line
+from cnn_tui.text.other_loops import refusal_text
 
 if TYPE_CHECKING:
     from cnn_tui.dashboard.views.classes import ClassesView
@@ -104,8 +105,12 @@ class RunScreen(DashboardScreen):
 
     @property
     def can_control(self) -> bool:
-        """True if commands can be sent to the run."""
-        return self.remote.refusal is None
+        """True if the run is running and obeys commands."""
+        return self.remote.can_send
+
+    def obeys(self, command: Name) -> bool:
+        """Return True if the run obeys a command while it is running."""
+        return not refusal_text(self.state, command)
 
     def label(self, key: Key) -> str:
         """Return the word for a key; `pause` continues a paused run."""
@@ -308,7 +313,7 @@ class RunScreen(DashboardScreen):
     @work
     async def action_set_lr(self) -> None:
         """Ask for a learning rate and set it."""
-        if self._is_refused():
+        if self._is_refused("lr"):
             return
         lr = await self.ask(lr_dialog(self.state.lr))
         if lr is not None:
@@ -317,7 +322,7 @@ class RunScreen(DashboardScreen):
     @work
     async def action_set_epochs(self) -> None:
         """Ask for a number of epochs and set it."""
-        if self._is_refused():
+        if self._is_refused("epochs"):
             return
         dialog = epochs_dialog(self.state.epoch, self.state.total_epochs)
         epochs = await self.ask(dialog)
@@ -327,9 +332,9 @@ class RunScreen(DashboardScreen):
     @work
     async def action_stop(self) -> None:
         """Ask whether to stop now or after the epoch, and stop."""
-        if self._is_refused():
+        if self._is_refused("stop"):
             return
-        command = await self.ask(stop_dialog())
+        command = await self.ask(stop_dialog(self.state))
         if command == "stop-epoch":
             await self._send(
                 "stop-epoch", message="Stopping after this epoch is validated and saved"
@@ -349,9 +354,9 @@ class RunScreen(DashboardScreen):
         self.remote.mark_pending("stop")
         self._expect_reply()
 
-    def _is_refused(self) -> bool:
-        """Return True if no command can be sent now, and report why."""
-        refusal = self.remote.refusal
+    def _is_refused(self, command: Name) -> bool:
+        """Return True if a command cannot be sent now, and report why."""
+        refusal = self.remote.refusal(command)
         if refusal:
             self.report(refusal.reason)
         return refusal is not None

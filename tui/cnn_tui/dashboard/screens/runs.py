@@ -438,7 +438,7 @@ class RunsScreen(DashboardScreen):
             return
         if run.status in LIVE:
             self.report(f"{run.run_id} is already running; enter opens it")
-        elif run.status == "done":
+        elif run.status == "done" and run.is_own:
             epochs = str(run.epochs + 10)
             command = command_for("resume", self._edits.directory(run), "--epochs", epochs)
             self.report(f"This run is done; to train it longer: {command}")

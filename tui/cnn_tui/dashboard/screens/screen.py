@@ -6,6 +6,7 @@ from textual import getters
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from cnn_engine.runs.commands import Name
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.keys import Key, Scope
 from cnn_tui.dashboard.widgets.key_bar import MESSAGE_SECONDS, KeyBar
@@ -39,7 +40,11 @@ class DashboardScreen(Screen[None]):
 
     @property
     def can_control(self) -> bool:
-        """True if the keys that send commands to a run work."""
+        """True if keys that send commands to a run work."""
+        return True
+
+    def obeys(self, command: Name) -> bool:  # noqa: ARG002 - for the screen of a run
+        """Return True if the run obeys a command while it is running."""
         return True
 
     def label(self, key: Key) -> str:
