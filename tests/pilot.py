@@ -44,40 +44,68 @@ async def press_together(pilot, *keys):
 
 
 async def _wait_until_idle(*_seconds, timeout=60.0):
-    """Wait until the app under test has nothing left to do.
+    """Wait until the app under test has nothing left to do; return False if it has ended.
 
-    Textual's own function waits until the process uses no CPU time for a moment. On a busy
-    machine that also happens in the middle of work, when the process is not scheduled.
+    Textual's own functions wait until the process uses no CPU time for a moment, which on a busy
+    machine also happens in the middle of work, and send a message to every widget.
     """
     app, deadline = active_app.get(), time.monotonic() + timeout
-    pilot, idle_checks = textual.pilot.Pilot(app), 0
-    while idle_checks < 2 and not app._exit and app._exception is None:
+    idle_checks = 0
+    while idle_checks < 2:
+        if app._exit or app._exception is not None:
+            return False
         assert time.monotonic() < deadline, "the app is never idle"
-        await pilot._wait_for_screen()
-        # Twice, as a message from another widget may be about to arrive.
-        idle_checks = idle_checks + 1 if _is_idle(app) else 0
-        await asyncio.sleep(0 if idle_checks else 0.002)
+        if not _has_handled_all(app):
+            idle_checks = 0
+            await asyncio.sleep(0.001)
+        elif _has_to_draw(app.screen):
+            idle_checks = 0
+            app.screen._on_timer_update()
+            await asyncio.sleep(0)
+        else:
+            # Twice, as a message from another widget may be about to arrive.
+            idle_checks += 1
+            await asyncio.sleep(0)
+    return True
 
 
 textual.app.wait_for_idle = textual.pilot.wait_for_idle = _wait_until_idle
+textual.pilot.Pilot._wait_for_screen = _wait_until_idle
 
 
-def _is_idle(app):
-    """Return True if no message, callback, short timer, worker or repaint is pending."""
-    screen = app.screen
+def _has_handled_all(app):
+    """Return True if no message, callback, short timer, animation or worker is pending."""
     pumps = [
         app,
         *(pump for opened in app.screen_stack for pump in opened.walk_children(with_self=True)),
     ]
-    return not (
-        any(pump.message_queue_size or pump._pending_message for pump in pumps)
-        or any(pump._next_callbacks or any(map(_is_due_soon, pump._timers)) for pump in pumps)
+    return all(map(_waits_for_messages, pumps)) and not (
+        any(pump._next_callbacks or any(map(_is_due_soon, pump._timers)) for pump in pumps)
+        or app.animator._animations
+        or app.animator._scheduled
         or _busy_workers(app)
         or (isinstance(app, Dashboard) and app.key_queue.is_busy)
-        or screen._callbacks
+    )
+
+
+def _has_to_draw(screen):
+    """Return True if a layout, a repaint or a callback after it is pending."""
+    return bool(
+        screen._callbacks
         or screen._dirty_widgets
         or screen._layout_required
+        or screen._scroll_required
         or screen._repaint_required
+    )
+
+
+def _waits_for_messages(pump):
+    """Return True if a widget, screen or app has handled all its messages, or has ended."""
+    queue = pump._message_queue
+    return (
+        pump._closing
+        or pump._closed
+        or (queue.empty() and not pump._pending_message and bool(queue.ready_event._waiters))
     )
 
 

@@ -191,14 +191,27 @@ CLOSING = {"q", "ctrl+c", "d"}
 """Keys that may close the run screen."""
 
 
+EPOCHS_LOGGED, NOTHING_LOGGED = 60, 2
+"""Lines of a run's log."""
+
+
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("lines", [2, 60])
-async def test_every_key_works_in_every_view(tmp_path, view, lines):
+async def test_every_key_works_in_every_view(tmp_path, view):
     """No key raises, and only those in `CLOSING` close the screen."""
-    names = [name for key in KEYS if key.scope in RUN_SCOPES for name in key.keys.split(",")]
-    await _press_all(running_run(tmp_path / "open", lines), view, set(names) - CLOSING)
+    await _press_all(running_run(tmp_path / "open", EPOCHS_LOGGED), view, _names(*RUN_SCOPES))
     for name in CLOSING:
-        await _press_all(running_run(tmp_path / name, lines), view, {name})
+        await _press_all(running_run(tmp_path / name, EPOCHS_LOGGED), view, {name})
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_keys_of_every_view_work_before_training(tmp_path, view):
+    scopes = RUN_SCOPES if view == "live" else (view, "panel")
+    await _press_all(running_run(tmp_path, NOTHING_LOGGED), view, _names(*scopes))
+
+
+def _names(*scopes):
+    """Return the names of all keys that do not close the screen."""
+    return {name for key in keys_for(*scopes) for name in key.keys.split(",")} - CLOSING
 
 
 async def _press_all(run, view, names):
@@ -206,7 +219,8 @@ async def _press_all(run, view, names):
     async with app.run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         for name in sorted(names):
-            await press(pilot, VIEWS[view])
+            if app.screen.shown_view != view:
+                await pilot.press(VIEWS[view])
             await press(pilot, name)
             assert app.is_running, name
             if len(app.screen_stack) > 2:
