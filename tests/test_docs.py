@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_engine.session.stop_signals import STOP_SIGNALS
+from cnn_engine.system.stop_signals import STOP_SIGNALS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

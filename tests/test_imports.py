@@ -98,8 +98,8 @@ def test_supervisor_imports_only_terminal_modules(tmp_path):
     assert {name for name in loaded if name.startswith("cnn_")} == {
         "cnn_engine",
         "cnn_engine.errors",
-        "cnn_engine.session",
-        "cnn_engine.session.stop_signals",
+        "cnn_engine.system",
+        "cnn_engine.system.stop_signals",
         "cnn_tui",
         "cnn_tui.main",
         "cnn_tui.terminal",

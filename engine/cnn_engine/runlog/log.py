@@ -66,6 +66,11 @@ class LogWriter:
         self.write_error = ""
         """Reason why the log cannot be written now; empty if it can."""
 
+    @property
+    def unwritten_bytes(self) -> int:
+        """Size of the events that could not be written so far."""
+        return len(self._unwritten)
+
     def append(self, event: Event) -> None:
         """Append an event with a single write; if that fails, it is retried with the next event."""
         self._unwritten += to_line(event).encode() + b"\n"

@@ -86,7 +86,7 @@ def roles_of(names: Iterable[str], chosen: Mapping[Role, str] | None = None) -> 
     bare = roles.assigned.get("train_accuracy", "")
     is_only = "val_accuracy" not in {*roles.assigned, *roles.unclear, *chosen}
     is_guessed = "train_accuracy" not in chosen and "val_loss" in roles.assigned
-    if bare and is_only and is_guessed and not _split_of(bare):
+    if bare and is_only and is_guessed and not split_of(bare):
         roles.assigned["val_accuracy"] = roles.assigned.pop("train_accuracy")
     return roles
 
@@ -96,7 +96,7 @@ class _Named:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.split = _split_of(name)
+        self.split = split_of(name)
         self.quantity = _deciding_word(name, LOSS, ACCURACY)
         self.words = frozenset(words_of(name))
         self.others = len(self.words - SPLITS - LOSS - ACCURACY - RATE - NEUTRAL)
@@ -132,7 +132,7 @@ def _assign(role: Role, matches: list[_Named], roles: Roles) -> None:
         roles.assigned[role] = matches[0].name
 
 
-def _split_of(name: str) -> str:
+def split_of(name: str) -> str:
     """Return the word that says the split, such as `val`; empty if there is none."""
     return _deciding_word(name, VALIDATION, TEST, TRAINING)
 

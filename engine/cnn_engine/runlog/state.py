@@ -221,8 +221,9 @@ class RunState:
         self.preset = event.preset
         # A damaged log may contain tables that are not dicts.
         self.config = {name: keys for name, keys in event.config.items() if isinstance(keys, dict)}
-        epochs = self.setting("train.epochs")
-        self.total_epochs = epochs if isinstance(epochs, int) else 0
+        if self.loop is None:
+            epochs = self.setting("train.epochs")
+            self.total_epochs = epochs if isinstance(epochs, int) else 0
 
     def _begin_session(self, event: RunResumed) -> None:
         """Reset what belongs to the previous session, and undo what lies beyond the position."""

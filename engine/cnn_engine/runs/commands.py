@@ -2,16 +2,18 @@
 
 import errno
 import json
+import math
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog.log import LineReader, ends_torn
 
@@ -40,6 +42,41 @@ class _Line(msgspec.Struct):
     name: Name
     by: object = ""
     value: float | None = None
+
+
+def without_repeats(commands: Iterable[Command]) -> list[Command]:
+    """Return those of the commands that count if all arrive at once, in order.
+
+    Of several learning rates, totals of epochs or checkpoints the last one counts. The end of the
+    run comes last; before a stop only changed values count, which its checkpoint saves.
+    """
+    arrived = list(commands)
+    last = {command.name: command for command in arrived}
+    if "stop" in last:
+        first = next(command for command in arrived if command.name == "stop")
+        return [*(last[name] for name in ("lr", "epochs") if name in last), first]
+    kept = [
+        command
+        for command in arrived
+        if command.name in ("pause", "unpause") or command is last[command.name]
+    ]
+    return sorted(kept, key=lambda command: command.name == "detach")
+
+
+def value_error(command: Command, min_epochs: int) -> str:
+    """Return why the value of a command cannot be used, as a sentence; empty if it can.
+
+    Args:
+        command: The command.
+        min_epochs: Minimum total number of epochs.
+    """
+    value = math.nan if command.value is None else command.value
+    if command.name == "lr" and not 0 < value < math.inf:
+        return f"lr {value:g}: a learning rate must be a positive number"
+    is_epochs = value.is_integer() and min_epochs <= value <= MAX_EPOCHS
+    if command.name == "epochs" and not is_epochs:
+        return f"epochs {value:g}: must be a whole number from {min_epochs} to {MAX_EPOCHS}"
+    return ""
 
 
 def send(path: Path, command: Command) -> None:

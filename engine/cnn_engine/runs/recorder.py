@@ -1,6 +1,8 @@
 """Records the engine's events in the log and in the state made from it."""
 
+import os
 import time
+from contextlib import suppress
 from typing import NamedTuple, Self
 
 from cnn_engine.errors import RunHeldError
@@ -61,6 +63,11 @@ class Recorder:
         """Reason why the log cannot be written, such as a full disk; empty if it can."""
         return GONE if self._is_gone else self._log.write_error
 
+    @property
+    def unwritten_bytes(self) -> int:
+        """Size of the events that could not be written so far."""
+        return self._log.unwritten_bytes
+
     def record(self, event: Event) -> None:
         """Append the event to the log and apply it to the state."""
         self._add(event)
@@ -97,6 +104,11 @@ class Recorder:
         """
         self._log.flush()
         return HandedOver(self._log.descriptor, self.commands.bytes_read)
+
+    def abandon(self) -> None:
+        """Close the log in a forked process, without a word; its parent keeps it locked."""
+        with suppress(OSError):
+            os.close(self._log.descriptor)
 
     def close(self) -> None:
         """Release the run.

@@ -21,7 +21,7 @@ from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.engine import Engine, run_started
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
-from cnn_engine.session.stop_signals import STOP_SIGNALS
+from cnn_engine.system.stop_signals import STOP_SIGNALS
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:

@@ -44,18 +44,15 @@ from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.session.process_exit import exits_raise
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
-from cnn_engine.session.stop_signals import STOP_SIGNALS
 from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
+from cnn_engine.system.stop_signals import EXIT_CODES
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
 if TYPE_CHECKING:
     from cnn_engine.data.dataset import DataSet
-
-SIGNAL_EXIT_CODES = {number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)}
-"""Exit codes after a signal: 128 + its number, as in shells."""
 
 NETWORK_MODULES = ("torch.nn.modules.module", "torch.autograd")
 """Modules that call a network's forward and backward."""
@@ -290,11 +287,11 @@ class Engine:
         except DetachRequested:
             return self._finished("detached", 0)
         except StopRequested as stop:
-            return self._finished("stopped", SIGNAL_EXIT_CODES.get(stop.by, 0))
+            return self._finished("stopped", EXIT_CODES.get(stop.by, 0))
         except UserError as error:
             text = str(error)
             if error.__cause__ is not None:  # raised by the user's own network
-                text = f"{text}; {write_traceback(self._recorder.run)}"
+                text = f"{text}; {write_traceback(self._recorder.run, error)}"
             return self._finished("failed", error.exit_code, text)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the run failed
             return self._crashed(error)
@@ -304,7 +301,7 @@ class Engine:
         """Return the last event of a run that ended with an unexpected exception."""
         if is_out_of_memory(error):
             return self._finished("failed", TrainingError.exit_code, out_of_memory_text(error))
-        note = write_traceback(self._recorder.run)
+        note = write_traceback(self._recorder.run, error)
         if isinstance(error, Exception):
             if self._is_of_own_network(error):
                 name = self._request.config.model.name

@@ -1,14 +1,12 @@
 """Applies commands between steps, and samples the machine."""
 
-import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
-from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import CommandApplied, CommandRefused, MachineMeasured, Notice
-from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.commands import Command, send, value_error, without_repeats
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.training.scalars import memory, scalars_logged
 
@@ -62,25 +60,6 @@ class Trainable(Protocol):
 
     def save_checkpoint(self) -> None:
         """Save a checkpoint and record it; raises `StorageError` if it cannot be saved."""
-
-
-def _without_repeats(commands: Iterable[Command]) -> list[Command]:
-    """Return those of the commands that count if all arrive at once, in order.
-
-    Of several learning rates, totals of epochs or checkpoints the last one counts. The end of the
-    run comes last; before a stop only changed values count, which its checkpoint saves.
-    """
-    arrived = list(commands)
-    last = {command.name: command for command in arrived}
-    if "stop" in last:
-        first = next(command for command in arrived if command.name == "stop")
-        return [*(last[name] for name in ("lr", "epochs") if name in last), first]
-    kept = [
-        command
-        for command in arrived
-        if command.name in ("pause", "unpause") or command is last[command.name]
-    ]
-    return sorted(kept, key=lambda command: command.name == "detach")
 
 
 class Control:
@@ -138,7 +117,7 @@ class Control:
         self._poll()
         self._trainer = trainer
         waiting, self._waiting = self._waiting, []
-        for command in _without_repeats(waiting):
+        for command in without_repeats(waiting):
             self._change(trainer, command)
         self._process_commands()
 
@@ -178,7 +157,7 @@ class Control:
         if self._machine_throttle.due() and (sample := self.machine.measure()):
             self._recorder.record(sample)
             self._record_memory(sample)
-        for command in _without_repeats(self._new_commands()):
+        for command in without_repeats(self._new_commands()):
             self._apply(command)
 
     def _record_memory(self, sample: MachineMeasured) -> None:
@@ -241,8 +220,9 @@ class Control:
 
     def _change(self, trainer: Trainable, command: Command) -> None:
         """Apply a command to the trainer; ignore it if it changes nothing."""
-        value = math.nan if command.value is None else command.value
-        min_epochs = max(1, trainer.epoch)
+        if error := value_error(command, max(1, trainer.epoch)):
+            self._refuse(command, error)
+            return
         match command.name:
             case "checkpoint":
                 self._record(command)
@@ -250,20 +230,15 @@ class Control:
                     trainer.save_checkpoint()
                 except StorageError as error:
                     self._refuse(command, str(error))
-            case "lr" if not 0 < value < math.inf:
-                self._refuse(command, f"lr {value:g}: a learning rate must be a positive number")
-            case "lr" if value != trainer.lr:
+            case "lr" if command.value is not None and command.value != trainer.lr:
                 try:
-                    trainer.lr = value
+                    trainer.lr = command.value
                 except ConfigError as error:
                     self._refuse(command, str(error))
                 else:
                     self._record(command)
-            case "epochs" if not (value.is_integer() and min_epochs <= value <= MAX_EPOCHS):
-                text = f"epochs {value:g}: must be a whole number from {min_epochs} to {MAX_EPOCHS}"
-                self._refuse(command, text)
-            case "epochs" if value != trainer.epochs:
-                trainer.epochs = int(value)
+            case "epochs" if command.value is not None and command.value != trainer.epochs:
+                trainer.epochs = int(command.value)
                 self._record(command)
 
     def _record(self, command: Command) -> None:

@@ -23,10 +23,10 @@ from cnn_engine.runlog.events import (
     StepsCaptured,
     ValidationProgressed,
 )
+from cnn_engine.runs.alarm_log import AlarmLog
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import choose_device
 from cnn_engine.system.gpu import make_gpu_meter
-from cnn_engine.training.alarm_log import AlarmLog
 from cnn_engine.training.budget import Budget
 from cnn_engine.training.checkpointer import Checkpointer, writes_in_background
 from cnn_engine.training.control import Control, StopRequested, Throttle

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cnn_engine.runlog.lines import from_line
-from cnn_engine.session.stop_signals import STOP_SIGNALS
+from cnn_engine.system.stop_signals import STOP_SIGNALS
 from golden import golden_run, running_run, set_local_host
 from terminal import CLI, SET_SMALL, Terminal, cnn_tui, environment
 

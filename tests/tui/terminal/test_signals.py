@@ -9,7 +9,7 @@ import pytest
 
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.summary import read_state, read_summary
-from cnn_engine.session.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS, WARNING_SIGNALS
+from cnn_engine.system.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS, WARNING_SIGNALS
 from cnn_tui.terminal.signals import StopSignals
 from golden import golden_run, saved_screen
 from runs_for_tests import RunForTests

@@ -16,7 +16,7 @@ from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
-from cnn_engine.session.stop_signals import STOP_SIGNALS
+from cnn_engine.system.stop_signals import STOP_SIGNALS
 from cnn_tui.cli.options import RunsDir, display_options
 from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.progress_line import ProgressLine
@@ -179,7 +179,7 @@ class ImportFollower(threading.Thread):
         if isinstance(error, UserError):
             self._error = error
         else:
-            note = write_traceback(self._run)
+            note = write_traceback(self._run, error)
             self._error = UserError(f"internal error: {type(error).__name__}: {error}; {note}")
         try:
             self._importer.fail(str(self._error), self._error.exit_code)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from cnn_engine.session.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS
+from cnn_engine.system.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS
 
 HANGUP_EXIT_CODE = 128 + signal.SIGHUP
 """Exit code if the loss of the terminal ended the process."""

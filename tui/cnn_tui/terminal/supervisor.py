@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from cnn_engine.errors import TrainingError
-from cnn_engine.session.stop_signals import STOP_SIGNALS
+from cnn_engine.system.stop_signals import STOP_SIGNALS
 from cnn_tui.terminal.tty import TerminalSettings, notify
 
 FORWARDED_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGQUIT)

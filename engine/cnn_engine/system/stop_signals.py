@@ -13,3 +13,6 @@ quit without a checkpoint."""
 
 STOP_SIGNALS = (*IMPATIENT_SIGNALS, *WARNING_SIGNALS)
 """All signals after which a run saves a checkpoint and ends with 128 + the signal's number."""
+
+EXIT_CODES = {number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)}
+"""Exit codes after a signal, by its name: 128 + its number, as in shells."""

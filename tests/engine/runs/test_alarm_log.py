@@ -9,8 +9,8 @@ from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runlog.events import AlarmRaised, EpochFinished
 from cnn_engine.runlog.lines import from_line, to_line
 from cnn_engine.runlog.state import RunState
-from cnn_engine.training import alarm_log
-from cnn_engine.training.alarm_log import AlarmLog
+from cnn_engine.runs import alarm_log
+from cnn_engine.runs.alarm_log import AlarmLog
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
