@@ -1,0 +1,66 @@
+"""Counts per class of a validation, from true and predicted classes."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from cnn_engine.runlog.events import Confusion
+
+MAX_CLASSES = 10_000
+"""More classes are not counted."""
+
+
+class Counts(NamedTuple):
+    """Counts as in `EpochFinished`."""
+
+    correct: tuple[int, ...]
+    total: tuple[int, ...]
+    confusion: Confusion
+
+
+def count(truth: Any, predicted: Any, classes: Sequence[str]) -> Counts:
+    """Count images per pair of classes.
+
+    Args:
+        truth: True class of each image: indices, or names if `classes` has them. Lists, arrays and
+            tensors.
+        predicted: Predicted class of each image, alike.
+        classes: Names of the classes; may be empty.
+
+    Raises:
+        ValueError: the lengths differ, or something is not a class.
+    """
+    pairs = Counter(zip(_indices(truth, classes), _indices(predicted, classes), strict=True))
+    highest = max((max(pair) for pair in pairs), default=-1)
+    if min((min(pair) for pair in pairs), default=0) < 0 or highest >= MAX_CLASSES:
+        raise ValueError(f"classes must be numbers from 0 to {MAX_CLASSES - 1}")
+    size = max(len(classes), highest + 1)
+    correct, total = [0] * size, [0] * size
+    for (true, guess), images in pairs.items():
+        total[true] += images
+        if true == guess:
+            correct[true] += images
+    confusion = sorted((*pair, images) for pair, images in pairs.items() if pair[0] != pair[1])
+    return Counts(tuple(correct), tuple(total), tuple(confusion))
+
+
+def _indices(labels: Any, classes: Sequence[str]) -> Iterable[int]:
+    """Return the indices of classes.
+
+    Raises:
+        ValueError: something is not a class.
+    """
+    to_list = getattr(labels, "tolist", None)  # tensors and arrays
+    values = list(labels) if to_list is None else to_list()
+    known = {name: index for index, name in enumerate(classes)}
+    return [_index(value, known) for value in values]
+
+
+def _index(value: Any, known: dict[str, int]) -> int:
+    if isinstance(value, str):
+        if value not in known:
+            raise ValueError(f"{value[:80]!r} is not among the names of the classes")
+        return known[value]
+    if isinstance(value, list):
+        raise ValueError("one class for each image is expected, not a list of scores")
+    return int(value)

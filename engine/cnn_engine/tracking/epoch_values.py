@@ -1,0 +1,78 @@
+"""Values of the epoch that a loop is in, from which its `EpochFinished` is made."""
+
+import math
+
+from cnn_engine.runlog.events import EpochFinished
+from cnn_engine.runlog.roles import Role
+from cnn_engine.tracking.counts import Counts
+from cnn_engine.tracking.window import Totals
+
+MAX_FRACTION = 1.0 + 1e-6
+MAX_PERCENT = 100.0 + 1e-4
+"""Greatest accuracies, with room for rounding."""
+
+
+class EpochValues:
+    """Losses and accuracies of one epoch."""
+
+    def __init__(self, began: float) -> None:
+        self.began = self.trained = began
+        """Times at which the epoch began, and of its last training step."""
+        self._train: dict[Role, Totals] = {}
+        self._validation: dict[Role, Totals] = {}
+        self.counts: Counts | None = None
+
+    def add(self, role: Role, value: float, time: float) -> None:
+        """Add the value of a series with a role."""
+        if role.startswith("val"):
+            self._validation.setdefault(role, Totals()).add(value)
+        elif role != "lr":
+            self._train.setdefault(role, Totals()).add(value)
+            self.trained = time
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Parts of the validation that are known."""
+        return frozenset((*self._validation, *(("counts",) if self.counts else ())))
+
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing is known of the epoch."""
+        return not (self._train or self.parts)
+
+    def finished(self, epoch: int, time: float, percent: "Percent") -> EpochFinished:
+        """Return the end of the epoch at a time."""
+        counts = self.counts or Counts((), (), ())
+        accuracy = percent.fraction(_mean(self._validation, "val_accuracy"))
+        return EpochFinished(
+            epoch=epoch,
+            train_loss=_mean(self._train, "train_loss"),
+            train_accuracy=percent.fraction(_mean(self._train, "train_accuracy")),
+            val_loss=_mean(self._validation, "val_loss"),
+            correct=counts.correct,
+            total=counts.total,
+            confusion=counts.confusion,
+            accuracy=None if counts.total or math.isnan(accuracy) else accuracy,
+            train_seconds=max(0.0, self.trained - self.began),
+            val_seconds=max(0.0, time - self.trained) if self.parts else 0.0,
+        )
+
+
+def _mean(values: dict[Role, Totals], role: Role) -> float:
+    return values[role].mean if role in values else math.nan
+
+
+class Percent:
+    """Whether the accuracies of a run are in percent: one is, if any has been above 1."""
+
+    def __init__(self) -> None:
+        self._is_percent = False
+
+    def see(self, accuracy: float) -> None:
+        """Take note of an accuracy as it was logged."""
+        self._is_percent |= MAX_FRACTION < accuracy <= MAX_PERCENT
+
+    def fraction(self, accuracy: float) -> float:
+        """Return an accuracy from 0 to 1; NaN if it is none."""
+        value = accuracy / 100 if self._is_percent else accuracy
+        return value if 0 <= value <= MAX_FRACTION else math.nan

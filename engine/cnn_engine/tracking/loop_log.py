@@ -1,0 +1,347 @@
+"""Makes the events of a run from what its loop does; reads no clock and no device."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from cnn_engine.runlog.events import ConfigReplaced, Event, LoopDescribed, StepsFinished
+from cnn_engine.runlog.roles import ROLES, TEST, VALIDATION, Role, Roles, roles_of, split_of
+from cnn_engine.texts import listed
+from cnn_engine.tracking.entries import (
+    Entry,
+    EpochBegun,
+    EpochEnded,
+    Logged,
+    PassBegun,
+    Validated,
+)
+from cnn_engine.tracking.epoch_values import EpochValues, Percent
+from cnn_engine.tracking.loop_control import LoopControl
+from cnn_engine.tracking.position import EPOCH_NAMES, STEP_NAMES, EpochNumbers, place
+from cnn_engine.tracking.window import Window
+
+IDLE_SECONDS = 1.0
+"""Time after the last value of a validation after which it is taken as complete."""
+
+FREE_EPOCHS = 1000
+EPOCH_SECONDS = 0.25
+"""After `FREE_EPOCHS` epochs, epochs that follow another one sooner are not recorded."""
+
+
+class LoopLog:
+    """Counts the steps and epochs of a loop, and records its events.
+
+    An epoch ends, by the first of these that the loop has: where `epochs` says so, where a logged
+    `epoch` increases, where `steps` begins another pass, after `steps_per_epoch` steps, or before
+    the first step after a validation.
+    """
+
+    def __init__(  # noqa: PLR0913 - the state of the run so far
+        self,
+        record: Callable[[Event], None],
+        control: LoopControl,
+        *,
+        steps_per_epoch: int = 0,
+        roles: Mapping[Role, str] | None = None,
+        preset: str = "",
+        library: str = "",
+        step: int = 0,
+        finished_epochs: int = 0,
+    ) -> None:
+        """Begin a session.
+
+        Args:
+            record: Records an event.
+            control: The commands that the loop obeys, its planned epochs and its learning rate.
+            steps_per_epoch: 0 if unknown.
+            roles: Series by role instead of the guessed ones.
+            preset: What is trained.
+            library: Name and version of the library with the loop.
+            step: Steps of earlier sessions.
+            finished_epochs: Epochs that earlier sessions finished.
+        """
+        self._record, self._control = record, control
+        self.warn: Callable[[str, str], None] = lambda subject, text: None  # noqa: ARG005
+        """Receives the subject of a problem, and its text as a sentence."""
+        self._preset, self._library = preset, library
+        self.classes: tuple[str, ...] = ()
+        self.new_config: dict[str, Any] | None = None
+        """Config that is to be recorded; None if it is."""
+        self.steps_per_epoch, self._length_is_given = steps_per_epoch, steps_per_epoch > 0
+        self._described: tuple[int, int, tuple[str, ...], tuple[str, ...]] | None = None
+        self._chosen = dict(roles or {})
+        self._roles: dict[str, Role] = {}
+        """Roles by the name of the series."""
+        self._unclear: dict[Role, list[str]] = {}
+        self._named: dict[str, bool] = {}
+        """Series so far, and whether they belong to training."""
+        self._candidates: set[str] = set()
+        """Series whose names fit a role."""
+        self.step, self.epoch, self.finished = step, finished_epochs, finished_epochs
+        self._epoch_numbers = EpochNumbers(finished_epochs)
+        self._counts_from_0 = False
+        self._uses_epochs = self._has_epoch_numbers = self._has_trained = False
+        self._passes, self._pass_length, self._batch_size = 0, 0, 0
+        self._epoch_step = self._recorded_step = step
+        """Steps before this epoch, and steps recorded so far."""
+        self._values = EpochValues(0.0)
+        self._window = Window()
+        self._known_parts: frozenset[str] = frozenset()
+        self._percent = Percent()
+        self._recorded_until = self._last_time = self._last_epoch_time = 0.0
+        self.lr = float("nan")
+        """Last logged learning rate."""
+        self.data_seconds = self._recorded_data_seconds = 0.0
+        """Time that `steps` has waited for batches; it is counted elsewhere."""
+
+    def add(self, entry: Entry, values: Mapping[str, float] | None = None) -> None:
+        """Add what the loop has done.
+
+        Args:
+            entry: The entry.
+            values: Its numbers, with those that were read from a device.
+        """
+        self._last_time = entry.time
+        match entry:
+            case Logged():
+                self._log(entry, dict(values or {}))
+            case EpochBegun():
+                self._uses_epochs = True
+                self._begin(entry.epoch, entry.time)
+            case EpochEnded():
+                if entry.is_complete or self._values.parts:
+                    self._end(entry.time)
+            case PassBegun():
+                self._begin_pass(entry)
+            case Validated():
+                self._values.counts = entry.counts
+
+    def flush(self, now: float) -> None:
+        """Record the values since the last call, and the epoch if it seems complete."""
+        self.describe()
+        self._record_values()
+        is_idle = now - self._last_time >= IDLE_SECONDS and bool(self._known_parts)
+        if is_idle and self._is_at_end() and self._known_parts <= self._values.parts:
+            self._end(self._last_time)
+        for role, names in self._unclear.items():
+            text = f"Not clear which series is the {ROLES[role]}: {listed(names)}; choose with "
+            self.warn(f"role {role}", f"{text}init(roles={{{role!r}: NAME}})")
+
+    def finish(self, now: float, *, is_complete: bool) -> None:
+        """Record the rest.
+
+        Args:
+            now: The time.
+            is_complete: True if the loop came to its end.
+        """
+        is_over = self._has_epoch_numbers or self._passes > 0 or self._is_over()
+        is_epoch = is_complete and is_over and self.epoch > self.finished
+        if self._values.parts or (is_epoch and not self._uses_epochs and not self._values.is_empty):
+            self._end(self._last_time)
+        self.flush(now)
+
+    def describe(self) -> None:
+        """Record what is known of the loop, if that is new."""
+        config, self.new_config = self.new_config, None
+        if config is not None:
+            reason = "The config was changed by the program"
+            self._record(ConfigReplaced(preset=self._preset, config=config, reason=reason))
+        control = self._control
+        known = (control.epochs, self.steps_per_epoch, control.offered(), self.classes)
+        if known != self._described:
+            self._described = known
+            epochs, steps_per_epoch, commands, classes = known
+            self._record(
+                LoopDescribed(
+                    epochs=epochs,
+                    steps_per_epoch=steps_per_epoch,
+                    commands=commands,
+                    classes=classes,
+                    library=self._library,
+                )
+            )
+
+    @property
+    def has_validation(self) -> bool:
+        """True if the current epoch has been validated."""
+        return bool(self._values.parts)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Epoch, counted from 1, and step within it."""
+        return place(self.step, self.epoch, self.steps_per_epoch)
+
+    # Positions.
+
+    def _log(self, entry: Logged, values: dict[str, float]) -> None:
+        given = [values.pop(name) for name in STEP_NAMES if name in values]
+        numbers = [values.pop(name) for name in EPOCH_NAMES if name in values]
+        self._learn_names(values)
+        trains = any(self._named[name] for name in values)
+        step = self._next_step(entry, given, is_step=entry.is_step and trains)
+        number = self._epoch_numbers.number(numbers[0]) if numbers else 0
+        self._has_epoch_numbers |= number > 0 and trains
+        repeats = any(self._roles.get(name) in self._values.parts for name in values)
+        self._begin_epoch_of(step, number, entry.time, trains=trains, repeats=repeats)
+        self.step = step
+        self._has_trained |= trains
+        for name, value in values.items():
+            self._add_value(name, value, entry.time)
+        if trains and self._values.parts and self._is_at_end():
+            self._end(entry.time)
+
+    def _next_step(self, entry: Logged, given: list[float], *, is_step: bool) -> int:
+        """Return the number of steps at a call of `log`."""
+        if entry.counted is not None:
+            return max(self.step, entry.counted)
+        step = entry.step
+        if step is None and given and given[0].is_integer():
+            step = int(given[0])
+        if step is not None:
+            if step >= self.step:
+                self._counts_from_0 |= step == 0
+                return step
+            text = f"step {step} is lower than {self.step}: steps are counted by themselves"
+            self.warn("step", f"{text} where they go back")
+        return self.step + is_step
+
+    def _is_validated(self) -> bool:
+        return self._ends_with_validation() and bool(self._values.parts)
+
+    def _begin_epoch_of(
+        self, step: int, number: int, time: float, *, trains: bool, repeats: bool
+    ) -> None:
+        """Begin another epoch if the values that are about to be added belong to it."""
+        if self._uses_epochs:
+            return
+        if number > self.epoch and trains:
+            self._begin(number, time)
+        elif number > self.epoch > self.finished:
+            self.epoch = number  # logged with the validation at its end only
+        elif trains and self._counts_by_length():
+            counted = step if self._counts_from_0 else step - 1
+            number = max(0, counted) // self.steps_per_epoch + 1
+            if number > self.epoch:
+                self._begin(number, time)
+        elif trains and (self.epoch == self.finished or self._is_validated()):
+            self._begin(self.epoch + 1, time)
+        elif not self._has_trained and repeats:  # a loop that logs validations only
+            self._end(time)
+
+    def _counts_by_length(self) -> bool:
+        return self._length_is_given and not (self._has_epoch_numbers or self._passes)
+
+    def _ends_with_validation(self) -> bool:
+        has_passes = self._passes > 1 or self._pass_length
+        return not (has_passes or self._has_epoch_numbers or self._length_is_given)
+
+    def _is_at_end(self) -> bool:
+        """Return True if a validation now is at the end of an epoch."""
+        if self._uses_epochs or self.epoch == self.finished:
+            return False
+        return self._ends_with_validation() or self._is_over()
+
+    def _is_over(self) -> bool:
+        """Return True if the steps of an epoch are done."""
+        length = self.steps_per_epoch
+        return bool(length) and self.step + self._counts_from_0 >= self._epoch_step + length
+
+    def _begin_pass(self, entry: PassBegun) -> None:
+        self._passes += 1
+        self._pass_length, self._batch_size = entry.length, entry.batch_size
+        if entry.length and not self.steps_per_epoch:
+            self.steps_per_epoch = entry.length
+        if not self._uses_epochs:
+            self._begin(self.epoch + 1, entry.time)
+
+    def _begin(self, epoch: int, time: float) -> None:
+        """Begin an epoch, and end the one before if it has not ended."""
+        if self.epoch > self.finished:
+            self._end(time)
+        self._record_values()
+        self.epoch, self._epoch_step = epoch, self.step
+        self._values = EpochValues(time)
+        self._recorded_until = time
+
+    def _end(self, time: float) -> None:
+        """End the epoch, and record it."""
+        self.epoch = max(self.epoch, self.finished + 1)
+        self.step = max(self.step, self._epoch_step + 1)
+        self._record_values()
+        if not self.steps_per_epoch:
+            steps = self.step + self._counts_from_0
+            self.steps_per_epoch = max(1, round(steps / self.epoch))
+        self.describe()
+        if self.epoch <= FREE_EPOCHS or time - self._last_epoch_time >= EPOCH_SECONDS:
+            self._record(self._values.finished(self.epoch, time, self._percent))
+            self._last_epoch_time = time
+        self._known_parts |= self._values.parts
+        self.finished, self._epoch_step = self.epoch, self.step
+        self._values = EpochValues(time)
+        self._recorded_until = time
+
+    # Values.
+
+    def _add_value(self, name: str, value: float, time: float) -> None:
+        self._window.add(name, value)
+        role = self._roles.get(name)
+        if role is None:
+            return
+        if role == "lr":
+            self.lr = value
+        if role.endswith("accuracy"):
+            self._percent.see(value)
+        self._values.add(role, value, time)
+
+    def _record_values(self) -> None:
+        """Record the values since the last time."""
+        if not self._window:
+            return
+        if "lr" not in self._roles.values() and (rate := self._control.current_rate()) is not None:
+            self._window.add("lr", rate)
+            self.lr = rate
+        epoch, step = self.position
+        for event in self._steps_finished(epoch, step):
+            self._record(event)
+        self._record(self._window.event(self.step, epoch))
+        self._window = Window()
+
+    def _steps_finished(self, epoch: int, step: int) -> Iterator[StepsFinished]:
+        """Yield the event of the steps with the values since the last one, if they have a loss."""
+        name = next((name for name, role in self._roles.items() if role == "train_loss"), "")
+        if not (totals := self._window.get(name)):
+            return
+        steps = max(1, self.step - self._recorded_step)
+        seconds = max(0.0, self._values.trained - self._recorded_until)
+        waited = self.data_seconds - self._recorded_data_seconds
+        yield StepsFinished(
+            epoch=epoch,
+            step=step,
+            steps=steps,
+            loss=totals.mean,
+            loss_min=totals.low if totals.count else totals.mean,
+            loss_max=totals.high if totals.count else totals.mean,
+            lr=self.lr,
+            seconds=seconds,
+            images=steps * self._batch_size,
+            data_seconds=min(waited, seconds),
+        )
+        self._recorded_step = self.step
+        self._recorded_until = self._values.trained
+        self._recorded_data_seconds += waited
+
+    # Names.
+
+    def _learn_names(self, values: Mapping[str, float]) -> None:
+        new = [name for name in values if name not in self._named]
+        for name in new:
+            self._named[name] = split_of(name) not in VALIDATION | TEST
+            found = roles_of([name])
+            if found.assigned or found.unclear or name in self._chosen.values():
+                self._candidates.add(name)
+        if not self._candidates.isdisjoint(new):
+            roles: Roles = roles_of(self._candidates, self._chosen)
+            self._roles = {name: role for role, name in roles.assigned.items()}
+            self._unclear = roles.unclear
+            for role, name in self._chosen.items():
+                if name in self._named:
+                    self._named[name] = not role.startswith("val")

@@ -1,0 +1,190 @@
+"""Writes what a loop does to the log of its run, in a thread."""
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from cnn_engine.errors import StorageError, error_text
+from cnn_engine.runlog.events import Event, Notice, RunFinished
+from cnn_engine.runs.alarm_log import AlarmLog
+from cnn_engine.runs.commands import without_repeats
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.tracking.entries import Entry, Logged
+from cnn_engine.tracking.loop_control import LoopControl
+from cnn_engine.tracking.loop_log import LoopLog
+from cnn_engine.tracking.values import DeviceValue, read_device_values
+
+POLL_SECONDS = 0.25
+"""Interval at which commands are read."""
+
+EVENT_SECONDS = 0.5
+"""Interval at which values are written."""
+
+MACHINE_SECONDS = 5.0
+
+MAX_QUEUE = 10_000
+"""Calls of `log` that wait for the thread; beyond, `log` does its work."""
+
+MAX_WARNINGS = 200
+"""Problems that are reported, each once."""
+
+MAX_UNWRITTEN_BYTES = 1 << 22
+"""While more could not be written, values are merged instead of adding events."""
+
+MAX_WAIT_SECONDS = 10.0
+"""Time to wait for the thread at the end; it may wait for a device."""
+
+
+class Recording:
+    """The queue of what a loop has done, and the thread that empties it."""
+
+    def __init__(self, recorder: Recorder, control: LoopControl, loop: LoopLog) -> None:
+        """Record a run; call `start` to start the thread.
+
+        Args:
+            recorder: Records events.
+            control: The commands.
+            loop: Makes events.
+        """
+        self.recorder, self.control, self.loop = recorder, control, loop
+        loop.warn = self.warn
+        self._queue: deque[Entry] = deque()
+        self.lock = threading.RLock()
+        """Held while events are recorded."""
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="cnn_tui", daemon=True)
+        self._warned: set[str] = set()
+        self._next_flush = 0.0
+        self._alarms = AlarmLog(recorder)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, entry: Entry) -> None:
+        """Add what the loop has done."""
+        self._queue.append(entry)
+        if len(self._queue) > MAX_QUEUE:
+            self.drain()
+
+    def record(self, event: Event) -> None:
+        """Record an event in the log."""
+        with self.lock:
+            self.recorder.record(event)
+
+    def warn(self, subject: str, text: str) -> None:
+        """Report a problem once per subject: on stderr, and as a notice in the run."""
+        if subject in self._warned or len(self._warned) >= MAX_WARNINGS:
+            return
+        self._warned.add(subject)
+        say(text)
+        self.record(Notice(text=text))
+
+    def drain(self) -> None:
+        """Take what is in the queue into account."""
+        with self.lock:
+            entries = [self._queue.popleft() for _ in range(len(self._queue))]
+            waiting = [
+                value
+                for entry in entries
+                if isinstance(entry, Logged)
+                for value in entry.values.values()
+                if isinstance(value, DeviceValue)
+            ]
+            numbers = self._read(waiting) if waiting else {}
+            for entry in entries:
+                self.loop.add(entry, _numbers(entry, numbers))
+
+    def finish(self, last_event: Callable[[], RunFinished], *, is_complete: bool) -> None:
+        """Record the rest and the end of the run, and close its log.
+
+        Args:
+            last_event: Returns the last event; called when all else is recorded.
+            is_complete: True if the loop came to its end.
+        """
+        self._end.set()
+        self.control.release()
+        self._thread.join(MAX_WAIT_SECONDS)
+        if not self.lock.acquire(timeout=MAX_WAIT_SECONDS):
+            say("the end of the run could not be recorded: a device does not answer")
+            return
+        try:
+            self.drain()
+            self.loop.finish(self.control.clock(), is_complete=is_complete)
+            self.recorder.record(last_event())
+            self.recorder.close()
+        except StorageError as error:
+            say(str(error))
+        finally:
+            self.lock.release()
+
+    def abandon(self) -> None:
+        """Give up the log in a forked process, so that only its parent holds it."""
+        self.recorder.abandon()
+
+    # The thread.
+
+    def _work(self) -> None:
+        # Imported and created here: psutil takes time, and counts CPU time per thread.
+        from cnn_engine.system.machine import Machine  # noqa: PLC0415
+
+        machine = Machine(self.recorder.run.path)
+        next_measurement = time.monotonic() + POLL_SECONDS
+        while not self._end.wait(POLL_SECONDS):
+            try:
+                self._poll()
+                if time.monotonic() >= next_measurement:
+                    next_measurement = time.monotonic() + MACHINE_SECONDS
+                    if sample := machine.measure():
+                        self.record(sample)
+            except Exception as error:  # noqa: BLE001 - training must go on
+                self.warn("thread", f"Recording the run failed: {error_text(error)}")
+
+    def _poll(self) -> None:
+        with self.lock:
+            self._obey()
+            if time.monotonic() < self._next_flush:
+                return
+            self._next_flush = time.monotonic() + EVENT_SECONDS
+            self.drain()
+            if self.recorder.unwritten_bytes > MAX_UNWRITTEN_BYTES:
+                return
+            self.loop.flush(self.control.clock())
+            self._alarms.check()
+            if error := self.recorder.write_error:
+                self.warn("write", f"The log of the run cannot be written: {error}")
+
+    def _obey(self) -> None:
+        try:
+            for command in without_repeats(self.recorder.commands.poll()):
+                self.control.obey(command)
+        except OSError as error:
+            self.warn("commands", f"Commands cannot be read: {error.strerror}")
+
+    def _read(self, values: list[DeviceValue]) -> dict[int, float]:
+        try:
+            return read_device_values(values)
+        except Exception as error:  # noqa: BLE001 - a device may fail in any way
+            self.warn("device", f"Values could not be read from the device: {error_text(error)}")
+            return {}
+
+
+def _numbers(entry: Entry, read: dict[int, float]) -> dict[str, float]:
+    if not isinstance(entry, Logged):
+        return {}
+    found: dict[str, float] = {}
+    for name, value in entry.values.items():
+        number: Any = read.get(id(value.tensor)) if isinstance(value, DeviceValue) else value
+        if number is not None:
+            found[name] = number
+    return found
+
+
+def say(text: str) -> None:
+    """Write a line to stderr, if it can be written."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(f"cnn-tui: {text}", file=sys.stderr, flush=True)  # noqa: T201

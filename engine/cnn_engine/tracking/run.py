@@ -1,0 +1,445 @@
+"""The run of a training loop, as the loop sees it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from cnn_engine.errors import error_text
+from cnn_engine.runlog.events import CheckpointSaved, RunFinished
+from cnn_engine.runs.console import write_traceback
+from cnn_engine.runs.marks import MAX_NAME_LENGTH, read_marks, write_marks
+from cnn_engine.system.stop_signals import EXIT_CODES
+from cnn_engine.tracking.config import Config, config_values, stored_config
+from cnn_engine.tracking.counts import count
+from cnn_engine.tracking.entries import EpochBegun, EpochEnded, Logged, PassBegun, Validated
+from cnn_engine.tracking.guard import never_raises
+from cnn_engine.tracking.iterators import Epochs, Steps
+from cnn_engine.tracking.loop_control import LoopControl
+from cnn_engine.tracking.names import clean_name
+from cnn_engine.tracking.rate import CallableRate, OptimizerRate
+from cnn_engine.tracking.recording import Recording, say
+from cnn_engine.tracking.values import Converter
+
+Batch = TypeVar("Batch")
+
+PAUSE_CHECK_SECONDS = 0.1
+
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl+C ends."""
+
+WITH_OTHERS = "several processes train together, and each would have to do the same"
+
+
+class Run:
+    """A run that a training loop records, and that a dashboard or the command line controls.
+
+    `cnn_tui.init` returns it; use it as a context manager, or call `finish`. No method raises an
+    exception into the loop: a problem is reported once on stderr and in the run. On processes
+    other than the first of a distributed training, and with `CNN_TUI_MODE=disabled`, all methods
+    may be called and nothing is recorded.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a run
+        self,
+        recording: Recording | None,
+        control: LoopControl,
+        *,
+        run_id: str = "",
+        name: str = "",
+        project: str = "",
+        config: Any = None,
+        finished_epochs: int = 0,
+        has_others: bool = False,
+    ) -> None:
+        """Use `cnn_tui.init` instead.
+
+        Args:
+            recording: Writes the run; None if nothing is recorded.
+            control: The commands to the run.
+            run_id: Name of the run's directory; empty without one.
+            name: Name given by the user; may be empty.
+            project: What is trained, as the browser shows it.
+            config: The user's config.
+            finished_epochs: Epochs that earlier sessions finished.
+            has_others: True if other processes train together with this one.
+        """
+        self._recording, self._control = recording, control
+        self._warned: set[str] = set()
+        self.id = run_id
+        """Name of the run's directory; empty if nothing is recorded."""
+        self._name, self.project = name, project
+        self.config = Config(config_values(config), self._store_config)
+        """The config given to `init`; keys are attributes too, and changes are recorded."""
+        self.path: Path | None = recording.recorder.run.path if recording else None
+        """The run's directory; None if nothing is recorded."""
+        self._convert = Converter(self.warn).convert
+        self._has_others = has_others
+        self._epoch_offset, self._next_epoch = 0, finished_epochs
+        self._uses_epochs = self._is_cut = self._pass_is_over = False
+        self._counted: int | None = None
+        """Steps counted by `steps`; None if the loop does not use it."""
+        self._passes = 0
+        self._earlier_seconds = recording.recorder.state.elapsed_seconds if recording else 0.0
+        self._began = control.clock()
+
+    # What the loop logs.
+
+    @never_raises(None)
+    def log(
+        self,
+        values: Mapping[str, Any],
+        step: int | None = None,
+        *,
+        commit: bool | None = None,
+        **_: object,
+    ) -> None:
+        """Record values of named series; returns at once, and waits while the run is paused.
+
+        Each call with a value that does not belong to a validation or test counts as a step, unless
+        the loop uses `steps`. Values are written twice a second, as mean, minimum and maximum.
+
+        Args:
+            values: Numbers by name: Python's, NumPy's, or tensors of one element on any device,
+                which are copied and read later, together. A slash in a name groups series, and
+                nested dictionaries become such names. `epoch` and `step` (or `global_step`) are
+                understood. Anything else is reported once and ignored.
+            step: Number of the step; never lower than before. Ignored if the loop uses `steps`.
+            commit: False if the call does not count as a step.
+        """
+        recording, control = self._recording, self._control
+        if recording is None:
+            return
+        numbers = self._convert(values)
+        if step is not None and type(step) is not int:
+            step = self._whole(step)
+        counted = self._counted
+        recording.put(Logged(numbers, control.clock(), step, counted, commit is not False))
+        control.offer("pause", "unpause")
+        if control.needs_loop:
+            self._attend()
+
+    def steps(self, loader: Iterable[Batch]) -> Iterable[Batch]:
+        """Return an iterable over the batches of a loader that counts each as a step.
+
+        It waits while the run is paused, and ends early once it is stopped. The time it waits for
+        batches is shown as the time for data. Each pass is an epoch, unless the loop uses `epochs`.
+
+        Args:
+            loader: Anything to iterate over. Its length, if it has one, is the length of an epoch.
+        """
+        return Steps(self, loader)
+
+    def epochs(self, epochs: int | None = None) -> Iterable[int]:
+        """Return an iterable over the numbers of epochs from 0, as `range` has them.
+
+        A resumed run begins with its first unfinished epoch. It ends early once the run is stopped,
+        and later or earlier if a command changes the number of epochs.
+
+        Args:
+            epochs: Number of epochs; None for that given to `init`, or without end.
+        """
+        return Epochs(self, None if epochs is None else int(epochs))
+
+    @never_raises(None)
+    def validated(self, truth: Any, predicted: Any) -> None:
+        """Record a validation of this epoch by its classes: accuracy per class, confusion matrix.
+
+        Args:
+            truth: True class of each image, as a number from 0, or as a name that `classes` was
+                given: a list, an array or a tensor.
+            predicted: Predicted class of each image, alike.
+        """
+        if self._recording is not None:
+            counts = count(truth, predicted, self._recording.loop.classes)
+            self._recording.put(Validated(counts, self._control.clock()))
+
+    @never_raises(None)
+    def classes(self, names: Sequence[str]) -> None:
+        """Set the names of the classes, in the order of their numbers."""
+        if self._recording is not None:
+            self._recording.loop.classes = tuple(clean_name(str(name)) for name in names)
+
+    # What the loop is asked for.
+
+    @never_raises(None)
+    def control(self, optimizer: Any, scheduler: Any = None) -> None:
+        """Let commands change the learning rate, and record it.
+
+        A new rate is set between two steps: the first parameter group gets it, and the others are
+        scaled alike. A scheduler goes on from there: those of PyTorch are scaled too if they are
+        given here. A scheduler that computes the rate anew each step and is not given sets it back.
+
+        Args:
+            optimizer: An object with `param_groups`, as of PyTorch, or a function that is called
+                with the new rate.
+            scheduler: The scheduler of the optimizer, if it has one.
+        """
+        if callable(optimizer) and not hasattr(optimizer, "param_groups"):
+            self._control.rate = CallableRate(optimizer)
+        else:
+            self._control.rate = OptimizerRate(optimizer, scheduler)
+        if self._has_others:
+            self._control.decline("lr", WITH_OTHERS)
+        else:
+            self._control.offer("lr")
+
+    @property
+    def should_stop(self) -> bool:
+        """True once the run is to end.
+
+        That is after a command to stop, or after the epoch in which one asked to stop after it.
+        Loops over `steps` and `epochs` end by themselves.
+
+        In a distributed training only the first process knows; it is False on others. There
+        nothing ends by itself: send the answer to all processes, as with
+        `torch.distributed.broadcast`, and leave the loop on all of them.
+        """
+        return self._should_stop()
+
+    @property
+    def should_save(self) -> bool:
+        """True once after each command to save a checkpoint; call `saved` afterwards."""
+        control = self._control
+        control.offer("checkpoint")
+        is_asked, control.should_save = control.should_save, False
+        return is_asked
+
+    @never_raises(None)
+    def saved(self, path: object) -> None:
+        """Record that the loop has saved a checkpoint.
+
+        Args:
+            path: File or directory of the checkpoint.
+        """
+        recording = self._recording
+        if recording is None:
+            return
+        with recording.lock:
+            recording.drain()
+            recording.loop.describe()
+            epoch, step = recording.loop.position
+            recording.record(
+                CheckpointSaved(reason="asked", epoch=epoch, step=step, file=str(path))
+            )
+
+    # The run itself.
+
+    @property
+    def name(self) -> str:
+        """Name of the run; its id if it was given none. Set it to rename the run."""
+        return self._name or self.id
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._rename(name)
+
+    @property
+    def step(self) -> int:
+        """Steps since the start of the run."""
+        return self._current_step()
+
+    @never_raises(None)
+    def finish(self, exit_code: int | None = None, **_: object) -> None:
+        """End the run. Called by itself as the program ends.
+
+        Args:
+            exit_code: Exit code of the program; not 0 if it failed.
+        """
+        self._finish(SystemExit(exit_code) if exit_code else None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end(error)
+
+    @never_raises(None)
+    def end(self, error: BaseException | None) -> None:
+        """End the run: as failed or stopped with an exception, as done without."""
+        self._finish(error)
+
+    def forget(self) -> None:
+        """Record nothing any more, in a process that was forked from that of the run."""
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.abandon()
+
+    def warn(self, subject: str, text: str) -> None:
+        """Report a problem, once per subject."""
+        if self._recording is not None:
+            self._recording.warn(subject, text)
+        elif subject not in self._warned:
+            self._warned.add(subject)
+            say(text)
+
+    # Called by `Epochs` and `Steps`.
+
+    def planned_epochs(self, epochs: int | None) -> range | None:
+        """Return the epochs to iterate over, counted from 0; None without an end."""
+        first = 0 if self._uses_epochs else self._next_epoch
+        planned = self._control.epochs if epochs is None else epochs
+        return range(first, max(first, planned)) if planned else None
+
+    def begin_epochs(self, epochs: int | None) -> int:
+        """Begin to iterate; return the first epoch, counted from 0."""
+        first = 0 if self._uses_epochs else self._next_epoch
+        self._epoch_offset = self._next_epoch - first
+        self._uses_epochs = True
+        if epochs is not None:
+            self._control.epochs = self._epoch_offset + epochs
+        if self._has_others:
+            self._control.decline("epochs", WITH_OTHERS)
+        else:
+            self._control.offer("stop", "stop-epoch", "epochs")
+        return first
+
+    def begin_epoch(self, epoch: int) -> bool:
+        """Begin an epoch, counted from 0; return False if there is none."""
+        control = self._control
+        number = epoch + self._epoch_offset + 1
+        if (control.stopped_by and not self._has_others) or 0 < control.epochs < number:
+            return False
+        control.epoch, self._next_epoch = number, number
+        self._is_cut = self._pass_is_over = False
+        self._put_epoch(EpochBegun(number, control.clock()))
+        return True
+
+    def end_epoch(self, *, is_complete: bool) -> None:
+        """End the epoch."""
+        self._put_epoch(EpochEnded(is_complete and not self._is_cut, self._control.clock()))
+        if not self._has_others:
+            self._control.stop_after_epoch()
+
+    def begin_pass(self, loader: object) -> bool:
+        """Begin a pass through the data; return False if the loop is to end."""
+        control = self._control
+        self._passes += 1
+        self._pass_is_over = False
+        if self._counted is None:
+            self._counted = self._current_step()
+        self._put_pass(loader)
+        if self._has_others:
+            return True
+        control.offer("stop", "stop-epoch")
+        return self._passes == 1 or self._uses_epochs or not control.stop_after_epoch()
+
+    def begin_step(self) -> bool:
+        """Wait while the run is paused; return False if the loop is to end."""
+        control = self._control
+        control.offer("pause", "unpause")
+        if control.needs_loop:
+            self._attend()
+        if control.stopped_by and not self._has_others:
+            self._is_cut = True
+            return False
+        return True
+
+    def count_step(self, seconds: float) -> None:
+        """Count a step that waited so long for its batch."""
+        self._counted = (self._counted or 0) + 1
+        if self._recording is not None:
+            self._recording.loop.data_seconds += seconds
+
+    def end_pass(self) -> None:
+        """End the pass, as there are no more batches."""
+        self._pass_is_over = True
+
+    # Details.
+
+    @never_raises(None)
+    def _put_epoch(self, entry: EpochBegun | EpochEnded) -> None:
+        if self._recording is not None:
+            self._recording.put(entry)
+
+    @never_raises(None)
+    def _put_pass(self, loader: Any) -> None:
+        if self._recording is None:
+            return
+        length, batch_size = 0, getattr(loader, "batch_size", None)
+        with suppress(TypeError):
+            length = len(loader)
+        size = batch_size if isinstance(batch_size, int) else 0
+        self._recording.put(PassBegun(length, size, self._control.clock()))
+
+    @never_raises(None)
+    def _attend(self) -> None:
+        """Do what only the loop can do between two steps: set a rate, and wait."""
+        control = self._control
+        control.take_new_rate()
+        while not control.wait(PAUSE_CHECK_SECONDS):
+            control.take_new_rate()
+
+    @never_raises(False)
+    def _should_stop(self) -> bool:
+        control, recording = self._control, self._recording
+        control.offer("stop")
+        if control.stopped_by or control.stops_after_epoch is None or recording is None:
+            return bool(control.stopped_by)
+        recording.drain()
+        is_over = self._pass_is_over or recording.loop.has_validation
+        return is_over and control.stop_after_epoch()
+
+    @never_raises(0)
+    def _current_step(self) -> int:
+        if self._recording is None:
+            return self._counted or 0
+        self._recording.drain()
+        return max(self._recording.loop.step, self._counted or 0)
+
+    @never_raises(None)
+    def _rename(self, name: object) -> None:
+        self._name = clean_name(str(name))[:MAX_NAME_LENGTH]
+        if self._recording is not None:
+            run = self._recording.recorder.run
+            write_marks(run, replace(read_marks(run), name=self._name))
+
+    @never_raises(None)
+    def _store_config(self) -> None:
+        recording = self._recording
+        if recording is not None:
+            recording.loop.new_config = stored_config(self.config)
+
+    @never_raises(None)
+    def _whole(self, step: Any) -> int | None:
+        return int(step)
+
+    def _finish(self, error: BaseException | None) -> None:
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            is_complete = _exit_code(error) == 0 and not self._control.stopped_by
+            recording.finish(lambda: self._finished(recording, error), is_complete=is_complete)
+
+    def _finished(self, recording: Recording, error: BaseException | None) -> RunFinished:
+        """Return the last event of the run."""
+        control, exit_code, text = self._control, _exit_code(error), ""
+        status: Literal["done", "stopped", "failed"] = "failed" if exit_code else "done"
+        if control.stopped_by and isinstance(error, SystemExit | None):
+            is_done = 0 < control.epochs <= recording.loop.finished
+            status = "done" if is_done else "stopped"
+            exit_code = exit_code or EXIT_CODES.get(control.stopped_by, 0)
+        elif isinstance(error, KeyboardInterrupt):
+            status = "stopped"
+        elif isinstance(error, SystemExit) and exit_code:
+            text = f"the program ended with {error_text(error)}"
+        elif error is not None and exit_code:
+            text = f"{error_text(error)}; {write_traceback(recording.recorder.run, error)}"
+        seconds = self._earlier_seconds + control.clock() - self._began
+        return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=text)
+
+
+def _exit_code(error: BaseException | None) -> int:
+    """Return the exit code of a program that ends with an exception, or without one."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        code = error.code
+        return code if isinstance(code, int) else int(code is not None)
+    return int(error is not None)

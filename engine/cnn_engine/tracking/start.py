@@ -1,0 +1,294 @@
+"""Starts or resumes the run of a training loop."""
+
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cnn_engine.errors import ConfigError, RunHeldError, StorageError
+from cnn_engine.runlog.events import FORMAT, Event, RunResumed, RunStarted
+from cnn_engine.runlog.roles import ROLES, Role
+from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.commands import Command
+from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir, is_run
+from cnn_engine.runs.hints import command_for
+from cnn_engine.runs.lookup import find_run
+from cnn_engine.runs.marks import (
+    MAX_NAME_LENGTH,
+    MAX_NOTE_LENGTH,
+    MAX_TAG_LENGTH,
+    read_marks,
+    write_marks,
+)
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_state
+from cnn_engine.texts import listed
+from cnn_engine.tracking.config import config_values, stored_config
+from cnn_engine.tracking.ending import end_at_exit
+from cnn_engine.tracking.loop_control import LoopControl
+from cnn_engine.tracking.loop_log import LoopLog
+from cnn_engine.tracking.names import clean_name
+from cnn_engine.tracking.ranks import rank, world_size
+from cnn_engine.tracking.recording import Recording, say
+from cnn_engine.tracking.run import Run
+from cnn_engine.tracking.signals import stop_on_signals
+
+MODE, RUNS_DIR, RUN = "CNN_TUI_MODE", "CNN_TUI_RUNS_DIR", "CNN_TUI_RUN"
+"""Environment variables: `disabled` to record nothing; the directory of runs; the run's id, which
+is resumed if it exists."""
+
+RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+RESUME_MODES = ("allow", "must", "never", "auto")
+"""Values of `resume` that say whether the run `id` may exist, as in W&B."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What the user gives to `init`."""
+
+    name: str = ""
+    project: str = ""
+    config: Any = None
+    epochs: int = 0
+    steps_per_epoch: int = 0
+    classes: tuple[str, ...] = ()
+    roles: Mapping[Role, str] | None = None
+    library: str = ""
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    runs_dir: Path | None = None
+    """None for the default."""
+    run_id: str = ""
+    resume: str | bool | None = None
+    signals: bool = False
+    is_disabled: bool = False
+    ignored: tuple[str, ...] = ()
+    """Arguments that mean nothing here."""
+
+
+def start(plan: Plan) -> Run:
+    """Start the run, or resume it; if it cannot be written, warn and record nothing.
+
+    Raises:
+        ConfigError: an argument is wrong, or the run to resume does not exist.
+    """
+    wrong = sorted(set(plan.roles or {}) - set(ROLES))
+    if wrong:
+        raise ConfigError(f"roles: {listed(wrong)} is none of {', '.join(ROLES)}")
+    control = LoopControl(None, plan.epochs)
+    if plan.is_disabled or os.environ.get(MODE, "").lower() == "disabled":
+        return _without_recording(plan, control, None)
+    try:
+        runs_dir = plan.runs_dir or _default_runs_dir()
+        existing = _existing(plan, runs_dir)
+        if rank() > 0:
+            return _without_recording(plan, control, existing)
+        run = existing or _created(plan, runs_dir)
+        return _recording(plan, run, is_new=existing is None)
+    except StorageError as error:
+        say(f"{error}; this run is not recorded" if isinstance(error, RunHeldError) else str(error))
+        return _without_recording(plan, control, None)
+
+
+def _default_runs_dir() -> Path:
+    directory = os.environ.get(RUNS_DIR, "")
+    return Path(directory).expanduser() if directory else default_runs_dir(for_new_run=True)
+
+
+def _existing(plan: Plan, runs_dir: Path) -> RunDirectory | None:
+    """Return the run to resume; None if a new one is to be started.
+
+    Raises:
+        ConfigError: it does not exist, or exists and may not.
+    """
+    resume = plan.resume
+    if isinstance(resume, str) and resume and resume not in RESUME_MODES:
+        return find_run(runs_dir, resume)
+    run_id = plan.run_id or os.environ.get(RUN, "")
+    if not run_id:
+        if resume == "must":
+            raise ConfigError("resume='must' needs the id of the run: init(resume='ID')")
+        return None
+    if not RUN_ID.fullmatch(run_id):
+        raise ConfigError(f"id {run_id!r}: only letters, digits, '-', '_' and '.' are allowed")
+    run = RunDirectory(runs_dir / run_id)
+    if not is_run(run.path):
+        if resume == "must":
+            raise ConfigError(f"run {run_id!r} does not exist in {runs_dir}")
+        return None
+    if resume == "never" or (plan.run_id and not resume):
+        raise ConfigError(f"run {run_id!r} exists already; to continue it: init(resume={run_id!r})")
+    return run
+
+
+def _created(plan: Plan, runs_dir: Path) -> RunDirectory:
+    """Return a new run directory.
+
+    Raises:
+        StorageError: it cannot be created.
+    """
+    run_id = plan.run_id or os.environ.get(RUN, "")
+    if not run_id:
+        return create_run(runs_dir)
+    path = runs_dir / run_id
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be created: {error.strerror}") from None
+    return RunDirectory(path)
+
+
+def _without_recording(plan: Plan, control: LoopControl, existing: RunDirectory | None) -> Run:
+    finished = 0
+    if existing is not None:
+        with suppress(OSError):
+            finished = finished_epochs(read_state(existing)[0])
+    return Run(
+        None,
+        control,
+        run_id=existing.id if existing else "",
+        name=plan.name,
+        project=plan.project,
+        config=plan.config,
+        finished_epochs=finished,
+        has_others=world_size() > 1,
+    )
+
+
+def _recording(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
+    recorder = Recorder(run)
+    state = recorder.state
+    try:
+        first = _started(plan, run) if is_new else _resumed(state, run)
+    except ConfigError:
+        recorder.close()
+        raise
+    recording = _make_recording(plan, recorder)
+    finished = finished_epochs(state)
+    recorded = Run(
+        recording,
+        recording.control,
+        run_id=run.id,
+        name=plan.name,
+        project=plan.project,
+        config=plan.config if plan.config is not None else state.config.get("config"),
+        finished_epochs=finished,
+        has_others=world_size() > 1,
+    )
+    recorder.record(first)
+    recording.loop.describe()
+    _mark(plan, run)
+    if plan.ignored:
+        recording.warn("init", f"init ignores {listed(plan.ignored)}")
+    if plan.signals:
+        _stop_on_signals(recording)
+    say(f"run {recorded.name} → {command_for('watch', run)}")
+    recording.start()
+    end_at_exit(recorded)
+    return recorded
+
+
+def finished_epochs(state: RunState) -> int:
+    """Return the number of the last finished epoch; 0 without one."""
+    return max((epoch.epoch for epoch in state.epochs), default=0)
+
+
+def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
+    state = recorder.state
+    control = LoopControl(recorder.record, plan.epochs or state.total_epochs)
+    loop = LoopLog(
+        recorder.record,
+        control,
+        preset=_preset(plan),
+        steps_per_epoch=plan.steps_per_epoch or state.steps_per_epoch,
+        roles=plan.roles,
+        library=plan.library,
+        step=state.steps_done,
+        finished_epochs=finished_epochs(state),
+    )
+    loop.classes = plan.classes or state.classes
+    return Recording(recorder, control, loop)
+
+
+def _preset(plan: Plan) -> str:
+    """Return what is trained: the project, or the name of the program."""
+    return plan.project or clean_name(Path(sys.argv[0] or "python").name) or "python"
+
+
+def _started(plan: Plan, run: RunDirectory) -> Event:
+    return RunStarted(
+        run_id=run.id,
+        name=plan.name,
+        preset=_preset(plan),
+        config=stored_config(config_values(plan.config)),
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        version=version("cnn-tui"),
+        command=tuple(sys.orig_argv),
+        directory=str(Path.cwd()),
+    )
+
+
+def _resumed(state: RunState, run: RunDirectory) -> Event:
+    """Return the first event of a later session.
+
+    Raises:
+        ConfigError: the run is not that of a loop.
+    """
+    if state.started is not None and state.started.format > FORMAT:
+        raise ConfigError(f"run {run.id}: a newer version of cnn-tui wrote it; use that version")
+    if state.loop is None:
+        raise ConfigError(f"run {run.id}: no loop logged it, so that none can continue it")
+    finished = finished_epochs(state)
+    return RunResumed(
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        version=version("cnn-tui"),
+        epoch=finished + 1,
+        step=state.steps_done - finished * state.steps_per_epoch,
+        file="",
+        seconds=state.elapsed_seconds,
+    )
+
+
+def _mark(plan: Plan, run: RunDirectory) -> None:
+    """Add tags and the note to the run's marks."""
+    if plan.tags or plan.notes:
+        marks = read_marks(run).with_tags(*plan.tags)
+        with suppress(StorageError):
+            write_marks(run, replace(marks, note=plan.notes or marks.note))
+
+
+def _stop_on_signals(recording: Recording) -> None:
+    def stop(name: str) -> bool:
+        recording.recorder.commands.add(Command(name="stop", by=name))
+        return "stop" in recording.control.offered()
+
+    try:
+        stop_on_signals(stop)
+    except ValueError:
+        recording.warn("signals", "signals=True works in the main thread only")
+
+
+def clean_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return tags as marks can hold them."""
+    words = [tags] if isinstance(tags, str) else list(tags or ())
+    cleaned = (clean_name(str(word))[:MAX_TAG_LENGTH] for word in words)
+    return tuple(tag for tag in cleaned if tag)
+
+
+def clean_note(notes: str | None) -> str:
+    """Return a note as marks can hold it."""
+    return clean_name(str(notes or ""))[:MAX_NOTE_LENGTH]
+
+
+def clean_run_name(name: str | None) -> str:
+    """Return the name of a run as marks can hold it."""
+    return clean_name(str(name or ""))[:MAX_NAME_LENGTH]

@@ -1,0 +1,137 @@
+"""Converts logged values to numbers, without waiting for a device.
+
+Never imports PyTorch or NumPy: if a program logs their values, it has imported them.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from cnn_engine.errors import error_text
+from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
+from cnn_engine.tracking.names import clean_name
+
+MAX_DEPTH = 10
+"""Levels of nested dictionaries; deeper ones are ignored."""
+
+
+class DeviceValue(NamedTuple):
+    """A copy of a tensor of one element on a device, to be read later."""
+
+    tensor: Any
+    stream: Any
+    """The CUDA stream that computes it; None on other devices."""
+
+
+Value: TypeAlias = float | DeviceValue
+
+
+class Converter:
+    """Converts dictionaries of values to flat dictionaries of numbers by the name of the series."""
+
+    def __init__(self, warn: Callable[[str, str], None]) -> None:
+        """Convert values.
+
+        Args:
+            warn: Receives the subject of a problem, and its text as a sentence.
+        """
+        self._warn = warn
+        self._names: dict[str, str] = {}
+        """Clean names by the logged ones; empty for names that are not recorded."""
+
+    def convert(self, values: Mapping[Any, Any]) -> dict[str, Value]:
+        """Return the numbers in a dictionary; warn of values that are none."""
+        found: dict[str, Value] = {}
+        self._add(values, "", found, 0)
+        return found
+
+    def _add(
+        self, values: Mapping[Any, Any], prefix: str, found: dict[str, Value], depth: int
+    ) -> None:
+        names = self._names
+        for key, value in values.items():
+            raw = f"{prefix}{key}" if prefix or type(key) is not str else key
+            name = names.get(raw)
+            if type(value) is float and name:
+                found[name] = value
+            elif isinstance(value, Mapping):
+                if depth == MAX_DEPTH:
+                    self._warn(
+                        raw[:MAX_NAME], f"{raw[:MAX_NAME]!r} is not recorded: nested too deeply"
+                    )
+                else:
+                    self._add(value, f"{raw}/", found, depth + 1)
+            else:
+                name = name if name is not None else self._new_name(raw)
+                number = self._number(name, value) if name else None
+                if number is not None:
+                    found[name] = number
+
+    def _new_name(self, raw: str) -> str:
+        if len(self._names) >= MAX_SERIES:
+            text = f"Only {MAX_SERIES} series are recorded: {clean_name(raw)!r} is not"
+            self._warn("series", text)
+            return ""
+        name = self._names[raw] = clean_name(raw)
+        if not name:
+            self._warn("", "A value without a name is not recorded")
+        elif name != raw.strip():
+            self._warn(
+                name, f"A series is recorded as {name!r}: its name is too long or unprintable"
+            )
+        return name
+
+    def _number(self, name: str, value: object) -> Value | None:
+        try:
+            return _to_number(value)
+        except Exception as error:  # noqa: BLE001 - an object of the user may raise anything
+            text = f"{name!r} is not recorded: {type(value).__name__} is no number"
+            if not isinstance(error, TypeError | ValueError | AttributeError):
+                text = f"{name!r} is not recorded: {error_text(error)[:200]}"
+            self._warn(name, text)
+            return None
+
+
+def _to_number(value: Any) -> Value:
+    """Return a number, or a tensor on a device.
+
+    Raises:
+        Exception: it is neither.
+    """
+    if isinstance(value, int | float):
+        return float(value)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _from_tensor(torch, value)
+    if isinstance(value, str | bytes | complex):
+        raise TypeError
+    item = getattr(value, "item", None)  # NumPy, JAX
+    return float(value if item is None else item())
+
+
+def _from_tensor(torch: Any, tensor: Any) -> Value:
+    if hasattr(tensor, "full_tensor"):
+        raise RuntimeError("a distributed tensor: log value.full_tensor() on every process")
+    if tensor.device.type == "cpu":
+        return float(tensor.item())
+    if tensor.numel() != 1 or tensor.is_complex():
+        raise ValueError
+    copy = tensor.detach().reshape(()).clone()  # the loop may change it in place
+    is_cuda = tensor.device.type == "cuda"
+    return DeviceValue(copy, torch.cuda.current_stream(tensor.device) if is_cuda else None)
+
+
+def read_device_values(values: Iterable[DeviceValue]) -> dict[int, float]:
+    """Read tensors from their devices, all of one kind at once; return numbers by `id(tensor)`."""
+    groups: dict[tuple[str, Any, Any], list[Any]] = {}
+    for value in values:
+        key = str(value.tensor.device), value.tensor.dtype, value.stream
+        groups.setdefault(key, []).append(value.tensor)
+    numbers: dict[int, float] = {}
+    torch = sys.modules.get("torch")
+    for (_, _, stream), tensors in groups.items():
+        assert torch is not None  # noqa: S101 - its tensors exist
+        with torch.cuda.stream(stream), torch.no_grad():  # does nothing if it is None
+            read = torch.stack(tensors).tolist()
+        numbers |= {id(tensor): float(number) for tensor, number in zip(tensors, read, strict=True)}
+    return numbers
