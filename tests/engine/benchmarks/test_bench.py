@@ -1,32 +1,38 @@
 """The benchmark, briefly and on the bundled digits: its output and its counts."""
 
 import json
-import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
-from cnn_engine.benchmarks.bench import MATRIX_SIDE, BenchmarkResult, Rate, _trainers
+from cnn_engine.benchmarks import bench
+from cnn_engine.benchmarks.bench import BenchmarkResult, Rate, _trainers
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.directory import list_runs
+from cnn_tui.cli.app import main
 from cnn_tui.reports.bench import print_measured
 from runs_for_tests import SMALL
 from terminal import SET_SMALL
 
-RUN = [sys.executable, "-c", "from cnn_tui.cli.app import main; main()"]
+MATRIX_SIDE = 256
 
 
 @pytest.fixture(scope="module")
 def measured():
     """Return the JSON output of a short benchmark."""
-    command = [*RUN, "bench", "digits", *SET_SMALL, "--rounds", "2", "--seconds", "0.1", "--json"]
-    result = subprocess.run(
-        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+    options = ["--rounds", "2", "--seconds", "0.1", "--json"]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+        patch.setattr(sys, "argv", ["cnn-tui", "bench", "digits", *SET_SMALL, *options])
+        patch.setattr(bench, "MATRIX_SIDE", MATRIX_SIDE)
+        patch.setattr(bench, "WARM_UP_SECONDS", 0.0)
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert end.value.code == 0
+    return json.loads(out.getvalue())
 
 
 def test_every_loop_is_measured_in_each_round(measured):
@@ -76,12 +82,11 @@ def test_fractions_of_a_step_sum_to_one(measured):
     assert sum(measured["parts"].values()) == pytest.approx(1.0)
 
 
-def test_invalid_batch_size_is_named_in_error():
-    command = [*RUN, "bench", "digits", "--batch-size", "0"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 2
-    assert "train.batch_size" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_invalid_batch_size_is_named_in_error(run_cli, tmp_path):
+    code, _, error = run_cli("bench", "digits", "--batch-size", "0", cwd=tmp_path)
+    assert code == 2
+    assert "train.batch_size" in error
+    assert "Traceback" not in error
 
 
 def test_report_shows_rates_and_fractions(capsys):

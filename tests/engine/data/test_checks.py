@@ -22,7 +22,7 @@ from cnn_engine.data.checks.near_duplicates import difference_hashes, group_pair
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import DataError
 from photos_for_tests import HOSTILE_NAMES
-from terminal import CLI, Terminal, cnn_tui, environment
+from terminal import CLI, Terminal, environment
 
 
 def make_image(number, size=(64, 64)):
@@ -185,6 +185,7 @@ def test_extreme_aspect_ratios_are_readable(tmp_path, run_cli, size, text):
     save_images(tmp_path / "cat", 2)
     save_images(tmp_path / "dog", 2, first=10)
     make_image(20, size).save(tmp_path / "dog" / "long.png")
+    add_empty_class(tmp_path)
     _, out, _ = run_cli("data", "check", ".", cwd=tmp_path)
     assert text in " ".join(out.split())
 
@@ -309,35 +310,30 @@ def test_crashed_worker_process_is_reported(tmp_path):
 # The command.
 
 
-def data_check(*arguments, cwd):
-    return cnn_tui("data", "check", *arguments, cwd=cwd)
-
-
-def test_check_command_prints_contents_and_training_time(pets):
+def test_check_command_prints_contents_and_training_time(pets, run_cli):
     (pets / "cat" / "bad.png").write_bytes(b"")
-    result = data_check(str(pets), cwd=pets)
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
-    assert "51 image files in 2 classes" in result.stdout
-    assert re.search(r"cat +25 +━", result.stdout)
-    assert re.search(r"sizes +all 64 × 64 pixels", result.stdout)
-    assert "cat/bad.png: is empty" in result.stdout
-    assert re.search(r"Training \d+ epochs .* takes about \d+:\d\d", result.stdout)
-    assert "▀" not in result.stdout
-    assert "\x1b" not in result.stdout
+    code, out, error = run_cli("data", "check", str(pets), cwd=pets)
+    assert (code, error) == (0, "")
+    assert "51 image files in 2 classes" in out
+    assert re.search(r"cat +25 +━", out)
+    assert re.search(r"sizes +all 64 × 64 pixels", out)
+    assert "cat/bad.png: is empty" in out
+    assert re.search(r"Training \d+ epochs .* takes about \d+:\d\d", out)
+    assert "▀" not in out
+    assert "\x1b" not in out
 
 
-def test_check_exits_3_if_training_would_fail(pets, tmp_path):
+def test_check_exits_3_if_training_would_fail(pets, tmp_path, run_cli):
     (pets / "emu").mkdir()
-    result = data_check("pets", "--json", cwd=tmp_path)
-    assert result.returncode == 3
-    report = json.loads(result.stdout)
+    code, out, _ = run_cli("data", "check", "pets", "--json", cwd=tmp_path)
+    assert code == 3
+    report = json.loads(out)
     assert report["can_train"] is False
     assert report["training_seconds"] is None
     assert [finding["kind"] for finding in report["findings"]] == ["empty-class"]
-    missing = data_check("nowhere", cwd=tmp_path)
-    assert (missing.returncode, missing.stdout) == (3, "")
-    assert missing.stderr == (
+    code, out, error = run_cli("data", "check", "nowhere", cwd=tmp_path)
+    assert (code, out) == (3, "")
+    assert error == (
         "cnn-tui: nowhere: is not a folder; pass the folder that contains your class folders "
         f"(relative paths start from the current directory, {tmp_path})\n"
     )
@@ -349,7 +345,9 @@ def add_empty_class(folder):
     return 3
 
 
-def test_terminal_shows_a_row_of_pictures_per_class(pets, tmp_path):
+def test_terminal_shows_a_row_of_pictures_per_class(tmp_path):
+    for number, name in enumerate(("cat", "dog")):  # small, to measure the training time quickly
+        save_images(tmp_path / "pets" / name, 25, first=100 * number, size=(16, 16))
     with Terminal("data", "check", "pets", cwd=tmp_path, size=(80, 60)) as terminal:
         terminal.wait_for("takes about")
         assert terminal.wait() == 0

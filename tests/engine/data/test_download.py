@@ -65,7 +65,7 @@ def server(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(published, "test_list", [["test_batch", md5["test_batch"]]])
     monkeypatch.setattr(published, "meta", published.meta | {"md5": md5["batches.meta"]})
     with Server(("127.0.0.1", 0), functools.partial(Quiet, directory=root)) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=[0.01])
         thread.start()
         address = f"http://127.0.0.1:{running.server_port}/cifar-10-python.tar.gz"
         set_url(monkeypatch, address)

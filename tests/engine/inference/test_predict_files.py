@@ -15,7 +15,6 @@ from PIL import Image
 from cnn_engine.data.image_search import PassedOver, RequestedImage, find_images
 from photos_for_tests import decompression_bomb, save_images
 from runs_for_tests import RunForTests
-from terminal import cnn_tui
 
 ODD_CLASSES = (
     "=cmd|'!A0",
@@ -145,13 +144,13 @@ def test_odd_names_are_escaped_in_lines(odd, oddly_named, command):
     assert "c\\nd.png" in out
 
 
-def test_odd_names_are_escaped_in_csv_and_are_no_formulas(odd, oddly_named):
+def test_odd_names_are_escaped_in_csv_and_are_no_formulas(odd, oddly_named, command):
     directory, names = oddly_named
     arguments = ("--csv", "--top", "99", "--runs-dir", str(odd[0] / "runs"), "--", *names)
-    result = cnn_tui("predict", "latest", *arguments, cwd=directory)
-    assert result.returncode == 0, result.stderr
-    assert is_printable(result.stdout)
-    heading, *rows = csv.reader(io.StringIO(result.stdout))
+    code, out, error = command(*arguments, cwd=directory)
+    assert code == 0, error
+    assert is_printable(out)
+    heading, *rows = csv.reader(io.StringIO(out))
     assert heading[:6] == ["path", "truth", "class", "probability", "class_2", "probability_2"]
     assert {len(row) for row in rows} == {len(heading)} == {2 + 2 * len(ODD_CLASSES)}
     cells = [cell for row in rows for cell in row]

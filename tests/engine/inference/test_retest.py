@@ -30,6 +30,16 @@ def run(trained, tmp_path):
     return RunDirectory(Path(shutil.copytree(trained.directory.path, tmp_path / "runs" / "copy")))
 
 
+@pytest.fixture
+def retest_command(run_cli, tmp_path):
+    """Return a function that runs `test RUN`: exit code, stdout, stderr."""
+
+    def command(run, *arguments):
+        return run_cli("test", run.id, "--runs-dir", run.path.parent, *arguments, cwd=tmp_path)
+
+    return command
+
+
 def retest_silently(run):
     """Repeat the test of a run, without reporting progress."""
     return retest(run, None, lambda *_: None)
@@ -40,9 +50,10 @@ def contents(run):
     return {path.name: path.read_bytes() for path in run.path.iterdir()}
 
 
-def test_retest_prints_the_recorded_test_and_changes_nothing(run):
+def test_retest_prints_the_recorded_test_and_changes_nothing(run, run_cli):
     before = contents(run)
-    recorded = cnn_tui("watch", run.id, "--runs-dir", run.path.parent, "--no-ui").stdout
+    options = ("--runs-dir", run.path.parent, "--no-ui")
+    _, recorded, _ = run_cli("watch", run.id, *options, cwd=run.path)
     result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
     assert result.returncode == 0, result.stderr
     *lines, verdict = result.stdout.splitlines()
@@ -53,10 +64,10 @@ def test_retest_prints_the_recorded_test_and_changes_nothing(run):
     assert contents(run) == before
 
 
-def test_retest_as_json(run):
-    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent, "--json")
-    values = json.loads(result.stdout)
-    summary = json.loads(cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--json").stdout)
+def test_retest_as_json(run, retest_command, run_cli):
+    values = json.loads(retest_command(run, "--json")[1])
+    options = ("--runs-dir", run.path.parent, "--json")
+    summary = json.loads(run_cli("show", run.id, *options, cwd=run.path)[1])
     assert values["equal_to_recorded"] is True
     assert values["figures"] == summary["figures"]
     assert values["run_id"] == run.id
@@ -71,32 +82,31 @@ def test_retest_repeats_test_time_augmentation(tmp_path):
     assert repeated.test.tta_correct == repeated.recorded.tta_correct != repeated.test.correct
 
 
-def test_different_counts_are_reported(run):
+def test_different_counts_are_reported(run, retest_command):
     log = run.events.read_text()
     state = read_state(run)[0]
     changed = list(state.test.correct)
     changed[3] -= 1
     old, new = (str(list(counts)).replace(" ", "") for counts in (state.test.correct, changed))
     run.events.write_text(log.replace(f'"correct":{old},"total"', f'"correct":{new},"total"'))
-    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
-    assert result.returncode == 0
-    assert result.stdout.splitlines()[-1].startswith("Differs from the recorded test of epoch")
+    code, out, _ = retest_command(run)
+    assert code == 0
+    assert out.splitlines()[-1].startswith("Differs from the recorded test of epoch")
     assert retest_silently(run).is_equal is False
 
 
-def test_different_thread_count_is_reported(run):
+def test_different_thread_count_is_reported(run, retest_command):
     text = run.events.read_text()
     run.events.write_text(text.replace('"threads":1,', '"threads":7,'))
-    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
-    assert "threads: 1, before 7" in result.stderr
+    assert "threads: 1, before 7" in retest_command(run)[2]
 
 
-def test_retest_of_an_untested_run(run):
+def test_retest_of_an_untested_run(run, retest_command):
     lines = run.events.read_text().splitlines(keepends=True)
     run.events.write_text("".join(line for line in lines if '"kind":"TestF' not in line))
-    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
-    assert result.returncode == 0
-    assert "No recorded test" in result.stdout
+    code, out, _ = retest_command(run)
+    assert code == 0
+    assert "No recorded test" in out
     assert retest_silently(run).is_equal is None
 
 
@@ -142,31 +152,28 @@ def folder_run(tmp_path):
     return RunForTests(tmp_path / "runs", *settings, preset="folder").train().directory, images
 
 
-def test_changed_images_are_refused(folder_run):
+def test_changed_images_are_refused(folder_run, retest_command):
     run, images = folder_run
     before = contents(run)
     name = read_predictions(run, read_state(run)[0].test).names[0]
     Image.new("RGB", (12, 12), "red").save(images / name)
-    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
-    assert result.returncode == 3
-    assert "the test images have changed since" in result.stderr
-    assert result.stdout == ""
+    code, out, error = retest_command(run)
+    assert (code, out) == (3, "")
+    assert "the test images have changed since" in error
     assert contents(run) == before
     (images / name).unlink()
-    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
-    assert result.returncode == 3
-    assert "has changed since the run was trained on it" in result.stderr
+    code, _, error = retest_command(run)
+    assert code == 3
+    assert "has changed since the run was trained on it" in error
 
 
-def test_moved_images_are_found_with_data_dir(folder_run, tmp_path):
+def test_moved_images_are_found_with_data_dir(folder_run, tmp_path, retest_command):
     run, images = folder_run
     images.rename(tmp_path / "elsewhere")
-    assert cnn_tui("test", run.id, "--runs-dir", run.path.parent).returncode == 3
-    result = cnn_tui(
-        "test", run.id, "--runs-dir", run.path.parent, "--data-dir", "elsewhere", cwd=tmp_path
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == "All counts equal the recorded test"
+    assert retest_command(run)[0] == 3
+    code, out, error = retest_command(run, "--data-dir", "elsewhere")
+    assert code == 0, error
+    assert out.splitlines()[-1] == "All counts equal the recorded test"
 
 
 def test_predictions_are_stored_by_file_name(folder_run):
@@ -191,9 +198,9 @@ def test_predictions_are_stored_by_file_name(folder_run):
         (lambda run: run.events.write_text(""), 2, "has no model yet"),
     ],
 )
-def test_retest_without_a_model_fails(run, damage, code, message):
+def test_retest_without_a_model_fails(run, retest_command, damage, code, message):
     damage(run)
-    result = cnn_tui("test", run.id, "--runs-dir", run.path.parent)
-    assert (result.returncode, result.stdout) == (code, "")
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+    exit_code, out, error = retest_command(run)
+    assert (exit_code, out) == (code, "")
+    assert message in error
+    assert error.count("\n") == 1

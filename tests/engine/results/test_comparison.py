@@ -19,7 +19,6 @@ from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
 from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
 from golden import golden_run, rewrite_events
 from runs_for_tests import RunForTests
-from terminal import cnn_tui
 
 # Significance tests.
 
@@ -143,11 +142,17 @@ def test_forged_fingerprint_of_other_images_is_detected(trained, tmp_path):
 # The command.
 
 
-def test_verdict_is_printed_as_text(trained):
+@pytest.fixture
+def compare_command(run_cli, trained):
+    """Return a function that runs `compare`: exit code, stdout, stderr."""
     runs_dir = trained[0].path.parent
-    result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", runs_dir)
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
+    return lambda *words: run_cli("compare", *words, "--runs-dir", runs_dir, cwd=runs_dir)
+
+
+def test_verdict_is_printed_as_text(trained, compare_command):
+    code, out, error = compare_command(*(run.id for run in trained))
+    assert code == 0, error
+    lines = out.splitlines()
     assert any(line.split() == ["train.epochs", "1", "4", "1"] for line in lines)
     assert not any(line.startswith("model.filters") for line in lines)
     better, other = (line for line in lines if "McNemar" in line or "cannot be tested" in line)
@@ -198,10 +203,8 @@ def test_classes_with_largest_differences_are_listed(trained, capsys):
     assert "odd" in text
 
 
-def test_comparison_as_json(trained):
-    runs_dir = trained[0].path.parent
-    result = cnn_tui("compare", *(run.id for run in trained), "--runs-dir", runs_dir, "--json")
-    values = json.loads(result.stdout)
+def test_comparison_as_json(trained, compare_command):
+    values = json.loads(compare_command(*(run.id for run in trained), "--json")[1])
     assert values == json.loads(json.dumps(as_dict(compare(trained))))
     assert [run["run_id"] for run in values["runs"]] == [run.id for run in trained]
     assert values["settings"]["train.epochs"] == [1, 4, 1]
@@ -212,13 +215,11 @@ def test_comparison_as_json(trained):
     assert values["classes"][3]["accuracy"][0]["images"] == 37
 
 
-def test_one_run_or_an_unknown_run_is_a_usage_error(trained):
-    runs_dir = trained[0].path.parent
-    alone = cnn_tui("compare", trained[0].id, "--runs-dir", runs_dir)
-    assert (alone.returncode, alone.stdout) == (2, "")
-    assert "two or more runs" in alone.stderr
-    unknown = cnn_tui("compare", trained[0].id, "nope", "--runs-dir", runs_dir)
-    assert (unknown.returncode, unknown.stdout) == (2, "")
+def test_one_run_or_an_unknown_run_is_a_usage_error(trained, compare_command):
+    code, out, error = compare_command(trained[0].id)
+    assert (code, out) == (2, "")
+    assert "two or more runs" in error
+    assert compare_command(trained[0].id, "nope")[:2] == (2, "")
 
 
 def test_compare_imports_no_torch(trained, tmp_path):

@@ -242,7 +242,7 @@ def test_unreadable_log_is_listed_as_damaged(tmp_path):
     )
 
 
-def test_log_of_nonsense_times_is_listed(tmp_path):
+def test_log_of_nonsense_times_is_listed(tmp_path, run_cli):
     run = golden_run(tmp_path, "completed")
     first, *rest = map(json.loads, golden_lines("completed"))
     first["time"] = 1e300
@@ -253,8 +253,8 @@ def test_log_of_nonsense_times_is_listed(tmp_path):
             event["seconds"] = 1e308
     run.events.write_text("\n".join(map(json.dumps, [first, *rest])) + "\n")
     for arguments in (("runs",), ("runs", "--json"), ("show", run.id), ("show", run.id, "--json")):
-        result = cnn_tui(*arguments, "--runs-dir", str(tmp_path))
-        assert (result.returncode, result.stderr) == (0, "")
+        code, _, error = run_cli(*arguments, "--runs-dir", tmp_path, cwd=tmp_path)
+        assert (code, error) == (0, "")
 
 
 def test_read_only_directory_is_listed(tmp_path):
@@ -307,21 +307,27 @@ def cnn_tui(*arguments):
     )
 
 
-def test_runs_command_filters_and_sorts(tmp_path):
+@pytest.fixture
+def runs_command(run_cli, tmp_path, monkeypatch):
+    """Return a function that runs `runs` on a wide terminal: exit code, stdout, stderr."""
+    monkeypatch.setenv("COLUMNS", "300")
+    return lambda *options: run_cli("runs", "--runs-dir", tmp_path, *options, cwd=tmp_path)
+
+
+def test_runs_command_filters_and_sorts(tmp_path, runs_command):
     for name in ("completed", "stopped", "failed"):
         golden_run(tmp_path, name, name)
 
     def listed(*options):
-        result = cnn_tui("runs", "--runs-dir", str(tmp_path), *options)
-        assert (result.returncode, result.stderr) == (0, "")
-        return [line.split()[0] for line in result.stdout.splitlines()[1:]]
+        code, out, error = runs_command(*options)
+        assert (code, error) == (0, "")
+        return [line.split()[0] for line in out.splitlines()[1:]]
 
     assert listed("--filter", "acc>50%", "--sort", "-acc") == ["completed", "stopped"]
     assert listed("--filter", "not status=done", "--sort", "run") == ["failed", "stopped"]
-    result = cnn_tui("runs", "--runs-dir", str(tmp_path), "--filter", "lr<=0.001", "--json")
-    values = json.loads(result.stdout)
+    values = json.loads(runs_command("--filter", "lr<=0.001", "--json")[1])
     assert {run["config"]["optimizer"]["lr"] for run in values} == {0.001}
-    assert " lr " in cnn_tui("runs", "--runs-dir", str(tmp_path), "--sort", "lr").stdout
+    assert " lr " in runs_command("--sort", "lr")[1]
 
 
 @pytest.mark.parametrize(
@@ -331,15 +337,13 @@ def test_runs_command_filters_and_sorts(tmp_path):
         (("--sort", "-acx"), "sort: unknown column 'acx'; did you mean 'acc'?"),
     ],
 )
-def test_invalid_filter_or_sort_is_a_usage_error(tmp_path, options, message):
+def test_invalid_filter_or_sort_is_a_usage_error(tmp_path, runs_command, options, message):
     golden_run(tmp_path, "completed")
-    result = cnn_tui("runs", "--runs-dir", str(tmp_path), *options)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == f"cnn-tui: {message}\n"
+    assert runs_command(*options) == (2, "", f"cnn-tui: {message}\n")
 
 
-def test_filter_without_matches_is_reported(tmp_path):
+def test_filter_without_matches_is_reported(tmp_path, runs_command):
     golden_run(tmp_path, "completed")
-    result = cnn_tui("runs", "--runs-dir", str(tmp_path), "--filter", "acc<0.1")
-    assert (result.returncode, result.stdout) == (0, "")
-    assert result.stderr == f"cnn-tui: None of 1 runs in {tmp_path} matches: acc<0.1\n"
+    code, out, error = runs_command("--filter", "acc<0.1")
+    assert (code, out) == (0, "")
+    assert error == f"cnn-tui: None of 1 runs in {tmp_path} matches: acc<0.1\n"

@@ -198,19 +198,24 @@ def test_validation_fraction_without_images_is_refused(tmp_path):
     assert "too few for a validation split" in run.live_state.finished.error
 
 
-@pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)])
+SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
+
+
 @pytest.mark.parametrize("setting", ["train.validate_every=2", "data.validation_fraction=0.0"])
-async def test_screens_show_no_nan(tmp_path, setting, size):
+async def test_screens_show_no_nan(tmp_path, setting):
     run = RunForTests(tmp_path, "train.epochs=3", "evaluate.tta=mirror", setting).train()
     lines = run.directory.events.read_text().splitlines(keepends=True)
     untested = [line for line in lines if '"kind":"TestFinished"' not in line][:-1]
     for log in (lines, untested):
         run.directory.events.write_text("".join(log))
-        async with Dashboard(RunScreen(run.directory)).run_test(size=size) as pilot:
+        async with Dashboard(RunScreen(run.directory)).run_test(size=SIZES[0]) as pilot:
             for key in ("1", "2", "3", "4", "5"):
                 await pilot.press(key)
-                await settle(pilot)
-                assert "nan" not in screen_text(pilot.app).lower()
+                for size in SIZES:
+                    await pilot.resize_terminal(*size)
+                    await settle(pilot)
+                    assert screen_text(pilot.app).strip()
+                    assert "nan" not in screen_text(pilot.app).lower()
 
 
 # Test-time augmentation.

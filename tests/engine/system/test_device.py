@@ -61,8 +61,8 @@ images = torch.randn(128, 3, 32, 32).to(memory_format=torch.channels_last)
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def train():
-    for step in range(20):
-        if step == 10:
+    for step in range(6):
+        if step == 3:
             before = faults()
         model(images).sum().backward()
     print(faults() - before)

@@ -384,11 +384,13 @@ def test_same_seed_gives_same_run(tmp_path):
     assert results[0] != results[2]
 
 
-@pytest.mark.parametrize("size", [1, 7, 1151, 5000])
+@pytest.mark.parametrize("size", [1, 7, 144, 5000])
 def test_any_batch_size_trains(tmp_path, size):
-    run = RunForTests(tmp_path, "train.epochs=1", f"train.batch_size={size}").train()
+    settings = ("train.epochs=1", "data.validation_fraction=0.9", f"train.batch_size={size}")
+    run = RunForTests(tmp_path, *settings).train()
     assert run.live_state.status == "done"
-    assert run.live_state.steps_per_epoch == math.ceil(1151 / size)
+    assert run.live_state.prepared.train_images == 144
+    assert run.live_state.steps_per_epoch == math.ceil(144 / size)
 
 
 # An independent implementation of the published procedure.
@@ -422,7 +424,7 @@ class Published(nn.Module):
 
 @pytest.mark.parametrize(
     ("dropout", "batch_size", "tolerance"),
-    [(0.0, 384, 1e-3), (0.5, 384, 1e-3), (0.0, 64, 2e-2), (0.5, 64, 2e-2)],
+    [(0.5, 384, 1e-3), (0.0, 64, 2e-2)],
 )
 def test_loop_matches_published_procedure(tmp_path, dropout, batch_size, tolerance):
     """Equal initial weights, order and dropout give equal losses, except for rounding.
