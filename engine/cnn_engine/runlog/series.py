@@ -48,9 +48,6 @@ class Series:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Series) and self._values() == other._values()
 
-    def __repr__(self) -> str:
-        return f"Series{self._values()}"
-
     def _values(self) -> tuple[Curve, str, float, float]:
         return self.curve, repr(self.last), self.minimum, self.maximum  # NaN equals NaN
 
