@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
+import faulthandler
 import os
+import signal
 import socket
 import sys
 import time
@@ -9,6 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from cnn_engine.system.stop_signals import STOP_SIGNALS
 from cnn_tui.cli.app import main
 
 # Small tensors are slower on many threads than on one, and tests run in parallel.
@@ -82,17 +85,29 @@ def write_module(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run_cli(capsys, monkeypatch):
+def run_cli(capfd, monkeypatch):
     """Return a function that runs a command in this process: exit code, stdout, stderr.
 
-    Faster than a process of its own, as PyTorch is loaded already.
+    Faster than a process of its own, as PyTorch is loaded already. Training works too, but
+    signals, closed streams and the environment at the start need a process.
     """
+    # It would write to a stream of this test later.
+    monkeypatch.setattr(faulthandler, "enable", lambda: None)
 
     def run(*arguments, cwd):
         monkeypatch.chdir(cwd)
         monkeypatch.setattr(sys, "argv", ["cnn-tui", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
+        streams = sys.stdout, sys.stderr
+        handlers = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, signal.SIGHUP)}
+        try:
+            with pytest.raises(SystemExit) as end:
+                main()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            sys.stdout, sys.stderr = streams
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return end.value.code, *capfd.readouterr()
 
     return run

@@ -15,7 +15,6 @@ from cnn_engine.checkpoints.format import Position, checksum_footer
 from cnn_engine.data.decode import decode
 from photos_for_tests import HOSTILE_NAMES, SAVERS, add_bad_files, make_photos
 from runs_for_tests import RunForTests
-from terminal import cnn_tui
 
 README = Path(__file__).parents[3] / "README.md"
 
@@ -51,7 +50,11 @@ def commands_of_readme():
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
 
 
-def test_commands_of_the_readme_work(photos):
+SHORTER = {"run": ["--epochs", "2"]}
+"""Options added to a command of the README."""
+
+
+def test_commands_of_the_readme_work(photos, run_cli):
     commands = [command for command in commands_of_readme() if command]
     assert [command[1] for command in commands] == [
         "data", "run", "show", "test", "predict", "export",
@@ -59,10 +62,10 @@ def test_commands_of_the_readme_work(photos):
     outputs = {}
     for program, *arguments in commands:
         assert program == "cnn-tui"
-        result = cnn_tui(*arguments, cwd=photos.parent)
-        assert result.returncode == 0, (arguments, result.stderr)
-        assert "\x1b" not in result.stdout + result.stderr
-        outputs[arguments[0]] = result.stdout
+        more = SHORTER.get(arguments[0], [])
+        code, outputs[arguments[0]], errors = run_cli(*arguments, *more, cwd=photos.parent)
+        assert code == 0, (arguments, errors)
+        assert "\x1b" not in outputs[arguments[0]] + errors
     assert "66 image files in 2 classes" in outputs["data"]
     assert "Test Accuracy of cat" in outputs["run"]
     assert "dog" in outputs["show"]
@@ -80,39 +83,39 @@ def test_every_file_kind_is_decoded_upright(shared_photos, number):
     assert pixels[14:18, 14:18].mean() > pixels[:3, :3].mean() + 20
 
 
-def test_check_and_run_report_the_same_unreadable_files(photos):
+def test_check_and_run_report_the_same_unreadable_files(photos, run_cli):
     bad = add_bad_files(photos / "cat")
-    checked = json.loads(cnn_tui("data", "check", "photos", "--json", cwd=photos.parent).stdout)
+    checked = json.loads(run_cli("data", "check", "photos", "--json", cwd=photos.parent)[1])
     (finding,) = (issue for issue in checked["findings"] if issue["kind"] == "unreadable")
     reported = [Path(file.partition(": ")[0]).name for file in finding["files"]]
     assert sorted(reported) == bad
     assert checked["can_train"] is True
     run = ["run", "folder", "--data-dir", "photos", *QUICK]
-    result = cnn_tui(*run, cwd=photos.parent)
-    assert result.returncode == 0, result.stderr
-    assert f"{len(bad)} image files were skipped" in result.stderr
-    assert "Test Accuracy (Overall)" in result.stdout
-    stopped = cnn_tui(*run, "--set", "data.unreadable=stop", cwd=photos.parent)
-    assert stopped.returncode == 3
-    assert f"{len(bad)} of 75 image files cannot be read" in stopped.stderr
-    assert "Traceback" not in result.stderr + stopped.stderr
+    code, out, errors = run_cli(*run, cwd=photos.parent)
+    assert code == 0, errors
+    assert f"{len(bad)} image files were skipped" in errors
+    assert "Test Accuracy (Overall)" in out
+    assert "Traceback" not in errors
+    code, _, errors = run_cli(*run, "--set", "data.unreadable=stop", cwd=photos.parent)
+    assert code == 3
+    assert f"{len(bad)} of 75 image files cannot be read" in errors
+    assert "Traceback" not in errors
 
 
 def test_control_characters_in_class_names_are_escaped(photos, run_cli):
     for name in [*HOSTILE_NAMES, "=cmd", "\udcff", "\u202e"]:
         shutil.copytree(photos / "cat", photos / name)
         (photos / name / f"{name}.png").write_bytes(b"")
-    run = cnn_tui("run", "folder", "--data-dir", "photos", *QUICK, cwd=photos.parent)
-    assert run.returncode == 0, run.stderr
-    outputs = [run.stdout, run.stderr]
-    for command in (("show",), ("test",), ("test", "--json"), ("runs",), ("show", "--json")):
+    outputs = []
+    run = ("run", "folder", "--data-dir", "photos", *QUICK)
+    for command in (run, ("show",), ("test",), ("test", "--json"), ("runs",), ("show", "--json")):
         code, *texts = run_cli(*command, cwd=photos.parent)
         assert code == 0, texts
         outputs += texts
     for text in outputs:
         assert not any(char in text for char in ("\x1b", "\x07", "\u202e", "\udcff"))
-    assert r"\x1b[2J" in run.stdout
-    assert "[@click=app.exit]" in run.stdout
+    assert r"\x1b[2J" in outputs[0]
+    assert "[@click=app.exit]" in outputs[0]
     assert "\x1b[2J" in json.loads(outputs[-2])["classes"]
 
 
@@ -133,9 +136,9 @@ def test_malicious_checkpoint_is_refused_by_all_commands(photos, run_cli):
     content = buffer.getvalue() + checksum_footer(buffer.getvalue(), Position(1, 0))
     for name in ("best.pt", "last.pt", "previous.pt"):
         (run / name).write_bytes(content)
-    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", cwd=cwd)
-    results = [(resumed.returncode, resumed.stderr)]
+    results = []
     for command in (
+        ("resume", "latest", "--epochs", "2", "--no-ui"),
         ("test",),
         ("predict", "latest", "photos/cat"),
         ("export", "latest", "--to", "torch-export"),
@@ -156,9 +159,8 @@ def test_checkpoint_of_another_model_is_refused(photos, run_cli):
         (one / name).write_bytes((two / name).read_bytes())
     before = (one / "last.pt").read_bytes()
     runs_dir = ("--runs-dir", "one")
-    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", *runs_dir, cwd=photos.parent)
-    tested, _, stderr = run_cli("test", *runs_dir, cwd=photos.parent)
-    for code, errors in ((resumed.returncode, resumed.stderr), (tested, stderr)):
+    for command in (("resume", "latest", "--epochs", "2", "--no-ui"), ("test",)):
+        code, _, errors = run_cli(*command, *runs_dir, cwd=photos.parent)
         assert code == 2, errors
         assert "does not fit the model of the run's config" in errors
     assert (one / "last.pt").read_bytes() == before

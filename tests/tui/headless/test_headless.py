@@ -6,16 +6,18 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from cnn_engine.runlog.lines import from_line
+from cnn_engine.runs.directory import list_runs
+from cnn_engine.runs.summary import read_summary
 from cnn_engine.system.stop_signals import STOP_SIGNALS
 from golden import golden_run, running_run, set_local_host
-from terminal import CLI, SET_SMALL, Terminal, cnn_tui, environment
-
-NO_NETWORK = str(Path(__file__).parents[2] / "no_network")
+from runs_for_tests import wait_until
+from terminal import CLI, ENDLESS_RUN, SET_SMALL, Terminal, cnn_tui, environment
 
 
 @pytest.fixture(scope="module")
@@ -68,30 +70,30 @@ def test_only_results_go_to_stdout(digits):
     assert "\r" not in result.stderr
 
 
-def test_finished_run_is_listed_shown_and_watched(digits):
+def test_finished_run_is_listed_shown_and_watched(digits, run_cli):
     work_dir, _ = digits
-    listed = json.loads(cnn_tui("runs", "--json", cwd=work_dir).stdout)
+    listed = json.loads(run_cli("runs", "--json", cwd=work_dir)[1])
     assert [(run["status"], run["epochs_done"], run["preset"]) for run in listed] == [
         ("done", 3, "digits")
     ]
-    shown = cnn_tui("show", "latest", cwd=work_dir)
-    assert shown.returncode == 0
-    assert "Test accuracy" in shown.stdout
-    assert "\x1b" not in shown.stdout
-    values = json.loads(cnn_tui("show", listed[0]["run_id"], "--json", cwd=work_dir).stdout)
+    code, shown, _ = run_cli("show", "latest", cwd=work_dir)
+    assert code == 0
+    assert "Test accuracy" in shown
+    assert "\x1b" not in shown
+    values = json.loads(run_cli("show", listed[0]["run_id"], "--json", cwd=work_dir)[1])
     assert values["test"]["total"] == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
     assert len(values["epochs_finished"]) == 3
-    watched = cnn_tui("watch", cwd=work_dir)
-    assert watched.returncode == 0
-    assert "Test Accuracy (Overall)" in watched.stdout
-    default = cnn_tui(cwd=work_dir)
-    assert listed[0]["run_id"] in default.stdout
+    code, watched, _ = run_cli("watch", cwd=work_dir)
+    assert code == 0
+    assert "Test Accuracy (Overall)" in watched
+    assert listed[0]["run_id"] in run_cli(cwd=work_dir)[1]
 
 
-def test_json_prints_one_event_per_line(tmp_path):
-    result = cnn_tui("run", "digits", "--epochs", "1", "--json", *SET_SMALL, cwd=tmp_path)
-    assert result.returncode == 0
-    kinds = [type(from_line(line)).__name__ for line in result.stdout.splitlines()]
+def test_json_prints_one_event_per_line(tmp_path, run_cli):
+    run = ("run", "digits", "--epochs", "1", "--json", *SET_SMALL)
+    code, out, _ = run_cli(*run, cwd=tmp_path)
+    assert code == 0
+    kinds = [type(from_line(line)).__name__ for line in out.splitlines()]
     assert kinds[0] == "RunStarted"
     assert kinds[-1] == "RunFinished"
     assert "EpochFinished" in kinds
@@ -128,51 +130,41 @@ def test_user_error_sets_message_and_exit_code(run_cli, tmp_path, arguments, cod
         (("run", "digits", "--set", "optimizer.lr=1e30"), 4, "training loss became"),
     ],
 )
-def test_failed_run_sets_message_and_exit_code(tmp_path, arguments, code, message):
+def test_failed_run_sets_message_and_exit_code(run_cli, tmp_path, arguments, code, message):
     if "cuda" in arguments:
         torch = pytest.importorskip("torch")
         if torch.cuda.is_available():
             pytest.skip("this machine has a CUDA device")
-    result = cnn_tui(*arguments, cwd=tmp_path)
-    assert result.returncode == code, result.stderr
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr + result.stdout
+    exit_code, stdout, stderr = run_cli(*arguments, cwd=tmp_path)
+    assert exit_code == code, stderr
+    assert message in stderr
+    assert "Traceback" not in stderr + stdout
 
 
-def test_run_falls_back_to_digits_without_network(tmp_path):
-    result = cnn_tui(
-        "run",
-        "--epochs",
-        "1",
-        *SET_SMALL,
-        cwd=tmp_path,
-        PYTHONPATH=os.pathsep.join([NO_NETWORK, environment()["PYTHONPATH"]]),
-        XDG_DATA_HOME=str(tmp_path / "home"),
-    )
-    assert result.returncode == 0, result.stderr
-    assert "CIFAR-10 cannot be downloaded" in result.stderr
-    assert "Training on the bundled digits instead" in result.stderr
-    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
+@pytest.fixture
+def no_downloads(no_network, tmp_path, monkeypatch):
+    """Have no network, and nothing that was downloaded before."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+
+
+def test_run_falls_back_to_digits_without_network(tmp_path, run_cli, no_downloads):
+    code, _, errors = run_cli("run", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
+    assert code == 0, errors
+    assert "CIFAR-10 cannot be downloaded" in errors
+    assert "Training on the bundled digits instead" in errors
+    (run,) = json.loads(run_cli("runs", "--json", cwd=tmp_path)[1])
     assert (run["preset"], run["status"]) == ("digits", "done")
 
 
-def test_explicit_cifar10_does_not_fall_back(tmp_path):
-    result = cnn_tui(
-        "run",
-        "cifar10",
-        cwd=tmp_path,
-        PYTHONPATH=os.pathsep.join([NO_NETWORK, environment()["PYTHONPATH"]]),
-        XDG_DATA_HOME=str(tmp_path / "home"),
-    )
-    assert result.returncode == 3
-    assert "CIFAR-10 cannot be downloaded" in result.stderr
+def test_explicit_cifar10_does_not_fall_back(tmp_path, run_cli, no_downloads):
+    code, _, errors = run_cli("run", "cifar10", cwd=tmp_path)
+    assert code == 3
+    assert "CIFAR-10 cannot be downloaded" in errors
 
 
-@pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_signal_stops_the_run_with_a_checkpoint(tmp_path, number):
-    """A batch system warns by SIGUSR1, SIGUSR2 or SIGXCPU (Lightning#1455, pocket-tts#277)."""
+def test_signal_ends_the_process_with_its_number(tmp_path):
     with subprocess.Popen(
-        [*CLI, "run", "digits", "--epochs", "100000", *SET_SMALL],
+        [*CLI, *ENDLESS_RUN],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -183,15 +175,33 @@ def test_signal_stops_the_run_with_a_checkpoint(tmp_path, number):
         for line in process.stdout:
             if line.startswith("Epoch: 2/"):
                 break
-        process.send_signal(number)
+        process.terminate()
         process.stdout.read()
         message = process.stderr.read()
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + signal.SIGTERM
     assert "Stopped after" in message
-    (directory,) = (tmp_path / "runs").iterdir()
-    assert (directory / "last.pt").stat().st_size > 1000
-    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
-    assert run["status"] == "stopped"
+    (run,) = list_runs(tmp_path / "runs")
+    assert read_summary(run).status == "stopped"
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_signal_stops_the_run_with_a_checkpoint(tmp_path, run_cli, number):
+    """A batch system warns by SIGUSR1, SIGUSR2 or SIGXCPU (Lightning#1455, pocket-tts#277)."""
+
+    def send_signal():
+        wait_until(lambda: any(read_summary(run).epochs_done for run in list_runs(runs_dir)))
+        os.kill(os.getpid(), number)
+
+    runs_dir = tmp_path / "runs"
+    sender = threading.Thread(target=send_signal)
+    sender.start()
+    code, _, errors = run_cli(*ENDLESS_RUN, cwd=tmp_path)
+    sender.join()
+    assert code == 128 + number
+    assert "Stopped after" in errors
+    (run,) = list_runs(runs_dir)
+    assert (run.path / "last.pt").stat().st_size > 1000
+    assert read_summary(run).status == "stopped"
 
 
 def test_run_survives_a_closed_pipe(tmp_path):
@@ -209,8 +219,8 @@ def test_run_survives_a_closed_pipe(tmp_path):
         message = process.stderr.read()
     assert process.returncode == 0
     assert "Traceback" not in message
-    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
-    assert (run["status"], run["epochs_done"]) == ("done", 30)
+    (run,) = map(read_summary, list_runs(tmp_path / "runs"))
+    assert (run.status, run.epochs_done) == ("done", 30)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -227,8 +237,8 @@ def test_run_survives_output_to_a_full_disk(tmp_path):
             timeout=120,
         )
     assert result.returncode == 5  # the results could not be written
-    (run,) = json.loads(cnn_tui("runs", "--json", cwd=tmp_path).stdout)
-    assert (run["status"], run["epochs_done"]) == ("done", 2)
+    (run,) = map(read_summary, list_runs(tmp_path / "runs"))
+    assert (run.status, run.epochs_done) == ("done", 2)
 
 
 def test_run_works_with_closed_streams(tmp_path):
@@ -253,19 +263,19 @@ def test_terminal_shows_a_progress_line_on_stderr(tmp_path):
     assert b"\x1b" not in terminal.raw
 
 
-def test_control_characters_in_names_are_escaped(tmp_path):
+def test_control_characters_in_names_are_escaped(tmp_path, run_cli):
     run = golden_run(tmp_path / "runs", "completed")
     log = run.events.read_text()
     run.events.write_text(log.replace('"baseline"', r'"\u001b]0;x\u0007[red]\ud800"'))
-    for arguments in (("runs",), ("show",), ("watch",)):
-        result = cnn_tui(*arguments, cwd=tmp_path)
-        assert result.returncode == 0, result.stderr
-        assert "\x1b" not in result.stdout + result.stderr
-    assert r"\x1b]0;x\x07[red]\ud800" in cnn_tui("runs", cwd=tmp_path).stdout
+    for command in ("watch", "show", "runs"):
+        code, out, errors = run_cli(command, cwd=tmp_path)
+        assert code == 0, errors
+        assert "\x1b" not in out + errors
+    assert r"\x1b]0;x\x07[red]\ud800" in out
 
 
-def test_presets_are_listed_and_printed(tmp_path):
-    listed = cnn_tui("configs", cwd=tmp_path).stdout.splitlines()
+def test_presets_are_listed_and_printed(tmp_path, run_cli):
+    listed = run_cli("configs", cwd=tmp_path)[1].splitlines()
     assert [line.split()[0] for line in listed] == [
         "cifar10",
         "cifar10-94",
@@ -276,16 +286,16 @@ def test_presets_are_listed_and_printed(tmp_path):
         "folder",
         "transfer",
     ]
-    (tmp_path / "config.toml").write_text(cnn_tui("configs", "digits", cwd=tmp_path).stdout)
-    result = cnn_tui("run", "config.toml", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    (tmp_path / "config.toml").write_text(run_cli("configs", "digits", cwd=tmp_path)[1])
+    code, _, errors = run_cli("run", "config.toml", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
+    assert code == 0, errors
 
 
-def test_version_is_printed(tmp_path):
-    assert re.fullmatch(r"cnn-tui \d+\.\d+\.\d+\n", cnn_tui("--version", cwd=tmp_path).stdout)
+def test_version_is_printed(tmp_path, run_cli):
+    assert re.fullmatch(r"cnn-tui \d+\.\d+\.\d+\n", run_cli("--version", cwd=tmp_path)[1])
 
 
-def test_resume_prints_only_new_events(tmp_path):
+def test_resume_prints_only_new_events(tmp_path, run_cli):
     run = ["run", "digits", "--epochs", "2", "--set", "train.checkpoint_seconds=1e-9", *SET_SMALL]
     with subprocess.Popen(
         [*CLI, *run, "--json"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
@@ -293,18 +303,18 @@ def test_resume_prints_only_new_events(tmp_path):
         while '"CheckpointSaved"' not in process.stdout.readline():
             pass
         process.kill()
-    result = cnn_tui("resume", "--epochs", "3", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    code, out, errors = run_cli("resume", "--epochs", "3", cwd=tmp_path)
+    assert code == 0, errors
     assert re.match(
-        r"Resumed (in epoch \d after step \d+|before epoch \d), from last\.pt\n", result.stderr
+        r"Resumed (in epoch \d after step \d+|before epoch \d), from last\.pt\n", errors
     )
-    assert [line for line in result.stdout.splitlines() if line.startswith("Epoch: 3/3")]
-    assert "Test Accuracy (Overall)" in result.stdout
-    again = cnn_tui("resume", cwd=tmp_path)
-    assert again.returncode == 2
-    assert "is done, after 3 epochs; to train longer: cnn-tui resume" in again.stderr
-    assert cnn_tui("resume", "--epochs", "2", cwd=tmp_path).returncode == 2
-    assert cnn_tui("resume", "nothing", cwd=tmp_path).returncode == 2
+    assert [line for line in out.splitlines() if line.startswith("Epoch: 3/3")]
+    assert "Test Accuracy (Overall)" in out
+    code, _, errors = run_cli("resume", cwd=tmp_path)
+    assert code == 2
+    assert "is done, after 3 epochs; to train longer: cnn-tui resume" in errors
+    assert run_cli("resume", "--epochs", "2", cwd=tmp_path)[0] == 2
+    assert run_cli("resume", "nothing", cwd=tmp_path)[0] == 2
 
 
 def test_watch_of_a_killed_run_says_so_and_exits_with_4(tmp_path, run_cli):
@@ -317,10 +327,10 @@ def test_watch_of_a_killed_run_says_so_and_exits_with_4(tmp_path, run_cli):
     assert f"cnn-tui resume {run.id}" in errors
 
 
-def test_watch_prints_a_run_that_was_resumed_twice(tmp_path):
+def test_watch_prints_a_run_that_was_resumed_twice(tmp_path, run_cli):
     golden_run(tmp_path / "runs", "resumed")
-    result = cnn_tui("watch", cwd=tmp_path)
-    assert "Resumed in epoch 3 after step 7, from last.pt" in result.stderr
-    assert "Resumed in epoch 4 after step 3, from last.pt" in result.stderr
-    epochs = [line.split("|")[0] for line in result.stdout.splitlines() if line[:6] == "Epoch:"]
+    _, out, errors = run_cli("watch", cwd=tmp_path)
+    assert "Resumed in epoch 3 after step 7, from last.pt" in errors
+    assert "Resumed in epoch 4 after step 3, from last.pt" in errors
+    epochs = [line.split("|")[0] for line in out.splitlines() if line[:6] == "Epoch:"]
     assert epochs == [f"Epoch: {number}/6 " for number in range(1, 7)]

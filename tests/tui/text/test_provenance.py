@@ -20,7 +20,7 @@ from cnn_engine.system import git_revision
 from cnn_engine.system.git_revision import Revision
 from golden import golden_run, rewrite_events
 from runs_for_tests import RunForTests, wait_until
-from terminal import SET_SMALL, cnn_tui
+from terminal import SET_SMALL
 
 
 def git(directory, *arguments):
@@ -167,22 +167,22 @@ def test_like_is_refused_without_config(tmp_path):
 # The command line.
 
 
-def test_run_like_with_changes(tmp_path):
-    result = cnn_tui("run", "digits", "--no-ui", "--epochs", "1", *SET_SMALL, cwd=tmp_path)
-    assert result.returncode == 0
+def test_run_like_with_changes(tmp_path, run_cli):
+    run = ("run", "digits", "--no-ui", "--epochs", "1", *SET_SMALL)
+    assert run_cli(*run, cwd=tmp_path)[0] == 0
     (first,) = list_runs(tmp_path / "runs")
     state, _ = read_state(first)
     assert state.started.command[:3] == ("cnn-tui", "run", "digits")
-    result = cnn_tui("run", "--like", "latest", "--seed", "3", "--no-ui", cwd=tmp_path)
-    assert result.returncode == 0
+    like = ("run", "--like", "latest", "--seed", "3", "--no-ui")
+    assert run_cli(*like, cwd=tmp_path)[0] == 0
     second = next(run for run in list_runs(tmp_path / "runs") if run.id != first.id)
     state, _ = read_state(second)
     assert (state.started.like, state.setting("train.seed")) == (first.id, 3)
     assert state.setting("model.filters") == [8]
-    shown = cnn_tui("show", second.id, cwd=tmp_path).stdout
+    _, shown, _ = run_cli("show", second.id, cwd=tmp_path)
     assert "cnn-tui run --like latest --seed 3 --no-ui" in shown
     assert "PyTorch " in shown
-    values = json.loads(cnn_tui("show", second.id, "--json", cwd=tmp_path).stdout)
+    values = json.loads(run_cli("show", second.id, "--json", cwd=tmp_path)[1])
     assert values["environment"]["Python"] == platform.python_version()
 
 
@@ -200,18 +200,18 @@ def test_run_like_with_changes(tmp_path):
         (("digits", "--name", "x" * 300), "name: 300 characters; at most 80 are allowed"),
     ],
 )
-def test_invalid_like_and_name_exit_with_2(tmp_path, arguments, message):
+def test_invalid_like_and_name_exit_with_2(tmp_path, run_cli, arguments, message):
     golden_run(tmp_path / "runs", "completed")
-    result = cnn_tui("run", *arguments, "--no-ui", cwd=tmp_path)
-    assert result.returncode == 2
-    assert message in result.stderr
+    code, _, errors = run_cli("run", *arguments, "--no-ui", cwd=tmp_path)
+    assert code == 2
+    assert message in errors
     assert len(list_runs(tmp_path / "runs")) == 1
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", ".", "CON", "[red]"])
-def test_name_is_not_used_as_a_path(tmp_path, name):
+def test_name_is_not_used_as_a_path(tmp_path, run_cli, name):
     run = ("run", "digits", "--no-ui", "--epochs", "1", "--name", name)
-    assert cnn_tui(*run, *SET_SMALL, cwd=tmp_path).returncode == 0
+    assert run_cli(*run, *SET_SMALL, cwd=tmp_path)[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     (created,) = list_runs(tmp_path / "runs")
     assert read_summary(created).name == name
