@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from cnn_engine.export import folder, onnx_file, torch_program
 from cnn_engine.export.model import Exported, load
 from cnn_engine.inference.trained import load_trained_model
 from runs_for_tests import RunForTests
-from terminal import cnn_tui, environment
+from terminal import environment
 
 FORMATS = ("onnx", "safetensors", "torch-export")
 
@@ -69,18 +70,41 @@ def trained(tmp_path_factory):
 def exported(trained):
     """Export in each format; return the directory with the folders."""
     directory, _ = trained
-    for name in FORMATS:
-        code, out, errors = command("--to", name, "-o", name, cwd=directory)
+    exports = [["export", "latest", "--to", name, "-o", name] for name in FORMATS]
+    for name, (code, out, errors) in zip(FORMATS, run_in_turn(exports, directory), strict=True):
         assert (code, out) == (0, f"{name}\n"), errors
         assert errors == f"Try it: python {name}/example.py IMAGE\n"  # no warnings of PyTorch
     return directory
 
 
-def command(*arguments, cwd, subcommand="export"):
-    """Run a command in a process of its own: exit code, stdout, stderr."""
-    result = cnn_tui(subcommand, "latest", *arguments, cwd=cwd)
-    assert "Traceback" not in result.stderr
-    return result.returncode, result.stdout, result.stderr
+IN_TURN = """
+import json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from cnn_tui.cli.app import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["cnn-tui", *arguments]
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as errors:
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([code, out.getvalue(), errors.getvalue()]))
+"""
+
+
+def run_in_turn(commands, directory):
+    """Run commands in one new process; return exit code, stdout and stderr of each."""
+    result = subprocess.run(
+        [sys.executable, "-c", IN_TURN, json.dumps(commands)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        env=environment(),
+    )
+    assert (result.returncode, result.stderr) == (0, "")  # nothing from native code either
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture
@@ -120,10 +144,10 @@ def photos(tmp_path_factory):
     return [directory / name for name in names]
 
 
-@pytest.fixture(scope="module")
-def predicted(exported, photos):
+@pytest.fixture
+def predicted(trained, photos, run_cli):
     """Return the predictions of `predict` for the photos."""
-    _, out, _ = command("--json", *photos, cwd=exported, subcommand="predict")
+    _, out, _ = run_cli("predict", "latest", "--json", *photos, cwd=trained[0])
     return [json.loads(line) for line in out.splitlines()]
 
 
@@ -151,51 +175,56 @@ def test_example_predicts_the_same_as_predict(  # noqa: PLR0917
     assert abs(float(probability) - predicted[number]["probability"]) < TOLERANCE
 
 
+@pytest.fixture
+def example_error(exported, tmp_path, monkeypatch, capsys):
+    """Return a function that runs an example in this process; it returns the message of the end."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name, *arguments):
+        program = exported / name / "example.py"
+        monkeypatch.setattr(sys, "argv", [str(program), *arguments])
+        monkeypatch.delitem(sys.modules, "preprocess", raising=False)
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(program.parent)
+            with pytest.raises(SystemExit) as end:
+                runpy.run_path(str(program), run_name="__main__")
+        assert sys.modules.pop("preprocess").__file__ == str(program.parent / "preprocess.py")
+        assert capsys.readouterr() == ("", "")
+        return end.value.code  # Python prints a text, and ends with exit code 1
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [("onnx", []), ("onnx", ["nowhere.jpg"]), ("torch-export", []), ("safetensors", [])],
 )
-def test_example_without_an_image_says_how_it_is_called(exported, name, arguments):
+def test_example_without_an_image_says_how_it_is_called(exported, example_error, name, arguments):
     """`python example.py` ended in an IndexError."""
     program = exported / name / "example.py"
-    result = subprocess.run(
-        [sys.executable, program, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment(),
-    )
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"usage: python {program} IMAGE\n"
+    assert example_error(name, *arguments) == f"usage: python {program} IMAGE"
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_example_names_a_file_that_cannot_be_used(exported, tmp_path, name):
+def test_example_names_a_file_that_cannot_be_used(example_error, tmp_path, name):
     Image.new("P", (9, 9)).save(tmp_path / "unsupported.pcx")
     (tmp_path / "text.png").write_text("text")
     for file, reason in (
         ("unsupported.pcx", "has the unsupported format PCX"),
         ("text.png", "cannot identify image file"),
     ):
-        result = subprocess.run(
-            [sys.executable, exported / name / "example.py", file],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment(),
-        )
-        assert (result.returncode, result.stdout) == (1, "")
-        assert result.stderr.startswith(f"{file}: cannot be used: {reason}")
-        assert result.stderr.count("\n") == 1
+        error = example_error(name, file)
+        assert error.startswith(f"{file}: cannot be used: {reason}")
+        assert "\n" not in error
 
 
-def test_safetensors_export_names_the_module_of_ones_own_network(write_module, tmp_path):
+def test_safetensors_export_names_the_module_of_ones_own_network(write_module, tmp_path, run_cli):
     write_module("ownnet", OWN_NETWORK)
     settings = ("model.name='ownnet:Net'", "train.epochs=1", "train.precision=fp32")
     run = RunForTests(tmp_path / "runs", *settings).train()
     assert run.live_state.status == "done"
-    code, _, errors = command("--allow-code", "--to", "safetensors", "-o", "model", cwd=tmp_path)
+    options = ("--allow-code", "--to", "safetensors", "-o", "model")
+    code, _, errors = run_cli("export", "latest", *options, cwd=tmp_path)
     assert code == 0, errors
     needed = "the module ownnet in that folder or the current directory"
     assert errors.splitlines()[-1] == f"It needs {needed}"
@@ -239,21 +268,25 @@ def test_onnx_model_matches_for_any_batch_size(exported, trained, count):
 
 
 @pytest.mark.parametrize(("opset", "ir", "runtime"), [(None, 8, "1.14"), (20, 9, "1.17")])
-def test_onnx_export_states_the_runtime_it_needs(export, tmp_path, opset, ir, runtime):
+def test_onnx_export_states_the_runtime_it_needs(  # noqa: PLR0917
+    exported, export, tmp_path, opset, ir, runtime
+):
     """The operator set, IR version and oldest runtime are stated (microsoft/onnxruntime#20559)."""
-    options = [] if opset is None else ["--opset", opset]
-    code, _, errors = export("--to", "onnx", *options, "-o", tmp_path / "model")
-    assert code == 0, errors
-    about = json.loads((tmp_path / "model" / "model.json").read_text())
+    path = exported / "onnx"
+    if opset is not None:
+        path = tmp_path / "model"
+        code, _, errors = export("--to", "onnx", "--opset", opset, "-o", path)
+        assert code == 0, errors
+    about = json.loads((path / "model.json").read_text())
     assert (about["opset"], about["ir_version"]) == (opset or 18, ir)
     assert about["needs"] == f"onnxruntime>={runtime}"
-    proto = onnx.load(tmp_path / "model" / "model.onnx")
+    proto = onnx.load(path / "model.onnx")
     assert proto.ir_version == ir
     assert {(item.domain, item.version) for item in proto.opset_import} == {("", opset or 18)}
     assert b"site-packages" not in proto.SerializeToString()  # no stack traces
-    first_line = (tmp_path / "model" / "example.py").read_text().splitlines()[0]
-    assert f"onnxruntime>={runtime}" in first_line
-    compile((tmp_path / "model" / "example.py").read_text(), "example.py", "exec")
+    program = (path / "example.py").read_text()
+    assert f"onnxruntime>={runtime}" in program.splitlines()[0]
+    compile(program, "example.py", "exec")
 
 
 def test_opset_that_cannot_be_written_is_refused(export, tmp_path):
