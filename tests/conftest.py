@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import time
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -84,9 +85,17 @@ def write_module(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
+class Result(NamedTuple):
+    """Exit code and output of a command."""
+
+    code: int
+    out: str
+    errors: str
+
+
 @pytest.fixture
 def run_cli(capfd, monkeypatch):
-    """Return a function that runs a command in this process: exit code, stdout, stderr.
+    """Return a function that runs a command in this process and returns a `Result`.
 
     Faster than a process of its own, as PyTorch is loaded already. Training works too, but
     signals, closed streams and the environment at the start need a process.
@@ -108,6 +117,6 @@ def run_cli(capfd, monkeypatch):
             sys.stdout, sys.stderr = streams
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        return end.value.code, *capfd.readouterr()
+        return Result(end.value.code, *capfd.readouterr())
 
     return run

@@ -16,7 +16,7 @@ from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
 from golden import add_events, golden_run, running_run, set_local_host
 from loops_for_tests import classifier, finished, loop_run
 from runs_for_tests import RunForTests, wait_until
-from terminal import CLI, cnn_tui, environment
+from terminal import CLI, environment
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +30,24 @@ def training(tmp_path_factory):
     run.engine.join()
 
 
-def output_of(run, *arguments, code=0):
-    """Return the command's stdout, or its stderr if it exits with a non-zero code."""
-    result = cnn_tui(*arguments, cwd=run.directory.path.parents[1])
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    return (result.stderr if code else result.stdout).strip()
+@pytest.fixture
+def output_of(run_cli):
+    """Function that returns a command's stdout, or its stderr if it exits with a `code` but 0."""
+
+    def output(run, *arguments, code=0):
+        result = run_cli(*arguments, cwd=run.directory.path.parents[1])
+        assert result.code == code, result.errors
+        assert "Traceback" not in result.errors
+        return (result.errors if code else result.out).strip()
+
+    return output
 
 
 def commands_of(run):
     return [(received.name, received.value) for received in CommandReader(run.commands).poll()]
 
 
-def test_pause_and_unpause_are_sent_only_if_needed(training):
+def test_pause_and_unpause_are_sent_only_if_needed(training, output_of):
     name = training.directory.id
     assert output_of(training, "unpause", name) == f"{name}: not paused"
     assert output_of(training, "pause", name) == f"{name}: paused"
@@ -54,7 +59,7 @@ def test_pause_and_unpause_are_sent_only_if_needed(training):
     assert applied[-2:] == ["pause", "unpause"]
 
 
-def test_set_sends_only_changed_values(training):
+def test_set_sends_only_changed_values(training, output_of):
     name = training.directory.id
     lines = output_of(training, "set", name, "lr=3e-4", "epochs=90000").splitlines()
     assert lines == [f"{name}: learning rate 0.0003", f"{name}: epochs 90000"]
@@ -66,13 +71,13 @@ def test_set_sends_only_changed_values(training):
     assert commands_of(training.directory) == sent
 
 
-def test_checkpoint_prints_the_saved_file(training):
+def test_checkpoint_prints_the_saved_file(training, output_of):
     text = output_of(training, "checkpoint", "latest")
     assert text.endswith("saved as last.pt")
     assert training.live_state.checkpoints
 
 
-def test_refused_value_exits_with_2(training):
+def test_refused_value_exits_with_2(training, output_of):
     wait_until(lambda: training.live_state.epoch > 2)
     assert "must be a whole number" in output_of(training, "set", "latest", "epochs=1", code=2)
 
@@ -92,14 +97,14 @@ def test_refused_value_exits_with_2(training):
         (["lr=1e-3", "epochs=many"], ["epochs=many: Expected a whole number"]),
     ],
 )
-def test_set_checks_all_values_before_sending_any(tmp_path, settings, texts):
-    result = cnn_tui("set", "latest", *settings, cwd=tmp_path)
-    assert result.returncode == 2
+def test_set_checks_all_values_before_sending_any(tmp_path, run_cli, settings, texts):
+    code, _, errors = run_cli("set", "latest", *settings, cwd=tmp_path)
+    assert code == 2
     for text in texts:
-        assert text in result.stderr
+        assert text in errors
 
 
-def test_stop_ends_after_the_epoch_or_immediately(tmp_path):
+def test_stop_ends_after_the_epoch_or_immediately(tmp_path, output_of):
     run = RunForTests(tmp_path / "runs", "train.epochs=100000", "data.image_size=32")
     run.engine.start()
     wait_until(lambda: run.live_state.epoch > 0)
@@ -117,16 +122,16 @@ def test_stop_ends_after_the_epoch_or_immediately(tmp_path):
     )
 
 
-def test_ended_or_interrupted_run_gets_no_command(tmp_path):
+def test_ended_or_interrupted_run_gets_no_command(tmp_path, run_cli):
     finished = golden_run(tmp_path / "runs", "completed")
-    result = cnn_tui("stop", finished.id, cwd=tmp_path)
-    assert result.returncode == 2
-    assert result.stderr == f"cnn-tui: {finished.id} is done: it is not running\n"
+    code, _, errors = run_cli("stop", finished.id, cwd=tmp_path)
+    assert code == 2
+    assert errors == f"cnn-tui: {finished.id} is done: it is not running\n"
     interrupted = set_local_host(running_run(tmp_path / "runs", 60, "1124-0500-lost"))
-    result = cnn_tui("checkpoint", interrupted.id, cwd=tmp_path)
-    assert result.returncode == 2
-    assert f"{interrupted.id} is interrupted" in result.stderr
-    assert f"cnn-tui resume {interrupted.id}" in result.stderr
+    code, _, errors = run_cli("checkpoint", interrupted.id, cwd=tmp_path)
+    assert code == 2
+    assert f"{interrupted.id} is interrupted" in errors
+    assert f"cnn-tui resume {interrupted.id}" in errors
     assert not finished.commands.exists()
     assert not interrupted.commands.exists()
 
@@ -183,13 +188,13 @@ def test_failed_checkpoint_exits_with_5(tmp_path):
     assert stderr == f"cnn-tui: {text}\n"
 
 
-def test_unwritable_commands_exit_with_5(tmp_path):
+def test_unwritable_commands_exit_with_5(tmp_path, run_cli):
     run = running_run(tmp_path / "runs", 60)
     run.commands.mkdir()
     with Recorder(run):
-        result = cnn_tui("pause", "latest", cwd=tmp_path)
-    assert result.returncode == 5
-    assert "commands.jsonl: cannot be written: Is a directory" in result.stderr
+        code, _, errors = run_cli("pause", "latest", cwd=tmp_path)
+    assert code == 5
+    assert "commands.jsonl: cannot be written: Is a directory" in errors
 
 
 def test_control_imports_no_torch_and_no_textual(tmp_path):

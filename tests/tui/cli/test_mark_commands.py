@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,6 @@ def run_program(code, cwd, *arguments, **changes):
     )
 
 
-def cnn_tui(cwd, *arguments, **changes):
-    return run_program("main()", cwd, *arguments, **changes)
-
-
 @pytest.fixture
 def work_dir(tmp_path):
     """Working directory with two runs."""
@@ -46,21 +43,27 @@ def work_dir(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def cnn_tui(run_cli, work_dir):
+    """Function that runs a command in the working directory."""
+    return partial(run_cli, cwd=work_dir)
+
+
 def ids(runs):
     return sorted(run.id for run in runs)
 
 
-def test_mark_sets_and_prints_marks(work_dir):
+def test_mark_sets_and_prints_marks(work_dir, cnn_tui):
     amber = RunDirectory(work_dir / "runs" / "1124-0412-amber")
     options = ("--star", "--name", "best yet", "--tag", "paper", "--tag", "b", "--note", "why")
-    assert cnn_tui(work_dir, "mark", "1124-04", *options).returncode == 0
+    assert cnn_tui("mark", "1124-04", *options).code == 0
     marks = Marks(star=True, name="best yet", tags=("b", "paper"), note="why")
     assert read_marks(amber) == marks
-    result = cnn_tui(work_dir, "mark", "1124-04", "--no-star", "--untag", "b", "--json")
+    result = cnn_tui("mark", "1124-04", "--no-star", "--untag", "b", "--json")
     expected = {"star": False, "name": "best yet", "tags": ["paper"], "note": "why"}
-    assert json.loads(result.stdout) == {"run_id": amber.id, **expected}
-    assert "tags  paper" in cnn_tui(work_dir, "mark", "1124-04").stdout
-    (listed,) = json.loads(cnn_tui(work_dir, "runs", "--filter", "tag=paper", "--json").stdout)
+    assert json.loads(result.out) == {"run_id": amber.id, **expected}
+    assert "tags  paper" in cnn_tui("mark", "1124-04").out
+    (listed,) = json.loads(cnn_tui("runs", "--filter", "tag=paper", "--json").out)
     assert (listed["run_id"], listed["name"]) == (amber.id, "best yet")
 
 
@@ -70,10 +73,10 @@ def test_mark_sets_and_prints_marks(work_dir):
      ("--tag", "b," + "x" * 300),
      ("--note", "\x1b[2J"), ("--tag", "a\u202eb")],
 )  # fmt: skip
-def test_invalid_marks_are_refused(work_dir, options):
-    result = cnn_tui(work_dir, "mark", "1124-04", *options)
-    assert result.returncode == 2
-    assert len(result.stderr.splitlines()) == 1
+def test_invalid_marks_are_refused(work_dir, cnn_tui, options):
+    result = cnn_tui("mark", "1124-04", *options)
+    assert result.code == 2
+    assert len(result.errors.splitlines()) == 1
     assert not RunDirectory(work_dir / "runs" / "1124-0412-amber").marks.exists()
 
 
@@ -102,34 +105,34 @@ def test_tag_with_a_comma_of_an_older_version_is_removed(work_dir, run_cli):
     assert (code, json.loads(out)["tags"]) == (0, ["base"])
 
 
-def test_deleted_runs_are_listed_restored_and_removed(work_dir):
+def test_deleted_runs_are_listed_restored_and_removed(work_dir, cnn_tui):
     runs_dir = work_dir / "runs"
-    assert cnn_tui(work_dir, "delete", "1124-04", "1124-05").stdout.split() == [
+    assert cnn_tui("delete", "1124-04", "1124-05").out.split() == [
         "1124-0412-amber",
         "1124-0500-teal",
     ]
     assert list_runs(runs_dir) == []
-    assert len(cnn_tui(work_dir, "trash").stdout.splitlines()) == 3
-    listed = json.loads(cnn_tui(work_dir, "trash", "--json").stdout)
+    assert len(cnn_tui("trash").out.splitlines()) == 3
+    listed = json.loads(cnn_tui("trash", "--json").out)
     assert {run["run_id"] for run in listed} == {"1124-0412-amber", "1124-0500-teal"}
-    assert cnn_tui(work_dir, "trash", "restore", "1124-04").stdout == "1124-0412-amber\n"
+    assert cnn_tui("trash", "restore", "1124-04").out == "1124-0412-amber\n"
     assert ids(list_runs(runs_dir)) == ["1124-0412-amber"]
-    unconfirmed = cnn_tui(work_dir, "trash", "empty")
-    assert (unconfirmed.returncode, len(trash.list_trash(runs_dir))) == (2, 1)
-    assert cnn_tui(work_dir, "trash", "empty", "--yes").stdout == "1 runs removed\n"
+    unconfirmed = cnn_tui("trash", "empty")
+    assert (unconfirmed.code, len(trash.list_trash(runs_dir))) == (2, 1)
+    assert cnn_tui("trash", "empty", "--yes").out == "1 runs removed\n"
     assert list((runs_dir / ".trash").iterdir()) == []
     assert ids(list_runs(runs_dir)) == ["1124-0412-amber"]
 
 
-def test_delete_of_an_unknown_run_deletes_none(work_dir):
-    result = cnn_tui(work_dir, "delete", "1124-04", "nope")
-    assert result.returncode == 2
+def test_delete_of_an_unknown_run_deletes_none(work_dir, cnn_tui):
+    result = cnn_tui("delete", "1124-04", "nope")
+    assert result.code == 2
     assert len(list_runs(work_dir / "runs")) == 2
 
 
 @pytest.mark.parametrize("reference", ["../x", "/etc", ".trash", ".", "", "\n", "a/b"])
-def test_delete_refuses_paths_that_are_not_runs(work_dir, reference):
-    assert cnn_tui(work_dir, "delete", reference).returncode == 2
+def test_delete_refuses_paths_that_are_not_runs(work_dir, cnn_tui, reference):
+    assert cnn_tui("delete", reference).code == 2
     assert len(list_runs(work_dir / "runs")) == 2
 
 
@@ -218,49 +221,58 @@ def test_runs_that_cannot_be_moved_are_reported(tmp_path):
 # Completion.
 
 
-def completions(work_dir, *words, shell="bash"):
-    line = " ".join(("cnn-tui", *words))
-    variables = {
-        "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words))},
-        "zsh": {"_TYPER_COMPLETE_ARGS": line},
-        "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
-    }[shell]
-    result = cnn_tui(work_dir, _CNN_TUI_COMPLETE=f"complete_{shell}", **variables)
-    assert result.stderr == ""
-    return result.stdout
+@pytest.fixture
+def completions(cnn_tui):
+    """Function that returns the completions of a line's words, one per line."""
+
+    def complete(*words, shell="bash"):
+        line = " ".join(("cnn-tui", *words))
+        variables = {
+            "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words))},
+            "zsh": {"_TYPER_COMPLETE_ARGS": line},
+            "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+        }[shell]
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**variables, "_CNN_TUI_COMPLETE": f"complete_{shell}"}.items():
+                patch.setenv(name, value)
+            result = cnn_tui()
+        assert result.errors == ""
+        return result.out
+
+    return complete
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_of_run_ids(work_dir, shell):
-    text = completions(work_dir, "show", "1124-04", shell=shell)
+def test_completion_of_run_ids(completions, shell):
+    text = completions("show", "1124-04", shell=shell)
     assert "1124-0412-amber" in text
     assert "teal" not in text
 
 
-def test_completion_by_command_and_option(work_dir):
+def test_completion_by_command_and_option(work_dir, completions):
     (work_dir / "mine.toml").write_text("")
     (work_dir / "notes.txt").write_text("")
-    assert completions(work_dir, "run", "ci").split() == sorted(
-        name for name in completions(work_dir, "configs", "").split() if name.startswith("ci")
+    assert completions("run", "ci").split() == sorted(
+        name for name in completions("configs", "").split() if name.startswith("ci")
     )
-    assert completions(work_dir, "run", "mi").split() == ["mine.toml"]
-    assert completions(work_dir, "run", "--set", "train.ep").split() == ["train.epochs="]
-    assert completions(work_dir, "run", "--like", "late").split() == ["latest"]
+    assert completions("run", "mi").split() == ["mine.toml"]
+    assert completions("run", "--set", "train.ep").split() == ["train.epochs="]
+    assert completions("run", "--like", "late").split() == ["latest"]
     for command in ("export", "compare", "explain", "predict", "compare x"):
-        assert completions(work_dir, *command.split(), "late").split() == ["latest"]
-    assert completions(work_dir, "bench", "dig").split() == ["digits"]
-    assert completions(work_dir, "bench", "--set", "train.ep").split() == ["train.epochs="]
-    assert completions(work_dir, "runs", "--sort", "te").split() == ["test", "testloss"]
-    assert completions(work_dir, "delete", "1124-05").split() == ["1124-0500-teal"]
+        assert completions(*command.split(), "late").split() == ["latest"]
+    assert completions("bench", "dig").split() == ["digits"]
+    assert completions("bench", "--set", "train.ep").split() == ["train.epochs="]
+    assert completions("runs", "--sort", "te").split() == ["test", "testloss"]
+    assert completions("delete", "1124-05").split() == ["1124-0500-teal"]
     trash.delete(RunDirectory(work_dir / "runs" / "1124-0500-teal"))
-    assert completions(work_dir, "trash", "restore", "1").split() == ["1124-0500-teal"]
+    assert completions("trash", "restore", "1").split() == ["1124-0500-teal"]
     golden_run(work_dir / "other", "completed", "elsewhere")
-    assert completions(work_dir, "show", "--runs-dir", "other", "e").split() == ["elsewhere"]
+    assert completions("show", "--runs-dir", "other", "e").split() == ["elsewhere"]
 
 
-def test_completion_omits_unprintable_names(work_dir):
+def test_completion_omits_unprintable_names(work_dir, completions):
     golden_run(work_dir / "runs", "completed", "1124-04\x1b[2J")
-    assert completions(work_dir, "show", "1124-04").split() == ["1124-0412-amber"]
+    assert completions("show", "1124-04").split() == ["1124-0412-amber"]
 
 
 def test_completion_imports_no_torch(work_dir):
@@ -275,11 +287,12 @@ def test_completion_imports_no_torch(work_dir):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_show_completion_prints_a_script(work_dir, shell):
-    result = cnn_tui(work_dir, _CNN_TUI_COMPLETE=f"source_{shell}")
-    assert result.returncode == 0
-    assert "_CNN_TUI_COMPLETE=complete_" in result.stdout
+def test_show_completion_prints_a_script(cnn_tui, monkeypatch, shell):
+    monkeypatch.setenv("_CNN_TUI_COMPLETE", f"source_{shell}")
+    result = cnn_tui()
+    assert result.code == 0
+    assert "_CNN_TUI_COMPLETE=complete_" in result.out
 
 
-def test_configs_json_lists_presets(work_dir):
-    assert "digits" in json.loads(cnn_tui(work_dir, "configs", "--json").stdout)
+def test_configs_json_lists_presets(cnn_tui):
+    assert "digits" in json.loads(cnn_tui("configs", "--json").out)

@@ -25,7 +25,6 @@ from cnn_tui.settings import Options
 from golden import add_events, golden_lines, golden_run, rewrite_events, running_run
 from pilot import press, record_repaints, screen_text, settle, wait_for_text
 from runs_for_tests import RunForTests, poll
-from terminal import cnn_tui
 
 HOSTILE = "[red]\x1b]0;x\x07 [@click=app.exit]\n"
 
@@ -426,16 +425,16 @@ async def test_run_list_compares_selected_runs(tmp_path):
         assert isinstance(app.screen, RunsScreen)
 
 
-def test_compare_command_prints_and_exports(tmp_path):
+def test_compare_command_prints_and_exports(tmp_path, run_cli):
     for number in range(2):
         variant(tmp_path / "runs", number)
-    assert "run-1" in cnn_tui("compare", "run-0", "run-1", cwd=tmp_path).stdout
-    table = cnn_tui("export", "run-0", "run-1", "--to", "csv", "-o", "-", cwd=tmp_path)
-    assert table.stdout.count("\nrun-1,") == 20
-    page = cnn_tui("export", "run-0", "--to", "html", cwd=tmp_path)
-    assert (page.stdout, page.returncode) == ("run-0.html\n", 0)
-    again = cnn_tui("export", "run-0", "--to", "html", cwd=tmp_path)
-    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert "--force" in again.stderr
-    many = cnn_tui("export", "run-0", "run-1", "--to", "onnx", cwd=tmp_path)
-    assert (many.returncode, "takes a single run" in many.stderr) == (2, True)
+    assert "run-1" in run_cli("compare", "run-0", "run-1", cwd=tmp_path).out
+    table = run_cli("export", "run-0", "run-1", "--to", "csv", "-o", "-", cwd=tmp_path)
+    assert table.out.count("\nrun-1,") == 20
+    page = run_cli("export", "run-0", "--to", "html", cwd=tmp_path)
+    assert (page.out, page.code) == ("run-0.html\n", 0)
+    again = run_cli("export", "run-0", "--to", "html", cwd=tmp_path)
+    assert (again.code, again.errors.count("\n")) == (2, 1)
+    assert "--force" in again.errors
+    many = run_cli("export", "run-0", "run-1", "--to", "onnx", cwd=tmp_path)
+    assert (many.code, "takes a single run" in many.errors) == (2, True)

@@ -9,7 +9,6 @@ from cnn_engine.results.predictions import read_predictions
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from pilot import press, screen_text
-from terminal import cnn_tui
 
 
 def rows_of(path):
@@ -17,12 +16,12 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_show_command_exports_mistakes(run, finished_test, tmp_path):
+def test_show_command_exports_mistakes(run, finished_test, tmp_path, run_cli):
     path, saved = tmp_path / "wrong.csv", read_predictions(run, finished_test)
-    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
-    assert (result.returncode, result.stdout) == (0, "")
+    result = run_cli("show", run.id, "--mistakes", path, cwd=tmp_path)
+    assert (result.code, result.out) == (0, "")
     mistakes = [saved[index] for index in saved.mistakes()]
-    assert f"{len(mistakes)} misclassified images written to " in result.stderr
+    assert f"{len(mistakes)} misclassified images written to " in result.errors
     assert [
         (row["path"], int(row["true"]), int(row["predicted"]), float(row["confidence"]))
         for row in rows_of(path)
@@ -43,7 +42,7 @@ async def test_key_exports_mistakes(run, finished_test, tmp_path, monkeypatch):
     assert len(rows) == sum(finished_test.total) - sum(finished_test.correct)
 
 
-def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_path):
+def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_path, run_cli):
     saved = read_predictions(run, finished_test)
     hostile = ['=cmd|"/c calc"!A1', "+1", "-1", "@a", "\t=1", "a,b", 'a"b', "a\nb", "\x1b[2J"]
     hostile += ["\udcff", "é" * 5000]
@@ -51,7 +50,7 @@ def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_pat
         saved.names[index] = name
     (run.path / predictions.PREDICTIONS_FILE).write_bytes(saved.to_json())
     path = tmp_path / "wrong.csv"
-    cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
+    run_cli("show", run.id, "--mistakes", path, cwd=tmp_path)
     names = [row["path"] for row in rows_of(path)][: len(hostile)]
     assert names[:4] == ['\'=cmd|"/c calc"!A1', "'+1", "'-1", "'@a"]
     assert names[4:10] == [r"\t=1", "a,b", 'a"b', r"a\nb", r"\x1b[2J", r"\udcff"]
@@ -60,7 +59,7 @@ def test_csv_escapes_formulas_and_control_characters(run, finished_test, tmp_pat
 
 
 @pytest.mark.parametrize("problem", ["missing", "damaged", "unwritable"])
-def test_failed_csv_export_leaves_no_file(run, tmp_path, problem):
+def test_failed_csv_export_leaves_no_file(run, tmp_path, run_cli, problem):
     path, code = tmp_path / "wrong.csv", 3
     if problem == "missing":
         (run.path / predictions.PREDICTIONS_FILE).unlink()
@@ -68,7 +67,7 @@ def test_failed_csv_export_leaves_no_file(run, tmp_path, problem):
         (run.path / predictions.PREDICTIONS_FILE).write_bytes(b"{")
     else:
         path, code = tmp_path / "nowhere" / "wrong.csv", 5
-    result = cnn_tui("show", run.id, "--runs-dir", run.path.parent, "--mistakes", path)
-    assert (result.returncode, result.stdout) == (code, "")
-    assert "Traceback" not in result.stderr
+    result = run_cli("show", run.id, "--mistakes", path, cwd=tmp_path)
+    assert (result.code, result.out) == (code, "")
+    assert "Traceback" not in result.errors
     assert not path.exists()

@@ -16,20 +16,26 @@ from cnn_tui.cli.options import parse_time
 from cnn_tui.headless.series import plan_series
 from cnn_tui.reports.series import Spread
 from runs_for_tests import wait_until
-from terminal import CLI, ENDLESS_RUN, SET_SMALL, cnn_tui, environment
+from terminal import CLI, ENDLESS_RUN, SET_SMALL, environment
 
 
-def run_series(runs_dir, *options):
-    return cnn_tui("run", "digits", *SET_SMALL, "--runs-dir", runs_dir, *options)
+@pytest.fixture
+def run_series(run_cli, tmp_path):
+    """Function that trains a series without a dashboard."""
+
+    def run(runs_dir, *options):
+        return run_cli("run", "digits", *SET_SMALL, "--runs-dir", runs_dir, *options, cwd=tmp_path)
+
+    return run
 
 
-def test_series_reports_mean_and_deviation_per_value(tmp_path):
+def test_series_reports_mean_and_deviation_per_value(tmp_path, run_series):
     options = ("--sweep", "optimizer.lr=0.001,0.003", "--set", "evaluate.tta=mirror")
     result = run_series(
         tmp_path, "--epochs", "1", "--seed", "5", "--repeat", "2", *options, "--json"
     )
-    assert result.returncode == 0, result.stderr
-    report = json.loads(result.stdout)
+    assert result.code == 0, result.errors
+    report = json.loads(result.out)
     assert [(run["setting"], run["seed"]) for run in report["runs"]] == [
         ("optimizer.lr=0.001", 5),
         ("optimizer.lr=0.001", 6),
@@ -55,16 +61,16 @@ def test_series_reports_mean_and_deviation_per_value(tmp_path):
         assert setting["tta_accuracy"]["runs"] == setting["runs"] == 2
 
 
-def test_series_continues_after_a_failed_run_unless_stop_on_failure(tmp_path):
+def test_series_continues_after_a_failed_run_unless_stop_on_failure(tmp_path, run_series):
     options = ("--epochs", "1", "--sweep", "augment.cutout=30,0")  # images are 8 pixels wide
     result = run_series(tmp_path, *options)
-    assert result.returncode == 2
-    assert re.search(r"Run 1/2 .* failed: augment\.cutout: ", result.stderr)
-    assert re.search(r"Run 2/2 .* augment\.cutout=0 seed 0  test \d", result.stderr)
-    assert re.search(r"augment\.cutout=0 +1 +[\d.]+ % +[\d.]+ %", result.stdout)
+    assert result.code == 2
+    assert re.search(r"Run 1/2 .* failed: augment\.cutout: ", result.errors)
+    assert re.search(r"Run 2/2 .* augment\.cutout=0 seed 0  test \d", result.errors)
+    assert re.search(r"augment\.cutout=0 +1 +[\d.]+ % +[\d.]+ %", result.out)
     result = run_series(tmp_path / "other", *options, "--stop-on-failure")
-    assert result.returncode == 2
-    assert "Run 2/2" not in result.stderr
+    assert result.code == 2
+    assert "Run 2/2" not in result.errors
 
 
 def test_interrupt_stops_the_current_run_and_the_series(tmp_path):
@@ -89,10 +95,10 @@ def test_interrupt_stops_the_current_run_and_the_series(tmp_path):
     assert f"cnn-tui resume {run.id}" in stderr
 
 
-def test_all_configs_are_checked_before_training(tmp_path):
+def test_all_configs_are_checked_before_training(tmp_path, run_series):
     result = run_series(tmp_path, "--sweep", "optimizer.lr=0.001,-1")
-    assert result.returncode == 2
-    assert "optimizer.lr: " in result.stderr
+    assert result.code == 2
+    assert "optimizer.lr: " in result.errors
     assert list_runs(tmp_path) == []
 
 
