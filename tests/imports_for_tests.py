@@ -3,6 +3,7 @@
 import struct
 
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
+from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from cnn_engine.importers.importer import Importer
@@ -94,11 +95,20 @@ class EventFile:
         self._add(step, 1_700_000_000.0, summary_pb2.Summary.Value(tag=tag, image=image))
         return self
 
-    def hparams(self):
+    def hparams(self, values=()):
         """Add what `add_hparams` writes before the results."""
-        plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="hparams", content=b"\x12\x02")
-        metadata = summary_pb2.SummaryMetadata(plugin_data=plugin)
-        for name in ("experiment", "session_start_info", "session_end_info"):
+        start = plugin_data_pb2.SessionStartInfo()
+        for name, value in dict(values).items():
+            kinds = {bool: "bool_value", str: "string_value"}
+            setattr(start.hparams[name], kinds.get(type(value), "number_value"), value)
+        content = plugin_data_pb2.HParamsPluginData(session_start_info=start).SerializeToString()
+        for name, data in (
+            ("experiment", b"\x12\x02"),
+            ("session_start_info", content),
+            ("session_end_info", b"\x22\x02"),
+        ):
+            plugin = summary_pb2.SummaryMetadata.PluginData(plugin_name="hparams", content=data)
+            metadata = summary_pb2.SummaryMetadata(plugin_data=plugin)
             value = summary_pb2.Summary.Value(tag=f"_hparams_/{name}", metadata=metadata)
             self._add(0, 1_700_000_000.0, value)
         return self

@@ -5,6 +5,7 @@ import re
 from array import array
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from operator import itemgetter
 from typing import Literal, TypeAlias
 
 from cnn_engine.importers.cells import Number, are_unix_times, is_missing, moment, number
@@ -17,12 +18,18 @@ STEP_NAMES = frozenset(
     " n_iter".split()
 )
 EPOCH_NAMES = frozenset({"epoch", "epochs", "_epoch", "trainer_epoch"})
-TIME_NAMES = frozenset("time wall_time walltime timestamp _timestamp date datetime".split())
+TIME_NAMES = frozenset(
+    "time wall_time walltime timestamp _timestamp date datetime runtime _runtime elapsed"
+    " elapsed_time seconds relative_time_process relative_time_wall".split()
+)
 SPLIT_NAMES = frozenset("phase split mode stage subset set dataset".split())
 """Columns that may say whether a row is of training or validation."""
 
 ROWS_PER_EPOCH = 1.5
 """With more rows per epoch on average, a row is not an epoch."""
+
+MAX_EPOCH_ERROR = 0.05
+"""Maximum difference, as a fraction, from a constant number of steps in an epoch."""
 
 MAX_NAMED = 20
 """Maximum number of columns named for cells that are not numbers."""
@@ -125,7 +132,7 @@ class Columns:
                 continue
             kind = self._kinds.get(name) or self._kinds.setdefault(name, _kind_of(name))
             if kind == "time":
-                index.time = moment(cell) if index.time is None else index.time
+                index.time = _better_time(index.time, moment(cell))
             elif kind == "split" and SPLITS.intersection(words_of(cell)):
                 prefix = f"{cell}/"
             elif found := number(cell, thousands=thousands or kind in ("step", "epoch")):
@@ -190,6 +197,23 @@ class Columns:
         repeats = max(map(self._repeats, self._values), default=0)
         return repeats <= (ROWS_PER_EPOCH - 1) * len(set(epochs))
 
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps of an epoch if rows tell fractions of an epoch and a step; 0 if not."""
+        known = [
+            (step, epoch)
+            for step, epoch in zip(self._steps, self._epochs, strict=True)
+            if epoch > 0 and 0 < step < MAX_STEP
+        ]
+        if not known or all(epoch.is_integer() for _, epoch in known):
+            return 0.0
+        last_step, last_epoch = max(known, key=itemgetter(1))
+        found = last_step / last_epoch
+        is_constant = all(
+            abs(step - epoch * found) <= 1 + MAX_EPOCH_ERROR * step for step, epoch in known
+        )
+        return found if is_constant else 0.0
+
     def _repeats(self, name: str) -> int:
         """Return the number of values of a column that are of the same epoch as the one before."""
         epochs = [self._epochs[row] for row in self._values[name].rows]
@@ -237,6 +261,13 @@ class Columns:
         modified, rows = modified_at
         start = modified - known[min(rows, self.rows) - 1]
         return [start + row_time for row_time in known]
+
+
+def _better_time(first: float | None, second: float | None) -> float | None:
+    """Return the time since 1970 of two columns, else the first one."""
+    if first is None or (second and are_unix_times([second]) and not are_unix_times([first])):
+        return second
+    return first
 
 
 def _is_newest_first(column: "array[float]") -> bool:

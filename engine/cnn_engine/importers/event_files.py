@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from cnn_engine.importers.event_folders import PATTERN, folders_of_run
+from cnn_engine.importers.event_folders import PATTERN, folders_of_run, hparams_below
 from cnn_engine.importers.series import MAX_STEP, Series
+from cnn_engine.importers.settings import Settings, flat_settings, settings_beside
 from cnn_engine.importers.source import Report, no_report
 from cnn_engine.storage.tfevents_reader import (
     DamagedFileError,
@@ -28,7 +29,7 @@ class EventFiles:
     """
 
     steps_are_epochs = False
-    steps_per_epoch = 0
+    steps_per_epoch = 0.0
 
     def __init__(self, path: Path, others: Sequence[Path] = ()) -> None:
         """Read a file, or the files of the run whose directory this is.
@@ -77,6 +78,15 @@ class EventFiles:
                 found[tag if name == "." else f"{name}/{tag}"] = series
         return found
 
+    def settings(self) -> Settings:
+        """Return the settings in a file beside the event files, else those in them."""
+        if settings := settings_beside(self.path):
+            return settings
+        found = hparams_below(self.path, self._others) if self.path.is_dir() else {}
+        for path in sorted(self._files):
+            found |= self._files[path].hparams
+        return flat_settings(found)
+
     def notices(self) -> list[str]:
         """Return the runs that are not read, and restarts (`SummaryWriter(purge_step=…)`)."""
         others = ", ".join(map(str, self._others))
@@ -109,6 +119,7 @@ class _File:
         self.series: dict[str, Series] = {}
         self.restarts: list[int] = []
         """Steps at which training was restarted."""
+        self.hparams: dict[str, float | str | bool] = {}
         self.is_damaged = False
         self._tail = b""
 
@@ -151,6 +162,7 @@ class _File:
             self.restarts.append(event.step)
             for series in self.series.values():
                 series.cut(event.step)
+        self.hparams |= event.hparams or {}
         for tag, value in event.scalars:
             self.series.setdefault(tag, Series()).add(event.step, event.time, value)
 

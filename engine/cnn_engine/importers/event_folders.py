@@ -7,7 +7,7 @@ one that holds hyperparameters and final results only, and is left out.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -45,6 +45,24 @@ def folders_of_run(run: Path) -> set[Path]:
         OSError: a file cannot be read at the moment.
     """
     return _folders_by_run(run).get(run, set())
+
+
+def hparams_below(run: Path, others: Collection[Path]) -> dict[str, float | str | bool]:
+    """Return the hyperparameters in directories that `add_hparams` made below that of a run.
+
+    Args:
+        run: Directory of the run.
+        others: Directories of other runs below it.
+
+    Raises:
+        OSError: a file cannot be read at the moment.
+    """
+    found: dict[str, float | str | bool] = {}
+    for folder in sorted({file.parent for file in run.rglob(PATTERN) if file.is_file()} - {run}):
+        if not any(folder.is_relative_to(other) for other in others) and _holds_hparams(folder):
+            for event in _first_events(folder, FIRST_EVENTS):
+                found |= event.hparams or {}
+    return found
 
 
 def _folders_by_run(top: Path) -> dict[Path, set[Path]]:
@@ -88,7 +106,7 @@ def _is_of_add_scalars(folder: Path) -> bool:
 
 def _holds_hparams(folder: Path) -> bool:
     """Return True if the directory holds hyperparameters and at most one value of each tag."""
-    if not any(event.has_hparams for event in _first_events(folder, FIRST_EVENTS)):
+    if not any(event.hparams is not None for event in _first_events(folder, FIRST_EVENTS)):
         return False
     events = _first_events(folder, MAX_HPARAMS_EVENTS)
     tags = [tag for event in events for tag, _ in event.scalars]

@@ -18,10 +18,12 @@ from typing import Literal
 from cnn_engine.errors import ConfigError, DataError, UserError
 from cnn_engine.importers.scalars import scalar_events
 from cnn_engine.importers.series import Series
+from cnn_engine.importers.settings import Settings, epoch_length, planned_epochs
 from cnn_engine.importers.source import Report, Source, no_report
 from cnn_engine.importers.timeline import Timeline, make_timeline
 from cnn_engine.importers.written import Written
 from cnn_engine.runlog.events import (
+    ConfigReplaced,
     EpochFinished,
     Event,
     Notice,
@@ -67,6 +69,10 @@ class Importer:
         self._log = LogWriter(run.events)
         self._timeline: Timeline | None = None
         """The events that were written; None before the first."""
+        self._settings: Settings = {}
+        """Settings of the other program."""
+        self._imported: RunImported | None = None
+        """The latest such event."""
         self._written = Written()
         self._replaced = 0
         """Number of values that were replaced by later ones."""
@@ -153,19 +159,19 @@ class Importer:
     def _import(self, series: Mapping[str, Series], *, ended: bool, report: Report) -> None:
         """Write the events that are new."""
         self._names = series.keys()
+        settings = self._source.settings()
         roles = roles_of(series, self._chosen)
         kept = _kept_series(series, roles)
         timeline = make_timeline(
             kept,
             roles.assigned,
             steps_are_epochs=self._source.steps_are_epochs,
-            steps_per_epoch=self._source.steps_per_epoch,
+            steps_per_epoch=epoch_length(self._source.steps_per_epoch, settings),
             ended=ended,
         )
         if timeline is None:  # nothing yet, or the file is being replaced
             return
-        if self._timeline is None:
-            self._begin(timeline)
+        self._set_settings(settings, timeline)
         self._report_roles(roles, timeline)
         for text in (*timeline.notices, *self._source.notices()):
             self._notify(text, timeline.end)
@@ -173,33 +179,43 @@ class Importer:
         self._write(timeline, ended=ended, report=report)
         self._replaced = sum(values.replaced for values in kept.values())
 
-    def _begin(self, timeline: Timeline) -> None:
-        self._add(
-            RunStarted(
-                time=timeline.begin,
-                run_id=self._run.id,
-                name=self._name,
-                preset=self._source.path.resolve().name,
-                config={},
-                pid=os.getpid(),
-                host=socket.gethostname(),
-                version=version("cnn-tui"),
+    def _set_settings(self, settings: Settings, timeline: Timeline) -> None:
+        """Begin the run with the settings of the other program, or replace those of before."""
+        preset = self._source.path.resolve().name
+        config = {"config": settings} if settings else {}
+        if self._timeline is None:
+            self._add(
+                RunStarted(
+                    time=timeline.begin,
+                    run_id=self._run.id,
+                    name=self._name,
+                    preset=preset,
+                    config=config,
+                    pid=os.getpid(),
+                    host=socket.gethostname(),
+                    version=version("cnn-tui"),
+                )
             )
-        )
+        elif settings != self._settings:
+            reason = "The settings of the imported log have changed"
+            self._add(
+                ConfigReplaced(time=timeline.end, preset=preset, config=config, reason=reason)
+            )
+        self._settings = settings
 
     def _write(self, timeline: Timeline, *, ended: bool, report: Report) -> None:
         written = self._written
         if revision := written.revise(timeline):
             self._add(revision)
-        steps_per_epoch = timeline.layout.steps_per_epoch
-        if self._timeline is None or self._timeline.layout.steps_per_epoch != steps_per_epoch:
-            self._add(
-                RunImported(
-                    time=timeline.begin,
-                    source=str(self._source.path),
-                    steps_per_epoch=steps_per_epoch,
-                )
-            )
+        imported = RunImported(
+            time=timeline.begin,
+            source=str(self._source.path),
+            steps_per_epoch=timeline.layout.steps_per_epoch,
+            epochs=planned_epochs(self._settings),
+        )
+        if imported != self._imported:
+            self._imported = imported
+            self._add(imported)
         new = timeline.events[written.events :]
         values = scalar_events(timeline, written.values)
         total = len(timeline.ends) + len(timeline.events)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from cnn_engine.errors import DataError
 from cnn_engine.importers.cells import number
 from cnn_engine.importers.json_records import flat, records_of
+from cnn_engine.importers.settings import Settings, settings_within
 
 Row: TypeAlias = dict[str, str]
 """Cells of a row by column; rows of JSON lack some."""
@@ -42,6 +43,8 @@ class RowReader:
         """True if the first line looks like a sentence or values, not like names of columns."""
         self.is_object = False
         """True for a single JSON object with values, which may be a config."""
+        self.settings: Settings = {}
+        """Settings in the JSON document."""
         self._malformed = 0
         """Number of rows with too many or too few cells."""
         self._invalid = 0
@@ -151,7 +154,9 @@ class RowReader:
             yield from self._json_lines(content, whole=whole)
             return
         records = records_of(parsed)
-        self.is_object = isinstance(parsed, dict) and len(records) == 1
+        if isinstance(parsed, dict):
+            self.is_object = len(records) == 1
+            self.settings = settings_within(parsed)
         yield from map(_json_cells, records)
 
     def _json_lines(self, content: str, *, whole: bool) -> Iterator[Row]:

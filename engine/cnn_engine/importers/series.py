@@ -32,6 +32,8 @@ class Series:
     def add(self, step: int, time: float, value: float, row: int | None = None) -> None:
         """Add a value; `step` must be within `MAX_STEP`."""
         if self.steps and step <= self.steps[-1]:
+            if step == self.steps[-1] and value == self.values[-1]:
+                return  # logged twice
             self.replaced += self.cut(step)
         if self.lowest is None or step < self.lowest:
             self.lowest = step

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from cnn_engine.importers.series import Series
+from cnn_engine.importers.settings import Settings
 
 Report: TypeAlias = Callable[[str, int, int], None]
 """Called with an activity, the units done, and all units or 0."""
@@ -25,8 +26,12 @@ class Source(Protocol):
         ...
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Steps of an epoch if the log tells; 0 if not."""
+    def steps_per_epoch(self) -> float:
+        """Steps of an epoch by the columns of the log; 0 if they do not tell."""
+        ...
+
+    def settings(self) -> Settings:
+        """Return the settings of the other program; empty if they are not known."""
         ...
 
     def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:

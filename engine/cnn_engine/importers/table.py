@@ -9,6 +9,7 @@ from cnn_engine.importers.columns import Columns
 from cnn_engine.importers.json_records import TENSORBOARD_COLUMNS
 from cnn_engine.importers.rows import Row, RowReader
 from cnn_engine.importers.series import Series
+from cnn_engine.importers.settings import Settings, settings_beside
 from cnn_engine.importers.source import Report, no_report
 from cnn_engine.runlog.roles import roles_of
 
@@ -29,6 +30,7 @@ class Table:
         self._is_whole = False
         """True if a last line without a newline was read, too."""
         self._columns = Columns()
+        self._settings: Settings = {}
         self._problems: list[str] = []
         """Texts about the rows."""
         self._read_at: list[float] = []
@@ -53,6 +55,7 @@ class Table:
             if columns.rows % 1000 == 0:
                 report(f"reading {self.path.name}, rows", columns.rows, 0)
         self._problems = reader.problems()
+        self._settings = reader.settings
         if columns.put_in_order():
             self._problems.append(
                 f"{self.path.name} begins with the newest row; it is read in reverse"
@@ -75,12 +78,19 @@ class Table:
         """Return the series by column."""
         return self._columns.series(self._read_at, self._modified_at)
 
-    steps_per_epoch = 0
-
     @property
     def steps_are_epochs(self) -> bool:
         """True if a row is an epoch."""
         return self._columns.steps_are_epochs
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps of an epoch if rows tell fractions of an epoch; 0 if not."""
+        return self._columns.steps_per_epoch
+
+    def settings(self) -> Settings:
+        """Return the settings in the file, and those in a file beside it."""
+        return settings_beside(self.path) | self._settings
 
     def notices(self) -> list[str]:
         """Return nothing: see `Source`."""
@@ -111,7 +121,7 @@ class Downloads:
     """A directory of series downloaded from TensorBoard, each in a file of its own."""
 
     steps_are_epochs = False
-    steps_per_epoch = 0
+    steps_per_epoch = 0.0
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -133,6 +143,10 @@ class Downloads:
         """Return the series by run and tag."""
         tables = self._tables.values()
         return {name: series for table in tables for name, series in table.series().items()}
+
+    def settings(self) -> Settings:
+        """Return the settings in a file beside them."""
+        return settings_beside(self.path)
 
     def notices(self) -> list[str]:
         """Return nothing: see `Source`."""

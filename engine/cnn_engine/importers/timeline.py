@@ -107,7 +107,7 @@ def make_timeline(
     if ended and ticks[-1] != (ends[-1] if ends else None):
         ends.append(ticks[-1])
     merger = _Merger(
-        used, ticks[0], ends, steps_are_epochs=steps_are_epochs, ended=ended, merged=merged,
+        used, ticks, ends, steps_are_epochs=steps_are_epochs, ended=ended, merged=merged,
         steps_per_epoch=steps_per_epoch,
     )  # fmt: skip
     times = [time for values in series.values() for time in (min(values.times), max(values.times))]
@@ -164,7 +164,7 @@ class _Merger:
     def __init__(  # noqa: PLR0913 - as `make_timeline`
         self,
         series: Mapping[Role, Series],
-        first: int,
+        ticks: Sequence[int],
         ends: Sequence[int],
         *,
         steps_are_epochs: bool,
@@ -183,9 +183,11 @@ class _Merger:
         # A validation before the first step says nothing about epochs.
         are_epochs = length == 1 and validated not in ([], [0])
         self._ends_epoch = set(self._steps if steps_are_epochs or are_epochs else validated)
-        shift = max(0, -first)
+        if steps_per_epoch and length == steps_per_epoch:
+            self._ends_epoch |= _last_steps(self._steps, length, ticks[-1])
+        shift = max(0, -ticks[0])
         if length == 1 and (self._ends_epoch or steps_are_epochs):
-            lowest = self._steps[0] if self._steps else first
+            lowest = self._steps[0] if self._steps else ticks[0]
             shift = max(shift, 1 - lowest)  # epochs counted from 0
         has_epochs = bool(self._ends_epoch) or steps_are_epochs or bool(steps_per_epoch)
         self.layout = Layout(length, has_epochs, shift, merged)
@@ -289,6 +291,12 @@ def _steps_per_epoch(validated: list[int], known: int) -> int:
     if len(validated) > 1:
         return validated[1] - validated[0]
     return max(1, *validated, 1)
+
+
+def _last_steps(steps: Sequence[int], length: int, last: int) -> set[int]:
+    """Return the last step of each epoch that the log, up to its last step, has passed."""
+    by_epoch = {(step - 1) // length + 1: step for step in steps if step > 0}
+    return {step for epoch, step in by_epoch.items() if epoch * length <= last}
 
 
 def _epoch_finished(

@@ -157,6 +157,9 @@ class RunImported(Event):
     steps_per_epoch: Int64
     """Steps between two validations; 1 if there was none yet."""
 
+    epochs: Int64 = 0
+    """Planned number of epochs; 0 if unknown."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoopDescribed(Event):

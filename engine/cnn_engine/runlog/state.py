@@ -182,6 +182,7 @@ class RunState:
                 self.prepared = event
             case RunImported():
                 self.imported, self.phase = event, "training"
+                self.total_epochs = event.epochs
             case LoopDescribed():
                 self.loop, self.phase = event, "training"
                 self.total_epochs = event.epochs

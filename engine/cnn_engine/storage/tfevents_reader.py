@@ -29,6 +29,9 @@ SESSION_START = 1
 HPARAMS = "_hparams_/"
 """Prefix of the tags in which `add_hparams` stores hyperparameters."""
 
+SESSION_START_INFO = 3
+"""Field of the plugin's data with the hyperparameters."""
+
 Field: TypeAlias = "tuple[int, int | memoryview]"
 """Field number and value: an integer for a varint, else bytes."""
 
@@ -49,8 +52,8 @@ class LoggedEvent:
     is_start: bool = False
     """True if training was restarted at this step (`SessionLog.START`): what was logged before
     from this step on is undone."""
-    has_hparams: bool = False
-    """True if it holds hyperparameters."""
+    hparams: dict[str, float | str | bool] | None = None
+    """Hyperparameters; None if it does not belong to them."""
 
 
 class RecordReader:
@@ -117,16 +120,19 @@ def _read_summary(summary: memoryview, event: LoggedEvent) -> None:
     for number, value in _fields(summary):
         if number != 1 or isinstance(value, int):
             continue
-        tag, found = _scalar(value)
+        tag, found, metadata = _scalar(value)
         if found is not None:
             event.scalars.append((tag, found))
         elif tag.startswith(HPARAMS):
-            event.has_hparams = True
+            event.hparams = (event.hparams or {}) | _hparams(metadata)
 
 
-def _scalar(content: memoryview) -> tuple[str, float | None]:
-    """Return tag and number of a `Summary.Value`; TensorFlow 2 writes the number as a tensor."""
-    tag, found = "", None
+def _scalar(content: memoryview) -> tuple[str, float | None, memoryview]:
+    """Return tag, number and metadata of a `Summary.Value`.
+
+    TensorFlow 2 writes the number as a tensor.
+    """
+    tag, found, metadata = "", None, memoryview(b"")
     for number, value in _fields(content):
         if isinstance(value, int):
             continue
@@ -136,7 +142,46 @@ def _scalar(content: memoryview) -> tuple[str, float | None]:
             (found,) = struct.unpack("<f", value)
         elif number == 8:
             found = _single_number(value)
-    return tag, found
+        elif number == 9:
+            metadata = value
+    return tag, found, metadata
+
+
+def _hparams(metadata: memoryview) -> dict[str, float | str | bool]:
+    """Return the hyperparameters at the start of a session; empty for other metadata."""
+    found: dict[str, float | str | bool] = {}
+    try:
+        for number, entry in _fields(_at(metadata, 1, 2, SESSION_START_INFO)):
+            pair = dict(_fields(entry)) if number == 1 and not isinstance(entry, int) else {}
+            name, content = pair.get(1), pair.get(2)
+            if isinstance(name, memoryview) and isinstance(content, memoryview):
+                value = _hparam(content)
+                if value is not None:
+                    found[str(name, "utf-8", "replace")] = value
+    except (struct.error, IndexError, DamagedFileError):
+        pass  # of another version of the plugin
+    return found
+
+
+def _hparam(content: memoryview) -> float | str | bool | None:
+    """Return the number, text or bool in a `Value`; None for others."""
+    for number, value in _fields(content):
+        if number == 4:
+            return bool(value)
+        if isinstance(value, memoryview) and number == 2:
+            (as_float,) = struct.unpack("<d", value)
+            return int(as_float) if as_float.is_integer() else float(as_float)
+        if isinstance(value, memoryview) and number == 3:
+            return str(value, "utf-8", "replace")
+    return None
+
+
+def _at(message: memoryview, *path: int) -> memoryview:
+    """Return the bytes of a nested field; empty if there is none."""
+    for number in path:
+        found = dict(_fields(message)).get(number)
+        message = found if isinstance(found, memoryview) else memoryview(b"")
+    return message
 
 
 def _single_number(tensor: memoryview) -> float | None:

@@ -1,0 +1,128 @@
+"""Settings of other programs as a flat table of a run's config."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cnn_engine.importers.simple_yaml import parse_yaml
+
+Settings: TypeAlias = dict[str, Any]
+"""Texts, numbers, bools, and lists of them, by dotted key."""
+
+FILE_NAMES = "hparams.yaml", "args.yaml"
+"""Files beside a log: of PyTorch Lightning; of Ultralytics and timm."""
+
+TABLES = frozenset("args arguments config hparams hyperparameters params settings".split())
+"""Names of objects with settings in a JSON log."""
+
+TRAINER_SETTINGS = (
+    "num_train_epochs",
+    "max_steps",
+    "train_batch_size",
+    "logging_steps",
+    "eval_steps",
+    "save_steps",
+)
+"""Settings in the state of Hugging Face's Trainer."""
+
+PLANNED_EPOCHS = "epochs", "num_train_epochs", "max_epochs", "num_epochs"
+"""Settings with the planned number of epochs."""
+
+MAX_ROUNDING = 0.015
+"""Maximum error of an epoch's length by rounded epochs, as a fraction."""
+
+MAX_BYTES = 1 << 20
+MAX_SETTINGS = 1000
+MAX_TEXT = 1000
+"""Characters of a key or a text."""
+
+MAX_DEPTH = 20
+
+
+def settings_beside(log: Path) -> Settings:
+    """Return the settings in the file beside a log, or in its directory; empty without one."""
+    directory = log if log.is_dir() else log.parent
+    for name in FILE_NAMES:
+        try:
+            with (directory / name).open("rb") as file:
+                content = file.read(MAX_BYTES)
+        except OSError:
+            continue
+        return flat_settings(parse_yaml(content.decode("utf-8-sig", "replace")))
+    return {}
+
+
+def settings_within(log: dict[str, Any]) -> Settings:
+    """Return the settings in a JSON log; empty if it has none."""
+    if "log_history" in log:
+        return flat_settings({name: log.get(name) for name in TRAINER_SETTINGS})
+    found: Settings = {}
+    for name, value in log.items():
+        if name.lower() in TABLES:
+            found |= flat_settings(value)
+    return found
+
+
+def planned_epochs(settings: Settings) -> int:
+    """Return the planned number of epochs; 0 if unknown."""
+    for name in PLANNED_EPOCHS:
+        value = settings.get(name, 0)
+        if isinstance(value, int | float) and 0 < value < 1 << 53:
+            return math.ceil(value)
+    return 0
+
+
+def epoch_length(by_columns: float, settings: Settings) -> int:
+    """Return the steps of an epoch; 0 if unknown.
+
+    Args:
+        by_columns: Steps of an epoch by rows, whose epochs may be rounded; 0 if unknown.
+        settings: Settings of the program, of which Hugging Face's Trainer has exact numbers.
+    """
+    steps, epochs = settings.get("max_steps"), settings.get("num_train_epochs")
+    if isinstance(steps, int) and isinstance(epochs, int) and epochs > 0:
+        planned = steps / epochs
+        if abs(planned - by_columns) <= MAX_ROUNDING * by_columns:
+            return round(planned)
+    return round(by_columns)
+
+
+def flat_settings(value: object) -> Settings:
+    """Return the values in nested objects by dotted key, without those that are None."""
+    found: Settings = {}
+    for key, inner in _items(value, "", 0):
+        if len(found) == MAX_SETTINGS:
+            break
+        found[key[:MAX_TEXT]] = inner
+    return found
+
+
+def _items(value: object, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return
+    for name, inner in value.items():
+        key = f"{prefix}{name}"
+        if isinstance(inner, dict) and inner and depth < MAX_DEPTH:
+            yield from _items(inner, f"{key}.", depth + 1)
+        elif isinstance(inner, list | tuple) and not any(map(_is_nested, inner)):
+            yield key, [_plain(item) for item in inner[:MAX_SETTINGS] if item is not None]
+        elif inner is not None:
+            yield key, _plain(inner)
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, list | tuple | dict)
+
+
+def _plain(value: object) -> bool | int | float | str:
+    """Return a value that the run's log can hold."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, int) and abs(value) < 1 << 63:
+        return value
+    text = json.dumps(value, default=str) if _is_nested(value) else str(value)
+    return text[:MAX_TEXT]
