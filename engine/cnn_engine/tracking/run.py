@@ -162,6 +162,19 @@ class Run:
         if self._recording is not None:
             self._recording.loop.classes = tuple(clean_name(str(name)) for name in names)
 
+    @never_raises(None)
+    def plan(self, epochs: int = 0, steps_per_epoch: int = 0) -> None:
+        """Set the planned number of epochs, and of steps in each, if they are known after `init`.
+
+        Args:
+            epochs: 0 to leave it as it is.
+            steps_per_epoch: 0 to leave it as it is.
+        """
+        if epochs:
+            self._control.epochs = epochs
+        if steps_per_epoch and self._recording is not None:
+            self._recording.loop.steps_per_epoch = steps_per_epoch
+
     # What the loop is asked for.
 
     @never_raises(None)
