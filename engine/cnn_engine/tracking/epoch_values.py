@@ -63,7 +63,7 @@ def _mean(values: dict[Role, Totals], role: Role) -> float:
 
 
 class Percent:
-    """Whether the accuracies of a run are in percent: one is, if any has been above 1."""
+    """Converts accuracies to fractions; they are in percent if any has been above 1."""
 
     def __init__(self) -> None:
         self._is_percent = False

@@ -51,7 +51,7 @@ RESUME_MODES = ("allow", "must", "never", "auto")
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the user gives to `init`."""
+    """Arguments of `init`."""
 
     name: str = ""
     project: str = ""
