@@ -1,4 +1,4 @@
-"""What a loop does, in the order in which it does it."""
+"""Entries of what a loop does, in the order in which it does it."""
 
 from typing import NamedTuple, TypeAlias
 

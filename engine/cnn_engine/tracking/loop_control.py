@@ -27,7 +27,7 @@ MISSING: dict[Name, str] = {
 
 
 class LoopControl:
-    """What the commands to a run ask for. The loop reads it; the recording's thread changes it."""
+    """Requests of the commands to a run. The loop reads them; the recording's thread changes them."""
 
     def __init__(self, record: Callable[[Event], None] | None, epochs: int) -> None:
         """Begin a session.
