@@ -27,7 +27,7 @@ MISSING: dict[Name, str] = {
 
 
 class LoopControl:
-    """Requests of the commands to a run. The loop reads them; the recording's thread changes them."""
+    """Requests of the commands to a run, changed by the recording's thread and read by the loop."""
 
     def __init__(self, record: Callable[[Event], None] | None, epochs: int) -> None:
         """Begin a session.

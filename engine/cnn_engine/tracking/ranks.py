@@ -1,4 +1,4 @@
-"""Which of the processes of a training this is."""
+"""Rank of this process among those of a distributed training."""
 
 import os
 import sys
