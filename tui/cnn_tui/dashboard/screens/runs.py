@@ -35,8 +35,8 @@ from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.run_edits import RunEdits
 from cnn_tui.dashboard.screens.screen import DashboardScreen
+from cnn_tui.dashboard.widgets.filter_line import FilterLine
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
-from cnn_tui.dashboard.widgets.runs.filter_line import FilterLine
 from cnn_tui.dashboard.widgets.runs.run_details import DetailedRun, RunDetails
 from cnn_tui.dashboard.widgets.runs.run_table import RunTable, RunTableContent
 from cnn_tui.live.threads import in_thread
@@ -132,7 +132,7 @@ class RunsScreen(DashboardScreen):
             yield RunTable()
             yield RunDetails()
         yield Static("Looking for runs …", id="empty", markup=False)
-        yield FilterLine()
+        yield FilterLine("acc>0.9 lr<=0.001 status=done name~try")
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -1,4 +1,4 @@
-"""The line in which the filter of the list of runs is typed."""
+"""The line in which a filter is typed."""
 
 from dataclasses import dataclass
 
@@ -39,9 +39,18 @@ class FilterLine(Static):
     input = getters.query_one(Input)
     problem = getters.query_one("#problem", Static)
 
+    def __init__(self, placeholder: str) -> None:
+        """Create a hidden line.
+
+        Args:
+            placeholder: Example that is shown while the input is empty.
+        """
+        super().__init__()
+        self._placeholder = placeholder
+
     def compose(self) -> ComposeResult:
         """Yield the input and the error."""
-        line = Input(compact=True, placeholder="acc>0.9 lr<=0.001 status=done name~try")
+        line = Input(compact=True, placeholder=self._placeholder)
         line.cursor_blink = False  # a blinking cursor never stops writing to the terminal
         yield line
         yield Static(id="problem", markup=False)
