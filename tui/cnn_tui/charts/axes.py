@@ -20,6 +20,9 @@ MIN_HEIGHT_WITH_LEGEND, MIN_HEIGHT_WITH_LABELS, MIN_HEIGHT_WITH_AXIS = 7, 5, 9
 
 AXIS, NOTE = "$faint", "$muted"
 
+UNITS = {3: "k", 6: "M", 9: "G"}
+"""Letters for powers of ten in long numbers on a scale."""
+
 MARKER_LINE, CURSOR_LINE = "┊", "│"
 
 
@@ -32,6 +35,9 @@ class ChartLayout(NamedTuple):
     has_legend: bool
     has_labels: bool
     has_axis: bool
+
+    label_width: int = LABEL_WIDTH
+    """Cells of the numbers at the left."""
 
 
 def chart_layout(height: int, *, has_cursor: bool) -> ChartLayout:
@@ -54,7 +60,7 @@ def add_frame(
     axis, labels = axis_and_labels
     return [
         *([legend] if layout.has_legend else []),
-        *add_scale(lines, scale),
+        *add_scale(lines, scale, layout.label_width),
         *([axis] if layout.has_axis else []),
         *([labels] if layout.has_labels else []),
     ]
@@ -70,12 +76,14 @@ def fit_scale(values: Sequence[float], rows: int, *, log: bool) -> Scale | None:
     return make_scale(min(values), max(values), 4 * rows, max(2, rows // 3))
 
 
-def add_scale(lines: list[StyledCells], scale: Scale) -> list[StyledCells]:
+def add_scale(
+    lines: list[StyledCells], scale: Scale, label_width: int = LABEL_WIDTH
+) -> list[StyledCells]:
     """Return the lines with the scale's round values at their left."""
-    labels = {scale.row(tick) // 4: _tick_text(tick, scale) for tick in scale.ticks}
+    labels = {scale.row(tick) // 4: _tick_text(tick, scale, label_width) for tick in scale.ticks}
     return [
         [
-            *((char, NOTE) for char in labels.get(row, "").rjust(LABEL_WIDTH)[:LABEL_WIDTH]),
+            *((char, NOTE) for char in labels.get(row, "").rjust(label_width)),
             ("┤" if row in labels else "│", AXIS),
             *line,
         ]
@@ -83,11 +91,21 @@ def add_scale(lines: list[StyledCells], scale: Scale) -> list[StyledCells]:
     ]
 
 
-def _tick_text(tick: float, scale: Scale) -> str:
+def _tick_text(tick: float, scale: Scale, width: int) -> str:
+    """Return a round value in at most `width` characters; empty if it would be longer."""
     step = tick if scale.log else scale.ticks[1] - scale.ticks[0]
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    text = f"{tick:.{digits}f}"
-    return text if len(text) <= LABEL_WIDTH else f"{tick:.0e}"
+    power = math.floor(math.log10(step) + 1e-9)
+    power -= not math.isclose(tick / 10.0**power, round(tick / 10.0**power), abs_tol=1e-6)
+    text = f"{tick:.{max(0, -power)}f}"
+    if len(text) <= width:
+        return text
+    number = round(tick / 10.0**power)
+    zeros = len(str(number)) - len(str(number).rstrip("0")) if number else -power
+    texts = [f"{number // 10 ** max(0, zeros)}e{power + zeros}" if number else "0"]
+    for exponent, unit in UNITS.items():
+        if abs(tick) >= 10.0**exponent:
+            texts.insert(0, f"{tick / 10.0**exponent:.{max(0, exponent - power)}f}{unit}")
+    return next((text for text in texts if len(text) <= width), "")
 
 
 def axis_ticks(window: Window, unit: float) -> dict[int, str]:
@@ -120,17 +138,20 @@ def with_background(style: str, other: str) -> str:
     return f"{style} {on}{background}".rstrip()
 
 
-def draw_axis(ticks: dict[int, str], window: Window) -> StyledCells:
+def draw_axis(ticks: dict[int, str], window: Window, label_width: int = LABEL_WIDTH) -> StyledCells:
     """Return the line below the curves, with a mark at each tick."""
     line = [("┴" if cell in ticks else "─", AXIS) for cell in range(window.columns // 2)]
-    return [*((" ", "") for _ in range(LABEL_WIDTH)), ("└", AXIS), *line]
+    return [*((" ", "") for _ in range(label_width)), ("└", AXIS), *line]
 
 
-def draw_tick_labels(ticks: dict[int, str], window: Window) -> StyledCells:
+def draw_tick_labels(
+    ticks: dict[int, str], window: Window, label_width: int = LABEL_WIDTH
+) -> StyledCells:
     """Return the line with the numbers of the ticks; numbers that would overlap are dropped."""
-    line = [" "] * (MARGIN + window.columns // 2)
+    margin = label_width + 1
+    line = [" "] * (margin + window.columns // 2)
     for cell, label in ticks.items():
-        start = min(MARGIN + cell - len(label) // 2, len(line) - len(label))
+        start = min(margin + cell - len(label) // 2, len(line) - len(label))
         if all(char == " " for char in line[max(0, start - 1) : start + len(label) + 1]):
             line[start : start + len(label)] = label
     return [(char, NOTE) for char in line]

@@ -117,7 +117,7 @@ class BinnedCurve:
         start = bisect_left(positions, self.window.first, lo=self._point_count)
         while start < len(curve):
             column = self.window.column(positions[start])
-            if column >= self.window.columns:
+            if not 0 <= column < self.window.columns:  # negative in a damaged log
                 break
             end = bisect_left(positions, self.window.position(column + 1), lo=start + 1)
             self._add(column, curve, start, end)
