@@ -22,11 +22,11 @@ QUESTION_MARK = re.compile(r"(?<!\w)\?(?! help| +Show all keys)")
 SCREENS = {
     "running": (
         lambda runs_dir: RunScreen(running_run(runs_dir, lines=60), trains_here=True),
-        "left plus 2 m o 3 4 5 p s escape r escape e escape".split(),
+        "left plus 2 m o 3 4 5 6 l enter p s escape r escape e escape".split(),
     ),
     "done": (
         lambda runs_dir: RunScreen(add_maps(golden_run(runs_dir, "completed"))),
-        "2 f 4 down l question_mark escape ctrl+p".split(),
+        "2 f 4 down l 6 full_stop question_mark escape ctrl+p".split(),
     ),
     "runs": (
         lambda runs_dir: RunsScreen(golden_run(runs_dir, "completed").path.parent),

@@ -24,7 +24,14 @@ from golden import add_events, golden_run, running_run, set_local_host
 from loops_for_tests import classifier, loop_run
 from pilot import press, press_together, screen_text, settle, wait_for_text
 
-VIEWS = {"live": "1", "classes": "2", "mistakes": "3", "model": "4", "log": "5"}
+VIEWS = {
+    "live": "1",
+    "classes": "2",
+    "mistakes": "3",
+    "model": "4",
+    "log": "5",
+    "metrics": "6",
+}
 
 
 def sent_commands(run):

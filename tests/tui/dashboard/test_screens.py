@@ -114,7 +114,7 @@ async def test_ascii_option_shows_ascii_only(tmp_path, size):
         await settle(pilot)
         assert screen_text(app).isascii()
         await assert_screen(pilot, f"ascii-{size[0]}x{size[1]}")
-        for key in ("2", "3", "4", "5", "question_mark"):
+        for key in ("2", "3", "4", "5", "6", "question_mark"):
             await pilot.press(key)
             await settle(pilot)
             assert screen_text(app).isascii()
@@ -338,7 +338,7 @@ async def test_readable_part_of_damaged_log_is_shown(tmp_path, capsys, removed):
     run.events.write_text("\n".join(remaining) + "\n")
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
-        for view in "12345":
+        for view in "123456":
             await pilot.press(view)
             await settle(pilot)
             assert "q quit" in screen_text(app)

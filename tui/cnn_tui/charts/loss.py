@@ -137,7 +137,7 @@ def draw_loss_chart(
     if scale is None:
         return None
     lines = _curves(binned, vals, scale, width - MARGIN, layout.rows)
-    _draw_band(lines, binned, scale)
+    draw_band(lines, binned, scale)
     for marker in state.markers:
         if marker.kind in LINED_MARKERS and window.first <= marker.step <= window.last:
             draw_vertical(lines, window.column(marker.step) // 2, MARKER_LINE, AXIS)
@@ -192,7 +192,7 @@ def _curves(
     return [merge([(train.cells(row), TRAIN), (val.cells(row), VAL)]) for row in range(rows)]
 
 
-def _draw_band(lines: list[StyledCells], binned: BinnedCurve, scale: Scale) -> None:
+def draw_band(lines: list[StyledCells], binned: BinnedCurve, scale: Scale) -> None:
     """Shade the range of the single steps as a background, without gaps between points."""
     tops: dict[int, float] = {}
     bottoms: dict[int, float] = {}

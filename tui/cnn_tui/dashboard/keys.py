@@ -8,7 +8,7 @@ from textual.dom import DOMNode
 
 from cnn_engine.runs.commands import Name
 
-View: TypeAlias = Literal["live", "classes", "mistakes", "model", "log"]
+View: TypeAlias = Literal["live", "classes", "mistakes", "model", "log", "metrics"]
 """Names of the views of a run."""
 
 Scope: TypeAlias = View | Literal["run", "panel", "runs", "lesson", "compare"]
@@ -21,6 +21,7 @@ SCOPES: dict[Scope, str] = {
     "mistakes": "Mistakes",
     "model": "Model",
     "log": "Log",
+    "metrics": "Metrics",
     "panel": "In a panel focused with tab",
     "runs": "Runs",
     "lesson": "Lesson",
@@ -45,6 +46,12 @@ KEY_NAMES = {
     "greater_than_sign": ">",
     "asterisk": "*",
     "number_sign": "#",
+    "comma": ",",
+    "full_stop": ".",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
 }
 """Names of keys on the screen that differ from Textual's names."""
 
@@ -237,6 +244,36 @@ KEYS = (
         _move("last", "end", "newest", "Newest line", "follow"),
     ),
     *_in_scope(
+        "metrics",
+        _move("go_left", "left", "chart", "Chart to the left; enlarged: cursor left", "go(-1,0)"),
+        _move("go_right", "right", "chart", "Chart to the right; enlarged: cursor", "go(1,0)"),
+        _move("go_up", "up", "up", "Chart above", "go(0,-1)"),
+        _move("go_down", "down", "down", "Chart below", "go(0,1)"),
+        *_pages("A page of charts up", "A page of charts down"),
+        _move("first", "home", "first", "First chart; enlarged: first step", "go_to_end(-1)"),
+        _move("last", "end", "last", "Last chart; enlarged: newest step", "go_to_end(1)"),
+        Key("enlarge", "enter", "enlarge", "Enlarge the chart, or back to the grid", 4),
+        Key("filter", "slash", "filter", "Show only the names that contain some words", 4),
+        Key(
+            "fewer_columns",
+            "left_square_bracket",
+            "columns",
+            "Fewer columns",
+            0,
+            "resize_grid(-1,0)",
+        ),
+        Key(
+            "more_columns", "right_square_bracket", "columns", "More columns", 6, "resize_grid(1,0)"
+        ),
+        Key("fewer_rows", "left_curly_bracket", "rows", "Fewer rows", 0, "resize_grid(0,-1)"),
+        Key("more_rows", "right_curly_bracket", "rows", "More rows", 0, "resize_grid(0,1)"),
+        _move("cursor_left", "comma", "cursor", "Move the cursor left, in all charts", "move(-1)"),
+        _move("cursor_right", "full_stop", "cursor", "Move the cursor right", "move(1)", 7),
+        _move("epoch_back", "shift+left", "epoch", "Cursor one epoch back", "move_epochs(-1)"),
+        _move("epoch_on", "shift+right", "epoch", "Cursor one epoch forward", "move_epochs(1)"),
+        *CHART,
+    ),
+    *_in_scope(
         "panel",
         _move("line_up", "up", "up", "A line up", "scroll_up"),
         _move("line_down", "down", "down", "A line down", "scroll_down"),
@@ -253,6 +290,7 @@ KEYS = (
         _view("mistakes", "3", "mistakes", "Mistakes: misclassified images", 3),
         _view("model", "4", "model", "Model: layers, filters, feature maps", 3),
         _view("log", "5", "log", "Log: events and captured output", 3),
+        _view("metrics", "6", "metrics", "Metrics: charts of all series", 3),
         Key("explain", "x", "explain", "Lesson: how such a network works"),
         COPY,
         THEME,

@@ -32,6 +32,14 @@ def decimal(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def significant(value: float) -> str:
+    """Return a number with four significant digits: `0.7421`, `12,345`, `1.2e-5`, `nan`."""
+    if 1000 <= abs(value) < 999_999.5:
+        return f"{value:,.0f}"
+    mantissa, _, exponent = f"{value:.4g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
 def out_of(done: int, total: int, between: str = "/") -> str:
     """Return `3/20`; only the first number if the total is 0, as for an imported run."""
     return f"{done}{between}{total}" if total else str(done)

@@ -262,6 +262,10 @@ class RunScreen(DashboardScreen):
             from cnn_tui.dashboard.views.mistakes import MistakesView  # noqa: PLC0415
 
             view = MistakesView(self._follower.run, id=name)
+        elif name == "metrics":
+            from cnn_tui.dashboard.views.metrics import MetricsView  # noqa: PLC0415
+
+            view = MetricsView(id=name)
         else:
             from cnn_tui.dashboard.views.model import ModelView  # noqa: PLC0415
 
