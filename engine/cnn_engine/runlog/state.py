@@ -528,9 +528,13 @@ class RunState:
 
     @property
     def part_fractions(self) -> dict[str, float]:
-        """Fraction of the step time by part (see `STEP_PARTS`), 0 to 1; empty if not measured."""
+        """Fraction of the step time by part (see `STEP_PARTS`), 0 to 1, without unmeasured ones."""
         total = sum(self.part_seconds.values())
-        return {part: seconds / total for part, seconds in self.part_seconds.items()}
+        return {
+            part: seconds / total
+            for part, seconds in self.part_seconds.items()
+            if seconds or part in ("data", "other")
+        }
 
     @property
     def elapsed_seconds(self) -> float:

@@ -113,3 +113,11 @@ def test_panel_shows_measured_phases():
     for _ in range(state.recent.maxlen):
         state.apply(steps())
     assert [line.plain.split() for line in StepTime().draw(state, 14, 5)] == lines
+
+
+def test_only_the_time_for_data_is_shown_of_another_loop():
+    state = RunState()
+    state.apply(steps(data_seconds=0.5))
+    assert state.part_fractions == {"data": 0.25, "other": 0.75}
+    lines = [line.plain.split() for line in StepTime().draw(state, 14, 5)]
+    assert lines == [["data", "25%"], ["other", "75%"]]

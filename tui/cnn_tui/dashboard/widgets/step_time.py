@@ -38,6 +38,8 @@ def _recent_fractions(state: RunState) -> dict[str, float]:
     measured = [event for event in state.recent if event.forward_seconds or event.data_seconds]
     total = sum(event.seconds for event in measured)
     seconds["other"] = max(0.0, total - sum(seconds.values()))
+    if not seconds["forward"]:  # another program's loop, of which only the time for data is known
+        seconds = {name: seconds[name] for name in ("data", "other")}
     return {name: ratio(spent, total) for name, spent in seconds.items()} if measured else {}
 
 
