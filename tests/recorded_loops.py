@@ -48,6 +48,15 @@ class LoopForTests:
             recording._next_flush = 0.0
             recording._poll()
 
+    def kill(self) -> None:
+        """Leave the run as a killed process does, after its last values were written."""
+        self.flush()
+        recording = self.run._recording
+        assert recording is not None
+        recording._end.set()
+        recording._thread.join()
+        self.run.forget()
+
     def send(self, name: Name, value: float | None = None) -> None:
         """Send a command as the command line does, and let the run read it."""
         send(self.directory.commands, Command(name=name, value=value, by="cli"))

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from cnn_engine.runlog.events import Confusion
-
-MAX_CLASSES = 10_000
-"""More classes are not counted."""
+from cnn_engine.tracking.names import MAX_CLASSES
 
 
 class Counts(NamedTuple):

@@ -4,16 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.runlog.roles import Role
 from cnn_engine.tracking.config import Config
 from cnn_engine.tracking.loop_control import LoopControl
-from cnn_engine.tracking.names import clean_name
+from cnn_engine.tracking.names import clean_classes, clean_name
 from cnn_engine.tracking.run import Run
 from cnn_engine.tracking.start import Plan, clean_note, clean_run_name, clean_tags, start
 
 Batch = TypeVar("Batch")
 
-NO_RUN = Run(None, LoopControl(None, 0))
+NO_RUN = Run(None, LoopControl(0))
 """Takes calls before `init`."""
 
 _run: Run | None = None
@@ -78,9 +79,9 @@ def init(  # noqa: PLR0913 - options of the run
         name=clean_run_name(name),
         project=clean_name(project or ""),
         config=config,
-        epochs=int(epochs or 0),
-        steps_per_epoch=int(steps_per_epoch or 0),
-        classes=tuple(clean_name(str(name)) for name in classes),
+        epochs=_bounded(epochs),
+        steps_per_epoch=_bounded(steps_per_epoch),
+        classes=clean_classes(classes),
         roles=roles,
         library=library,
         tags=clean_tags(tags),
@@ -94,6 +95,10 @@ def init(  # noqa: PLR0913 - options of the run
     )
     _run = start(plan)
     return _run
+
+
+def _bounded(number: int | None) -> int:
+    return min(max(0, int(number or 0)), MAX_EPOCHS)
 
 
 def current() -> Run | None:

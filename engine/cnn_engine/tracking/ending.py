@@ -3,7 +3,7 @@
 import atexit
 import os
 import sys
-from collections.abc import Callable
+import threading
 from types import TracebackType
 from typing import Any, NoReturn, Protocol
 from weakref import WeakSet
@@ -19,53 +19,58 @@ class Endable(Protocol):
         """Leave the run to another process, from which this one was forked."""
 
 
-_open: WeakSet[Endable] = WeakSet()
-_is_installed = False
-_exit_code: object = None
+class Ending:
+    """Hooks of the process, while a run is open."""
+
+    def __init__(self) -> None:
+        self._open: WeakSet[Endable] = WeakSet()
+        self._exit_code: object = None
+        self._excepthook, self._exit = sys.excepthook, sys.exit
+        atexit.register(self._at_exit)
+        os.register_at_fork(after_in_child=self._in_child)
+
+    def add(self, run: Endable) -> None:
+        """End a run as the program ends, unless it has ended before."""
+        if sys.excepthook != self._on_exception:
+            self._excepthook, sys.excepthook = sys.excepthook, self._on_exception
+        if sys.exit != self._on_exit:
+            self._exit, sys.exit = sys.exit, self._on_exit  # the code is told to nobody else
+        self._open.add(run)
+
+    def remove(self, run: Endable) -> None:
+        """Leave a run that has ended; with the last one the hooks are removed."""
+        self._open.discard(run)
+        if self._open:
+            return
+        if sys.excepthook == self._on_exception:  # nobody has replaced it
+            sys.excepthook = self._excepthook
+        if sys.exit == self._on_exit:
+            sys.exit = self._exit
+
+    def _on_exception(
+        self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        report = self._excepthook
+        self._end(error)
+        report(kind, error, traceback)
+
+    def _on_exit(self, status: Any = None, /) -> NoReturn:
+        if threading.current_thread() is threading.main_thread():  # others end only themselves
+            self._exit_code = status
+        self._exit(status)
+
+    def _at_exit(self) -> None:
+        self._end(None if self._exit_code in (None, 0) else SystemExit(self._exit_code))
+
+    def _end(self, error: BaseException | None) -> None:
+        for run in list(self._open):
+            run.end(error)
+
+    def _in_child(self) -> None:
+        for run in list(self._open):
+            run.forget()
+            self.remove(run)
 
 
-def end_at_exit(run: Endable) -> None:
-    """End a run as the program ends, unless it has ended before."""
-    global _is_installed  # noqa: PLW0603 - hooks of the process are installed once
-    _open.add(run)
-    if _is_installed:
-        return
-    _is_installed = True
-    atexit.register(_end_all, None)
-    os.register_at_fork(after_in_child=_forget_all)
-    sys.excepthook = _hook(sys.excepthook)
-    sys.exit = _exit(sys.exit)  # type: ignore[assignment]  # the code is told to nobody else
-
-
-def _hook(
-    previous: Callable[[type[BaseException], BaseException, TracebackType | None], object],
-) -> Callable[[type[BaseException], BaseException, TracebackType | None], object]:
-    def end_and_report(
-        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-    ) -> object:
-        _end_all(error)
-        return previous(kind, error, traceback)
-
-    return end_and_report
-
-
-def _exit(previous: Callable[[Any], NoReturn]) -> Callable[[Any], NoReturn]:
-    def exit(status: Any = None, /) -> NoReturn:  # noqa: A001 - takes its place
-        global _exit_code  # noqa: PLW0603
-        _exit_code = status
-        previous(status)
-
-    return exit
-
-
-def _end_all(error: BaseException | None) -> None:
-    if error is None and _exit_code not in (None, 0):
-        error = SystemExit(_exit_code)
-    for run in list(_open):
-        run.end(error)
-
-
-def _forget_all() -> None:
-    for run in list(_open):
-        run.forget()
-    _open.clear()
+ENDING = Ending()
+"""That of this process."""

@@ -12,6 +12,9 @@ MAX_PERCENT = 100.0 + 1e-4
 """Greatest accuracies, with room for rounding."""
 
 
+VALIDATION_ROLES = ("val_loss", "val_accuracy")
+
+
 class EpochValues:
     """Losses and accuracies of one epoch."""
 
@@ -24,10 +27,12 @@ class EpochValues:
 
     def add(self, role: Role, value: float, time: float) -> None:
         """Add the value of a series with a role."""
-        if role.startswith("val"):
-            self._validation.setdefault(role, Totals()).add(value)
-        elif role != "lr":
-            self._train.setdefault(role, Totals()).add(value)
+        values = self._validation if role in VALIDATION_ROLES else self._train
+        totals = values.get(role)
+        if totals is None:
+            totals = values[role] = Totals()
+        totals.add(value)
+        if values is self._train:
             self.trained = time
 
     @property
@@ -36,9 +41,14 @@ class EpochValues:
         return frozenset((*self._validation, *(("counts",) if self.counts else ())))
 
     @property
+    def has_validation(self) -> bool:
+        """True if any part of the validation is known."""
+        return bool(self._validation) or self.counts is not None
+
+    @property
     def is_empty(self) -> bool:
         """True if nothing is known of the epoch."""
-        return not (self._train or self.parts)
+        return not (self._train or self.has_validation)
 
     def finished(self, epoch: int, time: float, percent: "Percent") -> EpochFinished:
         """Return the end of the epoch at a time."""
@@ -54,7 +64,7 @@ class EpochValues:
             confusion=counts.confusion,
             accuracy=None if counts.total or math.isnan(accuracy) else accuracy,
             train_seconds=max(0.0, self.trained - self.began),
-            val_seconds=max(0.0, time - self.trained) if self.parts else 0.0,
+            val_seconds=max(0.0, time - self.trained) if self.has_validation else 0.0,
         )
 
 

@@ -29,15 +29,14 @@ MISSING: dict[Name, str] = {
 class LoopControl:
     """Requests of the commands to a run, changed by the recording's thread and read by the loop."""
 
-    def __init__(self, record: Callable[[Event], None] | None, epochs: int) -> None:
+    def __init__(self, epochs: int) -> None:
         """Begin a session.
 
         Args:
-            record: Records an event; called by the thread that applies a command. None to record
-                nothing.
             epochs: Planned number of epochs; 0 if unknown.
         """
-        self._record = record
+        self.record: Callable[[Event], None] | None = None
+        """Records an event, in the thread that applies a command; None to record nothing."""
         self._offered: set[Name] = set()
         self._hints: dict[Name, str] = {}
         self.epochs, self.epoch = epochs, 0
@@ -167,5 +166,5 @@ class LoopControl:
         self._tell(CommandRefused(command=command.name, by=command.by, text=text))
 
     def _tell(self, event: Event) -> None:
-        if self._record is not None:
-            self._record(event)
+        if self.record is not None:
+            self.record(event)

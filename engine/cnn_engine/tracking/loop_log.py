@@ -1,10 +1,10 @@
 """Makes the events of a run from what its loop does; reads no clock and no device."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from cnn_engine.runlog.events import ConfigReplaced, Event, LoopDescribed, StepsFinished
-from cnn_engine.runlog.roles import ROLES, TEST, VALIDATION, Role, Roles, roles_of, split_of
+from cnn_engine.runlog.events import ConfigReplaced, Event, LoopDescribed
+from cnn_engine.runlog.roles import ROLES, Role
 from cnn_engine.texts import listed
 from cnn_engine.tracking.entries import (
     Entry,
@@ -16,8 +16,12 @@ from cnn_engine.tracking.entries import (
 )
 from cnn_engine.tracking.epoch_values import EpochValues, Percent
 from cnn_engine.tracking.loop_control import LoopControl
-from cnn_engine.tracking.position import EPOCH_NAMES, STEP_NAMES, EpochNumbers, place
-from cnn_engine.tracking.window import Window
+from cnn_engine.tracking.position import EpochNumbers, place
+from cnn_engine.tracking.series_names import SeriesNames, Shape
+from cnn_engine.tracking.value_log import ValueLog
+
+MAX_STEP = 1 << 62
+"""Greatest number of a step that a loop may give; steps after it still have 64 bits."""
 
 IDLE_SECONDS = 1.0
 """Time after the last value of a validation after which it is taken as complete."""
@@ -68,30 +72,19 @@ class LoopLog:
         """Config that is to be recorded; None if it is."""
         self.steps_per_epoch, self._length_is_given = steps_per_epoch, steps_per_epoch > 0
         self._described: tuple[int, int, tuple[str, ...], tuple[str, ...]] | None = None
-        self._chosen = dict(roles or {})
-        self._roles: dict[str, Role] = {}
-        """Roles by the name of the series."""
-        self._unclear: dict[Role, list[str]] = {}
-        self._named: dict[str, bool] = {}
-        """Series so far, and whether they belong to training."""
-        self._candidates: set[str] = set()
-        """Series whose names fit a role."""
+        self._names = SeriesNames(roles or {})
+        self._value_log = ValueLog(record, self._names, step)
         self.step, self.epoch, self.finished = step, finished_epochs, finished_epochs
         self._epoch_numbers = EpochNumbers(finished_epochs)
         self._counts_from_0 = False
         self._uses_epochs = self._has_epoch_numbers = self._has_trained = False
-        self._passes, self._pass_length, self._batch_size = 0, 0, 0
-        self._epoch_step = self._recorded_step = step
-        """Steps before this epoch, and steps recorded so far."""
+        self._passes = self._pass_length = 0
+        self._epoch_step = step
+        """Steps before this epoch."""
         self._values = EpochValues(0.0)
-        self._window = Window()
         self._known_parts: frozenset[str] = frozenset()
         self._percent = Percent()
-        self._recorded_until = self._last_time = self._last_epoch_time = 0.0
-        self.lr = float("nan")
-        """Last logged learning rate."""
-        self.data_seconds = self._recorded_data_seconds = 0.0
-        """Time that `steps` has waited for batches; it is counted elsewhere."""
+        self._last_time = self._last_epoch_time = 0.0
 
     def add(self, entry: Entry, values: Mapping[str, float] | None = None) -> None:
         """Add what the loop has done.
@@ -103,12 +96,12 @@ class LoopLog:
         self._last_time = entry.time
         match entry:
             case Logged():
-                self._log(entry, dict(values or {}))
+                self._log(entry, values or {})
             case EpochBegun():
                 self._uses_epochs = True
                 self._begin(entry.epoch, entry.time)
             case EpochEnded():
-                if entry.is_complete or self._values.parts:
+                if entry.is_complete or self._values.has_validation:
                     self._end(entry.time)
             case PassBegun():
                 self._begin_pass(entry)
@@ -122,7 +115,7 @@ class LoopLog:
         is_idle = now - self._last_time >= IDLE_SECONDS and bool(self._known_parts)
         if is_idle and self._is_at_end() and self._known_parts <= self._values.parts:
             self._end(self._last_time)
-        for role, names in self._unclear.items():
+        for role, names in self._names.unclear.items():
             text = f"Not clear which series is the {ROLES[role]}: {listed(names)}; choose with "
             self.warn(f"role {role}", f"{text}init(roles={{{role!r}: NAME}})")
 
@@ -135,7 +128,9 @@ class LoopLog:
         """
         is_over = self._has_epoch_numbers or self._passes > 0 or self._is_over()
         is_epoch = is_complete and is_over and self.epoch > self.finished
-        if self._values.parts or (is_epoch and not self._uses_epochs and not self._values.is_empty):
+        if self._values.has_validation or (
+            is_epoch and not self._uses_epochs and not self._values.is_empty
+        ):
             self._end(self._last_time)
         self.flush(now)
 
@@ -160,10 +155,19 @@ class LoopLog:
                 )
             )
 
+    def _record_values(self) -> None:
+        """Record the values since the last time."""
+        self._value_log.add_rate(self._control.current_rate())
+        self._value_log.record(self.step, self.position, self._values.trained)
+
+    def count_data_seconds(self, seconds: float) -> None:
+        """Count time that `steps` has waited for a batch; called by the loop's thread only."""
+        self._value_log.data_seconds += seconds
+
     @property
     def has_validation(self) -> bool:
         """True if the current epoch has been validated."""
-        return bool(self._values.parts)
+        return self._values.has_validation
 
     @property
     def position(self) -> tuple[int, int]:
@@ -172,47 +176,55 @@ class LoopLog:
 
     # Positions.
 
-    def _log(self, entry: Logged, values: dict[str, float]) -> None:
-        given = [values.pop(name) for name in STEP_NAMES if name in values]
-        numbers = [values.pop(name) for name in EPOCH_NAMES if name in values]
-        self._learn_names(values)
-        trains = any(self._named[name] for name in values)
-        step = self._next_step(entry, given, is_step=entry.is_step and trains)
-        number = self._epoch_numbers.number(numbers[0]) if numbers else 0
-        self._has_epoch_numbers |= number > 0 and trains
-        repeats = any(self._roles.get(name) in self._values.parts for name in values)
-        self._begin_epoch_of(step, number, entry.time, trains=trains, repeats=repeats)
-        self.step = step
-        self._has_trained |= trains
-        for name, value in values.items():
-            self._add_value(name, value, entry.time)
-        if trains and self._values.parts and self._is_at_end():
+    def _log(self, entry: Logged, values: Mapping[str, float]) -> None:
+        shape = self._names.shape(values)
+        step = self._next_step(entry, values.get(shape.step_name), is_step=shape.trains)
+        number = 0
+        if shape.epoch_name in values:
+            number = self._epoch_numbers.number(values[shape.epoch_name])
+            self._has_epoch_numbers |= number > 0 and shape.trains
+        if not self._uses_epochs:
+            self._begin_epoch_of(step, number, entry.time, shape)
+        self.step = max(self.step, step)
+        self._has_trained |= shape.trains
+        for name, role in shape.series:
+            if name in values:  # it may not have been readable
+                self._add_value(name, role, values[name], entry.time)
+        if shape.trains and self._values.has_validation and self._is_at_end():
             self._end(entry.time)
 
-    def _next_step(self, entry: Logged, given: list[float], *, is_step: bool) -> int:
+    def _add_value(self, name: str, role: Role | None, value: float, time: float) -> None:
+        self._value_log.window.add(name, value)
+        if role is None:
+            return
+        if role == "lr":
+            self._value_log.lr = value
+        else:
+            self._values.add(role, value, time)
+        if role.endswith("accuracy"):
+            self._percent.see(value)
+
+    def _next_step(self, entry: Logged, given: float | None, *, is_step: bool) -> int:
         """Return the number of steps at a call of `log`."""
         if entry.counted is not None:
             return max(self.step, entry.counted)
         step = entry.step
-        if step is None and given and given[0].is_integer():
-            step = int(given[0])
-        if step is not None:
+        if step is None and given is not None and given.is_integer():
+            step = int(given)
+        if step is not None and step <= MAX_STEP:
             if step >= self.step:
                 self._counts_from_0 |= step == 0
                 return step
             text = f"step {step} is lower than {self.step}: steps are counted by themselves"
             self.warn("step", f"{text} where they go back")
-        return self.step + is_step
+        return self.step + (entry.is_step and is_step)
 
     def _is_validated(self) -> bool:
-        return self._ends_with_validation() and bool(self._values.parts)
+        return self._ends_with_validation() and self._values.has_validation
 
-    def _begin_epoch_of(
-        self, step: int, number: int, time: float, *, trains: bool, repeats: bool
-    ) -> None:
+    def _begin_epoch_of(self, step: int, number: int, time: float, shape: Shape) -> None:
         """Begin another epoch if the values that are about to be added belong to it."""
-        if self._uses_epochs:
-            return
+        trains = shape.trains
         if number > self.epoch and trains:
             self._begin(number, time)
         elif number > self.epoch > self.finished:
@@ -224,7 +236,9 @@ class LoopLog:
                 self._begin(number, time)
         elif trains and (self.epoch == self.finished or self._is_validated()):
             self._begin(self.epoch + 1, time)
-        elif not self._has_trained and repeats:  # a loop that logs validations only
+        elif not (
+            self._has_trained or self._values.parts.isdisjoint(shape.roles)
+        ):  # a loop that logs validations only
             self._end(time)
 
     def _counts_by_length(self) -> bool:
@@ -247,7 +261,7 @@ class LoopLog:
 
     def _begin_pass(self, entry: PassBegun) -> None:
         self._passes += 1
-        self._pass_length, self._batch_size = entry.length, entry.batch_size
+        self._pass_length, self._value_log.batch_size = entry.length, entry.batch_size
         if entry.length and not self.steps_per_epoch:
             self.steps_per_epoch = entry.length
         if not self._uses_epochs:
@@ -260,7 +274,7 @@ class LoopLog:
         self._record_values()
         self.epoch, self._epoch_step = epoch, self.step
         self._values = EpochValues(time)
-        self._recorded_until = time
+        self._value_log.begin(time)
 
     def _end(self, time: float) -> None:
         """End the epoch, and record it."""
@@ -277,71 +291,4 @@ class LoopLog:
         self._known_parts |= self._values.parts
         self.finished, self._epoch_step = self.epoch, self.step
         self._values = EpochValues(time)
-        self._recorded_until = time
-
-    # Values.
-
-    def _add_value(self, name: str, value: float, time: float) -> None:
-        self._window.add(name, value)
-        role = self._roles.get(name)
-        if role is None:
-            return
-        if role == "lr":
-            self.lr = value
-        if role.endswith("accuracy"):
-            self._percent.see(value)
-        self._values.add(role, value, time)
-
-    def _record_values(self) -> None:
-        """Record the values since the last time."""
-        if not self._window:
-            return
-        if "lr" not in self._roles.values() and (rate := self._control.current_rate()) is not None:
-            self._window.add("lr", rate)
-            self.lr = rate
-        epoch, step = self.position
-        for event in self._steps_finished(epoch, step):
-            self._record(event)
-        self._record(self._window.event(self.step, epoch))
-        self._window = Window()
-
-    def _steps_finished(self, epoch: int, step: int) -> Iterator[StepsFinished]:
-        """Yield the event of the steps with the values since the last one, if they have a loss."""
-        name = next((name for name, role in self._roles.items() if role == "train_loss"), "")
-        if not (totals := self._window.get(name)):
-            return
-        steps = max(1, self.step - self._recorded_step)
-        seconds = max(0.0, self._values.trained - self._recorded_until)
-        waited = self.data_seconds - self._recorded_data_seconds
-        yield StepsFinished(
-            epoch=epoch,
-            step=step,
-            steps=steps,
-            loss=totals.mean,
-            loss_min=totals.low if totals.count else totals.mean,
-            loss_max=totals.high if totals.count else totals.mean,
-            lr=self.lr,
-            seconds=seconds,
-            images=steps * self._batch_size,
-            data_seconds=min(waited, seconds),
-        )
-        self._recorded_step = self.step
-        self._recorded_until = self._values.trained
-        self._recorded_data_seconds += waited
-
-    # Names.
-
-    def _learn_names(self, values: Mapping[str, float]) -> None:
-        new = [name for name in values if name not in self._named]
-        for name in new:
-            self._named[name] = split_of(name) not in VALIDATION | TEST
-            found = roles_of([name])
-            if found.assigned or found.unclear or name in self._chosen.values():
-                self._candidates.add(name)
-        if not self._candidates.isdisjoint(new):
-            roles: Roles = roles_of(self._candidates, self._chosen)
-            self._roles = {name: role for role, name in roles.assigned.items()}
-            self._unclear = roles.unclear
-            for role, name in self._chosen.items():
-                if name in self._named:
-                    self._named[name] = not role.startswith("val")
+        self._value_log.begin(time)

@@ -2,6 +2,8 @@
 
 import math
 
+from cnn_engine.config.limits import MAX_EPOCHS
+
 STEP_NAMES = ("step", "global_step", "trainer/global_step", "train/global_step")
 """Names of a value that is the number of the step."""
 
@@ -23,7 +25,7 @@ class EpochNumbers:
 
     def number(self, value: float) -> int:
         """Return the number of the epoch for a logged value, at least 1; 0 if it is none."""
-        if not math.isfinite(value):
+        if not 0 <= value < MAX_EPOCHS:
             return 0
         self._are_fractions |= not value.is_integer()
         if self._are_fractions:

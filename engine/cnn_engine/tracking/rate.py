@@ -39,6 +39,11 @@ class OptimizerRate:
         """Return the rate of the first group."""
         return float(self._optimizer.param_groups[0]["lr"])
 
+    def device(self) -> object:
+        """Return the device of the parameters; None if they have none."""
+        parameters = self._optimizer.param_groups[0].get("params") or [None]
+        return getattr(parameters[0], "device", None)
+
     def set(self, value: float) -> None:
         """Scale the rates of all groups so that the first one gets the value."""
         groups = self._optimizer.param_groups

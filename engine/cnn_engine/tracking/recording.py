@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_engine.errors import StorageError, error_text
 from cnn_engine.runlog.events import Event, Notice, RunFinished
@@ -17,6 +17,9 @@ from cnn_engine.tracking.entries import Entry, Logged
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog
 from cnn_engine.tracking.values import DeviceValue, read_device_values
+
+if TYPE_CHECKING:
+    from cnn_engine.system.machine import Gpu
 
 POLL_SECONDS = 0.25
 """Interval at which commands are read."""
@@ -51,7 +54,7 @@ class Recording:
             loop: Makes events.
         """
         self.recorder, self.control, self.loop = recorder, control, loop
-        loop.warn = self.warn
+        loop.warn, control.record = self.warn, self.record
         self._queue: deque[Entry] = deque()
         self.lock = threading.RLock()
         """Held while events are recorded."""
@@ -60,6 +63,8 @@ class Recording:
         self._warned: set[str] = set()
         self._next_flush = 0.0
         self._alarms = AlarmLog(recorder)
+        self.device: Any = None
+        """Device that trains, as PyTorch has it; None if unknown."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -82,7 +87,8 @@ class Recording:
             return
         self._warned.add(subject)
         say(text)
-        self.record(Notice(text=text))
+        with suppress(Exception):  # recording may be what fails
+            self.record(Notice(text=text))
 
     def drain(self) -> None:
         """Take what is in the queue into account."""
@@ -133,6 +139,7 @@ class Recording:
         from cnn_engine.system.machine import Machine  # noqa: PLC0415
 
         machine = Machine(self.recorder.run.path)
+        machine.measure_gpu = self._measure_gpu
         next_measurement = time.monotonic() + POLL_SECONDS
         while not self._end.wait(POLL_SECONDS):
             try:
@@ -151,12 +158,11 @@ class Recording:
                 return
             self._next_flush = time.monotonic() + EVENT_SECONDS
             self.drain()
-            if self.recorder.unwritten_bytes > MAX_UNWRITTEN_BYTES:
-                return
-            self.loop.flush(self.control.clock())
-            self._alarms.check()
             if error := self.recorder.write_error:
                 self.warn("write", f"The log of the run cannot be written: {error}")
+            if self.recorder.unwritten_bytes <= MAX_UNWRITTEN_BYTES:
+                self.loop.flush(self.control.clock())
+                self._alarms.check()
 
     def _obey(self) -> None:
         try:
@@ -165,7 +171,13 @@ class Recording:
         except OSError as error:
             self.warn("commands", f"Commands cannot be read: {error.strerror}")
 
+    def _measure_gpu(self) -> "Gpu | None":
+        from cnn_engine.system.gpu import make_gpu_meter  # noqa: PLC0415 - with psutil
+
+        return make_gpu_meter(self.device)() if self.device is not None else None
+
     def _read(self, values: list[DeviceValue]) -> dict[int, float]:
+        self.device = values[-1].tensor.device
         try:
             return read_device_values(values)
         except Exception as error:  # noqa: BLE001 - a device may fail in any way
@@ -176,6 +188,8 @@ class Recording:
 def _numbers(entry: Entry, read: dict[int, float]) -> dict[str, float]:
     if not isinstance(entry, Logged):
         return {}
+    if not read and DeviceValue not in map(type, entry.values.values()):
+        return entry.values  # type: ignore[return-value]  # just numbers
     found: dict[str, float] = {}
     for name, value in entry.values.items():
         number: Any = read.get(id(value.tensor)) if isinstance(value, DeviceValue) else value

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import error_text
 from cnn_engine.runlog.events import CheckpointSaved, RunFinished
 from cnn_engine.runs.console import write_traceback
@@ -14,18 +15,25 @@ from cnn_engine.runs.marks import MAX_NAME_LENGTH, read_marks, write_marks
 from cnn_engine.system.stop_signals import EXIT_CODES
 from cnn_engine.tracking.config import Config, config_values, stored_config
 from cnn_engine.tracking.counts import count
+from cnn_engine.tracking.ending import ENDING
 from cnn_engine.tracking.entries import EpochBegun, EpochEnded, Logged, PassBegun, Validated
 from cnn_engine.tracking.guard import never_raises
 from cnn_engine.tracking.iterators import Epochs, Steps
 from cnn_engine.tracking.loop_control import LoopControl
-from cnn_engine.tracking.names import clean_name
+from cnn_engine.tracking.names import clean_classes, clean_name
 from cnn_engine.tracking.rate import CallableRate, OptimizerRate
 from cnn_engine.tracking.recording import Recording, say
 from cnn_engine.tracking.values import Converter
 
 Batch = TypeVar("Batch")
 
+MAX_PATH = 4096
+"""Characters of a path that is recorded."""
+
 PAUSE_CHECK_SECONDS = 0.1
+
+MAX_BATCH_SIZE = 1 << 24
+"""Greatest size of a batch that is believed."""
 
 INTERRUPTED = 130
 """Exit code of a program that Ctrl+C ends."""
@@ -82,6 +90,8 @@ class Run:
         self._counted: int | None = None
         """Steps counted by `steps`; None if the loop does not use it."""
         self._passes = 0
+        self._finished_before_stop: int | None = None
+        """Epochs that were finished as a command asked to stop after one."""
         self._earlier_seconds = recording.recorder.state.elapsed_seconds if recording else 0.0
         self._began = control.clock()
 
@@ -160,7 +170,7 @@ class Run:
     def classes(self, names: Sequence[str]) -> None:
         """Set the names of the classes, in the order of their numbers."""
         if self._recording is not None:
-            self._recording.loop.classes = tuple(clean_name(str(name)) for name in names)
+            self._recording.loop.classes = clean_classes(names)
 
     @never_raises(None)
     def plan(self, epochs: int = 0, steps_per_epoch: int = 0) -> None:
@@ -193,7 +203,9 @@ class Run:
         if callable(optimizer) and not hasattr(optimizer, "param_groups"):
             self._control.rate = CallableRate(optimizer)
         else:
-            self._control.rate = OptimizerRate(optimizer, scheduler)
+            self._control.rate = rate = OptimizerRate(optimizer, scheduler)
+            if self._recording is not None:
+                self._recording.device = rate.device()
         if self._has_others:
             self._control.decline("lr", WITH_OTHERS)
         else:
@@ -235,7 +247,7 @@ class Run:
             recording.loop.describe()
             epoch, step = recording.loop.position
             recording.record(
-                CheckpointSaved(reason="asked", epoch=epoch, step=step, file=str(path))
+                CheckpointSaved(reason="asked", epoch=epoch, step=step, file=str(path)[:MAX_PATH])
             )
 
     # The run itself.
@@ -307,7 +319,7 @@ class Run:
         self._epoch_offset = self._next_epoch - first
         self._uses_epochs = True
         if epochs is not None:
-            self._control.epochs = self._epoch_offset + epochs
+            self._control.epochs = min(self._epoch_offset + epochs, MAX_EPOCHS)
         if self._has_others:
             self._control.decline("epochs", WITH_OTHERS)
         else:
@@ -359,7 +371,7 @@ class Run:
         """Count a step that waited so long for its batch."""
         self._counted = (self._counted or 0) + 1
         if self._recording is not None:
-            self._recording.loop.data_seconds += seconds
+            self._recording.loop.count_data_seconds(seconds)
 
     def end_pass(self) -> None:
         """End the pass, as there are no more batches."""
@@ -376,11 +388,12 @@ class Run:
     def _put_pass(self, loader: Any) -> None:
         if self._recording is None:
             return
-        length, batch_size = 0, getattr(loader, "batch_size", None)
+        length, batch_size = 0, getattr(loader, "batch_size", 0)
         with suppress(TypeError):
             length = len(loader)
-        size = batch_size if isinstance(batch_size, int) else 0
-        self._recording.put(PassBegun(length, size, self._control.clock()))
+        if not (isinstance(batch_size, int) and 0 < batch_size < MAX_BATCH_SIZE):
+            batch_size = 0
+        self._recording.put(PassBegun(length, batch_size, self._control.clock()))
 
     @never_raises(None)
     def _attend(self) -> None:
@@ -394,10 +407,18 @@ class Run:
     def _should_stop(self) -> bool:
         control, recording = self._control, self._recording
         control.offer("stop")
-        if control.stopped_by or control.stops_after_epoch is None or recording is None:
+        if recording is None or control.stopped_by:
             return bool(control.stopped_by)
+        loop = recording.loop
+        if loop.finished and not self._has_others:
+            control.offer("stop-epoch")
+        if control.stops_after_epoch is None:
+            return False
         recording.drain()
-        is_over = self._pass_is_over or recording.loop.has_validation
+        if self._finished_before_stop is None:
+            self._finished_before_stop = loop.finished
+        is_over = self._pass_is_over or loop.has_validation
+        is_over |= loop.finished > self._finished_before_stop
         return is_over and control.stop_after_epoch()
 
     @never_raises(0)
@@ -420,15 +441,19 @@ class Run:
         if recording is not None:
             recording.loop.new_config = stored_config(self.config)
 
-    @never_raises(None)
-    def _whole(self, step: Any) -> int | None:
-        return int(step)
+    def _whole(self, step: object) -> int | None:
+        try:
+            return int(step)  # type: ignore[call-overload, no-any-return]  # of NumPy, or a tensor
+        except Exception:  # noqa: BLE001 - an object of the user may raise anything
+            self.warn("step", f"step: {type(step).__name__} is no number; steps are counted")
+            return None
 
     def _finish(self, error: BaseException | None) -> None:
         recording, self._recording = self._recording, None
         if recording is not None:
             is_complete = _exit_code(error) == 0 and not self._control.stopped_by
             recording.finish(lambda: self._finished(recording, error), is_complete=is_complete)
+            ENDING.remove(self)
 
     def _finished(self, recording: Recording, error: BaseException | None) -> RunFinished:
         """Return the last event of the run."""

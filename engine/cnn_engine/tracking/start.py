@@ -30,7 +30,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.texts import listed
 from cnn_engine.tracking.config import config_values, stored_config
-from cnn_engine.tracking.ending import end_at_exit
+from cnn_engine.tracking.ending import ENDING
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog
 from cnn_engine.tracking.names import clean_name
@@ -82,7 +82,7 @@ def start(plan: Plan) -> Run:
     wrong = sorted(set(plan.roles or {}) - set(ROLES))
     if wrong:
         raise ConfigError(f"roles: {listed(wrong)} is none of {', '.join(ROLES)}")
-    control = LoopControl(None, plan.epochs)
+    control = LoopControl(plan.epochs)
     if plan.is_disabled or os.environ.get(MODE, "").lower() == "disabled":
         return _without_recording(plan, control, None)
     try:
@@ -172,6 +172,7 @@ def _recording(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
         raise
     recording = _make_recording(plan, recorder)
     finished = finished_epochs(state)
+    stored = stored_config(config_values(plan.config))
     recorded = Run(
         recording,
         recording.control,
@@ -183,6 +184,8 @@ def _recording(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
         has_others=world_size() > 1,
     )
     recorder.record(first)
+    if not is_new and plan.config is not None and stored != state.config:
+        recording.loop.new_config = stored
     recording.loop.describe()
     _mark(plan, run)
     if plan.ignored:
@@ -191,7 +194,7 @@ def _recording(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
         _stop_on_signals(recording)
     say(f"run {recorded.name} → {command_for('watch', run)}")
     recording.start()
-    end_at_exit(recorded)
+    ENDING.add(recorded)
     return recorded
 
 
@@ -202,7 +205,7 @@ def finished_epochs(state: RunState) -> int:
 
 def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
     state = recorder.state
-    control = LoopControl(recorder.record, plan.epochs or state.total_epochs)
+    control = LoopControl(plan.epochs or state.total_epochs)
     loop = LoopLog(
         recorder.record,
         control,
@@ -219,7 +222,8 @@ def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
 
 def _preset(plan: Plan) -> str:
     """Return what is trained: the project, or the name of the program."""
-    return plan.project or clean_name(Path(sys.argv[0] or "python").name) or "python"
+    program = clean_name(Path(sys.argv[0]).name)
+    return plan.project or (program if program[:1] not in "-" else "python")
 
 
 def _started(plan: Plan, run: RunDirectory) -> Event:
@@ -232,8 +236,15 @@ def _started(plan: Plan, run: RunDirectory) -> Event:
         host=socket.gethostname(),
         version=version("cnn-tui"),
         command=tuple(sys.orig_argv),
-        directory=str(Path.cwd()),
+        directory=_working_directory(),
     )
+
+
+def _working_directory() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed
+        return ""
 
 
 def _resumed(state: RunState, run: RunDirectory) -> Event:

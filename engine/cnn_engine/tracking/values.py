@@ -98,7 +98,7 @@ def _to_number(value: Any) -> Value:
     Raises:
         Exception: it is neither.
     """
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return float(value)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):

@@ -25,8 +25,10 @@ class Totals:
         if math.isfinite(value):
             self.count += 1
             self.total += value
-            self.low = min(self.low, value)
-            self.high = max(self.high, value)
+            if value < self.low:  # noqa: PLR1730 - faster than min
+                self.low = value
+            if value > self.high:  # noqa: PLR1730 - faster than max
+                self.high = value
         else:
             self.not_finite = str(value)
 

@@ -1,39 +1,19 @@
 """A full disk during training: a real file system of two megabytes."""
 
-import os
-import subprocess
-
 import pytest
 
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_state
 from runs_for_tests import wait_until
+from small_disk import fill_disk, mounted_disk
 from terminal import ENDLESS_RUN, Terminal
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mount a file system of two megabytes, and return its path."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a file system, and not in every container")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def fill_disk(disk):
-    """Fill the disk with one file, and return its path."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1024))
-        except OSError:
-            pass
-    return filler
+    with mounted_disk(tmp_path) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("options", [(), ("--no-ui",)], ids=["dashboard", "lines"])

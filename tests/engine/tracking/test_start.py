@@ -1,0 +1,276 @@
+"""The start of a run: arguments, environment, resuming, and scripts written for W&B."""
+
+import argparse
+import dataclasses
+
+import pytest
+
+import cnn_tui
+from cnn_engine.errors import ConfigError
+from cnn_engine.runlog import events
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runs.directory import RunDirectory, list_runs
+from cnn_engine.runs.marks import read_marks
+from cnn_engine.runs.summary import read_state
+from recorded_loops import LoopForTests, recorded_loop
+from runs_for_tests import events_of
+
+
+@pytest.fixture(autouse=True)
+def runs_dir(tmp_path, monkeypatch):
+    """Let runs be in `runs` of an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "CNN_TUI_RUN"):
+        monkeypatch.delenv(variable, raising=False)
+    yield tmp_path / "runs"
+    cnn_tui.finish()
+
+
+def state_of(run):
+    return read_state(RunDirectory(run.path))[0]
+
+
+WANDB_SCRIPT = """
+import cnn_tui as wandb
+
+wandb.init(project="cats", name="baseline", entity="me", tags=["a", "b"], notes="first", group="g",
+           config={"lr": 0.1, "layers": [8, 16], "optimizer": {"name": "sgd", "momentum": 0.9}})
+config = wandb.config
+assert config.lr == config["lr"] == wandb.run.config.lr == 0.1
+config.update({"epochs": 2}, allow_val_change=True)
+config.batch_size = 64
+for epoch in range(config.epochs):
+    for batch in range(3):
+        wandb.log({"train": {"loss": config.lr / (1 + batch)}}, commit=True)
+    wandb.log({"epoch": epoch, "val/loss": 0.1, "val/acc": 50.0 + epoch}, commit=False)
+assert wandb.run.name == "baseline"
+wandb.run.name = "renamed"
+wandb.finish()
+"""
+
+
+def test_script_for_wandb_runs_with_another_import(runs_dir, capsys):
+    exec(WANDB_SCRIPT, {})  # noqa: S102
+    (run,) = list_runs(runs_dir)
+    state, damaged = read_state(run)
+    assert not damaged
+    assert (state.status, state.preset, state.started.name) == ("done", "cats", "baseline")
+    assert state.config == {
+        "config": {
+            "lr": 0.1,
+            "layers": [8, 16],
+            "optimizer.name": "sgd",
+            "optimizer.momentum": 0.9,
+            "epochs": 2,
+            "batch_size": 64,
+        }
+    }
+    assert [(epoch.epoch, epoch.val_accuracy) for epoch in state.epochs] == [(1, 0.5), (2, 0.51)]
+    assert (state.steps_done, state.steps_per_epoch) == (6, 3)
+    marks = read_marks(run)
+    assert (marks.name, marks.tags, marks.note) == ("renamed", ("a", "b"), "first")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "cnn-tui: init ignores entity, group",
+        f"cnn-tui: run baseline → cnn-tui watch {run.id}",
+    ]
+
+
+@dataclasses.dataclass
+class Settings:
+    lr: float = 0.1
+    name: str = "x"
+
+
+@pytest.mark.parametrize(
+    ("config", "stored"),
+    [
+        ({"a": 1}, {"a": 1}),
+        (argparse.Namespace(lr=0.1, name="x"), {"lr": 0.1, "name": "x"}),
+        (Settings(), {"lr": 0.1, "name": "x"}),
+        ("settings.yaml", {"config": "settings.yaml"}),
+        ({"a": float("nan"), "b": 10**30, "c": {1: ()}}, {"a": "nan", "b": str(10**30), "c.1": []}),
+        ({"a": {"b": {"c": [1, {2}]}}}, {"a.b.c": [1, "{2}"]}),
+    ],
+)
+def test_configs_of_all_kinds_are_stored(config, stored):
+    run = cnn_tui.init(config=config)
+    assert state_of(run).config == {"config": stored}
+
+
+def test_init_ends_the_run_before():
+    first = cnn_tui.init()
+    second = cnn_tui.init()
+    assert cnn_tui.run is second
+    assert state_of(first).status == "done"
+    assert state_of(second).status == "training"
+
+
+def test_calls_before_init_record_nothing_and_warn_once(runs_dir, capsys, monkeypatch):
+    monkeypatch.setattr("cnn_engine.tracking.current._run", None)
+    monkeypatch.setattr("cnn_engine.tracking.current.NO_RUN._warned", set())
+    assert cnn_tui.run is None
+    for _ in range(2):
+        cnn_tui.log({"loss": 1})
+        assert list(cnn_tui.steps("ab")) == ["a", "b"]
+        assert list(cnn_tui.epochs(2)) == [0, 1]
+        assert not cnn_tui.should_stop
+        assert not cnn_tui.should_save
+        cnn_tui.control(None)
+        cnn_tui.classes(["a"])
+        cnn_tui.validated([0], [0])
+        cnn_tui.saved("x")
+        cnn_tui.finish()
+    assert capsys.readouterr().err.count("call cnn_tui.init() first") == 1
+    assert not runs_dir.exists()
+
+
+@pytest.mark.parametrize("how", ["argument", "environment", "rank"])
+def test_nothing_is_recorded_if_disabled_or_on_other_ranks(runs_dir, monkeypatch, how):
+    if how == "environment":
+        monkeypatch.setenv("CNN_TUI_MODE", "disabled")
+    if how == "rank":
+        monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
+    run = cnn_tui.init(mode="disabled" if how == "argument" else None, config={"lr": 0.1}, epochs=2)
+    with run:
+        for _ in run.epochs():
+            for _ in run.steps([1, 2]):
+                run.log({"loss": 1})
+        assert not run.should_stop
+        assert run.step == 4
+        assert run.config.lr == 0.1
+    assert not runs_dir.exists()
+
+
+def test_environment_names_directory_and_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNN_TUI_RUNS_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("CNN_TUI_RUN", "job-17")
+    first = cnn_tui.init()
+    first.log({"loss": 1})
+    assert first.path == tmp_path / "elsewhere" / "job-17"
+    second = cnn_tui.init()  # as after a restart of the job
+    assert second.path == first.path
+    assert state_of(second).resumed is not None
+
+
+def test_directory_that_cannot_be_written_is_reported_and_the_loop_goes_on(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    run = cnn_tui.init(runs_dir=tmp_path / "file")
+    run.log({"loss": 1})
+    run.finish()
+    assert run.path is None
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot create a run here: File exists" in line
+
+
+def test_resumed_run_goes_on_where_it_was(runs_dir):
+    directory = recorded_loop(runs_dir, 2, name="mine")
+    loop = LoopForTests(runs_dir, resume=directory.id)
+    assert loop.run.step == 20
+    epochs = []
+    for epoch in loop.run.epochs(4):
+        epochs.append(epoch)
+        for _ in loop.run.steps(range(10)):
+            loop.run.log({"train/loss": 0.1})
+        loop.run.log({"val/loss": 0.1, "epoch": epoch})
+    loop.finish()
+    assert epochs == [2, 3]
+    state, damaged = read_state(directory)
+    assert not damaged
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3, 4]
+    assert (state.steps_done, state.status, state.total_epochs) == (40, "done", 4)
+    assert state.series["val/loss"].curve.steps.tolist() == [10, 20, 30, 40]
+    (resumed,) = events_of(directory, events.RunResumed)
+    assert (resumed.epoch, resumed.step) == (3, 0)
+    assert state.finished.seconds > resumed.seconds
+
+
+def test_run_that_was_killed_within_an_epoch_keeps_its_steps(runs_dir):
+    loop = LoopForTests(runs_dir, epochs=3).train_epochs(1)
+    for _ in loop.run.steps(range(4)):
+        loop.run.log({"train/loss": 0.5})
+    loop.kill()
+    resumed = LoopForTests(runs_dir, resume="latest")
+    assert resumed.run.step == 14
+    resumed.run.log({"train/loss": 0.4})
+    state, damaged = read_state(resumed.finish())
+    assert (state.steps_done, damaged) == (15, 0)
+    assert state.curve.steps[-2:].tolist() == [14, 15]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"resume": "nope"}, "run 'nope': not found"),
+        ({"resume": "must", "id": "nope"}, "run 'nope' does not exist"),
+        ({"id": "../x"}, "id '../x': only letters"),
+        ({"id": "mine"}, "run 'mine' exists already; to continue it: init"),
+        ({"id": "mine", "resume": "never"}, "run 'mine' exists already"),
+        ({"roles": {"loss": "x"}}, "roles: loss is none of train_loss"),
+    ],
+)
+def test_wrong_arguments_of_init_raise(arguments, error):
+    cnn_tui.init(id="mine").finish()
+    with pytest.raises(ConfigError, match=error):
+        cnn_tui.init(**arguments)
+
+
+def test_run_that_another_process_holds_is_not_recorded_twice(runs_dir, capsys):
+    loop = LoopForTests(runs_dir)
+    other = cnn_tui.init(resume=loop.run.id)
+    assert other.path is None
+    assert "this run is not recorded" in capsys.readouterr().err
+    loop.finish()
+
+
+def test_chosen_roles_replace_guessed_ones(runs_dir):
+    loop = LoopForTests(runs_dir, roles={"train_loss": "d_loss", "val_loss": "fid"})
+    for _ in range(2):
+        loop.run.log({"d_loss": 1.0, "g_loss": 2.0})
+        loop.run.log({"fid": 30.0})
+    state, _ = read_state(loop.finish())
+    assert [(epoch.train_loss, epoch.val_loss) for epoch in state.epochs] == [(1.0, 30.0)] * 2
+
+
+def test_unclear_role_is_reported(runs_dir):
+    loop = LoopForTests(runs_dir)
+    loop.run.log({"d_loss": 1.0, "g_loss": 2.0})
+    state, _ = read_state(loop.finish())
+    assert [notice.text for notice in state.notices] == [
+        "Not clear which series is the training loss: d_loss, g_loss; choose with "
+        "init(roles={'train_loss': NAME})"
+    ]
+
+
+def test_validated_classes_become_counts_and_a_confusion_matrix(runs_dir):
+    loop = LoopForTests(runs_dir)
+    loop.run.classes(["cat", "dog", "frog\x1b"])
+    for _ in loop.run.epochs(1):
+        loop.run.log({"loss": 1.0})
+        loop.run.validated(["cat", "dog", "dog", "cat"], ["cat", "dog", "cat", "cat"])
+    state, _ = read_state(loop.finish())
+    (epoch,) = state.epochs
+    assert state.classes == ("cat", "dog", "frog�")
+    assert (epoch.correct, epoch.total, epoch.confusion) == ((2, 1, 0), (2, 2, 0), ((1, 0, 1),))
+    assert epoch.val_accuracy == 0.75
+
+
+def test_interface_is_complete():
+    for name in cnn_tui.__all__:
+        assert hasattr(cnn_tui, name)
+    with pytest.raises(AttributeError, match="no attribute 'Image'"):
+        _ = cnn_tui.Image
+
+
+def test_order_of_events(runs_dir):
+    kinds = [
+        type(event).__name__
+        for event in LogReader(recorded_loop(runs_dir, 2).events).poll()
+        if not isinstance(event, events.MachineMeasured | events.LoopDescribed)
+    ]
+    epoch = ["StepsFinished", "ScalarsLogged", "ScalarsLogged", "EpochFinished"]
+    assert kinds[0] == "RunStarted"
+    assert kinds[-1] == "RunFinished"
+    assert kinds.count("EpochFinished") == 2
+    assert set(kinds[1:-1]) == set(epoch)

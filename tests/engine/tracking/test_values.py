@@ -1,0 +1,191 @@
+"""Values that loops log: of any type and under any name."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
+from cnn_engine.runs.summary import read_state
+from cnn_engine.tracking.values import Converter
+from recorded_loops import LoopForTests
+
+
+@pytest.fixture
+def loop(tmp_path):
+    loop = LoopForTests(tmp_path)
+    yield loop
+    loop.finish()
+
+
+def state_of(loop):
+    loop.flush()
+    state, damaged = read_state(loop.directory)
+    assert not damaged
+    return state
+
+
+def test_numbers_of_python_and_numpy_are_recorded(loop):
+    loop.run.log(
+        {
+            "float": 1.5,
+            "int": 2,
+            "bool": True,
+            "scalar": np.float32(0.25),
+            "array": np.array(3),
+            "one element": np.array([4.0]),
+            "group": {"a": 5, "deep": {"b": 6}},
+            7: 7,
+        }
+    )
+    last = {name: series.last for name, series in state_of(loop).series.items()}
+    assert last == {
+        "float": 1.5,
+        "int": 2,
+        "bool": 1,
+        "scalar": 0.25,
+        "array": 3,
+        "one element": 4,
+        "group/a": 5,
+        "group/deep/b": 6,
+        "7": 7,
+    }
+
+
+def test_mean_least_and_greatest_of_many_values_are_kept(loop):
+    with loop.run._recording.lock:  # the thread does not write meanwhile
+        for value in (1.0, 5.0, 3.0):
+            loop.run.log({"x": value})
+        loop.flush()
+    (point,) = state_of(loop).series["x"].curve
+    assert (point.step, point.loss, point.low, point.high) == (3, 3.0, 1.0, 5.0)
+
+
+def test_nan_and_infinity_are_recorded_as_such(loop):
+    loop.run.log({"loss": math.nan, "a": math.inf, "b": -math.inf})
+    state = state_of(loop)
+    assert math.isnan(state.series["loss"].last)
+    assert (state.series["a"].last, state.series["b"].last) == (math.inf, -math.inf)
+    assert math.isnan(state.curve.losses[-1])
+
+
+def test_sum_that_overflows_is_recorded(loop):
+    for _ in range(4):
+        loop.run.log({"x": sys.float_info.max})
+    assert state_of(loop).series["x"].last == sys.float_info.max
+
+
+def test_other_objects_are_reported_once_and_ignored(loop, capsys):
+    for _ in range(3):
+        loop.run.log({"image": object(), "text": "cat", "list": [1, 2], "huge": 10**400, "x": 1})
+    state = state_of(loop)
+    assert list(state.series) == ["x"]
+    texts = [notice.text for notice in state.notices]
+    assert texts[:3] == [
+        "'image' is not recorded: object is no number",
+        "'text' is not recorded: str is no number",
+        "'list' is not recorded: list is no number",
+    ]
+    assert len(texts) == 4
+    assert capsys.readouterr().err.count("'image'") == 1
+
+
+def test_calls_with_wrong_arguments_are_reported_once(loop, capsys):
+    for _ in range(2):
+        loop.run.log(5)
+        loop.run.log()
+        loop.run.validated([1, 2], [1])
+        loop.run.control(object())
+    assert loop.run.should_stop is False
+    assert capsys.readouterr().err.count("log failed, training goes on") == 1
+    texts = [notice.text for notice in state_of(loop).notices]
+    assert [text.partition(" failed")[0] for text in texts] == ["log", "validated", "control"]
+
+
+def test_names_are_shortened_and_printable(loop):
+    loop.run.log({"a" * 300: 1, "\x1b[31mred\x07": 2, "": 3, "lone \ud800": 4})
+    state = state_of(loop)
+    assert list(state.series) == ["a" * (MAX_NAME - 1) + "…", "�[31mred�", "lone �"]
+
+
+def test_series_beyond_the_limit_are_reported_once(loop):
+    for number in range(MAX_SERIES + 5):
+        loop.run.log({f"s{number}": 1})
+    state = state_of(loop)
+    assert len(state.series) == MAX_SERIES
+    (notice,) = state.notices
+    assert notice.text == f"Only {MAX_SERIES} series are recorded: 's{MAX_SERIES}' is not"
+
+
+def test_dictionary_that_contains_itself_is_reported(loop):
+    values = {"x": 1}
+    values["again"] = values
+    loop.run.log(values)
+    assert state_of(loop).series["x"].last == 1
+
+
+def test_queue_is_bounded(loop):
+    with loop.run._recording.lock:
+        for _ in range(25_000):
+            loop.run.log({"loss": 1.0})
+        assert len(loop.run._recording._queue) <= 10_000
+    assert state_of(loop).steps_done == 25_000
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.integers(),
+    st.booleans(),
+    st.decimals(),
+    st.fractions(),
+)
+VALUES = st.recursive(
+    st.one_of(NUMBERS, st.text(), st.binary(), st.none(), st.complex_numbers(), st.builds(object)),
+    lambda children: st.dictionaries(st.text() | st.integers(), children, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from("loss val/loss acc val_acc epoch step global_step lr x".split()) | st.text()
+STEPS = st.none() | st.integers() | st.floats() | st.text()
+
+
+@settings(max_examples=30, deadline=None)
+@given(calls=st.lists(st.tuples(st.dictionaries(NAMES, VALUES, max_size=4), STEPS), max_size=12))
+def test_any_values_leave_a_valid_log(tmp_path_factory, calls):
+    """No call raises, every line is an event, and the state of the run is the one that is read."""
+    loop = LoopForTests(tmp_path_factory.mktemp("runs"))
+    for values, step in calls:
+        loop.run.log(values, step=step)
+    live = loop.run._recording.recorder.state
+    run = loop.finish()
+    reader = LogReader(run.events)
+    logged = list(reader.poll())
+    assert reader.damaged_lines == 0
+    state, _ = read_state(run)
+    assert (state.status, state.steps_done, list(state.series)) == (
+        "done",
+        live.steps_done,
+        list(live.series),
+    )
+    steps = [event.step for event in logged if type(event).__name__ == "ScalarsLogged"]
+    assert steps == sorted(steps)
+    finished = [epoch.epoch for epoch in state.epochs]
+    assert finished == sorted(set(finished))
+
+
+def test_tensors_are_read_at_once_on_the_cpu_and_later_on_a_device():
+    torch = pytest.importorskip("torch")
+    warnings = []
+    converter = Converter(lambda subject, text: warnings.append((subject, text)))
+    weight = torch.ones((), requires_grad=True)
+    values = converter.convert(
+        {"loss": weight * 2, "one": torch.tensor([3]), "many": torch.zeros(2), "no": "x"}
+    )
+    assert values == {"loss": 2.0, "one": 3.0}
+    assert [subject for subject, _ in warnings] == ["many", "no"]
+    on_device = converter.convert({"loss": torch.ones(1, device="meta")})["loss"]
+    assert on_device.tensor.shape == ()
+    assert not on_device.tensor.requires_grad
