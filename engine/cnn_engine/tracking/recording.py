@@ -6,20 +6,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnn_engine.errors import StorageError, error_text
 from cnn_engine.runlog.events import Event, Notice, RunFinished
 from cnn_engine.runs.alarm_log import AlarmLog
 from cnn_engine.runs.commands import without_repeats
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.system.gpu import make_gpu_meter
+
+# Not imported by the thread: an import while Ctrl+C ends the program changes its exit code.
+from cnn_engine.system.machine import Gpu, Machine
 from cnn_engine.tracking.entries import Entry, Logged
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog
 from cnn_engine.tracking.values import DeviceValue, read_device_values
-
-if TYPE_CHECKING:
-    from cnn_engine.system.machine import Gpu
 
 POLL_SECONDS = 0.25
 """Interval at which commands are read."""
@@ -135,9 +136,7 @@ class Recording:
     # The thread.
 
     def _work(self) -> None:
-        # Imported and created here: psutil takes time, and counts CPU time per thread.
-        from cnn_engine.system.machine import Machine  # noqa: PLC0415
-
+        # Created here, as psutil counts CPU time per thread.
         machine = Machine(self.recorder.run.path)
         machine.measure_gpu = self._measure_gpu
         next_measurement = time.monotonic() + POLL_SECONDS
@@ -171,9 +170,7 @@ class Recording:
         except OSError as error:
             self.warn("commands", f"Commands cannot be read: {error.strerror}")
 
-    def _measure_gpu(self) -> "Gpu | None":
-        from cnn_engine.system.gpu import make_gpu_meter  # noqa: PLC0415 - with psutil
-
+    def _measure_gpu(self) -> Gpu | None:
         return make_gpu_meter(self.device)() if self.device is not None else None
 
     def _read(self, values: list[DeviceValue]) -> dict[int, float]:
