@@ -145,9 +145,10 @@ class _File:
         return True
 
     def _read(self, file: BinaryIO, report: Report) -> None:
+        task = f"reading {self.path.name}, bytes"
         for message in self.reader.poll(file):
             self._add(read_event(message))
-            report(f"reading {self.path.name}, bytes", self.reader.offset, self._size)
+            report(task, self.reader.offset, self._size)
 
     def _read_tail(self, file: BinaryIO) -> bytes:
         """Return the last bytes before the position up to which the file was read."""
@@ -164,7 +165,8 @@ class _File:
                 series.cut(event.step)
         self.hparams |= event.hparams or {}
         for tag, value in event.scalars:
-            self.series.setdefault(tag, Series()).add(event.step, event.time, value)
+            series = self.series.get(tag) or self.series.setdefault(tag, Series())
+            series.add(event.step, event.time, value)
 
 
 def _joined(files: list[_File]) -> dict[str, Series]:

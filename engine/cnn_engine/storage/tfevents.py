@@ -7,6 +7,7 @@ A file is a sequence of records: length, checksum of the length, message, checks
 """
 
 import struct
+from functools import cache
 from typing import BinaryIO
 
 FILE_VERSION = b"brain.Event:2"
@@ -98,10 +99,21 @@ def _crc_table() -> tuple[int, ...]:
 _CRC = _crc_table()
 
 
+@cache
+def _crc_of_words() -> tuple[int, ...]:
+    """Return the table for two bytes at a time, which takes half as long."""
+    return tuple(
+        _CRC[_CRC[word & 0xFF] & 0xFF ^ word >> 8] ^ _CRC[word & 0xFF] >> 8
+        for word in range(1 << 16)
+    )
+
+
 def masked_crc(content: bytes) -> bytes:
     """Return the masked CRC-32C of the content, 4 bytes."""
-    crc = 0xFFFFFFFF
-    for byte in content:
-        crc = _CRC[(crc ^ byte) & 0xFF] ^ crc >> 8
+    crc, table = 0xFFFFFFFF, _crc_of_words()
+    for word in struct.unpack(f"<{len(content) // 2}H", content[: len(content) & ~1]):
+        crc = table[(crc ^ word) & 0xFFFF] ^ crc >> 16
+    if len(content) & 1:
+        crc = _CRC[(crc ^ content[-1]) & 0xFF] ^ crc >> 8
     crc ^= 0xFFFFFFFF
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

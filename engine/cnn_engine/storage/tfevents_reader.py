@@ -4,6 +4,7 @@ Images, histograms and texts are skipped without looking at their bytes, so that
 takes no longer than reading it.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,6 +32,15 @@ HPARAMS = "_hparams_/"
 
 SESSION_START_INFO = 3
 """Field of the plugin's data with the hyperparameters."""
+
+SINGLE_SCALAR = re.compile(
+    rb"\x09(.{8})(?:\x10([\x80-\xff]{0,7}[\x00-\x7f]))?"
+    rb"\x2a([\x00-\x7f]\x0a[\x00-\x7f]\x0a[\x00-\x7f])(.*)\x15(.{4})",
+    re.DOTALL,
+)
+"""Message with a time, a step of at most 56 bits, and the tag and value of one scalar."""
+
+FLOAT, DOUBLE = struct.Struct("<f"), struct.Struct("<d")
 
 Field: TypeAlias = "tuple[int, int | memoryview]"
 """Field number and value: an integer for a varint, else bytes."""
@@ -62,6 +72,8 @@ class RecordReader:
     def __init__(self) -> None:
         self.offset = 0
         """Offset in bytes behind the last record that was read."""
+        self._heads: set[bytes] = set()
+        """Lengths of small records with their checksums, which were found right."""
 
     def poll(self, file: BinaryIO) -> Iterator[bytes]:
         """Yield the messages added since the last call.
@@ -74,8 +86,11 @@ class RecordReader:
         file.seek(self.offset)
         while len(head := file.read(12)) == 12:
             (length,) = struct.unpack("<Q", head[:8])
-            if masked_crc(head[:8]) != head[8:] or length > MAX_FILE_BYTES:
-                raise DamagedFileError(f"no TensorBoard record at byte {self.offset}")
+            if head not in self._heads:
+                if masked_crc(head[:8]) != head[8:] or length > MAX_FILE_BYTES:
+                    raise DamagedFileError(f"no TensorBoard record at byte {self.offset}")
+                if length <= MAX_CHECKED_BYTES:
+                    self._heads.add(head)
             end = self.offset + 12 + length + 4
             if end > size:
                 return
@@ -98,6 +113,8 @@ def read_event(message: bytes) -> LoggedEvent:
     Raises:
         DamagedFileError: the message is not an `Event`.
     """
+    if event := _single_scalar(message):
+        return event
     event = LoggedEvent()
     try:
         for number, value in _fields(memoryview(message)):
@@ -113,6 +130,21 @@ def read_event(message: bytes) -> LoggedEvent:
     except (struct.error, IndexError) as error:
         raise DamagedFileError(f"a record is not an event: {error}") from None
     return event
+
+
+def _single_scalar(message: bytes) -> LoggedEvent | None:
+    """Return the event if it holds a short tag and a number only, as most do; else None."""
+    match = SINGLE_SCALAR.fullmatch(message)
+    if not match:
+        return None
+    time, encoded_step, lengths, tag, value = match.groups()
+    if (lengths[0], lengths[2], lengths[4]) != (len(tag) + 9, len(tag) + 7, len(tag)):
+        return None
+    step = 0
+    for byte in reversed(encoded_step or b""):
+        step = step << 7 | byte & 0x7F
+    (seconds,), (number,) = DOUBLE.unpack(time), FLOAT.unpack(value)
+    return LoggedEvent(seconds, step, [(tag.decode("utf-8", "replace"), number)])
 
 
 def _read_summary(summary: memoryview, event: LoggedEvent) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import crc32c, masked_crc32c
 
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.importers.open import open_source
@@ -108,6 +110,29 @@ def test_incomplete_record_is_read_once_complete(tmp_path):
                     for scalar in read_event(message).scalars
                 ]
         assert [value for _, value in read] == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+@settings(deadline=None)
+@given(
+    tag=st.text(max_size=140),
+    step=st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, 300)),
+    value=st.floats(width=32, allow_nan=False),
+    time=st.floats(allow_nan=False),
+)
+def test_any_scalar_is_read(tag, step, value, time):
+    summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, simple_value=value)])
+    event = event_pb2.Event(wall_time=time, step=step, summary=summary)
+    found = read_event(event.SerializeToString())
+    assert (found.time, found.step, found.scalars) == (time, step, [(tag, value)])
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 32])
+def test_checksum_of_every_length(length):
+    """Those of RFC 3720, appendix B.4, and of TensorBoard."""
+    expected = {32: 0x8A9136AA}
+    crc = crc32c(bytes(length))
+    assert masked_crc(bytes(length)) == struct.pack("<I", masked_crc32c(bytes(length)))
+    assert crc == expected.get(length, crc)
 
 
 @pytest.mark.parametrize(
