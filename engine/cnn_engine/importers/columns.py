@@ -3,6 +3,7 @@
 import math
 import re
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from operator import itemgetter
@@ -200,19 +201,7 @@ class Columns:
     @property
     def steps_per_epoch(self) -> float:
         """Steps of an epoch if rows tell fractions of an epoch and a step; 0 if not."""
-        known = [
-            (step, epoch)
-            for step, epoch in zip(self._steps, self._epochs, strict=True)
-            if epoch > 0 and 0 < step < MAX_STEP
-        ]
-        if not known or all(epoch.is_integer() for _, epoch in known):
-            return 0.0
-        last_step, last_epoch = max(known, key=itemgetter(1))
-        found = last_step / last_epoch
-        is_constant = all(
-            abs(step - epoch * found) <= 1 + MAX_EPOCH_ERROR * step for step, epoch in known
-        )
-        return found if is_constant else 0.0
+        return length_of_epochs(zip(self._steps, self._epochs, strict=True))
 
     def _repeats(self, name: str) -> int:
         """Return the number of values of a column that are of the same epoch as the one before."""
@@ -261,6 +250,23 @@ class Columns:
         modified, rows = modified_at
         start = modified - known[min(rows, self.rows) - 1]
         return [start + row_time for row_time in known]
+
+
+def length_of_epochs(positions: Iterable[tuple[float, float]]) -> float:
+    """Return the steps of an epoch; 0 if no epoch has a fraction, or their length varies.
+
+    Args:
+        positions: Steps and epochs; either may be NaN.
+    """
+    known = [(step, epoch) for step, epoch in positions if epoch > 0 and 0 < step < MAX_STEP]
+    if not known or all(epoch.is_integer() for _, epoch in known):
+        return 0.0
+    last_step, last_epoch = max(known, key=itemgetter(1))
+    length = last_step / last_epoch
+    is_constant = all(
+        abs(step - epoch * length) <= 1 + MAX_EPOCH_ERROR * step for step, epoch in known
+    )
+    return length if is_constant else 0.0
 
 
 def _better_time(first: float | None, second: float | None) -> float | None:

@@ -5,9 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from cnn_engine.importers.columns import length_of_epochs
 from cnn_engine.importers.event_folders import PATTERN, folders_of_run, hparams_below
 from cnn_engine.importers.series import MAX_STEP, Series
-from cnn_engine.importers.settings import Settings, flat_settings, settings_beside
+from cnn_engine.importers.settings import (
+    Settings,
+    flat_settings,
+    settings_beside,
+    settings_of_json,
+)
 from cnn_engine.importers.source import Report, no_report
 from cnn_engine.storage.tfevents_reader import (
     DamagedFileError,
@@ -29,7 +35,6 @@ class EventFiles:
     """
 
     steps_are_epochs = False
-    steps_per_epoch = 0.0
 
     def __init__(self, path: Path, others: Sequence[Path] = ()) -> None:
         """Read a file, or the files of the run whose directory this is.
@@ -78,13 +83,25 @@ class EventFiles:
                 found[tag if name == "." else f"{name}/{tag}"] = series
         return found
 
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps of an epoch by a series of epochs with fractions; 0 if there is none."""
+        epochs = (
+            series for name, series in self.series().items() if name.split("/")[-1] == "epoch"
+        )
+        return max(
+            (length_of_epochs(zip(s.steps, s.values, strict=True)) for s in epochs), default=0.0
+        )
+
     def settings(self) -> Settings:
         """Return the settings in a file beside the event files, else those in them."""
         if settings := settings_beside(self.path):
             return settings
-        found = hparams_below(self.path, self._others) if self.path.is_dir() else {}
+        found: Settings = {}
+        if self.path.is_dir():
+            found |= hparams_below(self.path, self._others)
         for path in sorted(self._files):
-            found |= self._files[path].hparams
+            found |= self._files[path].arguments | self._files[path].hparams
         return flat_settings(found)
 
     def notices(self) -> list[str]:
@@ -120,6 +137,8 @@ class _File:
         self.restarts: list[int] = []
         """Steps at which training was restarted."""
         self.hparams: dict[str, float | str | bool] = {}
+        self.arguments: Settings = {}
+        """Arguments of Hugging Face's Trainer."""
         self.is_damaged = False
         self._tail = b""
 
@@ -164,6 +183,8 @@ class _File:
             for series in self.series.values():
                 series.cut(event.step)
         self.hparams |= event.hparams or {}
+        for text in event.arguments:
+            self.arguments |= settings_of_json(text)
         for tag, value in event.scalars:
             series = self.series.get(tag) or self.series.setdefault(tag, Series())
             series.add(event.step, event.time, value)

@@ -65,6 +65,14 @@ def settings_within(log: dict[str, Any]) -> Settings:
     return found
 
 
+def settings_of_json(text: str) -> Settings:
+    """Return the settings in the text of a JSON object; empty if it is none."""
+    try:
+        return flat_settings(json.loads(text))
+    except (ValueError, RecursionError):
+        return {}
+
+
 def planned_epochs(settings: Settings) -> int:
     """Return the planned number of epochs; 0 if unknown."""
     for name in PLANNED_EPOCHS:

@@ -30,6 +30,9 @@ SESSION_START = 1
 HPARAMS = "_hparams_/"
 """Prefix of the tags in which `add_hparams` stores hyperparameters."""
 
+ARGUMENTS = "args/text_summary"
+"""Tag with the arguments of Hugging Face's Trainer."""
+
 SESSION_START_INFO = 3
 """Field of the plugin's data with the hyperparameters."""
 
@@ -64,6 +67,8 @@ class LoggedEvent:
     from this step on is undone."""
     hparams: dict[str, float | str | bool] | None = None
     """Hyperparameters; None if it does not belong to them."""
+    arguments: list[str] = field(default_factory=list)
+    """JSON texts with the arguments of Hugging Face's Trainer."""
 
 
 class RecordReader:
@@ -155,6 +160,8 @@ def _read_summary(summary: memoryview, event: LoggedEvent) -> None:
         tag, found, metadata = _scalar(value)
         if found is not None:
             event.scalars.append((tag, found))
+        elif tag == ARGUMENTS:
+            event.arguments.append(_text(value))
         elif tag.startswith(HPARAMS):
             event.hparams = (event.hparams or {}) | _hparams(metadata)
 
@@ -177,6 +184,14 @@ def _scalar(content: memoryview) -> tuple[str, float | None, memoryview]:
         elif number == 9:
             metadata = value
     return tag, found, metadata
+
+
+def _text(content: memoryview) -> str:
+    """Return the text in a `Summary.Value`; empty if it holds another value."""
+    try:
+        return str(_at(content, 8, 8), "utf-8", "replace")
+    except (IndexError, DamagedFileError):
+        return ""
 
 
 def _hparams(metadata: memoryview) -> dict[str, float | str | bool]:

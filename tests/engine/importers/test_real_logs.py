@@ -7,6 +7,7 @@ A linear model was trained for three epochs on random points of three classes:
 - `tensorboard/`: the same with `TensorBoardLogger`
 - `trainer_state.json`: the Trainer of transformers 5 with `logging_steps=10`,
   `eval_strategy="epoch"`, 25 steps an epoch
+- `transformers/`: the same without evaluation, with `report_to="tensorboard"`
 - `keras.csv`: `CSVLogger` of Keras 3
 """
 
@@ -57,6 +58,17 @@ def test_hugging_face(tmp_path):
     assert list(state.series["grad_norm"].curve.steps) == list(state.curve.steps)
     assert list(state.series["eval_samples_per_second"].curve.steps) == [25, 50, 75]
     assert state.config["config"]["train_batch_size"] == 8
+
+
+def test_hugging_face_with_tensorboard(tmp_path):
+    """The epochs of its series `train/epoch` have fractions; the arguments are a text in JSON."""
+    state, _ = read_state(import_run(tmp_path, LOGS / "transformers"))
+    assert (state.steps_per_epoch, state.total_epochs) == (25, 3)
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3]
+    assert not state.validated_epochs
+    assert list(state.curve.steps) == [10, 20, 30, 40, 50, 60, 70]
+    assert state.config["config"]["learning_rate"] == 0.05
+    assert "train/grad_norm" in state.series
 
 
 def test_keras(tmp_path):
