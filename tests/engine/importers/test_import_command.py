@@ -21,28 +21,34 @@ from cnn_tui.cli import import_
 from cnn_tui.cli.import_ import ImportFollower
 from imports_for_tests import KERAS, notices_of
 from runs_for_tests import events_of, wait_until
-from terminal import CLI, Terminal, cnn_tui, environment, text_after_exit
+from terminal import CLI, Terminal, environment, text_after_exit
 
 
-def test_import_command_prints_roles_and_run(tmp_path):
+@pytest.fixture
+def command(run_cli, tmp_path):
+    """Return a function that runs a command: exit code, stdout, stderr."""
+    return lambda *words: run_cli(*words, cwd=tmp_path)
+
+
+def test_import_command_prints_roles_and_run(tmp_path, command):
     (tmp_path / "log.csv").write_text(KERAS)
-    result = cnn_tui("import", "log.csv", "--name", "other", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    code, out, error = command("import", "log.csv", "--name", "other")
+    assert code == 0, error
     (run,) = (tmp_path / "runs").iterdir()
-    assert result.stdout == f"{run.name}\n"
-    assert "val_loss is used as validation loss" in result.stderr
-    (row,) = cnn_tui("runs", cwd=tmp_path).stdout.splitlines()[1:]
+    assert out == f"{run.name}\n"
+    assert "val_loss is used as validation loss" in error
+    (row,) = command("runs")[1].splitlines()[1:]
     assert row.split()[1:4] == ["done", "log.csv", "2"]  # of an unknown number of epochs
     assert row.endswith("other")
-    refused = cnn_tui("pause", run.name, cwd=tmp_path)
-    assert (refused.returncode, "cannot be controlled" in refused.stderr) == (2, True)
+    code, _, error = command("pause", run.name)
+    assert (code, "cannot be controlled" in error) == (2, True)
 
 
-def test_failed_import_leaves_no_run(tmp_path):
+def test_failed_import_leaves_no_run(tmp_path, command):
     (tmp_path / "log.csv").write_text("a,b\nx,y\n")
-    result = cnn_tui("import", "log.csv", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (3, "")
-    assert result.stderr.count("\n") == 1
+    code, out, error = command("import", "log.csv")
+    assert (code, out) == (3, "")
+    assert error.count("\n") == 1
     assert not list((tmp_path / "runs").iterdir())
 
 
@@ -207,20 +213,20 @@ def test_interrupt_ends_a_long_import_at_once_and_leaves_no_run(tmp_path):
         ("lr=rate", 2, "--role lr: log.csv has no series 'rate', but accuracy, loss"),
     ],
 )
-def test_invalid_role_is_refused(tmp_path, option, code, problem):
+def test_invalid_role_is_refused(tmp_path, command, option, code, problem):
     (tmp_path / "log.csv").write_text(KERAS)
-    result = cnn_tui("import", "log.csv", "--role", option, cwd=tmp_path)
-    assert result.returncode == code
-    assert problem in result.stderr
+    exit_code, _, error = command("import", "log.csv", "--role", option)
+    assert exit_code == code
+    assert problem in error
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 
-def test_role_option_chooses_a_series(tmp_path):
+def test_role_option_chooses_a_series(tmp_path, command):
     (tmp_path / "log.csv").write_text(KERAS)
-    result = cnn_tui("import", "log.csv", "--role", "val_accuracy=accuracy", cwd=tmp_path)
-    assert result.returncode == 0
-    assert "accuracy is used as validation accuracy" in result.stderr
-    state, _ = read_state(RunDirectory(tmp_path / "runs" / result.stdout.strip()))
+    code, out, error = command("import", "log.csv", "--role", "val_accuracy=accuracy")
+    assert code == 0
+    assert "accuracy is used as validation accuracy" in error
+    state, _ = read_state(RunDirectory(tmp_path / "runs" / out.strip()))
     assert [epoch.val_accuracy for epoch in state.epochs] == [0.3, 0.5]
 
 

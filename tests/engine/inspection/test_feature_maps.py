@@ -13,6 +13,7 @@ from cnn_engine.inspection import writer
 from cnn_engine.results.feature_maps import MAPS_FILE, read_feature_maps
 from cnn_engine.results.model_layers import read_layers
 from cnn_engine.runlog.events import Notice
+from photos_for_tests import save_images
 from runs_for_tests import RunForTests
 
 
@@ -101,9 +102,12 @@ def test_filters_are_stored_in_full_precision(run: RunForTests) -> None:
 
 
 def test_large_images_and_maps_are_downscaled(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        save_images(tmp_path / "photos" / name)
     settings = ("model.filters=[24,8]", "data.image_size=96", "train.epochs=1")
-    settings += ("data.validation_fraction=0.9",)
-    run = RunForTests(tmp_path, *settings).train()
+    settings += (f"data.path={tmp_path / 'photos'}", "data.channels=1")
+    settings += ("data.mean=[0.5]", "data.std=[0.5]")
+    run = RunForTests(tmp_path, *settings, preset="folder").train()
     header = read_feature_maps(run.directory.path / MAPS_FILE).header
     assert (header.image, header.full_size) == ((64, 64, 1), (96, 96))
     assert header.stages[0].shape == (16, 32, 32)

@@ -11,7 +11,6 @@ from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.runlog import events
 from cnn_engine.session.engine import Engine
 from runs_for_tests import RunForTests, last_weights
-from terminal import cnn_tui
 
 CPU = torch.device("cpu")
 
@@ -202,8 +201,9 @@ def test_user_model_is_imported_only_with_allow_code(user_dir, run_cli):
     assert run.directory.events.read_bytes() == log
     assert run_cli("predict", "latest", "x.png", "--allow-code", cwd=user_dir)[0] == 0
     assert (user_dir / "canary").exists()
-    resumed = cnn_tui("resume", "latest", "--epochs", "2", "--no-ui", "--allow-code", cwd=user_dir)
-    assert resumed.returncode == 0, resumed.stderr
+    resume = ("resume", "latest", "--epochs", "2", "--no-ui", "--allow-code")
+    code, _, errors = run_cli(*resume, cwd=user_dir)
+    assert code == 0, errors
 
 
 @pytest.mark.parametrize("error", ["KeyError('x')", "SystemExit(3)"])

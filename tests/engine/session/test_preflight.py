@@ -6,7 +6,6 @@ from cnn_engine.config.presets import load_config
 from cnn_engine.session.request import Request
 from cnn_engine.system import gpu_presence
 from photos_for_tests import save_images
-from terminal import cnn_tui
 
 CPU = ("--no-ui", "--epochs", "1", "--device", "cpu")
 
@@ -62,11 +61,11 @@ def test_hidden_gpus_do_not_exist(monkeypatch, value):
     assert gpu_presence.may_exist("auto")
 
 
-def test_run_in_the_folder_of_images_passes_over_its_runs(photos, tmp_path):
+def test_run_in_the_folder_of_images_passes_over_its_runs(photos, run_cli):
     """A folder of images may be the current directory (ultralytics#4310)."""
     for _ in range(2):
-        result = cnn_tui("run", "folder", "--data-dir", ".", *CPU, cwd=photos)
-        assert result.returncode == 0, result.stderr
+        code, _, error = run_cli("run", "folder", "--data-dir", ".", *CPU, cwd=photos)
+        assert code == 0, error
     assert len(list((photos / "runs").iterdir())) == 2
 
 

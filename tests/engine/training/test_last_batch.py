@@ -44,20 +44,21 @@ ON_SINGLE_PIXELS = ("model.name=whitened", "model.filters=[8, 8]")
 
 
 @pytest.mark.parametrize("network", [ON_SINGLE_PIXELS, ("model.name='normnet:Norm1d'",)])
-@pytest.mark.parametrize("batch_size", [2, 50, 1150])
+@pytest.mark.parametrize("batch_size", [2, 61, 244])
 def test_batch_norm_trains_and_validates_with_one_image_left(
     user_dir, monkeypatch, network, batch_size
 ):
     """A last batch of one image does not end training (pytorch/pytorch#4534)."""
-    # 1,151 images are trained on; of 287 one is left for the last batch of a validation.
-    monkeypatch.setattr("cnn_engine.evaluation.evaluate.EVALUATION_PIXELS", {"cpu": 26 * 8 * 8})
+    # 245 images are trained on; of 1,193 one is left for the last batch of a validation.
+    monkeypatch.setattr("cnn_engine.evaluation.evaluate.EVALUATION_PIXELS", {"cpu": 149 * 8 * 8})
     settings = (f"train.batch_size={batch_size}", "train.epochs=1", "augment.translate=1")
+    settings += ("data.validation_fraction=0.83",)
     run = RunForTests(user_dir / "runs", *network, *settings).train()
     state = run.live_state
     assert state.status == "done", state.finished
     steps = events_of(run.directory, type(state.recent[-1]))
-    assert sum(event.images for event in steps) == state.prepared.train_images == 1151
-    assert sum(state.epochs[0].total) == 287
+    assert sum(event.images for event in steps) == state.prepared.train_images == 245
+    assert sum(state.epochs[0].total) == 1193
 
 
 @pytest.mark.parametrize("network", [ON_SINGLE_PIXELS, ("model.name='normnet:Norm1d'",)])

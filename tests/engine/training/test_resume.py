@@ -35,8 +35,13 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("point", POINTS)
+IN_AND_BETWEEN_STEPS = ("in the first epoch", "after the last step", "in the second epoch")
+
+
+@pytest.mark.parametrize(
+    ("point", "precision"),
+    [*((point, "fp32") for point in POINTS), *((point, "bf16") for point in IN_AND_BETWEEN_STEPS)],
+)
 def test_resume_after_stop_is_bit_equal(interrupted_run, uninterrupted_run, point, precision):
     kind = f"train.precision={precision}"
     run = interrupted_run(POINTS[point], kind)
@@ -65,8 +70,13 @@ RECIPE = (
 )
 
 
-@pytest.mark.parametrize("kind", ["ema", "lookahead"])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("point", "kind"),
+    [
+        *((point, "ema") for point in POINTS),
+        *((point, "lookahead") for point in IN_AND_BETWEEN_STEPS),
+    ],
+)
 def test_resume_of_every_recipe_is_bit_equal(interrupted_run, uninterrupted_run, point, kind):
     recipe = (*RECIPE, f"average.kind={kind}")
     run = interrupted_run(POINTS[point], *recipe)
