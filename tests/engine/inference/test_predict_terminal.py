@@ -1,9 +1,10 @@
 """`cnn-tui predict` on a terminal, in a pipe, and interrupted."""
 
+import json
+import re
 import signal
 import subprocess
-
-import pytest
+import sys
 
 from terminal import CLI, Terminal, environment
 
@@ -23,25 +24,55 @@ def test_terminal_shows_pictures_and_bars(pets, monkeypatch):
     assert max(len(line.rstrip()) for line in terminal.screen.display) <= 80
 
 
-@pytest.mark.parametrize(
-    ("arguments", "changes", "size"),
-    [
-        (("--no-pictures",), {}, (80, 24)),
-        ((), {"NO_COLOR": "1"}, (80, 24)),
-        ((), {"TERM": "dumb"}, (80, 24)),
-        ((), {"LC_ALL": "C"}, (80, 24)),
-        ((), {}, (30, 12)),
-    ],
-)
-def test_plain_lines_without_pictures(pets, monkeypatch, arguments, changes, size):
+PREDICT = ["predict", "latest", "photos/test/cat/00.jpg"]
+
+
+def assert_plain(output):
+    assert b"00.jpg" in output
+    assert b"\x1b[3" not in output
+    assert "▀" not in output.decode()
+
+
+def test_plain_lines_in_a_locale_without_unicode(pets, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    command = ["env", *(f"{key}={value}" for key, value in changes.items()), *CLI]
-    command += ["predict", "latest", "photos/test/cat/00.jpg", *arguments]
-    with Terminal(cwd=pets[0], size=size, command=command) as terminal:
-        terminal.wait_for("00.jpg")
+    with Terminal(cwd=pets[0], command=["env", "LC_ALL=C", *CLI, *PREDICT]) as terminal:
         assert terminal.wait() == 0
-    assert b"\x1b[3" not in terminal.raw
-    assert "▀" not in terminal.raw.decode()
+    assert_plain(terminal.raw)
+
+
+FOR_EACH_LINE = """
+import json, os, sys, torch
+from cnn_tui.main import main
+for line in sys.stdin:
+    changes, arguments = json.loads(line)
+    if os.fork() == 0:
+        os.environ.update(changes)
+        sys.argv = ["cnn-tui", *arguments]
+        main()
+    print("ended with", os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
+"""Runs commands in processes that have loaded PyTorch already."""
+
+END = rb"ended with \d+\r\n"
+
+
+def test_plain_lines_without_pictures(pets, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    program = [sys.executable, "-c", FOR_EACH_LINE]
+    with Terminal(cwd=pets[0], size=(80, 24), command=program) as terminal:
+        for arguments, changes, size in (
+            (["--no-pictures"], {}, (80, 24)),
+            ([], {"NO_COLOR": "1"}, (80, 24)),
+            ([], {"TERM": "dumb"}, (80, 24)),
+            ([], {}, (30, 12)),
+        ):
+            known = len(terminal.raw)
+            terminal.resize(*size)
+            terminal.press(json.dumps([changes, PREDICT + arguments]) + "\n")
+            terminal.wait_for(lambda _, known=known: re.search(END, terminal.raw[known:]))
+            output = terminal.raw[known:].partition(b"]\r\n")[2]  # without the echo of the line
+            assert_plain(output)
+            assert b"ended with 0\r\n" in output
 
 
 def start_predict(pets):

@@ -15,7 +15,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import create_run
-from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.background import start_in_background
 from cnn_engine.session.engine import Engine
@@ -69,6 +69,26 @@ def test_background_run_trains_to_its_end(tmp_path):
     assert (state.resumed.file, state.markers[0].kind) == ("", "best")
 
 
+@pytest.fixture
+def continued_here(monkeypatch):
+    """Let detached runs continue in another engine of this process, which needs no time to start.
+
+    Tests of processes are above and below.
+    """
+    engines = []
+
+    def spawn(run, handed_over):
+        log = os.dup(handed_over.log)  # as inherited: the run stays locked
+        engine = Engine.resume(run, handed_over=HandedOver(log, handed_over.commands_read))
+        engines.append(engine)
+        engine.start()
+
+    monkeypatch.setattr("cnn_engine.session.engine.spawn", spawn)
+    yield
+    for engine in engines:
+        engine.join()
+
+
 def send_after(monkeypatch, run, checks, name):
     """Send a command in call number `checks` of `Control.check`, which each step makes."""
     real, calls = Control.check, 0
@@ -112,6 +132,7 @@ def test_detached_run_continues_bitwise_equal(tmp_path, monkeypatch):
     assert run.directory.console.read_text() == ""
 
 
+@pytest.mark.usefixtures("continued_here")
 def test_run_detached_before_training_starts_in_the_background(tmp_path):
     run = RunForTests(tmp_path, "train.epochs=1")
     run.send("detach")
@@ -121,6 +142,7 @@ def test_run_detached_before_training_starts_in_the_background(tmp_path):
     assert read_state(run.directory)[0].resumed.file == ""
 
 
+@pytest.mark.usefixtures("continued_here")
 def test_stop_after_epoch_survives_detach(tmp_path):
     run = RunForTests(tmp_path, LONG)
     run.send("stop-epoch")
@@ -209,6 +231,7 @@ def test_resume_ignores_an_earlier_detach(tmp_path, monkeypatch):
     assert (run.live_state.status, len(spawned)) == ("done", 1)
 
 
+@pytest.mark.usefixtures("continued_here")
 def test_command_after_detach_is_applied_in_the_background(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, LONG)
     real = Control._resend
@@ -236,6 +259,7 @@ def test_stop_goes_before_a_detach_that_arrives_with_it(tmp_path):
     assert run.live_state.status == "stopped"
 
 
+@pytest.mark.usefixtures("continued_here")
 def test_command_that_waits_for_training_survives_detach(tmp_path):
     run = RunForTests(tmp_path, LONG)
     run.send("epochs", 2)  # before training has started

@@ -98,7 +98,7 @@ def test_run_started_with_detach_survives_the_terminal(tmp_path):
             wait_for_epochs(run, 1)
 
 
-def test_detach_without_a_terminal_prints_how_to_watch(tmp_path):
+def test_detach_without_a_terminal_prints_how_to_watch(tmp_path, run_cli):
     result = cnn_tui("run", "digits", "--epochs", "2", *SET_SMALL, "--detach", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     (run,) = list_runs(tmp_path / "runs")
@@ -106,6 +106,6 @@ def test_detach_without_a_terminal_prints_how_to_watch(tmp_path):
     assert f"cnn-tui watch {run.id}" in result.stderr
     wait_until(lambda: read_summary(run).status == "done")
     wait_until(lambda: not is_held(run.events))
-    errors = cnn_tui("watch", "--no-ui", cwd=tmp_path).stderr
+    _, _, errors = run_cli("watch", "--no-ui", cwd=tmp_path)
     assert "Started in the background" in errors
     assert "Resumed" not in errors
