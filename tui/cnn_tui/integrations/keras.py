@@ -10,7 +10,7 @@ import cnn_tui
 from cnn_tui import Run
 
 
-class DashboardCallback(keras.callbacks.Callback):  # type: ignore[misc]  # untyped
+class DashboardCallback(keras.callbacks.Callback):
     """Records what `fit` logs, and lets commands pause and stop it, save, and change the rate.
 
     The run goes on until the program ends, as further calls of `fit` may follow, or until

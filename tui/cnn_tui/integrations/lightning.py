@@ -133,7 +133,7 @@ class DashboardCallback(Callback):
         """Count the step, and do what commands ask for."""
         if self._run is not None:
             self._run.count_step(0.0)
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by a part of it
+        every: int = trainer.log_every_n_steps
         if trainer.world_size == 1 or not (batch_idx + 1) % max(1, every):
             self._obey(trainer)
 

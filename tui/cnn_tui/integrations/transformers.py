@@ -38,7 +38,7 @@ class DashboardCallback(TrainerCallback):
         """Begin the run."""
         if not state.is_world_process_zero:
             return
-        arguments = args.to_dict()  # type: ignore[no-untyped-call]
+        arguments = args.to_dict()
         options = {"config": arguments, **self._options}
         if self._run is None:
             self._run = cnn_tui.init(
