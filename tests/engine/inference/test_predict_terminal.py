@@ -41,7 +41,9 @@ def test_plain_lines_in_a_locale_without_unicode(pets, monkeypatch):
 
 
 FOR_EACH_LINE = """
-import json, os, sys, torch
+import json, os, sys
+import cnn_engine.inference.predict, cnn_engine.inference.trained, cnn_engine.runs.summary
+import cnn_tui.cli.app, cnn_tui.reports.predictions
 from cnn_tui.main import main
 for line in sys.stdin:
     changes, arguments = json.loads(line)

@@ -1,6 +1,7 @@
 """Models of torchvision with weights from a file."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torchvision.models import resnet18, shufflenet_v2_x0_5
 
 from cnn_engine.checkpoints.weights_file import read_weights
 from cnn_engine.config.schema import ModelConfig
+from cnn_engine.data.sources import idx
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.models.build import build_model
@@ -31,6 +33,15 @@ def weights_file(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Bundle a quarter of the digits: these networks are large."""
+    raw = idx.read_digits()
+    images, labels = raw.images[::4], raw.labels[::4]
+    few = replace(raw, images=images, labels=labels, train_count=len(images))
+    monkeypatch.setattr(idx, "read_digits", lambda: few)
+
+
 TRANSFER = (
     "model.name=torchvision",
     "model.arch=resnet18",
@@ -41,6 +52,7 @@ TRANSFER = (
 )
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_freeze_trains_the_last_layer_only(tmp_path, weights_file):
     run = RunForTests(
         tmp_path, *TRANSFER, f"model.weights='{weights_file}'", "model.freeze=true"
@@ -59,6 +71,7 @@ def test_freeze_trains_the_last_layer_only(tmp_path, weights_file):
     assert trained.logits(torch.zeros(2, 16, 16, 3, dtype=torch.uint8)).shape == (2, 10)
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_resume_needs_no_weights_file(tmp_path):
     file = tmp_path / "own.pth"
     torch.save(shufflenet_v2_x0_5(weights=None).state_dict(), file)
@@ -150,6 +163,7 @@ def test_too_small_images_are_refused_with_a_size():
         transfer(arch="inception_v3")
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_googlenet_trains(tmp_path):
     network = ("model.arch=googlenet", "train.batch_size=64", "data.validation_fraction=0.9")
     run = RunForTests(tmp_path, *TRANSFER, *network).train()
