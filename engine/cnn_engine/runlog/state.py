@@ -456,9 +456,12 @@ class RunState:
         return max(0, self.epoch - 1) * self.steps_per_epoch + self.step
 
     def end_of(self, epoch: EpochFinished | TestFinished) -> int:
-        """Return the steps since the start of the run at the end of an epoch."""
+        """Return the steps since the start of the run at the end of an epoch.
+
+        If no steps are known at all, each epoch is one.
+        """
         known = epoch.epoch * self.steps_per_epoch
-        return known or self._epoch_ends.get(epoch.epoch, 0)
+        return known or self._epoch_ends.get(epoch.epoch, 0) or epoch.epoch
 
     @property
     def silence_start(self) -> float:

@@ -18,7 +18,7 @@ from cnn_tui.charts.axes import (
 )
 from cnn_tui.charts.binning import Window, is_drawable, points_in
 from cnn_tui.charts.braille import DotGrid, merge
-from cnn_tui.charts.loss import CURVES, TRAIN, VAL, ChartView, draw_rings, view_text
+from cnn_tui.charts.loss import CURVES, TRAIN, VAL, ChartView, axis_unit, draw_rings, view_text
 from cnn_tui.text.numbers import percent
 
 Points = list[tuple[float, float]]
@@ -27,9 +27,10 @@ Points = list[tuple[float, float]]
 
 def accuracy_points(state: RunState) -> tuple[Points, Points]:
     """Return the points of the training and of the validation accuracy."""
-    steps = float(state.steps_per_epoch)
-    train = [(epoch.epoch * steps, 100 * epoch.train_accuracy) for epoch in state.epochs]
-    val = [(epoch.epoch * steps, 100 * epoch.val_accuracy) for epoch in state.validated_epochs]
+    train = [(float(state.end_of(epoch)), 100 * epoch.train_accuracy) for epoch in state.epochs]
+    val = [
+        (float(state.end_of(epoch)), 100 * epoch.val_accuracy) for epoch in state.validated_epochs
+    ]
     return train, val
 
 
@@ -58,7 +59,7 @@ def draw_accuracy_chart(
         draw_vertical(lines, window.column(view.cursor) // 2, CURSOR_LINE, "$foreground")
     in_view = [(step, value) for step, value in val if window.first <= step <= window.last]
     draw_rings(lines, state, in_view, window, scale)
-    ticks = axis_ticks(window, state.steps_per_epoch)
+    ticks = axis_ticks(window, axis_unit(state))
     axis_and_labels = draw_axis(ticks, window), draw_tick_labels(ticks, window)
     return add_frame(lines, layout, scale, _legend(state, view, width), axis_and_labels)
 
@@ -80,5 +81,5 @@ def _legend(state: RunState, view: ChartView, width: int) -> StyledCells:
 
 def _last_epoch_before(state: RunState, step: float) -> EpochFinished | None:
     """Return the last epoch that had finished at a step; None if none had."""
-    finished = [epoch for epoch in state.epochs if epoch.epoch * state.steps_per_epoch <= step]
+    finished = [epoch for epoch in state.epochs if state.end_of(epoch) <= step]
     return finished[-1] if finished else None

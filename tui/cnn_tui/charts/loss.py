@@ -23,7 +23,15 @@ from cnn_tui.charts.axes import (
     legend_line,
     with_background,
 )
-from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, points_in, usual_maximum
+from cnn_tui.charts.binning import (
+    BinnedCurve,
+    Scale,
+    Window,
+    axis_epochs,
+    is_drawable,
+    points_in,
+    usual_maximum,
+)
 from cnn_tui.charts.braille import DotGrid, merge
 from cnn_tui.text.numbers import decimal
 
@@ -79,10 +87,32 @@ class Reading(NamedTuple):
 
     step: int
     epoch: int
+    """0 if the steps per epoch are unknown."""
     train: float | None
     low: float
     high: float
     val: float | None
+
+
+def axis_unit(state: RunState) -> int:
+    """Return the steps of 1 on the axis: an epoch, or a step if the steps per epoch are unknown."""
+    return state.steps_per_epoch or 1
+
+
+def axis_name(state: RunState) -> str:
+    """Return `epoch` or `step`, the unit of the axis."""
+    return "epoch" if state.steps_per_epoch or state.is_own else "step"
+
+
+def axis_steps(state: RunState, newest: int) -> int:
+    """Return the length of the axis in steps; of an unknown length, it grows by quarters."""
+    unit = axis_unit(state)
+    if state.steps_per_epoch and (state.total_epochs or state.imported):
+        return max(newest, axis_epochs(newest / unit, state.total_epochs) * unit)
+    whole = float(unit)
+    while whole < newest:
+        whole *= 1.25
+    return newest if state.has_ended else math.ceil(whole)
 
 
 def visible_window(view: ChartView, newest: float, whole: float, columns: int) -> Window:
@@ -102,14 +132,12 @@ def visible_window(view: ChartView, newest: float, whole: float, columns: int) -
 
 def val_points(state: RunState) -> list[tuple[float, float]]:
     """Return step and validation loss at the end of each validated epoch."""
-    return [
-        (epoch.epoch * state.steps_per_epoch, epoch.val_loss) for epoch in state.validated_epochs
-    ]
+    return [(state.end_of(epoch), epoch.val_loss) for epoch in state.validated_epochs]
 
 
 def read_at(state: RunState, binned: BinnedCurve, cursor: float) -> Reading:
     """Return the values at the cursor: step of the next point, mean and extremes in its cell."""
-    steps, steps_per_epoch = state.curve.steps, state.steps_per_epoch
+    steps = state.curve.steps
     step = steps[min(bisect_left(steps, cursor), len(steps) - 1)]
     cell = min(max(binned.window.column(step), 0), binned.window.columns - 1) // 2
     columns = (2 * cell, 2 * cell + 1)
@@ -117,7 +145,7 @@ def read_at(state: RunState, binned: BinnedCurve, cursor: float) -> Reading:
     val_losses = [loss for end, loss in val_points(state) if end <= step]
     return Reading(
         step=step,
-        epoch=math.ceil(step / steps_per_epoch),
+        epoch=math.ceil(step / state.steps_per_epoch) if state.steps_per_epoch else 0,
         train=sum(means) / len(means) if means else None,
         low=min(binned.low[column] for column in columns),
         high=max(binned.high[column] for column in columns),
@@ -145,7 +173,7 @@ def draw_loss_chart(
         draw_vertical(lines, window.column(view.cursor) // 2, CURSOR_LINE, "$foreground")
     draw_rings(lines, state, vals, window, scale)
     highest = _mark_clipped(lines[0], binned, scale)
-    ticks = axis_ticks(window, state.steps_per_epoch)
+    ticks = axis_ticks(window, axis_unit(state))
     legend = _legend(state, binned, view, highest, width)
     axis_and_labels = _axis(state, window, ticks), draw_tick_labels(ticks, window)
     return add_frame(lines, layout, scale, legend, axis_and_labels)
@@ -234,7 +262,7 @@ def draw_rings(
     scale: Scale,
 ) -> None:
     """Draw rings on the validation curve, for terminals without colours, and ★ on the best."""
-    best = state.best.epoch * state.steps_per_epoch if state.best else None
+    best = state.end_of(state.best) if state.best else None
     free_from = 0
     for step, loss in sorted(vals, key=lambda point: point[0] == best):
         cell = window.column(step) // 2
@@ -277,7 +305,7 @@ def view_text(view: ChartView, *, has_log: bool = True) -> str:
 def _reading_parts(reading: Reading) -> list[tuple[str, str]]:
     band = f"{decimal(reading.low, 2)}–{decimal(reading.high, 2)}"
     return [
-        (f"epoch {reading.epoch}  ", "bold"),
+        (f"epoch {reading.epoch}  " if reading.epoch else "", "bold"),
         (f"train {decimal(reading.train)}  ", TRAIN),
         (f"val {decimal(reading.val)}  ", VAL),
         (f"step {reading.step:,}  ", NOTE),

@@ -12,7 +12,7 @@ import plotext
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import axis_epochs, round_step, usual_maximum
-from cnn_tui.charts.loss import chance_loss
+from cnn_tui.charts.loss import axis_unit, chance_loss, val_points
 
 Color: TypeAlias = str | tuple[int, int, int]
 """A colour name of plotext, or red, green and blue in 0..255."""
@@ -30,13 +30,13 @@ class ChartColors:
 
 
 def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) -> str:
-    """Return both losses over the epochs as text of `width` × `height` cells with ANSI colours.
+    """Return both losses as text of `width` × `height` cells with ANSI colours.
 
     The text is empty if there is no finite loss, or if the size is below the minimum.
     """
-    steps = state.steps_per_epoch
-    train = [(point.step / steps, point.loss) for point in state.curve] if steps else []
-    val = [(float(epoch.epoch), epoch.val_loss) for epoch in state.validated_epochs]
+    unit = axis_unit(state)
+    train = [(point.step / unit, point.loss) for point in state.curve]
+    val = [(step / unit, loss) for step, loss in val_points(state)]
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ""
     if not any(math.isfinite(loss) for _, loss in train + val):

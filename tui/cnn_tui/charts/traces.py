@@ -127,7 +127,7 @@ def epoch_positions(state: RunState, view: OverlayView) -> Iterator[tuple[float,
         if view.x_axis == "epoch":
             yield float(epoch.epoch), epoch
             continue
-        step = epoch.epoch * state.steps_per_epoch
+        step = state.end_of(epoch)
         if view.x_axis == "step":
             yield float(step), epoch
         elif index := bisect_right(state.curve.steps, step):

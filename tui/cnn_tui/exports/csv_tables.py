@@ -66,13 +66,13 @@ def _long(record: Record) -> Iterator[list[Any]]:
         for series, field in STEP_SERIES.items():
             yield [record.run.id, series, *position, getattr(event, field)]
     for epoch in record.state.epochs:
-        position = [epoch.epoch, epoch.epoch * steps, epoch.time]
+        position = [epoch.epoch, record.state.end_of(epoch), epoch.time]
         for name in EPOCH_COLUMNS:
             yield [record.run.id, name, *position, getattr(epoch, name)]
         for name, accuracy in _accuracies(record, epoch).items():
             yield [record.run.id, f"val_accuracy of {name}", *position, accuracy]
     if test := record.state.test:
-        position = [test.epoch, test.epoch * steps, test.time]
+        position = [test.epoch, record.state.end_of(test), test.time]
         yield [record.run.id, "test_loss", *position, test.loss]
         yield [record.run.id, "test_accuracy", *position, test.accuracy]
         for name, accuracy in _accuracies(record, test).items():

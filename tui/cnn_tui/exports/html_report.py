@@ -10,6 +10,7 @@ from html import escape
 from importlib.resources import files
 from typing import TextIO
 
+from cnn_tui.charts.loss import axis_name
 from cnn_tui.exports.facts import environment_facts, notice_texts, result_facts, run_title
 from cnn_tui.exports.html_parts import facts_table, section, table
 from cnn_tui.exports.html_results import result_sections
@@ -87,10 +88,11 @@ def _header(record: Record) -> str:
 
 def _curves(record: Record) -> str:
     loss, accuracy = loss_svg(record.state), accuracy_svg(record.state)
+    axis = axis_name(record.state)
     loss_figure = f"<figure>{loss}{LEGEND % BAND_LEGEND}</figure>" if loss else ""
-    sections = section("Loss by epoch", loss_figure)
+    sections = section(f"Loss by {axis}", loss_figure)
     if accuracy:
-        sections += section("Accuracy by epoch", f"<figure>{accuracy}{LEGEND % ''}</figure>")
+        sections += section(f"Accuracy by {axis}", f"<figure>{accuracy}{LEGEND % ''}</figure>")
     return sections
 
 

@@ -7,7 +7,14 @@ from html import escape
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, linear_scale, round_step
-from cnn_tui.charts.loss import CLIPPED, chance_loss, val_points, values_to_fit
+from cnn_tui.charts.loss import (
+    CLIPPED,
+    axis_name,
+    axis_unit,
+    chance_loss,
+    val_points,
+    values_to_fit,
+)
 from cnn_tui.text.numbers import decimal, percent
 
 COLUMNS, ROWS = 1440, 560
@@ -31,7 +38,7 @@ def loss_svg(state: RunState) -> str:
     scale = linear_scale(min(losses), max(losses), ROWS, 6)
     window = columns.window
     parts = [
-        *_axes(scale, window, state.steps_per_epoch or 1, "{:g}".format),
+        *_axes(scale, window, axis_unit(state), "{:g}".format),
         *(f'<polygon points="{points}"/>' for points in _range_polygons(columns, scale)),
         f'<path class="train" d="{_mean_path(columns, scale)}"/>',
         *_epoch_line(vals, window, scale, "val"),
@@ -40,27 +47,28 @@ def loss_svg(state: RunState) -> str:
     if highest > scale.high:
         parts.append(f'<text x="{LEFT + 4}" y="{TOP + 10}">{CLIPPED} up to {highest:.3g}</text>')
     if state.best:
-        x, y = _point(window, scale, state.best.epoch * state.steps_per_epoch, state.best.val_loss)
+        x, y = _point(window, scale, state.end_of(state.best), state.best.val_loss)
         parts.append(f'<text class="best" x="{x}" y="{y + 12}">★</text>')
-    return _svg("loss", "Loss by epoch", _describe_loss(state), parts)
+    return _svg("loss", f"Loss by {axis_name(state)}", _describe_loss(state), parts)
 
 
 def accuracy_svg(state: RunState) -> str:
     """Return the accuracy after each epoch, training and validation; empty without epochs."""
-    steps = state.steps_per_epoch or 1
-    train = [(epoch.epoch * steps, epoch.train_accuracy) for epoch in state.epochs]
-    val = [(epoch.epoch * steps, epoch.val_accuracy) for epoch in state.epochs]
+    train = [(state.end_of(epoch), epoch.train_accuracy) for epoch in state.epochs]
+    val = [(state.end_of(epoch), epoch.val_accuracy) for epoch in state.epochs]
     accuracies = [accuracy for _, accuracy in (*train, *val) if is_drawable(accuracy)]
     if not accuracies:
         return ""
     scale = linear_scale(min(accuracies), max(accuracies), ROWS, 6)
     window = Window(0.0, float(train[-1][0]), COLUMNS)
     parts = [
-        *_axes(scale, window, steps, lambda value: f"{100 * value:g}%"),
+        *_axes(scale, window, axis_unit(state), lambda value: f"{100 * value:g}%"),
         *_epoch_line(train, window, scale, "train"),
         *_epoch_line(val, window, scale, "val"),
     ]
-    return _svg("accuracy", "Accuracy by epoch", _describe_accuracy(state.epochs), parts)
+    return _svg(
+        "accuracy", f"Accuracy by {axis_name(state)}", _describe_accuracy(state.epochs), parts
+    )
 
 
 def _svg(name: str, title: str, description: str, parts: Sequence[str]) -> str:

@@ -46,19 +46,21 @@ def _write_train(record: Record, out: BinaryIO) -> None:
         values = {"loss": event.loss, "learning_rate": event.lr}
         write_scalars(out, event.time, (event.epoch - 1) * steps + event.step, values)
     for epoch in record.state.epochs:
-        write_scalars(out, epoch.time, epoch.epoch * steps, {"accuracy": epoch.train_accuracy})
+        write_scalars(
+            out, epoch.time, record.state.end_of(epoch), {"accuracy": epoch.train_accuracy}
+        )
 
 
 def _write_val(record: Record, out: BinaryIO) -> None:
     for epoch in record.state.epochs:
         values = {"loss": epoch.val_loss, **_accuracies(record, epoch)}
-        write_scalars(out, epoch.time, epoch.epoch * record.state.steps_per_epoch, values)
+        write_scalars(out, epoch.time, record.state.end_of(epoch), values)
 
 
 def _write_test(record: Record, out: BinaryIO) -> None:
     if test := record.state.test:
         values = {"loss": test.loss, **_accuracies(record, test)}
-        write_scalars(out, test.time, test.epoch * record.state.steps_per_epoch, values)
+        write_scalars(out, test.time, record.state.end_of(test), values)
 
 
 def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:

@@ -52,12 +52,13 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
 
 def _print_chart(console: Console, state: RunState) -> None:
     """Print the loss chart, if there is a loss to draw."""
+    from cnn_tui.charts.loss import axis_name  # noqa: PLC0415 - not for other parts of the report
     from cnn_tui.charts.report import ChartColors, highest_drawn, loss_chart  # noqa: PLC0415 - plotext loads slowly
 
     chart = loss_chart(state, min(console.width, 100), CHART_HEIGHT, ChartColors())
     if not chart:
         return
-    title = "\nLoss by epoch: [bright_blue]train[/], [orange1]validation[/]"
+    title = f"\nLoss by {axis_name(state)}: [bright_blue]train[/], [orange1]validation[/]"
     highest, limit = max(filter(isfinite, state.curve.losses), default=0.0), highest_drawn(state)
     if highest > limit:
         title += f"[dim]; up to {highest:.3g}, drawn at {limit:.3g}[/]"

@@ -5,15 +5,17 @@ from textual.content import Content
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.accuracy import draw_accuracy_chart
 from cnn_tui.charts.axes import MARGIN, MIN_HEIGHT, MIN_WIDTH
-from cnn_tui.charts.binning import Window, axis_epochs
-from cnn_tui.charts.loss import visible_window
+from cnn_tui.charts.binning import Window
+from cnn_tui.charts.loss import axis_name, axis_steps, visible_window
 from cnn_tui.dashboard.widgets.chart import Chart, message_lines, to_content
 
 
 class AccuracyChart(Chart[RunState]):
     """Both accuracies in one chart, along the axis of the loss chart."""
 
-    TITLE = "Accuracy in % by epoch"
+    def titles(self, state: RunState) -> tuple[str, str]:
+        """Return the title, with the unit of the axis."""
+        return f"Accuracy in % by {axis_name(state)}", ""
 
     def depends_on(self, state: RunState) -> object:
         """Return the numbers of epochs and undos, and the end of the axis."""
@@ -33,9 +35,7 @@ class AccuracyChart(Chart[RunState]):
 
     def _visible_window(self, state: RunState, columns: int) -> Window | None:
         """Return the window of the loss chart; None before the first step."""
-        steps = state.steps_per_epoch
-        if not state.curve or not steps:
+        if not state.curve:
             return None
         newest = state.curve[-1].step
-        whole = axis_epochs(newest / steps, state.total_epochs) * steps
-        return visible_window(self.view, newest, max(whole, newest), columns)
+        return visible_window(self.view, newest, axis_steps(state, newest), columns)

@@ -5,21 +5,30 @@ from textual.content import Content
 from cnn_engine.runlog.curve import Curve
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.axes import MARGIN, MIN_HEIGHT, MIN_WIDTH
-from cnn_tui.charts.binning import BinnedCurve, Window, axis_epochs
-from cnn_tui.charts.loss import SMOOTHINGS, draw_loss_chart, visible_window
+from cnn_tui.charts.binning import BinnedCurve, Window
+from cnn_tui.charts.loss import (
+    SMOOTHINGS,
+    axis_name,
+    axis_steps,
+    axis_unit,
+    draw_loss_chart,
+    visible_window,
+)
 from cnn_tui.dashboard.widgets.chart import Chart, message_lines, to_content
 
 
 class LossChart(Chart[RunState]):
     """Both losses in one chart that shows every spike; a cursor reads their values."""
 
-    TITLE = "Loss by epoch"
-
     def __init__(self) -> None:
         super().__init__()
         self._binned: BinnedCurve | None = None
         self._curve: Curve | None = None
         self._smoothing = 0
+
+    def titles(self, state: RunState) -> tuple[str, str]:
+        """Return the title, with the unit of the axis."""
+        return f"Loss by {axis_name(state)}", ""
 
     def depends_on(self, state: RunState) -> object:
         """Return the numbers of points, epochs, markers and undos."""
@@ -31,7 +40,7 @@ class LossChart(Chart[RunState]):
         if width < MIN_WIDTH or height < MIN_HEIGHT:
             return []
         lines = None
-        if state.curve and state.steps_per_epoch:
+        if state.curve:
             binned = self._bin(state, 2 * (width - MARGIN))
             lines = draw_loss_chart(state, binned, self.view, width, height)
         if lines is None:
@@ -52,9 +61,8 @@ class LossChart(Chart[RunState]):
         return binned
 
     def _visible_window(self, state: RunState, columns: int) -> Window:
-        newest, steps = state.curve[-1].step, state.steps_per_epoch
-        whole = axis_epochs(newest / steps, state.total_epochs) * steps
-        return visible_window(self.view, newest, max(whole, newest), columns)
+        newest = state.curve[-1].step
+        return visible_window(self.view, newest, axis_steps(state, newest), columns)
 
     def window(self) -> Window | None:
         """Return the window in view, in steps."""
@@ -67,4 +75,4 @@ class LossChart(Chart[RunState]):
     def move_epochs(self, epochs: int) -> None:
         """Move the cursor by whole epochs."""
         if self._data is not None:
-            self.move_by(epochs * self._data.steps_per_epoch)
+            self.move_by(epochs * axis_unit(self._data))

@@ -134,8 +134,8 @@ def _result(state: RunState) -> Content:
     if best := state.best:
         parts.append((f"   best epoch {best.epoch} of {len(state.epochs)}", "$muted"))
         parts.append((f"   val loss {decimal(best.val_loss)}", "$muted"))
-    elif state.epochs:
+    elif state.epochs and not state.is_own:
         parts.append((f"   {len(state.epochs):,} epochs", "$muted"))
-    elif state.steps_done:
+    elif state.steps_done and not state.is_own:
         parts.append((f"   {state.steps_done:,} steps", "$muted"))
     return Content.assemble(*parts)
