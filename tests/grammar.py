@@ -45,13 +45,20 @@ UNSAVED = f"(({ROLLED_BACK})*{EPOCH}?)*"
 SESSION = rf"{PREFIX_OF_PREPARATION}(PC?{UNSAVED}({STARTED_EPOCH}l?|S|ST))?\.?"
 SESSIONS = re.compile(rf"R{SESSION}(r{SESSION})*")
 
+LOOP_LETTERS = LETTERS | {events.LoopDescribed: "D", events.ScalarsLogged: "a"}
 
-def event_letters(logged):
+LOOP_SESSION = r"(D|C|s?a|F)*\.?"
+"""A session of a loop that is not cnn-tui's own: steps always with their series."""
+
+LOOP_SESSIONS = re.compile(rf"RD{LOOP_SESSION}(rD{LOOP_SESSION})*")
+
+
+def event_letters(logged, letters=LETTERS):
     """Return the events as letters, without kinds that may occur anywhere."""
 
     def letter(event):
         if isinstance(event, events.CheckpointSaved) and event.reason != "asked":
             return event.reason[0]
-        return LETTERS.get(type(event), "")
+        return letters.get(type(event), "")
 
     return "".join(map(letter, logged))

@@ -33,6 +33,7 @@ from golden import golden_run
         "results.metrics_json",
         "results.predictions",
         "results.mistakes",
+        "tracking.current",
     ],
 )
 def test_run_interface_imports_no_torch_and_no_textual(module, tmp_path):
@@ -110,6 +111,12 @@ def test_supervisor_imports_only_terminal_modules(tmp_path):
         "cnn_tui.terminal.tty",
     }
     assert not loaded & (TORCH_SIDE | SCREEN_SIDE | {"typer", "pydantic", "asyncio", "threading"})
+
+
+def test_interface_for_loops_is_imported_when_it_is_used(tmp_path):
+    assert "cnn_engine" not in loaded_modules("import cnn_tui", tmp_path)
+    loaded = loaded_modules("import cnn_tui; cnn_tui.init(mode='disabled')", tmp_path)
+    assert not loaded & (TORCH_SIDE | SCREEN_SIDE | {"pydantic"})
 
 
 def test_training_imports_no_torch_compiler_no_torchvision_and_no_textual(tmp_path):

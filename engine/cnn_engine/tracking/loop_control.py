@@ -93,7 +93,7 @@ class LoopControl:
     def stop_after_epoch(self) -> bool:
         """Return True, and stop, if a command asks to stop after the epoch that has just ended."""
         if self.stops_after_epoch is not None and not self.stopped_by:
-            self.stopped_by = self.stops_after_epoch.by
+            self.stopped_by = self.stops_after_epoch.by or "unknown"
         return bool(self.stopped_by)
 
     # Called by the recording.
@@ -134,10 +134,11 @@ class LoopControl:
                 self._set_paused(command.name == "pause")
                 return is_new
             case "stop":
-                if not self._unpaused.is_set():
+                is_new = not self.stopped_by
+                self.stopped_by = self.stopped_by or command.by or "unknown"
+                if not self._unpaused.is_set():  # afterwards, so that the loop does not go on
                     self._set_paused(False)
                     self._apply(Command(name="unpause", by=command.by))
-                is_new, self.stopped_by = not self.stopped_by, self.stopped_by or command.by
                 return is_new
             case "stop-epoch":
                 is_new = self.stops_after_epoch is None

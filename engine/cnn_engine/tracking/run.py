@@ -181,9 +181,9 @@ class Run:
             steps_per_epoch: 0 to leave it as it is.
         """
         if epochs:
-            self._control.epochs = epochs
+            self._control.epochs = min(max(0, int(epochs)), MAX_EPOCHS)
         if steps_per_epoch and self._recording is not None:
-            self._recording.loop.steps_per_epoch = steps_per_epoch
+            self._recording.loop.steps_per_epoch = min(max(0, int(steps_per_epoch)), MAX_EPOCHS)
 
     # What the loop is asked for.
 

@@ -9,7 +9,7 @@ from cnn_engine.tracking.position import EPOCH_NAMES, STEP_NAMES
 
 
 class Shape(NamedTuple):
-    """What the names in a call of `log` mean."""
+    """Meaning of the names in a call of `log`."""
 
     series: tuple[tuple[str, Role | None], ...]
     """Names of the series with their roles."""

@@ -1,4 +1,4 @@
-"""What must not reach the loop, and how runs end: processes, disks, exceptions."""
+"""Faults that must not reach the loop, and ends of runs: processes, disks, exceptions."""
 
 import os
 import shutil

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory, list_runs
 from cnn_engine.runs.marks import read_marks
 from cnn_engine.runs.summary import read_state
+from grammar import LOOP_LETTERS, LOOP_SESSIONS, event_letters
 from recorded_loops import LoopForTests, recorded_loop
 from runs_for_tests import events_of
 
@@ -264,13 +266,9 @@ def test_interface_is_complete():
 
 
 def test_order_of_events(runs_dir):
-    kinds = [
-        type(event).__name__
-        for event in LogReader(recorded_loop(runs_dir, 2).events).poll()
-        if not isinstance(event, events.MachineMeasured | events.LoopDescribed)
-    ]
-    epoch = ["StepsFinished", "ScalarsLogged", "ScalarsLogged", "EpochFinished"]
-    assert kinds[0] == "RunStarted"
-    assert kinds[-1] == "RunFinished"
-    assert kinds.count("EpochFinished") == 2
-    assert set(kinds[1:-1]) == set(epoch)
+    run = recorded_loop(runs_dir, 2)
+    logged = list(LogReader(run.events).poll())
+    letters = event_letters(logged, LOOP_LETTERS)
+    assert re.fullmatch(r"RD+((D?sa)+a?D?F){2}D*\.", letters)
+    LoopForTests(runs_dir, resume=run.id).finish()
+    assert LOOP_SESSIONS.fullmatch(event_letters(LogReader(run.events).poll(), LOOP_LETTERS))

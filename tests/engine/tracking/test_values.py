@@ -12,6 +12,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
 from cnn_engine.runs.summary import read_state
 from cnn_engine.tracking.values import Converter
+from grammar import LOOP_LETTERS, LOOP_SESSIONS, event_letters
 from recorded_loops import LoopForTests
 
 
@@ -170,6 +171,7 @@ def test_any_values_leave_a_valid_log(tmp_path_factory, calls):
         live.steps_done,
         list(live.series),
     )
+    assert LOOP_SESSIONS.fullmatch(event_letters(logged, LOOP_LETTERS))
     steps = [event.step for event in logged if type(event).__name__ == "ScalarsLogged"]
     assert steps == sorted(steps)
     finished = [epoch.epoch for epoch in state.epochs]
