@@ -76,6 +76,8 @@ class Importer:
         self._written = Written()
         self._replaced = 0
         """Number of values that were replaced by later ones."""
+        self._is_unclear = False
+        """True if several series could have the same role."""
         self._left_out = 0
         """Number of series beyond the limit."""
         self._names: Collection[str] = ()
@@ -235,6 +237,7 @@ class Importer:
         for role in ROLES:
             if name := timeline.roles.get(role):
                 self._notify(f"{name} is used as {ROLES[role]}", timeline.end)
+        self._is_unclear = bool(roles.unclear)
         for role, names in roles.unclear.items():
             self._notify(
                 f"Not clear which series is the {ROLES[role]}: {listed(names, MAX_NAMED)}; choose "
@@ -253,7 +256,7 @@ class Importer:
             problems.append(
                 f"A run has at most {MAX_SERIES:,} series; {self._left_out:,} are left out"
             )
-        if not self._timeline or not self._timeline.roles:
+        if self._timeline and not self._timeline.roles and not self._is_unclear:
             problems.append(
                 "No series is clearly a loss or an accuracy; --role ROLE=SERIES chooses one"
             )
