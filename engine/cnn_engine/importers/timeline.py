@@ -16,7 +16,7 @@ MAX_FRACTION = 1.0 + 1e-6
 MAX_PERCENT = 100.0 + 1e-4
 """Greatest accuracies, with room for rounding."""
 
-MAX_POINTS = 100_000
+MAX_POINTS = 50_000
 """Steps with values that are written one by one; of more, neighbors are merged."""
 
 MAX_VALUES = 1 << 20
