@@ -1,8 +1,10 @@
 """Output that cannot be written: a full disk, a closed stream, a reader that ends early."""
 
 import fcntl
+import json
 import os
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from cnn_engine.runs.summary import read_summary
 from golden import golden_run
 from photos_for_tests import make_photos
 from runs_for_tests import RunForTests
-from terminal import CLI, SET_SMALL, cnn_tui, environment
+from terminal import CLI, SET_SMALL, environment
 
 FULL = Path("/dev/full")
 PIPE_BYTES = 4096
@@ -65,30 +67,73 @@ def run(command, stdout, work_dir, start=()):
     return result.returncode, result.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+EACH_IN_ITS_PROCESS = """
+import gc, importlib, json, os, sys
+from cnn_tui.main import main
+
+for name in sys.argv[1].split():
+    importlib.import_module(name)
+gc.freeze()  # what is imported stays shared memory
+results = []
+for line in sys.argv[2:]:
+    process = os.fork()
+    if process == 0:
+        os.dup2(os.open("errors", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        sys.argv = ["cnn-tui", *line.split()]
+        sys.exit(main())
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    with open("errors") as errors:
+        results.append((code, errors.read()))
+with open("results", "w") as file:
+    json.dump(results, file)
+"""
+"""Program that imports modules and runs command lines, each in a copy of its process."""
+
+COMMAND_LINE = "cnn_tui.cli.app"
+
+
+def run_each(commands, stdout, work_dir, imports=COMMAND_LINE):
+    """Run commands with another stdout; yield each with its exit code and stderr.
+
+    Each process is a copy of one that has imported modules, which takes most of the time.
+    """
+    subprocess.run(
+        [sys.executable, "-c", EACH_IN_ITS_PROCESS, imports, *commands],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        cwd=work_dir,
+        env=environment(SHELL="/bin/bash"),
+        timeout=250,
+    )
+    results = json.loads((work_dir / "results").read_text())
+    for command, (code, errors) in zip(commands, results, strict=True):
+        yield command, code, errors
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
-def test_full_device_is_one_line_and_a_storage_error(work_dir, command):
+def test_full_device_is_one_line_and_a_storage_error(work_dir):
     """`cnn-tui show > report.txt` on a full disk."""
     with FULL.open("w") as full:
-        code, errors = run(command, full, work_dir)
-    *others, last = errors.splitlines()
-    assert last == "cnn-tui: standard output: cannot be written: No space left on device"
-    assert "Traceback" not in "".join(others)
-    assert code == 5
+        for command, code, errors in run_each(COMMANDS, full, work_dir):
+            *others, last = errors.splitlines()
+            text = "cnn-tui: standard output: cannot be written: No space left on device"
+            assert last == text, command
+            assert "Traceback" not in "".join(others), command
+            assert code == 5, command
 
 
-@pytest.mark.parametrize("command", QUIET_COMMANDS)
-def test_closed_pipe_is_quiet(work_dir, command):
+def test_closed_pipe_is_quiet(work_dir):
     """`cnn-tui show | head` ends like a program that SIGPIPE ends."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        code, errors = run(command, writer, work_dir)
+        for command, code, errors in run_each(QUIET_COMMANDS, writer, work_dir):
+            assert code == 141, command
+            assert "rror" not in errors, command
+            assert "Traceback" not in errors, command
     finally:
         os.close(writer)
-    assert code == 141
-    assert "rror" not in errors
-    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("command", ["runs", "show"])
@@ -127,15 +172,21 @@ def test_files_do_not_get_the_descriptors_of_closed_streams(tmp_path):
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("options", ["", "--json", "--repeat 1 --sweep train.seed=3"])
-def test_training_continues_without_its_output_and_reports_the_loss(tmp_path, options):
-    command = f"run digits --epochs 1 {options} {' '.join(SET_SMALL)}"
+def test_training_continues_without_its_output_and_reports_the_loss(tmp_path):
+    options = ("", "--json", "--repeat 1 --sweep train.seed=3")
+    commands = [
+        f"run digits --epochs 1 --runs-dir {number} {text} {' '.join(SET_SMALL)}"
+        for number, text in enumerate(options)
+    ]
     with FULL.open("w") as full:
-        code, errors = run(command, full, tmp_path)
-    last = errors.splitlines()[-1]
-    assert last == "cnn-tui: standard output: could not be written: No space left on device"
-    assert code == 5
-    assert read_summary(list_runs(tmp_path / "runs")[0]).status == "done"
+        results = run_each(commands, full, tmp_path, f"{COMMAND_LINE} torch")
+        for number, (command, code, errors) in enumerate(results):
+            last = errors.splitlines()[-1]
+            text = "cnn-tui: standard output: could not be written: No space left on device"
+            assert last == text, command
+            assert code == 5, command
+            (trained,) = list_runs(tmp_path / str(number))
+            assert read_summary(trained).status == "done", command
 
 
 def test_training_continues_after_a_closed_pipe(tmp_path):
@@ -150,10 +201,10 @@ def test_training_continues_after_a_closed_pipe(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes have a fixed size")
-def test_nonblocking_pipe_gets_everything(work_dir):
+def test_nonblocking_pipe_gets_everything(work_dir, run_cli):
     """A pipe that another program, such as node, has made non-blocking."""
     command = "export oak --to json -o -"
-    expected = cnn_tui(*command.split(), cwd=work_dir).stdout
+    expected = run_cli(*command.split(), cwd=work_dir).out
     assert len(expected) > 4 * PIPE_BYTES
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
