@@ -8,7 +8,7 @@ import pytest
 from cnn_tui.terminal.environment import is_plain_terminal, normalize_environment
 from golden import golden_run
 from photos_for_tests import make_photos
-from terminal import CLI, SET_SMALL, Terminal, cnn_tui
+from terminal import CLI, SET_SMALL, Terminal
 
 PLAIN = {
     "dumb": ["TERM=dumb"],
@@ -119,18 +119,33 @@ def test_absurd_sizes_are_removed_or_limited(monkeypatch, value, kept):
     assert os.environ.get("COLUMNS") == kept
 
 
+@pytest.fixture
+def run_with(work_dir, run_cli, monkeypatch):
+    """Function that runs a command with other environment variables."""
+
+    def run(command, **changes):
+        for name in ("CI", "INSIDE_EMACS", "COLUMNS", "LINES"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {"TERM": "xterm-256color", **changes}.items():
+            monkeypatch.setenv(name, value)
+        normalize_environment()  # as at the start of a process
+        return run_cli(*command.split(), cwd=work_dir)
+
+    return run
+
+
 @pytest.mark.parametrize("columns", ["1", "-1", "99999999999"])
 @pytest.mark.parametrize("command", ["runs", "show", "compare amber oak", "explain", "--help"])
-def test_any_value_of_columns_and_lines_is_harmless(work_dir, command, columns):
-    result = cnn_tui(*command.split(), cwd=work_dir, COLUMNS=columns, LINES=columns)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout
+def test_any_value_of_columns_and_lines_is_harmless(run_with, command, columns):
+    result = run_with(command, COLUMNS=columns, LINES=columns)
+    assert (result.code, result.errors) == (0, "")
+    assert result.out
 
 
 @pytest.mark.parametrize("command", ["runs", "show", "explain", "--help"])
-def test_columns_overrides_the_width_of_pipes_and_terminals(work_dir, command):
+def test_columns_overrides_the_width_of_pipes_and_terminals(work_dir, run_with, command):
     """`COLUMNS=60 ls -C | cat` is 60 columns wide too."""
-    piped = cnn_tui(*command.split(), cwd=work_dir, COLUMNS="60").stdout
+    piped = run_with(command, COLUMNS="60").out
     changes = ["COLUMNS=60", "TERM=dumb"]
     shown = output_in(work_dir, changes, *command.split(), size=(120, 24))
     for output in (piped, shown):
@@ -152,6 +167,6 @@ def test_dumb_terminal_has_its_own_width(work_dir):
         ({"CLICOLOR_FORCE": "1"}, False),
     ],
 )
-def test_colors_are_chosen_as_rich_does(work_dir, changes, has_colors):
-    output = cnn_tui("show", cwd=work_dir, **{"NO_COLOR": "", **changes}).stdout
+def test_colors_are_chosen_as_rich_does(run_with, changes, has_colors):
+    output = run_with("show", **{"NO_COLOR": "", **changes}).out
     assert ("\x1b[3" in output or "\x1b[1;3" in output) == has_colors

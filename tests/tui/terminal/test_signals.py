@@ -132,12 +132,12 @@ def test_signal_stops_the_run_before_the_first_frame(tmp_path):
 
 
 def test_held_keys_send_every_command(tmp_path):
-    pauses = ["pause", "unpause"] * 50
+    pauses = ["pause", "unpause"] * 20
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         terminal.wait_for("● training")
         run = only_run(tmp_path)
-        terminal.press(100 * "p" + 100 * "c")
-        terminal.wait_for(lambda _: len(list(CommandReader(run.commands).poll())) == 200)
+        terminal.press(40 * "p" + 40 * "c")
+        terminal.wait_for(lambda _: len(list(CommandReader(run.commands).poll())) == 80)
         terminal.press("r")
         terminal.wait_for("Learning rate")
         terminal.press(100 * "e")  # an invalid learning rate
@@ -147,8 +147,8 @@ def test_held_keys_send_every_command(tmp_path):
         terminal.kill(signal.SIGTERM)
         assert terminal.wait() == 143
     *applied, stop = [command.command for command in read_state(run)[0].commands]
-    assert [*dict.fromkeys(applied[100:]), stop] == ["checkpoint", "stop"]
-    assert applied[:100] == pauses
+    assert [*dict.fromkeys(applied[40:]), stop] == ["checkpoint", "stop"]
+    assert applied[:40] == pauses
 
 
 def test_screen_is_redrawn_after_a_stop_from_outside(tmp_path):

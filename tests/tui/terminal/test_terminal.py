@@ -31,16 +31,11 @@ def test_closed_dashboard_prints_a_summary(tmp_path):
     assert f"cnn-tui watch {run.id}" in printed
 
 
-def test_dashboard_is_shown_before_pytorch_is_imported(tmp_path):
-    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
-        terminal.wait_for("starting")
-        terminal.wait_for("Loading PyTorch")
-        terminal.wait_for("● training")
-
-
 def test_quit_asks_then_stops_with_a_checkpoint(tmp_path):
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         before = terminal.settings
+        terminal.wait_for("starting")  # before PyTorch is imported
+        terminal.wait_for("Loading PyTorch")
         terminal.wait_for(lambda text: re.search(r"Epoch +[2-9]\d*/100000", text))
         terminal.press("q")
         terminal.wait_for("Quit?")
@@ -66,12 +61,18 @@ def test_ctrl_c_asks_then_exits_130(tmp_path):
         assert terminal.wait() == 130
 
 
+BYTES_PER_SECOND = 5000
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGXCPU])
-def test_signal_stops_the_run_and_restores_the_terminal(tmp_path, number):
+def test_training_writes_few_bytes_and_a_signal_stops_it(tmp_path, number):
     """The supervising parent forwards every signal of a batch system (Lightning#1455)."""
     with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
         before = terminal.settings
         terminal.wait_for("● training")
+        if number == signal.SIGTERM:
+            terminal.read(2)
+            assert 0 < len(terminal.read(3)) < 3 * BYTES_PER_SECOND  # dozens of epochs
         terminal.kill(number)
         assert terminal.wait() == 128 + number
         assert_restored(terminal, before)
@@ -128,20 +129,11 @@ def test_idle_dashboard_writes_nothing(tmp_path):
     with Terminal("watch", cwd=tmp_path) as terminal:
         terminal.wait_for("Accuracy by class ─ test")
         for _ in range(10):
-            if not terminal.read(3):
+            if not terminal.read(1):
                 break
-        assert terminal.read(4) == b""
+        assert terminal.read(3) == b""
         terminal.press("q")
         assert terminal.wait() == 0
-
-
-def test_training_writes_few_bytes(tmp_path):
-    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
-        terminal.wait_for("● training")
-        terminal.read(4)
-        assert 0 < len(terminal.read(6)) < 6 * 5000  # about a hundred epochs
-        terminal.kill(signal.SIGTERM)
-        assert terminal.wait() == 143
 
 
 def shown_epoch(text):
@@ -157,7 +149,7 @@ def test_stalled_terminal_recovers(tmp_path):
         with Terminal("watch", cwd=tmp_path, size=(80, 24)) as terminal:
             terminal.wait_for("● training")
             before = run.live_state.epoch
-            time.sleep(8)
+            time.sleep(3)
             reached = run.live_state.epoch
             assert reached > before
             terminal.wait_for(lambda text: shown_epoch(text) >= reached)
@@ -176,7 +168,7 @@ def test_random_resizes_restore_the_layout(tmp_path):
     random.seed(1)
     with Terminal("watch", cwd=tmp_path) as terminal:
         terminal.wait_for(lambda text: text == screen)
-        for _ in range(200):
+        for _ in range(40):
             terminal.resize(random.randint(1, 220), random.randint(1, 70))
             terminal.read(0.02)
         terminal.resize(120, 36)
