@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
 from cnn_engine.runs.summary import read_state
-from cnn_engine.tracking.values import Converter
+from cnn_engine.tracking.values import Converter, DeviceValue, read_device_values
 from grammar import LOOP_LETTERS, LOOP_SESSIONS, event_letters
 from recorded_loops import LoopForTests
 
@@ -191,3 +191,32 @@ def test_tensors_are_read_at_once_on_the_cpu_and_later_on_a_device():
     on_device = converter.convert({"loss": torch.ones(1, device="meta")})["loss"]
     assert on_device.tensor.shape == ()
     assert not on_device.tensor.requires_grad
+
+
+def test_tensors_of_a_device_are_read_together():
+    torch = pytest.importorskip("torch")
+    tensors = [
+        torch.tensor(0.5),
+        torch.tensor(3),
+        torch.tensor(2.0, dtype=torch.bfloat16),
+        torch.tensor(True),
+        torch.tensor(math.nan),
+        torch.tensor(0.25),
+    ]
+    values = [DeviceValue(tensor, None) for tensor in tensors]
+    numbers = read_device_values(values)
+    found = [numbers[id(tensor)] for tensor in tensors]
+    assert found[:4] == [0.5, 3.0, 2.0, 1.0]
+    assert math.isnan(found[4])
+    assert found[5] == 0.25
+
+
+def test_values_that_a_device_does_not_give_are_reported_once(loop):
+    torch = pytest.importorskip("torch")
+    for _ in range(2):
+        loop.run.log({"loss": torch.ones((), device="meta"), "x": 1})
+        loop.flush()
+    state = state_of(loop)
+    assert list(state.series) == ["x"]
+    (notice,) = state.notices
+    assert notice.text.startswith("Values could not be read from the device: ")

@@ -9,6 +9,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.reports.run import show_run
 from golden import add_events, golden_run, running_run, set_local_host
+from recorded_loops import LoopForTests
 
 PAUSE = CommandApplied(command="pause", by="key")
 UNPAUSE = CommandApplied(command="unpause", by="cli")
@@ -45,6 +46,16 @@ def test_ended_run_is_not_in_the_background(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "background" not in out
     assert "Open:    cnn-tui watch 1124-0412-amber" in out
+
+
+def test_stopped_run_of_another_loop_is_resumed_in_its_script(tmp_path, capsys):
+    loop = LoopForTests(tmp_path, epochs=2).train_epochs(1)
+    loop.run.saved("model.pt")
+    loop.kill()
+    show_run(loop.directory, brief=True)
+    out = capsys.readouterr().out
+    assert f'Resume: cnn_tui.init(resume="{loop.directory.id}")' in " ".join(out.split())
+    assert "cnn-tui resume" not in out
 
 
 @pytest.mark.parametrize("columns", [20, 24, 30, 40, 60, 80, 120])

@@ -79,6 +79,8 @@ def _next_commands(
             ]
         return [("Training continues in the background. Watch it: ", watch)]
     if summary.status in ("stopped", "interrupted") and state.checkpoints:
+        if state.loop:
+            return [("Open:", watch), ("Resume:", f'cnn_tui.init(resume="{run.id}")')]
         return [("Open:", watch), ("Resume:", resume)]
     return [("Open:", watch)]
 
