@@ -77,7 +77,7 @@ def init(  # noqa: PLR0913 - options of the run
         runs_dir = Path(dir) / "runs"
     plan = Plan(
         name=clean_run_name(name),
-        project=clean_name(project or ""),
+        project=clean_name(str(project or "")),
         config=config,
         epochs=_bounded(epochs),
         steps_per_epoch=_bounded(steps_per_epoch),
@@ -87,7 +87,7 @@ def init(  # noqa: PLR0913 - options of the run
         tags=clean_tags(tags),
         notes=clean_note(notes),
         runs_dir=Path(runs_dir).expanduser() if runs_dir is not None else None,
-        run_id=id or "",
+        run_id=str(id or ""),
         resume=resume,
         signals=signals,
         is_disabled=mode == "disabled",

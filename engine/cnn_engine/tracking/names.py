@@ -8,11 +8,16 @@ MAX_CLASSES = 10_000
 """Classes of a run; further ones are neither named nor counted."""
 
 
-def clean_name(name: str) -> str:
-    """Return a name of at most `MAX_NAME` characters, all of them printable."""
-    text = name.strip()
-    if len(text) > MAX_NAME:
-        text = text[: MAX_NAME - 1] + "…"
+def clean_name(name: str, limit: int = MAX_NAME) -> str:
+    """Return a name or another text in one line of at most `limit` printable characters."""
+    text = " ".join(name.split())
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return a text without characters that a terminal would act on."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else "�" for char in text)

@@ -20,6 +20,7 @@ from cnn_engine.system.machine import Gpu, Machine
 from cnn_engine.tracking.entries import Entry, Logged
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog
+from cnn_engine.tracking.names import printable
 from cnn_engine.tracking.values import DeviceValue, read_device_values
 
 POLL_SECONDS = 0.25
@@ -198,4 +199,4 @@ def _numbers(entry: Entry, read: dict[int, float]) -> dict[str, float]:
 def say(text: str) -> None:
     """Write a line to stderr, if it can be written."""
     with suppress(OSError, ValueError, AttributeError):
-        print(f"cnn-tui: {text}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"cnn-tui: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201

@@ -430,7 +430,7 @@ class Run:
 
     @never_raises(None)
     def _rename(self, name: object) -> None:
-        self._name = clean_name(str(name))[:MAX_NAME_LENGTH]
+        self._name = clean_name(str(name), MAX_NAME_LENGTH)
         if self._recording is not None:
             run = self._recording.recorder.run
             write_marks(run, replace(read_marks(run), name=self._name))

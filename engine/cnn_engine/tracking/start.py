@@ -87,9 +87,11 @@ def start(plan: Plan) -> Run:
         return _without_recording(plan, control, None)
     try:
         runs_dir = plan.runs_dir or _default_runs_dir()
-        existing = _existing(plan, runs_dir)
         if rank() > 0:
-            return _without_recording(plan, control, existing)
+            with suppress(ConfigError):  # rank 0 reports it
+                return _without_recording(plan, control, _existing(plan, runs_dir))
+            return _without_recording(plan, control, None)
+        existing = _existing(plan, runs_dir)
         run = existing or _created(plan, runs_dir)
         return _recording(plan, run, is_new=existing is None)
     except StorageError as error:
@@ -192,7 +194,7 @@ def _recording(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
         recording.warn("init", f"init ignores {listed(plan.ignored)}")
     if plan.signals:
         _stop_on_signals(recording)
-    say(f"run {recorded.name} → {command_for('watch', run)}")
+    say(f"run {recorded.name}; watch it with: {command_for('watch', run)}")
     recording.start()
     ENDING.add(recorded)
     return recorded
@@ -291,15 +293,15 @@ def _stop_on_signals(recording: Recording) -> None:
 def clean_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return tags as marks can hold them."""
     words = [tags] if isinstance(tags, str) else list(tags or ())
-    cleaned = (clean_name(str(word))[:MAX_TAG_LENGTH] for word in words)
-    return tuple(tag for tag in cleaned if tag)
+    joined = ("-".join(str(word).replace(",", " ").split()) for word in words)
+    return tuple(clean_name(tag, MAX_TAG_LENGTH) for tag in joined if tag)
 
 
 def clean_note(notes: str | None) -> str:
     """Return a note as marks can hold it."""
-    return clean_name(str(notes or ""))[:MAX_NOTE_LENGTH]
+    return clean_name(str(notes or ""), MAX_NOTE_LENGTH)
 
 
 def clean_run_name(name: str | None) -> str:
     """Return the name of a run as marks can hold it."""
-    return clean_name(str(name or ""))[:MAX_NAME_LENGTH]
+    return clean_name(str(name or ""), MAX_NAME_LENGTH)

@@ -11,6 +11,9 @@ from cnn_engine.errors import error_text
 from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
 from cnn_engine.tracking.names import clean_name
 
+READ_AT_ONCE = ("cpu", "xla")
+"""Devices whose tensors are not kept: reading them costs nothing, or needs the loop's thread."""
+
 MAX_DEPTH = 10
 """Levels of nested dictionaries; deeper ones are ignored."""
 
@@ -112,11 +115,12 @@ def _to_number(value: Any) -> Value:
 def _from_tensor(torch: Any, tensor: Any) -> Value:
     if hasattr(tensor, "full_tensor"):
         raise RuntimeError("a distributed tensor: log value.full_tensor() on every process")
-    if tensor.device.type == "cpu":
+    if tensor.device.type in READ_AT_ONCE:
         return float(tensor.item())
     if tensor.numel() != 1 or tensor.is_complex():
         raise ValueError
-    copy = tensor.detach().reshape(()).clone()  # the loop may change it in place
+    copy = tensor.detach().clone()  # the loop may change it in place
+    copy = copy.reshape(()) if copy.ndim else copy
     is_cuda = tensor.device.type == "cuda"
     return DeviceValue(copy, torch.cuda.current_stream(tensor.device) if is_cuda else None)
 

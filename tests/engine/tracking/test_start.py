@@ -35,8 +35,9 @@ def state_of(run):
 WANDB_SCRIPT = """
 import cnn_tui as wandb
 
-wandb.init(project="cats", name="baseline", entity="me", tags=["a", "b"], notes="first", group="g",
-           config={"lr": 0.1, "layers": [8, 16], "optimizer": {"name": "sgd", "momentum": 0.9}})
+wandb.init(project="cats", name="baseline", entity="me", tags=["a", "b, c"], notes="first",
+           group="g", config={"lr": 0.1, "layers": [8, 16],
+           "optimizer": {"name": "sgd", "momentum": 0.9}})
 config = wandb.config
 assert config.lr == config["lr"] == wandb.run.config.lr == 0.1
 config.update({"epochs": 2}, allow_val_change=True)
@@ -70,11 +71,11 @@ def test_script_for_wandb_runs_with_another_import(runs_dir, capsys):
     assert [(epoch.epoch, epoch.val_accuracy) for epoch in state.epochs] == [(1, 0.5), (2, 0.51)]
     assert (state.steps_done, state.steps_per_epoch) == (6, 3)
     marks = read_marks(run)
-    assert (marks.name, marks.tags, marks.note) == ("renamed", ("a", "b"), "first")
+    assert (marks.name, marks.tags, marks.note) == ("renamed", ("a", "b-c"), "first")
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "cnn-tui: init ignores entity, group",
-        f"cnn-tui: run baseline → cnn-tui watch {run.id}",
+        f"cnn-tui: run baseline; watch it with: cnn-tui watch {run.id}",
     ]
 
 
@@ -143,6 +144,13 @@ def test_nothing_is_recorded_if_disabled_or_on_other_ranks(runs_dir, monkeypatch
         assert run.step == 4
         assert run.config.lr == 0.1
     assert not runs_dir.exists()
+
+
+def test_other_ranks_do_not_mind_the_directory_that_rank_0_has_made(runs_dir, monkeypatch):
+    directory = cnn_tui.init(id="shared").path
+    monkeypatch.setenv("RANK", "1")
+    assert cnn_tui.init(id="shared").path is None
+    assert list(runs_dir.iterdir()) == [directory]
 
 
 def test_environment_names_directory_and_run(tmp_path, monkeypatch):
