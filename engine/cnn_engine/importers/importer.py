@@ -209,10 +209,11 @@ class Importer:
         written = self._written
         if revision := written.revise(timeline):
             self._add(revision)
+        layout = timeline.layout
         imported = RunImported(
             time=timeline.begin,
             source=str(self._source.path),
-            steps_per_epoch=timeline.layout.steps_per_epoch,
+            steps_per_epoch=layout.steps_per_epoch if layout.has_epochs else 0,
             epochs=planned_epochs(self._settings),
         )
         if imported != self._imported:

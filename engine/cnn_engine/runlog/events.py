@@ -155,7 +155,7 @@ class RunImported(Event):
     """Imported file or directory."""
 
     steps_per_epoch: Int64
-    """Steps between two validations; 1 if there was none yet."""
+    """Steps of an epoch, which is taken to end with a validation; 0 if unknown."""
 
     epochs: Int64 = 0
     """Planned number of epochs; 0 if unknown."""

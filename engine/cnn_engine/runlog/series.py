@@ -37,7 +37,9 @@ class Series:
         """Return a copy with the points up to a step."""
         series = Series()
         series.curve = self.curve.until(step)
-        if series.curve:
+        if len(series.curve) == len(self.curve):
+            series.last, series.minimum, series.maximum = self.last, self.minimum, self.maximum
+        elif series.curve:
             series.last = series.curve.losses[-1]
             finite = [low for low in series.curve.lows if math.isfinite(low)]
             series.minimum = min(finite, default=math.inf)

@@ -296,7 +296,7 @@ class RunState:
         self.epochs = self.epochs[: max(0, event.finished_epochs)]
         self.best = self._find_best()
         self.epoch, self.step = event.epoch, event.step
-        step = (event.epoch - 1) * self.steps_per_epoch + event.step
+        step = (event.epoch - 1) * self.steps_per_epoch + event.step if event.epoch else -1
         self._shorten(step)
         self.busy_seconds = self.curve.seconds[-1] if self.curve else 0.0
         self.recent.clear()

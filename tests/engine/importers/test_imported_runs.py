@@ -39,6 +39,24 @@ async def test_imported_run_opens_in_every_screen(tmp_path, size):
         export_record([run], to, tmp_path / f"exported-{to}")
 
 
+async def test_run_with_series_only_opens_in_every_screen(tmp_path):
+    run = import_text(tmp_path, "step,fid,is\n10,9,1\n20,nan,2\n30,7,inf\n")
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "30 steps" in screen_text(app)
+        for key in "123456":
+            await pilot.press(key)
+            await settle(pilot)
+            assert "nan" not in screen_text(app)
+    other = Dashboard(CompareScreen([run, golden_run(tmp_path, "completed")]))
+    async with other.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert "A" in screen_text(other)
+    for to in RECORD_FORMATS:
+        export_record([run], to, tmp_path / f"exported-{to}")
+
+
 async def test_followed_run_is_live_and_not_controllable(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(LIGHTNING)
