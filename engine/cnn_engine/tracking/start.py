@@ -86,7 +86,7 @@ def start(plan: Plan) -> Run:
     if plan.is_disabled or os.environ.get(MODE, "").lower() == "disabled":
         return _without_recording(plan, control, None)
     try:
-        runs_dir = plan.runs_dir or _default_runs_dir()
+        runs_dir = _absolute(plan.runs_dir or _default_runs_dir())
         if rank() > 0:
             with suppress(ConfigError):  # rank 0 reports it
                 return _without_recording(plan, control, _existing(plan, runs_dir))
@@ -102,6 +102,18 @@ def start(plan: Plan) -> Run:
 def _default_runs_dir() -> Path:
     directory = os.environ.get(RUNS_DIR, "")
     return Path(directory).expanduser() if directory else default_runs_dir(for_new_run=True)
+
+
+def _absolute(runs_dir: Path) -> Path:
+    """Return the directory independent of the working directory, which the loop may change.
+
+    Raises:
+        StorageError: the working directory does not exist.
+    """
+    try:
+        return runs_dir.absolute()
+    except OSError as error:
+        raise StorageError(f"{runs_dir}: no working directory: {error.strerror}") from None
 
 
 def _existing(plan: Plan, runs_dir: Path) -> RunDirectory | None:

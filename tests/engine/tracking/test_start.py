@@ -153,6 +153,17 @@ def test_other_ranks_do_not_mind_the_directory_that_rank_0_has_made(runs_dir, mo
     assert list(runs_dir.iterdir()) == [directory]
 
 
+def test_loop_may_change_its_working_directory(runs_dir, tmp_path, monkeypatch):
+    with cnn_tui.init() as run:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        run.name = "moved"
+        run.log({"loss": 1})
+    (directory,) = list_runs(runs_dir)
+    assert read_marks(directory).name == "moved"
+    assert read_state(directory)[0].status == "done"
+
+
 def test_environment_names_directory_and_run(tmp_path, monkeypatch):
     monkeypatch.setenv("CNN_TUI_RUNS_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("CNN_TUI_RUN", "job-17")
