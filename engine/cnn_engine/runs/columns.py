@@ -1,19 +1,21 @@
-"""Values that runs can be filtered and sorted by: columns with short names, and config keys."""
+"""Values that runs can be filtered and sorted by: columns, series, and config keys."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cnn_engine.config.renamed_keys import RENAMED_KEYS
 from cnn_engine.config.suggestion import suggest
 from cnn_engine.errors import ConfigError
+from cnn_engine.runlog.roles import LOSS, words_of
 from cnn_engine.runs.summary import RunSummary
 
 Kind: TypeAlias = Literal[
-    "number", "fraction", "seconds", "date", "text", "words", "flag", "config"
+    "number", "fraction", "seconds", "date", "text", "words", "flag", "config", "series"
 ]
 """Type of a column's values: a number, a fraction from 0 to 1, a duration in seconds, a time in
-seconds since 1970, a string, a tuple of strings, a bool, or any value of a config."""
+seconds since 1970, a string, a tuple of strings, a bool, any value of a config, or a value of a
+series."""
 
 
 class RunColumn(NamedTuple):
@@ -70,6 +72,9 @@ RUN_COLUMNS = {
     )
 }
 
+OWN_TABLE = "config"
+"""Table with the config of a run that another training loop logs."""
+
 ALIASES = {
     "id": "run",
     "config": "preset",
@@ -80,6 +85,12 @@ ALIASES = {
     "data": "data.source",
 }
 """Other names of columns and config keys."""
+
+LAST, MINIMUM, MAXIMUM = "last:", "min:", "max:"
+"""Before the name of a series: its last value, which is meant without any, or an extreme."""
+
+FALLING = LOSS | {"err", "error", "errors", "perplexity", "mse", "mae", "rmse"}
+"""Words of series of which the lower value is the better one."""
 
 _RENAMED = RENAMED_KEYS | {old.rpartition(".")[2]: new for old, new in RENAMED_KEYS.items()}
 
@@ -95,12 +106,18 @@ def config_keys(runs: Iterable[RunSummary]) -> frozenset[str]:
     )
 
 
-def find_column(name: str, runs: Iterable[RunSummary]) -> RunColumn:
-    """Return the column with this name, or the column of a config key.
+def series_names(runs: Iterable[RunSummary]) -> list[str]:
+    """Return the names of the series of all runs, sorted."""
+    return sorted({name for run in runs for name in run.series})
+
+
+def find_column(name: str, runs: Sequence[RunSummary]) -> RunColumn:
+    """Return the column with this name, of a series, or of a config key.
 
     Args:
-        name: A key of `RUN_COLUMNS` or `ALIASES`, a dotted config key, or its last part.
-        runs: Runs whose config keys are searched before those of this version.
+        name: A key of `RUN_COLUMNS` or `ALIASES`, the name of a series, which `last:`, `min:` or
+            `max:` may precede, a dotted config key, or its last part.
+        runs: Runs whose series and config keys are searched, before the keys of this version.
 
     Raises:
         ConfigError: no column has this name, or more than one config key ends with it.
@@ -109,13 +126,18 @@ def find_column(name: str, runs: Iterable[RunSummary]) -> RunColumn:
     if name in RUN_COLUMNS:
         return RUN_COLUMNS[name]
     keys = config_keys(runs)
-    found = _find_config_column(name, keys) or _find_config_column(name, _current_config_keys())
+    found = (
+        _find_config_column(name, keys)
+        or _find_series_column(name, runs)
+        or _find_config_column(name, _current_config_keys())
+    )
     if found is None:
-        dotted = sorted(keys | _current_config_keys())
+        series, dotted = series_names(runs), sorted(keys | _current_config_keys())
+        extremes = [f"{prefix}{key}" for prefix in (LAST, MINIMUM, MAXIMUM) for key in series]
         leaves = [key.rpartition(".")[2] for key in dotted]
         hint = (
-            suggest(name, [*RUN_COLUMNS, *ALIASES, *dotted, *leaves])
-            or f"; use {', '.join(RUN_COLUMNS)}, or a config key"
+            suggest(name, [*RUN_COLUMNS, *ALIASES, *series, *extremes, *dotted, *leaves])
+            or f"; use {', '.join(RUN_COLUMNS)}, the name of a series, or a config key"
         )
         raise ConfigError(f"unknown column {name!r}{hint}")
     return found
@@ -125,9 +147,44 @@ def _find_config_column(name: str, keys: frozenset[str]) -> RunColumn | None:
     if name in keys:
         return config_column(name)
     matches = sorted(key for key in keys if key.endswith(f".{name}"))
-    if len(matches) > 1:
-        raise ConfigError(f"{name!r} is ambiguous: write {' or '.join(matches)}")
+    own = [key for key in matches if key != f"{OWN_TABLE}.{name}"]
+    if len(own) > 1:
+        raise ConfigError(f"{name!r} is ambiguous: write {' or '.join(own)}")
+    if own and len(matches) > 1:  # a run has one of both
+        return _either_column(name, *map(config_column, (own[0], f"{OWN_TABLE}.{name}")))
     return config_column(matches[0]) if matches else None
+
+
+def _either_column(name: str, first: RunColumn, second: RunColumn) -> RunColumn:
+    """Return the column with the value of the first of two that is not None."""
+
+    def value(run: RunSummary) -> Any:  # noqa: ANN401 - any value of a config
+        known = first.value(run)
+        return second.value(run) if known is None else known
+
+    return RunColumn(name, "config", "config key", value)
+
+
+def _find_series_column(name: str, runs: Iterable[RunSummary]) -> RunColumn | None:
+    """Return the column of a series; None if no run has it."""
+    prefix = next((prefix for prefix in (LAST, MINIMUM, MAXIMUM) if name.startswith(prefix)), "")
+    for key, found in ((name, LAST), (name.removeprefix(prefix), prefix)):
+        if found and any(key in run.series for run in runs):
+            return series_column(key, name, found)
+    return None
+
+
+def series_column(series: str, key: str, prefix: str) -> RunColumn:
+    """Return the column of a series; the prefix selects its last value, minimum or maximum."""
+    index = (LAST, MINIMUM, MAXIMUM).index(prefix)
+
+    def value(run: RunSummary) -> float | None:
+        return run.series[series][index] if series in run.series else None
+
+    is_falling = not FALLING.isdisjoint(words_of(series)) and prefix != MAXIMUM
+    help_text = ("last value", "lowest value", "highest value")[index]
+    lower_is_better = is_falling or prefix == MINIMUM
+    return RunColumn(key, "series", help_text, value, lower_is_better=lower_is_better)
 
 
 @cache

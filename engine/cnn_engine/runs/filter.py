@@ -7,9 +7,10 @@
     condition   = "not" condition | "(" filter ")" | comparison | word
     comparison  = key ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~") value
 
-A key is a column or a config key (see `columns`); `filter_values` describes the values. A single
-word is searched for in a run's id, names, note, tags and data source; `star` selects starred runs.
-Text with spaces must be quoted.
+A key is a column, the name of a series, such as `val/f1` or `min:val/loss`, or a config key (see
+`columns`); `filter_values` describes the values. A single word is searched for in a run's id,
+names, note, tags and data source; `star` selects starred runs. Text with spaces, and names with
+spaces or parentheses, must be quoted.
 """
 
 import re

@@ -207,6 +207,7 @@ _COMPARISONS: dict[str, Callable[[str, str, str], Test]] = {
     "words": _compare_words,
     "flag": _compare_flag,
     "config": _compare_setting,
+    "series": _ordered(parse_number, "number"),
 }
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.columns import RUN_COLUMNS
+from cnn_engine.runs.columns import RUN_COLUMNS, find_column
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.selection import select_runs
-from cnn_engine.runs.summary import summarize
+from cnn_engine.runs.summary import SeriesSummary, summarize
 
 CONFIG = {
     "data": {"source": "digits", "path": None, "mean": [0.5]},
@@ -202,3 +202,55 @@ def test_renamed_config_keys_match_old_and_new_runs(key):
     for name in ("vector_lr", "bias_norm_lr"):
         run = dataclasses.replace(RUN, config_json=f'{{"optimizer": {{"{name}": 0.2}}}}')
         assert parse(f"{key}=0.2", [run]).matches(run)
+
+
+def with_series(**changes):
+    """Return a run of another loop with two series and a rate in its config."""
+    series = {
+        "val/f1": SeriesSummary(0.8, 0.1, 0.9),
+        "box loss (B)": SeriesSummary(1.2, 1.1, 3.0),
+    }
+    config = json.dumps({"config": {"lr": 0.1}})
+    return dataclasses.replace(EMPTY, **{"series": series, "config_json": config} | changes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "val/f1>0.7",
+            "last:val/f1=80%",
+            "max:val/f1>=0.9 min:val/f1<0.2",
+            "val/f1<0.5 or lr=0.1",
+        ),
+        *("'box loss (B)'<2", '"max:box loss (B)"=3', "val/missing=none or val/f1>0"),
+    ],
+)
+def test_series_are_compared_by_their_last_value_or_an_extreme(text):
+    runs = [with_series(), with_series(series={"val/missing": SeriesSummary(1.0, 1.0, 1.0)})]
+    assert parse(text, runs).matches(runs[0])
+
+
+@pytest.mark.parametrize("text", ["val/f1>0.8", "max:val/f1<0.9", "val/f1!=0.8", "not lr=0.1"])
+def test_other_values_of_a_series_do_not_match(text):
+    assert not parse(text, [with_series()]).matches(with_series())
+
+
+def test_runs_are_sorted_by_a_series():
+    low, high = with_series(), with_series(series={"val/f1": SeriesSummary(0.9, 0.0, 0.9)})
+    for sort, order in {"val/f1": [low, high, EMPTY], "-min:val/f1": [low, high, EMPTY]}.items():
+        selection = select_runs([EMPTY, high, low], sort=sort)
+        assert list(selection.runs) == order
+    assert find_column("box loss (B)", [low]).is_ascending
+    assert not find_column("val/f1", [low]).is_ascending
+
+
+def test_misspelled_series_is_suggested():
+    with pytest.raises(ConfigError, match="unknown column 'max:val/f2'; did you mean 'max:val/f1'"):
+        parse("max:val/f2>1", [with_series()])
+
+
+def test_rate_of_own_runs_and_of_other_loops_is_one_column():
+    runs = [RUN, with_series()]
+    assert [parse("lr<0.01", runs).matches(run) for run in runs] == [True, False]
+    assert [parse("lr>0.01", runs).matches(run) for run in runs] == [False, True]

@@ -50,12 +50,19 @@ def complete_setting(incomplete: str) -> list[str]:
     return _matching(incomplete, (f"{key}=" for key in list_keys()))
 
 
-def complete_sort_key(incomplete: str) -> list[str]:
-    """Return the columns and config keys to sort runs by."""
+def complete_sort_key(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the columns, series and config keys to sort runs by; after a `-`, descending."""
     from cnn_engine.config.presets import list_keys
-    from cnn_engine.runs.columns import RUN_COLUMNS
+    from cnn_engine.runs.columns import MAXIMUM, MINIMUM, RUN_COLUMNS, series_names
+    from cnn_engine.runs.run_list import RunList
 
-    return _matching(incomplete, (*RUN_COLUMNS, *list_keys()))
+    found = RunList(_runs_dir(context))
+    found.refresh()
+    series = series_names(found.runs)
+    extremes = [f"{prefix}{name}" for prefix in (MINIMUM, MAXIMUM) for name in series]
+    sign = "-" if incomplete.startswith("-") else ""
+    keys = (*RUN_COLUMNS, *series, *extremes, *list_keys())
+    return _matching(incomplete, (f"{sign}{key}" for key in keys))
 
 
 def _matching(incomplete: str, words: Iterable[str]) -> list[str]:

@@ -29,7 +29,7 @@ def list_runs(
         str,
         typer.Option(
             metavar="KEY",
-            help="Column or config key to sort by; prefix with - for descending.",
+            help="Column, series or config key to sort by; prefix with - for descending.",
             autocompletion=complete_sort_key,
         ),
     ] = "-started",

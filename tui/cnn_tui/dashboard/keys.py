@@ -308,7 +308,7 @@ KEYS = (
         "runs",
         Key("open", "enter", "open", "Open the run", 1),
         Key("filter", "slash", "filter", "Filter, e.g. acc>0.9 lr<=0.001 status=done", 2),
-        Key("sort", "s", "sort", "Sort by any column or config key", 4),
+        Key("sort", "s", "sort", "Sort by any column, series or config key", 4),
         Key(
             "sort_previous",
             "less_than_sign",

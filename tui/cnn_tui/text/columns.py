@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
+from cnn_tui.text.numbers import date, decimal, duration, out_of, percent, significant
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import Justify
 
@@ -26,6 +26,9 @@ class Column(NamedTuple):
 def make_column(source: RunColumn) -> Column:
     """Return a column for any value of a run."""
     heading = source.key.rpartition(".")[2]
+    if source.kind == "series":
+        heading = safe_text(source.key, MAX_NAME_LENGTH)
+        return Column(source, heading, "right", lambda run: series_text(source.value(run)))
     if source.kind == "config":
         return Column(source, heading, "right", lambda run: setting_text(source.value(run)))
     to_text = _FORMATTERS[source.kind]
@@ -36,6 +39,11 @@ def make_column(source: RunColumn) -> Column:
         justify,
         lambda run: "–" if source.value(run) is None else to_text(source.value(run)),
     )
+
+
+def series_text(value: float | None) -> str:
+    """Return a value of a series as text; a dash for None."""
+    return "–" if value is None else significant(value)
 
 
 def setting_text(value: Any) -> str:  # noqa: ANN401 - any config value

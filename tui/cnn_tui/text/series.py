@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cnn_engine.runlog.series import Series
 from cnn_engine.runlog.state import RunState
+from cnn_tui.text.numbers import significant
 from cnn_tui.text.safe import safe_text
 
 MAX_NAME = 60
@@ -31,9 +32,4 @@ def _row(name: str, series: Series) -> SeriesRow:
     values = (series.last, series.minimum, series.maximum)
     if series.minimum > series.maximum:  # no value was finite
         values = (series.last, math.nan, math.nan)
-    return SeriesRow(safe_text(name, MAX_NAME), *map(value_text, values))
-
-
-def value_text(value: float | None) -> str:
-    """Return a value of a series with four significant digits; a dash for None."""
-    return "–" if value is None else f"{value:.4g}"
+    return SeriesRow(safe_text(name, MAX_NAME), *map(significant, values))

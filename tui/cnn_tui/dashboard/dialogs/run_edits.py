@@ -32,7 +32,7 @@ def tags_dialog(runs: Sequence[RunSummary], tags: Sequence[str]) -> ValueDialog[
 
 def sort_dialog(check: Callable[[str], str]) -> ValueDialog[str]:
     """Return the dialog for a column to sort by; `check` returns it or raises a `UserError`."""
-    explanation = "Column or config key, e.g. test, lr; -key for descending."
+    explanation = "Column, series or config key, e.g. test, val/f1, lr; -key for descending."
     return ValueDialog("Sort by", explanation, "", check)
 
 
