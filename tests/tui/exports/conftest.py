@@ -10,11 +10,18 @@ from cnn_engine.runlog.events import Notice, RunPrepared, RunStarted
 from cnn_tui.exports.record import read_record
 from exports_for_tests import HOSTILE, with_environment
 from golden import add_events, golden_run, rewrite_events
+from loops_for_tests import classifier, finished, loop_run
 
 
 @pytest.fixture
 def completed(tmp_path):
     return read_record(golden_run(tmp_path, "completed"))
+
+
+@pytest.fixture
+def of_loop(tmp_path):
+    """Record of a run that another training loop logged."""
+    return read_record(loop_run(tmp_path, finished(classifier())))
 
 
 @pytest.fixture

@@ -4,10 +4,13 @@ import csv
 import io
 import re
 
-from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
+import pytest
+
+from cnn_engine.runlog.events import RunResumed, ScalarsLogged
+from cnn_tui.exports.csv_tables import write_epochs, write_long, write_series, write_steps
 from cnn_tui.exports.record import read_record
 from exports_for_tests import csv_rows, export_text
-from golden import golden_run
+from golden import add_events, golden_run
 
 
 def test_write_epochs_writes_metrics_of_every_epoch(completed):
@@ -59,3 +62,23 @@ def test_formula_as_run_id_is_quoted(tmp_path):
     run = golden_run(tmp_path, "completed", "=1+1")
     (row, *_) = csv_rows(export_text(write_epochs, [read_record(run)]))
     assert row["run"] == "'=1+1"
+
+
+def test_write_series_writes_every_series_by_step(of_loop):
+    rows = csv_rows(export_text(write_series, [of_loop]))
+    series = of_loop.state.series
+    assert list(rows[0])[4:] == list(series)
+    for name, values in series.items():
+        logged = [(int(row["step"]), float(row[name])) for row in rows if row[name]]
+        assert [step for step, _ in logged] == list(values.curve.steps)
+        assert [value for _, value in logged] == pytest.approx(list(values.curve.losses))
+
+
+def test_series_are_in_the_long_table_without_undone_values(of_loop, tmp_path):
+    undo = RunResumed(pid=1, host="", version="", epoch=3, step=10, file="", seconds=1.0)
+    bad = ScalarsLogged(step=91, epoch=3, not_finite={"val/f1": "nan"})
+    record = read_record(add_events(of_loop.run, undo, bad))
+    rows = csv_rows(export_text(write_long, [record]))
+    steps = [int(row["step"]) for row in rows if row["series"] == "train/loss"]
+    assert steps == list(range(2, 91, 2))
+    assert [row["value"] for row in rows if row["series"] == "val/f1"][-1] == "nan"

@@ -11,6 +11,7 @@ from cnn_engine.results import mistakes
 from cnn_engine.results.mistakes import read_mistakes
 from cnn_tui.exports.html_report import write_html
 from cnn_tui.exports.html_results import MAX_MISTAKES
+from cnn_tui.exports.markdown import write_markdown
 from cnn_tui.exports.png import encode_png
 from cnn_tui.exports.record import read_record
 from cnn_tui.text.safe import safe_text
@@ -108,3 +109,18 @@ def test_page_shows_the_reason_for_missing_images(tested):
     page = Page(export_text(write_html, tested))
     assert not page.all("img")
     assert any("No images" in text and "cnn-tui test" in text for text in page.texts)
+
+
+def test_page_of_another_loop_has_all_series_and_no_command_to_repeat_it(of_loop):
+    text = export_text(write_html, of_loop)
+    Page(text)  # its end tags match
+    for name in of_loop.state.series:
+        assert f"<figcaption>{name}</figcaption>" in text
+    assert text.count("<svg viewBox") >= len(of_loop.state.series) + 1
+    assert "train.py --lr 0.1" in text
+    assert "--like" not in text
+    assert "Lightning 2.5" in text
+    report = export_text(write_markdown, of_loop)
+    assert "| `val/f1` | 0.9 | 0.4 | 0.9 |" in report
+    assert "--like" not in report
+    assert "cnn-tui run run.toml" not in report

@@ -43,3 +43,13 @@ def test_schema_rejects_invalid_records(completed):
     for invalid in ({"format_version": 2}, {"best_val_accuracy": 1.5}, {"classes": "ten"}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(values | invalid, schema())
+
+
+def test_record_of_another_loop_has_its_series(of_loop):
+    values = json.loads(export_text(write_json, of_loop), parse_constant=reject_constant)
+    jsonschema.validate(values, schema())
+    assert (values["is_own"], values["loop"]["epochs"], values["prepared"]) == (False, 10, None)
+    assert values["classes"] == ["cat", "dog", "frog", "ship"]
+    assert values["config"] == {"config": {"lr": 0.1, "batch_size": 64}}
+    assert values["series"]["val/f1"] == {"last": 0.9, "minimum": 0.4, "maximum": 0.9}
+    assert values["series_points"]["val/f1"]["step"] == [40, 80, 120, 160, 200, 240]

@@ -82,3 +82,11 @@ def test_force_replaces_event_files_only(completed, tmp_path):
     export_record([completed.run], "tensorboard", directory, force=True)
     assert sorted(directory.rglob("*")) == before
     assert (directory / completed.run.id / "notes.txt").read_text() == "text"
+
+
+def test_tensorboard_reads_series_of_another_loop(of_loop, tmp_path):
+    series = tensorboard_of(of_loop.run, tmp_path / "tb", "series")
+    assert set(series.Tags()["scalars"]) == set(of_loop.state.series)
+    f1 = of_loop.state.series["val/f1"].curve
+    assert [point.step for point in series.Scalars("val/f1")] == list(f1.steps)
+    assert [point.value for point in series.Scalars("val/f1")] == pytest.approx(list(f1.losses))

@@ -9,6 +9,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.reports.run import show_run
 from golden import add_events, golden_run, running_run, set_local_host
+from loops_for_tests import classifier, finished, loop_run
 from recorded_loops import LoopForTests
 
 PAUSE = CommandApplied(command="pause", by="key")
@@ -54,7 +55,7 @@ def test_stopped_run_of_another_loop_is_resumed_in_its_script(tmp_path, capsys):
     loop.kill()
     show_run(loop.directory, brief=True)
     out = capsys.readouterr().out
-    assert f'Resume: cnn_tui.init(resume="{loop.directory.id}")' in " ".join(out.split())
+    assert f'cnn_tui.init(resume="{loop.directory.id}")' in " ".join(out.split())
     assert "cnn-tui resume" not in out
 
 
@@ -80,3 +81,14 @@ def test_no_number_is_cut_on_a_narrow_terminal(tmp_path, capsys, monkeypatch, co
 def _tables(out):
     """Return the lines from the class table up to the confused pairs."""
     return out.partition("By class")[2].partition("Most confused")[0].partition("Test\n")[0]
+
+
+def test_run_of_another_loop_is_shown_with_its_series(tmp_path, capsys):
+    run = loop_run(tmp_path, finished(classifier(), status="stopped"))
+    show_run(run)
+    out = capsys.readouterr().out
+    assert "Training loop of Lightning 2.5: 10 epochs, 40 steps per epoch, 4 classes" in out
+    assert re.search(r"val/f1 +0\.9 +0\.4 +0\.9\n", out)
+    assert "By class, validation, epoch 6" in out
+    assert "Resume:  run its own script again with cnn_tui.init(resume=" in out
+    assert "images" not in out.split("By class")[0]

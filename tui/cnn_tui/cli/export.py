@@ -43,6 +43,7 @@ class Format(StrEnum):
     MARKDOWN = "markdown", "report as text"
     CSV = "csv", "one row per epoch"
     CSV_STEPS = "csv-steps", "one row per logged step"
+    CSV_SERIES = "csv-series", "one row per step with logged series"
     CSV_LONG = "csv-long", "one row per value"
     JSON = "json", "all results"
     TENSORBOARD = "tensorboard", "event files"

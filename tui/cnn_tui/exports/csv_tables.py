@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from cnn_engine.runlog.events import EpochFinished, TestFinished
-from cnn_engine.runs.history import read_steps
-from cnn_tui.exports.record import STEP_COLUMNS, Record
+from cnn_engine.runs.history import read_scalars, read_steps
+from cnn_tui.exports.record import STEP_COLUMNS, Record, scalar_values
 from cnn_tui.text.numbers import ratio
 from cnn_tui.text.safe import csv_cell
 
@@ -42,6 +42,19 @@ def write_steps(records: Sequence[Record], out: TextIO) -> None:
     _write(out, ["run", *STEP_COLUMNS], rows)
 
 
+def write_series(records: Sequence[Record], out: TextIO) -> None:
+    """Write one line per step at which values of series were logged, and a column per series."""
+    names = list(dict.fromkeys(name for record in records for name in record.state.series))
+    rows = ([record.run.id, *row] for record in records for row in _scalars(record, names))
+    _write(out, ["run", "epoch", "step", "time", *names], rows)
+
+
+def _scalars(record: Record, names: list[str]) -> Iterator[list[Any]]:
+    for event in read_scalars(record.run, record.state.steps_per_epoch):
+        values = scalar_values(event)
+        yield [event.epoch, event.step, event.time, *(values.get(name, "") for name in names)]
+
+
 def write_long(records: Sequence[Record], out: TextIO) -> None:
     """Write one line per value, for every series of every run."""
     _write(out, LONG_COLUMNS, (row for record in records for row in _long(record)))
@@ -65,6 +78,10 @@ def _long(record: Record) -> Iterator[list[Any]]:
         position = [event.epoch, (event.epoch - 1) * steps + event.step, event.time]
         for series, field in STEP_SERIES.items():
             yield [record.run.id, series, *position, getattr(event, field)]
+    for scalars in read_scalars(record.run, steps):
+        position = [scalars.epoch, scalars.step, scalars.time]
+        for name, value in scalar_values(scalars).items():
+            yield [record.run.id, name, *position, value]
     for epoch in record.state.epochs:
         position = [epoch.epoch, record.state.end_of(epoch), epoch.time]
         for name in EPOCH_COLUMNS:

@@ -102,6 +102,8 @@ def environment_facts(record: Record) -> list[Fact]:
             Fact("image_shape", "Image shape", " × ".join(map(str, prepared.image_shape))),
             Fact("parameters", "Parameters", f"{prepared.parameters:,}"),
         ]
+    if state.loop:
+        found.append(Fact("library", "Training loop", safe_text(state.loop.library, MAX_TEXT)))
     known = _environment_in_events(record) | environment_values(state)
     revision = known.get("revision", "")
     if revision.isalnum():  # without a suffix, no tracked file differed from the commit

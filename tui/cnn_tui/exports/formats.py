@@ -7,7 +7,7 @@ from typing import NamedTuple, TextIO
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export.folder import check_target
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.exports.csv_tables import write_epochs, write_long, write_steps
+from cnn_tui.exports.csv_tables import write_epochs, write_long, write_series, write_steps
 from cnn_tui.exports.html_report import write_html
 from cnn_tui.exports.json_record import write_json
 from cnn_tui.exports.markdown import write_markdown
@@ -44,6 +44,7 @@ def _single_run(
 TEXT_FORMATS = {
     "csv": TextFormat(".csv", write_epochs, accepts_several=True),
     "csv-steps": TextFormat("-steps.csv", write_steps, accepts_several=True),
+    "csv-series": TextFormat("-series.csv", write_series, accepts_several=True),
     "csv-long": TextFormat("-long.csv", write_long, accepts_several=True),
     "json": TextFormat(".json", _single_run(write_json)),
     "html": TextFormat(".html", _single_run(write_html)),

@@ -15,11 +15,12 @@ from cnn_tui.exports.facts import environment_facts, notice_texts, result_facts,
 from cnn_tui.exports.html_parts import facts_table, section, table
 from cnn_tui.exports.html_results import result_sections
 from cnn_tui.exports.record import Record
-from cnn_tui.exports.svg import accuracy_svg, loss_svg
+from cnn_tui.exports.svg import accuracy_svg, loss_svg, series_svg
 from cnn_tui.exports.toml_text import to_toml
 from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.provenance import command_line
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.series import MAX_NAME, SERIES_HEADINGS, series_rows
 from cnn_tui.text.shell import command_for
 
 TILES = (
@@ -27,6 +28,9 @@ TILES = (
     *("best_val_accuracy", "epochs", "seconds"),
 )
 """Ids of the facts shown in large type, in this order."""
+
+MAX_CHARTS = 100
+"""Series with a chart."""
 
 LEGEND = """<p class="legend">
 <span><svg viewBox="0 0 40 12" aria-hidden="true"><path class="train" d="M0 6H40"/></svg>training\
@@ -60,6 +64,7 @@ def _body(record: Record) -> str:
         _curves(record),
         result_sections(record),
         _epochs(record),
+        _series(record),
         section("Reproduce this run", _reproduce(record)),
         section("Environment", facts_table(environment_facts(record))),
         f"<footer>Made by cnn-tui from run {escape(safe_text(record.run.id))}</footer>",
@@ -116,6 +121,21 @@ def _epochs(record: Record) -> str:
     return section("Epochs", details if epochs else "")
 
 
+def _series(record: Record) -> str:
+    """Return a table of all series, and a chart of each."""
+    rows = series_rows(record.state)
+    if not rows:
+        return ""
+    charts = "".join(
+        f"<figure>{svg}<figcaption>{escape(safe_text(name, MAX_NAME))}</figcaption></figure>"
+        for name in list(record.state.series)[:MAX_CHARTS]
+        if (svg := series_svg(record.state, name))
+    )
+    heading = f"Charts by {axis_name(record.state)}; shaded: lowest to highest value of a step"
+    details = f"<details><summary>{heading}</summary>{charts}</details>" if charts else ""
+    return section("Series", table("Values of all series", SERIES_HEADINGS, rows) + details)
+
+
 _ACCURACIES = ("training accuracy", "validation accuracy")
 
 
@@ -127,6 +147,8 @@ def _reproduce(record: Record) -> str:
         directory, words = escape(command.directory), escape(command.command)
         started = f"<p>Started in <code>{directory}</code> with</p>"
         started += f'<pre class="command"><code>{words}</code></pre>'
+    if not record.state.is_own:
+        return f"{started}<p>Its config</p><pre><code>{config}</code></pre>"
     return (
         f"{started}<p>On the machine that has the run: <code>{like}</code></p>"
         "<p>Anywhere else, save this as <code>run.toml</code> and run "

@@ -21,7 +21,10 @@ from cnn_tui.exports.toml_text import to_toml
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
 from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.provenance import command_line
+from cnn_tui.text.series import SERIES_HEADINGS, series_rows
 from cnn_tui.text.shell import command_for
+
+ANYWHERE_ELSE = "Anywhere else, save this as `run.toml` and run `cnn-tui run run.toml`\n"
 
 BACKTICKS = re.compile("`+")
 
@@ -42,11 +45,12 @@ def to_markdown(record: Record) -> str:
         _reliability(record),
         _confused(record),
         _epochs(record),
+        _series(record),
         "## Environment\n",
         _facts(environment_facts(record)),
         "## Reproduce this run\n",
         *_commands(record),
-        "Anywhere else, save this as `run.toml` and run `cnn-tui run run.toml`\n",
+        *([ANYWHERE_ELSE] if record.state.is_own else []),
         _fenced(to_toml(record.state.config), "toml"),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
@@ -83,6 +87,8 @@ def _commands(record: Record) -> list[str]:
     if command := command_line(record.state):
         parts.append(f"Started in {code(command.directory)} with\n")
         parts.append(_fenced(f"{command.command}\n", "sh"))
+    if not record.state.is_own:
+        return parts
     return [
         *parts,
         f"On the machine that has the run: {code(command_for('run --like', record.run))}\n",
@@ -120,6 +126,11 @@ def _epochs(record: Record) -> str:
     )
     heading = ["epoch", "time", "training loss", "validation loss", "validation accuracy"]
     return f"## Epochs\n\n★ lowest validation loss so far{subset}\n\n{_table(heading, rows)}"
+
+
+def _series(record: Record) -> str:
+    rows = [[code(row.name, in_table=True), *row[1:]] for row in series_rows(record.state)]
+    return f"## Series\n\n{_table(SERIES_HEADINGS, rows)}" if rows else ""
 
 
 def _classes(record: Record) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cnn_engine.results.metrics_json import metrics_as_dict
+from cnn_engine.runlog.events import ScalarsLogged
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.history import read_steps
@@ -19,6 +20,9 @@ FORMAT_VERSION = 1
 
 STEP_COLUMNS = ("epoch", "step", "time", "loss", "loss_min", "loss_max", "lr", "seconds", "images")
 """Exported fields of `StepsFinished`."""
+
+
+NOT_FINITE = ("nan", "inf", "-inf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,7 @@ def to_dict(record: Record) -> dict[str, Any]:
         "like": state.started.like if state.started else "",
         "environment": state.prepared.environment if state.prepared else {},
         "prepared": asdict(state.prepared) if state.prepared else None,
+        "loop": asdict(state.loop) if state.loop else None,
         "version": state.started.version if state.started else None,
         "classes": record.classes,
         "is_captured": state.is_captured,
@@ -71,6 +76,25 @@ def to_dict(record: Record) -> dict[str, Any]:
     }
     plain: dict[str, Any] = finite(values)
     return plain
+
+
+def scalar_values(event: ScalarsLogged) -> dict[str, float]:
+    """Return the means of an event by the name of their series; NaN or infinite without a mean."""
+    others = {name: float(text) for name, text in event.not_finite.items() if text in NOT_FINITE}
+    return others | {name: values[0] for name, values in event.values.items() if values}
+
+
+def series_points(record: Record) -> dict[str, dict[str, list[Any]]]:
+    """Return the points of all series as columns of strict JSON values; of long runs, merged."""
+    return {
+        name: {
+            "step": list(series.curve.steps),
+            "mean": finite(list(series.curve.losses)),
+            "low": finite(list(series.curve.lows)),
+            "high": finite(list(series.curve.highs)),
+        }
+        for name, series in record.state.series.items()
+    }
 
 
 def step_columns(record: Record) -> dict[str, list[Any]]:

@@ -15,7 +15,8 @@ from cnn_tui.charts.loss import (
     val_points,
     values_to_fit,
 )
-from cnn_tui.text.numbers import decimal, percent
+from cnn_tui.text.numbers import decimal, percent, significant
+from cnn_tui.text.safe import safe_text
 
 COLUMNS, ROWS = 1440, 560
 """Size of the plot area, in SVG units."""
@@ -69,6 +70,27 @@ def accuracy_svg(state: RunState) -> str:
     return _svg(
         "accuracy", f"Accuracy by {axis_name(state)}", _describe_accuracy(state.epochs), parts
     )
+
+
+def series_svg(state: RunState, name: str) -> str:
+    """Return the chart of a series by step: mean and range; empty without a value to draw."""
+    curve = state.series[name].curve
+    if not curve or curve.steps[-1] <= 0:
+        return ""
+    columns = BinnedCurve(Window(0.0, float(curve.steps[-1]), COLUMNS))
+    columns.extend(curve)
+    values = [value for _, low, high in columns.extremes() for value in (low, high)]
+    if not values:
+        return ""
+    scale = linear_scale(min(values), max(values), ROWS, 6)
+    parts = [
+        *_axes(scale, columns.window, axis_unit(state), "{:g}".format),
+        *(f'<polygon points="{points}"/>' for points in _range_polygons(columns, scale)),
+        f'<path class="train" d="{_mean_path(columns, scale)}"/>',
+    ]
+    last = f"{len(curve)} values; the last is {significant(state.series[name].last)}."
+    id_ = f"series-{list(state.series).index(name)}"
+    return _svg(id_, f"{safe_text(name, 200)} by {axis_name(state)}", last, parts)
 
 
 def _svg(name: str, title: str, description: str, parts: Sequence[str]) -> str:

@@ -1,17 +1,17 @@
 """A run as TensorBoard event files, for `tensorboard --logdir DIRECTORY`.
 
 Training, validation and test have one directory each, so that TensorBoard draws their losses in
-one chart. Steps are counted from the start of the run.
+one chart; other series are in a fourth. Steps are counted from the start of the run.
 """
 
 from pathlib import Path
 from typing import BinaryIO
 
 from cnn_engine.runlog.events import EpochFinished, TestFinished
-from cnn_engine.runs.history import read_steps
+from cnn_engine.runs.history import read_scalars, read_steps
 from cnn_engine.storage.tfevents import write_header, write_scalars, write_text
 from cnn_tui.exports.markdown import to_markdown
-from cnn_tui.exports.record import Record
+from cnn_tui.exports.record import Record, scalar_values
 from cnn_tui.text.numbers import ratio
 from cnn_tui.text.safe import escaped
 
@@ -30,6 +30,8 @@ def write_tensorboard(record: Record, directory: Path) -> None:
     splits = {"train": _write_train, "val": _write_val}
     if record.state.test:
         splits["test"] = _write_test
+    if record.state.series:
+        splits["series"] = _write_series
     started = record.summary.started
     for split, write in splits.items():
         folder = directory / split
@@ -61,6 +63,12 @@ def _write_test(record: Record, out: BinaryIO) -> None:
     if test := record.state.test:
         values = {"loss": test.loss, **_accuracies(record, test)}
         write_scalars(out, test.time, record.state.end_of(test), values)
+
+
+def _write_series(record: Record, out: BinaryIO) -> None:
+    for event in read_scalars(record.run, record.state.steps_per_epoch):
+        values = {escaped(name, 200): value for name, value in scalar_values(event).items()}
+        write_scalars(out, event.time, event.step, values)
 
 
 def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:

@@ -21,6 +21,7 @@ from cnn_tui.text.events import (
 from cnn_tui.text.metrics import metric_lines
 from cnn_tui.text.numbers import duration, out_of, percent
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.series import series_rows
 from cnn_tui.text.width import pad, widest
 
 
@@ -60,6 +61,12 @@ class LinePrinter:
                 | events.StageProgressed()
             ):
                 self._progress.write(progress_line(state))
+            case events.RunFinished() if not state.is_own:
+                for line in _series_lines(state):
+                    self._print_result(line)
+                error = f": {safe_text(event.error, 4000)}" if event.error else ""
+                end = f"{event.status.capitalize()} after {duration(event.seconds)}"
+                self._print_notice(f"{end}{error}")
             case events.RunFinished(status="stopped"):
                 self._print_notice(f"Stopped after {duration(event.seconds)}")
             case events.RunFinished(status="detached"):
@@ -137,6 +144,15 @@ def _result_lines(event: Event, state: RunState) -> list[str]:
             return ["Finished Training", *final_test_lines(event, state)]
         case _:
             return []
+
+
+def _series_lines(state: RunState) -> list[str]:
+    rows = series_rows(state)
+    width = widest(row.name for row in rows)
+    return [
+        f"{pad(row.name, width)}  {row.last:>9}  (lowest {row.lowest}, highest {row.highest})"
+        for row in rows
+    ]
 
 
 def _epoch_line(event: events.EpochFinished, state: RunState) -> str:

@@ -8,13 +8,16 @@ from rich.text import Text
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.hints import how_to_resume
 from cnn_engine.runs.summary import LIVE, RunSummary, read_state, read_summary
 from cnn_tui.reports.console import make_console
 from cnn_tui.reports.final_test import class_table, final_test_report
-from cnn_tui.text.events import device_text, tta_text
+from cnn_tui.reports.fitting_table import FittingTable
+from cnn_tui.text.events import device_text, loop_text, tta_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.provenance import command_line, environment_values
 from cnn_tui.text.safe import escaped, safe_text
+from cnn_tui.text.series import SERIES_HEADINGS, series_rows
 from cnn_tui.text.shell import command_for
 
 CHART_HEIGHT = 14
@@ -44,6 +47,8 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         console.print(by_class)
     if state.test and not brief:
         console.print(final_test_report(state.test, state.prepared))
+    if state.series:
+        console.print(_series_table(state))
     path = escaped(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nSaved in ", "dim"), path))
     for label, command in _next_commands(state, summary, run):
@@ -77,10 +82,14 @@ def _next_commands(
                 ("Paused in the background. Continue: ", command_for("unpause", run)),
                 ("Watch:", watch),
             ]
-        return [("Training continues in the background. Watch it: ", watch)]
-    if summary.status in ("stopped", "interrupted") and state.checkpoints:
         if state.loop:
-            return [("Open:", watch), ("Resume:", f'cnn_tui.init(resume="{run.id}")')]
+            return [("Training continues. Watch it: ", watch)]
+        return [("Training continues in the background. Watch it: ", watch)]
+    if not state.is_own:
+        resumable = state.loop and summary.status in ("stopped", "interrupted", "failed")
+        hint = how_to_resume(state, run)
+        return [("Open:", watch), *([("Resume:", escaped(hint, 500))] if resumable else [])]
+    if summary.status in ("stopped", "interrupted") and state.checkpoints:
         return [("Open:", watch), ("Resume:", resume)]
     return [("Open:", watch)]
 
@@ -106,6 +115,8 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
         lines.append(
             Text(f"{summary.damaged_lines} damaged log lines were skipped", style="yellow")
         )
+    if state.loop:
+        lines.append(Text(loop_text(state.loop)))
     if state.prepared:
         lines += map(Text, _preparation(state, state.prepared))
     lines += [Text(line, style="dim") for line in _provenance(state)]
@@ -149,6 +160,11 @@ def _provenance(state: RunState) -> list[str]:
         names = ("cnn-tui", "PyTorch", "Python", "revision", "images", "processor")
         lines.append(" · ".join(f"{name} {known[name]}" for name in names if name in known))
     return lines
+
+
+def _series_table(state: RunState) -> RenderableType:
+    rows = [list(row) for row in series_rows(state)]
+    return Group(Text("\nSeries"), FittingTable(SERIES_HEADINGS, rows, (), left=(0,)))
 
 
 def _class_metrics(state: RunState) -> RenderableType | None:

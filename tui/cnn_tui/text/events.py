@@ -6,6 +6,7 @@ from cnn_engine.runlog.events import (
     AlarmRaised,
     CheckpointSaved,
     CommandApplied,
+    LoopDescribed,
     RolledBack,
     RunPrepared,
     RunResumed,
@@ -27,6 +28,15 @@ def device_text(prepared: RunPrepared) -> str:
     """Return the name of the device, for a processor with the number of threads."""
     threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
     return safe_text(f"{prepared.device_name}{threads}", 120)
+
+
+def loop_text(event: LoopDescribed) -> str:
+    """Return `Training loop of Lightning 2.5: 10 epochs, 40 steps per epoch, 4 classes`."""
+    name = f" of {safe_text(event.library, 100)}" if event.library else ""
+    parts = [f"{event.epochs:,} epochs"] if event.epochs else []
+    parts += [f"{event.steps_per_epoch:,} steps per epoch"] if event.steps_per_epoch else []
+    parts += [f"{len(event.classes):,} classes"] if event.classes else []
+    return f"Training loop{name}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def tta_text(test: TestFinished) -> str | None:

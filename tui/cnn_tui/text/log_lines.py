@@ -9,6 +9,7 @@ from cnn_tui.text.events import (
     alarm_text,
     command_text,
     device_text,
+    loop_text,
     loss_change_text,
     resumed_text,
     rolled_back_text,
@@ -60,6 +61,8 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
             return "·", "$muted", STAGES[event.stage]
         case events.RunPrepared():
             return "●", "$primary", _prepared(event)
+        case events.LoopDescribed():
+            return "●", "$primary", loop_text(event)
         case events.EpochStarted():
             start = f"continued after step {event.step}" if event.step else "started"
             return "·", "$muted", f"epoch {event.epoch} {start}"
