@@ -22,6 +22,9 @@ SHORT_SECONDS = 0.1
 SIZES = [(200, 60), (120, 36), (80, 24), (60, 20), (40, 12)]
 """Columns and rows of terminals whose screens are saved."""
 
+TWO_SIZES = [(120, 36), (40, 12)]
+"""A common size and the smallest, for what does not depend on the layout at each size."""
+
 
 async def settle(pilot):
     """Wait until all messages are handled and the screen is drawn."""

@@ -290,7 +290,7 @@ async def test_view_survives_random_resizes(run):
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         await pilot.press("3")
-        for number in range(60):
+        for number in range(25):
             await pilot.resize_terminal(random.randint(1, 220), random.randint(1, 70))
             await pilot.press("enter" if number % 7 == 0 else "right")
         await pilot.resize_terminal(1, 1)
