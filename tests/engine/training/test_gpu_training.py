@@ -24,6 +24,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.training.control import Control
 from cnn_engine.training.launch_queue import AHEAD_SECONDS
+from cnn_engine.training.scalars import GRAD_NORM, WEIGHT_NORM
 from cnn_engine.training.trainer import Trainer
 from grammar import COMPLETION_BEHIND, event_letters
 from runs_for_tests import RunForTests, wait_until
@@ -72,6 +73,9 @@ def test_captured_steps_match_eager_steps(tmp_path, settings):
         assert epoch.train_loss == pytest.approx(expected.train_loss, rel=1e-2)
         assert epoch.val_loss == pytest.approx(expected.val_loss, rel=2e-2)
     assert replayed.live_state.epochs[-1].train_loss < replayed.live_state.epochs[0].train_loss
+    series, expected = replayed.live_state.series, eager.live_state.series
+    assert series[WEIGHT_NORM].last == pytest.approx(expected[WEIGHT_NORM].last, rel=2e-2)
+    assert 0.1 < series[GRAD_NORM].last / expected[GRAD_NORM].last < 10
 
 
 def test_schedule_and_commands_reach_captured_steps(tmp_path):
@@ -211,6 +215,7 @@ def test_fp16_trains_and_reports_that_it_is_not_captured(tmp_path):
     assert run.live_state.status == "done"
     assert len(captured(run)) == 1
     assert "fp16" in run.live_state.notices[-1].text
+    assert 0 < run.live_state.series[GRAD_NORM].last < 100  # not multiplied by the loss scale
     assert run.live_state.epochs[-1].train_loss < run.live_state.epochs[0].train_loss
 
 
