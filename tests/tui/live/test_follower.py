@@ -11,7 +11,7 @@ import pytest
 import textual.app
 import textual.pilot
 
-from cnn_engine.runlog import log
+from cnn_engine.runlog import events, log
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.summary import read_state
 from cnn_tui.dashboard.app import Dashboard
@@ -19,7 +19,7 @@ from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.live.follower import Follower
-from golden import golden_lines, golden_run, running_run
+from golden import add_events, golden_lines, golden_run, running_run
 from pilot import screen_text, settle, wait_for_text
 from runs_for_tests import poll
 
@@ -224,3 +224,16 @@ async def test_screen_survives_deleted_run(tmp_path, name):
         app.screen.poll()
         await settle(pilot)
         assert app.is_running
+
+
+def test_events_with_many_values_are_read_in_smaller_batches(tmp_path):
+    run = running_run(tmp_path, 2)
+    values = {f"value {number}": (1.0,) for number in range(400)}
+    add_events(run, *(events.ScalarsLogged(step=step, values=values) for step in range(50)))
+    follower = Follower(run, trains_here=False)
+    batches = [follower.read()]
+    while batches[-1].has_more:
+        batches.append(follower.read())
+    sizes = [len(batch.events) for batch in batches]
+    assert sum(sizes) == 52
+    assert max(sizes) < 30

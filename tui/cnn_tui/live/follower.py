@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from cnn_engine.runlog.events import Event, RunResumed, RunStarted
+from cnn_engine.runlog.events import Event, RunResumed, RunStarted, ScalarsLogged
 from cnn_engine.runlog.log import LineReader, LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -16,6 +15,9 @@ Item = TypeVar("Item")
 
 BATCH_SIZE = 2_000
 """Items read at once; between batches the UI handles keys, so a long log opens smoothly."""
+
+VALUES_PER_ITEM = 4
+"""Values of series that count like an item, as one event may have hundreds."""
 
 
 class BatchReader(Generic[Item]):
@@ -28,23 +30,31 @@ class BatchReader(Generic[Item]):
         """True if the last batch was not the end."""
 
     def next_batch(self) -> list[Item]:
-        """Return the next items, `BATCH_SIZE` at most.
+        """Return the next items: `BATCH_SIZE`, or fewer if they are large.
 
         Raises:
             OSError: The file cannot be read. Items read before the error are returned first.
         """
         batch: list[Item] = []
+        size = 0
         try:
-            for item in islice(self._items, BATCH_SIZE):
+            for item in self._items:
                 batch.append(item)
+                size += _size(item)
+                if size >= BATCH_SIZE:
+                    break
         except OSError:
             if not batch:
                 raise
         finally:
-            self.has_more = len(batch) == BATCH_SIZE
+            self.has_more = size >= BATCH_SIZE
             if not self.has_more:
                 self._items = self._poll()  # a generator that has raised is finished
         return batch
+
+
+def _size(item: object) -> int:
+    return 1 + len(item.values) // VALUES_PER_ITEM if isinstance(item, ScalarsLogged) else 1
 
 
 @dataclass(frozen=True, kw_only=True)
