@@ -1,7 +1,7 @@
 """Measure the cost and response times of the dashboard, in real terminals with real training.
 
     python tui/tools/bench_dashboard.py [--config folder --data-dir DIR] [--epochs 4] [--pairs 5]
-                                        [--only paint,log,bytes,keys,stall,processor,overhead]
+                                        [--only paint,log,metrics,bytes,keys,stall,processor]
 
 Prints one line per metric, with its budget. Terminals have 120×36 cells.
 """
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -29,6 +29,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.events import EpochFinished, Event, StepsFinished
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.lookup import find_run
 
@@ -73,6 +74,12 @@ class Pty:
     def press(self, keys: str) -> None:
         """Type the keys."""
         os.write(self._descriptor, keys.encode())
+
+    def megabytes(self) -> float:
+        """Return the resident memory of the program and its supervisor."""
+        supervisor = psutil.Process(self.pid)
+        processes = [supervisor, *supervisor.children()]
+        return sum(process.memory_info().rss for process in processes) / 1e6
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal and read until the program ends."""
@@ -257,10 +264,7 @@ def long_log(bench: Bench) -> None:
     first_paint = viewer.wait_for("Loss by epoch")
     loaded = viewer.wait_for("Epoch 600/600")
     viewer.read(2)
-    supervisor = psutil.Process(viewer.pid)
-    memory = (
-        sum(process.memory_info().rss for process in [supervisor, *supervisor.children()]) / 1e6
-    )
+    memory = viewer.megabytes()
     viewer.press("q")
     viewer.join()
     report("60,000 step events loaded after first paint", f"{loaded:.2f} s", "1 s")
@@ -328,9 +332,61 @@ def long_run(count: int) -> list[Event]:
     return logged
 
 
+def metrics(bench: Bench) -> None:
+    """Measure the Metrics view with a hundred series and a million points, and while they grow."""
+    run = create_run(bench.directory / "runs")
+    with run.events.open("w") as log:
+        log.writelines(to_line(event) + "\n" for event in run_with_series(100, 10_000))
+    start, state = time.process_time(), RunState()
+    for event in LogReader(run.events).poll():
+        state.apply(event)
+    read_seconds = time.process_time() - start
+    viewer = Pty("watch", run.id, cwd=bench.directory)
+    viewer.wait_for("Loss by epoch")
+    loaded = viewer.wait_for("Epoch 100/")
+    viewer.read(2)
+    viewer.press("6")
+    opened = viewer.wait_for("100 charts")
+    viewer.read(3)
+    count = 0
+    for number in range(40):
+        with run.events.open("a") as log:
+            log.write(to_line(logged_values(100, 10_001 + number)) + "\n")
+        count += viewer.read(0.5)
+    memory = viewer.megabytes()
+    viewer.press("q")
+    viewer.join()
+    report("100 series, 1,000,000 points read", f"{read_seconds:.2f} s of CPU", "1 s")
+    report("the same loaded after first paint", f"{loaded:.2f} s", "2 s")
+    report("Metrics view opened", f"{opened:.2f} s", "1 s")
+    report("bytes to the terminal while they grow", f"{count / 20:,.0f} B/s", "2,000 B/s")
+    report("memory of its viewer and supervisor", f"{memory:.0f} MB", "100 MB")
+
+
+def run_with_series(series: int, count: int) -> Iterator[Event]:
+    """Yield the events of another loop's run of 200 epochs, so far with `count` values each."""
+    yield events.RunStarted(
+        run_id="series", name="", preset="", config={}, pid=1, host="elsewhere", version="0"
+    )
+    yield events.LoopDescribed(epochs=200, steps_per_epoch=1000)
+    for number in range(1, count + 1):
+        yield logged_values(series, number)
+
+
+def logged_values(series: int, number: int) -> Event:
+    """Return the values of ten steps of the series, of which each has a range."""
+    values = {}
+    for index in range(series):
+        mean = index + 10 / (1 + number / 500) + random.gauss(0, 0.1)
+        values[f"group{index // 10}/value{index}"] = (mean, mean - 0.2, mean + 0.2)
+    step = 10 * number
+    return events.ScalarsLogged(step=step, epoch=(step - 1) // 1000 + 1, values=values)
+
+
 BENCHES: dict[str, Callable[[Bench], None]] = {
     "paint": paint,
     "log": long_log,
+    "metrics": metrics,
     "bytes": bytes_written,
     "keys": keys,
     "stall": stall,
