@@ -41,9 +41,13 @@ def test_run_interface_imports_no_torch_and_no_textual(module, tmp_path):
     assert not loaded & (TORCH_SIDE | SCREEN_SIDE)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
+def all_of(commands):
+    """Return Python source that runs the commands one after the other."""
+    return "\n".join(cli_code(*arguments) for arguments in commands)
+
+
+def test_light_commands_import_no_torch_and_no_textual(tmp_path):
+    commands = (
         ("--help",),
         ("runs",),
         ("configs",),
@@ -54,28 +58,23 @@ def test_run_interface_imports_no_torch_and_no_textual(module, tmp_path):
         ("predict", "--help"),
         ("export", "--help"),
         ("predict", "x", "y"),
-    ],
-)
-def test_light_commands_import_no_torch_and_no_textual(arguments, tmp_path):
-    loaded = loaded_modules(cli_code(*arguments), tmp_path)
-    assert "cnn_tui.cli.app" in loaded
+    )
+    loaded = loaded_modules(all_of(commands), tmp_path)
+    assert loaded >= {"cnn_tui.cli.app", "cnn_tui.cli.predict", "cnn_tui.cli.data"}
     assert not loaded & (TORCH_SIDE | {"textual", "plotext"})
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        *(("export", "latest", "--to", to) for to in RECORD_FORMATS),
-        ("import", "runs/1124-0412-amber/log.csv"),
-        ("compare", "amber", "teal"),
-    ],
-)
-def test_export_import_and_compare_import_no_torch(arguments, tmp_path):
+def test_export_import_and_compare_import_no_torch(tmp_path):
     run = golden_run(tmp_path / "runs", "completed")
     golden_run(tmp_path / "runs", "completed", "1124-0413-teal")
     (run.path / "log.csv").write_text("loss\n1\n")
-    loaded = loaded_modules(cli_code(*arguments), tmp_path)
-    assert loaded & {
+    commands = (
+        *(("export", "amber", "--to", to) for to in RECORD_FORMATS),
+        ("compare", "amber", "teal"),
+        ("import", "runs/1124-0412-amber/log.csv"),
+    )
+    loaded = loaded_modules(all_of(commands), tmp_path)
+    assert loaded >= {
         "cnn_tui.exports.formats",
         "cnn_engine.importers.importer",
         "cnn_engine.results.comparison",
