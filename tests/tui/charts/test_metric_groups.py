@@ -1,4 +1,4 @@
-"""Which series share a chart, by their names."""
+"""Series that share a chart, by their names."""
 
 import random
 

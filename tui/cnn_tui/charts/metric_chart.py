@@ -68,7 +68,7 @@ MAX_NAME = 300
 
 
 class MetricChart(NamedTuple):
-    """What a chart shows: its series, their binned curves, the view and the steps of an epoch."""
+    """Content of a chart: its series, their binned curves, the view and the steps of an epoch."""
 
     group: MetricGroup
     metrics: dict[str, Metric]
