@@ -16,6 +16,7 @@ from cnn_tui.reports.run import show_run
 from cnn_tui.reports.runs import print_runs
 from cnn_tui.settings import Options
 from golden import NOW, add_events, golden_lines, golden_run, rewrite_events, running_run
+from loops_for_tests import classifier, gan, loop_run
 from pilot import (
     SIZES,
     TWO_SIZES,
@@ -114,6 +115,26 @@ async def test_run_screen_matches_saved_screen(tmp_path, state, size):
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         await assert_screen(pilot, f"{state.__name__}-{size[0]}x{size[1]}")
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@pytest.mark.parametrize("loop", [classifier, gan])
+async def test_screen_of_another_loop_matches_saved_screen(tmp_path, loop, size):
+    logged = list(loop())[:-20]
+    app = Dashboard(RunScreen(loop_run(tmp_path, logged)))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await assert_screen(pilot, f"loop-{loop.__name__}-{size[0]}x{size[1]}")
+        if size == (120, 36) and loop is gan:
+            await press(pilot, "left")
+            assert app.screen.view.metric_grid.view.cursor is not None
+            for view, reason in {
+                "2": "no results by class: another training loop logs this run",
+                "3": "no images of mistakes: another training loop",
+                "4": "no layers: another training loop logs this run",
+            }.items():
+                await press(pilot, view)
+                assert reason in screen_text(app)
 
 
 @pytest.mark.parametrize("size", SIZES)

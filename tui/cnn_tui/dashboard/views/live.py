@@ -4,6 +4,7 @@ from textual import getters
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
+from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.loss import ChartView
 from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
@@ -14,20 +15,34 @@ from cnn_tui.dashboard.widgets.epoch_table import EpochTable
 from cnn_tui.dashboard.widgets.event_list import EventList
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.dashboard.widgets.machine import Machine
+from cnn_tui.dashboard.widgets.metric_grid import MetricGrid
 from cnn_tui.dashboard.widgets.sparklines import Sparklines
 from cnn_tui.dashboard.widgets.step_time import StepTime
+
+
+def has_counts(state: RunState) -> bool:
+    """Return True if there are results by class."""
+    counts = state.latest_counts
+    return counts is not None and bool(counts.total)
 
 
 class LiveView(ChartActions, View):
     """Losses and classes on the left; epochs, checkpoints and the machine on the right."""
 
     BINDINGS = bindings_for("live")
-    chart = getters.query_one(LossChart)
+    loss_chart = getters.query_one(LossChart)
+    metric_grid = getters.query_one(MetricGrid)
+
+    @property
+    def chart(self) -> LossChart | MetricGrid:
+        """The chart that the keys change."""
+        return self.metric_grid if self.has_class("-series") else self.loss_chart
 
     def compose(self) -> ComposeResult:
         """Yield the panels."""
         with Vertical(id="left"):
             yield LossChart()
+            yield MetricGrid()
             yield AccuracyChart()
             yield Sparklines()
             yield ClassGrid()
@@ -41,7 +56,16 @@ class LiveView(ChartActions, View):
 
     def on_mount(self) -> None:
         """Give the accuracy chart the zoom and the cursor of the loss chart."""
-        self.watch(self.chart, "view", self._share_view)
+        self.watch(self.loss_chart, "view", self._share_view)
+
+    def show(self, state: RunState) -> None:
+        """Show the series in place of losses that a loop does not log, and no empty panels."""
+        has_losses = state.is_own or state.curve or state.best
+        self.set_class(bool(state.series and not has_losses), "-series")
+        self.set_class(not (state.is_own or has_counts(state)), "-no-classes")
+        is_measured = state.is_own or state.machine or state.part_seconds
+        self.set_class(not is_measured, "-no-machine")
+        super().show(state)
 
     def _share_view(self, view: ChartView) -> None:
         self.query_one(AccuracyChart).view = view
