@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.runlog.roles import Role
 from cnn_engine.tracking.config import Config
+from cnn_engine.tracking.iterators import Epochs, Steps
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.names import clean_classes, clean_name
 from cnn_engine.tracking.run import Run
@@ -120,12 +121,12 @@ def log(
     _current().log(values, step, commit=commit)
 
 
-def steps(loader: Iterable[Batch]) -> Iterable[Batch]:
+def steps(loader: Iterable[Batch]) -> Steps[Batch]:
     """Return an iterable over the batches of a loader that counts steps; see `Run.steps`."""
     return _current().steps(loader)
 
 
-def epochs(epochs: int | None = None) -> Iterable[int]:
+def epochs(epochs: int | None = None) -> Epochs:
     """Return an iterable over the numbers of epochs from 0; see `Run.epochs`."""
     return _current().epochs(epochs)
 

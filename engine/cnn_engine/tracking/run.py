@@ -5,14 +5,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from cnn_engine.config.limits import MAX_EPOCHS
-from cnn_engine.errors import error_text
 from cnn_engine.runlog.events import CheckpointSaved, RunFinished
-from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.marks import MAX_NAME_LENGTH, read_marks, write_marks
-from cnn_engine.system.stop_signals import EXIT_CODES
 from cnn_engine.tracking.config import Config, config_values, stored_config
 from cnn_engine.tracking.counts import count
 from cnn_engine.tracking.ending import ENDING
@@ -21,6 +18,7 @@ from cnn_engine.tracking.guard import never_raises
 from cnn_engine.tracking.iterators import Epochs, Steps
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.names import clean_classes, clean_name
+from cnn_engine.tracking.outcome import exit_code, run_finished
 from cnn_engine.tracking.rate import CallableRate, OptimizerRate
 from cnn_engine.tracking.recording import Recording, say
 from cnn_engine.tracking.values import Converter
@@ -34,9 +32,6 @@ PAUSE_CHECK_SECONDS = 0.1
 
 MAX_BATCH_SIZE = 1 << 24
 """Greatest size of a batch that is believed."""
-
-INTERRUPTED = 130
-"""Exit code of a program that Ctrl+C ends."""
 
 WITH_OTHERS = "several processes train together, and each would have to do the same"
 
@@ -131,7 +126,7 @@ class Run:
         if control.needs_loop:
             self._attend()
 
-    def steps(self, loader: Iterable[Batch]) -> Iterable[Batch]:
+    def steps(self, loader: Iterable[Batch]) -> Steps[Batch]:
         """Return an iterable over the batches of a loader that counts each as a step.
 
         It waits while the run is paused, and ends early once it is stopped. The time it waits for
@@ -142,7 +137,7 @@ class Run:
         """
         return Steps(self, loader)
 
-    def epochs(self, epochs: int | None = None) -> Iterable[int]:
+    def epochs(self, epochs: int | None = None) -> Epochs:
         """Return an iterable over the numbers of epochs from 0, as `range` has them.
 
         A resumed run begins with its first unfinished epoch. It ends early once the run is stopped,
@@ -450,34 +445,15 @@ class Run:
 
     def _finish(self, error: BaseException | None) -> None:
         recording, self._recording = self._recording, None
-        if recording is not None:
-            is_complete = _exit_code(error) == 0 and not self._control.stopped_by
-            recording.finish(lambda: self._finished(recording, error), is_complete=is_complete)
-            ENDING.remove(self)
+        if recording is None:
+            return
+        control, loop, run = self._control, recording.loop, recording.recorder.run
 
-    def _finished(self, recording: Recording, error: BaseException | None) -> RunFinished:
-        """Return the last event of the run."""
-        control, exit_code, text = self._control, _exit_code(error), ""
-        status: Literal["done", "stopped", "failed"] = "failed" if exit_code else "done"
-        if control.stopped_by and isinstance(error, SystemExit | None):
-            is_done = 0 < control.epochs <= recording.loop.finished
-            status = "done" if is_done else "stopped"
-            exit_code = exit_code or EXIT_CODES.get(control.stopped_by, 0)
-        elif isinstance(error, KeyboardInterrupt):
-            status = "stopped"
-        elif isinstance(error, SystemExit) and exit_code:
-            text = f"the program ended with {error_text(error)}"
-        elif error is not None and exit_code:
-            text = f"{error_text(error)}; {write_traceback(recording.recorder.run, error)}"
-        seconds = self._earlier_seconds + control.clock() - self._began
-        return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=text)
+        def last_event() -> RunFinished:
+            seconds = self._earlier_seconds + control.clock() - self._began
+            is_done = 0 < control.epochs <= loop.finished
+            stopped_by = "" if is_done and not exit_code(error) else control.stopped_by
+            return run_finished(run, error, stopped_by, seconds)
 
-
-def _exit_code(error: BaseException | None) -> int:
-    """Return the exit code of a program that ends with an exception, or without one."""
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    if isinstance(error, SystemExit):
-        code = error.code
-        return code if isinstance(code, int) else int(code is not None)
-    return int(error is not None)
+        recording.finish(last_event, is_complete=not (exit_code(error) or control.stopped_by))
+        ENDING.remove(self)
