@@ -24,16 +24,33 @@ class EpochValues:
         self._train: dict[Role, Totals] = {}
         self._validation: dict[Role, Totals] = {}
         self.counts: Counts | None = None
+        self._is_outdated = False
+        """True if training has gone on since the validation, if there was one."""
 
     def add(self, role: Role, value: float, time: float) -> None:
         """Add the value of a series with a role."""
-        values = self._validation if role in VALIDATION_ROLES else self._train
+        if role in VALIDATION_ROLES:
+            self._begin_validation()
+            values = self._validation
+        else:
+            self.trained, self._is_outdated = time, True
+            values = self._train
         totals = values.get(role)
         if totals is None:
             totals = values[role] = Totals()
         totals.add(value)
-        if values is self._train:
-            self.trained = time
+
+    def add_counts(self, counts: Counts) -> None:
+        """Set the counts of a validation."""
+        self._begin_validation()
+        self.counts = counts
+
+    def _begin_validation(self) -> None:
+        """Forget a validation that was followed by training: the last one is the epoch's."""
+        if self._is_outdated:
+            self._is_outdated = False
+            self._validation.clear()
+            self.counts = None
 
     @property
     def parts(self) -> frozenset[str]:

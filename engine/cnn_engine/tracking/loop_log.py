@@ -106,7 +106,7 @@ class LoopLog:
             case PassBegun():
                 self._begin_pass(entry)
             case Validated():
-                self._values.counts = entry.counts
+                self._values.add_counts(entry.counts)
 
     def flush(self, now: float) -> None:
         """Record the values since the last call, and the epoch if it seems complete."""

@@ -1,13 +1,13 @@
 """Steps and epochs of loops, by what they log."""
 
+import time
+
 import pytest
 
+from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
 from recorded_loops import LoopForTests, recorded_loop
-
-
-def of_kind(logged, kind):
-    return [event for event in logged if isinstance(event, kind)]
+from runs_for_tests import events_of
 
 
 def test_epochs_and_steps_are_recorded_with_losses_and_accuracies(tmp_path):
@@ -85,3 +85,72 @@ def test_epochs_are_found_from_what_is_logged(tmp_path, calls, plan, epochs, len
     state = logged(tmp_path, calls, **plan)
     assert [epoch.epoch for epoch in state.epochs] == epochs
     assert state.steps_per_epoch == length
+
+
+def test_steps_are_those_of_the_loop_and_never_go_back(tmp_path, capsys):
+    loop = LoopForTests(tmp_path)
+    steps = []
+    for step in (0, 1, 1, 5, 3, 2, None, 100):
+        loop.run.log({"loss": 1.0}, step=step)
+        steps.append(loop.run.step)
+    assert steps == [0, 1, 1, 5, 6, 7, 8, 100]
+    loop.finish()
+    assert capsys.readouterr().err.count("step 3 is lower than 5") == 1
+
+
+def test_numbers_of_steps_are_ignored_where_steps_counts(tmp_path):
+    loop = LoopForTests(tmp_path)
+    for step in loop.run.steps(range(3)):
+        loop.run.log({"loss": 1.0, "epoch": 0}, step=7 * step)
+        assert loop.run.step == step + 1
+    state, _ = read_state(loop.finish())
+    assert (state.steps_done, len(state.epochs)) == (3, 1)
+
+
+def test_a_pass_that_is_left_early_is_an_epoch(tmp_path):
+    """As with `limit_batches`: `break` ends a pass, the next one begins an epoch."""
+    loop = LoopForTests(tmp_path)
+    for _ in range(2):
+        for step in loop.run.steps(range(100)):
+            loop.run.log({"loss": 1.0})
+            if step == 4:
+                break
+    state, _ = read_state(loop.finish())
+    assert ([epoch.epoch for epoch in state.epochs], state.steps_done) == ([1, 2], 10)
+
+
+def test_last_validation_within_an_epoch_is_that_of_the_epoch(tmp_path):
+    loop = LoopForTests(tmp_path)
+    for _ in loop.run.epochs(2):
+        for step in loop.run.steps(range(4)):
+            loop.run.log({"loss": 1.0})
+            if step % 2:
+                loop.run.log({"val/loss": float(step)})
+    state, _ = read_state(loop.finish())
+    assert [(epoch.epoch, epoch.val_loss) for epoch in state.epochs] == [(1, 3.0), (2, 3.0)]
+    assert state.series["val/loss"].curve.steps.tolist() in ([2, 4, 6, 8], [4, 8])
+
+
+def test_validation_that_is_logged_by_batch_has_their_mean(tmp_path):
+    loop = LoopForTests(tmp_path)
+    for _ in range(2):
+        loop.run.log({"loss": 1.0})
+        for loss in (1.0, 2.0, 6.0):
+            loop.run.log({"val/loss": loss})
+    state, _ = read_state(loop.finish())
+    assert [(epoch.epoch, epoch.val_loss) for epoch in state.epochs] == [(1, 3.0), (2, 3.0)]
+
+
+def test_time_for_data_is_measured(tmp_path):
+    loop = LoopForTests(tmp_path)
+
+    def slow():
+        for number in range(3):
+            time.sleep(0.02)
+            yield number
+
+    for _ in loop.run.steps(slow()):
+        loop.run.log({"loss": 1.0})
+    loop.finish()
+    steps = events_of(loop.directory, events.StepsFinished)
+    assert sum(event.data_seconds for event in steps) >= 0.04  # sleeping takes at least so long

@@ -188,8 +188,11 @@ def test_tensors_are_read_at_once_on_the_cpu_and_later_on_a_device():
     )
     assert values == {"loss": 2.0, "one": 3.0}
     assert [subject for subject, _ in warnings] == ["many", "no"]
-    on_device = converter.convert({"loss": torch.ones(1, device="meta")})["loss"]
+    loss = torch.ones(1, device="meta")
+    on_device = converter.convert({"loss": loss})["loss"]
     assert on_device.tensor.shape == ()
+    # A copy: the loop may change its own in place.
+    assert on_device.tensor.untyped_storage()._cdata != loss.untyped_storage()._cdata
     assert not on_device.tensor.requires_grad
 
 
