@@ -91,6 +91,12 @@ def test_constant_series_is_in_the_middle_of_round_numbers():
     assert [label for label in labels if label] == ["0.002", "0.001", "0.000"]
     zero = text_of(draw_tile(chart_of({"x": [(1, 0.0)]}), 40, 10, is_selected=False))
     assert any(row[:LABEL_WIDTH].strip() == "0.0" for row in zero)
+    small = text_of(draw_tile(chart_of({"lr": [(1, 0.1)]}), 40, 5, is_selected=False))
+    assert [label for row in small[1:] if (label := row[:LABEL_WIDTH].strip())] == [
+        "0.2",
+        "0.1",
+        "0.0",
+    ]
 
 
 def test_outliers_are_marked_and_do_not_flatten_the_curve():
@@ -106,6 +112,8 @@ def test_outliers_are_marked_and_do_not_flatten_the_curve():
 
 def test_range_of_steps_is_shaded_only_where_there_is_room():
     chart = chart_of({"x": [(1, 0.0), (10, 1.0)]})
+    lines = draw_tile(chart, 40, 12, is_selected=False)  # single values have no range
+    assert not any(BAND in style for line in lines for _, style in line)
     curve = Curve([CurvePoint(step, 1.0 + step, step, 3.0 + step) for step in range(1, 11)])
     metrics = {"x": Metric(curve, 1.0)}
     chart = chart._replace(metrics=metrics, binned=BinnedMetrics().bin(metrics, chart.window, 0))
@@ -128,7 +136,7 @@ def test_cursor_reads_the_last_value_before_it():
     assert title.endswith("train 7 ○ val 50")
     legend = text_of(draw_enlarged(chart, 70, 12))[0]
     assert legend.startswith("epoch 2 · step 7")
-    assert "range 7–7" in legend
+    assert "range 7 to 7" in legend
     before = chart_of(series, view=ChartView(cursor=1.0))
     assert text_of(draw_tile(before, 40, 6, is_selected=False))[0].endswith("train 1 ○ val –")
 

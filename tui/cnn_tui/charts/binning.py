@@ -210,10 +210,17 @@ def linear_scale(low: float, high: float, rows: int, max_ticks: int) -> Scale:
         low, high = low - min_span / 2, high + min_span / 2
     margin = round_step((high - low) / 8)
     first, last = math.floor(low / margin) * margin, math.ceil(high / margin) * margin
-    step = round_step((last - first) / max_ticks)
+    span = last - first
+    ticks = _multiples(round_step(span / max_ticks), first, last)
+    if len(ticks) < 2:  # a smaller step, with two numbers in the span
+        ticks = _multiples(round_step(span / 5), first, last)
+    return Scale(first, last, rows, False, ticks)
+
+
+def _multiples(step: float, first: float, last: float) -> tuple[float, ...]:
+    """Return the multiples of a step from `first` to `last`."""
     numbers = range(math.ceil(first / step - 1e-9), math.floor(last / step + 1e-9) + 1)
-    ticks = tuple(number * step for number in numbers)
-    return Scale(first, last, rows, False, ticks if len(ticks) > 1 else (first, last))
+    return tuple(number * step for number in numbers)
 
 
 def log_scale(low: float, high: float, rows: int, max_ticks: int) -> Scale:

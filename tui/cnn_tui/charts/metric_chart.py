@@ -1,6 +1,7 @@
 """Charts of any series as lines of styled cells: small ones of a grid, and one enlarged."""
 
 import math
+import statistics
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -50,6 +51,9 @@ CLIPPED_BELOW = "▾"
 """Character in the bottom line where values are below the scale."""
 
 MIN_ROWS_WITH_BAND = 8
+MIN_BAND_DOTS = 4
+"""Usual height of the range of single steps from which on it is shaded, in dots."""
+
 RANGE_MARGIN = 1.0
 """Room above and below the means for the range of single steps, as a fraction of their span."""
 
@@ -155,7 +159,7 @@ def _plot(
         )
         for row in range(rows)
     ]
-    if rows >= MIN_ROWS_WITH_BAND:
+    if rows >= MIN_ROWS_WITH_BAND and _has_range(binned[0], scale):
         draw_band(lines, binned[0], scale)
     for marker in chart.markers:
         if marker.kind in LINED_MARKERS:
@@ -167,6 +171,12 @@ def _plot(
         _draw_marks(lines, line, curve, scale, 2 * index)
         _mark_clipped(lines, line, curve, scale)
     return add_scale(lines, scale, LABEL_WIDTH) if has_scale else lines, scale
+
+
+def _has_range(binned: BinnedCurve, scale: Scale) -> bool:
+    """Return True if the range of single steps is usually higher than the line of the means."""
+    heights = [scale.row(low) - scale.row(high) for _, low, high in binned.extremes()]
+    return statistics.median(heights) >= MIN_BAND_DOTS if heights else False
 
 
 def _reason(chart: MetricChart) -> str:
@@ -192,7 +202,8 @@ def _values_to_fit(binned: list[BinnedCurve], *, log: bool, has_band: bool) -> l
         return []
     low, high = _without_outliers(means, log=log)
     if high - low <= CONSTANT * abs(high):  # centred, and with round numbers
-        return [high / 2, high * 2] if log else [0.0, 2 * high or 1.0]
+        value = float(f"{high:.6g}")  # of float32
+        return [value / 2, value * 2] if log else [0.0, 2 * value or 1.0]
     if not has_band:
         return [low, high]
     to_scale, from_scale = (math.log, math.exp) if log else (float, float)
@@ -304,7 +315,7 @@ def _legend(chart: MetricChart, width: int) -> StyledCells:
     ]
     if extremes:
         low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
-        parts.append((f"   range {significant(low)}–{significant(high)}", NOTE))
+        parts.append((f"   range {significant(low)} to {significant(high)}", NOTE))
     return legend_line(parts, [(view_text(chart.view), NOTE)], width)
 
 
