@@ -21,8 +21,10 @@ from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.dashboard.widgets.compare.overlay_chart import OverlayChart
 from cnn_tui.dashboard.widgets.compare.verdicts import Verdicts
 from cnn_tui.live.follower import Follower
+from cnn_tui.reports.comparison import print_comparison
 from cnn_tui.settings import Options
 from golden import add_events, golden_lines, golden_run, rewrite_events, running_run
+from loops_for_tests import classifier, finished, gan, loop_run
 from pilot import press, record_repaints, screen_text, settle, wait_for_text
 from runs_for_tests import RunForTests, poll
 
@@ -438,3 +440,29 @@ def test_compare_command_prints_and_exports(tmp_path, run_cli):
     assert "--force" in again.errors
     many = run_cli("export", "run-0", "run-1", "--to", "onnx", cwd=tmp_path)
     assert (many.code, "takes a single run" in many.errors) == (2, True)
+
+
+async def test_series_of_other_loops_are_drawn_and_chosen(tmp_path):
+    runs = [loop_run(tmp_path, finished(gan(steps)), f"gan-{steps}") for steps in (100, 200)]
+    app = Dashboard(CompareScreen(runs))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "d_loss by step")  # there is no loss of a clear role
+        assert "0.005 (0.005 … 0.5)" in screen_text(app)
+        await press(pilot, "V", "6")
+        assert "g_loss by step" in screen_text(app)
+        await press(pilot, "left")
+        assert re.search(r"step 19\d  A 0\.6\d+  B 0\.\d+ ", screen_text(app))
+        await press(pilot, "v")  # the losses again, of which there are none
+        assert "d_loss by step" in screen_text(app)
+
+
+def test_printed_comparison_has_the_series_of_two_runs(tmp_path, capsys):
+    runs = [
+        loop_run(tmp_path, finished(gan()), "first"),
+        loop_run(tmp_path, finished(classifier()), "second"),
+        loop_run(tmp_path, finished(classifier(epochs=3)), "third"),
+    ]
+    print_comparison(compare(runs))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert "val/f1 – 0.9 (0.4 … 0.9) 0.8 (0.4 … 0.8)".split() in lines
+    assert not any(line and line[0] == "d_loss" for line in lines)

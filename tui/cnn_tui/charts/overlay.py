@@ -42,7 +42,7 @@ def draw_overlay(
         size: Cells across and down.
     """
     width, height = size
-    is_accuracy = view.metric == "accuracy"
+    is_accuracy = view.metric == "accuracy" and not view.series
     layout = chart_layout(height, has_cursor=view.cursor is not None)
     values = [point.value for trace in traces for point in trace.points]
     scale = fit_scale(values, layout.rows, log=view.log and not is_accuracy)
@@ -98,7 +98,7 @@ def _legend(
         parts.append((f"{cursor_text(window, view)}  ", "bold"))
     for letter, style, text in readings:
         parts += [(f"{letter} ", f"bold {style}"), (f"{text}  ", NOTE)]
-    modes = view_text(view, has_log=view.metric != "accuracy")
+    modes = view_text(view, has_log=bool(view.series) or view.metric != "accuracy")
     return legend_line(parts, [(f" {modes}" if modes else "", NOTE)], width)
 
 

@@ -11,7 +11,7 @@ from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import BinnedCurve, Point, Window, axis_epochs, points_in
 from cnn_tui.charts.loss import SMOOTHINGS, ChartView
-from cnn_tui.text.numbers import decimal, percent
+from cnn_tui.text.numbers import decimal, percent, significant
 
 LETTERS = "ABCDEFGH"
 """Letters of the compared runs; their number is the limit."""
@@ -31,6 +31,13 @@ class OverlayView(ChartView):
 
     x_axis: XAxis = "epoch"
     metric: Metric = "losses"
+    series: str = ""
+    """Name of the series that is drawn in place of the metric; empty for none."""
+
+    @property
+    def title(self) -> str:
+        """What is drawn, in words."""
+        return self.series or self.metric
 
 
 class Trace(NamedTuple):
@@ -57,33 +64,48 @@ class TraceCache:
 
     def traces(self, state: RunState, window: Window, view: OverlayView) -> Iterator[Trace]:
         """Yield the run's curves: training with a small letter, validation with a capital."""
+        if view.series:
+            curve = drawn_curve(state, view)
+            if curve and has_x_axis(state, view):
+                means = self._bin(state, curve, window, view).means()
+                yield Trace(self.letter, self.style, list(means))
+            return
         if view.metric in ("losses", "training loss") and state.curve and has_x_axis(state, view):
-            binned = self._bin(state, window, view)
+            binned = self._bin(state, state.curve, window, view)
             yield Trace(self.letter.lower(), self.style, list(binned.means()))
         if view.metric != "training loss":
             values = [(end, _value(epoch, view)) for end, epoch in epoch_positions(state, view)]
             yield Trace(self.letter, self.style, list(points_in(window, values)))
 
     def train_at(self, state: RunState, view: OverlayView, position: float) -> float | None:
-        """Return the training loss at a position, or the last one before it."""
-        if not state.curve or not has_x_axis(state, view):
+        """Return the training loss or the series at a position, or the last value before it."""
+        curve = drawn_curve(state, view)
+        if not curve or not has_x_axis(state, view):
             return None
-        positions = state.curve.seconds if view.x_axis == "time" else state.curve.steps
+        positions = curve.seconds if view.x_axis == "time" else curve.steps
         index = bisect_right(positions, position * _unit(state, view))
-        return state.curve.losses[index - 1] if index else None
+        return curve.losses[index - 1] if index else None
 
-    def _bin(self, state: RunState, window: Window, view: OverlayView) -> BinnedCurve:
-        """Return the binned training curve; while the window is the same, points are added."""
+    def _bin(self, state: RunState, curve: Curve, window: Window, view: OverlayView) -> BinnedCurve:
+        """Return the binned curve; while the window is the same, points are added."""
         unit = _unit(state, view)
         own_window = Window(window.first * unit, window.last * unit, window.columns)
         key = (own_window, view.smoothing, view.x_axis)
         # A rollback to an earlier point replaces the curve.
-        if self._binned is None or self._key != key or self._curve is not state.curve:
-            self._key, self._curve = key, state.curve
+        if self._binned is None or self._key != key or self._curve is not curve:
+            self._key, self._curve = key, curve
             weight = SMOOTHINGS[view.smoothing][1]
             self._binned = BinnedCurve(own_window, weight, by_time=view.x_axis == "time")
-        self._binned.extend(state.curve)
+        self._binned.extend(curve)
         return self._binned
+
+
+def drawn_curve(state: RunState, view: OverlayView) -> Curve | None:
+    """Return the curve of the series that is drawn, or that of the training loss."""
+    if not view.series:
+        return state.curve
+    series = state.series.get(view.series)
+    return series.curve if series else None
 
 
 def has_x_axis(state: RunState, view: OverlayView) -> bool:
@@ -102,6 +124,8 @@ def run_extent(state: RunState, view: OverlayView) -> float:
     if view.x_axis == "time":
         return state.busy_seconds
     steps = max(state.curve.steps[-1] if state.curve else 0, epochs * state.steps_per_epoch)
+    if not state.is_own:  # it may log no loss
+        steps = max(steps, state.steps_done)
     if view.x_axis == "step":
         return float(steps)
     return steps / state.steps_per_epoch if state.steps_per_epoch else float(epochs)
@@ -141,6 +165,9 @@ def _value(epoch: EpochFinished, view: OverlayView) -> float:
 def value_at_cursor(state: RunState, cache: TraceCache, view: OverlayView) -> str:
     """Return the text of a run's value at the cursor, or of its last one without a cursor."""
     cursor = math.inf if view.cursor is None else view.cursor
+    if view.series:
+        value = cache.train_at(state, view, cursor)
+        return "–" if value is None else significant(value)
     values = [_value(epoch, view) for end, epoch in epoch_positions(state, view) if end <= cursor]
     if view.metric == "accuracy":
         return percent(values[-1]) if values else "–"

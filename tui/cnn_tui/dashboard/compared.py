@@ -12,6 +12,7 @@ from cnn_tui.live.follower import Follower
 from cnn_tui.text.json import config_value_text
 from cnn_tui.text.numbers import decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.series import series_cell, shared_series
 
 MAX_NAME_LENGTH = 40
 
@@ -79,6 +80,15 @@ def metric_rows(
         _metric_row("images/s", [_speed(state) for state in states], _count, max),
         TableRow("parameters", [_parameters(state) for state in states]),
         TableRow("device", [_device(state) for state in states]),
+        *series_rows(states),
+    ]
+
+
+def series_rows(states: Sequence[RunState]) -> list[TableRow]:
+    """Return a row for each series that two runs have: last value, lowest and highest."""
+    return [
+        TableRow(safe_text(name, MAX_NAME_LENGTH), [series_cell(state, name) for state in states])
+        for name in shared_series(states)
     ]
 
 

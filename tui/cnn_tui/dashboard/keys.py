@@ -362,7 +362,8 @@ KEYS = (
     *_in_scope(
         "compare",
         Key("next_axis", "x", "axis", "x axis: epoch, step, or time", 3),
-        Key("next_metric", "v", "curves", "Curves: losses, one of them, or accuracy", 3),
+        Key("next_metric", "v", "curves", "Curves: losses, one of them, accuracy, series", 3),
+        Key("choose_metric", "V", "choose", "Choose the curves, e.g. a series"),
         _move("cursor_left", "left", "cursor", "Cursor left; in a table: runs", "move(-1)"),
         _move("cursor_right", "right", "cursor", "Cursor right", "move(1)"),
         _move("jump_left", "shift+left", "jump", "Cursor ten columns left", "move(-10)"),

@@ -13,6 +13,7 @@ from cnn_tui.text.json import config_value_text
 from cnn_tui.text.metrics import interval_text, rate_text
 from cnn_tui.text.numbers import decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.series import series_cell, shared_series
 from cnn_tui.text.verdicts import verdict_text
 
 Value = TypeVar("Value")
@@ -82,6 +83,10 @@ def _metrics(comparison: Comparison) -> Table:
         texts = [to_text(run) for run in comparison.runs]
         if any(texts):
             table.add_row(name, *(Text(text or "–") for text in texts))
+    states = [run.state for run in comparison.runs]
+    for name in shared_series(states):
+        cells = [series_cell(state, name) for state in states]
+        table.add_row(*map(Text, [safe_text(name, MAX_VALUE_LENGTH), *cells]))
     return table
 
 

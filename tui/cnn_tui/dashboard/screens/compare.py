@@ -1,8 +1,9 @@
 """Several runs side by side, live or finished: curves in one chart, metrics and differences."""
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 
-from textual import getters
+from textual import getters, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -14,7 +15,7 @@ from cnn_engine.results.comparison import compare
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import LIVE
-from cnn_tui.charts.traces import LETTERS
+from cnn_tui.charts.traces import LETTERS, METRICS
 from cnn_tui.dashboard.compared import (
     ComparedRun,
     TableRow,
@@ -22,6 +23,7 @@ from cnn_tui.dashboard.compared import (
     config_rows,
     metric_rows,
 )
+from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
 from cnn_tui.dashboard.keys import Scope, bindings_for
 from cnn_tui.dashboard.screens.screen import POLL_SECONDS, DashboardScreen
 from cnn_tui.dashboard.widgets.chart import ChartActions
@@ -205,6 +207,19 @@ class CompareScreen(ChartActions, DashboardScreen):
     def action_next_metric(self) -> None:
         """Change the curves."""
         self.chart.next_metric()
+
+    @work
+    async def action_choose_metric(self) -> None:
+        """Ask which curves to draw."""
+        names = [*METRICS, *self.chart.series]
+        keys = chain("123456789", repeat(""))
+        answers = [
+            Answer(key, safe_text(name, 60), str(index))
+            for index, (name, key) in enumerate(zip(names, keys, strict=False))
+        ]
+        question = "Series of at least two of the runs follow the losses and the accuracy."
+        if chosen := await self.ask(ChoiceDialog("Which curves?", question, *answers)):
+            self.chart.choose(int(chosen))
 
     def action_back(self) -> None:
         """Clear the cursor, else unfocus a table beside the curves, else close the screen."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from textual.content import Content
 from textual.reactive import reactive
 
+from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.axes import MARGIN, MIN_HEIGHT, MIN_WIDTH
 from cnn_tui.charts.binning import Window
 from cnn_tui.charts.loss import visible_window
@@ -22,8 +23,14 @@ from cnn_tui.charts.traces import (
 from cnn_tui.dashboard.compared import ComparedRun
 from cnn_tui.dashboard.widgets.chart import Chart, to_content
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.series import shared_series
 
 METRIC_TITLES = {"losses": "Loss (a training, A validation)", "accuracy": "Validation accuracy"}
+
+
+def _has_epochs(state: RunState) -> bool:
+    """Return True if the run, as far as it is read, can be drawn by epoch."""
+    return bool(state.is_own or state.steps_per_epoch or state.epochs)
 
 
 class OverlayChart(Chart[Sequence[ComparedRun]]):
@@ -40,11 +47,27 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
 
     @property
     def drawn_view(self) -> OverlayView:
-        """The view; with the training loss if no run has a validation loss."""
-        epochs = (epoch for run in self._runs for epoch in run.state.epochs)
-        if self.view.metric != "validation loss" or any(epoch.is_validated for epoch in epochs):
-            return self.view
-        return replace(self.view, metric="training loss")
+        """The view, with curves and an axis that the runs have.
+
+        Instead of a validation loss that no run has it is the training loss, and instead of any
+        loss the first series.
+        """
+        view, states = self.view, [run.state for run in self._runs]
+        if view.x_axis == "epoch" and not any(_has_epochs(state) for state in states):
+            view = replace(view, x_axis="step")
+        if view.series or view.metric == "accuracy":
+            return view
+        epochs = [epoch for state in states for epoch in state.epochs]
+        if not epochs and not any(state.curve for state in states) and self.series:
+            return replace(view, series=self.series[0])
+        if view.metric == "validation loss" and not any(epoch.is_validated for epoch in epochs):
+            return replace(view, metric="training loss")
+        return view
+
+    @property
+    def series(self) -> list[str]:
+        """Series that can be drawn: those of at least two runs."""
+        return shared_series([run.state for run in self._runs])
 
     def window(self) -> Window | None:
         """Return the window in view, in the unit of the axis."""
@@ -52,24 +75,35 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
 
     def newest(self) -> float:
         """Return the end of the longest run."""
-        return max(run_extent(run.state, self.view) for run in self._runs)
+        return max(run_extent(run.state, self.drawn_view) for run in self._runs)
 
     def next_axis(self) -> None:
         """Switch to the next x axis, and show all of it."""
-        index = (X_AXES.index(self.view.x_axis) + 1) % len(X_AXES)
+        index = (X_AXES.index(self.drawn_view.x_axis) + 1) % len(X_AXES)
         self.set_view(x_axis=X_AXES[index], cursor=None, zoom=0)
 
     def next_metric(self) -> None:
-        """Switch to the next metric."""
-        self.set_view(metric=METRICS[(METRICS.index(self.view.metric) + 1) % len(METRICS)])
+        """Switch to the next metric or series."""
+        choices = [*METRICS, *self.series]
+        current = self.view.series or self.view.metric
+        index = choices.index(current) + 1 if current in choices else 0
+        self.choose(index % len(choices))
+
+    def choose(self, index: int) -> None:
+        """Draw a metric, or a series, whose index follows those of the metrics."""
+        if index < len(METRICS):
+            self.set_view(metric=METRICS[index], series="")
+        else:
+            self.set_view(series=self.series[index - len(METRICS)])
 
     def titles(self, runs: Sequence[ComparedRun]) -> tuple[str, str]:  # noqa: ARG002
         """Return the metric and the axis."""
-        axis: str = self.view.x_axis
+        axis: str = self.drawn_view.x_axis
         if axis == "time" and (window := self._visible_window(1)):
             axis = f"time in {time_unit(window)[1]}"
-        metric = self.drawn_view.metric
-        return f"{METRIC_TITLES.get(metric, metric.capitalize())} by {axis}", ""
+        view = self.drawn_view
+        title = METRIC_TITLES.get(view.metric, view.metric.capitalize())
+        return f"{safe_text(view.series, 80) or title} by {axis}", ""
 
     def draw(self, runs: Sequence[ComparedRun], width: int, height: int) -> list[Content]:
         """Return the chart, or a message while there is nothing to draw."""
@@ -82,8 +116,9 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
             lines = draw_overlay(traces, self._readings(width), window, view, (width, height))
         if lines is None:
             text = "nothing to draw yet"
-            if any(run.state.curve for run in runs):
-                text = f"no {view.metric} by {view.x_axis}; v and x switch metric and axis"
+            if any(run.state.curve or run.state.series for run in runs):
+                title = safe_text(view.title, 80)
+                text = f"no {title} by {view.x_axis}; v and x switch metric and axis"
             return [Content(""), Content.styled(text.center(width), "$muted")]
         return list(map(to_content, lines))
 
