@@ -87,8 +87,9 @@ def send(path: Path, command: Command) -> None:
     """
     line = json.dumps(asdict(command)).encode() + b"\n"
     try:
-        # O_NONBLOCK: a pipe in place of the file would block for ever.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+        # O_NONBLOCK: a pipe in place of the file would block for ever. O_NOFOLLOW: who may write to
+        # the directory could make the sender write anywhere.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW
         descriptor = os.open(path, flags, 0o644)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -99,7 +100,8 @@ def send(path: Path, command: Command) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+        reason = "is a link" if path.is_symlink() else error.strerror
+        raise StorageError(f"{path}: cannot be written: {reason}") from None
     if written < len(line):  # the next command begins with a newline
         raise StorageError(f"{path}: cannot be written: {os.strerror(errno.ENOSPC)}")
 

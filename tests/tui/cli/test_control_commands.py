@@ -167,6 +167,25 @@ def test_pipe_in_place_of_the_commands_is_refused(tmp_path):
     assert run.commands.is_fifo()
 
 
+def test_link_in_place_of_the_commands_is_refused(tmp_path):
+    run = running_run(tmp_path, 60)
+    (tmp_path / "other").write_text("")
+    run.commands.symlink_to(tmp_path / "other")
+    with pytest.raises(StorageError, match="cannot be written: is a link"):
+        send(run.commands, Command(name="stop", by="cli"))
+    assert (tmp_path / "other").read_text() == ""
+
+
+def test_commands_are_writable_by_their_owner_only(tmp_path):
+    run = running_run(tmp_path, 60)
+    previous = os.umask(0)
+    try:
+        send(run.commands, Command(name="pause", by="cli"))
+    finally:
+        os.umask(previous)
+    assert run.commands.stat().st_mode & 0o777 == 0o644
+
+
 def test_failed_checkpoint_exits_with_5(tmp_path):
     run = running_run(tmp_path / "runs", 60)
     with (
