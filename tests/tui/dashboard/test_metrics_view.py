@@ -197,6 +197,22 @@ async def test_keys_change_columns_and_rows(tmp_path):
         assert "charts" in screen_text(app)
 
 
+async def test_click_selects_a_chart_and_enlarges_the_selected_one(tmp_path):
+    app = Dashboard(RunScreen(loop_run(tmp_path, epochs=1)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "6")
+        grid = grid_of(app)
+        lines = screen_text(app).splitlines()
+        row = next(row for row, line in enumerate(lines) if "grad/clipped" in line)
+        for is_enlarged in (False, True):
+            await pilot.click(offset=(lines[row].index("grad/clipped"), row))
+            await settle(pilot)
+            assert grid.grid.selected == "grad/clipped"
+            assert grid.grid.is_enlarged is is_enlarged
+        await pilot.click(offset=(60, row))
+        assert grid.grid.selected == "grad/clipped"
+
+
 def test_grid_layout_fits_and_uses_the_size():
     for count in (1, 2, 3, 7, 14, 100, 1000):
         for width in range(17, 210, 7):

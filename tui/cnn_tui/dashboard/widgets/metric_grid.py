@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rich.cells import cell_len
+from textual import events
 from textual.content import Content
 from textual.reactive import reactive
 
@@ -175,6 +176,20 @@ class MetricGrid(Chart[RunState]):
             self.move_by(epochs * self._data.steps_per_epoch)
         else:
             self.move(10 * epochs)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the chart under the mouse, or enlarge it if it is selected."""
+        groups, offset = self.groups, event.get_content_offset(self)
+        if offset is None or self.grid.is_enlarged:
+            return
+        width, height = self.scrollable_content_region.size
+        columns, rows = self._layout
+        row = min(offset.y * rows // max(1, height - _has_axis(height)), rows - 1)
+        index = (self._top + row) * columns + min(offset.x * columns // (width + GAP), columns - 1)
+        if index == self._selected(groups):
+            self.set_grid(is_enlarged=True)
+        elif index < len(groups):
+            self.set_grid(selected=groups[index].title)
 
     # Drawing.
 
