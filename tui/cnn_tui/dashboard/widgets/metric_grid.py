@@ -199,7 +199,8 @@ class MetricGrid(Chart[RunState]):
             return self.TITLE, ""
         groups, count = self.groups, len(self._groups)
         text = safe_text(self.grid.filter_text, 60)
-        shown = f"{len(groups):,} of {count:,} · /{text}" if text else f"{count:,} charts"
+        charts = "1 chart" if count == 1 else f"{count:,} charts"
+        shown = f"{len(groups):,} of {count:,} · /{text}" if text else charts
         unit = float(state.steps_per_epoch or 1)
         axis = "epoch" if state.steps_per_epoch else "step"
         title = f"{self.TITLE} by {axis} ─ {shown}"
