@@ -18,7 +18,8 @@ from cnn_tui.dashboard.dialogs.value import ValueDialog
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from golden import golden_run, running_run
-from pilot import TWO_SIZES, press, press_together, screen_text, settle
+from loops_for_tests import classifier, finished, gan, loop_run
+from pilot import TWO_SIZES, press, press_together, screen_text, settle, wait_for_text
 from runs_for_tests import RunForTests, wait_until
 
 
@@ -598,3 +599,21 @@ async def test_config_and_epochs_are_shown_and_empty_columns_are_not(tmp_path, c
         assert not {"name", "tags", "test"} & set(heading)  # no run has one
         assert "digits" in row
         assert "14/2000" in row
+
+
+async def test_runs_of_other_loops_are_sorted_by_a_series_and_listed_with_its_values(tmp_path):
+    loop_run(tmp_path, finished(classifier(epochs=2)), "short")
+    loop_run(tmp_path, finished(classifier(epochs=6)), "long")
+    loop_run(tmp_path, finished(gan()), "gan")
+    app = Dashboard(RunsScreen(tmp_path))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "short")
+        await press(pilot, "s", *"-max:val/f1", "enter")
+        screen = screen_text(app)
+        assert "max:val/f1▾" in screen
+        assert [run.run_id for run in app.screen.rows.runs] == ["long", "short", "gan"]
+        await press(pilot, "end")
+        await wait_for_text(pilot, "g_loss  0.9084")
+        assert "no finished epoch" not in screen_text(app)
+        await press(pilot, "g")
+        assert "run its own script again with cnn_tui.init" in screen_text(app)

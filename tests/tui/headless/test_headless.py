@@ -15,7 +15,9 @@ from cnn_engine.runlog.lines import from_line
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
 from cnn_engine.system.stop_signals import STOP_SIGNALS
+from cnn_tui.headless.run import watch_headless
 from golden import golden_run, running_run, set_local_host
+from loops_for_tests import classifier, finished, gan, loop_run
 from runs_for_tests import wait_until
 from terminal import CLI, ENDLESS_RUN, SET_SMALL, Terminal, cnn_tui, environment
 
@@ -334,3 +336,20 @@ def test_watch_prints_a_run_that_was_resumed_twice(tmp_path, run_cli):
     assert "Resumed in epoch 4 after step 3, from last.pt" in errors
     epochs = [line.split("|")[0] for line in out.splitlines() if line[:6] == "Epoch:"]
     assert epochs == [f"Epoch: {number}/6 " for number in range(1, 7)]
+
+
+def test_run_of_another_loop_is_printed_with_its_last_values(tmp_path, capsys):
+    watch_headless(loop_run(tmp_path, finished(classifier(epochs=1)), "classifier"))
+    out, err = capsys.readouterr()
+    epoch, *series = out.splitlines()
+    assert epoch.startswith("Epoch: 1/10 | Time: 12.000s | Training Loss: 1.4331 | Validation Loss")
+    assert [line.split("  ")[0] for line in series][2:] == [
+        *("gradient norm", "val/loss", "val/accuracy", "val/f1")
+    ]
+    assert series[-1].split() == "val/f1 0.4 (lowest 0.4, highest 0.4)".split()
+    assert "Done after 0:12" in err
+    watch_headless(loop_run(tmp_path, finished(gan()), "gan"))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "d_loss",
+        "g_loss",
+    ]

@@ -36,7 +36,7 @@ class OverlayView(ChartView):
 
     @property
     def title(self) -> str:
-        """What is drawn, in words."""
+        """Words for the curves that are drawn."""
         return self.series or self.metric
 
 

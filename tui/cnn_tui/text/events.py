@@ -32,11 +32,12 @@ def device_text(prepared: RunPrepared) -> str:
 
 def loop_text(event: LoopDescribed) -> str:
     """Return `Training loop of Lightning 2.5: 10 epochs, 40 steps per epoch, 4 classes`."""
-    name = f" of {safe_text(event.library, 100)}" if event.library else ""
+    library = safe_text(event.library, 100)
+    name = f"Training loop of {library}" if library else "Another training loop"
     parts = [f"{event.epochs:,} epochs"] if event.epochs else []
     parts += [f"{event.steps_per_epoch:,} steps per epoch"] if event.steps_per_epoch else []
     parts += [f"{len(event.classes):,} classes"] if event.classes else []
-    return f"Training loop{name}" + (f": {', '.join(parts)}" if parts else "")
+    return name + (f": {', '.join(parts)}" if parts else "")
 
 
 def tta_text(test: TestFinished) -> str | None:

@@ -8,12 +8,15 @@ from cnn_engine.runs.summary import RunSummary
 from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
-from cnn_tui.text.columns import setting_text
+from cnn_tui.text.columns import series_text, setting_text
 from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import cut, wrap
 
 LABEL_WIDTH = 9
+
+MAX_SERIES = 12
+"""Series listed."""
 
 
 class DetailedRun(NamedTuple):
@@ -57,6 +60,7 @@ class RunDetails(Panel[DetailedRun]):
             *_curve(run, width),
             Content(""),
             *_facts(run),
+            *_series(run),
             *_paragraph(run.note, "italic", width),
         ]
         if baseline is not None:
@@ -84,7 +88,9 @@ def _metrics(run: RunSummary) -> list[Content]:
         best = (percent(run.best_val_accuracy, 2), "bold")
         lines.append(_line("val", best, f"   loss {decimal(run.best_val_loss)}"))
         lines.append(_line("best", f"epoch {run.best_epoch}"))
-    return lines or [Content.styled("no finished epoch", "$muted")]
+    if lines or (run.series and not run.is_own):
+        return lines
+    return [Content.styled("no finished epoch", "$muted")]
 
 
 def _curve(run: RunSummary, width: int) -> list[Content]:
@@ -103,11 +109,28 @@ def _facts(run: RunSummary) -> list[Content]:
         "started": date(run.started),
         "device": device,
         "data": run.source,
+        "loop": run.library,
         "model": f"{run.parameters:,} parameters" if run.parameters else "",
         "tags": " ".join(run.tags),
         "damaged": f"{run.damaged_lines:,} lines of the log" if run.damaged_lines else "",
     }
     return [_line(label, safe_text(fact, 200)) for label, fact in facts.items() if fact]
+
+
+def _series(run: RunSummary) -> list[Content]:
+    """Return the last values of the series of another loop, which are all that is known of it."""
+    if run.is_own or not run.series:
+        return []
+    names = list(run.series)[:MAX_SERIES]
+    more = len(run.series) - len(names)
+    lines = [Content(""), Content.styled("last values", "$muted")]
+    lines += [
+        Content.assemble(
+            (f"  {safe_text(name, 40)}  ", "$muted"), series_text(run.series[name].last)
+        )
+        for name in names
+    ]
+    return lines + ([Content.styled(f"  and {more:,} more", "$muted")] if more else [])
 
 
 def _differences(run: RunSummary, baseline: RunSummary) -> list[Content]:
