@@ -118,6 +118,41 @@ def test_two_epochs_are_imported_alike_whoever_logged_them(tmp_path, name, text)
     assert [epoch.epoch for epoch in state.epochs] == [1, 2]
 
 
+WANDB_HISTORY = (
+    ",_runtime,_step,_timestamp,epoch,train/loss,val/acc,note\n"
+    "0,1.5,0,1700000001.5,0,2.0,,\n1,2.5,1,1700000002.5,0,,0.5,\n2,4.5,2,1700000004.5,1,1.5,,\n"
+)
+TRACKIO = (
+    '{"train/loss": 2.0, "timestamp": "2023-11-14T22:13:21.5+00:00", "step": 0}\n'
+    '{"val/acc": 0.5, "timestamp": "2023-11-14T22:13:22.5+00:00", "step": 1}\n'
+    '{"train/loss": 1.5, "timestamp": "2023-11-14T22:13:24.5+00:00", "step": 2}\n'
+)
+
+
+@pytest.mark.parametrize(("name", "text"), [("w.csv", WANDB_HISTORY), ("t.jsonl", TRACKIO)])
+def test_histories_of_trackers_have_their_times(tmp_path, name, text):
+    """A column of seconds is time, not a series; of several, the one since 1970."""
+    state, _ = read_state(import_text(tmp_path, text, name))
+    assert list(state.series) == ["train/loss", "val/acc"]
+    assert list(state.series["train/loss"].curve.seconds) == [0.0, 3.0]
+    assert state.started.time == 1700000001.5
+
+
+def test_several_losses_of_a_detector_stay_plain_series(tmp_path):
+    """Ultralytics logs three losses of training and of validation, and three rates."""
+    names = "train/box_loss,train/cls_loss,val/box_loss,val/cls_loss,metrics/mAP50(B),lr/pg0,lr/pg1"
+    run = import_text(
+        tmp_path, f"epoch,time,{names}\n1,5,4,3,2,1,0.5,0.1,0.2\n2,9,3,2,1,0,0.6,0,0\n"
+    )
+    state, _ = read_state(run)
+    assert sorted(state.series) == sorted(names.split(","))
+    assert (len(state.curve), state.epochs, state.epoch) == (0, [], 2)
+    assert [text.partition(":")[0] for text in notices_of(run)] == [
+        "Not clear which series is the training loss",
+        "Not clear which series is the validation loss",
+    ]
+
+
 def test_accuracy_without_split_is_that_of_training_if_validation_has_one(tmp_path):
     state, _ = read_state(import_text(tmp_path, KERAS))
     assert [epoch.train_accuracy for epoch in state.epochs] == [0.3, 0.5]

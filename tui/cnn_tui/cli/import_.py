@@ -65,7 +65,7 @@ def import_run(  # noqa: PLR0913 - one parameter per option
     *,
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
-    """Import a TensorBoard, CSV or JSON log as a run: losses, accuracies, learning rate."""
+    """Import a TensorBoard, CSV or JSON log as a run, with all of its series."""
     from cnn_engine.importers.importer import Importer
     from cnn_engine.importers.open import open_source
 
