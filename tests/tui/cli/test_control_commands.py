@@ -14,7 +14,7 @@ from cnn_engine.session.request import Request
 from cnn_tui.cli.control import set_values, stop
 from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
 from golden import add_events, golden_run, running_run, set_local_host
-from loops_for_tests import classifier, finished, loop_run
+from loops_for_tests import classifier, finished, gan, loop_run
 from runs_for_tests import RunForTests, wait_until
 from terminal import CLI, environment
 
@@ -231,6 +231,9 @@ def test_commands_that_another_loop_does_not_obey_are_refused(tmp_path):
         with pytest.raises(ConfigError, match="it can pause, stop, save a checkpoint"):
             stop(name, after_epoch=True)
     assert not run.commands.exists()
+    own = set_local_host(loop_run(tmp_path / "runs", gan(), "own"))
+    with Recorder(own), pytest.raises(ConfigError, match=r"the loop did not call run\.control"):
+        set_values(f"{own.path}", ["lr=0.01"])
 
 
 def test_ended_run_of_another_loop_says_how_it_is_resumed(tmp_path):

@@ -77,14 +77,13 @@ def _next_commands(
     """Return labels and commands to run next."""
     watch, resume = command_for("watch", run), command_for("resume", run)
     if summary.status in LIVE and state.imported is None:
+        background = " in the background" if state.is_own else ""
         if state.paused:
             return [
-                ("Paused in the background. Continue: ", command_for("unpause", run)),
+                (f"Paused{background}. Continue: ", command_for("unpause", run)),
                 ("Watch:", watch),
             ]
-        if state.loop:
-            return [("Training continues. Watch it: ", watch)]
-        return [("Training continues in the background. Watch it: ", watch)]
+        return [(f"Training continues{background}. Watch it: ", watch)]
     if not state.is_own:
         resumable = state.loop and summary.status in ("stopped", "interrupted", "failed")
         hint = how_to_resume(state, run)

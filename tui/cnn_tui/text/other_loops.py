@@ -2,6 +2,7 @@
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
+from cnn_engine.tracking.loop_control import MISSING
 from cnn_tui.text.safe import safe_text
 
 ACTIONS: dict[Name, str] = {
@@ -35,11 +36,9 @@ def refusal_text(state: RunState, command: Name) -> str:
         return "This run is trained elsewhere and cannot be controlled"
     if state.loop is None or command in state.loop.commands:
         return ""
-    loop = (
-        f"The loop of {safe_text(state.loop.library, 60)}"
-        if state.loop.library
-        else "The loop of this run"
-    )
+    if not state.loop.library:  # its author can change it
+        return f"This run cannot {ACTIONS[command]}: {MISSING[command]}"
     offered = dict.fromkeys(ACTIONS[name] for name in ACTIONS if name in state.loop.commands)
     others = f"; it can {', '.join(offered)}" if offered else ""
-    return f"{loop} cannot {ACTIONS[command]}{others}"
+    library = safe_text(state.loop.library, 60)
+    return f"The loop of {library} cannot {ACTIONS[command]}{others}"
