@@ -28,8 +28,10 @@ if TYPE_CHECKING:
         validated,
     )
     from cnn_engine.tracking.run import Run
+    from cnn_engine.tracking.summary import Summary
 
     config: Config
+    summary: Summary
     run: Run | None
     should_stop: bool
     should_save: bool
@@ -48,12 +50,14 @@ __all__ = [
     "should_save",
     "should_stop",
     "steps",
+    "summary",
     "validated",
 ]
 
 _OF_CURRENT_RUN = {
     "run": "current",
     "config": "config",
+    "summary": "summary",
     "should_stop": "should_stop",
     "should_save": "should_save",
 }

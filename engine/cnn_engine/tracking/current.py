@@ -12,6 +12,7 @@ from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.names import clean_classes, clean_name
 from cnn_engine.tracking.run import Run
 from cnn_engine.tracking.start import Plan, clean_note, clean_run_name, clean_tags, start
+from cnn_engine.tracking.summary import Summary
 
 Batch = TypeVar("Batch")
 
@@ -160,6 +161,11 @@ def finish(exit_code: int | None = None, **_: object) -> None:
 def config() -> Config:
     """Return the config of the current run."""
     return (_run or NO_RUN).config
+
+
+def summary() -> Summary:
+    """Return the final values of the current run."""
+    return (_run or NO_RUN).summary
 
 
 def should_stop() -> bool:

@@ -17,7 +17,7 @@ from cnn_engine.tracking.entries import (
 from cnn_engine.tracking.epoch_values import EpochValues, Percent
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.position import EpochNumbers, place
-from cnn_engine.tracking.series_names import SeriesNames, Shape
+from cnn_engine.tracking.series_names import SeriesNames
 from cnn_engine.tracking.value_log import ValueLog
 
 MAX_STEP = 1 << 62
@@ -45,6 +45,7 @@ class LoopLog:
         control: LoopControl,
         *,
         steps_per_epoch: int = 0,
+        length_is_given: bool = False,
         roles: Mapping[Role, str] | None = None,
         preset: str = "",
         library: str = "",
@@ -57,6 +58,7 @@ class LoopLog:
             record: Records an event.
             control: The commands that the loop obeys, its planned epochs and its learning rate.
             steps_per_epoch: 0 if unknown.
+            length_is_given: True if the user gives that number, so that it ends epochs.
             roles: Series by role instead of the guessed ones.
             preset: What is trained.
             library: Name and version of the library with the loop.
@@ -70,7 +72,7 @@ class LoopLog:
         self.classes: tuple[str, ...] = ()
         self.new_config: dict[str, Any] | None = None
         """Config that is to be recorded; None if it is."""
-        self.steps_per_epoch, self._length_is_given = steps_per_epoch, steps_per_epoch > 0
+        self.steps_per_epoch, self._length_is_given = steps_per_epoch, length_is_given
         self._described: tuple[int, int, tuple[str, ...], tuple[str, ...]] | None = None
         self._names = SeriesNames(roles or {})
         self._value_log = ValueLog(record, self._names, step)
@@ -127,10 +129,9 @@ class LoopLog:
             is_complete: True if the loop came to its end.
         """
         is_over = self._has_epoch_numbers or self._passes > 0 or self._is_over()
-        is_epoch = is_complete and is_over and self.epoch > self.finished
-        if self._values.has_validation or (
-            is_epoch and not self._uses_epochs and not self._values.is_empty
-        ):
+        is_over &= is_complete and not self._uses_epochs and not self._values.is_empty
+        is_open = self.epoch > self.finished or not self._has_trained
+        if is_open and (is_over or self._values.has_validation):
             self._end(self._last_time)
         self.flush(now)
 
@@ -178,19 +179,21 @@ class LoopLog:
 
     def _log(self, entry: Logged, values: Mapping[str, float]) -> None:
         shape = self._names.shape(values)
-        step = self._next_step(entry, values.get(shape.step_name), is_step=shape.trains)
+        trains = shape.trains and entry.is_step
+        step = self._next_step(entry, values.get(shape.step_name), is_step=trains)
         number = 0
         if shape.epoch_name in values:
             number = self._epoch_numbers.number(values[shape.epoch_name])
-            self._has_epoch_numbers |= number > 0 and shape.trains
+            self._has_epoch_numbers |= number > 0 and trains
         if not self._uses_epochs:
-            self._begin_epoch_of(step, number, entry.time, shape)
+            repeats = not self._values.parts.isdisjoint(shape.roles)
+            self._begin_epoch_of(step, number, entry.time, trains=trains, repeats=repeats)
         self.step = max(self.step, step)
-        self._has_trained |= shape.trains
+        self._has_trained |= trains
         for name, role in shape.series:
             if name in values:  # it may not have been readable
                 self._add_value(name, role, values[name], entry.time)
-        if shape.trains and self._values.has_validation and self._is_at_end():
+        if trains and self._values.has_validation and self._is_at_end():
             self._end(entry.time)
 
     def _add_value(self, name: str, role: Role | None, value: float, time: float) -> None:
@@ -217,14 +220,20 @@ class LoopLog:
                 return step
             text = f"step {step} is lower than {self.step}: steps are counted by themselves"
             self.warn("step", f"{text} where they go back")
-        return self.step + (entry.is_step and is_step)
+        return self.step + is_step
 
-    def _is_validated(self) -> bool:
-        return self._ends_with_validation() and self._values.has_validation
+    def _begin_epoch_of(
+        self, step: int, number: int, time: float, *, trains: bool, repeats: bool
+    ) -> None:
+        """Begin another epoch if the values that are about to be added belong to it.
 
-    def _begin_epoch_of(self, step: int, number: int, time: float, shape: Shape) -> None:
-        """Begin another epoch if the values that are about to be added belong to it."""
-        trains = shape.trains
+        Args:
+            step: Steps since the start of the run.
+            number: Number of the epoch as it is logged; 0 if it is not.
+            time: Time of the values.
+            trains: True if they are those of a step.
+            repeats: True if they have a part of the validation that is known already.
+        """
         if number > self.epoch and trains:
             self._begin(number, time)
         elif number > self.epoch > self.finished:
@@ -234,12 +243,11 @@ class LoopLog:
             number = max(0, counted) // self.steps_per_epoch + 1
             if number > self.epoch:
                 self._begin(number, time)
-        elif trains and (self.epoch == self.finished or self._is_validated()):
-            self._begin(self.epoch + 1, time)
-        elif not (
-            self._has_trained or self._values.parts.isdisjoint(shape.roles)
-        ):  # a loop that logs validations only
-            self._end(time)
+        elif trains and self._ends_with_validation():
+            if self.epoch == self.finished or self._values.has_validation:
+                self._begin(self.epoch + 1, time)
+        elif repeats and not self._has_trained:
+            self._end(time)  # a loop that logs validations only
 
     def _counts_by_length(self) -> bool:
         return self._length_is_given and not (self._has_epoch_numbers or self._passes)

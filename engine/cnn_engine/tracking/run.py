@@ -21,6 +21,7 @@ from cnn_engine.tracking.names import clean_classes, clean_name
 from cnn_engine.tracking.outcome import exit_code, run_finished
 from cnn_engine.tracking.rate import CallableRate, OptimizerRate
 from cnn_engine.tracking.recording import Recording, say
+from cnn_engine.tracking.summary import Summary
 from cnn_engine.tracking.values import Converter
 
 Batch = TypeVar("Batch")
@@ -76,6 +77,8 @@ class Run:
         self._name, self.project = name, project
         self.config = Config(config_values(config), self._store_config)
         """The config given to `init`; keys are attributes too, and changes are recorded."""
+        self.summary = Summary(lambda values: self.log(values, commit=False))
+        """Final values, as W&B has them: its numbers are recorded as series."""
         self.path: Path | None = recording.recorder.run.path if recording else None
         """The run's directory; None if nothing is recorded."""
         self._convert = Converter(self.warn).convert

@@ -225,6 +225,7 @@ def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
         control,
         preset=_preset(plan),
         steps_per_epoch=plan.steps_per_epoch or state.steps_per_epoch,
+        length_is_given=plan.steps_per_epoch > 0,
         roles=plan.roles,
         library=plan.library,
         step=state.steps_done,

@@ -154,3 +154,39 @@ def test_time_for_data_is_measured(tmp_path):
     loop.finish()
     steps = events_of(loop.directory, events.StepsFinished)
     assert sum(event.data_seconds for event in steps) >= 0.04  # sleeping takes at least so long
+
+
+FINAL = ({"final/accuracy": 0.9}, {"best_loss": 0.1}, {"test/accuracy": 0.9})
+"""Values that scripts log after the loop."""
+
+
+@pytest.mark.parametrize("way", ["epochs", "passes", "numbers", "validation"])
+def test_values_after_the_loop_are_no_epoch(tmp_path, way):
+    loop = LoopForTests(tmp_path)
+    run = loop.run
+    if way == "epochs":
+        loop.train_epochs(2, steps=2)
+    for epoch in range(0 if way == "epochs" else 2):
+        for _ in run.steps(range(2)) if way == "passes" else range(2):
+            run.log({"loss": 1.0} | ({"epoch": epoch} if way == "numbers" else {}))
+        run.log({"val/loss": 1.0, "val/accuracy": 0.5})
+    for values in FINAL:
+        run.log(values, commit=way in ("epochs", "passes"))
+    state, _ = read_state(loop.finish())
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2]
+    assert state.epoch == 2
+    assert {"final/accuracy", "best_loss", "test/accuracy"} <= state.series.keys()
+
+
+def test_resumed_run_finds_its_epochs_in_the_same_way(tmp_path):
+    first = LoopForTests(tmp_path)
+    for values in [TRAIN, TRAIN, VAL] * 2:
+        first.run.log(values)
+    second = LoopForTests(tmp_path, resume=first.finish().id)
+    for values in [TRAIN, TRAIN, VAL] * 2:
+        second.run.log(values)
+    state, _ = read_state(second.finish())
+    assert [(epoch.epoch, epoch.val_loss) for epoch in state.epochs] == [
+        (number, 0.5) for number in (1, 2, 3, 4)
+    ]
+    assert state.steps_done == 8

@@ -46,6 +46,8 @@ for epoch in range(config.epochs):
     for batch in range(3):
         wandb.log({"train": {"loss": config.lr / (1 + batch)}}, commit=True)
     wandb.log({"epoch": epoch, "val/loss": 0.1, "val/acc": 50.0 + epoch}, commit=False)
+wandb.run.summary["best_acc"] = 51.0
+wandb.summary.update({"best_epoch": 2})
 assert wandb.run.name == "baseline"
 wandb.run.name = "renamed"
 wandb.finish()
@@ -70,6 +72,7 @@ def test_script_for_wandb_runs_with_another_import(runs_dir, capsys):
     }
     assert [(epoch.epoch, epoch.val_accuracy) for epoch in state.epochs] == [(1, 0.5), (2, 0.51)]
     assert (state.steps_done, state.steps_per_epoch) == (6, 3)
+    assert (state.series["best_acc"].last, state.series["best_epoch"].last) == (51, 2)
     marks = read_marks(run)
     assert (marks.name, marks.tags, marks.note) == ("renamed", ("a", "b-c"), "first")
     lines = capsys.readouterr().err.splitlines()
