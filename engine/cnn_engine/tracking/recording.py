@@ -61,6 +61,7 @@ class Recording:
         self.lock = threading.RLock()
         """Held while events are recorded."""
         self._end = threading.Event()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="cnn_tui", daemon=True)
         self._warned: set[str] = set()
         self._next_flush = 0.0
@@ -81,7 +82,8 @@ class Recording:
     def record(self, event: Event) -> None:
         """Record an event in the log."""
         with self.lock:
-            self.recorder.record(event)
+            if not self._is_closed:
+                self.recorder.record(event)
 
     def warn(self, subject: str, text: str) -> None:
         """Report a problem once per subject: on stderr, and as a notice in the run."""
@@ -95,6 +97,8 @@ class Recording:
     def drain(self) -> None:
         """Take what is in the queue into account."""
         with self.lock:
+            if self._is_closed:
+                return
             entries = [self._queue.popleft() for _ in range(len(self._queue))]
             waiting = [
                 value
@@ -124,6 +128,7 @@ class Recording:
             self.drain()
             self.loop.finish(self.control.clock(), is_complete=is_complete)
             self.recorder.record(last_event())
+            self._is_closed = True  # other threads of the loop may still log
             self.recorder.close()
         except StorageError as error:
             say(str(error))
@@ -153,6 +158,8 @@ class Recording:
 
     def _poll(self) -> None:
         with self.lock:
+            if self._is_closed:
+                return
             self._obey()
             if time.monotonic() < self._next_flush:
                 return

@@ -242,7 +242,6 @@ class Run:
             return
         with recording.lock:
             recording.drain()
-            recording.loop.describe()
             epoch, step = recording.loop.position
             recording.record(
                 CheckpointSaved(reason="asked", epoch=epoch, step=step, file=str(path)[:MAX_PATH])

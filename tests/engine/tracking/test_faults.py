@@ -123,6 +123,16 @@ def test_exception_in_a_with_block_fails_the_run(tmp_path):
     assert "1 / 0" in loop.directory.console.read_text()
 
 
+def test_exception_with_any_text_fails_the_run(tmp_path):
+    loop = LoopForTests(tmp_path)
+    with pytest.raises(ValueError, match="x"), loop.run:
+        raise ValueError("x\ud800\n\x1b[31m" + "y" * 5000)
+    state, damaged = read_state(loop.directory)
+    assert (state.status, damaged) == ("failed", 0)
+    assert len(state.finished.error) < 1200
+    assert "\\ud800" in loop.directory.console.read_text()
+
+
 def test_ctrl_c_in_a_with_block_stops_the_run(tmp_path):
     loop = LoopForTests(tmp_path)
     with pytest.raises(KeyboardInterrupt), loop.run:
@@ -184,3 +194,18 @@ def test_killed_loop_leaves_what_it_wrote(tmp_path):
     assert list(reader.poll())
     assert reader.damaged_lines == 0
     assert read_summary(loop.directory).status == "interrupted"
+
+
+def test_threads_that_still_log_as_the_run_ends_write_nowhere(tmp_path):
+    loop = LoopForTests(tmp_path)
+    recording = loop.run._recording
+    loop.finish()
+    other = (tmp_path / "other").open("wb")  # gets the descriptor of the log
+    assert other.fileno() == recording.recorder._log.descriptor
+    loop.run._recording = recording
+    for _ in range(20_000):
+        loop.run.log({"loss": 1.0})
+    loop.run.saved("x")
+    recording._poll()
+    other.close()
+    assert not (tmp_path / "other").read_bytes()
