@@ -26,13 +26,13 @@ IMPORTS = {
     "import cnn_tui": "import cnn_tui",
     "import cnn_tui; cnn_tui.init": "import cnn_tui; cnn_tui.init",
 }
-REPEATS = 11
+REPEATS = 7
 """Processes of which each prints the median."""
 
-ROUNDS, CALLS = 20, 500
+ROUNDS, CALLS = 10, 500
 """Rounds in which the subjects take turns, and calls of each in a round."""
 
-STEP_SECONDS, STEPS = 0.001, 2000
+STEP_SECONDS, STEPS = 0.001, 1000
 """Duration of a step, and steps, of the loops whose processor time is measured."""
 
 
