@@ -1,6 +1,7 @@
 """The state of a run, computed from its events."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import INFERENCE_COST, RunState
 from event_samples import applied, epoch_finished, prepared, started, state_after, steps
 from golden import golden_lines
+from loops_for_tests import classifier, gan
 
 
 def test_status_follows_run():
@@ -464,3 +466,35 @@ def test_busy_seconds_follow_training_and_undo():
     assert state.busy_seconds == 2.0
     state.apply(resumed(1, 0))
     assert state.busy_seconds == 0.0
+
+
+def test_loop_of_unknown_length_has_the_ends_of_its_epochs_and_numbers_for_classes():
+    unknown = events.LoopDescribed(commands=("stop",), classes=("cat",))
+    logged = [
+        unknown
+        if isinstance(event, events.LoopDescribed)
+        else replace(event, step=(event.epoch - 1) * 40 + event.step)
+        if isinstance(event, events.StepsFinished)
+        else event
+        for event in classifier(epochs=2)
+    ]
+    state = state_after(*logged)
+    assert (state.is_own, state.steps_per_epoch, state.steps_done) == (False, 0, 80)
+    assert [state.end_of(epoch) for epoch in state.epochs] == [40, 80]
+    assert state.classes == ("cat", "1", "2", "3")
+
+
+def test_best_epochs_of_another_loop_are_those_with_the_lowest_loss_so_far():
+    losses = (1.0, 0.8, math.nan, 0.9, 0.8)
+    logged = (epoch_finished(number, loss) for number, loss in enumerate(losses, start=1))
+    assert state_after(started(), events.LoopDescribed(), *logged).best_epochs == {1, 2, 5}
+
+
+def test_longest_silence_of_another_loop_excludes_pauses_and_other_events():
+    logged = list(gan(10))
+    last = logged[-1].time
+    pause = replace(applied("pause"), time=last + 1), replace(applied("unpause"), time=last + 999)
+    value = events.ScalarsLogged(time=last + 1001, step=11, values={"d_loss": (1.0,)})
+    state = state_after(*logged, *pause, value)
+    assert state.longest_gap == pytest.approx(2.0)
+    assert state.silence_start == last + 1001
