@@ -66,11 +66,15 @@ _OF_CURRENT_RUN = {
 
 def __getattr__(name: str) -> object:
     """Return a part of the interface; it is imported now, as commands start faster without it."""
-    if name not in __all__:
-        hint = "; it is not supported here" if name[:1].isupper() else ""
-        raise AttributeError(f"module 'cnn_tui' has no attribute {name!r}{hint}")
+    from cnn_engine.tracking import wandb_names  # noqa: PLC0415
+
+    is_ignored = name in wandb_names.WITHOUT_COUNTERPART
+    if name not in __all__ and not is_ignored:
+        raise AttributeError(f"module 'cnn_tui' has no attribute {name!r}")
     from cnn_engine.tracking import current  # noqa: PLC0415
 
+    if is_ignored:
+        return current.ignored(name)
     if name in _OF_CURRENT_RUN:
         return getattr(current, _OF_CURRENT_RUN[name])()
     return getattr(current, name)

@@ -1,6 +1,6 @@
 """The functions of `import cnn_tui`, for the current run of this process."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,6 +156,11 @@ def finish(exit_code: int | None = None, **_: object) -> None:
     """End the current run; see `Run.finish`."""
     if _run is not None:
         _run.finish(exit_code)
+
+
+def ignored(name: str) -> Callable[..., None]:
+    """Return a function that does nothing, for a name of W&B without a counterpart."""
+    return (_run or NO_RUN).ignored(name)
 
 
 def config() -> Config:

@@ -1,6 +1,6 @@
 """The run of a training loop, as the loop sees it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from cnn_engine.tracking.rate import CallableRate, OptimizerRate
 from cnn_engine.tracking.recording import Recording, say
 from cnn_engine.tracking.summary import Summary
 from cnn_engine.tracking.values import Converter
+from cnn_engine.tracking.wandb_names import WITHOUT_COUNTERPART
 
 Batch = TypeVar("Batch")
 
@@ -301,6 +302,20 @@ class Run:
         elif subject not in self._warned:
             self._warned.add(subject)
             say(text)
+
+    def ignored(self, name: str) -> Callable[..., None]:
+        """Return a function that does nothing but report that once."""
+
+        def ignore(*_: object, **__: object) -> None:
+            self.warn(f"call {name}", f"{name} has no counterpart here, and is ignored")
+
+        return ignore
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Return a function that does nothing, for methods of a run of W&B."""
+        if name not in WITHOUT_COUNTERPART:
+            raise AttributeError(f"a run has no attribute {name!r}")
+        return self.ignored(name)
 
     # Called by `Epochs` and `Steps`.
 

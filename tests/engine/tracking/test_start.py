@@ -283,8 +283,28 @@ def test_validated_classes_become_counts_and_a_confusion_matrix(runs_dir):
 def test_interface_is_complete():
     for name in cnn_tui.__all__:
         assert hasattr(cnn_tui, name)
-    with pytest.raises(AttributeError, match="no attribute 'Image'"):
-        _ = cnn_tui.Image
+    with pytest.raises(AttributeError, match="no attribute 'inti'"):
+        _ = cnn_tui.inti
+    with pytest.raises(AttributeError, match="no attribute 'lgo'"):
+        _ = cnn_tui.Run.lgo
+
+
+def test_names_of_wandb_without_a_counterpart_are_reported_once(runs_dir, capsys):
+    """A script with images and `watch` goes on (`import cnn_tui as wandb`)."""
+    cnn_tui.login()
+    run = cnn_tui.init(project="images", runs_dir=runs_dir)
+    run.watch(object(), log="all")
+    for _ in range(2):
+        cnn_tui.define_metric("val/*", step_metric="epoch")
+        cnn_tui.log({"loss": 1.0, "examples": cnn_tui.Image(b"", caption="a cat")})
+    cnn_tui.finish()
+    (recorded,) = list_runs(runs_dir)
+    state, _ = read_state(recorded)
+    assert [*state.series] == ["loss"]
+    texts = [notice.text for notice in state.notices]
+    for name in ("watch", "define_metric", "Image"):
+        assert texts.count(f"{name} has no counterpart here, and is ignored") == 1
+    assert "login has no counterpart here" in capsys.readouterr().err
 
 
 def test_order_of_events(runs_dir):
