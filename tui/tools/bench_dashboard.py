@@ -370,6 +370,19 @@ def run_with_series(series: int, count: int) -> Iterator[Event]:
     )
     yield events.LoopDescribed(epochs=200, steps_per_epoch=1000)
     for number in range(1, count + 1):
+        epoch, step = (10 * number - 1) // 1000 + 1, (10 * number - 1) % 1000 + 1
+        loss = 0.5 + 2 / epoch
+        yield StepsFinished(
+            epoch=epoch,
+            step=step,
+            steps=10,
+            loss=loss,
+            loss_min=loss - 0.1,
+            loss_max=loss + 0.1,
+            lr=0.001,
+            seconds=0.5,
+            images=0,
+        )
         yield logged_values(series, number)
 
 

@@ -20,6 +20,8 @@ from cnn_tui.dashboard.widgets.chart import Chart, message_lines, to_content
 class LossChart(Chart[RunState]):
     """Both losses in one chart that shows every spike; a cursor reads their values."""
 
+    TITLE = "Loss by epoch"
+
     def __init__(self) -> None:
         super().__init__()
         self._binned: BinnedCurve | None = None
