@@ -336,7 +336,8 @@ async def test_view_survives_random_resizes(tmp_path):
         assert app.is_running
 
 
-async def test_damaged_log_is_drawn(tmp_path):
+@pytest.mark.parametrize("steps_per_epoch", [None, 0, -5])
+async def test_damaged_log_is_drawn(tmp_path, steps_per_epoch):
     run = golden_run(tmp_path, "completed")
     random.seed(1)
     lines = [
@@ -350,6 +351,9 @@ async def test_damaged_log_is_drawn(tmp_path):
         )
         for _ in range(50)
     ]
+    if steps_per_epoch is not None:
+        run.events.write_text("")
+        lines.insert(0, to_line(events.LoopDescribed(steps_per_epoch=steps_per_epoch)))
     with run.events.open("a") as log:
         log.write("\n".join(lines) + "\n")
     app = Dashboard(RunScreen(run))

@@ -96,7 +96,7 @@ class Reading(NamedTuple):
 
 def axis_unit(state: RunState) -> int:
     """Return the steps of 1 on the axis: an epoch, or a step if the steps per epoch are unknown."""
-    return state.steps_per_epoch or 1
+    return max(1, state.steps_per_epoch)  # a damaged log may contain anything
 
 
 def axis_name(state: RunState) -> str:

@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.binning import Window, axis_epochs, round_step
-from cnn_tui.charts.loss import view_text, visible_window
+from cnn_tui.charts.binning import Window
+from cnn_tui.charts.loss import axis_name, axis_steps, axis_unit, view_text, visible_window
 from cnn_tui.charts.metric_chart import (
     MARGIN,
     MetricChart,
@@ -201,8 +201,8 @@ class MetricGrid(Chart[RunState]):
         text = safe_text(self.grid.filter_text, 60)
         charts = "1 chart" if count == 1 else f"{count:,} charts"
         shown = f"{len(groups):,} of {count:,} · /{text}" if text else charts
-        unit = float(state.steps_per_epoch or 1)
-        axis = "epoch" if state.steps_per_epoch else "step"
+        unit = float(axis_unit(state))
+        axis = axis_name(state)
         title = f"{self.TITLE} by {axis} ─ {shown}"
         if self.grid.is_enlarged and groups:
             index = self._selected(groups)
@@ -289,18 +289,15 @@ class MetricGrid(Chart[RunState]):
         window = self._window = self._visible_window(state, 2 * (width - MARGIN))
         metrics = {line.name: self._metrics[line.name] for group in groups for line in group.lines}
         binned = self._binned.bin(metrics, window, self.view.smoothing)
-        unit = float(state.steps_per_epoch or 1)
+        unit = float(axis_unit(state))
         return [
             MetricChart(group, metrics, binned, self.view, unit, state.markers) for group in groups
         ]
 
     def _visible_window(self, state: RunState, columns: int) -> Window:
         """Return the window in view, of a whole as long as that of the loss chart."""
-        newest, steps = self.newest(), state.steps_per_epoch
-        if steps:
-            whole = float(axis_epochs(newest / steps, state.total_epochs) * steps)
-        else:
-            whole = newest if state.has_ended else round_step(max(1.0, newest))
+        newest = self.newest()
+        whole = axis_steps(state, int(newest))
         return visible_window(self.view, newest, max(whole, newest, 1.0), columns)
 
 
