@@ -148,8 +148,10 @@ def quick_pilot(monkeypatch):
     async def handle_messages(*_, **__):
         for _ in range(20):
             await asyncio.sleep(0.005)
+        return True
 
     monkeypatch.setattr(textual.pilot, "wait_for_idle", handle_messages)
+    monkeypatch.setattr(textual.pilot.Pilot, "_wait_for_screen", handle_messages)
     monkeypatch.setattr(textual.app, "wait_for_idle", handle_messages)
 
 
