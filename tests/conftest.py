@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from typing import NamedTuple
+from unittest import mock
 
 import pytest
 import torch
@@ -109,7 +110,8 @@ def run_cli(capfd, monkeypatch):
         streams = sys.stdout, sys.stderr
         handlers = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, signal.SIGHUP)}
         try:
-            with pytest.raises(SystemExit) as end:
+            # A command may set variables, such as COLUMNS.
+            with mock.patch.dict(os.environ), pytest.raises(SystemExit) as end:
                 main()
         finally:
             sys.stdout.flush()

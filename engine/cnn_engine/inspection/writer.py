@@ -20,8 +20,13 @@ from cnn_engine.storage.atomic import write_atomically
 T = TypeVar("T")
 
 
-def write_layers(
-    model: nn.Module, images: Tensor, path: Path, writer: Writer, warn: Callable[[str], None]
+def write_layers(  # noqa: PLR0913, PLR0917 - model, output and warnings
+    model: nn.Module,
+    images: Tensor,
+    path: Path,
+    writer: Writer,
+    check: Callable[[], None],
+    warn: Callable[[str], None],
 ) -> None:
     """Write the model's layers, `model.json`; call `warn` if the model or the disk fails.
 
@@ -30,15 +35,19 @@ def write_layers(
         images: float [n, C, H, W], normalized, on the model's device; one is enough.
         path: The file.
         writer: Writes it now or in the background.
+        check: Called before it is written; raises StorageError if it may not be.
         warn: Called with the problem, on this thread.
     """
-    _inspect_and_write(lambda: inspect_layers(model, images), encode_layers, path, writer, warn)
+    _inspect_and_write(
+        lambda: inspect_layers(model, images), encode_layers, path, writer, check, warn
+    )
 
 
 def write_feature_maps(
     capture: Callable[[], CapturedFeatureMaps],
     path: Path,
     writer: Writer,
+    check: Callable[[], None],
     warn: Callable[[str], None],
 ) -> None:
     """Write feature maps, `maps.bin`; call `warn` if the model or the disk fails.
@@ -47,16 +56,18 @@ def write_feature_maps(
         capture: Runs the model, at once.
         path: The file.
         writer: Writes it now or in the background.
+        check: Called before it is written; raises StorageError if it may not be.
         warn: Called with the problem, on this thread.
     """
-    _inspect_and_write(capture, CapturedFeatureMaps.to_bytes, path, writer, warn)
+    _inspect_and_write(capture, CapturedFeatureMaps.to_bytes, path, writer, check, warn)
 
 
-def _inspect_and_write(
+def _inspect_and_write(  # noqa: PLR0913, PLR0917 - the same
     inspect: Callable[[], T],
     to_bytes: Callable[[T], bytes],
     path: Path,
     writer: Writer,
+    check: Callable[[], None],
     warn: Callable[[str], None],
 ) -> None:
     """Inspect the model now: when the writer runs, training may have changed it."""
@@ -67,6 +78,7 @@ def _inspect_and_write(
         return
 
     def write() -> None:
+        check()
         try:
             write_atomically(path, to_bytes(result))
         except OSError as error:

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-from cnn_engine.errors import RunHeldError
+from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.runlog.events import EpochFinished, Event, Notice, RunFinished, RunPrepared
 from cnn_engine.runlog.log import GONE, LogWriter
 from cnn_engine.runs.commands import CommandReader
@@ -85,6 +85,15 @@ class Recorder:
     def _add(self, event: Event) -> None:
         self._log.append(event)
         self.state.apply(event)
+
+    def check_in_place(self) -> None:
+        """Check that the run's directory is still that of this run, before a file is written there.
+
+        Raises:
+            StorageError: it was moved, removed or replaced.
+        """
+        if not self._log.is_in_place():
+            raise StorageError(f"{self.run.path}: {GONE}")
 
     def sync(self) -> None:
         """Flush the log to disk, except for events that could not be written yet.

@@ -49,6 +49,7 @@ def run_test(  # noqa: PLR0913, PLR0917 - the parts of a run
             learner.model, data, loader, epoch, config.tta, lambda _: control.check()
         )
     try:
+        recorder.check_in_place()
         save_results(recorder.run, data, result)
     except StorageError as error:
         recorder.record(Notice(text=str(error)))

@@ -28,6 +28,7 @@ class Inspector:
         loader: TensorLoader,
         directory: Path,
         writer: Writer,
+        check: Callable[[], None],
         warn: Callable[[str], None],
     ) -> None:
         """Inspect models on images of `data`.
@@ -38,17 +39,19 @@ class Inspector:
             loader: The same, on the device.
             directory: The run's directory.
             writer: Writes the files, at once or in the background.
+            check: Called before each file is written; raises StorageError if none may be.
             warn: Called with a text if the model cannot be inspected or a file cannot be written.
         """
         self._data, self._config, self._loader = data, config, loader
-        self._directory, self._writer, self._warn = directory, writer, warn
+        self._directory, self._writer = directory, writer
+        self._check, self._warn = check, warn
 
     def write_layers(self, learner: Learner) -> None:
         """Write the model's layers."""
         images, _ = next(self._loader.batches(self._data.train[:1], 1))
         with learner.autocast():
             path = self._directory / LAYERS_FILE
-            write_layers(learner.model, images, path, self._writer, self._warn)
+            write_layers(learner.model, images, path, self._writer, self._check, self._warn)
 
     def write_validation_maps(self, learner: Learner, epoch: int) -> None:
         """Write feature maps of some validation images, if there are any."""
@@ -74,4 +77,5 @@ class Inspector:
             with learner.autocast():
                 return feature_maps(learner.model, images, samples, weights, epoch)
 
-        write_feature_maps(capture, self._directory / MAPS_FILE, self._writer, self._warn)
+        path = self._directory / MAPS_FILE
+        write_feature_maps(capture, path, self._writer, self._check, self._warn)

@@ -96,6 +96,7 @@ class Trainer:
             self.state.loader,
             recorder.run.path,
             self.checkpointer.writer,
+            recorder.check_in_place,
             self.warn,
         )
         self._build(file, extra_environment or {})

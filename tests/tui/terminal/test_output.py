@@ -25,7 +25,7 @@ CLOSED = ["sh", "-c", 'exec "$@" >&-', "sh"]
 COMMANDS = (
     *("", "runs --json", "show", "watch", "mark", "explain", "configs", "trash --json"),
     *("--version", "--help", "trash --help", "doctor --json", "export latest --to csv -o -"),
-    *("compare latest oak", "data check empty", "import log.csv --runs-dir other"),
+    *("compare latest sequoia", "data check empty", "import log.csv --runs-dir other"),
     *("predict latest photos/cat", "predict latest photos --csv"),
 )
 """Commands that print in different ways; the last two load PyTorch."""
@@ -43,7 +43,7 @@ def work_dir(tmp_path_factory):
     RunForTests(
         directory / "runs", f"data.path={directory / 'photos'}", "train.epochs=1", preset="folder"
     ).train()
-    golden_run(directory / "runs", "completed", "0101-0000-oak")
+    golden_run(directory / "runs", "completed", "0101-0000-sequoia")
     (directory / "log.csv").write_text("loss\n1\n")
     for name in ("cat", "dog"):  # an error, so that no speed is measured with PyTorch
         (directory / "empty" / name).mkdir(parents=True)
@@ -203,7 +203,7 @@ def test_training_continues_after_a_closed_pipe(tmp_path):
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes have a fixed size")
 def test_nonblocking_pipe_gets_everything(work_dir, run_cli):
     """A pipe that another program, such as node, has made non-blocking."""
-    command = "export oak --to json -o -"
+    command = "export sequoia --to json -o -"
     expected = run_cli(*command.split(), cwd=work_dir).out
     assert len(expected) > 4 * PIPE_BYTES
     reader, writer = os.pipe()
