@@ -23,8 +23,9 @@ settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
-# These variables turn dashboards and progress lines off.
-for name in ("CI", "INSIDE_EMACS"):
+# These variables turn dashboards and progress lines off, or give the width of the terminal in which
+# the tests run.
+for name in ("CI", "INSIDE_EMACS", "COLUMNS", "LINES"):
     os.environ.pop(name, None)
 # Screens show the time of day.
 os.environ["TZ"] = "UTC"
