@@ -73,6 +73,7 @@ class Run:
         """
         self._recording, self._control = recording, control
         self._warned: set[str] = set()
+        self._has_ended = False
         self.id = run_id
         """Name of the run's directory; empty if nothing is recorded."""
         self._name, self.project = name, project
@@ -118,7 +119,7 @@ class Run:
             step: Number of the step; never lower than before. Ignored if the loop uses `steps`.
             commit: False if the call does not count as a step.
         """
-        recording, control = self._recording, self._control
+        recording, control = self._open(), self._control
         if recording is None:
             return
         numbers = self._convert(values)
@@ -161,9 +162,9 @@ class Run:
                 given: a list, an array or a tensor.
             predicted: Predicted class of each image, alike.
         """
-        if self._recording is not None:
-            counts = count(truth, predicted, self._recording.loop.classes)
-            self._recording.put(Validated(counts, self._control.clock()))
+        if (recording := self._open()) is not None:
+            counts = count(truth, predicted, recording.loop.classes)
+            recording.put(Validated(counts, self._control.clock()))
 
     @never_raises(None)
     def classes(self, names: Sequence[str]) -> None:
@@ -238,7 +239,7 @@ class Run:
         Args:
             path: File or directory of the checkpoint.
         """
-        recording = self._recording
+        recording = self._open()
         if recording is None:
             return
         with recording.lock:
@@ -391,6 +392,13 @@ class Run:
 
     # Details.
 
+    def _open(self) -> Recording | None:
+        """Return the recording if there is one; warn if it has ended."""
+        if self._has_ended:
+            text = "the run has ended, and records nothing more: call cnn_tui.init() again"
+            self.warn("ended", text)
+        return self._recording
+
     @never_raises(None)
     def _put_epoch(self, entry: EpochBegun | EpochEnded) -> None:
         if self._recording is not None:
@@ -464,6 +472,7 @@ class Run:
         recording, self._recording = self._recording, None
         if recording is None:
             return
+        self._has_ended = True
         control, loop, run = self._control, recording.loop, recording.recorder.run
 
         def last_event() -> RunFinished:

@@ -209,3 +209,15 @@ def test_threads_that_still_log_as_the_run_ends_write_nowhere(tmp_path):
     recording._poll()
     other.close()
     assert not (tmp_path / "other").read_bytes()
+
+
+def test_what_is_logged_after_the_end_is_reported_once(tmp_path, capsys):
+    run = LoopForTests(tmp_path).run
+    run.finish()
+    capsys.readouterr()
+    for _ in range(2):
+        run.log({"loss": 1.0})
+        run.validated([0], [0])
+        run.saved("x")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("the run has ended, and records nothing more: call cnn_tui.init() again")
