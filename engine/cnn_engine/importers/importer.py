@@ -71,6 +71,7 @@ class Importer:
         """The events that were written; None before the first."""
         self._settings: Settings = {}
         """Settings of the other program."""
+        self._planned_epochs = 0
         self._imported: RunImported | None = None
         """The latest such event."""
         self._written = Written()
@@ -164,11 +165,12 @@ class Importer:
         settings = self._source.settings()
         roles = roles_of(series, self._chosen)
         kept = _kept_series(series, roles)
+        length = epoch_length(self._source.steps_per_epoch, settings)
         timeline = make_timeline(
             kept,
             roles.assigned,
             steps_are_epochs=self._source.steps_are_epochs,
-            steps_per_epoch=epoch_length(self._source.steps_per_epoch, settings),
+            steps_per_epoch=length,
             ended=ended,
         )
         if timeline is None:  # nothing yet, or the file is being replaced
@@ -178,6 +180,9 @@ class Importer:
         for text in (*timeline.notices, *self._source.notices()):
             self._notify(text, timeline.end)
         self._left_out = len(series) - len(kept)
+        # With several validations in an epoch the run's epochs are the time between these.
+        is_planned = length in (0, timeline.layout.steps_per_epoch)
+        self._planned_epochs = planned_epochs(settings) if is_planned else 0
         self._write(timeline, ended=ended, report=report)
         self._replaced = sum(values.replaced for values in kept.values())
 
@@ -214,7 +219,7 @@ class Importer:
             time=timeline.begin,
             source=str(self._source.path),
             steps_per_epoch=layout.steps_per_epoch if layout.has_epochs else 0,
-            epochs=planned_epochs(self._settings),
+            epochs=self._planned_epochs,
         )
         if imported != self._imported:
             self._imported = imported

@@ -16,6 +16,9 @@ MAX_FRACTION = 1.0 + 1e-6
 MAX_PERCENT = 100.0 + 1e-4
 """Greatest accuracies, with room for rounding."""
 
+MAX_LATE = 0.1
+"""Part of an epoch by which a validation may follow the epoch that it belongs to."""
+
 MAX_POINTS = 50_000
 """Steps with values that are written one by one; of more, neighbors are merged."""
 
@@ -183,8 +186,12 @@ class _Merger:
         # A validation before the first step says nothing about epochs.
         are_epochs = length == 1 and validated not in ([], [0])
         self._ends_epoch = set(self._steps if steps_are_epochs or are_epochs else validated)
-        if steps_per_epoch and length == steps_per_epoch:
-            self._ends_epoch |= _last_steps(self._steps, length, ticks[-1])
+        self._has_known_length = bool(steps_per_epoch) and length == steps_per_epoch
+        if self._has_known_length:
+            last_steps = _last_steps(self._steps, length, ticks[-1])
+            for step in validated:
+                last_steps.pop(_epoch_of(step, length), None)
+            self._ends_epoch |= set(last_steps.values())
         shift = max(0, -ticks[0])
         if length == 1 and (self._ends_epoch or steps_are_epochs):
             lowest = self._steps[0] if self._steps else ticks[0]
@@ -218,8 +225,7 @@ class _Merger:
                 last_step, last_time = pending_step, max(last_time, pending[-1][0])
                 pending.clear()
             if ends_epoch:
-                number = round((step + self.layout.shift) / self.layout.steps_per_epoch)
-                epoch = max(epoch + 1, number)
+                epoch = max(epoch + 1, self._number(step))
                 finished = _epoch_finished(epoch, row, last_time, losses, accuracies)
                 yield step, finished
                 last_time = max(last_time, finished.time)
@@ -238,6 +244,13 @@ class _Merger:
         end = self._ends[bisect_left(self._ends, step)]
         following = bisect_left(self._steps, step + 1)
         return following == len(self._steps) or self._steps[following] > end
+
+    def _number(self, step: int) -> int:
+        """Return the number of the epoch that ends with a step."""
+        length = self.layout.steps_per_epoch
+        if self._has_known_length:
+            return _epoch_of(step + self.layout.shift, length)
+        return round((step + self.layout.shift) / length)
 
     def _is_validated(self, step: int) -> bool:
         return not self._known_validations.isdisjoint(self._rows[step])
@@ -285,7 +298,7 @@ def _rows(series: Mapping[Role, Series]) -> dict[int, dict[Role, Found]]:
 
 def _steps_per_epoch(validated: list[int], known: int) -> int:
     """Return the steps between validations, unless the log tells those of an epoch."""
-    epochs = [round(step / known) for step in validated] if known else []
+    epochs = [_epoch_of(step, known) for step in validated] if known else []
     if known and len(set(epochs)) == len(epochs) and 0 not in epochs:
         return known
     if len(validated) > 1:
@@ -293,10 +306,15 @@ def _steps_per_epoch(validated: list[int], known: int) -> int:
     return max(1, *validated, 1)
 
 
-def _last_steps(steps: Sequence[int], length: int, last: int) -> set[int]:
+def _epoch_of(step: int, length: int) -> int:
+    """Return the epoch with a validation, of a length that may be rounded."""
+    return math.ceil(step / length - MAX_LATE)
+
+
+def _last_steps(steps: Sequence[int], length: int, last: int) -> dict[int, int]:
     """Return the last step of each epoch that the log, up to its last step, has passed."""
     by_epoch = {(step - 1) // length + 1: step for step in steps if step > 0}
-    return {step for epoch, step in by_epoch.items() if epoch * length <= last}
+    return {epoch: step for epoch, step in by_epoch.items() if epoch * length <= last}
 
 
 def _epoch_finished(
