@@ -16,8 +16,8 @@ def scalar_events(
 ) -> Iterator[tuple[int, ScalarsLogged]]:
     """Yield steps and events with the values that were not written yet, in order of their steps.
 
-    Values of a step are in one event. If steps share an event, it has the mean, minimum and maximum
-    of their values.
+    Values of a step are in one event. If steps share an event, it has the mean, minimum, maximum
+    and last of their values.
 
     Args:
         timeline: The series, and the steps that share an event.
@@ -87,4 +87,4 @@ def _scalar(values: list[float]) -> Scalar:
         mean = math.fsum(values) / len(values)
     except OverflowError:
         mean = math.fsum(value / len(values) for value in values)
-    return min(max(mean, lowest), highest), lowest, highest
+    return min(max(mean, lowest), highest), lowest, highest, values[-1]

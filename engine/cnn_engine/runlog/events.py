@@ -85,8 +85,8 @@ predicted class."""
 
 
 Scalar: TypeAlias = tuple[float, ...]
-"""Mean, minimum and maximum of a few values of a series, all finite, or the value alone if these
-are equal."""
+"""Mean, minimum, maximum and last of a few values of a series, all finite, or the value alone if
+these are equal. Older logs lack the last."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,9 +78,12 @@ class SeriesByName(dict[str, Series]):
             series = self.get(name) or self._new(name)
             if series is None or not values:  # too many, or damaged
                 continue
-            mean, low, high = values if len(values) == 3 else (values[0], min(values), max(values))
+            if len(values) == 4:
+                mean, low, high, last = values
+            else:  # equal values, an older log without the last, or a damaged one
+                mean, low, high, last = values[0], min(values), max(values), values[0]
             series.curve.add(step, mean, low, high, seconds)
-            series.last = mean
+            series.last = last
             if low < series.minimum:  # noqa: PLR1730 - faster than min
                 series.minimum = low
             if high > series.maximum:  # noqa: PLR1730 - faster than max

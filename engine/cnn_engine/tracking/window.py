@@ -16,13 +16,14 @@ class Totals:
         self.total = 0.0
         self.low, self.high = math.inf, -math.inf
         self.last = math.nan
+        """Last finite value."""
         self.not_finite = ""
         """Last value that is not finite: `nan`, `inf` or `-inf`; empty without one."""
 
     def add(self, value: float) -> None:
         """Add a value."""
-        self.last = value
         if math.isfinite(value):
+            self.last = value
             self.count += 1
             self.total += value
             if value < self.low:  # noqa: PLR1730 - faster than min
@@ -46,10 +47,10 @@ class Totals:
 
     @property
     def scalar(self) -> Scalar:
-        """Mean, minimum and maximum of the finite values, or the value alone if they are equal."""
+        """Mean, minimum, maximum and last of the finite values, or the value alone if equal."""
         if self.low == self.high:
             return (self.low,)
-        return self.finite_mean, self.low, self.high
+        return self.finite_mean, self.low, self.high, self.last
 
 
 class Window(dict[str, Totals]):

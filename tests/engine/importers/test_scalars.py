@@ -67,11 +67,12 @@ def test_neighboring_steps_of_a_long_log_share_an_event(tmp_path):
     """No extreme is lost, and epochs end where they did."""
     rows = "".join(f"{step},{step % 5},{'nan' if step == 6 else -step},\n" for step in range(1, 14))
     run = import_text(tmp_path, "step,loss,x,val_loss\n" + rows + "14,7,7,3\n15,,9,\n")
+    x = pytest.approx(-20 / 3)
     assert scalars_of(run) == [
-        (4, {"loss": (2.5, 1.0, 4.0), "x": (-2.5, -4.0, -1.0)}, {}),
-        (8, {"loss": (1.5, 0.0, 3.0), "x": (pytest.approx(-20 / 3), -8.0, -5.0)}, {"x": "nan"}),
-        (12, {"loss": (1.75, 0.0, 4.0), "x": (-10.5, -12.0, -9.0)}, {}),
-        (15, {"loss": (5.0, 3.0, 7.0), "x": (1.0, -13.0, 9.0), "val_loss": (3.0,)}, {}),
+        (4, {"loss": (2.5, 1.0, 4.0, 4.0), "x": (-2.5, -4.0, -1.0, -4.0)}, {}),
+        (8, {"loss": (1.5, 0.0, 3.0, 3.0), "x": (x, -8.0, -5.0, -8.0)}, {"x": "nan"}),
+        (12, {"loss": (1.75, 0.0, 4.0, 2.0), "x": (-10.5, -12.0, -9.0, -12.0)}, {}),
+        (15, {"loss": (5.0, 3.0, 7.0, 7.0), "x": (1.0, -13.0, 9.0, 9.0), "val_loss": (3.0,)}, {}),
     ]
     steps = [(event.step, event.steps, event.loss) for event in events_of(run, StepsFinished)]
     assert steps == [(4, 4, 2.5), (8, 4, 1.5), (12, 4, 1.75), (14, 2, 5.0)]
@@ -83,8 +84,8 @@ def test_extreme_values_can_be_merged(tmp_path, monkeypatch):
     monkeypatch.setattr(timeline, "MAX_POINTS", 1)
     run = import_text(tmp_path, "x,loss\n1.7e308,1.7e308\n1.7e308,1.6e308\n1.6e308,-1e308\n")
     (event,) = events_of(run, ScalarsLogged)
-    mean, low, high = event.values["x"]
-    assert (low, high) == (1.6e308, 1.7e308)
+    mean, low, high, last = event.values["x"]
+    assert (low, high, last) == (1.6e308, 1.7e308, 1.6e308)
     assert low < mean < high
     assert read_state(run)[1] == 0
 

@@ -20,15 +20,17 @@ def test_series_keep_their_points_and_extremes():
     state = state_after(
         started(),
         prepared(),
-        scalars(5, f1=(0.5,), norm=(2.0, 1.0, 4.0)),
+        scalars(5, f1=(0.5,), norm=(2.0, 1.0, 4.0), loss=(2.0, 1.0, 4.0, 3.0)),
         scalars(10, f1=(0.25,)),
     )
-    assert list(state.series) == ["f1", "norm"]
-    f1, norm = state.series.values()
+    assert list(state.series) == ["f1", "norm", "loss"]
+    f1, norm, loss = state.series.values()
     assert list(f1.curve.steps) == [5, 10]
     assert [f1.last, f1.minimum, f1.maximum] == [0.25, 0.25, 0.5]
     assert list(norm.curve) == [CurvePoint(5, 2.0, 1.0, 4.0)]
-    assert [norm.minimum, norm.maximum] == [1.0, 4.0]
+    assert [norm.last, norm.minimum, norm.maximum] == [2.0, 1.0, 4.0]  # an older log
+    assert list(loss.curve) == [CurvePoint(5, 2.0, 1.0, 4.0)]
+    assert [loss.last, loss.minimum, loss.maximum] == [3.0, 1.0, 4.0]
 
 
 @pytest.mark.parametrize(("text", "last"), [("inf", math.inf), ("-inf", -math.inf)])

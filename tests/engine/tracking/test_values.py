@@ -57,13 +57,15 @@ def test_numbers_of_python_and_numpy_are_recorded(loop):
     }
 
 
-def test_mean_least_and_greatest_of_many_values_are_kept(loop):
+def test_mean_least_greatest_and_last_of_many_values_are_kept(loop):
     with loop.run._recording.lock:  # the thread does not write meanwhile
-        for value in (1.0, 5.0, 3.0):
+        for value in (1.0, 5.0, 2.0, 4.0):
             loop.run.log({"x": value})
         loop.flush()
-    (point,) = state_of(loop).series["x"].curve
-    assert (point.step, point.loss, point.low, point.high) == (3, 3.0, 1.0, 5.0)
+    series = state_of(loop).series["x"]
+    (point,) = series.curve
+    assert (point.step, point.loss, point.low, point.high) == (4, 3.0, 1.0, 5.0)
+    assert series.last == 4.0
 
 
 def test_nan_and_infinity_are_recorded_as_such(loop):
