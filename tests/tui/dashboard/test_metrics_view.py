@@ -253,6 +253,22 @@ async def test_new_values_are_drawn_as_they_are_logged(tmp_path):
         assert screen_text(reopened) == after
 
 
+async def test_header_and_progress_go_on_while_the_byte_budget_is_spent(tmp_path, monkeypatch):
+    run = loop_run(tmp_path, epochs=1)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "6")
+        monkeypatch.setattr(app, "can_draw", lambda *, is_reply=False: is_reply)
+        await press(pilot, "slash")
+        before = screen_text(app).splitlines()
+        add_events(run, *map(scalars, range(5, 9)))
+        app.screen.poll()
+        await settle(pilot)
+        after = screen_text(app).splitlines()
+        assert "Epoch  2/30" in after[2]
+        assert after[3:] == before[3:]  # the charts, which take most of the bytes
+
+
 async def test_idle_view_repaints_nothing(tmp_path):
     app = Dashboard(RunScreen(loop_run(tmp_path)))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -182,8 +182,8 @@ class RunScreen(DashboardScreen):
                 return
         self._reading = None
         self._report_read_error()
-        if self.can_draw(is_reply=self._is_reply):  # otherwise it was only read
-            self._show()
+        if self.can_draw(is_reply=True):  # otherwise it was only read
+            self._show(with_view=self.can_draw(is_reply=self._is_reply))
         self._is_reply = False
         self._close_if_ended()
 
@@ -211,7 +211,8 @@ class RunScreen(DashboardScreen):
         elif previous:
             self.key_bar.show_message("")
 
-    def _show(self) -> None:
+    def _show(self, *, with_view: bool = True) -> None:
+        """Show the state; without the view only in a few lines, which take few bytes."""
         is_live = self._follower.is_live
         self.header.pending = self.remote.pending
         is_dead = not is_live and not self.state.has_ended
@@ -222,7 +223,7 @@ class RunScreen(DashboardScreen):
         self._ring({alarm.kind for alarm in alarms})
         for panel in (self.header, self.query_one(RunProgress), self.alert):
             panel.show(self.state)
-        if self.view.is_read:
+        if with_view and self.view.is_read:
             self.view.show(self.state)
         self.key_bar.show(self.can_control)
         self.refresh_bindings()
