@@ -184,8 +184,7 @@ class RunState:
                 self.imported, self.phase = event, "training"
                 self.total_epochs = event.epochs
             case LoopDescribed():
-                self.loop, self.phase = event, "training"
-                self.total_epochs = event.epochs
+                self._describe_loop(event)
             case ImportRevised():
                 self._revise(event)
             case RunResumed():
@@ -225,6 +224,16 @@ class RunState:
         if self.loop is None:
             epochs = self.setting("train.epochs")
             self.total_epochs = epochs if isinstance(epochs, int) else 0
+
+    def _describe_loop(self, event: LoopDescribed) -> None:
+        """Take over what is known of a loop; the steps so far remain, in epochs of a new length."""
+        steps = self.steps_done
+        self.loop, self.phase = event, "training"
+        self.total_epochs = event.epochs
+        if self.steps_done != steps:
+            length = self.steps_per_epoch
+            self.epoch = max(0, steps - 1) // length + 1 if length > 0 else self.epoch
+            self.step = steps - max(0, self.epoch - 1) * length
 
     def _begin_session(self, event: RunResumed) -> None:
         """Reset what belongs to the previous session, and undo what lies beyond the position."""

@@ -14,7 +14,8 @@ from cnn_engine.tracking.entries import (
     PassBegun,
     Validated,
 )
-from cnn_engine.tracking.epoch_values import EpochValues, Percent
+from cnn_engine.tracking.epoch_length import EpochLength
+from cnn_engine.tracking.epoch_values import VALIDATION_ROLES, EpochValues, Percent
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.position import EpochNumbers, place
 from cnn_engine.tracking.series_names import SeriesNames
@@ -36,7 +37,8 @@ class LoopLog:
 
     An epoch ends, by the first of these that the loop has: where `epochs` says so, where a logged
     `epoch` increases, where `steps` begins another pass, after `steps_per_epoch` steps, or before
-    the first step after a validation.
+    the first step after a validation. A validation before the second step tells nothing, unless
+    each step has one.
     """
 
     def __init__(  # noqa: PLR0913 - the state of the run so far
@@ -83,6 +85,10 @@ class LoopLog:
         self._passes = self._pass_length = 0
         self._epoch_step = step
         """Steps before this epoch."""
+        self._length = EpochLength(step)
+        self._early: EpochValues | None = None
+        """The first epoch, if it was validated after its first step, until the second tells whether
+        it has just that one."""
         self._values = EpochValues(0.0)
         self._known_parts: frozenset[str] = frozenset()
         self._percent = Percent()
@@ -130,9 +136,10 @@ class LoopLog:
         """
         is_over = self._has_epoch_numbers or self._passes > 0 or self._is_over()
         is_over &= is_complete and not self._uses_epochs and not self._values.is_empty
+        self._end_early()
         is_open = self.epoch > self.finished or not self._has_trained
         if is_open and (is_over or self._values.has_validation):
-            self._end(self._last_time)
+            self._end(self._last_time, is_last=True)
         self.flush(now)
 
     def describe(self) -> None:
@@ -186,15 +193,12 @@ class LoopLog:
             number = self._epoch_numbers.number(values[shape.epoch_name])
             self._has_epoch_numbers |= number > 0 and trains
         if not self._uses_epochs:
-            repeats = not self._values.parts.isdisjoint(shape.roles)
-            self._begin_epoch_of(step, number, entry.time, trains=trains, repeats=repeats)
+            self._begin_epoch_of(step, number, entry.time, trains=trains, roles=shape.roles)
         self.step = max(self.step, step)
         self._has_trained |= trains
         for name, role in shape.series:
             if name in values:  # it may not have been readable
                 self._add_value(name, role, values[name], entry.time)
-        if trains and self._values.has_validation and self._is_at_end():
-            self._end(entry.time)
 
     def _add_value(self, name: str, role: Role | None, value: float, time: float) -> None:
         self._value_log.window.add(name, value)
@@ -223,7 +227,7 @@ class LoopLog:
         return self.step + is_step
 
     def _begin_epoch_of(
-        self, step: int, number: int, time: float, *, trains: bool, repeats: bool
+        self, step: int, number: int, time: float, *, trains: bool, roles: frozenset[Role | None]
     ) -> None:
         """Begin another epoch if the values that are about to be added belong to it.
 
@@ -232,8 +236,10 @@ class LoopLog:
             number: Number of the epoch as it is logged; 0 if it is not.
             time: Time of the values.
             trains: True if they are those of a step.
-            repeats: True if they have a part of the validation that is known already.
+            roles: Their roles.
         """
+        if not roles.isdisjoint(VALIDATION_ROLES):
+            self._end_early()
         if number > self.epoch and trains:
             self._begin(number, time)
         elif number > self.epoch > self.finished:
@@ -244,10 +250,36 @@ class LoopLog:
             if number > self.epoch:
                 self._begin(number, time)
         elif trains and self._ends_with_validation():
-            if self.epoch == self.finished or self._values.has_validation:
-                self._begin(self.epoch + 1, time)
-        elif repeats and not self._has_trained:
+            self._begin_after_validation(step, time, roles)
+        elif not (self._has_trained or self._values.parts.isdisjoint(roles)):
             self._end(time)  # a loop that logs validations only
+
+    def _begin_after_validation(
+        self, step: int, time: float, roles: frozenset[Role | None]
+    ) -> None:
+        """Begin another epoch with a step if the one before is validated."""
+        if self.epoch == self.finished:
+            self._begin(self.epoch + 1, time)
+        elif self._early is not None and step > self.step:  # a second step
+            self._values.began, self._early = self._early.began, None
+        elif self._values.has_validation:
+            steps = self.step - self._epoch_step + self._counts_from_0
+            is_first = not self._known_parts and self.steps_per_epoch != 1
+            if is_first and steps <= 1 and roles.isdisjoint(VALIDATION_ROLES):
+                self._early, self._values = self._values, EpochValues(time)
+                self._length.begin(self.step)
+            else:
+                self._begin(self.epoch + 1, time)
+
+    def _end_early(self) -> None:
+        """End the first epoch, which has one step, in the second."""
+        if self._early is None:
+            return
+        values, self._values, self._early = self._values, self._early, None
+        self.steps_per_epoch = self._length.learned = 1
+        self._end(values.began)
+        self.epoch, self._values = self.finished + 1, values
+        self._epoch_step = self.step - 1
 
     def _counts_by_length(self) -> bool:
         return self._length_is_given and not (self._has_epoch_numbers or self._passes)
@@ -265,7 +297,8 @@ class LoopLog:
     def _is_over(self) -> bool:
         """Return True if the steps of an epoch are done."""
         length = self.steps_per_epoch
-        return bool(length) and self.step + self._counts_from_0 >= self._epoch_step + length
+        steps = self.step - self._epoch_step + (self._counts_from_0 and not self._epoch_step)
+        return 0 < length <= steps
 
     def _begin_pass(self, entry: PassBegun) -> None:
         self._passes += 1
@@ -280,18 +313,18 @@ class LoopLog:
         if self.epoch > self.finished:
             self._end(time)
         self._record_values()
+        self._early = None
         self.epoch, self._epoch_step = epoch, self.step
         self._values = EpochValues(time)
         self._value_log.begin(time)
 
-    def _end(self, time: float) -> None:
-        """End the epoch, and record it."""
+    def _end(self, time: float, *, is_last: bool = False) -> None:
+        """End the epoch, and record it; the last one may be shorter."""
         self.epoch = max(self.epoch, self.finished + 1)
         self.step = max(self.step, self._epoch_step + 1)
         self._record_values()
-        if not self.steps_per_epoch:
-            steps = self.step + self._counts_from_0
-            self.steps_per_epoch = max(1, round(steps / self.epoch))
+        if not (is_last and self.steps_per_epoch):
+            self._learn_length()
         self.describe()
         if self.epoch <= FREE_EPOCHS or time - self._last_epoch_time >= EPOCH_SECONDS:
             self._record(self._values.finished(self.epoch, time, self._percent))
@@ -300,3 +333,12 @@ class LoopLog:
         self.finished, self._epoch_step = self.epoch, self.step
         self._values = EpochValues(time)
         self._value_log.begin(time)
+
+    def _learn_length(self) -> None:
+        """Learn the length of an epoch that ends now."""
+        steps = self.step + self._counts_from_0
+        if self._uses_epochs or not self._ends_with_validation():
+            self.steps_per_epoch = self.steps_per_epoch or max(1, round(steps / self.epoch))
+        elif self.steps_per_epoch in (0, self._length.learned):
+            epochs = self.epoch - self.finished
+            self.steps_per_epoch = self._length.learn(self.step, self.epoch, epochs)

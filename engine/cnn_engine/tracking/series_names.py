@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cnn_engine.runlog.roles import TEST, VALIDATION, Role, roles_of, split_of
 from cnn_engine.runlog.series import MAX_SERIES
+from cnn_engine.tracking.epoch_values import VALIDATION_ROLES
 from cnn_engine.tracking.position import EPOCH_NAMES, STEP_NAMES
 
 
@@ -58,7 +59,8 @@ class SeriesNames:
         positions = (*STEP_NAMES, *EPOCH_NAMES)
         series = [name for name in names if name not in positions]
         self._learn([name for name in series if name not in self._trains])
-        roles = tuple((name, self._roles.get(name)) for name in series)
+        named = [(name, self._roles.get(name)) for name in series]
+        roles = tuple(sorted(named, key=lambda pair: pair[1] in VALIDATION_ROLES))  # after training
         shape = Shape(
             series=roles,
             roles=frozenset(role for _, role in roles),

@@ -87,6 +87,50 @@ def test_epochs_are_found_from_what_is_logged(tmp_path, calls, plan, epochs, len
     assert state.steps_per_epoch == length
 
 
+@pytest.mark.parametrize("numbered", [True, False])
+@pytest.mark.parametrize("joint", [True, False])
+def test_validation_at_the_first_step_tells_nothing_of_the_length(tmp_path, numbered, joint):
+    loop = LoopForTests(tmp_path)
+    for step in range(50):
+        number = step if numbered else None
+        validates = step % 10 == 0
+        loop.run.log({"loss": 1.0} | ({"val/loss": step} if validates and joint else {}), number)
+        if validates and not joint:
+            loop.run.log({"val/loss": step}, number)
+        if step % 3 == 0:
+            loop.flush()
+    state, _ = read_state(loop.finish())
+    assert [(epoch.epoch, epoch.val_loss) for epoch in state.epochs] == [
+        (1, 10),
+        (2, 20),
+        (3, 30),
+        (4, 40),
+    ]
+    assert (state.steps_per_epoch, state.epoch) == (10, 5)
+    assert state.steps_done == 49 + (not numbered)
+    curve = state.series["val/loss"].curve.steps.tolist()
+    assert curve[-1] in (40, 41, 42)
+    assert state.end_of(state.epochs[-1]) == 40
+
+
+@pytest.mark.parametrize(
+    ("ends", "length"), [((11, 21, 31, 41), 10), ((10, 15, 37, 40), 0), ((10, 20, 30, 34), 10)]
+)
+def test_length_is_corrected_or_unknown(tmp_path, ends, length):
+    """A last validation, after fewer steps, changes nothing that is known."""
+    loop = LoopForTests(tmp_path)
+    for step in range(1, ends[-1] + 1):
+        loop.run.log({"loss": 1.0})
+        loop.flush()
+        if step in ends:
+            loop.run.log({"val/loss": 1.0})
+    state, _ = read_state(loop.finish())
+    assert (len(state.epochs), state.steps_per_epoch, state.steps_done) == (4, length, ends[-1])
+    assert state.curve.steps.tolist() == list(range(1, ends[-1] + 1))
+    if not length:
+        assert state.end_of(state.epochs[-1]) == 40
+
+
 def test_steps_are_those_of_the_loop_and_never_go_back(tmp_path, capsys):
     loop = LoopForTests(tmp_path)
     steps = []
