@@ -1,17 +1,21 @@
 """Keeps errors of the recording away from the loop."""
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
 from cnn_engine.errors import error_text
 
+NUMBER = re.compile(r"\d+")
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def never_raises(default: object) -> Callable[[Method], Method]:
-    """Let a method of a run return `default` instead of raising an exception, and warn once.
+    """Let a method of a run return `default` instead of raising an exception, and warn of it.
 
+    Messages that differ in numbers only are reported once.
     KeyboardInterrupt and SystemExit pass through.
     """
 
@@ -22,7 +26,8 @@ def never_raises(default: object) -> Callable[[Method], Method]:
                 return method(run, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 - the loop must go on
                 name = method.__name__.strip("_")
-                run.warn(f"call {name}", f"{name} failed, training goes on: {error_text(error)}")
+                text = f"{name} failed, training goes on: {error_text(error)}"
+                run.warn(NUMBER.sub("", text), text)
                 return default
 
         return cast("Method", guarded)

@@ -17,6 +17,7 @@ from cnn_engine.system.gpu import make_gpu_meter
 
 # Not imported by the thread: an import while Ctrl+C ends the program changes its exit code.
 from cnn_engine.system.machine import Gpu, Machine
+from cnn_engine.texts import listed
 from cnn_engine.tracking.entries import Entry, Logged
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog
@@ -101,10 +102,10 @@ class Recording:
                 return
             entries = [self._queue.popleft() for _ in range(len(self._queue))]
             waiting = [
-                value
+                (name, value)
                 for entry in entries
                 if isinstance(entry, Logged)
-                for value in entry.values.values()
+                for name, value in entry.values.items()
                 if isinstance(value, DeviceValue)
             ]
             numbers = self._read(waiting) if waiting else {}
@@ -181,13 +182,15 @@ class Recording:
     def _measure_gpu(self) -> Gpu | None:
         return make_gpu_meter(self.device)() if self.device is not None else None
 
-    def _read(self, values: list[DeviceValue]) -> dict[int, float]:
-        self.device = values[-1].tensor.device
-        try:
-            return read_device_values(values)
-        except Exception as error:  # noqa: BLE001 - a device may fail in any way
-            self.warn("device", f"Values could not be read from the device: {error_text(error)}")
-            return {}
+    def _read(self, values: list[tuple[str, DeviceValue]]) -> dict[int, float]:
+        self.device = values[-1][1].tensor.device
+        numbers, errors = read_device_values(value for _, value in values)
+        if errors:
+            failed = [name for name, value in values if id(value.tensor) in errors]
+            names = listed([repr(name) for name in dict.fromkeys(failed)])
+            text = error_text(next(iter(errors.values())))
+            self.warn(f"device {names}", f"{names} could not be read from the device: {text}")
+        return numbers
 
 
 def _numbers(entry: Entry, read: dict[int, float]) -> dict[str, float]:

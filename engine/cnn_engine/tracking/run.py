@@ -37,6 +37,10 @@ MAX_BATCH_SIZE = 1 << 24
 
 WITH_OTHERS = "several processes train together, and each would have to do the same"
 
+STOP_WITH_OTHERS = (
+    "several processes train together: the loop must read run.should_stop and send it to all"
+)
+
 
 class Run:
     """A run that a training loop records, and that a dashboard or the command line controls.
@@ -83,6 +87,11 @@ class Run:
         """Final values, as W&B has them: its numbers are recorded as series."""
         self.path: Path | None = recording.recorder.run.path if recording else None
         """The run's directory; None if nothing is recorded."""
+        if has_others:
+            for command in ("lr", "epochs"):
+                control.decline(command, WITH_OTHERS)
+            for command in ("stop", "stop-epoch"):
+                control.decline(command, STOP_WITH_OTHERS)
         self._convert = Converter(self.warn).convert
         self._has_others = has_others
         self._epoch_offset, self._next_epoch = 0, finished_epochs
@@ -206,9 +215,7 @@ class Run:
             self._control.rate = rate = OptimizerRate(optimizer, scheduler)
             if self._recording is not None:
                 self._recording.device = rate.device()
-        if self._has_others:
-            self._control.decline("lr", WITH_OTHERS)
-        else:
+        if not self._has_others:
             self._control.offer("lr")
 
     @property
@@ -333,9 +340,7 @@ class Run:
         self._uses_epochs = True
         if epochs is not None:
             self._control.epochs = min(self._epoch_offset + epochs, MAX_EPOCHS)
-        if self._has_others:
-            self._control.decline("epochs", WITH_OTHERS)
-        else:
+        if not self._has_others:
             self._control.offer("stop", "stop-epoch", "epochs")
         return first
 

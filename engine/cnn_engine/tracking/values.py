@@ -18,6 +18,13 @@ MAX_DEPTH = 10
 """Levels of nested dictionaries; deeper ones are ignored."""
 
 
+ONE_NUMBER = "one number is expected, not {}"
+
+
+class NoNumberError(Exception):
+    """A value that is not one number; the message says why."""
+
+
 class DeviceValue(NamedTuple):
     """A copy of a tensor of one element on a device, to be read later."""
 
@@ -45,7 +52,11 @@ class Converter:
     def convert(self, values: Mapping[Any, Any]) -> dict[str, Value]:
         """Return the numbers in a dictionary; warn of values that are none."""
         found: dict[str, Value] = {}
-        self._add(values, "", found, 0)
+        if hasattr(values, "items"):
+            self._add(values, "", found, 0)
+        else:
+            kind = type(values).__name__
+            self._warn("log", f"log takes a dictionary of names and numbers, not {kind}")
         return found
 
     def _add(
@@ -89,7 +100,9 @@ class Converter:
             return _to_number(value)
         except Exception as error:  # noqa: BLE001 - an object of the user may raise anything
             text = f"{name!r} is not recorded: {type(value).__name__} is no number"
-            if not isinstance(error, TypeError | ValueError | AttributeError):
+            if isinstance(error, NoNumberError):
+                text = f"{name!r} is not recorded: {error}"
+            elif not isinstance(error, TypeError | ValueError | AttributeError):
                 text = f"{name!r} is not recorded: {error_text(error)[:200]}"
             self._warn(name, text)
             return None
@@ -108,34 +121,54 @@ def _to_number(value: Any) -> Value:
         return _from_tensor(torch, value)
     if isinstance(value, str | bytes | complex):
         raise TypeError
+    if (size := getattr(value, "size", 1)) != 1 and isinstance(size, int):
+        raise NoNumberError(ONE_NUMBER.format(size))
     item = getattr(value, "item", None)  # NumPy, JAX
     return float(value if item is None else item())
 
 
 def _from_tensor(torch: Any, tensor: Any) -> Value:
     if hasattr(tensor, "full_tensor"):
-        raise RuntimeError("a distributed tensor: log value.full_tensor() on every process")
+        raise NoNumberError("a distributed tensor: log value.full_tensor() on every process")
+    if tensor.is_meta:
+        raise NoNumberError("a tensor on the meta device has no value")
+    if tensor.numel() != 1:
+        raise NoNumberError(ONE_NUMBER.format(tensor.numel()))
+    if tensor.is_complex():
+        raise ValueError
     if tensor.device.type in READ_AT_ONCE:
         return float(tensor.item())
-    if tensor.numel() != 1 or tensor.is_complex():
-        raise ValueError
     copy = tensor.detach().clone()  # the loop may change it in place
     copy = copy.reshape(()) if copy.ndim else copy
     is_cuda = tensor.device.type == "cuda"
     return DeviceValue(copy, torch.cuda.current_stream(tensor.device) if is_cuda else None)
 
 
-def read_device_values(values: Iterable[DeviceValue]) -> dict[int, float]:
-    """Read tensors from their devices, all of one kind at once; return numbers by `id(tensor)`."""
+def read_device_values(
+    values: Iterable[DeviceValue],
+) -> tuple[dict[int, float], dict[int, Exception]]:
+    """Read tensors from their devices, all of one kind at once, or one by one if that fails.
+
+    Returns:
+        Numbers by `id(tensor)`, and the errors of tensors that cannot be read.
+    """
     groups: dict[tuple[str, Any, Any], list[Any]] = {}
     for value in values:
         key = str(value.tensor.device), value.tensor.dtype, value.stream
         groups.setdefault(key, []).append(value.tensor)
     numbers: dict[int, float] = {}
+    errors: dict[int, Exception] = {}
     torch = sys.modules.get("torch")
     for (_, _, stream), tensors in groups.items():
         assert torch is not None  # noqa: S101 - its tensors exist
         with torch.cuda.stream(stream), torch.no_grad():  # does nothing if it is None
-            read = torch.stack(tensors).tolist()
-        numbers |= {id(tensor): float(number) for tensor, number in zip(tensors, read, strict=True)}
-    return numbers
+            try:
+                read = torch.stack(tensors).tolist()
+                numbers |= {id(one): float(value) for one, value in zip(tensors, read, strict=True)}
+            except Exception:  # noqa: BLE001 - a device may fail in any way
+                for tensor in tensors:
+                    try:
+                        numbers[id(tensor)] = float(tensor.item())
+                    except Exception as error:  # noqa: BLE001
+                        errors[id(tensor)] = error
+    return numbers, errors

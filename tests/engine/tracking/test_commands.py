@@ -247,6 +247,10 @@ def test_several_processes_are_not_stopped_or_changed_by_one(tmp_path, monkeypat
     assert list(loop.run.steps("ab")) == ["a", "b"]
     assert epochs == [0, 1]
     assert offered(loop) == {"pause", "unpause"}
+    for name, value in (("stop", None), ("stop-epoch", None), ("lr", 0.1), ("epochs", 5)):
+        loop.send(name, value)
+    assert all("several processes train together" in text for text in refusals(loop))
+    assert len(refusals(loop)) == 4
     assert not loop.run.should_stop  # from now on the loop decides
     loop.send("stop")
     assert list(loop.run.steps("ab")) == ["a", "b"]

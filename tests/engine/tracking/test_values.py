@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
 from cnn_engine.runs.summary import read_state
+from cnn_engine.tracking.entries import Logged
 from cnn_engine.tracking.values import Converter, DeviceValue, read_device_values
 from grammar import LOOP_LETTERS, LOOP_SESSIONS, event_letters
 from recorded_loops import LoopForTests
@@ -102,11 +103,18 @@ def test_calls_with_wrong_arguments_are_reported_once(loop, capsys):
         loop.run.log(5)
         loop.run.log()
         loop.run.validated([1, 2], [1])
+        loop.run.validated([-1], [1])  # another mistake
         loop.run.control(object())
     assert loop.run.should_stop is False
     assert capsys.readouterr().err.count("log failed, training goes on") == 1
     texts = [notice.text for notice in state_of(loop).notices]
-    assert [text.partition(" failed")[0] for text in texts] == ["log", "validated", "control"]
+    assert [text.partition(" failed")[0] for text in texts] == [
+        "log takes a dictionary of names and numbers, not int",
+        "log",
+        "validated",
+        "validated",
+        "control",
+    ]
 
 
 def test_names_are_shortened_and_printable(loop):
@@ -180,7 +188,7 @@ def test_any_values_leave_a_valid_log(tmp_path_factory, calls):
     assert finished == sorted(set(finished))
 
 
-def test_tensors_are_read_at_once_on_the_cpu_and_later_on_a_device():
+def test_tensors_are_read_at_once_on_the_cpu_and_later_on_a_device(monkeypatch):
     torch = pytest.importorskip("torch")
     warnings = []
     converter = Converter(lambda subject, text: warnings.append((subject, text)))
@@ -189,8 +197,12 @@ def test_tensors_are_read_at_once_on_the_cpu_and_later_on_a_device():
         {"loss": weight * 2, "one": torch.tensor([3]), "many": torch.zeros(2), "no": "x"}
     )
     assert values == {"loss": 2.0, "one": 3.0}
-    assert [subject for subject, _ in warnings] == ["many", "no"]
-    loss = torch.ones(1, device="meta")
+    assert warnings == [
+        ("many", "'many' is not recorded: one number is expected, not 2"),
+        ("no", "'no' is not recorded: str is no number"),
+    ]
+    monkeypatch.setattr("cnn_engine.tracking.values.READ_AT_ONCE", ())
+    loss = torch.ones(1)
     on_device = converter.convert({"loss": loss})["loss"]
     assert on_device.tensor.shape == ()
     # A copy: the loop may change its own in place.
@@ -209,19 +221,46 @@ def test_tensors_of_a_device_are_read_together():
         torch.tensor(0.25),
     ]
     values = [DeviceValue(tensor, None) for tensor in tensors]
-    numbers = read_device_values(values)
+    numbers, errors = read_device_values(values)
+    assert not errors
     found = [numbers[id(tensor)] for tensor in tensors]
     assert found[:4] == [0.5, 3.0, 2.0, 1.0]
     assert math.isnan(found[4])
     assert found[5] == 0.25
 
 
-def test_values_that_a_device_does_not_give_are_reported_once(loop):
+def test_values_that_a_device_does_not_give_are_reported_once(loop, monkeypatch):
+    """Another series of the same device is still read."""
     torch = pytest.importorskip("torch")
-    for _ in range(2):
-        loop.run.log({"loss": torch.ones((), device="meta"), "x": 1})
-        loop.flush()
+    monkeypatch.setattr("cnn_engine.tracking.values.READ_AT_ONCE", ())
+    wrong = DeviceValue(torch.ones(2), None)
+    with loop.run._recording.lock:
+        for _ in range(2):
+            loop.run.log({"good": torch.ones(())})
+            loop.run._recording.put(Logged({"loss": wrong}, 0.0))
+            loop.flush()
+    state = state_of(loop)
+    assert list(state.series) == ["good"]
+    (notice,) = state.notices
+    assert notice.text.startswith("'loss' could not be read from the device: RuntimeError: ")
+
+
+def test_tensor_without_data_is_reported(loop):
+    torch = pytest.importorskip("torch")
+    loop.run.log({"loss": torch.ones((), device="meta"), "x": 1})
     state = state_of(loop)
     assert list(state.series) == ["x"]
     (notice,) = state.notices
-    assert notice.text.startswith("Values could not be read from the device: ")
+    assert notice.text.endswith("'loss' is not recorded: a tensor on the meta device has no value")
+
+
+def test_what_is_no_dictionary_is_reported_once(loop):
+    for values in (5, [1.0], None):
+        loop.run.log(values)
+    loop.run.log({"array": np.zeros(4), "x": 1})
+    state = state_of(loop)
+    assert list(state.series) == ["x"]
+    assert [notice.text for notice in state.notices] == [
+        "log takes a dictionary of names and numbers, not int",
+        "'array' is not recorded: one number is expected, not 4",
+    ]
