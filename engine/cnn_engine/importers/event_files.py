@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cnn_engine.importers.columns import length_of_epochs
-from cnn_engine.importers.event_folders import PATTERN, folders_of_run, hparams_below
+from cnn_engine.importers.event_folders import PATTERN, SERIES, folders_of_run, hparams_below
 from cnn_engine.importers.series import MAX_STEP, Series
 from cnn_engine.importers.settings import (
     Settings,
@@ -80,7 +80,7 @@ class EventFiles:
         for folder, files in folders.items():
             name = folder.relative_to(self.path).as_posix() if self.path.is_dir() else "."
             for tag, series in _joined(files).items():
-                found[tag if name == "." else f"{name}/{tag}"] = series
+                found[tag if name in (".", SERIES) else f"{name}/{tag}"] = series
         return found
 
     @property

@@ -3,7 +3,8 @@
 TensorBoard shows each directory as a run of its own. Programs make several for one training:
 Keras writes into `train` and `validation`, TensorFlow's estimators into `eval` below the run's
 directory, PyTorch's `add_scalars` into a directory for each of the values, and `add_hparams` into
-one that holds hyperparameters and final results only, and is left out.
+one that holds hyperparameters and final results only, and is left out. An export of a run has the
+directories `train`, `val`, `test` and `series`.
 """
 
 from collections import defaultdict
@@ -21,6 +22,9 @@ from cnn_engine.storage.tfevents_reader import (
 
 PATTERN = "*tfevents*"
 """TensorBoard reads files whose names contain this."""
+
+SERIES = "series"
+"""Directory of an export of a run, beside `train` and `val`, with the other series."""
 
 FIRST_EVENTS = 5
 """Number of events at the start of a file that show which program wrote it."""
@@ -88,9 +92,10 @@ def _parts(folders: set[Path]) -> set[Path]:
     for above, siblings in beside.items():
         named = {folder for folder in siblings if SPLITS.intersection(words_of(folder.name))}
         # `resnet_train` beside `vgg_val` are runs of their own.
-        experiments = {_without_split(folder.name) for folder in siblings}
-        if above in folders or (named == siblings and len(experiments) == 1):
-            parts |= named
+        experiments = {_without_split(folder.name) for folder in named}
+        of_exports = {folder for folder in siblings if folder.name == SERIES}
+        if above in folders or (named and named | of_exports == siblings and len(experiments) == 1):
+            parts |= named | of_exports
     return parts
 
 

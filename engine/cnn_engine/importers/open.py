@@ -1,5 +1,6 @@
 """Finds the log that a path means."""
 
+import math
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,8 @@ from cnn_engine.importers.table import Downloads, Table, is_download
 from cnn_engine.runs.hints import command_in
 from cnn_engine.texts import listed
 
+HUGGING_FACE = "trainer_state.json"
+
 TABLE_NAMES = (
     "metrics.csv",  # PyTorch Lightning
     "results.csv",  # Ultralytics
@@ -21,7 +24,7 @@ TABLE_NAMES = (
     "training.csv",
     "training_log.csv",
     "metrics.tsv",
-    "trainer_state.json",  # Hugging Face
+    HUGGING_FACE,
     "history.json",
     "metrics.json",
     "metrics.jsonl",
@@ -32,6 +35,11 @@ TABLE_NAMES = (
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 """Directory of Hugging Face's Trainer, with the log up to its step."""
+
+LOSS_OR_ACCURACY = re.compile(rb"loss|acc|top[_-]?1|Value", re.IGNORECASE)
+
+BEGINNING = 1 << 16
+"""Bytes of a file that are searched for a loss or an accuracy."""
 
 MAX_NAMED = 10
 """Maximum number of runs named in a message."""
@@ -61,24 +69,51 @@ def open_source(path: Path, runs_dir: Path | None = None) -> Source:
 
 
 def _in_directory(directory: Path, runs_dir: Path | None) -> Source:
-    if runs := runs_below(directory):
-        run = directory if directory in runs else _the_only(directory, runs, runs_dir)
-        return EventFiles(run, others=[other for other in runs if other != run])
-    if table := _known_table(directory):
-        return Table(table)
-    if any(map(is_download, directory.iterdir())):
-        return Downloads(directory)
-    if tables := sorted(file for file in directory.glob("*.csv") if file.is_file()):
-        return Table(_the_only(directory, tables, runs_dir))
-    tables = _tables_below(directory)
-    if tables and all(map(_checkpoint_step, tables)):
-        return Table(max(tables, key=_checkpoint_step))
-    if tables:
-        return Table(_the_only(directory, tables, runs_dir))
-    raise DataError(
-        f"{directory}: contains no TensorBoard event files (*tfevents*) and no log such as "
-        "metrics.csv, results.csv or trainer_state.json"
-    )
+    runs = runs_below(directory)
+    if directory in runs:
+        return _event_files(directory, runs)
+    if not runs:
+        if table := _known_table(directory):
+            return Table(table)
+        if any(map(is_download, directory.iterdir())):
+            return Downloads(directory)
+    tables = [*_tables_in(directory), *_tables_below(directory)]
+    if runs:
+        tables = list(filter(_seems_a_log, tables))
+    found = [*runs, *(table for table in tables if not _has_events(table, directory, runs))]
+    found = found or sorted(file for file in directory.glob("*.csv") if file.is_file())
+    if not found:
+        raise DataError(
+            f"{directory}: contains no TensorBoard event files (*tfevents*) and no log such as "
+            "metrics.csv, results.csv or trainer_state.json"
+        )
+    log = _the_only(directory, found, runs_dir)
+    return _event_files(log, runs) if log in runs else Table(log)
+
+
+def _event_files(run: Path, runs: list[Path]) -> EventFiles:
+    return EventFiles(run, others=[other for other in runs if other != run])
+
+
+def _tables_in(directory: Path) -> list[Path]:
+    """Return the log with a known name in a directory, and the CSV files that seem to be logs."""
+    files = {*filter(_seems_a_log, directory.glob("*.csv"))}
+    return sorted(files | ({known} if (known := _known_table(directory)) else set()))
+
+
+def _seems_a_log(file: Path) -> bool:
+    """Return True if a file begins with the name of a loss or an accuracy."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return LOSS_OR_ACCURACY.search(opened.read(BEGINNING)) is not None
+
+
+def _has_events(table: Path, directory: Path, runs: list[Path]) -> bool:
+    """Return True if the training that wrote a table wrote event files too."""
+    home = _home(table)
+    is_above = home != directory or table.name == HUGGING_FACE
+    return any(home.is_relative_to(run) or (is_above and run.is_relative_to(home)) for run in runs)
 
 
 def _known_table(directory: Path) -> Path | None:
@@ -87,11 +122,22 @@ def _known_table(directory: Path) -> Path | None:
 
 
 def _tables_below(directory: Path) -> list[Path]:
-    """Return the logs with known names below a directory."""
-    below = (
-        Path(folder) for folder, _, files in os.walk(directory) if set(files) & set(TABLE_NAMES)
-    )
-    return [table for folder in sorted(below) if (table := _known_table(folder))]
+    """Return the logs with known names below a directory, of checkpoints the latest."""
+    tables: dict[Path, Path] = {}
+    for folder, folders, files in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if Path(folder) == directory or not set(files) & set(TABLE_NAMES):
+            continue
+        if table := _known_table(Path(folder)):
+            home = _home(table)
+            tables[home] = max(table, tables.get(home, table), key=_checkpoint_step)
+    return sorted(tables.values())
+
+
+def _home(table: Path) -> Path:
+    """Return the directory of the training that wrote a table."""
+    is_checkpoint = CHECKPOINT.fullmatch(table.parent.name)
+    return table.parent.parent if is_checkpoint else table.parent
 
 
 def _the_only(directory: Path, found: list[Path], runs_dir: Path | None) -> Path:
@@ -109,7 +155,7 @@ def _the_only(directory: Path, found: list[Path], runs_dir: Path | None) -> Path
     )
 
 
-def _checkpoint_step(table: Path) -> int:
-    """Return the step of Hugging Face's checkpoint whose log this is; 0 for other logs."""
+def _checkpoint_step(table: Path) -> float:
+    """Return the step of Hugging Face's checkpoint whose log this is; infinity for other logs."""
     match = CHECKPOINT.fullmatch(table.parent.name)
-    return int(match[1]) if match else 0
+    return int(match[1]) if match else math.inf

@@ -20,7 +20,7 @@ from cnn_engine.storage.tfevents import masked_crc
 from cnn_engine.storage.tfevents_reader import DamagedFileError, RecordReader, read_event
 from cnn_tui.exports.formats import export_record
 from golden import golden_run
-from imports_for_tests import EventFile, import_run, notices_of
+from imports_for_tests import EventFile, import_run, import_text, notices_of
 
 
 def test_event_files_written_by_tensorboard_are_read(tmp_path):
@@ -69,6 +69,21 @@ def test_own_tensorboard_export_is_imported_unchanged(tmp_path):
     for epoch, expected_epoch in zip(state.epochs, expected.epochs, strict=True):
         assert epoch.val_loss == pytest.approx(expected_epoch.val_loss, rel=1e-6)
         assert epoch.val_accuracy == pytest.approx(expected_epoch.val_accuracy, rel=1e-6)
+
+
+def test_exported_run_of_another_loop_comes_back_with_its_series(tmp_path):
+    """`train`, `val` and `series` are one run, and the series keep their names."""
+    logged = import_text(
+        tmp_path, "epoch,train_loss,val_loss,val_acc,D(x)\n1,3,2,0.4,7\n2,2,1,0.5,8\n"
+    )
+    export_record([logged], "tensorboard", tmp_path / "tb")
+    (exported,) = (tmp_path / "tb").iterdir()
+    assert sorted(path.name for path in exported.iterdir()) == ["series", "train", "val"]
+    state, _ = read_state(import_run(tmp_path, tmp_path / "tb"))
+    assert list(state.curve.losses) == [3.0, 2.0]
+    assert [epoch.val_loss for epoch in state.epochs] == [2.0, 1.0]
+    assert [epoch.val_accuracy for epoch in state.epochs] == pytest.approx([0.4, 0.5])
+    assert list(state.series["D(x)"].curve.losses) == [7.0, 8.0]
 
 
 def write_event_file(tmp_path):

@@ -11,7 +11,7 @@ from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.summary import read_state
-from imports_for_tests import KERAS, LIGHTNING, import_run, import_text, notices_of
+from imports_for_tests import KERAS, LIGHTNING, EventFile, import_run, import_text, notices_of
 
 ULTRALYTICS = (
     "epoch,time,train/loss,metrics/accuracy_top1,metrics/accuracy_top5,val/loss,lr/pg0\n"
@@ -252,6 +252,26 @@ def test_directory_with_one_log_is_imported(tmp_path):
             assert open_source(tmp_path / "tables").path.name == "a.csv"
     with pytest.raises(DataError, match=r"contains 2 runs.*a.csv.*b.csv"):
         open_source(tmp_path / "tables")
+
+
+def test_logs_of_several_programs_in_a_directory_are_named(tmp_path):
+    """None is taken in place of the others; a training that wrote two logs is one run."""
+    logs = tmp_path / "logs"
+    EventFile(logs / "tb" / "version_0").scalar("loss", 1, 1.0).close()
+    (logs / "train.csv").write_text("name,label\na,1\n")
+    assert open_source(logs).path == logs / "tb" / "version_0"
+    trainer = logs / "out" / "checkpoint-30" / "trainer_state.json"
+    for table in (trainer, logs / "csv" / "metrics.csv", logs / "keras.csv"):
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text(HUGGING_FACE if table == trainer else KERAS)
+    with pytest.raises(DataError, match="contains 4 runs") as raised:
+        open_source(logs)
+    for log in (logs / "tb" / "version_0", trainer, logs / "csv" / "metrics.csv"):
+        assert f"cnn-tui import {log}" in str(raised.value)
+    EventFile(logs / "out" / "runs" / "first").scalar("loss", 1, 1.0).close()
+    assert open_source(logs / "out").path == logs / "out" / "runs" / "first"
+    (logs / "tb" / "version_0" / "results.csv").write_text(ULTRALYTICS)
+    assert open_source(logs / "tb").path == logs / "tb" / "version_0"
 
 
 def test_run_is_named_after_the_current_directory(tmp_path, monkeypatch):
