@@ -16,14 +16,14 @@ ORDER: tuple[Name, ...] = ("pause", "unpause", "stop", "stop-epoch", "checkpoint
 MISSING: dict[Name, str] = {
     "pause": "the loop has not logged anything yet",
     "unpause": "the loop has not logged anything yet",
-    "stop": "the loop does not read run.should_stop, and does not use run.steps or run.epochs",
-    "stop-epoch": "the loop does not use run.epochs or run.steps",
-    "checkpoint": "the loop does not read run.should_save",
-    "lr": "the loop did not call run.control(optimizer)",
-    "epochs": "the loop does not use run.epochs",
-    "detach": "the program of the loop trains; the dashboard can just be quit",
+    "stop": "it needs run.steps, run.epochs or run.should_stop",
+    "stop-epoch": "it needs run.epochs or run.steps",
+    "checkpoint": "it needs run.should_save",
+    "lr": "it needs run.control(optimizer)",
+    "epochs": "it needs run.epochs",
+    "detach": "just quit, as its own program trains",
 }
-"""Reasons why a command is not obeyed."""
+"""Why a command is not obeyed, with what the loop lacks first: a terminal may cut the rest."""
 
 
 class LoopControl:

@@ -61,10 +61,10 @@ def test_what_the_loop_cannot_do_is_refused_with_the_reason(loop):
         loop.send(name, value)
     assert not applied(loop)
     assert refusals(loop) == [
-        "lr is not possible: the loop did not call run.control(optimizer)",
-        "epochs is not possible: the loop does not use run.epochs",
-        "checkpoint is not possible: the loop does not read run.should_save",
-        "detach is not possible: the program of the loop trains; the dashboard can just be quit",
+        "lr is not possible: it needs run.control(optimizer)",
+        "epochs is not possible: it needs run.epochs",
+        "checkpoint is not possible: it needs run.should_save",
+        "detach is not possible: just quit, as its own program trains",
     ]
 
 

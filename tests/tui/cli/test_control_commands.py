@@ -232,7 +232,7 @@ def test_commands_that_another_loop_does_not_obey_are_refused(tmp_path):
             stop(name, after_epoch=True)
     assert not run.commands.exists()
     own = set_local_host(loop_run(tmp_path / "runs", gan(), "own"))
-    with Recorder(own), pytest.raises(ConfigError, match=r"the loop did not call run\.control"):
+    with Recorder(own), pytest.raises(ConfigError, match=r"it needs run\.control\(opt"):
         set_values(f"{own.path}", ["lr=0.01"])
 
 

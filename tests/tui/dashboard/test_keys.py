@@ -8,6 +8,7 @@ from textual.widgets import Input
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.tracking.loop_control import MISSING
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.dialogs.choice import ChoiceDialog
 from cnn_tui.dashboard.dialogs.help import HelpScreen
@@ -19,9 +20,11 @@ from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.settings import Options
+from cnn_tui.text.other_loops import refusal_text
 from cnn_tui.text.parse import parse_epochs, parse_lr
+from event_samples import state_after
 from golden import add_events, golden_run, running_run, set_local_host
-from loops_for_tests import classifier, loop_run
+from loops_for_tests import classifier, gan, loop_run
 from pilot import press, press_together, screen_text, settle, wait_for_text
 
 VIEWS = {
@@ -523,6 +526,45 @@ async def test_keys_that_another_loop_does_not_obey_are_greyed_and_say_why(tmp_p
         assert "After this epoch" not in screen_text(app)
         await press(pilot, "y", "c")
     assert sent_commands(run) == [("stop", None), ("checkpoint", None)]
+
+
+@pytest.mark.parametrize("name", [name for name in MISSING if name != "detach"])
+def test_reason_for_a_command_that_a_loop_does_not_obey_fits_80_columns(name):
+    text = refusal_text(state_after(*gan(2), events.LoopDescribed()), name)
+    assert text.startswith("This run cannot ")
+    assert len(text) <= 78
+
+
+async def test_messages_about_another_loop_promise_what_it_does(tmp_path):
+    run = loop_run(tmp_path, gan())
+    offers = events.LoopDescribed(commands=("pause", "unpause", "stop", "stop-epoch", "checkpoint"))
+    add_events(run, offers)
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "c")
+        text = "Saving a checkpoint when the loop reads run.should_save"
+        assert text in screen_text(app)
+        await press(pilot, "s", "e")
+        assert "Stopping after this epoch" in screen_text(app)
+        assert "validated" not in screen_text(app)
+        add_events(run, events.CommandApplied(command="pause", by="key"))
+        app.screen.poll()
+        await settle(pilot)
+        await press(pilot, "c")
+        text = "Saving a checkpoint after the pause, when the loop reads run.should_save"
+        assert text in screen_text(app)
+
+
+async def test_too_few_epochs_are_refused_with_the_epoch_that_is_running_now(tmp_path):
+    run = running_run(tmp_path, 60)
+    app = Dashboard(RunScreen(run, trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        state = app.screen.state
+        await press(pilot, "e", *["backspace"] * 4, "1", "enter")
+        assert "Epoch 10 is running: enter 10 or more" in screen_text(app)
+        state.epoch = 30
+        await wait_for_text(pilot, "Epoch 30 is running: enter 30 or more")
 
 
 async def test_failed_command_shows_the_reason(tmp_path):

@@ -26,7 +26,7 @@ from cnn_engine.runs.commands import Command, Name, send
 from cnn_engine.runs.hints import how_to_resume
 from cnn_tui.cli.options import RUNNING, RunReference, RunsDir, resolve_run
 from cnn_tui.text.events import COMMANDS
-from cnn_tui.text.other_loops import refusal_text
+from cnn_tui.text.other_loops import checkpoint_time, refusal_text
 from cnn_tui.text.parse import parse_epochs, parse_lr
 from cnn_tui.text.safe import safe_text
 
@@ -77,8 +77,11 @@ class ControlledRun:
                     return
             self._require_running()
             time.sleep(POLL_SECONDS)
-        text = f"{name} requested, no answer after {WAIT_SECONDS:.0f} s"
-        raise NoAnswerError(f"{self._run.id}: {text}; it follows after the current step")
+        when = "after the current step"
+        if name == "checkpoint" and self.state.loop:
+            when = checkpoint_time(self.state)
+        text = f"{name} requested, no answer after {WAIT_SECONDS:.0f} s; it follows {when}"
+        raise NoAnswerError(f"{self._run.id}: {text}")
 
     def print(self, text: str) -> None:
         """Print a line about the run."""
@@ -148,10 +151,14 @@ def stop(
     reference: RunReference,
     runs_dir: RunsDir = None,
     after_epoch: Annotated[
-        bool, typer.Option("--after-epoch", help="Finish the current epoch and test first.")
+        bool,
+        typer.Option(
+            "--after-epoch",
+            help="Finish the epoch first; cnn-tui also tests its own runs.",
+        ),
     ] = False,
 ) -> None:
-    """Stop a run and save a checkpoint."""
+    """Stop a run; cnn-tui's own runs save a checkpoint first."""
     run = ControlledRun(reference, runs_dir)
     if not after_epoch:
         run.request("stop")

@@ -30,6 +30,14 @@ def missing_text(state: RunState, what: str) -> str:
     return f"no {what}: another training loop logs this run" if state.loop else ""
 
 
+def checkpoint_time(state: RunState) -> str:
+    """Return when a checkpoint that is asked for now is saved: `after this batch`."""
+    if state.loop is None:
+        return "after this batch"
+    moment = "in a later step" if state.loop.library else "when the loop reads run.should_save"
+    return f"after the pause, {moment}" if state.paused else moment
+
+
 def refusal_text(state: RunState, command: Name) -> str:
     """Return the reason why a run obeys no such command; empty if it does, were it running."""
     if state.imported:

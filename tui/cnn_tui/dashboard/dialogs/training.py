@@ -1,5 +1,7 @@
 """Dialogs about a running run."""
 
+from collections.abc import Callable
+
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.dialogs.choice import Answer, ChoiceDialog
 from cnn_tui.dashboard.dialogs.value import ValueDialog
@@ -17,18 +19,18 @@ def lr_dialog(lr: float | None) -> ValueDialog[float]:
     )
 
 
-def epochs_dialog(current: int, total: int | None) -> ValueDialog[int]:
+def epochs_dialog(current: Callable[[], int], total: int | None) -> ValueDialog[int]:
     """Return the dialog for the total number of epochs.
 
     Args:
-        current: The current epoch, which is the minimum.
+        current: Returns the current epoch, which is the minimum.
         total: The current total; None if unknown.
     """
 
     def parse(text: str) -> int:
         epochs = parse_epochs(text)
-        if epochs < current:
-            raise ValueError(f"Epoch {current} is running: enter {current} or more.")
+        if epochs < (epoch := current()):
+            raise ValueError(f"Epoch {epoch} is running: enter {epoch} or more.")
         return epochs
 
     explanation = "Raise it to train longer; set it to the current epoch to stop after it."

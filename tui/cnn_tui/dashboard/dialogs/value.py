@@ -14,6 +14,9 @@ from cnn_tui.dashboard.dialogs.dialog import Dialog
 
 Value = TypeVar("Value")
 
+PROBLEM_SECONDS = 1.0
+"""Time after which a problem that is shown is checked again."""
+
 
 class ValueDialog(Dialog[Value | None], Generic[Value]):
     """Asks for a value and returns it; None to keep the current one."""
@@ -71,6 +74,7 @@ class ValueDialog(Dialog[Value | None], Generic[Value]):
         self._question, self._explanation = question, explanation
         self._current, self._parse = current, parse
         self._restrict = restrict
+        self._problem = ""
 
     def compose(self) -> ComposeResult:
         """Yield the question above the input."""
@@ -85,9 +89,25 @@ class ValueDialog(Dialog[Value | None], Generic[Value]):
             yield value
             yield Label("", id="problem", markup=False)
 
+    def on_mount(self) -> None:
+        """Keep the shown problem up to date: the run goes on."""
+        self.set_interval(PROBLEM_SECONDS, self._update_problem)
+
+    def _update_problem(self) -> None:
+        if self._problem:
+            try:
+                self._parse(self.query_one(Input).value)
+            except (ValueError, UserError) as error:
+                self._show_problem(str(error))
+
+    def _show_problem(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self.query_one("#problem", Label).update(problem)
+
     @on(Input.Changed)
     def _changed(self) -> None:
-        self.query_one("#problem", Label).update("")
+        self._show_problem("")
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -98,4 +118,4 @@ class ValueDialog(Dialog[Value | None], Generic[Value]):
         try:
             self.dismiss(self._parse(event.value))
         except (ValueError, UserError) as error:
-            self.query_one("#problem", Label).update(str(error))
+            self._show_problem(str(error))

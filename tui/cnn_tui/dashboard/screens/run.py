@@ -34,7 +34,7 @@ from cnn_tui.dashboard.widgets.run_progress import RunProgress
 from cnn_tui.live.follower import Batch, Follower
 from cnn_tui.live.threads import in_thread
 from cnn_tui.text.log_lines import log_line, output_line
-from cnn_tui.text.other_loops import refusal_text
+from cnn_tui.text.other_loops import checkpoint_time, refusal_text
 
 if TYPE_CHECKING:
     from cnn_tui.dashboard.views.classes import ClassesView
@@ -313,7 +313,7 @@ class RunScreen(DashboardScreen):
     @work
     async def action_save_checkpoint(self) -> None:
         """Save a checkpoint."""
-        await self._send("checkpoint", message="Saving a checkpoint after this batch")
+        await self._send("checkpoint", message=f"Saving a checkpoint {checkpoint_time(self.state)}")
 
     @work
     async def action_set_lr(self) -> None:
@@ -329,7 +329,7 @@ class RunScreen(DashboardScreen):
         """Ask for a number of epochs and set it."""
         if self._is_refused("epochs"):
             return
-        dialog = epochs_dialog(self.state.epoch, self.state.total_epochs)
+        dialog = epochs_dialog(lambda: self.state.epoch, self.state.total_epochs)
         epochs = await self.ask(dialog)
         if epochs is not None:
             await self._send("epochs", epochs, message=f"{epochs} epochs in total")
@@ -341,9 +341,8 @@ class RunScreen(DashboardScreen):
             return
         command = await self.ask(stop_dialog(self.state))
         if command == "stop-epoch":
-            await self._send(
-                "stop-epoch", message="Stopping after this epoch is validated and saved"
-            )
+            is_saved = " is validated and saved" if self.state.is_own else ""
+            await self._send("stop-epoch", message=f"Stopping after this epoch{is_saved}")
         elif command == "stop":
             await self._send("stop")
 
