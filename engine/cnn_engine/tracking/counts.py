@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from cnn_engine.runlog.events import Confusion
 from cnn_engine.tracking.names import MAX_CLASSES
+
+HINT = "give logits.argmax(1), or (p > 0.5).int() for two classes"
 
 
 class Counts(NamedTuple):
@@ -14,6 +17,16 @@ class Counts(NamedTuple):
     correct: tuple[int, ...]
     total: tuple[int, ...]
     confusion: Confusion
+
+    def __add__(self, more: "Counts") -> "Counts":  # type: ignore[override]  # of tuples
+        """Return the counts of both."""
+        pairs = Counter({pair[:2]: pair[2] for pair in self.confusion})
+        pairs.update({pair[:2]: pair[2] for pair in more.confusion})
+        return Counts(
+            tuple(map(sum, zip_longest(self.correct, more.correct, fillvalue=0))),
+            tuple(map(sum, zip_longest(self.total, more.total, fillvalue=0))),
+            tuple(sorted((*pair, images) for pair, images in pairs.items())),
+        )
 
 
 def count(truth: Any, predicted: Any, classes: Sequence[str]) -> Counts:
@@ -60,5 +73,7 @@ def _index(value: Any, known: dict[str, int]) -> int:
             raise ValueError(f"{value[:80]!r} is not among the names of the classes")
         return known[value]
     if isinstance(value, list):
-        raise ValueError("one class for each image is expected, not a list of scores")
+        raise ValueError(f"one class for each image is expected, not a list of scores: {HINT}")
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(f"{value} is not the number of a class: {HINT}")
     return int(value)

@@ -41,9 +41,9 @@ class EpochValues:
         totals.add(value)
 
     def add_counts(self, counts: Counts) -> None:
-        """Set the counts of a validation."""
+        """Add the counts of a validation, or of one of its batches."""
         self._begin_validation()
-        self.counts = counts
+        self.counts = self.counts + counts if self.counts else counts
 
     def _begin_validation(self) -> None:
         """Forget a validation that was followed by training: the last one is the epoch's."""

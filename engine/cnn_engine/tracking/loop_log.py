@@ -240,7 +240,8 @@ class LoopLog:
         """
         if not roles.isdisjoint(VALIDATION_ROLES):
             self._end_early()
-        if number > self.epoch and trains:
+        is_of_training = trains or self._has_epoch_numbers or not self._has_trained
+        if number > self.epoch and is_of_training:
             self._begin(number, time)
         elif number > self.epoch > self.finished:
             self.epoch = number  # logged with the validation at its end only

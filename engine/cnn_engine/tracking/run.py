@@ -166,6 +166,8 @@ class Run:
     def validated(self, truth: Any, predicted: Any) -> None:
         """Record a validation of this epoch by its classes: accuracy per class, confusion matrix.
 
+        Call it once with all images, or for each batch.
+
         Args:
             truth: True class of each image, as a number from 0, or as a name that `classes` was
                 given: a list, an array or a tensor.

@@ -71,6 +71,23 @@ VAL = {"val_loss": 0.5}
             2,
             id="epoch with the validation",
         ),
+        pytest.param(
+            [call | {"epoch": epoch} for epoch in range(3) for call in (VAL, TRAIN, TRAIN, TRAIN)],
+            {},
+            [1, 2, 3],
+            3,
+            id="validation before the training of an epoch",
+        ),
+        pytest.param(
+            [
+                TRAIN,
+                *[call for epoch in range(3) for call in (TRAIN, VAL | {"epoch": epoch}, TRAIN)],
+            ],
+            {},
+            [1, 2, 3],
+            2,
+            id="epoch with the validation, before the last step",
+        ),
         pytest.param([TRAIN] * 5, {"steps_per_epoch": 2}, [1, 2], 2, id="length given"),
         pytest.param(
             [TRAIN | {"global_step": step} for step in range(4)],
@@ -183,6 +200,35 @@ def test_validation_that_is_logged_by_batch_has_their_mean(tmp_path):
             loop.run.log({"val/loss": loss})
     state, _ = read_state(loop.finish())
     assert [(epoch.epoch, epoch.val_loss) for epoch in state.epochs] == [(1, 3.0), (2, 3.0)]
+
+
+@pytest.mark.parametrize("keys", [(), ("epoch",)])
+@pytest.mark.parametrize("batches", [1, 2])
+def test_counts_belong_to_the_epoch_that_was_logged(tmp_path, keys, batches):
+    """They add up over the batches of a validation."""
+    loop = LoopForTests(tmp_path)
+    for epoch in range(3):
+        loop.run.log({"val/loss": 0.5, "loss": 1.0} | dict.fromkeys(keys, epoch))
+        loop.flush()
+        for batch in range(batches):
+            loop.run.validated([0, 1, 1, 0], [0, 1, batch, 0])
+    state, _ = read_state(loop.finish())
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3]
+    assert {epoch.val_loss for epoch in state.epochs} == {0.5}
+    expected = {1: ((2, 1), (2, 2)), 2: ((4, 3), (4, 4))}[batches]
+    assert {(epoch.correct, epoch.total) for epoch in state.epochs} == {expected}
+    assert state.epochs[-1].confusion == ((1, 0, 1),)
+
+
+@pytest.mark.parametrize("predicted", [[0.9, 0.2], [float("nan"), 0], [[0.1, 0.9], [0.8, 0.2]]])
+def test_counts_of_probabilities_are_refused(tmp_path, capsys, predicted):
+    loop = LoopForTests(tmp_path)
+    for _ in range(2):
+        loop.run.validated([1, 0], predicted)
+    loop.finish()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "validated" in line]
+    assert "training goes on" in line
+    assert "logits.argmax(1), or (p > 0.5).int()" in line
 
 
 def test_time_for_data_is_measured(tmp_path):
