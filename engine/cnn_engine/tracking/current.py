@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.runlog.roles import Role
+from cnn_engine.tracking.arguments import check_mode, directory, whole_number
 from cnn_engine.tracking.config import Config
-from cnn_engine.tracking.iterators import Epochs, Steps
+from cnn_engine.tracking.iterators import Epochs, GivenEpochs, Steps
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.names import clean_classes, clean_name
 from cnn_engine.tracking.run import Run
@@ -28,7 +28,7 @@ def init(  # noqa: PLR0913 - options of the run
     config: Any = None,
     epochs: int | None = None,
     steps_per_epoch: int | None = None,
-    classes: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
     roles: Mapping[Role, str] | None = None,
     resume: str | bool | None = None,
     id: str | None = None,  # noqa: A002 - as in W&B
@@ -73,34 +73,32 @@ def init(  # noqa: PLR0913 - options of the run
         ConfigError: an argument is wrong, or the run to resume does not exist.
     """
     global _run  # noqa: PLW0603 - the current run
-    if _run is not None:
-        _run.finish()
-    if runs_dir is None and dir is not None:
-        runs_dir = Path(dir) / "runs"
+    check_mode("mode", mode)
+    where = None if runs_dir is None else directory("runs_dir", runs_dir)
+    if where is None and dir is not None:
+        where = directory("dir", dir) / "runs"
     plan = Plan(
         name=clean_run_name(name),
         project=clean_name(str(project or "")),
         config=config,
-        epochs=_bounded(epochs),
-        steps_per_epoch=_bounded(steps_per_epoch),
+        epochs=whole_number("epochs", epochs),
+        steps_per_epoch=whole_number("steps_per_epoch", steps_per_epoch),
         classes=clean_classes(classes),
         roles=roles,
-        library=library,
+        library=str(library or ""),
         tags=clean_tags(tags),
         notes=clean_note(notes),
-        runs_dir=Path(runs_dir).expanduser() if runs_dir is not None else None,
+        runs_dir=where,
         run_id=str(id or ""),
         resume=resume,
         signals=signals,
         is_disabled=mode == "disabled",
         ignored=tuple(sorted(ignored)),
     )
+    if _run is not None:
+        _run.finish()
     _run = start(plan)
     return _run
-
-
-def _bounded(number: int | None) -> int:
-    return min(max(0, int(number or 0)), MAX_EPOCHS)
 
 
 def current() -> Run | None:
@@ -127,9 +125,18 @@ def steps(loader: Iterable[Batch]) -> Steps[Batch]:
     return _current().steps(loader)
 
 
-def epochs(epochs: int | None = None) -> Epochs:
+@overload
+def epochs(epochs: int | None = None) -> Epochs: ...
+
+
+@overload
+def epochs(epochs: Iterable[Batch]) -> GivenEpochs[Batch]: ...
+
+
+def epochs(epochs: Any = None) -> Epochs | GivenEpochs[Any]:
     """Return an iterable over the numbers of epochs from 0; see `Run.epochs`."""
-    return _current().epochs(epochs)
+    found: Epochs | GivenEpochs[Any] = _current().epochs(epochs)
+    return found
 
 
 def control(optimizer: Any, scheduler: Any = None) -> None:

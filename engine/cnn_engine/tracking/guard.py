@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from cnn_engine.errors import error_text
+from cnn_engine.errors import UserError, error_text
 
 NUMBER = re.compile(r"\d+")
 
@@ -26,7 +26,8 @@ def never_raises(default: object) -> Callable[[Method], Method]:
                 return method(run, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 - the loop must go on
                 name = method.__name__.strip("_")
-                text = f"{name} failed, training goes on: {error_text(error)}"
+                reason = str(error) if isinstance(error, UserError) else error_text(error)
+                text = f"{name} failed, training goes on: {reason}"
                 run.warn(NUMBER.sub("", text), text)
                 return default
 

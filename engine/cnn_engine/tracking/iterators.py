@@ -1,6 +1,7 @@
 """Iterators over epochs and batches, which count, pause and stop."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 
@@ -13,7 +14,7 @@ class CountsEpochs(Protocol):
     def planned_epochs(self, epochs: int | None) -> range | None:
         """Return the epochs to iterate over, counted from 0; None without an end."""
 
-    def begin_epochs(self, epochs: int | None) -> int:
+    def begin_epochs(self, epochs: int | None, *, are_given: bool = False) -> int:
         """Begin to iterate; return the first epoch, counted from 0."""
 
     def begin_epoch(self, epoch: int) -> bool:
@@ -59,6 +60,34 @@ class Epochs:
             is_complete = False
             try:
                 yield epoch
+                is_complete = True  # not if the loop is left
+            finally:
+                self._run.end_epoch(is_complete=is_complete)
+            epoch += 1
+
+
+class GivenEpochs(Generic[Batch]):
+    """Epochs over the items of something that the loop gives."""
+
+    def __init__(self, run: CountsEpochs, items: Iterable[Batch]) -> None:
+        self._run, self._items = run, items
+
+    def __len__(self) -> int:
+        return len(self._items)  # type: ignore[arg-type]  # raises TypeError if it has no length
+
+    def __iter__(self) -> Iterator[Batch]:
+        length: int | None = None
+        with suppress(TypeError):
+            length = len(self)
+        if length == 0:
+            return
+        epoch = self._run.begin_epochs(length, are_given=True)
+        for item in self._items:
+            if not self._run.begin_epoch(epoch):
+                return
+            is_complete = False
+            try:
+                yield item
                 is_complete = True  # not if the loop is left
             finally:
                 self._run.end_epoch(is_complete=is_complete)

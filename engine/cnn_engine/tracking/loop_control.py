@@ -59,9 +59,9 @@ class LoopControl:
         """Obey these commands from now on."""
         self._offered.update(names)
 
-    def decline(self, name: Name, hint: str) -> None:
-        """Refuse a command with this reason."""
-        self._hints[name] = hint
+    def decline(self, hint: str, *names: Name) -> None:
+        """Refuse commands with this reason."""
+        self._hints.update(dict.fromkeys(names, hint))
 
     def clock(self) -> float:
         """Return the time in seconds, without pauses; only differences have a meaning."""

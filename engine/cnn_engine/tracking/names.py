@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from cnn_engine.runlog.series import MAX_NAME
+from cnn_engine.tracking.arguments import names
 
 MAX_CLASSES = 10_000
 """Classes of a run; further ones are neither named nor counted."""
@@ -23,6 +24,10 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
-def clean_classes(names: Iterable[object]) -> tuple[str, ...]:
-    """Return the names of classes, all of them printable."""
-    return tuple(clean_name(str(name)) for name in names)[:MAX_CLASSES]
+def clean_classes(classes: Iterable[object] | None) -> tuple[str, ...]:
+    """Return the names of classes, all of them printable.
+
+    Raises:
+        ConfigError: they are no list.
+    """
+    return tuple(clean_name(name) for name in names("classes", classes))[:MAX_CLASSES]

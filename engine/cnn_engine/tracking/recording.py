@@ -4,12 +4,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from cnn_engine.errors import StorageError, error_text
 from cnn_engine.runlog.events import Event, Notice, RunFinished
+from cnn_engine.runlog.roles import Role
 from cnn_engine.runs.alarm_log import AlarmLog
 from cnn_engine.runs.commands import without_repeats
 from cnn_engine.runs.recorder import Recorder
@@ -19,6 +20,7 @@ from cnn_engine.system.gpu import make_gpu_meter
 from cnn_engine.system.machine import Gpu, Machine
 from cnn_engine.texts import listed
 from cnn_engine.tracking.entries import Entry, Logged
+from cnn_engine.tracking.given_positions import without_impossible
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog
 from cnn_engine.tracking.names import printable
@@ -48,14 +50,22 @@ MAX_WAIT_SECONDS = 10.0
 class Recording:
     """The queue of what a loop has done, and the thread that empties it."""
 
-    def __init__(self, recorder: Recorder, control: LoopControl, loop: LoopLog) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        control: LoopControl,
+        loop: LoopLog,
+        roles: Mapping[Role, str] | None = None,
+    ) -> None:
         """Record a run; call `start` to start the thread.
 
         Args:
             recorder: Records events.
             control: The commands.
             loop: Makes events.
+            roles: Series by role that the user has chosen.
         """
+        self._roles = roles or {}
         self.recorder, self.control, self.loop = recorder, control, loop
         loop.warn, control.record = self.warn, self.record
         self._queue: deque[Entry] = deque()
@@ -110,7 +120,11 @@ class Recording:
             ]
             numbers = self._read(waiting) if waiting else {}
             for entry in entries:
-                self.loop.add(entry, _numbers(entry, numbers))
+                if isinstance(entry, Logged):
+                    values = _numbers(entry, numbers)
+                    self.loop.add(*without_impossible(entry, values, self.warn))
+                else:
+                    self.loop.add(entry)
 
     def finish(self, last_event: Callable[[], RunFinished], *, is_complete: bool) -> None:
         """Record the rest and the end of the run, and close its log.
@@ -128,6 +142,7 @@ class Recording:
         try:
             self.drain()
             self.loop.finish(self.control.clock(), is_complete=is_complete)
+            self._report_missing_roles()
             self.recorder.record(last_event())
             self._is_closed = True  # other threads of the loop may still log
             self.recorder.close()
@@ -182,6 +197,12 @@ class Recording:
     def _measure_gpu(self) -> Gpu | None:
         return make_gpu_meter(self.device)() if self.device is not None else None
 
+    def _report_missing_roles(self) -> None:
+        series = self.recorder.state.series
+        for role, name in self._roles.items():
+            if series and name not in series:
+                self.warn(f"missing {role}", f"roles: no series {name!r} was logged for {role}")
+
     def _read(self, values: list[tuple[str, DeviceValue]]) -> dict[int, float]:
         self.device = values[-1][1].tensor.device
         numbers, errors = read_device_values(value for _, value in values)
@@ -193,9 +214,7 @@ class Recording:
         return numbers
 
 
-def _numbers(entry: Entry, read: dict[int, float]) -> dict[str, float]:
-    if not isinstance(entry, Logged):
-        return {}
+def _numbers(entry: Logged, read: dict[int, float]) -> dict[str, float]:
     if not read and DeviceValue not in map(type, entry.values.values()):
         return entry.values  # type: ignore[return-value]  # just numbers
     found: dict[str, float] = {}

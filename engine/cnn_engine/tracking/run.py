@@ -5,17 +5,18 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.runlog.events import CheckpointSaved, RunFinished
 from cnn_engine.runs.marks import MAX_NAME_LENGTH, read_marks, write_marks
+from cnn_engine.tracking.arguments import check_iterable, planned_epochs, shown
 from cnn_engine.tracking.config import Config, config_values, stored_config
 from cnn_engine.tracking.counts import count
 from cnn_engine.tracking.ending import ENDING
 from cnn_engine.tracking.entries import EpochBegun, EpochEnded, Logged, PassBegun, Validated
 from cnn_engine.tracking.guard import never_raises
-from cnn_engine.tracking.iterators import Epochs, Steps
+from cnn_engine.tracking.iterators import Epochs, GivenEpochs, Steps
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.names import clean_classes, clean_name
 from cnn_engine.tracking.outcome import exit_code, run_finished
@@ -46,7 +47,8 @@ class Run:
     """A run that a training loop records, and that a dashboard or the command line controls.
 
     `cnn_tui.init` returns it; use it as a context manager, or call `finish`. No method raises an
-    exception into the loop: a problem is reported once on stderr and in the run. On processes
+    exception into the loop: a problem is reported once on stderr and in the run. Only `steps` and
+    `epochs` raise a TypeError, as a loop does, for what cannot be iterated over. On processes
     other than the first of a distributed training, and with `CNN_TUI_MODE=disabled`, all methods
     may be called and nothing is recorded.
     """
@@ -88,10 +90,8 @@ class Run:
         self.path: Path | None = recording.recorder.run.path if recording else None
         """The run's directory; None if nothing is recorded."""
         if has_others:
-            for command in ("lr", "epochs"):
-                control.decline(command, WITH_OTHERS)
-            for command in ("stop", "stop-epoch"):
-                control.decline(command, STOP_WITH_OTHERS)
+            control.decline(WITH_OTHERS, "lr", "epochs")
+            control.decline(STOP_WITH_OTHERS, "stop", "stop-epoch")
         self._convert = Converter(self.warn).convert
         self._has_others = has_others
         self._epoch_offset, self._next_epoch = 0, finished_epochs
@@ -148,19 +148,45 @@ class Run:
 
         Args:
             loader: Anything to iterate over. Its length, if it has one, is the length of an epoch.
+
+        Raises:
+            TypeError: it cannot be iterated over.
         """
+        check_iterable("steps", loader, "give it the batches, such as a DataLoader")
         return Steps(self, loader)
 
-    def epochs(self, epochs: int | None = None) -> Epochs:
+    @overload
+    def epochs(self, epochs: int | None = None) -> Epochs: ...
+
+    @overload
+    def epochs(self, epochs: Iterable[Batch]) -> GivenEpochs[Batch]: ...
+
+    def epochs(self, epochs: Any = None) -> Epochs | GivenEpochs[Any]:
         """Return an iterable over the numbers of epochs from 0, as `range` has them.
 
         A resumed run begins with its first unfinished epoch. It ends early once the run is stopped,
         and later or earlier if a command changes the number of epochs.
 
         Args:
-            epochs: Number of epochs; None for that given to `init`, or without end.
+            epochs: Number of epochs; None for that given to `init`, or without end. Something else,
+                such as `range(5, 90)`, is iterated over as it is, and each item is an epoch.
+
+        Raises:
+            TypeError: it is neither a number nor can be iterated over.
         """
-        return Epochs(self, None if epochs is None else int(epochs))
+        if epochs is None:
+            return Epochs(self, None)
+        number = planned_epochs(epochs)
+        if number is None:
+            expected = "give it the number of epochs"
+            if isinstance(epochs, str):
+                raise TypeError(f"epochs: {shown(epochs)} is no number; {expected}")
+            check_iterable("epochs", epochs, expected)
+            return GivenEpochs(self, epochs)
+        if number < 0 or number != epochs:
+            text = f"epochs: a whole number from 0 is expected, not {shown(epochs)}"
+            self.warn("epochs", f"{text}; {max(0, number)} is used")
+        return Epochs(self, number)
 
     @never_raises(None)
     def validated(self, truth: Any, predicted: Any) -> None:
@@ -335,15 +361,26 @@ class Run:
         planned = self._control.epochs if epochs is None else epochs
         return range(first, max(first, planned)) if planned else None
 
-    def begin_epochs(self, epochs: int | None) -> int:
-        """Begin to iterate; return the first epoch, counted from 0."""
-        first = 0 if self._uses_epochs else self._next_epoch
+    def begin_epochs(self, epochs: int | None, *, are_given: bool = False) -> int:
+        """Begin to iterate; return the first epoch, counted from 0.
+
+        Args:
+            epochs: Number of epochs, None if it is not given.
+            are_given: True if the loop gives the epochs, so that a command cannot change them.
+        """
+        first = 0 if self._uses_epochs or are_given else self._next_epoch
         self._epoch_offset = self._next_epoch - first
         self._uses_epochs = True
         if epochs is not None:
             self._control.epochs = min(self._epoch_offset + epochs, MAX_EPOCHS)
+        elif are_given:
+            self._control.epochs = 0
         if not self._has_others:
-            self._control.offer("stop", "stop-epoch", "epochs")
+            self._control.offer("stop", "stop-epoch")
+            if are_given:
+                self._control.decline("the loop gives the epochs to run.epochs", "epochs")
+            else:
+                self._control.offer("epochs")
         return first
 
     def begin_epoch(self, epoch: int) -> bool:

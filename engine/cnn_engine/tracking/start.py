@@ -13,7 +13,7 @@ from typing import Any
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
 from cnn_engine.runlog.events import FORMAT, Event, RunResumed, RunStarted
-from cnn_engine.runlog.roles import ROLES, Role
+from cnn_engine.runlog.roles import Role
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir, is_run
@@ -29,6 +29,7 @@ from cnn_engine.runs.marks import (
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.texts import listed
+from cnn_engine.tracking.arguments import check_mode, check_roles, names
 from cnn_engine.tracking.config import config_values, stored_config
 from cnn_engine.tracking.ending import ENDING
 from cnn_engine.tracking.loop_control import LoopControl
@@ -79,9 +80,8 @@ def start(plan: Plan) -> Run:
     Raises:
         ConfigError: an argument is wrong, or the run to resume does not exist.
     """
-    wrong = sorted(set(plan.roles or {}) - set(ROLES))
-    if wrong:
-        raise ConfigError(f"roles: {listed(wrong)} is none of {', '.join(ROLES)}")
+    check_roles(plan.roles)
+    check_mode(MODE, os.environ.get(MODE, "").lower())
     control = LoopControl(plan.epochs)
     if plan.is_disabled or os.environ.get(MODE, "").lower() == "disabled":
         return _without_recording(plan, control, None)
@@ -232,7 +232,7 @@ def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
         finished_epochs=finished_epochs(state),
     )
     loop.classes = plan.classes or state.classes
-    return Recording(recorder, control, loop)
+    return Recording(recorder, control, loop, plan.roles)
 
 
 def _preset(plan: Plan) -> str:
@@ -304,9 +304,13 @@ def _stop_on_signals(recording: Recording) -> None:
 
 
 def clean_tags(tags: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return tags as marks can hold them."""
-    words = [tags] if isinstance(tags, str) else list(tags or ())
-    joined = ("-".join(str(word).replace(",", " ").split()) for word in words)
+    """Return tags as marks can hold them.
+
+    Raises:
+        ConfigError: they are no list.
+    """
+    words = (tags,) if isinstance(tags, str) else names("tags", tags)
+    joined = ("-".join(word.replace(",", " ").split()) for word in words)
     return tuple(clean_name(tag, MAX_TAG_LENGTH) for tag in joined if tag)
 
 

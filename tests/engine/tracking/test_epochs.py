@@ -1,5 +1,6 @@
 """Steps and epochs of loops, by what they log."""
 
+import math
 import time
 
 import pytest
@@ -280,3 +281,53 @@ def test_resumed_run_finds_its_epochs_in_the_same_way(tmp_path):
         (number, 0.5) for number in (1, 2, 3, 4)
     ]
     assert state.steps_done == 8
+
+
+def test_epochs_and_steps_that_cannot_be_iterated_raise_as_a_loop_does(tmp_path):
+    loop = LoopForTests(tmp_path)
+    for wrong in (5, None, object()):
+        with pytest.raises(TypeError, match=r"^steps: .* is not iterable; give it the batches"):
+            loop.run.steps(wrong)
+    for wrong in (math.nan, object(), "3"):
+        with pytest.raises(TypeError, match=r"^epochs: .*; give it the number of epochs$"):
+            loop.run.epochs(wrong)
+    loop.finish()
+
+
+@pytest.mark.parametrize(("epochs", "seen"), [(-1, []), (2.5, [0, 1]), (2.0, [0, 1])])
+def test_wrong_number_of_epochs_is_reported(tmp_path, capsys, epochs, seen):
+    loop = LoopForTests(tmp_path)
+    assert list(loop.run.epochs(epochs)) == seen
+    loop.finish()
+    text = f"epochs: a whole number from 0 is expected, not {epochs}; {len(seen)} is used"
+    assert (text in capsys.readouterr().err) == (epochs != len(seen))
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_epochs_that_the_loop_gives_are_iterated_as_they_are(tmp_path, has_length):
+    loop = LoopForTests(tmp_path, epochs=1)
+    epochs = range(5, 8) if has_length else iter(range(5, 8))
+    seen = []
+    for epoch in loop.run.epochs(epochs):
+        seen.append(epoch)
+        loop.run.log({"loss": 1.0})
+        loop.send("epochs", 9)
+    state, _ = read_state(loop.finish())
+    assert seen == [5, 6, 7]
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3]
+    assert state.total_epochs == (3 if has_length else 0)
+
+
+def test_impossible_positions_are_ignored_and_reported_once(tmp_path):
+    loop = LoopForTests(tmp_path)
+    for step in (1 << 62, 10**30, 10**5000, -3):
+        loop.run.log({"loss": 1.0}, step=step)
+    for epoch in (math.nan, -3, 1e30):
+        loop.run.log({"loss": 1.0, "epoch": epoch, "global_step": 1e20})
+    state, damaged = read_state(loop.finish())
+    assert (state.steps_done, damaged) == (7, 0)
+    assert [notice.text for notice in state.notices] == [
+        "step 4611686018427387904 is ignored: no run has it; steps are counted",
+        "global_step 1e+20 is ignored: no run has it",
+        "epoch nan is ignored: no run has it",
+    ]

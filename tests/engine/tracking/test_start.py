@@ -232,6 +232,17 @@ def test_run_that_was_killed_within_an_epoch_keeps_its_steps(runs_dir):
         ({"id": "mine"}, "run 'mine' exists already; to continue it: init"),
         ({"id": "mine", "resume": "never"}, "run 'mine' exists already"),
         ({"roles": {"loss": "x"}}, "roles: loss is none of train_loss"),
+        ({"roles": 5}, "roles: a dictionary is expected"),
+        ({"roles": {"val_loss": 5}}, "roles: a dictionary is expected"),
+        ({"classes": "cat"}, "classes: a list of names is expected, not 'cat'"),
+        ({"classes": 5}, "classes: a list of names is expected, not 5"),
+        ({"tags": 5}, "tags: a list of names is expected, not 5"),
+        ({"steps_per_epoch": "x"}, "steps_per_epoch: a whole number from 0 is expected, not 'x'"),
+        ({"epochs": 2.5}, "epochs: a whole number from 0 is expected, not 2.5"),
+        ({"epochs": float("nan")}, "epochs: a whole number from 0 is expected, not nan"),
+        ({"epochs": -1}, "epochs: a whole number from 0 is expected, not -1"),
+        ({"mode": "banana"}, "mode: 'banana' is none of disabled, online, offline, shared"),
+        ({"runs_dir": 5}, "runs_dir: 5 is no path of a directory"),
     ],
 )
 def test_wrong_arguments_of_init_raise(arguments, error):
@@ -255,6 +266,23 @@ def test_chosen_roles_replace_guessed_ones(runs_dir):
         loop.run.log({"fid": 30.0})
     state, _ = read_state(loop.finish())
     assert [(epoch.train_loss, epoch.val_loss) for epoch in state.epochs] == [(1.0, 30.0)] * 2
+
+
+def test_none_means_that_nothing_is_given():
+    arguments = ("config", "epochs", "classes", "roles", "tags", "notes", "mode", "library", "dir")
+    run = cnn_tui.init(**dict.fromkeys(arguments))
+    run.log({"loss": 1})
+    run.finish()
+    assert state_of(run).status == "done"
+
+
+def test_role_of_a_series_that_never_comes_is_reported(runs_dir):
+    loop = LoopForTests(runs_dir, roles={"train_loss": "loss", "val_loss": "vla/loss"})
+    loop.run.log({"loss": 1.0})
+    state, _ = read_state(loop.finish())
+    assert [notice.text for notice in state.notices] == [
+        "roles: no series 'vla/loss' was logged for val_loss"
+    ]
 
 
 def test_unclear_role_is_reported(runs_dir):
