@@ -1,6 +1,7 @@
 """The key table, and the commands that keys send."""
 
 import re
+import shutil
 
 import pytest
 from textual.widgets import Input
@@ -500,6 +501,17 @@ async def test_commands_to_an_interrupted_run_are_refused(tmp_path, key):
         assert "◌ interrupted" in screen_text(app)
         assert "This run is not running" in screen_text(app)
     assert not run.commands.exists()
+
+
+async def test_directory_that_is_deleted_is_reported(tmp_path):
+    run = set_local_host(running_run(tmp_path, 60))
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        shutil.rmtree(run.path)
+        app.screen.poll()
+        await settle(pilot)
+        assert "Cannot read the run: its directory is gone: " in screen_text(app)
 
 
 async def test_keys_that_another_loop_does_not_obey_are_greyed_and_say_why(tmp_path):

@@ -104,6 +104,8 @@ class Follower:
         errors: list[str] = []
         events = _next_batch(self._events, errors)
         output = _next_batch(self._output, errors)
+        if self.state.host and not self.trains_here and not errors and not self.run.path.exists():
+            errors.append(f"its directory is gone: {self.run.path}")
         return Batch(
             events=events,
             output=output,
