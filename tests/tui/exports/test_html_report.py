@@ -4,11 +4,13 @@ import base64
 import hashlib
 import io
 import re
+from dataclasses import replace
 
 from PIL import Image
 
 from cnn_engine.results import mistakes
 from cnn_engine.results.mistakes import read_mistakes
+from cnn_engine.runlog import events
 from cnn_tui.exports.html_report import write_html
 from cnn_tui.exports.html_results import MAX_MISTAKES
 from cnn_tui.exports.markdown import write_markdown
@@ -16,7 +18,8 @@ from cnn_tui.exports.png import encode_png
 from cnn_tui.exports.record import read_record
 from cnn_tui.text.safe import safe_text
 from exports_for_tests import Page, export_text
-from golden import running_run
+from golden import NOW, running_run
+from loops_for_tests import finished, gan, loop_run
 
 
 def test_page_is_self_contained_with_a_strict_policy(completed):
@@ -124,3 +127,14 @@ def test_page_of_another_loop_has_all_series_and_no_command_to_repeat_it(of_loop
     assert "| `val/f1` | 0.9 | 0.4 | 0.9 |" in report
     assert "--like" not in report
     assert "cnn-tui run run.toml" not in report
+
+
+def test_report_of_a_run_without_config_and_finite_values(tmp_path):
+    started, *others = gan(2)
+    infinite = events.ScalarsLogged(time=NOW, step=2, not_finite={"ratio": "inf"})
+    logged = finished([replace(started, config={}), *others, infinite])
+    record = read_record(loop_run(tmp_path, logged))
+    report = export_text(write_markdown, record)
+    assert "toml" not in report
+    assert "| `ratio` | inf | – | – |" in report
+    assert "Its config" not in export_text(write_html, record)

@@ -140,7 +140,7 @@ _ACCURACIES = ("training accuracy", "validation accuracy")
 
 
 def _reproduce(record: Record) -> str:
-    config = escape(to_toml(record.state.config))
+    config = escape(to_toml(record.state.config).strip())
     like = escape(command_for("run --like", record.run))
     started = ""
     if command := command_line(record.state):
@@ -148,7 +148,7 @@ def _reproduce(record: Record) -> str:
         started = f"<p>Started in <code>{directory}</code> with</p>"
         started += f'<pre class="command"><code>{words}</code></pre>'
     if not record.state.is_own:
-        return f"{started}<p>Its config</p><pre><code>{config}</code></pre>"
+        return f"{started}<p>Its config</p><pre><code>{config}</code></pre>" if config else started
     return (
         f"{started}<p>On the machine that has the run: <code>{like}</code></p>"
         "<p>Anywhere else, save this as <code>run.toml</code> and run "

@@ -48,10 +48,7 @@ def to_markdown(record: Record) -> str:
         _series(record),
         "## Environment\n",
         _facts(environment_facts(record)),
-        "## Reproduce this run\n",
-        *_commands(record),
-        *([ANYWHERE_ELSE] if record.state.is_own else []),
-        _fenced(to_toml(record.state.config), "toml"),
+        *_reproduce(record),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
 
@@ -93,6 +90,16 @@ def _commands(record: Record) -> list[str]:
         *parts,
         f"On the machine that has the run: {code(command_for('run --like', record.run))}\n",
     ]
+
+
+def _reproduce(record: Record) -> list[str]:
+    """Return the commands and the config, with their heading if there are any."""
+    parts = _commands(record)
+    if record.state.is_own:
+        parts.append(ANYWHERE_ELSE)
+    if config := to_toml(record.state.config).strip():
+        parts.append(_fenced(f"{config}\n", "toml"))
+    return ["## Reproduce this run\n", *parts] if parts else []
 
 
 def _test(record: Record) -> str:

@@ -14,7 +14,7 @@ from cnn_tui.text.metrics import interval_text, rate_text
 from cnn_tui.text.numbers import decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.series import series_cell, shared_series
-from cnn_tui.text.verdicts import verdict_text
+from cnn_tui.text.verdicts import can_be_tested, verdict_text
 
 Value = TypeVar("Value")
 
@@ -65,6 +65,8 @@ def print_comparison(comparison: Comparison) -> None:
     first, *others = comparison.runs
     count = sum(verdict.disagreement is not None for verdict in comparison.verdicts)
     for other, verdict in zip(others, comparison.verdicts, strict=True):
+        if not can_be_tested(first.state, other.state):
+            continue
         console.print()
         console.print(_verdict(first, other, verdict, count), soft_wrap=not console.is_terminal)
 

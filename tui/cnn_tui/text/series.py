@@ -1,6 +1,5 @@
 """The series of a run as rows of text."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -45,7 +44,7 @@ def series_cell(state: RunState, name: str) -> str:
 
 
 def _row(name: str, series: Series) -> SeriesRow:
-    values = (series.last, series.minimum, series.maximum)
+    lowest, highest = significant(series.minimum), significant(series.maximum)
     if series.minimum > series.maximum:  # no value was finite
-        values = (series.last, math.nan, math.nan)
-    return SeriesRow(safe_text(name, MAX_NAME), *map(significant, values))
+        lowest = highest = "–"
+    return SeriesRow(safe_text(name, MAX_NAME), significant(series.last), lowest, highest)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from cnn_engine.results.comparison import Verdict
+from cnn_engine.runlog.state import RunState
 from cnn_tui.text.safe import safe_text
 
 
@@ -15,6 +16,11 @@ class VerdictText(NamedTuple):
 
     test: str
     """Statistical test and p-value."""
+
+
+def can_be_tested(first: RunState, other: RunState) -> bool:
+    """Return True if cnn-tui trains both runs, so that it can have predictions of both."""
+    return first.is_own and other.is_own
 
 
 def verdict_text(first: str, other: str, verdict: Verdict, count: int) -> VerdictText:

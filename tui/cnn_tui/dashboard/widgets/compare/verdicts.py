@@ -8,7 +8,7 @@ from textual.content import Content
 from cnn_engine.results.comparison import Verdict
 from cnn_tui.dashboard.compared import ComparedRun, TableRow
 from cnn_tui.dashboard.widgets.panel import Panel
-from cnn_tui.text.verdicts import probability_cell, verdict_cell, verdict_text
+from cnn_tui.text.verdicts import can_be_tested, probability_cell, verdict_cell, verdict_text
 from cnn_tui.text.width import wrap
 
 
@@ -53,8 +53,11 @@ class Verdicts(Panel[VerdictList]):
             return [Content.styled(line, "$muted") for line in wrap(content.reason, width)]
         lines: list[Content] = []
         count = sum(verdict.disagreement is not None for verdict in content.verdicts)
-        first, *others = (f"{run.curves.letter} {run.name}" for run in self._runs)
-        for other, verdict in zip(others, content.verdicts, strict=False):
-            text = "".join(verdict_text(first, other, verdict, count))
+        first, *others = self._runs
+        names = [f"{run.curves.letter} {run.name}" for run in self._runs]
+        for other, name, verdict in zip(others, names[1:], content.verdicts, strict=False):
+            if not can_be_tested(first.state, other.state):
+                continue
+            text = "".join(verdict_text(names[0], name, verdict, count))
             lines += map(Content, wrap(text, width))
         return lines
