@@ -10,7 +10,7 @@
 A key is a column, the name of a series, such as `val/f1` or `min:val/loss`, or a config key (see
 `columns`); `filter_values` describes the values. A single word is searched for in a run's id,
 names, note, tags and data source; `star` selects starred runs. Text with spaces, and names with
-spaces or parentheses, must be quoted.
+spaces or parentheses, must be quoted: `"D(x)">0.5`, also in backticks.
 """
 
 import re
@@ -30,8 +30,8 @@ MAX_DEPTH = 50
 
 TOKEN = re.compile(
     r"(?P<operator><=|>=|!=|!~|==|=|<|>|~)|(?P<parenthesis>[()])"
-    r"|\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'"
-    r"|(?P<word>[^\s()<>=!~\"']+)|(?P<other>\S)"
+    r"|\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|`(?P<back>[^`]*)`"
+    r"|(?P<word>[^\s()<>=!~\"'`]+)|(?P<other>\S)"
 )
 
 
@@ -74,7 +74,7 @@ class _Parser:
     """Recursive descent parser."""
 
     def __init__(self, text: str, runs: Sequence[RunSummary]) -> None:
-        self._runs = runs
+        self._text, self._runs = text, runs
         self._columns: dict[str, RunColumn] = {}
         self._depth = 0
         self._rest = [*map(_token, TOKEN.finditer(text)), _Token("end", "", len(text) + 1)]
@@ -132,7 +132,10 @@ class _Parser:
             self._take()
             return inner
         if token.kind not in ("word", "quoted"):
-            _fail_expected(token, "a key or a word, such as acc>0.9,")
+            hint = ""
+            if token.kind == "operator" and self._text[: token.position - 1].rstrip().endswith(")"):
+                hint = '; quote a name with parentheses, such as "D(x)">0.5'
+            _fail_expected(token, "a key or a word, such as acc>0.9,", hint)
         if self._next.kind == "operator":
             return self._comparison(token)
         return _search(token.text)
@@ -157,7 +160,7 @@ class _Parser:
 
 def _token(match: re.Match[str]) -> _Token:
     kind = match.lastgroup or ""
-    if kind in ("double", "single"):
+    if kind in ("double", "single", "back"):
         return _Token("quoted", match[kind], match.start() + 1)
     return _Token(kind, "=" if match[0] == "==" else match[0], match.start() + 1)
 
@@ -166,10 +169,10 @@ def _fail(token: _Token, problem: str) -> NoReturn:
     raise ConfigError(f"filter, position {token.position}: {token.text!r} {problem}")
 
 
-def _fail_expected(token: _Token, expected: str) -> NoReturn:
+def _fail_expected(token: _Token, expected: str, hint: str = "") -> NoReturn:
     """Raise the error for a token in place of the expected one."""
     problem = "is missing" if token.kind == "end" else f"is expected, not {token.text!r}"
-    raise ConfigError(f"filter, position {token.position}: {expected} {problem}")
+    raise ConfigError(f"filter, position {token.position}: {expected} {problem}{hint}")
 
 
 def _search(word: str) -> Condition:

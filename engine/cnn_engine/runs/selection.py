@@ -1,6 +1,7 @@
 """Filters and sorts runs for `cnn-tui runs` and the run browser."""
 
 import math
+import re
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.runs.columns import RunColumn, find_column
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.summary import RunSummary
+
+QUOTED = re.compile(r"""^(["'`])(.*)\1$""")
 
 
 class RunSelection(NamedTuple):
@@ -44,13 +47,13 @@ def select_runs(
 
 
 def find_sort_column(sort: str, runs: Sequence[RunSummary]) -> RunColumn:
-    """Return the column to sort by.
+    """Return the column to sort by, whose name may be quoted as in a filter.
 
     Raises:
         ConfigError: the column is unknown.
     """
     try:
-        return find_column(sort.removeprefix("-"), runs)
+        return find_column(QUOTED.sub(r"\2", sort.removeprefix("-")), runs)
     except ConfigError as error:
         raise ConfigError(f"sort: {error}") from None
 

@@ -15,7 +15,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.columns import RUN_COLUMNS, find_column
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
-from cnn_engine.runs.selection import select_runs
+from cnn_engine.runs.selection import find_sort_column, select_runs
 from cnn_engine.runs.summary import SeriesSummary, summarize
 
 CONFIG = {
@@ -104,6 +104,7 @@ def test_missing_value_matches_no_comparison(text):
         ("acc>", "position 5: a value for 'acc' is missing"),
         ("acc>(", r"position 5: a value for 'acc' is expected, not '\('"),
         (">0.9", "position 1: a key or a word, such as acc>0.9, is expected, not '>'"),
+        ("D(x) > 0.5", r"is expected, not '>'; quote a name with parentheses, such as \"D\(x\)\">"),
         ("star or", "position 8: a key or a word, such as acc>0.9, is missing"),
         ("(star", r"position 1: '\(' is never closed"),
         ("star)", r"position 5: '\)' has no opening parenthesis"),
@@ -117,6 +118,14 @@ def test_error_names_problem_and_position(text, message):
     with pytest.raises(ConfigError, match=message) as raised:
         parse(text, [RUN])
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ['"D(x)"', "'D(x)'", "`D(x)`"])
+def test_series_with_parentheses_is_quoted(name):
+    run = dataclasses.replace(RUN, series={"D(x)": SeriesSummary(0.7, 0.1, 0.9)})
+    assert parse(f"{name} > 0.5", [run]).matches(run)
+    assert not parse(f"{name}<0.5", [run]).matches(run)
+    assert find_sort_column(f"-{name}", [run]).value(run) == 0.7
 
 
 def test_ambiguous_key_is_refused():

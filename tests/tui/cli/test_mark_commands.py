@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,8 +16,10 @@ from cnn_engine.runs import trash
 from cnn_engine.runs.directory import RunDirectory, list_runs
 from cnn_engine.runs.marks import Marks, read_marks
 from cnn_engine.runs.recorder import Recorder
+from cnn_tui.cli.completion import complete_sort_key
 from fresh_interpreter import TORCH_SIDE
 from golden import golden_run, running_run
+from imports_for_tests import import_text
 from terminal import environment
 
 IMPORTS = "import sys; sys.argv[0] = 'cnn-tui'\nfrom cnn_tui.main import main\n"
@@ -296,3 +299,10 @@ def test_show_completion_prints_a_script(cnn_tui, monkeypatch, shell):
 
 def test_configs_json_lists_presets(cnn_tui):
     assert "digits" in json.loads(cnn_tui("configs", "--json").out)
+
+
+@pytest.mark.parametrize("typed", ["D", '"D', "-D"])
+def test_completion_quotes_series_with_parentheses(tmp_path, typed):
+    import_text(tmp_path, "epoch,loss,D(x)\n1,3,7\n")
+    context = SimpleNamespace(params={"runs_dir": tmp_path / "runs"})
+    assert complete_sort_key(context, typed) == ['-"D(x)"' if typed == "-D" else '"D(x)"']

@@ -1,5 +1,6 @@
 """Shell completion of runs, presets and config keys."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import StorageError
 from cnn_engine.runs.directory import default_runs_dir, iter_runs
 from cnn_engine.storage.user_directories import NOWHERE
+
+PLAIN_KEY = re.compile(r"[\w./:@%+-]*")
+"""Key that neither the shell nor a filter needs in quotes."""
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
@@ -62,7 +66,14 @@ def complete_sort_key(context: typer.Context, incomplete: str) -> list[str]:
     extremes = [f"{prefix}{name}" for prefix in (MINIMUM, MAXIMUM) for name in series]
     sign = "-" if incomplete.startswith("-") else ""
     keys = (*RUN_COLUMNS, *series, *extremes, *list_keys())
-    return _matching(incomplete, (f"{sign}{key}" for key in keys))
+    typed = incomplete.replace('"', "")
+    matching = _matching(typed, (f"{sign}{key}" for key in keys))
+    return [sign + _quoted(key.removeprefix(sign)) for key in matching]
+
+
+def _quoted(key: str) -> str:
+    """Return a key; one with parentheses or spaces, for the shell and a filter, in quotes."""
+    return key if PLAIN_KEY.fullmatch(key) else f'"{key}"'
 
 
 def _matching(incomplete: str, words: Iterable[str]) -> list[str]:

@@ -22,7 +22,7 @@ def list_runs(
             "--filter",
             metavar="EXPR",
             help="Only matching runs, e.g. 'acc>0.9 lr<=0.001 status=done model~cnn tag=paper "
-            "started>7d'.",
+            "started>7d'; names with spaces or parentheses are quoted: '\"D(x)\">0.5'.",
         ),
     ] = "",
     sort: Annotated[
