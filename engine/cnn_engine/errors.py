@@ -41,6 +41,14 @@ class StorageError(UserError):
     exit_code = 5
 
 
+class RunsDirError(StorageError):
+    """A directory in which no runs can be; its reason is for programs without `--runs-dir`."""
+
+    def __init__(self, reason: str, what: str = "one") -> None:
+        super().__init__(f"{reason}; name {what} with --runs-dir DIR")
+        self.reason = reason
+
+
 class NoAnswerError(UserError):
     """A command was written, but the run has not carried it out in time."""
 

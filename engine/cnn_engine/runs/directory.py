@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cnn_engine.errors import StorageError
+from cnn_engine.errors import RunsDirError, StorageError
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.log import is_held
@@ -119,9 +119,8 @@ def default_runs_dir(*, for_new_run: bool = False) -> Path:
         return here
     directory = user_data_directory()
     if directory == NOWHERE:
-        raise StorageError(
-            "no directory for runs: this one cannot be written, and there is no home directory; "
-            "name one with --runs-dir DIR"
+        raise RunsDirError(
+            "no directory for runs: this one cannot be written, and there is no home directory"
         )
     return directory / "runs"
 
@@ -133,7 +132,7 @@ def check_runs_dir(path: Path) -> None:
         StorageError: it is a file.
     """
     if os.path.exists(path) and not path.is_dir():  # noqa: PTH110 - accepts every name
-        raise StorageError(f"{path}: is not a directory; name one with --runs-dir DIR")
+        raise RunsDirError(f"{path}: is not a directory")
 
 
 def is_default_runs_dir(path: Path) -> bool:
@@ -161,10 +160,8 @@ def create_run(runs_dir: Path) -> RunDirectory:
                 continue
             return RunDirectory(path)
     except OSError as error:
-        raise StorageError(
-            f"{runs_dir}: cannot create a run here: {error.strerror}; name another "
-            "directory with --runs-dir DIR"
-        ) from None
+        reason = f"{runs_dir}: cannot create a run here: {error.strerror}"
+        raise RunsDirError(reason, "another directory") from None
     raise StorageError(f"{runs_dir}: already has {len(WORDS)} runs of this minute; try again later")
 
 

@@ -50,16 +50,19 @@ def names(argument: str, values: object) -> tuple[str, ...]:
     return tuple(str(value) for value in values)
 
 
-def directory(argument: str, path: object) -> Path:
+def runs_directory(argument: str, path: object) -> Path:
     """Return a path.
 
     Raises:
         ConfigError: it is none.
     """
     try:
-        return Path(path).expanduser()  # type: ignore[arg-type]
+        found = Path(path).expanduser()  # type: ignore[arg-type]
+        if "\0" not in str(found):
+            return found
     except (TypeError, RuntimeError):  # no path; no home directory
-        raise ConfigError(f"{argument}: {shown(path)} is no path of a directory") from None
+        pass
+    raise ConfigError(f"{argument}: {shown(path)} is no path of a directory")
 
 
 def check_mode(argument: str, mode: object) -> None:

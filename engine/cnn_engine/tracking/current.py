@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from cnn_engine.runlog.roles import Role
-from cnn_engine.tracking.arguments import check_mode, directory, whole_number
+from cnn_engine.tracking.arguments import check_mode, runs_directory, whole_number
 from cnn_engine.tracking.config import Config
 from cnn_engine.tracking.iterators import Epochs, GivenEpochs, Steps
 from cnn_engine.tracking.loop_control import LoopControl
@@ -74,9 +74,9 @@ def init(  # noqa: PLR0913 - options of the run
     """
     global _run  # noqa: PLW0603 - the current run
     check_mode("mode", mode)
-    where = None if runs_dir is None else directory("runs_dir", runs_dir)
+    where = None if runs_dir is None else runs_directory("runs_dir", runs_dir)
     if where is None and dir is not None:
-        where = directory("dir", dir) / "runs"
+        where = runs_directory("dir", dir) / "runs"
     plan = Plan(
         name=clean_run_name(name),
         project=clean_name(str(project or "")),

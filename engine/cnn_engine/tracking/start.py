@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cnn_engine.errors import ConfigError, RunHeldError, StorageError
+from cnn_engine.errors import ConfigError, RunsDirError, StorageError
 from cnn_engine.runlog.events import FORMAT, Event, RunResumed, RunStarted
 from cnn_engine.runlog.roles import Role
 from cnn_engine.runlog.state import RunState
@@ -29,7 +29,7 @@ from cnn_engine.runs.marks import (
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.texts import listed
-from cnn_engine.tracking.arguments import check_mode, check_roles, names
+from cnn_engine.tracking.arguments import check_mode, check_roles, names, runs_directory
 from cnn_engine.tracking.config import config_values, stored_config
 from cnn_engine.tracking.ending import ENDING
 from cnn_engine.tracking.loop_control import LoopControl
@@ -94,14 +94,18 @@ def start(plan: Plan) -> Run:
         existing = _existing(plan, runs_dir)
         run = existing or _created(plan, runs_dir)
         return _recording(plan, run, is_new=existing is None)
+    except RunsDirError as error:
+        fix = f"name another directory with {RUNS_DIR} or runs_dir="
+        say(f"{error.reason}; nothing is recorded: {fix}")
+        return _without_recording(plan, control, None)
     except StorageError as error:
-        say(f"{error}; this run is not recorded" if isinstance(error, RunHeldError) else str(error))
+        say(f"{error}; nothing is recorded")
         return _without_recording(plan, control, None)
 
 
 def _default_runs_dir() -> Path:
     directory = os.environ.get(RUNS_DIR, "")
-    return Path(directory).expanduser() if directory else default_runs_dir(for_new_run=True)
+    return runs_directory(RUNS_DIR, directory) if directory else default_runs_dir(for_new_run=True)
 
 
 def _absolute(runs_dir: Path) -> Path:
@@ -155,7 +159,7 @@ def _created(plan: Plan, runs_dir: Path) -> RunDirectory:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be created: {error.strerror}") from None
+        raise RunsDirError(f"{path}: cannot be created: {error.strerror}") from None
     return RunDirectory(path)
 
 

@@ -185,7 +185,10 @@ def test_directory_that_cannot_be_written_is_reported_and_the_loop_goes_on(tmp_p
     run.finish()
     assert run.path is None
     (line,) = capsys.readouterr().err.splitlines()
-    assert "cannot create a run here: File exists" in line
+    assert line.endswith(
+        "cannot create a run here: File exists; nothing is recorded: name another directory with "
+        "CNN_TUI_RUNS_DIR or runs_dir="
+    )
 
 
 def test_resumed_run_goes_on_where_it_was(runs_dir):
@@ -242,6 +245,7 @@ def test_run_that_was_killed_within_an_epoch_keeps_its_steps(runs_dir):
         ({"epochs": float("nan")}, "epochs: a whole number from 0 is expected, not nan"),
         ({"epochs": -1}, "epochs: a whole number from 0 is expected, not -1"),
         ({"mode": "banana"}, "mode: 'banana' is none of disabled, online, offline, shared"),
+        ({"runs_dir": "a\0b"}, r"runs_dir: 'a\\x00b' is no path of a directory"),
         ({"runs_dir": 5}, "runs_dir: 5 is no path of a directory"),
     ],
 )
@@ -255,7 +259,7 @@ def test_run_that_another_process_holds_is_not_recorded_twice(runs_dir, capsys):
     loop = LoopForTests(runs_dir)
     other = cnn_tui.init(resume=loop.run.id)
     assert other.path is None
-    assert "this run is not recorded" in capsys.readouterr().err
+    assert "nothing is recorded" in capsys.readouterr().err
     loop.finish()
 
 
