@@ -12,6 +12,9 @@ from weakref import WeakSet
 class Endable(Protocol):
     """A run that may be open as its program ends."""
 
+    thread_id: int
+    """Thread that logged last, as `threading.get_ident` has it; 0 before."""
+
     def end(self, error: BaseException | None) -> None:
         """End the run: with an exception if the program failed."""
 
@@ -26,6 +29,7 @@ class Ending:
         self._open: WeakSet[Endable] = WeakSet()
         self._exit_code: object = None
         self._excepthook, self._exit = sys.excepthook, sys.exit
+        self._thread_hook = threading.excepthook
         atexit.register(self._at_exit)
         os.register_at_fork(after_in_child=self._in_child)
 
@@ -35,6 +39,9 @@ class Ending:
             self._excepthook, sys.excepthook = sys.excepthook, self._on_exception
         if sys.exit != self._on_exit:
             self._exit, sys.exit = sys.exit, self._on_exit  # the code is told to nobody else
+        if threading.excepthook != self._on_thread_exception:
+            self._thread_hook = threading.excepthook
+            threading.excepthook = self._on_thread_exception
         self._open.add(run)
 
     def remove(self, run: Endable) -> None:
@@ -46,13 +53,26 @@ class Ending:
             sys.excepthook = self._excepthook
         if sys.exit == self._on_exit:
             sys.exit = self._exit
+        if threading.excepthook == self._on_thread_exception:
+            threading.excepthook = self._thread_hook
 
     def _on_exception(
         self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
         report = self._excepthook
-        self._end(error)
+        if not (sys.flags.interactive or hasattr(sys, "ps1")):  # else the program goes on
+            self._end(error)
         report(kind, error, traceback)
+
+    def _on_thread_exception(self, failure: threading.ExceptHookArgs, /) -> None:
+        """End the runs that a thread logged which an exception ends."""
+        report = self._thread_hook
+        error, thread = failure.exc_value, failure.thread
+        if thread is not None and not isinstance(error, SystemExit):  # ends just the thread
+            for run in list(self._open):
+                if run.thread_id == thread.ident:
+                    run.end(error or failure.exc_type())
+        report(failure)
 
     def _on_exit(self, status: Any = None, /) -> NoReturn:
         if threading.current_thread() is threading.main_thread():  # others end only themselves

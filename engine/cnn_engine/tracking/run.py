@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -80,6 +81,8 @@ class Run:
         self._recording, self._control = recording, control
         self._warned: set[str] = set()
         self._has_ended = False
+        self.thread_id = 0
+        """Thread that logged last; 0 before."""
         self.id = run_id
         """Name of the run's directory; empty if nothing is recorded."""
         self._name, self.project = name, project
@@ -131,6 +134,7 @@ class Run:
         recording, control = self._open(), self._control
         if recording is None:
             return
+        self.thread_id = get_ident()
         numbers = self._convert(values)
         if step is not None and type(step) is not int:
             step = self._whole(step)

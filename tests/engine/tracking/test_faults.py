@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -141,14 +142,49 @@ def test_ctrl_c_in_a_with_block_stops_the_run(tmp_path):
     assert (state.status, state.finished.exit_code) == ("stopped", 130)
 
 
+def fail():
+    raise ZeroDivisionError
+
+
+def run_in_thread(*calls):
+    """Make calls in another thread, the last of which may fail."""
+    thread = threading.Thread(target=lambda: [call() for call in calls])
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_exception_in_the_thread_that_logs_fails_the_run(tmp_path):
+    loop, other = LoopForTests(tmp_path), LoopForTests(tmp_path)
+    other.run.log({"loss": 1.0})
+    run_in_thread(fail)
+    run_in_thread(lambda: loop.run.log({"loss": 1.0}), sys.exit)
+    assert not read_state(loop.directory)[0].finished
+    run_in_thread(lambda: loop.run.log({"loss": 1.0}), fail)
+    state, _ = read_state(loop.directory)
+    assert (state.status, state.steps_done) == ("failed", 2)
+    assert state.finished.error.startswith("ZeroDivisionError; see ")
+    assert read_state(other.finish())[0].status == "done"
+
+
+def test_mistake_in_an_interactive_session_does_not_end_the_run(tmp_path, monkeypatch, capsys):
+    loop = LoopForTests(tmp_path)
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    error = NameError("lss")
+    sys.excepthook(NameError, error, None)
+    assert "NameError: lss" in capsys.readouterr().err
+    loop.run.log({"loss": 1.0})
+    assert read_state(loop.finish())[0].status == "done"
+
+
 def test_hooks_of_the_process_are_restored(tmp_path):
-    before = sys.excepthook, sys.exit
+    before = sys.excepthook, sys.exit, threading.excepthook
     loops = [LoopForTests(tmp_path) for _ in range(2)]
-    assert (sys.excepthook, sys.exit) != before
+    assert (sys.excepthook, sys.exit, threading.excepthook) != before
     for loop in loops:
         loop.finish()
         loop.finish()
-    assert (sys.excepthook, sys.exit) == before
+    assert (sys.excepthook, sys.exit, threading.excepthook) == before
 
 
 def test_full_disk_loses_nothing_and_stays_within_bounds(tmp_path, capsys, monkeypatch):
