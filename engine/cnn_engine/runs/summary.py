@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from msgspec import convert
 
 from cnn_engine.config.renamed_keys import logged_config
+from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import ENDED, Phase, RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -82,8 +83,10 @@ class RunSummary:
     """Planned number of epochs."""
     epochs_done: int
     best_epoch: int | None
+    """Epoch with the lowest validation loss, or without any the highest validation accuracy."""
     best_val_loss: float | None
     best_val_accuracy: float | None
+    """Validation accuracy of the best epoch."""
     val_losses: tuple[float | None, ...]
     """Validation loss per epoch, thinned to `CURVE_POINTS`; None for NaN and infinity."""
     test_loss: float | None
@@ -126,7 +129,8 @@ class RunSummary:
 
 def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> RunSummary:
     """Return the summary of a run's state, without marks."""
-    started, prepared, best, test = state.started, state.prepared, state.best, state.test
+    started, prepared, test = state.started, state.prepared, state.test
+    best = state.best or _most_accurate(state)
     return RunSummary(
         run_id=run.id,
         name=started.name if started else "",
@@ -144,7 +148,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         epochs=state.total_epochs,
         epochs_done=len(state.epochs),
         best_epoch=best.epoch if best else None,
-        best_val_loss=best.val_loss if best else None,
+        best_val_loss=state.best.val_loss if state.best else None,
         best_val_accuracy=_known(best.val_accuracy) if best else None,
         val_losses=_thinned([epoch.val_loss for epoch in state.epochs]),
         test_loss=test.loss if test else None,
@@ -160,6 +164,14 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         },
         config_json=sys.intern(json.dumps(state.config)),
     )
+
+
+def _most_accurate(state: RunState) -> EpochFinished | None:
+    """Return the last epoch with the highest validation accuracy, if none has a loss."""
+    if any(epoch.known_val_loss is not None for epoch in state.epochs):
+        return None
+    known = [epoch for epoch in reversed(state.epochs) if not math.isnan(epoch.val_accuracy)]
+    return max(known, key=lambda epoch: epoch.val_accuracy, default=None)
 
 
 def _finite(value: float) -> float | None:

@@ -6,6 +6,7 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
 from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.summary import read_summary
 from cnn_engine.session.engine import Engine
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.compare import CompareScreen
@@ -109,3 +110,22 @@ async def test_open_dashboard_shows_a_log_that_was_written_anew(tmp_path):
         expected = [lines_of(reopened, panel) for panel in REDRAWN]
     assert drawn == expected
     importer.close(ended=False)
+
+
+def test_best_epoch_without_a_validation_loss_has_the_highest_accuracy(tmp_path):
+    run = import_text(tmp_path, "epoch,val_acc\n1,0.4\n2,0.6\n3,0.5\n")
+    summary = read_summary(run)
+    assert (summary.best_epoch, summary.best_val_accuracy, summary.best_val_loss) == (2, 0.6, None)
+    with_loss = read_summary(import_text(tmp_path, "epoch,val_acc,val_loss\n1,0.4,1\n2,0.6,2\n"))
+    assert (with_loss.best_epoch, with_loss.best_val_accuracy) == (1, 0.4)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+async def test_comparison_of_runs_without_losses_begins_with_the_accuracy(tmp_path, count):
+    runs = [import_text(tmp_path, f"epoch,val_acc\n1,0.4\n2,0.{5 + n}\n") for n in range(count)]
+    app = Dashboard(CompareScreen(runs))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+        assert "ccuracy by epoch" in text
+        assert "v and x switch" not in text

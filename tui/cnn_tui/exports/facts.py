@@ -1,7 +1,8 @@
 """Facts and tables of a run, shared by the HTML and the Markdown report."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from cnn_engine.results.metrics import ClassMetrics, class_metrics, metrics_of, most_confused
 from cnn_tui.exports.record import Record
@@ -34,6 +35,8 @@ ENVIRONMENT_LABELS = {
 }
 """Labels in a report, by name of an environment value; other values keep their names."""
 
+Value = TypeVar("Value")
+
 
 class Fact(NamedTuple):
     """One value of a run."""
@@ -63,19 +66,19 @@ def run_title(record: Record) -> str:
 def result_facts(record: Record) -> list[Fact]:
     """Return status, accuracies, losses and times of the run; empty values are left out."""
     summary, state = record.summary, record.state
-    best, test = state.best, state.test
+    test = state.test
     found = [
         Fact("status", "Status", summary.status),
         Fact("error", "Error", safe_text(summary.error, MAX_TEXT)),
         Fact("test_accuracy", "Test accuracy", percent(test.accuracy, 2) if test else ""),
         Fact("tta_accuracy", "Test accuracy with TTA", (tta_text(test) or "") if test else ""),
         Fact("test_loss", "Test loss", decimal(test.loss) if test else ""),
-        Fact("best_epoch", "Best epoch", str(best.epoch) if best else ""),
-        Fact("best_val_loss", "Best validation loss", decimal(best.val_loss) if best else ""),
+        Fact("best_epoch", "Best epoch", _or_empty(summary.best_epoch, str)),
+        Fact("best_val_loss", "Best validation loss", _or_empty(summary.best_val_loss, decimal)),
         Fact(
             "best_val_accuracy",
             "Validation accuracy at best",
-            percent(best.val_accuracy, 2) if best else "",
+            _or_empty(summary.best_val_accuracy, partial(percent, digits=2)),
         ),
         Fact("epochs", "Epochs", f"{summary.epochs_done} of {summary.epochs or '?'}"),
         Fact("seconds", "Time", duration(summary.seconds)),
@@ -176,6 +179,10 @@ def listed_epochs(record: Record) -> list[int]:
     best = record.summary.best_epoch
     listed |= {index for index, epoch in enumerate(epochs) if epoch.epoch == best}
     return sorted(listed | ({len(epochs) - 1} if epochs else set()))
+
+
+def _or_empty(value: Value | None, to_text: Callable[[Value], str]) -> str:
+    return "" if value is None else to_text(value)
 
 
 def notice_texts(record: Record) -> Sequence[str]:

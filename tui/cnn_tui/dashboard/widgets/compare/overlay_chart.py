@@ -1,5 +1,6 @@
 """Curves of several runs in one chart."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -50,7 +51,7 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
         """The view, with curves and an axis that the runs have.
 
         Instead of a validation loss that no run has it is the training loss, and instead of any
-        loss the first series.
+        loss the accuracy or the first series.
         """
         view, states = self.view, [run.state for run in self._runs]
         if view.x_axis == "epoch" and not any(_has_epochs(state) for state in states):
@@ -58,11 +59,14 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
         if view.series or view.metric == "accuracy":
             return view
         epochs = [epoch for state in states for epoch in state.epochs]
-        if not epochs and not any(state.curve for state in states) and self.series:
-            return replace(view, series=self.series[0])
-        if view.metric == "validation loss" and not any(epoch.is_validated for epoch in epochs):
-            return replace(view, metric="training loss")
-        return view
+        if any(epoch.known_val_loss is not None for epoch in epochs):
+            return view
+        if any(state.curve for state in states):
+            has_only_training = view.metric == "validation loss"
+            return replace(view, metric="training loss") if has_only_training else view
+        if not all(math.isnan(epoch.val_accuracy) for epoch in epochs):
+            return replace(view, metric="accuracy")
+        return replace(view, series=self.series[0]) if self.series else view
 
     @property
     def series(self) -> list[str]:

@@ -86,7 +86,8 @@ def _metrics(run: RunSummary) -> list[Content]:
         lines.append(_line("test", test, f"   loss {decimal(run.test_loss)}"))
     if run.best_val_accuracy is not None:
         best = (percent(run.best_val_accuracy, 2), "bold")
-        lines.append(_line("val", best, f"   loss {decimal(run.best_val_loss)}"))
+        loss = "" if run.best_val_loss is None else f"   loss {decimal(run.best_val_loss)}"
+        lines.append(_line("val", best, loss))
         lines.append(_line("best", f"epoch {run.best_epoch}"))
     if lines or (run.series and not run.is_own):
         return lines
