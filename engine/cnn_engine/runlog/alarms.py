@@ -14,6 +14,7 @@ from typing import Literal
 
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.roles import LOSS, words_of
+from cnn_engine.runlog.series import Series
 from cnn_engine.runlog.state import RATE_WINDOW, RunState
 
 SPIKE_EVENTS = 40
@@ -134,9 +135,12 @@ def unwritable_log_alarm(reason: str, advice: str) -> Alarm:
 
 def _non_finite(state: RunState) -> Alarm | None:
     if not state.is_own and state.series:
-        losses = ((name, series.last) for name, series in state.series.items() if _is_loss(name))
-        bad = next(((name, last) for name, last in losses if not math.isfinite(last)), None)
-        return _non_finite_alarm(state, *bad) if bad else None
+        losses = ((name, series) for name, series in state.series.items() if _is_loss(name))
+        bad = next((pair for pair in losses if not math.isfinite(pair[1].last)), None)
+        if bad is None:
+            return None
+        name, series = bad
+        return _non_finite_alarm(state, name, series.last, _lost_epoch(state, series))
     if state.curve and not math.isfinite(state.curve.losses[-1]):
         split, value = "training", state.curve.losses[-1]
     elif state.epochs and not math.isfinite(state.epochs[-1].known_val_loss or 0.0):
@@ -145,12 +149,23 @@ def _non_finite(state: RunState) -> Alarm | None:
         split, value = "test", state.test.loss
     else:
         return None
-    return _non_finite_alarm(state, f"The {split} loss", value)
+    return _non_finite_alarm(state, f"The {split} loss", value, state.epoch)
 
 
-def _non_finite_alarm(state: RunState, name: str, value: float) -> Alarm:
+def _lost_epoch(state: RunState, series: Series) -> int:
+    """Return the epoch in which the last values of a series ceased to be finite; 0 if unknown."""
+    curve = series.curve
+    if not (curve and state.steps_per_epoch > 0):
+        return state.epoch
+    index = len(curve) - 1
+    while index > 0 and not math.isfinite(curve.losses[index - 1]):
+        index -= 1
+    return max(1, math.ceil(curve.steps[index] / state.steps_per_epoch))
+
+
+def _non_finite_alarm(state: RunState, name: str, value: float, number: int) -> Alarm:
     saved = _saved_epoch(state, "; best.pt still holds epoch ")
-    epoch = f" in epoch {state.epoch}" if state.epoch else ""
+    epoch = f" in epoch {number}" if number else ""
     return Alarm(
         kind="non-finite",
         severity="error",

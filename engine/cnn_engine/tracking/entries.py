@@ -53,6 +53,12 @@ class PassBegun(NamedTuple):
     time: float
 
 
+class PassSkipped(NamedTuple):
+    """`steps` gave no batch, as a command has stopped the loop."""
+
+    time: float
+
+
 class Validated(NamedTuple):
     """Counts of a validation."""
 
@@ -61,4 +67,4 @@ class Validated(NamedTuple):
     time: float
 
 
-Entry: TypeAlias = Logged | EpochBegun | EpochEnded | PassBegun | Validated
+Entry: TypeAlias = Logged | EpochBegun | EpochEnded | PassBegun | PassSkipped | Validated

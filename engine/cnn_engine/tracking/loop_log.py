@@ -1,5 +1,6 @@
 """Makes the events of a run from what its loop does; reads no clock and no device."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from cnn_engine.tracking.entries import (
     EpochEnded,
     Logged,
     PassBegun,
+    PassSkipped,
     Validated,
 )
 from cnn_engine.tracking.epoch_length import EpochLength
@@ -81,6 +83,10 @@ class LoopLog:
         self.step, self.epoch, self.finished = step, finished_epochs, finished_epochs
         self._epoch_numbers = EpochNumbers(finished_epochs)
         self._counts_from_0 = False
+        self._trained_step = self._given_step = step
+        """Greatest number of a step that the loop gave."""
+        self._is_over_early = False
+        """True if the loop was stopped, so that no other epoch begins."""
         self._uses_epochs = self._has_epoch_numbers = self._has_trained = False
         self._passes = self._pass_length = 0
         self._epoch_step = step
@@ -91,6 +97,8 @@ class LoopLog:
         it has just that one."""
         self._values = EpochValues(0.0)
         self._known_parts: frozenset[str] = frozenset()
+        self._not_finite: set[str] = set()
+        """Series with a value that was not finite."""
         self._percent = Percent()
         self._last_time = self._last_epoch_time = 0.0
 
@@ -113,6 +121,10 @@ class LoopLog:
                     self._end(entry.time)
             case PassBegun():
                 self._begin_pass(entry)
+            case PassSkipped():
+                self._is_over_early = True
+                if self._values.is_empty:
+                    self.epoch = self.finished
             case Validated():
                 self._values.add_counts(entry.counts)
 
@@ -192,13 +204,26 @@ class LoopLog:
         if shape.epoch_name in values:
             number = self._epoch_numbers.number(values[shape.epoch_name])
             self._has_epoch_numbers |= number > 0 and trains
-        if not self._uses_epochs:
+        if not (self._uses_epochs or self._is_over_early):
             self._begin_epoch_of(step, number, entry.time, trains=trains, roles=shape.roles)
+        is_lost = not math.isfinite(sum(values.values())) and self._find_not_finite(values)
+        if is_lost:  # so that their event has this step alone
+            self._record_values()
         self.step = max(self.step, step)
-        self._has_trained |= trains
+        if trains:
+            self._has_trained, self._trained_step = True, self.step
         for name, role in shape.series:
             if name in values:  # it may not have been readable
                 self._add_value(name, role, values[name], entry.time)
+        if is_lost:
+            self._record_values()
+
+    def _find_not_finite(self, values: Mapping[str, float]) -> bool:
+        """Return True if a series has its first value that is not finite."""
+        names = {name for name, value in values.items() if not math.isfinite(value)}
+        is_new = not names <= self._not_finite
+        self._not_finite |= names
+        return is_new
 
     def _add_value(self, name: str, role: Role | None, value: float, time: float) -> None:
         self._value_log.window.add(name, value)
@@ -219,9 +244,13 @@ class LoopLog:
         if step is None and given is not None and given.is_integer():
             step = int(given)
         if step is not None and step <= MAX_STEP:
+            goes_back = step < self._given_step
+            self._given_step = max(self._given_step, step)
             if step >= self.step:
                 self._counts_from_0 |= step == 0
                 return step
+            if not goes_back:  # an epoch without steps counted as one
+                return self.step
             text = f"step {step} is lower than {self.step}: steps are counted by themselves"
             self.warn("step", f"{text} where they go back")
         return self.step + is_step
@@ -263,7 +292,7 @@ class LoopLog:
             self._begin(self.epoch + 1, time)
         elif self._early is not None and step > self.step:  # a second step
             self._values.began, self._early = self._early.began, None
-        elif self._values.has_validation:
+        elif self._values.has_validation and step > self._trained_step:
             steps = self.step - self._epoch_step + self._counts_from_0
             is_first = not self._known_parts and self.steps_per_epoch != 1
             if is_first and steps <= 1 and roles.isdisjoint(VALIDATION_ROLES):

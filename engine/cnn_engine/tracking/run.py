@@ -15,7 +15,14 @@ from cnn_engine.tracking.arguments import check_iterable, planned_epochs, shown
 from cnn_engine.tracking.config import Config, config_values, stored_config
 from cnn_engine.tracking.counts import count
 from cnn_engine.tracking.ending import ENDING
-from cnn_engine.tracking.entries import EpochBegun, EpochEnded, Logged, PassBegun, Validated
+from cnn_engine.tracking.entries import (
+    EpochBegun,
+    EpochEnded,
+    Logged,
+    PassBegun,
+    PassSkipped,
+    Validated,
+)
 from cnn_engine.tracking.guard import never_raises
 from cnn_engine.tracking.iterators import Epochs, GivenEpochs, Steps
 from cnn_engine.tracking.loop_control import LoopControl
@@ -407,6 +414,9 @@ class Run:
     def begin_pass(self, loader: object) -> bool:
         """Begin a pass through the data; return False if the loop is to end."""
         control = self._control
+        if control.stopped_by and not self._has_others:
+            self._put_epoch(PassSkipped(control.clock()))
+            return False
         self._passes += 1
         self._pass_is_over = False
         if self._counted is None:
@@ -415,7 +425,10 @@ class Run:
         if self._has_others:
             return True
         control.offer("stop", "stop-epoch")
-        return self._passes == 1 or self._uses_epochs or not control.stop_after_epoch()
+        if self._passes == 1 or self._uses_epochs or not control.stop_after_epoch():
+            return True
+        self._put_epoch(PassSkipped(control.clock()))
+        return False
 
     def begin_step(self) -> bool:
         """Wait while the run is paused; return False if the loop is to end."""
@@ -448,7 +461,7 @@ class Run:
         return self._recording
 
     @never_raises(None)
-    def _put_epoch(self, entry: EpochBegun | EpochEnded) -> None:
+    def _put_epoch(self, entry: EpochBegun | EpochEnded | PassSkipped) -> None:
         if self._recording is not None:
             self._recording.put(entry)
 

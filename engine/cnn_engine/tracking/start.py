@@ -221,6 +221,16 @@ def finished_epochs(state: RunState) -> int:
     return max((epoch.epoch for epoch in state.epochs), default=0)
 
 
+def _kept_steps(state: RunState) -> int:
+    """Return the steps after which a later session goes on.
+
+    A loop over `epochs` repeats the epoch in which it was interrupted.
+    """
+    finished = finished_epochs(state) * state.steps_per_epoch
+    repeats = state.loop is not None and "epochs" in state.loop.commands
+    return min(finished, state.steps_done) if repeats else state.steps_done
+
+
 def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
     state = recorder.state
     control = LoopControl(plan.epochs or state.total_epochs)
@@ -232,7 +242,7 @@ def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
         length_is_given=plan.steps_per_epoch > 0,
         roles=plan.roles,
         library=plan.library,
-        step=state.steps_done,
+        step=_kept_steps(state),
         finished_epochs=finished_epochs(state),
     )
     loop.classes = plan.classes or state.classes
@@ -282,7 +292,7 @@ def _resumed(state: RunState, run: RunDirectory) -> Event:
         host=socket.gethostname(),
         version=version("cnn-tui"),
         epoch=finished + 1,
-        step=state.steps_done - finished * state.steps_per_epoch,
+        step=_kept_steps(state) - finished * state.steps_per_epoch,
         file="",
         seconds=state.elapsed_seconds,
     )

@@ -286,7 +286,7 @@ def test_good_run_of_another_loop_has_no_alarm(loop):
 
 @pytest.mark.parametrize("name", ["train/loss", "d_loss"])
 def test_loss_of_another_loop_that_is_not_finite_raises_alarm(name):
-    bad = events.ScalarsLogged(step=300, epoch=7, not_finite={name: "nan"})
+    bad = events.ScalarsLogged(step=280, epoch=7, not_finite={name: "nan"})
     state = state_after(*classifier(), bad)
     (alarm,) = find_alarms(state, state.last_time, live=False)
     assert (alarm.kind, alarm.severity) == ("non-finite", "error")
@@ -295,7 +295,7 @@ def test_loss_of_another_loop_that_is_not_finite_raises_alarm(name):
 
 
 def test_metric_of_another_loop_that_is_not_finite_raises_no_alarm():
-    bad = events.ScalarsLogged(step=300, epoch=7, not_finite={"val/f1": "nan"})
+    bad = events.ScalarsLogged(step=280, epoch=7, not_finite={"val/f1": "nan"})
     assert kinds(state_after(*classifier(), bad)) == []
 
 

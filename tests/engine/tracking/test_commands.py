@@ -113,6 +113,20 @@ def test_stop_after_epoch_is_answered_by_should_stop(loop, uses_steps):
     assert (state.status, len(state.epochs)) == ("stopped", 3)
 
 
+@pytest.mark.parametrize(("command", "epochs"), [("stop", 1), ("stop-epoch", 2)])
+@pytest.mark.parametrize("keys", [(), ("epoch",)])
+def test_passes_that_are_skipped_after_a_stop_are_no_epochs(loop, command, epochs, keys):
+    for epoch in range(6):
+        for step in loop.run.steps(range(3)):
+            loop.run.log({"loss": 1.0} | dict.fromkeys(keys, epoch))
+            if (epoch, step) == (1, 0):
+                loop.send(command)
+        loop.run.log({"train/mean": 1.0} | dict.fromkeys(keys, epoch))
+    state, _ = read_state(loop.finish())
+    assert (state.status, len(state.epochs)) == ("stopped", epochs)
+    assert state.steps_done == (4 if command == "stop" else 6)
+
+
 def test_stop_after_the_last_epoch_is_done(loop):
     for _ in loop.run.epochs(1):
         loop.send("stop-epoch")

@@ -160,6 +160,16 @@ def test_steps_are_those_of_the_loop_and_never_go_back(tmp_path, capsys):
     assert capsys.readouterr().err.count("step 3 is lower than 5") == 1
 
 
+@pytest.mark.parametrize("first", [TRAIN, VAL, TRAIN | VAL])
+def test_calls_at_the_same_step_are_normal(tmp_path, capsys, first):
+    loop = LoopForTests(tmp_path)
+    for step in (0, 0, 1, 1, 2):
+        loop.run.log(first, step=step)
+        loop.run.log({"lr": 0.1, "val/accuracy": 0.5}, step=step)
+    loop.finish()
+    assert "lower than" not in capsys.readouterr().err
+
+
 def test_numbers_of_steps_are_ignored_where_steps_counts(tmp_path):
     loop = LoopForTests(tmp_path)
     for step in loop.run.steps(range(3)):

@@ -214,9 +214,10 @@ def test_resumed_run_goes_on_where_it_was(runs_dir):
 
 
 def test_run_that_was_killed_within_an_epoch_keeps_its_steps(runs_dir):
-    loop = LoopForTests(runs_dir, epochs=3).train_epochs(1)
-    for _ in loop.run.steps(range(4)):
-        loop.run.log({"train/loss": 0.5})
+    loop = LoopForTests(runs_dir, epochs=3)
+    for steps in (10, 4):
+        for _ in loop.run.steps(range(steps)):
+            loop.run.log({"train/loss": 0.5})
     loop.kill()
     resumed = LoopForTests(runs_dir, resume="latest")
     assert resumed.run.step == 14
@@ -224,6 +225,26 @@ def test_run_that_was_killed_within_an_epoch_keeps_its_steps(runs_dir):
     state, damaged = read_state(resumed.finish())
     assert (state.steps_done, damaged) == (15, 0)
     assert state.curve.steps[-2:].tolist() == [14, 15]
+
+
+def test_epoch_that_was_interrupted_is_repeated(runs_dir):
+    loop = LoopForTests(runs_dir).train_epochs(2)
+    for _ in loop.run.epochs(5):
+        for step in loop.run.steps(range(10)):
+            loop.run.log({"train/loss": 9.0})
+            if step == 5:
+                break
+        break
+    loop.kill()
+    loop = LoopForTests(runs_dir, resume="latest")
+    assert loop.run.step == 20
+    loop.train_epochs(5)
+    state, damaged = read_state(loop.finish())
+    assert not damaged
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3, 4, 5]
+    assert (state.steps_done, state.end_of(state.epochs[-1])) == (50, 50)
+    assert state.curve.steps.tolist() == [10, 20, 30, 40, 50]
+    assert max(state.curve.highs) < 9
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,19 @@ def test_numbers_of_python_and_numpy_are_recorded(loop):
     }
 
 
+def test_first_loss_that_is_nan_has_its_step_and_epoch(loop):
+    for epoch in range(4):
+        for step in range(20):
+            loss = math.nan if (epoch, step) >= (1, 10) else 1.0
+            loop.run.log({"loss": loss, "epoch": epoch})
+    state = state_of(loop)
+    curve = state.series["loss"].curve
+    lost = zip(curve.steps, map(math.isnan, curve.losses), strict=True)
+    assert next(step for step, is_lost in lost if is_lost) == 31
+    (alarm,) = state.alarms
+    assert "loss became nan in epoch 2" in alarm.text
+
+
 def test_mean_least_greatest_and_last_of_many_values_are_kept(loop):
     with loop.run._recording.lock:  # the thread does not write meanwhile
         for value in (1.0, 5.0, 2.0, 4.0):
