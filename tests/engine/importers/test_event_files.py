@@ -84,6 +84,8 @@ def test_exported_run_of_another_loop_comes_back_with_its_series(tmp_path):
     assert [epoch.val_loss for epoch in state.epochs] == [2.0, 1.0]
     assert [epoch.val_accuracy for epoch in state.epochs] == pytest.approx([0.4, 0.5])
     assert list(state.series["D(x)"].curve.losses) == [7.0, 8.0]
+    assert list(state.series["val/accuracy"].curve.losses) == pytest.approx([0.4, 0.5])
+    assert "train/accuracy" not in state.series  # that nobody logged
 
 
 def write_event_file(tmp_path):

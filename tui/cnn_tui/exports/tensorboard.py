@@ -4,6 +4,7 @@ Training, validation and test have one directory each, so that TensorBoard draws
 one chart; other series are in a fourth. Steps are counted from the start of the run.
 """
 
+import math
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +13,6 @@ from cnn_engine.runs.history import read_scalars, read_steps
 from cnn_engine.storage.tfevents import write_header, write_scalars, write_text
 from cnn_tui.exports.markdown import to_markdown
 from cnn_tui.exports.record import Record, scalar_values
-from cnn_tui.text.numbers import ratio
 from cnn_tui.text.safe import escaped
 
 FILE_NAME = "events.out.tfevents.{}.cnn-tui"
@@ -48,20 +48,23 @@ def _write_train(record: Record, out: BinaryIO) -> None:
         values = {"loss": event.loss, "learning_rate": event.lr}
         write_scalars(out, event.time, (event.epoch - 1) * steps + event.step, values)
     for epoch in record.state.epochs:
-        write_scalars(
-            out, epoch.time, record.state.end_of(epoch), {"accuracy": epoch.train_accuracy}
-        )
+        if not math.isnan(epoch.train_accuracy):
+            values = {"accuracy": epoch.train_accuracy}
+            write_scalars(out, epoch.time, record.state.end_of(epoch), values)
 
 
 def _write_val(record: Record, out: BinaryIO) -> None:
     for epoch in record.state.epochs:
-        values = {"loss": epoch.val_loss, **_accuracies(record, epoch)}
-        write_scalars(out, epoch.time, record.state.end_of(epoch), values)
+        loss = epoch.known_val_loss
+        values = {} if loss is None else {"loss": loss}
+        values |= _accuracies(record, epoch, epoch.val_accuracy)
+        if values:
+            write_scalars(out, epoch.time, record.state.end_of(epoch), values)
 
 
 def _write_test(record: Record, out: BinaryIO) -> None:
     if test := record.state.test:
-        values = {"loss": test.loss, **_accuracies(record, test)}
+        values = {"loss": test.loss, **_accuracies(record, test, test.accuracy)}
         write_scalars(out, test.time, record.state.end_of(test), values)
 
 
@@ -71,10 +74,12 @@ def _write_series(record: Record, out: BinaryIO) -> None:
         write_scalars(out, event.time, event.step, values)
 
 
-def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:
-    """Return the overall accuracy and that of each class with images, by TensorBoard tag."""
+def _accuracies(
+    record: Record, counts: EpochFinished | TestFinished, overall: float
+) -> dict[str, float]:
+    """Return the known accuracies, overall and of each class, by TensorBoard tag."""
     by_class = zip(record.classes, counts.correct, counts.total, strict=False)
-    return {"accuracy": ratio(sum(counts.correct), sum(counts.total))} | {
+    return ({} if math.isnan(overall) else {"accuracy": overall}) | {
         f"accuracy_of_class/{escaped(name, 200)}": correct / total
         for name, correct, total in by_class
         if total

@@ -126,6 +126,13 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
                 f"{decimal(best.val_loss)}, accuracy {percent(best.val_accuracy)}"
             )
         )
+    elif summary.best_epoch is not None:
+        lines.append(
+            Text(
+                f"Best epoch {summary.best_epoch} of {len(state.epochs)}: validation accuracy "
+                f"{percent(summary.best_val_accuracy or 0.0)}"
+            )
+        )
     if parts := state.part_fractions:
         text = " · ".join(f"{part} {percent(fraction, 0)}" for part, fraction in parts.items())
         lines.append(Text(f"Step time: {text}", style="dim"))
