@@ -167,8 +167,8 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
 
 
 def _most_accurate(state: RunState) -> EpochFinished | None:
-    """Return the last epoch with the highest validation accuracy, if none has a loss."""
-    if any(epoch.known_val_loss is not None for epoch in state.epochs):
+    """Return the last epoch with the highest validation accuracy, if its loop logs no loss."""
+    if state.is_own or not all(math.isnan(epoch.val_loss) for epoch in state.epochs):
         return None
     known = [epoch for epoch in reversed(state.epochs) if not math.isnan(epoch.val_accuracy)]
     return max(known, key=lambda epoch: epoch.val_accuracy, default=None)

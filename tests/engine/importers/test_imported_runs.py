@@ -1,10 +1,14 @@
 """Imported runs on the screens; they cannot be controlled or resumed."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
+from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.summary import read_summary
 from cnn_engine.session.engine import Engine
@@ -16,7 +20,7 @@ from cnn_tui.dashboard.widgets.epoch_table import EpochTable
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.dashboard.widgets.sparklines import Sparklines
 from cnn_tui.exports.formats import RECORD_FORMATS, export_record
-from golden import golden_run
+from golden import golden_run, rewrite_events
 from imports_for_tests import KERAS, LIGHTNING, import_text
 from pilot import screen_text, settle
 
@@ -118,6 +122,13 @@ def test_best_epoch_without_a_validation_loss_has_the_highest_accuracy(tmp_path)
     assert (summary.best_epoch, summary.best_val_accuracy, summary.best_val_loss) == (2, 0.6, None)
     with_loss = read_summary(import_text(tmp_path, "epoch,val_acc,val_loss\n1,0.4,1\n2,0.6,2\n"))
     assert (with_loss.best_epoch, with_loss.best_val_accuracy) == (1, 0.4)
+    diverged = rewrite_events(
+        golden_run(tmp_path, "completed"),
+        lambda event: (
+            replace(event, val_loss=math.nan) if isinstance(event, EpochFinished) else event
+        ),
+    )
+    assert read_summary(diverged).best_epoch is None
 
 
 @pytest.mark.parametrize("count", [2, 3])

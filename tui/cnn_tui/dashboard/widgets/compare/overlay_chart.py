@@ -59,7 +59,7 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
         if view.series or view.metric == "accuracy":
             return view
         epochs = [epoch for state in states for epoch in state.epochs]
-        if any(epoch.known_val_loss is not None for epoch in epochs):
+        if not all(math.isnan(epoch.val_loss) for epoch in epochs):
             return view
         if any(state.curve for state in states):
             has_only_training = view.metric == "validation loss"
