@@ -1,12 +1,14 @@
 """Reads the training steps and series of a run from its log, without keeping them in memory."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, TypeVar
 
 from cnn_engine.runlog.events import (
     Event,
     ImportRevised,
+    LoopDescribed,
     RolledBack,
     RunResumed,
     ScalarsLogged,
@@ -52,15 +54,33 @@ def _read(
     run: RunDirectory, kind: type[Logged], position: Callable[[Any], tuple[int, int]]
 ) -> Iterator[Logged]:
     """Yield the events of a kind; the log is read twice, because later events undo earlier ones."""
-    positions = [
-        position(event) for event in LogReader(run.events).poll() if isinstance(event, _UNDOING)
-    ]
+    undoing: list[tuple[Event, int]] = []
+    length = 0  # of an epoch of another loop; may be corrected
+    for event in LogReader(run.events).poll():
+        if isinstance(event, LoopDescribed):
+            length = event.steps_per_epoch
+        elif isinstance(event, _UNDOING):
+            undoing.append((event, length))
+    last_length, length = length, 0
+    positions = [position(_place(event, old, last_length)) for event, old in undoing]
     # What is undone stays undone: the limit is the earliest of all positions still to come.
     limits = iter([*accumulate(reversed(positions), min)][::-1])
     limit = next(limits, _END)
     for event in LogReader(run.events).poll():
         if isinstance(event, kind):
-            if position(event) <= limit:
-                yield event
+            placed = _place(event, length, last_length)
+            if position(placed) <= limit:
+                yield placed
+        elif isinstance(event, LoopDescribed):
+            length = event.steps_per_epoch
         elif isinstance(event, _UNDOING):
             limit = next(limits, _END)
+
+
+def _place(event: Logged, old: int, new: int) -> Logged:
+    """Return an event with its position in epochs of another length; 0 is an unknown one."""
+    if old == new or not isinstance(event, StepsFinished | RunResumed | RolledBack):
+        return event
+    total = (event.epoch - 1) * old + event.step
+    epoch = max(0, total - 1) // new + 1 if new > 0 else event.epoch
+    return replace(event, epoch=epoch, step=total - (epoch - 1) * new)

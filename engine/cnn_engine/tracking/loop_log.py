@@ -247,7 +247,9 @@ class LoopLog:
             goes_back = step < self._given_step
             self._given_step = max(self._given_step, step)
             if step >= self.step:
-                self._counts_from_0 |= step == 0
+                if step == 0 and not self._counts_from_0:
+                    self._counts_from_0 = True
+                    self._length.begin(-1)
                 return step
             if not goes_back:  # an epoch without steps counted as one
                 return self.step

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from cnn_engine.runlog import events
+from cnn_engine.runs.history import read_steps
 from cnn_engine.runs.summary import read_state
 from recorded_loops import LoopForTests, recorded_loop
 from runs_for_tests import events_of
@@ -145,6 +146,8 @@ def test_length_is_corrected_or_unknown(tmp_path, ends, length):
     state, _ = read_state(loop.finish())
     assert (len(state.epochs), state.steps_per_epoch, state.steps_done) == (4, length, ends[-1])
     assert state.curve.steps.tolist() == list(range(1, ends[-1] + 1))
+    exported = [(event.epoch - 1) * length + event.step for event in read_steps(loop.directory)]
+    assert exported == state.curve.steps.tolist()
     if not length:
         assert state.end_of(state.epochs[-1]) == 40
 
