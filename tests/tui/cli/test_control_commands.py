@@ -5,12 +5,13 @@ import subprocess
 
 import pytest
 
-from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.errors import ConfigError, NoAnswerError, StorageError
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import Command, CommandReader, send
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session.background import resume_in_background
 from cnn_engine.session.request import Request
+from cnn_tui.cli import control
 from cnn_tui.cli.control import set_values, stop
 from fresh_interpreter import TORCH_SIDE, cli_code, loaded_modules
 from golden import add_events, golden_run, running_run, set_local_host
@@ -234,6 +235,16 @@ def test_commands_that_another_loop_does_not_obey_are_refused(tmp_path):
     own = set_local_host(loop_run(tmp_path / "runs", gan(), "own"))
     with Recorder(own), pytest.raises(ConfigError, match=r"it needs run\.control\(opt"):
         set_values(f"{own.path}", ["lr=0.01"])
+
+
+def test_checkpoint_of_another_loop_says_when_it_follows(tmp_path, monkeypatch):
+    monkeypatch.setattr(control, "WAIT_SECONDS", 0.0)
+    run = set_local_host(loop_run(tmp_path / "runs", gan()))
+    paused = events.CommandApplied(command="pause", by="key")
+    add_events(run, events.LoopDescribed(commands=("pause", "checkpoint")), paused)
+    text = r"it follows after the pause, when the loop reads run\.should_save"
+    with Recorder(run), pytest.raises(NoAnswerError, match=text):
+        control.checkpoint(f"{run.path}")
 
 
 def test_ended_run_of_another_loop_says_how_it_is_resumed(tmp_path):
