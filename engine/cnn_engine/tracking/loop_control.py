@@ -23,7 +23,7 @@ MISSING: dict[Name, str] = {
     "epochs": "it needs run.epochs",
     "detach": "just quit, as its own program trains",
 }
-"""Reasons why a command is not obeyed; what the loop lacks is first: a terminal may cut the rest."""
+"""Reasons why a command is not obeyed. What the loop lacks is first: terminals may cut the rest."""
 
 
 class LoopControl:
