@@ -140,6 +140,9 @@ class RunStarted(Event):
     directory: str = ""
     """Working directory of that command."""
 
+    processes: Int64 = 1
+    """Processes that train together in the loop of another program."""
+
     like: str = ""
     """Id of the run whose config was cloned; may be empty."""
 

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 
 from cnn_engine.errors import error_text
@@ -24,6 +24,14 @@ MISSING: dict[Name, str] = {
     "detach": "just quit, as its own program trains",
 }
 """Reasons why a command is not obeyed. What the loop lacks is first: terminals may cut the rest."""
+
+WITH_OTHERS: dict[Name, str] = {
+    "stop": "several processes train: they must share run.should_stop",
+    "stop-epoch": "several processes train: they must share run.should_stop",
+    "lr": "several processes train, and all would have to do it",
+    "epochs": "several processes train, and all would have to do it",
+}
+"""Why one of several processes that train together does not obey a command."""
 
 
 class LoopControl:
@@ -59,9 +67,9 @@ class LoopControl:
         """Obey these commands from now on."""
         self._offered.update(names)
 
-    def decline(self, hint: str, *names: Name) -> None:
-        """Refuse commands with this reason."""
-        self._hints.update(dict.fromkeys(names, hint))
+    def decline(self, reasons: Mapping[Name, str]) -> None:
+        """Refuse commands, unless they are offered, with these reasons."""
+        self._hints.update(reasons)
 
     def clock(self) -> float:
         """Return the time in seconds, without pauses; only differences have a meaning."""

@@ -25,7 +25,7 @@ from cnn_engine.tracking.entries import (
 )
 from cnn_engine.tracking.guard import never_raises
 from cnn_engine.tracking.iterators import Epochs, GivenEpochs, Steps
-from cnn_engine.tracking.loop_control import LoopControl
+from cnn_engine.tracking.loop_control import WITH_OTHERS, LoopControl
 from cnn_engine.tracking.names import clean_classes, clean_name
 from cnn_engine.tracking.outcome import exit_code, run_finished
 from cnn_engine.tracking.rate import CallableRate, OptimizerRate
@@ -43,12 +43,6 @@ PAUSE_CHECK_SECONDS = 0.1
 
 MAX_BATCH_SIZE = 1 << 24
 """Greatest size of a batch that is believed."""
-
-WITH_OTHERS = "several processes train together, and each would have to do the same"
-
-STOP_WITH_OTHERS = (
-    "several processes train together: the loop must read run.should_stop and send it to all"
-)
 
 
 class Run:
@@ -100,8 +94,7 @@ class Run:
         self.path: Path | None = recording.recorder.run.path if recording else None
         """The run's directory; None if nothing is recorded."""
         if has_others:
-            control.decline(WITH_OTHERS, "lr", "epochs")
-            control.decline(STOP_WITH_OTHERS, "stop", "stop-epoch")
+            control.decline(WITH_OTHERS)
         self._convert = Converter(self.warn).convert
         self._has_others = has_others
         self._epoch_offset, self._next_epoch = 0, finished_epochs
@@ -389,7 +382,7 @@ class Run:
         if not self._has_others:
             self._control.offer("stop", "stop-epoch")
             if are_given:
-                self._control.decline("the loop gives the epochs to run.epochs", "epochs")
+                self._control.decline({"epochs": "the loop gives the epochs to run.epochs"})
             else:
                 self._control.offer("epochs")
         return first

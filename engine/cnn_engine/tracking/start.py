@@ -266,6 +266,7 @@ def _started(plan: Plan, run: RunDirectory) -> Event:
         version=version("cnn-tui"),
         command=tuple(sys.orig_argv),
         directory=_working_directory(),
+        processes=world_size(),
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
+from cnn_tui.text.other_loops import refusal_text
 from recorded_loops import LoopForTests
 from runs_for_tests import events_of, wait_until
 
@@ -263,7 +264,9 @@ def test_several_processes_are_not_stopped_or_changed_by_one(tmp_path, monkeypat
     assert offered(loop) == {"pause", "unpause"}
     for name, value in (("stop", None), ("stop-epoch", None), ("lr", 0.1), ("epochs", 5)):
         loop.send(name, value)
-    assert all("several processes train together" in text for text in refusals(loop))
+    assert all("not possible: several processes train" in text for text in refusals(loop))
+    text = refusal_text(read_state(loop.directory)[0], "stop")
+    assert text == "This run cannot stop: several processes train: they must share run.should_stop"
     assert len(refusals(loop)) == 4
     assert not loop.run.should_stop  # from now on the loop decides
     loop.send("stop")

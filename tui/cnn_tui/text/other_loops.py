@@ -2,7 +2,7 @@
 
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
-from cnn_engine.tracking.loop_control import MISSING
+from cnn_engine.tracking.loop_control import MISSING, WITH_OTHERS
 from cnn_tui.text.safe import safe_text
 
 ACTIONS: dict[Name, str] = {
@@ -45,7 +45,9 @@ def refusal_text(state: RunState, command: Name) -> str:
     if state.loop is None or command in state.loop.commands:
         return ""
     if not state.loop.library:  # its author can change it
-        return f"This run cannot {ACTIONS[command]}: {MISSING[command]}"
+        has_others = state.started is not None and state.started.processes > 1
+        reasons = MISSING | WITH_OTHERS if has_others else MISSING
+        return f"This run cannot {ACTIONS[command]}: {reasons[command]}"
     offered = dict.fromkeys(ACTIONS[name] for name in ACTIONS if name in state.loop.commands)
     others = f"; it can {', '.join(offered)}" if offered else ""
     library = safe_text(state.loop.library, 60)
