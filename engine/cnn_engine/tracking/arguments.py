@@ -3,7 +3,9 @@
 import math
 import operator
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError
@@ -110,6 +112,21 @@ def check_iterable(call: str, value: object, expected: str) -> None:
     if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
         text = f"{call}: {shown(value)} is not iterable; {expected}"
         raise TypeError(text)
+
+
+def check_lengths(truth: Any, predicted: Any) -> None:
+    """Refuse true and predicted classes of different lengths.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    if not (hasattr(truth, "__len__") and hasattr(predicted, "__len__")):
+        return  # iterators
+    with suppress(TypeError):  # a tensor without dimensions
+        lengths = len(truth), len(predicted)
+        if lengths[0] != lengths[1]:
+            text = f"{lengths[0]:,} true classes and {lengths[1]:,} predicted ones"
+            raise ConfigError(f"{text}: one of each for every image is expected")
 
 
 def shown(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar, overload
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.runlog.events import CheckpointSaved, RunFinished
 from cnn_engine.runs.marks import MAX_NAME_LENGTH, read_marks, write_marks
-from cnn_engine.tracking.arguments import check_iterable, planned_epochs, shown
+from cnn_engine.tracking.arguments import check_iterable, check_lengths, planned_epochs, shown
 from cnn_engine.tracking.config import Config, config_values, stored_config
 from cnn_engine.tracking.counts import count
 from cnn_engine.tracking.ending import ENDING
@@ -204,6 +204,7 @@ class Run:
             predicted: Predicted class of each image, alike.
         """
         if (recording := self._open()) is not None:
+            check_lengths(truth, predicted)
             counts = count(truth, predicted, recording.loop.classes)
             recording.put(Validated(counts, self._control.clock()))
 

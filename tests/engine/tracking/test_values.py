@@ -121,6 +121,9 @@ def test_calls_with_wrong_arguments_are_reported_once(loop, capsys):
     assert loop.run.should_stop is False
     assert capsys.readouterr().err.count("log failed, training goes on") == 1
     texts = [notice.text for notice in state_of(loop).notices]
+    assert texts[2].endswith(
+        "2 true classes and 1 predicted ones: one of each for every image is expected"
+    )
     assert [text.partition(" failed")[0] for text in texts] == [
         "log takes a dictionary of names and numbers, not int",
         "log",
