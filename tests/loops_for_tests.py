@@ -25,7 +25,7 @@ def classifier(epochs=6, planned=10, steps_per_epoch=40):
         steps_per_epoch=steps_per_epoch,
         commands=COMMANDS,
         classes=CLASSES,
-        library="Lightning 2.5",
+        framework="Lightning 2.5",
     )
     for epoch in range(1, epochs + 1):
         for step in range(2, steps_per_epoch + 1, 2):

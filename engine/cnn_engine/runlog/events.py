@@ -180,8 +180,8 @@ class LoopDescribed(Event):
     classes: tuple[str, ...] = ()
     """Names of the classes; empty if unknown."""
 
-    library: str = ""
-    """Name and version of the library with the loop; empty for one's own."""
+    framework: str = ""
+    """Name and version of the framework with the loop; empty for one's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

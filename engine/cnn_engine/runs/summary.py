@@ -98,7 +98,7 @@ class RunSummary:
     """Lines of the log that could not be read."""
     is_own: bool
     """False for an import, and for a run that another training loop logs."""
-    library: str
+    framework: str
     """Library whose training loop logs the run; empty if unknown."""
     series: dict[str, SeriesSummary]
     """Values of other series by name."""
@@ -157,7 +157,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         error=state.finished.error if state.finished else "",
         damaged_lines=damaged_lines,
         is_own=state.is_own,
-        library=state.loop.library if state.loop else "",
+        framework=state.loop.framework if state.loop else "",
         series={
             name: SeriesSummary(*map(_finite, (values.last, values.minimum, values.maximum)))
             for name, values in state.series.items()

@@ -39,7 +39,7 @@ def init(  # noqa: PLR0913 - options of the run
     notes: str | None = None,
     mode: str | None = None,
     signals: bool = False,
-    library: str = "",
+    framework: str = "",
     **ignored: object,
 ) -> Run:
     """Start the run of a training loop, which becomes the current run, and end the one before.
@@ -66,7 +66,7 @@ def init(  # noqa: PLR0913 - options of the run
         notes: Note on the run.
         mode: `disabled` to record nothing, as does `CNN_TUI_MODE=disabled`.
         signals: True to let SIGINT, SIGTERM, SIGUSR1, SIGUSR2 and SIGXCPU set `should_stop`.
-        library: Name and version of the library whose loop it is.
+        framework: Name and version of the framework whose loop it is.
         **ignored: Other arguments of W&B, which are reported once.
 
     Raises:
@@ -85,7 +85,7 @@ def init(  # noqa: PLR0913 - options of the run
         steps_per_epoch=whole_number("steps_per_epoch", steps_per_epoch),
         classes=clean_classes(classes),
         roles=roles,
-        library=str(library or ""),
+        framework=str(framework or ""),
         tags=clean_tags(tags),
         notes=clean_note(notes),
         runs_dir=where,

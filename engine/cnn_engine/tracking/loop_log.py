@@ -52,7 +52,7 @@ class LoopLog:
         length_is_given: bool = False,
         roles: Mapping[Role, str] | None = None,
         preset: str = "",
-        library: str = "",
+        framework: str = "",
         step: int = 0,
         finished_epochs: int = 0,
     ) -> None:
@@ -65,14 +65,14 @@ class LoopLog:
             length_is_given: True if the user gives that number, so that it ends epochs.
             roles: Series by role instead of the guessed ones.
             preset: What is trained.
-            library: Name and version of the library with the loop.
+            framework: Name and version of the framework with the loop.
             step: Steps of earlier sessions.
             finished_epochs: Epochs that earlier sessions finished.
         """
         self._record, self._control = record, control
         self.warn: Callable[[str, str], None] = lambda subject, text: None  # noqa: ARG005
         """Receives the subject of a problem, and its text as a sentence."""
-        self._preset, self._library = preset, library
+        self._preset, self._framework = preset, framework
         self.classes: tuple[str, ...] = ()
         self.new_config: dict[str, Any] | None = None
         """Config that is to be recorded; None if it is."""
@@ -171,7 +171,7 @@ class LoopLog:
                     steps_per_epoch=steps_per_epoch,
                     commands=commands,
                     classes=classes,
-                    library=self._library,
+                    framework=self._framework,
                 )
             )
 

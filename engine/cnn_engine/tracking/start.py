@@ -61,7 +61,7 @@ class Plan:
     steps_per_epoch: int = 0
     classes: tuple[str, ...] = ()
     roles: Mapping[Role, str] | None = None
-    library: str = ""
+    framework: str = ""
     tags: tuple[str, ...] = ()
     notes: str = ""
     runs_dir: Path | None = None
@@ -244,7 +244,7 @@ def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
         steps_per_epoch=plan.steps_per_epoch or state.steps_per_epoch,
         length_is_given=plan.steps_per_epoch > 0,
         roles=plan.roles,
-        library=plan.library,
+        framework=plan.framework,
         step=_kept_steps(state),
         finished_epochs=finished_epochs(state),
     )

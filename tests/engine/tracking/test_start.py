@@ -294,7 +294,17 @@ def test_chosen_roles_replace_guessed_ones(runs_dir):
 
 
 def test_none_means_that_nothing_is_given():
-    arguments = ("config", "epochs", "classes", "roles", "tags", "notes", "mode", "library", "dir")
+    arguments = (
+        "config",
+        "epochs",
+        "classes",
+        "roles",
+        "tags",
+        "notes",
+        "mode",
+        "framework",
+        "dir",
+    )
     run = cnn_tui.init(**dict.fromkeys(arguments))
     run.log({"loss": 1})
     run.finish()

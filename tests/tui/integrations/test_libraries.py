@@ -104,10 +104,10 @@ model.fit(Batches(), epochs=500, verbose=0, callbacks=[callback], validation_dat
 """A program of the page, and more of it, whose loop gets commands."""
 
 
-@pytest.mark.parametrize("library", CONTROLLED)
-def test_loop_of_a_library_is_recorded_and_obeys_commands(tmp_path, library):
+@pytest.mark.parametrize("framework", CONTROLLED)
+def test_loop_of_a_library_is_recorded_and_obeys_commands(tmp_path, framework):
     """The program of the page is recorded; a second training gets commands."""
-    example, controlled = CONTROLLED[library]
+    example, controlled = CONTROLLED[framework]
     (tmp_path / "program.py").write_text(example + SEND + controlled)
     settings = environment(KERAS_BACKEND="torch", HF_HUB_OFFLINE="1", CUDA_VISIBLE_DEVICES="")
     result = subprocess.run(
@@ -124,7 +124,7 @@ def test_loop_of_a_library_is_recorded_and_obeys_commands(tmp_path, library):
 
     state, damaged = read_state(first)
     assert (state.status, damaged) == ("done", 0)
-    assert state.loop.library.startswith(library)
+    assert state.loop.framework.startswith(framework)
     assert (state.total_epochs, len(state.epochs)) == (3, 3)
     assert [epoch.is_validated for epoch in state.epochs] == [True] * 3
     assert state.steps_done == 3 * state.steps_per_epoch > 0

@@ -106,7 +106,7 @@ def environment_facts(record: Record) -> list[Fact]:
             Fact("parameters", "Parameters", f"{prepared.parameters:,}"),
         ]
     if state.loop:
-        found.append(Fact("library", "Training loop", safe_text(state.loop.library, MAX_TEXT)))
+        found.append(Fact("framework", "Training loop", safe_text(state.loop.framework, MAX_TEXT)))
     known = _environment_in_events(record) | environment_values(state)
     revision = known.get("revision", "")
     if revision.isalnum():  # without a suffix, no tracked file differed from the commit

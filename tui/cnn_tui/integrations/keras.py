@@ -40,8 +40,8 @@ class DashboardCallback(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         if self._run is None:
             options = {"config": {"optimizer": optimizer.get_config()}, **self._options}
-            library = f"Keras {keras.__version__}"
-            self._run = cnn_tui.init(self._name or self.model.name, library=library, **options)
+            framework = f"Keras {keras.__version__}"
+            self._run = cnn_tui.init(self._name or self.model.name, framework=framework, **options)
         self._run.plan(
             epochs=self.params.get("epochs") or 0, steps_per_epoch=self.params.get("steps") or 0
         )

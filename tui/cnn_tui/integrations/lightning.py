@@ -43,8 +43,8 @@ class DashboardLogger(Logger):
     def experiment(self) -> Run:
         """The run."""
         if self._run is None:
-            library = f"Lightning {lightning.__version__}"
-            self._run = cnn_tui.init(self._name, library=library, **self._options)
+            framework = f"Lightning {lightning.__version__}"
+            self._run = cnn_tui.init(self._name, framework=framework, **self._options)
         return self._run
 
     @property

@@ -43,7 +43,7 @@ class DashboardCallback(TrainerCallback):
         if self._run is None:
             self._run = cnn_tui.init(
                 self._name or args.run_name or "",
-                library=f"Transformers {transformers.__version__}",
+                framework=f"Transformers {transformers.__version__}",
                 **options,
             )
         epochs = max(1, round(state.num_train_epochs))

@@ -32,8 +32,8 @@ def device_text(prepared: RunPrepared) -> str:
 
 def loop_text(event: LoopDescribed) -> str:
     """Return `Training loop of Lightning 2.5: 10 epochs, 40 steps per epoch, 4 classes`."""
-    library = safe_text(event.library, 100)
-    name = f"Training loop of {library}" if library else "Another training loop"
+    framework = safe_text(event.framework, 100)
+    name = f"Training loop of {framework}" if framework else "Another training loop"
     parts = [f"{event.epochs:,} epochs"] if event.epochs else []
     parts += [f"{event.steps_per_epoch:,} steps per epoch"] if event.steps_per_epoch else []
     parts += [f"{len(event.classes):,} classes"] if event.classes else []

@@ -34,7 +34,7 @@ def checkpoint_time(state: RunState) -> str:
     """Return when a checkpoint that is asked for now is saved: `after this batch`."""
     if state.loop is None:
         return "after this batch"
-    moment = "in a later step" if state.loop.library else "when the loop reads run.should_save"
+    moment = "in a later step" if state.loop.framework else "when the loop reads run.should_save"
     return f"after the pause, {moment}" if state.paused else moment
 
 
@@ -44,11 +44,11 @@ def refusal_text(state: RunState, command: Name) -> str:
         return "This run is trained elsewhere and cannot be controlled"
     if state.loop is None or command in state.loop.commands:
         return ""
-    if not state.loop.library:  # its author can change it
+    if not state.loop.framework:  # its author can change it
         has_others = state.started is not None and state.started.processes > 1
         reasons = MISSING | WITH_OTHERS if has_others else MISSING
         return f"This run cannot {ACTIONS[command]}: {reasons[command]}"
     offered = dict.fromkeys(ACTIONS[name] for name in ACTIONS if name in state.loop.commands)
     others = f"; it can {', '.join(offered)}" if offered else ""
-    library = safe_text(state.loop.library, 60)
-    return f"The loop of {library} cannot {ACTIONS[command]}{others}"
+    framework = safe_text(state.loop.framework, 60)
+    return f"The loop of {framework} cannot {ACTIONS[command]}{others}"

@@ -87,9 +87,9 @@ class RunHeader(Panel[RunState]):
 
 
 def _device(state: RunState) -> str:
-    """Return device, precision and seed, or the library whose loop trains the run."""
+    """Return device, precision and seed, or the framework whose loop trains the run."""
     if state.loop:
-        return safe_text(state.loop.library, 120)
+        return safe_text(state.loop.framework, 120)
     if state.prepared is None:
         return ""
     prepared, seed = state.prepared, state.setting("train.seed")

@@ -110,7 +110,7 @@ def _facts(run: RunSummary) -> list[Content]:
         "started": date(run.started),
         "device": device,
         "data": run.source,
-        "loop": run.library,
+        "loop": run.framework,
         "model": f"{run.parameters:,} parameters" if run.parameters else "",
         "tags": " ".join(run.tags),
         "damaged": f"{run.damaged_lines:,} lines of the log" if run.damaged_lines else "",
