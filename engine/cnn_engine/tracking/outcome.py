@@ -8,9 +8,6 @@ from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.system.stop_signals import EXIT_CODES
 
-INTERRUPTED = 130
-"""Exit code of a program that Ctrl+C ends."""
-
 MAX_TEXT = 1000
 """Characters of an exception's message."""
 
@@ -18,7 +15,7 @@ MAX_TEXT = 1000
 def exit_code(error: BaseException | None) -> int:
     """Return the exit code of a program that ends with an exception, or without one."""
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
+        return EXIT_CODES["SIGINT"]
     if isinstance(error, SystemExit):
         code = error.code
         return code if isinstance(code, int) else int(code is not None)
@@ -46,9 +43,5 @@ def run_finished(
         text = f"the program ended with {error_text(error)}"
     elif error is not None and code:
         text = f"{error_text(error)[:MAX_TEXT]}; {write_traceback(run, error)}"
-    return RunFinished(status=status, exit_code=_in_bounds(code), seconds=seconds, error=text)
-
-
-def _in_bounds(code: int) -> int:
-    """Return an exit code as shells see it: of a greater number the lowest byte."""
-    return code if 0 <= code < 256 else code % 256
+    # Shells see the lowest byte.
+    return RunFinished(status=status, exit_code=code % 256, seconds=seconds, error=text)
