@@ -23,9 +23,6 @@ from cnn_engine.tracking.position import EpochNumbers, place
 from cnn_engine.tracking.series_names import SeriesNames
 from cnn_engine.tracking.value_log import ValueLog
 
-MAX_STEP = 1 << 62
-"""Greatest number of a step that a loop may give; steps after it still have 64 bits."""
-
 IDLE_SECONDS = 1.0
 """Time after the last value of a validation after which it is taken as complete."""
 
@@ -243,7 +240,7 @@ class LoopLog:
         step = entry.step
         if step is None and given is not None and given.is_integer():
             step = int(given)
-        if step is not None and step <= MAX_STEP:
+        if step is not None:
             goes_back = step < self._given_step
             self._given_step = max(self._given_step, step)
             if step >= self.step:
