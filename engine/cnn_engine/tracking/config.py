@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from cnn_engine.errors import error_text
@@ -40,13 +41,25 @@ class Config(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
-        object.__getattribute__(self, "_changed")()
+        self._changed()
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Pickle a plain dictionary, as checkpoints contain configs."""
+        return dict, (dict(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Config":
+        """Return a copy whose changes are not recorded."""
+        return Config(deepcopy(dict(self), memo), lambda: None)
+
+    def __copy__(self) -> "Config":
+        """Return a copy whose changes are not recorded."""
+        return Config(self, lambda: None)
 
     def update(self, values: Any = None, /, **more: Any) -> None:
         """Set several keys, from what `init` takes as a config."""
         more.pop("allow_val_change", None)
         super().update(config_values(values) | more)
-        object.__getattribute__(self, "_changed")()
+        self._changed()
 
     def setdefaults(self, values: Any) -> None:
         """Set the keys that are missing."""

@@ -15,6 +15,10 @@ class Summary(dict[str, Any]):
         super().__setitem__(name, value)
         self._log({name: value})
 
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Pickle and copy a plain dictionary."""
+        return dict, (dict(self),)
+
     def update(self, values: Any = (), /, **more: Any) -> None:
         """Set several values."""
         new = dict(values, **more)

@@ -1,7 +1,9 @@
 """The start of a run: arguments, environment, resuming, and scripts written for W&B."""
 
 import argparse
+import copy
 import dataclasses
+import pickle
 import re
 
 import pytest
@@ -102,6 +104,33 @@ class Settings:
 def test_configs_of_all_kinds_are_stored(config, stored):
     run = cnn_tui.init(config=config)
     assert state_of(run).config == {"config": stored}
+
+
+def test_config_and_summary_are_pickled_as_dictionaries():
+    """Checkpoints contain them."""
+    run = cnn_tui.init(config={"lr": 0.1})
+    run.summary["best"] = 0.9
+    for values, plain in ((run.config, {"lr": 0.1}), (run.summary, {"best": 0.9})):
+        loaded = pickle.loads(pickle.dumps(values))
+        assert (type(loaded), loaded) == (dict, plain)
+        assert copy.deepcopy(values) == plain
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copied_config_has_attributes_of_its_own(copied):
+    run = cnn_tui.init(config={"lr": 0.1})
+    config = copied(run.config)
+    config.lr = 0.2
+    assert (config.lr, run.config.lr) == (0.2, 0.1)
+    run.finish()
+    assert state_of(run).config == {"config": {"lr": 0.1}}
+
+
+def test_missing_keys_of_a_config_are_set():
+    run = cnn_tui.init(config={"lr": 0.1})
+    run.config.setdefaults({"lr": 0.2, "epochs": 3})
+    run.finish()
+    assert state_of(run).config == {"config": {"lr": 0.1, "epochs": 3}}
 
 
 def test_init_ends_the_run_before():
