@@ -77,4 +77,5 @@ def __getattr__(name: str) -> object:
         return current.ignored(name)
     if name in _OF_CURRENT_RUN:
         return getattr(current, _OF_CURRENT_RUN[name])()
-    return getattr(current, name)
+    # Stored, as a loop calls `cnn_tui.log` in each step.
+    return globals().setdefault(name, getattr(current, name))

@@ -381,6 +381,13 @@ def test_interface_is_complete():
         _ = cnn_tui.Run.lgo
 
 
+def test_functions_are_looked_up_once_and_the_current_run_each_time():
+    assert cnn_tui.log is vars(cnn_tui)["log"]
+    assert cnn_tui.init() is cnn_tui.run
+    assert cnn_tui.init() is cnn_tui.run
+    assert not vars(cnn_tui).keys() & {"run", "config", "summary", "should_stop", "should_save"}
+
+
 def test_names_of_wandb_without_a_counterpart_are_reported_once(runs_dir, capsys):
     """A script with images and `watch` goes on (`import cnn_tui as wandb`)."""
     cnn_tui.login()
