@@ -456,6 +456,23 @@ async def test_series_of_other_loops_are_drawn_and_chosen(tmp_path):
         assert "d_loss by step" in screen_text(app)
 
 
+async def test_series_with_the_name_of_a_metric_is_followed_by_the_next(tmp_path):
+    logged = finished(
+        replace(event, values={"accuracy": event.values["d_loss"], "lr": event.values["g_loss"]})
+        if isinstance(event, events.ScalarsLogged)
+        else event
+        for event in gan()
+    )
+    runs = [loop_run(tmp_path, logged, f"keras-{number}") for number in range(2)]
+    app = Dashboard(CompareScreen(runs))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "accuracy by step")
+        await press(pilot, "V", "5")
+        assert "accuracy by step" in screen_text(app)
+        await press(pilot, "v")
+        assert "lr by step" in screen_text(app)
+
+
 def test_printed_comparison_has_the_series_of_two_runs(tmp_path, capsys):
     runs = [
         loop_run(tmp_path, finished(gan()), "first"),

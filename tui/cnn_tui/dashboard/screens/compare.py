@@ -15,7 +15,7 @@ from cnn_engine.results.comparison import compare
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import LIVE
-from cnn_tui.charts.traces import LETTERS, METRICS
+from cnn_tui.charts.traces import LETTERS
 from cnn_tui.dashboard.compared import (
     ComparedRun,
     TableRow,
@@ -211,15 +211,15 @@ class CompareScreen(ChartActions, DashboardScreen):
     @work
     async def action_choose_metric(self) -> None:
         """Ask which curves to draw."""
-        names = [*METRICS, *self.chart.series]
+        choices = self.chart.choices
         keys = chain("123456789", repeat(""))
         answers = [
-            Answer(key, safe_text(name, 60), str(index))
-            for index, (name, key) in enumerate(zip(names, keys, strict=False))
+            Answer(key, safe_text(series or metric, 60), str(index))
+            for index, ((metric, series), key) in enumerate(zip(choices, keys, strict=False))
         ]
         question = "Series of at least two of the runs follow the losses and the accuracy."
         if chosen := await self.ask(ChoiceDialog("Which curves?", question, *answers)):
-            self.chart.choose(int(chosen))
+            self.chart.choose(*choices[int(chosen)])
 
     def action_back(self) -> None:
         """Clear the cursor, else unfocus a table beside the curves, else close the screen."""

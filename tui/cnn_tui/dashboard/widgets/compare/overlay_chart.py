@@ -86,19 +86,21 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
         index = (X_AXES.index(self.drawn_view.x_axis) + 1) % len(X_AXES)
         self.set_view(x_axis=X_AXES[index], cursor=None, zoom=0)
 
+    @property
+    def choices(self) -> list[tuple[Metric, str]]:
+        """The curves that can be drawn: metrics without a series, then the series."""
+        series = ((self.view.metric, name) for name in self.series)
+        return [*((metric, "") for metric in METRICS), *series]
+
     def next_metric(self) -> None:
         """Switch to the next metric or series."""
-        choices = [*METRICS, *self.series]
-        current = self.view.series or self.view.metric
+        choices, current = self.choices, (self.view.metric, self.view.series)
         index = choices.index(current) + 1 if current in choices else 0
-        self.choose(index % len(choices))
+        self.choose(*choices[index % len(choices)])
 
-    def choose(self, index: int) -> None:
-        """Draw a metric, or a series, whose index follows those of the metrics."""
-        if index < len(METRICS):
-            self.set_view(metric=METRICS[index], series="")
-        else:
-            self.set_view(series=self.series[index - len(METRICS)])
+    def choose(self, metric: Metric, series: str) -> None:
+        """Draw a metric, or a series if it is not empty."""
+        self.set_view(metric=metric, series=series)
 
     def titles(self, runs: Sequence[ComparedRun]) -> tuple[str, str]:  # noqa: ARG002
         """Return the metric and the axis."""
