@@ -19,6 +19,16 @@ MAX_SHOWN = 80
 """Characters of a wrong argument in a message."""
 
 
+def to_integer(value: object) -> int | None:
+    """Return a number without its fraction; None if it is no finite number."""
+    try:
+        if isinstance(value, float):
+            return int(value) if math.isfinite(value) else None
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
 def whole_number(name: str, value: object) -> int:
     """Return a number of epochs or steps, 0 for None, at most `MAX_EPOCHS`.
 
@@ -27,14 +37,8 @@ def whole_number(name: str, value: object) -> int:
     """
     if value is None:
         return 0
-    try:
-        if isinstance(value, float):
-            number = int(value) if value.is_integer() else -1
-        else:
-            number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = -1
-    if number < 0:
+    number = to_integer(value)
+    if number is None or number != value or number < 0:
         raise ConfigError(f"{name}: a whole number from 0 is expected, not {shown(value)}")
     return min(number, MAX_EPOCHS)
 
@@ -90,16 +94,6 @@ def check_roles(roles: object) -> None:
     wrong = sorted(str(role) for role in set(roles) - set(ROLES))
     if wrong:
         raise ConfigError(f"roles: {listed(wrong)} is none of {', '.join(ROLES)}")
-
-
-def planned_epochs(value: object) -> int | None:
-    """Return a number of epochs, cut to a whole one; None if it is no number."""
-    try:
-        if isinstance(value, float):
-            return int(value) if math.isfinite(value) else None
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
 
 
 def check_iterable(call: str, value: object, expected: str) -> None:

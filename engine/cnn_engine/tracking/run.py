@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar, overload
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.runlog.events import CheckpointSaved, RunFinished
 from cnn_engine.runs.marks import MAX_NAME_LENGTH, read_marks, write_marks
-from cnn_engine.tracking.arguments import check_iterable, check_lengths, planned_epochs, shown
+from cnn_engine.tracking.arguments import check_iterable, check_lengths, shown, to_integer
 from cnn_engine.tracking.config import Config, config_values, stored_config
 from cnn_engine.tracking.counts import count
 from cnn_engine.tracking.ending import ENDING
@@ -180,7 +180,7 @@ class Run:
         """
         if epochs is None:
             return Epochs(self, None)
-        number = planned_epochs(epochs)
+        number = to_integer(epochs)
         if number is None:
             expected = "give it the number of epochs"
             if isinstance(epochs, str):
