@@ -253,6 +253,12 @@ def test_run_without_accuracy_has_no_chart_of_it():
     assert list(RunMetrics().read(state)) == ["train/loss", "val/loss", "learning rate"]
 
 
+def test_epochs_of_unknown_length_end_at_the_steps_of_the_loss():
+    state = state_after(started(), steps(1, 40), epoch_finished(1))
+    assert list(RunMetrics().read(state)["train/loss"].curve.steps) == [40]
+    assert list(RunMetrics().read(state)["val/loss"].curve.steps) == [40]
+
+
 def test_binned_curves_are_kept_while_the_window_is_the_same():
     curve, cache = Curve([CurvePoint(1, 1.0, 1.0, 1.0)]), BinnedMetrics()
     window = Window(0.0, 10.0, 20)

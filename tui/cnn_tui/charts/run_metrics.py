@@ -52,7 +52,7 @@ class RunMetrics:
             names = VAL_LOSS, TRAIN_ACCURACY, VAL_ACCURACY
             self._by_epoch = {name: Curve(typecode="f") for name in names}
         for epoch in state.epochs[self._epoch_count :]:
-            step = epoch.epoch * (state.steps_per_epoch or 1)
+            step = state.end_of(epoch)
             for name, value in _values(epoch).items():
                 if self._by_epoch[name] or not math.isnan(value):  # else it is not measured
                     self._by_epoch[name].add(step, value, value, value)
