@@ -1,9 +1,9 @@
 """Measure the cost and response times of the dashboard, in real terminals with real training.
 
     python tui/tools/bench_dashboard.py [--config folder --data-dir DIR] [--epochs 4] [--pairs 5]
-                                        [--only paint,log,metrics,bytes,keys,stall,processor]
+                                        [--only paint,metrics]
 
-Prints one line per metric, with its budget. Terminals have 120×36 cells.
+Prints one line per metric, with its budget; `--only` takes keys of `BENCHES`. Terminals have 120×36 cells.
 """
 
 import argparse
