@@ -3,7 +3,8 @@
     python tui/tools/bench_dashboard.py [--config folder --data-dir DIR] [--epochs 4] [--pairs 5]
                                         [--only paint,metrics]
 
-Prints one line per metric, with its budget; `--only` takes keys of `BENCHES`. Terminals have 120×36 cells.
+Prints one line per metric, with its budget; `--only` takes keys of `BENCHES`. Terminals have
+120×36 cells.
 """
 
 import argparse
