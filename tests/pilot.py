@@ -177,3 +177,12 @@ def record_repaints(widgets):
         widget.refresh_line = repaints.append
         widget.refresh = lambda *regions, **_: repaints.append(regions)
     return repaints
+
+
+async def repaints_while_idle(pilot):
+    """Return the repaints of all panels while the screen reads three times and nothing is new."""
+    repaints = record_repaints(pilot.app.screen.query("Panel"))
+    for _ in range(3):
+        pilot.app.screen.poll()
+        await settle(pilot)
+    return repaints

@@ -13,7 +13,7 @@ from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.widgets.metric_grid import GridView, MetricGrid, grid_layout
 from cnn_tui.settings import Options
 from golden import NOW, add_events, golden_run, running_run
-from pilot import SIZES, assert_screen, press, record_repaints, screen_text, settle
+from pilot import SIZES, assert_screen, press, repaints_while_idle, screen_text, settle
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 
@@ -273,11 +273,7 @@ async def test_idle_view_repaints_nothing(tmp_path):
     app = Dashboard(RunScreen(loop_run(tmp_path)))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "6")
-        repaints = record_repaints(app.screen.query("Panel"))
-        for _ in range(3):
-            app.screen.poll()
-            await settle(pilot)
-        assert repaints == []
+        assert await repaints_while_idle(pilot) == []
 
 
 @pytest.mark.parametrize(
@@ -297,12 +293,8 @@ async def test_view_without_series_says_why(tmp_path, logged, text):
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "6")
         assert text in screen_text(app)
-        await press(
-            pilot,
-            *"left enter plus comma shift+right escape ] [ / a enter escape".replace(
-                "] [ /", "right_square_bracket left_square_bracket slash"
-            ).split(),
-        )
+        keys = "left enter plus comma shift+right escape right_square_bracket left_square_bracket"
+        await press(pilot, *keys.split(), "slash", "a", "enter", "escape")
         assert text in screen_text(app)
 
 

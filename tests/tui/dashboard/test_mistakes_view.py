@@ -16,7 +16,7 @@ from cnn_tui.dashboard.widgets.mistake_grid import TILE_SIZES, ClassPair, Mistak
 from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.settings import Options
 from golden import golden_run, running_run
-from pilot import SIZES, press, record_repaints, screen_text, settle
+from pilot import SIZES, press, repaints_while_idle, screen_text, settle
 from terminal import Terminal
 
 
@@ -302,11 +302,7 @@ async def test_idle_view_repaints_nothing(run):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "3")
-        repaints = record_repaints(app.screen.query("Panel"))
-        for _ in range(3):
-            app.screen.poll()
-            await settle(pilot)
-        assert repaints == []
+        assert await repaints_while_idle(pilot) == []
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 24)])

@@ -22,7 +22,7 @@ from pilot import (
     TWO_SIZES,
     assert_screen,
     press,
-    record_repaints,
+    repaints_while_idle,
     screen_text,
     settle,
     wait_for_text,
@@ -311,11 +311,7 @@ async def test_idle_run_screen_repaints_nothing(tmp_path):
     app = Dashboard(RunScreen(golden_run(tmp_path, "completed")))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        repaints = record_repaints(app.screen.query("Panel"))
-        for _ in range(3):
-            app.screen.poll()
-            await settle(pilot)
-        assert repaints == []
+        assert await repaints_while_idle(pilot) == []
 
 
 # The list of runs.
