@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cnn_engine.importers.series import Series
 from cnn_engine.runlog.events import EpochFinished, StepsFinished
+from cnn_engine.runlog.position import position_of
 from cnn_engine.runlog.roles import ROLES, Role
 from cnn_engine.texts import listed
 
@@ -45,8 +46,7 @@ class Layout:
     def position(self, step: int) -> tuple[int, int]:
         """Return the epoch, and the step within it, of a step of the log."""
         step += self.shift
-        epoch = (step - 1) // self.steps_per_epoch + 1 if self.has_epochs and step > 0 else 1
-        return epoch, step - (epoch - 1) * self.steps_per_epoch
+        return position_of(step, self.steps_per_epoch) if self.has_epochs else (1, step)
 
 
 @dataclass

@@ -41,6 +41,7 @@ from cnn_engine.runlog.events import (
     TestFinished,
     ValidationProgressed,
 )
+from cnn_engine.runlog.position import position_of
 from cnn_engine.runlog.series import SeriesByName
 
 Phase = Literal[
@@ -231,9 +232,7 @@ class RunState:
         self.loop, self.phase = event, "training"
         self.total_epochs = event.epochs
         if self.steps_done != steps:
-            length = self.steps_per_epoch
-            self.epoch = max(0, steps - 1) // length + 1 if length > 0 else self.epoch
-            self.step = steps - max(0, self.epoch - 1) * length
+            self.epoch, self.step = position_of(steps, self.steps_per_epoch, self.epoch)
 
     def _begin_session(self, event: RunResumed) -> None:
         """Reset what belongs to the previous session, and undo what lies beyond the position."""

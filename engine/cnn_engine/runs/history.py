@@ -15,6 +15,7 @@ from cnn_engine.runlog.events import (
     StepsFinished,
 )
 from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.position import position_of
 from cnn_engine.runs.directory import RunDirectory
 
 Logged = TypeVar("Logged", bound=Event)
@@ -82,5 +83,5 @@ def _place(event: Logged, old: int, new: int) -> Logged:
     if old == new or not isinstance(event, StepsFinished | RunResumed | RolledBack):
         return event
     total = (event.epoch - 1) * old + event.step
-    epoch = max(0, total - 1) // new + 1 if new > 0 else event.epoch
-    return replace(event, epoch=epoch, step=total - (epoch - 1) * new)
+    epoch, step = position_of(total, new, event.epoch)
+    return replace(event, epoch=epoch, step=step)

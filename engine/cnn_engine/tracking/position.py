@@ -3,6 +3,7 @@
 import math
 
 from cnn_engine.config.limits import MAX_EPOCHS
+from cnn_engine.runlog.position import position_of
 
 STEP_NAMES = ("step", "global_step", "trainer/global_step", "train/global_step")
 """Names of a value that is the number of the step."""
@@ -50,5 +51,4 @@ def place(step: int, epoch: int, steps_per_epoch: int) -> tuple[int, int]:
     within = step - (epoch - 1) * steps_per_epoch
     if 0 <= within <= steps_per_epoch:
         return epoch, within
-    epoch = max(0, step - 1) // steps_per_epoch + 1
-    return epoch, step - (epoch - 1) * steps_per_epoch
+    return position_of(step, steps_per_epoch)
