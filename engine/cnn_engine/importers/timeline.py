@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from cnn_engine.importers.series import Series
 from cnn_engine.runlog.events import EpochFinished, StepsFinished
 from cnn_engine.runlog.position import position_of
-from cnn_engine.runlog.roles import ROLES, Role
+from cnn_engine.runlog.roles import MAX_FRACTION, MAX_PERCENT, ROLES, Role
 from cnn_engine.texts import listed
 
 UNKNOWN = float("nan")
-
-MAX_FRACTION = 1.0 + 1e-6
-MAX_PERCENT = 100.0 + 1e-4
-"""Greatest accuracies, with room for rounding."""
 
 MAX_LATE = 0.1
 """Part of an epoch by which a validation may follow the epoch that it belongs to."""

@@ -15,6 +15,10 @@ ROLES: dict[Role, str] = {
 }
 """Roles of a series, with their names in messages."""
 
+MAX_FRACTION = 1.0 + 1e-6
+MAX_PERCENT = 100.0 + 1e-4
+"""Greatest accuracies that other programs log, with room for rounding."""
+
 VALIDATION = frozenset("val valid validate validation vali eval evaluation dev holdout".split())
 TEST = frozenset({"test", "testing", "tst"})
 TRAINING = frozenset({"train", "training", "trn"})

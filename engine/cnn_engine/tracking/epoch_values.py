@@ -3,14 +3,9 @@
 import math
 
 from cnn_engine.runlog.events import EpochFinished
-from cnn_engine.runlog.roles import Role
+from cnn_engine.runlog.roles import MAX_FRACTION, MAX_PERCENT, Role
 from cnn_engine.tracking.counts import Counts
 from cnn_engine.tracking.window import Totals
-
-MAX_FRACTION = 1.0 + 1e-6
-MAX_PERCENT = 100.0 + 1e-4
-"""Greatest accuracies, with room for rounding."""
-
 
 VALIDATION_ROLES = ("val_loss", "val_accuracy")
 
