@@ -23,6 +23,7 @@ from cnn_engine.importers.source import Report, Source, no_report
 from cnn_engine.importers.timeline import Timeline, make_timeline
 from cnn_engine.importers.written import Written
 from cnn_engine.runlog.events import (
+    LOOP_TABLE,
     ConfigReplaced,
     EpochFinished,
     Event,
@@ -189,7 +190,7 @@ class Importer:
     def _set_settings(self, settings: Settings, timeline: Timeline) -> None:
         """Begin the run with the settings of the other program, or replace those of before."""
         preset = self._source.path.resolve().name
-        config = {"config": settings} if settings else {}
+        config = {LOOP_TABLE: settings} if settings else {}
         if self._timeline is None:
             self._add(
                 RunStarted(

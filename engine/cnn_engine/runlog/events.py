@@ -84,6 +84,10 @@ equal width from 0 to 1 and include their upper edge. Confidence is the probabil
 predicted class."""
 
 
+LOOP_TABLE = "config"
+"""Table of the config of another training loop or program, with all its keys."""
+
+
 Scalar: TypeAlias = tuple[float, ...]
 """Mean, minimum, maximum and last of a few values of a series, all finite, or the value alone if
 these are equal. Older logs lack the last."""

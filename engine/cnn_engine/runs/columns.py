@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from cnn_engine.config.renamed_keys import RENAMED_KEYS
 from cnn_engine.config.suggestion import suggest
 from cnn_engine.errors import ConfigError
+from cnn_engine.runlog.events import LOOP_TABLE
 from cnn_engine.runlog.roles import LOSS, words_of
 from cnn_engine.runs.summary import RunSummary
 
@@ -71,9 +72,6 @@ RUN_COLUMNS = {
         RunColumn("damaged", "number", "damaged lines of the log", lambda run: run.damaged_lines),
     )
 }
-
-OWN_TABLE = "config"
-"""Table with the config of a run that another training loop logs."""
 
 ALIASES = {
     "id": "run",
@@ -147,11 +145,11 @@ def _find_config_column(name: str, keys: frozenset[str]) -> RunColumn | None:
     if name in keys:
         return config_column(name)
     matches = sorted(key for key in keys if key.endswith(f".{name}"))
-    own = [key for key in matches if key != f"{OWN_TABLE}.{name}"]
+    own = [key for key in matches if key != f"{LOOP_TABLE}.{name}"]
     if len(own) > 1:
         raise ConfigError(f"{name!r} is ambiguous: write {' or '.join(own)}")
     if own and len(matches) > 1:  # a run has one of both
-        return _either_column(name, *map(config_column, (own[0], f"{OWN_TABLE}.{name}")))
+        return _either_column(name, *map(config_column, (own[0], f"{LOOP_TABLE}.{name}")))
     return config_column(matches[0]) if matches else None
 
 

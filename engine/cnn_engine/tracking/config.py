@@ -8,9 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from cnn_engine.errors import error_text
-
-TABLE = "config"
-"""Table of the run's config with all keys."""
+from cnn_engine.runlog.events import LOOP_TABLE
 
 MAX_KEYS = 1000
 MAX_TEXT = 1000
@@ -84,14 +82,14 @@ def config_values(config: Any) -> dict[str, Any]:
     try:
         return {str(key): value for key, value in vars(config).items() if key[:1] != "_"}
     except TypeError:
-        return {TABLE: config}
+        return {"config": config}
 
 
 def stored_config(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return a config as events store it: a table of flat keys, such as `optimizer.lr`."""
     stored: dict[str, Any] = {}
     _flatten(config, "", stored, 0)
-    return {TABLE: stored} if stored else {}
+    return {LOOP_TABLE: stored} if stored else {}
 
 
 def _flatten(values: Mapping[str, Any], prefix: str, stored: dict[str, Any], depth: int) -> None:

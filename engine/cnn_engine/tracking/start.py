@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_engine.errors import ConfigError, RunsDirError, StorageError
-from cnn_engine.runlog.events import FORMAT, Event, RunResumed, RunStarted
+from cnn_engine.runlog.events import FORMAT, LOOP_TABLE, Event, RunResumed, RunStarted
 from cnn_engine.runlog.roles import Role
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command
@@ -200,7 +200,7 @@ def _recording(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
         run_id=run.id,
         name=plan.name,
         project=plan.project,
-        config=plan.config if plan.config is not None else state.config.get("config"),
+        config=plan.config if plan.config is not None else state.config.get(LOOP_TABLE),
         finished_epochs=finished,
         has_others=world_size() > 1,
     )
