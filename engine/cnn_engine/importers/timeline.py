@@ -31,7 +31,7 @@ class Layout:
     """Positions of the steps of a log in the run."""
 
     steps_per_epoch: int
-    """Steps between the first two validations; 1 if there was none yet."""
+    """Steps of an epoch; 1 if they are not known yet."""
     has_epochs: bool
     """False if all steps are of one epoch."""
     shift: int
@@ -293,13 +293,19 @@ def _rows(series: Mapping[Role, Series]) -> dict[int, dict[Role, Found]]:
 
 
 def _steps_per_epoch(validated: list[int], known: int) -> int:
-    """Return the steps between validations, unless the log tells those of an epoch."""
+    """Return the steps of an epoch; 1 if they are not known.
+
+    Args:
+        validated: Steps with a validation.
+        known: Length that the log tells, or 0. It is not used if an epoch of this length has two
+            validations, or if one precedes the first epoch.
+    """
     epochs = [_epoch_of(step, known) for step in validated] if known else []
     if known and len(set(epochs)) == len(epochs) and 0 not in epochs:
         return known
     if len(validated) > 1:
         return validated[1] - validated[0]
-    return max(1, *validated, 1)
+    return max([1, *validated])
 
 
 def _epoch_of(step: int, length: int) -> int:
