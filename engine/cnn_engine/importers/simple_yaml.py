@@ -18,15 +18,14 @@ HEX_ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})")
 
 BLOCK_TEXT = re.compile(r"[|>][-+\d]*")
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-EMPTY = frozenset({"", "~", "null", "none"})
+EMPTY = frozenset({"", "~", "null"})
 
 MAX_DEPTH = 50
 
 
 def parse_yaml(text: str) -> Any:  # noqa: ANN401 - any value
     """Return the value in a document, as far as it is understood; never raises."""
-    lines = _Lines(text)
-    return lines.block(0)
+    return _Lines(text).block(0)
 
 
 class _Lines:
@@ -69,7 +68,7 @@ class _Lines:
         while self._is_at(indent) and (match := KEY.match(self._lines[self._next][1])):
             rest = self._lines[self._next][1][match.end() :].strip()
             self._next += 1
-            found[str(_unquoted(match[1]))] = self._value(rest, indent, depth)
+            found[_unquoted(match[1])] = self._value(rest, indent, depth)
         return found
 
     def _is_at(self, indent: int) -> bool:

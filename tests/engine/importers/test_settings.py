@@ -46,6 +46,7 @@ save_dir: /runs/classify/train
 TIMM = """\
 aa: rand-m9-mstd0.5
 crop_pct: null
+scheduler: none
 lr_noise:
 - 0.4
 - 0.9
@@ -87,6 +88,7 @@ def test_settings_beside_a_log_are_the_config(tmp_path):
     assert config_of(tmp_path, {"summary.csv": TWO, "args.yaml": TIMM}) == {
         "config": {
             "aa": "rand-m9-mstd0.5",
+            "scheduler": "none",
             "lr_noise": [0.4, 0.9],
             "weight_decay": 2e-5,
             "description": "A café, and a text that is so long that it is continued on the "
