@@ -18,7 +18,7 @@ import pytest
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.summary import read_state, read_summary
 from golden import DATA
-from imports_for_tests import import_run, notices_of
+from imports_for_tests import import_run, import_text, notices_of
 
 LOGS = DATA / "imports"
 LIGHTNING_ROLES = [
@@ -102,9 +102,7 @@ def test_epochs_without_validation_follow_from_their_fractions(tmp_path, epochs)
     state = {"log_history": rows, "max_steps": 999, "num_train_epochs": 3}
     if not epochs:
         del state["max_steps"]
-    path = tmp_path / "trainer_state.json"
-    path.write_text(str(state).replace("'", '"'))
-    found, _ = read_state(import_run(tmp_path, path))
+    found, _ = read_state(import_text(tmp_path, json.dumps(state), "trainer_state.json"))
     assert found.steps_per_epoch == (333 if epochs else pytest.approx(333, abs=2))
     assert [epoch.epoch for epoch in found.epochs] == [1, 2]
     assert not found.validated_epochs
@@ -112,21 +110,18 @@ def test_epochs_without_validation_follow_from_their_fractions(tmp_path, epochs)
 
 def test_validations_within_epochs_do_not_add_epochs(tmp_path):
     """The Trainer, evaluating every 10 steps, ends in the middle of the last epoch."""
+
+    def imported(rows):
+        rows = sorted(rows, key=lambda row: row["step"])
+        log = {"log_history": rows, "max_steps": 30, "num_train_epochs": 8}
+        return read_state(import_text(tmp_path, json.dumps(log), "trainer_state.json"))[0]
+
     rows = [{"epoch": step / 4, "step": step, "loss": 1 / step} for step in range(2, 31, 2)]
     rows += [{"epoch": step / 4, "step": step, "eval_loss": 2 / step} for step in (10, 20, 30)]
-    rows.sort(key=lambda row: row["step"])
-    path = tmp_path / "trainer_state.json"
-    path.write_text(
-        json.dumps({"log_history": rows, "max_steps": 30, "num_train_epochs": 8}), "utf-8"
-    )
-    state, _ = read_state(import_run(tmp_path, path))
+    state = imported(rows)
     assert (state.steps_per_epoch, state.total_epochs) == (4, 8)
     assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [epoch.epoch for epoch in state.validated_epochs] == [3, 5, 8]
     rows += [{"epoch": step / 4, "step": step, "eval_loss": 2 / step} for step in range(1, 30)]
-    rows.sort(key=lambda row: row["step"])
-    path.write_text(
-        json.dumps({"log_history": rows, "max_steps": 30, "num_train_epochs": 8}), "utf-8"
-    )
-    several, _ = read_state(import_run(tmp_path, path))
+    several = imported(rows)
     assert (several.steps_per_epoch, several.total_epochs, len(several.epochs)) == (1, 0, 30)
