@@ -4,7 +4,7 @@ Never imports PyTorch or NumPy: if a program logs their values, it has imported 
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from cnn_engine.errors import error_text
@@ -156,19 +156,27 @@ def read_device_values(
     for value in values:
         key = str(value.tensor.device), value.tensor.dtype, value.stream
         groups.setdefault(key, []).append(value.tensor)
-    numbers: dict[int, float] = {}
-    errors: dict[int, Exception] = {}
+    found: dict[int, float | Exception] = {}
     torch = sys.modules.get("torch")
     for (_, _, stream), tensors in groups.items():
         assert torch is not None  # noqa: S101 - its tensors exist
         with torch.cuda.stream(stream), torch.no_grad():  # does nothing if it is None
-            try:
-                read = torch.stack(tensors).tolist()
-                numbers |= {id(one): float(value) for one, value in zip(tensors, read, strict=True)}
-            except Exception:  # noqa: BLE001 - a device may fail in any way
-                for tensor in tensors:
-                    try:
-                        numbers[id(tensor)] = float(tensor.item())
-                    except Exception as error:  # noqa: BLE001
-                        errors[id(tensor)] = error
+            found |= zip(map(id, tensors), _read_together(torch, tensors), strict=True)
+    numbers = {key: value for key, value in found.items() if isinstance(value, float)}
+    errors = {key: value for key, value in found.items() if isinstance(value, Exception)}
     return numbers, errors
+
+
+def _read_together(torch: Any, tensors: list[Any]) -> Sequence[float | Exception]:
+    """Return the numbers of tensors, or the errors of those that cannot be read."""
+    try:
+        return [float(value) for value in torch.stack(tensors).tolist()]
+    except Exception:  # noqa: BLE001 - a device may fail in any way
+        return [_read(tensor) for tensor in tensors]
+
+
+def _read(tensor: Any) -> float | Exception:
+    try:
+        return float(tensor.item())
+    except Exception as error:  # noqa: BLE001 - a device may fail in any way
+        return error
