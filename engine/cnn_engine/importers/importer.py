@@ -72,7 +72,6 @@ class Importer:
         """The events that were written; None before the first."""
         self._settings: Settings = {}
         """Settings of the other program."""
-        self._planned_epochs = 0
         self._imported: RunImported | None = None
         """The latest such event."""
         self._written = Written()
@@ -183,8 +182,8 @@ class Importer:
         self._left_out = len(series) - len(kept)
         # With several validations in an epoch the run's epochs are the time between these.
         is_planned = length in (0, timeline.layout.steps_per_epoch)
-        self._planned_epochs = planned_epochs(settings) if is_planned else 0
-        self._write(timeline, ended=ended, report=report)
+        epochs = planned_epochs(settings) if is_planned else 0
+        self._write(timeline, epochs, ended=ended, report=report)
         self._replaced = sum(values.replaced for values in kept.values())
 
     def _set_settings(self, settings: Settings, timeline: Timeline) -> None:
@@ -211,7 +210,8 @@ class Importer:
             )
         self._settings = settings
 
-    def _write(self, timeline: Timeline, *, ended: bool, report: Report) -> None:
+    def _write(self, timeline: Timeline, epochs: int, *, ended: bool, report: Report) -> None:
+        """Write what a timeline has more; `epochs` are planned, 0 if unknown."""
         written = self._written
         if revision := written.revise(timeline):
             self._add(revision)
@@ -220,7 +220,7 @@ class Importer:
             time=timeline.begin,
             source=str(self._source.path),
             steps_per_epoch=layout.steps_per_epoch if layout.has_epochs else 0,
-            epochs=self._planned_epochs,
+            epochs=epochs,
         )
         if imported != self._imported:
             self._imported = imported
