@@ -57,7 +57,7 @@ class Exported:
         count = torch.export.Dim("N", min=1)
         try:
             return torch.export.export(self.classifier, (images,), dynamic_shapes=({0: count},))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's network
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's network may exit
             reason = str(error).strip().partition("\n")[0]
             raise ConfigError(
                 f"export: torch.export cannot export this network ({reason}); "
