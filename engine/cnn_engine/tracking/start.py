@@ -87,23 +87,23 @@ def start(plan: Plan) -> Run:
         say(f"{error}; the run is recorded")
     control = LoopControl(plan.epochs)
     if plan.is_disabled or os.environ.get(MODE, "").lower() == "disabled":
-        return _without_recording(plan, control, None)
+        return _unrecorded_run(plan, control, None)
     try:
         runs_dir = _absolute(plan.runs_dir or _default_runs_dir())
         if rank() > 0:
             with suppress(ConfigError):  # rank 0 reports it
-                return _without_recording(plan, control, _existing(plan, runs_dir))
-            return _without_recording(plan, control, None)
-        existing = _existing(plan, runs_dir)
-        run = existing or _created(plan, runs_dir)
-        return _recording(plan, run, is_new=existing is None)
+                return _unrecorded_run(plan, control, _existing_directory(plan, runs_dir))
+            return _unrecorded_run(plan, control, None)
+        existing = _existing_directory(plan, runs_dir)
+        run = existing or _new_directory(plan, runs_dir)
+        return _recorded_run(plan, run, is_new=existing is None)
     except RunsDirError as error:
         fix = f"name another directory with {RUNS_DIR} or runs_dir="
         say(f"{error.reason}; nothing is recorded: {fix}")
-        return _without_recording(plan, control, None)
+        return _unrecorded_run(plan, control, None)
     except StorageError as error:
         say(f"{error}; nothing is recorded")
-        return _without_recording(plan, control, None)
+        return _unrecorded_run(plan, control, None)
 
 
 def _default_runs_dir() -> Path:
@@ -123,7 +123,7 @@ def _absolute(runs_dir: Path) -> Path:
         raise StorageError(f"{runs_dir}: no working directory: {error.strerror}") from None
 
 
-def _existing(plan: Plan, runs_dir: Path) -> RunDirectory | None:
+def _existing_directory(plan: Plan, runs_dir: Path) -> RunDirectory | None:
     """Return the run to resume; None if a new one is to be started.
 
     Raises:
@@ -149,7 +149,7 @@ def _existing(plan: Plan, runs_dir: Path) -> RunDirectory | None:
     return run
 
 
-def _created(plan: Plan, runs_dir: Path) -> RunDirectory:
+def _new_directory(plan: Plan, runs_dir: Path) -> RunDirectory:
     """Return a new run directory.
 
     Raises:
@@ -166,7 +166,7 @@ def _created(plan: Plan, runs_dir: Path) -> RunDirectory:
     return RunDirectory(path)
 
 
-def _without_recording(plan: Plan, control: LoopControl, existing: RunDirectory | None) -> Run:
+def _unrecorded_run(plan: Plan, control: LoopControl, existing: RunDirectory | None) -> Run:
     finished = 0
     if existing is not None:
         with suppress(OSError):
@@ -183,11 +183,11 @@ def _without_recording(plan: Plan, control: LoopControl, existing: RunDirectory 
     )
 
 
-def _recording(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
+def _recorded_run(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
     recorder = Recorder(run)
     state = recorder.state
     try:
-        first = _started(plan, run) if is_new else _resumed(state, run)
+        first = _run_started(plan, run) if is_new else _run_resumed(state, run)
     except ConfigError:
         recorder.close()
         raise
@@ -258,7 +258,7 @@ def _preset(plan: Plan) -> str:
     return plan.project or (program if program[:1] not in "-" else "python")
 
 
-def _started(plan: Plan, run: RunDirectory) -> Event:
+def _run_started(plan: Plan, run: RunDirectory) -> Event:
     return RunStarted(
         run_id=run.id,
         name=plan.name,
@@ -280,7 +280,7 @@ def _working_directory() -> str:
         return ""
 
 
-def _resumed(state: RunState, run: RunDirectory) -> Event:
+def _run_resumed(state: RunState, run: RunDirectory) -> Event:
     """Return the first event of a later session.
 
     Raises:
