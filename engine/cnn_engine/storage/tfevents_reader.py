@@ -217,7 +217,8 @@ def _hparam(content: memoryview) -> float | str | bool | None:
             return bool(value)
         if isinstance(value, memoryview) and number == 2:
             (as_float,) = struct.unpack("<d", value)
-            return int(as_float) if as_float.is_integer() else float(as_float)
+            is_whole = as_float.is_integer() and abs(as_float) < 1 << 53
+            return int(as_float) if is_whole else float(as_float)
         if isinstance(value, memoryview) and number == 3:
             return str(value, "utf-8", "replace")
     return None

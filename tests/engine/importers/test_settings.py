@@ -115,7 +115,7 @@ def test_planned_epochs_are_those_of_the_settings(tmp_path):
 def test_hyperparameters_of_tensorboard_are_the_config(tmp_path):
     event_file = EventFile(tmp_path / "tb").scalar("loss", 1, 2.0)
     event_file.close()
-    values = {"lr": 0.1, "layers": 18, "name": "small", "amp": True}
+    values = {"lr": 0.1, "layers": 18, "name": "small", "amp": True, "limit": 1e30}
     EventFile(tmp_path / "tb" / "1790000000.5").hparams(values).scalar("acc", 0, 0.9).close()
     state, _ = read_state(import_run(tmp_path, tmp_path / "tb"))
     assert state.config == {"config": values}
