@@ -60,7 +60,7 @@ def runs_directory(argument: str, path: object) -> Path:
     """Return a path.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it cannot be a path.
     """
     try:
         found = Path(path).expanduser()  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ def check_roles(roles: object) -> None:
     """Refuse roles that do not exist.
 
     Raises:
-        ConfigError: they are no dictionary of series by role.
+        ConfigError: this is not a dictionary with names of series by role.
     """
     if roles is None:
         return

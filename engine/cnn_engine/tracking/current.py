@@ -17,7 +17,7 @@ from cnn_engine.tracking.summary import Summary
 Batch = TypeVar("Batch")
 
 NO_RUN = Run(None, LoopControl(0))
-"""Takes calls before `init`."""
+"""Run that the functions use before `init`; it records nothing."""
 
 _run: Run | None = None
 

@@ -38,7 +38,7 @@ class Ending:
         if sys.excepthook != self._on_exception:
             self._excepthook, sys.excepthook = sys.excepthook, self._on_exception
         if sys.exit != self._on_exit:
-            self._exit, sys.exit = sys.exit, self._on_exit  # the code is told to nobody else
+            self._exit, sys.exit = sys.exit, self._on_exit  # at exit the code is unknown
         if threading.excepthook != self._on_thread_exception:
             self._thread_hook = threading.excepthook
             threading.excepthook = self._on_thread_exception
@@ -93,4 +93,4 @@ class Ending:
 
 
 ENDING = Ending()
-"""That of this process."""
+"""Ends the open runs of this process."""

@@ -101,8 +101,8 @@ class DashboardCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the run of the logger, and its optimizer."""
-        logger = next((each for each in trainer.loggers if isinstance(each, DashboardLogger)), None)
-        self._run = logger.experiment if logger and trainer.is_global_zero else None
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, DashboardLogger)]
+        self._run = loggers[0].experiment if loggers and trainer.is_global_zero else None
         if self._run is None:
             return
         self._run.plan(epochs=max(0, trainer.max_epochs or 0))
