@@ -34,6 +34,10 @@ WITH_OTHERS: dict[Name, str] = {
 """Reasons why one of several processes that train together does not obey a command."""
 
 
+PAUSE_CHECK_SECONDS = 0.1
+"""Interval at which a paused loop takes a new learning rate."""
+
+
 class LoopControl:
     """Requests of the commands to a run, changed by the recording's thread and read by the loop."""
 
@@ -57,9 +61,11 @@ class LoopControl:
         self._new_rate: Command | None = None
         self._unpaused = threading.Event()
         self._unpaused.set()
-        self._paused_at, self._paused_seconds = 0.0, 0.0
-        self.needs_loop = False
-        """True if the loop must call `wait` before it goes on."""
+        self._paused_at: float | None = None
+        self._paused_seconds = 0.0
+        """Duration of earlier pauses."""
+        self.needs_loop = True
+        """True if the loop must call `attend` before it goes on."""
 
     # Called by the loop.
 
@@ -73,16 +79,18 @@ class LoopControl:
 
     def clock(self) -> float:
         """Return the time in seconds, without pauses; only differences have a meaning."""
-        return perf_counter() - self.paused_seconds
+        paused_at = self._paused_at
+        return (perf_counter() if paused_at is None else paused_at) - self._paused_seconds
 
-    @property
-    def paused_seconds(self) -> float:
-        """Duration of all pauses, with the current one."""
-        is_paused = not self._unpaused.is_set()
-        return self._paused_seconds + (perf_counter() - self._paused_at if is_paused else 0.0)
+    def attend(self) -> None:
+        """Do what only the loop can do between two steps: set a rate, and wait while paused."""
+        self.offer("pause", "unpause")
+        self._take_new_rate()
+        while not self._unpaused.wait(PAUSE_CHECK_SECONDS):
+            self._take_new_rate()
 
-    def take_new_rate(self) -> None:
-        """Set the rate that a command asks for, if any; call it in the loop's thread."""
+    def _take_new_rate(self) -> None:
+        """Set the rate that a command asks for, if any."""
         self.needs_loop = False  # first, as the other thread may set it again meanwhile
         command, self._new_rate = self._new_rate, None
         if command is None or command.value is None or self.rate is None:
@@ -93,10 +101,6 @@ class LoopControl:
             self._refuse(command, f"lr {command.value:g}: {error_text(error)}")
         else:
             self._apply(command)
-
-    def wait(self, seconds: float) -> bool:
-        """Wait at most so long while the run is paused; return True once it is not."""
-        return self._unpaused.wait(seconds)
 
     def stop_after_epoch(self) -> bool:
         """Return True, and stop, if a command asks to stop after the epoch that has just ended."""
@@ -160,12 +164,13 @@ class LoopControl:
         return True
 
     def _set_paused(self, is_paused: bool) -> None:
-        if is_paused and self._unpaused.is_set():
+        if is_paused and self._paused_at is None:
             self._paused_at = perf_counter()
             self._unpaused.clear()
             self.needs_loop = True
-        elif not is_paused and not self._unpaused.is_set():
+        elif not is_paused and self._paused_at is not None:
             self._paused_seconds += perf_counter() - self._paused_at
+            self._paused_at = None
             self._unpaused.set()
 
     def _apply(self, command: Command) -> None:

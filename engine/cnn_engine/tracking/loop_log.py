@@ -18,6 +18,7 @@ from cnn_engine.tracking.entries import (
 )
 from cnn_engine.tracking.epoch_length import EpochLength
 from cnn_engine.tracking.epoch_values import VALIDATION_ROLES, EpochValues, Percent
+from cnn_engine.tracking.given_positions import without_impossible
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.position import EpochNumbers, place
 from cnn_engine.tracking.series_names import SeriesNames
@@ -99,17 +100,10 @@ class LoopLog:
         self._percent = Percent()
         self._last_time = self._last_epoch_time = 0.0
 
-    def add(self, entry: Entry, values: Mapping[str, float] | None = None) -> None:
-        """Add what the loop has done.
-
-        Args:
-            entry: The entry.
-            values: Its numbers, with those that were read from a device.
-        """
+    def add(self, entry: Entry) -> None:
+        """Add what the loop has done beside logging values."""
         self._last_time = entry.time
         match entry:
-            case Logged():
-                self._log(entry, values or {})
             case EpochBegun():
                 self._uses_epochs = True
                 self._begin(entry.epoch, entry.time)
@@ -124,6 +118,41 @@ class LoopLog:
                     self.epoch = self.finished
             case Validated():
                 self._values.add_counts(entry.counts)
+
+    def log(self, entry: Logged, values: Mapping[str, float]) -> None:
+        """Add values that the loop has logged.
+
+        Args:
+            entry: The call of `log`.
+            values: Its numbers, with those that were read from a device.
+        """
+        time = self._last_time = entry.time
+        shape = self._names.shape(values)
+        if entry.step is not None or shape.step_name or shape.epoch_name:
+            entry, values = without_impossible(entry, values, self.warn)
+            shape = self._names.shape(values)
+        trains = shape.trains and entry.is_step
+        step = self._next_step(entry, values.get(shape.step_name), is_step=trains)
+        number = 0
+        if shape.epoch_name:
+            number = self._epoch_numbers.number(values[shape.epoch_name])
+            self._has_epoch_numbers |= number > 0 and trains
+        if not (self._uses_epochs or self._is_over_early):
+            self._begin_epoch_of(step, number, time, trains=trains, roles=shape.roles)
+        is_lost = not math.isfinite(sum(values.values())) and self._find_not_finite(values)
+        if is_lost:  # so that their event has this step alone
+            self._record_values()
+        self.step = max(self.step, step)
+        if trains:
+            self._has_trained, self._trained_step = True, self.step
+        window = self._value_log.window
+        for name, role in shape.series:
+            value = values[name]
+            window.add(name, value)
+            if role is not None:
+                self._add_role(role, value, time)
+        if is_lost:
+            self._record_values()
 
     def flush(self, now: float) -> None:
         """Record the values since the last call, and the epoch if it seems complete."""
@@ -193,28 +222,6 @@ class LoopLog:
 
     # Positions.
 
-    def _log(self, entry: Logged, values: Mapping[str, float]) -> None:
-        shape = self._names.shape(values)
-        trains = shape.trains and entry.is_step
-        step = self._next_step(entry, values.get(shape.step_name), is_step=trains)
-        number = 0
-        if shape.epoch_name in values:
-            number = self._epoch_numbers.number(values[shape.epoch_name])
-            self._has_epoch_numbers |= number > 0 and trains
-        if not (self._uses_epochs or self._is_over_early):
-            self._begin_epoch_of(step, number, entry.time, trains=trains, roles=shape.roles)
-        is_lost = not math.isfinite(sum(values.values())) and self._find_not_finite(values)
-        if is_lost:  # so that their event has this step alone
-            self._record_values()
-        self.step = max(self.step, step)
-        if trains:
-            self._has_trained, self._trained_step = True, self.step
-        for name, role in shape.series:
-            if name in values:  # it may not have been readable
-                self._add_value(name, role, values[name], entry.time)
-        if is_lost:
-            self._record_values()
-
     def _find_not_finite(self, values: Mapping[str, float]) -> bool:
         """Return True if a series has its first value that is not finite."""
         names = {name for name, value in values.items() if not math.isfinite(value)}
@@ -222,10 +229,7 @@ class LoopLog:
         self._not_finite |= names
         return is_new
 
-    def _add_value(self, name: str, role: Role | None, value: float, time: float) -> None:
-        self._value_log.window.add(name, value)
-        if role is None:
-            return
+    def _add_role(self, role: Role, value: float, time: float) -> None:
         if role == "lr":
             self._value_log.lr = value
         else:

@@ -20,11 +20,10 @@ from cnn_engine.system.gpu import make_gpu_meter
 from cnn_engine.system.machine import Gpu, Machine
 from cnn_engine.texts import listed
 from cnn_engine.tracking.entries import Entry, Logged
-from cnn_engine.tracking.given_positions import without_impossible
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog
 from cnn_engine.tracking.names import printable
-from cnn_engine.tracking.values import DeviceValue, read_device_values
+from cnn_engine.tracking.values import Converter, DeviceValue, Value, read_device_values
 
 POLL_SECONDS = 0.25
 """Interval at which commands are read."""
@@ -68,6 +67,8 @@ class Recording:
         self._roles = roles or {}
         self.recorder, self.control, self.loop = recorder, control, loop
         loop.warn, control.record = self.warn, self.record
+        self._converter = Converter(self.warn)
+        self.convert = self._converter.convert
         self._queue: deque[Entry] = deque()
         self.lock = threading.RLock()
         """Held while events are recorded."""
@@ -111,18 +112,12 @@ class Recording:
             if self._is_closed:
                 return
             entries = [self._queue.popleft() for _ in range(len(self._queue))]
-            waiting = [
-                (name, value)
-                for entry in entries
-                if isinstance(entry, Logged)
-                for name, value in entry.values.items()
-                if isinstance(value, DeviceValue)
-            ]
-            numbers = self._read(waiting) if waiting else {}
+            has_device_values = self._converter.has_device_values
+            read = self._read_devices(entries) if has_device_values else {}
             for entry in entries:
                 if isinstance(entry, Logged):
-                    values = _numbers(entry, numbers)
-                    self.loop.add(*without_impossible(entry, values, self.warn))
+                    values: Any = entry.values
+                    self.loop.log(entry, _numbers(values, read) if has_device_values else values)
                 else:
                     self.loop.add(entry)
 
@@ -203,7 +198,17 @@ class Recording:
             if series and name not in series:
                 self.warn(f"missing {role}", f"roles: no series {name!r} was logged for {role}")
 
-    def _read(self, values: list[tuple[str, DeviceValue]]) -> dict[int, float]:
+    def _read_devices(self, entries: list[Entry]) -> dict[int, float]:
+        """Return the numbers of tensors on devices by `id(tensor)`."""
+        values = [
+            (name, value)
+            for entry in entries
+            if isinstance(entry, Logged)
+            for name, value in entry.values.items()
+            if isinstance(value, DeviceValue)
+        ]
+        if not values:
+            return {}
         self.device = values[-1][1].tensor.device
         numbers, errors = read_device_values(value for _, value in values)
         if errors:
@@ -214,12 +219,11 @@ class Recording:
         return numbers
 
 
-def _numbers(entry: Logged, read: dict[int, float]) -> dict[str, float]:
-    if not read and DeviceValue not in map(type, entry.values.values()):
-        return entry.values  # type: ignore[return-value]  # just numbers
+def _numbers(values: Mapping[str, Value], read: Mapping[int, float]) -> dict[str, float]:
+    """Return the values that are numbers, or have been read."""
     found: dict[str, float] = {}
-    for name, value in entry.values.items():
-        number: Any = read.get(id(value.tensor)) if isinstance(value, DeviceValue) else value
+    for name, value in values.items():
+        number = read.get(id(value.tensor)) if isinstance(value, DeviceValue) else value
         if number is not None:
             found[name] = number
     return found

@@ -31,15 +31,12 @@ from cnn_engine.tracking.outcome import exit_code, run_finished
 from cnn_engine.tracking.rate import CallableRate, OptimizerRate
 from cnn_engine.tracking.recording import Recording, say
 from cnn_engine.tracking.summary import Summary
-from cnn_engine.tracking.values import Converter
 from cnn_engine.tracking.wandb_names import WITHOUT_COUNTERPART
 
 Batch = TypeVar("Batch")
 
 MAX_PATH = 4096
 """Characters of a path that is recorded."""
-
-PAUSE_CHECK_SECONDS = 0.1
 
 MAX_BATCH_SIZE = 1 << 24
 """Greatest size of a batch that is believed."""
@@ -95,7 +92,6 @@ class Run:
         """The run's directory; None if nothing is recorded."""
         if has_others:
             control.decline(WITH_OTHERS)
-        self._convert = Converter(self.warn).convert
         self._has_others = has_others
         self._epoch_offset, self._next_epoch = 0, finished_epochs
         self._uses_epochs = self._is_cut = self._pass_is_over = False
@@ -131,18 +127,17 @@ class Run:
             step: Number of the step; never lower than before. Ignored if the loop uses `steps`.
             commit: False if the call does not count as a step.
         """
-        recording, control = self._open(), self._control
+        recording, control = self._recording or self._open(), self._control
         if recording is None:
             return
         self.thread_id = get_ident()
-        numbers = self._convert(values)
+        numbers = recording.convert(values)
         if step is not None and type(step) is not int:
             step = self._whole(step)
         counted = self._counted
         recording.put(Logged(numbers, control.clock(), step, counted, commit is not False))
-        control.offer("pause", "unpause")
         if control.needs_loop:
-            self._attend()
+            control.attend()
 
     def steps(self, loader: Iterable[Batch]) -> Steps[Batch]:
         """Return an iterable over the batches of a loader that counts each as a step.
@@ -427,7 +422,6 @@ class Run:
     def begin_step(self) -> bool:
         """Wait while the run is paused; return False if the loop is to end."""
         control = self._control
-        control.offer("pause", "unpause")
         if control.needs_loop:
             self._attend()
         if control.stopped_by and not self._has_others:
@@ -472,11 +466,7 @@ class Run:
 
     @never_raises(None)
     def _attend(self) -> None:
-        """Do what only the loop can do between two steps: set a rate, and wait."""
-        control = self._control
-        control.take_new_rate()
-        while not control.wait(PAUSE_CHECK_SECONDS):
-            control.take_new_rate()
+        self._control.attend()
 
     @never_raises(False)
     def _should_stop(self) -> bool:

@@ -48,9 +48,19 @@ class Converter:
         self._warn = warn
         self._names: dict[str, str] = {}
         """Clean names by the logged ones; empty for names that are not recorded."""
+        self._kept_names: set[Any] = set()
+        """Names that are clean as they are logged."""
+        self.has_device_values = False
+        """True once a value was a tensor on a device."""
 
     def convert(self, values: Mapping[Any, Any]) -> dict[str, Value]:
         """Return the numbers in a dictionary; warn of values that are none."""
+        if type(values) is dict and self._kept_names.issuperset(values):
+            for value in values.values():
+                if type(value) is not float:
+                    break
+            else:
+                return values.copy()
         found: dict[str, Value] = {}
         if hasattr(values, "items"):
             self._add(values, "", found, 0)
@@ -89,6 +99,8 @@ class Converter:
         name = self._names[raw] = clean_name(raw)
         if not name:
             self._warn("", "A value without a name is not recorded")
+        elif name == raw:
+            self._kept_names.add(name)
         elif name != raw.strip():
             self._warn(
                 name, f"A series is recorded as {name!r}: its name is too long or unprintable"
@@ -97,7 +109,9 @@ class Converter:
 
     def _number(self, name: str, value: object) -> Value | None:
         try:
-            return _to_number(value)
+            number = _to_number(value)
+            self.has_device_values |= type(number) is DeviceValue
+            return number
         except Exception as error:  # noqa: BLE001 - an object of the user may raise anything
             text = f"{name!r} is not recorded: {type(value).__name__} is no number"
             if isinstance(error, NoNumberError):
