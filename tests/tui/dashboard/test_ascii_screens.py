@@ -16,7 +16,7 @@ from pilot import press, screen_text, settle
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 
-QUESTION_MARK = re.compile(r"(?<!\w)\?(?! help| +Show all keys)")
+QUESTION_MARK = re.compile(r"(?<!\w)\?(?! help| q| +Show all keys)")
 """A question mark that follows no word and is no key: a character without an ASCII twin."""
 
 SCREENS = {

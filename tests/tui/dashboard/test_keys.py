@@ -162,7 +162,7 @@ async def test_palette_of_an_ended_run_has_no_commands_to_it(tmp_path, name):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-async def test_80_columns_show_the_keys_of_every_view(tmp_path, view):
+async def test_80_and_60_columns_show_the_keys_of_every_view(tmp_path, view):
     app = Dashboard(RunScreen(running_run(tmp_path, 60), trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, VIEWS[view])
@@ -171,6 +171,10 @@ async def test_80_columns_show_the_keys_of_every_view(tmp_path, view):
             assert label in bar
         for name, key in VIEWS.items():
             assert f"{key} {name}" in bar
+        await pilot.resize_terminal(60, 20)
+        await settle(pilot)
+        views = " ".join(f"{key} {name}" for name, key in VIEWS.items())
+        assert screen_text(app).splitlines()[-1] == f" {views} ? q"
 
 
 async def test_keymap_changes_a_key(tmp_path):

@@ -1,6 +1,7 @@
 """The last lines of a screen: its keys, or a message."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from textual import events
@@ -30,7 +31,8 @@ class KeyBar(Panel[bool]):
     """Keys on one line, or on two if they do not fit; a click runs a key's action.
 
     On two lines, the second begins with the keys of the views. Keys that still do not fit are left
-    out by rank. The data is True if the run can be controlled, so that its control keys work.
+    out by rank, but help and quit lose their words if all views then fit. The data is True if the
+    run can be controlled, so that its control keys work.
     """
 
     ALLOW_SELECT = False  # a click does something
@@ -107,17 +109,25 @@ class KeyBar(Panel[bool]):
 
     def _fit(self, keys: Sequence[Key], width: int) -> tuple[Sequence[Key], int]:
         """Return the keys that fit into a line, and the gap between them."""
+        without_words = [replace(key, label="") if key.rank == 1 else key for key in keys]
+        with_words, kept = self._kept(keys, width), self._kept(without_words, width)
+        if _views(with_words) == _views(keys) or _views(kept) < _views(keys):
+            kept = with_words
+        gap = MAX_GAP if self._width(kept, MAX_GAP) <= width else 1
+        return kept, gap
+
+    def _kept(self, keys: Sequence[Key], width: int) -> Sequence[Key]:
+        """Return the keys without those of the highest ranks, until they fit into a line."""
         kept = list(keys)
         while self._width(kept, 1) > width and len(kept) > 1:
             kept.remove(max(reversed(kept), key=lambda key: key.rank))
-        gap = MAX_GAP if self._width(kept, MAX_GAP) <= width else 1
-        return kept, gap
+        return kept
 
     def _width(self, keys: Sequence[Key], gap: int) -> int:
         return sum(len(self._text(key)) for key in keys) + gap * (len(keys) - 1)
 
     def _text(self, key: Key) -> str:
-        return f"{key.shown} {self._key_screen.label(key)}"
+        return f"{key.shown} {self._key_screen.label(key)}".rstrip()
 
     def _line(self, keys: Sequence[Key], gap: int) -> Content:
         ends, x = list[tuple[int, Key]](), 0
@@ -132,8 +142,8 @@ class KeyBar(Panel[bool]):
             return Content.styled(self._text(key), "$faint")
         is_current = key.view and key.view == self._key_screen.shown_view
         label_style = "bold underline" if is_current else "$muted"
-        label = self._key_screen.label(key)
-        return Content.assemble((f"{key.shown} ", "bold $primary"), (label, label_style))
+        label = self._text(key).removeprefix(key.shown)
+        return Content.assemble((key.shown, "bold $primary"), (label, label_style))
 
     def _is_enabled(self, key: Key) -> bool:
         if key.controls and not self._key_screen.obeys(key.controls):
@@ -151,3 +161,8 @@ class KeyBar(Panel[bool]):
             if offset.x < end:
                 await self.app.run_action(key.action, self._key_screen.target(key.scope))
                 return
+
+
+def _views(keys: Sequence[Key]) -> int:
+    """Return the number of keys that open a view."""
+    return sum(bool(key.view) for key in keys)
