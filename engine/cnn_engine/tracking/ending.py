@@ -4,6 +4,7 @@ import atexit
 import os
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn, Protocol
 from weakref import WeakSet
@@ -28,6 +29,8 @@ class Ending:
     def __init__(self) -> None:
         self._open: WeakSet[Endable] = WeakSet()
         self._exit_code: object = None
+        self._ends_child: object = None
+        """Set in a process that multiprocessing has started."""
         self._excepthook, self._exit = sys.excepthook, sys.exit
         self._thread_hook = threading.excepthook
         atexit.register(self._at_exit)
@@ -42,6 +45,8 @@ class Ending:
         if threading.excepthook != self._on_thread_exception:
             self._thread_hook = threading.excepthook
             threading.excepthook = self._on_thread_exception
+        if self._ends_child is None:
+            self._ends_child = _at_exit_of_child(self._end)
         self._open.add(run)
 
     def remove(self, run: Endable) -> None:
@@ -87,9 +92,23 @@ class Ending:
             run.end(error)
 
     def _in_child(self) -> None:
+        self._ends_child = None
         for run in list(self._open):
             run.forget()
             self.remove(run)
+
+
+def _at_exit_of_child(end: Callable[[BaseException | None], None]) -> object:
+    """Call `end` as a process of multiprocessing ends, with its exception if it fails.
+
+    A forked one ends without `atexit` and `sys.excepthook`. Return None in other processes.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return None
+    from multiprocessing.util import Finalize  # noqa: PLC0415 - takes 20 ms in other processes
+
+    return Finalize(None, lambda: end(sys.exc_info()[1]), exitpriority=0)
 
 
 ENDING = Ending()

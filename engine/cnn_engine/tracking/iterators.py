@@ -1,5 +1,6 @@
 """Iterators over epochs and batches, which count, pause and stop."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from time import perf_counter
@@ -38,6 +39,9 @@ class CountsSteps(Protocol):
 
     def end_pass(self) -> None:
         """End the pass, as there are no more batches."""
+
+    def wait_while_paused(self) -> None:
+        """Wait while the run is paused."""
 
 
 class Epochs:
@@ -95,7 +99,7 @@ class GivenEpochs(Generic[Batch]):
 
 
 class Steps(Generic[Batch]):
-    """Batches of a loader, each of which is a step."""
+    """Batches of a loader, each of which is a step, unless they are those of a validation."""
 
     def __init__(self, run: CountsSteps, loader: Iterable[Batch]) -> None:
         self._run, self._loader = run, loader
@@ -105,6 +109,11 @@ class Steps(Generic[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         run = self._run
+        if _is_validation():
+            for batch in self._loader:
+                run.wait_while_paused()
+                yield batch
+            return
         if not run.begin_pass(self._loader):
             return
         batches = iter(self._loader)
@@ -117,3 +126,9 @@ class Steps(Generic[Batch]):
                 return
             run.count_step(perf_counter() - began)
             yield batch
+
+
+def _is_validation() -> bool:
+    """Return True if PyTorch computes no gradients now."""
+    torch = sys.modules.get("torch")
+    return torch is not None and not torch.is_grad_enabled()

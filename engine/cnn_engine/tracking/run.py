@@ -145,6 +145,9 @@ class Run:
         It waits while the run is paused, and ends early once it is stopped. The time it waits for
         batches is shown as the time for data. Each pass is an epoch, unless the loop uses `epochs`.
 
+        A pass while PyTorch computes no gradients, as within `torch.no_grad()`, is a validation:
+        it waits while the run is paused, but is always whole, and its batches are no steps.
+
         Args:
             loader: Anything to iterate over. Its length, if it has one, is the length of an epoch.
 
@@ -422,8 +425,7 @@ class Run:
     def begin_step(self) -> bool:
         """Wait while the run is paused; return False if the loop is to end."""
         control = self._control
-        if control.needs_loop:
-            self._attend()
+        self.wait_while_paused()
         if control.stopped_by and not self._has_others:
             self._is_cut = True
             return False
@@ -438,6 +440,11 @@ class Run:
     def end_pass(self) -> None:
         """End the pass, as there are no more batches."""
         self._pass_is_over = True
+
+    def wait_while_paused(self) -> None:
+        """Wait while the run is paused."""
+        if self._control.needs_loop:
+            self._attend()
 
     # Details.
 

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import torch
 
 from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
@@ -126,6 +127,25 @@ def test_passes_that_are_skipped_after_a_stop_are_no_epochs(loop, command, epoch
     state, _ = read_state(loop.finish())
     assert (state.status, len(state.epochs)) == ("stopped", epochs)
     assert state.steps_done == (4 if command == "stop" else 6)
+
+
+@pytest.mark.parametrize("uses_epochs", [True, False])
+def test_a_pass_without_gradients_is_a_whole_validation(loop, uses_epochs):
+    """Its batches are no steps, and a stop does not cut it, so that its mean is right."""
+    passes = []
+    for _ in loop.run.epochs(2) if uses_epochs else range(2):
+        for _ in loop.run.steps(range(4)):
+            loop.run.log({"loss": 1.0})
+        with torch.no_grad():
+            for batch in loop.run.steps(range(3)):
+                if batch == 0:
+                    loop.send("stop-epoch")
+                passes.append(batch)
+        loop.run.log({"val/loss": 2.0})
+    assert passes == ([0, 1, 2] if uses_epochs else [0, 1, 2] * 2)
+    state, _ = read_state(loop.finish())
+    assert (state.status, state.steps_done, state.steps_per_epoch) == ("stopped", 4, 4)
+    assert [epoch.val_loss for epoch in state.epochs] == [2.0]
 
 
 def test_stop_after_the_last_epoch_is_done(loop):

@@ -18,9 +18,9 @@ from runs_for_tests import events_of
 from small_disk import fill_disk, mounted_disk
 
 
-def run_program(tmp_path, code, **options):
-    """Run a program with a loop; return its result, and the state of its run."""
-    result = subprocess.run(
+def execute(tmp_path, code, **options):
+    """Run a program with a loop; return its result."""
+    return subprocess.run(
         [sys.executable, "-c", f"import cnn_tui\n{code}"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | options,
@@ -29,6 +29,11 @@ def run_program(tmp_path, code, **options):
         text=True,
         check=False,
     )
+
+
+def run_program(tmp_path, code, **options):
+    """Run a program with a loop; return its result, and the state of its run."""
+    result = execute(tmp_path, code, **options)
     (run,) = list_runs(tmp_path / "runs")
     return result, run, read_state(run)[0]
 
@@ -87,6 +92,26 @@ print(is_held(run.path / "events.jsonl"))
     assert result.stderr.count("\n") == 1
     assert result.stdout == "False\n"
     assert (state.status, list(state.series)) == ("done", ["loss"])
+
+
+def test_processes_of_multiprocessing_end_their_runs(tmp_path):
+    """A forked one ends without `atexit` and `sys.excepthook`."""
+    code = """
+from multiprocessing import get_context
+
+def train(ending):
+    cnn_tui.init().log({"loss": 1})
+    if ending == "failed":
+        raise ValueError("child")
+
+for ending in ("done", "failed"):
+    process = get_context("fork").Process(target=train, args=(ending,))
+    process.start()
+    process.join()
+"""
+    execute(tmp_path, code)
+    runs = list_runs(tmp_path / "runs")
+    assert sorted(read_summary(run).status for run in runs) == ["done", "failed"]
 
 
 def test_signal_stops_the_loop_if_asked_for(tmp_path):
