@@ -15,16 +15,22 @@ from cnn_engine.importers.series import MAX_STEP, Series
 from cnn_engine.runlog.roles import SPLITS, roles_of, words_of
 
 STEP_NAMES = frozenset(
-    "step steps global_step _step trainer_global_step iteration iterations iter it batch batch_idx"
-    " n_iter".split()
+    "step steps global_step _step trainer_global_step train_global_step iteration iterations iter"
+    " it batch batch_idx n_iter".split()
 )
-EPOCH_NAMES = frozenset({"epoch", "epochs", "_epoch", "trainer_epoch"})
+EPOCH_NAMES = frozenset({"epoch", "epochs", "_epoch", "trainer_epoch", "train_epoch"})
 TIME_NAMES = frozenset(
     "time wall_time walltime timestamp _timestamp date datetime runtime _runtime elapsed"
     " elapsed_time seconds relative_time_process relative_time_wall".split()
 )
 SPLIT_NAMES = frozenset("phase split mode stage subset set dataset".split())
 """Columns that may say whether a row is of training or validation."""
+
+RUN_NAMES = frozenset({"run", "run_id", "run_name", "series_key"})
+"""Columns that may name the run of a row."""
+
+BANDS = "__MIN", "__MAX"
+"""Ends of the names of columns with extremes, which W&B exports beside each column."""
 
 ROWS_PER_EPOCH = 1.5
 """With more rows per epoch on average, a row is not an epoch."""
@@ -35,10 +41,13 @@ MAX_EPOCH_ERROR = 0.05
 MAX_NAMED = 20
 """Maximum number of columns named for cells that are not numbers."""
 
+MAX_RUNS = 5
+"""Maximum number of runs named."""
+
 MAX_EXAMPLE = 40
 """Maximum length of such a cell in a message."""
 
-Kind: TypeAlias = Literal["step", "epoch", "time", "split", "series"]
+Kind: TypeAlias = Literal["step", "epoch", "time", "split", "run", "series"]
 """Meaning of a column."""
 
 
@@ -49,6 +58,7 @@ def _kind_of(name: str) -> Kind:
         "epoch": EPOCH_NAMES,
         "time": TIME_NAMES,
         "split": SPLIT_NAMES,
+        "run": RUN_NAMES,
     }
     return next((kind for kind, names in kinds.items() if key in names), "series")
 
@@ -117,6 +127,8 @@ class Columns:
         self._values: dict[str, _Column] = {}
         self._kinds: dict[str, Kind] = {}
         self._unreadable: dict[str, _Unreadable] = {}
+        self.runs: dict[str, set[str]] = {}
+        """Names of runs by column, of which `MAX_RUNS` and one more are kept."""
 
     def add(self, row: Row, *, thousands: bool = False) -> None:
         """Add a row.
@@ -137,18 +149,25 @@ class Columns:
             elif kind == "split" and SPLITS.intersection(words_of(cell)):
                 prefix = f"{cell}/"
             elif found := number(cell, thousands=thousands or kind in ("step", "epoch")):
-                if kind == "series":
+                if kind in ("series", "run"):
                     numbers.append((name, found))
                 elif kind != "split":
                     setattr(index, kind, found.value)
             elif kind != "split" and not is_missing(cell):
-                self._unreadable.setdefault(name, _Unreadable(cell)).cells += 1
+                self._add_text(name, cell, kind)
         for name, found in numbers:
             self._column(prefix + name).add(self.rows, found)
         self.rows += 1
         self._steps.append(index.step)
         self._epochs.append(index.epoch)
         self._times.append(index.time)
+
+    def _add_text(self, name: str, text: str, kind: Kind) -> None:
+        """Add a cell that is not a number."""
+        if kind != "run":
+            self._unreadable.setdefault(name, _Unreadable(text)).cells += 1
+        elif len(runs := self.runs.setdefault(name, set())) <= MAX_RUNS:
+            runs.add(text)
 
     def problems(self) -> list[str]:
         """Return texts about cells that are not numbers, by column."""
@@ -219,6 +238,8 @@ class Columns:
         times = self._row_times(modified_at)
         found = {}
         for name, column in self._values.items():
+            if self._is_known_band(name, column):
+                continue
             found[name] = series = Series()
             series.has_percent_sign = column.has_percent_sign
             for row, value in zip(column.rows, column.numbers(), strict=True):
@@ -229,6 +250,14 @@ class Columns:
                 else:
                     series.add(step, read_at[row], value, row)
         return found
+
+    def _is_known_band(self, name: str, column: _Column) -> bool:
+        """Return True for the extremes of a step, or of a series whose values are the same."""
+        base = name[:-5]
+        if not name.endswith(BANDS) or base not in self._kinds:
+            return False
+        other = self._values.get(base)
+        return other is None or (other.rows, other.values) == (column.rows, column.values)
 
     def _row_steps(self) -> list[int | None]:
         """Return the step of each row; None if it is not a possible one."""

@@ -23,7 +23,8 @@ def records_of(parsed: Object | list[Any]) -> list[Object]:
         if parsed and all(isinstance(row, list) and len(row) == 3 for row in parsed):
             return [dict(zip(TENSORBOARD_COLUMNS, row, strict=True)) for row in parsed]
         return [flat(row) for row in parsed if isinstance(row, dict)]
-    if records := max(map(_records_with_roles, parsed.values()), key=len, default=[]):
+    records = max(map(_records_with_roles, parsed.values()), key=len, default=[])
+    if records := records or _values_of_metric(parsed):
         # The last row of Hugging Face's Trainer sums up the run, with the mean train_loss.
         return [flat(row) for row in records if "train_runtime" not in row]
     if records := _rows_by_index(parsed):
@@ -86,6 +87,18 @@ def _column(value: Object) -> list[Any]:
 
 def _is_nested(value: object) -> bool:
     return isinstance(value, list | dict)
+
+
+def _values_of_metric(parsed: Object) -> list[Object]:
+    """Return the rows that `trackio get metric --json` prints; empty for other objects."""
+    metric, rows = parsed.get("metric"), parsed.get("values")
+    if not isinstance(metric, str) or not isinstance(rows, list):
+        return []
+    return [
+        {metric if name == "value" else name: value for name, value in row.items()}
+        for row in rows
+        if isinstance(row, dict)
+    ]
 
 
 def _records_with_roles(value: object) -> list[Object]:

@@ -24,6 +24,7 @@ MAX_QUOTED_LINES = 50
 """Maximum number of lines of a row with quoted line breaks."""
 
 BINARY = "\0"
+SQLITE = b"SQLite format 3\0"
 
 VALUE_IN_NAME = re.compile(r"[:=]\s*[-+]?\.?\d|\d\s*/\s*\d|=>|>{3}")
 """Part of a line for readers, such as `Epoch 1/2, loss: 0.5`."""
@@ -63,6 +64,11 @@ class RowReader:
         with self._path.open("rb") as file:
             start = file.read(4096)
             file.seek(0)
+            if start.startswith(SQLITE):
+                raise DataError(
+                    f"{self._path}: is a database, such as Trackio's; export a metric with "
+                    "`trackio get metric --json`, or a chart as CSV"
+                )
             is_utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             encoding = "utf-16" if is_utf16 else "utf-8-sig"
             text = io.TextIOWrapper(file, encoding, errors="replace", newline=None)
@@ -101,6 +107,7 @@ class RowReader:
 
     def _csv_rows(self, lines: Iterator[str]) -> Iterator[Row]:
         layout, lines = self._header(lines)
+        names = _without_run(layout.names)
         self.has_comma_separator = layout.delimiter == ","
         self.is_text = any(map(VALUE_IN_NAME.search, layout.names)) or layout.is_sentence
         while (line := next(lines, None)) is not None:
@@ -120,7 +127,7 @@ class RowReader:
             if cells is None or len(cells) != len(layout.names):
                 self._malformed += 1
             else:
-                yield dict(zip(layout.names, cells, strict=True))
+                yield dict(zip(names, cells, strict=True))
 
     def _header(self, lines: Iterator[str]) -> "tuple[_Layout, Iterator[str]]":
         """Return the layout that the first lines show, and the lines behind the header."""
@@ -173,6 +180,21 @@ class RowReader:
                 self._invalid += 1
         if whole and self._invalid == len(lines):
             raise DataError(f"{self._path}: is not valid JSON")
+
+
+def _without_run(names: list[str]) -> list[str]:
+    """Return the columns of a chart of a single run exported from W&B without the run's name.
+
+    They are called `RUN - NAME`, `RUN - NAME__MIN` and `RUN - NAME__MAX`. Other names are returned
+    as they are.
+    """
+    known = set(names)
+    charted = [name for name in names if {f"{name}__MIN", f"{name}__MAX"} <= known]
+    runs = {name.rpartition(" - ")[0] for name in charted}
+    if len(runs) != 1:
+        return names
+    prefix = f"{runs.pop()} - "
+    return [name.removeprefix(prefix) for name in names]
 
 
 def _json_cells(record: dict[str, Any]) -> Row:

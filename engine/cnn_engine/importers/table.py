@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from cnn_engine.errors import DataError
-from cnn_engine.importers.columns import Columns
+from cnn_engine.importers.columns import MAX_RUNS, Columns
 from cnn_engine.importers.json_records import TENSORBOARD_COLUMNS
 from cnn_engine.importers.rows import Row, RowReader
 from cnn_engine.importers.series import Series
@@ -56,6 +56,12 @@ class Table:
                 report(f"reading {self.path.name}, rows", columns.rows, 0)
         self._problems = reader.problems()
         self._settings = reader.settings
+        for name, runs in columns.runs.items():
+            if len(runs) > 1:
+                raise DataError(
+                    f"{self.path}: has rows of several runs, column {name!r}: "
+                    f"{', '.join(sorted(runs)[:MAX_RUNS])}; keep the rows of one run"
+                )
         if columns.put_in_order():
             self._problems.append(
                 f"{self.path.name} begins with the newest row; it is read in reverse"

@@ -1,4 +1,8 @@
-"""Import of logs as well-known programs write them."""
+"""Import of logs as well-known programs write them.
+
+Columns and formats are those of Ultralytics 8.4 and 8.0, fastai 2.8, timm 1.0 and Trackio 0.43,
+whose own functions were run to see them, and of charts exported from W&B in public repositories.
+"""
 
 import json
 import math
@@ -13,17 +17,32 @@ from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.summary import read_state
 from imports_for_tests import KERAS, LIGHTNING, EventFile, import_run, import_text, notices_of
 
+
+def ultralytics_8_0(text):
+    """Return a log as Ultralytics 8.0 to 8.2 write it: padded, and without the time."""
+    rows = [line.split(",") for line in text.splitlines()]
+    return "".join(",".join(f"{cell:>23}" for cell in [row[0], *row[2:]]) + "\n" for row in rows)
+
+
 ULTRALYTICS = (
-    "epoch,time,train/loss,metrics/accuracy_top1,metrics/accuracy_top5,val/loss,lr/pg0\n"
-    "1,9.1,1.9,0.41,0.9,1.6,0.01\n2,18.0,1.2,0.63,0.97,1.1,0.01\n"
+    "epoch,time,train/loss,metrics/accuracy_top1,metrics/accuracy_top5,val/loss,"
+    "lr/pg0,lr/pg1,lr/pg2\n"
+    "1,9.13617,1.9,0.41,0.9,1.6,0.01,0.01,0.01\n2,18.2466,1.2,0.63,0.97,1.1,0.01,0.01,0.01\n"
 )
-PADDED = "\n".join(
-    ",".join(f"{cell:>23}" for cell in line.split(",")) for line in ULTRALYTICS.splitlines()
+ULTRALYTICS_DETECTOR = (
+    "epoch,time,train/box_loss,train/cls_loss,train/dfl_loss,metrics/precision(B),"
+    "metrics/recall(B),metrics/mAP50(B),metrics/mAP50-95(B),val/box_loss,val/cls_loss,"
+    "val/dfl_loss,lr/pg0,lr/pg1,lr/pg2\n"
+    "1,5.2,4,3,1,0.5,0.4,0.5,0.3,2,1,1,0.1,0.2,0.2\n2,9.8,3,2,1,0.6,0.5,0.6,0.4,1,0,1,0,0,0\n"
 )
-FASTAI = "epoch,train_loss,valid_loss,accuracy,time\n0,1.9,1.6,0.41,00:12\n1,1.2,1.1,0.63,00:11\n"
+FASTAI = (
+    "epoch,train_loss,valid_loss,accuracy,error_rate,time\n"
+    "0,1.9,1.6,0.4099999964237213,0.5900000333786011,00:12\n"
+    "1,1.2,1.1,0.6299999952316284,0.3700000047683716,1:00:11\n"
+)
 TIMM = (
-    "epoch,train_loss,eval_loss,eval_top1,eval_top5,lr\n"
-    "0,1.9,1.6,41.0,90.0,0.01\n1,1.2,1.1,63.0,97.0,0.01\n"
+    "epoch,train_loss,eval_loss,eval_top1,eval_top5,lr\r\n"
+    "0,1.9,1.6,41.0,90.0,0.01\r\n1,1.2,1.1,63.0,97.0,0.01\r\n"
 )
 PYTORCH_CLASSIFICATION = (
     "Learning Rate\tTrain Loss\tValid Loss\tTrain Acc.\tValid Acc.\t\n"
@@ -75,17 +94,31 @@ MMENGINE = "".join(
         {"accuracy/top1": 63.0, "val/loss": 1.1, "step": 2},
     )
 )
-WANDB = (
-    '"Step","run-3 - train_loss","run-3 - train_loss__MIN","run-3 - val_loss","run-3 - val_acc"\n'
-    '"1","1.9","1.9","1.6","0.41"\n"2","1.2","1.2","1.1","0.63"\n'
-)
+
+
+def wandb_chart(axis, columns):
+    """Return a chart exported from W&B: an axis, and values by `RUN - NAME`."""
+    header = [axis] + [name + end for name in columns for end in ("", "__MIN", "__MAX")]
+    rows = [
+        [row] + [cell for cell in cells for _ in range(3)]
+        for row, cells in enumerate(zip(*columns.values(), strict=True), 1)
+    ]
+    return "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in [header, *rows])
+
+
+WANDB = {
+    "big-sun-3 - train_loss": [1.9, 1.2],
+    "big-sun-3 - val_loss": [1.6, 1.1],
+    "big-sun-3 - val_acc": [0.41, 0.63],
+}
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("results.csv", ULTRALYTICS),
-        ("results.csv", PADDED),
+        ("results.csv", ultralytics_8_0(ULTRALYTICS)),
+        ("results.csv", ultralytics_8_0(ULTRALYTICS.replace("\n1", "\n0").replace("\n2", "\n1"))),
         ("history.csv", FASTAI),
         ("summary.csv", TIMM),
         ("log.txt", PYTORCH_CLASSIFICATION),
@@ -96,7 +129,9 @@ WANDB = (
         ("history.json", KERAS_HISTORY),
         ("trainer_state.json", HUGGING_FACE),
         ("metrics.csv", LIGHTNING_SUFFIXES),
-        ("wandb.csv", WANDB),
+        ("wandb.csv", wandb_chart("Step", WANDB)),
+        ("wandb.csv", wandb_chart("train/global_step", WANDB)),
+        ("wandb.csv", wandb_chart("epoch", WANDB | {"big-sun-3 - _step": [100, 200]})),
         ("20261128.log.json", MMCLASSIFICATION),
         ("scalars.json", MMENGINE),
         ("log.csv", FASTAI.replace("\n", "\r\n")),
@@ -122,7 +157,7 @@ WANDB_HISTORY = (
     ",_runtime,_step,_timestamp,epoch,train/loss,val/acc,note\n"
     "0,1.5,0,1700000001.5,0,2.0,,\n1,2.5,1,1700000002.5,0,,0.5,\n2,4.5,2,1700000004.5,1,1.5,,\n"
 )
-TRACKIO = (
+TRACKIO = (  # rows of its `SQLiteStorage.get_logs`
     '{"train/loss": 2.0, "timestamp": "2023-11-14T22:13:21.5+00:00", "step": 0}\n'
     '{"val/acc": 0.5, "timestamp": "2023-11-14T22:13:22.5+00:00", "step": 1}\n'
     '{"train/loss": 1.5, "timestamp": "2023-11-14T22:13:24.5+00:00", "step": 2}\n'
@@ -138,14 +173,49 @@ def test_histories_of_trackers_have_their_times(tmp_path, name, text):
     assert state.started.time == 1700000001.5
 
 
-def test_several_losses_of_a_detector_stay_plain_series(tmp_path):
-    """Ultralytics logs three losses of training and of validation, and three rates."""
-    names = "train/box_loss,train/cls_loss,val/box_loss,val/cls_loss,metrics/mAP50(B),lr/pg0,lr/pg1"
-    run = import_text(
-        tmp_path, f"epoch,time,{names}\n1,5,4,3,2,1,0.5,0.1,0.2\n2,9,3,2,1,0,0.6,0,0\n"
+def test_chart_of_wandb_is_named_after_its_metrics(tmp_path):
+    """Extremes that equal the values are left out; charts of several runs keep their names."""
+    text = wandb_chart("Step", WANDB).replace('1.2","1.2","1.2', '1.2","1.1","1.3')
+    state, _ = read_state(import_text(tmp_path, text))
+    assert list(state.series) == [
+        *("train_loss", "train_loss__MIN", "train_loss__MAX", "val_loss", "val_acc")
+    ]
+    assert state.series["train_loss__MAX"].last == 1.3
+    runs = {"big-sun-3 - val_loss": [2, 1], "old - moon-2 - val_loss": [4, 3]}
+    run = import_text(tmp_path, wandb_chart("Step", runs))
+    assert list(read_state(run)[0].series) == list(runs)
+    assert notices_of(run)[0].startswith("Not clear which series is the validation loss: big-sun-3")
+
+
+def test_exports_of_trackio(tmp_path):
+    """`trackio get metric --json`, and a chart of its dashboard, which may be of several runs."""
+    rows = [
+        {"timestamp": f"2026-11-28T10:08:4{step}.78+00:00", "step": step, "value": 2 - step / 4}
+        for step in (0, 2, 4)
+    ]
+    metric = {"project": "p", "run": "a", "metric": "train/loss", "values": rows}
+    chart = "train/loss,epoch,timestamp,step,run,run_id,series_key\n" + "".join(
+        f"{row['value']},,{row['timestamp']},{row['step']},a,7f,7f\n" for row in rows
     )
+    for name, text in (("metric.json", json.dumps(metric, indent=2)), ("chart.csv", chart)):
+        run = import_text(tmp_path, text, name)
+        state, _ = read_state(run)
+        assert list(state.series) == ["train/loss"]
+        assert list(state.curve.steps) == [0, 2, 4]
+        assert list(state.curve.losses) == [2.0, 1.5, 1.0]
+        assert list(state.curve.seconds) == [0.0, 2.0, 4.0]
+        assert notices_of(run) == ["train/loss is used as training loss"]
+    with pytest.raises(DataError, match=r"rows of several runs, column 'run': a, b; keep the rows"):
+        import_text(tmp_path, chart + "2,,2026-11-28T10:09:00+00:00,0,b,8f,8f\n")
+
+
+@pytest.mark.parametrize("text", [ULTRALYTICS_DETECTOR, ultralytics_8_0(ULTRALYTICS_DETECTOR)])
+def test_several_losses_of_a_detector_stay_plain_series(tmp_path, text):
+    """Ultralytics logs three losses of training and of validation, and three rates."""
+    run = import_text(tmp_path, text)
     state, _ = read_state(run)
-    assert sorted(state.series) == sorted(names.split(","))
+    names = ULTRALYTICS_DETECTOR.partition("\n")[0].split(",")
+    assert list(state.series) == names[2:]
     assert (len(state.curve), state.epochs, state.epoch) == (0, [], 2)
     assert [text.partition(":")[0] for text in notices_of(run)] == [
         "Not clear which series is the training loss",
@@ -359,6 +429,7 @@ def test_unclear_series_is_reported_and_can_be_chosen(tmp_path):
         (200_000 * "[", "is nested too deeply"),
         ("epoch,loss\n1\n2\n", "contains no values; 2 rows have more or fewer cells"),
         ("loss" + 2_000_000 * "x", "is not a CSV file"),
+        ("SQLite format 3\0", "is a database, such as Trackio's; export a metric with"),
     ],
 )
 def test_files_that_are_no_logs_are_refused(tmp_path, text, problem):
