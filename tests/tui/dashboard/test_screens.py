@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import re
 
 import pytest
 
@@ -135,6 +136,37 @@ async def test_screen_of_another_loop_matches_saved_screen(tmp_path, loop, size)
             }.items():
                 await press(pilot, view)
                 assert reason in screen_text(app)
+
+
+async def test_live_of_a_loop_shows_only_panels_with_content(tmp_path):
+    """Epochs, checkpoints and machine appear as soon as the loop has logged some."""
+    run = loop_run(tmp_path, gan())
+    machine = events.MachineMeasured(
+        cpu=0.1,
+        memory_bytes=1,
+        memory_total_bytes=2,
+        memory_available_bytes=1,
+        disk_free_bytes=1,
+    )
+    epoch = next(event for event in classifier() if isinstance(event, events.EpochFinished))
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert _titles(app) == ["Metrics by step"]
+        for event, title in (
+            (machine, "Machine"),
+            (events.CommandApplied(command="pause", by="key"), "Checkpoints"),
+            (epoch, "Epochs"),
+        ):
+            assert title not in _titles(app)
+            add_events(run, event)
+            app.screen.poll()
+            await settle(pilot)
+            assert title in _titles(app)
+
+
+def _titles(app):
+    return re.findall("╭─ ([^─]*[^─ ])", screen_text(app))
 
 
 @pytest.mark.parametrize("size", SIZES)

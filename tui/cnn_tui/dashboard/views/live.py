@@ -12,7 +12,7 @@ from cnn_tui.dashboard.widgets.accuracy_chart import AccuracyChart
 from cnn_tui.dashboard.widgets.chart import ChartActions
 from cnn_tui.dashboard.widgets.classes.class_grid import ClassGrid
 from cnn_tui.dashboard.widgets.epoch_table import EpochTable
-from cnn_tui.dashboard.widgets.event_list import EventList
+from cnn_tui.dashboard.widgets.event_list import EventList, has_events
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.dashboard.widgets.machine import Machine
 from cnn_tui.dashboard.widgets.metric_grid import MetricGrid
@@ -27,11 +27,15 @@ def has_counts(state: RunState) -> bool:
 
 
 class LiveView(ChartActions, View):
-    """Losses and classes on the left; epochs, checkpoints and the machine on the right."""
+    """Losses and classes on the left; epochs, checkpoints and the machine on the right.
+
+    Without epochs, the checkpoints and the machine are below the curves.
+    """
 
     BINDINGS = bindings_for("live")
     loss_chart = getters.query_one(LossChart)
     metric_grid = getters.query_one(MetricGrid)
+    resources = getters.query_one("#resources", Horizontal)
 
     @property
     def chart(self) -> LossChart | MetricGrid:
@@ -49,8 +53,7 @@ class LiveView(ChartActions, View):
         with Vertical(id="right"):
             yield EpochTable()
             yield EventList()
-            with Horizontal(id="resources") as resources:
-                resources.border_title = "Step time · machine"
+            with Horizontal(id="resources"):
                 yield StepTime()
                 yield Machine()
 
@@ -60,11 +63,16 @@ class LiveView(ChartActions, View):
 
     def show(self, state: RunState) -> None:
         """Show the series in place of losses that a loop does not log, and no empty panels."""
-        has_losses = state.is_own or state.curve or state.best
+        is_own, has_parts = state.is_own, bool(state.is_own or state.part_seconds)
+        has_losses = is_own or state.curve or state.best
         self.set_class(bool(state.series and not has_losses), "-series")
-        self.set_class(not (state.is_own or has_counts(state)), "-no-classes")
-        is_measured = state.is_own or state.machine or state.part_seconds
-        self.set_class(not is_measured, "-no-machine")
+        has_epochs = state.epochs or (has_losses and (is_own or state.total_epochs))
+        self.set_class(not has_epochs, "-no-epochs")
+        self.set_class(not (is_own or has_events(state)), "-no-events")
+        self.set_class(not (is_own or has_counts(state)), "-no-classes")
+        self.set_class(not (has_parts or state.machine), "-no-machine")
+        self.set_class(not has_parts, "-no-parts")
+        self.resources.border_title = "Step time · machine" if has_parts else "Machine"
         super().show(state)
 
     def _share_view(self, view: ChartView) -> None:

@@ -15,6 +15,11 @@ from cnn_tui.text.safe import safe_text
 ListedEvent: TypeAlias = CheckpointSaved | Notice | AlarmRaised | CommandApplied
 
 
+def has_events(state: RunState) -> bool:
+    """Return True if the list is not empty."""
+    return bool(state.checkpoints or state.notices or state.alarms or state.commands)
+
+
 class EventList(Panel[RunState], can_focus=True):
     """A line for each event, with the time of day; the log has the full texts."""
 
