@@ -4,8 +4,8 @@ import math
 
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.roles import MAX_FRACTION, MAX_PERCENT, Role
+from cnn_engine.runlog.window import Totals
 from cnn_engine.tracking.counts import Counts
-from cnn_engine.tracking.window import Totals
 
 VALIDATION_ROLES = ("val_loss", "val_accuracy")
 

@@ -1,11 +1,12 @@
 """Makes the frequent events of a loop: the values of its series, and its steps."""
 
 import math
+import time
 from collections.abc import Callable
 
 from cnn_engine.runlog.events import Event, StepsFinished
+from cnn_engine.runlog.window import Window
 from cnn_engine.tracking.series_names import SeriesNames
-from cnn_engine.tracking.window import Window
 
 
 class ValueLog:
@@ -29,9 +30,9 @@ class ValueLog:
         """Time that `steps` has waited for batches; it is counted elsewhere."""
         self._recorded_step, self._recorded_until = step, 0.0
 
-    def begin(self, time: float) -> None:
+    def begin(self, now: float) -> None:
         """Count the duration of steps from a time."""
-        self._recorded_until = time
+        self._recorded_until = now
 
     def record(self, step: int, position: tuple[int, int], trained: float) -> None:
         """Record the values since the last time, if there are any.
@@ -43,7 +44,7 @@ class ValueLog:
         """
         if self.window:
             self._record_steps(step, position, trained)
-            self._record(self.window.event(step, position[0]))
+            self._record(self.window.event(step, position[0], time.time()))
             self.window = Window()
 
     def add_rate(self, rate: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Values of all series since the last event."""
+"""Values of series that are logged in one event."""
 
 import math
 
@@ -63,9 +63,10 @@ class Window(dict[str, Totals]):
             totals = self[name] = Totals()
         totals.add(value)
 
-    def event(self, step: int, epoch: int) -> ScalarsLogged:
+    def event(self, step: int, epoch: int, time: float) -> ScalarsLogged:
         """Return the event with these values."""
         return ScalarsLogged(
+            time=time,
             step=step,
             epoch=epoch,
             values={name: totals.scalar for name, totals in self.items() if totals.count},
