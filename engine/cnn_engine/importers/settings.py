@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from cnn_engine.importers.simple_yaml import parse_yaml
+from cnn_engine.runlog.flat_config import flat_config
 
 Settings: TypeAlias = dict[str, Any]
 """Texts, numbers, bools, and lists of them, by dotted key."""
@@ -34,11 +34,7 @@ MAX_ROUNDING = 0.015
 """Maximum error of an epoch's length by rounded epochs, as a fraction."""
 
 MAX_BYTES = 1 << 20
-MAX_SETTINGS = 1000
-MAX_TEXT = 1000
-"""Characters of a key or a text."""
-
-MAX_DEPTH = 20
+"""Maximum size of such a file that is read."""
 
 
 def settings_beside(log: Path) -> Settings:
@@ -99,38 +95,5 @@ def epoch_length(by_columns: float, settings: Settings) -> int:
 
 def flat_settings(value: object) -> Settings:
     """Return the values in nested objects by dotted key, without those that are None."""
-    found: Settings = {}
-    for key, inner in _items(value, "", 0):
-        if len(found) == MAX_SETTINGS:
-            break
-        found[key[:MAX_TEXT]] = inner
-    return found
-
-
-def _items(value: object, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        return
-    for name, inner in value.items():
-        key = f"{prefix}{name}"
-        if isinstance(inner, dict) and inner and depth < MAX_DEPTH:
-            yield from _items(inner, f"{key}.", depth + 1)
-        elif isinstance(inner, list | tuple) and not any(map(_is_nested, inner)):
-            yield key, [_plain(item) for item in inner[:MAX_SETTINGS] if item is not None]
-        elif inner is not None:
-            yield key, _plain(inner)
-
-
-def _is_nested(value: object) -> bool:
-    return isinstance(value, list | tuple | dict)
-
-
-def _plain(value: object) -> bool | int | float | str:
-    """Return a value that the run's log can hold."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if isinstance(value, int) and abs(value) < 1 << 63:
-        return value
-    text = json.dumps(value, default=str) if _is_nested(value) else str(value)
-    return text[:MAX_TEXT]
+    found = flat_config(value) if isinstance(value, dict) else {}
+    return {name: inner for name, inner in found.items() if inner is not None}

@@ -10,9 +10,10 @@ from typing import Any, Self, TypeVar, overload
 
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.runlog.events import CheckpointSaved, RunFinished
+from cnn_engine.runlog.flat_config import config_values
 from cnn_engine.runs.marks import MAX_NAME_LENGTH, read_marks, write_marks
 from cnn_engine.tracking.arguments import check_iterable, check_lengths, shown, to_integer
-from cnn_engine.tracking.config import Config, config_values, stored_config
+from cnn_engine.tracking.config import Config, stored_config
 from cnn_engine.tracking.counts import count
 from cnn_engine.tracking.ending import ENDING
 from cnn_engine.tracking.entries import (

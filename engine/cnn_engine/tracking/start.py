@@ -13,6 +13,7 @@ from typing import Any
 
 from cnn_engine.errors import ConfigError, RunsDirError, StorageError
 from cnn_engine.runlog.events import FORMAT, LOOP_TABLE, Event, RunResumed, RunStarted
+from cnn_engine.runlog.flat_config import config_values
 from cnn_engine.runlog.roles import Role
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command
@@ -30,7 +31,7 @@ from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.texts import listed
 from cnn_engine.tracking.arguments import check_mode, check_roles, names, runs_directory
-from cnn_engine.tracking.config import config_values, stored_config
+from cnn_engine.tracking.config import stored_config
 from cnn_engine.tracking.ending import ENDING
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog

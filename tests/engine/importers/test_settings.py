@@ -160,7 +160,7 @@ def test_values_that_the_log_cannot_hold_are_texts(tmp_path):
     log = json.dumps({"params": values, "loss": [2, 1]})
     state, damaged = read_state(import_text(tmp_path, log, "log.json"))
     assert damaged == 0
-    assert state.config["config"] == {"a": "inf", "b": "nan", "c": str(1 << 70), "d": "[[1]]"}
+    assert state.config["config"] == {"a": "inf", "b": "nan", "c": str(1 << 70), "d": [[1]]}
 
 
 @settings(deadline=None, max_examples=200)
