@@ -122,6 +122,20 @@ def test_range_of_steps_is_shaded_only_where_there_is_room():
         assert any(BAND in style for line in lines for _, style in line) is has_band
 
 
+def test_enlarged_chart_shades_a_range_that_is_high_only_at_first():
+    """As the loss falls, so does its range, which the loss chart of Live shades too."""
+    losses = [2 * math.exp(-step / 20) for step in range(200)]
+    points = enumerate(losses, 1)
+    curve = Curve([CurvePoint(step, loss, 0.7 * loss, 1.3 * loss) for step, loss in points])
+    metrics = {"x": Metric(curve, 0.1)}
+    chart = chart_of({"x": [(1, 0.0)]}, width=70, last=200.0)
+    chart = chart._replace(metrics=metrics, binned=BinnedMetrics().bin(metrics, chart.window, 0))
+    tile = draw_tile(chart, 70, 20, is_selected=False)
+    enlarged = draw_enlarged(chart, 70, 20)
+    for lines, has_band in ((tile, False), (enlarged, True)):
+        assert any(BAND in style for line in lines for _, style in line) is has_band
+
+
 def test_log_scale_without_positive_values_says_so():
     chart = chart_of({"x": [(1, -1.0), (5, -2.0)]}, view=ChartView(log=True))
     assert "no positive values" in "".join(text_of(draw_tile(chart, 40, 6, is_selected=False)))

@@ -52,7 +52,8 @@ CLIPPED_BELOW = "▾"
 
 MIN_ROWS_WITH_BAND = 8
 MIN_BAND_DOTS = 4
-"""Usual height of the range of single steps from which on it is shaded, in dots."""
+"""Height of the range of single steps from which on it is shaded, in dots: the usual height in a
+small chart, the greatest one in an enlarged chart."""
 
 RANGE_MARGIN = 1.0
 """Room above and below the means for the range of single steps, as a fraction of their span."""
@@ -121,7 +122,7 @@ def draw_enlarged(chart: MetricChart, width: int, height: int) -> list[StyledCel
     """Return a chart with a legend and an axis, `height` lines of `width` cells."""
     layout = chart_layout(height, has_cursor=chart.view.cursor is not None)
     layout = layout._replace(label_width=LABEL_WIDTH)
-    lines, scale = _plot(chart, width, layout.rows, has_scale=False)
+    lines, scale = _plot(chart, width, layout.rows, is_enlarged=True)
     legend = _legend(chart, width)
     if scale is None:
         return [legend, *lines, *[[(" ", "")] * width] * (height - len(lines) - 1)][:height]
@@ -134,9 +135,12 @@ def draw_enlarged(chart: MetricChart, width: int, height: int) -> list[StyledCel
 
 
 def _plot(
-    chart: MetricChart, width: int, rows: int, *, has_scale: bool = True
+    chart: MetricChart, width: int, rows: int, *, is_enlarged: bool = False
 ) -> tuple[list[StyledCells], Scale | None]:
-    """Return the curves and their scale; a note and None if there is nothing to draw in view."""
+    """Return the curves and their scale, which is drawn unless the chart is enlarged.
+
+    If there is nothing to draw in view, return a note and None.
+    """
     binned = [chart.binned[line.name] for line in chart.group.lines]
     values = _values_to_fit(binned, log=chart.view.log, has_band=rows >= MIN_ROWS_WITH_BAND)
     scale = fit_scale(values, rows, log=chart.view.log) if rows > 0 else None
@@ -159,7 +163,9 @@ def _plot(
         )
         for row in range(rows)
     ]
-    if rows >= MIN_ROWS_WITH_BAND and _has_range(binned[0], scale):
+    heights = [scale.row(low) - scale.row(high) for _, low, high in binned[0].extremes()]
+    height = (max if is_enlarged else statistics.median)(heights or [0])
+    if rows >= MIN_ROWS_WITH_BAND and height >= MIN_BAND_DOTS:
         draw_band(lines, binned[0], scale)
     for marker in chart.markers:
         if marker.kind in LINED_MARKERS:
@@ -170,13 +176,7 @@ def _plot(
     for index, (line, curve) in enumerate(zip(chart.group.lines, binned, strict=True)):
         _draw_marks(lines, line, curve, scale, 2 * index)
         _mark_clipped(lines, line, curve, scale)
-    return add_scale(lines, scale, LABEL_WIDTH) if has_scale else lines, scale
-
-
-def _has_range(binned: BinnedCurve, scale: Scale) -> bool:
-    """Return True if the range of single steps is usually higher than the line of the means."""
-    heights = [scale.row(low) - scale.row(high) for _, low, high in binned.extremes()]
-    return statistics.median(heights) >= MIN_BAND_DOTS if heights else False
+    return lines if is_enlarged else add_scale(lines, scale, LABEL_WIDTH), scale
 
 
 def _reason(chart: MetricChart) -> str:
