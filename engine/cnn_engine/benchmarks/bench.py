@@ -15,6 +15,7 @@ from cnn_engine.benchmarks.reference import Reference
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.inspection.flops import FlopCounter
+from cnn_engine.progress import Progress
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.system.device import DTYPES
@@ -83,7 +84,7 @@ def measure(
     data: DataSet,
     rounds: int,
     seconds: float,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> BenchmarkResult:
     """Measure the reference, cnn-tui and a matrix product in turn, in each of several rounds.
 

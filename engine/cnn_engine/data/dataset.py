@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cnn_engine.config.schema import DataConfig
-from cnn_engine.data.raw import Progress, RawImages
+from cnn_engine.data.raw import RawImages
 from cnn_engine.data.sources import cifar10, idx
 from cnn_engine.data.split import split
 from cnn_engine.data.split_sizes import missing_classes_text
 from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.progress import Progress
 from cnn_engine.texts import listed
 
 LUMA = (0.299, 0.587, 0.114)

@@ -1,6 +1,6 @@
 """Result type of all image sources, and the directories they search."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from cnn_engine.storage.user_directories import user_data_directory
 
 Pixels: TypeAlias = NDArray[np.uint8]
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with a description, units done, and total units (0 if unknown); may raise to abort."""
 
 
 @dataclass(frozen=True, kw_only=True)

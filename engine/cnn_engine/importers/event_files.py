@@ -14,7 +14,7 @@ from cnn_engine.importers.settings import (
     settings_beside,
     settings_of_json,
 )
-from cnn_engine.importers.source import Report, no_report
+from cnn_engine.progress import Progress, no_progress
 from cnn_engine.storage.tfevents_reader import (
     DamagedFileError,
     LoggedEvent,
@@ -49,7 +49,7 @@ class EventFiles:
         """Directories of the run; one that was found stays, also if other runs begin beside it."""
         self._files: dict[Path, _File] = {}
 
-    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:  # noqa: ARG002
+    def poll(self, *, ended: bool = False, report: Progress = no_progress) -> bool:  # noqa: ARG002
         """Read what was added to the files; `ended` makes no difference.
 
         Raises:
@@ -142,7 +142,7 @@ class _File:
         self.is_damaged = False
         self._tail = b""
 
-    def poll(self, report: Report) -> bool:
+    def poll(self, report: Progress) -> bool:
         """Read what was added, or all if the file was replaced; return True if it changed.
 
         Raises:
@@ -163,7 +163,7 @@ class _File:
             self._tail = self._read_tail(file)
         return True
 
-    def _read(self, file: BinaryIO, report: Report) -> None:
+    def _read(self, file: BinaryIO, report: Progress) -> None:
         task = f"reading {self.path.name}, bytes"
         for message in self.reader.poll(file):
             self._add(read_event(message))

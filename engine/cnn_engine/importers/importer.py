@@ -19,9 +19,10 @@ from cnn_engine.errors import ConfigError, DataError, UserError
 from cnn_engine.importers.scalars import scalar_events
 from cnn_engine.importers.series import Series
 from cnn_engine.importers.settings import Settings, epoch_length, planned_epochs
-from cnn_engine.importers.source import Report, Source, no_report
+from cnn_engine.importers.source import Source
 from cnn_engine.importers.timeline import Timeline, make_timeline
 from cnn_engine.importers.written import Written
+from cnn_engine.progress import Progress, no_progress
 from cnn_engine.runlog.events import (
     LOOP_TABLE,
     ConfigReplaced,
@@ -86,7 +87,7 @@ class Importer:
         self._reported: set[str] = set()
         """Texts of the notices."""
 
-    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
+    def poll(self, *, ended: bool = False, report: Progress = no_progress) -> bool:
         """Import what has changed; return True once the run has any values.
 
         Args:
@@ -103,7 +104,7 @@ class Importer:
             self._import(series, ended=ended, report=report)
         return self._timeline is not None
 
-    def close(self, *, ended: bool, report: Report = no_report) -> None:
+    def close(self, *, ended: bool, report: Progress = no_progress) -> None:
         """Import the rest, end the run and close its log.
 
         Args:
@@ -143,7 +144,7 @@ class Importer:
             f"{self._source.path.name} cannot be read: {reason}; still trying", time.time()
         )
 
-    def _read_rest(self, report: Report) -> None:
+    def _read_rest(self, report: Progress) -> None:
         path = self._source.path
         try:
             has_values = self.poll(ended=True, report=report)
@@ -159,7 +160,7 @@ class Importer:
             problems = ["contains no values", *self._source.problems()]
             raise DataError(f"{path}: {'; '.join(problems)}")
 
-    def _import(self, series: Mapping[str, Series], *, ended: bool, report: Report) -> None:
+    def _import(self, series: Mapping[str, Series], *, ended: bool, report: Progress) -> None:
         """Write the events that are new."""
         self._names = series.keys()
         settings = self._source.settings()
@@ -210,7 +211,7 @@ class Importer:
             )
         self._settings = settings
 
-    def _write(self, timeline: Timeline, epochs: int, *, ended: bool, report: Report) -> None:
+    def _write(self, timeline: Timeline, epochs: int, *, ended: bool, report: Progress) -> None:
         """Write what a timeline has more; `epochs` are planned, 0 if unknown."""
         written = self._written
         if revision := written.revise(timeline):

@@ -1,18 +1,11 @@
 """A log of another program, from which series are read."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from cnn_engine.importers.series import Series
 from cnn_engine.importers.settings import Settings
-
-Report: TypeAlias = Callable[[str, int, int], None]
-"""Called with an activity, the units done, and all units or 0."""
-
-
-def no_report(task: str, done: int, total: int) -> None:
-    """Report nothing."""
+from cnn_engine.progress import Progress, no_progress
 
 
 class Source(Protocol):
@@ -34,7 +27,7 @@ class Source(Protocol):
         """Return the settings of the other program; empty if they are not known."""
         ...
 
-    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
+    def poll(self, *, ended: bool = False, report: Progress = no_progress) -> bool:
         """Read what has changed since the last call; return True if anything may have.
 
         Args:

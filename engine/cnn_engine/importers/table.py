@@ -10,7 +10,7 @@ from cnn_engine.importers.json_records import TENSORBOARD_COLUMNS
 from cnn_engine.importers.rows import Row, RowReader
 from cnn_engine.importers.series import Series
 from cnn_engine.importers.settings import Settings, settings_beside
-from cnn_engine.importers.source import Report, no_report
+from cnn_engine.progress import Progress, no_progress
 from cnn_engine.runlog.roles import roles_of
 
 DOWNLOADED = re.compile(r"run-(?P<run>.*?)-tag-(?P<tag>.+)")
@@ -38,7 +38,7 @@ class Table:
         self._modified_at = 0.0, 0
         """Time of the file's last change when it was read first, and its rows then."""
 
-    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
+    def poll(self, *, ended: bool = False, report: Progress = no_progress) -> bool:
         """Read the file if it has changed.
 
         Raises:
@@ -133,7 +133,7 @@ class Downloads:
         self.path = path
         self._tables: dict[Path, Table] = {}
 
-    def poll(self, *, ended: bool = False, report: Report = no_report) -> bool:
+    def poll(self, *, ended: bool = False, report: Progress = no_progress) -> bool:
         """Read the files that have changed.
 
         Raises:

@@ -6,10 +6,10 @@ from cnn_engine.checkpoints.compat import check_images
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.data.identity import image_values
 from cnn_engine.data.loader import make_loader
-from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.evaluation.report import evaluate_test_set, save_results
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
+from cnn_engine.progress import Progress
 from cnn_engine.results.mistakes import read_mistakes
 from cnn_engine.results.predictions import read_predictions
 from cnn_engine.runlog.events import RunPrepared, TestFinished

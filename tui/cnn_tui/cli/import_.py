@@ -27,7 +27,8 @@ from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
     from cnn_engine.importers.importer import Importer
-    from cnn_engine.importers.source import Report, Source
+    from cnn_engine.importers.source import Source
+    from cnn_engine.progress import Progress
     from cnn_engine.runlog.roles import Role
 
 POLL_SECONDS = 1.0
@@ -118,7 +119,7 @@ def _chosen_roles(options: list[str]) -> "dict[Role, str]":
     return chosen
 
 
-def _read(source: "Source", *, ended: bool, report: "Report") -> None:
+def _read(source: "Source", *, ended: bool, report: "Progress") -> None:
     """Read the log as it is now.
 
     Raises:

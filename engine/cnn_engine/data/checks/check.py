@@ -21,12 +21,12 @@ from cnn_engine.data.checks.near_duplicates import are_blank, group_pairs, near_
 from cnn_engine.data.decode import share_memory
 from cnn_engine.data.memory_budget import MemoryBudget
 from cnn_engine.data.mirrored import pairs_by_content
-from cnn_engine.data.raw import Progress
 from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
 from cnn_engine.data.sources.parts import Part
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
+from cnn_engine.progress import Progress
 from cnn_engine.system.threads import choose_threads
 
 CHUNK = 50

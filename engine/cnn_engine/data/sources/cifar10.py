@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_engine.data.raw import Pixels, Progress, RawImages, search_directories
+from cnn_engine.data.raw import Pixels, RawImages, search_directories
 from cnn_engine.data.sources.download import ARCHIVE, UNPACKED, download_cifar10
 from cnn_engine.errors import DataError
+from cnn_engine.progress import Progress
 
 CLASSES = (
     "plane",

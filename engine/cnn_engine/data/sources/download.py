@@ -6,8 +6,8 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
-from cnn_engine.data.raw import Progress
 from cnn_engine.errors import DataError
+from cnn_engine.progress import Progress
 
 ARCHIVE = "cifar-10-python.tar.gz"
 """Name of the archive that is downloaded."""

@@ -17,11 +17,12 @@ from PIL import features
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cache
 from cnn_engine.data.decode import Unreadable, decode, image_size
-from cnn_engine.data.raw import Pixels, Progress, RawImages
+from cnn_engine.data.raw import Pixels, RawImages
 from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
+from cnn_engine.progress import Progress
 from cnn_engine.system.environment_diff import DECODING_NAMES
 from cnn_engine.system.threads import choose_threads
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from cnn_engine.data.image_search import PassedOver, sort_key, walk_images
-from cnn_engine.data.raw import Progress
 from cnn_engine.data.sources.first_rules import find_first_layout, walk_by_first_rules
 from cnn_engine.data.sources.layout import ClassFolders, Layout, find_layout
 from cnn_engine.errors import DataError
+from cnn_engine.progress import Progress
 
 PROGRESS_FILES = 1000
 """Number of files between two progress reports."""

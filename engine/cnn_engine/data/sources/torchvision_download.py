@@ -9,7 +9,7 @@ from typing import Any
 from torchvision.datasets import CIFAR10
 from torchvision.datasets import utils as torchvision_utils
 
-from cnn_engine.data.raw import Progress
+from cnn_engine.progress import Progress
 
 STALL_SECONDS = 15
 """Timeout for a download without progress."""
