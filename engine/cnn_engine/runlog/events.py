@@ -231,6 +231,9 @@ class RunResumed(Event):
     seconds: float
     """Duration of all earlier sessions."""
 
+    processes: Int64 = 0
+    """Processes that train together from now on, as in `RunStarted`; 0 in logs that lack it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigReplaced(Event):

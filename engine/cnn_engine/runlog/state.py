@@ -444,6 +444,12 @@ class RunState:
         return session.host if session else ""
 
     @property
+    def processes(self) -> int:
+        """Processes that train together in the latest session whose number is known."""
+        first = self.started.processes if self.started else 1
+        return self.resumed.processes if self.resumed and self.resumed.processes else first
+
+    @property
     def status(self) -> Status:
         """`paused`, or the phase."""
         return "paused" if self.paused else self.phase

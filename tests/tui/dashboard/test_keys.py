@@ -1,5 +1,6 @@
 """The key table, and the commands that keys send."""
 
+import dataclasses
 import re
 import shutil
 
@@ -549,6 +550,19 @@ def test_reason_for_a_command_that_a_loop_does_not_obey_fits_80_columns(name):
     text = refusal_text(state_after(*gan(2), events.LoopDescribed()), name)
     assert text.startswith("This run cannot ")
     assert len(text) <= 78
+
+
+@pytest.mark.parametrize(("first", "later", "number"), [(4, 1, 1), (1, 4, 4), (4, 0, 4)])
+def test_reason_of_a_refusal_is_that_of_the_latest_session(first, later, number):
+    """A run of several processes may be resumed by one, which its loop can stop."""
+    started, *logged = gan(2)
+    started = dataclasses.replace(started, processes=first)
+    resumed = events.RunResumed(
+        pid=1, host="", version="", epoch=1, step=2, file="", seconds=1.0, processes=later
+    )
+    state = state_after(started, *logged, events.LoopDescribed(), resumed)
+    assert state.processes == number
+    assert ("several processes" in refusal_text(state, "stop")) is (number > 1)
 
 
 async def test_messages_about_another_loop_promise_what_it_does(tmp_path):

@@ -45,8 +45,7 @@ def refusal_text(state: RunState, command: Name) -> str:
     if state.loop is None or command in state.loop.commands:
         return ""
     if not state.loop.framework:  # its author can change it
-        has_others = state.started is not None and state.started.processes > 1
-        reasons = MISSING | WITH_OTHERS if has_others else MISSING
+        reasons = MISSING | WITH_OTHERS if state.processes > 1 else MISSING
         return f"This run cannot {ACTIONS[command]}: {reasons[command]}"
     offered = dict.fromkeys(ACTIONS[name] for name in ACTIONS if name in state.loop.commands)
     others = f"; it can {', '.join(offered)}" if offered else ""
