@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cnn_tui.charts.blocks import bar, sparkline
-from cnn_tui.text.numbers import decimal, duration, percent, ratio
+from cnn_tui.text.numbers import bytes_text, decimal, duration, percent, ratio
 from cnn_tui.text.safe import safe_text
 
 
@@ -23,6 +23,11 @@ def test_percent_decimal_and_ratio():
     assert decimal(None) == "–"
     assert decimal(math.nan) == "nan"
     assert ratio(0, 0) == 0.0
+
+
+def test_bytes_have_three_significant_digits():
+    sizes = 0, 999, 1500, 999_600, 184_300_000, 2.5e12
+    assert list(map(bytes_text, sizes)) == ["0 B", "999 B", "1.5 kB", "1 MB", "184 MB", "2.5 TB"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import INTERRUPT_EXIT_CODE
 from cnn_tui.text.json import to_json
-from cnn_tui.text.numbers import byte_size, date, duration
+from cnn_tui.text.numbers import bytes_text, date, duration
 from cnn_tui.text.safe import escaped
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def list_entries(context: typer.Context, as_json: AsJson = False) -> None:
         print(to_json(_as_dict(entries)))
     elif entries:
         _print_table(entries)
-        total = byte_size(sum(entry.bytes for entry in entries))
-        limit = byte_size(cache.LIMIT_BYTES)
+        total = bytes_text(sum(entry.bytes for entry in entries))
+        limit = bytes_text(cache.LIMIT_BYTES)
         directory = escaped(str(cache.cache_directory()), 500)
         print(f"\n{total} of at most {limit} in {directory}")
     else:
@@ -229,7 +229,7 @@ def _print_table(entries: list["Entry"]) -> None:
 
 
 def _cells(entry: "Entry") -> tuple[str, str, str, str, str]:
-    size, used = byte_size(entry.bytes), date(entry.last_used)
+    size, used = bytes_text(entry.bytes), date(entry.last_used)
     if entry.index is None:
         return "–", "–", size, used, "damaged, or written by another version"
     count, height, width, channels = entry.index.shape

@@ -23,7 +23,7 @@ from cnn_engine.system.processor import CPU_INFO, processor_name
 from cnn_engine.system.threads import choose_threads
 from cnn_tui.terminal.ascii import is_ascii_only
 from cnn_tui.terminal.environment import is_ci, is_plain_terminal
-from cnn_tui.text.numbers import byte_size
+from cnn_tui.text.numbers import bytes_text
 from cnn_tui.text.safe import escaped
 from cnn_tui.text.shell import shell_command
 
@@ -136,7 +136,7 @@ def _gpu(report: Callable[[str], None], *, has_torch: bool) -> Check:
 
 def _memory() -> Check:
     memory = psutil.virtual_memory()
-    text = f"{byte_size(memory.available)} of {byte_size(memory.total)} available"
+    text = f"{bytes_text(memory.available)} of {bytes_text(memory.total)} available"
     if memory.available < LOW_BYTES:
         return Check("memory", text, "warning", "close other programs, or use a smaller batch size")
     return Check("memory", text)
@@ -151,7 +151,7 @@ def _directory(name: str, directory: Path, advice: str) -> Check:
     free = shutil.disk_usage(existing).free
     runs = sum(1 for _ in iter_runs(path))
     count = f", {runs:,} run{'s' * (runs != 1)}" if name == "runs" else ""
-    text = f"{path}{count}, {byte_size(free)} free"
+    text = f"{path}{count}, {bytes_text(free)} free"
     if free < LOW_BYTES:
         return Check(name, text, "warning", f"free disk space, or {advice}")
     return Check(name, text)

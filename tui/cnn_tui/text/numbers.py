@@ -19,14 +19,6 @@ def percent(fraction: float, digits: int = 1) -> str:
     return "–" if math.isnan(fraction) else f"{100 * fraction:.{digits}f}%"
 
 
-def byte_size(count: int) -> str:
-    """Return `184.3 MB`, in powers of 1000."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"
-
-
 def decimal(value: float | None, digits: int = 4) -> str:
     """Return a number with `digits` decimals; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
