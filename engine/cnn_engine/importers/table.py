@@ -11,7 +11,6 @@ from cnn_engine.importers.rows import Row, RowReader
 from cnn_engine.importers.series import Series
 from cnn_engine.importers.settings import Settings, settings_beside
 from cnn_engine.progress import Progress, no_progress
-from cnn_engine.runlog.roles import roles_of
 
 DOWNLOADED = re.compile(r"run-(?P<run>.*?)-tag-(?P<tag>.+)")
 """File name of a series that was downloaded from TensorBoard."""
@@ -107,14 +106,14 @@ class Table:
         return [*self._problems, *self._columns.problems()]
 
     def _named(self, row: Row) -> Row:
-        """Return the row; a downloaded series is named by its tag, which the file name holds."""
+        """Return the row; a downloaded series is named by its file, which has its run and tag.
+
+        TensorBoard's Time Series view names the file by the run alone.
+        """
         if tuple(map(str.lower, row)) != tuple(map(str.lower, TENSORBOARD_COLUMNS)):
             return row
-        stem = self.path.stem
-        match = DOWNLOADED.match(stem)
-        name = f"{match['run']}/{match['tag']}" if match else stem
-        if not match and not roles_of([stem]).assigned:
-            name = "Value (loss)"
+        match = DOWNLOADED.match(self.path.stem)
+        name = f"{match['run']}/{match['tag']}" if match else self.path.stem
         return dict(zip((*TENSORBOARD_COLUMNS[:2], name), row.values(), strict=True))
 
 

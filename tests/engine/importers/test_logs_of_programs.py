@@ -264,7 +264,7 @@ def test_numbers_that_cannot_be_an_accuracy_stay_a_plain_series(tmp_path):
 def test_series_downloaded_from_tensorboard_is_named_by_its_file(tmp_path):
     """The file name holds the tag (tensorflow/ranking#20)."""
     text = "Wall time,Step,Value\n1700000001.5,1,1.54\n1700000002.5,2,1.31\n"
-    for name in ("run-fashion-tag-Loss_train.csv", "run-.-tag-epoch_loss.csv", "download.csv"):
+    for name in ("run-fashion-tag-Loss_train.csv", "run-.-tag-epoch_loss.csv", "loss.csv"):
         state, _ = read_state(import_text(tmp_path, text, name))
         assert list(state.curve.losses) == [1.54, 1.31]
         assert state.started.time == 1700000001.5
@@ -275,6 +275,11 @@ def test_series_downloaded_from_tensorboard_is_named_by_its_file(tmp_path):
     assert [epoch.val_loss for epoch in state.epochs] == [1.54, 1.31]
     state, _ = read_state(import_text(tmp_path, text, "run-fashion-tag-memory.csv"))
     assert list(state.series) == ["fashion/memory"]
+    run = import_text(tmp_path, text, "version_0.csv")  # its tag is unknown
+    state, _ = read_state(run)
+    assert list(state.series) == ["version_0"]
+    assert len(state.curve) == 0
+    assert notices_of(run)[0].startswith("No series is clearly a loss")
 
 
 def test_directory_of_series_downloaded_from_tensorboard_is_one_run(tmp_path):
