@@ -173,6 +173,23 @@ def test_histories_of_trackers_have_their_times(tmp_path, name, text):
     assert state.started.time == 1700000001.5
 
 
+def test_history_of_wandb_has_the_steps_of_hugging_face(tmp_path):
+    """Its `_step` counts calls of `log`; the Trainer logs its own step, and fractions of epochs."""
+    rows = []
+    for step in range(10, 110, 10):
+        rows.append(f"{step},{step / 50},{1 / step},")
+        if step == 100:
+            rows.append(f"{step},{step / 50},,0.5")
+    text = "_step,train/global_step,train/epoch,train/loss,eval/loss\n"
+    text += "".join(f"{index},{row}\n" for index, row in enumerate(rows))
+    state, _ = read_state(import_text(tmp_path, text))
+    assert list(state.curve.steps) == list(range(10, 110, 10))
+    assert state.steps_per_epoch == 50
+    assert [epoch.val_loss for epoch in state.validated_epochs] == [0.5]
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2]
+    assert list(state.series) == ["train/loss", "eval/loss"]
+
+
 def test_chart_of_wandb_is_named_after_its_metrics(tmp_path):
     """Extremes that equal the values are left out; charts of several runs keep their names."""
     text = wandb_chart("Step", WANDB).replace('1.2","1.2","1.2', '1.2","1.1","1.3')
