@@ -127,7 +127,7 @@ class RowReader:
             if cells is None or len(cells) != len(layout.names):
                 self._malformed += 1
             else:
-                yield dict(zip(names, cells, strict=True))
+                yield _without_placeholders(dict(zip(names, cells, strict=True)))
 
     def _header(self, lines: Iterator[str]) -> "tuple[_Layout, Iterator[str]]":
         """Return the layout that the first lines show, and the lines behind the header."""
@@ -195,6 +195,15 @@ def _without_run(names: list[str]) -> list[str]:
         return names
     prefix = f"{runs.pop()} - "
     return [name.removeprefix(prefix) for name in names]
+
+
+def _without_placeholders(row: Row) -> Row:
+    """Return the row without the zeros that Ultralytics writes for an epoch without validation."""
+    validated = [name for name in row if name.startswith(("metrics/", "val/"))]
+    groups = {name.partition("/")[0] for name in validated}
+    if len(groups) < 2 or any(row[name] != "0" for name in validated):
+        return row
+    return {name: cell for name, cell in row.items() if name not in validated}
 
 
 def _json_cells(record: dict[str, Any]) -> Row:

@@ -226,6 +226,19 @@ def test_exports_of_trackio(tmp_path):
         import_text(tmp_path, chart + "2,,2026-11-28T10:09:00+00:00,0,b,8f,8f\n")
 
 
+def test_epochs_that_ultralytics_does_not_validate_have_no_metrics(tmp_path):
+    """With `val=False` it writes zeros until the last epoch."""
+    text = ULTRALYTICS.replace("0.41,0.9,1.6", "0,0,0")
+    for log in (text, ultralytics_8_0(text)):
+        state, _ = read_state(import_text(tmp_path, log))
+        assert [epoch.epoch for epoch in state.epochs] == [1, 2]
+        assert [epoch.val_loss for epoch in state.validated_epochs] == [1.1]
+        assert list(state.series["metrics/accuracy_top5"].curve.steps) == [2]
+    untrained = ULTRALYTICS.replace("0.41,0.9,", "0,0,")
+    state, _ = read_state(import_text(tmp_path, untrained))
+    assert [epoch.val_accuracy for epoch in state.epochs] == [0, 0.63]
+
+
 @pytest.mark.parametrize("text", [ULTRALYTICS_DETECTOR, ultralytics_8_0(ULTRALYTICS_DETECTOR)])
 def test_several_losses_of_a_detector_stay_plain_series(tmp_path, text):
     """Ultralytics logs three losses of training and of validation, and three rates."""
