@@ -31,6 +31,14 @@ class CurvePoint(NamedTuple):
     """Duration of training and validation so far without pauses, as float32."""
 
 
+def append_step(steps: "array[int]", step: int) -> None:
+    """Append a step, or the greatest that is possible."""
+    try:
+        steps.append(step)
+    except OverflowError:
+        steps.append(MAX_STEP if step > 0 else -MAX_STEP)
+
+
 class Curve(Sequence[CurvePoint]):
     """Points ordered by step, 36 bytes each, or 24 as float32, also accessible as columns."""
 
@@ -68,10 +76,7 @@ class Curve(Sequence[CurvePoint]):
             _, losses, lows, highs, _ = zip(*self._pending, strict=True)
             loss, low, high = sum(losses) / len(losses), min(lows), max(highs)
             self._pending.clear()
-        try:
-            self.steps.append(step)
-        except OverflowError:
-            self.steps.append(MAX_STEP if step > 0 else -MAX_STEP)
+        append_step(self.steps, step)
         self.losses.append(loss)
         self.lows.append(low)
         self.highs.append(high)

@@ -1,10 +1,10 @@
 """Series of named values of a run, such as `val/f1` or `gradient norm`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from cnn_engine.runlog.curve import Curve
-from cnn_engine.runlog.events import ScalarsLogged
+from cnn_engine.runlog.curve import Curve, append_step
+from cnn_engine.runlog.events import Scalar, ScalarsLogged
 
 MAX_SERIES = 1000
 """Series of a run; further ones are not kept."""
@@ -13,7 +13,7 @@ MAX_NAME = 200
 """Characters of a series' name."""
 
 MAX_TOTAL_POINTS = 1 << 21
-"""Points of all series in memory: 50 MB. Beyond, the points of all longer series are merged."""
+"""Points of all series in memory, 25 to 50 MB. Beyond, those of all longer series are merged."""
 
 MIN_HALVED_POINTS = 1 << 10
 """Points of a series that are not merged."""
@@ -29,6 +29,8 @@ class Series:
         """Latest value; may be NaN or infinite."""
         self.minimum, self.maximum = math.inf, -math.inf
         """Extreme finite values."""
+        self.positions: Positions | None = None
+        """Positions of the points, perhaps of other series too; None once points are merged."""
 
     def __repr__(self) -> str:
         return f"Series({self.curve}, {self.last}, {self.minimum}, {self.maximum})"
@@ -56,6 +58,35 @@ class Series:
     __hash__ = None  # type: ignore[assignment]  # it grows
 
 
+class Positions:
+    """Steps and durations at the points of series that have always been logged together.
+
+    The curves share them, which halves their memory and the time to read a log.
+    """
+
+    def __init__(self, series: list[Series]) -> None:
+        """Replace the positions of some series by those of the first, which are the same."""
+        self.series = series
+        self.steps, self.seconds = series[0].curve.steps, series[0].curve.seconds
+        for one in series:
+            one.positions = self
+            one.curve.steps, one.curve.seconds = self.steps, self.seconds
+
+    def append(self, step: int, seconds: float) -> None:
+        """Append a position; each series then has to append its values."""
+        append_step(self.steps, step)
+        self.seconds.append(seconds)
+
+    def keep(self, series: Collection[Series]) -> None:
+        """Give all other series a copy."""
+        kept = {id(one) for one in series}
+        others = [one for one in self.series if id(one) not in kept]
+        if others:
+            self.series = [one for one in self.series if id(one) in kept]
+            others[0].curve.steps, others[0].curve.seconds = self.steps[:], self.seconds[:]
+            Positions(others)
+
+
 class SeriesByName(dict[str, Series]):
     """All series of a run, in the order of their first values."""
 
@@ -64,6 +95,12 @@ class SeriesByName(dict[str, Series]):
         self.event_count = 0
         """Number of events added to this object."""
         self._points = sum(len(values.curve) for values in self.values())
+        self._names: tuple[str, ...] = ()
+        """Names in the last event."""
+        self._series: list[Series | None] = []
+        """Their series; None for those that are not kept."""
+        self._positions: list[Positions] = []
+        """Positions of these series, and of no others."""
 
     def add(self, event: ScalarsLogged, seconds: float) -> None:
         """Append the values of an event.
@@ -73,47 +110,84 @@ class SeriesByName(dict[str, Series]):
             seconds: Duration of training so far.
         """
         self.event_count += 1
+        names = (*event.values, *(name for name in event.not_finite if name not in event.values))
+        self._prepare(names)
         step, nan = event.step, math.nan
-        for name, values in event.values.items():  # a log has millions: one call for each
-            series = self.get(name) or self._new(name)
-            if series is None or not values:  # too many, or damaged
+        for positions in self._positions:
+            positions.append(step, seconds)
+        gaps = [(nan,)] * (len(names) - len(event.values))
+        # A log has millions of values, so nothing is called for each but this.
+        for series, values in zip(self._series, (*event.values.values(), *gaps), strict=True):
+            if series is None:
                 continue
             if len(values) == 4:
                 mean, low, high, last = values
-            else:  # equal values, an older log without the last, or a damaged one
-                mean, low, high, last = values[0], min(values), max(values), values[0]
-            series.curve.add(step, mean, low, high, seconds)
+            elif len(values) == 1:
+                mean = low = high = last = values[0]
+            else:
+                mean, low, high, last = _completed(values)
+            curve = series.curve
+            if series.positions:
+                curve.losses.append(mean)
+                curve.lows.append(low)
+                curve.highs.append(high)
+            else:
+                curve.add(step, mean, low, high, seconds)
             series.last = last
             if low < series.minimum:  # noqa: PLR1730 - faster than min
                 series.minimum = low
             if high > series.maximum:  # noqa: PLR1730 - faster than max
                 series.maximum = high
         for name, text in event.not_finite.items():
-            series = self.get(name) or self._new(name)
-            if series is not None:
-                if name not in event.values:
-                    series.curve.add(step, nan, nan, nan, seconds)
-                series.last = _not_finite(text)
-        self._points += len(event.values) + len(event.not_finite)
-        if self._points > MAX_TOTAL_POINTS:
-            self._halve()
+            self._set_last(name, _not_finite(text))
+        self._points += len(names)
+        self._limit_points()
+
+    def _prepare(self, names: tuple[str, ...]) -> None:
+        """Find or create the series of an event, and separate them from others."""
+        if names == self._names:
+            return
+        new = [name for name in names if name not in self][: max(0, MAX_SERIES - len(self))]
+        created = [self.setdefault(name, Series()) for name in new]
+        if created:
+            Positions(created)
+        self._names, self._series = names, [self.get(name) for name in names]
+        found = [series for series in self._series if series is not None]
+        by_id = {id(series.positions): series.positions for series in found}
+        self._positions = [positions for positions in by_id.values() if positions]
+        for positions in self._positions:
+            positions.keep(found)
 
     def until(self, step: int) -> "SeriesByName":
         """Return a copy with the points up to a step, without series that have none."""
         shortened = {name: series.until(step) for name, series in self.items()}
+        together: dict[int, list[Series]] = {}
+        for name, series in self.items():
+            if series.positions and shortened[name].curve:
+                together.setdefault(id(series.positions), []).append(shortened[name])
+        for group in together.values():
+            Positions(group)
         return SeriesByName({name: series for name, series in shortened.items() if series.curve})
 
-    def _new(self, name: str) -> Series | None:
-        if len(self) >= MAX_SERIES:
-            return None
-        self[name] = Series()
-        return self[name]
+    def _set_last(self, name: str, value: float) -> None:
+        if name in self:
+            self[name].last = value
 
-    def _halve(self) -> None:
+    def _limit_points(self) -> None:
+        if self._points <= MAX_TOTAL_POINTS:
+            return
         for series in self.values():
             if len(series.curve) >= MIN_HALVED_POINTS:
                 series.curve = series.curve.halved()  # a new object, so that views redraw it
+                series.positions = None
         self._points = sum(len(series.curve) for series in self.values())
+        self._names = ()
+
+
+def _completed(values: Scalar) -> tuple[float, float, float, float]:
+    """Return the mean, minimum, maximum and last of values of an older or a damaged log."""
+    mean = values[0] if values else math.nan
+    return (*values, mean) if len(values) == 3 else (mean, mean, mean, mean)
 
 
 def _not_finite(text: str) -> float:

@@ -103,3 +103,42 @@ def test_learning_rate_is_kept_by_step_where_it_is_known():
         events.RunResumed(pid=1, host="", version="", epoch=2, step=0, file="", seconds=0.0)
     )
     assert list(state.lr_curve.steps) == [10]
+
+
+NAMES = st.sets(st.sampled_from("abcde"), min_size=1)
+
+
+@given(
+    st.lists(st.tuples(NAMES, st.sets(st.sampled_from("abcde"))), max_size=12), st.integers(0, 12)
+)
+def test_series_have_their_own_points_whichever_are_logged_together(logged, kept):
+    """Series that are always logged together share their steps until one of them is left out."""
+    table = series.SeriesByName()
+    for step, (names, bad) in enumerate(logged):
+        values = {name: (float(step),) for name in sorted(names)}
+        table.add(scalars(step, not_finite=dict.fromkeys(bad - names, "nan"), **values), step)
+    for points in (table, table.until(kept)):
+        table_steps = [step for step in range(len(logged)) if points is table or step <= kept]
+        for name in "abcde":
+            steps = [step for step in table_steps if name in logged[step][0] | logged[step][1]]
+            curve = points[name].curve if name in points else series.Series().curve
+            assert list(curve.steps) == list(curve.seconds) == steps
+            finite = [math.nan if name not in logged[step][0] else step for step in steps]
+            assert repr(list(curve.losses)) == repr([float(value) for value in finite])
+            assert len(curve.lows) == len(curve.highs) == len(steps)
+    table.until(kept).add(scalars(99, a=(1.0,)), 99.0)  # changes no curve of the original
+    assert all(99 not in values.curve.steps for values in table.values())
+
+
+def test_series_that_are_logged_together_share_their_steps():
+    table = series.SeriesByName()
+    for step in range(3):
+        table.add(scalars(step, a=(1.0,), b=(1.0,), c=(1.0,)), 0.0)
+    table.add(scalars(3, a=(1.0,), b=(1.0,)), 0.0)
+    a, b, c = (values.curve for values in table.values())
+    assert a.steps is b.steps
+    assert a.seconds is b.seconds
+    assert [len(a), len(c)] == [4, 3]
+    a, b, c = (values.curve for values in table.until(1).values())
+    assert a.steps is b.steps
+    assert list(a.steps) == list(c.steps) == [0, 1]
