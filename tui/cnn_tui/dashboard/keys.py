@@ -161,6 +161,10 @@ CHART = (
     Key("toggle_log", "l", "log", "Logarithmic scale on or off", 7),
     Key("cycle_smoothing", "m", "smooth", "Smoothing: off, light, strong", 7),
 )
+EPOCHS = (
+    _move("epoch_back", "shift+left", "epoch", "Cursor one epoch back", "move_epochs(-1)"),
+    _move("epoch_on", "shift+right", "epoch", "Cursor one epoch forward", "move_epochs(1)"),
+)
 THEME = _move("theme", "t", "theme", "Next theme: dark, light, colour-blind", "app.next_theme")
 PALETTE = _move("palette", "ctrl+p", "commands", "Search all commands", "app.command_palette")
 REDRAW = _move("redraw", "ctrl+l", "redraw", "Redraw the whole screen", "app.redraw")
@@ -186,8 +190,7 @@ KEYS = (
         "live",
         _move("cursor_left", "left", "cursor", "Move the cursor left to read values", "move(-1)"),
         _move("cursor_right", "right", "cursor", "Move the cursor right", "move(1)"),
-        _move("epoch_back", "shift+left", "epoch", "Cursor one epoch back", "move_epochs(-1)"),
-        _move("epoch_on", "shift+right", "epoch", "Cursor one epoch forward", "move_epochs(1)"),
+        *EPOCHS,
         _move("first_step", "home", "first", "Cursor to the first step", "move(-10000)"),
         _move("last_step", "end", "newest", "Cursor to the newest step", "move(10000)"),
         *CHART,
@@ -269,8 +272,7 @@ KEYS = (
         Key("more_rows", "right_curly_bracket", "rows", "More rows", 0, "resize_grid(0,1)"),
         _move("cursor_left", "comma", "cursor", "Move the cursor left, in all charts", "move(-1)"),
         _move("cursor_right", "full_stop", "cursor", "Move the cursor right", "move(1)", 7),
-        _move("epoch_back", "shift+left", "epoch", "Cursor one epoch back", "move_epochs(-1)"),
-        _move("epoch_on", "shift+right", "epoch", "Cursor one epoch forward", "move_epochs(1)"),
+        *EPOCHS,
         *CHART,
     ),
     *_in_scope(
