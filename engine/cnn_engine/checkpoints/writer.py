@@ -20,8 +20,14 @@ class _Pending(NamedTuple):
 class Writer:
     """Runs jobs that each write a file, one after the other."""
 
-    def __init__(self, *, in_background: bool) -> None:
-        """Run jobs in a thread if `in_background`, else at once."""
+    def __init__(self, *, in_background: bool, is_dry: bool = False) -> None:
+        """Run jobs in a thread if `in_background`, else at once.
+
+        Args:
+            in_background: Run jobs in a thread.
+            is_dry: Report jobs as written without running them, as another process does.
+        """
+        self.in_background, self._is_dry = in_background, is_dry
         self._pool = ThreadPoolExecutor(1, "writer") if in_background else None
         self._pending: deque[_Pending] = deque()
 
@@ -40,6 +46,9 @@ class Writer:
                 `poll` or `wait`.
             failed: Called after failure, likewise.
         """
+        if self._is_dry:
+            written()
+            return
         if self._pool is None:
             try:
                 job()

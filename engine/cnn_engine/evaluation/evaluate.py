@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnn_engine.data.loader import TensorLoader, batch_sizes
+from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.results.metrics import MIN_CLASSES_FOR_TOP5
 from cnn_engine.runlog.events import Bins, Confusion
 
@@ -66,37 +67,51 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 - model, images, and who evaluates them
     model: nn.Module,
     loader: TensorLoader,
     indices: Tensor,
     class_count: int,
     progress: Callable[[int], None],
+    processes: Processes = ALONE,
 ) -> Evaluation:
     """Evaluate the model on the images at `indices`; the model stays in evaluation mode.
+
+    Several processes evaluate some of the batches each, and all of them return the same result:
+    that of one process, to the bit.
 
     Args:
         model: Normalized images [N, C, H, W] to logits [N, classes].
         loader: The images and labels.
         indices: int64 [M], M > 0.
         class_count: Number of classes.
-        progress: Called after each batch with the number of images done; may raise to stop.
+        progress: Called after each batch with the number of images done; may raise to stop. In all
+            processes it is called equally often.
+        processes: The processes that evaluate together.
     """
     model.eval()
-    count, size, done = len(indices), _batch_size(loader), 0
+    count, size = len(indices), _batch_size(loader)
+    batches = len(batch_sizes(count, size))
+    own = processes.share(batches)
+    done, end = own.start * size, min(count, own.stop * size)
     # Results are preallocated: small tensors allocated between large temporary ones fragment the
-    # heap, and memory would grow from batch to batch.
-    losses = torch.empty(len(batch_sizes(count, size)), device=loader.device)
-    confidence = torch.empty(count, device=loader.device)
-    targets, predicted, rank = torch.empty(3, count, dtype=torch.int64, device=loader.device)
-    for number, (images, labels) in enumerate(loader.batches(indices, size)):
+    # heap, and memory would grow from batch to batch. They are 0 where other processes compute.
+    losses = torch.zeros(batches, device=loader.device)
+    confidence = torch.zeros(count, device=loader.device)
+    classes = torch.zeros(3, count, dtype=torch.int64, device=loader.device)
+    targets, predicted, rank = classes
+    for number, (images, labels) in enumerate(loader.batches(indices[done:end], size), own.start):
         logits = model(images)
         losses[number] = cross_entropy(logits, labels, reduction="sum")
         batch = slice(done, done + len(labels))
         targets[batch] = labels
         predicted[batch], confidence[batch], rank[batch] = _predictions(logits, labels)
         done = batch.stop
-        progress(done)
+        progress(min(count, (number - own.start + 1) * size * processes.count))
+    for _ in range(processes.largest_share(batches) - (own.stop - own.start)):
+        progress(count)
+    for results in (losses, confidence, classes):
+        processes.add(results)
     predictions = ImagePredictions(
         targets=targets.cpu(),
         predicted=predicted.cpu(),

@@ -40,8 +40,7 @@ class Checkpointer:
         seconds: float,
         warn: Callable[[str], None],
         infinite_buffers: Callable[[], Collection[str]],
-        *,
-        in_background: bool,
+        writer: Writer,
     ) -> None:
         """Write into the recorder's run.
 
@@ -52,14 +51,13 @@ class Checkpointer:
             seconds: Time between two saves of `last.pt` within an epoch.
             warn: Called with a text if a file cannot be written.
             infinite_buffers: Returns the names of buffers that need not be finite.
-            in_background: Write in a thread while training continues.
+            writer: Writes the files.
         """
         self._recorder, self._progress = recorder, progress
         self._clock, self._seconds, self._warn = clock, seconds, warn
         self._infinite_buffers = infinite_buffers
         self._due_at, self._saved_at = math.inf, -math.inf
-        self._in_background = in_background
-        self.writer = Writer(in_background=in_background)
+        self.writer = writer
         self.best_loss_on_disk = math.inf
         """Validation loss of the weights in `best.pt`; infinite if there are none."""
 
@@ -73,7 +71,7 @@ class Checkpointer:
 
     def is_due_after_epoch(self, now: float) -> bool:
         """Return True if `last.pt` is due after an epoch that is not the last one."""
-        return not self._in_background or now - self._saved_at >= MIN_SAVE_SECONDS
+        return not self.writer.in_background or now - self._saved_at >= MIN_SAVE_SECONDS
 
     def save_last(self, state: dict[str, Any]) -> None:
         """Save the full training state; on failure, warn and continue."""
@@ -147,7 +145,7 @@ class Checkpointer:
             report(StorageError(f"{event.file} is not saved because weights are not finite"))
             return
         position = self._progress.position
-        if self._in_background:
+        if self.writer.in_background:
             content = checkpoint.copy_to_host(content)
 
         def job() -> None:

@@ -66,6 +66,12 @@ class WeightEMA:
         if self._config.kind == "lookahead":
             self._weights.copy_to_model()
 
+    def averages_of(self, values: list[Tensor]) -> list[Tensor]:
+        """Return the averages of some of the model's floating-point buffers, not copied."""
+        wanted = {*map(id, values)}
+        pairs = zip(self._values, self._averages, strict=True)
+        return [average for value, average in pairs if id(value) in wanted]
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Use the average as the model's weights within the block."""

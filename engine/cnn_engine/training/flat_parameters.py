@@ -14,6 +14,10 @@ ALIGNMENT = 16
 fail on unaligned tensors."""
 
 
+EXCHANGED_NUMBERS = 2
+"""Numbers behind the gradient that processes exchange with it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Segment:
     """Position of one parameter in the flat tensor, in elements."""
@@ -58,7 +62,9 @@ class FlatParameters:
         self._parameters = sorted(trainable, key=lambda parameter: parameter not in in_low)
         self.flat = nn.Parameter(torch.cat([*map(_padded, self._parameters)]))
         """fp32 [elements with padding], changed by the optimizer."""
-        self._gradient = self.flat.grad = torch.zeros_like(self.flat)
+        self.exchanged = self.flat.new_zeros(len(self.flat) + EXCHANGED_NUMBERS)
+        """fp32 [elements with padding + `EXCHANGED_NUMBERS`], the gradient and further numbers."""
+        self._gradient = self.flat.grad = self.exchanged[: len(self.flat)]
         self._values = self._views(self.flat.detach())
         self._gradients = self._views(self._gradient)
         self.unused: list[slice] = []

@@ -9,15 +9,19 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, nll_loss
 
 from cnn_engine.config.schema import Config
+from cnn_engine.data.class_weights import balanced_class_weights
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader, train_batch_sizes
+from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.models.hooks import BeginEpoch
+from cnn_engine.models.running_statistics import running_statistics
 from cnn_engine.system.device import DTYPES, autocast, choose_precision
 from cnn_engine.training.ema import WeightEMA
-from cnn_engine.training.flat_parameters import FlatParameters
+from cnn_engine.training.flat_parameters import EXCHANGED_NUMBERS, FlatParameters
 from cnn_engine.training.optimizers import build_optimizer
 from cnn_engine.training.step_graphs import plain_attributes
+from cnn_engine.training.step_inputs import Shares
 from cnn_engine.training.step_timer import StepTimer
 
 BENCHMARK_STEPS = 5_000
@@ -41,13 +45,14 @@ class StepKind(NamedTuple):
 class Learner:
     """A model that can be trained by one step, and evaluated. It does not count epochs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a step
         self,
         model: nn.Module,
         config: Config,
         data: DataSet,
         loader: TensorLoader,
         timer: StepTimer,
+        processes: Processes = ALONE,
     ) -> None:
         """Prepare to train.
 
@@ -57,11 +62,13 @@ class Learner:
             data: The images.
             loader: The same, on the device.
             timer: Measures the phases of a step.
+            processes: The processes that train the same model together.
 
         Raises:
             ConfigError: the precision is not available.
         """
         self.model, self._loader, self._timer = model, loader, timer
+        self._processes = processes
         self.device = loader.device
         self.precision = choose_precision(config.train, self.device)
         self._class_count = len(data.classes)
@@ -97,26 +104,35 @@ class Learner:
             model_state=self._model_state,
         )
 
-    def train_step(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def train_step(
+        self, images: Tensor, targets: Tensor, shares: Shares | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Update the weights once with the optimizer's `current_lr`, without a host sync.
 
         Args:
-            images: float [n, C, H, W], normalized.
+            images: float [n, C, H, W], normalized: this process's part of the batch.
             targets: int64 [n].
+            shares: The parts of the batch that these images are; None if they are all of it.
 
         Returns:
-            Logits [n, classes], and the loss, [], without label smoothing and class weights, so
-            that it is comparable with the validation loss.
+            Correct predictions, [], and the loss, [], without label smoothing and class weights, so
+            that it is comparable with the validation loss; both of the whole batch.
         """
         with autocast(self.device, self.precision, benchmark=self._benchmarks):
             logits = self.model(images)
             loss, reported_loss = self._losses(logits, targets)
+            correct = (logits.detach().argmax(dim=1) == targets).sum()
+            if shares is not None:
+                loss, reported_loss = loss * shares.weights, reported_loss * shares.images
+                correct = correct * (shares.images > 0)
             self._timer.mark("forward")
             self.weights.zero_grad()
             with torch.autocast(self.device.type, enabled=False):
                 torch.autograd.backward(self.scaler.scale(loss))
             self.weights.gather_gradients()
         self._timer.mark("backward")
+        if shares is not None:
+            reported_loss, correct = self._exchange(reported_loss, correct)
         unused = self._unused_values()
         self.scaler.step(self.optimizer)  # type: ignore[arg-type]  # has the attributes it uses
         self.scaler.update()
@@ -124,7 +140,30 @@ class Learner:
             values.copy_(before)
         self.weights.copy_to_model()
         self._timer.mark("optimizer")
-        return logits.detach(), reported_loss
+        return correct, reported_loss
+
+    def _exchange(self, loss: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the gradients, losses and correct predictions of all processes; return the latter.
+
+        They are exchanged at once, behind the gradient: a message takes longer than its bytes.
+        """
+        numbers = self.weights.exchanged[-EXCHANGED_NUMBERS:]
+        numbers.copy_(torch.stack([loss.float(), correct.float()]))
+        self._processes.add(self.weights.exchanged)
+        self._timer.mark("exchange")
+        loss, correct = numbers.clone()
+        return loss, correct.long()
+
+    def average_statistics(self) -> None:
+        """Average the running statistics of batch norm over the processes.
+
+        Those of each process come from its own images. Training does not depend on them.
+        """
+        if self._processes.is_alone:
+            return
+        statistics = running_statistics(self.model)
+        averages = self.ema.averages_of(statistics) if self.ema else []
+        self._processes.average([*statistics, *averages])
 
     def _unused_values(self) -> list[tuple[Tensor, Tensor]]:
         """Return views of weights and optimizer state that have no gradient, each with a copy.
@@ -181,7 +220,9 @@ class Learner:
             progress: Called after each batch with the number of images done; may raise to stop.
         """
         with self.autocast():
-            return evaluate(self.model, self._loader, indices, self._class_count, progress)
+            return evaluate(
+                self.model, self._loader, indices, self._class_count, progress, self._processes
+            )
 
     def model_state_dict(self) -> dict[str, Tensor]:
         """Return the weights to use the model with, fp32: the average if there is one."""
@@ -224,9 +265,3 @@ class Learner:
             self.ema.load_state_dict(state["average"])
         if self.scaler.is_enabled() and state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
-
-
-def balanced_class_weights(data: DataSet) -> Tensor:
-    """Return loss weights that give each class the same total weight, fp32 [classes]."""
-    counts = data.labels[data.train].bincount(minlength=len(data.classes))
-    return len(data.train) / (len(counts) * counts)

@@ -6,6 +6,7 @@ every batch without arguments, when called and when replayed from a CUDA graph.
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn.functional import pad
 from cnn_engine.data.augment.params import AugmentParams
 from cnn_engine.data.loader import TensorLoader, train_batch_sizes
 from cnn_engine.data.staging import Staging
+from cnn_engine.distributed.processes import ALONE, Processes
 
 
 class EpochPlan(NamedTuple):
@@ -29,22 +31,66 @@ class EpochPlan(NamedTuple):
     sizes: list[int]
     """Images in each batch."""
 
+    shares: Tensor | None = None
+    """fp32 [steps, 2], parts of each batch that this process computes: by the weights of the
+    images in the loss, and by their number; 0 if another image stands in for none. None if this
+    process computes all."""
 
-def plan_epoch(order: Tensor, params: AugmentParams | None, batch_size: int) -> EpochPlan:
-    """Cut an epoch into batches.
+
+def plan_epoch(
+    order: Tensor,
+    params: AugmentParams | None,
+    batch_size: int,
+    weights: Tensor | None = None,
+    processes: Processes = ALONE,
+) -> EpochPlan:
+    """Cut an epoch into batches, and return this process's share of each.
 
     Args:
         order: int64 [M], the images in the epoch's order.
         params: Their augmentation, in that order; None without augmentation.
         batch_size: Images per batch; see `train_batch_sizes`.
+        weights: fp32 [M], weights of the images in the loss, in that order; None if all are equal.
+        processes: The processes that share each batch.
     """
     rows = order[None] if params is None else torch.cat([order[None], params.pack()])
     sizes = train_batch_sizes(len(order), batch_size)
-    width = max(sizes)
-    table = torch.stack(
-        [pad(part, (0, width - part.shape[1])) for part in torch.split(rows, sizes, dim=1)]
+    batches = torch.split(rows, sizes, dim=1)
+    parts = [batch[:, _own_part(batch.shape[1], processes)] for batch in batches]
+    own_sizes = [part.shape[1] for part in parts]
+    width = processes.largest_share(max(sizes))
+    table = torch.stack([pad(part, (0, width - part.shape[1])) for part in parts])
+    own_order = torch.cat([part[0] for part in parts])
+    if processes.is_alone:
+        return EpochPlan(own_order, table, own_sizes)
+    ones = torch.ones(len(order))
+    kinds = (ones if weights is None else weights, ones)
+    shares = torch.stack([_shares(kind, sizes, processes) for kind in kinds], dim=1)
+    return EpochPlan(own_order, table, own_sizes, shares)
+
+
+def _own_part(size: int, processes: Processes) -> slice:
+    """Return this process's part of a batch; its first image if the share is empty."""
+    part = processes.share(size)
+    return part if part.start < part.stop else slice(0, 1)
+
+
+def _shares(weights: Tensor, sizes: list[int], processes: Processes) -> Tensor:
+    """Return this process's part of the sum of weights of each batch, fp32 [batches]."""
+    batches = torch.split(weights, sizes)
+    return torch.stack(
+        [batch[processes.share(len(batch))].sum() / batch.sum() for batch in batches]
     )
-    return EpochPlan(order, table, sizes)
+
+
+class Shares(NamedTuple):
+    """Parts of a batch that this process computes, fp32 [] each, from 0 to 1."""
+
+    weights: Tensor
+    """By the weights of the images in the loss."""
+
+    images: Tensor
+    """By the number of images."""
 
 
 class EpochPlans:
@@ -80,6 +126,7 @@ class StepInputs:
         image_count: int,
         batch_size: int,
         params: AugmentParams | None,
+        processes: Processes = ALONE,
     ) -> None:
         """Allocate the tables.
 
@@ -88,15 +135,18 @@ class StepInputs:
             image_count: Images in an epoch.
             batch_size: Images per batch; see `train_batch_sizes`.
             params: An example of the epochs' augmentation parameters; None without augmentation.
+            processes: The processes that share each batch.
         """
         self._loader, device = loader, loader.device
         sizes = train_batch_sizes(image_count, batch_size)
-        steps, width = len(sizes), max(sizes)
+        steps, width = len(sizes), processes.largest_share(max(sizes))
         self._params = None if params is None else params.to(device)
         rows = 1 if params is None else 1 + len(params.pack())
         self._table = torch.zeros(steps, rows, width, dtype=torch.int64, device=device)
         """int64 [steps, rows, largest batch], as in `EpochPlan`."""
         self._scalars = torch.zeros(steps, 2, device=device)
+        self._shares = None if processes.is_alone else torch.zeros(steps, 2, device=device)
+        self._own_part = partial(_own_part, processes=processes)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
         """int64 [1], finished steps of the epoch."""
         self._positions = torch.arange(width, device=device)
@@ -105,6 +155,8 @@ class StepInputs:
     def begin_epoch(self, plan: EpochPlan, done: int) -> None:
         """Load the plan of an epoch with `done` finished steps."""
         self._table.copy_(plan.table)
+        if self._shares is not None and plan.shares is not None:
+            self._shares.copy_(plan.shares)
         self._step.fill_(done)
         if self._staging is not None:
             self._staging.begin([*torch.split(plan.order, plan.sizes)][done:])
@@ -129,8 +181,23 @@ class StepInputs:
         first, second = self._scalars.index_select(0, self._step)[0]
         return first, second
 
+    def shares(self) -> Shares | None:
+        """Return the parts of the step's batch that this process computes; None if all."""
+        if self._shares is None:
+            return None
+        return Shares(*self._shares.index_select(0, self._step)[0])
+
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return the step's images, float [size, C, H, W], and targets, int64 [size]."""
+        """Return this process's part of the step's batch.
+
+        Args:
+            size: Images in the batch of all processes.
+
+        Returns:
+            Images, float [n, C, H, W], and targets, int64 [n].
+        """
+        part = self._own_part(size)
+        size = part.stop - part.start
         row = self._table.index_select(0, self._step)[0, :, :size]
         indices = row[0]
         if self._staging is None:

@@ -93,8 +93,8 @@ class StepRunner:
         learner.optimizer.current_lr, ema_weight = self._inputs.scalars()
         images, targets = self._inputs.batch(kind.size)
         timer.mark("data")
-        logits, loss = learner.train_step(images, targets)
-        self._correct += (logits.argmax(dim=1) == targets).sum()
+        correct, loss = learner.train_step(images, targets, self._inputs.shares())
+        self._correct += correct
         if learner.ema is not None and kind.updates_average:
             learner.ema.update(ema_weight)
         self._inputs.finish_step(self._losses, loss)

@@ -4,8 +4,10 @@ from torch import Tensor
 
 from cnn_engine.config.schema import Config
 from cnn_engine.data.augment.params import AugmentParams, sample_params
+from cnn_engine.data.class_weights import balanced_class_weights
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader, epoch_order, train_batch_sizes
+from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.training.ema import WeightEMA
 from cnn_engine.training.lr_schedule import lr_factor
 from cnn_engine.training.progress import TrainProgress
@@ -15,19 +17,28 @@ from cnn_engine.training.step_inputs import EpochPlan, EpochPlans, StepInputs, p
 class StepSchedule:
     """Fills the inputs of an epoch's steps; they depend on the config and the epoch alone."""
 
-    def __init__(self, config: Config, data: DataSet, loader: TensorLoader) -> None:
+    def __init__(
+        self, config: Config, data: DataSet, loader: TensorLoader, processes: Processes = ALONE
+    ) -> None:
         """Allocate the inputs on the loader's device.
 
         Args:
             config: The run's config; its number of epochs is not used, because it may change.
             data: The images.
             loader: The same, on the device.
+            processes: The processes that share each batch.
         """
-        self._config, self._data = config, data
+        self._config, self._data, self._processes = config, data, processes
+        has_weights = config.train.class_weights == "balanced"
+        self._class_weights = balanced_class_weights(data) if has_weights else None
         self.batch_sizes = train_batch_sizes(len(data.train), config.train.batch_size)
         """Images in each batch of an epoch."""
         self.inputs = StepInputs(
-            loader, len(data.train), config.train.batch_size, self._augment(data.train[:1], 1)
+            loader,
+            len(data.train),
+            config.train.batch_size,
+            self._augment(data.train[:1], 1),
+            processes,
         )
         self._plans = EpochPlans(self._plan, ahead=loader.device.type == "cuda")
         self.lrs = [config.optimizer.lr] * len(self.batch_sizes)
@@ -63,7 +74,11 @@ class StepSchedule:
         """Return the order and the augmentation of an epoch's images."""
         train = self._config.train
         order = epoch_order(self._data.train, train.seed, epoch)
-        return plan_epoch(order, self._augment(order, epoch), train.batch_size)
+        weights = self._class_weights
+        if weights is not None:
+            weights = weights[self._data.labels[order]]
+        params = self._augment(order, epoch)
+        return plan_epoch(order, params, train.batch_size, weights, self._processes)
 
     def _augment(self, order: Tensor, epoch: int) -> AugmentParams | None:
         """Return the augmentation parameters of an epoch's images, in their order."""

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 
-Phase: TypeAlias = Literal["data", "forward", "backward", "optimizer", "other"]
+Phase: TypeAlias = Literal["data", "forward", "backward", "exchange", "optimizer", "other"]
 
 SAMPLE_EVERY = 4
 """Interval in steps between measured steps: enough for an estimate every half second."""

@@ -13,6 +13,7 @@ from cnn_engine.data.augment.params import check_augment
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.identity import image_values
 from cnn_engine.data.loader import make_loader
+from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.errors import ConfigError
 from cnn_engine.models.finite import infinite_buffers
 from cnn_engine.models.renamed import rename_weights
@@ -27,6 +28,9 @@ from cnn_engine.training.step_runner import StepRunner
 from cnn_engine.training.step_schedule import StepSchedule
 from cnn_engine.training.step_timer import StepTimer
 
+SEED_FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)
+"""Odd numbers that keep the random numbers of seeds, epochs, steps and processes apart."""
+
 
 class TrainState:
     """Model, optimizer, random states and counters of a run, on one device."""
@@ -37,13 +41,14 @@ class TrainState:
     steps: StepRunner
     """Runs the steps of an epoch."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a run
         self,
         config: Config,
         data: DataSet,
         device: torch.device,
         notify: Callable[[str], None],
         report_capture: Callable[[str], None],
+        processes: Processes = ALONE,
     ) -> None:
         """Move the images to the device; `build` makes the model.
 
@@ -54,11 +59,13 @@ class TrainState:
             notify: Called with notices for the user.
             report_capture: Called with "" once steps are replayed as a CUDA graph, or with the
                 reason why they are not.
+            processes: The processes that train together.
         """
+        self.processes = processes
         self.config, self.data, self.device = config, data, device
         check_augment(config.augment, data.images.shape[2])
         self.loader = make_loader(device, data, config.data.mean, config.data.std)
-        self.schedule = StepSchedule(config, data, self.loader)
+        self.schedule = StepSchedule(config, data, self.loader, processes)
         self.timer = StepTimer(device)
         self.progress = TrainProgress()
         self.fingerprint = data.fingerprint()
@@ -89,16 +96,22 @@ class TrainState:
         model = new_model(
             self.config, self.data, self.loader, self._notify, from_scratch=from_scratch
         )
+        # Weights computed from images differ between processors.
+        self.processes.copy_from_first(model.state_dict().values())
         self.infinite_buffers = infinite_buffers(model)
         """Names of buffers that are not finite from the start."""
-        self.learner = Learner(model, self.config, self.data, self.loader, self.timer)
+        self.learner = Learner(
+            model, self.config, self.data, self.loader, self.timer, self.processes
+        )
         self.steps = StepRunner(
             self.learner,
             self.schedule.inputs,
             self.timer,
             self.steps_per_epoch,
             self._report_capture,
-            captures=self.device.type == "cuda" and self.config.train.graph == "auto",
+            captures=self.device.type == "cuda"
+            and self.config.train.graph == "auto"
+            and self.processes.is_alone,
         )
         self.progress.load_state_dict(TrainProgress().state_dict())
 
@@ -106,6 +119,18 @@ class TrainState:
         """Advance to the next epoch."""
         self.progress.begin_epoch()
         self.steps.reset()
+
+    def seed_step(self) -> None:
+        """Let each process draw its own random numbers in the next step, as for dropout.
+
+        They depend on seed, epoch, step and process only. A process that is alone continues its
+        sequence of random numbers, which checkpoints contain.
+        """
+        if self.processes.is_alone:
+            return
+        place = self.config.train.seed, self.progress.epoch, self.progress.step, self.processes.rank
+        seed = sum(number * factor for number, factor in zip(place, SEED_FACTORS, strict=True))
+        torch.manual_seed(seed % 2**32)
 
     @property
     def epochs(self) -> int:

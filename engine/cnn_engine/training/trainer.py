@@ -8,8 +8,10 @@ from typing import Literal
 from cnn_engine.checkpoints.compat import check_images
 from cnn_engine.checkpoints.format import find_newest
 from cnn_engine.checkpoints.resume import set_damaged_aside
+from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
+from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
 from cnn_engine.results.metrics import calibration_error
@@ -54,6 +56,7 @@ class Trainer:
         file: Path | None = None,
         *,
         extra_environment: Mapping[str, str] | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         """Build the model, and move it and the images to the device.
 
@@ -64,6 +67,7 @@ class Trainer:
             control: Checked for commands between steps.
             file: Checkpoint to resume from; None to train from scratch.
             extra_environment: Further values for `RunPrepared.environment`, by name.
+            processes: The processes that train together; the first one writes all files.
 
         Raises:
             ConfigError: the device is not available, or the checkpoint is of another model.
@@ -79,7 +83,7 @@ class Trainer:
         self._logger: StepLogger | None = None
         self._budget: Budget | None = None
         self._alarms, self._alarms_throttle = AlarmLog(recorder), Throttle(EVENT_SECONDS)
-        self.state = TrainState(config, data, device, self.warn, self._record_capture)
+        self.state = TrainState(config, data, device, self.warn, self._record_capture, processes)
         self.progress = self.state.progress
         self.checkpointer = Checkpointer(
             recorder,
@@ -88,7 +92,10 @@ class Trainer:
             config.train.checkpoint_seconds,
             self.warn,
             lambda: self.state.infinite_buffers,
-            in_background=writes_in_background(device),
+            Writer(
+                in_background=writes_in_background(device) and processes.is_first,
+                is_dry=not processes.is_first,
+            ),
         )
         self._inspector = Inspector(
             data,
@@ -250,12 +257,14 @@ class Trainer:
         )
         start = clock() - progress.train_seconds
         for size in sizes[progress.step :]:
+            self.state.seed_step()
             steps.run(size)
             progress.step += 1
             if progress.step == len(sizes):
                 steps.wait()
             progress.train_seconds = clock() - start
             self._after_step(self._logger)
+        self.learner.average_statistics()
         return steps.mean_loss(sizes), steps.correct() / len(self.data.train)
 
     def _after_step(self, logger: StepLogger) -> None:
@@ -357,6 +366,7 @@ class Trainer:
 
     def _save_last(self) -> None:
         self._flush_steps()
+        self.learner.average_statistics()
         self.checkpointer.save_last(self.state.state_dict())
 
     def save_checkpoint(self) -> None:
@@ -366,6 +376,7 @@ class Trainer:
             StorageError: it could not be saved.
         """
         self._flush_steps()
+        self.learner.average_statistics()
         with self.learner.not_averaged():
             self.checkpointer.save_requested(self.state.state_dict())
 

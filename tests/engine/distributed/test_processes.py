@@ -1,0 +1,47 @@
+"""Several processes train one model together, and equally."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnn_engine.distributed.processes import ALONE, Processes
+from distributed_training import PLAIN, evaluate_and_draw, gradients, train
+from process_groups import run_in_processes
+
+
+@given(st.integers(0, 200), st.integers(1, 9))
+def test_shares_are_contiguous_and_of_equal_size(images, count):
+    shares = [Processes(rank=rank, count=count).share(images) for rank in range(count)]
+    assert [image for share in shares for image in range(images)[share]] == [*range(images)]
+    sizes = [share.stop - share.start for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) == Processes(count=count).largest_share(images)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_losses_of_several_processes_are_those_of_one(tmp_path, count):
+    """With class weights, and a last batch that has fewer images than there are processes."""
+    size = ("train.batch_size=50",)
+    alone = train(ALONE, tmp_path, *PLAIN, *size)
+    assert alone["last batch"] == 2
+    results = run_in_processes(count, tmp_path, train, tmp_path, *PLAIN, *size)
+    for result in results:
+        assert result["losses"] == pytest.approx(alone["losses"], abs=1e-4)
+        assert result["accuracy"] == pytest.approx(alone["accuracy"], abs=0.005)
+        assert torch.equal(result["weights"], results[0]["weights"])
+        assert result["evaluation"] == results[0]["evaluation"]
+
+
+def test_evaluation_of_several_processes_is_that_of_one(tmp_path):
+    """To the bit; batch norm has the same statistics in all, and dropout draws differ."""
+    first, second = run_in_processes(2, tmp_path, evaluate_and_draw, tmp_path)
+    assert first["together"] == second["together"] == first["alone"] == second["alone"]
+    assert torch.equal(first["statistics"], second["statistics"])
+    assert first["calls"] == second["calls"] == 3
+    assert first["drawn"] != second["drawn"]
+
+
+def test_gradient_is_that_of_distributed_data_parallel(tmp_path):
+    for found, expected in run_in_processes(2, tmp_path, gradients, tmp_path):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
