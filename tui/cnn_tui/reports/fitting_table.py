@@ -47,10 +47,15 @@ class FittingTable:
         for number in shown:
             is_left = number in self._left
             table.add_column(
-                self._headings[number],
+                _plain(self._headings[number]),
                 justify="left" if is_left else "right",
                 no_wrap=not is_left,
             )
         for row in self._rows:
-            table.add_row(*(row[number] for number in shown))
+            table.add_row(*(_plain(row[number]) for number in shown))
         return table
+
+
+def _plain(cell: str | Text) -> Text:
+    """Return a cell as text, in which rich finds no markup: it may be a name of a user."""
+    return Text(cell) if isinstance(cell, str) else cell

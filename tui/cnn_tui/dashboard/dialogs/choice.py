@@ -7,6 +7,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Button, Label
 
 from cnn_tui.dashboard.dialogs.dialog import Dialog, ScrolledBox
@@ -101,7 +102,7 @@ class ChoiceDialog(Dialog[str]):
             yield Label(self._explanation, classes="explanation", markup=False)
             with Vertical():
                 for index, answer in enumerate(self._answers):
-                    yield Button(_text(answer), id=f"answer-{index}", compact=True)
+                    yield Button(Content(_text(answer)), id=f"answer-{index}", compact=True)
 
     def on_resize(self) -> None:
         """Put the answers in a row if they fit, or else in a list."""

@@ -9,6 +9,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Input, Label
 
 from cnn_engine.config.presets import format_value, from_dict, parse_value
@@ -113,7 +114,7 @@ class NewRunDialog(Dialog[RunDirectory | None]):
         """Yield an input for each key, and below it the error or the original value."""
         origin = self._request.like or self._request.preset
         with Vertical() as box:
-            box.border_title = f"New run: {safe_text(origin, 40)}"
+            box.border_title = Content(f"New run: {safe_text(origin, 40)}")
             box.border_subtitle = "enter: start   esc: cancel"
             with ScrolledBox():
                 yield from self._row(NAME, "")

@@ -79,10 +79,11 @@ class ValueDialog(Dialog[Value | None], Generic[Value]):
     def compose(self) -> ComposeResult:
         """Yield the question above the input."""
         with Vertical():
-            yield Label(self._question, classes="question")
+            yield Label(self._question, classes="question", markup=False)
             yield Label(
                 f"{self._explanation} enter: set   esc: cancel",
                 classes="explanation",
+                markup=False,
             )
             value = Input(self._current, restrict=self._restrict, compact=True)
             value.cursor_blink = False  # a blinking cursor never stops writing to the terminal
