@@ -392,7 +392,7 @@ def logged_values(series: int, number: int) -> Event:
     values = {}
     for index in range(series):
         mean = index + 10 / (1 + number / 500) + random.gauss(0, 0.1)
-        values[f"group{index // 10}/value{index}"] = (mean, mean - 0.2, mean + 0.2)
+        values[f"group{index // 10}/value{index}"] = (mean, mean - 0.2, mean + 0.2, mean)
     step = 10 * number
     return events.ScalarsLogged(step=step, epoch=(step - 1) // 1000 + 1, values=values)
 

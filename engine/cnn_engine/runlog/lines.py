@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -43,6 +44,8 @@ _WITH_CONFIG = (RunStarted, ConfigReplaced)
 _EVENTS = {
     name: msgspec.json.Decoder(kind) for name, kind in KINDS.items() if kind not in _WITH_CONFIG
 }
+_SCALARS = re.compile(rb'\{"kind":"ScalarsLogged","time":\d')
+"""Start of the lines that are too long to be decoded twice, as they have hundreds of values."""
 
 
 def from_line(line: str | bytes) -> Event | None:
@@ -61,6 +64,8 @@ def from_line(line: str | bytes) -> Event | None:
 
 def _event(line: str | bytes) -> Event | None:
     try:
+        if isinstance(line, bytes) and _SCALARS.match(line):
+            return _EVENTS["ScalarsLogged"].decode(line)
         head = _HEAD.decode(line)
         decoder = _EVENTS.get(head.kind)
         if decoder and not head.nonfinite:

@@ -1,7 +1,8 @@
 """Series of named values of a run, such as `val/f1` or `gradient norm`."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeAlias
 
 from cnn_engine.runlog.curve import Curve, append_step
 from cnn_engine.runlog.events import Scalar, ScalarsLogged
@@ -87,6 +88,16 @@ class Positions:
             Positions(others)
 
 
+_Append: TypeAlias = Callable[[float], None]
+_Target: TypeAlias = tuple[Series, _Append, _Append, _Append]
+"""A series and the methods that append a mean, a minimum and a maximum to its curve."""
+
+
+def _target(series: Series) -> _Target:
+    curve = series.curve
+    return series, curve.losses.append, curve.lows.append, curve.highs.append
+
+
 class SeriesByName(dict[str, Series]):
     """All series of a run, in the order of their first values."""
 
@@ -97,7 +108,7 @@ class SeriesByName(dict[str, Series]):
         self._points = sum(len(values.curve) for values in self.values())
         self._names: tuple[str, ...] = ()
         """Names in the last event."""
-        self._series: list[Series | None] = []
+        self._targets: list[_Target | None] = []
         """Their series; None for those that are not kept."""
         self._positions: list[Positions] = []
         """Positions of these series, and of no others."""
@@ -117,8 +128,8 @@ class SeriesByName(dict[str, Series]):
             positions.append(step, seconds)
         gaps = [(nan,)] * (len(names) - len(event.values))
         # A log has millions of values, so nothing is called for each but this.
-        for series, values in zip(self._series, (*event.values.values(), *gaps), strict=True):
-            if series is None:
+        for target, values in zip(self._targets, (*event.values.values(), *gaps), strict=True):
+            if target is None:
                 continue
             if len(values) == 4:
                 mean, low, high, last = values
@@ -126,13 +137,13 @@ class SeriesByName(dict[str, Series]):
                 mean = low = high = last = values[0]
             else:
                 mean, low, high, last = _completed(values)
-            curve = series.curve
+            series, append_mean, append_low, append_high = target
             if series.positions:
-                curve.losses.append(mean)
-                curve.lows.append(low)
-                curve.highs.append(high)
+                append_mean(mean)
+                append_low(low)
+                append_high(high)
             else:
-                curve.add(step, mean, low, high, seconds)
+                series.curve.add(step, mean, low, high, seconds)
             series.last = last
             if low < series.minimum:  # noqa: PLR1730 - faster than min
                 series.minimum = low
@@ -151,8 +162,9 @@ class SeriesByName(dict[str, Series]):
         created = [self.setdefault(name, Series()) for name in new]
         if created:
             Positions(created)
-        self._names, self._series = names, [self.get(name) for name in names]
-        found = [series for series in self._series if series is not None]
+        self._names = names
+        self._targets = [_target(self[name]) if name in self else None for name in names]
+        found = [self[name] for name in names if name in self]
         by_id = {id(series.positions): series.positions for series in found}
         self._positions = [positions for positions in by_id.values() if positions]
         for positions in self._positions:
