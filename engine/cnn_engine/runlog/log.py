@@ -17,7 +17,7 @@ from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line, to_line
 from cnn_engine.storage.regular_files import open_regular
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
 
 MAX_LINE_BYTES = 1 << 26
 """A longer line is damaged, such as a file of zeros after a power cut; its content is not kept."""
