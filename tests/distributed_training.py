@@ -1,4 +1,4 @@
-"""What a process of a run does in tests; called by name in new processes."""
+"""Training in several processes, called by name in each of them."""
 
 from copy import deepcopy
 from pathlib import Path

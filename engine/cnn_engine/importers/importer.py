@@ -18,7 +18,7 @@ from typing import Literal
 from cnn_engine.errors import ConfigError, DataError, UserError
 from cnn_engine.importers.scalars import scalar_events
 from cnn_engine.importers.series import Series
-from cnn_engine.importers.settings import Settings, epoch_length, planned_epochs
+from cnn_engine.importers.settings import Settings, epoch_length
 from cnn_engine.importers.source import Source
 from cnn_engine.importers.timeline import Timeline, make_timeline
 from cnn_engine.importers.written import Written
@@ -35,6 +35,7 @@ from cnn_engine.runlog.events import (
     ScalarsLogged,
     StepsFinished,
 )
+from cnn_engine.runlog.flat_config import planned_epochs
 from cnn_engine.runlog.log import LogWriter
 from cnn_engine.runlog.roles import ROLES, Role, Roles, roles_of
 from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES

@@ -1,7 +1,6 @@
 """Settings of other programs as a flat table of a run's config."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,9 +25,6 @@ TRAINER_SETTINGS = (
     "save_steps",
 )
 """Settings in the state of Hugging Face's Trainer."""
-
-PLANNED_EPOCHS = "epochs", "num_train_epochs", "max_epochs", "num_epochs"
-"""Settings with the planned number of epochs."""
 
 MAX_ROUNDING = 0.015
 """Maximum error of an epoch's length by rounded epochs, as a fraction."""
@@ -67,15 +63,6 @@ def settings_of_json(text: str) -> Settings:
         return flat_settings(json.loads(text))
     except (ValueError, RecursionError):
         return {}
-
-
-def planned_epochs(settings: Settings) -> int:
-    """Return the planned number of epochs; 0 if unknown."""
-    for name in PLANNED_EPOCHS:
-        value = settings.get(name, 0)
-        if isinstance(value, int | float) and 0 < value < 1 << 53:
-            return math.ceil(value)
-    return 0
 
 
 def epoch_length(by_columns: float, settings: Settings) -> int:

@@ -88,6 +88,10 @@ Kind = Literal[
 ]
 
 
+LOST_POINTS = 2
+"""Latest points of a loss that are not finite, after which the weights are taken as unusable."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
     """A problem of a run."""
@@ -136,7 +140,7 @@ def unwritable_log_alarm(reason: str, advice: str) -> Alarm:
 def _non_finite(state: RunState) -> Alarm | None:
     if not state.is_own and state.series:
         losses = ((name, series) for name, series in state.series.items() if _is_loss(name))
-        bad = next((pair for pair in losses if not math.isfinite(pair[1].last)), None)
+        bad = next((pair for pair in losses if _stays_lost(state, pair[1])), None)
         if bad is None:
             return None
         name, series = bad
@@ -150,6 +154,20 @@ def _non_finite(state: RunState) -> Alarm | None:
     else:
         return None
     return _non_finite_alarm(state, f"The {split} loss", value, state.epoch)
+
+
+def _stays_lost(state: RunState, series: Series) -> bool:
+    """Return True if a series has ceased to be finite, and not just for a step.
+
+    Loops with 16-bit numbers skip steps in which they overflow.
+    """
+    if math.isfinite(series.last):
+        return False
+    if state.loop is None:  # an import, which may have one value per epoch
+        return True
+    latest = series.curve.losses[-LOST_POINTS:]
+    is_lost = len(latest) == LOST_POINTS and not any(map(math.isfinite, latest))
+    return is_lost or state.has_ended
 
 
 def _lost_epoch(state: RunState, series: Series) -> int:

@@ -187,6 +187,10 @@ class LoopDescribed(Event):
     framework: str = ""
     """Name and version of the framework with the loop; empty for one's own."""
 
+    percent: bool = False
+    """True once an accuracy above 1 was logged, so that all are in percent; those of epochs before
+    were recorded as fractions."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImportRevised(Event):

@@ -19,6 +19,10 @@ MAX_DEPTH = 10
 """Levels of nested dictionaries; deeper ones are kept as text."""
 
 
+PLANNED_EPOCHS = "epochs", "num_train_epochs", "max_epochs", "num_epochs"
+"""Keys of the planned number of epochs."""
+
+
 def config_values(config: object) -> dict[str, Any]:
     """Return the keys and values of a dictionary, a dataclass, a namespace or another object.
 
@@ -41,6 +45,15 @@ def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
     stored: dict[str, Any] = {}
     _flatten(config, "", stored, 0)
     return stored
+
+
+def planned_epochs(config: Mapping[str, Any]) -> int:
+    """Return the planned number of epochs in a flat config; 0 if unknown."""
+    for name in PLANNED_EPOCHS:
+        value = config.get(name, 0)
+        if isinstance(value, int | float) and value is not True and 0 < value < 1 << 53:
+            return math.ceil(value)
+    return 0
 
 
 def _flatten(values: Mapping[str, Any], prefix: str, stored: dict[str, Any], depth: int) -> None:

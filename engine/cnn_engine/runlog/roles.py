@@ -42,6 +42,10 @@ OTHER_QUANTITIES = frozenset(
 )
 """With these words it is not the loss, accuracy or rate itself: the best so far, a loss scale."""
 
+OF_VALUES = re.compile(r"\bvalue (function )?loss")
+"""In reinforcement learning, the loss of the estimated values is one of several; elsewhere the word
+means nothing, as in TensorBoard's column `Value`."""
+
 WORDS = re.compile(r"[a-z]+[0-9]*")
 CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 TOP_K = re.compile(r"\b(top|acc|accuracy|prec)[ _-]?@?[ _-]?(\d+|k)(?![a-z0-9])")
@@ -104,6 +108,7 @@ class _Named:
         self.quantity = _deciding_word(name, LOSS, ACCURACY)
         self.words = frozenset(words_of(name))
         self.others = len(self.words - SPLITS - LOSS - ACCURACY - RATE - NEUTRAL)
+        self.others += bool(OF_VALUES.search(" ".join(words_of(name))))
 
     def fits(self, role: Role, validation: Collection[str] = VALIDATION) -> bool:
         """Return True if this may be the series of a role."""

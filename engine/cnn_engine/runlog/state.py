@@ -229,6 +229,9 @@ class RunState:
     def _describe_loop(self, event: LoopDescribed) -> None:
         """Take over what is known of a loop; the steps so far remain, in epochs of a new length."""
         steps = self.steps_done
+        if event.percent and not (self.loop and self.loop.percent):
+            self.epochs = [_in_percent(epoch) for epoch in self.epochs]
+            self.best = self._find_best()
         self.loop, self.phase = event, "training"
         self.total_epochs = event.epochs
         if self.steps_done != steps:
@@ -636,3 +639,9 @@ class RunState:
 
 def _position(saved: CheckpointSaved) -> tuple[int, int]:
     return saved.epoch, saved.step
+
+
+def _in_percent(epoch: EpochFinished) -> EpochFinished:
+    """Return an epoch whose accuracies were in percent and taken as fractions."""
+    accuracy = None if epoch.accuracy is None else epoch.accuracy / 100
+    return replace(epoch, accuracy=accuracy, train_accuracy=epoch.train_accuracy / 100)

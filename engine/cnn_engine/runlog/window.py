@@ -8,7 +8,7 @@ from cnn_engine.runlog.events import Scalar, ScalarsLogged
 class Totals:
     """Count, mean, extremes and last of some values."""
 
-    __slots__ = ("count", "high", "last", "low", "not_finite", "total")
+    __slots__ = ("count", "high", "last", "low", "newest", "not_finite", "total")
 
     def __init__(self) -> None:
         self.count = 0
@@ -17,11 +17,14 @@ class Totals:
         self.low, self.high = math.inf, -math.inf
         self.last = math.nan
         """Last finite value."""
+        self.newest = math.nan
+        """Last value."""
         self.not_finite = ""
         """Last value that is not finite: `nan`, `inf` or `-inf`; empty without one."""
 
     def add(self, value: float) -> None:
         """Add a value."""
+        self.newest = value
         if math.isfinite(value):
             self.last = value
             self.count += 1
@@ -39,6 +42,11 @@ class Totals:
         if self.not_finite:
             return float(self.not_finite)
         return self.finite_mean if self.count else math.nan
+
+    @property
+    def latest_mean(self) -> float:
+        """Mean of the finite values; the last value if that is not finite."""
+        return self.finite_mean if math.isfinite(self.newest) else self.newest
 
     @property
     def finite_mean(self) -> float:

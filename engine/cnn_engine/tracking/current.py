@@ -1,6 +1,6 @@
 """The functions of `import cnn_tui`, for the current run of this process."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -10,6 +10,7 @@ from cnn_engine.tracking.config import Config
 from cnn_engine.tracking.iterators import Epochs, GivenEpochs, Steps
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.names import clean_classes, clean_name
+from cnn_engine.tracking.nothing import Nothing
 from cnn_engine.tracking.run import Run
 from cnn_engine.tracking.start import Plan, clean_note, clean_run_name, clean_tags, start
 from cnn_engine.tracking.summary import Summary
@@ -114,10 +115,10 @@ def _current() -> Run:
 
 
 def log(
-    values: Mapping[str, Any], step: int | None = None, *, commit: bool | None = None, **_: object
+    data: Mapping[str, Any], step: int | None = None, *, commit: bool | None = None, **_: object
 ) -> None:
     """Record values of named series; see `Run.log`."""
-    _current().log(values, step, commit=commit)
+    _current().log(data, step, commit=commit)
 
 
 def steps(loader: Iterable[Batch]) -> Steps[Batch]:
@@ -165,8 +166,8 @@ def finish(exit_code: int | None = None, **_: object) -> None:
         _run.finish(exit_code)
 
 
-def ignored(name: str) -> Callable[..., None]:
-    """Return a function that does nothing, for a name of W&B without a counterpart."""
+def ignored(name: str) -> Nothing:
+    """Return an object that does nothing, for a name of W&B without a counterpart."""
     return (_run or NO_RUN).ignored(name)
 
 

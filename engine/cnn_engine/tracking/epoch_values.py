@@ -1,6 +1,7 @@
 """Values of the epoch that a loop is in, from which its `EpochFinished` is made."""
 
 import math
+from collections.abc import Iterable
 
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.roles import MAX_FRACTION, MAX_PERCENT, Role
@@ -19,6 +20,8 @@ class EpochValues:
         self._train: dict[Role, Totals] = {}
         self._validation: dict[Role, Totals] = {}
         self.counts: Counts | None = None
+        self._other_validation: set[str] = set()
+        """Series of the validation without a role."""
         self._is_outdated = False
         """True if training has gone on since the validation, if there was one."""
 
@@ -40,11 +43,21 @@ class EpochValues:
         self._begin_validation()
         self.counts = self.counts + counts if self.counts else counts
 
+    def note_validation(self, names: Iterable[str]) -> None:
+        """Take note of series of a validation, which need not have a role."""
+        self._begin_validation()
+        self._other_validation.update(names)
+
+    def has_validated(self, names: Iterable[str]) -> bool:
+        """Return True if one of these series was noted in the validation."""
+        return not self._other_validation.isdisjoint(names)
+
     def _begin_validation(self) -> None:
         """Forget a validation that was followed by training: the last one is the epoch's."""
         if self._is_outdated:
             self._is_outdated = False
             self._validation.clear()
+            self._other_validation.clear()
             self.counts = None
 
     @property
@@ -55,7 +68,7 @@ class EpochValues:
     @property
     def has_validation(self) -> bool:
         """True if any part of the validation is known."""
-        return bool(self._validation) or self.counts is not None
+        return bool(self._validation) or self.counts is not None or bool(self._other_validation)
 
     @property
     def is_empty(self) -> bool:
@@ -65,6 +78,7 @@ class EpochValues:
     def finished(self, epoch: int, time: float, percent: "Percent") -> EpochFinished:
         """Return the end of the epoch at a time."""
         counts = self.counts or Counts((), (), ())
+        trained = self.trained if self._train else time
         accuracy = percent.fraction(_mean(self._validation, "val_accuracy"))
         return EpochFinished(
             epoch=epoch,
@@ -75,26 +89,28 @@ class EpochValues:
             total=counts.total,
             confusion=counts.confusion,
             accuracy=None if counts.total or math.isnan(accuracy) else accuracy,
-            train_seconds=max(0.0, self.trained - self.began),
-            val_seconds=max(0.0, time - self.trained) if self.has_validation else 0.0,
+            train_seconds=max(0.0, trained - self.began),
+            val_seconds=max(0.0, time - trained) if self.has_validation else 0.0,
         )
 
 
 def _mean(values: dict[Role, Totals], role: Role) -> float:
-    return values[role].mean if role in values else math.nan
+    """Return a mean, which is finite if the last value is."""
+    return values[role].latest_mean if role in values else math.nan
 
 
 class Percent:
     """Converts accuracies to fractions; they are in percent if any has been above 1."""
 
-    def __init__(self) -> None:
-        self._is_percent = False
+    def __init__(self, *, is_percent: bool = False) -> None:
+        """Begin a session; `is_percent` is that of the one before."""
+        self.is_percent = is_percent
 
     def see(self, accuracy: float) -> None:
         """Take note of an accuracy as it was logged."""
-        self._is_percent |= MAX_FRACTION < accuracy <= MAX_PERCENT
+        self.is_percent |= MAX_FRACTION < accuracy <= MAX_PERCENT
 
     def fraction(self, accuracy: float) -> float:
         """Return an accuracy from 0 to 1; NaN if it is none."""
-        value = accuracy / 100 if self._is_percent else accuracy
+        value = accuracy / 100 if self.is_percent else accuracy
         return value if 0 <= value <= MAX_FRACTION else math.nan

@@ -21,7 +21,7 @@ from cnn_engine.tracking.epoch_values import VALIDATION_ROLES, EpochValues, Perc
 from cnn_engine.tracking.given_positions import without_impossible
 from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.position import EpochNumbers, place
-from cnn_engine.tracking.series_names import SeriesNames
+from cnn_engine.tracking.series_names import SeriesNames, Shape
 from cnn_engine.tracking.value_log import ValueLog
 
 IDLE_SECONDS = 1.0
@@ -53,6 +53,7 @@ class LoopLog:
         framework: str = "",
         step: int = 0,
         finished_epochs: int = 0,
+        is_percent: bool = False,
     ) -> None:
         """Begin a session.
 
@@ -66,6 +67,7 @@ class LoopLog:
             framework: Name and version of the framework with the loop.
             step: Steps of earlier sessions.
             finished_epochs: Epochs that earlier sessions finished.
+            is_percent: True if their accuracies were in percent.
         """
         self._record, self._control = record, control
         self.warn: Callable[[str, str], None] = lambda subject, text: None  # noqa: ARG005
@@ -75,7 +77,7 @@ class LoopLog:
         self.new_config: dict[str, Any] | None = None
         """Config that is to be recorded; None if it is."""
         self.steps_per_epoch, self._length_is_given = steps_per_epoch, length_is_given
-        self._described: tuple[int, int, tuple[str, ...], tuple[str, ...]] | None = None
+        self._described: dict[str, Any] = {}
         self._names = SeriesNames(roles or {})
         self._value_log = ValueLog(record, self._names, step)
         self.step, self.epoch, self.finished = step, finished_epochs, finished_epochs
@@ -93,12 +95,13 @@ class LoopLog:
         self._early: EpochValues | None = None
         """The first epoch, if it was validated after its first step, until the second tells whether
         it has just that one."""
-        self._values = EpochValues(0.0)
+        self._values = EpochValues(control.clock())
         self._known_parts: frozenset[str] = frozenset()
         self._not_finite: set[str] = set()
         """Series with a value that was not finite."""
-        self._percent = Percent()
-        self._last_time = self._last_epoch_time = 0.0
+        self._percent = Percent(is_percent=is_percent)
+        self._last_time = self._values.began
+        self._last_epoch_time = 0.0
 
     def add(self, entry: Entry) -> None:
         """Add what the loop has done beside logging values."""
@@ -126,7 +129,8 @@ class LoopLog:
             entry: The call of `log`.
             values: Its numbers, with those that were read from a device.
         """
-        time = self._last_time = entry.time
+        time, last_time = entry.time, self._last_time
+        self._last_time = time
         shape = self._names.shape(values)
         if entry.step is not None or shape.step_name or shape.epoch_name:
             entry, values = without_impossible(entry, values, self.warn)
@@ -138,8 +142,12 @@ class LoopLog:
             number = self._epoch_numbers.number(values[shape.epoch_name])
             self._has_epoch_numbers |= number > 0 and trains
         if not (self._uses_epochs or self._is_over_early):
-            self._begin_epoch_of(step, number, time, trains=trains, roles=shape.roles)
-        is_lost = not math.isfinite(sum(values.values())) and self._find_not_finite(values)
+            # A loop that logs validations only does so at the end of its epochs.
+            began = time if trains or self._has_trained else last_time
+            self._begin_epoch_of(step, number, began, trains=trains, shape=shape)
+        if shape.validates and (number or self._control.epochs):
+            self._values.note_validation(name for name, _ in shape.series)
+        is_lost = not math.isfinite(sum(values.values())) and self._find_not_finite(values, step)
         if is_lost:  # so that their event has this step alone
             self._record_values()
         self.step = max(self.step, step)
@@ -172,7 +180,8 @@ class LoopLog:
             now: The time.
             is_complete: True if the loop came to its end.
         """
-        is_over = self._has_epoch_numbers or self._passes > 0 or self._is_over()
+        has_numbers = self._has_epoch_numbers or not self._has_trained
+        is_over = has_numbers or self._passes > 0 or self._is_over()
         is_over &= is_complete and not self._uses_epochs and not self._values.is_empty
         self._end_early()
         is_open = self.epoch > self.finished or not self._has_trained
@@ -187,19 +196,16 @@ class LoopLog:
             reason = "The config was changed by the program"
             self._record(ConfigReplaced(preset=self._preset, config=config, reason=reason))
         control = self._control
-        known = (control.epochs, self.steps_per_epoch, control.offered(), self.classes)
+        known: dict[str, Any] = {
+            "epochs": control.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+            "commands": control.offered(),
+            "classes": self.classes,
+            "percent": self._percent.is_percent,
+        }
         if known != self._described:
             self._described = known
-            epochs, steps_per_epoch, commands, classes = known
-            self._record(
-                LoopDescribed(
-                    epochs=epochs,
-                    steps_per_epoch=steps_per_epoch,
-                    commands=commands,
-                    classes=classes,
-                    framework=self._framework,
-                )
-            )
+            self._record(LoopDescribed(framework=self._framework, **known))
 
     def _record_values(self) -> None:
         """Record the values since the last time."""
@@ -222,12 +228,14 @@ class LoopLog:
 
     # Positions.
 
-    def _find_not_finite(self, values: Mapping[str, float]) -> bool:
-        """Return True if a series has its first value that is not finite."""
-        names = {name for name, value in values.items() if not math.isfinite(value)}
-        is_new = not names <= self._not_finite
-        self._not_finite |= names
-        return is_new
+    def _find_not_finite(self, values: Mapping[str, float], step: int) -> bool:
+        """Return True, and report it, if a series has its first value that is not finite."""
+        lost = {name: value for name, value in values.items() if not math.isfinite(value)}
+        new = [name for name in lost if name not in self._not_finite]
+        self._not_finite.update(new)
+        for name in new:
+            self.warn(f"not finite {name}", f"{name} was {lost[name]} at step {step}")
+        return bool(new)
 
     def _add_role(self, role: Role, value: float, time: float) -> None:
         if role == "lr":
@@ -259,7 +267,7 @@ class LoopLog:
         return self.step + is_step
 
     def _begin_epoch_of(
-        self, step: int, number: int, time: float, *, trains: bool, roles: frozenset[Role | None]
+        self, step: int, number: int, time: float, *, trains: bool, shape: Shape
     ) -> None:
         """Begin another epoch if the values that are about to be added belong to it.
 
@@ -268,8 +276,9 @@ class LoopLog:
             number: Number of the epoch as it is logged; 0 if it is not.
             time: Time of the values.
             trains: True if they are those of a step.
-            roles: Their roles.
+            shape: Their series.
         """
+        roles = shape.roles
         if not roles.isdisjoint(VALIDATION_ROLES):
             self._end_early()
         is_of_training = trains or self._has_epoch_numbers or not self._has_trained
@@ -284,7 +293,10 @@ class LoopLog:
                 self._begin(number, time)
         elif trains and self._ends_with_validation():
             self._begin_after_validation(step, time, roles)
-        elif not (self._has_trained or self._values.parts.isdisjoint(roles)):
+        elif not self._has_trained and (
+            not self._values.parts.isdisjoint(roles)
+            or self._values.has_validated(name for name, _ in shape.series)
+        ):
             self._end(time)  # a loop that logs validations only
 
     def _begin_after_validation(
@@ -370,8 +382,11 @@ class LoopLog:
     def _learn_length(self) -> None:
         """Learn the length of an epoch that ends now."""
         steps = self.step + self._counts_from_0
-        if self._uses_epochs or not self._ends_with_validation():
-            self.steps_per_epoch = self.steps_per_epoch or max(1, round(steps / self.epoch))
+        mean_length = max(1, round(steps / self.epoch))
+        if self._uses_epochs:
+            self.steps_per_epoch = mean_length  # of one or several passes, which may be cut short
+        elif not self._ends_with_validation():
+            self.steps_per_epoch = self.steps_per_epoch or mean_length
         elif self.steps_per_epoch in (0, self._length.learned):
             epochs = self.epoch - self.finished
             self.steps_per_epoch = self._length.learn(self.step, self.epoch, epochs)

@@ -1,6 +1,6 @@
 """The run of a training loop, as the loop sees it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, overload
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.runlog.events import CheckpointSaved, RunFinished
 from cnn_engine.runlog.flat_config import config_values
+from cnn_engine.runlog.roles import TEST, VALIDATION, split_of
 from cnn_engine.runs.marks import MAX_NAME_LENGTH, read_marks, write_marks
 from cnn_engine.tracking.arguments import check_iterable, check_lengths, shown, to_integer
 from cnn_engine.tracking.config import Config, stored_config
@@ -28,6 +29,7 @@ from cnn_engine.tracking.guard import never_raises
 from cnn_engine.tracking.iterators import Epochs, GivenEpochs, Steps
 from cnn_engine.tracking.loop_control import WITH_OTHERS, LoopControl
 from cnn_engine.tracking.names import clean_classes, clean_name
+from cnn_engine.tracking.nothing import NOTHING, Nothing
 from cnn_engine.tracking.outcome import exit_code, run_finished
 from cnn_engine.tracking.rate import CallableRate, OptimizerRate
 from cnn_engine.tracking.recording import Recording, say
@@ -98,7 +100,11 @@ class Run:
         self._uses_epochs = self._is_cut = self._pass_is_over = False
         self._counted: int | None = None
         """Steps counted by `steps`; None if the loop does not use it."""
-        self._passes = 0
+        self._passes = self._epoch_passes = 0
+        """Passes through the data, and those of the current epoch."""
+        self._uncertain_steps = 0
+        """Steps of a further pass of an epoch, until it logs a value of training; 0 without one."""
+        self._is_uncertain = False
         self._finished_before_stop: int | None = None
         """Epochs that were finished as a command asked to stop after one."""
         self._earlier_seconds = recording.recorder.state.elapsed_seconds if recording else 0.0
@@ -109,7 +115,7 @@ class Run:
     @never_raises(None)
     def log(
         self,
-        values: Mapping[str, Any],
+        data: Mapping[str, Any],
         step: int | None = None,
         *,
         commit: bool | None = None,
@@ -121,7 +127,7 @@ class Run:
         the loop uses `steps`. Values are written twice a second, as mean, minimum and maximum.
 
         Args:
-            values: Numbers by name: Python's, NumPy's, or tensors of one element on any device,
+            data: Numbers by name: Python's, NumPy's, or tensors of one element on any device,
                 which are copied and read later, together. A slash in a name groups series, and
                 nested dictionaries become such names. `epoch` and `step` (or `global_step`) are
                 understood. Anything else is reported once and ignored.
@@ -132,7 +138,9 @@ class Run:
         if recording is None:
             return
         self.thread_id = get_ident()
-        numbers = recording.convert(values)
+        numbers = recording.convert(data)
+        if self._uncertain_steps:
+            self._confirm_pass(numbers)
         if step is not None and type(step) is not int:
             step = self._whole(step)
         counted = self._counted
@@ -147,7 +155,8 @@ class Run:
         batches is shown as the time for data. Each pass is an epoch, unless the loop uses `epochs`.
 
         A pass while PyTorch computes no gradients, as within `torch.no_grad()`, is a validation:
-        it waits while the run is paused, but is always whole, and its batches are no steps.
+        it waits while the run is paused, but is always whole, and its batches are no steps. So is
+        a further pass of an epoch in which nothing is logged but values of a validation.
 
         Args:
             loader: Anything to iterate over. Its length, if it has one, is the length of an epoch.
@@ -343,16 +352,32 @@ class Run:
             self._warned.add(subject)
             say(text)
 
-    def ignored(self, name: str) -> Callable[..., None]:
-        """Return a function that does nothing but report that once."""
+    @property
+    def url(self) -> str:
+        """Empty, as no server has the run; for scripts that print it."""
+        return ""
 
-        def ignore(*_: object, **__: object) -> None:
-            self.warn(f"call {name}", f"{name} has no counterpart here, and is ignored")
+    @property
+    def entity(self) -> str:
+        """Empty, as a run has no owner; for scripts that print it."""
+        return ""
 
-        return ignore
+    @property
+    def dir(self) -> str:
+        """The run's directory; the working directory if nothing is recorded."""
+        return str(self.path or Path())
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        """Return a function that does nothing, for methods of a run of W&B."""
+    def get_url(self) -> str:
+        """Return `url`."""
+        return self.url
+
+    def ignored(self, name: str) -> Nothing:
+        """Return an object that does nothing, and report that once."""
+        self.warn(f"call {name}", f"{name} has no counterpart here, and is ignored")
+        return NOTHING
+
+    def __getattr__(self, name: str) -> Nothing:
+        """Return an object that does nothing, for methods of a run of W&B."""
         if name not in WITHOUT_COUNTERPART:
             raise AttributeError(f"a run has no attribute {name!r}")
         return self.ignored(name)
@@ -394,7 +419,8 @@ class Run:
         if (control.stopped_by and not self._has_others) or 0 < control.epochs < number:
             return False
         control.epoch, self._next_epoch = number, number
-        self._is_cut = self._pass_is_over = False
+        self._is_cut = self._pass_is_over = self._is_uncertain = False
+        self._epoch_passes = 0
         self._put_epoch(EpochBegun(number, control.clock()))
         return True
 
@@ -411,10 +437,13 @@ class Run:
             self._put_epoch(PassSkipped(control.clock()))
             return False
         self._passes += 1
+        self._epoch_passes += 1
         self._pass_is_over = False
+        self._is_uncertain, self._uncertain_steps = self._uses_epochs and self._epoch_passes > 1, 0
         if self._counted is None:
             self._counted = self._current_step()
-        self._put_pass(loader)
+        if not self._is_uncertain:
+            self._put_pass(loader)
         if self._has_others:
             return True
         control.offer("stop", "stop-epoch")
@@ -434,13 +463,16 @@ class Run:
 
     def count_step(self, seconds: float) -> None:
         """Count a step that waited so long for its batch."""
+        if self._is_uncertain:
+            self._uncertain_steps += 1
+            return
         self._counted = (self._counted or 0) + 1
         if self._recording is not None:
             self._recording.loop.count_data_seconds(seconds)
 
     def end_pass(self) -> None:
         """End the pass, as there are no more batches."""
-        self._pass_is_over = True
+        self._pass_is_over, self._uncertain_steps = True, 0
 
     def wait_while_paused(self) -> None:
         """Wait while the run is paused."""
@@ -448,6 +480,15 @@ class Run:
             self._attend()
 
     # Details.
+
+    def _confirm_pass(self, values: Iterable[str]) -> None:
+        """Count the steps of a further pass of an epoch if it logs values of training.
+
+        Otherwise it is taken as a validation.
+        """
+        if any(split_of(name) not in VALIDATION | TEST for name in values):
+            self._counted = (self._counted or 0) + self._uncertain_steps
+            self._is_uncertain, self._uncertain_steps = False, 0
 
     def _open(self) -> Recording | None:
         """Return the recording if there is one; warn if it has ended."""

@@ -20,6 +20,9 @@ class Shape(NamedTuple):
     trains: bool
     """True if a series does not belong to a validation or test."""
 
+    validates: bool
+    """True if all of them belong to a validation."""
+
     step_name: str
     """Name of the value that is the number of the step; empty without one."""
 
@@ -59,18 +62,30 @@ class SeriesNames:
         positions = (*STEP_NAMES, *EPOCH_NAMES)
         series = [name for name in names if name not in positions]
         self._learn([name for name in series if name not in self._trains])
+        self._keep_training_accuracy(series)
         named = [(name, self._roles.get(name)) for name in series]
         roles = tuple(sorted(named, key=lambda pair: pair[1] in VALIDATION_ROLES))  # after training
         shape = Shape(
             series=roles,
             roles=frozenset(role for _, role in roles),
             trains=any(self._trains[name] for name in series),
+            validates=bool(series) and all(split_of(name) in VALIDATION for name in series),
             step_name=next((name for name in STEP_NAMES if name in names), ""),
             epoch_name=next((name for name in EPOCH_NAMES if name in names), ""),
         )
         if len(self._shapes) < MAX_SERIES:
             self._shapes[names] = shape
         return shape
+
+    def _keep_training_accuracy(self, series: list[str]) -> None:
+        """Keep the role of an accuracy that is logged with the training loss alone.
+
+        Its name may say nothing, and fit the validation too once a validation is logged.
+        """
+        roles = {self._roles.get(name): name for name in series}
+        is_of_training = "train_loss" in roles and all(self._trains[name] for name in series)
+        if is_of_training and "train_accuracy" in roles:
+            self._chosen.setdefault("train_accuracy", roles["train_accuracy"])
 
     def _learn(self, names: list[str]) -> None:
         for name in names:

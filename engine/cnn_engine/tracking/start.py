@@ -11,9 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError, RunsDirError, StorageError
 from cnn_engine.runlog.events import FORMAT, LOOP_TABLE, Event, RunResumed, RunStarted
-from cnn_engine.runlog.flat_config import config_values
+from cnn_engine.runlog.flat_config import config_values, flat_config, planned_epochs
 from cnn_engine.runlog.roles import Role
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command
@@ -82,6 +83,9 @@ def start(plan: Plan) -> Run:
         ConfigError: an argument is wrong, or the run to resume does not exist.
     """
     check_roles(plan.roles)
+    if not plan.epochs:
+        epochs = planned_epochs(flat_config(config_values(plan.config)))
+        plan = replace(plan, epochs=min(epochs, MAX_EPOCHS))
     try:
         check_mode(MODE, os.environ.get(MODE, "").lower())
     except ConfigError as error:  # the environment may be that of another machine
@@ -226,13 +230,14 @@ def finished_epochs(state: RunState) -> int:
 
 
 def _kept_steps(state: RunState) -> int:
-    """Return the steps after which a later session goes on.
+    """Return the steps after which a later session goes on: those of the finished epochs.
 
-    A loop over `epochs` repeats the epoch in which it was interrupted.
+    A loop repeats the epoch in which it was interrupted. One that continues within an epoch, from a
+    checkpoint there, gives its steps to `log`.
     """
-    finished = finished_epochs(state) * state.steps_per_epoch
-    repeats = state.loop is not None and "epochs" in state.loop.commands
-    return min(finished, state.steps_done) if repeats else state.steps_done
+    if not state.steps_per_epoch:
+        return state.steps_done
+    return min(finished_epochs(state) * state.steps_per_epoch, state.steps_done)
 
 
 def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
@@ -248,6 +253,7 @@ def _make_recording(plan: Plan, recorder: Recorder) -> Recording:
         framework=plan.framework,
         step=_kept_steps(state),
         finished_epochs=finished_epochs(state),
+        is_percent=state.loop is not None and state.loop.percent,
     )
     loop.classes = plan.classes or state.classes
     return Recording(recorder, control, loop, plan.roles)

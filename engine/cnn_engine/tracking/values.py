@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from cnn_engine.errors import error_text
+from cnn_engine.runlog.roles import roles_of
 from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
 from cnn_engine.tracking.names import clean_name
+from cnn_engine.tracking.nothing import Nothing
 
 READ_AT_ONCE = ("cpu", "xla")
 """Devices whose tensors are not kept: reading them costs nothing, or needs the loop's thread."""
+
+RESERVED_SERIES = 20
+"""Series for which there is room beyond those with any name: losses, accuracies, learning rates."""
 
 MAX_DEPTH = 10
 """Levels of nested dictionaries; deeper ones are ignored."""
@@ -78,6 +83,8 @@ class Converter:
             name = names.get(raw)
             if type(value) is float and name:
                 found[name] = value
+            elif isinstance(value, Nothing):  # reported where it was made
+                pass
             elif isinstance(value, Mapping):
                 if depth == MAX_DEPTH:
                     self._warn(
@@ -92,8 +99,10 @@ class Converter:
                     found[name] = number
 
     def _new_name(self, raw: str) -> str:
-        if len(self._names) >= MAX_SERIES:
-            text = f"Only {MAX_SERIES} series are recorded: {clean_name(raw)!r} is not"
+        reserved = 0 if roles_of([raw]).assigned else RESERVED_SERIES
+        if len(self._names) >= MAX_SERIES - reserved:
+            limit = f"Only {MAX_SERIES - RESERVED_SERIES} series are recorded"
+            text = f"{limit}, and losses, accuracies and rates: {clean_name(raw)!r} is not"
             self._warn("series", text)
             return ""
         name = self._names[raw] = clean_name(raw)

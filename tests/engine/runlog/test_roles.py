@@ -125,6 +125,12 @@ def test_role_stays_free_if_several_series_may_have_it():
     assert roles.unclear == {"val_loss": ["val/box_loss", "val/cls_loss"]}
 
 
+def test_value_loss_of_reinforcement_learning_is_one_of_several():
+    found = roles_of(["losses/policy_loss", "losses/value_loss", "episode/reward"])
+    assert found.assigned == {}
+    assert found.unclear == {"train_loss": ["losses/value_loss", "losses/policy_loss"]}
+
+
 def test_chosen_series_replace_guessed_ones():
     names = ["train/loss", "val/box_loss", "val/cls_loss", "acc"]
     roles = roles_of(names, {"val_loss": "val/cls_loss", "train_accuracy": ""})

@@ -182,6 +182,48 @@ def test_numbers_of_steps_are_ignored_where_steps_counts(tmp_path):
     assert (state.steps_done, len(state.epochs)) == (3, 1)
 
 
+def test_accuracy_of_each_step_is_no_validation(tmp_path):
+    """Its name fits the validation too, once a validation loss is logged."""
+    loop = LoopForTests(tmp_path, epochs=3)
+    for epoch in range(3):
+        for step in range(10):
+            loop.run.log({"loss": 1.0, "accuracy": 0.1 * epoch + 0.01 * step})
+        loop.run.log({"val_loss": 0.5})
+    state, _ = read_state(loop.finish())
+    assert [epoch.val_loss for epoch in state.epochs] == [0.5] * 3
+    assert [epoch.train_accuracy for epoch in state.epochs] == pytest.approx([0.045, 0.145, 0.245])
+    assert state.epochs[-1].accuracy is None
+
+
+@pytest.mark.parametrize("trains", [False, True])
+def test_second_pass_of_an_epoch_counts_if_it_trains(tmp_path, trains):
+    """Otherwise it is a validation, as its batches are within `epochs`."""
+    loop = LoopForTests(tmp_path)
+    for _ in loop.run.epochs(3):
+        for _ in loop.run.steps(range(10)):
+            loop.run.log({"train/loss": 1.0})
+        for _ in loop.run.steps(range(4)):
+            loop.run.log({"train/loss" if trains else "val/batch_loss": 1.0})
+        loop.run.log({"val/loss": 0.5})
+    state, _ = read_state(loop.finish())
+    length = 14 if trains else 10
+    assert (len(state.epochs), state.steps_per_epoch, state.steps_done) == (3, length, 3 * length)
+    assert state.series["val/loss"].curve.steps.tolist() == [length, 2 * length, 3 * length]
+
+
+@pytest.mark.parametrize("first", [0, 1, None])
+def test_epochs_of_values_without_a_role_are_counted(tmp_path, first):
+    loop = LoopForTests(tmp_path, epochs=5)
+    times = iter(range(100, 1000, 10))
+    loop.run._control.clock = lambda: float(next(times))
+    for epoch in range(5):
+        number = {} if first is None else {"epoch": epoch + first}
+        loop.run.log({"val_mse": 1.0, "val_r2": 0.5} | number)
+    state, _ = read_state(loop.finish())
+    assert (len(state.epochs), state.total_epochs) == (5, 5)
+    assert [epoch.train_seconds for epoch in state.epochs[1:]] == [10.0] * 4
+
+
 def test_a_pass_that_is_left_early_is_an_epoch(tmp_path):
     """As with `limit_batches`: `break` ends a pass, the next one begins an epoch."""
     loop = LoopForTests(tmp_path)

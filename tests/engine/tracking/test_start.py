@@ -242,18 +242,33 @@ def test_resumed_run_goes_on_where_it_was(runs_dir):
     assert state.finished.seconds > resumed.seconds
 
 
-def test_run_that_was_killed_within_an_epoch_keeps_its_steps(runs_dir):
+@pytest.mark.parametrize("step", [None, 17])
+def test_pass_that_was_interrupted_is_repeated_unless_the_loop_gives_its_steps(runs_dir, step):
     loop = LoopForTests(runs_dir, epochs=3)
     for steps in (10, 4):
         for _ in loop.run.steps(range(steps)):
             loop.run.log({"train/loss": 0.5})
     loop.kill()
     resumed = LoopForTests(runs_dir, resume="latest")
-    assert resumed.run.step == 14
-    resumed.run.log({"train/loss": 0.4})
+    assert resumed.run.step == 10
+    resumed.run.log({"train/loss": 0.4}, step=step)
     state, damaged = read_state(resumed.finish())
-    assert (state.steps_done, damaged) == (15, 0)
-    assert state.curve.steps[-2:].tolist() == [14, 15]
+    assert (state.steps_done, damaged) == (step or 11, 0)
+    assert state.curve.steps.tolist() == [10, step or 11]
+
+
+def test_run_of_unknown_epochs_that_was_killed_keeps_its_steps(runs_dir):
+    loop = LoopForTests(runs_dir)
+    for _ in range(14):
+        loop.run.log({"train/loss": 0.5})
+    loop.kill()
+    assert LoopForTests(runs_dir, resume="latest").run.step == 14
+
+
+@pytest.mark.parametrize("key", ["epochs", "max_epochs", "num_train_epochs"])
+def test_planned_epochs_are_those_of_the_config(runs_dir, key):
+    loop = LoopForTests(runs_dir, config={key: 12})
+    assert read_state(loop.finish())[0].total_epochs == 12
 
 
 def test_epoch_that_was_interrupted_is_repeated(runs_dir):
@@ -404,6 +419,28 @@ def test_names_of_wandb_without_a_counterpart_are_reported_once(runs_dir, capsys
     for name in ("watch", "define_metric", "Image"):
         assert texts.count(f"{name} has no counterpart here, and is ignored") == 1
     assert "login has no counterpart here" in capsys.readouterr().err
+
+
+def test_uses_of_wandb_without_a_counterpart_go_on(runs_dir):
+    wandb = cnn_tui
+    run = wandb.init(runs_dir=runs_dir)
+    table = wandb.Table(columns=["a"])
+    table.add_data(1)
+    artifact = wandb.Artifact("model", type="model")
+    with artifact.new_file("x") as file:
+        file.write("x")
+    run.log_artifact(artifact).wait()
+    matrix = wandb.plot.confusion_matrix(y_true=[0], preds=[0], class_names=["a"])
+    wandb.log(
+        data={"loss": 1.0, "table": table, "plot": matrix, "nested": {"table": table}}, step=3
+    )
+    assert [*wandb.Api().runs("project")] == []
+    assert f"{run.url}{run.get_url()}{run.entity}{table}" == ""
+    assert run.dir == str(run.path)
+    wandb.finish()
+    state, _ = read_state(list_runs(runs_dir)[0])
+    assert ([*state.series], state.steps_done) == (["loss"], 3)
+    assert not [notice.text for notice in state.notices if "is not recorded" in notice.text]
 
 
 def test_order_of_events(runs_dir):

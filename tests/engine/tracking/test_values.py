@@ -12,7 +12,12 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.series import MAX_NAME, MAX_SERIES
 from cnn_engine.runs.summary import read_state
 from cnn_engine.tracking.entries import Logged
-from cnn_engine.tracking.values import Converter, DeviceValue, read_device_values
+from cnn_engine.tracking.values import (
+    RESERVED_SERIES,
+    Converter,
+    DeviceValue,
+    read_device_values,
+)
 from grammar import LOOP_LETTERS, LOOP_SESSIONS, event_letters
 from recorded_loops import LoopForTests
 
@@ -143,9 +148,38 @@ def test_series_beyond_the_limit_are_reported_once(loop):
     for number in range(MAX_SERIES + 5):
         loop.run.log({f"s{number}": 1})
     state = state_of(loop)
-    assert len(state.series) == MAX_SERIES
+    assert len(state.series) == (limit := MAX_SERIES - RESERVED_SERIES)
     (notice,) = state.notices
-    assert notice.text == f"Only {MAX_SERIES} series are recorded: 's{MAX_SERIES}' is not"
+    assert notice.text.startswith(f"Only {limit} series are recorded, and losses, accuracies")
+    assert notice.text.endswith(f": 's{limit}' is not")
+
+
+def test_losses_are_recorded_beside_any_number_of_series(loop):
+    others = {f"s{number}": 1.0 for number in range(2 * MAX_SERIES)}
+    loop.run.log(others | {"train/loss": 0.5, "lr": 0.1})
+    loop.run.log({"val/loss": 0.6, "val/accuracy": 0.7})
+    state, _ = read_state(loop.finish())
+    assert [epoch.val_loss for epoch in state.epochs] == [0.6]
+    assert (state.lr, state.epochs[0].train_loss) == (0.1, 0.5)
+
+
+def test_loss_that_is_nan_in_a_step_is_reported_without_alarm(loop, capsys):
+    for step in range(1, 41):
+        loop.run.log({"loss": math.nan if step == 12 else 0.5})
+    loop.run.log({"val/loss": 1.0})
+    state, _ = read_state(loop.finish())
+    assert (state.alarms, [epoch.train_loss for epoch in state.epochs]) == ([], [0.5])
+    assert [notice.text for notice in state.notices] == ["loss was nan at step 12"]
+    assert "loss was nan at step 12" in capsys.readouterr().err
+
+
+def test_accuracies_turn_out_to_be_in_percent(loop):
+    for accuracy in (0.9, 10.0, 35.5):
+        loop.run.log({"loss": 1.0, "acc": 2 * accuracy})
+        loop.run.log({"val/loss": 1.0, "val/acc": accuracy})
+    epochs = read_state(loop.finish())[0].epochs
+    assert [epoch.val_accuracy for epoch in epochs] == pytest.approx([0.009, 0.1, 0.355])
+    assert [epoch.train_accuracy for epoch in epochs] == pytest.approx([0.018, 0.2, 0.71])
 
 
 def test_dictionary_that_contains_itself_is_reported(loop):
