@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,8 +17,10 @@ from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_summary
 from cnn_engine.system.stop_signals import STOP_SIGNALS
 from cnn_tui.headless.run import watch_headless
+from cnn_tui.live import follower
 from golden import golden_run, running_run, set_local_host
 from loops_for_tests import classifier, finished, gan, loop_run
+from recorded_loops import LoopForTests
 from runs_for_tests import wait_until
 from terminal import CLI, ENDLESS_RUN, SET_SMALL, Terminal, cnn_tui, environment
 
@@ -327,6 +330,23 @@ def test_watch_of_a_killed_run_says_so_and_exits_with_4(tmp_path, run_cli):
     assert "Epoch: 1/" in out
     assert f"run {run.id}: was interrupted" in errors
     assert f"cnn-tui resume {run.id}" in errors
+
+
+@pytest.mark.parametrize(("name", "code"), [("completed", 0), ("failed", 4), ("stopped", 130)])
+def test_watch_exits_with_the_code_of_the_run(tmp_path, run_cli, name, code):
+    golden_run(tmp_path / "runs", name)
+    assert run_cli("watch", "--no-ui", cwd=tmp_path)[0] == code
+
+
+@pytest.mark.parametrize("program_code", [0, 3])
+def test_watch_exits_with_the_code_of_a_program_that_ends_meanwhile(
+    tmp_path, run_cli, monkeypatch, program_code
+):
+    loop = LoopForTests(tmp_path / "runs", epochs=2).train_epochs(1)
+    loop.flush()
+    ending = SimpleNamespace(sleep=lambda _: loop.run.finish(program_code))
+    monkeypatch.setattr(follower, "time", ending)
+    assert run_cli("watch", "--no-ui", cwd=tmp_path)[0] == program_code
 
 
 def test_watch_prints_a_run_that_was_resumed_twice(tmp_path, run_cli):

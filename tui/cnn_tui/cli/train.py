@@ -224,8 +224,7 @@ def watch(
     if no_ui or not has_terminal():
         from cnn_tui.headless.run import watch_headless
 
-        watch_headless(directory)
-        return
+        _exit(watch_headless(directory))
     sys.exit(_watch(directory, options))
 
 

@@ -102,8 +102,8 @@ def _end_check(engine: "Engine", printer: Printer) -> Callable[[RunState], bool]
     return is_over
 
 
-def watch_headless(run: RunDirectory) -> None:
-    """Print the events of a run trained by any process, until it ends.
+def watch_headless(run: RunDirectory) -> int:
+    """Print the events of a run trained by any process until it ends, and return its exit code.
 
     Raises:
         TrainingError: the process that trained it was killed.
@@ -119,6 +119,7 @@ def watch_headless(run: RunDirectory) -> None:
             f"run {run.id}: was interrupted: the process that trained it ended without a word; "
             f"{how_to_resume(state, run)}"
         )
+    return state.finished.exit_code if state.finished else 0
 
 
 def resume_hint(run: RunDirectory) -> str:
