@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cnn_engine.runlog.events import CommandApplied, RunFinished, RunResumed
+from cnn_engine.runlog.events import CommandApplied, RunFinished, RunResumed, ScalarsLogged
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.reports.run import show_run
@@ -92,3 +92,19 @@ def test_run_of_another_loop_is_shown_with_its_series(tmp_path, capsys):
     assert "By class, validation, epoch 6" in out
     assert "Resume:  run its own script again with cnn_tui.init(resume=" in out
     assert "images" not in out.split("By class")[0]
+
+
+@pytest.mark.parametrize("command", ["show one", "compare one two"])
+def test_of_many_series_the_first_and_those_with_a_role_are_listed(tmp_path, run_cli, command):
+    names = [f"layer {index}" for index in range(40)]
+    values = dict.fromkeys([*names, "val/accuracy"], (0.5,))
+    logged = [*classifier(epochs=1), ScalarsLogged(step=40, epoch=1, values=values)]
+    for run_id in ("one", "two"):
+        loop_run(tmp_path / "runs", finished(logged), run_id)
+    code, out, _ = run_cli(*command.split(), cwd=tmp_path)
+    assert code == 0
+    assert "layer 13" in out
+    assert "layer 20" not in out
+    assert "val/accuracy" in out
+    (more,) = [line for line in out.splitlines() if line.startswith("…")]
+    assert re.match(r"… and 26 more( series)?: cnn-tui export one (two )?--to csv-series", more)

@@ -13,7 +13,8 @@ from cnn_tui.text.json import config_value_text
 from cnn_tui.text.metrics import interval_text, rate_text
 from cnn_tui.text.numbers import decimal, duration, out_of, percent
 from cnn_tui.text.safe import safe_text
-from cnn_tui.text.series import series_cell, shared_series
+from cnn_tui.text.series import first_series, series_cell, shared_series
+from cnn_tui.text.shell import command_for
 from cnn_tui.text.verdicts import can_be_tested, verdict_text
 
 Value = TypeVar("Value")
@@ -53,6 +54,12 @@ def print_comparison(comparison: Comparison) -> None:
     """Print metrics, config differences, classes, and the significance of the differences."""
     console = results_console()
     console.print(_metrics(comparison))
+    shared = shared_series(compared.state for compared in comparison.runs)
+    if more := len(shared) - len(first_series(shared)):
+        first, *others = (compared.run for compared in comparison.runs)
+        ids = [other.id for other in others]
+        command = command_for("export", first, *ids, "--to", "csv-series")
+        console.print(Text(f"… and {more:,} more series: {command}", "dim"))
     if comparison.config_differences:
         console.print("\nConfig differences", style="bold")
         console.print(_settings(comparison))
@@ -86,7 +93,7 @@ def _metrics(comparison: Comparison) -> Table:
         if any(texts):
             table.add_row(name, *(Text(text or "–") for text in texts))
     states = [run.state for run in comparison.runs]
-    for name in shared_series(states):
+    for name in first_series(shared_series(states)):
         cells = [series_cell(state, name) for state in states]
         table.add_row(*map(Text, [safe_text(name, MAX_VALUE_LENGTH), *cells]))
     return table

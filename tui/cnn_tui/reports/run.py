@@ -17,7 +17,7 @@ from cnn_tui.text.events import device_text, loop_text, tta_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.provenance import command_line, environment_values
 from cnn_tui.text.safe import escaped, safe_text
-from cnn_tui.text.series import SERIES_HEADINGS, series_rows
+from cnn_tui.text.series import SERIES_HEADINGS, first_series, series_rows
 from cnn_tui.text.shell import command_for
 
 CHART_HEIGHT = 14
@@ -48,7 +48,7 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
     if state.test and not brief:
         console.print(final_test_report(state.test, state.prepared))
     if state.series:
-        console.print(_series_table(state))
+        console.print(_series_table(state, run))
     path = escaped(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nSaved in ", "dim"), path))
     for label, command in _next_commands(state, summary, run):
@@ -168,9 +168,15 @@ def _provenance(state: RunState) -> list[str]:
     return lines
 
 
-def _series_table(state: RunState) -> RenderableType:
-    rows = [list(row) for row in series_rows(state)]
-    return Group(Text("\nSeries"), FittingTable(SERIES_HEADINGS, rows, (), left=(0,)))
+def _series_table(state: RunState, run: RunDirectory) -> RenderableType:
+    """Return the values of the first series, and the command that writes all of them."""
+    names = first_series(state.series)
+    rows = [list(row) for row in series_rows(state, names)]
+    parts = [Text("\nSeries"), FittingTable(SERIES_HEADINGS, rows, (), left=(0,))]
+    if more := len(state.series) - len(names):
+        command = command_for("export", run, "--to", "csv-series")
+        parts.append(Text(f"… and {more:,} more: {command}", "dim"))
+    return Group(*parts)
 
 
 def _class_metrics(state: RunState) -> RenderableType | None:
