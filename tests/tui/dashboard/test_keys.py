@@ -504,6 +504,8 @@ async def test_commands_to_an_interrupted_run_are_refused(tmp_path, key):
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, key)
         assert "◌ interrupted" in screen_text(app)
+        assert "\nInterrupted after 0:" in screen_text(app).replace("\n ", "\n")
+        assert "img/s" not in screen_text(app)
         assert "This run is not running" in screen_text(app)
     assert not run.commands.exists()
 

@@ -29,10 +29,10 @@ class RunProgress(Panel[RunState]):
 
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Return one line."""
-        if state.has_ended:
-            return [_result(state)]
+        if state.has_ended or self.is_dead:
+            return [_result(state, state.status if state.has_ended else "interrupted")]
         if state.phase in ("starting", "testing"):
-            return [_stage_line(state, width, is_running=not (self.is_dead or state.paused))]
+            return [_stage_line(state, width)]
         if state.imported:
             return [_imported_line(state)]
         if not (state.total_epochs or state.steps_per_epoch):
@@ -109,10 +109,10 @@ def _epoch_time(state: RunState) -> str | None:
     return f"{duration(max(0.0, expected - seconds_left))} of ~{duration(expected)}"
 
 
-def _stage_line(state: RunState, width: int, *, is_running: bool) -> Content:
+def _stage_line(state: RunState, width: int) -> Content:
     stage = state.stages[-1] if state.stages else None
     name = STAGES[stage.stage] if stage else "Starting"
-    seconds = f"  {max(0.0, time.time() - stage.time):.1f} s" if stage and is_running else ""
+    seconds = f"  {max(0.0, time.time() - stage.time):.1f} s" if stage and not state.paused else ""
     progress = state.progress
     if progress is None or not progress.total:
         return Content.assemble((name, "bold"), (seconds, "$muted"))
@@ -122,9 +122,8 @@ def _stage_line(state: RunState, width: int, *, is_running: bool) -> Content:
     return Content.assemble((name, "bold"), "  ", bar, f"  {count}", (seconds, "$muted"))
 
 
-def _result(state: RunState) -> Content:
-    status = state.status.capitalize()
-    parts = [(f"{status} after {duration(state.elapsed_seconds)}", "bold")]
+def _result(state: RunState, status: str) -> Content:
+    parts = [(f"{status.capitalize()} after {duration(state.elapsed_seconds)}", "bold")]
     if state.test:
         parts.append((f"   test accuracy {percent(state.test.accuracy, 2)}", "bold $text-success"))
         if state.test.tta_accuracy is not None:
