@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cnn_tui.charts.blocks import bar, sparkline
-from cnn_tui.text.numbers import bytes_text, decimal, duration, percent, ratio
+from cnn_tui.text.numbers import bytes_text, decimal, duration, percent, rate, ratio
 from cnn_tui.text.safe import safe_text
 
 
@@ -28,6 +28,11 @@ def test_percent_decimal_and_ratio():
 def test_bytes_have_three_significant_digits():
     sizes = 0, 999, 1500, 999_600, 184_300_000, 2.5e12
     assert list(map(bytes_text, sizes)) == ["0 B", "999 B", "1.5 kB", "1 MB", "184 MB", "2.5 TB"]
+
+
+def test_rate_has_three_significant_digits_and_no_exponent():
+    rates = 0.2512, 10.74, 99.96, 1187.2, 4000, 123_456
+    assert list(map(rate, rates)) == ["0.251", "10.7", "100", "1,190", "4,000", "123,000"]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,12 @@ def significant(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
+def rate(value: float) -> str:
+    """Return a number per second with three significant digits: `1,190`, `10.7`, `0.25`."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:.3g}"
+
+
 def out_of(done: int, total: int, between: str = "/") -> str:
     """Return `3/20`; only the first number if the total is 0, as for an imported run."""
     return f"{done}{between}{total}" if total else str(done)

@@ -7,7 +7,7 @@ from textual.content import Content
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
 from cnn_tui.text.events import STAGES
-from cnn_tui.text.numbers import decimal, duration, percent
+from cnn_tui.text.numbers import decimal, duration, percent, rate
 from cnn_tui.text.safe import safe_text
 
 MIN_BAR = 12
@@ -97,7 +97,7 @@ def _speed(state: RunState) -> str:
     if state.images_per_second is not None:
         return f"{state.images_per_second:,.0f} img/s"
     if state.loop and (steps := state.steps_per_second) is not None:
-        return f"{steps:,.3g} steps/s"
+        return f"{rate(steps)} steps/s"
     return ""
 
 
