@@ -172,7 +172,10 @@ def _series_table(state: RunState, run: RunDirectory) -> RenderableType:
     """Return the values of the first series, and the command that writes all of them."""
     names = first_series(state.series)
     rows = [list(row) for row in series_rows(state, names)]
-    parts = [Text("\nSeries"), FittingTable(SERIES_HEADINGS, rows, (), left=(0,))]
+    parts: list[RenderableType] = [
+        Text("\nSeries"),
+        FittingTable(SERIES_HEADINGS, rows, (), left=(0,)),
+    ]
     if more := len(state.series) - len(names):
         command = command_for("export", run, "--to", "csv-series")
         parts.append(Text(f"… and {more:,} more: {command}", "dim"))
