@@ -535,7 +535,12 @@ class RunState:
 
     @property
     def images_per_second(self) -> float | None:
-        """Training speed over the last few seconds; None if unknown."""
+        """Training speed over the last few seconds; None if unknown.
+
+        Of several processes of another loop the first logs its own part of each batch only.
+        """
+        if self.loop and self.processes > 1:
+            return None
         seconds = sum(event.seconds for event in self.recent)
         images = sum(event.images for event in self.recent)
         return images / seconds if seconds > 0 and images else None

@@ -77,7 +77,7 @@ def metric_rows(
         TableRow("  its epoch", [str(best.epoch) if best else "–" for best in bests]),
         TableRow("last train loss", [_last_train(state) for state in states]),
         TableRow("time", [duration(state.elapsed_seconds) for state in states]),
-        _metric_row("images/s", [_speed(state) for state in states], _count, max),
+        _metric_row(_speed_unit(states), [_speed(state) for state in states], _count, max),
         TableRow("parameters", [_parameters(state) for state in states]),
         TableRow("device", [_device(state) for state in states]),
         *series_rows(states),
@@ -192,6 +192,10 @@ def _epochs(state: RunState) -> str:
 
 def _last_train(state: RunState) -> str:
     return decimal(state.epochs[-1].known_train_loss) if state.epochs else "–"
+
+
+def _speed_unit(states: Sequence[RunState]) -> str:
+    return "images/s" if all(state.is_own for state in states) else "samples/s"
 
 
 def _speed(state: RunState) -> float | None:

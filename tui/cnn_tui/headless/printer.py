@@ -20,6 +20,7 @@ from cnn_tui.text.events import (
 )
 from cnn_tui.text.metrics import metric_lines
 from cnn_tui.text.numbers import duration, out_of, percent
+from cnn_tui.text.other_loops import speed_text
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.series import series_rows
 from cnn_tui.text.width import pad, widest
@@ -118,8 +119,8 @@ def progress_line(state: RunState) -> str:
         parts.append(f"step {state.steps_done:,}")
     if state.curve:
         parts.append(f"loss {state.curve[-1].loss:.4f}")
-    if state.images_per_second is not None:
-        parts.append(f"{state.images_per_second:,.0f} img/s")
+    if speed := speed_text(state):
+        parts.append(speed)
     if state.seconds_left is not None:
         parts.append(f"left {duration(state.seconds_left)}")
     return "  ".join(parts)

@@ -3,6 +3,7 @@
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
 from cnn_engine.tracking.loop_control import MISSING, WITH_OTHERS
+from cnn_tui.text.numbers import rate
 from cnn_tui.text.safe import safe_text
 
 ACTIONS: dict[Name, str] = {
@@ -28,6 +29,18 @@ def missing_text(state: RunState, what: str) -> str:
     if state.imported:
         return f"no {what}: an import has only what the other program logs"
     return f"no {what}: another training loop logs this run" if state.loop else ""
+
+
+def speed_text(state: RunState) -> str:
+    """Return `1,234 img/s`; of another loop, whose data may be others, samples or steps per second.
+
+    Empty while the speed is unknown.
+    """
+    images = state.images_per_second
+    if images is not None:
+        return f"{images:,.0f} img/s" if state.is_own else f"{rate(images)} samples/s"
+    steps = state.steps_per_second if state.loop else None
+    return "" if steps is None else f"{rate(steps)} steps/s"
 
 
 def checkpoint_time(state: RunState) -> str:

@@ -7,7 +7,8 @@ from textual.content import Content
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
 from cnn_tui.text.events import STAGES
-from cnn_tui.text.numbers import decimal, duration, percent, rate
+from cnn_tui.text.numbers import decimal, duration, percent
+from cnn_tui.text.other_loops import speed_text
 from cnn_tui.text.safe import safe_text
 
 MIN_BAR = 12
@@ -55,7 +56,7 @@ def _count_line(state: RunState) -> Content:
     epoch = f"Epoch {state.epoch:,}  " if state.epoch else ""
     return Content.assemble(
         (f"{epoch}Step {state.steps_done:,}", "bold"),
-        (f"  after {duration(state.elapsed_seconds)}  {_speed(state)}", "$muted"),
+        (f"  after {duration(state.elapsed_seconds)}  {speed_text(state)}", "$muted"),
     )
 
 
@@ -75,7 +76,7 @@ def _epoch_line(state: RunState, width: int) -> Content:
         done, total = len(state.epochs), state.total_epochs
     if state.seconds_left is not None:
         parts.append(f"left {duration(state.seconds_left)}")
-    if speed := _speed(state):
+    if speed := speed_text(state):
         parts.append(speed)
     if (epoch_time := _epoch_time(state)) is not None:
         parts.append(epoch_time)
@@ -90,15 +91,6 @@ def _epoch_line(state: RunState, width: int) -> Content:
         parts[0],
         *((f"  {part}", "$muted") for part in parts[1:]),
     )
-
-
-def _speed(state: RunState) -> str:
-    """Return `1,234 img/s`, or the steps per second of a loop that counts no images."""
-    if state.images_per_second is not None:
-        return f"{state.images_per_second:,.0f} img/s"
-    if state.loop and (steps := state.steps_per_second) is not None:
-        return f"{rate(steps)} steps/s"
-    return ""
 
 
 def _epoch_time(state: RunState) -> str | None:
