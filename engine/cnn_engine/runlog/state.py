@@ -42,6 +42,7 @@ from cnn_engine.runlog.events import (
     ValidationProgressed,
 )
 from cnn_engine.runlog.position import position_of
+from cnn_engine.runlog.roles import roles_of
 from cnn_engine.runlog.series import SeriesByName
 
 Phase = Literal[
@@ -451,6 +452,15 @@ class RunState:
         """Processes that train together in the latest session whose number is known."""
         first = self.started.processes if self.started else 1
         return self.resumed.processes if self.resumed and self.resumed.processes else first
+
+    @property
+    def last_lr(self) -> float | None:
+        """Last learning rate; of a loop that logs it without a loss, from its series."""
+        name = None if self.curve else roles_of(self.series).assigned.get("lr")
+        if name is None:
+            return self.lr
+        last = self.series[name].last
+        return last if math.isfinite(last) else None
 
     @property
     def status(self) -> Status:

@@ -490,6 +490,18 @@ def test_best_epochs_of_another_loop_are_those_with_the_lowest_loss_so_far():
     assert state_after(started(), events.LoopDescribed(), *logged).best_epochs == {1, 2, 5}
 
 
+def test_last_learning_rate_of_a_loop_without_a_training_loss_is_that_of_its_series():
+    logged = list(gan(10))
+    rates = (
+        events.ScalarsLogged(time=logged[-1].time, step=11 + index, values={"optim/lr": (rate,)})
+        for index, rate in enumerate((0.1, 0.05))
+    )
+    assert state_after(*logged).last_lr is None
+    assert state_after(*logged, replace(applied("lr"), value=0.1)).last_lr == 0.1
+    assert state_after(*logged, replace(applied("lr"), value=0.2), *rates).last_lr == 0.05
+    assert state_after(*classifier(epochs=2)).last_lr == pytest.approx(0.09)
+
+
 def test_longest_silence_of_another_loop_excludes_pauses_and_other_events():
     logged = list(gan(10))
     last = logged[-1].time

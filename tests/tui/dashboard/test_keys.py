@@ -587,6 +587,18 @@ async def test_messages_about_another_loop_promise_what_it_does(tmp_path):
         assert text in screen_text(app)
 
 
+async def test_learning_rate_that_only_a_series_has_is_in_the_dialog(tmp_path):
+    run = add_events(
+        loop_run(tmp_path, gan()),
+        events.LoopDescribed(commands=("lr",)),
+        events.ScalarsLogged(step=201, values={"lr": (0.025,)}),
+    )
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "r")
+        assert app.screen.query_one(Input).value == "0.025"
+
+
 async def test_too_few_epochs_are_refused_with_the_epoch_that_is_running_now(tmp_path):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))

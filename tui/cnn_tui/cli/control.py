@@ -184,7 +184,7 @@ def set_values(
     parsed = _parse_settings(settings)
     run = ControlledRun(reference, runs_dir)
     for name, value in parsed:
-        current = run.state.total_epochs if name == "epochs" else run.state.lr
+        current = run.state.total_epochs if name == "epochs" else run.state.last_lr
         if value == current:
             run.print(f"{COMMANDS[name]} is already {value:g}")
         else:

@@ -56,9 +56,8 @@ def print_comparison(comparison: Comparison) -> None:
     console.print(_metrics(comparison))
     shared = shared_series(compared.state for compared in comparison.runs)
     if more := len(shared) - len(first_series(shared)):
-        run, *others = (compared.run for compared in comparison.runs)
-        ids = [other.id for other in others]
-        command = command_for("export", run, *ids, "--to", "csv-series")
+        ids = [compared.run.id for compared in comparison.runs[1:]]
+        command = command_for("export", comparison.runs[0].run, *ids, "--to", "csv-series")
         console.print(Text(f"… and {more:,} more series: {command}", "dim"))
     if comparison.config_differences:
         console.print("\nConfig differences", style="bold")

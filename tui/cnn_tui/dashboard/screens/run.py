@@ -320,7 +320,7 @@ class RunScreen(DashboardScreen):
         """Ask for a learning rate and set it."""
         if self._is_refused("lr"):
             return
-        lr = await self.ask(lr_dialog(self.state.lr))
+        lr = await self.ask(lr_dialog(self.state.last_lr))
         if lr is not None:
             await self._send("lr", lr, message=f"Learning rate {lr:g} from the next step on")
 
