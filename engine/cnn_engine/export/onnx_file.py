@@ -36,9 +36,9 @@ def export(run: RunDirectory, *, allow_code: bool = False, opset: int = DEFAULT_
     if opset not in OLDEST_RUNTIME:
         first, *_, last = OLDEST_RUNTIME
         raise ConfigError(f"--opset {opset}: PyTorch writes operator sets {first} to {last}")
+    model = load(run, allow_code=allow_code)
     onnx = import_optional("onnx")
     import_optional("onnxscript")
-    model = load(run, allow_code=allow_code)
     program: Any = torch.onnx.export(
         model.program(),
         dynamo=True,

@@ -17,8 +17,8 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
         DataError: the checkpoint is damaged.
         StorageError: the checkpoint cannot be read.
     """
-    safetensors = import_optional("safetensors.torch")
     model = load(run, allow_code=allow_code)
+    safetensors = import_optional("safetensors.torch")
     # safetensors refuses tensors that share memory or are not contiguous.
     weights = {
         name: values.clone(memory_format=torch.contiguous_format)

@@ -27,6 +27,23 @@ def how_to_resume(state: RunState, run: RunDirectory) -> str:
     return f"resume it with: {command_for('resume', run)}"
 
 
+def how_to_stop(state: RunState, run: RunDirectory) -> str:
+    """Return how to stop a running run, as a phrase: a command, or the process to end."""
+    if state.is_own or (state.loop and "stop" in state.loop.commands):
+        return f"stop it first: {command_for('stop', run)}"
+    session = state.resumed or state.started
+    process = f" (process {session.pid} on {session.host})" if session else ""
+    return f"end its program first{process}"
+
+
+def how_to_start(runs_dir: Path | None) -> str:
+    """Return what starts the first run of a directory, as a phrase that ends with a command."""
+    return (
+        "add import cnn_tui to a training loop of your own, or start a run of cnn-tui with: "
+        f"{command_in(runs_dir, 'run')}"
+    )
+
+
 def command_in(runs_dir: Path | None, *words: str) -> str:
     """Return the shell command with these words for a directory of runs; None for the default."""
     is_default = runs_dir is None or is_default_runs_dir(runs_dir)

@@ -7,7 +7,7 @@ from pathlib import Path
 from cnn_engine.errors import ConfigError
 from cnn_engine.runlog.events import RunStarted
 from cnn_engine.runs.directory import RunDirectory, first_event, iter_runs, list_runs
-from cnn_engine.runs.hints import command_in
+from cnn_engine.runs.hints import command_in, how_to_start
 from cnn_engine.runs.marks import read_marks
 from cnn_engine.texts import listed
 
@@ -29,7 +29,7 @@ def find_run(runs_dir: Path, reference: str, *, listing: str = "") -> RunDirecto
     """
     runs = list(iter_runs(runs_dir))
     if not runs:
-        raise ConfigError(f"{runs_dir}: no runs yet; start one with: {command_in(runs_dir, 'run')}")
+        raise ConfigError(f"{runs_dir}: no runs yet; {how_to_start(runs_dir)}")
     if reference == LATEST:
         return list_runs(runs_dir)[0]
     for run in runs:

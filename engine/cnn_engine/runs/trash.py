@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError
 from cnn_engine.runs.directory import RunDirectory, list_runs
-from cnn_engine.runs.hints import command_for, command_in
+from cnn_engine.runs.hints import command_in, how_to_stop
 from cnn_engine.runs.lookup import find_run
-from cnn_engine.runs.summary import LIVE, read_summary
+from cnn_engine.runs.summary import LIVE, read_state, read_summary
 
 TRASH = ".trash"
 """Subdirectory of the runs directory that lists of runs skip. Where it belongs to another user and
@@ -26,8 +26,8 @@ def delete(run: RunDirectory) -> RunDirectory:
     """
     if read_summary(run).status in LIVE:
         raise RunHeldError(
-            f"run {run.id}: is running and cannot be deleted; stop it first: "
-            f"{command_for('stop', run)}"
+            f"run {run.id}: is running and cannot be deleted; "
+            f"{how_to_stop(read_state(run)[0], run)}"
         )
     trash, is_new = _make_trash(run.path.parent)
     try:

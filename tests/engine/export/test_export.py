@@ -24,6 +24,7 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export import folder, onnx_file, torch_program
 from cnn_engine.export.model import Exported, load
 from cnn_engine.inference.trained import load_trained_model
+from recorded_loops import recorded_loop
 from runs_for_tests import RunForTests
 from terminal import environment
 
@@ -470,3 +471,14 @@ def test_damaged_model_is_not_exported(export, trained, tmp_path, monkeypatch):
     assert (code, out) == (3, "")
     assert "best.pt: is damaged" in errors
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(("to", "library"), [("onnx", "onnx"), ("safetensors", "safetensors")])
+def test_missing_model_is_reported_before_a_missing_library(
+    tmp_path, run_cli, monkeypatch, to, library
+):
+    recorded_loop(tmp_path / "runs", epochs=1)
+    monkeypatch.setitem(sys.modules, library, None)
+    code, _, errors = run_cli("export", "latest", "--to", to, cwd=tmp_path)
+    assert code == 2
+    assert "another program trains it: it has no model of cnn-tui" in errors

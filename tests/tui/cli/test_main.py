@@ -1,5 +1,7 @@
 """The entry point, and options before the command."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from cnn_tui.cli import app, compare, explain, import_, train
@@ -57,3 +59,14 @@ def test_display_options_are_passed_to_the_dashboard(
     code, _, errors = run_cli("--theme", "light", "--ascii", *command.split(), cwd=tmp_path)
     assert code == 0, errors
     assert received_options == [Options(ThemeName.LIGHT, ascii=True)]
+
+
+def test_watch_waits_for_a_first_run(tmp_path, monkeypatch, run_cli):
+    opened = []
+    record = lambda _: golden_run(tmp_path / "runs", "completed")  # noqa: E731
+    monkeypatch.setattr(train, "time", SimpleNamespace(sleep=record))
+    monkeypatch.setattr(train, "has_terminal", lambda: True)
+    monkeypatch.setattr(launch, "watch_run", lambda run, _: opened.append(run.id) or 0)
+    code, _, errors = run_cli("watch", cwd=tmp_path)
+    assert (code, opened) == (0, ["1124-0412-amber"])
+    assert errors == "Waiting for a first run in runs; ctrl+c quits\n"

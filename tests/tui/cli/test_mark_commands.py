@@ -20,6 +20,7 @@ from cnn_tui.cli.completion import complete_sort_key
 from fresh_interpreter import TORCH_SIDE
 from golden import golden_run, running_run
 from imports_for_tests import import_text
+from recorded_loops import LoopForTests
 from terminal import environment
 
 IMPORTS = "import sys; sys.argv[0] = 'cnn-tui'\nfrom cnn_tui.main import main\n"
@@ -144,6 +145,20 @@ def test_delete_refuses_a_running_run(tmp_path):
     with Recorder(run), pytest.raises(RunHeldError, match="is running and cannot be deleted"):
         trash.delete(run)
     assert run.events.exists()
+
+
+def test_delete_of_a_loop_that_cannot_stop_says_how_to_end_it(tmp_path):
+    loop = LoopForTests(tmp_path)
+    loop.run.log({"loss": 1.0})
+    loop.flush()
+    where = f"process {os.getpid()} on {os.uname().nodename}"
+    with pytest.raises(RunHeldError, match=rf"end its program first \({where}\)"):
+        trash.delete(loop.directory)
+    for _ in loop.run.epochs(2):
+        loop.flush()
+        with pytest.raises(RunHeldError, match="stop it first: cnn-tui stop"):
+            trash.delete(loop.directory)
+    loop.finish()
 
 
 def test_trash_keeps_runs_with_the_same_id(tmp_path):

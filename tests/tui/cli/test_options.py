@@ -51,6 +51,7 @@ def test_missing_directory_of_runs_gets_a_hint_with_its_name(tmp_path, run_cli, 
     code, out, errors = run_cli(*command.split(), "--runs-dir", "rm 1", cwd=tmp_path)
     assert (code, out) == (0 if command == "runs" else 2, "")
     assert "o runs " in errors
+    assert "import cnn_tui" in errors
     assert errors.endswith(": cnn-tui run --runs-dir 'rm 1'\n")
 
 

@@ -339,7 +339,7 @@ async def test_running_run_cannot_be_deleted(runs_dir):
             while current(app) != "e":
                 await press(pilot, "down")
             await press(pilot, "delete")
-            assert "e is running: stop it first" in screen_text(app)
+            assert "e is running: stop it first: cnn-tui stop e" in screen_text(app)
     assert run.events.exists()
 
 
@@ -443,6 +443,7 @@ async def test_new_run_opens_the_form_of_a_preset(tmp_path):
     async with app.run_test(size=(100, 60)) as pilot:
         await settle(pilot)
         assert "No runs yet" in screen_text(app)
+        assert "that import cnn_tui appear here by themselves" in screen_text(app)
         await press(pilot, "n")
         key = next(answer.key for answer in app.screen._answers if answer.value == "digits")
         await press(pilot, key)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cnn_engine.runs.directory import default_runs_dir
-from cnn_engine.runs.hints import command_in
+from cnn_engine.runs.hints import how_to_start
 from cnn_tui.cli.completion import complete_sort_key
 from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
@@ -53,7 +53,7 @@ def list_runs(
         text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
         print(f"cnn-tui: {escaped(text, 4000)}", file=sys.stderr)
     else:
-        text = f"No runs in {directory} yet. Start one: {command_in(directory, 'run')}"
+        text = f"No runs in {directory} yet; {how_to_start(directory)}"
         print(escaped(text, 4000), file=sys.stderr)
 
 

@@ -1,7 +1,9 @@
 """`cnn-tui run`, `resume` and `watch`: start, continue and follow a run."""
 
 import dataclasses
+import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -10,7 +12,8 @@ import typer
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.config.preset_files import list_presets
 from cnn_engine.errors import ConfigError
-from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir
+from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir, iter_runs
+from cnn_engine.runs.lookup import LATEST
 from cnn_tui.cli.completion import complete_config, complete_run
 from cnn_tui.cli.habits import check_config
 from cnn_tui.cli.options import (
@@ -28,11 +31,15 @@ from cnn_tui.cli.options import (
 )
 from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options
 from cnn_tui.terminal.tty import has_terminal, require_written
+from cnn_tui.text.safe import escaped
 from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
     from cnn_engine.session.engine import Engine
     from cnn_engine.session.request import Request
+
+WAIT_SECONDS = 0.2
+"""Interval at which `watch` looks for a first run."""
 
 EventsAsJson = Annotated[
     bool, typer.Option("--json", help="Print each event as a line of JSON; implies --no-ui.")
@@ -220,12 +227,26 @@ def watch(
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
     """Open the dashboard of a running or finished run (default: the latest)."""
+    is_shown = not no_ui and has_terminal()
+    if is_shown and reference == LATEST:
+        _wait_for_run(runs_dir or default_runs_dir())
     directory = resolve_run(reference, runs_dir)
-    if no_ui or not has_terminal():
+    if not is_shown:
         from cnn_tui.headless.run import watch_headless
 
         _exit(watch_headless(directory))
     sys.exit(_watch(directory, options))
+
+
+def _wait_for_run(runs_dir: Path) -> None:
+    """Wait for the first run of a directory, if it has none yet."""
+    if any(iter_runs(runs_dir)):
+        return
+    directory = escaped(str(runs_dir), 1000)
+    print(f"Waiting for a first run in {directory}; ctrl+c quits", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nothing is lost yet
+    while not any(iter_runs(runs_dir)):
+        time.sleep(WAIT_SECONDS)
 
 
 def _exit(code: int) -> NoReturn:

@@ -17,10 +17,10 @@ from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
-from cnn_engine.runs.hints import command_in
+from cnn_engine.runs.hints import command_in, how_to_stop
 from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.selection import RunSelection, find_sort_column, select_runs
-from cnn_engine.runs.summary import LIVE, RunSummary
+from cnn_engine.runs.summary import LIVE, RunSummary, read_state
 from cnn_tui.dashboard.dialogs.copy import copy_dialog
 from cnn_tui.dashboard.dialogs.run_edits import (
     delete_dialog,
@@ -162,7 +162,11 @@ class RunsScreen(DashboardScreen):
         self.show()
         if not self._list.runs:
             text = "No runs yet. Start one with n, or quit with q and type:\n\n  "
-            self.empty_text.update(text + escaped(command_in(self._runs_dir, "run"), 4000))
+            text += escaped(command_in(self._runs_dir, "run"), 4000)
+            text += (
+                "\n\nRuns of other training loops that import cnn_tui appear here by themselves."
+            )
+            self.empty_text.update(text)
 
     @property
     def _is_shown(self) -> bool:
@@ -411,7 +415,9 @@ class RunsScreen(DashboardScreen):
         runs = self._targets()
         live = next((run for run in runs if run.status in LIVE), None)
         if live:
-            self.report(f"{live.run_id} is running: stop it first")
+            run = self._edits.directory(live)
+            how = await in_thread(lambda: how_to_stop(read_state(run)[0], run))
+            self.report(f"{live.run_id} is running: {how}")
             return
         if not runs:
             return
