@@ -4,12 +4,25 @@ Weights, optimizer and averages are the same in all of them: each computes the g
 of a batch, and the sum of the gradients is all that they need from each other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from cnn_engine.distributed.errors import ProcessLostError
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise `ProcessLostError` for an exchange that fails within the block."""
+    try:
+        yield
+    except RuntimeError as error:  # of gloo and NCCL, which have no class for it
+        raise ProcessLostError(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +38,9 @@ class Processes:
 
     count: int = 1
     """Number of processes."""
+
+    local_rank: int = 0
+    """Number of this process among those of its machine, counted from 0."""
 
     @property
     def is_first(self) -> bool:
@@ -53,7 +69,8 @@ class Processes:
     def add(self, tensor: Tensor) -> None:
         """Add the tensors of the other processes to this one, in place."""
         if not self.is_alone:
-            dist.all_reduce(tensor)
+            with _told():
+                dist.all_reduce(tensor)
 
     def average(self, tensors: Iterable[Tensor]) -> None:
         """Replace fp32 tensors by their mean over the processes, in place."""
@@ -61,7 +78,8 @@ class Processes:
         if self.is_alone or not tensors:
             return
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
-        dist.all_reduce(flat)
+        with _told():
+            dist.all_reduce(flat)
         flat /= self.count
         means = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, mean in zip(tensors, means, strict=True):
@@ -73,9 +91,56 @@ class Processes:
             return
         for tensor in tensors:
             values = tensor.detach().contiguous()
-            dist.broadcast(values, src=0)
+            with _told():
+                dist.broadcast(values, src=0)
             tensor.detach().copy_(values)
 
+    def gather(self, message: bytes) -> list[bytes]:
+        """Return the messages of all processes, by rank."""
+        if self.is_alone:
+            return [message]
+        own = _bytes_tensor(message)
+        sizes = torch.zeros(self.count, dtype=torch.int64)
+        sizes[self.rank] = len(own)
+        with _told():
+            dist.all_reduce(sizes)
+            padded = torch.zeros(self.count, int(sizes.max()), dtype=torch.uint8)
+            padded[self.rank, : len(own)] = own
+            dist.all_reduce(padded)
+        pairs = zip(padded, sizes.tolist(), strict=True)
+        return [row[:size].numpy().tobytes() for row, size in pairs]
+
+    def copy_file(self, file: Path | None, directory: Path) -> Path | None:
+        """Give all processes the first one's file; return where this process has it.
+
+        Args:
+            file: The first process's file, or None; of no matter elsewhere.
+            directory: Directory in which other processes write it.
+        """
+        if self.is_alone:
+            return file
+        content = file.read_bytes() if self.is_first and file is not None else b""
+        name = file.name if self.is_first and file is not None else ""
+        name = self.gather(name.encode())[0].decode()
+        if not name:
+            return None
+        size = torch.tensor(len(content))
+        with _told():
+            dist.broadcast(size, src=0)
+            data = _bytes_tensor(content or bytes(int(size)))
+            dist.broadcast(data, src=0)
+        if self.is_first:
+            return file
+        copy = directory / name
+        copy.write_bytes(data.numpy().tobytes())
+        return copy
+
+
+def _bytes_tensor(content: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else _NO_BYTES.clone()
+
+
+_NO_BYTES = torch.zeros(0, dtype=torch.uint8)
 
 ALONE = Processes()
 """The only process of a run."""

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader
+from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.errors import StorageError
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
 from cnn_engine.evaluation.tta import TTAModel
@@ -80,6 +81,7 @@ def evaluate_test_set(  # noqa: PLR0913, PLR0917 - a model, its images and how t
     epoch: int,
     tta: Literal["none", "mirror", "mirror-shift"],
     progress: Callable[[int], None],
+    processes: Processes = ALONE,
 ) -> TestResult:
     """Evaluate the model on the test images, without and with test-time augmentation.
 
@@ -90,10 +92,11 @@ def evaluate_test_set(  # noqa: PLR0913, PLR0917 - a model, its images and how t
         epoch: Epoch that the weights are from.
         tta: Kind of test-time augmentation.
         progress: Called after each batch with the number of images done; may raise to stop.
+        processes: The processes that evaluate together.
     """
 
     def evaluate_on_test(model: nn.Module) -> Evaluation:
-        return evaluate(model, loader, data.test, len(data.classes), progress)
+        return evaluate(model, loader, data.test, len(data.classes), progress, processes)
 
     with ThreadPoolExecutor(1, "fingerprint") as pool:  # takes 0.1 s
         fingerprint = pool.submit(data.test_fingerprint)

@@ -147,6 +147,9 @@ class RunStarted(Event):
     processes: Int64 = 1
     """Processes that train together in the loop of another program."""
 
+    launch: str = ""
+    """Name of torchrun's launch, which may start the processes again; empty without one."""
+
     like: str = ""
     """Id of the run whose config was cloned; may be empty."""
 

@@ -9,19 +9,19 @@ output of libraries are written to the run's `console.log`.
 
 import faulthandler
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from cnn_engine.checkpoints.resume import find_checkpoint
+from cnn_engine.distributed.place import find_place
 from cnn_engine.errors import UserError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
+from cnn_engine.runs.summary import read_state
 from cnn_engine.session.engine import Engine, run_started
+from cnn_engine.session.member import stop_on_signals, train_as_member
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
-from cnn_engine.system.stop_signals import STOP_SIGNALS
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:
@@ -57,8 +57,12 @@ def main() -> None:
     faulthandler.enable()
     run = RunDirectory(Path(sys.argv[1]))
     try:
-        engine = Engine.resume(run, handed_over=_handed_over())
-        _stop_on_signals(engine)
+        place = find_place()
+        if place is not None and not place.is_first:
+            request = Request.from_state(read_state(run)[0], allow_code=True)
+            sys.exit(train_as_member(request, place))
+        engine = Engine.resume(run, handed_over=_handed_over(), place=place)
+        stop_on_signals(engine)
         engine.start()
         engine.join()
     except UserError as error:
@@ -74,17 +78,6 @@ def _handed_over() -> HandedOver | None:
     log, commands_read = map(int, sys.argv[2:4])
     os.set_inheritable(log, False)
     return HandedOver(log, commands_read)
-
-
-def _stop_on_signals(engine: Engine) -> None:
-    """Let signals stop the run with a checkpoint; ignore SIGHUP."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        engine.request_stop(signal.Signals(number))
-
-    for number in STOP_SIGNALS:
-        signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

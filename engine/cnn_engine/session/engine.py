@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING, Literal, Self
 from cnn_engine.checkpoints.format import START, FoundCheckpoint
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.config.paths import exists, expand_home
+from cnn_engine.config.presets import from_dict
+from cnn_engine.distributed.errors import EndedElsewhereError, ProcessLostError
+from cnn_engine.distributed.meetings import Meetings
+from cnn_engine.distributed.place import Place
 from cnn_engine.errors import (
     ConfigError,
     DataError,
@@ -53,6 +57,11 @@ from cnn_engine.training.control import Control, DetachRequested, StopRequested
 
 if TYPE_CHECKING:
     from cnn_engine.data.dataset import DataSet
+    from cnn_engine.distributed.processes import Processes
+    from cnn_engine.distributed.rendezvous import Rendezvous
+
+LOST_EXIT_CODE = 75
+"""Exit code after another process of the run was lost; a temporary failure in `sysexits.h`."""
 
 NETWORK_MODULES = ("torch.nn.modules.module", "torch.autograd")
 """Modules that call a network's forward and backward."""
@@ -75,8 +84,17 @@ class Resumption:
     """Directory that the images were moved to; empty if they were not."""
 
 
-def run_started(request: Request, run: RunDirectory) -> RunStarted:
-    """Return the first event of a run that this process trains."""
+def run_started(
+    request: Request, run: RunDirectory, processes: int = 1, launch: str = ""
+) -> RunStarted:
+    """Return the first event of a run.
+
+    Args:
+        request: What is to be trained.
+        run: The run.
+        processes: Number of processes that train it.
+        launch: Name of torchrun's launch; empty without one.
+    """
     fallback = request.fallback
     return RunStarted(
         run_id=run.id,
@@ -93,6 +111,8 @@ def run_started(request: Request, run: RunDirectory) -> RunStarted:
         directory=str(Path.cwd()),
         like=request.like,
         environment_of_like=request.environment_of_like,
+        processes=processes,
+        launch=launch,
     )
 
 
@@ -131,9 +151,23 @@ class Engine:
     """Trains in a non-daemon thread, which continues when the dashboard ends."""
 
     def __init__(
-        self, request: Request, recorder: Recorder, resumption: Resumption | None = None
+        self,
+        request: Request,
+        recorder: Recorder,
+        resumption: Resumption | None = None,
+        place: Place | None = None,
     ) -> None:
+        """Prepare to train.
+
+        Args:
+            request: What is to be trained.
+            recorder: Records the run.
+            resumption: Set if a run is resumed.
+            place: Place of this process if several train; None if it is alone.
+        """
         self._request = request
+        self._place = place
+        self._rendezvous: Rendezvous | None = None
         self._recorder = recorder
         self._resumption = resumption
         self._start_time = time.monotonic()
@@ -143,7 +177,7 @@ class Engine:
         self._control: Control | None = None
 
     @classmethod
-    def resume(
+    def resume(  # noqa: PLR0913 - the options of a command
         cls,
         run: RunDirectory,
         epochs: int | None = None,
@@ -151,6 +185,7 @@ class Engine:
         *,
         allow_code: bool = False,
         data_dir: Path | None = None,
+        place: Place | None = None,
     ) -> Self:
         """Return an engine that resumes a run, which it locks.
 
@@ -161,6 +196,7 @@ class Engine:
             allow_code: Import the network if it is the user's own code.
             data_dir: Directory that the images were moved to; None if they were not. The run
                 remembers it once the images turn out to be the same.
+            place: Place of this process if several train; None if it is alone.
 
         Raises:
             ConfigError: there is nothing to resume, a newer version of cnn-tui wrote the run, or
@@ -195,7 +231,7 @@ class Engine:
             seconds=state.elapsed_seconds,
             moved_to=moved_to,
         )
-        return cls(request, recorder, resumption)
+        return cls(request, recorder, resumption, place)
 
     def start(self) -> None:
         """Start the thread, unless it is started already, and return at once."""
@@ -243,7 +279,11 @@ class Engine:
         """Exit code of the process, once the thread has ended."""
         if self._storage_error is not None:
             return self._storage_error.exit_code
-        return self._outcome.exit_code if self._outcome else 1
+        if self._outcome is None:
+            return LOST_EXIT_CODE if self._place is not None else 1
+        if self._place is not None and self._outcome.status == "stopped":
+            return 0  # torchrun would start the run again
+        return self._outcome.exit_code
 
     def _run(self) -> None:
         try:
@@ -251,6 +291,8 @@ class Engine:
                 self._start_time = time.monotonic()
                 self._record_start()
                 outcome = self._outcome = self._train_and_catch()
+                if outcome is None:
+                    return
                 self._recorder.record(outcome)
                 if outcome.status == "detached":
                     spawn(self._recorder.run, self._recorder.release())
@@ -260,7 +302,9 @@ class Engine:
     def _record_start(self) -> None:
         run, resumption = self._recorder.run, self._resumption
         if resumption is None:
-            self._recorder.record(run_started(self._request, run))
+            place = self._place
+            processes, launch = (place.count, place.launch) if place else (1, "")
+            self._recorder.record(run_started(self._request, run, processes, launch))
             return
         checkpoint = resumption.checkpoint
         position = checkpoint.position if checkpoint else START
@@ -273,17 +317,54 @@ class Engine:
                 step=position.step,
                 file=checkpoint.path.name if checkpoint else "",
                 seconds=resumption.seconds,
+                processes=self._place.count if self._place else 1,
             )
         )
         if resumption.epochs is not None:
             epochs = float(resumption.epochs)
             self._recorder.record(CommandApplied(command="epochs", by="cli", value=epochs))
 
-    def _train_and_catch(self) -> RunFinished:
-        """Train; return the run's last event, also after an error."""
+    def _train_and_catch(self) -> RunFinished | None:
+        """Train; return the run's last event, also after an error.
+
+        None if another process was lost: torchrun may start all of them again.
+        """
+        if self._place is None:
+            return self._train_alone()
+        try:
+            outcome = self._train_alone(ProcessLostError, EndedElsewhereError)
+        except EndedElsewhereError:
+            return self._finished("stopped", 0)
+        except ProcessLostError as error:
+            return self._finish_after_loss(error)
+        if self._rendezvous is not None:
+            if self._place.is_first:
+                self._rendezvous.end()
+            elif outcome.status == "failed":
+                self._rendezvous.tell_reason(outcome.error, outcome.exit_code)
+        return outcome
+
+    def _finish_after_loss(self, error: Exception) -> RunFinished | None:
+        """Return the run's last event after another process has ended; None without its reason."""
+        reason = self._rendezvous.find_reason() if self._rendezvous else None
+        if reason is not None:
+            text, exit_code = reason
+            return self._finished("failed", exit_code, text)
+        text = "Another process has ended without a word; training continues if torchrun starts "
+        self._recorder.record(Notice(text=f"{text}it again: {error}"))
+        return None
+
+    def _train_alone(self, *passed: type[Exception]) -> RunFinished:
+        """Train; return the run's last event, also after an error.
+
+        Args:
+            passed: Exceptions that are not those of this process, and are raised.
+        """
         try:
             with Revision() as revision, exits_raise():
                 self._train(revision)
+        except passed:
+            raise
         except DetachRequested:
             return self._finished("detached", 0)
         except StopRequested as stop:
@@ -350,7 +431,7 @@ class Engine:
         if checkpoint is not None:
             set_damaged_aside(checkpoint, self._recorder)
         with warming_up(self._request.config.train):
-            data = self._load_data(control)
+            data, processes = self._load_and_join(control)
         extra_environment = {"cnn-tui": _version(), "Python": platform.python_version()}
         if commit := revision.text():
             extra_environment["revision"] = commit
@@ -361,12 +442,44 @@ class Engine:
             control,
             checkpoint.path if checkpoint else None,
             extra_environment=extra_environment,
+            processes=processes,
         )
         if self._resumption is not None and self._resumption.moved_to:
             self._record_config(f"The images are in {self._resumption.moved_to} from now on")
         if checkpoint is None:
             self._report_environment_diff()
         trainer.run()
+        if self._rendezvous is not None:
+            self._rendezvous.leave()
+
+    def _load_and_join(self, control: Control) -> "tuple[DataSet, Processes]":
+        """Load the images, and join the other processes of the run if there are any.
+
+        Raises:
+            ConfigError: the batch has fewer images than there are processes.
+            DataError: there are no images, or other processes have others.
+            StopRequested: the user asked to stop.
+        """
+        from cnn_engine.distributed.processes import ALONE  # noqa: PLC0415 - imports PyTorch
+        from cnn_engine.distributed.rendezvous import Rendezvous  # noqa: PLC0415
+
+        place = self._place
+        if place is None:
+            return self._load_data(control), ALONE
+        rendezvous = self._rendezvous = Rendezvous(place, control.check)
+        if not place.is_first:
+            config = from_dict(rendezvous.wait_for_plan()["config"], allow_code=True)
+            self._request = replace(self._request, config=config, fallback=None)
+        batch_size = self._request.config.train.batch_size
+        if batch_size < place.count:
+            text = f"train.batch_size: {batch_size} images cannot be shared by {place.count}"
+            raise ConfigError(f"{text} processes")
+        data = self._load_data(control)
+        if place.is_first:  # the others read the images from its cache
+            rendezvous.announce({"config": self._request.config.model_dump(mode="json")})
+        processes = rendezvous.join(data.fingerprint())
+        control.join(Meetings(processes))
+        return data, processes
 
     def _load_data(self, control: Control) -> "DataSet":
         """Load the images of the request, or of its fallback, which then replaces the request.

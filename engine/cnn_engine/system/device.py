@@ -14,11 +14,15 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "tf32": None, "fp32": N
 """Dtype that convolutions and dense layers compute in; None for fp32 tensors."""
 
 
-def choose_device(config: TrainConfig) -> torch.device:
+def choose_device(config: TrainConfig, number: int = 0) -> torch.device:
     """Return the configured device, or with `auto` a GPU if there is one.
 
     A GPU has an index (`cuda:0`, `mps:0`), like the device of its tensors, because
     `torch.device("cuda") != torch.device("cuda:0")`.
+
+    Args:
+        config: Names the device.
+        number: Number of this process on its machine, whose processes share the GPUs in turn.
 
     Raises:
         ConfigError: the device is not available.
@@ -29,17 +33,19 @@ def choose_device(config: TrainConfig) -> torch.device:
         "cpu": True,
     }
     if config.device == "auto":
-        return _device(next(name for name, is_present in present.items() if is_present))
+        return _device(next(name for name, is_present in present.items() if is_present), number)
     if not present[config.device]:
         found = " and ".join(name for name, is_present in present.items() if is_present)
         raise ConfigError(
             f"train.device: PyTorch finds no {config.device!r} device here, only {found}"
         )
-    return _device(config.device)
+    return _device(config.device, number)
 
 
-def _device(name: str) -> torch.device:
-    return torch.device("cpu") if name == "cpu" else torch.device(name, 0)
+def _device(name: str, number: int) -> torch.device:
+    if name == "cpu":
+        return torch.device("cpu")
+    return torch.device(name, number % torch.cuda.device_count() if name == "cuda" else 0)
 
 
 def choose_precision(config: TrainConfig, device: torch.device) -> str:

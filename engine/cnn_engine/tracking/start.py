@@ -304,6 +304,7 @@ def _run_resumed(state: RunState, run: RunDirectory) -> Event:
         version=version("cnn-tui"),
         epoch=finished + 1,
         step=_kept_steps(state) - finished * state.steps_per_epoch,
+        processes=world_size(),
         file="",
         seconds=state.elapsed_seconds,
     )

@@ -65,13 +65,13 @@ class Checkpointer:
         """Make `last.pt` due again after the configured time."""
         self._due_at = self._clock() + self._seconds
 
-    def is_due(self, now: float) -> bool:
+    def is_due(self) -> bool:
         """Return True if `last.pt` is older than the configured time."""
-        return now >= self._due_at
+        return self._clock() >= self._due_at
 
-    def is_due_after_epoch(self, now: float) -> bool:
+    def is_due_after_epoch(self) -> bool:
         """Return True if `last.pt` is due after an epoch that is not the last one."""
-        return not self.writer.in_background or now - self._saved_at >= MIN_SAVE_SECONDS
+        return not self.writer.in_background or self._clock() - self._saved_at >= MIN_SAVE_SECONDS
 
     def save_last(self, state: dict[str, Any]) -> None:
         """Save the full training state; on failure, warn and continue."""

@@ -1,9 +1,11 @@
 """Applies commands between steps, and samples the machine."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from typing import Protocol
 
+from cnn_engine.distributed.meetings import Meetings
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import CommandApplied, CommandRefused, MachineMeasured, Notice
 from cnn_engine.runs.commands import Command, send, value_error, without_repeats
@@ -71,6 +73,7 @@ class Control:
 
         self._recorder = recorder
         self._throttle = Throttle(CHECK_SECONDS)
+        self._meetings: Meetings | None = None
         self.machine = Machine(recorder.run.path)
         self._machine_throttle = Throttle(MACHINE_SECONDS)
         self._trainer: Trainable | None = None
@@ -105,8 +108,30 @@ class Control:
         Raises:
             StopRequested: the run is to end now.
         """
-        if self._throttle.due():
+        if self._throttle.due() if self._meetings is None else self._meetings.is_now():
             self._process_commands()
+
+    def join(self, meetings: Meetings) -> None:
+        """Apply commands at the same steps as the other processes of the run from now on."""
+        self._meetings = meetings
+
+    def begin_phase(self) -> None:
+        """Meet the other processes in the next check: steps or batches take another time now."""
+        if self._meetings is not None:
+            self._meetings.begin_phase()
+
+    def is_due(self, name: str, is_met: Callable[[], bool]) -> bool:
+        """Return True if something is to be done now, in all processes of the run.
+
+        Args:
+            name: Name of what is to be done.
+            is_met: Condition of the first process, which may depend on the time.
+        """
+        return is_met() if self._meetings is None else self._meetings.is_due(name, is_met)
+
+    def decide(self, value: float) -> float:
+        """Return a value that depends on the time, as the first process of the run has it."""
+        return value if self._meetings is None else self._meetings.decide(value)
 
     def begin_training(self, trainer: Trainable) -> None:
         """Apply commands to `trainer` from now on, first those that have been waiting for it.
@@ -157,7 +182,7 @@ class Control:
         if self._machine_throttle.due() and (sample := self.machine.measure()):
             self._recorder.record(sample)
             self._record_memory(sample)
-        for command in without_repeats(self._new_commands()):
+        for command in without_repeats(self._all_commands()):
             self._apply(command)
 
     def _record_memory(self, sample: MachineMeasured) -> None:
@@ -166,6 +191,13 @@ class Control:
             state = self._recorder.state
             event = scalars_logged(state.epoch, state.steps_done, memory(sample))
             self._recorder.record(event)
+
+    def _all_commands(self) -> Iterable[Command]:
+        """Return new commands, with those of the other processes of the run."""
+        if self._meetings is None:
+            return self._new_commands()
+        commands = [asdict(command) for command in self._new_commands()]
+        return [Command(**fields) for fields in self._meetings.hold(commands)]
 
     def _new_commands(self) -> Iterator[Command]:
         """Yield new commands; record once why none can be read, as from a lost network drive."""
@@ -182,6 +214,8 @@ class Control:
             case "stop":
                 self._record(command)
                 raise StopRequested(command.by)
+            case "detach" if self._meetings is not None:
+                self._refuse(command, "detach: several processes train in the background already")
             case "detach":
                 self._record(command)
                 self._resend(command)

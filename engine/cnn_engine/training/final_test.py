@@ -43,10 +43,18 @@ def run_test(  # noqa: PLR0913, PLR0917 - the parts of a run
     """
     recorder.record(StageStarted(stage="test"))
     start = control.clock()
-    epoch = load_best(learner, recorder, loader.device, last_epoch)
+    epoch = int(control.decide(load_best(learner, recorder, loader.device, last_epoch)))
+    learner.copy_from_first()
+    control.begin_phase()
     with learner.autocast():
         result = evaluate_test_set(
-            learner.model, data, loader, epoch, config.tta, lambda _: control.check()
+            learner.model,
+            data,
+            loader,
+            epoch,
+            config.tta,
+            lambda _: control.check(),
+            learner.processes,
         )
     try:
         recorder.check_in_place()

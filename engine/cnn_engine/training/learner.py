@@ -68,7 +68,7 @@ class Learner:
             ConfigError: the precision is not available.
         """
         self.model, self._loader, self._timer = model, loader, timer
-        self._processes = processes
+        self.processes = processes
         self.device = loader.device
         self.precision = choose_precision(config.train, self.device)
         self._class_count = len(data.classes)
@@ -149,21 +149,26 @@ class Learner:
         """
         numbers = self.weights.exchanged[-EXCHANGED_NUMBERS:]
         numbers.copy_(torch.stack([loss.float(), correct.float()]))
-        self._processes.add(self.weights.exchanged)
+        self.processes.add(self.weights.exchanged)
         self._timer.mark("exchange")
         loss, correct = numbers.clone()
         return loss, correct.long()
+
+    def copy_from_first(self) -> None:
+        """Use the first process's weights in all processes of the run."""
+        self.processes.copy_from_first(self.weights.state_dict().values())
+        self.weights.copy_to_model()
 
     def average_statistics(self) -> None:
         """Average the running statistics of batch norm over the processes.
 
         Those of each process come from its own images. Training does not depend on them.
         """
-        if self._processes.is_alone:
+        if self.processes.is_alone:
             return
         statistics = running_statistics(self.model)
         averages = self.ema.averages_of(statistics) if self.ema else []
-        self._processes.average([*statistics, *averages])
+        self.processes.average([*statistics, *averages])
 
     def _unused_values(self) -> list[tuple[Tensor, Tensor]]:
         """Return views of weights and optimizer state that have no gradient, each with a copy.
@@ -221,7 +226,7 @@ class Learner:
         """
         with self.autocast():
             return evaluate(
-                self.model, self._loader, indices, self._class_count, progress, self._processes
+                self.model, self._loader, indices, self._class_count, progress, self.processes
             )
 
     def model_state_dict(self) -> dict[str, Tensor]:

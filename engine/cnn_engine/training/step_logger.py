@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from cnn_engine.errors import NonFiniteError
 from cnn_engine.runlog.events import StepsFinished
 from cnn_engine.runs.recorder import Recorder
-from cnn_engine.training.control import Throttle
 from cnn_engine.training.scalars import (
     GRAD_NORM,
     IMAGES_PER_SECOND,
@@ -36,6 +35,7 @@ class StepLogger:
         lrs: Sequence[float],
         steps: StepRunner,
         step: int,
+        is_due: Callable[[], bool],
     ) -> None:
         """Record one epoch.
 
@@ -48,10 +48,11 @@ class StepLogger:
             lrs: Learning rate of each step; later ones may change.
             steps: Runs the steps.
             step: Steps of the epoch that are finished and recorded already.
+            is_due: Returns True if an event is to be recorded now.
         """
         self._recorder, self._clock, self._timer = recorder, clock, timer
         self._epoch, self._sizes, self._lrs, self._steps = epoch, sizes, lrs, steps
-        self._throttle = Throttle(EVENT_SECONDS)
+        self._is_due = is_due
         self._recorded = step
         self._recorded_at = self._clock()
         self._error: NonFiniteError | None = None
@@ -65,7 +66,7 @@ class StepLogger:
             NonFiniteError: the loss of a recorded step is NaN or infinite.
         """
         self._record_scalars()
-        if self._throttle.due() or step == len(self._sizes):
+        if self._is_due() or step == len(self._sizes):
             self.flush(step)
         if self._error is not None:
             error, self._error = self._error, None

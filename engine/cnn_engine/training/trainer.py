@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -77,7 +78,7 @@ class Trainer:
         if file is not None:
             check_images(recorder.state.prepared, data)
         recorder.record(StageStarted(stage="model"))
-        device = choose_device(config.train)
+        device = choose_device(config.train, processes.local_rank)
         control.machine.measure_gpu = make_gpu_meter(device)
         self._warnings: set[str] = set()
         self._logger: StepLogger | None = None
@@ -117,6 +118,7 @@ class Trainer:
             ConfigError: the model does not fit the images, or the checkpoint is of another model.
             DataError: the images have changed, or the checkpoint is damaged.
         """
+        file = self._copy_from_first(file)
         self.state.build(from_scratch=file is None)
         differences = self._load(file) if file else ()
         self.recorder.record(
@@ -133,6 +135,10 @@ class Trainer:
         if differences:
             text = f"Resumed approximately, not bit for bit: {'; '.join(differences)}"
             self.recorder.record(Notice(text=text))
+
+    def _copy_from_first(self, file: Path | None) -> Path | None:
+        """Return where this process has the first one's checkpoint; None if there is none."""
+        return self.state.processes.copy_file(file, self.recorder.run.path)
 
     def _load(self, file: Path) -> tuple[str, ...]:
         differences = self.state.load(file)
@@ -217,6 +223,8 @@ class Trainer:
         self.progress.epoch_done = True
         if validation is not None:
             self._update_best(validation.loss)
+            # The first process keeps an older best if it cannot write a new one.
+            self.progress.best_val_loss = self.control.decide(self.progress.best_val_loss)
         self._alarms.check()
         if self._budget is not None:
             self._plan_budget(self._budget)
@@ -254,7 +262,9 @@ class Trainer:
             self.state.schedule.lrs,
             steps,
             progress.step,
+            partial(self.control.is_due, "log", Throttle(EVENT_SECONDS).due),
         )
+        self.control.begin_phase()
         start = clock() - progress.train_seconds
         for size in sizes[progress.step :]:
             self.state.seed_step()
@@ -274,7 +284,9 @@ class Trainer:
             NonFiniteError: a loss is not finite.
             StopRequested: the user asked to stop.
         """
-        if self._budget is not None and self._budget.is_due(self.progress):
+        if self._budget is not None and self.control.is_due(
+            "budget", partial(self._budget.is_due, self.progress)
+        ):
             self._plan_budget(self._budget)
         try:
             logger.step_done(self.state.steps.finished)
@@ -284,7 +296,7 @@ class Trainer:
         if self._alarms_throttle.due():
             self._alarms.check()
         self.control.check()
-        if self.checkpointer.is_due(self.control.clock()):
+        if self.control.is_due("save", self.checkpointer.is_due):
             self._save_last()
 
     def _record_capture(self, reason: str) -> None:
@@ -306,6 +318,7 @@ class Trainer:
                 self.recorder.record(ValidationProgressed(epoch=self.epoch, images=images))
 
         self.recorder.record(ValidationProgressed(epoch=self.epoch, images=0))
+        self.control.begin_phase()
         with self.learner.averaged():
             return self.learner.evaluate(self.data.val, progress)
 
@@ -359,7 +372,7 @@ class Trainer:
 
     def _save_after_epoch(self) -> None:
         is_last = self.epoch >= self.epochs or self.control.stops_after_epoch
-        if is_last or self.checkpointer.is_due_after_epoch(self.control.clock()):
+        if is_last or self.control.decide(self.checkpointer.is_due_after_epoch()):
             if not len(self.data.val):
                 self.checkpointer.save_best(self.state.model_state(), None)
             self._save_last()
@@ -425,7 +438,8 @@ class Trainer:
         """Adapt the number of epochs to the time budget."""
         last = next(reversed(self.recorder.state.validated_epochs), None)
         is_first = not budget.is_planned
-        epochs = budget.plan(self.progress, self.epochs, self.control.elapsed(), last)
+        planned = budget.plan(self.progress, self.epochs, self.control.elapsed(), last)
+        epochs = int(self.control.decide(planned))
         if is_first:
             text = budget.text(epochs, budget.costs(self.progress, last))
             self.recorder.record(Notice(text=text, severity="info"))
@@ -479,19 +493,21 @@ class Trainer:
             raise TrainingError(f"{reason}; gave up after {MAX_ROLLBACKS} rollbacks")
         self.checkpointer.writer.wait()
         found = find_newest(self.recorder.run.path)
-        self.state.build(from_scratch=found is None)
-        self.checkpointer.best_loss_on_disk = math.inf
-        self._reset_epoch()
         if found is not None:
             set_damaged_aside(found, self.recorder)
-            self._load(found.path)
+        file = self._copy_from_first(found.path if found else None)
+        self.state.build(from_scratch=file is None)
+        self.checkpointer.best_loss_on_disk = math.inf
+        self._reset_epoch()
+        if file is not None:
+            self._load(file)
         self.learner.optimizer.base_lr, self.progress.rollbacks = base_lr, rollbacks
         position = self.progress.position
         self.recorder.record(
             RolledBack(
                 epoch=position.epoch,
                 step=position.step,
-                file=found.path.name if found else "",
+                file=file.name if file else "",
                 lr=self.state.lr,
                 reason=reason,
             )

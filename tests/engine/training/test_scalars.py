@@ -27,7 +27,7 @@ from runs_for_tests import RunForTests, events_of
 
 @pytest.fixture
 def every_step_is_logged(monkeypatch):
-    monkeypatch.setattr("cnn_engine.training.step_logger.EVENT_SECONDS", 0.0)
+    monkeypatch.setattr("cnn_engine.training.trainer.EVENT_SECONDS", 0.0)
 
 
 def norm(tensors):
@@ -170,7 +170,9 @@ def test_norms_are_logged_once_the_gpu_has_computed_them(every_step_is_logged):
     timer = SimpleNamespace(pop_fractions=dict)
     recorder = SimpleNamespace(record=recorded.append)
     clock = iter(range(100))
-    logger = StepLogger(recorder, lambda: next(clock), timer, 2, [64] * 4, [0.1] * 4, steps, 0)
+    logger = StepLogger(
+        recorder, lambda: next(clock), timer, 2, [64] * 4, [0.1] * 4, steps, 0, lambda: True
+    )
     for step in range(1, 5):
         steps.launched = step
         logger.step_done(steps.finished if step < 4 else step)

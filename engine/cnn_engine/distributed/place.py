@@ -1,0 +1,44 @@
+"""Place of this process in a launch by torchrun. Does not import PyTorch."""
+
+import os
+import socket
+from dataclasses import dataclass
+
+LAUNCH = "TORCHELASTIC_RUN_ID"
+"""Environment variable that torchrun sets; `none` if it was given no id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """This process among those that torchrun has started."""
+
+    rank: int
+    """Counted from 0; the first one records the run."""
+
+    count: int
+    """Number of processes, at least 2."""
+
+    local_rank: int
+    """Counted from 0 on its machine."""
+
+    launch: str
+    """Name of the launch, the same after torchrun has restarted the processes."""
+
+    @property
+    def is_first(self) -> bool:
+        """True for the process that records the run."""
+        return self.rank == 0
+
+
+def find_place() -> Place | None:
+    """Return this process's place; None if it is alone."""
+    launch, variables = os.environ.get(LAUNCH, ""), ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    values = [os.environ.get(name, "") for name in variables]
+    if not launch or not all(value.isdecimal() for value in values):
+        return None
+    rank, count, local_rank = map(int, values)
+    if count < 2:
+        return None
+    if launch == "none":
+        launch = f"{socket.gethostname()}-{os.getppid()}"
+    return Place(rank=rank, count=count, local_rank=local_rank, launch=launch)

@@ -1,0 +1,132 @@
+"""Start of a run in several processes: agree on config and images, then form the group.
+
+Until then, processes exchange texts through torchrun's store and poll it, so that each can be
+stopped while another one reads images.
+"""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
+from cnn_engine.distributed.errors import EndedElsewhereError
+from cnn_engine.distributed.place import Place
+from cnn_engine.distributed.processes import Processes
+from cnn_engine.errors import DataError, TrainingError
+
+POLL_SECONDS = 0.05
+"""Interval at which the store is asked for texts of other processes."""
+
+TIMEOUT = timedelta(minutes=10)
+"""Time after which a process that does not answer is taken as lost."""
+
+REASON_SECONDS = 2.0
+"""Time to wait for the reason why a process has ended."""
+
+
+class Rendezvous:
+    """The texts that the processes of a launch exchange."""
+
+    def __init__(self, place: Place, check: Callable[[], None]) -> None:
+        """Connect to torchrun's store.
+
+        Args:
+            place: The place of this process.
+            check: Called while it waits; may raise to stop.
+        """
+        self._place, self._check = place, check
+        self._store, _, _ = next(rendezvous("env://", place.rank, place.count))
+
+    def announce(self, plan: dict[str, Any]) -> None:
+        """Tell the other processes the plan of the run; called by the first one."""
+        self._set("plan", plan)
+
+    def wait_for_plan(self) -> dict[str, Any]:
+        """Return the plan of the first process.
+
+        Raises:
+            EndedElsewhereError: it has ended the run.
+        """
+        return self._wait("plan")
+
+    def join(self, fingerprint: str) -> Processes:
+        """Form the group once all processes have the same images and versions.
+
+        Args:
+            fingerprint: Of the images of this process.
+
+        Raises:
+            DataError: another machine has other images.
+            TrainingError: another machine has another version of PyTorch.
+            EndedElsewhereError: the first process has ended the run.
+        """
+        own = {
+            "host": socket.gethostname(),
+            "torch": torch.__version__,
+            "fingerprint": fingerprint,
+        }
+        self._set(f"ready/{self._place.rank}", own)
+        others = [self._wait(f"ready/{rank}") for rank in range(self._place.count)]
+        for rank, other in enumerate(others):
+            who = f"process {rank} on {other['host']}"
+            if other["torch"] != own["torch"]:
+                versions = f"PyTorch {other['torch']}, and {own['host']} has {own['torch']}"
+                raise TrainingError(f"{who} has {versions}: install the same version")
+            if other["fingerprint"] != own["fingerprint"]:
+                raise DataError(f"{who} has other images than {own['host']}: data.path")
+        if len({other["host"] for other in others}) == 1:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        dist.init_process_group(
+            "gloo",
+            store=PrefixStore("group", self._store),
+            rank=self._place.rank,
+            world_size=self._place.count,
+            timeout=TIMEOUT,
+        )
+        place = self._place
+        return Processes(rank=place.rank, count=place.count, local_rank=place.local_rank)
+
+    def leave(self) -> None:
+        """Leave the group, once all processes have finished the run."""
+        dist.barrier()
+        dist.destroy_process_group()
+
+    def end(self) -> None:
+        """Tell processes that wait for the first one that it has ended the run."""
+        self._set("ended", {})
+
+    def tell_reason(self, text: str, exit_code: int) -> None:
+        """Tell the first process why this one ends."""
+        host = socket.gethostname()
+        self._set(f"reason/{self._place.rank}", {"host": host, "text": text, "code": exit_code})
+
+    def find_reason(self) -> tuple[str, int] | None:
+        """Return why another process has ended and its exit code; None if it told no reason."""
+        give_up = time.monotonic() + REASON_SECONDS
+        while time.monotonic() < give_up:
+            for rank in range(1, self._place.count):
+                if self._store.check([key := f"reason/{rank}"]):
+                    reason = json.loads(self._store.get(key))
+                    return f"process {rank} on {reason['host']}: {reason['text']}", reason["code"]
+            time.sleep(POLL_SECONDS)
+        return None
+
+    def _set(self, key: str, value: dict[str, Any]) -> None:
+        self._store.set(key, json.dumps(value))
+
+    def _wait(self, key: str) -> dict[str, Any]:
+        while not self._store.check([key]):
+            if not self._place.is_first and self._store.check(["ended"]):
+                raise EndedElsewhereError
+            self._check()
+            time.sleep(POLL_SECONDS)
+        found: dict[str, Any] = json.loads(self._store.get(key))
+        return found

@@ -1,0 +1,41 @@
+"""A process that trains a run together with the first one, which records it."""
+
+import signal
+import tempfile
+from pathlib import Path
+from types import FrameType
+
+from cnn_engine.distributed.place import Place
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.request import Request
+from cnn_engine.system.stop_signals import STOP_SIGNALS
+
+
+def train_as_member(request: Request, place: Place) -> int:
+    """Train without a word, and return the exit code.
+
+    Its own state, such as the epochs so far, is in a temporary run directory.
+
+    Args:
+        request: What is to be trained; the first process may decide otherwise.
+        place: Place of this process.
+    """
+    with tempfile.TemporaryDirectory(prefix="cnn-tui-") as directory:
+        engine = Engine(request, Recorder(create_run(Path(directory))), place=place)
+        stop_on_signals(engine)
+        engine.start()
+        engine.join()
+    return engine.exit_code
+
+
+def stop_on_signals(engine: Engine) -> None:
+    """Let signals stop the run with a checkpoint; ignore SIGHUP."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        engine.request_stop(signal.Signals(number))
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
