@@ -21,6 +21,9 @@ class Place:
     local_rank: int
     """Counted from 0 on its machine."""
 
+    restart: int
+    """Number of times that torchrun has started the processes again."""
+
     launch: str
     """Name of the launch, the same after torchrun has restarted the processes."""
 
@@ -41,4 +44,5 @@ def find_place() -> Place | None:
         return None
     if launch == "none":
         launch = f"{socket.gethostname()}-{os.getppid()}"
-    return Place(rank=rank, count=count, local_rank=local_rank, launch=launch)
+    restart = int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0)
+    return Place(rank=rank, count=count, local_rank=local_rank, restart=restart, launch=launch)

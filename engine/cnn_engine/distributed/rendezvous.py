@@ -43,7 +43,9 @@ class Rendezvous:
             check: Called while it waits; may raise to stop.
         """
         self._place, self._check = place, check
-        self._store, _, _ = next(rendezvous("env://", place.rank, place.count))
+        store, _, _ = next(rendezvous("env://", place.rank, place.count))
+        # The store outlives the processes: those that are started again must not find old texts.
+        self._store = PrefixStore(f"cnn-tui/{place.restart}/{place.count}", store)
 
     def announce(self, plan: dict[str, Any]) -> None:
         """Tell the other processes the plan of the run; called by the first one."""

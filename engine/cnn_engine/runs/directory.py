@@ -83,8 +83,21 @@ class RunDirectory:
         """Path of the captured output."""
         return self.path / "console.log"
 
+    @property
+    def launch(self) -> Path:
+        """Path of the file that torchrun has locked while it runs several processes."""
+        return self.path / "launch.lock"
+
+    def is_launched(self) -> bool:
+        """Return True while torchrun may start the run's processes, also after one was lost.
+
+        Raises:
+            OSError: its file cannot be opened.
+        """
+        return is_held(self.launch)
+
     def is_live(self, host: str) -> bool:
-        """Return True if a process is writing the run.
+        """Return True if a process is writing the run, or is about to.
 
         On another machine, with a shared disk, a run is live if its log was written recently.
 
@@ -95,7 +108,7 @@ class RunDirectory:
             OSError: the log cannot be opened.
         """
         if host in ("", socket.gethostname()):
-            return is_held(self.events)
+            return is_held(self.events) or self.is_launched()
         return time.time() - self.events.stat().st_mtime < REMOTE_SILENCE_SECONDS
 
 

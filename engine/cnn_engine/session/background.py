@@ -3,8 +3,9 @@
     python -m cnn_engine.session.background RUN_DIR [LOG COMMANDS_READ]
 
 resumes the run from its last checkpoint, or trains it from the start if there is none. The two
-numbers are the fields of `HandedOver`, if another process hands the run over. Tracebacks and the
-output of libraries are written to the run's `console.log`.
+numbers are the fields of `HandedOver`, if another process hands the run over. Under torchrun,
+several such processes train the run together. Tracebacks and the output of libraries are written to
+the run's `console.log`.
 """
 
 import faulthandler
@@ -21,7 +22,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.session.engine import Engine, run_started
 from cnn_engine.session.member import stop_on_signals, train_as_member
 from cnn_engine.session.request import Request
-from cnn_engine.session.spawn import spawn
+from cnn_engine.session.spawn import spawn, spawn_processes
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:
@@ -37,6 +38,25 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
     with Recorder(run) as recorder:
         recorder.record(run_started(request, run))
         spawn(run, recorder.release())
+
+
+def start_processes(request: Request, run: RunDirectory, count: int) -> int:
+    """Start processes that train together, and return at once; the run can be watched already.
+
+    Args:
+        request: The config to train.
+        run: A new run directory.
+        count: Number of processes.
+
+    Returns:
+        Process id of torchrun.
+
+    Raises:
+        StorageError: the log cannot be written, or torchrun cannot be started.
+    """
+    with Recorder(run) as recorder:
+        recorder.record(run_started(request, run, count))
+    return spawn_processes(run, count)
 
 
 def resume_in_background(run: RunDirectory) -> None:
@@ -58,10 +78,15 @@ def main() -> None:
     run = RunDirectory(Path(sys.argv[1]))
     try:
         place = find_place()
-        if place is not None and not place.is_first:
-            request = Request.from_state(read_state(run)[0], allow_code=True)
-            sys.exit(train_as_member(request, place))
-        engine = Engine.resume(run, handed_over=_handed_over(), place=place)
+        if place is not None and (place.restart or not place.is_first):
+            state, _ = read_state(run)
+            if place.restart and state.finished is not None and state.has_ended:
+                sys.exit(state.finished.exit_code)  # another start would end alike
+            if not place.is_first:
+                sys.exit(train_as_member(Request.from_state(state, allow_code=True), place))
+        engine = Engine.resume(
+            run, handed_over=_handed_over(), allow_code=place is not None, place=place
+        )
         stop_on_signals(engine)
         engine.start()
         engine.join()

@@ -25,6 +25,7 @@ from cnn_engine.distributed.place import Place
 from cnn_engine.errors import (
     ConfigError,
     DataError,
+    RunHeldError,
     StorageError,
     TrainingError,
     UserError,
@@ -204,6 +205,8 @@ class Engine:
             DataError: its checkpoints are damaged, or there are no images.
             StorageError: another process holds it, or it cannot be read or written.
         """
+        if place is None and run.is_launched():
+            raise RunHeldError(f"run {run.id}: torchrun is training it")
         recorder = Recorder(run, handed_over)
         try:
             state = recorder.state
@@ -238,6 +241,28 @@ class Engine:
         if self._thread.ident is None:
             keep_freed_memory()
             self._thread.start()
+
+    @property
+    def earlier_processes(self) -> int:
+        """Processes of the run's latest session."""
+        return self._recorder.state.processes
+
+    def leave_to_others(self) -> None:
+        """Release the run, which processes of torchrun are to resume instead of this one.
+
+        Raises:
+            ConfigError: the images were moved, which only a process that trains can check.
+        """
+        resumption = self._resumption
+        with self._recorder:
+            if resumption is not None and resumption.moved_to:
+                raise ConfigError("resume: --data-dir cannot be used with several processes")
+            if resumption is not None and resumption.epochs is not None:
+                self._record_epochs(resumption.epochs)
+
+    def _record_epochs(self, epochs: int) -> None:
+        event = CommandApplied(command="epochs", by="cli", value=float(epochs))
+        self._recorder.record(event)
 
     def deliver(self, command: Command) -> None:
         """Send a command without the run's directory, which may be gone or full.
@@ -321,8 +346,7 @@ class Engine:
             )
         )
         if resumption.epochs is not None:
-            epochs = float(resumption.epochs)
-            self._recorder.record(CommandApplied(command="epochs", by="cli", value=epochs))
+            self._record_epochs(resumption.epochs)
 
     def _train_and_catch(self) -> RunFinished | None:
         """Train; return the run's last event, also after an error.
@@ -462,6 +486,7 @@ class Engine:
         """
         from cnn_engine.distributed.processes import ALONE  # noqa: PLC0415 - imports PyTorch
         from cnn_engine.distributed.rendezvous import Rendezvous  # noqa: PLC0415
+        from cnn_engine.session.preflight import check_share  # noqa: PLC0415 - imports NumPy
 
         place = self._place
         if place is None:
@@ -470,10 +495,7 @@ class Engine:
         if not place.is_first:
             config = from_dict(rendezvous.wait_for_plan()["config"], allow_code=True)
             self._request = replace(self._request, config=config, fallback=None)
-        batch_size = self._request.config.train.batch_size
-        if batch_size < place.count:
-            text = f"train.batch_size: {batch_size} images cannot be shared by {place.count}"
-            raise ConfigError(f"{text} processes")
+        check_share(self._request.config.train, place.count)
         data = self._load_data(control)
         if place.is_first:  # the others read the images from its cache
             rendezvous.announce({"config": self._request.config.model_dump(mode="json")})

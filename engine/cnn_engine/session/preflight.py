@@ -27,6 +27,19 @@ def check_request(request: Request) -> None:
             raise
 
 
+def check_share(config: TrainConfig, processes: int) -> None:
+    """Check that several processes can share the batches of a config.
+
+    Raises:
+        ConfigError: there are more processes than images, or the device has no way to exchange.
+    """
+    if config.batch_size < processes:
+        images = f"a batch of {config.batch_size} images"
+        raise ConfigError(f"train.batch_size: {images} cannot be shared by {processes} processes")
+    if config.device == "mps":
+        raise ConfigError("train.device: mps trains in one process only; use cpu")
+
+
 def _check_device(config: TrainConfig) -> None:
     if not may_exist(config.device):
         raise ConfigError(

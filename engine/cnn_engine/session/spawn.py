@@ -1,5 +1,7 @@
-"""Starts the process that trains a run in the background."""
+"""Starts the processes that train a run in the background."""
 
+import fcntl
+import os
 import subprocess
 import sys
 from threading import Thread
@@ -8,6 +10,15 @@ from cnn_engine.errors import StorageError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver
+from cnn_engine.system.threads import choose_threads
+
+MODULE = "cnn_engine.session.background"
+
+MAX_RESTARTS = 10
+"""Number of times that torchrun starts the processes of a run again after one was lost."""
+
+HANDLED_SIGNALS = "SIGTERM,SIGINT,SIGQUIT"
+"""Signals that torchrun passes on; by default it also ends at SIGHUP, when a terminal is closed."""
 
 
 def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
@@ -20,9 +31,43 @@ def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
     Raises:
         StorageError: the process cannot be started.
     """
+    _start(run, ["-m", MODULE, str(run.path.absolute()), *map(str, handed_over)], handed_over.log)
+
+
+def spawn_processes(run: RunDirectory, count: int) -> int:
+    """Start torchrun in a new session, with processes that train the run together.
+
+    It starts them again from the last checkpoint if one is lost.
+
+    Args:
+        run: The run, of which no process has the lock.
+        count: Number of processes.
+
+    Returns:
+        Process id of torchrun, which is that of its process group too.
+
+    Raises:
+        StorageError: it cannot be started.
+    """
+    program = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    options = [f"--max-restarts={MAX_RESTARTS}", f"--signals-to-handle={HANDLED_SIGNALS}"]
+    threads = str(max(1, choose_threads() // count))
+    environment = {"OMP_NUM_THREADS": threads} | os.environ | {"PYTHONSAFEPATH": "1"}
+    with run.launch.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until torchrun ends, which inherits it
+        command = [*program, *options, "-m", MODULE, str(run.path.absolute())]
+        return _start(run, command, lock.fileno(), environment)
+
+
+def _start(
+    run: RunDirectory,
+    arguments: list[str],
+    inherited: int,
+    environment: dict[str, str] | None = None,
+) -> int:
+    """Start a Python program in a new session; return its process id."""
     # -P: a file in the working directory must not shadow a module of the same name.
-    program = [sys.executable, "-P", "-m", "cnn_engine.session.background"]
-    command = [*program, str(run.path.absolute()), *map(str, handed_over)]
+    command = [sys.executable, "-P", *arguments]
     try:
         with run.console.open("ab") as console:
             process = subprocess.Popen(  # noqa: S603 - our own program
@@ -31,7 +76,8 @@ def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                pass_fds=(handed_over.log,),
+                pass_fds=(inherited,),
+                env=environment,
             )
     except OSError as error:
         raise StorageError(
@@ -40,3 +86,4 @@ def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
         ) from None
     # Wait for it in a thread, so that it leaves no zombie when it ends.
     Thread(target=process.wait, name="reaper", daemon=True).start()
+    return process.pid

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cnn_engine.config.limits import MAX_EPOCHS
+from cnn_engine.config.limits import MAX_EPOCHS, MAX_PROCESSES
 from cnn_engine.config.preset_files import list_presets
+from cnn_engine.distributed.place import Place, find_place
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir, iter_runs
 from cnn_engine.runs.lookup import LATEST
+from cnn_engine.runs.summary import read_state
 from cnn_tui.cli.completion import complete_config, complete_run
 from cnn_tui.cli.habits import check_config
 from cnn_tui.cli.options import (
@@ -43,6 +45,16 @@ WAIT_SECONDS = 0.2
 
 EventsAsJson = Annotated[
     bool, typer.Option("--json", help="Print each event as a line of JSON; implies --no-ui.")
+]
+ProcessCount = Annotated[
+    int | None,
+    typer.Option(
+        "--nproc",
+        min=1,
+        max=MAX_PROCESSES,
+        metavar="N",
+        help="Train in N processes on this machine, which share each batch; with GPUs, one each.",
+    ),
 ]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="Print lines instead of the dashboard.")]
 
@@ -117,6 +129,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         bool,
         typer.Option("--detach", help="Train in the background; keeps running after you log out."),
     ] = False,
+    processes: ProcessCount = None,
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
     on_hangup: OnHangupOption = OnHangup.TRAIN,
@@ -152,10 +165,24 @@ def run(  # noqa: PLR0913 - one parameter per option
     request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
     command = ("cnn-tui", *sys.argv[1:])
     request = dataclasses.replace(request, name=checked_name(name), command=command)
-    from cnn_engine.session.preflight import check_request  # imports NumPy
+    from cnn_engine.session.preflight import check_request, check_share  # imports NumPy
 
     check_request(request)
-    directory = create_run(runs_dir or default_runs_dir(for_new_run=True))
+    where = runs_dir or default_runs_dir(for_new_run=True)
+    if (place := _find_place(processes)) is not None:
+        from cnn_tui.headless.launches import run_in_launch
+
+        _exit(run_in_launch(request, where, place, as_json=as_json))
+    if processes is not None and processes > 1:
+        check_share(request.config.train, processes)
+        from cnn_engine.session.background import start_processes
+
+        directory = create_run(where)
+        process_id = start_processes(request, directory, processes)
+        if detach:
+            sys.exit(_attach(directory, options, no_ui=no_ui or as_json))
+        _exit(_follow(directory, process_id, options, no_ui=no_ui, as_json=as_json))
+    directory = create_run(where)
     if detach:
         from cnn_engine.session.background import start_in_background
 
@@ -204,6 +231,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     ] = None,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,
+    processes: ProcessCount = None,
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
     on_hangup: OnHangupOption = OnHangup.TRAIN,
@@ -214,7 +242,26 @@ def resume(  # noqa: PLR0913 - one parameter per option
     from cnn_engine.session.engine import Engine
 
     directory = resolve_run(reference, runs_dir)
-    engine = Engine.resume(directory, epochs, allow_code=allow_code, data_dir=data_dir)
+    place = _find_place(processes)
+    if place is not None and not place.is_first:
+        from cnn_engine.session.member import train_as_member
+        from cnn_engine.session.request import Request
+
+        request = Request.from_state(read_state(directory)[0], allow_code=allow_code)
+        _exit(train_as_member(request, place))
+    engine = Engine.resume(directory, epochs, allow_code=allow_code, data_dir=data_dir, place=place)
+    if place is not None:
+        from cnn_tui.headless.run import run_headless
+
+        _exit(run_headless(engine, directory, as_json, on_hangup))
+    count = processes or engine.earlier_processes
+    if count > 1:
+        from cnn_engine.session.spawn import spawn_processes
+
+        engine.leave_to_others()
+        seen = directory.events.stat().st_size
+        process_id = spawn_processes(directory, count)
+        _exit(_follow(directory, process_id, options, seen, no_ui=no_ui, as_json=as_json))
     _exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
 
 
@@ -247,6 +294,35 @@ def _wait_for_run(runs_dir: Path) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nothing is lost yet
     while not any(iter_runs(runs_dir)):
         time.sleep(WAIT_SECONDS)
+
+
+def _find_place(processes: int | None) -> Place | None:
+    """Return this process's place under torchrun; None if it is alone.
+
+    Raises:
+        ConfigError: the number of processes is given, too.
+    """
+    place = find_place()
+    if place is not None and processes is not None:
+        raise ConfigError("--nproc: torchrun has started this process; give it --nproc-per-node")
+    return place
+
+
+def _follow(  # noqa: PLR0913 - the options of a command
+    run: RunDirectory,
+    process_id: int,
+    options: Options,
+    skip_bytes: int = 0,
+    *,
+    no_ui: bool,
+    as_json: bool,
+) -> int:
+    """Show the processes of a run in the dashboard or in lines, and return the exit code."""
+    if no_ui or as_json or not has_terminal():
+        from cnn_tui.headless.launches import follow_launch
+
+        return follow_launch(run, process_id, as_json=as_json, skip_bytes=skip_bytes)
+    return _watch(run, options)
 
 
 def _exit(code: int) -> NoReturn:

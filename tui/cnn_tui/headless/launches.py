@@ -1,0 +1,120 @@
+"""Runs of several processes: under torchrun, or followed by the command that has started them."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from cnn_engine.distributed.place import Place
+from cnn_engine.errors import StorageError, TrainingError
+from cnn_engine.runlog.events import RunStarted
+from cnn_engine.runlog.log import LogReader
+from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import RunDirectory, create_run, first_event, list_runs
+from cnn_engine.runs.hints import how_to_resume
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_state
+from cnn_engine.session.engine import Engine
+from cnn_engine.session.member import train_as_member
+from cnn_engine.session.request import Request
+from cnn_tui.headless.printer import JsonPrinter, LinePrinter
+from cnn_tui.headless.run import hangup_proof_streams, resume_hint, run_headless
+from cnn_tui.live.follower import Printer, follow
+from cnn_tui.terminal.signals import StopSignals
+from cnn_tui.terminal.tty import notify
+
+NEWEST = 20
+"""Runs among which one of this launch is looked for."""
+
+
+def run_in_launch(request: Request, runs_dir: Path, place: Place, *, as_json: bool) -> int:
+    """Train as one of the processes that torchrun has started, and return the exit code.
+
+    The first one records and prints the run. If torchrun has started the processes again, it
+    continues the run.
+
+    Args:
+        request: What is to be trained.
+        runs_dir: Directory of runs.
+        place: Place of this process.
+        as_json: Print events as JSON.
+
+    Raises:
+        StorageError: the run cannot be written.
+    """
+    if not place.is_first:
+        return train_as_member(request, place)
+    run = _find_launched(runs_dir, place.launch)
+    if run is None:
+        run = create_run(runs_dir)
+        return run_headless(Engine(request, Recorder(run), place=place), run, as_json)
+    state, _ = read_state(run)
+    if state.finished is not None and state.finished.status == "failed":
+        return state.finished.exit_code  # another start would end alike
+    return run_headless(Engine.resume(run, allow_code=True, place=place), run, as_json)
+
+
+def _find_launched(runs_dir: Path, launch: str) -> RunDirectory | None:
+    """Return the run that a launch has started; None if there is none yet."""
+    if not runs_dir.is_dir():
+        return None
+    for run in islice(list_runs(runs_dir), NEWEST):
+        started = first_event(run)
+        if isinstance(started, RunStarted) and started.launch == launch:
+            return run
+    return None
+
+
+def follow_launch(run: RunDirectory, process_id: int, *, as_json: bool, skip_bytes: int = 0) -> int:
+    """Print the events of a run until it ends, and return its exit code; signals stop the run.
+
+    Args:
+        run: The run.
+        process_id: Process id of torchrun.
+        as_json: Print events as JSON.
+        skip_bytes: Bytes at the start of the log whose events are not printed.
+
+    Raises:
+        TrainingError: its processes have ended without a word.
+    """
+    out, err = hangup_proof_streams(_pass_signals_on(run, process_id))
+    printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
+    state, reader = RunState(), LogReader(run.events)
+    for event in reader.poll():
+        state.apply(event)
+        if reader.bytes_read > skip_bytes:
+            printer.show(event, state)
+    follow(state, reader, printer, lambda _: not run.is_live(""))
+    if state.finished is None or not state.has_ended:
+        raise TrainingError(
+            f"run {run.id}: its processes ended without a word, see {run.console}; "
+            f"{how_to_resume(state, run)}"
+        )
+    if state.phase == "stopped" and state.checkpoints:
+        notify(resume_hint(run))
+    return state.finished.exit_code
+
+
+def _pass_signals_on(run: RunDirectory, process_id: int) -> Callable[[], Path]:
+    """Let signals stop the run; return a function with the file to print to without a terminal."""
+
+    def stop(number: signal.Signals) -> None:
+        try:
+            send(run.commands, Command(name="stop", by=number.name))
+        except StorageError:
+            os.kill(process_id, signal.SIGTERM)
+
+    def quit_now(number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process_id, signal.SIGKILL)
+        notify(f"quit immediately. {resume_hint(run)}")
+        sys.stderr.flush()
+        os._exit(128 + number)
+
+    StopSignals(stop, quit_now)
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    return lambda: run.console
